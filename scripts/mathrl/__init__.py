@@ -1,0 +1,1 @@
+"""Mathematical reasoning by reinforcement learning: the library behind the workflow's scripts."""

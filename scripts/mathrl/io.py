@@ -1,0 +1,170 @@
+"""Files in and out: whole or not at all, one clear line when something is wrong.
+
+A reader of any output sees the old file or the new one, never a half: everything is written to a temporary name in the same
+directory, synced, and renamed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import hashlib
+import io
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+
+class UserError(Exception):
+    """Bad input. The message is one line that names the file, the key and the remedy; scripts exit with code 2."""
+
+
+def run_main(main: Callable[[], int | None]) -> None:
+    """Run an entry script's `main` and turn `UserError` into one line on stderr and exit code 2."""
+    try:
+        code = main()
+    except UserError as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        sys.exit(2)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    sys.exit(code or 0)
+
+
+@contextlib.contextmanager
+def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; rename it onto `path` if the block succeeds, delete it if not."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        with open(temporary, "rb") as written:
+            os.fsync(written.fileno())
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def write_bytes(path: str | os.PathLike, data: bytes) -> None:
+    """Write `data` to `path`, whole or not at all."""
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(data)
+
+
+def write_text(path: str | os.PathLike, text: str) -> None:
+    """Write UTF-8 `text` to `path`, whole or not at all."""
+    write_bytes(path, text.encode())
+
+
+def write_json(path: str | os.PathLike, value: Any) -> None:
+    """Write `value` as JSON with sorted keys, indent 2 and a final newline. NaN is refused: it is not JSON."""
+    text = json.dumps(value, sort_keys=True, indent=2, ensure_ascii=False, allow_nan=False)
+    write_text(path, text + "\n")
+
+
+def read_json(path: str | os.PathLike) -> Any:
+    """Read a JSON file; `UserError` if it is missing or no JSON."""
+    try:
+        with open(path, encoding="utf-8") as handle:
+            return json.load(handle)
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: is no JSON ({error}); make it again") from None
+
+
+def sha256_file(path: str | os.PathLike) -> str:
+    """SHA-256 of a file's bytes, in hex."""
+    with open(path, "rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def sha256_tree(directory: str | os.PathLike) -> str:
+    """SHA-256 over the names and bytes of all files below `directory`, independent of the order on disk."""
+    directory = Path(directory)
+    digest = hashlib.sha256()
+    for path in sorted(p for p in directory.rglob("*") if p.is_file()):
+        digest.update(f"{path.relative_to(directory).as_posix()}\0{sha256_file(path)}\n".encode())
+    return digest.hexdigest()
+
+
+def sha256_json(value: Any) -> str:
+    """SHA-256 of a JSON value in canonical form (sorted keys, no spaces)."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+@contextlib.contextmanager
+def open_text(path: str | os.PathLike) -> Iterator[io.TextIOBase]:
+    """Open a UTF-8 text file for reading; `.gz` and `.zst` are unpacked on the way."""
+    path = Path(path)
+    if not path.exists():
+        raise UserError(f"{path}: no such file")
+    with contextlib.ExitStack() as stack:
+        raw = stack.enter_context(open(path, "rb"))
+        if path.suffix == ".gz":
+            raw = stack.enter_context(gzip.GzipFile(fileobj=raw))
+        elif path.suffix == ".zst":
+            import zstandard
+
+            raw = stack.enter_context(zstandard.ZstdDecompressor().stream_reader(raw))
+        yield stack.enter_context(io.TextIOWrapper(raw, encoding="utf-8", newline="\n"))
+
+
+def read_jsonl(path: str | os.PathLike, required: Iterable[str] = ()) -> Iterator[dict[str, Any]]:
+    """Yield the objects of a JSON-lines file (`.gz`, `.zst` too).
+
+    `required` are keys that each object must have; a line that is no object or lacks one is a `UserError` that names the line.
+    """
+    required = tuple(required)
+    number = 0
+    try:
+        with open_text(path) as lines:
+            for number, line in enumerate(lines, 1):
+                if not line.strip():
+                    continue
+                row = json.loads(line)
+                if not isinstance(row, dict):
+                    raise UserError(f"{path}: line {number} is no JSON object")
+                for key in required:
+                    if key not in row:
+                        raise UserError(f"{path}: line {number} lacks the key '{key}' (it has: {', '.join(sorted(row))})")
+                yield row
+    except (OSError, EOFError, ValueError, RecursionError) as error:
+        raise UserError(f"{path}: line {number + 1} cannot be read ({error})") from None
+    except Exception as error:
+        if type(error).__name__ == "ZstdError":
+            raise UserError(f"{path}: is no whole zstd file ({error}); make it again") from None
+        raise
+
+
+def write_jsonl(path: str | os.PathLike, rows: Iterable[dict[str, Any]]) -> int:
+    """Write objects as JSON lines (`.gz`, `.zst` packed, byte-identical from run to run); returns how many."""
+    count = 0
+    suffix = Path(path).suffix
+    with atomic_path(path) as temporary, contextlib.ExitStack() as stack:
+        out = stack.enter_context(open(temporary, "wb"))
+        if suffix == ".gz":
+            out = stack.enter_context(gzip.GzipFile(fileobj=out, mode="wb", mtime=0, filename=""))
+        elif suffix == ".zst":
+            import zstandard
+
+            out = stack.enter_context(zstandard.ZstdCompressor(level=6).stream_writer(out))
+        for row in rows:
+            out.write(json.dumps(row, ensure_ascii=False, allow_nan=False).encode() + b"\n")
+            count += 1
+    return count

