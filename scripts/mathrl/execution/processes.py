@@ -1,0 +1,168 @@
+"""Processes as /proc shows them: who is alive, who descends from whom, who carries a tag.
+
+Linux only. A process is named by `pid:start`, where start is its start time in clock ticks since boot: the pair is unique until
+the machine restarts, a pid alone is not.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+JOB = "MATHRL_JOB"  # in the environment of every process of a supervised job: `<supervisor pid>.<its start>.<random>`
+WORKDIR = "MATHRL_WORKDIR"  # the working directory of the job, absolute
+OWNER = "MATHRL_OWNER"  # the Snakemake process that the job belongs to: `pid:start:host`
+
+
+def start_time(pid: int) -> int | None:
+    """Start of a process in clock ticks since boot; None if there is no such process or it is a zombie."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(errors="replace")
+    except OSError:
+        return None
+    fields = stat[stat.rindex(")") + 2 :].split()
+    return None if fields[0] in "ZX" else int(fields[19])
+
+
+def owner_token(pid: int | None = None) -> str:
+    """`pid:start:host` of a process (default: this one), the value of MATHRL_OWNER."""
+    pid = pid or os.getpid()
+    return f"{pid}:{start_time(pid)}:{socket.gethostname()}"
+
+
+def owner_is_gone(token: str | None) -> bool:
+    """Whether the process of an owner token has ended. Unknown (other host, no or odd token) is no: nothing is ended on a guess."""
+    try:
+        pid, start, host = (token or "").split(":", 2)
+        return host == socket.gethostname() and start_time(int(pid)) != int(start)
+    except ValueError:
+        return False
+
+
+def supervisor_is_gone(job: str) -> bool:
+    """Whether the supervisor that made this job id has ended."""
+    try:
+        pid, start, _ = job.split(".", 2)
+        return start_time(int(pid)) != int(start)
+    except ValueError:
+        return False
+
+
+def pids() -> Iterator[int]:
+    """All process ids of this machine (of this pid namespace)."""
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            yield int(name)
+
+
+def environment(pid: int) -> dict[str, str]:
+    """The environment that a process started with; empty if it cannot be read (gone, another user's, a zombie)."""
+    try:
+        raw = Path(f"/proc/{pid}/environ").read_bytes()
+    except OSError:
+        return {}
+    pairs = (entry.partition(b"=") for entry in raw.split(b"\0") if b"=" in entry)
+    return {os.fsdecode(key): os.fsdecode(value) for key, _, value in pairs}
+
+
+def tagged(name: str = JOB, value: str | None = None) -> dict[int, str]:
+    """Live processes whose environment holds `name` (with this value, if one is given), by pid; never this process."""
+    needle = f"{name}=".encode()
+    found = {}
+    for pid in pids():
+        if pid == os.getpid():
+            continue
+        try:
+            raw = b"\0" + Path(f"/proc/{pid}/environ").read_bytes()
+        except OSError:
+            continue
+        at = raw.find(b"\0" + needle)
+        if at < 0 or start_time(pid) is None:
+            continue
+        text = os.fsdecode(raw[at + 1 + len(needle) :].split(b"\0", 1)[0])
+        if value is None or text == value:
+            found[pid] = text
+    return found
+
+
+def descendants(root: int) -> set[int]:
+    """Pids of all live processes below `root`."""
+    children: dict[int, list[int]] = {}
+    for pid in pids():
+        with contextlib.suppress(OSError, ValueError):
+            stat = Path(f"/proc/{pid}/stat").read_text(errors="replace")
+            fields = stat[stat.rindex(")") + 2 :].split()
+            if fields[0] not in "ZX":
+                children.setdefault(int(fields[1]), []).append(pid)
+    found: set[int] = set()
+    todo = [root]
+    while todo:
+        for pid in children.get(todo.pop(), []):
+            found.add(pid)
+            todo.append(pid)
+    return found
+
+
+def command_line(pid: int) -> str:
+    """The command of a process in one line, shortened to 60 characters; empty if it is gone."""
+    try:
+        raw = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return ""
+    return raw.replace(b"\0", b" ").decode(errors="replace").strip()[:60]
+
+
+def send(targets: Iterable[int], number: int) -> None:
+    """Send a signal to each process; those that are gone or another user's are passed over."""
+    for pid in targets:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, number)
+
+
+def shared_memory(targets: Iterable[int]) -> set[str]:
+    """Files in /dev/shm that these processes have mapped: what they would leave behind when killed."""
+    found = set()
+    for pid in targets:
+        with contextlib.suppress(OSError), open(f"/proc/{pid}/maps", errors="replace") as maps:
+            for line in maps:
+                at = line.find("/dev/shm/")
+                if at >= 0 and not line.rstrip().endswith("(deleted)"):
+                    found.add(line[at:].rstrip())
+    return found
+
+
+def end_all(find: Callable[[], set[int]], polite: float = 3.0, wait: Callable[[], None] = lambda: None) -> list[str]:
+    """End every process that `find` names, until it names none: SIGTERM, after `polite` seconds SIGKILL.
+
+    `find` is asked again in each round, so that children born meanwhile are met too; `wait` reaps zombies. Shared-memory
+    files that only these processes had mapped are removed. Returns one line a process ended. Gives up after another 15 s
+    (a process stuck in the kernel cannot be ended by anybody) and says so in the last line.
+    """
+    ended: dict[int, str] = {}
+    files: set[str] = set()
+    begin = time.monotonic()
+    while alive := find():
+        files |= shared_memory(alive)
+        new = alive - ended.keys()
+        ended |= {pid: command_line(pid) for pid in new}
+        late = time.monotonic() - begin
+        if late > polite + 15:
+            return [*_lines(ended), f"still there: {', '.join(map(str, sorted(alive)))}"]
+        send(alive if late >= polite else new, signal.SIGKILL if late >= polite else signal.SIGTERM)
+        time.sleep(0.02 if late < 1 else 0.1)
+        wait()
+    if files:
+        files -= shared_memory(pids())
+        for name in files:
+            with contextlib.suppress(OSError):
+                os.unlink(name)
+    return _lines(ended)
+
+
+def _lines(ended: dict[int, str]) -> list[str]:
+    return [f"{pid} {command}" for pid, command in sorted(ended.items())]
