@@ -1,0 +1,69 @@
+"""verl's custom reward function: `reward.custom_reward_function.path=scripts/reward.py`, name `compute_score`.
+
+Try it on one response:  python scripts/reward.py --answer 42 --response 'So \\boxed{42}.'
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+_SCRIPTS = str(Path(__file__).resolve().parent)
+if _SCRIPTS not in sys.path:  # verl loads this file by its path, without its directory
+    sys.path.insert(0, _SCRIPTS)
+
+from mathrl.reward import DEFAULT_TERMS, check_terms, reward  # noqa: E402
+
+
+@lru_cache(maxsize=16)
+def _terms(text: str) -> dict[str, float]:
+    return check_terms(json.loads(text))
+
+
+def compute_score(
+    data_source: str,
+    solution_str: str,
+    ground_truth: str,
+    extra_info: Mapping[str, Any] | None = None,
+    terms: Mapping[str, float] | str | None = None,
+    **kwargs: Any,
+) -> dict[str, float | str]:
+    """Grade one response; keys `score`, `acc`, `format`, `pred`, `status`, one `term_<name>` a term, one `status_<status>` a status.
+
+    terms: weights by term name, as a mapping or JSON (verl's `reward_kwargs`); failing that the environment variable
+    MATHRL_REWARD_TERMS; failing that 0.1 × format + 0.9 × correct. Works from any thread.
+    """
+    if terms is None:
+        terms = os.environ.get("MATHRL_REWARD_TERMS") or DEFAULT_TERMS
+    weights = _terms(terms if isinstance(terms, str) else json.dumps(dict(terms), sort_keys=True))
+    return reward(data_source, solution_str, str(ground_truth), extra_info, weights)
+
+
+def main() -> int:
+    """Grade one response from the command line and print the result as JSON."""
+    import argparse
+
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--response", required=True, help="text of the response")
+    parser.add_argument("--answer", required=True, help="gold answer")
+    parser.add_argument("--terms", help='weights as JSON, for example {"format": 0.1, "correct": 0.9} (the default)')
+    arguments = parser.parse_args()
+    from mathrl.io import UserError
+
+    try:
+        found = compute_score("", arguments.response, arguments.answer, terms=arguments.terms)
+    except ValueError as error:
+        raise UserError(f"--terms: {error}") from None
+    print(json.dumps(found, sort_keys=True, ensure_ascii=False))
+    return 0
+
+
+if __name__ == "__main__":
+    from mathrl.io import run_main
+
+    run_main(main)
