@@ -1,0 +1,67 @@
+"""Grade one benchmark's samples and write its metrics, counts, breakdowns and clean-subset scores as JSON.
+
+    python scripts/grade_samples.py --samples results/base/report/samples/gsm8k.jsonl.zst \
+        --benchmark resources/benchmarks/gsm8k.jsonl --out results/base/report/eval/gsm8k.json
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from mathrl.evaluation import evaluate, read_benchmark, read_matches, read_samples
+from mathrl.io import UserError, read_jsonl, run_main, write_json
+from mathrl.provenance import provenance
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--samples", required=True, help="JSON lines {id, sample, response, finish_reason, tokens}; .gz, .zst too")
+    parser.add_argument("--benchmark", required=True, help="JSON lines {id, problem, answer, domain?, difficulty?}")
+    parser.add_argument("--out", required=True, help="eval JSON to write")
+    parser.add_argument("--matches", help="matches.parquet of the decontamination: gives the clean-subset scores")
+    parser.add_argument("--model", default="", help="name of the model in the result (default: empty)")
+    parser.add_argument("--protocol", default="", help="name of the evaluation protocol in the result (default: empty)")
+    parser.add_argument("--name", help="name of the benchmark (default: the benchmark file's name)")
+    parser.add_argument("--grader", choices=("ours", "contest"), default="ours", help="judge (default: ours)")
+    parser.add_argument(
+        "--extraction",
+        choices=("strict", "lenient"),
+        default="strict",
+        help="strict: the answer in the box only; lenient: last number where there is no box (default: strict)",
+    )
+    parser.add_argument("--workers", type=int, default=1, help="grading processes (default: 1)")
+    parser.add_argument("--provenance", nargs="*", default=[], metavar="NAME=FILE", help="further files to hash into the result")
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse()
+    if args.workers < 1:
+        raise UserError(f"--workers {args.workers}: at least 1 process is needed")
+    name = args.name or Path(args.benchmark).name.removesuffix(".gz").removesuffix(".zst").removesuffix(".jsonl")
+    extra = dict(part.partition("=")[::2] for part in args.provenance)
+    missing = [f"{key}={path}" for key, path in extra.items() if not Path(path).exists()]
+    if missing:
+        raise UserError(f"--provenance {missing[0]}: no such file; give NAME=FILE")
+    problems = read_benchmark(read_jsonl(args.benchmark, ("id", "problem", "answer")), args.benchmark)
+    samples = read_samples(read_jsonl(args.samples, ("id", "sample", "response")), problems, args.samples)
+    touched, removing = read_matches(args.matches, name) if args.matches else (None, None)
+    result = evaluate(
+        samples,
+        problems,
+        grader=args.grader,
+        extraction=args.extraction,
+        workers=args.workers,
+        touched=touched,
+        removing=removing,
+    )
+    inputs = {"samples": args.samples, "benchmark": args.benchmark} | extra
+    if args.matches:
+        inputs["matches"] = args.matches
+    result |= {"model": args.model, "protocol": args.protocol, "benchmark": name, "provenance": provenance(inputs)}
+    write_json(args.out, result)
+
+
+if __name__ == "__main__":
+    run_main(main)
