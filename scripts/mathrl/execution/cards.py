@@ -1,14 +1,14 @@
 """Which job has which card of this host: one file lock per physical device.
 
-Snakemake counts cards (`--resources gpu=6`) but gives none to a job. Here a job takes n distinct devices and its last process
-gives them back, however it dies:
+Snakemake counts cards (`--resources gpu=6`) but gives none to a job. Here a job takes n distinct devices and its last
+process gives them back, however it dies:
 
-- A card is a file `card-<device>` under the state directory; who holds its lock has the card. The open file is inherited by the
-  command and its children, so the kernel releases it when the last of them is gone.
+- A card is a file `card-<device>` under the state directory; who holds its lock has the card. The file is inherited
+  by the command and its children, so the kernel releases it when the last of them is gone.
 - A daemon may close what it inherits (Ray's do). So the file also names the job, and a card whose lock is free is still
-  taken while a process carries that job's tag. If that job's supervisor is dead its processes are orphans: they are ended.
-- All n cards are taken at once or none, under one mutex: no deadlock. Who waits holds a ticket; nobody overtakes an older
-  ticket that could want the same cards: no starvation.
+  taken while a process carries that job's tag. If that job's supervisor is dead they are orphans and are ended.
+- All n cards are taken at once or none, under one mutex: no deadlock. Who waits holds a ticket; nobody overtakes an
+  older ticket that could want the same cards: no starvation.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ DEVICES = "MATHRL_CARDS"
 def state_directory(given: str | os.PathLike | None = None) -> Path:
     """Where the locks of this host and user lie; made if need be.
 
-    Not in the repository, which may be on a network file system and shared by hosts; not in $TMPDIR or $XDG_RUNTIME_DIR,
-    which differ from session to session and are not mounted in containers: /tmp is in both.
+    Not in the repository, which hosts may share; not in $TMPDIR or $XDG_RUNTIME_DIR, which differ from login to login
+    and are not mounted in containers: /tmp is.
     """
     path = Path(given or os.environ.get(STATE) or f"/tmp/mathrl-cards-{os.getuid()}")
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -58,7 +58,7 @@ def physical_devices() -> list[str]:
 
 
 def visible_devices(environment: dict[str, str] | os._Environ = os.environ) -> list[str]:
-    """Devices that jobs may use, in CUDA's own notation (index or UUID): CUDA_VISIBLE_DEVICES if it is set, else all of the host.
+    """Devices that jobs may use, as CUDA names them (index or UUID): CUDA_VISIBLE_DEVICES if set, else all of the host.
 
     `MATHRL_CARDS` (a number or a comma-separated list) says what the host has where the driver cannot tell: in tests.
     """
@@ -139,7 +139,7 @@ def acquire(
         raise UserError(
             f"this job asks for {count} GPU(s) and this host shows none"
             + (" (CUDA_VISIBLE_DEVICES is empty)" if "CUDA_VISIBLE_DEVICES" in os.environ else "")
-            + "; run it on a host with NVIDIA cards, or on a laptop's CPU with the demo profile: snakemake --profile profiles/demo"
+            + "; run it on a host with NVIDIA cards, or on a laptop's CPU: snakemake --profile profiles/demo"
         )
     if count > len(names):
         raise UserError(

@@ -1,7 +1,7 @@
 """Processes as /proc shows them: who is alive, who descends from whom, who carries a tag.
 
-Linux only. A process is named by `pid:start`, where start is its start time in clock ticks since boot: the pair is unique until
-the machine restarts, a pid alone is not.
+Linux only. A process is named by `pid:start`, where start is its start time in clock ticks since boot: the pair is
+unique until the machine restarts, a pid alone is not.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def owner_token(pid: int | None = None) -> str:
 
 
 def owner_is_gone(token: str | None) -> bool:
-    """Whether the process of an owner token has ended. Unknown (other host, no or odd token) is no: nothing is ended on a guess."""
+    """Whether the process of an owner token has ended; no if it cannot be known (another host, no or an odd token)."""
     try:
         pid, start, host = (token or "").split(":", 2)
         return host == socket.gethostname() and start_time(int(pid)) != int(start)
@@ -139,9 +139,9 @@ def shared_memory(targets: Iterable[int]) -> set[str]:
 def end_all(find: Callable[[], set[int]], polite: float = 3.0, wait: Callable[[], None] = lambda: None) -> list[str]:
     """End every process that `find` names, until it names none: SIGTERM, after `polite` seconds SIGKILL.
 
-    `find` is asked again in each round, so that children born meanwhile are met too; `wait` reaps zombies. Shared-memory
-    files that only these processes had mapped are removed. Returns one line a process ended. Gives up after another 15 s
-    (a process stuck in the kernel cannot be ended by anybody) and says so in the last line.
+    `find` is asked again in each round, so that children born meanwhile are met too; `wait` reaps zombies.
+    Shared-memory files that only these processes had mapped are removed. Returns one line a process ended. Gives up
+    after another 15 s (a process stuck in the kernel cannot be ended by anybody) and says so in the last line.
     """
     ended: dict[int, str] = {}
     files: set[str] = set()

@@ -1,7 +1,7 @@
 """Clear the way for Snakemake after a kill: refuse a second one, end orphans, remove a dead one's lock.
 
-`kill -9` of Snakemake (or a full machine's OOM killer) leaves its jobs running and its lock in place. Both hinder the next call.
-Nothing is touched that belongs to somebody alive, to another directory or to another host.
+`kill -9` of Snakemake (or the OOM killer of a full machine) leaves its jobs running and its lock in place. Both hinder
+the next call. Nothing is touched that belongs to somebody alive, to another directory or to another host.
 """
 
 from __future__ import annotations
@@ -10,11 +10,14 @@ import contextlib
 import os
 import shutil
 import signal
+import socket
 import time
 from pathlib import Path
 
-from ..io import UserError
+from ..io import UserError, write_text
 from . import processes
+
+OWNER_FILE = "owner"  # in .snakemake/
 
 
 def live_snakemake(directory: Path) -> int | None:
@@ -34,9 +37,9 @@ def live_snakemake(directory: Path) -> int | None:
         try:
             arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
             names = [os.path.basename(os.fsdecode(argument)) for argument in arguments[:4]]
-            if _is_snakemake(names, arguments) and os.path.realpath(f"/proc/{pid}/cwd") == str(directory):
-                if processes.start_time(pid) is not None:
-                    return pid
+            here = _is_snakemake(names, arguments) and os.path.realpath(f"/proc/{pid}/cwd") == str(directory)
+            if here and processes.start_time(pid) is not None:
+                return pid
         except OSError:
             continue
     return None
@@ -46,7 +49,7 @@ def _is_snakemake(names: list[str], arguments: list[bytes]) -> bool:
     """Whether a command line is Snakemake itself (not an editor or a supervised command that mentions it)."""
     if names[0].startswith("python"):
         rest = [name for name in names[1:] if not name.startswith("-")]
-        return b"snakemake" in arguments[1:4] and b"-m" in arguments[1:3] or rest[:1] == ["snakemake"]
+        return (b"snakemake" in arguments[1:4] and b"-m" in arguments[1:3]) or rest[:1] == ["snakemake"]
     return names[0] == "snakemake"
 
 
@@ -87,15 +90,33 @@ def end_orphans(directory: Path, grace: float = 30.0) -> list[str]:
     return ended
 
 
+def claim(directory: str | os.PathLike) -> None:
+    """Note in .snakemake/ which Snakemake works here: this process. Called by Snakemake itself when it starts jobs.
+
+    Its own lock names nobody, and on a shared file system its owner may be alive on another host.
+    """
+    write_text(Path(directory) / ".snakemake" / OWNER_FILE, processes.owner_token() + "\n")
+
+
 def clear_locks(directory: Path) -> int:
-    """Remove .snakemake/locks; to be called only when no Snakemake works in the directory. Returns how many lock files there were."""
+    """Remove .snakemake/locks and return how many files that were. Only when no Snakemake of this host works there.
+
+    Raises `UserError` if the lock belongs to a Snakemake of another host, of which nothing can be known.
+    """
     locks = directory / ".snakemake" / "locks"
-    count = 0
-    for path in locks.glob("*") if locks.is_dir() else []:
-        with contextlib.suppress(FileNotFoundError):
-            path.unlink()
-            count += 1
-    return count
+    paths = sorted(locks.glob("*")) if locks.is_dir() else []
+    if not paths:
+        return 0
+    with contextlib.suppress(OSError):
+        _, _, host = (directory / ".snakemake" / OWNER_FILE).read_text().strip().split(":", 2)
+        if host != socket.gethostname():
+            raise UserError(
+                f"{locks}: the lock belongs to a Snakemake on host {host}; go on there, "
+                "or, if it is gone for certain: snakemake --unlock"
+            )
+    for path in paths:
+        path.unlink(missing_ok=True)
+    return len(paths)
 
 
 def recover(directory: str | os.PathLike, grace: float = 30.0) -> list[str]:

@@ -1,8 +1,8 @@
 """Run one command such that nothing of it outlives it.
 
-The supervisor is the command's parent and the subreaper of everything below: a daemon that detaches itself (Ray's gcs_server and
-raylet do) becomes the supervisor's child, not init's. When the command ends, or the supervisor is told to end, or the Snakemake
-that started it is gone, every process below it and every process that carries the job's tag is ended.
+The supervisor is the command's parent and the subreaper of everything below: a daemon that detaches itself (Ray's
+gcs_server and raylet do) becomes the supervisor's child, not init's. When the command ends, or the supervisor is told
+to end, or the Snakemake that started it is gone, every process below it and every process with its tag is ended.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Supervisor:
         self.status: int | None = None  # wait status of the command
         self.asked: int | None = None  # the signal that asked us to end
         self.deadline = float("inf")
-        # Ray of this job alone, apart from any other on the host; a short path, since its sockets must stay below 107 bytes
+        # Ray of this job alone, apart from any other on the host; short: its sockets' paths must stay below 107 bytes
         self.ray_directory = Path(f"/tmp/mathrl-ray-{self.job.rsplit('.', 1)[1]}")
 
     def run(self) -> int:

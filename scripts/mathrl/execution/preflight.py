@@ -1,0 +1,191 @@
+"""What can be known to go wrong before the first job: images, cards, space, write access.
+
+`check` is the whole; each part is a function of its own. A part returns notices (lines for the user) and raises
+`UserError` where going on makes no sense. Nothing here takes longer than 0.2 s.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from ..io import UserError, sha256_file
+from . import cards
+
+LABEL = "org.mathrl.lock-sha256"  # hash of the envs/*.txt that an image was built from
+REBUILD = "make containers"
+
+
+def image_path(value: str, root: str | os.PathLike) -> str:
+    """An image as a rule's `container:` wants it: a URL as it is, a file absolute (below `root` if it is relative).
+
+    Snakemake itself resolves a relative path against the working directory.
+    """
+    return value if "://" in value else str(Path(root) / value)
+
+
+def image_labels(path: str | os.PathLike) -> dict[str, str]:
+    """Labels of an image file, by `apptainer inspect` (0.04 s). Raises `UserError` if it is no image."""
+    done = subprocess.run(["apptainer", "inspect", "--labels", "--json", str(path)], capture_output=True, text=True)
+    if done.returncode:
+        raise UserError(f"{path}: is no image that apptainer can read; build it again: {REBUILD}")
+    return json.loads(done.stdout)["data"]["attributes"].get("labels") or {}
+
+
+def check_images(
+    images: Mapping[str, str], locks: Mapping[str, str | os.PathLike], root: str | os.PathLike, dry_run: bool = False
+) -> list[str]:
+    """Each image is there and was built from the lock that lies in the repository.
+
+    `images`: name (cpu, cuda) → the config's value, only those that the run will use. `locks`: name → envs file. One
+    by registry digest cannot go stale and is not looked at. In a dry run what is wrong is a notice, not an error.
+    """
+    notices = []
+    for name, value in sorted(images.items()):
+        if "://" in value:
+            if "@sha256:" not in value:
+                notices.append(
+                    f"containers.{name}: {value} is not pinned by digest (…@sha256:…); it may change under you"
+                )
+            continue
+        path = Path(image_path(value, root))
+        lock = Path(root) / locks[name]
+        wrong = None
+        if not path.exists():
+            wrong = f"containers.{name}: {value} is not there; build it: {REBUILD}"
+        elif shutil.which("apptainer"):
+            label = image_labels(path).get(LABEL)
+            if label is None:
+                wrong = (
+                    f"containers.{name}: {value} does not say which lock it was built from; build it again: {REBUILD}"
+                )
+            elif label != sha256_file(lock):
+                wrong = f"containers.{name}: {value} was built from another {locks[name]}; build it again: {REBUILD}"
+        if wrong and not dry_run:
+            raise UserError(wrong)
+        if wrong:
+            notices.append(wrong)
+    return notices
+
+
+def check_deployment(containers: bool) -> list[str]:
+    """A notice if Snakemake runs without containers: it ignores `container:` silently then."""
+    if containers:
+        return []
+    why = "add --sdm apptainer" if shutil.which("apptainer") else "install Apptainer, then add --sdm apptainer"
+    return [f'rules run without containers and every result will say "no container"; for containers {why}']
+
+
+def check_requests(requests: Mapping[str, int], given: int | None) -> None:
+    """No run asks for more cards than `--resources gpu=N` gives: Snakemake would silently give it fewer.
+
+    `requests`: who asks (`runs.grpo`) → cards a job of it needs, over all its nodes. `given` None: no limit was set.
+    """
+    for who, count in sorted(requests.items()):
+        if given is not None and count > given:
+            raise UserError(
+                f"{who} asks for {count} GPU(s) and Snakemake was given {given}; "
+                f"start it with --resources gpu={count} or more, or lower gpus in config.yaml"
+            )
+
+
+def check_host(requests: Mapping[str, int]) -> None:
+    """This host, which will execute the jobs itself, has the cards that the largest of them needs."""
+    largest = max(requests.values(), default=0)
+    there = len(cards.visible_devices())
+    if largest and not there:
+        raise UserError(
+            "accelerator: cuda, and this host shows no GPU; run on a host with NVIDIA cards, through SLURM "
+            "(--profile profiles/slurm), or on a laptop's CPU: snakemake --profile profiles/demo"
+        )
+    if largest > there:
+        who = max(sorted(requests), key=lambda name: requests[name])
+        raise UserError(f"{who} asks for {largest} GPU(s) and this host shows {there}; lower gpus in config.yaml")
+
+
+def _existing(path: Path) -> Path:
+    while not path.exists():
+        path = path.parent
+    return path
+
+
+def check_writable(directories: Iterable[str | os.PathLike]) -> None:
+    """Files can be made in each directory (or in the nearest parent that exists)."""
+    for directory in directories:
+        place = _existing(Path(directory).absolute())
+        try:
+            with tempfile.TemporaryFile(dir=place):
+                pass
+        except OSError as error:
+            raise UserError(
+                f"{directory}: cannot be written ({error.strerror}); make {place} writable or choose another place"
+            ) from None
+
+
+def check_space(needs: Mapping[str, int]) -> list[str]:
+    """Free bytes on the file system of each directory; `needs`: directory → bytes that the run will write there.
+
+    Directories on one file system are added up. Too little is a notice (older files may make room), less than a tenth
+    an error.
+    """
+    notices = []
+    systems: dict[int, tuple[Path, int, list[str]]] = {}
+    for directory, bytes_needed in needs.items():
+        place = _existing(Path(directory).absolute())
+        _, total, names = systems.get(place.stat().st_dev, (place, 0, []))
+        systems[place.stat().st_dev] = (place, total + bytes_needed, [*names, str(directory)])
+    for place, total, names in systems.values():
+        free = shutil.disk_usage(place).free
+        line = f"{', '.join(names)}: the run may write {total / 1e9:.1f} GB and {free / 1e9:.1f} GB are free"
+        if free < total / 10:
+            raise UserError(f"{line}; make room, or save fewer checkpoints (training.save_every)")
+        if free < total:
+            notices.append(f"{line}; make room before it fills up, or save fewer checkpoints (training.save_every)")
+    return notices
+
+
+def checkpoint_bytes(model: str | os.PathLike, saves: int, width: int = 4) -> int:
+    """Bytes of `saves` training checkpoints of a Hugging Face model directory; 0 while the model is not there yet.
+
+    A checkpoint holds weights and Adam's two moments, each of `width` bytes a parameter, and a 16-bit copy.
+    """
+    weights = sum(path.stat().st_size for path in Path(model).glob("*.safetensors"))
+    parameters = weights // 2  # published in 16 bits; a 32-bit model is overestimated by two, which is the safe side
+    return saves * parameters * (3 * width + 2)
+
+
+def check(
+    *,
+    accelerator: str,
+    images: Mapping[str, str],
+    locks: Mapping[str, str | os.PathLike],
+    root: str | os.PathLike,
+    containers: bool,
+    dry_run: bool,
+    cluster: bool,
+    requests: Mapping[str, int],
+    given: int | None,
+    needs: Mapping[str, int] | None = None,
+    directories: Iterable[str | os.PathLike] = ("resources", "results", "checkpoints", "logs"),
+) -> list[str]:
+    """Everything before the first job; returns notices, raises `UserError` with one line.
+
+    `containers`: Snakemake was told --sdm apptainer. `cluster`: jobs go to an executor elsewhere, so this host may lack
+    GPUs; the images are checked here (shared file system). A dry run is never refused for what this host lacks.
+    """
+    notices = check_deployment(containers)
+    if containers:
+        notices += check_images(images, locks, root, dry_run)
+    if accelerator == "cuda":
+        check_requests(requests, given)
+        if not dry_run and not cluster:
+            check_host(requests)
+    if not dry_run:
+        check_writable(directories)
+        notices += check_space(needs or {})
+    return notices
