@@ -1,0 +1,40 @@
+"""Turn problems into verl's training and validation files, with or without the contaminated rows.
+
+python scripts/format_training_data.py --problems results/data/problems.parquet --matches results/data/matches.parquet --data clean \\
+    --remove exact,ngram,fuzzy --validation gsm8k=resources/benchmarks/gsm8k.jsonl --dev-size 512 --instruction '…' \\
+    --train train.parquet --val val.parquet --summary data.json
+"""
+
+import argparse
+from pathlib import Path
+
+from mathrl import formatting
+from mathrl.io import atomic_path, run_main, write_json
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--problems", type=Path, required=True, help="problems, parquet")
+    parser.add_argument("--matches", type=Path, help="matches with benchmarks, parquet; needed for --data clean")
+    parser.add_argument("--data", choices=("clean", "raw"), default="clean", help="without or with the contaminated rows (default clean)")
+    parser.add_argument("--remove", default="exact,ngram,fuzzy", help="methods whose matches are left out of clean data (default exact,ngram,fuzzy)")
+    parser.add_argument("--difficulty", nargs="+", type=int, metavar="BAND", help="difficulty bands to train on (default: all rows)")
+    parser.add_argument("--validation", required=True, metavar="NAME=FILE", help="benchmark whose rows are validated on")
+    parser.add_argument("--dev-size", type=int, default=512, help="rows held out for choosing checkpoints (default 512)")
+    parser.add_argument("--instruction", required=True, help="put before each problem, byte for byte")
+    parser.add_argument("--separator", default=" ", help="between instruction and problem (default one space)")
+    parser.add_argument("--train", type=Path, required=True, help="training rows, parquet")
+    parser.add_argument("--val", type=Path, required=True, help="validation rows and dev rows, parquet")
+    parser.add_argument("--summary", type=Path, required=True, help="counts and hashes, JSON")
+    args = parser.parse_args()
+
+    train, val, summary = formatting.make(args)
+    with atomic_path(args.train) as temporary:
+        train.write_parquet(temporary)
+    with atomic_path(args.val) as temporary:
+        val.write_parquet(temporary)
+    write_json(args.summary, formatting.with_hashes(summary, args.train, args.val))
+
+
+if __name__ == "__main__":
+    run_main(main)

@@ -1,0 +1,104 @@
+"""What scripts/decontaminate.py does: check the settings, read, search, write."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..benchmarks import load_benchmark
+from ..io import UserError, atomic_path, write_json, write_text
+from ..provenance import provenance
+from .search import METHODS, Settings, find_matches
+from .summary import CSV_COLUMNS, summarise
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+def run(args: argparse.Namespace) -> None:
+    """Run one decontamination from parsed arguments; all outputs are written at the end, each whole."""
+    import polars as pl
+
+    settings = settings_of(args)
+    files = benchmark_files(args.benchmark)
+    benchmarks = {name: load_benchmark(path) for name, path in files.items()}
+    problems = read_problems(args.problems)
+    matches = find_matches(problems, benchmarks, settings)
+    summary = summarise(matches, {name: len(rows) for name, rows in benchmarks.items()}, len(problems), settings.methods)
+    options = {
+        "methods": list(settings.methods), "remove": list(settings.remove), "ngram_size": settings.ngram_size,
+        "ngram_coverage": settings.ngram_coverage, "fuzzy_similarity": settings.fuzzy_similarity,
+        "semantic_similarity": settings.semantic_similarity,
+    }  # fmt: skip
+    summary["settings"] = options
+    summary["provenance"] = provenance({"problems": args.problems, **files}, options)
+    if args.clean:
+        removed = matches.filter(pl.col("removed"))["problem_id"].unique()
+        with atomic_path(args.clean) as temporary:
+            problems.filter(~pl.col("id").is_in(removed.implode())).write_parquet(temporary)
+    with atomic_path(args.matches) as temporary:
+        matches.write_parquet(temporary)
+    if args.csv:
+        text = io.StringIO()
+        writer = csv.DictWriter(text, CSV_COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(summary["table"])
+        write_text(args.csv, text.getvalue())
+    write_json(args.summary, summary)
+
+
+def settings_of(args: argparse.Namespace) -> Settings:
+    """Check the options of the command line."""
+    methods = _names(args.methods, "--methods", METHODS)
+    remove = methods if args.remove is None else _names(args.remove, "--remove", (*METHODS, "similar"))
+    for name in ("ngram_coverage", "fuzzy_similarity", "semantic_similarity"):
+        if not 0 < getattr(args, name) <= 1:
+            raise UserError(f"--{name.replace('_', '-')} {getattr(args, name):g}: must be above 0 and at most 1")
+    if args.ngram_size < 2:
+        raise UserError(f"--ngram-size {args.ngram_size}: must be at least 2 words")
+    if "semantic" in methods and args.embedding_model is None:
+        raise UserError("--methods semantic: needs --embedding-model, the directory of a sentence-transformers model")
+    return Settings(
+        methods, remove, args.ngram_size, args.ngram_coverage, args.fuzzy_similarity, args.semantic_similarity,
+        args.embedding_model, max(args.workers, 1),
+    )  # fmt: skip
+
+
+def _names(text: str, option: str, allowed: tuple[str, ...]) -> tuple[str, ...]:
+    names = tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+    for name in names:
+        if name not in allowed:
+            raise UserError(f"{option} {text}: '{name}' is none of {', '.join(allowed)}")
+    return names
+
+
+def benchmark_files(pairs: list[str]) -> dict[str, Path]:
+    """`NAME=FILE` options as a dict, in the order given."""
+    files: dict[str, Path] = {}
+    for pair in pairs:
+        name, sign, path = pair.partition("=")
+        if not sign or not name or not path:
+            raise UserError(f"--benchmark {pair}: must be NAME=FILE")
+        if name in files:
+            raise UserError(f"--benchmark {pair}: '{name}' is given twice")
+        files[name] = Path(path)
+    return files
+
+
+def read_problems(path: Path) -> pl.DataFrame:
+    """Read problems; only `id` and `problem` must be there, other columns go through to the clean file."""
+    import polars as pl
+
+    try:
+        frame = pl.read_parquet(path)
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file") from None
+    except Exception as error:
+        raise UserError(f"{path}: is no whole parquet file ({' '.join(str(error).split())[:200]}); make it again") from None
+    for name in ("id", "problem"):
+        if name not in frame.columns:
+            raise UserError(f"{path}: lacks the column '{name}' (it has: {', '.join(frame.columns)})")
+    return frame.with_columns(pl.col("id").cast(pl.String), pl.col("problem").cast(pl.String).fill_null(""))

@@ -1,0 +1,88 @@
+r"""What two spellings of one problem have in common: tokens without case, LaTeX dressing, punctuation and layout.
+
+`tokens` splits a problem into words, numbers and operators. `$\dfrac{3}{4} \times N$` and `3/4 × n` differ in nothing but
+spelling; what stays different is what a reader would call different: words, numbers, variables, operators.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+# Unicode that NFKC leaves alone, and what it means in a problem.
+UNICODE = {
+    "−": "-", "–": "-", "—": "-", "‐": "-", "‑": "-", "×": "*", "·": "*", "⋅": "*", "∙": "*", "∗": "*", "•": "*",
+    "÷": "/", "⁄": "/", "∕": "/", "≤": "<=", "≥": ">=", "⩽": "<=", "⩾": ">=", "≦": "<=", "≧": ">=", "≠": "!=", "√": r"\sqrt ",
+    "°": r"\degrees ", "∘": r"\degrees ", "∞": r"\infty ", "∠": r"\angle ", "△": r"\triangle ", "∆": r"\triangle ", "∈": r"\in ", "π": r"\pi ",
+    "α": r"\alpha ", "β": r"\beta ", "γ": r"\gamma ", "δ": r"\delta ", "ε": r"\epsilon ", "θ": r"\theta ", "λ": r"\lambda ", "μ": r"\mu ",
+    "ρ": r"\rho ", "σ": r"\sigma ", "τ": r"\tau ", "φ": r"\phi ", "ω": r"\omega ", "∑": r"\sum ", "∏": r"\prod ", "∫": r"\int ",
+    "⊥": r"\perp ", "∥": r"\parallel ", "∪": r"\cup ", "∩": r"\cap ", "⌊": r"\lfloor ", "⌋": r"\rfloor ", "⌈": r"\lceil ", "⌉": r"\rceil ",
+    "\u200b": "", "\u200c": "", "\u200d": "", "\ufeff": "", "\u00ad": "", "′": "'", "″": "''",
+}  # fmt: skip
+# LaTeX commands that only dress a formula, and those that say the same as another spelling.
+DRESSING = frozenset(
+    "left right big bigg bigl bigr biggl biggr text textbf textit textrm textsc texttt mathrm mathbf mathit mathsf mathcal boldsymbol "
+    "operatorname mbox hbox emph quad qquad displaystyle textstyle limits nolimits hspace vspace thinspace enspace space begin end "
+    "mathop mathbb rm bf it underline noindent item itemize enumerate center nonumber dollar".split()
+)
+SAME = {
+    "dfrac": "frac", "tfrac": "frac", "cfrac": "frac", "le": "<=", "leq": "<=", "leqslant": "<=", "ge": ">=", "geq": ">=", "geqslant": ">=",
+    "lt": "<", "gt": ">", "ne": "!=", "neq": "!=", "times": "*", "cdot": "*", "ast": "*", "div": "/", "circ": "degrees", "degree": "degrees",
+    "ldots": " ", "dots": " ", "cdots": " ", "dotsc": " ", "dotsb": " ", "colon": " ", "mid": "|", "vert": "|", "varphi": "phi", "varepsilon": "epsilon",
+    "dbinom": "binom", "tbinom": "binom", "to": "rightarrow", "lbrace": " ", "rbrace": " ",
+}  # fmt: skip
+NUMBER_WORDS = {
+    word: str(number)
+    for number, word in enumerate(
+        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen".split()
+    )
+} | {word: str(number) for number, word in zip(range(20, 100, 10), "twenty thirty forty fifty sixty seventy eighty ninety".split(), strict=True)}
+OPERATORS = frozenset("+-*/=<>^!|%")
+
+_THOUSANDS = re.compile(r"(?<=\d)(?:\{,\}|,\\!|,)(?=\d{3}(?!\d))")
+_COMMAND = re.compile(r"\\([a-z]+)")
+_FRACTION = re.compile(r"\\[dtc]?frac\s*\{([^{}]*)\}\s*\{([^{}]*)\}")
+_HYPHEN = re.compile(r"(?<=[a-z])-(?=[a-z])")
+_TOKEN = re.compile(r"\d+(?:\.\d+)?|[a-z]+|[\u3400-\u9fff\uac00-\ud7af\u3040-\u30ff]|[^\W\d_a-z]+|[+\-*/=<>^!|%]")
+
+
+def fold(text: str) -> str:
+    """Lower case, Unicode and LaTeX spellings made one; layout and punctuation stay."""
+    if not text.isascii():
+        text = unicodedata.normalize("NFKC", text)
+        text = "".join(UNICODE.get(char, char) for char in text)
+    text = _THOUSANDS.sub("", text.lower())
+    text = _FRACTION.sub(r" \1/\2 ", text)
+    return _COMMAND.sub(_command, text)
+
+
+def _command(match: re.Match[str]) -> str:
+    name = match.group(1)
+    return " " if name in DRESSING else f" {SAME.get(name, name)} "
+
+
+def tokens(text: str) -> list[str]:
+    """Words, numbers and operators of a problem, in order."""
+    return [NUMBER_WORDS.get(token, token) for token in _TOKEN.findall(_HYPHEN.sub(" ", fold(text)))]
+
+
+def words(all_tokens: list[str]) -> list[str]:
+    """The tokens that are words or numbers (what n-grams are made of)."""
+    return [token for token in all_tokens if token not in OPERATORS]
+
+
+def is_number(token: str) -> bool:
+    """Does this token stand for a number?"""
+    return token[0].isdigit()
+
+
+def number_value(token: str) -> str:
+    """One spelling per number: without leading zeros and without zeros at the end of decimals."""
+    if "." in token:
+        token = token.rstrip("0").rstrip(".")
+    return token.lstrip("0") or "0"
+
+
+def exact_key(text: str) -> str:
+    """Letters and digits only: equal for problems that differ in case, layout, delimiters and punctuation."""
+    return "".join(words(tokens(text)))

@@ -1,0 +1,77 @@
+"""Training and validation rows in verl's columns, exactly as the report's."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import polars as pl
+
+ABILITY = "math"
+EXTRA = ("index", "original_problem", "domain", "llama8b_solve_rate", "id", "source", "difficulty")
+
+
+def split_dev(problems: pl.DataFrame, size: int) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Split off about `size` rows (never fewer, if there are enough) as `(training, dev)`.
+
+    Whole duplicate groups go to one side, chosen by the hash of their name: the order of rows has no say, and a row that
+    is added moves at most the last group of the split.
+    """
+    import polars as pl
+
+    groups = problems.group_by("duplicate_group").agg(pl.len().alias("rows"))
+    ranks = [hashlib.sha256(f"dev {name}".encode()).hexdigest() for name in groups["duplicate_group"]]
+    groups = groups.with_columns(rank=pl.Series(ranks, dtype=pl.String)).sort("rank")
+    before = groups["rows"].cum_sum() - groups["rows"]
+    chosen = groups.filter(before < size)["duplicate_group"] if size > 0 else groups["duplicate_group"].head(0)
+    inside = pl.col("duplicate_group").is_in(chosen.implode())
+    return problems.filter(~inside), problems.filter(inside)
+
+
+def verl_rows(problems: pl.DataFrame, data_source: pl.Expr, prefix: str) -> pl.DataFrame:
+    """verl's columns from problems. `prefix` is instruction and separator, put before the problem byte for byte."""
+    import polars as pl
+
+    content = pl.concat_str(pl.lit(prefix), pl.col("problem"))
+    return problems.with_row_index("index").select(
+        data_source.alias("data_source"),
+        pl.concat_list(pl.struct(pl.lit("user").alias("role"), content.alias("content"))).alias("prompt"),
+        pl.lit(ABILITY).alias("ability"),
+        pl.struct(pl.lit("rule").alias("style"), pl.col("answer").alias("ground_truth")).alias("reward_model"),
+        pl.struct(
+            pl.col("index").cast(pl.Int64),
+            pl.col("problem").alias("original_problem"),
+            pl.col("domain"),
+            pl.col("solve_rate").alias("llama8b_solve_rate"),
+            pl.col("id"),
+            pl.col("source"),
+            pl.col("difficulty").cast(pl.Int64),
+        ).alias("extra_info"),
+    )
+
+
+def benchmark_frame(items: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
+    """Benchmark items in the columns of problems, so that validation rows have the shape of training rows."""
+    import polars as pl
+
+    return pl.DataFrame(
+        {
+            "id": [item["id"] for item in items],
+            "problem": [item["problem"] for item in items],
+            "answer": [item["answer"] for item in items],
+            "source": None,
+            "domain": [_list(item.get("domain")) for item in items],
+            "solve_rate": None,
+            "difficulty": None,
+        },
+        schema={
+            "id": pl.String, "problem": pl.String, "answer": pl.String, "source": pl.String, "domain": pl.List(pl.String),
+            "solve_rate": pl.Float64, "difficulty": pl.Int64,
+        },
+    )  # fmt: skip
+
+
+def _list(value: Any) -> list[str] | None:
+    return None if value is None else [str(v) for v in value] if isinstance(value, list) else [str(value)]
