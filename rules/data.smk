@@ -1,0 +1,151 @@
+# Requires: the fetched dataset, benchmarks and, for the method `semantic`, the embedding model.
+# Makes: results/data (problems, quarantine, funnel, matches, contamination) and verl's files of each run and stage.
+# Steps: clean_problems → decontaminate_problems → format_training_data. What is removed is decided in the last step, per run, so
+# that contaminated and clean training data come from one search.
+
+
+rule clean_problems:
+    """Check each row of {input.dataset} against the contract and filter ({params.filters}): nothing is dropped without a count."""
+    input:
+        code=code("clean_problems.py"),
+        dataset=f"resources/datasets/{config['dataset']}.parquet",
+    output:
+        problems="results/data/problems.parquet",
+        quarantine="results/data/quarantine.parquet",
+        funnel="results/data/funnel.json",
+    log:
+        "logs/clean_problems.log",
+    benchmark:
+        "logs/clean_problems.tsv"
+    container:
+        image("cpu")
+    threads: 2
+    resources:
+        mem_mb=3000,
+        runtime=30,
+    params:
+        filters=cleaning_options(config["data"]),
+    shell:
+        "python {input.code[0]:q}"
+        " --dataset {input.dataset:q}"
+        " {params.filters}"
+        " --workers {threads}"
+        " --out {output.problems:q}"
+        " --quarantine {output.quarantine:q}"
+        " --funnel {output.funnel:q}"
+        " > {log:q} 2>&1"
+
+
+rule decontaminate_problems:
+    """Look for items of {config[benchmarks]} among the problems by {params.methods}; nothing is removed here, matches carry their evidence."""
+    input:
+        code=code("decontaminate.py"),
+        problems="results/data/problems.parquet",
+        benchmarks=expand(
+            "resources/benchmarks/{benchmark}.jsonl", benchmark=config["benchmarks"]
+        ),
+        embedding_model=embedding_model(),
+    output:
+        matches="results/data/matches.parquet",
+        summary=report(
+            "results/data/contamination.json",
+            category="Data",
+            caption="captions/contamination.rst",
+        ),
+        table=report(
+            "results/data/contamination.csv",
+            category="Data",
+            caption="captions/contamination.rst",
+        ),
+    log:
+        "logs/decontaminate_problems.log",
+    benchmark:
+        "logs/decontaminate_problems.tsv"
+    container:
+        image("cpu")
+    threads: 2
+    resources:
+        mem_mb=4000,
+        runtime=240,
+    params:
+        benchmarks=expand(
+            "--benchmark {benchmark}=resources/benchmarks/{benchmark}.jsonl",
+            benchmark=config["benchmarks"],
+        ),
+        methods=",".join(decontamination_methods()),
+        remove=",".join(config["decontamination"]["remove"]),
+        ngram_size=config["decontamination"]["ngram_size"],
+        ngram_coverage=config["decontamination"]["ngram_coverage"],
+        fuzzy_similarity=config["decontamination"]["fuzzy_similarity"],
+        semantic_similarity=config["decontamination"]["semantic_similarity"],
+        embedding_model=lambda wildcards, input: (
+            f"--embedding-model {input.embedding_model}"
+            if input.get("embedding_model")
+            else ""
+        ),
+    shell:
+        "python {input.code[0]:q}"
+        " --problems {input.problems:q}"
+        " {params.benchmarks}"
+        " --methods {params.methods}"
+        " --remove {params.remove:q}"
+        " --ngram-size {params.ngram_size}"
+        " --ngram-coverage {params.ngram_coverage}"
+        " --fuzzy-similarity {params.fuzzy_similarity}"
+        " --semantic-similarity {params.semantic_similarity}"
+        " {params.embedding_model}"
+        " --workers {threads}"
+        " --matches {output.matches:q}"
+        " --summary {output.summary:q}"
+        " --csv {output.table:q}"
+        " > {log:q} 2>&1"
+
+
+rule format_training_data:
+    """Write verl's files of run {wildcards.run}, stage {wildcards.stage}: {params.data} data, {params.dev_size} problems held out."""
+    input:
+        code=code("format_training_data.py"),
+        problems="results/data/problems.parquet",
+        matches="results/data/matches.parquet",
+        validation=lambda wildcards: f"resources/benchmarks/{stage_config(wildcards.run, wildcards.stage)['validation_benchmark']}.jsonl",
+    output:
+        train="results/{run}/{stage}/train.parquet",
+        val="results/{run}/{stage}/val.parquet",
+        summary="results/{run}/{stage}/data.json",
+    log:
+        "logs/format_training_data/{run}/{stage}.log",
+    benchmark:
+        "logs/format_training_data/{run}/{stage}.tsv"
+    container:
+        image("cpu")
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=15,
+    params:
+        data=lambda wildcards: stage_config(wildcards.run, wildcards.stage)["data"],
+        difficulty=lambda wildcards: difficulty_option(
+            stage_config(wildcards.run, wildcards.stage)
+        ),
+        validation=lambda wildcards: stage_config(wildcards.run, wildcards.stage)[
+            "validation_benchmark"
+        ],
+        remove=",".join(config["decontamination"]["remove"]),
+        dev_size=config["data"]["dev_size"],
+        instruction=config["prompt"]["instruction"],
+        separator=config["prompt"]["separator"],
+    shell:
+        "python {input.code[0]:q}"
+        " --problems {input.problems:q}"
+        " --matches {input.matches:q}"
+        " --data {params.data}"
+        " {params.difficulty}"
+        " --remove {params.remove:q}"
+        " --validation {params.validation}={input.validation:q}"
+        " --dev-size {params.dev_size}"
+        " --instruction {params.instruction:q}"
+        " --separator={params.separator:q}"
+        " --train {output.train:q}"
+        " --val {output.val:q}"
+        " --summary {output.summary:q}"
+        " > {log:q} 2>&1"

@@ -1,0 +1,87 @@
+# Requires: the table of downloads that the configuration names (`pins`), and a network or files in resources/by_hand/<name>/.
+# Makes: resources/datasets, resources/benchmarks, resources/models, shared by all runs, verified by hash and row count.
+# Steps: fetch_dataset, fetch_benchmark, fetch_model. No other rule may use a network.
+
+
+rule fetch_dataset:
+    """Fetch the training problems {wildcards.dataset} from {params.pin[source]}; hash and row count must be the pin's."""
+    input:
+        code=code("fetch_dataset.py"),
+        local=lambda wildcards: local_source(wildcards.dataset),
+    output:
+        dataset="resources/datasets/{dataset}.parquet",
+    log:
+        "logs/fetch_dataset/{dataset}.log",
+    benchmark:
+        "logs/fetch_dataset/{dataset}.tsv"
+    container:
+        image("cpu")
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=120,
+    params:
+        pins=config["pins"],
+        pin=lambda wildcards: pin(wildcards.dataset),
+    shell:
+        "python {input.code[0]:q}"
+        " --pins {params.pins:q}"
+        " --name {wildcards.dataset:q}"
+        " --out {output.dataset:q}"
+        " > {log:q} 2>&1"
+
+
+rule fetch_benchmark:
+    """Fetch the benchmark {wildcards.benchmark} from {params.pin[source]} and bring it into one shape with one gold answer each."""
+    input:
+        code=code("fetch_benchmark.py"),
+        local=lambda wildcards: local_source(wildcards.benchmark),
+    output:
+        benchmark="resources/benchmarks/{benchmark}.jsonl",
+    log:
+        "logs/fetch_benchmark/{benchmark}.log",
+    benchmark:
+        "logs/fetch_benchmark/{benchmark}.tsv"
+    container:
+        image("cpu")
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=30,
+    params:
+        pins=config["pins"],
+        pin=lambda wildcards: pin(wildcards.benchmark),
+    shell:
+        "python {input.code[0]:q}"
+        " --pins {params.pins:q}"
+        " --name {wildcards.benchmark:q}"
+        " --out {output.benchmark:q}"
+        " > {log:q} 2>&1"
+
+
+rule fetch_model:
+    """Fetch the model {wildcards.model_name} from {params.pin[source]}; each file must have the pinned hash."""
+    input:
+        code=code("fetch_model.py"),
+        local=lambda wildcards: local_source(wildcards.model_name),
+    output:
+        model=directory("resources/models/{model_name}"),
+    log:
+        "logs/fetch_model/{model_name}.log",
+    benchmark:
+        "logs/fetch_model/{model_name}.tsv"
+    container:
+        image("cpu")
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=240,
+    params:
+        pins=config["pins"],
+        pin=lambda wildcards: pin(wildcards.model_name),
+    shell:
+        "python {input.code[0]:q}"
+        " --pins {params.pins:q}"
+        " --name {wildcards.model_name:q}"
+        " --out {output.model:q}"
+        " > {log:q} 2>&1"
