@@ -17,9 +17,9 @@ from mathrl.grading.value import POINTS, Evaluator, Undecided, close, symbols
 EQUAL, DIFFERENT, UNDECIDED = "equal", "different", "undecided"
 MAX_ITEMS = 64
 """Lists of more items are compared as strings only."""
-SIGNIFICANT = 6
-"""A decimal of so many significant digits stands for an exact value that rounds to it (0.333333 for 1/3)."""
-ROUNDING = 0.01
+SIGNIFICANT = 5
+"""A decimal of so many significant digits, four of them decimals, stands for an exact value (2.6667 for 8/3)."""
+ROUNDING = Fraction(1, 80)
 """A more precise answer that rounds to a decimal gold must also lie within this relative distance of it."""
 
 NO_GOLD = frozenset(
@@ -148,8 +148,8 @@ def _rounded(answer: Node, left, gold: Node, right) -> bool:
             except (Undecided, OverflowError, ValueError):
                 return False
             finished = is_literal(answer) or not isinstance(left, Fraction)
-            return finished and abs(exact - value) <= abs(value) * Fraction(ROUNDING).limit_denominator(1000)
-    if target is None and written is not None and written[1] > 0:
+            return finished and abs(exact - value) <= abs(value) * ROUNDING
+    if target is None and written is not None and written[1] >= 4:
         value, places = written
         if _significant(value, places) >= SIGNIFICANT and (
             _rounds_to(right, value, places) or _cut(right, value, places)
@@ -340,6 +340,8 @@ def assignment(node: Node) -> tuple[str, Node] | None:
     if node[0] != "rel":
         return None
     terms, ops = node[1], node[2]
+    if ops == ("~",) and node[1][0][0] == "sym":
+        return node[1][0][1], terms[1]
     if ops[0] not in ("=", "in") or any(op not in ("=", "~") for op in ops[1:]):
         return None
     name = _name_key(terms[0])
@@ -379,6 +381,8 @@ def _relations(answer: Node, gold: Node, depth: int):
             return _same_sets(*sets)
         return _chains(answer, gold, depth)
     if answer[0] == "rel":
+        if answer[2] == ("=",) and _zero(answer[1][1]) and symbols(answer) and symbols(answer) == symbols(gold):
+            return nodes_equal(answer[1][0], gold, depth + 1)  # "p(x) = 0" for the polynomial p(x)
         value = _stated_value(answer)
         if value is not None:
             return nodes_equal(value, gold, depth + 1)
@@ -389,18 +393,11 @@ def _relations(answer: Node, gold: Node, depth: int):
 
 
 def _stated_value(node: Node) -> Node | None:
-    """The value that "2 + 2 = 4" or "sqrt 2 ~ 1.41" states: the last exact part, if the parts do agree."""
+    """The value that "2 + 2 = 4" or "sqrt 2 ~ 1.41" states: the last part that is not an approximation."""
     terms, ops = node[1], node[2]
     if any(op not in ("=", "~") for op in ops):
         return None
-    exact = [terms[0]] + [term for term, op in zip(terms[1:], ops, strict=True) if op == "="]
-    if len(exact) > 1 and not symbols(exact[0]):
-        try:
-            if not close(Evaluator()(exact[0]), Evaluator()(exact[-1])):
-                return None
-        except Undecided:
-            return None
-    return exact[-1]
+    return next(term for term, op in zip(reversed(terms), (*reversed(ops), "="), strict=True) if op == "=")
 
 
 def _equations(answer: Node, gold: Node) -> bool | None:
@@ -541,6 +538,15 @@ def _set_of(node: Node) -> list[tuple] | None:
     return None
 
 
+def _unsigned(node: Node) -> Node:
+    """ "-x > -1" as "x < 1"; others as they are."""
+    if not any(term[0] == "neg" and _variable(term[1]) for term in node[1]) or any(op in ("in", "~") for op in node[2]):
+        return node
+    flip = {"<": ">", ">": "<", "<=": ">=", ">=": "<="}
+    terms = tuple(term[1] if term[0] == "neg" else ("neg", term) for term in node[1])
+    return ("rel", terms, tuple(flip.get(op, op) for op in node[2]))
+
+
 def _variable(node: Node) -> str | None:
     if node[0] == "sym" and symbols(node):
         return node[1]
@@ -553,6 +559,7 @@ def _variable(node: Node) -> str | None:
 
 def _solved(node: Node) -> list[tuple] | None:
     """The solution set of "a < x ≤ b", "x ≠ a", "x ∈ …" for one bare variable."""
+    node = _unsigned(node)
     terms, ops = node[1], node[2]
     names = [_variable(term) for term in terms]
     if sum(name is not None for name in names) != 1:
@@ -750,6 +757,11 @@ def _collections(answer: Node, gold: Node, depth: int):
                 return False
         verdict = _ordered(_values(answer[3]), _values(gold[3]), depth)
         return verdict
+    if gold[0] == "list" and gold[2] == "or" and answer[0] in SCALARS:  # one value, written in two ways
+        first = gold[1][0]
+        if all(part[0] in SCALARS and nodes_equal(part, first, depth + 1) for part in gold[1][1:]):
+            return nodes_equal(answer, first, depth + 1)
+        return False
     if kinds <= {"list", "set"}:
         left, right = _records(answer[1]), _records(gold[1])
         if left and right and len(left) == len(right) == 1 and len(left[0]) > 1:

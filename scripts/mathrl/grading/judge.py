@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 
-from mathrl.grading.compare import DIFFERENT, EQUAL, compare
-from mathrl.grading.extract import extract_boxed, extract_boxed_run, extract_lenient
+from mathrl.grading.algebra import within_budget
+from mathrl.grading.compare import EQUAL, UNDECIDED, compare, is_literal
+from mathrl.grading.extract import extract_boxed, extract_boxed_run, extract_lenient, gold_answer, prose_answer
+from mathrl.grading.parse import readings
+from mathrl.grading.pool import pool_for
+
+ALGEBRA = "mathrl.grading.algebra:verify"
 
 GRADING_POLICY = "1"
 """Version of the grader's rules, raised by hand with every change that can change a verdict; part of the training fingerprint."""
@@ -41,23 +48,52 @@ def make_grade(extracted: str | None, status: str, boxed: bool) -> Grade:
     return Grade(FORMAT_WEIGHT * boxed + CORRECT_WEIGHT * correct, correct, boxed, extracted, status)
 
 
-def verdict(extracted: str, answer: str) -> str:
-    """The status of an extracted answer against a gold; never raises."""
+@lru_cache(maxsize=16_384)
+def _decide(extracted: str, answer: str) -> tuple[str, bool]:
+    """(status, may the algebra workers be asked?) of an extracted answer against a gold, by our own rules."""
     try:
-        outcome, note = compare(extracted, answer)
+        gold = gold_answer(answer)
+        outcome, note = compare(extracted, gold)
+        if outcome != EQUAL and " " in extracted:
+            inner = prose_answer(extracted)
+            if inner is not None:
+                second, second_note = compare(inner, gold)
+                outcome, note = (
+                    (second, second_note) if second != UNDECIDED or outcome == UNDECIDED else (outcome, note)
+                )
     except (RecursionError, MemoryError, ValueError, ArithmeticError, LookupError, TypeError):
-        return "error"
-    if outcome == EQUAL:
-        return "equal"
-    if outcome == DIFFERENT:
-        return "different"
-    return (
-        "unparsed_gold"
-        if note in ("gold", "both", "no gold")
-        else "unparsed_answer"
-        if note == "answer"
-        else "different"
-    )
+        return "error", False
+    if outcome != UNDECIDED:
+        return outcome, False
+    if note == "no gold":
+        return "unparsed_gold", False
+    status = {"gold": "unparsed_gold", "both": "unparsed_gold", "answer": "unparsed_answer"}.get(note, "different")
+    finished = any(reading[0] == "text" or is_literal(reading) for reading in readings(gold))
+    return status, not finished and within_budget(extracted, gold)
+
+
+def verdict(extracted: str, answer: str) -> str:
+    """The status of an extracted answer against a gold; never raises, takes no longer than the cap."""
+    status, ask = _decide(extracted, answer)
+    return _algebra(extracted, answer, status) if ask else status
+
+
+_algebra_seen: dict[tuple[str, str], str] = {}
+
+
+def _algebra(extracted: str, answer: str, status: str) -> str:
+    """Ask the algebra workers; `status` is what stands if they do not find the two equal."""
+    key = (extracted, answer)
+    if key not in _algebra_seen:
+        reply = pool_for(ALGEBRA).ask(extracted, gold_answer(answer))
+        if reply.get("timeout"):
+            return "timeout"
+        if "error" in reply:
+            return "error"
+        if len(_algebra_seen) > 50_000:
+            _algebra_seen.clear()
+        _algebra_seen[key] = "equal" if reply["value"] else status
+    return _algebra_seen[key]
 
 
 def equivalent(extracted: str, answer: str) -> bool:
@@ -65,29 +101,74 @@ def equivalent(extracted: str, answer: str) -> bool:
     return isinstance(extracted, str) and verdict(extracted, str(answer)) == "equal"
 
 
+def _grade(response: str, answer: str, extraction: str, ask: bool) -> Grade | None:
+    """A grade; None where the algebra workers would be needed and `ask` is False."""
+    boxed = extract_boxed(response)
+    extracted = boxed if boxed is not None or extraction == "strict" else extract_lenient(response)
+    if extracted is None:
+        return make_grade(None, "no_box", False)
+    candidates = [extracted]
+    if boxed is not None and response.count("boxed") + response.count("fbox") > 1:
+        run = extract_boxed_run(response)
+        if len(run) > 1:
+            candidates.append(", ".join(run))
+    decided = [_decide(candidate, answer) for candidate in candidates]
+    for candidate, (status, _) in zip(candidates, decided, strict=True):
+        if status == "equal":
+            return make_grade(candidate, status, boxed is not None)
+    status = decided[0][0]
+    for candidate, (first, open_question) in zip(candidates, decided, strict=True):
+        if open_question:
+            if not ask:
+                return None
+            final = _algebra(candidate, answer, first)
+            if final == "equal":
+                return make_grade(candidate, final, boxed is not None)
+            status = final if candidate is extracted else status
+    return make_grade(extracted, status, boxed is not None)
+
+
 def grade(response: str, answer: str, extraction: str = "strict") -> Grade:
     """Grade one response against one gold; never raises, never longer than the cap.
 
     extraction "strict" wants a box; "lenient" falls back to "the answer is …" and to the last number.
     """
-    answer = answer if isinstance(answer, str) else str(answer)
-    boxed = extract_boxed(response)
-    extracted = boxed if boxed is not None or extraction == "strict" else extract_lenient(response)
-    if extracted is None:
+    if not isinstance(response, str):
         return make_grade(None, "no_box", False)
-    status = verdict(extracted, answer)
-    if status != "equal" and boxed is not None and response.count("boxed") > 1:
-        run = extract_boxed_run(response)
-        if len(run) > 1 and verdict(", ".join(run), answer) == "equal":
-            return make_grade(", ".join(run), "equal", True)
-    return make_grade(extracted, status, boxed is not None)
+    try:
+        return _grade(response, answer if isinstance(answer, str) else str(answer), extraction, ask=True)
+    except (RecursionError, MemoryError, ValueError, ArithmeticError, LookupError, TypeError, OSError):
+        return make_grade(None, "error", False)
 
 
 def grade_many(
     pairs: Iterable[tuple[str, str]], workers: int = 1, grader: str = "ours", extraction: str = "strict"
 ) -> list[Grade]:
-    """Grade (response, answer) pairs; the result has their order and does not depend on `workers`."""
-    return [grade(response, answer, extraction) for response, answer in pairs]
+    """Grade (response, answer) pairs in their order; the verdicts do not depend on `workers`.
+
+    workers: how many algebra (or contest) processes may run at once. grader: "ours" or "contest".
+    """
+    pairs = list(pairs)
+    if grader == "contest":
+        from mathrl.grading.contest import contest_grades
+
+        return contest_grades(pairs, workers)
+    if grader != "ours":
+        raise ValueError(f"grader is '{grader}', expected 'ours' or 'contest'")
+    found: list[Grade | None] = []
+    for response, answer in pairs:
+        try:
+            found.append(_grade(response, str(answer), extraction, ask=False))
+        except Exception:
+            found.append(make_grade(None, "error", False))
+    rest = [index for index, result in enumerate(found) if result is None]
+    if rest:
+        pool_for(ALGEBRA, workers)
+        with ThreadPoolExecutor(max_workers=max(1, workers)) as threads:
+            later = threads.map(lambda index: grade(pairs[index][0], pairs[index][1], extraction), rest)
+            for index, result in zip(rest, later, strict=True):
+                found[index] = result
+    return found
 
 
 def group_answers(extracted: list[str | None]) -> list[int]:

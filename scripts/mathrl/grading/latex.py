@@ -50,11 +50,10 @@ _TEXT = re.compile(
 )
 _BOX = re.compile(r"\\(?:boxed|fbox)\s*\{")
 _WRAPPERS = re.compile(r"\$|\\[()\[\]]")
-_SPACES = re.compile(
-    r"(\\\\)|\\(?:[,;:> ]|q?quad(?![A-Za-z])|hspace\{[^{}]*\}|enspace|thinspace|phantom\{[^{}]*\})|~|[\s ]+"
-)
+_SPACES = re.compile(r"(\\\\)|\\(?:[,;:> ]|q?quad|hspace\{[^{}]*\}|enspace|thinspace|phantom\{[^{}]*\})|~|[\s ]+")
 _JSON = re.compile(r"""^\s*[{"'`]*(?:json)?\s*\{?\s*["'](?:answer|final_answer)["']\s*:\s*(.*)$""", re.DOTALL)
 _TAIL = re.compile(r"""["'`,.;:}\s]+$""")
+_GLUED = re.compile(r"(?<=[\d)])(\s*)(or|and)(?=[A-Z(\d\\-])")
 _THOUSANDS_TIGHT = re.compile(r"(?<=\d)(?:\{,\}|,\\!\s*|\\,|\\!)(?=\d{3}(?!\d))")
 _FORMATS = {
     r"\dfrac": r"\frac", r"\tfrac": r"\frac", r"\cfrac": r"\frac", r"\leqslant": r"\le", r"\geqslant": r"\ge",
@@ -129,6 +128,8 @@ def clean(text: str) -> str:
     json_answer = _JSON.match(text)
     if json_answer:
         text = json_answer.group(1)
+    text = text.replace('"', " ").replace(r"\*", "*")
+    text = _GLUED.sub(r"\1 \2 ", text)
     if "\\\\" in text:
         if r"\begin" not in text:
             text = _DOUBLED.sub(lambda m: "\\", text)

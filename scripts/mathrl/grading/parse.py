@@ -33,11 +33,80 @@ MAX_DEPTH = 40
 MAX_DIGITS = 1_000
 
 FUNCTIONS = frozenset(
-    ["sin", "cos", "tan", "cot", "sec", "csc", "arcsin", "arccos", "arctan", "sinh", "cosh", "tanh", "coth", "ln", "log", "exp", "sqrt", "abs", "det", "gcd", "lcm", "max", "min", "arg", "asin", "acos", "atan"]
+    [
+        "sin",
+        "cos",
+        "tan",
+        "cot",
+        "sec",
+        "csc",
+        "arcsin",
+        "arccos",
+        "arctan",
+        "sinh",
+        "cosh",
+        "tanh",
+        "coth",
+        "ln",
+        "log",
+        "exp",
+        "sqrt",
+        "abs",
+        "det",
+        "gcd",
+        "lcm",
+        "max",
+        "min",
+        "arg",
+        "asin",
+        "acos",
+        "atan",
+    ]
 )
 _ALIAS = {"asin": "arcsin", "acos": "arccos", "atan": "arctan"}
 _GREEK = frozenset(
-    ["alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "lambda", "mu", "nu", "xi", "rho", "sigma", "tau", "upsilon", "phi", "chi", "psi", "omega", "Gamma", "Delta", "Theta", "Lambda", "Xi", "Pi", "Sigma", "Upsilon", "Phi", "Psi", "Omega", "ell", "hbar", "Re", "Im", "aleph", "nabla", "partial"]
+    [
+        "alpha",
+        "beta",
+        "gamma",
+        "delta",
+        "epsilon",
+        "zeta",
+        "eta",
+        "theta",
+        "iota",
+        "kappa",
+        "lambda",
+        "mu",
+        "nu",
+        "xi",
+        "rho",
+        "sigma",
+        "tau",
+        "upsilon",
+        "phi",
+        "chi",
+        "psi",
+        "omega",
+        "Gamma",
+        "Delta",
+        "Theta",
+        "Lambda",
+        "Xi",
+        "Pi",
+        "Sigma",
+        "Upsilon",
+        "Phi",
+        "Psi",
+        "Omega",
+        "ell",
+        "hbar",
+        "Re",
+        "Im",
+        "aleph",
+        "nabla",
+        "partial",
+    ]
 )
 _RELATIONS = {
     "=": "=", "==": "=", "<": "<", ">": ">", "<=": "<=", ">=": ">=", "!=": "!=", r"\le": "<=", r"\ge": ">=", r"\ne": "!=",
@@ -64,7 +133,29 @@ _DEGREE = frozenset({"degree", "degrees", "deg"})
 _NUMBER_WORDS = {
     word: value
     for value, word in enumerate(
-        ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty"]
+        [
+            "zero",
+            "one",
+            "two",
+            "three",
+            "four",
+            "five",
+            "six",
+            "seven",
+            "eight",
+            "nine",
+            "ten",
+            "eleven",
+            "twelve",
+            "thirteen",
+            "fourteen",
+            "fifteen",
+            "sixteen",
+            "seventeen",
+            "eighteen",
+            "nineteen",
+            "twenty",
+        ]
     )
 }
 
@@ -524,7 +615,12 @@ class _Parser:
                 if found[0][0] == "num" and self.peek() == ("op", "_"):
                     return ("tuple", "(", ")", tuple(found))
                 return found[0] if found[0][0] != "num" else ("paren", found[0])
-            if len(found) == 1 and text == "[" and close == "]" and self.at < len(self.tokens):
+            if (
+                len(found) == 1
+                and text == "["
+                and close == "]"
+                and (found[0][0] == "matrix" or self.at < len(self.tokens))
+            ):
                 return found[0]
             return ("tuple", text, close, tuple(found))
         if text == "|":
@@ -777,7 +873,7 @@ _MIXED = re.compile(r"(?<![\d.}/^_])(\d{1,9})[ -](\d{1,9})\s*/\s*(\d{1,9})(?![\d
 _REPEATING = re.compile(r"(\d{0,30})\.(\d{0,30})\\(?:overline|bar|dot|overset\{\.\})\s*\{?(\d{1,30})\}?")
 _DOTTED = re.compile(r"(\d{0,30})\.(\d{0,12}?)(\d{1,6}?)\3{2,9}(?:\s*\\ldots|\.\.\.)")
 _LEAD = re.compile(
-    r"^(?:(?:final\s+)?answer(?:\s+is)?\s*[:=]?|the\s+(?:final\s+)?answer\s+is\s*:?|therefore,?|thus,?|so,?|is|approximately|about|exactly|=|:)\s+(?=\S)",
+    r"^(?:(?:final\s+)?answer(?:\s+is)?\s*[:=]?|the\s+(?:final\s+)?answer\s+is\s*:?|therefore,?|thus,?|so,?|is|approximately|about|exactly|=|:|[A-Za-z]{3,15}(?:\s[a-z]{3,15})?\s*:)\s+(?=\S)",
     re.IGNORECASE,
 )
 
@@ -846,7 +942,7 @@ def readings(text: str) -> tuple[Node, ...]:
             return (("text", words),)
     texts = []
     lead = _LEAD.match(cleaned)
-    if lead:
+    if lead and not re.search(r"(?<!\$)\$(?!\$)[ \t]*\n|\\\([ \t]*\n", text):
         cleaned = cleaned[lead.end() :].strip()
     cleaned = _REPEATING.sub(_repeating, cleaned)
     cleaned = _DOTTED.sub(_repeating, cleaned)

@@ -1,0 +1,67 @@
+r"""The dearest step: Math-Verify and SymPy, in a worker process, for pairs that our own grammar does not reach.
+
+`within_budget` decides beforehand, from the text alone, whether a pair may go there; so what is refused does not depend on
+the machine. The gold is never a plain number or a word here (compare.py has settled those), and an answer may not restate
+the task: sums, products, integrals and limits pass only where the gold has the same.
+"""
+
+from __future__ import annotations
+
+import re
+
+MAX_CHARS = 400
+_OPERATOR = re.compile(r"\\(?:sum|prod|i*int|oint|lim|frac\s*\{\s*d|partial|max|min|sup|inf)(?![a-z])")
+_NUMBER = re.compile(r"\d+")
+_WORD = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{3,}")
+_POWER = re.compile(r"\^")
+_LARGE_POWER = re.compile(r"\^\s*\{?\s*[-+]?\s*\d{3,}|\*\*\s*\d{3,}")
+_TOWER = re.compile(r"\^\s*\{?[^{}^]{0,20}\^\s*\{?[^{}^]{0,20}\^")
+_BASED = re.compile(r"\d_\{?\d")
+
+
+def within_budget(answer: str, gold: str) -> bool:
+    """May this pair be handed to the algebra system? Sizes, powers, factorials, prose and restated tasks decide."""
+    for text in (answer, gold):
+        if len(text) > MAX_CHARS or not text.isprintable():
+            return False
+        if any(len(number) > 25 for number in _NUMBER.findall(text)):
+            return False
+        if len(_POWER.findall(text)) > 16 or _LARGE_POWER.search(text) or _TOWER.search(text):
+            return False
+        if text.count("!") > 4 or text.count("{") > 80 or re.search(r"!\s*!|\d{4,}\s*!|\)\s*!", text):
+            return False
+        if _BASED.search(text):
+            return False
+        plain = re.sub(r"\\(?:text|mathrm|mbox|operatorname)\s*\{[^{}]*\}", " ", text)
+        if len(_WORD.findall(plain)) > 3:
+            return False
+    mine, theirs = (set(_OPERATOR.findall(text)) for text in (answer, gold))
+    return mine <= theirs
+
+
+def verify(answer: str, gold: str) -> bool:
+    """Math-Verify's verdict on two answers; runs in a worker only (it may hang)."""
+    import logging
+
+    from math_verify import parse
+    from math_verify import verify as math_verify
+
+    logging.disable(logging.CRITICAL)
+    parsed = [parse(rf"\boxed{{{text}}}", parsing_timeout=None) for text in (gold, answer)]
+    if not all(parsed):
+        return False
+    return bool(math_verify(*parsed, timeout_seconds=None))
+
+
+def load() -> None:
+    """Import the algebra system; the worker calls it before it says that it is ready."""
+    import logging
+
+    import math_verify
+
+    logging.disable(logging.CRITICAL)
+    math_verify.verify(
+        math_verify.parse(r"\boxed{x+1}", parsing_timeout=None),
+        math_verify.parse("$1+x$", parsing_timeout=None),
+        timeout_seconds=None,
+    )
