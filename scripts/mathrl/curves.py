@@ -84,7 +84,7 @@ def thin(curve: Curve, most: int = 600) -> Curve:
     out: Curve = []
     for start in range(0, len(curve), width):
         part = curve[start : start + width]
-        pair = {min(part, key=lambda point: point[1]), max(part, key=lambda point: point[1])}
+        pair = {tuple(min(part, key=lambda point: point[1])), tuple(max(part, key=lambda point: point[1]))}
         out.extend(sorted(pair))
     return out
 

@@ -1,0 +1,142 @@
+"""Two models on the same problems: effect, interval and p value, paired by problem, and what may be claimed from them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from .intervals import _t_quantile, combine, difference
+
+FLIPS = 20_000
+
+
+def paired_values(ours: Mapping[str, Any], theirs: Mapping[str, Any], key: str = "correct") -> tuple[np.ndarray, np.ndarray, float]:
+    """Per-problem scores of two eval JSONs on the problems that both have, in one order, and the mean number of samples.
+
+    `key` is a column of `per_problem`; it counts samples and is divided by `n` (greedy verdicts are taken where n is 0).
+    """
+    tables = []
+    for result in (ours, theirs):
+        columns = result["per_problem"]
+        rows = zip(columns["id"], columns["n"], columns[key], columns["greedy"], strict=True)
+        tables.append({i: (count / n if n else float(greedy or 0), n) for i, n, count, greedy in rows})
+    shared = [i for i in tables[0] if i in tables[1]]
+    values = np.array([tables[0][i][0] for i in shared])
+    others = np.array([tables[1][i][0] for i in shared])
+    sizes = [max(min(tables[0][i][1], tables[1][i][1]), 1) for i in shared]
+    return values, others, float(np.mean(sizes)) if sizes else 1.0
+
+
+def compare(
+    ours: Mapping[str, Mapping[str, Any]], theirs: Mapping[str, Mapping[str, Any]], benchmarks: Sequence[str]
+) -> dict[str, Any] | None:
+    """Paired comparison of two models under one protocol; arguments map a benchmark to its eval JSON.
+
+    Returns {"benchmarks": {name: {value, low, high, n}}, "mean": {value, low, high, n}, "p": float}, the mean being unweighted
+    over benchmarks, or None unless both models have every benchmark. `p` is a sign-flip permutation test of the mean: under
+    the hypothesis of no difference the two models' scores on a problem may be swapped.
+    """
+    if any(name not in ours or name not in theirs for name in benchmarks):
+        return None
+    cells: dict[str, Any] = {}
+    estimates, shares = [], []
+    for name in benchmarks:
+        values, others, size = paired_values(ours[name], theirs[name])
+        if not len(values):
+            return None
+        estimate = difference(values, others, size)
+        estimates.append(estimate)
+        cells[name] = dict(zip(("value", "low", "high"), estimate, strict=True)) | {"n": len(values)}
+        shares.append((values - others) / (len(values) * len(benchmarks)))
+    value, low, high = combine(estimates, [1 / len(benchmarks)] * len(benchmarks))
+    mean = {"value": value, "low": max(-1.0, low), "high": min(1.0, high), "n": sum(cell["n"] for cell in cells.values())}
+    return {"benchmarks": cells, "mean": mean, "p": sign_flip_p(np.concatenate(shares))}
+
+
+def sign_flip_p(differences: np.ndarray, flips: int = FLIPS) -> float:
+    """Two-sided p value of sum(differences) under random signs; the seed is fixed, so that equal data gives equal p."""
+    differences = differences[differences != 0]
+    if not len(differences):
+        return 1.0
+    observed = abs(float(differences.sum())) - 1e-12
+    if len(differences) <= 14:  # every sign pattern
+        signs = ((np.arange(2 ** len(differences))[:, None] >> np.arange(len(differences))) & 1) * 2.0 - 1.0
+        return float(np.mean(np.abs(signs @ differences) >= observed))
+    generator = np.random.default_rng(0)
+    more = 0
+    for _ in range(0, flips, 2000):
+        bits = generator.integers(0, 2, size=(2000, len(differences)), dtype=np.int8)
+        more += int(np.sum(np.abs((bits * 2.0 - 1.0) @ differences) >= observed))
+    return (more + 1) / (flips + 1)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """p values adjusted for making several comparisons (Holm 1979), in the given order."""
+    order = np.argsort(p_values, kind="stable")
+    adjusted = [0.0] * len(p_values)
+    highest = 0.0
+    for rank, place in enumerate(order):
+        highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[place]))
+        adjusted[place] = highest
+    return adjusted
+
+
+def contamination_contrast(
+    run: Mapping[str, Mapping[str, Any]], base: Mapping[str, Mapping[str, Any]], benchmarks: Sequence[str]
+) -> dict[str, Any] | None:
+    """(run − base on touched items) − (run − base on clean items), pooled over items of the benchmarks that have touched ones.
+
+    That is what contamination bought, freed from touched items being easier. Returns {"touched", "clean", "contrast"}, each
+    {value, low, high, n}; None where no item is touched or nothing is comparable.
+    """
+    parts: dict[bool, list[np.ndarray]] = {True: [], False: []}
+    others: dict[bool, list[np.ndarray]] = {True: [], False: []}
+    size = 1.0
+    for name in benchmarks:
+        if name not in run or name not in base or not run[name]["clean_subset"].get("available"):
+            continue
+        removing = set(run[name]["clean_subset"]["removing"])
+        columns = run[name]["per_problem"]
+        marks = {i: bool(removing & set(m.split())) for i, m in zip(columns["id"], columns["touched"], strict=True)}
+        if not any(marks.values()):
+            continue
+        known = set(base[name]["per_problem"]["id"])
+        flags = np.array([marks[i] for i in columns["id"] if i in known])
+        values, before, size = paired_values(run[name], base[name])
+        for flag in (True, False):
+            parts[flag].append(values[flags == flag])
+            others[flag].append(before[flags == flag])
+    result: dict[str, Any] = {}
+    estimates = []
+    for flag, name in ((True, "touched"), (False, "clean")):
+        values = np.concatenate(parts[flag]) if parts[flag] else np.array([])
+        if not len(values):
+            return None
+        estimate = difference(values, np.concatenate(others[flag]), size)
+        estimates.append(estimate)
+        result[name] = dict(zip(("value", "low", "high"), estimate, strict=True)) | {"n": len(values)}
+    contrast = combine(estimates, (1.0, -1.0))
+    result["contrast"] = dict(zip(("value", "low", "high"), contrast, strict=True)) | {
+        "n": result["touched"]["n"] + result["clean"]["n"]
+    }
+    return result
+
+
+def seed_interval(means: Sequence[float]) -> dict[str, Any] | None:
+    """Mean over replicates (runs that differ in their seed alone) with Student's t interval; None for fewer than two."""
+    if len(means) < 2:
+        return None
+    half = _t_quantile(len(means) - 1.0) * float(np.std(means, ddof=1)) / len(means) ** 0.5
+    mean = float(np.mean(means))
+    return {"value": mean, "low": mean - half, "high": mean + half, "n": len(means)}
+
+
+def replicates(runs: Mapping[str, Mapping[str, Any]]) -> dict[str, list[str]]:
+    """Runs grouped by their settings without the seed: first name of the group → all its names."""
+    groups: dict[str, list[str]] = {}
+    for name, settings in runs.items():
+        key = repr(sorted((k, repr(v)) for k, v in settings.items() if k != "seed"))
+        groups.setdefault(key, []).append(name)
+    return {names[0]: names for names in groups.values()}

@@ -1,0 +1,199 @@
+"""Small SVG charts in text: no drawing library, a few kilobytes each, readable at 360 pixels, with alt texts.
+
+Colours are Okabe and Ito's palette, which stays apart for colour-blind readers; series also differ in their dashes.
+"""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+Points = Sequence[tuple[float, float]]
+
+PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8a6d3b", "#7b5ea7")
+DASHES = ("", "6 3", "2 3", "8 3 2 3", "", "6 3", "2 3", "8 3 2 3")
+REFERENCE = "#767676"
+
+STYLE = """
+.chart{font:11px/1.2 system-ui,-apple-system,'Segoe UI',Roboto,'DejaVu Sans',sans-serif;fill:#4a5160}
+.chart .title{font-size:13px;font-weight:600;fill:#1c2230}
+.chart .grid{stroke:#dfe3ea;stroke-width:1}
+.chart .axis{stroke:#9aa3b2;stroke-width:1}
+.chart .line{fill:none;stroke-width:2;stroke-linejoin:round;stroke-linecap:round}
+.chart .raw{fill:none;stroke-width:1;opacity:.28}
+.chart .band{opacity:.16;stroke:none}
+.chart .mark{stroke-width:1.5;stroke-dasharray:3 3}
+.chart .strong{fill:#1c2230}
+.chart .inverse{fill:#fff}
+""".strip()
+
+
+@dataclass(frozen=True)
+class Series:
+    """One line: points (x, y), the raw curve behind a smoothed one, and limits (x, low, high) for a band."""
+
+    name: str
+    points: Points
+    raw: Points = ()
+    band: Sequence[tuple[float, float, float]] = ()
+    colour: str = PALETTE[0]
+    dash: str = ""
+    dots: bool = False
+
+
+def colours(names: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """Colour and dash of each name, the same in every chart; `base` is grey."""
+    others = [name for name in names if name != "base"]
+    chosen = {name: (PALETTE[i % len(PALETTE)], DASHES[i % len(DASHES)]) for i, name in enumerate(others)}
+    return {"base": (REFERENCE, "4 3")} | chosen
+
+
+def ticks(low: float, high: float, most: int = 6) -> list[float]:
+    """Round numbers from at or below `low` to at or above `high`."""
+    if not high > low:
+        high = low + (abs(low) or 1.0)
+    rough = (high - low) / max(most - 1, 1)
+    power = 10 ** math.floor(math.log10(rough))
+    step = next(power * factor for factor in (1, 2, 2.5, 5, 10) if power * factor >= rough * 0.999999)
+    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
+    return [round(step * place, 12) for place in range(first, last + 1)]
+
+
+def number(value: float) -> str:
+    """Short text of a number: 8000 → 8k, 0.25 → 0.25."""
+    if abs(value) >= 10_000 or (abs(value) >= 1000 and value % 1000 == 0):
+        return f"{value / 1000:g}k"
+    return f"{value:.4g}"
+
+
+def percent(value: float) -> str:
+    """A share as percent."""
+    return f"{100 * value:.3g} %"
+
+
+def escape(text: str) -> str:
+    """Text for SVG and HTML, attributes included."""
+    return html.escape(str(text), quote=True)
+
+
+def _path(points: Points, x: Callable[[float], float], y: Callable[[float], float]) -> str:
+    return "M" + "L".join(f"{x(a):.1f} {y(b):.1f}" for a, b in points)
+
+
+def frame(title: str, description: str, width: float, height: float, body: str) -> str:
+    """An SVG element with title, description and body; sizes are its natural pixels."""
+    return (
+        f'<svg class="chart" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" width="{width:g}" '
+        f'height="{height:g}" role="img" aria-label="{escape(title)}. {escape(description)}">'
+        f"<title>{escape(title)}</title><desc>{escape(description)}</desc>{body}</svg>"
+    )
+
+
+def standalone(svg: str) -> str:
+    """The same SVG as a file of its own: with its style and a white ground."""
+    head, _, rest = svg.partition(">")
+    return f'{head}><style>{STYLE}</style><rect width="100%" height="100%" fill="#fff"/>{rest}\n'
+
+
+def line_chart(
+    series: Sequence[Series],
+    title: str,
+    description: str,
+    x_label: str = "step",
+    y_format: Callable[[float], str] = number,
+    y_from: float | None = None,
+    y_to: float | None = None,
+    marks: Sequence[tuple[float, str, str]] = (),
+    width: float = 420,
+    height: float = 270,
+) -> str:
+    """Lines over a common x axis; `marks` are vertical lines (x, colour, text). Empty series are left out."""
+    series = [one for one in series if len(one.points)]
+    if not series:
+        return empty_chart(title, description, width)
+    every = [p for one in series for p in (*one.points, *one.raw)] + [
+        (x, limit) for one in series for x, *limits in one.band for limit in limits
+    ]
+    x_values, y_values = [p[0] for p in every], [p[1] for p in every]
+    y_low = min(y_values) if y_from is None else min(y_from, min(y_values))
+    y_high = max(y_values) if y_to is None else max(y_to, max(y_values))
+    rows = ticks(y_low, y_high)
+    columns = ticks(min(x_values), max(x_values), 6)
+    x_low, x_high = min(x_values), max(x_values)
+    if x_low == x_high:
+        x_low, x_high = x_low - 0.5, x_high + 0.5
+    legend, legend_height = _legend(series, width)
+    top, bottom, left, right = 26 + legend_height, 36.0, 14 + 6.2 * max(len(y_format(v)) for v in rows), 14.0
+
+    def x(value: float) -> float:
+        return left + (value - x_low) / (x_high - x_low) * (width - left - right)
+
+    def y(value: float) -> float:
+        return height - bottom - (value - rows[0]) / (rows[-1] - rows[0]) * (height - top - bottom)
+
+    body = [f'<text class="title" x="{left:g}" y="15">{escape(title)}</text>', legend]
+    for value in rows:
+        body.append(f'<line class="grid" x1="{left:.1f}" x2="{width - right:.1f}" y1="{y(value):.1f}" y2="{y(value):.1f}"/>')
+        body.append(f'<text x="{left - 6:.1f}" y="{y(value) + 4:.1f}" text-anchor="end">{escape(y_format(value))}</text>')
+    for value in columns:
+        if x_low <= value <= x_high:
+            label = escape(number(value))
+            body.append(f'<text x="{x(value):.1f}" y="{height - bottom + 16:.1f}" text-anchor="middle">{label}</text>')
+    base = height - bottom
+    body.append(f'<line class="axis" x1="{left:.1f}" x2="{width - right:.1f}" y1="{base:.1f}" y2="{base:.1f}"/>')
+    middle = (left + width - right) / 2
+    body.append(f'<text x="{middle:.1f}" y="{height - 5:.1f}" text-anchor="middle">{escape(x_label)}</text>')
+    for one in series:
+        if one.band:
+            edge = [(a, high) for a, _, high in one.band] + [(a, low) for a, low, _ in reversed(one.band)]
+            body.append(f'<path class="band" fill="{one.colour}" d="{_path(edge, x, y)}Z"/>')
+        if one.raw:
+            body.append(f'<path class="raw" stroke="{one.colour}" d="{_path(one.raw, x, y)}"/>')
+    for place, colour, text in marks:
+        if x_low <= place <= x_high:
+            body.append(
+                f'<line class="mark" stroke="{colour}" x1="{x(place):.1f}" x2="{x(place):.1f}" y1="{top:.1f}" y2="{base:.1f}">'
+                f"<title>{escape(text)}</title></line>"
+            )
+    for one in series:
+        dash = f' stroke-dasharray="{one.dash}"' if one.dash else ""
+        last = y_format(one.points[-1][1])
+        body.append(
+            f'<path class="line" stroke="{one.colour}"{dash} d="{_path(one.points, x, y)}">'
+            f"<title>{escape(one.name)}: {escape(last)} at {escape(number(one.points[-1][0]))}</title></path>"
+        )
+        if one.dots or len(one.points) == 1:
+            body += [
+                f'<circle cx="{x(a):.1f}" cy="{y(b):.1f}" r="3" fill="{one.colour}">'
+                f"<title>{escape(one.name)}: {escape(y_format(b))} at {escape(number(a))}</title></circle>"
+                for a, b in one.points
+            ]
+    return frame(title, description, width, height, "".join(body))
+
+
+def _legend(series: Sequence[Series], width: float) -> tuple[str, float]:
+    """Legend entries in rows, and the height they take; nothing for a single unnamed line."""
+    named = list({one.name: one for one in series if one.name}.values())
+    if not named:
+        return "", 0.0
+    left, row, parts = 14.0, 0, []
+    for one in named:
+        size = 30 + 6.3 * len(one.name)
+        if left + size > width and left > 14:
+            left, row = 14.0, row + 1
+        height = 32 + 16 * row
+        dash = f' stroke-dasharray="{one.dash}"' if one.dash else ""
+        parts.append(
+            f'<line x1="{left:.1f}" x2="{left + 20:.1f}" y1="{height - 4}" y2="{height - 4}" stroke="{one.colour}" '
+            f'stroke-width="2.5"{dash}/><text x="{left + 25:.1f}" y="{height}">{escape(one.name)}</text>'
+        )
+        left += size + 10
+    return "".join(parts), 16.0 * (row + 1) + 4
+
+
+def empty_chart(title: str, description: str, width: float = 420) -> str:
+    """A frame that says that there is nothing to draw."""
+    body = f'<text class="title" x="14" y="15">{escape(title)}</text><text x="14" y="48">nothing logged yet</text>'
+    return frame(title, description, width, 70, body)

@@ -1,0 +1,43 @@
+"""Draw the training curves of all runs together: validation, mean reward, entropy and response length over steps.
+
+Reads each stage's manifest (which names its TensorBoard logs), writes one SVG a figure and all curves as JSON for the report.
+
+    python scripts/plot_training.py --results results --runs grpo=main --out results/figures
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from mathrl.io import UserError, run_main, write_json, write_text
+from mathrl.provenance import provenance
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--results", default="results", help="folder of results (default: results)")
+    parser.add_argument("--runs", nargs="*", default=[], metavar="RUN=STAGE,STAGE", help="runs with their stages, in order")
+    parser.add_argument("--validation-benchmark", help="data source of the validation curve (default: the first one logged)")
+    parser.add_argument("--out", required=True, help="folder for validation.svg, reward.svg, …, and curves.json")
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse()
+    from mathrl.report import charts
+    from mathrl.report.figures import figure_charts, run_curves
+
+    runs = {}
+    for entry in args.runs:
+        name, equals, stages = entry.partition("=")
+        if not (name and equals and stages):
+            raise UserError(f"--runs {entry}: expected RUN=STAGE,STAGE, for example grpo=main")
+        runs[name] = run_curves(args.results, name, stages.split(","))
+    for figure, svg in figure_charts(runs, args.validation_benchmark).items():
+        write_text(Path(args.out) / f"{figure}.svg", charts.standalone(svg))
+    write_json(Path(args.out) / "curves.json", {"schema_version": 1, "runs": runs, "provenance": provenance()})
+
+
+if __name__ == "__main__":
+    run_main(main)

@@ -1,0 +1,54 @@
+"""Render the study report: one self-contained HTML file from whatever results exist; what is missing is named in it.
+
+    python scripts/render_report.py --results results --config '{"select": ["grpo"], …}' --models base grpo --out results/report.html
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from mathrl.io import UserError, read_json, run_main, write_text
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--results", default="results", help="folder of results (default: results)")
+    parser.add_argument("--benchmark-dir", default="resources/benchmarks", help="folder of {benchmark}.jsonl")
+    parser.add_argument("--config", required=True, help="the workflow's configuration as JSON, or a JSON file")
+    parser.add_argument("--models", nargs="+", required=True, help="evaluated models, in order")
+    parser.add_argument("--out", required=True, help="HTML file to write")
+    return parser.parse_args()
+
+
+def read_config(text: str) -> dict:
+    if not text.lstrip().startswith("{"):
+        return read_json(text)
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise UserError(f"--config: is no JSON ({error}); give the configuration or a JSON file") from None
+
+
+def main() -> None:
+    args = parse()
+    from mathrl.report.figures import figure_charts
+    from mathrl.report.page import report_page
+    from mathrl.scores import load_evals, table
+
+    config = read_config(args.config)
+    benchmarks, evaluation = config["benchmarks"], config["evaluation"]
+    protocols = list(evaluation["protocols"])
+    evals, missing = load_evals(args.results, args.models, protocols, benchmarks)
+    curves = Path(args.results) / "figures" / "curves.json"
+    runs = read_json(curves)["runs"] if curves.is_file() else {}
+    for run in runs.values():
+        missing += run["missing"]
+    rows = table(evals, args.models, protocols, benchmarks, evaluation["primary"])
+    figures = figure_charts(runs, config["training"].get("validation_benchmark"))
+    write_text(args.out, report_page(config, rows, benchmarks, figures, missing))
+
+
+if __name__ == "__main__":
+    run_main(main)

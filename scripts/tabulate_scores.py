@@ -1,0 +1,43 @@
+"""Make the score table from eval JSONs: scores.csv, scores.md and scores.html, in percent with 95 % intervals and n.
+
+    python scripts/tabulate_scores.py --results results --models base grpo --protocols report contest \
+        --benchmarks aime24 gsm8k --primary contest --out results/scores
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from mathrl.io import UserError, run_main, write_text
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--results", default="results", help="folder with {model}/{protocol}/eval/{benchmark}.json (default: results)")
+    parser.add_argument("--models", nargs="+", required=True, help="models, a row each, in order")
+    parser.add_argument("--protocols", nargs="+", required=True, help="named evaluations, a section each")
+    parser.add_argument("--benchmarks", nargs="+", required=True, help="benchmarks, a column each")
+    parser.add_argument("--primary", help="protocol that comes first (default: the first of --protocols)")
+    parser.add_argument("--out", required=True, help="path without ending: .csv, .md and .html are added")
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse()
+    from mathrl.report.page import scores_page
+    from mathrl.scores import load_evals, table, to_csv, to_markdown
+
+    primary = args.primary or args.protocols[0]
+    if primary not in args.protocols:
+        raise UserError(f"--primary {primary}: is none of --protocols ({', '.join(args.protocols)})")
+    evals, missing = load_evals(args.results, args.models, args.protocols, args.benchmarks)
+    if not evals:
+        raise UserError(f"{args.results}: holds no eval JSON of {', '.join(args.models)}; run: {missing[0]['make']}")
+    rows = table(evals, args.models, args.protocols, args.benchmarks, primary)
+    write_text(f"{args.out}.csv", to_csv(rows, args.benchmarks))
+    write_text(f"{args.out}.md", to_markdown(rows, args.benchmarks, missing))
+    write_text(f"{args.out}.html", scores_page(rows, args.benchmarks, missing))
+
+
+if __name__ == "__main__":
+    run_main(main)
