@@ -22,13 +22,9 @@ SIGNIFICANT = 5
 ROUNDING = Fraction(1, 80)
 """A more precise answer that rounds to a decimal gold must also lie within this relative distance of it."""
 
-NO_GOLD = frozenset(
-    {"proof", "proof needed", "see solution", "not found", "none given", "unknown", "answer", "see proof", ""}
-)
+NO_GOLD = frozenset({"proof", "proof needed", "see solution", "not found", "none given", "unknown", "answer", "see proof", ""})
 _YES = {"yes": "yes", "true": "yes", "no": "no", "false": "no"}
-_CHOICE = re.compile(
-    r"^\s*(?:\\?[({\[]|\\text\s*\{|\\textbf\s*\{|\\mathrm\s*\{|\$|\s)*([A-J])\s*(?:[)\]}.:,$\s]|$)+(.*)$", re.DOTALL
-)
+_CHOICE = re.compile(r"^\s*(?:\\?[({\[]|\\text\s*\{|\\textbf\s*\{|\\mathrm\s*\{|\$|\s)*([A-J])\s*(?:[)\]}.:,$\s]|$)+(.*)$", re.DOTALL)
 
 
 class _Same(Exception):
@@ -151,9 +147,7 @@ def _rounded(answer: Node, left, gold: Node, right) -> bool:
             return finished and abs(exact - value) <= abs(value) * ROUNDING
     if target is None and written is not None and written[1] >= 4:
         value, places = written
-        if _significant(value, places) >= SIGNIFICANT and (
-            _rounds_to(right, value, places) or _cut(right, value, places)
-        ):
+        if _significant(value, places) >= SIGNIFICANT and (_rounds_to(right, value, places) or _cut(right, value, places)):
             return True
     return False
 
@@ -243,9 +237,7 @@ def _imaginary(value) -> bool:
     return isinstance(value, complex) and abs(value.imag) > 1e-12 * max(1.0, abs(value.real))
 
 
-SCALARS = frozenset(
-    {"num", "sym", "paren", "unit", "neg", "add", "mul", "div", "pow", "pct", "deg", "fact", "fn", "call"}
-)
+SCALARS = frozenset({"num", "sym", "paren", "unit", "neg", "add", "mul", "div", "pow", "pct", "deg", "fact", "fn", "call"})
 
 
 def expand_signs(node: Node) -> list[Node]:
@@ -360,9 +352,7 @@ def _relations(answer: Node, gold: Node, depth: int):
     mine, theirs = assignment(answer), assignment(gold)
     if mine and theirs:
         simple = all(re.fullmatch(r"[A-Za-z]+'*|.*\(\)", pair[0]) for pair in (mine, theirs))
-        if mine[0] == theirs[0] or (
-            simple and mine[0].endswith("()") and theirs[0].endswith("()") and mine[0][:-2] == theirs[0][:-2]
-        ):
+        if mine[0] == theirs[0] or (simple and mine[0].endswith("()") and theirs[0].endswith("()") and mine[0][:-2] == theirs[0][:-2]):
             verdict = nodes_equal(mine[1], theirs[1], depth + 1)
             if verdict:
                 return True
@@ -664,11 +654,7 @@ def _intervals(answer: Node, gold: Node, depth: int):
     if left is None or right is None:
         if answer[0] == gold[0] and answer[0] in ("union", "inter", "minus"):
             direct = nodes_equal(answer[1], gold[1], depth + 1) and nodes_equal(answer[2], gold[2], depth + 1)
-            crossed = (
-                answer[0] != "minus"
-                and nodes_equal(answer[1], gold[2], depth + 1)
-                and nodes_equal(answer[2], gold[1], depth + 1)
-            )
+            crossed = answer[0] != "minus" and nodes_equal(answer[1], gold[2], depth + 1) and nodes_equal(answer[2], gold[1], depth + 1)
             return bool(direct or crossed) or None
         return NotImplemented if "list" in (answer[0], gold[0]) else None
     return _same_sets(left, right)
@@ -693,12 +679,7 @@ def _records(items: tuple[Node, ...]) -> list[dict[str, Node]] | None:
 def _values(items: tuple[Node, ...]) -> tuple[Node, ...]:
     """Items of a list with their names taken off ("x = 1, 2" is 1, 2); records of several names become tuples."""
     records = _records(items)
-    if (
-        records is not None
-        and len(records) > 1
-        and len(records[0]) > 1
-        and len({tuple(record) for record in records}) == 1
-    ):
+    if records is not None and len(records) > 1 and len(records[0]) > 1 and len({tuple(record) for record in records}) == 1:
         return tuple(("tuple", "(", ")", tuple(record.values())) for record in records)
     values = []
     for item in items:

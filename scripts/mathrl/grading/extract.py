@@ -19,17 +19,13 @@ _JOINED = re.compile(
     r"[^{}]{0,60}\band\b[^{}]{0,20}|[^{}]{0,60},[^{}]{0,20}|[^A-Za-z0-9{}]{0,20}|[^{}]{0,20}\\text\s*\{[^{}]{0,40}\band\b[^{}]{0,10}\}[^{}]{0,10}"
 )
 """Looser joints: up to four words with an "and" or a comma among them; they count only against a gold of several parts."""
-_FINAL = re.compile(
-    r"final answer is:?\s*(?:\$([^$]{1,500})\$|\\\((.{1,500}?)\\\)|\\\[(.{1,500}?)\\\])", re.IGNORECASE | re.DOTALL
-)
+_FINAL = re.compile(r"final answer is:?\s*(?:\$([^$]{1,500})\$|\\\((.{1,500}?)\\\)|\\\[(.{1,500}?)\\\])", re.IGNORECASE | re.DOTALL)
 _SEGMENT = re.compile(r"\$\$(.+?)\$\$|(?<!\\)\$(.+?)(?<!\\)\$|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.DOTALL)
 _CLOSING = re.compile(
     r"(?:\b(?:is|are|equals|be)|\w's|=)\s+(?:equal to |approximately |about |exactly )?"
     r"(-?[$€£]?\d[\d.,/]*(?:\s?(?:%|€|£|\$|[a-z]{1,3}[²³]?)(?![a-z]))?|-?\d*[A-Za-z])$"
 )
-_CONCLUSION = re.compile(
-    r"(?:^|[.\n]\s*)((?:Therefore|Thus|Hence|So),?\s[^\n]{3,400}?)(?:\.\s|\.?\s*<\||\.?\s*$)", re.MULTILINE
-)
+_CONCLUSION = re.compile(r"(?:^|[.\n]\s*)((?:Therefore|Thus|Hence|So),?\s[^\n]{3,400}?)(?:\.\s|\.?\s*<\||\.?\s*$)", re.MULTILINE)
 _LENIENT_MARK = re.compile(
     r"(?:final\s+answer|the\s+answer|answer)\s*(?:is|:|=)\s*:?\s*([^\n]{1,300})|####\s*([^\n]{1,300})", re.IGNORECASE
 )
@@ -123,11 +119,7 @@ def prose_answer(text: str) -> str | None:
     closing = _CLOSING.search(rest)
     if closing:
         return closing.group(1)
-    if (
-        len(numbers) == 1
-        and (heading >= 0 or re.match(r"(?:Therefore|Thus|Hence|So)\b", text))
-        and not re.search(r"[\\=<>^]", rest)
-    ):
+    if len(numbers) == 1 and (heading >= 0 or re.match(r"(?:Therefore|Thus|Hence|So)\b", text)) and not re.search(r"[\\=<>^]", rest):
         return numbers[0]
     return None
 

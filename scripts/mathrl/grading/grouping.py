@@ -36,14 +36,8 @@ def _scalar_key(node: Node) -> str:
         if isinstance(value, Fraction):
             parts.append(str(value))
         else:
-            near = (
-                Fraction(value.real).limit_denominator(1000) if abs(value.imag) < 1e-12 and abs(value) < 1e9 else None
-            )
-            exact = (
-                near is not None
-                and abs(near - Fraction(value.real)) <= abs(near) * Fraction(1, 10**13)
-                and not symbols(node)
-            )
+            near = Fraction(value.real).limit_denominator(1000) if abs(value.imag) < 1e-12 and abs(value) < 1e9 else None
+            exact = near is not None and abs(near - Fraction(value.real)) <= abs(near) * Fraction(1, 10**13) and not symbols(node)
             parts.append(str(near) if exact else _digits(value))
     return "n:" + ";".join(parts)
 

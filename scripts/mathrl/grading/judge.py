@@ -58,9 +58,7 @@ def _decide(extracted: str, answer: str) -> tuple[str, bool]:
             inner = prose_answer(extracted)
             if inner is not None:
                 second, second_note = compare(inner, gold)
-                outcome, note = (
-                    (second, second_note) if second != UNDECIDED or outcome == UNDECIDED else (outcome, note)
-                )
+                outcome, note = (second, second_note) if second != UNDECIDED or outcome == UNDECIDED else (outcome, note)
     except (RecursionError, MemoryError, ValueError, ArithmeticError, LookupError, TypeError):
         return "error", False
     if outcome != UNDECIDED:
@@ -142,17 +140,22 @@ def grade(response: str, answer: str, extraction: str = "strict") -> Grade:
 
 
 def grade_many(
-    pairs: Iterable[tuple[str, str]], workers: int = 1, grader: str = "ours", extraction: str = "strict"
+    pairs: Iterable[tuple[str, str]],
+    workers: int = 1,
+    grader: str = "ours",
+    extraction: str = "strict",
+    benchmark: str = "",
 ) -> list[Grade]:
     """Grade (response, answer) pairs in their order; the verdicts do not depend on `workers`.
 
-    workers: how many algebra (or contest) processes may run at once. grader: "ours" or "contest".
+    workers: how many algebra processes may run at once. grader: "ours" or "contest"; benchmark: a name that the contest's
+    judge treats apart (minerva_math keeps units), of no use to ours.
     """
     pairs = list(pairs)
     if grader == "contest":
         from mathrl.grading.contest import contest_grades
 
-        return contest_grades(pairs, workers)
+        return contest_grades(pairs, benchmark)
     if grader != "ours":
         raise ValueError(f"grader is '{grader}', expected 'ours' or 'contest'")
     found: list[Grade | None] = []

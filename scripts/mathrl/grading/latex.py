@@ -41,13 +41,9 @@ _SIZES = re.compile(
     r"|rm|bf|it)(?![A-Za-z])"
 )
 _NULL_DELIMITER = re.compile(r"\\(?:left|right)\s*\.")
-_FONT = re.compile(
-    r"\\(?:mathbf|mathit|mathsf|mathtt|mathcal|boldsymbol|bm|mathbb|vec|hat|overrightarrow|widehat|underline)(?![A-Za-z])"
-)
+_FONT = re.compile(r"\\(?:mathbf|mathit|mathsf|mathtt|mathcal|boldsymbol|bm|mathbb|vec|hat|overrightarrow|widehat|underline)(?![A-Za-z])")
 _BLACKBOARD = re.compile(r"\\mathbb\s*\{?\s*([RZNQC])\s*\}?")
-_TEXT = re.compile(
-    r"\\(?:text|textrm|textbf|textit|textnormal|textsf|mathrm|mbox|hbox|operatorname\*?|rm)\s*\{([^{}]*)\}"
-)
+_TEXT = re.compile(r"\\(?:text|textrm|textbf|textit|textnormal|textsf|mathrm|mbox|hbox|operatorname\*?|rm)\s*\{([^{}]*)\}")
 _BOX = re.compile(r"\\(?:boxed|fbox)\s*\{")
 _WRAPPERS = re.compile(r"\$|\\[()\[\]]")
 _SPACES = re.compile(r"(\\\\)|\\(?:[,;:> ]|q?quad|hspace\{[^{}]*\}|enspace|thinspace|phantom\{[^{}]*\})|~|[\s ]+")

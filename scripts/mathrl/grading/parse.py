@@ -568,20 +568,11 @@ class _Parser:
     def _atom(self) -> Node:
         kind, text = self.take()
         if kind == "num":
-            exponent = (
-                re.fullmatch(r"[eE](\d{1,3})", self.peek()[1] + self.peek(1)[1])
-                if self.peek()[1] in ("e", "E")
-                else None
-            )
+            exponent = re.fullmatch(r"[eE](\d{1,3})", self.peek()[1] + self.peek(1)[1]) if self.peek()[1] in ("e", "E") else None
             if exponent and self.peek(1)[0] == "num":
                 self.at += 2
                 return _scaled(_number(text), int(exponent.group(1)))
-            if (
-                self.peek()[1] in ("e", "E")
-                and self.peek(1)[1] in ("-", "+")
-                and self.peek(2)[0] == "num"
-                and "." in text
-            ):
+            if self.peek()[1] in ("e", "E") and self.peek(1)[1] in ("-", "+") and self.peek(2)[0] == "num" and "." in text:
                 sign, digits = self.peek(1)[1], self.peek(2)[1]
                 if digits.isdigit() and len(digits) <= 3:
                     self.at += 3
@@ -615,12 +606,7 @@ class _Parser:
                 if found[0][0] == "num" and self.peek() == ("op", "_"):
                     return ("tuple", "(", ")", tuple(found))
                 return found[0] if found[0][0] != "num" else ("paren", found[0])
-            if (
-                len(found) == 1
-                and text == "["
-                and close == "]"
-                and (found[0][0] == "matrix" or self.at < len(self.tokens))
-            ):
+            if len(found) == 1 and text == "[" and close == "]" and (found[0][0] == "matrix" or self.at < len(self.tokens)):
                 return found[0]
             return ("tuple", text, close, tuple(found))
         if text == "|":
@@ -708,11 +694,7 @@ class _Parser:
         node = self.factor()
         while self.starts_factor() and name != "sqrt":
             kind, text = self.peek()
-            if (
-                (kind == "cmd" and text[1:] in FUNCTIONS)
-                or (kind == "word" and text in FUNCTIONS)
-                or (kind == "op" and text == "(")
-            ):
+            if (kind == "cmd" and text[1:] in FUNCTIONS) or (kind == "word" and text in FUNCTIONS) or (kind == "op" and text == "("):
                 break
             node = _juxtapose(node, self.factor())
         if self.peek() == ("op", "/") and name not in ("sqrt",) and self.peek(1)[0] == "num" and node == ("sym", "pi"):
