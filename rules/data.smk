@@ -5,7 +5,7 @@
 
 
 rule clean_problems:
-    """Check each row of {input.dataset} against the contract and filter ({params.filters}): nothing is dropped without a count."""
+    """Check each row of {input.dataset} against the contract and filter (duplicates: {params.duplicates}): nothing is dropped without a count."""
     input:
         code=code("clean_problems.py"),
         dataset=f"resources/datasets/{config['dataset']}.parquet",
@@ -24,11 +24,21 @@ rule clean_problems:
         mem_mb=3000,
         runtime=30,
     params:
-        filters=cleaning_options(config["data"]),
+        max_quarantine=config["data"]["max_quarantine"],
+        verifiable="--verifiable" if config["data"]["filters"]["verifiable"] else "",
+        duplicates=config["data"]["filters"]["duplicates"],
+        english_only="--english-only" if config["data"]["filters"]["english_only"] else "",
+        sources=["--sources", *config["data"]["filters"]["sources"]] if config["data"]["filters"]["sources"] else [],
+        bands=config["data"]["difficulty_bands"],
     shell:
         "python {input.code[0]:q}"
         " --dataset {input.dataset:q}"
-        " {params.filters}"
+        " --max-quarantine {params.max_quarantine}"
+        " {params.verifiable}"
+        " --duplicates {params.duplicates}"
+        " {params.english_only}"
+        " {params.sources:q}"
+        " --difficulty-bands {params.bands}"
         " --workers {threads}"
         " --out {output.problems:q}"
         " --quarantine {output.quarantine:q}"
@@ -41,10 +51,8 @@ rule decontaminate_problems:
     input:
         code=code("decontaminate.py"),
         problems="results/data/problems.parquet",
-        benchmarks=expand(
-            "resources/benchmarks/{benchmark}.jsonl", benchmark=config["benchmarks"]
-        ),
-        embedding_model=embedding_model(),
+        benchmarks=expand("resources/benchmarks/{benchmark}.jsonl", benchmark=config["benchmarks"]),
+        embedding_model=[f"resources/models/{config['embedding_model']}"] if config["embedding_model"] else [],
     output:
         matches="results/data/matches.parquet",
         summary=report(
@@ -72,23 +80,25 @@ rule decontaminate_problems:
             "--benchmark {benchmark}=resources/benchmarks/{benchmark}.jsonl",
             benchmark=config["benchmarks"],
         ),
-        methods=",".join(decontamination_methods()),
-        remove=",".join(config["decontamination"]["remove"]),
+        methods=",".join(
+            method
+            for method in config["decontamination"]["methods"]
+            if method != "semantic" or config["embedding_model"]
+        ),
+        remove_by=",".join(config["decontamination"]["remove"]),
         ngram_size=config["decontamination"]["ngram_size"],
         ngram_coverage=config["decontamination"]["ngram_coverage"],
         fuzzy_similarity=config["decontamination"]["fuzzy_similarity"],
         semantic_similarity=config["decontamination"]["semantic_similarity"],
-        embedding_model=lambda wildcards, input: (
-            f"--embedding-model {input.embedding_model}"
-            if input.get("embedding_model")
-            else ""
+        embedding_model=(
+            [f"--embedding-model=resources/models/{config['embedding_model']}"] if config["embedding_model"] else []
         ),
     shell:
         "python {input.code[0]:q}"
         " --problems {input.problems:q}"
         " {params.benchmarks}"
         " --methods {params.methods}"
-        " --remove {params.remove:q}"
+        " --remove {params.remove_by:q}"
         " --ngram-size {params.ngram_size}"
         " --ngram-coverage {params.ngram_coverage}"
         " --fuzzy-similarity {params.fuzzy_similarity}"
@@ -124,13 +134,13 @@ rule format_training_data:
         runtime=15,
     params:
         data=lambda wildcards: stage_config(wildcards.run, wildcards.stage)["data"],
-        difficulty=lambda wildcards: difficulty_option(
-            stage_config(wildcards.run, wildcards.stage)
+        difficulty=lambda wildcards: (
+            ["--difficulty", *stage_config(wildcards.run, wildcards.stage)["difficulty"]]
+            if stage_config(wildcards.run, wildcards.stage).get("difficulty")
+            else []
         ),
-        validation=lambda wildcards: stage_config(wildcards.run, wildcards.stage)[
-            "validation_benchmark"
-        ],
-        remove=",".join(config["decontamination"]["remove"]),
+        validation=lambda wildcards: stage_config(wildcards.run, wildcards.stage)["validation_benchmark"],
+        remove_by=",".join(config["decontamination"]["remove"]),
         dev_size=config["data"]["dev_size"],
         instruction=config["prompt"]["instruction"],
         separator=config["prompt"]["separator"],
@@ -140,7 +150,7 @@ rule format_training_data:
         " --matches {input.matches:q}"
         " --data {params.data}"
         " {params.difficulty}"
-        " --remove {params.remove:q}"
+        " --remove {params.remove_by:q}"
         " --validation {params.validation}={input.validation:q}"
         " --dev-size {params.dev_size}"
         " --instruction {params.instruction:q}"

@@ -7,7 +7,7 @@ rule fetch_dataset:
     """Fetch the training problems {wildcards.dataset} from {params.pin[source]}; hash and row count must be the pin's."""
     input:
         code=code("fetch_dataset.py"),
-        local=lambda wildcards: local_source(wildcards.dataset),
+        local=lambda wildcards: [pin(wildcards.dataset)["id"]] if pin(wildcards.dataset)["source"] == "file" else [],
     output:
         dataset="resources/datasets/{dataset}.parquet",
     log:
@@ -35,7 +35,7 @@ rule fetch_benchmark:
     """Fetch the benchmark {wildcards.benchmark} from {params.pin[source]} and bring it into one shape with one gold answer each."""
     input:
         code=code("fetch_benchmark.py"),
-        local=lambda wildcards: local_source(wildcards.benchmark),
+        local=lambda wildcards: [pin(wildcards.benchmark)["id"]] if pin(wildcards.benchmark)["source"] == "file" else [],
     output:
         benchmark="resources/benchmarks/{benchmark}.jsonl",
     log:
@@ -63,7 +63,9 @@ rule fetch_model:
     """Fetch the model {wildcards.model_name} from {params.pin[source]}; each file must have the pinned hash."""
     input:
         code=code("fetch_model.py"),
-        local=lambda wildcards: local_source(wildcards.model_name),
+        local=lambda wildcards: (
+            [pin(wildcards.model_name)["id"]] if pin(wildcards.model_name)["source"] == "file" else []
+        ),
     output:
         model=directory("resources/models/{model_name}"),
     log:
