@@ -2,6 +2,8 @@
 # Makes    results/scores.{csv,md,html}, results/figures/*.svg, results/report.html.
 # Steps    tabulate_scores, plot_training, render_report.
 
+import json
+
 
 rule tabulate_scores:
     """
@@ -113,7 +115,7 @@ rule render_report:
         html=report("results/report.html", caption="captions/report.rst", category="Report"),
     params:
         models=evaluated_models(),
-        config=as_json(config),
+        config=json.dumps(config, sort_keys=True),
     log:
         "logs/render_report/all.log",
     benchmark:
