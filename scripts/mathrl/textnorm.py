@@ -17,6 +17,7 @@ UNICODE = {
     "α": r"\alpha ", "β": r"\beta ", "γ": r"\gamma ", "δ": r"\delta ", "ε": r"\epsilon ", "θ": r"\theta ", "λ": r"\lambda ", "μ": r"\mu ",
     "ρ": r"\rho ", "σ": r"\sigma ", "τ": r"\tau ", "φ": r"\phi ", "ω": r"\omega ", "∑": r"\sum ", "∏": r"\prod ", "∫": r"\int ",
     "⊥": r"\perp ", "∥": r"\parallel ", "∪": r"\cup ", "∩": r"\cap ", "⌊": r"\lfloor ", "⌋": r"\rfloor ", "⌈": r"\lceil ", "⌉": r"\rceil ",
+    "“": '"', "”": '"', "‘": "'", "’": "'", "。": ".", "、": ",", "「": " ", "」": " ", "《": " ", "》": " ", "\u3000": " ", "→": r"\rightarrow ",
     "\u200b": "", "\u200c": "", "\u200d": "", "\ufeff": "", "\u00ad": "", "′": "'", "″": "''",
 }  # fmt: skip
 # LaTeX commands that only dress a formula, and those that say the same as another spelling.
@@ -26,7 +27,7 @@ DRESSING = frozenset(
     "mathop mathbb rm bf it underline noindent item itemize enumerate center nonumber dollar".split()
 )
 SAME = {
-    "dfrac": "frac", "tfrac": "frac", "cfrac": "frac", "le": "<=", "leq": "<=", "leqslant": "<=", "ge": ">=", "geq": ">=", "geqslant": ">=",
+    "frac": "/", "dfrac": "/", "tfrac": "/", "cfrac": "/", "le": "<=", "leq": "<=", "leqslant": "<=", "ge": ">=", "geq": ">=", "geqslant": ">=",
     "lt": "<", "gt": ">", "ne": "!=", "neq": "!=", "times": "*", "cdot": "*", "ast": "*", "div": "/", "circ": "degrees", "degree": "degrees",
     "ldots": " ", "dots": " ", "cdots": " ", "dotsc": " ", "dotsb": " ", "colon": " ", "mid": "|", "vert": "|", "varphi": "phi", "varepsilon": "epsilon",
     "dbinom": "binom", "tbinom": "binom", "to": "rightarrow", "lbrace": " ", "rbrace": " ",
@@ -37,22 +38,30 @@ NUMBER_WORDS = {
         "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen".split()
     )
 } | {word: str(number) for number, word in zip(range(20, 100, 10), "twenty thirty forty fifty sixty seventy eighty ninety".split(), strict=True)}
+# Words without weight: they carry the sentence, not the problem.
+LIGHT = frozenset(
+    "a an the of in on at to for from by with and or is are was were be been being it its this that these those there as if then "
+    "so such let given suppose assume find determine compute calculate evaluate what which how many much value result answer "
+    "please solve problem question following express your you we i he she they his her their do does did has have had will would "
+    "can could should also each every any all not s t give form expressed write must put final box boxed step reasoning".split()
+)
 OPERATORS = frozenset("+-*/=<>^!|%")
 
-_THOUSANDS = re.compile(r"(?<=\d)(?:\{,\}|,\\!|,)(?=\d{3}(?!\d))")
+_COMMA = re.compile(r"\{,\}|,\\!")
+_THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))", re.ASCII)
 _COMMAND = re.compile(r"\\([a-z]+)")
-_FRACTION = re.compile(r"\\[dtc]?frac\s*\{([^{}]*)\}\s*\{([^{}]*)\}")
-_HYPHEN = re.compile(r"(?<=[a-z])-(?=[a-z])")
-_TOKEN = re.compile(r"\d+(?:\.\d+)?|[a-z]+|[\u3400-\u9fff\uac00-\ud7af\u3040-\u30ff]|[^\W\d_a-z]+|[+\-*/=<>^!|%]")
+_FRACTION = re.compile(r"\\[dtc]?frac *(\d) *(\d)", re.ASCII)
+_HYPHEN = re.compile(r"(?<=[a-z0-9])-(?=[a-z]{2})|(?<=[a-z]{2}) --? (?=[a-z])|-{2,}", re.ASCII)
+_TOKEN = re.compile(r"\d+(?:\.\d+)*|[a-z]+|[\u3000-\ud7ff]|[^\x00-\x7f\u3000-\ud7ff]+|[+\-*/=<>^!|%]", re.ASCII)
 
 
 def fold(text: str) -> str:
     """Lower case, Unicode and LaTeX spellings made one; layout and punctuation stay."""
     if not text.isascii():
-        text = unicodedata.normalize("NFKC", text)
+        text = unicodedata.normalize("NFKC", text).lower()
         text = "".join(UNICODE.get(char, char) for char in text)
-    text = _THOUSANDS.sub("", text.lower())
-    text = _FRACTION.sub(r" \1/\2 ", text)
+    text = _THOUSANDS.sub("", _COMMA.sub(",", text.lower()))
+    text = _HYPHEN.sub(" ", _FRACTION.sub(r"\1/\2 ", text))
     return _COMMAND.sub(_command, text)
 
 
@@ -63,7 +72,7 @@ def _command(match: re.Match[str]) -> str:
 
 def tokens(text: str) -> list[str]:
     """Words, numbers and operators of a problem, in order."""
-    return [NUMBER_WORDS.get(token, token) for token in _TOKEN.findall(_HYPHEN.sub(" ", fold(text)))]
+    return [NUMBER_WORDS.get(token, token) for token in _TOKEN.findall(fold(text))]
 
 
 def words(all_tokens: list[str]) -> list[str]:
@@ -84,5 +93,5 @@ def number_value(token: str) -> str:
 
 
 def exact_key(text: str) -> str:
-    """Letters and digits only: equal for problems that differ in case, layout, delimiters and punctuation."""
-    return "".join(words(tokens(text)))
+    """Words and numbers only: equal for problems that differ in case, layout, delimiters and punctuation."""
+    return " ".join(words(tokens(text)))

@@ -8,18 +8,12 @@ question into another one (largest against smallest).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
-from ..textnorm import OPERATORS, is_number, number_value, tokens
+from ..textnorm import LIGHT, OPERATORS, is_number, number_value, tokens
 
-# Words without weight: they carry the sentence, not the problem.
-LIGHT = frozenset(
-    "a an the of in on at to for from by with and or is are was were be been being it its this that these those there as if then "
-    "so such let given suppose assume find determine compute calculate evaluate what which how many much value result answer "
-    "please solve problem question following express your you we i he she they his her their do does did has have had will would "
-    "can could should also each every any all not s t your give form expressed write must put final box boxed step reasoning".split()
-)
+MAX_TEXT = 20_000  # characters that are compared
 # Groups of words that exclude each other: the first word of a cell stands for the others.
 CONTRASTS = (
     ("largest greatest maximum maximal biggest highest most max", "smallest least minimum minimal lowest fewest min"),
@@ -43,7 +37,9 @@ CONTRASTS = (
 _CONTRAST = {
     word: (group, cell) for group, cells in enumerate(CONTRASTS) for cell, names in enumerate(cells) for word in names.split()
 }
-ORDERED = frozenset("+-*/=<>^!")
+SIGNS = frozenset("+-*/=<>!")
+NUMBER_WEIGHT = 3.0  # a number says more about a problem than a word
+LETTER_WEIGHT = 0.5  # a variable less
 
 
 @dataclass(frozen=True)
@@ -52,46 +48,77 @@ class Text:
 
     sequence: tuple[str, ...]
     numbers: Counter[str]
-    operators: Counter[str]
+    signs: Counter[str]
     contrasts: Counter[tuple[int, int]]
-    weights: Counter[str]
+    content: Counter[str]
+    weight: float
 
     @classmethod
     def of(cls, text: str) -> Text:
-        sequence = tuple(number_value(token) if is_number(token) else token for token in tokens(text))
+        sequence = tuple(number_value(token) if is_number(token) else token for token in tokens(text[:MAX_TEXT]))
+        content = Counter(token for token in sequence if token not in LIGHT and token not in OPERATORS)
         return cls(
             sequence,
             Counter(token for token in sequence if is_number(token)),
-            Counter(token for token in sequence if token in ORDERED),
+            Counter(token for token in sequence if token in SIGNS),
             Counter(_CONTRAST[token] for token in sequence if token in _CONTRAST),
-            Counter({token: count for token, count in Counter(sequence).items() if token not in LIGHT and token not in OPERATORS}),
+            content,
+            _weight(content),
         )
+
+
+def _weight(counts: Counter[str]) -> float:
+    return sum(
+        count * (NUMBER_WEIGHT if is_number(token) else LETTER_WEIGHT if len(token) == 1 and token.isascii() else 1.0)
+        for token, count in counts.items()
+    )
+
+
+class Pair:
+    """An item and a row side by side; what is expensive is computed when asked for."""
+
+    def __init__(self, item: Text, row: Text) -> None:
+        self.item, self.row = item, row
+
+    @cached_property
+    def agrees(self) -> bool:
+        """Do numbers, signs and contrasting words agree?"""
+        item, row = self.item, self.row
+        if _exchanged(item.numbers, row.numbers) or _exchanged(item.signs, row.signs):
+            return False
+        if item.numbers == row.numbers and any(item.signs[sign] != row.signs[sign] for sign in "+-"):
+            return False
+        lost, gained = item.contrasts - row.contrasts, row.contrasts - item.contrasts
+        return not {group for group, _ in lost} & {group for group, _ in gained}
+
+    @cached_property
+    def similarity(self) -> float:
+        """Token similarity 0–1: the weight of shared tokens, twice, over the weight of all; or, if larger, that of their letters.
+
+        Light words and operators are left out. The first forgives another order, the second misspellings.
+        """
+        total = self.item.weight + self.row.weight
+        shared = 2 * _weight(self.item.content & self.row.content) / total if total else 0.0
+        if shared < 0.5:
+            return shared
+        from rapidfuzz.fuzz import ratio
+
+        return max(shared, ratio(_letters(self.item), _letters(self.row)) / 100)
+
+    @cached_property
+    def evidence(self) -> str:
+        """The longest run of tokens that both have."""
+        from difflib import SequenceMatcher
+
+        left, right = self.item.sequence[:1000], self.row.sequence[:2000]
+        block = SequenceMatcher(None, left, right, autojunk=False).find_longest_match()
+        return " ".join(left[block.a : block.a + block.size])
+
+
+def _letters(text: Text) -> str:
+    return " ".join(token for token in text.sequence if token not in LIGHT and token not in OPERATORS)
 
 
 def _exchanged(left: Counter, right: Counter) -> int:
     """How many entries were replaced: what both sides have and the other lacks."""
     return min(sum((left - right).values()), sum((right - left).values()))
-
-
-def agrees(item: Text, row: Text) -> bool:
-    """Do numbers, operators and contrasting words of the two texts agree?"""
-    if _exchanged(item.numbers, row.numbers) or _exchanged(item.operators, row.operators):
-        return False
-    lost, gained = item.contrasts - row.contrasts, row.contrasts - item.contrasts
-    return not {group for group, _ in lost} & {group for group, _ in gained}
-
-
-def overlap(item: Text, row: Text) -> float:
-    """Token similarity 0–1, weighted: twice the shared tokens over all tokens, light words and operators left out."""
-    shared = sum((item.weights & row.weights).values())
-    total = sum(item.weights.values()) + sum(row.weights.values())
-    return 2 * shared / total if total else 0.0
-
-
-def shared_run(item: Iterable[str], row: Iterable[str]) -> str:
-    """The longest run of tokens that both have, as text: the evidence a reader looks for."""
-    from difflib import SequenceMatcher
-
-    left, right = list(item)[:2000], list(row)[:4000]
-    block = SequenceMatcher(None, left, right, autojunk=False).find_longest_match()
-    return " ".join(left[block.a : block.a + block.size])

@@ -1,20 +1,31 @@
-"""Find training problems that are benchmark problems: candidates by shared n-grams, verdicts by the rules of `compare`."""
+"""Find training problems that are benchmark problems.
+
+Candidates come from arrays of token hashes, in one pass over the rows; verdicts from the rules of `compare`, on the few
+candidate pairs. A verdict on a row depends on that row, on the item, and on how common the item's n-grams are among rows that
+are no copies of it; never on the order of rows, their number, or how the work is split.
+"""
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..textnorm import exact_key, words, tokens
-from .compare import Text, agrees, overlap, shared_run
+import numpy as np
+
+from .. import tokenhash
+from .compare import Pair, Text
 
 if TYPE_CHECKING:
     import polars as pl
 
 METHODS = ("exact", "ngram", "fuzzy", "semantic")
+COMMON = 5  # an n-gram found in more different rows that are no copies of the item is boilerplate
+WHOLE = 0.8  # so large a part of all n-grams is a match even where most of them are boilerplate
+RARE = 5  # word pairs of at most so many items make candidates for the fuzzy method
+SHARE = 0.2  # of an item's rare word pairs that a candidate has
+LENGTHS = 0.5  # of a fuzzy candidate's words and the item's, the shorter over the longer
 
 
 @dataclass(frozen=True)
@@ -22,7 +33,7 @@ class Settings:
     """What counts as a match. Sizes in words, the rest are shares or similarities from 0 to 1."""
 
     methods: tuple[str, ...] = ("exact", "ngram", "fuzzy")
-    remove: tuple[str, ...] = METHODS  # methods whose confirmed matches are removed; `similar` adds semantic ones without confirmation
+    remove: tuple[str, ...] = METHODS  # methods whose confirmed matches are removed; `similar`: semantic ones without confirmation
     ngram_size: int = 8
     ngram_coverage: float = 0.5
     fuzzy_similarity: float = 0.85
@@ -31,67 +42,174 @@ class Settings:
     workers: int = 2
 
 
+@dataclass(frozen=True)
+class Postings:
+    """Which items hold which n-grams: sorted distinct `keys`; entry `k` of them is held by `items[starts[k]:starts[k + 1]]`."""
+
+    keys: np.ndarray
+    starts: np.ndarray
+    items: np.ndarray
+    sizes: np.ndarray  # distinct n-grams of each item
+    marked: np.ndarray
+
+    @classmethod
+    def of(cls, tokens: tokenhash.Tokens, size: int, common: int | None = None) -> Postings:
+        """The n-grams of benchmark items; those held by more than `common` items are left out."""
+        keys, first = tokenhash.grams(tokens, size)
+        pairs = np.unique(np.rec.fromarrays([keys, tokens.rows[first]], names="key,item"))
+        keys, starts, counts = np.unique(pairs["key"], return_index=True, return_counts=True)
+        items = pairs["item"].astype(np.int64)
+        if common is not None:
+            rare = counts <= common
+            items = items[np.repeat(rare, counts)]
+            keys, counts = keys[rare], counts[rare]
+            starts = np.concatenate(([0], np.cumsum(counts)[:-1])) if len(counts) else counts
+        sizes = np.bincount(items, minlength=tokens.count)
+        bits = max(16, int(len(keys) * 32).bit_length())
+        return cls(keys, np.append(starts, len(items)), items, sizes, tokenhash.member_filter(keys, min(bits, 24)))
+
+    def hits(self, tokens: tokenhash.Tokens, size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Distinct `(row, item, key)` of the n-grams that rows and items share, as three arrays."""
+        values, first = tokenhash.grams(tokens, size)
+        where, which = tokenhash.find(values, self.keys, self.marked)
+        seen = np.unique(tokens.rows[first[where]].astype(np.int64) * (len(self.keys) + 1) + which)
+        rows, which = np.divmod(seen, len(self.keys) + 1)
+        counts = self.starts[which + 1] - self.starts[which]
+        offset = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+        items = self.items[np.repeat(self.starts[which], counts) + offset]
+        return np.repeat(rows, counts), items, np.repeat(which, counts)
+
+
+class Index:
+    """The items of all benchmarks, prepared for the search."""
+
+    def __init__(self, benchmarks: Mapping[str, Sequence[dict[str, Any]]], settings: Settings) -> None:
+        import polars as pl
+
+        self.settings = settings
+        self.items = [(name, str(item["id"]), item["problem"]) for name, rows in benchmarks.items() for item in rows]
+        tokens = tokenhash.tokenise(pl.Series([text for _, _, text in self.items], dtype=pl.String))
+        self.keys = tokenhash.sequence_keys(tokens)
+        self.lengths = np.diff(tokens.starts())
+        self.ngrams = Postings.of(tokens, settings.ngram_size)
+        content = tokens.content()
+        self.content_lengths = np.diff(content.starts())
+        self.pairs = Postings.of(content, 2, RARE)
+        self.texts: dict[int, Text] = {}
+
+    def text(self, item: int) -> Text:
+        if item not in self.texts:
+            self.texts[item] = Text.of(self.items[item][2])
+        return self.texts[item]
+
+
+@dataclass
+class Candidates:
+    """Pairs to look at: rows (counted over the whole table) and items per method, with what the search found out already."""
+
+    exact: tuple[np.ndarray, np.ndarray]
+    ngram: tuple[np.ndarray, np.ndarray, np.ndarray]  # row, item, key
+    fuzzy: tuple[np.ndarray, np.ndarray]
+    row_keys: np.ndarray  # of all rows
+
+
+def search(problems: pl.Series, index: Index) -> Candidates:
+    """One pass over the rows."""
+    empty = np.zeros(0, np.int64)
+    exact, ngram, fuzzy, row_keys = [(empty,) * 2], [(empty,) * 3], [(empty,) * 2], [np.zeros(0, np.uint64)]
+    order = np.argsort(index.keys, kind="stable")
+    sorted_keys = index.keys[order]
+    for first, tokens in tokenhash.in_chunks(problems, index.settings.workers):
+        keys = tokenhash.sequence_keys(tokens)
+        row_keys.append(keys)
+        left = np.searchsorted(sorted_keys, keys, side="left")
+        counts = np.searchsorted(sorted_keys, keys, side="right") - left
+        rows = np.flatnonzero(counts)
+        rows = rows[np.diff(tokens.starts())[rows] > 0]
+        exact.extend((np.full(counts[row], row + first), order[left[row] : left[row] + counts[row]]) for row in rows)
+        if "ngram" in index.settings.methods:
+            rows, items, which = index.ngrams.hits(tokens, index.settings.ngram_size)
+            ngram.append((rows + first, items, which))
+        if "fuzzy" in index.settings.methods:
+            content = tokens.content()
+            rows, items, _ = index.pairs.hits(content, 2)
+            pair, shared = np.unique(rows * len(index.items) + items, return_counts=True)
+            rows, items = np.divmod(pair, len(index.items))
+            ours, theirs = np.diff(content.starts())[rows], index.content_lengths[items]
+            near = np.minimum(ours, theirs) >= LENGTHS * np.maximum(ours, theirs)
+            near &= shared >= SHARE * index.pairs.sizes[items]
+            fuzzy.append((rows[near] + first, items[near]))
+    join = lambda parts: tuple(np.concatenate(arrays) for arrays in zip(*parts, strict=True))  # noqa: E731
+    return Candidates(join(exact), join(ngram), join(fuzzy), np.concatenate(row_keys))
+
+
+def covered(found: Candidates, index: Index) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """`(rows, items, coverage)` of the pairs whose shared n-grams cover enough of the item, boilerplate discounted.
+
+    An n-gram of an item is boilerplate if more than `COMMON` different rows have it that are no copies of the item (they share
+    less than the asked part of its n-grams). Rows that are equal after normalisation count once. A leak does not become
+    boilerplate by being copied, however often, and rows without the n-gram have no say.
+    """
+    rows, items, which = found.ngram
+    if not len(rows):
+        return rows, items, np.zeros(0)
+    width = len(index.items)
+    pair, inverse, shared = np.unique(rows * width + items, return_inverse=True, return_counts=True)
+    pair_rows, pair_items = np.divmod(pair, width)
+    coverage = shared / index.ngrams.sizes[pair_items]
+    stranger = coverage[inverse] < index.settings.ngram_coverage
+    # Different strangers per (item, n-gram): rows with equal tokens are one.
+    slot = which * width + items
+    slots, slot_of = np.unique(slot, return_inverse=True)
+    seen = np.unique(np.rec.fromarrays([slot_of[stranger], found.row_keys[rows[stranger]]], names="slot,key"))
+    strangers = np.bincount(seen["slot"].astype(np.int64), minlength=len(slots))
+    common = strangers > COMMON
+    boilerplate = np.bincount(slots[common] % width, minlength=width)
+    informative = (index.ngrams.sizes - boilerplate)[pair_items]
+    kept = np.bincount(inverse[~common[slot_of]], minlength=len(pair))
+    discounted = np.divide(kept, informative, out=np.zeros(len(pair)), where=informative > 0)
+    limit = index.settings.ngram_coverage
+    match = ((discounted >= limit) & (kept >= np.minimum(3, index.ngrams.sizes[pair_items]))) | (coverage >= max(WHOLE, limit))
+    score = np.where(discounted >= limit, discounted, coverage)
+    return pair_rows[match], pair_items[match], score[match]
+
+
 def find_matches(problems: pl.DataFrame, benchmarks: Mapping[str, Sequence[dict[str, Any]]], settings: Settings) -> pl.DataFrame:
     """All matches of `problems` (columns `id`, `problem`) with the items of `benchmarks`, sorted; columns of matches.parquet."""
     import polars as pl
 
-    items = [(name, str(item["id"]), item["problem"]) for name, rows in benchmarks.items() for item in rows]
-    item_words = [words(tokens(text)) for _, _, text in items]
-    n = settings.ngram_size
-    keys: dict[str, list[int]] = defaultdict(list)
-    grams: dict[tuple[str, ...], set[int]] = defaultdict(set)
-    pairs: dict[tuple[str, ...], set[int]] = defaultdict(set)
-    sizes = []
-    raw = defaultdict(list)
-    for number, (_, _, text) in enumerate(items):
-        keys[exact_key(text)].append(number)
-        raw[text].append(number)
-        own = set(zip(*(item_words[number][k:] for k in range(n)), strict=False))
-        sizes.append(len(own))
-        for gram in own:
-            grams[gram].add(number)
-        for pair in set(zip(*(item_words[number][k:] for k in range(3)), strict=False)):
-            pairs[pair].add(number)
-    prepared: dict[int, Text] = {}
-    found: list[dict[str, Any]] = []
-    for identifier, text in problems.select("id", "problem").iter_rows():
-        row_words = words(tokens(text))
-        hits: dict[str, dict[int, float]] = {method: {} for method in METHODS}
-        key = "".join(row_words)
-        candidates: Counter[int] = Counter()
-        for number in keys.get(key, ()) if key else ():
-            hits["exact"][number] = 1.0
-        for gram in set(zip(*(row_words[k:] for k in range(n)), strict=False)):
-            for number in grams.get(gram, ()):
-                hits["ngram"][number] = hits["ngram"].get(number, 0) + 1 / sizes[number]
-        for pair in set(zip(*(row_words[k:] for k in range(3)), strict=False)):
-            candidates.update(pairs.get(pair, ()))
-        for number, count in candidates.items():
-            if count >= 0.2 * max(len(item_words[number]) - 2, 1):
-                hits["fuzzy"][number] = 0.0
-        row = None
-        for method in ("exact", "ngram", "fuzzy"):
-            for number, score in hits[method].items():
-                if method == "ngram" and score < settings.ngram_coverage:
+    index = Index(benchmarks, settings)
+    texts = problems["problem"]
+    found = search(texts, index) if index.items else None
+    matches: list[dict[str, Any]] = []
+    if found is not None:
+        scored: list[tuple[str, np.ndarray, np.ndarray, np.ndarray | None]] = [("exact", *found.exact, np.ones(len(found.exact[0])))]
+        scored.append(("ngram", *covered(found, index)))
+        scored.append(("fuzzy", *found.fuzzy, None))
+        prepared: dict[int, Text] = {}
+        verdicts: dict[tuple[int, int], Pair] = {}
+        for method, rows, items, scores in scored:
+            if method not in settings.methods:
+                continue
+            for place, (row, item) in enumerate(zip(rows.tolist(), items.tolist(), strict=True)):
+                pair = verdicts.get((row, item))
+                if pair is None:
+                    if row not in prepared:
+                        prepared[row] = Text.of(texts[row])
+                    pair = verdicts[row, item] = Pair(index.text(item), prepared[row])
+                score = pair.similarity if scores is None else float(scores[place])
+                if scores is None and score < settings.fuzzy_similarity:
                     continue
-                row = row or Text.of(text)
-                if number not in prepared:
-                    prepared[number] = Text.of(items[number][2])
-                item = prepared[number]
-                if method == "fuzzy":
-                    score = overlap(item, row)
-                    if score < settings.fuzzy_similarity:
-                        continue
-                if not agrees(item, row):
+                if not pair.agrees:
                     continue
-                if method in settings.methods:
-                    found.append({
-                        "problem_id": identifier, "benchmark": items[number][0], "item_id": items[number][1], "method": method,
-                        "score": round(min(score, 1.0), 4), "evidence": shared_run(item.sequence, row.sequence),
-                        "confirmed": True, "raw_equal": text == items[number][2], "removed": method in settings.remove,
-                    })  # fmt: skip
+                name, identifier, text = index.items[item]
+                matches.append({
+                    "problem_id": problems["id"][row], "benchmark": name, "item_id": identifier, "method": method,
+                    "score": round(min(score, 1.0), 4), "evidence": pair.evidence, "confirmed": True,
+                    "raw_equal": texts[row] == text, "removed": method in settings.remove,
+                })  # fmt: skip
     schema = {
         "problem_id": pl.String, "benchmark": pl.String, "item_id": pl.String, "method": pl.String, "score": pl.Float64,
         "evidence": pl.String, "confirmed": pl.Boolean, "raw_equal": pl.Boolean, "removed": pl.Boolean,
     }  # fmt: skip
-    return pl.DataFrame(found, schema=schema).sort("problem_id", "benchmark", "item_id", "method")
+    return pl.DataFrame(matches, schema=schema).sort("problem_id", "benchmark", "item_id", "method")
