@@ -1,0 +1,43 @@
+# Maths reasoning by reinforcement learning: pinned data → clean problems → GRPO with verl → samples with vLLM → score table.
+# Every rule lives in rules/, every setting in config.yaml, every function in rules/common.smk.
+
+from snakemake.utils import min_version
+
+min_version("9.27")
+
+
+configfile: "config.yaml"
+
+
+include: "rules/common.smk"
+include: "rules/fetch.smk"
+include: "rules/data.smk"
+include: "rules/train.smk"
+include: "rules/evaluate.smk"
+include: "rules/report.smk"
+
+
+if "demo" in config:
+
+    include: "rules/demo.smk"
+
+
+rule all:
+    """Score table and study report of the selected runs."""
+    default_target: True
+    input:
+        scores="results/scores.csv",
+        report="results/report.html",
+
+
+rule data:
+    """Clean problems, matches with the benchmarks, and the training data of the selected runs."""
+    input:
+        [f"results/{run}/{stage}/train.parquet" for run in config["select"] for stage in run_stages(run)],
+        "results/data/contamination.json",
+
+
+rule train:
+    """Checkpoints, manifests and exported models of the selected runs."""
+    input:
+        [f"results/{run}/model/export.json" for run in config["select"]],

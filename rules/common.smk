@@ -1,0 +1,217 @@
+# Helper functions of all rules: configuration, names, code as input, images, preflight.
+
+import ast
+import functools
+import json
+import os
+import sys
+from pathlib import Path
+
+import yaml
+from snakemake.exceptions import WorkflowError
+
+ROOT = Path(workflow.basedir)
+SCRIPTS = ROOT / "scripts"
+sys.path.insert(0, str(SCRIPTS))
+
+from mathrl import config as configuration
+from mathrl.execution import preflight, processes, recover
+from mathrl.io import UserError
+from mathrl.verl_config import check_batches
+
+MAIN = workflow.exec_mode.name == "DEFAULT"
+if MAIN or processes.OWNER not in os.environ:
+    # Supervised commands end when the process named here is gone.
+    os.environ[processes.OWNER] = processes.owner_token()
+
+
+def from_root(path):
+    """A file of the workflow, wherever Snakemake was started."""
+    return path if "://" in path or Path(path).is_absolute() else str(ROOT / path)
+
+
+def validated(config):
+    """The configuration after every check that needs no data; notices go to stderr, once."""
+    with open(ROOT / "rules/schemas/config.schema.yaml") as handle:
+        schema = yaml.load(handle, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    try:
+        for notice in configuration.validate(config, schema, pins()):
+            if MAIN:
+                print(f"notice: {notice}", file=sys.stderr)
+    except UserError as error:
+        raise WorkflowError(str(error)) from None
+    return config
+
+
+@functools.cache
+def pins():
+    """The table of downloads by name."""
+    return configuration.read_pins(from_root(config.get("pins", "pins.tsv")))
+
+
+def pin(name):
+    """One row of the table of downloads."""
+    return pins()[name]
+
+
+def run_stages(run):
+    """Names of the stages of a run, in order."""
+    return configuration.stages(config, run)
+
+
+def stage_config(run, stage):
+    """The merged training configuration of a stage."""
+    return configuration.stage_config(config, run, stage)
+
+
+def stage_names():
+    """All names of stages, for the wildcard's constraint."""
+    return sorted({stage for run in config["runs"] for stage in run_stages(run)})
+
+
+def evaluated_models():
+    """Rows of the score table."""
+    return configuration.evaluated_models(config)
+
+
+def protocols():
+    """Named evaluations that are run."""
+    return config["evaluation"]["select"]
+
+
+def sampling(protocol):
+    """What of a protocol decides which responses are made; the judge is not part of it."""
+    settings = config["evaluation"]["protocols"][protocol]
+    return {key: value for key, value in settings.items() if key not in ("grader", "extraction")}
+
+
+def start_model(wildcards):
+    """Where a stage starts from: the stage before it, or the base model."""
+    names = run_stages(wildcards.run)
+    place = names.index(wildcards.stage)
+    if place:
+        return f"results/{wildcards.run}/{names[place - 1]}/model/export.json"
+    return f"resources/models/{config['base_model']}"
+
+
+def model_directory(model):
+    """The Hugging Face directory behind a row of the score table."""
+    return f"resources/models/{config['base_model']}" if model == "base" else f"results/{model}/model"
+
+
+def model_marker(wildcards):
+    """The file or directory that changes when a model's weights do."""
+    directory = model_directory(wildcards.model)
+    return directory if wildcards.model == "base" else f"{directory}/export.json"
+
+
+@functools.cache
+def _imports(path):
+    """Modules of mathrl that a file imports, at any depth of its code."""
+    found = set()
+    package = path.parent.relative_to(SCRIPTS).parts
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names = [(alias.name,) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            parent = (package[: len(package) - node.level + 1]) if node.level else ()
+            prefix = (*parent, *([node.module] if node.module else []))
+            names = [(*prefix, alias.name) for alias in node.names] + [prefix]
+        else:
+            continue
+        for name in names:
+            parts = ".".join(name).split(".")
+            if parts[0] != "mathrl":
+                continue
+            for end in range(1, len(parts) + 1):
+                base = SCRIPTS.joinpath(*parts[:end])
+                found.update(file for file in (base.with_suffix(".py"), base / "__init__.py") if file.is_file())
+    return found
+
+
+def code(script, *modules):
+    """A script and every module of ours that it imports, as inputs: content decides what reruns, not a file time.
+
+    `modules` are files below scripts/ that it uses without importing them.
+    """
+    first = SCRIPTS / script
+    todo = [first, *(SCRIPTS / module for module in modules)]
+    seen = set()
+    while todo:
+        path = todo.pop()
+        if path not in seen:
+            seen.add(path)
+            todo.extend(_imports(path))
+    # A module's templates and tables count as its code.
+    data = {f for p in seen if p.name == "__init__.py" for f in p.parent.rglob("*") if f.suffix in (".html", ".css", ".js", ".json")}
+    return [os.path.relpath(first), *sorted(os.path.relpath(path) for path in (seen | data) - {first})]
+
+
+def image(kind):
+    """The container image of a rule."""
+    return from_root(config["containers"][kind])
+
+
+def gpu_image():
+    """The image of rules that train or generate."""
+    return image(config["accelerator"])
+
+
+def cards(wanted):
+    """What a rule asks for as the resource `gpu`: nothing on a host that trains on its CPU."""
+    return wanted if config["accelerator"] == "cuda" else 0
+
+
+def uses_containers():
+    """Whether rules run in their images; without --sdm apptainer Snakemake ignores them silently."""
+    return any(str(method) == "apptainer" for method in workflow.deployment_settings.deployment_method)
+
+
+if not uses_containers() and (ROOT / ".venv/bin").is_dir():
+    shell.prefix(f"export PATH={ROOT / '.venv/bin'}:$PATH; ")
+
+
+def check_host(dry_run):
+    """Preflight: refuse before the first job what cannot work on this host; returns notices."""
+    gpu = workflow.resource_settings.resources.get("gpu")
+    executor = getattr(workflow.executor_plugin, "name", "local") if workflow.executor_plugin else "local"
+    used = {"cpu", config["accelerator"]}
+    try:
+        return preflight.check(
+            accelerator=config["accelerator"],
+            root=str(ROOT),
+            images={kind: image(kind) for kind in used},
+            locks={kind: f"envs/{kind}.txt" for kind in used},
+            containers=uses_containers(),
+            dry_run=dry_run,
+            cluster=executor not in ("local", "dryrun", "touch"),
+            requests={
+                f"run {run}": cards(stage_config(run, stage)["gpus"]) for run in config["select"] for stage in run_stages(run)
+            },
+            given=getattr(gpu, "value", None),
+        )
+    except UserError as error:
+        raise WorkflowError(str(error)) from None
+
+
+config = validated(config)
+if MAIN and {"-n", "--dry-run", "--dryrun"} & set(sys.argv):
+    for notice in check_host(dry_run=True):
+        print(f"notice: {notice}", file=sys.stderr)
+
+
+wildcard_constraints:
+    dataset=config["dataset"],
+    benchmark="|".join(config["benchmarks"]),
+    model_name="|".join(row["name"] for row in pins().values() if row["kind"] == "model"),
+    run="|".join(config["runs"]),
+    stage="|".join(stage_names()),
+    model="|".join(["base", *config["runs"]]),
+    protocol="|".join(config["evaluation"]["protocols"]),
+    shard=r"\d+",
+
+
+onstart:
+    recover.claim(".")
+    for notice in check_host(dry_run=False):
+        print(f"notice: {notice}", file=sys.stderr)

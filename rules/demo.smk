@@ -1,0 +1,73 @@
+# Requires: nothing.
+# Makes: resources/demo, the laptop's problems, benchmarks and base model, which profiles/demo/pins.tsv names as local files.
+# Steps: make_demo_problems, make_demo_model.
+
+
+rule make_demo_problems:
+    """Make {params.problems} problems in Big-Math's columns and three benchmarks of {params.per_benchmark} items, with {params.leaks} leaks of each kind planted."""
+    input:
+        code=code("make_demo_problems.py"),
+    output:
+        problems="resources/demo/problems.parquet",
+        benchmarks=expand("resources/demo/{name}.jsonl", name=["demo_symbols", "demo_words", "demo_mixed"]),
+        leaks="resources/demo/leaks.json",
+    params:
+        problems=config["demo"]["problems"],
+        per_benchmark=config["demo"]["items"],
+        leaks=config["demo"]["leaks"],
+        seed=config["demo"]["seed"],
+    log:
+        "logs/make_demo_problems.log",
+    benchmark:
+        "logs/make_demo_problems.tsv"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=5,
+    container:
+        image("cpu")
+    shell:
+        "python {input.code[0]:q}"
+        " --problems {params.problems}"
+        " --items {params.per_benchmark}"
+        " --leaks {params.leaks}"
+        " --seed {params.seed}"
+        " --out resources/demo"
+        " > {log:q} 2>&1"
+
+
+rule make_demo_model:
+    """Train the demo's base model from scratch: {params.pretraining_steps} + {params.supervised_steps} supervised steps, half a million parameters."""
+    input:
+        code=code("make_demo_model.py"),
+    output:
+        model=directory("resources/demo/base"),
+    params:
+        per_benchmark=config["demo"]["items"],
+        seed=config["demo"]["seed"],
+        pretraining_steps=config["demo"]["pretraining_steps"],
+        supervised_steps=config["demo"]["supervised_steps"],
+        worked=config["demo"]["worked"],
+        boxed=config["demo"]["boxed"],
+        instruction=config["prompt"]["instruction"] + config["prompt"]["separator"],
+    log:
+        "logs/make_demo_model.log",
+    benchmark:
+        "logs/make_demo_model.tsv"
+    threads: 2
+    resources:
+        mem_mb=2000,
+        runtime=15,
+    container:
+        image("cpu")
+    shell:
+        "OMP_NUM_THREADS={threads} python {input.code[0]:q}"
+        " --instruction {params.instruction:q}"
+        " --items {params.per_benchmark}"
+        " --seed {params.seed}"
+        " --pretraining-steps {params.pretraining_steps}"
+        " --supervised-steps {params.supervised_steps}"
+        " --worked {params.worked}"
+        " --boxed {params.boxed}"
+        " --out {output.model:q}"
+        " > {log:q} 2>&1"

@@ -1,0 +1,119 @@
+# Requires: models (rules/fetch.smk, rules/train.smk), benchmarks (rules/fetch.smk), matches (rules/data.smk).
+# Makes: results/{model}/{protocol}/samples/{benchmark}.jsonl.zst and results/{model}/{protocol}/eval/{benchmark}.json.
+# Steps: generate_samples (one engine a model and card, all benchmarks and protocols) → merge_samples → grade_samples.
+
+
+rule generate_samples:
+    """
+    Sample {wildcards.model} on {config[benchmarks]} under {params.names} with one vLLM engine: part {wildcards.shard} of {params.shards}.
+    Finished responses are kept in checkpoints/samples, because engines are dear to start and jobs get killed.
+    """
+    input:
+        code=code("generate_samples.py", "run_supervised.py"),
+        model=model_marker,
+        benchmarks=expand("resources/benchmarks/{benchmark}.jsonl", benchmark=config["benchmarks"]),
+    output:
+        made="results/{model}/generation/{shard}.json",
+    params:
+        names=protocols(),
+        protocols=json.dumps({name: sampling(name) for name in protocols()}, sort_keys=True),
+        prompt=json.dumps(config["prompt"], sort_keys=True),
+        engine=json.dumps({key: config["evaluation"][key] for key in ("batch_size", "dtype", "gpu_memory_utilization")}, sort_keys=True),
+        shards=config["evaluation"]["shards"],
+        benchmarks=[f"--benchmark={name}=resources/benchmarks/{name}.jsonl" for name in config["benchmarks"]],
+        model=lambda wildcards: model_directory(wildcards.model),
+        accelerator=config["accelerator"],
+    log:
+        "logs/generate_samples/{model}/{shard}.log",
+    benchmark:
+        "logs/generate_samples/{model}/{shard}.tsv"
+    threads: 2
+    resources:
+        gpu=cards(1),
+        mem_mb=6000 if config["accelerator"] == "cpu" else 32000,
+        runtime=24 * 60,
+    container:
+        gpu_image()
+    shell:
+        "python scripts/run_supervised.py --cards {resources.gpu} --"
+        " python {input.code[0]:q}"
+        " --name {wildcards.model:q}"
+        " --model {params.model:q}"
+        " --protocols {params.protocols:q}"
+        " --prompt {params.prompt:q}"
+        " --engine {params.engine:q}"
+        " {params.benchmarks:q}"
+        " --shard {wildcards.shard}"
+        " --shards {params.shards}"
+        " --accelerator {params.accelerator}"
+        " --out {output.made:q}"
+        " 2> >(tee {log:q} | grep --line-buffered '^generate \\|^error: ' >&2) > >(cat >> {log:q})"
+
+
+rule merge_samples:
+    """Merge the {params.shards} parts of {wildcards.model} under {wildcards.protocol}: one file a benchmark, in its own order."""
+    input:
+        code=code("merge_samples.py"),
+        made=expand("results/{{model}}/generation/{shard}.json", shard=range(config["evaluation"]["shards"])),
+        benchmarks=expand("resources/benchmarks/{benchmark}.jsonl", benchmark=config["benchmarks"]),
+    output:
+        samples=expand("results/{{model}}/{{protocol}}/samples/{benchmark}.jsonl.zst", benchmark=config["benchmarks"]),
+    params:
+        shards=config["evaluation"]["shards"],
+        settings=lambda wildcards: json.dumps(sampling(wildcards.protocol), sort_keys=True),
+        benchmarks=[f"--benchmark={name}=resources/benchmarks/{name}.jsonl" for name in config["benchmarks"]],
+        out=lambda wildcards: f"results/{wildcards.model}/{wildcards.protocol}/samples",
+    log:
+        "logs/merge_samples/{model}/{protocol}.log",
+    benchmark:
+        "logs/merge_samples/{model}/{protocol}.tsv"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=20,
+    container:
+        image("cpu")
+    shell:
+        "python {input.code[0]:q}"
+        " --generation {input.made:q}"
+        " --protocol {wildcards.protocol:q}"
+        " --settings {params.settings:q}"
+        " {params.benchmarks:q}"
+        " --out {params.out:q}"
+        " > {log:q} 2>&1"
+
+
+rule grade_samples:
+    """Grade {wildcards.model} on {wildcards.benchmark} with the judge {params.grader}, and the items that training rows matched apart."""
+    input:
+        code=code("grade_samples.py"),
+        samples="results/{model}/{protocol}/samples/{benchmark}.jsonl.zst",
+        problems="resources/benchmarks/{benchmark}.jsonl",
+        matches="results/data/matches.parquet",
+    output:
+        evaluation="results/{model}/{protocol}/eval/{benchmark}.json",
+    params:
+        grader=lambda wildcards: config["evaluation"]["protocols"][wildcards.protocol]["grader"],
+        extraction=lambda wildcards: config["evaluation"]["protocols"][wildcards.protocol]["extraction"],
+    log:
+        "logs/grade_samples/{model}/{protocol}/{benchmark}.log",
+    benchmark:
+        "logs/grade_samples/{model}/{protocol}/{benchmark}.tsv"
+    threads: 2
+    resources:
+        mem_mb=3000,
+        runtime=60,
+    container:
+        image("cpu")
+    shell:
+        "python {input.code[0]:q}"
+        " --samples {input.samples:q}"
+        " --benchmark {input.problems:q}"
+        " --matches {input.matches:q}"
+        " --model {wildcards.model:q}"
+        " --protocol {wildcards.protocol:q}"
+        " --grader {params.grader}"
+        " --extraction {params.extraction}"
+        " --workers {threads}"
+        " --out {output.evaluation:q}"
+        " > {log:q} 2>&1"

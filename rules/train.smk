@@ -1,0 +1,90 @@
+# Requires: results/{run}/{stage}/train.parquet and val.parquet (rules/data.smk), the base model (rules/fetch.smk).
+# Makes: results/{run}/{stage}/manifest.json and the exported models; checkpoints lie in checkpoints/{run}/{stage}/{fingerprint}/
+# and are no output of any rule, because Snakemake deletes the outputs of a failed job.
+# Steps: train_policy → export_model (last stage), export_stage (a later stage starts from it).
+
+
+rule train_policy:
+    """
+    Train run {wildcards.run}, stage {wildcards.stage}, with verl on {params.gpus} card(s): {params.batch} prompts × {params.n} responses a step.
+    It goes on from the last whole checkpoint of the same configuration, because a long run is killed sooner or later.
+    """
+    input:
+        code=code("train_policy.py", "reward.py", "run_supervised.py", "mathrl/cpu/platform.py", "mathrl/cpu/worker.py", "mathrl/cpu/replay.py"),
+        model=start_model,
+        train="results/{run}/{stage}/train.parquet",
+        val="results/{run}/{stage}/val.parquet",
+    output:
+        manifest="results/{run}/{stage}/manifest.json",
+    params:
+        gpus=lambda wildcards: stage_config(wildcards.run, wildcards.stage)["gpus"],
+        batch=lambda wildcards: stage_config(wildcards.run, wildcards.stage)["train_batch_size"],
+        n=lambda wildcards: stage_config(wildcards.run, wildcards.stage)["rollout_n"],
+        stage=lambda wildcards: json.dumps(stage_config(wildcards.run, wildcards.stage), sort_keys=True),
+        reward=json.dumps(config["reward"], sort_keys=True),
+        accelerator=config["accelerator"],
+        model=lambda wildcards, input: str(Path(input.model).parent) if input.model.endswith(".json") else input.model,
+    log:
+        "logs/train_policy/{run}/{stage}.log",
+    benchmark:
+        "logs/train_policy/{run}/{stage}.tsv"
+    threads: 32
+    resources:
+        gpu=lambda wildcards: cards(stage_config(wildcards.run, wildcards.stage)["gpus"]),
+        mem_mb=lambda wildcards: 240000 if config["accelerator"] == "cuda" else 10000,
+        runtime=7 * 24 * 60,
+    container:
+        gpu_image()
+    shell:
+        "python scripts/run_supervised.py --cards {resources.gpu} --grace 120 --"
+        " python {input.code[0]:q}"
+        " --run {wildcards.run:q}"
+        " --stage {wildcards.stage:q}"
+        " --config {params.stage:q}"
+        " --reward {params.reward:q}"
+        " --accelerator {params.accelerator}"
+        " --model {params.model:q}"
+        " --train {input.train:q}"
+        " --validation {input.val:q}"
+        " --log {log:q}"
+        " --manifest {output.manifest:q}"
+
+
+rule export_model:
+    """Merge the chosen checkpoint of {wildcards.run} into a Hugging Face directory, because vLLM does not load verl's shards."""
+    input:
+        code=code("export_model.py", "mathrl/cpu/platform.py"),
+        manifest=lambda wildcards: f"results/{wildcards.run}/{run_stages(wildcards.run)[-1]}/manifest.json",
+    output:
+        export="results/{run}/model/export.json",
+    params:
+        out=lambda wildcards, output: str(Path(output.export).parent),
+        accelerator=config["accelerator"],
+    log:
+        "logs/export_model/{run}.log",
+    benchmark:
+        "logs/export_model/{run}.tsv"
+    threads: 2
+    resources:
+        mem_mb=8000,
+        runtime=60,
+    container:
+        gpu_image()
+    shell:
+        "python {input.code[0]:q}"
+        " --manifest {input.manifest:q}"
+        " --accelerator {params.accelerator}"
+        " --out {params.out:q}"
+        " > {log:q} 2>&1"
+
+
+use rule export_model as export_stage with:
+    input:
+        code=code("export_model.py", "mathrl/cpu/platform.py"),
+        manifest="results/{run}/{stage}/manifest.json",
+    output:
+        export="results/{run}/{stage}/model/export.json",
+    log:
+        "logs/export_stage/{run}/{stage}.log",
+    benchmark:
+        "logs/export_stage/{run}/{stage}.tsv"

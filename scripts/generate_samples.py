@@ -1,0 +1,66 @@
+"""Sample responses of one model to all benchmarks under all protocols with one vLLM engine; one shard of the work.
+
+python scripts/generate_samples.py --name base --model resources/models/openseek --protocols '{"report": {"n": 4, …}}' \\
+    --benchmark gsm8k=resources/benchmarks/gsm8k.jsonl --shard 0 --shards 6 --out results/base/generation/0.json
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+from mathrl.io import UserError, read_json, run_main, sha256_tree, write_json
+from mathrl.provenance import provenance
+
+
+def pair(text: str) -> tuple[str, Path]:
+    """NAME=FILE."""
+    name, separator, path = text.partition("=")
+    if not separator:
+        raise UserError(f"--benchmark {text}: must be NAME=FILE")
+    return name, Path(path)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--name", required=True, help="name of the model in results")
+    parser.add_argument("--model", type=Path, required=True, help="Hugging Face directory")
+    parser.add_argument("--protocols", required=True, help="settings by protocol, JSON")
+    parser.add_argument("--prompt", required=True, help="instruction and separator, JSON")
+    parser.add_argument("--benchmark", action="append", required=True, metavar="NAME=FILE", help="canonical JSON lines; repeat")
+    parser.add_argument("--shard", type=int, default=0, help="number of this job, from 0 (default 0)")
+    parser.add_argument("--shards", type=int, default=1, help="jobs that share the work (default 1)")
+    parser.add_argument("--engine", required=True, help="batch_size, dtype, gpu_memory_utilization, JSON")
+    parser.add_argument("--accelerator", choices=("cuda", "cpu"), default="cuda", help="default cuda")
+    parser.add_argument("--store", type=Path, default=Path("checkpoints/samples"), help="kept between calls (default checkpoints/samples)")
+    parser.add_argument("--out", type=Path, required=True, help="JSON: where the samples are, how many were made")
+    args = parser.parse_args()
+
+    from mathrl import generation
+    from mathrl.verl_config import environment
+
+    if args.accelerator == "cpu":
+        import os
+
+        os.environ.update({k: v for k, v in environment("cpu").items() if k.startswith("VLLM")})
+    marker = args.model / "export.json"
+    digest = read_json(marker)["model_sha256"] if marker.exists() else sha256_tree(args.model)
+    benchmarks = dict(pair(text) for text in args.benchmark)
+    result = generation.generate(
+        model_name=args.name,
+        model=args.model,
+        model_sha256=digest,
+        protocols=json.loads(args.protocols),
+        benchmarks=benchmarks,
+        prompt=json.loads(args.prompt),
+        shard=args.shard,
+        shards=args.shards,
+        engine=json.loads(args.engine),
+        accelerator=args.accelerator,
+        root=args.store,
+    )
+    made = {"schema_version": 1, "model": args.name, "model_sha256": digest, "provenance": provenance(benchmarks)}
+    write_json(args.out, result | made)
+
+
+if __name__ == "__main__":
+    run_main(main)

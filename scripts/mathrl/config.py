@@ -1,0 +1,131 @@
+"""The workflow's configuration: validated, runs and stages merged, every message one line that names key and remedy."""
+
+from __future__ import annotations
+
+import copy
+import csv
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from .io import UserError
+from .verl_config import check_batches
+
+RESERVED = {"base", "data", "model"}  # names that stand for something else below results/
+
+
+def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """`over` laid upon `base`, mapping by mapping; neither is changed."""
+    merged = copy.deepcopy(dict(base))
+    for key, value in over.items():
+        both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
+        merged[key] = merge(merged[key], value) if both else copy.deepcopy(value)
+    return merged
+
+
+def _explain(error) -> str:
+    """One line for a jsonschema error: which key, what is wrong, what it may be."""
+    where = ".".join(str(part) for part in error.absolute_path) or "the file"
+    if error.validator == "additionalProperties":
+        known = sorted(error.schema.get("properties", {}))
+        unknown = sorted(set(error.instance) - set(known))
+        prefix = "" if where == "the file" else f"{where}."
+        return f"unknown key '{prefix}{unknown[0]}'; known here: {', '.join(known)}"
+    if error.validator == "required":
+        missing = [key for key in error.validator_value if key not in error.instance]
+        return f"{where} lacks the key '{missing[0]}'"
+    hint = error.schema.get("description")
+    if error.validator == "enum":
+        problem = f"is {error.instance!r}; it may be {', '.join(map(str, error.validator_value))}"
+    elif error.validator == "type":
+        kinds = error.validator_value if isinstance(error.validator_value, list) else [error.validator_value]
+        problem = f"is {error.instance!r}; it must be {' or '.join(kinds)}"
+    elif error.validator in ("minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum"):
+        bound = {"minimum": "at least", "exclusiveMinimum": "more than", "maximum": "at most", "exclusiveMaximum": "less than"}
+        problem = f"is {error.instance!r}; it must be {bound[error.validator]} {error.validator_value}"
+    else:
+        problem = error.message
+    return f"{where} {problem}" + (f" ({hint})" if hint else "")
+
+
+def _check(value: Any, schema: Mapping[str, Any], where: str) -> None:
+    from jsonschema import Draft202012Validator
+
+    errors = sorted(Draft202012Validator(schema).iter_errors(value), key=lambda e: (len(e.absolute_path), str(e.absolute_path)))
+    if errors:
+        raise UserError(f"{where}: {_explain(errors[0])}")
+
+
+def read_pins(path: str | Path) -> dict[str, dict[str, str]]:
+    """The table of downloads by name; `#` lines are comments."""
+    try:
+        lines = [line for line in Path(path).read_text(encoding="utf-8").splitlines() if line and not line.startswith("#")]
+    except OSError:
+        raise UserError(f"{path}: no such table of downloads; set `pins` in the config to one") from None
+    return {row["name"]: {key: value or "" for key, value in row.items() if key} for row in csv.DictReader(lines, delimiter="\t")}
+
+
+def validate(config: Mapping[str, Any], schema: Mapping[str, Any], pins: Mapping[str, Mapping[str, str]]) -> list[str]:
+    """Check the whole configuration; returns notices for the user.
+
+    Raises:
+        UserError: unknown key, bad value, a name that is in no table, or batch numbers that verl refuses.
+    """
+    _check(config, schema, "config")
+    for key, kind in (("dataset", "dataset"), ("base_model", "model"), ("embedding_model", "model")):
+        if config[key] is not None:
+            _known(config[key], kind, key, pins, config["pins"])
+    for benchmark in config["benchmarks"]:
+        _known(benchmark, "benchmark", "benchmarks", pins, config["pins"])
+    for name in config["runs"]:
+        if name in RESERVED:
+            raise UserError(f"config: runs.{name}: this name is taken; choose another")
+    for name in config["select"]:
+        if name not in config["runs"]:
+            raise UserError(f"config: select: unknown run '{name}'; known: {', '.join(config['runs'])}")
+    evaluation = config["evaluation"]
+    for name in [*evaluation["select"], evaluation["primary"]]:
+        if name not in evaluation["protocols"]:
+            raise UserError(f"config: evaluation: unknown protocol '{name}'; known: {', '.join(evaluation['protocols'])}")
+    if evaluation["primary"] not in evaluation["select"]:
+        raise UserError(f"config: evaluation.primary '{evaluation['primary']}' is not in evaluation.select; add it there")
+    notices = []
+    stage_schema = schema["properties"]["training"]
+    for run in config["runs"]:
+        for stage in stages(config, run):
+            merged = stage_config(config, run, stage)
+            _check(merged, stage_schema, f"config: run {run}, stage {stage}")
+            if merged["validation_benchmark"] not in config["benchmarks"]:
+                raise UserError(
+                    f"config: run {run}: validation_benchmark '{merged['validation_benchmark']}' is not in benchmarks: "
+                    f"{', '.join(config['benchmarks'])}"
+                )
+            padding = check_batches(merged, f"run {run}, stage {stage}")
+            notices += padding if run in config["select"] else []
+    return notices
+
+
+def _known(name: str, kind: str, key: str, pins: Mapping[str, Mapping[str, str]], table: str) -> None:
+    known = [row["name"] for row in pins.values() if row["kind"] == kind]
+    if name not in known:
+        raise UserError(f"config: {key}: unknown {kind} '{name}'; {table} knows: {', '.join(known) or 'none'}")
+
+
+def stages(config: Mapping[str, Any], run: str) -> list[str]:
+    """Names of a run's stages, in order; a run without a list of them has one, `main`."""
+    return [stage["name"] for stage in config["runs"][run].get("stages", [])] or ["main"]
+
+
+def stage_config(config: Mapping[str, Any], run: str, stage: str) -> dict[str, Any]:
+    """`training`, under the run's overrides, under the stage's."""
+    own = {key: value for key, value in config["runs"][run].items() if key != "stages"}
+    merged = merge(config["training"], own)
+    for entry in config["runs"][run].get("stages", []):
+        if entry["name"] == stage:
+            merged = merge(merged, {key: value for key, value in entry.items() if key != "name"})
+    return merged
+
+
+def evaluated_models(config: Mapping[str, Any]) -> list[str]:
+    """Rows of the score table: the base model and the selected runs."""
+    return ["base", *config["select"]]

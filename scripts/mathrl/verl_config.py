@@ -1,0 +1,238 @@
+"""Our training configuration → verl's. The one place where the two meet; docs/training.md has the table.
+
+`overrides` gives Hydra overrides for `verl.trainer.main_ppo`; verl composes and validates them (`resolve`). Anything that a run
+wants beyond our keys goes into its `verl:` mapping, applied last.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from .io import UserError
+
+SCRIPTS = Path(__file__).resolve().parents[1]
+ACTOR = "actor_rollout_ref.actor"
+ROLLOUT = "actor_rollout_ref.rollout"
+
+
+def check_batches(stage: Mapping[str, Any], name: str = "training") -> list[str]:
+    """Refuse batch numbers that verl would refuse, with the nearest that work; returns notices about padding.
+
+    verl's trainer pads every batch so that it divides into mini-batches of equal size on every card: 264 × 6 samples with
+    mini-batch 72 become 1728, 144 of them masked.
+
+    Raises:
+        UserError: batch × n does not divide by the cards, or a mini-batch is larger than the batch.
+    """
+    cards = stage["gpus"] * stage["nodes"]
+    batch, mini, n = stage["train_batch_size"], stage["mini_batch_size"], stage["rollout_n"]
+    if cards < 1:
+        raise UserError(f"config: {name}.gpus: training needs at least one card (on a CPU: one rank); write 1 or more")
+    if batch * n % cards or mini * n % cards:
+        good = [b for b in range(max(1, batch - cards), batch + cards + 1) if b * n % cards == 0]
+        good.sort(key=lambda b: abs(b - batch))
+        raise UserError(
+            f"config: {name}.train_batch_size {batch} and mini_batch_size {mini}, times rollout_n {n}, must divide by "
+            f"{cards} cards; nearest batch sizes that do: {', '.join(map(str, sorted(good[:3])))}"
+        )
+    if mini > batch:
+        raise UserError(f"config: {name}.mini_batch_size {mini} is larger than train_batch_size {batch}; choose a divisor of {batch}")
+    samples, size = batch * n, mini * n
+    padded = -(-samples // size) * size
+    if padded == samples:
+        return []
+    unpadded = [m for m in range(max(1, mini // 2), min(batch, 2 * mini) + 1) if batch % m == 0 and m * n % cards == 0]
+    return [
+        f"{name}: verl pads each batch from {samples} to {padded} samples ({padded - samples} masked, {padded // size} updates a step); "
+        f"mini_batch_size {', '.join(map(str, unpadded))} with train_batch_size {batch} would not be padded"
+    ]
+
+
+def overrides(
+    stage: Mapping[str, Any],
+    *,
+    accelerator: str,
+    model: str,
+    train_file: str,
+    validation_file: str,
+    checkpoints: str,
+    run: str,
+    reward: Mapping[str, Any],
+) -> dict[str, Any]:
+    """verl's keys and values for one stage.
+
+    Args:
+        stage: the merged `training` mapping of the stage.
+        accelerator: `cuda` or `cpu`.
+        model: Hugging Face directory that the stage starts from.
+        train_file, validation_file: parquet files in verl's columns.
+        checkpoints: directory of verl's `global_step_N`.
+        run: name shown by trackers.
+        reward: the `reward` mapping of the config (weights by term).
+    """
+    total = stage["max_prompt_length"] + stage["max_response_length"]
+    keys: dict[str, Any] = {
+        # data
+        "data.train_files": train_file,
+        "data.val_files": validation_file,
+        "data.train_batch_size": stage["train_batch_size"],
+        "data.max_prompt_length": stage["max_prompt_length"],
+        "data.max_response_length": stage["max_response_length"],
+        "data.filter_overlong_prompts": True,
+        "data.truncation": "error",
+        "data.seed": stage["seed"],
+        "data.shuffle": True,
+        "data.dataloader_num_workers": 0,  # text rows cost nothing to load; one process less a rank, and resume is exact
+        # algorithm: group-relative advantages, no KL anywhere
+        "algorithm.adv_estimator": "grpo",
+        "algorithm.use_kl_in_reward": False,
+        f"{ACTOR}.use_kl_loss": False,
+        f"{ACTOR}.entropy_coeff": 0.0,
+        f"{ACTOR}.calculate_entropy": True,  # the report's figure 3
+        # actor
+        "actor_rollout_ref.model.path": model,
+        f"{ACTOR}.strategy": "fsdp2",
+        f"{ACTOR}.ppo_mini_batch_size": stage["mini_batch_size"],
+        f"{ACTOR}.ppo_micro_batch_size_per_gpu": stage["micro_batch_size"],
+        f"{ACTOR}.optim.lr": stage["learning_rate"],
+        f"{ACTOR}.data_loader_seed": stage["seed"],
+        f"{ACTOR}.fsdp_config.seed": stage["seed"],
+        f"{ACTOR}.fsdp_config.model_dtype": "fp32",  # master weights; computation in `dtype`
+        f"{ACTOR}.fsdp_config.dtype": stage["dtype"],
+        # rollout
+        f"{ROLLOUT}.name": "vllm",
+        f"{ROLLOUT}.n": stage["rollout_n"],
+        f"{ROLLOUT}.temperature": stage["temperature"],
+        f"{ROLLOUT}.dtype": stage["dtype"],
+        f"{ROLLOUT}.seed": stage["seed"],
+        f"{ROLLOUT}.tensor_model_parallel_size": stage["tensor_parallel"],
+        f"{ROLLOUT}.gpu_memory_utilization": stage["gpu_memory_utilization"],
+        f"{ROLLOUT}.log_prob_micro_batch_size_per_gpu": stage["micro_batch_size_log_prob"],
+        f"{ROLLOUT}.max_model_len": total,
+        f"{ROLLOUT}.load_format": "safetensors",
+        f"{ROLLOUT}.calculate_log_probs": True,  # the train/rollout probability gap is watched
+        # reward
+        "reward.custom_reward_function.path": str(SCRIPTS / "reward.py"),
+        "reward.custom_reward_function.name": "compute_score",
+        "+reward.custom_reward_function.reward_kwargs.terms": dict(reward["terms"]),
+        # trainer
+        "trainer.project_name": "mathrl",
+        "trainer.experiment_name": run,
+        "trainer.logger": ["console", "tensorboard"],
+        "trainer.nnodes": stage["nodes"],
+        "trainer.n_gpus_per_node": stage["gpus"],
+        "trainer.total_epochs": stage["epochs"],
+        "trainer.val_before_train": stage["validate_before"],
+        "trainer.test_freq": stage["validate_every"],
+        "trainer.save_freq": stage["save_every"],
+        "trainer.default_local_dir": checkpoints,
+        "trainer.resume_mode": "auto",
+        "trainer.checkpoint_callback_class": "mathrl.checkpoints.WholeCheckpoints",
+    }
+    if stage["steps"] is not None:
+        keys["trainer.total_training_steps"] = stage["steps"]
+    if accelerator == "cpu":
+        keys |= _cpu(stage, total)
+    return keys | dict(stage["verl"])
+
+
+def _cpu(stage: Mapping[str, Any], total: int) -> dict[str, Any]:
+    """What differs without a GPU: no CUDA kernels, no sleeping engine, logical Ray cards, one worker of each kind."""
+    keys: dict[str, Any] = {
+        "trainer.device": "cpu",
+        "actor_rollout_ref.model.use_remove_padding": False,
+        "+actor_rollout_ref.model.override_config.attn_implementation": "sdpa",
+        "actor_rollout_ref.model.enable_gradient_checkpointing": False,
+        f"{ACTOR}.use_torch_compile": False,
+        f"{ACTOR}.fsdp_config.use_torch_compile": False,
+        f"{ROLLOUT}.enforce_eager": True,
+        f"{ROLLOUT}.free_cache_engine": False,
+        f"+{ROLLOUT}.enable_sleep_mode": False,
+        f"{ROLLOUT}.max_num_seqs": 256,
+        f"{ROLLOUT}.max_num_batched_tokens": max(4096, total),
+        f"{ROLLOUT}.agent.num_workers": 1,
+        f"{ROLLOUT}.checkpoint_engine.update_weights_bucket_megabytes": 64,
+        f"+{ROLLOUT}.engine_kwargs.vllm.worker_extension_cls": "mathrl.cpu.worker.LiveWeightExtension",
+        "reward.num_workers": 1,
+        "transfer_queue.backend.SimpleStorage.num_data_storage_units": 1,
+        "ray_kwargs.ray_init.num_cpus": 16,  # logical: verl's actors each ask for some, most of them sleep
+        "+ray_kwargs.ray_init.num_gpus": stage["gpus"],
+        "+ray_kwargs.ray_init.include_dashboard": False,
+    }
+    if stage["dtype"] == "float32":
+        precision = dict.fromkeys(("param_dtype", "reduce_dtype", "buffer_dtype"), "fp32")
+        keys[f"+{ACTOR}.fsdp_config.mixed_precision"] = precision
+    if not stage["verl"].get("algorithm.filter_groups.enable"):
+        keys["trainer.v1.sampler.custom_sampler.path"] = "pkg://mathrl.cpu.replay"
+        keys["trainer.v1.sampler.custom_sampler.name"] = "FastPollReplayBuffer"
+    return keys
+
+
+def environment(accelerator: str) -> dict[str, str]:
+    """Environment variables of the training process and all of verl's workers."""
+    variables = {
+        "PYTHONPATH": str(SCRIPTS),
+        "HF_HUB_OFFLINE": "1",
+        "VLLM_NO_USAGE_STATS": "1",
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_DEDUP_LOGS": "1",
+        "HYDRA_FULL_ERROR": "1",
+        "TOKENIZERS_PARALLELISM": "false",
+    }
+    if accelerator == "cpu":
+        variables |= {
+            "VERL_PLATFORM": "cpu",
+            "VERL_USE_EXTERNAL_MODULES": "mathrl.cpu.platform",
+            "VERL_ENGINE_DEVICE": "cuda",  # verl's own override: its FSDP engine is registered under this name only
+            "VLLM_CPU_KVCACHE_SPACE": "1",  # GiB
+            "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+            "RAY_worker_niceness": "0",
+        }
+    return variables
+
+
+def _literal(value: Any) -> str:
+    """A value in Hydra's override grammar."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, Mapping):
+        return "{" + ",".join(f"{key}:{_literal(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, (list, tuple)):
+        return "[" + ",".join(_literal(item) for item in value) + "]"
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False)
+    return repr(value)
+
+
+def arguments(keys: Mapping[str, Any]) -> list[str]:
+    """Command-line arguments for `python -m verl.trainer.main_ppo`."""
+    return [f"{key}={_literal(value)}" for key, value in keys.items()]
+
+
+def resolve(keys: Mapping[str, Any]) -> dict[str, Any]:
+    """Compose the overrides with verl's own Hydra configuration and run verl's own validation; returns the whole, resolved.
+
+    Imports verl, hence torch: seconds. `environment(...)` must be in `os.environ` before.
+
+    Raises:
+        UserError: verl refuses the configuration.
+    """
+    import verl.trainer
+    from hydra import compose, initialize_config_dir
+    from omegaconf import OmegaConf
+    from verl.trainer.ppo.utils import need_critic, need_reference_policy
+    from verl.utils.config import validate_config
+
+    directory = str(Path(verl.trainer.__file__).parent / "config")
+    try:
+        with initialize_config_dir(directory, version_base=None):
+            config = compose("ppo_trainer", overrides=arguments(keys))
+        validate_config(config, use_reference_policy=need_reference_policy(config), use_critic=need_critic(config))
+    except Exception as error:
+        raise UserError(f"config: training: verl refuses the resulting configuration: {error}") from error
+    return OmegaConf.to_container(config, resolve=True)

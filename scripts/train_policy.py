@@ -1,0 +1,58 @@
+"""Train one stage of a run with verl and write its manifest. Goes on from the last whole checkpoint; a finished stage trains nothing.
+
+python scripts/train_policy.py --run grpo --stage main --config '{"gpus": 6, …}' --model resources/models/openseek \\
+    --train results/grpo/main/train.parquet --validation results/grpo/main/val.parquet --manifest results/grpo/main/manifest.json
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+from mathrl.io import UserError, run_main
+
+
+def mapping(text: str) -> dict:
+    """A JSON object given on the command line."""
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise UserError(f"--config and --reward: not JSON ({error})") from None
+    if not isinstance(value, dict):
+        raise UserError("--config and --reward: must be JSON objects")
+    return value
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--run", required=True, help="name of the run")
+    parser.add_argument("--stage", default="main", help="name of the stage (default main)")
+    parser.add_argument("--config", required=True, help="merged training configuration of the stage, JSON")
+    parser.add_argument("--reward", default='{"terms": {"format": 0.1, "correct": 0.9}}', help="weights of the reward's terms, JSON")
+    parser.add_argument("--accelerator", choices=("cuda", "cpu"), default="cuda", help="default cuda")
+    parser.add_argument("--model", type=Path, required=True, help="Hugging Face directory to start from")
+    parser.add_argument("--train", type=Path, required=True, help="training problems, parquet in verl's columns")
+    parser.add_argument("--validation", type=Path, required=True, help="validation problems, parquet in verl's columns")
+    parser.add_argument("--checkpoints", type=Path, default=Path("checkpoints"), help="kept between calls (default checkpoints)")
+    parser.add_argument("--log", type=Path, default=Path("verl.log"), help="verl's output is appended here (default verl.log)")
+    parser.add_argument("--manifest", type=Path, required=True, help="JSON to write")
+    args = parser.parse_args()
+
+    from mathrl import training
+
+    training.train(
+        run=args.run,
+        stage_name=args.stage,
+        stage=mapping(args.config),
+        reward=mapping(args.reward),
+        accelerator=args.accelerator,
+        model=args.model,
+        train_file=args.train,
+        validation_file=args.validation,
+        root=args.checkpoints / args.run / args.stage,
+        log=args.log,
+        manifest=args.manifest,
+    )
+
+
+if __name__ == "__main__":
+    run_main(main)
