@@ -47,6 +47,7 @@ LIGHT = frozenset(
 )
 OPERATORS = frozenset("+-*/=<>^!|%")
 
+_DRAWING = re.compile(r"\[asy\].*?(?:\[/asy\]|$)", re.DOTALL | re.IGNORECASE)
 _COMMA = re.compile(r"\{,\}|,\\!")
 _THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))", re.ASCII)
 _COMMAND = re.compile(r"\\([a-z]+)")
@@ -56,13 +57,26 @@ _TOKEN = re.compile(r"\d+(?:\.\d+)*|[a-z]+|[\u3000-\ud7ff]|[^\x00-\x7f\u3000-\ud
 
 
 def fold(text: str) -> str:
-    """Lower case, Unicode and LaTeX spellings made one; layout and punctuation stay."""
+    """Lower case, Unicode and LaTeX spellings made one, drawings left out; layout and punctuation stay."""
+    text = without_drawings(text)
     if not text.isascii():
         text = unicodedata.normalize("NFKC", text).lower()
         text = "".join(UNICODE.get(char, char) for char in text)
     text = _THOUSANDS.sub("", _COMMA.sub(",", text.lower()))
     text = _HYPHEN.sub(" ", _FRACTION.sub(r"\1/\2 ", text))
     return _COMMAND.sub(_command, text)
+
+
+def without_drawings(text: str) -> str:
+    """Leave out Asymptote code: two questions on one figure share it. (A text of nothing else keeps it.)"""
+    if "[asy]" not in text.lower():
+        return text
+    return _DRAWING.sub(" ", text) or text
+
+
+def drawings(text: str) -> str:
+    """The Asymptote code of a problem without its mark, or an empty text."""
+    return " ".join(code[5:] for code in _DRAWING.findall(text)) if "[asy]" in text.lower() else ""
 
 
 def _command(match: re.Match[str]) -> str:

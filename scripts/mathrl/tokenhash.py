@@ -122,10 +122,13 @@ def find(values: np.ndarray, keys: np.ndarray, marked: np.ndarray) -> tuple[np.n
 
 
 def prepare(texts: pl.Series) -> pl.Series:
-    r"""Spellings that need more than a look at single bytes: Unicode (rows that have any), `\frac12`, `{,}` in numbers.
+    r"""Spellings that need more than a look at single bytes: drawings, Unicode (rows that have any), `\frac12`, `{,}` in numbers.
 
     Each text gets a line feed at its end, so that no token crosses a row.
     """
+    drawn = texts.str.contains("[asy]", literal=True) | texts.str.contains("[ASY]", literal=True)
+    if drawn.any():
+        texts = texts.scatter(drawn.arg_true(), texts.filter(drawn).str.replace_all(r"(?si)\[asy\].*?(\[/asy\]|$)", " "))
     wide = texts.str.len_bytes() != texts.str.len_chars()
     if wide.any():
         folded = texts.filter(wide).str.normalize("NFKC").str.to_lowercase().str.replace_many(list(UNICODE), list(UNICODE.values()))

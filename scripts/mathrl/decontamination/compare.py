@@ -7,11 +7,12 @@ question into another one (largest against smallest).
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 
-from ..textnorm import LIGHT, OPERATORS, is_number, number_value, tokens
+from ..textnorm import LIGHT, OPERATORS, drawings, is_number, number_value, tokens, without_drawings
 
 MAX_TEXT = 20_000  # characters that are compared
 # Groups of words that exclude each other: the first word of a cell stands for the others.
@@ -29,6 +30,9 @@ CONTRASTS = (
     ("more", "less fewer"),
     ("before", "after"),
     ("left", "right"),
+    ("spherical", "cylindrical", "polar", "rectangular"),
+    ("arcsin", "arccos", "arctan"),
+    ("domain", "range"),
     ("horizontal", "vertical"),
     ("ascending", "descending"),
     ("convex", "concave"),
@@ -40,6 +44,14 @@ _CONTRAST = {
 SIGNS = frozenset("+-*/=<>!")
 NUMBER_WEIGHT = 3.0  # a number says more about a problem than a word
 LETTER_WEIGHT = 0.5  # a variable less
+SAME_LENGTH = 0.75  # word counts, the shorter over the longer, of two texts of which none is a part of the other
+FEW_NUMBERS = 4
+SHORT = 12  # words that are not light
+SAME_FORMULA = 0.5
+# A variable or a name in capitals; `a`, `A` and `I` only where they are no words.
+_NAME = re.compile(r"(?<![A-Za-z\\])(?:[B-HJ-Z]|[A-Z]{2,}|[b-z]|[aAI](?=[$,)^_=+\\-])|(?<=[$(=+\-])[aAI])(?![A-Za-z])")
+_SENTENCE = re.compile(r"(?<=[.?!])\s+|(?<=[.?!]\$)\s+|\n\s*\n")
+_ASKS = re.compile(r"\?|\b(?:find|determine|compute|calculate|evaluate|what|how|which|simplify|solve|prove|express)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -50,21 +62,41 @@ class Text:
     numbers: Counter[str]
     signs: Counter[str]
     contrasts: Counter[tuple[int, int]]
-    content: Counter[str]
-    weight: float
+    content: Counter[str]  # words, numbers and variables that are no light words
+    names: Counter[str]  # letters of variables and of words in capitals
+    asked: Counter[str]  # the same, of the sentence that asks
+    drawn: Counter[str]  # numbers in drawings
+    formula: tuple[str, ...]  # variables, numbers and operators in order
 
     @classmethod
     def of(cls, text: str) -> Text:
-        sequence = tuple(number_value(token) if is_number(token) else token for token in tokens(text[:MAX_TEXT]))
-        content = Counter(token for token in sequence if token not in LIGHT and token not in OPERATORS)
+        text, picture = without_drawings(text[:MAX_TEXT]), drawings(text[:MAX_TEXT])
+        sequence = tuple(number_value(token) if is_number(token) else token for token in tokens(text))
         return cls(
             sequence,
             Counter(token for token in sequence if is_number(token)),
             Counter(token for token in sequence if token in SIGNS),
             Counter(_CONTRAST[token] for token in sequence if token in _CONTRAST),
-            content,
-            _weight(content),
+            Counter(token for token in sequence if token not in LIGHT and token not in OPERATORS),
+            _names(text),
+            _names(_question(text)),
+            Counter(token for token in tokens(picture) if is_number(token)),
+            tuple(token for token in sequence if len(token) == 1 or is_number(token) or token in OPERATORS),
         )
+
+    @cached_property
+    def weight(self) -> float:
+        return _weight(self.content)
+
+    @cached_property
+    def words(self) -> Counter[str]:
+        """Content without numbers and variables."""
+        return Counter({token: n for token, n in self.content.items() if len(token) > 1 and not is_number(token)})
+
+    @cached_property
+    def phrases(self) -> Counter[tuple[str, ...]]:
+        """Runs of three formula tokens: what stays the same when sentences change places."""
+        return Counter(zip(self.formula, self.formula[1:], self.formula[2:], strict=False))
 
 
 def _weight(counts: Counter[str]) -> float:
@@ -72,6 +104,16 @@ def _weight(counts: Counter[str]) -> float:
         count * (NUMBER_WEIGHT if is_number(token) else LETTER_WEIGHT if len(token) == 1 and token.isascii() else 1.0)
         for token, count in counts.items()
     )
+
+
+def _names(text: str) -> Counter[str]:
+    return Counter(letter for name in _NAME.findall(text) for letter in name)
+
+
+def _question(text: str) -> str:
+    """The last sentence that asks for something, or else the last sentence."""
+    sentences = [sentence for sentence in _SENTENCE.split(text) if sentence.strip()]
+    return next((sentence for sentence in reversed(sentences) if _ASKS.search(sentence)), sentences[-1] if sentences else "")
 
 
 class Pair:
@@ -82,14 +124,40 @@ class Pair:
 
     @cached_property
     def agrees(self) -> bool:
-        """Do numbers, signs and contrasting words agree?"""
+        """Can the two be the same problem? False where something that makes a problem was exchanged for something else."""
         item, row = self.item, self.row
         if _exchanged(item.numbers, row.numbers) or _exchanged(item.signs, row.signs):
             return False
-        if item.numbers == row.numbers and any(item.signs[sign] != row.signs[sign] for sign in "+-"):
-            return False
         lost, gained = item.contrasts - row.contrasts, row.contrasts - item.contrasts
-        return not {group for group, _ in lost} & {group for group, _ in gained}
+        if {group for group, _ in lost} & {group for group, _ in gained}:
+            return False
+        ours, theirs = sum(item.words.values()), sum(row.words.values())
+        if item.drawn and row.drawn and (item.drawn & row.drawn).total() < 0.8 * max(item.drawn.total(), row.drawn.total()):
+            return False
+        if min(ours, theirs) >= SAME_LENGTH * max(ours, theirs) or max(ours, theirs) <= SHORT / 2:
+            # Neither text is a part of the other: few numbers must all be there, and signs with them.
+            if item.numbers != row.numbers and max(item.numbers.total(), row.numbers.total()) <= FEW_NUMBERS:
+                return False
+            if item.numbers == row.numbers and any(item.signs[sign] != row.signs[sign] for sign in "+-"):
+                return False
+            if max(ours, theirs) <= SHORT and _exchanged(item.names, row.names):
+                return False
+        if set(item.names) == set(row.names) and _exchanged(item.asked, row.asked):
+            return False
+        return self.formulas >= SAME_FORMULA
+
+    @cached_property
+    def formulas(self) -> float:
+        """How much of the shorter text's formulas the other has, 0–1: in order, or in runs of three where the order is another."""
+        left, right = self.item, self.row
+        if min(len(left.formula), len(right.formula)) < 8:
+            return 1.0
+        from rapidfuzz.distance import LCSseq
+
+        shorter = min(len(left.formula), len(right.formula))
+        in_order = LCSseq.similarity(left.formula, right.formula) / shorter
+        in_runs = (left.phrases & right.phrases).total() / min(left.phrases.total(), right.phrases.total())
+        return max(in_runs, in_order if in_order >= 0.9 else 0.0)
 
     @cached_property
     def similarity(self) -> float:
@@ -97,6 +165,9 @@ class Pair:
 
         Light words and operators are left out. The first forgives another order, the second misspellings.
         """
+        words, others = self.item.words.total(), self.row.words.total()
+        if words and others and (self.item.words & self.row.words).total() < 0.4 * max(words, others):
+            return 0.0
         total = self.item.weight + self.row.weight
         shared = 2 * _weight(self.item.content & self.row.content) / total if total else 0.0
         if shared < 0.5:
@@ -104,6 +175,13 @@ class Pair:
         from rapidfuzz.fuzz import ratio
 
         return max(shared, ratio(_letters(self.item), _letters(self.row)) / 100)
+
+    @cached_property
+    def exchanged(self) -> float:
+        """Share of the item's content that the row has replaced, 0–1. Nothing is replaced in a row that was cut or has more."""
+        missing = _weight(self.item.content - self.row.content)
+        more = _weight(self.row.content - self.item.content)
+        return min(missing, more) / self.item.weight if self.item.weight else 0.0
 
     @cached_property
     def evidence(self) -> str:
@@ -121,4 +199,4 @@ def _letters(text: Text) -> str:
 
 def _exchanged(left: Counter, right: Counter) -> int:
     """How many entries were replaced: what both sides have and the other lacks."""
-    return min(sum((left - right).values()), sum((right - left).values()))
+    return min((left - right).total(), (right - left).total())

@@ -22,9 +22,11 @@ if TYPE_CHECKING:
 
 METHODS = ("exact", "ngram", "fuzzy", "semantic")
 COMMON = 5  # an n-gram found in more different rows that are no copies of the item is boilerplate
+COMMON_ITEMS = 2  # and so is one that more benchmark items have
 WHOLE = 0.8  # so large a part of all n-grams is a match even where most of them are boilerplate
 RARE = 5  # word pairs of at most so many items make candidates for the fuzzy method
 SHARE = 0.2  # of an item's rare word pairs that a candidate has
+EXCHANGED = 0.15  # of an item's content that a row may have replaced
 LENGTHS = 0.5  # of a fuzzy candidate's words and the item's, the shorter over the longer
 
 
@@ -163,7 +165,7 @@ def covered(found: Candidates, index: Index) -> tuple[np.ndarray, np.ndarray, np
     slots, slot_of = np.unique(slot, return_inverse=True)
     seen = np.unique(np.rec.fromarrays([slot_of[stranger], found.row_keys[rows[stranger]]], names="slot,key"))
     strangers = np.bincount(seen["slot"].astype(np.int64), minlength=len(slots))
-    common = strangers > COMMON
+    common = (strangers > COMMON) | (np.diff(index.ngrams.starts)[slots // width] > COMMON_ITEMS)
     boilerplate = np.bincount(slots[common] % width, minlength=width)
     informative = (index.ngrams.sizes - boilerplate)[pair_items]
     kept = np.bincount(inverse[~common[slot_of]], minlength=len(pair))
@@ -172,6 +174,15 @@ def covered(found: Candidates, index: Index) -> tuple[np.ndarray, np.ndarray, np
     match = ((discounted >= limit) & (kept >= np.minimum(3, index.ngrams.sizes[pair_items]))) | (coverage >= max(WHOLE, limit))
     score = np.where(discounted >= limit, discounted, coverage)
     return pair_rows[match], pair_items[match], score[match]
+
+
+def whole(pair: Pair, settings: Settings) -> bool:
+    """Is a row that shares n-grams the problem, or a part of it, or a text around it? (Not another question on the same story.)"""
+    if pair.similarity >= settings.fuzzy_similarity:
+        return True
+    if pair.item.drawn and not pair.row.drawn:
+        return False
+    return pair.exchanged <= EXCHANGED
 
 
 def find_matches(problems: pl.DataFrame, benchmarks: Mapping[str, Sequence[dict[str, Any]]], settings: Settings) -> pl.DataFrame:
@@ -200,7 +211,7 @@ def find_matches(problems: pl.DataFrame, benchmarks: Mapping[str, Sequence[dict[
                 score = pair.similarity if scores is None else float(scores[place])
                 if scores is None and score < settings.fuzzy_similarity:
                     continue
-                if not pair.agrees:
+                if not pair.agrees or (method == "ngram" and not whole(pair, settings)):
                     continue
                 name, identifier, text = index.items[item]
                 matches.append({
