@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# tests/hpc/stop_slurm.sh DIR: stop what start_slurm.sh started; harmless if nothing runs.
+set -uo pipefail
+base=$(readlink -f "$1")
+scancel --quiet --user "$(id -un)" 2>/dev/null
+for file in "$base"/run/slurmd.*.pid "$base"/run/slurmctld.pid "$base"/run/munged.pid; do
+    [ -s "$file" ] && kill "$(cat "$file")" 2>/dev/null
+done
+sleep 1
+for node in n1 n2; do
+    ip netns pids "mathrl-$node" 2>/dev/null | xargs -r kill -9 2>/dev/null
+    ip netns delete "mathrl-$node" 2>/dev/null
+    ip link delete "mathrl-$node" 2>/dev/null
+done
+ip link delete mathrl0 2>/dev/null
+exit 0
