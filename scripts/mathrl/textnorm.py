@@ -43,7 +43,7 @@ LIGHT = frozenset(
     "a an the of in on at to for from by with and or is are was were be been being it its this that these those there as if then "
     "so such let given suppose assume find determine compute calculate evaluate what which how many much value result answer "
     "please solve problem question following express your you we i he she they his her their do does did has have had will would "
-    "can could should also each every any all not s t give form expressed write must put final box boxed step reasoning".split()
+    "can could should also each every any all not give form expressed write must put final box boxed step reasoning".split()
 )
 OPERATORS = frozenset("+-*/=<>^!|%")
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
+from string import ascii_lowercase
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -41,7 +42,7 @@ class Tokens:
     hashes: np.ndarray
     rows: np.ndarray
     numbers: np.ndarray  # bool: the token is a number
-    light: np.ndarray  # bool: the token carries the sentence, not the problem
+    light: np.ndarray  # bool: the token carries the sentence, not the problem, or is a variable that may be named otherwise
     count: int  # rows, also those without a token
 
     def starts(self) -> np.ndarray:
@@ -49,7 +50,7 @@ class Tokens:
         return np.searchsorted(self.rows, np.arange(self.count + 1, dtype=np.int32)).astype(np.int64)
 
     def content(self) -> Tokens:
-        """The same rows without light words."""
+        """The same rows without light words and single letters."""
         keep = ~self.light
         return Tokens(self.hashes[keep], self.rows[keep], self.numbers[keep], self.light[keep], self.count)
 
@@ -99,7 +100,7 @@ def _special() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
 
 @cache
 def _light() -> tuple[np.ndarray, np.ndarray]:
-    keys = np.array(sorted(hash_word(word) for word in LIGHT), np.uint64)
+    keys = np.array(sorted(hash_word(word) for word in LIGHT | set(ascii_lowercase)), np.uint64)
     return member_filter(keys, 16), keys
 
 

@@ -136,7 +136,7 @@ def fillers(text: str, rng: random.Random) -> str | None:
 
 
 def markup(text: str, rng: random.Random) -> str | None:
-    changed = re.sub(r"(?<![\w.{^$\\])(\d+)(?![\w.}])", r"**\1**", text).replace("<", "&lt;").replace(" & ", " &amp; ").replace("\n", "<br>\n")
+    changed = re.sub(r"(?<![\w.,{^$\\])(\d+)(?![\w.,}])", r"**\1**", text).replace("<", "&lt;").replace(" & ", " &amp; ").replace("\n", "<br>\n")
     return _changed(text, changed)
 
 
@@ -146,11 +146,11 @@ def thousands(text: str, rng: random.Random) -> str | None:
 
 
 def variables(text: str, rng: random.Random) -> str | None:
-    if text.count("$") < 2 or re.search(r"(?<![A-Za-z\\])[tu](?![A-Za-z])", text):
+    letter = r"(?<![A-Za-z\\])%s(?![A-Za-z])"
+    if text.count("$") < 2 or re.search(letter % "[tuk]", text) or re.search(r"(?<!\\)\b[a-z]*[xyn][a-z]+\$|xy|yx|nx|ny", text):
         return None
-    swap = {"x": "t", "y": "u", "n": "k" if not re.search(r"(?<![A-Za-z\\])k(?![A-Za-z])", text) else "n"}
-    inside = lambda m: re.sub(r"(?<![A-Za-z\\])[xyn](?![A-Za-z])", lambda v: swap[v.group()], m.group())  # noqa: E731
-    return _changed(text, re.sub(r"\$[^$]+\$", inside, text))
+    swap = {"x": "t", "y": "u", "n": "k"}
+    return _changed(text, re.sub(letter % "[xyn]", lambda match: swap[match.group()], text))
 
 
 EDITS: dict[str, Callable[[str, random.Random], str | None]] = {

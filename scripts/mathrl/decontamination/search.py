@@ -216,7 +216,7 @@ def find_matches(problems: pl.DataFrame, benchmarks: Mapping[str, Sequence[dict[
                 name, identifier, text = index.items[item]
                 matches.append({
                     "problem_id": problems["id"][row], "benchmark": name, "item_id": identifier, "method": method,
-                    "score": round(min(score, 1.0), 4), "evidence": pair.evidence, "confirmed": True,
+                    "score": round(min(score, 1.0), 4), "evidence": " ".join(pair.run), "confirmed": True,
                     "raw_equal": texts[row] == text, "removed": method in settings.remove,
                 })  # fmt: skip
     schema = {
