@@ -43,10 +43,21 @@ index=()
 commit=$(git rev-parse HEAD 2>/dev/null || echo unknown)
 [ -z "$(git status --porcelain --untracked-files=no 2>/dev/null)" ] || commit=$commit+changes
 arguments=(--build-arg "lock=$(sha256sum "envs/$name.txt" | cut -d' ' -f1)" --build-arg "commit=$commit")
-[ -n "$base" ] && arguments+=(--build-arg "bootstrap=${base%%:*}" --build-arg "from=${base#*:}")
+# the build runs in a directory of its own, so that the image notes relative names and nothing of this host
+cp "containers/$name.def" "$work/"
+mkdir "$work/envs"
+cp "envs/$name.txt" "$work/envs/"
+if [ -n "$base" ]; then
+    from=${base#*:}
+    if [ "${base%%:*}" = localimage ]; then
+        ln -s "$(readlink -f "$from")" "$work/base.sif"
+        from=base.sif
+    fi
+    arguments+=(--build-arg "bootstrap=${base%%:*}" --build-arg "from=$from")
+fi
 # --fakeroot also for root: a virtual machine may withhold capabilities that %post would need
-APPTAINER_BIND="$work/wheels:/mnt${APPTAINER_BIND:+,$APPTAINER_BIND}" APPTAINER_TMPDIR="$work" \
-    apptainer build --fakeroot --force "${arguments[@]}" "$work/image.sif" "containers/$name.def"
+(cd "$work" && APPTAINER_BIND="$work/wheels:/mnt${APPTAINER_BIND:+,$APPTAINER_BIND}" APPTAINER_TMPDIR="$work" \
+    apptainer build --fakeroot --force "${arguments[@]}" image.sif "$name.def")
 mkdir -p "$(dirname "$out")"
 cp "$work/image.sif" "$out.new" && mv "$out.new" "$out"
 echo "$out: $(du -h "$out" | cut -f1), lock $(sha256sum "envs/$name.txt" | cut -c1-12), commit ${commit:0:12}"

@@ -170,10 +170,7 @@ def acquire(
                 fcntl.flock(mutex, fcntl.LOCK_UN)
             waited = time.monotonic() - begin
             if waited > 1 and waited >= told:
-                _say(
-                    f"waiting for {count} of {','.join(names)} ({waited:.0f} s)"
-                    + ("" if first else ", others wait before")
-                )
+                _say(f"waiting for {count} of {','.join(names)} ({waited:.0f} s)" + ("" if first else ", others wait before"))
                 told = waited + 60
             pause(0.03 if waited < 10 else 0.5)
         return None

@@ -49,9 +49,7 @@ def check_images(
     for name, value in sorted(images.items()):
         if "://" in value:
             if "@sha256:" not in value:
-                notices.append(
-                    f"containers.{name}: {value} is not pinned by digest (…@sha256:…); it may change under you"
-                )
+                notices.append(f"containers.{name}: {value} is not pinned by digest (…@sha256:…); it may change under you")
             continue
         path = Path(image_path(value, root))
         lock = Path(root) / locks[name]
@@ -61,9 +59,7 @@ def check_images(
         elif shutil.which("apptainer"):
             label = image_labels(path).get(LABEL)
             if label is None:
-                wrong = (
-                    f"containers.{name}: {value} does not say which lock it was built from; build it again: {REBUILD}"
-                )
+                wrong = f"containers.{name}: {value} does not say which lock it was built from; build it again: {REBUILD}"
             elif label != sha256_file(lock):
                 wrong = f"containers.{name}: {value} was built from another {locks[name]}; build it again: {REBUILD}"
         if wrong and not dry_run:
@@ -122,9 +118,7 @@ def check_writable(directories: Iterable[str | os.PathLike]) -> None:
             with tempfile.TemporaryFile(dir=place):
                 pass
         except OSError as error:
-            raise UserError(
-                f"{directory}: cannot be written ({error.strerror}); make {place} writable or choose another place"
-            ) from None
+            raise UserError(f"{directory}: cannot be written ({error.strerror}); make {place} writable or choose another place") from None
 
 
 def check_space(needs: Mapping[str, int]) -> list[str]:

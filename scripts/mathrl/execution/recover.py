@@ -111,8 +111,7 @@ def clear_locks(directory: Path) -> int:
         _, _, host = (directory / ".snakemake" / OWNER_FILE).read_text().strip().split(":", 2)
         if host != socket.gethostname():
             raise UserError(
-                f"{locks}: the lock belongs to a Snakemake on host {host}; go on there, "
-                "or, if it is gone for certain: snakemake --unlock"
+                f"{locks}: the lock belongs to a Snakemake on host {host}; go on there, or, if it is gone for certain: snakemake --unlock"
             )
     for path in paths:
         path.unlink(missing_ok=True)

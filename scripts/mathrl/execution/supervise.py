@@ -133,7 +133,7 @@ class Supervisor:
         if held.names:
             environment |= {"CUDA_VISIBLE_DEVICES": ",".join(held.names), "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
             _say(f"cards {','.join(held.names)}")
-        self.ray_directory.mkdir(mode=0o700)
+        self.ray_directory.mkdir(mode=0o700, exist_ok=True)
         me = os.getpid()
         self.child = os.fork()
         if self.child == 0:
@@ -151,6 +151,4 @@ class Supervisor:
 
     def _end_rest(self) -> list[str]:
         me = os.getpid()
-        return processes.end_all(
-            lambda: processes.descendants(me) | set(processes.tagged(processes.JOB, self.job)), 3.0, self._reap
-        )
+        return processes.end_all(lambda: processes.descendants(me) | set(processes.tagged(processes.JOB, self.job)), 3.0, self._reap)

@@ -1,0 +1,201 @@
+"""One command over several SLURM nodes: a Ray cluster of this job alone, one step a node, the image inside each step.
+
+A SLURM job has its nodes, and Ray wants one head and one worker a node. `launch` runs on the job's first node, outside any
+image: srun starts Ray in the image on each node, then the command on the first node with RAY_ADDRESS set. All ends with
+the command. Ports are chosen free, addresses by asking the kernel which one leads to the other node (a host name may resolve
+to 127.0.1.1), and Ray's files lie in a directory of this job, so that another Ray on the same node does no harm.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..io import UserError
+from .supervise import Supervisor
+
+SCRIPT = Path(__file__).resolve().parents[2] / "run_on_nodes.py"
+JOIN_SECONDS = 300.0  # an image on a slow file system takes its time to start
+
+
+def _say(line: str) -> None:
+    print(f"nodes: {line}", file=sys.stderr, flush=True)
+
+
+def _ask(*command: str) -> str:
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise UserError(f"{' '.join(command)}: failed ({error}); is this a SLURM job?") from None
+
+
+def allocation() -> tuple[list[str], int]:
+    """Host names of this SLURM job's nodes, first one first, and CPUs of the job on each.
+
+    Asked of SLURM: Snakemake's job step strips SLURM_JOB_NODELIST from the environment.
+    """
+    job = os.environ.get("SLURM_JOB_ID")
+    if not job:
+        raise UserError("training.nodes is above 1 and this is no SLURM job; use --profile profiles/slurm, or nodes: 1")
+    names, cpus, count = _ask("squeue", "--noheader", "--jobs", job, "--format", "%N %C %D").split()
+    return _ask("scontrol", "show", "hostnames", names).split(), max(1, int(cpus) // int(count))
+
+
+def source_address(target: str) -> str:
+    """The address of this host that packets to `target` come from. No packet is sent."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect((target, 9))
+        return probe.getsockname()[0]
+
+
+def node_address(node: str) -> str:
+    """A node's address as SLURM knows it: its NodeAddr, resolved."""
+    match = re.search(r"\bNodeAddr=(\S+)", _ask("scontrol", "show", "node", "--oneliner", node))
+    return socket.gethostbyname(match.group(1) if match else node)
+
+
+def interface(address: str) -> str | None:
+    """Name of the network interface that has this IPv4 address (SIOCGIFADDR)."""
+    import fcntl
+
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        for _, name in socket.if_nameindex():
+            with contextlib.suppress(OSError):
+                answer = fcntl.ioctl(probe.fileno(), 0x8915, struct.pack("256s", name.encode()[:15]))
+                if socket.inet_ntoa(answer[20:24]) == address:
+                    return name
+    return None
+
+
+def free_port(address: str = "") -> int:
+    """A TCP port that nobody uses now."""
+    with socket.socket() as probe:
+        probe.bind((address, 0))
+        return probe.getsockname()[1]
+
+
+def in_image(image: str, arguments: str, command: Sequence[str]) -> list[str]:
+    """A command as it runs in the image, as Snakemake's own call does; as it is where there is none."""
+    if not image:
+        return list(command)
+    return ["apptainer", "exec", "--home", os.getcwd(), *arguments.split(), image, *command]
+
+
+def launch(command: Sequence[str], image: str, image_arguments: str, gpus: int, cpus: int | None, cuda: bool) -> int:
+    """Run `command` on this job's first node beside a Ray cluster over all of its nodes; returns its exit code."""
+    names, job_cpus = allocation()
+    addresses = [node_address(name) for name in names]
+    head = source_address(addresses[1]) if len(names) > 1 else source_address(addresses[0])
+    port = free_port(head)
+    address = f"{head}:{port}"
+    step = ["srun", "--overlap", "--nodes=1", "--ntasks=1", f"--cpus-per-task={job_cpus}", "--mem=0"]
+    if cuda:
+        step.append(f"--gres=gpu:{gpus}")
+    python = "python" if image else sys.executable
+    mine = [python, str(SCRIPT), "--gpus", str(gpus), "--cpus", str(cpus or job_cpus)]
+    _say(f"{len(names)} nodes ({', '.join(names)}), Ray at {address}")
+    steps: list[subprocess.Popen] = []
+    received: list[int] = []
+
+    def pass_on(number: int, _frame: object) -> None:
+        received.append(number)
+        if len(steps) > len(names):  # the command alone: its workers live while it saves
+            steps[-1].send_signal(number)
+        else:
+            raise KeyboardInterrupt
+
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
+        signal.signal(number, pass_on)
+    try:
+        for name in names:
+            role = ["--head", address] if name == names[0] else ["--join", address]
+            inside = in_image(image, image_arguments, [*mine, *role])
+            steps.append(subprocess.Popen([*step, f"--nodelist={name}", *inside], start_new_session=True))
+        drive = in_image(image, image_arguments, [*mine, "--drive", address, "--nodes", str(len(names)), "--", *command])
+        steps.append(subprocess.Popen([*step, f"--nodelist={names[0]}", *drive], start_new_session=True))
+        driver = steps[-1]
+        while driver.poll() is None:
+            dead = [i for i, process in enumerate(steps[:-1]) if process.poll() is not None]
+            if dead and not received:
+                _say(f"Ray on node {names[dead[0]]} has ended (exit code {steps[dead[0]].returncode}): ending the command")
+                driver.terminate()
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    driver.wait(60)
+                return 1
+            time.sleep(0.5)
+        return driver.returncode if driver.returncode >= 0 else 128 - driver.returncode
+    except KeyboardInterrupt:
+        return 128 + (received[-1] if received else signal.SIGINT)
+    finally:
+        for process in reversed(steps):
+            if process.poll() is None:
+                process.terminate()
+        for process in steps:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(20)
+            process.kill()
+
+
+def ray_node(address: str, head: bool, gpus: int, cpus: int) -> int:
+    """Run Ray's head or worker on this node until it is told to end; leaves no process and no file of Ray behind."""
+    target, port = address.rsplit(":", 1)
+    mine = target if head else source_address(target)
+    directory = os.environ.get("RAY_TMPDIR", f"/tmp/mathrl-ray-{os.environ.get('SLURM_JOB_ID', os.getpid())}")
+    if name := interface(mine):
+        # gloo and NCCL would guess by host name
+        os.environ.setdefault("GLOO_SOCKET_IFNAME", name)
+        os.environ.setdefault("NCCL_SOCKET_IFNAME", name)
+    os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "VLLM_HOST_IP": mine}
+    command = ["ray", "start", "--block", f"--node-ip-address={mine}", f"--num-gpus={gpus}", f"--num-cpus={cpus}"]
+    command += ["--min-worker-port=0", "--max-worker-port=0", "--disable-usage-stats"]
+    command += [f"--dashboard-agent-listen-port={free_port()}", f"--dashboard-agent-grpc-port={free_port()}"]
+    command += [f"--metrics-export-port={free_port()}", f"--runtime-env-agent-port={free_port()}"]
+    if head:
+        command += ["--head", f"--port={port}", "--include-dashboard=false", f"--ray-client-server-port={free_port()}"]
+        command += [f"--temp-dir={directory}"]
+    else:
+        wait_for_port(target, int(port))
+        command += [f"--address={address}"]
+    supervisor = Supervisor(command, 0, grace=5.0)
+    supervisor.ray_directory = Path(directory)  # Ray wants the same path on each node
+    return supervisor.run()
+
+
+def wait_for_port(host: str, port: int, seconds: float = JOIN_SECONDS) -> None:
+    """Return when something answers there; `UserError` if nothing does in time."""
+    until = time.monotonic() + seconds
+    while True:
+        try:
+            socket.create_connection((host, port), timeout=5).close()
+            return
+        except OSError as error:
+            if time.monotonic() > until:
+                raise UserError(f"Ray's head at {host}:{port} does not answer within {seconds:.0f} s ({error})") from None
+            time.sleep(0.5)
+
+
+def drive(address: str, nodes: int, command: Sequence[str]) -> None:
+    """Wait until all nodes have joined, then become the command (does not return)."""
+    import ray
+
+    host, port = address.rsplit(":", 1)
+    wait_for_port(host, int(port))
+    ray.init(address=address, log_to_driver=False, configure_logging=False)
+    until = time.monotonic() + JOIN_SECONDS
+    while (alive := sum(node["Alive"] for node in ray.nodes())) < nodes:
+        if time.monotonic() > until:
+            raise UserError(f"{alive} of {nodes} nodes joined Ray within {JOIN_SECONDS:.0f} s; see the job's log")
+        time.sleep(0.5)
+    cards = ray.cluster_resources().get("GPU", 0)
+    ray.shutdown()
+    _say(f"all {nodes} nodes have joined, {cards:g} ranks")
+    os.execvpe(command[0], list(command), os.environ | {"RAY_ADDRESS": address})

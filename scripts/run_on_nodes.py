@@ -1,0 +1,44 @@
+#!/usr/bin/env python3
+"""Run a command over all nodes of this SLURM job, with a Ray cluster of its own, the image inside.
+
+python scripts/run_on_nodes.py --gpus 6 --image containers/cuda.sif --image-arguments=--nv -- python train.py
+
+Runs on the host of the job's first node, outside any image. The command finds RAY_ADDRESS set.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from mathrl.io import UserError, run_main
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--gpus", type=int, required=True, metavar="N", help="cards of each node")
+    parser.add_argument("--cpus", type=int, metavar="N", help="CPUs of each node for Ray (default: the job's)")
+    parser.add_argument("--image", default="", metavar="FILE", help="image of all steps (default: none, the host's Python)")
+    parser.add_argument("--image-arguments", default="", metavar="ARGS", help="for apptainer exec, e.g. --nv (default none)")
+    parser.add_argument("--accelerator", choices=("cuda", "cpu"), default="cuda", help="cpu: ranks without cards (default cuda)")
+    inner = parser.add_argument_group("used by the script itself, on each node")
+    inner.add_argument("--head", metavar="ADDRESS", help=argparse.SUPPRESS)
+    inner.add_argument("--join", metavar="ADDRESS", help=argparse.SUPPRESS)
+    inner.add_argument("--drive", metavar="ADDRESS", help=argparse.SUPPRESS)
+    inner.add_argument("--nodes", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("command", nargs=argparse.REMAINDER, help="-- command and its arguments")
+    given = parser.parse_args()
+    command = given.command[1:] if given.command[:1] == ["--"] else given.command
+
+    from mathrl.execution import nodes
+
+    if given.head or given.join:
+        return nodes.ray_node(given.head or given.join, bool(given.head), given.gpus, given.cpus)
+    if not command:
+        raise UserError("no command given; put it after --")
+    if given.drive:
+        nodes.drive(given.drive, given.nodes, command)
+    return nodes.launch(command, given.image, given.image_arguments, given.gpus, given.cpus, given.accelerator == "cuda")
+
+
+if __name__ == "__main__":
+    run_main(main)
