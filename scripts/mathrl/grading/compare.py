@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from fractions import Fraction
-from functools import lru_cache
 
 from mathrl.grading.latex import Unparsed, clean, string_key, word_key
 from mathrl.grading.parse import UNITS, Node, readings
@@ -24,11 +23,7 @@ ROUNDING = Fraction(1, 80)
 
 NO_GOLD = frozenset({"proof", "proof needed", "see solution", "not found", "none given", "unknown", "answer", "see proof", ""})
 _YES = {"yes": "yes", "true": "yes", "no": "no", "false": "no"}
-_CHOICE = re.compile(r"^\s*(?:\\?[({\[]|\\text\s*\{|\\textbf\s*\{|\\mathrm\s*\{|\$|\s)*([A-J])\s*(?:[)\]}.:,$\s]|$)+(.*)$", re.DOTALL)
-
-
-class _Same(Exception):
-    pass
+_CHOICE = re.compile(r"^(?:\\?[({\[]|\\text\s*\{|\\textbf\s*\{|\\mathrm\s*\{|\$|\s)*([A-J])\s*((?:[)\]}.:,$\s]|$)+)(.*)$", re.DOTALL)
 
 
 # -- numbers ----------------------------------------------------------------------------------------------------------
@@ -135,10 +130,13 @@ def _numbers(answer: Node, gold: Node) -> bool | None:
 def _rounded(answer: Node, left, gold: Node, right) -> bool:
     """The two rounding rules (docs/grading.md): a decimal gold is itself rounded; a long decimal stands for an exact gold."""
     written, target = _decimal(answer), _decimal(gold)
-    if target is not None and target[0].denominator != 1 and target[0] != 0:
+    if target is not None and target[0] != 0 and (target[0].denominator != 1 or target[1] < 0):
         value, places = target
+        scientific = places < 0
         more_precise = written is None or written[1] > places
-        if more_precise and _rounds_to(left, value, places) and not _integral(left):
+        if scientific and _significant(value, places) < 2:
+            return False
+        if more_precise and _rounds_to(left, value, places) and (scientific or not _integral(left)):
             try:
                 exact = left if isinstance(left, Fraction) else _as_fraction(left)
             except (Undecided, OverflowError, ValueError):
@@ -557,8 +555,7 @@ def _solved(node: Node) -> list[tuple] | None:
     at = next(index for index, name in enumerate(names) if name is not None)
     if ops == ("in",):
         return _set_of(terms[1]) if at == 0 else None
-    low, high, low_closed, high_closed = -_INFINITE, _INFINITE, False, False
-    pieces = [(low, high, False, False)]
+    pieces = [(-_INFINITE, _INFINITE, False, False)]
     for index, op in enumerate(ops):
         left, right = terms[index], terms[index + 1]
         if index == at:
@@ -733,11 +730,8 @@ def _collections(answer: Node, gold: Node, depth: int):
     if answer[0] == gold[0] == "tuple":
         same_brackets = answer[1:3] == gold[1:3]
         if len(gold[3]) == 2 and not same_brackets:
-            plain = {answer[1:3], gold[1:3]} == {("(", ")"), ("[", "]")}
-            if not plain or True:
-                return False
-        verdict = _ordered(_values(answer[3]), _values(gold[3]), depth)
-        return verdict
+            return False
+        return _ordered(_values(answer[3]), _values(gold[3]), depth)
     if gold[0] == "list" and gold[2] == "or" and answer[0] in SCALARS:  # one value, written in two ways
         first = gold[1][0]
         if all(part[0] in SCALARS and nodes_equal(part, first, depth + 1) for part in gold[1][1:]):
@@ -791,9 +785,12 @@ def _matrices(answer: Node, gold: Node, depth: int):
 # -- words ------------------------------------------------------------------------------------------------------------
 
 
-def _choice(text: str) -> tuple[str, str] | None:
-    match = _CHOICE.match(text)
-    return (match.group(1), word_key(match.group(2))) if match else None
+def _choice(text: str) -> tuple[str, str, bool] | None:
+    """(letter, the words after it, is the letter set off by a bracket, stop or colon?) of a choice."""
+    if len(text) > 300:
+        return None
+    match = _CHOICE.match(" ".join(text.split()))
+    return (match.group(1), word_key(match.group(3)), bool(set(match.group(2)) & set(").:]"))) if match else None
 
 
 def _choices(answer: str, gold: str) -> bool | None:
@@ -805,13 +802,13 @@ def _choices(answer: str, gold: str) -> bool | None:
     if theirs[1] and not marked:
         return None
     mine = _choice(answer)
-    if mine is None or len(answer) > 300:
+    if mine is None:
         return None
     if mine[0] != theirs[0]:
         return None
     if not mine[1] or mine[1] == theirs[1]:
         return True
-    return True if re.match(r"^\W*[A-J]\s*[).:]", answer) and not theirs[1] else None
+    return True if mine[2] and not theirs[1] else None
 
 
 def _plain_words(text: str) -> str:
@@ -835,7 +832,6 @@ def _words(answer: str, gold: str) -> bool:
     return False
 
 
-@lru_cache(maxsize=16_384)
 def compare(answer: str, gold: str) -> tuple[str, str]:
     """Compare two answers; returns (verdict, note).
 

@@ -91,6 +91,7 @@ def _fix_slash(text: str) -> str:
     return rf"\frac{{{top}}}{{{bottom}}}" if f"{top}/{bottom}" == text else text
 
 
+@lru_cache(maxsize=16_384)
 def strip_string(text: str, skip_unit: bool = False) -> str:
     """The original's normal form of an answer."""
     text = str(text).strip().replace("\n", "").rstrip(".").replace("\\!", "")

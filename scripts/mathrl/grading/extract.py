@@ -82,9 +82,9 @@ def extract_boxed_run(response: str) -> list[str]:
         between = text[box[1] : run[0][0]]
         if len(between) > 60 or len(run) >= 50:
             break
-        if not _CONNECTIVE.fullmatch(between):
-            if not _JOINED.fullmatch(between) or len(re.findall(r"[A-Za-z]{2,}", between)) > 5:
-                break
+        joined = _JOINED.fullmatch(between) and len(re.findall(r"[A-Za-z]{2,}", between)) <= 5
+        if not joined and not _CONNECTIVE.fullmatch(between):
+            break
         run.insert(0, box)
     return [content.strip() for _, _, content in run]
 
@@ -93,7 +93,10 @@ def prose_answer(text: str) -> str | None:
     """The one answer that prose holds: what follows "the final answer is", else the only formula or number of its last
     conclusion, or what a closing "is" states. None where that leaves a choice.
     """
-    if len(text) > 4_000 or " " not in text.strip():
+    if len(text) > 4_000:
+        return None
+    text = re.sub(r"\s*\n\s*", "\n", re.sub(r"[^\S\n]+", " ", text)).strip()
+    if " " not in text:
         return None
     final = list(_FINAL.finditer(text))
     if final:

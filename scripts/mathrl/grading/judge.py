@@ -48,9 +48,21 @@ def make_grade(extracted: str | None, status: str, boxed: bool) -> Grade:
     return Grade(FORMAT_WEIGHT * boxed + CORRECT_WEIGHT * correct, correct, boxed, extracted, status)
 
 
-@lru_cache(maxsize=16_384)
+MAX_EXTRACTED_CHARS = 4_000
+"""A longer answer is compared as a string only."""
+_CACHED_CHARS = 400
+"""Verdicts on pairs of more characters are not kept, so that the cache stays small."""
+
+
 def _decide(extracted: str, answer: str) -> tuple[str, bool]:
     """(status, may the algebra workers be asked?) of an extracted answer against a gold, by our own rules."""
+    if len(extracted) > MAX_EXTRACTED_CHARS:
+        return ("equal" if extracted.strip() == answer.strip() else "unparsed_answer"), False
+    small = len(extracted) + len(answer) <= _CACHED_CHARS
+    return _decide_cached(extracted, answer) if small else _decide_now(extracted, answer)
+
+
+def _decide_now(extracted: str, answer: str) -> tuple[str, bool]:
     try:
         gold = gold_answer(answer)
         outcome, note = compare(extracted, gold)
@@ -68,6 +80,9 @@ def _decide(extracted: str, answer: str) -> tuple[str, bool]:
     status = {"gold": "unparsed_gold", "both": "unparsed_gold", "answer": "unparsed_answer"}.get(note, "different")
     finished = any(reading[0] == "text" or is_literal(reading) for reading in readings(gold))
     return status, not finished and within_budget(extracted, gold)
+
+
+_decide_cached = lru_cache(maxsize=16_384)(_decide_now)
 
 
 def verdict(extracted: str, answer: str) -> str:

@@ -121,14 +121,14 @@ def clean(text: str) -> str:
         text = re.sub(r"[₀-₉]+", lambda m: "_{" + m.group().translate(_SUBSCRIPT) + "}", text)
         text = text.translate(_TRANSLATE)
         text = unicodedata.normalize("NFKC", text).replace("⟦", " ").replace("⟧", " ")
+    text = re.sub(r"\s+", " ", text)  # long runs of spaces would make the patterns below slow
     json_answer = _JSON.match(text)
     if json_answer:
         text = json_answer.group(1)
     text = text.replace('"', " ").replace(r"\*", "*")
     text = _GLUED.sub(r"\1 \2 ", text)
-    if "\\\\" in text:
-        if r"\begin" not in text:
-            text = _DOUBLED.sub(lambda m: "\\", text)
+    if "\\\\" in text and r"\begin" not in text:
+        text = _DOUBLED.sub(lambda m: "\\", text)
     text = unwrap_boxes(text)
     text = text.replace(r"\$", " ").replace("```", " ").replace("...", r"\ldots ")
     text = _THOUSANDS_TIGHT.sub("", text)

@@ -635,7 +635,7 @@ class _Parser:
                 mark = self.at
                 self.at += 1
                 found, _ = self.items()
-                if self.peek() == ("op", ")") and found and all(part[0] != "num" or True for part in found):
+                if self.peek() == ("op", ")") and found:
                     self.at += 1
                     return ("call", text, tuple(found))
                 self.at = mark
@@ -901,13 +901,19 @@ _WORDS = re.compile(r"[A-Za-z]{2,}(?:[\s'-]+[A-Za-z]+)*\s*")
 _MATHS_WORDS = FUNCTIONS | _GREEK | {"pi", "infty", "infinity", "inf", "oo"}
 
 
-@lru_cache(maxsize=8192)
 def readings(text: str) -> tuple[Node, ...]:
     r"""All readings of an answer, likeliest first; empty where there is none.
 
     Most answers have one. "1,234" is a number or a list, "1,22" a list or a decimal comma. An answer of letters alone is
     a word, never a product of letters.
     """
+    return _readings_cached(text) if len(text) <= _CACHED_CHARS else _readings(text)
+
+
+_CACHED_CHARS = 200
+
+
+def _readings(text: str) -> tuple[Node, ...]:
     try:
         cleaned = clean(text)
     except Unparsed:
@@ -953,3 +959,6 @@ def readings(text: str) -> tuple[Node, ...]:
         inner = readings(cleaned.strip("⟦⟧"))
         return inner or (("text", found[0][1]),)
     return tuple(found)
+
+
+_readings_cached = lru_cache(maxsize=8192)(_readings)

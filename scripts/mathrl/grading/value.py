@@ -185,9 +185,8 @@ class Evaluator:
         if kind == "call":
             inner = sum(self._as_complex(part) * (index + 1) for index, part in enumerate(node[2]))
             return sample(node[1], self.point) + cmath.sin(inner * 1.7 + sample(node[1] + "*", self.point))
-        if kind == "ratio":
-            if len(node[1]) == 2:
-                return self._value(("div", node[1][0], node[1][1]))
+        if kind == "ratio" and len(node[1]) == 2:
+            return self._value(("div", node[1][0], node[1][1]))
         raise Undecided(f"no number: {kind}")
 
     def _as_complex(self, node: Node) -> complex:

@@ -72,14 +72,21 @@ class _Child:
         os.close(up_write)
         self.requests, self.replies = down_write, up_read
 
-    def ask(self, request: bytes, cap: float) -> dict:
-        """The reply to one request: {"value"}, {"error"} or {"timeout"}; the latter and a death end the child."""
+    def ask(self, request: bytes, cap: float, source: int) -> dict:
+        """The reply to one request: {"value"}, {"error"} or {"timeout"}; the latter and a death end the child.
+
+        Nothing comes from `source` while a request is open, so what can be read there is its end: nobody waits any more.
+        """
         deadline = time.monotonic() + cap
         reply = b""
         try:
             os.write(self.requests, request)
             while not reply.endswith(b"\n"):
-                ready, _, _ = select.select([self.replies], [], [], max(0.0, deadline - time.monotonic()))
+                remaining = max(0.0, deadline - time.monotonic())
+                ready, _, _ = select.select([self.replies, source], [], [], remaining)
+                if source in ready:
+                    self.kill()
+                    os._exit(0)
                 if not ready:
                     self.kill()
                     return {"timeout": True, "dead": True}
@@ -117,7 +124,7 @@ def main(task_name: str, memory: int = MEMORY_BYTES) -> None:
     sink.write(b'{"ready": true}\n')
     for line in source:
         envelope = json.loads(line)
-        reply = child.ask(json.dumps(envelope["arguments"]).encode() + b"\n", envelope["cap"])
+        reply = child.ask(json.dumps(envelope["arguments"]).encode() + b"\n", envelope["cap"], source.fileno())
         if reply.pop("dead", False):
             child = _Child(task, memory)
         sink.write(json.dumps(reply).encode() + b"\n")

@@ -1,0 +1,51 @@
+"""The grader against labelled answers and against Math-Verify, measured in the same run: accuracy, both errors, speed.
+
+python scripts/benchmark_grader.py --verifier shared/data/verifier --generations shared/data/generations --out grader.json
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from mathrl.io import UserError, run_main, write_json
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--verifier", type=Path, required=True, help="folder with the labelled answers (.jsonl, .jsonl.gz)")
+    parser.add_argument("--generations", type=Path, required=True, help="folder with the labelled responses (.jsonl.gz)")
+    parser.add_argument("--out", type=Path, required=True, help="JSON to write")
+    parser.add_argument("--workers", type=int, default=1, help="Math-Verify processes; 1 (default) for fair timing")
+    parser.add_argument("--only", nargs="*", default=[], help="names of sets; default all")
+    arguments = parser.parse_args()
+    from mathrl.grading import GRADING_POLICY, benchmark
+    from mathrl.provenance import provenance
+
+    sets = benchmark.find_sets(arguments.verifier, arguments.generations)
+    chosen = [item for item in sets if not arguments.only or item.name in arguments.only]
+    if not chosen:
+        raise UserError(f"--only {' '.join(arguments.only)}: none of them; there are {', '.join(item.name for item in sets)}")
+    results = {item.name: benchmark.measure(item, arguments.workers) for item in chosen}
+    for line in benchmark.table(results):
+        print(line)
+    speed = benchmark.speed([item for item in chosen if item.generations])
+    for name, value in speed.items():
+        print(f"{name}: {value:.3f}", file=sys.stderr)
+    inputs = {item.name: item.path for item in chosen}
+    write_json(
+        arguments.out,
+        {
+            "schema_version": 1,
+            "grading_policy": GRADING_POLICY,
+            "sets": results,
+            "speed": speed,
+            "provenance": provenance(inputs),
+        },
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    run_main(main)

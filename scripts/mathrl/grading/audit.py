@@ -1,0 +1,119 @@
+"""Judges side by side: ours, Math-Verify and the contest's, on labelled answers or on the samples of a run."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from mathrl.grading.judge import grade, grade_many
+from mathrl.grading.pool import Pool
+
+MATH_VERIFY = "mathrl.grading.algebra:judge_response"
+MATH_VERIFY_CAP = 10.0
+"""Seconds that Math-Verify may take for one answer; then it counts as refusing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One judge's verdict on one answer, with the seconds it took (0 where they are not measured)."""
+
+    correct: bool
+    status: str
+    seconds: float
+    extracted: str | None = None
+
+
+def boxed(answer: str) -> str:
+    """An answer as a response: as it is where it holds a box, else in one."""
+    return answer if "boxed" in answer or "\\fbox" in answer else rf"\boxed{{{answer}}}"
+
+
+def ours(pairs: Sequence[tuple[str, str]], extraction: str = "strict") -> list[Verdict]:
+    """Our verdicts, one after the other in this thread, each timed."""
+    found = []
+    for response, gold in pairs:
+        started = time.perf_counter()
+        result = grade(response, gold, extraction)
+        found.append(Verdict(result.correct, result.status, time.perf_counter() - started, result.extracted))
+    return found
+
+
+def contest(pairs: Sequence[tuple[str, str]], benchmark: str = "") -> list[Verdict]:
+    """The contest judge's verdicts."""
+    graded = grade_many(pairs, grader="contest", benchmark=benchmark)
+    return [Verdict(result.correct, result.status, 0.0, result.extracted) for result in graded]
+
+
+def math_verify(pairs: Sequence[tuple[str, str]], workers: int = 1, delimit: bool = True) -> list[Verdict]:
+    """Math-Verify's verdicts, in killable workers; the seconds are its own, without the way there and back.
+
+    delimit: put golds without LaTeX delimiters between dollar signs, which is what Math-Verify reads best (0.90 against
+    0.89 of the Odyssey answers); its own test cases are golds as they should be.
+    """
+    pairs = [(response, f"${gold}$" if delimit and "$" not in gold else gold) for response, gold in pairs]
+    pool = Pool(MATH_VERIFY, workers, cap=MATH_VERIFY_CAP)
+    try:
+        pool.warm()
+        with ThreadPoolExecutor(max_workers=workers) as threads:
+            replies = list(threads.map(lambda pair: pool.ask(*pair), pairs))
+    finally:
+        pool.close()
+    found = []
+    for reply in replies:
+        if "value" in reply:
+            found.append(Verdict(reply["value"][0], "equal" if reply["value"][0] else "different", reply["value"][1]))
+        else:
+            timed_out = bool(reply.get("timeout"))
+            found.append(Verdict(False, "timeout" if timed_out else "error", MATH_VERIFY_CAP if timed_out else 0.0))
+    return found
+
+
+def summarise(verdicts: Sequence[Verdict], labels: Sequence[bool]) -> dict[str, Any]:
+    """Agreement with labels, both kinds of error as counts and rates, statuses, and milliseconds per answer."""
+    false_accepts = sum(v.correct and not label for v, label in zip(verdicts, labels, strict=True))
+    false_rejects = sum(label and not v.correct for v, label in zip(verdicts, labels, strict=True))
+    times = sorted(1_000 * verdict.seconds for verdict in verdicts)
+    wrong = len(labels) - sum(labels)
+    return {
+        "accuracy": 1 - (false_accepts + false_rejects) / len(labels),
+        "false_accepts": false_accepts,
+        "false_accept_rate": false_accepts / wrong if wrong else 0.0,
+        "false_rejects": false_rejects,
+        "false_reject_rate": false_rejects / sum(labels) if sum(labels) else 0.0,
+        "statuses": dict(sorted(Counter(verdict.status for verdict in verdicts).items())),
+        "milliseconds": {
+            "mean": sum(times) / len(times),
+            "p50": times[len(times) // 2],
+            "p99": times[min(len(times) - 1, int(0.99 * len(times)))],
+            "max": times[-1],
+        },
+    }
+
+
+def disagreements(
+    rows: Iterable[dict[str, Any]], judges: dict[str, Sequence[Verdict]], limit: int
+) -> tuple[dict[str, int], list[dict[str, Any]]]:
+    """(how often each pattern of verdicts occurs, up to `limit` rows a pattern on which the judges differ).
+
+    rows: dicts that identify the answers (id, sample, answer …), in the order of the verdicts. A pattern reads
+    "contest=1 math_verify=0 ours=1".
+    """
+    names = sorted(judges)
+    counts: Counter[str] = Counter()
+    listed: list[dict[str, Any]] = []
+    for index, row in enumerate(rows):
+        verdicts = {name: judges[name][index] for name in names}
+        pattern = " ".join(f"{name}={int(verdicts[name].correct)}" for name in names)
+        counts[pattern] += 1
+        if len({verdict.correct for verdict in verdicts.values()}) > 1 and counts[pattern] <= limit:
+            extracted = {name: verdict.extracted for name, verdict in verdicts.items() if verdict.extracted is not None}
+            listed.append(
+                row
+                | {"pattern": pattern, "extracted": {name: text[:300] for name, text in extracted.items()}}
+                | {"statuses": {name: verdict.status for name, verdict in verdicts.items()}}
+            )
+    return dict(sorted(counts.items())), listed

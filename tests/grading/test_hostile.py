@@ -1,0 +1,127 @@
+"""Hostile text: no crash, no hang, nothing executed, flat memory."""
+
+import os
+import random
+import resource
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from mathrl.grading import STATUSES, extract_boxed, extract_lenient, grade, grade_many, group_answers, judge
+from mathrl.grading.contest import contest_grade
+from mathrl.grading.pool import CAP_SECONDS
+
+from .hostile import ANSWERS, REWARD_BATCH
+
+IN_PROCESS_SECONDS = 0.5
+"""What our own rules may take at most, on a slow and loaded machine too; they take milliseconds."""
+
+
+@pytest.fixture(autouse=True, scope="module")
+def warm_pool():
+    judge.pool_for(judge.ALGEBRA).warm()
+
+
+@pytest.mark.parametrize(("name", "answer", "gold"), ANSWERS, ids=[name for name, *_ in ANSWERS])
+def test_hostile_answers(name, answer, gold):
+    for response in (rf"\boxed{{{answer}}}", answer):
+        started = time.process_time()
+        result = grade(response, gold)
+        ours = time.process_time() - started
+        assert result.status in STATUSES and result.score in (0.0, 0.1, 1.0)
+        assert ours < IN_PROCESS_SECONDS
+    started = time.monotonic()
+    grade(rf"\boxed{{{gold}}}", answer)
+    extract_lenient(answer)
+    group_answers([answer, gold])
+    contest_grade(answer, gold)
+    assert time.monotonic() - started < CAP_SECONDS + 3
+    assert not Path("/tmp/hostile").exists()
+
+
+def test_hostile_answers_do_not_pass_for_other_answers():
+    passed = {name for name, answer, gold in ANSWERS if grade(rf"\boxed{{{answer}}}", gold).correct}
+    right = {
+        "long sum",
+        "long product",
+        "spaces",
+        "newlines",
+        "nested sets",
+        "control characters",
+        "digits of many scripts",
+        "our own marks",
+    }
+    assert passed <= right, passed - right
+
+
+def test_one_batch_of_hostile_and_right_responses():
+    judge._algebra_seen.clear()
+    started = time.monotonic()
+    results = grade_many([(response, gold) for response, gold, _ in REWARD_BATCH], workers=2)
+    assert time.monotonic() - started < CAP_SECONDS * len(ANSWERS)
+    for (response, _, score), result in zip(REWARD_BATCH, results, strict=True):
+        assert score is None or result.score == pytest.approx(score), response
+
+
+FRAGMENTS = (
+    r"\frac \sqrt \sum \int \prod \lim \binom \boxed{ \text{ \left( \right) \begin{pmatrix} \end{pmatrix} \pm \cup \setminus \overline{ "
+    r"\mathbb{R} \infty \pi \circ \% \$ \{ \} \\ \cdot \times \le \ne \in \approx \ldots { } ( ) [ ] | ^ _ ! % & = < > , ; : . + - * / ' "
+    "0 1 9 12 1,000 0.5 1e9 999999999999 x y e i f(x) sin ln and or yes A (B) cm million degrees NaN"
+).split(" ")
+
+
+def fuzzed(generator: random.Random) -> str:
+    """One hostile text: fragments of LaTeX, raw Unicode of any plane, a mutated answer, or a deep or long repetition."""
+    kind = generator.random()
+    if kind < 0.55:
+        return generator.choice(("", " ")).join(generator.choices(FRAGMENTS, k=generator.randint(1, 40)))
+    if kind < 0.7:
+        return "".join(
+            chr(generator.choice((generator.randrange(128), generator.randrange(0x110000)))) for _ in range(generator.randint(1, 60))
+        )
+    if kind < 0.9:
+        text = list(generator.choice(ANSWERS)[1][:300])
+        for _ in range(generator.randint(1, 6)):
+            text[generator.randrange(len(text))] = generator.choice(FRAGMENTS)
+        return "".join(text)
+    return generator.choice(FRAGMENTS) * generator.choice((2, 10, 100, 1_000))
+
+
+def fuzz(count: int, seed: int) -> float:
+    """Grade `count` fuzzed answers against fuzzed and plain golds; the longest in-process seconds of one."""
+    generator = random.Random(seed)
+    golds = ["42", r"\frac12", "x^2+1", "(1,2)", r"\{1,2\}", "[0,1)", "yes", "C", r"\begin{pmatrix}1\\2\end{pmatrix}", "x=3", "3:4"]
+    longest = 0.0
+    for _ in range(count):
+        answer = fuzzed(generator)
+        gold = fuzzed(generator) if generator.random() < 0.3 else generator.choice(golds)
+        started = time.process_time()
+        status, _ = judge._decide(answer, gold)
+        extract_boxed(answer)
+        longest = max(longest, time.process_time() - started)
+        assert status in STATUSES and status != "error", (answer, gold)
+    return longest
+
+
+def resident() -> int:
+    return psutil.Process(os.getpid()).memory_info().rss
+
+
+def check_fuzz(count: int) -> None:
+    fuzz(min(count, 30_000), seed=1)  # fills the caches, which are bounded
+    before = resident()
+    longest = fuzz(count, seed=2)
+    assert longest < IN_PROCESS_SECONDS
+    assert resident() - before < 64 << 20, "memory grows"
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < 3 << 20
+
+
+def test_fuzzed_answers():
+    check_fuzz(1_500)
+
+
+@pytest.mark.full
+def test_a_hundred_thousand_fuzzed_answers():
+    check_fuzz(100_000)
