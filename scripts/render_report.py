@@ -33,21 +33,15 @@ def read_config(text: str) -> dict:
 
 def main() -> None:
     args = parse()
-    from mathrl.report.figures import figure_charts
+    from mathrl.report.content import gather
     from mathrl.report.page import report_page
-    from mathrl.scores import load_evals, table
 
     config = read_config(args.config)
-    benchmarks, evaluation = config["benchmarks"], config["evaluation"]
-    protocols = list(evaluation["protocols"])
-    evals, missing = load_evals(args.results, args.models, protocols, benchmarks)
-    curves = Path(args.results) / "figures" / "curves.json"
-    runs = read_json(curves)["runs"] if curves.is_file() else {}
-    for run in runs.values():
-        missing += run["missing"]
-    rows = table(evals, args.models, protocols, benchmarks, evaluation["primary"])
-    figures = figure_charts(runs, config["training"].get("validation_benchmark"))
-    write_text(args.out, report_page(config, rows, benchmarks, figures, missing))
+    for key in ("benchmarks", "evaluation"):
+        if key not in config:
+            raise UserError(f"--config: lacks the key '{key}'; give the workflow's whole configuration")
+    study = gather(config, args.models, Path(args.results), Path(args.benchmark_dir))
+    write_text(args.out, report_page(study))
 
 
 if __name__ == "__main__":

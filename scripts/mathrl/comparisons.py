@@ -140,3 +140,39 @@ def replicates(runs: Mapping[str, Mapping[str, Any]]) -> dict[str, list[str]]:
         key = repr(sorted((k, repr(v)) for k, v in settings.items() if k != "seed"))
         groups.setdefault(key, []).append(name)
     return {names[0]: names for names in groups.values()}
+
+
+def compare_all(
+    evals: Mapping[tuple[str, str, str], Mapping[str, Any]],
+    models: Sequence[str],
+    protocol: str,
+    benchmarks: Sequence[str],
+    references: Sequence[str] = ("base", "grpo"),
+) -> list[dict[str, Any]]:
+    """Every model against each reference that was evaluated: rows {model, against, mean, benchmarks, p, p_adjusted}.
+
+    One endpoint, the mean over the benchmarks under `protocol`; p values are adjusted over all rows together.
+    """
+    tables = {model: {b: evals[model, protocol, b] for b in benchmarks if (model, protocol, b) in evals} for model in models}
+    rows = []
+    for reference in references:
+        for model in models:
+            if reference in tables and model not in (reference, "base"):
+                found = compare(tables[model], tables[reference], benchmarks)
+                if found:
+                    rows.append({"model": model, "against": reference} | found)
+    for row, adjusted in zip(rows, holm([row["p"] for row in rows]), strict=True):
+        row["p_adjusted"] = adjusted
+    return rows
+
+
+def merged_runs(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Training settings of each run of a configuration: its overrides laid over the defaults."""
+    defaults = dict(config.get("training", {}))
+    return {name: defaults | dict(over or {}) for name, over in config.get("runs", {}).items()}
+
+
+def seed_groups(config: Mapping[str, Any], models: Sequence[str]) -> list[list[str]]:
+    """Groups of at least two evaluated runs that differ in their seed alone."""
+    shown = {name: settings for name, settings in merged_runs(config).items() if name in models}
+    return [names for names in replicates(shown).values() if len(names) > 1]

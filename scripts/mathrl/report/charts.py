@@ -197,3 +197,66 @@ def empty_chart(title: str, description: str, width: float = 420) -> str:
     """A frame that says that there is nothing to draw."""
     body = f'<text class="title" x="14" y="15">{escape(title)}</text><text x="14" y="48">nothing logged yet</text>'
     return frame(title, description, width, 70, body)
+
+
+def bar_chart(bars: Sequence[tuple[str, float, str]], title: str, description: str, width: float = 560) -> str:
+    """Horizontal bars (label, value, text at the end), in the given order."""
+    if not bars:
+        return empty_chart(title, description, width)
+    left = 14 + 6.4 * max(len(label) for label, _, _ in bars)
+    most = max(value for _, value, _ in bars) or 1.0
+    room = width - left - 16 - 6.4 * max(len(text) for _, _, text in bars)
+    body = [f'<text class="title" x="14" y="15">{escape(title)}</text>']
+    for place, (label, value, text) in enumerate(bars):
+        y = 30 + 26 * place
+        size = max(1.0, room * value / most)
+        body.append(
+            f'<text x="{left - 8:.1f}" y="{y + 14}" text-anchor="end">{escape(label)}</text>'
+            f'<rect x="{left:.1f}" y="{y}" width="{size:.1f}" height="20" rx="3" fill="{PALETTE[0]}" opacity=".85"/>'
+            f'<text class="strong" x="{left + size + 6:.1f}" y="{y + 14}">{escape(text)}</text>'
+        )
+    return frame(title, description, width, 38 + 26 * len(bars), "".join(body))
+
+
+def histogram_chart(
+    edges: Sequence[float], counts: Sequence[tuple[str, Sequence[int], str, str]], title: str, description: str, x_label: str
+) -> str:
+    """Outlined histograms over common bins: (name, counts, colour, dash), each drawn as the share of its own total."""
+    series = []
+    for name, values, colour, dash in counts:
+        total = sum(values)
+        if total:
+            points = [(edges[0], 0.0)]
+            for place, value in enumerate(values):
+                points += [(edges[place], value / total), (edges[place + 1], value / total)]
+            series.append(Series(name, [*points, (edges[len(values)], 0.0)], colour=colour, dash=dash))
+    return line_chart(series, title, description, x_label=x_label, y_format=percent, y_from=0, height=230)
+
+
+def graph(columns: Sequence[Sequence[tuple[str, str, str]]], edges: Sequence[tuple[str, str]], title: str, description: str) -> str:
+    """Boxes in columns, left to right: (key, label, note); edges between keys."""
+    wide, high, gap_x, gap_y = 138, 44, 42, 14
+    tallest = max(len(column) for column in columns)
+    height = 20 + tallest * (high + gap_y)
+    places, body = {}, []
+    for x, column in enumerate(columns):
+        top = 10 + (tallest - len(column)) * (high + gap_y) / 2
+        for y, (key, _, _) in enumerate(column):
+            places[key] = (10 + x * (wide + gap_x), top + y * (high + gap_y))
+    for start, end in edges:
+        x1, y1 = places[start][0] + wide, places[start][1] + high / 2
+        x2, y2 = places[end][0], places[end][1] + high / 2
+        middle = (x1 + x2) / 2
+        body.append(
+            f'<path d="M{x1:.0f} {y1:.0f}C{middle:.0f} {y1:.0f} {middle:.0f} {y2:.0f} {x2 - 5:.0f} {y2:.0f}" fill="none" '
+            f'stroke="#9aa3b2" stroke-width="1.5"/><path d="M{x2 - 6:.0f} {y2 - 3.5:.1f}l6 3.5l-6 3.5z" fill="#9aa3b2"/>'
+        )
+    for column in columns:
+        for key, label, note in column:
+            x, y = places[key]
+            body.append(
+                f'<rect x="{x:.0f}" y="{y:.0f}" width="{wide}" height="{high}" rx="8" fill="#f0f6fb" stroke="#8fb8d8"/>'
+                f'<text class="strong" x="{x + wide / 2:.0f}" y="{y + 19:.0f}" text-anchor="middle">{escape(label[:24])}</text>'
+                f'<text x="{x + wide / 2:.0f}" y="{y + 34:.0f}" text-anchor="middle">{escape(note[:26])}</text>'
+            )
+    return frame(title, description, 20 + len(columns) * (wide + gap_x) - gap_x, height, "".join(body))

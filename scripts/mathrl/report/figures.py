@@ -10,7 +10,12 @@ from ..curves import collapse_flags, join, read_run, shift, smooth, thin
 from ..io import UserError, read_json
 from . import charts
 
-FIGURES = ("validation", "reward", "entropy", "response_length")
+CAPTIONS = {
+    "validation": "Figure 1. Validation accuracy: right answers alone, without the format part of the reward.",
+    "reward": "Figure 2. Mean reward of the training responses.",
+    "entropy": "Figure 3. Entropy of the policy.",
+    "response_length": "Figure 4. Response length.",
+}
 
 
 def run_curves(results: str | Path, run: str, stages: Sequence[str]) -> dict[str, Any]:
@@ -56,6 +61,7 @@ def figure_charts(runs: Mapping[str, Mapping[str, Any]], benchmark: str | None) 
     """SVG by figure name; `benchmark` is the validation set whose curve is the report's."""
     colour = charts.colours(list(runs))
     names = ", ".join(runs) or "no run"
+    marks = exported_marks(runs)
     drawn = {}
     validation = []
     for name, run in runs.items():
@@ -69,6 +75,7 @@ def figure_charts(runs: Mapping[str, Mapping[str, Any]], benchmark: str | None) 
         f"Share of right validation answers over training steps; runs: {names}.",
         y_format=charts.percent,
         y_from=0,
+        marks=marks,
     )
     labels = {
         "reward": ("Mean training reward", "Mean reward of a step's responses"),
@@ -77,5 +84,65 @@ def figure_charts(runs: Mapping[str, Mapping[str, Any]], benchmark: str | None) 
     }
     for figure, (title, description) in labels.items():
         series = [smoothed_series(name, run["curves"].get("train", {}).get(figure, []), colour[name]) for name, run in runs.items()]
-        drawn[figure] = charts.line_chart(series, title, f"{description} over training steps, smoothed and raw; runs: {names}.")
+        drawn[figure] = charts.line_chart(series, title, f"{description} over training steps, smoothed and raw; runs: {names}.", marks=marks)
     return drawn
+
+
+def further_charts(runs: Mapping[str, Mapping[str, Any]], benchmark: str | None) -> list[tuple[str, str]]:
+    """(SVG, caption) of what else was logged: accuracy, format and reward apart, reward terms, grader verdicts, other data sources."""
+    drawn = []
+    colour = charts.colours(list(runs))
+    for name, run in runs.items():
+        sources = run["curves"].get("validation", {})
+        chosen = next((source for source in sources if benchmark and benchmark in source), next(iter(sources), None))
+        parts = {key: curve for key, curve in sources.get(chosen, {}).items() if key in _PARTS} if chosen else {}
+        if len(parts) > 1:
+            series = [
+                charts.Series(_PARTS[key], parts[key], colour=charts.PALETTE[i], dash=charts.DASHES[i])
+                for i, key in enumerate(_PARTS)
+                if key in parts
+            ]
+            title = f"{name}: parts of the validation reward"
+            caption = "Right answers, boxed answers and the weighted reward apart: the reward holds the format part, accuracy does not."
+            drawn.append((charts.line_chart(series, title, f"{caption} Data source {chosen}.", y_from=0), caption))
+        for title, curves in (("reward terms in training", run["curves"].get("parts")), ("grader verdicts", run["curves"].get("statuses"))):
+            if curves:
+                series = [
+                    smoothed_series(_short(tag), curve, (charts.PALETTE[i % 8], charts.DASHES[i % 8]))
+                    for i, (tag, curve) in enumerate(list(curves.items())[:8])
+                ]
+                drawn.append((charts.line_chart(series, f"{name}: {title}", f"{title} of run {name} over training steps"), ""))
+    others = sorted({source for run in runs.values() for source in run["curves"].get("validation", {})})
+    for source in others:
+        if benchmark and benchmark in source or len(others) < 2:
+            continue
+        series = []
+        for name, run in runs.items():
+            curve = run["curves"].get("validation", {}).get(source, {}).get("acc", [])
+            series.append(charts.Series(name, curve, colour=colour[name][0], dash=colour[name][1], dots=len(curve) < 60))
+        title = f"Validation accuracy on {source}"
+        drawn.append((charts.line_chart(series, title, f"{title} over training steps", y_format=charts.percent, y_from=0), ""))
+    for key, title in (("truncated", "Responses cut off at the limit"), ("grad_norm", "Gradient norm")):
+        series = [smoothed_series(name, run["curves"].get("train", {}).get(key, []), colour[name]) for name, run in runs.items()]
+        if any(len(one.points) for one in series):
+            drawn.append((charts.line_chart(series, title, f"{title} over training steps", y_from=0), ""))
+    return drawn
+
+
+_PARTS = {"acc": "right", "format": "boxed", "reward": "reward", "score": "reward"}
+
+
+def _short(tag: str) -> str:
+    return tag.split("/")[-2] if tag.endswith("/mean") else tag.split("/")[-1]
+
+
+def exported_marks(runs: Mapping[str, Mapping[str, Any]]) -> list[tuple[float, str, str]]:
+    """Where each run's exported checkpoint lies: (step, colour, text)."""
+    colour = charts.colours(list(runs))
+    marks = []
+    for name, run in runs.items():
+        last = run["stages"][-1] if run["stages"] else None
+        if last and last["chosen"] is not None:
+            step = last["from"] + last["chosen"]
+            marks.append((step, colour[name][0], f"{name}: exported checkpoint of step {step}"))
+    return marks

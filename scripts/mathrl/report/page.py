@@ -1,13 +1,20 @@
-"""HTML pages from results: everything that comes from data is escaped, nothing is loaded from elsewhere."""
+"""HTML pages from results: everything that comes from data is escaped, nothing is loaded from elsewhere, one script runs."""
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..scores import METRICS, percent, problem_count, sections
+from ..io import sha256_json
+from ..metrics import STATUS_LETTERS
+from ..scores import METRICS, cell, mean_cell, percent, problem_count, sections
 from . import charts
+from .content import SAMPLES_EACH, settings_changed
+from .figures import CAPTIONS, figure_charts, further_charts
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -17,13 +24,16 @@ def environment() -> Any:
     import jinja2
 
     loader = jinja2.FileSystemLoader(TEMPLATES)
-    made = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
+    made = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     made.filters["percent"] = percent
+    made.filters["percent_or_dash"] = lambda value: "–" if value is None else percent(value)
+    made.filters["thousands"] = lambda value: "–" if value is None else f"{value:,}".replace(",", "\u202f")
+    made.filters["p_value"] = lambda value: "< 0.001" if value < 0.001 else f"{value:.3f}"
     return made
 
 
 def safe(markup: str) -> Any:
-    """Markup of ours (style, charts) that is not to be escaped again."""
+    """Markup of ours (style, script, charts) that is not to be escaped again."""
     import markupsafe
 
     return markupsafe.Markup(markup)
@@ -31,7 +41,7 @@ def safe(markup: str) -> Any:
 
 def style() -> Any:
     """The pages' style sheet."""
-    return safe((TEMPLATES / "style.css").read_text())
+    return safe((TEMPLATES / "style.css").read_text(encoding="utf-8"))
 
 
 def _score_context(rows: Sequence[Mapping[str, Any]], benchmarks: Sequence[str]) -> dict[str, Any]:
@@ -40,31 +50,343 @@ def _score_context(rows: Sequence[Mapping[str, Any]], benchmarks: Sequence[str])
     return {"sections": grouped, "counts": counts, "metrics": METRICS, "benchmarks": benchmarks}
 
 
-def scores_page(
-    rows: Sequence[Mapping[str, Any]], benchmarks: Sequence[str], missing: Sequence[Mapping[str, str]]
-) -> str:
+def scores_page(rows: Sequence[Mapping[str, Any]], benchmarks: Sequence[str], missing: Sequence[Mapping[str, str]]) -> str:
     """scores.html: the score table alone."""
-    template = environment().get_template("scores.html.j2")
+    template = environment().get_template("scores.html")
     return template.render(style=style(), missing=missing, **_score_context(rows, benchmarks)) + "\n"
 
 
-def report_page(
-    config: Mapping[str, Any],
-    rows: Sequence[Mapping[str, Any]],
-    benchmarks: Sequence[str],
-    figures: Mapping[str, str],
-    missing: Sequence[Mapping[str, str]],
-) -> str:
-    """report.html."""
-    template = environment().get_template("report.html.j2")
+def report_page(study: Mapping[str, Any]) -> str:
+    """report.html from the content that `content.gather` collected."""
+    script = (TEMPLATES / "browser.js").read_text(encoding="utf-8")
+    config, runs, models = study["config"], study["runs"], study["models"]
+    benchmark = config.get("training", {}).get("validation_benchmark")
+    figures = figure_charts(runs, benchmark)
+    comparisons = _comparison_rows(study)
+    heat = _heat(study)
+    context = {
+        "title": "Mathematical reasoning by reinforcement learning",
+        "question": question(config, models),
+        "protocol_text": protocol_text(config, study["primary"]),
+        "script": safe(script),
+        "script_hash": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        "style": style(),
+        "chart_style": safe(charts.STYLE),
+        "primary": study["primary"],
+        "cards": _cards(study),
+        "missing": study["missing"],
+        "marks": _marks(study["comparisons"]),
+        "any_mark": bool(_marks(study["comparisons"])),
+        "comparisons": comparisons,
+        "references": " and ".join(dict.fromkeys(row["against"] for row in comparisons)),
+        "seeds": study["seeds"],
+        "claim": claim(study),
+        "checkpoint_charts": [safe(svg) for svg in _checkpoint_charts(study)],
+        "pass_chart": [safe(svg) for svg in _pass_charts(study)],
+        "contamination": study["data"]["contamination"],
+        "clean": study["clean"],
+        "pairs": _previews(study["pairs"]),
+        "funnel_chart": safe(_funnel_chart(study["data"]["funnel"])) if study["data"]["funnel"] else "",
+        "splits": study["data"]["splits"],
+        "dag": safe(_dag(study)),
+        "figures": [(safe(svg), CAPTIONS[name]) for name, svg in figures.items()]
+        + [(safe(svg), text) for svg, text in further_charts(runs, benchmark)],
+        "figures_drawn": any(run["curves"] for run in runs.values()),
+        "flags": [
+            {"run": name, **flag, "shown": charts.number(flag["value"])} for name, run in runs.items() for flag in run["flags"]
+        ],
+        "heat": heat,
+        "behaviour": _behaviour(study),
+        "first_wrong": _first_wrong(study),
+        "length_charts": [safe(svg) for svg in _length_charts(study)],
+        "status_rows": study["counts"],
+        "statuses": list(STATUS_LETTERS),
+        "audit": _audit_rows(study["audit"]),
+        "samples": study["samples"],
+        "samples_each": SAMPLES_EACH,
+        "provenance": _with_hours(study["provenance"]),
+        "config_hash": sha256_json(config),
+        "config_text": json.dumps(config, indent=2, sort_keys=True, ensure_ascii=False),
+        "blobs": _blobs(study["samples"]),
+    }
+    context["nav"] = [
+        ("scores", "Scores"),
+        ("contamination", "Contamination"),
+        ("data", "Data"),
+        ("training", "Training"),
+        ("breakdowns", "Breakdowns"),
+        ("responses", "Responses"),
+        ("grader", "Grader"),
+        ("samples", "Samples"),
+        ("provenance", "Provenance"),
+    ]
+    return environment().get_template("report.html").render(**context, **_score_context(study["rows"], study["benchmarks"])) + "\n"
+
+
+def question(config: Mapping[str, Any], models: Sequence[str]) -> str:
+    """What the study asks, from its configuration."""
+    training = config.get("training", {})
+    runs = [name for name in config.get("select", []) if name in models]
+    terms = " + ".join(f"{weight:g} × {name}" for name, weight in config.get("reward", {}).get("terms", {}).items())
+    names = ", ".join(f"{name} ({'; '.join(settings_changed(config, name)) or 'the defaults'})" for name in runs) or "none yet"
+    benchmarks = config["benchmarks"]
     return (
-        template.render(
-            title="Mathematical reasoning by reinforcement learning",
-            style=style(),
-            chart_style=safe(charts.STYLE),
-            figures=[safe(svg) for svg in figures.values()],
-            missing=missing,
-            **_score_context(rows, benchmarks),
-        )
-        + "\n"
+        f"Does reinforcement learning with a rule-based reward ({terms}) on {config.get('dataset', 'the training data')} teach "
+        f"{config.get('base_model', 'the base model')} to solve problems of {len(benchmarks)} benchmarks "
+        f"({', '.join(benchmarks)}) that it could not solve before? Runs: {names}. Defaults: {training.get('algorithm', 'grpo').upper()}, "
+        f"{training.get('train_batch_size')} prompts × {training.get('rollout_n')} responses a step, at most "
+        f"{training.get('max_response_length')} tokens, learning rate {training.get('learning_rate')}, {training.get('data')} data."
     )
+
+
+def protocol_text(config: Mapping[str, Any], primary: str) -> str:
+    """How it is measured, from the configuration."""
+    evaluation = config["evaluation"]
+    parts = []
+    for name in evaluation.get("select") or evaluation["protocols"]:
+        p = evaluation["protocols"][name]
+        greedy = " and one greedy response" if p.get("greedy") else ""
+        parts.append(
+            f"{name}: {p.get('n')} samples a problem at temperature {p.get('temperature')}, top-p {p.get('top_p')}{greedy}, at most "
+            f"{p.get('max_tokens')} tokens, {'the training prompt' if p.get('prompt') == 'training' else str(p.get('prompt')) + ' prompt'}, "
+            f"judge {p.get('grader', 'ours')}, {p.get('extraction', 'strict')} extraction"
+        )
+    return f"Measured under {'; '.join(parts)}. The endpoint is the unweighted mean over the benchmarks under {primary}."
+
+
+def claim(study: Mapping[str, Any]) -> str:
+    """What may be said from the runs at hand."""
+    runs = [model for model in study["models"] if model != "base" and "@" not in model]
+    if not runs:
+        return "No run has been evaluated; there is nothing to claim."
+    if study["seeds"]:
+        groups = "; ".join(", ".join(group["runs"]) for group in study["seeds"])
+        return f"Replicates over seeds: {groups}. Intervals over seeds speak about the algorithm, intervals over problems about these checkpoints."
+    return (
+        "Each run has a single seed. The intervals speak about these trained checkpoints on problems like these; "
+        "no claim between algorithms is made, because another seed may change the order."
+    )
+
+
+def _marks(comparisons: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    found = [row for row in comparisons if row["against"] == "base" and row["p_adjusted"] < 0.05]
+    return {row["model"]: "▲" if row["mean"]["value"] > 0 else "▼" for row in found}
+
+
+def _comparison_rows(study: Mapping[str, Any]) -> list[dict[str, Any]]:
+    rows = []
+    for row in study["comparisons"]:
+        manifests = study["runs"].get(row["model"].split("@")[0], {}).get("manifests", [])
+        tokens, hours = sum(m.get("tokens") or 0 for m in manifests), sum(m.get("gpu_hours") or 0 for m in manifests)
+        rows.append(row | {"tokens": charts.number(tokens) if tokens else "–", "gpu_hours": f"{hours:.2f}" if hours else "–"})
+    return rows
+
+
+def _cards(study: Mapping[str, Any]) -> list[dict[str, str]]:
+    def mean(model: str) -> dict[str, Any] | None:
+        return mean_cell([cell(study["evals"].get((model, study["primary"], b)), "pass@1") for b in study["benchmarks"]])
+
+    cards = []
+    for model in study["models"][:4]:
+        found = mean(model)
+        if found:
+            note = f"{100 * found['low']:.1f} – {100 * found['high']:.1f}, mean of {len(study['benchmarks'])} benchmarks"
+            cards.append({"label": model, "value": f"{percent(found['value'])} %", "note": note})
+    for row in [row for row in study["comparisons"] if row["against"] == "base"][:2]:
+        low, high = 100 * row["mean"]["low"], 100 * row["mean"]["high"]
+        value = f"{100 * row['mean']['value']:+.2f} points"
+        cards.append({"label": f"{row['model']} − base", "value": value, "note": f"{low:+.1f} to {high:+.1f}, paired by problem"})
+    contamination = study["data"]["contamination"]
+    if contamination:
+        note = f"of {contamination['rows']:,} training rows removed as leaks"
+        cards.append({"label": "contamination", "value": f"{contamination['rows_removed']:,}", "note": note})
+    return cards
+
+
+def _previews(pairs: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    if pairs is None:
+        return None
+    shown = [pair | {"preview": "".join(text for text, _ in pair["right"]).strip()[:110]} for pair in pairs["shown"]]
+    return {"total": pairs["total"], "shown": shown}
+
+
+def _funnel_chart(funnel: Mapping[str, Any]) -> str:
+    steps = funnel.get("steps", [])
+    bars = [("rows fetched", steps[0]["rows_in"], f"{steps[0]['rows_in']:,}")] if steps else []
+    for step in steps:
+        lost = step["rows_in"] - step["rows_out"]
+        bars.append((step["step"].replace("_", " "), step["rows_out"], f"{step['rows_out']:,}" + (f"  (−{lost:,})" if lost else "")))
+    return charts.bar_chart(bars, "Data funnel", "Rows left after each cleaning step: " + "; ".join(f"{b[0]} {b[2]}" for b in bars))
+
+
+def _dag(study: Mapping[str, Any]) -> str:
+    config = study["config"]
+    runs = [name for name in config.get("select", [])]
+    stages = {run: [s["stage"] for s in study["runs"].get(run, {}).get("stages", [])] or ["main"] for run in runs}
+    evaluated = [m for m in study["models"] if m not in runs]
+    columns = [
+        [("data", "fetch dataset", str(config.get("dataset", ""))), ("bench", "fetch benchmarks", f"{len(study['benchmarks'])} test sets"),
+         ("model", "fetch model", str(config.get("base_model", "")))],
+        [("clean", "clean problems", "contract, duplicates")],
+        [("decon", "decontaminate", ", ".join(config.get("decontamination", {}).get("methods", [])))],
+        [(f"train-{r}", f"train {r}", " → ".join(stages[r])) for r in runs] or [("train-none", "train", "no run selected")],
+        [(f"gen-{m}", f"generate {m}", f"{len(study['protocols'])} protocol(s)") for m in [*evaluated, *runs]],
+        [("grade", "grade samples", "one judge for all")],
+        [("report", "scores and report", "this page")],
+    ]
+    edges = [("data", "clean"), ("clean", "decon"), ("bench", "decon")]
+    edges += [("decon", key) for key, _, _ in columns[3]] + [(f"train-{r}", f"gen-{r}") for r in runs]
+    edges += [("model", key) for key, _, _ in columns[3]] + [("model", f"gen-{m}") for m in evaluated]
+    edges += [(key, "grade") for key, _, _ in columns[4]] + [("grade", "report")]
+    description = "Steps of the workflow from download to report; runs train side by side and every model is sampled once."
+    return charts.graph(columns, edges, "The workflow", description)
+
+
+def _heat(study: Mapping[str, Any]) -> list[dict[str, Any]]:
+    labels = {"domain": "domain", "difficulty": "difficulty", "answer_type": "kind of answer", "problem_length": "length of the problem"}
+    blocks = []
+    for benchmark in study["benchmarks"]:
+        found = {m: study["evals"][m, study["primary"], benchmark] for m in study["models"] if (m, study["primary"], benchmark) in study["evals"]}
+        for kind, label in labels.items():
+            names = list(dict.fromkeys(c["cell"] for e in found.values() for c in e["breakdowns"].get(kind, [])))
+            if len(names) < 2:
+                continue
+            rows = []
+            for name in names:
+                values = []
+                for result in found.values():
+                    part = next((c for c in result["breakdowns"].get(kind, []) if c["cell"] == name), None)
+                    values.append(part | {"shade": min(9, int(10 * part["value"]))} if part else None)
+                rows.append({"cell": name, "n": max(v["n"] for v in values if v), "values": values})
+            blocks.append({"benchmark": benchmark, "label": label, "models": list(found), "rows": rows})
+    return blocks
+
+
+def _behaviour(study: Mapping[str, Any]) -> list[dict[str, Any]]:
+    rows = []
+    for protocol in study["protocols"]:
+        for model in study["models"]:
+            found = [study["evals"].get((model, protocol, b)) for b in study["benchmarks"]]
+            found = [e for e in found if e]
+            if not found:
+                continue
+
+            def mean(metric: str, found: list = found) -> dict[str, Any] | None:
+                return mean_cell([part for e in found if (part := cell(e, metric))])
+
+            tokens = [e["metrics"]["mean_tokens"]["value"] for e in found if "mean_tokens" in e["metrics"]]
+            names = ("boxed_rate", "truncated_rate", "accuracy_if_boxed", "maj@n", "equality_accuracy", "equality_coverage")
+            rows.append({
+                "model": model,
+                "protocol": protocol,
+                "shares": [mean(name) for name in names],
+                "tokens": f"{sum(tokens) / len(tokens):.0f}" if tokens else "–",
+            })
+    return rows
+
+
+def _first_wrong(study: Mapping[str, Any]) -> dict[str, Any] | None:
+    for model in reversed(study["models"]):
+        for benchmark in study["benchmarks"]:
+            found = (study["evals"].get((model, study["primary"], benchmark)) or {}).get("first_wrong_equality")
+            if found:
+                return found | {"model": model, "benchmark": benchmark}
+    return None
+
+
+def _length_charts(study: Mapping[str, Any]) -> list[str]:
+    drawn = []
+    for model in study["models"]:
+        split = [study["evals"].get((model, study["primary"], b)) for b in study["benchmarks"]]
+        split = [e["length"] for e in split if e]
+        if not split:
+            continue
+        widest = max(s["edges"][-1] for s in split)
+        bins = 24
+        width = max(1, -(-widest // bins))
+        merged = {name: [0] * bins for name in ("right", "wrong")}
+        for s in split:
+            for name, counts in merged.items():
+                for place, count in enumerate(s[name]["histogram"]):
+                    counts[min(bins - 1, int((s["edges"][place] + s["edges"][place + 1]) / 2 // width))] += count
+        edges = [width * place for place in range(bins + 1)]
+        sizes = {name: sum(s[name]["n"] for s in split) for name in merged}
+        means = {n: sum((s[n]["mean"] or 0) * s[n]["n"] for s in split) / sizes[n] if sizes[n] else None for n in merged}
+        counts = [("right", merged["right"], charts.PALETTE[2], ""), ("wrong", merged["wrong"], charts.PALETTE[1], "6 3")]
+        told = "; ".join(f"{n}: mean {means[n]:.0f} tokens of {sizes[n]}" for n in merged if means[n] is not None)
+        drawn.append(charts.histogram_chart(edges, counts, f"{model}: response length", f"Share of responses by length. {told}.", f"tokens ({told})"))
+    return drawn
+
+
+def _checkpoint_charts(study: Mapping[str, Any]) -> list[str]:
+    """A curve a benchmark over the checkpoints `run@step-N` of each run, with intervals."""
+    steps: dict[str, list[tuple[int, str]]] = {}
+    for model in study["models"]:
+        run, at, step = model.partition("@step-")
+        if at and step.isdigit():
+            steps.setdefault(run, []).append((int(step), model))
+    if not steps:
+        return []
+    colour = charts.colours(list(steps))
+    drawn = []
+    for benchmark in study["benchmarks"]:
+        series = []
+        for run, checkpoints in steps.items():
+            found = [(s, cell(study["evals"].get((m, study["primary"], benchmark)), "pass@1")) for s, m in [(0, "base"), *sorted(checkpoints)]]
+            found = [(s, c) for s, c in found if c]
+            band = [(s, c["low"], c["high"]) for s, c in found]
+            series.append(charts.Series(run, [(s, c["value"]) for s, c in found], band=band, colour=colour[run][0], dash=colour[run][1], dots=True))
+        drawn.append(charts.line_chart(series, benchmark, f"pass@1 on {benchmark} at checkpoints along training, with 95 % intervals", y_format=charts.percent, y_from=0))
+    return drawn
+
+
+def _pass_charts(study: Mapping[str, Any]) -> list[str]:
+    colour = charts.colours(study["models"])
+    drawn = []
+    for protocol in study["protocols"]:
+        series = []
+        for model in study["models"]:
+            points, band = [], []
+            for k in (1, 2, 4, 8, 16):
+                mean = mean_cell([cell(study["evals"].get((model, protocol, b)), f"pass@{k}") for b in study["benchmarks"]])
+                if mean:
+                    points.append((k, mean["value"]))
+                    band.append((k, mean["low"], mean["high"]))
+            if len(points) > 1:
+                series.append(charts.Series(model, points, band=band, colour=colour[model][0], dash=colour[model][1], dots=True))
+        if series:
+            drawn.append(charts.line_chart(series, f"pass@k, {protocol}", "Chance that one of k samples is right, mean over the benchmarks, with 95 % intervals", x_label="k", y_format=charts.percent, y_from=0))
+    return drawn
+
+
+def _audit_rows(audit: Mapping[str, Any] | None) -> list[dict[str, Any]]:
+    rows = []
+    for benchmark, part in (audit or {}).get("benchmarks", {}).items():
+        listed = [{k: str(v)[:160] for k, v in item.items()} for item in part.get("disagreements", [])[:60]]
+        patterns = part.get("patterns", {})
+        told = ", ".join(f"{k}: {v}" for k, v in patterns.items()) if isinstance(patterns, dict) else str(patterns)
+        rows.append({
+            "benchmark": benchmark,
+            "samples": part["samples"],
+            "accepted": part["accepted"],
+            "patterns": told,
+            "listed": listed,
+            "columns": list(listed[0]) if listed else [],
+        })
+    return rows
+
+
+def _with_hours(provenance: Mapping[str, Any]) -> dict[str, Any]:
+    manifests = []
+    for m in provenance["manifests"]:
+        hours = f"{m['seconds'] / 3600:.2f}" if m.get("seconds") else "–"
+        manifests.append(m | {"hours": hours, "gpu_hours": f"{m['gpu_hours']:.2f}" if m.get("gpu_hours") else "–"})
+    return dict(provenance) | {"manifests": manifests}
+
+
+def _blobs(samples: Mapping[str, Any]) -> list[dict[str, Any]]:
+    blobs = [{"kind": "problem-set", "tags": {"benchmark": name}, "data": data} for name, data in samples["problems"].items()]
+    for entry in samples["sets"]:
+        tags = {key: entry[key] for key in ("model", "protocol", "benchmark")}
+        blobs.append({"kind": "sample-set", "tags": tags, "data": entry["data"]})
+    return blobs + [{"kind": "rollout-set", "tags": {"run": entry["run"]}, "data": entry["data"]} for entry in samples["rollouts"]]

@@ -1,0 +1,324 @@
+"""What the report shows, gathered from result files. A file that is missing becomes a line that says how to make it."""
+
+from __future__ import annotations
+
+import base64
+import difflib
+import gzip
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..comparisons import compare_all, contamination_contrast, merged_runs, seed_groups, seed_interval
+from ..io import UserError, read_json, read_jsonl
+from ..metrics import STATUS_LETTERS
+from ..scores import Evals, cell, load_evals, mean_cell, table
+
+PAIRS = 150  # removed pairs shown side by side
+PAIR_CHARACTERS = 1200
+SAMPLE_PROBLEMS = 40  # problems a benchmark whose samples can be read in the report
+SAMPLES_EACH = 3
+SAMPLE_CHARACTERS = 6000
+BLOB_BUDGET = 9_000_000  # bytes of packed samples in the page
+
+
+def gather(config: Mapping[str, Any], models: Sequence[str], results: Path, benchmark_dir: Path) -> dict[str, Any]:
+    """All numbers and texts of the report as plain values; nothing is escaped yet."""
+    benchmarks, evaluation = list(config["benchmarks"]), config["evaluation"]
+    protocols = list(evaluation.get("select") or evaluation["protocols"])
+    primary = evaluation["primary"] if evaluation["primary"] in protocols else protocols[0]
+    evals, missing = load_evals(results, models, protocols, benchmarks)
+    runs, more = _runs(results, missing)
+    missing += more
+    study = {
+        "config": config,
+        "models": list(models),
+        "benchmarks": benchmarks,
+        "protocols": protocols,
+        "primary": primary,
+        "evals": evals,
+        "rows": table(evals, models, protocols, benchmarks, primary),
+        "runs": runs,
+        "comparisons": compare_all(evals, models, primary, benchmarks),
+        "seeds": _seeds(config, evals, models, primary, benchmarks),
+        "clean": _clean(evals, models, primary, benchmarks),
+        "data": _data(results, config, missing),
+        "audit": _audit(results),
+        "counts": _counts(evals, models, protocols, benchmarks),
+        "provenance": _provenance(evals, runs),
+        "missing": missing,
+    }
+    study["pairs"] = _pairs(results, benchmark_dir, benchmarks, missing)
+    study["samples"] = _samples(results, benchmark_dir, study, missing)
+    return study
+
+
+def _optional(path: Path, what: str, missing: list[dict[str, str]]) -> Any:
+    """A JSON file's content, or None and an entry in `missing`."""
+    if path.is_file():
+        try:
+            return read_json(path)
+        except UserError as error:
+            what = f"{what} ({error})"
+    missing.append({"what": what, "path": str(path), "make": f"snakemake --cores all {path}"})
+    return None
+
+
+def _runs(results: Path, missing: list[dict[str, str]]) -> tuple[dict[str, Any], list[dict[str, str]]]:
+    curves = _optional(results / "figures" / "curves.json", "the training curves", missing)
+    runs = curves["runs"] if curves else {}
+    return runs, [entry for run in runs.values() for entry in run["missing"]]
+
+
+def _seeds(
+    config: Mapping[str, Any], evals: Evals, models: Sequence[str], protocol: str, benchmarks: Sequence[str]
+) -> list[dict[str, Any]]:
+    found = []
+    for names in seed_groups(config, models):
+        means = [mean_cell([cell(evals.get((name, protocol, b)), "pass@1") for b in benchmarks]) for name in names]
+        values = [mean["value"] for mean in means if mean]
+        interval = seed_interval(values)
+        if interval:
+            found.append({"runs": names, "interval": interval})
+    return found
+
+
+def _clean(evals: Evals, models: Sequence[str], protocol: str, benchmarks: Sequence[str]) -> dict[str, Any]:
+    """Scores of touched and clean items a model and benchmark, and each model's contrast against base."""
+    tables = {m: {b: evals[m, protocol, b] for b in benchmarks if (m, protocol, b) in evals} for m in models}
+    rows = []
+    for model in models:
+        parts = {b: tables[model][b]["clean_subset"] for b in benchmarks if b in tables[model]}
+        shown = {b: part for b, part in parts.items() if part.get("available")}
+        if shown:
+            rows.append({"model": model, "parts": shown, "any": any(p["touched"]["n"] for p in shown.values())})
+    contrasts = []
+    for model in models:
+        if model != "base" and tables.get("base"):
+            found = contamination_contrast(tables[model], tables["base"], benchmarks)
+            if found:
+                contrasts.append({"model": model} | found)
+    return {"rows": rows, "contrasts": contrasts, "any": any(row["any"] for row in rows)}
+
+
+def _data(results: Path, config: Mapping[str, Any], missing: list[dict[str, str]]) -> dict[str, Any]:
+    funnel = _optional(results / "data" / "funnel.json", "the data funnel", missing)
+    contamination = _optional(results / "data" / "contamination.json", "the contamination table", missing)
+    splits = {}
+    for run in config.get("select", []):
+        for path in sorted((results / run).glob("*/data.json")):
+            splits[f"{run} / {path.parent.name}"] = read_json(path)
+    return {"funnel": funnel, "contamination": contamination, "splits": splits}
+
+
+def _audit(results: Path) -> Any:
+    path = results / "audit.json"
+    return read_json(path) if path.is_file() else None
+
+
+def _counts(
+    evals: Evals, models: Sequence[str], protocols: Sequence[str], benchmarks: Sequence[str]
+) -> list[dict[str, Any]]:
+    """Grader statuses and other counts, summed over benchmarks, a row a model and protocol."""
+    rows = []
+    for protocol in protocols:
+        for model in models:
+            found = [evals[model, protocol, b] for b in benchmarks if (model, protocol, b) in evals]
+            if found:
+                statuses = {name: sum(e["statuses"].get(name, 0) for e in found) for name in STATUS_LETTERS}
+                counts = {name: sum(e["counts"][name] for e in found) for name in ("samples", "truncated")}
+                rows.append({"model": model, "protocol": protocol, "statuses": statuses, "counts": counts})
+    return rows
+
+
+def _provenance(evals: Evals, runs: Mapping[str, Any]) -> dict[str, Any]:
+    blocks = [e.get("provenance", {}) for e in evals.values()]
+    manifests = [m for run in runs.values() for m in run["manifests"]]
+    blocks += [m.get("provenance", {}) for m in manifests]
+    versions: dict[str, set[str]] = {}
+    for block in blocks:
+        for name, version in block.get("versions", {}).items():
+            versions.setdefault(name, set()).add(version)
+    return {
+        "commits": sorted({b["git_commit"] for b in blocks if b.get("git_commit")}),
+        "images": sorted({b["image"] for b in blocks if b.get("image")}),
+        "versions": {name: ", ".join(sorted(found)) for name, found in sorted(versions.items())},
+        "inputs": sorted({(n, h) for b in blocks for n, h in (b.get("inputs") or {}).items() if isinstance(h, str)})[:200],
+        "manifests": [{k: m.get(k) for k in _MANIFEST_KEYS} for m in manifests],
+    }
+
+
+_MANIFEST_KEYS = ("run", "stage", "steps", "chosen_step", "chosen_why", "fingerprint", "gpu_hours", "tokens", "seconds")
+
+
+def common_words(first: str, second: str, least: int = 3) -> tuple[list[tuple[str, bool]], list[tuple[str, bool]]]:
+    """Both texts cut into (piece, shared) where shared pieces are runs of at least `least` equal words."""
+    cut = [re.findall(r"\s*\S+", text[:PAIR_CHARACTERS]) for text in (first, second)]
+    plain = [[re.sub(r"[\W_]+", "", word).casefold() or word.strip() for word in words] for words in cut]
+    matcher = difflib.SequenceMatcher(None, plain[0], plain[1], autojunk=False)
+    blocks = [block for block in matcher.get_matching_blocks() if block.size >= least]
+    sides: list[list[tuple[str, bool]]] = []
+    for side, words in enumerate(cut):
+        place, pieces = 0, []
+        for block in blocks:
+            start = block.b if side else block.a
+            pieces += [("".join(words[place:start]), False), ("".join(words[start : start + block.size]), True)]
+            place = start + block.size
+        pieces.append(("".join(words[place:]), False))
+        sides.append([piece for piece in pieces if piece[0]])
+    return sides[0], sides[1]
+
+
+def _benchmark_rows(benchmark_dir: Path, benchmark: str) -> dict[str, dict[str, Any]]:
+    path = benchmark_dir / f"{benchmark}.jsonl"
+    return {str(row["id"]): row for row in read_jsonl(path, ("id", "problem", "answer"))} if path.is_file() else {}
+
+
+def _pairs(
+    results: Path, benchmark_dir: Path, benchmarks: Sequence[str], missing: list[dict[str, str]]
+) -> dict[str, Any] | None:
+    """Matched pairs, side by side: removed ones first, evenly spread over benchmarks and methods."""
+    matches, problems = results / "data" / "matches.parquet", results / "data" / "problems.parquet"
+    for path, what in ((matches, "the matches between training rows and benchmark items"), (problems, "the problems")):
+        if not path.is_file():
+            missing.append({"what": what, "path": str(path), "make": f"snakemake --cores all {path}"})
+            return None
+    import polars as pl
+
+    grouped = (
+        pl.read_parquet(matches)
+        .filter(pl.col("benchmark").is_in(list(benchmarks)))
+        .group_by("benchmark", "item_id", "problem_id")
+        .agg(pl.col("method").sort(), pl.col("score").max(), pl.col("removed").any())
+        .sort(["benchmark", "removed", "score", "item_id", "problem_id"], descending=[False, True, True, False, False])
+    )
+    total = {"removed": int(grouped["removed"].sum()), "similar": int((~grouped["removed"]).sum())}
+    share = max(1, PAIRS // max(len(benchmarks), 1))
+    shown = pl.concat([part[_spread(len(part), share)] for part in grouped.partition_by("benchmark", maintain_order=True)] or [grouped])
+    wanted = shown["problem_id"].unique()
+    texts = dict(
+        pl.scan_parquet(problems).filter(pl.col("id").is_in(wanted.implode())).select("id", "problem").collect().iter_rows()
+    )
+    items = {name: _benchmark_rows(benchmark_dir, name) for name in shown["benchmark"].unique().to_list()}
+    pairs = []
+    for row in shown.iter_rows(named=True):
+        item = items[row["benchmark"]].get(row["item_id"], {}).get("problem", "")
+        left, right = common_words(texts.get(row["problem_id"], ""), item)
+        pairs.append(row | {"left": left, "right": right})
+    return {"shown": pairs, "total": total}
+
+
+def _spread(count: int, most: int) -> list[int]:
+    """At most `most` positions, evenly spread over range(count)."""
+    return list(range(count)) if count <= most else [place * count // most for place in range(most)]
+
+
+def pack(value: Any) -> str:
+    """A JSON value as base64 of gzip: nothing in it can be read as markup."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    return base64.b64encode(gzip.compress(text, 9, mtime=0)).decode()
+
+
+def _samples(
+    results: Path, benchmark_dir: Path, study: Mapping[str, Any], missing: list[dict[str, str]]
+) -> dict[str, Any]:
+    """Packed samples by (model, protocol, benchmark), the same problems for every model, and kept training rollouts by run.
+
+    {"problems": {benchmark: packed}, "sets": [{model, protocol, benchmark, count, data}], "rollouts": [{run, count, data}]}.
+    """
+    budget = BLOB_BUDGET
+    packed: dict[str, Any] = {"problems": {}, "sets": [], "rollouts": []}
+    cells = max(1, len(study["evals"]))
+    for benchmark in study["benchmarks"]:
+        rows = _benchmark_rows(benchmark_dir, benchmark)
+        ids = list(rows)
+        chosen = {ids[place] for place in _spread(len(ids), SAMPLE_PROBLEMS)}
+        used: set[str] = set()
+        for (model, protocol, name), result in study["evals"].items():
+            if name != benchmark:
+                continue
+            path = results / model / protocol / "samples" / f"{benchmark}.jsonl.zst"
+            if not path.is_file():
+                what = f"samples of {model} on {benchmark} ({protocol})"
+                missing.append({"what": what, "path": str(path), "make": f"snakemake --cores all {path}"})
+                continue
+            data = pack(_read_set(path, result, chosen & set(result["per_problem"]["id"])))
+            if len(data) > max(budget // 4, BLOB_BUDGET // cells):
+                data = pack(_read_set(path, result, set(sorted(chosen)[:8])))
+            budget -= len(data)
+            if budget < 0:
+                missing.append({"what": f"samples of {model} on {benchmark} do not fit into this page", "path": "", "make": f"read {path}"})
+                continue
+            used |= chosen
+            packed["sets"].append({"model": model, "protocol": protocol, "benchmark": benchmark, "data": data})
+        if used:
+            packed["problems"][benchmark] = pack(
+                {i: {"problem": rows[i]["problem"][:4000], "answer": str(rows[i]["answer"])} for i in ids if i in used}
+            )
+    for run, entry in study["runs"].items():
+        rollouts = _read_rollouts(run, entry["manifests"])
+        if rollouts:
+            data = pack(rollouts)
+            budget -= len(data)
+            if budget >= 0:
+                packed["rollouts"].append({"run": run, "data": data})
+    return packed
+
+
+def _read_set(path: Path, result: Mapping[str, Any], chosen: set[str]) -> list[list[Any]]:
+    """Rows [id, sample, verdict letter, cut off, tokens, response] of the chosen problems, a few samples each."""
+    columns = result["per_problem"]
+    verdicts = dict(zip(columns["id"], columns["verdicts"], strict=True))
+    greedy = dict(zip(columns["id"], columns["greedy"], strict=True))
+    rows, seen = [], {}
+    for row in read_jsonl(path, ("id", "sample", "response")):
+        key = str(row["id"])
+        if key not in chosen or seen.setdefault(key, 0) >= SAMPLES_EACH:
+            continue
+        number = row["sample"]
+        if number < 0:
+            letter = "1" if greedy.get(key) else "0"
+        else:
+            letters = verdicts.get(key, "")
+            letter = letters[number] if number < len(letters) else "e"
+        seen[key] += 1
+        cut = int(row.get("finish_reason") == "length")
+        rows.append([key, number, letter, cut, int(row.get("tokens") or 0), row["response"][:SAMPLE_CHARACTERS]])
+    return rows
+
+
+def _read_rollouts(run: str, manifests: Sequence[Mapping[str, Any]], most: int = 240) -> list[list[Any]]:
+    """Rows [step, score, prompt, response] of kept training rollouts (verl's rollout_data_dir: one JSON-lines file a step)."""
+    files = []
+    for manifest in manifests:
+        directory = manifest.get("rollouts")
+        if directory and Path(directory).is_dir():
+            files += sorted((p for p in Path(directory).iterdir() if re.fullmatch(r"\d+\.jsonl(\.zst|\.gz)?", p.name)), key=_step)
+    rows = []
+    for place in _spread(len(files), 30):
+        found = list(read_jsonl(files[place], ("output",)))
+        for index in _spread(len(found), max(1, most // 30)):
+            row = found[index]
+            score = row.get("score")
+            rows.append([
+                int(row.get("step") or _step(files[place])),
+                float(score) if isinstance(score, int | float) else None,
+                str(row.get("input", ""))[-2000:],
+                str(row["output"])[:SAMPLE_CHARACTERS],
+            ])
+    return rows
+
+
+def _step(path: Path) -> int:
+    return int(path.name.split(".")[0])
+
+
+def settings_changed(config: Mapping[str, Any], run: str) -> list[str]:
+    """What a run changes of the training defaults, as `key = value`."""
+    over = config.get("runs", {}).get(run) or {}
+    return [f"{key} = {json.dumps(value)}" for key, value in over.items()]
+
+
+__all__ = ["gather", "merged_runs", "pack", "settings_changed"]
