@@ -20,7 +20,9 @@ from pathlib import Path
 
 from ..io import UserError
 from . import cards, processes
+from .slurm import DEADLINE
 
+MARGIN = 30.0  # seconds between the end of a job and its walltime
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 FORWARDED = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2}
 ENDING = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
@@ -47,9 +49,11 @@ class Supervisor:
         self.owner = os.environ.get(processes.OWNER)
         self.parent = os.getppid()
         self.child = 0
+        self.begin = time.time()
         self.status: int | None = None  # wait status of the command
         self.asked: int | None = None  # the signal that asked us to end
         self.deadline = float("inf")
+        self.walltime = float(os.environ.get(DEADLINE, "inf"))  # end of the SLURM job
         # Ray of this job alone, apart from any other on the host; short: its sockets' paths must stay below 107 bytes
         self.ray_directory = Path(f"/tmp/mathrl-ray-{self.job.rsplit('.', 1)[1]}")
 
@@ -91,6 +95,9 @@ class Supervisor:
                 self._end("the Snakemake that started this job is gone")
             elif os.getppid() != self.parent:
                 self._end("the shell that started this job is gone")
+        # a job of a few minutes still gets half of its time
+        if self.asked is None and time.time() > max(self.walltime - self.grace - MARGIN, (self.begin + self.walltime) / 2):
+            self._end("the walltime ends soon")
         return self.asked is None
 
     def _pause(self, seconds: float) -> None:

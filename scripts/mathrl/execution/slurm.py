@@ -1,0 +1,37 @@
+"""What a job must know of its SLURM: when it ends."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+
+DEADLINE = "MATHRL_DEADLINE"  # end of the job's walltime, seconds since 1970
+
+
+def note_deadline() -> None:
+    """Put the end of this SLURM job's walltime into the environment, for the supervisor inside the image.
+
+    There is no squeue in an image, so Snakemake asks on the node before it starts the image. Nothing happens outside of
+    SLURM, or without a time limit.
+    """
+    job = os.environ.get("SLURM_JOB_ID")
+    if not job:
+        return
+    os.environ.pop(DEADLINE, None)
+    try:
+        done = subprocess.run(
+            ["squeue", "--noheader", "--jobs", job, "--format", "%L"], capture_output=True, text=True, timeout=20, check=True
+        )
+        os.environ[DEADLINE] = str(int(time.time()) + seconds_left(done.stdout.strip()))
+    except (OSError, subprocess.SubprocessError, ValueError):
+        return
+
+
+def seconds_left(text: str) -> int:
+    """SLURM's `[days-][[hours:]minutes:]seconds` in seconds. Raises ValueError for UNLIMITED, INVALID and NOT_SET."""
+    days, _, clock = text.rpartition("-")
+    seconds = 0
+    for part in clock.split(":"):
+        seconds = seconds * 60 + int(part)
+    return int(days or 0) * 86400 + seconds
