@@ -100,9 +100,9 @@ def clean(
     if check_answers:
         frame = _keep(funnel, "verifiable", frame, contract.verifiable(frame["answer"], workers))
     frame = contract.add_ids(frame)
-    frame = frame.with_columns(duplicate_group=duplicate_groups(frame["problem"], frame["id"], "near"))
+    frame = frame.with_columns(duplicate_group=duplicate_groups(frame["problem"], frame["id"], "near", workers))
     if duplicates != "none":
-        group = frame["duplicate_group"] if duplicates == "near" else duplicate_groups(frame["problem"], frame["id"], "exact")
+        group = frame["duplicate_group"] if duplicates == "near" else duplicate_groups(frame["problem"], frame["id"], "exact", workers)
         frame = _keep(funnel, f"duplicates_{duplicates}", frame, group.is_first_distinct())
     level, used = contract.bands(frame["solve_rate"], cuts)
     frame = frame.with_columns(difficulty=level).select(COLUMNS)

@@ -1,29 +1,111 @@
 """Groups of equal and nearly equal problems inside the training set.
 
-Nearly equal means: the same numbers and operators, and words that differ little. Two problems of one template with other
-numbers are two problems.
+Two problems are nearly equal if they have the same numbers, variables, signs and contrasting words in the same order, and at
+least `SIMILAR` of their other words in common (Jaccard, estimated by MinHash over words and word pairs). Two problems of one
+template with other numbers are two problems. Groups depend on the texts alone, not on their order.
 """
 
 from __future__ import annotations
 
+from functools import cache
+from string import ascii_lowercase
 from typing import TYPE_CHECKING
 
-from .textnorm import exact_key, is_number, number_value, OPERATORS, tokens
+import numpy as np
+
+from . import tokenhash
+from .textnorm import CONTRASTS
 
 if TYPE_CHECKING:
     import polars as pl
 
+HASHES = 16
+SIMILAR = 13  # of HASHES that must agree: a Jaccard similarity of about 0.8
+BANDS = 8  # rows that agree in both hashes of one band are compared
 
-def duplicate_groups(problems: pl.Series, ids: pl.Series, kind: str) -> pl.Series:
-    """The group of each row, named by its smallest id. `kind`: `exact` (letters and digits) or `near` (besides: small rewording)."""
+
+def duplicate_groups(problems: pl.Series, ids: pl.Series, kind: str, workers: int = 2) -> pl.Series:
+    """The group of each row, named by its smallest id. `kind`: `exact` (the same words, numbers and signs) or `near`."""
     import polars as pl
 
-    keys = [exact_key(text) or text for text in problems] if kind == "exact" else [near_key(text) for text in problems]
-    return pl.DataFrame({"key": keys, "id": ids}).select(pl.col("id").min().over("key")).to_series()
+    if problems.is_empty():
+        return ids
+    exact, fixed, sketches = [], [], []
+    for _, tokens in tokenhash.in_chunks(problems, workers, signs=True):
+        exact.append(tokenhash.mix(tokenhash.sequence_keys(tokens) ^ tokens.signs))
+        if kind == "near":
+            fixed.append(fixed_keys(tokens))
+            sketches.append(sketch(tokens))
+    keys = np.concatenate(exact)
+    left, right = [], []
+    if kind == "near":
+        fixed_key, hashes = np.concatenate(fixed), np.concatenate(sketches)
+        for band in range(BANDS):
+            pair = hashes[:, 2 * band].astype(np.uint64) << np.uint64(32) | hashes[:, 2 * band + 1]
+            first = _first_equal(tokenhash.mix(tokenhash.mix(pair) ^ fixed_key))
+            rows = np.flatnonzero(first != np.arange(len(first)))
+            rows = rows[fixed_key[rows] == fixed_key[first[rows]]]
+            rows = rows[(hashes[rows] == hashes[first[rows]]).sum(axis=1) >= SIMILAR]
+            left.append(rows)
+            right.append(first[rows])
+    same = _first_equal(keys)
+    left.append(np.arange(len(keys)))
+    right.append(same)
+    names = _components(np.concatenate(left), np.concatenate(right), len(keys))
+    return pl.DataFrame({"key": names, "id": ids}).select(pl.col("id").min().over("key")).to_series()
 
 
-def near_key(text: str) -> str:
-    """Numbers and operators in order, words sorted."""
-    found = tokens(text)
-    sequence = [number_value(t) if is_number(t) else t for t in found if is_number(t) or t in OPERATORS]
-    return " ".join(sequence) + "\n" + " ".join(sorted(t for t in found if not is_number(t) and t not in OPERATORS))
+def _first_equal(keys: np.ndarray) -> np.ndarray:
+    """For each entry the index of the first one with the same key."""
+    order = np.argsort(keys, kind="stable")
+    new = np.ones(len(keys), bool)
+    new[1:] = keys[order][1:] != keys[order][:-1]
+    first = np.empty(len(keys), np.int64)
+    first[order] = order[np.flatnonzero(new)][np.cumsum(new) - 1]
+    return first
+
+
+def _components(left: np.ndarray, right: np.ndarray, count: int) -> np.ndarray:
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    links = coo_array((np.ones(len(left), bool), (left, right)), shape=(count, count))
+    return connected_components(links, directed=False)[1]
+
+
+@cache
+def _fixed_words() -> tuple[np.ndarray, np.ndarray]:
+    """Words that must be the same: contrasting ones (`largest` is not `smallest`) and variables."""
+    words = {word for cells in CONTRASTS for names in cells for word in names.split()} | set(ascii_lowercase) - {"a"}
+    keys = np.array(sorted(tokenhash.hash_word(word) for word in words), np.uint64)
+    return tokenhash.member_filter(keys, 16), keys
+
+
+def fixed_keys(tokens: tokenhash.Tokens) -> np.ndarray:
+    """One hash a row for its numbers, variables, contrasting words and signs, each in order."""
+    marked, keys = _fixed_words()
+    fixed = tokens.numbers.copy()
+    fixed[tokenhash.find(tokens.hashes, keys, marked)[0]] = True
+    part = tokenhash.Tokens(tokens.hashes[fixed], tokens.rows[fixed], tokens.numbers[fixed], tokens.light[fixed], tokens.count)
+    return tokenhash.mix(tokenhash.sequence_keys(part) ^ tokens.signs)
+
+
+def sketch(tokens: tokenhash.Tokens) -> np.ndarray:
+    """MinHash of each row's content words and their pairs: uint32, `(count, HASHES)`; rows without content get zeros."""
+    keep = ~tokens.light & ~tokens.numbers
+    words = tokenhash.Tokens(tokens.hashes[keep], tokens.rows[keep], tokens.numbers[keep], tokens.light[keep], tokens.count)
+    result = np.zeros((tokens.count, HASHES), np.uint32)
+    if not len(words.hashes):
+        return result
+    pairs, first = tokenhash.grams(words, 2)
+    # A pair at the place of its first word; the last word of a row stands for its pair.
+    values = np.concatenate((words.hashes, words.hashes))
+    values[len(words.hashes) + first] = pairs
+    starts = words.starts()
+    some = np.flatnonzero(np.diff(starts))
+    single, double = values[: len(words.hashes)], values[len(words.hashes) :]
+    for number in range(HASHES):
+        odd = np.uint64(0x9E3779B97F4A7C15 * (2 * number + 1) % (1 << 64) | 1)
+        least = np.minimum.reduceat(np.minimum(single * odd, double * odd), starts[some])
+        result[some, number] = least >> np.uint64(32)
+    return result

@@ -45,6 +45,30 @@ LIGHT = frozenset(
     "please solve problem question following express your you we i he she they his her their do does did has have had will would "
     "can could should also each every any all not give form expressed write must put final box boxed step reasoning".split()
 )
+# Groups of words that exclude each other: the first word of a cell stands for the others.
+CONTRASTS = (
+    ("largest greatest maximum maximal biggest highest most max", "smallest least minimum minimal lowest fewest min"),
+    ("odd", "even"),
+    ("sin sine", "cos cosine", "tan tangent", "cot cotangent", "sec secant", "csc cosecant"),
+    ("sum add total altogether plus", "difference subtract minus", "product multiply", "quotient divide ratio"),
+    ("first", "last", "second", "third"),
+    ("increase increases increased increasing", "decrease decreases decreased decreasing"),
+    ("area", "perimeter", "volume", "circumference"),
+    ("inscribed", "circumscribed"),
+    ("positive", "negative"),
+    ("mean average", "median", "mode"),
+    ("more", "less fewer"),
+    ("before", "after"),
+    ("left", "right"),
+    ("spherical", "cylindrical", "polar", "rectangular"),
+    ("arcsin", "arccos", "arctan"),
+    ("domain", "range"),
+    ("triangle", "quadrilateral", "pentagon", "hexagon", "heptagon", "octagon", "nonagon", "decagon"),
+    ("horizontal", "vertical"),
+    ("ascending", "descending"),
+    ("convex", "concave"),
+    ("gcd gcf hcf", "lcm"),
+)
 OPERATORS = frozenset("+-*/=<>^!|%")
 
 _DRAWING = re.compile(r"\[asy\].*?(?:\[/asy\]|$)", re.DOTALL | re.IGNORECASE)

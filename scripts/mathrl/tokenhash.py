@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .textnorm import DRESSING, LIGHT, NUMBER_WORDS, SAME, UNICODE, tokens, words
+from .textnorm import DRESSING, LIGHT, NUMBER_WORDS, OPERATORS, SAME, UNICODE, tokens, words
 
 if TYPE_CHECKING:
     import polars as pl
@@ -31,6 +31,8 @@ _CLASS = np.zeros(256, np.uint8)
 _CLASS[[*range(65, 91), *range(97, 123)]] = _LETTER
 _CLASS[48:58] = _DIGIT
 _CLASS[128:] = _OTHER
+_SIGN = np.zeros(256, bool)
+_SIGN[[ord(char) for char in "+-*/=<>"]] = True
 _LOWER = np.arange(256, dtype=np.uint8)
 _LOWER[65:91] += 32
 
@@ -44,6 +46,7 @@ class Tokens:
     numbers: np.ndarray  # bool: the token is a number
     light: np.ndarray  # bool: the token carries the sentence, not the problem, or is a variable that may be named otherwise
     count: int  # rows, also those without a token
+    signs: np.ndarray | None = None  # uint64, one hash a row for its operators in order, where asked for
 
     def starts(self) -> np.ndarray:
         """Index of the first token of each row, and the number of tokens at the end (int64, count + 1)."""
@@ -81,21 +84,23 @@ def _powers(size: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 @cache
-def _special() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Tokens that stand for something else: a filter on 16 bits, sorted keys, what they become (0: dropped), and is it a number."""
-    table: dict[int, tuple[int, bool]] = {}
+def _special() -> tuple[np.ndarray, ...]:
+    """Tokens that stand for something else: a filter on 16 bits, sorted keys, what they become (0: dropped), is it a number, and
+    the byte of the operator it stands for (or 0)."""
+    table: dict[int, tuple[int, bool, int]] = {}
     for word, number in NUMBER_WORDS.items():
-        table[hash_word(word)] = (hash_word(number), True)
-        table[hash_word(word) ^ int(_COMMAND)] = (hash_word(number), True)
+        table[hash_word(word)] = (hash_word(number), True, 0)
+        table[hash_word(word) ^ int(_COMMAND)] = (hash_word(number), True, 0)
     for name in DRESSING:
-        table[hash_word(name) ^ int(_COMMAND)] = (0, False)
+        table[hash_word(name) ^ int(_COMMAND)] = (0, False, 0)
     for name, other in SAME.items():
         kept = words(tokens(other))
-        table[hash_word(name) ^ int(_COMMAND)] = (hash_word(kept[0]) if kept else 0, False)
+        table[hash_word(name) ^ int(_COMMAND)] = (hash_word(kept[0]) if kept else 0, False, ord(other[0]) if other[0] in OPERATORS else 0)
     keys = np.array(sorted(table), np.uint64)
     values = np.array([table[key][0] for key in sorted(table)], np.uint64)
     numbers = np.array([table[key][1] for key in sorted(table)])
-    return member_filter(keys, 16), keys, values, numbers
+    operators = np.array([table[key][2] for key in sorted(table)], np.uint8)
+    return member_filter(keys, 16), keys, values, numbers, operators
 
 
 @cache
@@ -138,8 +143,8 @@ def prepare(texts: pl.Series) -> pl.Series:
     return texts.str.replace_many(["{,}", r",\!"], [",", ","]) + "\n"
 
 
-def tokenise(texts: pl.Series) -> Tokens:
-    """Hashes of the words and numbers of each text; texts are taken as they are, `prepare` is part of it."""
+def tokenise(texts: pl.Series, signs: bool = False) -> Tokens:
+    """Hashes of the words and numbers of each text, and of its operators if `signs`; `prepare` is part of it."""
     prepared = prepare(texts).to_arrow()
     if prepared.type not in ("large_string",):
         prepared = prepared.cast("large_string")
@@ -147,15 +152,15 @@ def tokenise(texts: pl.Series) -> Tokens:
     offsets = np.frombuffer(offset_buffer, np.int64)[prepared.offset : prepared.offset + len(prepared) + 1]
     first, last = int(offsets[0]), int(offsets[-1])
     raw = np.frombuffer(data, np.uint8)[first:last] if last > first else np.zeros(0, np.uint8)
-    return _tokens_of_bytes(raw, offsets - first)
+    return _tokens_of_bytes(raw, offsets - first, signs)
 
 
-def _tokens_of_bytes(raw: np.ndarray, offsets: np.ndarray) -> Tokens:
+def _tokens_of_bytes(raw: np.ndarray, offsets: np.ndarray, signs: bool) -> Tokens:
     raw, offsets = _drop_thousands(raw, offsets)
     count, size = len(offsets) - 1, len(raw)
     if not size:
         nothing = np.zeros(0, np.uint64)
-        return Tokens(nothing, nothing.astype(np.int32), nothing.astype(bool), nothing.astype(bool), count)
+        return Tokens(nothing, nothing.astype(np.int32), nothing.astype(bool), nothing.astype(bool), count, np.zeros(count, np.uint64))
     kind = _CLASS[raw]
     _decimal_points(raw, kind)
     inside = kind != 0
@@ -180,8 +185,9 @@ def _tokens_of_bytes(raw: np.ndarray, offsets: np.ndarray) -> Tokens:
     command = np.zeros(len(begin), bool)
     behind = begin > 0
     command[behind] = (raw[begin[behind] - 1] == 92) & (kind[begin[behind]] == _LETTER)
-    marked, keys, values, become = _special()
+    marked, keys, values, become, signs_of = _special()
     where, which = find(hashes ^ np.where(command, _COMMAND, np.uint64(0)), keys, marked)
+    operators = _sign_keys(raw, offsets, begin[where[signs_of[which] > 0]], signs_of[which][signs_of[which] > 0]) if signs else None
     hashes[where] = values[which]
     numbers[where] = become[which]
     keep = hashes != 0
@@ -189,7 +195,20 @@ def _tokens_of_bytes(raw: np.ndarray, offsets: np.ndarray) -> Tokens:
     marked, keys = _light()
     light = np.zeros(len(hashes), bool)
     light[find(hashes, keys, marked)[0]] = True
-    return Tokens(hashes, rows, numbers, light, count)
+    return Tokens(hashes, rows, numbers, light, count, operators)
+
+
+def _sign_keys(raw: np.ndarray, offsets: np.ndarray, places: np.ndarray, bytes_there: np.ndarray) -> np.ndarray:
+    """One hash a row for its operators in order; `places` are those written as commands, with the byte they stand for."""
+    found = np.flatnonzero(_SIGN[raw])
+    hyphen = found[(raw[found] == 45) & (found < len(raw) - 2)]
+    hyphen = hyphen[(_CLASS[raw[hyphen + 1]] == _LETTER) & (_CLASS[raw[hyphen + 2]] == _LETTER)]  # `two-digit`, `9-kilometer`
+    found = np.setdiff1d(found, hyphen, assume_unique=True)
+    order = np.argsort(np.concatenate((found, places)), kind="stable")
+    where, what = np.concatenate((found, places))[order], np.concatenate((raw[found], bytes_there))[order]
+    rows = (np.searchsorted(offsets, where, side="right") - 1).astype(np.int32)
+    hashes = mix(what.astype(np.uint64))
+    return sequence_keys(Tokens(hashes, rows, hashes > 0, hashes > 0, len(offsets) - 1))
 
 
 def _drop_thousands(raw: np.ndarray, offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -237,7 +256,7 @@ def sequence_keys(tokens: Tokens) -> np.ndarray:
     return mix(keys)
 
 
-def in_chunks(texts: pl.Series, workers: int) -> Iterator[tuple[int, Tokens]]:
+def in_chunks(texts: pl.Series, workers: int, signs: bool = False) -> Iterator[tuple[int, Tokens]]:
     """Tokens of a long series piece by piece, `(first row, tokens)` in order, with at most `workers` + 1 pieces in memory."""
     import polars as pl
 
@@ -250,7 +269,7 @@ def in_chunks(texts: pl.Series, workers: int) -> Iterator[tuple[int, Tokens]]:
     with ThreadPoolExecutor(workers) as pool:
         waiting = []
         for first, after in pieces:
-            waiting.append((first, pool.submit(tokenise, texts[first:after])))
+            waiting.append((first, pool.submit(tokenise, texts[first:after], signs)))
             if len(waiting) > workers:
                 first, future = waiting.pop(0)
                 yield first, future.result()

@@ -12,33 +12,9 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from ..textnorm import LIGHT, OPERATORS, drawings, is_number, number_value, tokens, without_drawings
+from ..textnorm import CONTRASTS, LIGHT, OPERATORS, drawings, is_number, number_value, tokens, without_drawings
 
 MAX_TEXT = 20_000  # characters that are compared
-# Groups of words that exclude each other: the first word of a cell stands for the others.
-CONTRASTS = (
-    ("largest greatest maximum maximal biggest highest most max", "smallest least minimum minimal lowest fewest min"),
-    ("odd", "even"),
-    ("sin sine", "cos cosine", "tan tangent", "cot cotangent", "sec secant", "csc cosecant"),
-    ("sum add total altogether plus", "difference subtract minus", "product multiply", "quotient divide ratio"),
-    ("first", "last", "second", "third"),
-    ("increase increases increased increasing", "decrease decreases decreased decreasing"),
-    ("area", "perimeter", "volume", "circumference"),
-    ("inscribed", "circumscribed"),
-    ("positive", "negative"),
-    ("mean average", "median", "mode"),
-    ("more", "less fewer"),
-    ("before", "after"),
-    ("left", "right"),
-    ("spherical", "cylindrical", "polar", "rectangular"),
-    ("arcsin", "arccos", "arctan"),
-    ("domain", "range"),
-    ("triangle", "quadrilateral", "pentagon", "hexagon", "heptagon", "octagon", "nonagon", "decagon"),
-    ("horizontal", "vertical"),
-    ("ascending", "descending"),
-    ("convex", "concave"),
-    ("gcd gcf hcf", "lcm"),
-)
 _CONTRAST = {
     word: (group, cell) for group, cells in enumerate(CONTRASTS) for cell, names in enumerate(cells) for word in names.split()
 }

@@ -27,6 +27,7 @@ WHOLE = 0.8  # so large a part of all n-grams is a match even where most of them
 RARE = 5  # word pairs of at most so many items make candidates for the fuzzy method
 SHARE = 0.2  # of an item's rare word pairs that a candidate has
 EXCHANGED = 0.15  # of an item's content that a row may have replaced
+OVERLAP = 0.55  # of the distinct words of a fuzzy candidate and the item (Dice); lower than any similarity that is asked for
 LENGTHS = 0.5  # of a fuzzy candidate's words and the item's, the shorter over the longer
 
 
@@ -82,6 +83,38 @@ class Postings:
         return np.repeat(rows, counts), items, np.repeat(which, counts)
 
 
+class Vocabulary:
+    """The distinct content words of the items, for counting what a row shares with an item without looking at either."""
+
+    def __init__(self, content: tokenhash.Tokens) -> None:
+        self.keys = np.unique(content.hashes)
+        self.marked = tokenhash.member_filter(self.keys, 20)
+        self.items, self.sizes = self._table(content, content.count)
+
+    def _table(self, content: tokenhash.Tokens, count: int) -> tuple[Any, np.ndarray]:
+        """Rows × words, 1 where a row has the word, and the number of distinct words of each row, known or not."""
+        from scipy.sparse import csr_array
+
+        pairs = np.unique(np.rec.fromarrays([content.rows, content.hashes], names="row,word"))
+        rows = pairs["row"].astype(np.int64)
+        where, which = tokenhash.find(np.ascontiguousarray(pairs["word"]), self.keys, self.marked)
+        table = csr_array((np.ones(len(where), np.int32), (rows[where], which)), shape=(count, len(self.keys)))
+        return table, np.bincount(rows, minlength=count)
+
+    def overlap(self, content: tokenhash.Tokens, rows: np.ndarray, items: np.ndarray) -> np.ndarray:
+        """Dice similarity of the distinct words of each pair of row and item."""
+        if not len(rows):
+            return np.zeros(0)
+        asked, place = np.unique(rows, return_inverse=True)
+        number = np.full(content.count, -1, np.int32)
+        number[asked] = np.arange(len(asked))
+        keep = number[content.rows] >= 0
+        part = tokenhash.Tokens(content.hashes[keep], number[content.rows[keep]], content.numbers[keep], content.light[keep], len(asked))
+        table, sizes = self._table(part, len(asked))
+        shared = table[place].multiply(self.items[items]).sum(axis=1)
+        return 2 * shared / (sizes[place] + self.sizes[items])
+
+
 class Index:
     """The items of all benchmarks, prepared for the search."""
 
@@ -96,6 +129,7 @@ class Index:
         self.ngrams = Postings.of(tokens, settings.ngram_size)
         content = tokens.content()
         self.content_lengths = np.diff(content.starts())
+        self.vocabulary = Vocabulary(content)
         self.pairs = Postings.of(content, 2, RARE)
         self.texts: dict[int, Text] = {}
 
@@ -140,6 +174,8 @@ def search(problems: pl.Series, index: Index) -> Candidates:
             ours, theirs = np.diff(content.starts())[rows], index.content_lengths[items]
             near = np.minimum(ours, theirs) >= LENGTHS * np.maximum(ours, theirs)
             near &= shared >= SHARE * index.pairs.sizes[items]
+            rows, items = rows[near], items[near]
+            near = index.vocabulary.overlap(content, rows, items) >= OVERLAP
             fuzzy.append((rows[near] + first, items[near]))
     join = lambda parts: tuple(np.concatenate(arrays) for arrays in zip(*parts, strict=True))  # noqa: E731
     return Candidates(join(exact), join(ngram), join(fuzzy), np.concatenate(row_keys))
@@ -197,7 +233,7 @@ def find_matches(problems: pl.DataFrame, benchmarks: Mapping[str, Sequence[dict[
         scored: list[tuple[str, np.ndarray, np.ndarray, np.ndarray | None]] = [("exact", *found.exact, np.ones(len(found.exact[0])))]
         scored.append(("ngram", *covered(found, index)))
         scored.append(("fuzzy", *found.fuzzy, None))
-        prepared: dict[int, Text] = {}
+        prepared: dict[str, Text] = {}
         verdicts: dict[tuple[int, int], Pair] = {}
         for method, rows, items, scores in scored:
             if method not in settings.methods:
@@ -205,9 +241,10 @@ def find_matches(problems: pl.DataFrame, benchmarks: Mapping[str, Sequence[dict[
             for place, (row, item) in enumerate(zip(rows.tolist(), items.tolist(), strict=True)):
                 pair = verdicts.get((row, item))
                 if pair is None:
-                    if row not in prepared:
-                        prepared[row] = Text.of(texts[row])
-                    pair = verdicts[row, item] = Pair(index.text(item), prepared[row])
+                    text = texts[row]
+                    if text not in prepared:
+                        prepared[text] = Text.of(text)
+                    pair = verdicts[row, item] = Pair(index.text(item), prepared[text])
                 score = pair.similarity if scores is None else float(scores[place])
                 if scores is None and score < settings.fuzzy_similarity:
                     continue
