@@ -1,0 +1,70 @@
+# Jobs that note when, where and on which cards they ran; for tests/hpc/run.sh. Config: root (the checkout), seconds.
+
+import os
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(config["root"]) / "scripts"))
+from mathrl.execution import processes, slurm
+
+if workflow.exec_mode.name != "SUBPROCESS":
+    os.environ[processes.OWNER] = processes.owner_token()
+slurm.note_deadline()
+RUN = f"python3 {config['root']}/scripts/run_supervised.py --grace 10 --cards"
+NOTE = f"python3 {config['root']}/tests/hpc/note.py"
+
+
+container: config["image"]
+
+
+rule all:
+    input:
+        expand("train.{i}.json", i=range(2)),
+        expand("generate.{i}.json", i=range(6)),
+
+
+rule train:
+    output:
+        "train.{i}.json",
+    resources:
+        gpu=6,
+        mem_mb=500,
+        runtime=5,
+    shell:
+        "{RUN} {resources.gpu} -- {NOTE} {output} {config[seconds]}"
+
+
+rule generate:
+    output:
+        "generate.{i}.json",
+    resources:
+        gpu=1,
+        mem_mb=500,
+        runtime=5,
+    shell:
+        "{RUN} {resources.gpu} -- {NOTE} {output} {config[seconds]}"
+
+
+rule long:
+    """Longer than its minute of walltime; saves when it is told."""
+    output:
+        "long.json",
+    log:
+        "long.log",
+    resources:
+        gpu=1,
+        mem_mb=500,
+        runtime=1,
+    shell:
+        "{RUN} {resources.gpu} -- {NOTE} {output} 600 --save saved.txt > {log} 2>&1"
+
+
+rule greedy:
+    """Takes 800 MB of 200, and comes again with more."""
+    output:
+        "greedy.json",
+    resources:
+        mem_mb=lambda wildcards, attempt: 200 if attempt == 1 else 2000,
+        runtime=5,
+    shell:
+        "{RUN} 0 -- {NOTE} {output} 8 --megabytes 800 > greedy.{resources.mem_mb}.log 2>&1"
