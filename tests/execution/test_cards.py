@@ -121,9 +121,7 @@ def test_two_hundred_random_jobs_a_third_killed(state):
 
 def test_a_card_stays_taken_until_the_last_process_is_gone(state):
     """The command ends but its child in the same tree works on: nobody else gets the card meanwhile."""
-    first = supervised(
-        "--cards", "6", "--grace", "9", "--", "bash", "-c", "trap '' TERM; (trap '' TERM; sleep 1.5) & exit 0"
-    )
+    first = supervised("--cards", "6", "--grace", "9", "--", "bash", "-c", "trap '' TERM; (trap '' TERM; sleep 1.5) & exit 0")
     begin = time.monotonic()
     time.sleep(0.4)
     second = supervised("--cards", "1", "--", "true")
@@ -200,11 +198,7 @@ def test_devices_given_from_outside(given, expected, reason):
 
 def test_an_index_and_the_uuid_of_one_card_are_one_lock():
     physical = ["GPU-11111111-aaaa", "GPU-22222222-bbbb"]
-    assert (
-        cards.device_key("1", physical)
-        == cards.device_key("GPU-22222222-bbbb", physical)
-        == cards.device_key("GPU-2", physical)
-    )
+    assert cards.device_key("1", physical) == cards.device_key("GPU-22222222-bbbb", physical) == cards.device_key("GPU-2", physical)
     assert cards.device_key("0", physical) != cards.device_key("1", physical)
     assert cards.device_key("GPU-", physical) == "GPU-", "a prefix of both is neither"
 

@@ -18,9 +18,7 @@ from mathrl.io import UserError
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = ROOT / "scripts"
 # the driver's Snakemake: beside the checkout's other environments, or on PATH
-SNAKEMAKE = next(
-    (str(path) for path in [ROOT / ".venv-driver/bin/snakemake"] if path.exists()), shutil.which("snakemake") or ""
-)
+SNAKEMAKE = next((str(path) for path in [ROOT / ".venv-driver/bin/snakemake"] if path.exists()), shutil.which("snakemake") or "")
 
 SNAKEFILE = """
 import os, sys
@@ -135,9 +133,7 @@ def test_a_lock_of_another_host_is_left_alone(tmp_path):
 
 
 def test_an_editor_on_the_snakefile_is_no_snakemake(tmp_path):
-    process = subprocess.Popen(
-        ["tail", "-f", "/dev/null", "--pid", str(os.getpid()), "snakemake"], cwd=tmp_path, stderr=-3
-    )
+    process = subprocess.Popen(["tail", "-f", "/dev/null", "--pid", str(os.getpid()), "snakemake"], cwd=tmp_path, stderr=-3)
     try:
         assert recover.live_snakemake(tmp_path) is None
     finally:

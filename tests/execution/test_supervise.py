@@ -233,9 +233,7 @@ def test_the_command_is_told_before_the_walltime(tmp_path):
     assert "the walltime ends soon" in text
 
 
-@pytest.mark.parametrize(
-    ("text", "seconds"), [("1-02:03:04", 93784), ("10:00", 600), ("0:07", 7), ("3:00:00", 10800), ("12", 12)]
-)
+@pytest.mark.parametrize(("text", "seconds"), [("1-02:03:04", 93784), ("10:00", 600), ("0:07", 7), ("3:00:00", 10800), ("12", 12)])
 def test_time_left_as_slurm_writes_it(text, seconds):
     assert slurm.seconds_left(text) == seconds
 

@@ -1,0 +1,208 @@
+"""What would go wrong hours later is said before the first job, in one line that names the remedy."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from mathrl.execution import preflight
+from mathrl.io import UserError, sha256_file
+
+ROOT = Path(__file__).resolve().parents[2]
+
+DEFINITION = """Bootstrap: scratch
+
+%labels
+    {label}
+"""
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """A workflow's root with a lock, six declared cards, and this as the working directory."""
+    (tmp_path / "envs").mkdir()
+    (tmp_path / "envs/cpu.txt").write_text("polars==2.1.0\n")
+    (tmp_path / "envs/cuda.txt").write_text("torch==2.11.0\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MATHRL_CARDS", "6")
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    return tmp_path
+
+
+def build(path: Path, label: str) -> None:
+    """A real image that holds nothing but its labels."""
+    if not shutil.which("apptainer"):
+        pytest.skip("needs Apptainer (tests/hpc/install.sh)")
+    path.with_suffix(".def").write_text(DEFINITION.format(label=label))
+    command = ["apptainer", "--silent", "build", "--force", str(path), str(path.with_suffix(".def"))]
+    subprocess.run(command, check=True, capture_output=True)
+
+
+def check(place: Path, **changes):
+    """The check of a good CUDA run without containers, with changes."""
+    arguments = {
+        "accelerator": "cuda",
+        "images": {"cpu": "cpu.sif"},
+        "locks": {"cpu": "envs/cpu.txt", "cuda": "envs/cuda.txt"},
+        "root": place,
+        "containers": False,
+        "dry_run": False,
+        "cluster": False,
+        "requests": {"runs.grpo": 6},
+        "given": 6,
+    }
+    return preflight.check(**(arguments | changes))
+
+
+def test_a_good_run_passes_with_one_notice(place):
+    notices = check(place)
+    assert len(notices) == 1
+    assert "without containers" in notices[0]
+    assert "--sdm apptainer" in notices[0]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message", "reason"),
+    [
+        ({"containers": True}, r"containers.cpu: cpu.sif is not there; build it: make containers", "missing image"),
+        ({"given": 4}, r"runs.grpo asks for 6 GPU.* given 4; .*--resources gpu=6", "Snakemake would give it 4"),
+        ({"requests": {"a": 2, "b": 8}, "given": None}, r"b asks for 8 GPU.* shows 6", "more than the host has"),
+    ],
+)
+def test_refused(place, changes, message, reason):
+    with pytest.raises(UserError, match=message):
+        check(place, **changes)
+
+
+def test_a_host_without_gpu_names_the_laptop_profile(place, monkeypatch):
+    monkeypatch.setenv("MATHRL_CARDS", "0")
+    with pytest.raises(UserError, match=r"shows no GPU; .*profiles/demo"):
+        check(place)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"dry_run": True}, "a dry run on any machine"),
+        ({"cluster": True}, "a login node"),
+        ({"accelerator": "cpu", "requests": {}}, "a run on the CPU"),
+    ],
+)
+def test_hosts_that_need_no_gpu(place, monkeypatch, changes, reason):
+    monkeypatch.setenv("MATHRL_CARDS", "0")
+    check(place, **changes)
+
+
+def test_no_limit_given_is_no_refusal(place):
+    check(place, given=None)
+
+
+def test_a_dry_run_says_what_is_missing_and_goes_on(place):
+    assert any("cpu.sif is not there" in line for line in check(place, containers=True, dry_run=True))
+
+
+def test_an_image_built_from_the_lock_passes(place):
+    build(place / "cpu.sif", f"{preflight.LABEL} {sha256_file('envs/cpu.txt')}")
+    assert check(place, containers=True) == []
+
+
+def test_a_stale_image_is_refused(place):
+    build(place / "cpu.sif", f"{preflight.LABEL} {sha256_file('envs/cpu.txt')}")
+    (place / "envs/cpu.txt").write_text("polars==2.2.0\n")
+    with pytest.raises(UserError, match=r"cpu.sif was built from another envs/cpu.txt; build it again: make containers"):
+        check(place, containers=True)
+
+
+def test_an_image_of_somebody_else_is_refused(place):
+    build(place / "cpu.sif", "maintainer nobody")
+    with pytest.raises(UserError, match="does not say which lock"):
+        check(place, containers=True)
+
+
+def test_a_file_that_is_no_image_is_refused(place):
+    if not shutil.which("apptainer"):
+        pytest.skip("needs Apptainer (tests/hpc/install.sh)")
+    (place / "cpu.sif").write_text("<html>not found</html>")
+    with pytest.raises(UserError, match="is no image that apptainer can read"):
+        check(place, containers=True)
+
+
+def test_published_images(place):
+    """By digest: nothing can go stale. By tag: it may change."""
+    digest = "docker://registry.example.org/mathrl@sha256:" + "0" * 64
+    assert check(place, containers=True, images={"cpu": digest}) == []
+    tag = "docker://registry.example.org/mathrl:latest"
+    assert any("not pinned by digest" in line for line in check(place, containers=True, images={"cpu": tag}))
+
+
+def test_relative_images_lie_below_the_workflow():
+    assert preflight.image_path("containers/cpu.sif", "/repository") == "/repository/containers/cpu.sif"
+    assert preflight.image_path("/images/cpu.sif", "/repository") == "/images/cpu.sif"
+    assert preflight.image_path("docker://a/b@sha256:0", "/repository") == "docker://a/b@sha256:0"
+
+
+def test_space(place):
+    free = shutil.disk_usage(place).free
+    assert preflight.check_space({"checkpoints": free // 2}) == []
+    assert "may write" in preflight.check_space({"checkpoints": free * 3 // 4, "results": free // 2})[0], "one disk"
+    with pytest.raises(UserError, match=r"checkpoints: the run may write .* GB are free; make room"):
+        preflight.check_space({"checkpoints": free * 20})
+
+
+def test_no_write_access_is_said():
+    """/proc refuses files to root as well."""
+    with pytest.raises(UserError, match=r"/proc/results: cannot be written .*; make /proc writable"):
+        preflight.check_writable(["/proc/results"])
+
+
+def test_checkpoints_of_a_model(tmp_path):
+    """Weights, two moments in 32 bits and a 16-bit copy: 14 bytes a parameter."""
+    (tmp_path / "model.safetensors").write_bytes(b"0" * 2000)
+    assert preflight.checkpoint_bytes(tmp_path, 3) == 3 * 1000 * 14
+
+
+def snakemake(*arguments: str) -> subprocess.CompletedProcess:
+    """A dry run of this workflow as on a bare machine: no Apptainer, no SLURM, no GPU on the PATH."""
+    executable = ROOT / ".venv-driver/bin/snakemake"
+    if not executable.exists():
+        pytest.skip("needs .venv-driver (make env)")
+    environment = {k: v for k, v in os.environ.items() if k not in ("CUDA_VISIBLE_DEVICES", "SLURM_JOB_ID")}
+    environment["PATH"] = os.pathsep.join([str(executable.parent), "/usr/bin", "/bin"])
+    command = [str(executable), "--dry-run", "--quiet", "host", "--nolock", *arguments]
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--cores", "all", "--resources", "gpu=6"),
+        ("--profile", "profiles/local", "--cores", "all"),
+        ("--profile", "profiles/slurm"),
+    ],
+)
+def test_profiles_resolve_anywhere(arguments):
+    done = snakemake(*arguments)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "train" in done.stdout + done.stderr
+
+
+def test_the_demo_is_not_caught_by_the_default_profile():
+    """Snakemake lays profiles/default over every other profile; this one steps aside."""
+    done = snakemake("--profile", "profiles/demo", "--sdm", "conda")  # any value but apptainer: shows what is merged
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "--nv" not in done.stderr
+    for path in [ROOT / "profiles" / name / "config.yaml" for name in ("default", "slurm", "demo")]:
+        assert len(path.read_text().splitlines()) <= 30
+
+
+def test_the_script(place):
+    """By hand: one line and exit code 2."""
+    (place / "config.yaml").write_text("accelerator: cpu\ncontainers: {cpu: cpu.sif, cuda: cuda.sif}\ntraining: {gpus: 6, nodes: 1}\n")
+    command = [sys.executable, str(ROOT / "scripts/preflight.py"), "--config", "config.yaml"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+    assert "is not there; build it: make containers" in done.stderr
