@@ -1,15 +1,14 @@
 """Render the study report: one self-contained HTML file from whatever results exist; what is missing is named in it.
 
-    python scripts/render_report.py --results results --config '{"select": ["grpo"], …}' --models base grpo --out results/report.html
+python scripts/render_report.py --results results --config '{"select": ["grpo"], …}' --models base grpo --out results/report.html
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
-from mathrl.io import UserError, read_json, run_main, write_text
+from mathrl.io import run_main, write_text
 
 
 def parse() -> argparse.Namespace:
@@ -22,24 +21,12 @@ def parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def read_config(text: str) -> dict:
-    if not text.lstrip().startswith("{"):
-        return read_json(text)
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        raise UserError(f"--config: is no JSON ({error}); give the configuration or a JSON file") from None
-
-
 def main() -> None:
     args = parse()
-    from mathrl.report.content import gather
+    from mathrl.report.content import gather, read_config
     from mathrl.report.page import report_page
 
     config = read_config(args.config)
-    for key in ("benchmarks", "evaluation"):
-        if key not in config:
-            raise UserError(f"--config: lacks the key '{key}'; give the workflow's whole configuration")
     study = gather(config, args.models, Path(args.results), Path(args.benchmark_dir))
     write_text(args.out, report_page(study))
 

@@ -1,6 +1,6 @@
 """Print the score table in the terminal, and where to look next.
 
-    python scripts/show_scores.py --scores results/scores.csv --report results/report.html
+python scripts/show_scores.py --scores results/scores.csv --report results/report.html
 """
 
 from __future__ import annotations
@@ -22,11 +22,10 @@ def parse() -> argparse.Namespace:
 
 def main() -> None:
     args = parse()
+    from mathrl.scores import METRICS
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
-
-    from mathrl.scores import METRICS
 
     try:
         with open(args.scores, encoding="utf-8", newline="") as handle:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from .config import stage_config, stages
 from .intervals import _t_quantile, combine, difference
 
 FLIPS = 20_000
@@ -86,42 +88,40 @@ def holm(p_values: Sequence[float]) -> list[float]:
 def contamination_contrast(
     run: Mapping[str, Mapping[str, Any]], base: Mapping[str, Mapping[str, Any]], benchmarks: Sequence[str]
 ) -> dict[str, Any] | None:
-    """(run − base on touched items) − (run − base on clean items), pooled over items of the benchmarks that have touched ones.
+    """(run − base on touched items) − (run − base on clean items): what contamination bought.
 
-    That is what contamination bought, freed from touched items being easier. Returns {"touched", "clean", "contrast"}, each
-    {value, low, high, n}; None where no item is touched or nothing is comparable.
+    Taken within each benchmark that has both kinds of items, so that neither touched items being easier nor one benchmark being
+    easier than another enters; combined with weights touched × clean / (touched + clean). Returns {"touched", "clean",
+    "contrast"}, each {value, low, high, n}, and "benchmarks", the names used; None where no benchmark has both kinds.
     """
-    parts: dict[bool, list[np.ndarray]] = {True: [], False: []}
-    others: dict[bool, list[np.ndarray]] = {True: [], False: []}
-    size = 1.0
+    estimates: dict[bool, list[tuple[float, float, float]]] = {True: [], False: []}
+    sizes: dict[bool, list[int]] = {True: [], False: []}
+    used = []
     for name in benchmarks:
         if name not in run or name not in base or not run[name]["clean_subset"].get("available"):
             continue
         removing = set(run[name]["clean_subset"]["removing"])
         columns = run[name]["per_problem"]
-        marks = {i: bool(removing & set(m.split())) for i, m in zip(columns["id"], columns["touched"], strict=True)}
-        if not any(marks.values()):
-            continue
         known = set(base[name]["per_problem"]["id"])
-        flags = np.array([marks[i] for i in columns["id"] if i in known])
-        values, before, size = paired_values(run[name], base[name])
+        pairs = zip(columns["id"], columns["touched"], strict=True)
+        flags = np.array([bool(removing & set(methods.split())) for i, methods in pairs if i in known])
+        if not flags.any() or flags.all():
+            continue
+        used.append(name)
+        values, before, samples = paired_values(run[name], base[name])
         for flag in (True, False):
-            parts[flag].append(values[flags == flag])
-            others[flag].append(before[flags == flag])
-    result: dict[str, Any] = {}
-    estimates = []
-    for flag, name in ((True, "touched"), (False, "clean")):
-        values = np.concatenate(parts[flag]) if parts[flag] else np.array([])
-        if not len(values):
-            return None
-        estimate = difference(values, np.concatenate(others[flag]), size)
-        estimates.append(estimate)
-        result[name] = dict(zip(("value", "low", "high"), estimate, strict=True)) | {"n": len(values)}
-    contrast = combine(estimates, (1.0, -1.0))
-    result["contrast"] = dict(zip(("value", "low", "high"), contrast, strict=True)) | {
-        "n": result["touched"]["n"] + result["clean"]["n"]
-    }
-    return result
+            estimates[flag].append(difference(values[flags == flag], before[flags == flag], samples))
+            sizes[flag].append(int((flags == flag).sum()))
+    if not used:
+        return None
+    weights = [t * c / (t + c) for t, c in zip(sizes[True], sizes[False], strict=True)]
+    weights = [weight / sum(weights) for weight in weights]
+    touched, clean = (combine(estimates[flag], weights) for flag in (True, False))
+    counts = {"touched": sum(sizes[True]), "clean": sum(sizes[False])}
+    parts = {"touched": touched, "clean": clean, "contrast": combine((touched, clean), (1.0, -1.0))}
+    counts["contrast"] = counts["touched"] + counts["clean"]
+    result = {name: dict(zip(("value", "low", "high"), part, strict=True)) | {"n": counts[name]} for name, part in parts.items()}
+    return result | {"benchmarks": used}
 
 
 def seed_interval(means: Sequence[float]) -> dict[str, Any] | None:
@@ -167,9 +167,14 @@ def compare_all(
 
 
 def merged_runs(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Training settings of each run of a configuration: its overrides laid over the defaults."""
-    defaults = dict(config.get("training", {}))
-    return {name: defaults | dict(over or {}) for name, over in config.get("runs", {}).items()}
+    """Training settings of each run: those of its last stage, and what earlier stages set otherwise, as text."""
+    merged = {}
+    for run in config.get("runs", {}):
+        names = stages(config, run)
+        merged[run] = stage_config(config, run, names[-1])
+        if len(names) > 1:
+            merged[run]["stages"] = json.dumps([stage_config(config, run, name) for name in names[:-1]], sort_keys=True)
+    return merged
 
 
 def seed_groups(config: Mapping[str, Any], models: Sequence[str]) -> list[list[str]]:

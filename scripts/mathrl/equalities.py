@@ -7,6 +7,7 @@ exact fractions with a budget; nothing from a response is evaluated as code.
 
 from __future__ import annotations
 
+import itertools
 import re
 from dataclasses import dataclass
 from fractions import Fraction
@@ -64,7 +65,7 @@ def check_equalities(response: str) -> EqualityCheck:
         if "=" not in line:
             continue
         parts = _plain(line[:4000]).replace("==", "=").split("=")
-        for before, after in zip(parts, parts[1:], strict=False):
+        for before, after in itertools.pairwise(parts):
             left, right = _left_side(before), _right_side(after)
             verdict = _holds(left, right) if left and right else None
             if verdict is None:
@@ -72,7 +73,7 @@ def check_equalities(response: str) -> EqualityCheck:
             checked += 1
             true += verdict
             if not verdict and wrong is None:
-                wrong = f"{left} = {right}"
+                wrong = re.sub(r"\(\((\d+)\)/\((\d+)\)\)", r"\1/\2", f"{left} = {right}")
             if checked == MAX_EQUALITIES:
                 return EqualityCheck(checked, true, wrong)
     return EqualityCheck(checked, true, wrong)

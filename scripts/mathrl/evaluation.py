@@ -8,7 +8,7 @@ from typing import Any
 from .equalities import check_equalities
 from .intervals import combine
 from .io import UserError
-from .metrics import GradedProblem, GradedSample, problem_value, subset_metric, summarize
+from .metrics import GradedProblem, GradedSample, subset_metric, summarize
 
 SCHEMA_VERSION = 1
 
@@ -176,7 +176,6 @@ def evaluate(
         "clean_subset": clean_subset(graded, removing),
         "first_wrong_equality": _first_wrong(samples),
     }
-    result["mean_of_problems"] = sum(map(problem_value, graded)) / len(graded)
     return result
 
 

@@ -121,9 +121,7 @@ def combine(estimates: Sequence[tuple[float, float, float]], weights: Sequence[f
     return value, value - math.sqrt(below), value + math.sqrt(above)
 
 
-def difference(
-    values: np.ndarray, others: np.ndarray, samples: float = 1.0, level: float = LEVEL
-) -> tuple[float, float, float]:
+def difference(values: np.ndarray, others: np.ndarray, samples: float = 1.0, level: float = LEVEL) -> tuple[float, float, float]:
     """(value, low, high) of mean(values) − mean(others), paired: position i of both is the same problem.
 
     Recovery as in `combine`, with the correlation between the two models' per-problem scores taken into account.

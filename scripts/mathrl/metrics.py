@@ -110,7 +110,7 @@ def answer_type(answer: str) -> str:
         return "decimal"
     if re.fullmatch(r"[-+]?\d+/\d+|[-+]?\d*\\[dt]?frac\{?\d+\}?\{?\d+\}?", text):
         return "fraction"
-    if re.fullmatch(r"[(\[{\\].*[)\]}]", text) and "," in text or re.search(r"matrix|\\cup|\\in(?![a-z])", text):
+    if (re.fullmatch(r"[(\[{\\].*[)\]}]", text) and "," in text) or re.search(r"matrix|\\cup|\\in(?![a-z])", text):
         return "list or interval"
     if re.fullmatch(r"(?:\\text\{)?[A-Za-z][A-Za-z .'-]{2,}\}?|\\text\{.*\}|\([A-Z]\)", answer.strip("$ ")):
         return "text"
@@ -128,9 +128,7 @@ def length_band(problem: str) -> str:
     return "> 100 words"
 
 
-def summarize(
-    problems: Sequence[GradedProblem], group_answers: Callable[[list[str | None]], list[int]]
-) -> dict[str, Any]:
+def summarize(problems: Sequence[GradedProblem], group_answers: Callable[[list[str | None]], list[int]]) -> dict[str, Any]:
     """Metrics, counts, breakdowns and per-problem values of one benchmark's graded problems (see the eval schema).
 
     Problems may differ in their number of samples; pass@k is given for every k that each of them allows.
@@ -144,7 +142,7 @@ def summarize(
     if greedy:
         for name, attribute in _VERDICTS.items():
             result["metrics"][f"greedy{name}"] = metric([float(getattr(p.greedy, attribute)) for p in greedy])
-    result["statuses"] = {status: 0 for status in STATUS_LETTERS} | dict(Counter(s.status for s in samples))
+    result["statuses"] = dict.fromkeys(STATUS_LETTERS, 0) | dict(Counter(s.status for s in samples))
     result["counts"] = {
         "samples": len(samples),
         "truncated": sum(s.truncated for s in samples),
@@ -206,9 +204,7 @@ def _ratio(metrics: dict[str, Any], name: str, part: np.ndarray, whole: np.ndarr
         metrics[name] = {"value": value, "low": low, "high": high, "n": int((whole > 0).sum())}
 
 
-def _per_problem(
-    problems: Sequence[GradedProblem], group_answers: Callable[[list[str | None]], list[int]]
-) -> dict[str, list]:
+def _per_problem(problems: Sequence[GradedProblem], group_answers: Callable[[list[str | None]], list[int]]) -> dict[str, list]:
     """Columns with one entry a problem, in the benchmark's order; `verdicts` has one letter a sample (STATUS_LETTERS)."""
     columns: dict[str, list] = {
         name: [] for name in ("id", "n", "correct", "strict", "lenient", "boxed", "majority", "greedy", "verdicts", "touched")
@@ -221,9 +217,7 @@ def _per_problem(
         columns["strict"].append(sum(s.correct_strict for s in samples))
         columns["lenient"].append(sum(s.correct_lenient for s in samples))
         columns["boxed"].append(sum(s.boxed for s in samples))
-        majority = (
-            majority_value([s.extracted for s in samples], [s.correct for s in samples], group_answers) if samples else None
-        )
+        majority = majority_value([s.extracted for s in samples], [s.correct for s in samples], group_answers) if samples else None
         columns["majority"].append(majority)
         columns["greedy"].append(int(problem.greedy.correct) if problem.greedy else None)
         columns["verdicts"].append("".join(STATUS_LETTERS[s.status] for s in samples))

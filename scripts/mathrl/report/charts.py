@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import html
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 Points = Sequence[tuple[float, float]]
@@ -44,8 +44,8 @@ class Series:
 
 
 def colours(names: Sequence[str]) -> dict[str, tuple[str, str]]:
-    """Colour and dash of each name, the same in every chart; `base` is grey."""
-    others = [name for name in names if name != "base"]
+    """Colour and dash of each name in the order of first mention; `base` is grey."""
+    others = list(dict.fromkeys(name for name in names if name != "base"))
     chosen = {name: (PALETTE[i % len(PALETTE)], DASHES[i % len(DASHES)]) for i, name in enumerate(others)}
     return {"base": (REFERENCE, "4 3")} | chosen
 
@@ -106,10 +106,11 @@ def line_chart(
     y_from: float | None = None,
     y_to: float | None = None,
     marks: Sequence[tuple[float, str, str]] = (),
-    width: float = 420,
-    height: float = 270,
+    x_names: Mapping[float, str] | None = None,
+    width: float = 370,
+    height: float = 260,
 ) -> str:
-    """Lines over a common x axis; `marks` are vertical lines (x, colour, text). Empty series are left out."""
+    """Lines over a common x axis; `marks` are vertical lines (x, colour, text), `x_names` names the x values. Empty series are left out."""
     series = [one for one in series if len(one.points)]
     if not series:
         return empty_chart(title, description, width)
@@ -120,7 +121,7 @@ def line_chart(
     y_low = min(y_values) if y_from is None else min(y_from, min(y_values))
     y_high = max(y_values) if y_to is None else max(y_to, max(y_values))
     rows = ticks(y_low, y_high)
-    columns = ticks(min(x_values), max(x_values), 6)
+    columns = list(x_names) if x_names else ticks(min(x_values), max(x_values), 6)
     x_low, x_high = min(x_values), max(x_values)
     if x_low == x_high:
         x_low, x_high = x_low - 0.5, x_high + 0.5
@@ -139,7 +140,7 @@ def line_chart(
         body.append(f'<text x="{left - 6:.1f}" y="{y(value) + 4:.1f}" text-anchor="end">{escape(y_format(value))}</text>')
     for value in columns:
         if x_low <= value <= x_high:
-            label = escape(number(value))
+            label = escape(x_names[value] if x_names else number(value))
             body.append(f'<text x="{x(value):.1f}" y="{height - bottom + 16:.1f}" text-anchor="middle">{label}</text>')
     base = height - bottom
     body.append(f'<line class="axis" x1="{left:.1f}" x2="{width - right:.1f}" y1="{base:.1f}" y2="{base:.1f}"/>')
@@ -162,12 +163,12 @@ def line_chart(
         last = y_format(one.points[-1][1])
         body.append(
             f'<path class="line" stroke="{one.colour}"{dash} d="{_path(one.points, x, y)}">'
-            f"<title>{escape(one.name)}: {escape(last)} at {escape(number(one.points[-1][0]))}</title></path>"
+            f"<title>{escape(one.name)}: {escape(last)} at the end</title></path>"
         )
         if one.dots or len(one.points) == 1:
             body += [
                 f'<circle cx="{x(a):.1f}" cy="{y(b):.1f}" r="3" fill="{one.colour}">'
-                f"<title>{escape(one.name)}: {escape(y_format(b))} at {escape(number(a))}</title></circle>"
+                f"<title>{escape(one.name)}: {escape(y_format(b))} at {escape((x_names or {}).get(a) or number(a))}</title></circle>"
                 for a, b in one.points
             ]
     return frame(title, description, width, height, "".join(body))
@@ -193,7 +194,7 @@ def _legend(series: Sequence[Series], width: float) -> tuple[str, float]:
     return "".join(parts), 16.0 * (row + 1) + 4
 
 
-def empty_chart(title: str, description: str, width: float = 420) -> str:
+def empty_chart(title: str, description: str, width: float = 370) -> str:
     """A frame that says that there is nothing to draw."""
     body = f'<text class="title" x="14" y="15">{escape(title)}</text><text x="14" y="48">nothing logged yet</text>'
     return frame(title, description, width, 70, body)
@@ -233,9 +234,14 @@ def histogram_chart(
     return line_chart(series, title, description, x_label=x_label, y_format=percent, y_from=0, height=230)
 
 
+def _cut(text: str, most: int) -> str:
+    """Text that fits a box."""
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
 def graph(columns: Sequence[Sequence[tuple[str, str, str]]], edges: Sequence[tuple[str, str]], title: str, description: str) -> str:
     """Boxes in columns, left to right: (key, label, note); edges between keys."""
-    wide, high, gap_x, gap_y = 138, 44, 42, 14
+    wide, high, gap_x, gap_y = 132, 44, 32, 14
     tallest = max(len(column) for column in columns)
     height = 20 + tallest * (high + gap_y)
     places, body = {}, []
@@ -256,7 +262,7 @@ def graph(columns: Sequence[Sequence[tuple[str, str, str]]], edges: Sequence[tup
             x, y = places[key]
             body.append(
                 f'<rect x="{x:.0f}" y="{y:.0f}" width="{wide}" height="{high}" rx="8" fill="#f0f6fb" stroke="#8fb8d8"/>'
-                f'<text class="strong" x="{x + wide / 2:.0f}" y="{y + 19:.0f}" text-anchor="middle">{escape(label[:24])}</text>'
-                f'<text x="{x + wide / 2:.0f}" y="{y + 34:.0f}" text-anchor="middle">{escape(note[:26])}</text>'
+                f'<text class="strong" x="{x + wide / 2:.0f}" y="{y + 19:.0f}" text-anchor="middle">{escape(_cut(label, 20))}</text>'
+                f'<text x="{x + wide / 2:.0f}" y="{y + 34:.0f}" text-anchor="middle">{escape(_cut(note, 22))}</text>'
             )
     return frame(title, description, 20 + len(columns) * (wide + gap_x) - gap_x, height, "".join(body))

@@ -11,10 +11,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..comparisons import compare_all, contamination_contrast, merged_runs, seed_groups, seed_interval
+from ..comparisons import compare_all, contamination_contrast, seed_groups, seed_interval
+from ..config import stages
 from ..io import UserError, read_json, read_jsonl
 from ..metrics import STATUS_LETTERS
 from ..scores import Evals, cell, load_evals, mean_cell, table
+from .figures import run_curves
 
 PAIRS = 150  # removed pairs shown side by side
 PAIR_CHARACTERS = 1200
@@ -24,13 +26,28 @@ SAMPLE_CHARACTERS = 6000
 BLOB_BUDGET = 9_000_000  # bytes of packed samples in the page
 
 
+def read_config(text: str) -> dict[str, Any]:
+    """The workflow's configuration from JSON text or the path of a JSON file."""
+    if text.lstrip().startswith("{"):
+        try:
+            config = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise UserError(f"--config: is no JSON ({error}); give the configuration or a JSON file") from None
+    else:
+        config = read_json(text)
+    for key in ("benchmarks", "evaluation", "runs", "training"):
+        if key not in config:
+            raise UserError(f"--config: lacks the key '{key}'; give the workflow's whole configuration")
+    return config
+
+
 def gather(config: Mapping[str, Any], models: Sequence[str], results: Path, benchmark_dir: Path) -> dict[str, Any]:
     """All numbers and texts of the report as plain values; nothing is escaped yet."""
     benchmarks, evaluation = list(config["benchmarks"]), config["evaluation"]
     protocols = list(evaluation.get("select") or evaluation["protocols"])
     primary = evaluation["primary"] if evaluation["primary"] in protocols else protocols[0]
     evals, missing = load_evals(results, models, protocols, benchmarks)
-    runs, more = _runs(results, missing)
+    runs, more = _runs(results, config, models)
     missing += more
     study = {
         "config": config,
@@ -66,9 +83,14 @@ def _optional(path: Path, what: str, missing: list[dict[str, str]]) -> Any:
     return None
 
 
-def _runs(results: Path, missing: list[dict[str, str]]) -> tuple[dict[str, Any], list[dict[str, str]]]:
-    curves = _optional(results / "figures" / "curves.json", "the training curves", missing)
-    runs = curves["runs"] if curves else {}
+def _runs(results: Path, config: Mapping[str, Any], models: Sequence[str]) -> tuple[dict[str, Any], list[dict[str, str]]]:
+    """Curves of plot_training, or, where it has not run yet, of the logs as they are."""
+    path = results / "figures" / "curves.json"
+    if path.is_file():
+        found = read_json(path)["runs"]
+    else:
+        found = {run: run_curves(results, run, stages(config, run)) for run in config.get("select", [])}
+    runs = {name: found[name] for name in [*(m for m in models if m in found), *(n for n in found if n not in models)]}
     return runs, [entry for run in runs.values() for entry in run["missing"]]
 
 
@@ -118,9 +140,7 @@ def _audit(results: Path) -> Any:
     return read_json(path) if path.is_file() else None
 
 
-def _counts(
-    evals: Evals, models: Sequence[str], protocols: Sequence[str], benchmarks: Sequence[str]
-) -> list[dict[str, Any]]:
+def _counts(evals: Evals, models: Sequence[str], protocols: Sequence[str], benchmarks: Sequence[str]) -> list[dict[str, Any]]:
     """Grader statuses and other counts, summed over benchmarks, a row a model and protocol."""
     rows = []
     for protocol in protocols:
@@ -176,9 +196,7 @@ def _benchmark_rows(benchmark_dir: Path, benchmark: str) -> dict[str, dict[str, 
     return {str(row["id"]): row for row in read_jsonl(path, ("id", "problem", "answer"))} if path.is_file() else {}
 
 
-def _pairs(
-    results: Path, benchmark_dir: Path, benchmarks: Sequence[str], missing: list[dict[str, str]]
-) -> dict[str, Any] | None:
+def _pairs(results: Path, benchmark_dir: Path, benchmarks: Sequence[str], missing: list[dict[str, str]]) -> dict[str, Any] | None:
     """Matched pairs, side by side: removed ones first, evenly spread over benchmarks and methods."""
     matches, problems = results / "data" / "matches.parquet", results / "data" / "problems.parquet"
     for path, what in ((matches, "the matches between training rows and benchmark items"), (problems, "the problems")):
@@ -198,9 +216,7 @@ def _pairs(
     share = max(1, PAIRS // max(len(benchmarks), 1))
     shown = pl.concat([part[_spread(len(part), share)] for part in grouped.partition_by("benchmark", maintain_order=True)] or [grouped])
     wanted = shown["problem_id"].unique()
-    texts = dict(
-        pl.scan_parquet(problems).filter(pl.col("id").is_in(wanted.implode())).select("id", "problem").collect().iter_rows()
-    )
+    texts = dict(pl.scan_parquet(problems).filter(pl.col("id").is_in(wanted.implode())).select("id", "problem").collect().iter_rows())
     items = {name: _benchmark_rows(benchmark_dir, name) for name in shown["benchmark"].unique().to_list()}
     pairs = []
     for row in shown.iter_rows(named=True):
@@ -221,9 +237,7 @@ def pack(value: Any) -> str:
     return base64.b64encode(gzip.compress(text, 9, mtime=0)).decode()
 
 
-def _samples(
-    results: Path, benchmark_dir: Path, study: Mapping[str, Any], missing: list[dict[str, str]]
-) -> dict[str, Any]:
+def _samples(results: Path, benchmark_dir: Path, study: Mapping[str, Any], missing: list[dict[str, str]]) -> dict[str, Any]:
     """Packed samples by (model, protocol, benchmark), the same problems for every model, and kept training rollouts by run.
 
     {"problems": {benchmark: packed}, "sets": [{model, protocol, benchmark, count, data}], "rollouts": [{run, count, data}]}.
@@ -302,12 +316,14 @@ def _read_rollouts(run: str, manifests: Sequence[Mapping[str, Any]], most: int =
         for index in _spread(len(found), max(1, most // 30)):
             row = found[index]
             score = row.get("score")
-            rows.append([
-                int(row.get("step") or _step(files[place])),
-                float(score) if isinstance(score, int | float) else None,
-                str(row.get("input", ""))[-2000:],
-                str(row["output"])[:SAMPLE_CHARACTERS],
-            ])
+            rows.append(
+                [
+                    int(row.get("step") or _step(files[place])),
+                    float(score) if isinstance(score, int | float) else None,
+                    str(row.get("input", ""))[-2000:],
+                    str(row["output"])[:SAMPLE_CHARACTERS],
+                ]
+            )
     return rows
 
 
@@ -319,6 +335,3 @@ def settings_changed(config: Mapping[str, Any], run: str) -> list[str]:
     """What a run changes of the training defaults, as `key = value`."""
     over = config.get("runs", {}).get(run) or {}
     return [f"{key} = {json.dumps(value)}" for key, value in over.items()]
-
-
-__all__ = ["gather", "merged_runs", "pack", "settings_changed"]

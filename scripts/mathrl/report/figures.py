@@ -26,7 +26,11 @@ def run_curves(results: str | Path, run: str, stages: Sequence[str]) -> dict[str
         path = Path(results) / run / stage / "manifest.json"
         make = f"snakemake --cores all {path}"
         if not path.is_file():
-            missing.append({"what": f"stage {stage} of run {run} is not trained", "path": str(path), "make": make})
+            going = sorted((Path(results).parent / "checkpoints" / run / stage).glob("*/tensorboard"), key=lambda p: p.stat().st_mtime)
+            what = f"stage {stage} of run {run} is not finished" + (", its curves so far are shown" if going else "")
+            missing.append({"what": what, "path": str(path), "make": make})
+            if going and not missing[:-1]:
+                parts.append(shift(read_run(going[-1]), done))
             continue
         manifest = read_json(path)
         manifests.append(manifest)
@@ -57,11 +61,11 @@ def smoothed_series(name: str, curve: Sequence, colour: tuple[str, str]) -> char
     return charts.Series(name, thin(smooth(curve, span)), raw=thin(curve), colour=colour[0], dash=colour[1])
 
 
-def figure_charts(runs: Mapping[str, Mapping[str, Any]], benchmark: str | None) -> dict[str, str]:
-    """SVG by figure name; `benchmark` is the validation set whose curve is the report's."""
-    colour = charts.colours(list(runs))
+def figure_charts(runs: Mapping[str, Mapping[str, Any]], benchmark: str | None, order: Sequence[str] = ()) -> dict[str, str]:
+    """SVG by figure name; `benchmark` is the validation set whose curve is the report's, `order` fixes the colours."""
+    colour = charts.colours([*order, *runs])
     names = ", ".join(runs) or "no run"
-    marks = exported_marks(runs)
+    marks = exported_marks(runs, colour)
     drawn = {}
     validation = []
     for name, run in runs.items():
@@ -84,14 +88,16 @@ def figure_charts(runs: Mapping[str, Mapping[str, Any]], benchmark: str | None) 
     }
     for figure, (title, description) in labels.items():
         series = [smoothed_series(name, run["curves"].get("train", {}).get(figure, []), colour[name]) for name, run in runs.items()]
-        drawn[figure] = charts.line_chart(series, title, f"{description} over training steps, smoothed and raw; runs: {names}.", marks=marks)
+        drawn[figure] = charts.line_chart(
+            series, title, f"{description} over training steps, smoothed and raw; runs: {names}.", marks=marks
+        )
     return drawn
 
 
-def further_charts(runs: Mapping[str, Mapping[str, Any]], benchmark: str | None) -> list[tuple[str, str]]:
+def further_charts(runs: Mapping[str, Mapping[str, Any]], benchmark: str | None, order: Sequence[str] = ()) -> list[tuple[str, str]]:
     """(SVG, caption) of what else was logged: accuracy, format and reward apart, reward terms, grader verdicts, other data sources."""
     drawn = []
-    colour = charts.colours(list(runs))
+    colour = charts.colours([*order, *runs])
     for name, run in runs.items():
         sources = run["curves"].get("validation", {})
         chosen = next((source for source in sources if benchmark and benchmark in source), next(iter(sources), None))
@@ -114,7 +120,7 @@ def further_charts(runs: Mapping[str, Mapping[str, Any]], benchmark: str | None)
                 drawn.append((charts.line_chart(series, f"{name}: {title}", f"{title} of run {name} over training steps"), ""))
     others = sorted({source for run in runs.values() for source in run["curves"].get("validation", {})})
     for source in others:
-        if benchmark and benchmark in source or len(others) < 2:
+        if (benchmark and benchmark in source) or len(others) < 2:
             continue
         series = []
         for name, run in runs.items():
@@ -136,9 +142,8 @@ def _short(tag: str) -> str:
     return tag.split("/")[-2] if tag.endswith("/mean") else tag.split("/")[-1]
 
 
-def exported_marks(runs: Mapping[str, Mapping[str, Any]]) -> list[tuple[float, str, str]]:
+def exported_marks(runs: Mapping[str, Mapping[str, Any]], colour: Mapping[str, tuple[str, str]]) -> list[tuple[float, str, str]]:
     """Where each run's exported checkpoint lies: (step, colour, text)."""
-    colour = charts.colours(list(runs))
     marks = []
     for name, run in runs.items():
         last = run["stages"][-1] if run["stages"] else None

@@ -61,7 +61,7 @@ def report_page(study: Mapping[str, Any]) -> str:
     script = (TEMPLATES / "browser.js").read_text(encoding="utf-8")
     config, runs, models = study["config"], study["runs"], study["models"]
     benchmark = config.get("training", {}).get("validation_benchmark")
-    figures = figure_charts(runs, benchmark)
+    figures = figure_charts(runs, benchmark, models)
     comparisons = _comparison_rows(study)
     heat = _heat(study)
     context = {
@@ -84,21 +84,20 @@ def report_page(study: Mapping[str, Any]) -> str:
         "checkpoint_charts": [safe(svg) for svg in _checkpoint_charts(study)],
         "pass_chart": [safe(svg) for svg in _pass_charts(study)],
         "contamination": study["data"]["contamination"],
+        "leaks": _leaks(study["data"]["contamination"]),
         "clean": study["clean"],
         "pairs": _previews(study["pairs"]),
         "funnel_chart": safe(_funnel_chart(study["data"]["funnel"])) if study["data"]["funnel"] else "",
         "splits": study["data"]["splits"],
         "dag": safe(_dag(study)),
         "figures": [(safe(svg), CAPTIONS[name]) for name, svg in figures.items()]
-        + [(safe(svg), text) for svg, text in further_charts(runs, benchmark)],
+        + [(safe(svg), text) for svg, text in further_charts(runs, benchmark, models)],
         "figures_drawn": any(run["curves"] for run in runs.values()),
-        "flags": [
-            {"run": name, **flag, "shown": charts.number(flag["value"])} for name, run in runs.items() for flag in run["flags"]
-        ],
+        "flags": [{"run": name, **flag, "shown": charts.number(flag["value"])} for name, run in runs.items() for flag in run["flags"]],
         "heat": heat,
         "behaviour": _behaviour(study),
         "first_wrong": _first_wrong(study),
-        "length_charts": [safe(svg) for svg in _length_charts(study)],
+        "length_charts": [(told, safe(svg)) for told, svg in _length_charts(study)],
         "status_rows": study["counts"],
         "statuses": list(STATUS_LETTERS),
         "audit": _audit_rows(study["audit"]),
@@ -148,7 +147,7 @@ def protocol_text(config: Mapping[str, Any], primary: str) -> str:
         greedy = " and one greedy response" if p.get("greedy") else ""
         parts.append(
             f"{name}: {p.get('n')} samples a problem at temperature {p.get('temperature')}, top-p {p.get('top_p')}{greedy}, at most "
-            f"{p.get('max_tokens')} tokens, {'the training prompt' if p.get('prompt') == 'training' else str(p.get('prompt')) + ' prompt'}, "
+            f"{p.get('max_tokens')} tokens, the {p.get('prompt')} prompt, "
             f"judge {p.get('grader', 'ours')}, {p.get('extraction', 'strict')} extraction"
         )
     return f"Measured under {'; '.join(parts)}. The endpoint is the unweighted mean over the benchmarks under {primary}."
@@ -161,7 +160,10 @@ def claim(study: Mapping[str, Any]) -> str:
         return "No run has been evaluated; there is nothing to claim."
     if study["seeds"]:
         groups = "; ".join(", ".join(group["runs"]) for group in study["seeds"])
-        return f"Replicates over seeds: {groups}. Intervals over seeds speak about the algorithm, intervals over problems about these checkpoints."
+        return (
+            f"Replicates over seeds: {groups}. Intervals over seeds speak about the algorithm, "
+            "intervals over problems about these checkpoints."
+        )
     return (
         "Each run has a single seed. The intervals speak about these trained checkpoints on problems like these; "
         "no claim between algorithms is made, because another seed may change the order."
@@ -190,12 +192,12 @@ def _cards(study: Mapping[str, Any]) -> list[dict[str, str]]:
     for model in study["models"][:4]:
         found = mean(model)
         if found:
-            note = f"{100 * found['low']:.1f} – {100 * found['high']:.1f}, mean of {len(study['benchmarks'])} benchmarks"
+            note = f"{100 * found['low']:.1f} – {100 * found['high']:.1f}, mean of {len(study['benchmarks'])}"
             cards.append({"label": model, "value": f"{percent(found['value'])} %", "note": note})
     for row in [row for row in study["comparisons"] if row["against"] == "base"][:2]:
         low, high = 100 * row["mean"]["low"], 100 * row["mean"]["high"]
-        value = f"{100 * row['mean']['value']:+.2f} points"
-        cards.append({"label": f"{row['model']} − base", "value": value, "note": f"{low:+.1f} to {high:+.1f}, paired by problem"})
+        value = f"{100 * row['mean']['value']:+.2f}"
+        cards.append({"label": f"{row['model']} − base", "value": value, "note": f"points, {low:+.1f} to {high:+.1f}, paired"})
     contamination = study["data"]["contamination"]
     if contamination:
         note = f"of {contamination['rows']:,} training rows removed as leaks"
@@ -210,6 +212,18 @@ def _previews(pairs: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
     return {"total": pairs["total"], "shown": shown}
 
 
+def _leaks(contamination: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The contamination table with a row a benchmark: {"methods": […], "rows": [{benchmark, items, found: {method: row}}]}."""
+    rows: dict[str, dict[str, Any]] = {}
+    methods: list[str] = []
+    for row in (contamination or {}).get("table", []):
+        if row["method"] not in methods:
+            methods.append(row["method"])
+        entry = rows.setdefault(row["benchmark"], {"benchmark": row["benchmark"], "total": row["items"], "found": {}})
+        entry["found"][row["method"]] = row
+    return {"methods": methods, "rows": list(rows.values())}
+
+
 def _funnel_chart(funnel: Mapping[str, Any]) -> str:
     steps = funnel.get("steps", [])
     bars = [("rows fetched", steps[0]["rows_in"], f"{steps[0]['rows_in']:,}")] if steps else []
@@ -221,12 +235,15 @@ def _funnel_chart(funnel: Mapping[str, Any]) -> str:
 
 def _dag(study: Mapping[str, Any]) -> str:
     config = study["config"]
-    runs = [name for name in config.get("select", [])]
+    runs = list(config.get("select", []))
     stages = {run: [s["stage"] for s in study["runs"].get(run, {}).get("stages", [])] or ["main"] for run in runs}
     evaluated = [m for m in study["models"] if m not in runs]
     columns = [
-        [("data", "fetch dataset", str(config.get("dataset", ""))), ("bench", "fetch benchmarks", f"{len(study['benchmarks'])} test sets"),
-         ("model", "fetch model", str(config.get("base_model", "")))],
+        [
+            ("data", "fetch dataset", str(config.get("dataset", ""))),
+            ("bench", "fetch benchmarks", f"{len(study['benchmarks'])} test sets"),
+            ("model", "fetch model", str(config.get("base_model", ""))),
+        ],
         [("clean", "clean problems", "contract, duplicates")],
         [("decon", "decontaminate", ", ".join(config.get("decontamination", {}).get("methods", [])))],
         [(f"train-{r}", f"train {r}", " → ".join(stages[r])) for r in runs] or [("train-none", "train", "no run selected")],
@@ -246,7 +263,9 @@ def _heat(study: Mapping[str, Any]) -> list[dict[str, Any]]:
     labels = {"domain": "domain", "difficulty": "difficulty", "answer_type": "kind of answer", "problem_length": "length of the problem"}
     blocks = []
     for benchmark in study["benchmarks"]:
-        found = {m: study["evals"][m, study["primary"], benchmark] for m in study["models"] if (m, study["primary"], benchmark) in study["evals"]}
+        found = {
+            m: study["evals"][m, study["primary"], benchmark] for m in study["models"] if (m, study["primary"], benchmark) in study["evals"]
+        }
         for kind, label in labels.items():
             names = list(dict.fromkeys(c["cell"] for e in found.values() for c in e["breakdowns"].get(kind, [])))
             if len(names) < 2:
@@ -276,12 +295,14 @@ def _behaviour(study: Mapping[str, Any]) -> list[dict[str, Any]]:
 
             tokens = [e["metrics"]["mean_tokens"]["value"] for e in found if "mean_tokens" in e["metrics"]]
             names = ("boxed_rate", "truncated_rate", "accuracy_if_boxed", "maj@n", "equality_accuracy", "equality_coverage")
-            rows.append({
-                "model": model,
-                "protocol": protocol,
-                "shares": [mean(name) for name in names],
-                "tokens": f"{sum(tokens) / len(tokens):.0f}" if tokens else "–",
-            })
+            rows.append(
+                {
+                    "model": model,
+                    "protocol": protocol,
+                    "shares": [mean(name) for name in names],
+                    "tokens": f"{sum(tokens) / len(tokens):.0f}" if tokens else "–",
+                }
+            )
     return rows
 
 
@@ -294,7 +315,8 @@ def _first_wrong(study: Mapping[str, Any]) -> dict[str, Any] | None:
     return None
 
 
-def _length_charts(study: Mapping[str, Any]) -> list[str]:
+def _length_charts(study: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """(caption, SVG) a model."""
     drawn = []
     for model in study["models"]:
         split = [study["evals"].get((model, study["primary"], b)) for b in study["benchmarks"]]
@@ -314,7 +336,9 @@ def _length_charts(study: Mapping[str, Any]) -> list[str]:
         means = {n: sum((s[n]["mean"] or 0) * s[n]["n"] for s in split) / sizes[n] if sizes[n] else None for n in merged}
         counts = [("right", merged["right"], charts.PALETTE[2], ""), ("wrong", merged["wrong"], charts.PALETTE[1], "6 3")]
         told = "; ".join(f"{n}: mean {means[n]:.0f} tokens of {sizes[n]}" for n in merged if means[n] is not None)
-        drawn.append(charts.histogram_chart(edges, counts, f"{model}: response length", f"Share of responses by length. {told}.", f"tokens ({told})"))
+        drawn.append(
+            (told, charts.histogram_chart(edges, counts, f"{model}: response length", f"Share of responses by length. {told}.", "tokens"))
+        )
     return drawn
 
 
@@ -327,16 +351,28 @@ def _checkpoint_charts(study: Mapping[str, Any]) -> list[str]:
             steps.setdefault(run, []).append((int(step), model))
     if not steps:
         return []
-    colour = charts.colours(list(steps))
+    colour = charts.colours([m.partition("@")[0] for m in study["models"]])
     drawn = []
     for benchmark in study["benchmarks"]:
         series = []
         for run, checkpoints in steps.items():
-            found = [(s, cell(study["evals"].get((m, study["primary"], benchmark)), "pass@1")) for s, m in [(0, "base"), *sorted(checkpoints)]]
+            found = [
+                (s, cell(study["evals"].get((m, study["primary"], benchmark)), "pass@1")) for s, m in [(0, "base"), *sorted(checkpoints)]
+            ]
             found = [(s, c) for s, c in found if c]
             band = [(s, c["low"], c["high"]) for s, c in found]
-            series.append(charts.Series(run, [(s, c["value"]) for s, c in found], band=band, colour=colour[run][0], dash=colour[run][1], dots=True))
-        drawn.append(charts.line_chart(series, benchmark, f"pass@1 on {benchmark} at checkpoints along training, with 95 % intervals", y_format=charts.percent, y_from=0))
+            series.append(
+                charts.Series(run, [(s, c["value"]) for s, c in found], band=band, colour=colour[run][0], dash=colour[run][1], dots=True)
+            )
+        drawn.append(
+            charts.line_chart(
+                series,
+                benchmark,
+                f"pass@1 on {benchmark} at checkpoints along training, with 95 % intervals",
+                y_format=charts.percent,
+                y_from=0,
+            )
+        )
     return drawn
 
 
@@ -347,15 +383,25 @@ def _pass_charts(study: Mapping[str, Any]) -> list[str]:
         series = []
         for model in study["models"]:
             points, band = [], []
-            for k in (1, 2, 4, 8, 16):
+            for place, k in enumerate((1, 2, 4, 8, 16)):
                 mean = mean_cell([cell(study["evals"].get((model, protocol, b)), f"pass@{k}") for b in study["benchmarks"]])
                 if mean:
-                    points.append((k, mean["value"]))
-                    band.append((k, mean["low"], mean["high"]))
+                    points.append((place, mean["value"]))
+                    band.append((place, mean["low"], mean["high"]))
             if len(points) > 1:
                 series.append(charts.Series(model, points, band=band, colour=colour[model][0], dash=colour[model][1], dots=True))
         if series:
-            drawn.append(charts.line_chart(series, f"pass@k, {protocol}", "Chance that one of k samples is right, mean over the benchmarks, with 95 % intervals", x_label="k", y_format=charts.percent, y_from=0))
+            drawn.append(
+                charts.line_chart(
+                    series,
+                    f"pass@k, {protocol}",
+                    "Chance that one of k samples is right, mean over the benchmarks, with 95 % intervals",
+                    x_label="k",
+                    x_names=dict(enumerate(("1", "2", "4", "8", "16"))),
+                    y_format=charts.percent,
+                    y_from=0,
+                )
+            )
     return drawn
 
 
@@ -365,14 +411,16 @@ def _audit_rows(audit: Mapping[str, Any] | None) -> list[dict[str, Any]]:
         listed = [{k: str(v)[:160] for k, v in item.items()} for item in part.get("disagreements", [])[:60]]
         patterns = part.get("patterns", {})
         told = ", ".join(f"{k}: {v}" for k, v in patterns.items()) if isinstance(patterns, dict) else str(patterns)
-        rows.append({
-            "benchmark": benchmark,
-            "samples": part["samples"],
-            "accepted": part["accepted"],
-            "patterns": told,
-            "listed": listed,
-            "columns": list(listed[0]) if listed else [],
-        })
+        rows.append(
+            {
+                "benchmark": benchmark,
+                "samples": part["samples"],
+                "accepted": part["accepted"],
+                "patterns": told,
+                "listed": listed,
+                "columns": list(listed[0]) if listed else [],
+            }
+        )
     return rows
 
 

@@ -1,0 +1,44 @@
+"""Write each run's evaluation scores and hyper-parameters as TensorBoard events, to be read beside the training logs.
+
+python scripts/log_scores.py --runs grpo=main --config config.json --out results/tensorboard
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from mathrl.io import UserError, read_json, run_main
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", nargs="*", default=[], metavar="RUN=STAGE,STAGE", help="runs with their stages, in order")
+    parser.add_argument("--config", required=True, help="the workflow's configuration as JSON, or a JSON file")
+    parser.add_argument("--results", default="results", help="folder of results (default: results)")
+    parser.add_argument("--out", required=True, help="folder for {run}/events…, each replaced as a whole")
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse()
+    from mathrl.comparisons import merged_runs
+    from mathrl.report.content import read_config
+    from mathrl.report.tensorboard import score_scalars, write_run
+    from mathrl.scores import load_evals
+
+    config, results = read_config(args.config), Path(args.results)
+    protocols = list(config["evaluation"].get("select") or config["evaluation"]["protocols"])
+    evals, _ = load_evals(results, ["base", *(run.partition("=")[0] for run in args.runs)], protocols, config["benchmarks"])
+    write_run(Path(args.out) / "base", {}, score_scalars(evals, "base", protocols, config["benchmarks"]), 0)
+    for entry in args.runs:
+        run, equals, stages = entry.partition("=")
+        if not equals or run not in config["runs"]:
+            raise UserError(f"--runs {entry}: expected RUN=STAGE,STAGE with a run of the configuration")
+        manifests = [read_json(results / run / stage / "manifest.json") for stage in stages.split(",")]
+        step = sum(m["steps"] for m in manifests[:-1]) + manifests[-1]["chosen_step"]
+        write_run(Path(args.out) / run, merged_runs(config)[run], score_scalars(evals, run, protocols, config["benchmarks"]), step)
+
+
+if __name__ == "__main__":
+    run_main(main)
