@@ -33,7 +33,7 @@ def compute_score(
     terms: Mapping[str, float] | str | None = None,
     **kwargs: Any,
 ) -> dict[str, float | str]:
-    """Grade one response; keys `score`, `acc`, `format`, `pred`, `status`, one `term_<name>` a term, one `status_<status>` a status.
+    """Grade one response; keys `score`, `acc`, `format`, `pred`, `status`, a `term_<name>` and a `status_<status>` each.
 
     terms: weights by term name, as a mapping or JSON (verl's `reward_kwargs`); failing that the environment variable
     MATHRL_REWARD_TERMS; failing that 0.1 × format + 0.9 × correct. Works from any thread.

@@ -1,8 +1,8 @@
 """The reward of a response: a weighted sum of named terms.
 
-The config names the terms and their weights, `{"format": 0.1, "correct": 0.9}` by default. `format` and `correct` are ours;
-any other name is `module:function`, a function `(grade, data_source, response, answer, extra_info) -> float` that is imported
-by name. So a user adds a term, or a reward model behind one, without touching this module; each term has its own curve.
+The config names the terms and their weights, `{"format": 0.1, "correct": 0.9}` by default. `format` and `correct` are
+ours; any other name is `module:function`, a function `(grade, data_source, response, answer, extra_info) -> float` that is
+imported by name. So a user adds a term, or a reward model behind one, without touching this module; each term has its own curve.
 """
 
 from __future__ import annotations
@@ -44,6 +44,8 @@ def load_term(name: str) -> Term:
 
 def check_terms(terms: Mapping[str, float]) -> dict[str, float]:
     """The terms as a plain dict; ValueError for a weight that is no finite number or a name that cannot be loaded."""
+    if not isinstance(terms, Mapping):
+        raise ValueError("the reward's terms are no mapping of names to weights")
     if not terms:
         raise ValueError("the reward has no terms")
     checked = {}
@@ -52,6 +54,10 @@ def check_terms(terms: Mapping[str, float]) -> dict[str, float]:
             raise ValueError(f"the weight of reward term '{name}' is {weight!r}, not a finite number")
         load_term(str(name))
         checked[str(name)] = float(weight)
+    curves = [curve_name(name) for name in checked]
+    for name in curves:
+        if curves.count(name) > 1:
+            raise ValueError(f"two reward terms would share one curve, 'term_{name}'; rename a function")
     return checked
 
 

@@ -5,7 +5,7 @@ r"""Hostile answers: what a policy under pressure, or a fuzzer, may put into a b
 hostile responses among right ones.
 """
 
-SYMBOLIC = r"\sum_{k=1}^{n} \int_0^k x^2\,dx"
+SYMBOLIC = r"\sum_{k=1}^{n} \int_0^k x^2\,dx \pmod{7}"
 """A gold that our grammar does not read: only against such a gold does anything reach the algebra workers."""
 
 ANSWERS = [

@@ -61,6 +61,8 @@ def test_a_response_that_is_no_text(response):
 
 def test_symbolic_golds_may_ask_the_algebra_system(monkeypatch):
     monkeypatch.setattr(judge.pool_for(judge.ALGEBRA), "cap", 60.0)  # a loaded machine must not decide this test
-    gold = r"F_n = \sum_{k=0}^{n-1} F_k F_{n-k-1}"
-    assert equivalent(r"F_n = \sum_{k=0}^{n-1} F_{n-k-1} F_k", gold)
-    assert not equivalent(r"F_n = \sum_{k=0}^{n-2} F_{n-k-1} F_k", gold)
+    answer, gold = r"\dot{x} + y", r"y + \dot{x}"
+    assert judge._decide(answer, gold) == ("unparsed_gold", True), "our grammar does not read it"
+    assert equivalent(answer, gold)
+    assert not equivalent(r"2\dot{x} + y", gold)
+    assert not judge._decide(r"x + y", gold)[1], "other commands: nothing to ask"

@@ -62,6 +62,8 @@ _FORMATS = {
     r"\lparen": "(", r"\rparen": ")", r"\relax": "", r"\bigcup": r"\cup", r"\sim": r"\approx", r"\smallsetminus": r"\setminus",
     r"\backslash": r"\setminus", r"\prime": "'", r"\to": r"\rightarrow", r"\colonequals": "=",
 }  # fmt: skip
+_RUN_ON = re.compile(r"\\(pi|sin|cos|tan|sec|csc|cot|ln)(?!h\b|h[^a-z])([a-zA-Z]{1,2})(?![A-Za-z])")
+"""A command and the variable after it without a space between them: \\pir, \\cosx."""
 _FORMAT = re.compile(r"\\[A-Za-z]+")
 
 
@@ -143,6 +145,7 @@ def clean(text: str) -> str:
             break
         text = changed
     text = _FORMAT.sub(lambda m: _FORMATS.get(m.group(), m.group()), text)
+    text = _RUN_ON.sub(r"\\\1 \2", text)
     if r"\begin" not in text:
         text = text.replace(r"\\", " , ")
         text = text.replace("&", " ")
@@ -168,7 +171,7 @@ def word_key(text: str) -> str:
 
 
 _TOKEN = re.compile(
-    r"""(?P<num>\d+(?:\.\d+)?|\.\d+)
+    r"""(?P<num>\d+(?:\.\d+|\.(?=\s*[-+*/^)}]))?|\.\d+)
       |(?P<text>⟦[^⟦⟧]*⟧)
       |(?P<cmd>\\(?:[A-Za-z]+|.))
       |(?P<word>[A-Za-z]+)

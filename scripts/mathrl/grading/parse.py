@@ -6,6 +6,7 @@ A node is a tuple whose first item names its kind:
     ("sym", name)                  a variable or an opaque word
     ("add", items) ("mul", items) ("div", a, b) ("pow", a, b) ("neg", a) ("fact", a)
     ("fn", name, args)             sin, log, sqrt, abs, binom …
+    ("op", name, bounds, body)     a sum, product, integral or limit; never worked out
     ("call", name, args)           f(x): an unknown function
     ("pm", a, b, sign)             a ± b; a may be None
     ("pct", a) ("deg", a)          50 %, 45°
@@ -15,6 +16,7 @@ A node is a tuple whose first item names its kind:
     ("set", items)                 \{1, 2\}
     ("rel", terms, ops)            x = 5, 0 < x \le 1
     ("union"|"inter"|"minus", a, b)
+    ("mod", a, modulus)            n \equiv 1 \pmod{4}
     ("ratio", items) ("matrix", rows) ("based", digits, base) ("text", words) ("reals",) ("empty",)
 
 The parser works on a bounded number of tokens and a bounded depth, and it evaluates nothing.
@@ -22,6 +24,7 @@ The parser works on a bounded number of tokens and a bounded depth, and it evalu
 
 from __future__ import annotations
 
+import contextlib
 import re
 from fractions import Fraction
 from functools import lru_cache
@@ -110,9 +113,9 @@ _GREEK = frozenset(
 )
 _RELATIONS = {
     "=": "=", "==": "=", "<": "<", ">": ">", "<=": "<=", ">=": ">=", "!=": "!=", r"\le": "<=", r"\ge": ">=", r"\ne": "!=",
-    r"\in": "in", r"\approx": "~", r"\equiv": "=", r"\doteq": "~", r"\ll": "<", r"\gg": ">",
+    r"\in": "in", r"\rightarrow": "->", r"\approx": "~", r"\equiv": "=", r"\doteq": "~", r"\ll": "<", r"\gg": ">",
 }  # fmt: skip
-_OPERATORS = frozenset({r"\sum", r"\prod", r"\int", r"\iint", r"\lim", r"\oint", r"\frac{d}"})
+_OPERATORS = frozenset({"sum", "prod", "int", "iint", "oint", "lim"})
 UNITS = {
     name: canonical
     for canonical, names in {
@@ -123,11 +126,17 @@ UNITS = {
         "week": "week weeks", "month": "month months", "year": "year years yr yrs", "l": "l liter liters litre litres",
         "ml": "ml milliliter milliliters", "gal": "gal gallon gallons", "dollar": "dollar dollars usd", "cent": "cent cents",
         "euro": "euro euros", "yuan": "yuan rmb", "mph": "mph", "kmh": "kmh kph kmph", "rad": "rad radian radians", "n": "newton newtons",
-        "j": "joule joules", "w": "watt watts", "v": "volt volts", "hz": "hz hertz", "pa": "pascal pascals", "k": "kelvin", "acre": "acre acres",
+        "j": "joule joules", "w": "watt watts", "v": "volt volts", "hz": "hz hertz", "pa": "pascal pascals", "k": "kelvin", "celsius": "celsius", "fahrenheit": "fahrenheit", "acre": "acre acres",
     }.items()
     for name in names.split()
 }  # fmt: skip
-_MULTIPLIERS = {"hundred": 10**2, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
+_NO_UNITS = frozenset(
+    "or and if not more less than least most times plus minus to mod greater fewer base squared cubed factorial over from "
+    "unless except between either any all some none for where when with is are"
+    "".split()
+)
+"""Words that change a value or join two: text that holds one is no unit."""
+_MULTIPLIERS = {"dozen": 12, "hundred": 10**2, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
 _PERCENT = frozenset({"percent", "pct", "percentage", "percents"})
 _DEGREE = frozenset({"degree", "degrees", "deg"})
 _NUMBER_WORDS = {
@@ -258,7 +267,8 @@ class _Parser:
                 raise Unparsed("nothing after =")
             terms.append(self.set_expression())
         self.depth -= 1
-        return ("rel", tuple(terms), tuple(ops)) if ops else terms[0]
+        node = ("rel", tuple(terms), tuple(ops)) if ops else terms[0]
+        return ("mod", node, self.argument()) if self.accept(r"\pmod") else node
 
     def set_expression(self) -> Node:
         left = self.ratio()
@@ -362,6 +372,8 @@ class _Parser:
         if kind == "op":
             return (text in "({[" and not (text == "[" and False)) or (text == "|" and not self.in_abs)
         if kind == "cmd":
+            if text == r"\|" and self.in_abs:
+                return False
             return (
                 text
                 in (
@@ -382,6 +394,7 @@ class _Parser:
                     r"\bbR",
                 )
                 or text[1:] in FUNCTIONS
+                or text[1:] in _OPERATORS
                 or text[1:] in _GREEK
             )
         return False
@@ -426,6 +439,8 @@ class _Parser:
             return ("pct", node)
         if words[0] in _DEGREE:
             return ("deg", node)
+        if _NO_UNITS & set(words):
+            raise Unparsed("words that are no unit")
         name = " ".join(words)
         while True:
             if self.peek() == ("op", "^"):
@@ -476,11 +491,11 @@ class _Parser:
     def degree(self, node: Node) -> Node:
         if self.peek() in (("word", "F"), ("word", "C"), ("text", "F"), ("text", "C")):
             self.at += 1
-            return ("unit", node, "degrees " + self.tokens[self.at - 1][1])
+            return ("unit", node, {"F": "fahrenheit", "C": "celsius"}[self.tokens[self.at - 1][1]])
         return ("deg", node)
 
     def subscript(self, node: Node) -> Node:
-        label = self.label()
+        label = self.label().strip("()")
         if node[0] == "num" and node[2] == 0:
             bases = {
                 "two": "2",
@@ -729,6 +744,8 @@ class _Parser:
             return ("sym", "pi")
         if name == "infty":
             return ("sym", "infty")
+        if name in _OPERATORS:
+            return self.big_operator(name)
         if name in ("binom", "dbinom", "tbinom"):
             return ("fn", "binom", (self.argument(), self.argument()))
         if name in FUNCTIONS:
@@ -740,10 +757,15 @@ class _Parser:
             self.expect(r"\rfloor" if name == "lfloor" else r"\rceil")
             return ("fn", name[1:], (inner,))
         if name == "|":
+            self.in_abs += 1
             inner = self.sum()
+            self.in_abs -= 1
             self.expect(r"\|")
             return ("fn", "norm", (inner,))
         if name == "{":
+            built = self.set_builder()
+            if built is not None:
+                return built
             found, _ = self.items()
             self.expect(r"\}")
             return ("set", tuple(found)) if found else ("empty",)
@@ -760,6 +782,34 @@ class _Parser:
         if name in ("pm", "mp"):
             return ("pm", None, self.factor(), 1 if name == "pm" else -1)
         raise Unparsed(f"the command {text}")
+
+    def set_builder(self) -> Node | None:
+        r"""What follows the opening brace of \{x \mid x > 0\}, as the conditions on x; None where it is no such set."""
+        saved = self.at, self.depth, self.in_abs, list(self.tokens)
+        self.in_abs = 1  # so that the bar does not open an absolute value
+        try:
+            element = self.relation()
+            if self.accept("|"):
+                self.in_abs = 0
+                conditions, joiner = self.items()
+                self.expect(r"\}")
+                self.in_abs = saved[2]
+                parts = [*([element] if element[0] == "rel" else []), *conditions]
+                if conditions and (element[0] == "rel" or element[0] == "sym"):
+                    return parts[0] if len(parts) == 1 else ("list", tuple(parts), "or" if joiner == "or" else "and")
+        except Unparsed:
+            pass
+        self.at, self.depth, self.in_abs, self.tokens = saved
+        return None
+
+    def big_operator(self, name: str) -> Node:
+        """A sum, product, integral or limit: ("op", name, bounds, body), never worked out."""
+        bounds: list[Node] = []
+        while self.peek() in (("op", "_"), ("op", "^")):
+            mark = self.take()[1]
+            bounds.append(("tuple", mark, mark, (self.argument(signed=True),)))
+        body = self.sum() if "int" in name else self.term()
+        return ("op", name, tuple(sorted(bounds, key=repr)), body)
 
     def environment(self) -> Node:
         name = self.label() if self.peek() == ("op", "{") else ""
@@ -932,6 +982,7 @@ def _readings(text: str) -> tuple[Node, ...]:
     lead = _LEAD.match(cleaned)
     if lead and not re.search(r"(?<!\$)\$(?!\$)[ \t]*\n|\\\([ \t]*\n", text):
         cleaned = cleaned[lead.end() :].strip()
+    cleaned = cleaned.removeprefix(r"\approx").strip()
     cleaned = _REPEATING.sub(_repeating, cleaned)
     cleaned = _DOTTED.sub(_repeating, cleaned)
     cleaned = _outside_brackets(_SPACED, cleaned)
@@ -951,6 +1002,9 @@ def _readings(text: str) -> tuple[Node, ...]:
             continue
         if node not in found:
             found.append(node)
+    if not found and "=" in joined and not re.search(r"[<>]|\\(?:le|ge|ne|in|approx|equiv)(?![a-z])|[,;]", joined):
+        with contextlib.suppress(Unparsed, RecursionError, ValueError, ArithmeticError, IndexError):
+            found.append(_parse_tokens(joined.rsplit("=", 1)[1]))  # a chain whose last part can be read
     if not found and "⟦" in cleaned:
         inside = re.fullmatch(r"⟦([^⟦⟧]*)⟧", cleaned)
         if inside:
