@@ -110,6 +110,14 @@ def test_an_image_built_from_the_lock_passes(place):
     assert check(place, containers=True) == []
 
 
+def test_every_rule_may_run_in_the_cuda_image_but_not_the_other_way_round(place):
+    build(place / "cuda.sif", f"{preflight.LABEL} {sha256_file('envs/cuda.txt')}")
+    build(place / "cpu.sif", f"{preflight.LABEL} {sha256_file('envs/cpu.txt')}")
+    assert check(place, containers=True, images={"cpu": "cuda.sif", "cuda": "cuda.sif"}) == []
+    with pytest.raises(UserError, match=r"containers.cuda: cpu.sif was built from another envs/cuda.txt"):
+        check(place, containers=True, images={"cpu": "cpu.sif", "cuda": "cpu.sif"})
+
+
 def test_a_stale_image_is_refused(place):
     build(place / "cpu.sif", f"{preflight.LABEL} {sha256_file('envs/cpu.txt')}")
     (place / "envs/cpu.txt").write_text("polars==2.2.0\n")
