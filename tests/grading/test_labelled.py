@@ -1,0 +1,179 @@
+"""The goals on labelled answers and generations (shared data), both kinds of error, and the contest's own verdicts."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mathrl.grading import audit, benchmark, grade_many
+from mathrl.grading.contest import extract_answer, math_equal, strip_string
+from mathrl.io import read_jsonl
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+GOALS = {
+    # set: (least accuracy on the kept rows, most false accepts whose label is right)
+    "math_verify_tests": (0.97, 0),
+    "lighteval_tests": (0.95, 0),
+    "odyssey_judged": (0.93, 0),
+    "qwen_math_cot_100": (0.998, 0),
+    "abel_gsm8k": (0.999, 0),
+    "openai_gsm8k_example_solutions": (0.999, 0),
+    "contest_model_qwen_eval": (0.982, 0),
+}
+
+
+def shared() -> Path:
+    found = Path(os.environ.get("MATHRL_SHARED") or ROOT.parent / "shared") / "data"
+    if not found.is_dir():
+        pytest.skip("the shared data are not here")
+    return found
+
+
+def wrong_labels(name: str) -> set[int]:
+    with open(HERE / "wrong_labels.tsv", encoding="utf-8") as table:
+        return {int(row["line"]) for row in csv.DictReader(table, delimiter="\t") if row["set"] == name}
+
+
+@pytest.mark.parametrize("name", GOALS)
+def test_goals(name):
+    data = shared()
+    item = next(item for item in benchmark.find_sets(data / "verifier", data / "generations") if item.name == name)
+    verdicts = audit.ours(item.pairs, item.extraction)
+    kept = [index for index, keep in enumerate(item.kept) if keep]
+    accuracy = sum(verdicts[index].correct == item.labels[index] for index in kept) / len(kept)
+    accepts = [index + 1 for index in kept if verdicts[index].correct and not item.labels[index]]
+    least, most = GOALS[name]
+    assert accuracy >= least
+    assert len(set(accepts) - wrong_labels(name)) <= most, accepts
+    statuses = [verdict.status for verdict in verdicts]
+    if item.generations:
+        assert statuses.count("timeout") + statuses.count("error") == 0
+
+
+def test_ours_differs_from_the_lenient_contest_labels_by_one_reason():
+    rows = list(read_jsonl(shared() / "generations" / "contest_model_qwen_eval.jsonl.gz"))
+    ours = grade_many([(row["response"], row["gold"]) for row in rows], extraction="lenient")
+    differing = {(row["gold"], row["pred"]) for row, result in zip(rows, ours, strict=True) if result.correct != row["correct"]}
+    assert differing == {("1625", "162500")}, "the contest takes a hundredfold for equal"
+
+
+@pytest.mark.parametrize(("file", "name"), [("contest_model_qwen_eval", ""), ("qwen_math_cot_100", "math")])
+def test_the_contest_judge_agrees_with_the_original_everywhere(file, name):
+    rows = list(read_jsonl(shared() / "generations" / f"{file}.jsonl.gz"))
+    found = grade_many([(row["response"], row["gold"]) for row in rows], grader="contest", benchmark=name)
+    assert [result.extracted or "" for result in found] == [row["pred"] for row in rows]
+    assert [result.correct for result in found] == [row["correct"] for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("prediction", "reference", "same", "reason"),
+    [
+        ("162500", "1625", True, "a factor of 100"),
+        ("0.5", "50", True, "a factor of 100"),
+        ("100.005", "100", True, "within 1e-4"),
+        ("100.02", "100", False, "beyond 1e-4"),
+        ("pots", "stop", True, "a word is a product of letters"),
+        ("(1,2)", "[1,2]", True, "brackets: part by part, round or square"),
+        ("(1,0.5)", r"(1,\frac{1}{2})", True, "tuples part by part"),
+        ("x=5", "5", True, "a short left side"),
+        ("x+y=1", "1-x=y", True, "equations"),
+        (r"\frac{100}{3}", "33.3", False, "1e-3 away"),
+        (r"\frac{100}{3}", "33.333", True, "1e-5 away"),
+        (r"\begin{pmatrix}1\\2\end{pmatrix}", r"\begin{pmatrix}1\\2.00001\end{pmatrix}", True, "cell by cell"),
+        ("(x+1)^2", "x^2+2x+1", True, "symbolic"),
+        ("__import__('os').getpid()", "1", False, "nothing is evaluated"),
+    ],
+)
+def test_the_contest_judges_quirks(prediction, reference, same, reason):
+    assert math_equal(prediction, reference) is same, reason
+
+
+@pytest.mark.parametrize(
+    ("response", "answer", "reason"),
+    [
+        (r"\boxed{1,000} dollars", "1,000", "commas stay"),
+        ("The answer is: 12.", "12", "the phrase"),
+        ("first 3 then -4.00", "-4", "the last number, zeros dropped"),
+        (r"\boxed{5 \text{ cm}}", "5", "text at the end"),
+        (r"\boxed{025}", "25", "a word number"),
+        (r"\boxed{twenty one}", "21", "a word number"),
+        (r"\boxed{\frac12}", r"\frac{1}{2}", "braces"),
+        (r"\boxed{3/4}", r"\frac{3}{4}", "a slash"),
+        ("no number", "", "nothing"),
+        ("<think>\\boxed{1}</think>so \\boxed{2}", "2", "after the thought"),
+    ],
+)
+def test_the_contest_extraction(response, answer, reason):
+    assert extract_answer(response) == answer, reason
+    assert strip_string(strip_string(answer)) == strip_string(answer)
+
+
+def run(script, *arguments):
+    return subprocess.run(
+        [sys.executable, str(ROOT / "scripts" / script), *map(str, arguments)], capture_output=True, text=True, timeout=240
+    )
+
+
+def write_lines(path, rows):
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def test_the_audit_lists_where_judges_disagree(tmp_path):
+    golds = [{"id": 1, "answer": "1625"}, {"id": 2, "answer": "5"}, {"id": 3, "answer": "stop"}]
+    boxes = [(1, "162500"), (1, "1625"), (2, "5"), (2, r"\sum_{k=2}^{3} k"), (3, "pots")]
+    samples = write_lines(
+        tmp_path / "s.jsonl", [{"id": i, "sample": n, "response": rf"\boxed{{{box}}}"} for n, (i, box) in enumerate(boxes)]
+    )
+    bench = write_lines(tmp_path / "b.jsonl", golds)
+    done = run(
+        "audit_grader.py", "--samples", f"toy={samples}", "--benchmark", f"toy={bench}", "--out", tmp_path / "a.json", "--workers", 1
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads((tmp_path / "a.json").read_text())
+    toy = found["benchmarks"]["toy"]
+    assert toy["samples"] == 5 and sum(toy["patterns"].values()) == 5
+    assert toy["accepted"]["ours"] == 2 and toy["accepted"]["contest"] == 4 and toy["accepted"]["math_verify"] >= 3
+    listed = {(row["id"], row["sample"]): row for row in toy["disagreements"]}
+    assert set(listed) == {(1, 0), (2, 3), (3, 4)}
+    assert listed[1, 0]["pattern"].startswith("contest=1 ") and listed[1, 0]["pattern"].endswith("ours=0")
+    assert found["schema_version"] == 1 and "provenance" in found
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"--samples": "toy"}, "expected NAME=FILE"),
+        ({"--benchmark": "other={bench}"}, "no --benchmark toy"),
+        ({"--samples": "toy={none}"}, "no such file"),
+        ({"--workers": "0"}, "at least 1"),
+    ],
+)
+def test_the_audit_refuses_bad_input_in_one_line(tmp_path, change, message):
+    samples = write_lines(tmp_path / "s.jsonl", [{"id": 1, "response": "x"}])
+    bench = write_lines(tmp_path / "b.jsonl", [{"id": 1, "answer": "1"}])
+    arguments = {"--samples": f"toy={samples}", "--benchmark": f"toy={bench}", "--out": str(tmp_path / "a.json")} | change
+    flat = [text.format(bench=bench, none=tmp_path / "none.jsonl") for pair in arguments.items() for text in pair]
+    done = run("audit_grader.py", *flat)
+    assert done.returncode == 2 and message in done.stderr and done.stderr.count("\n") == 1
+    assert not (tmp_path / "a.json").exists()
+
+
+def test_the_benchmark_measures_math_verify_in_the_same_run(tmp_path):
+    (tmp_path / "v").mkdir(), (tmp_path / "g").mkdir()
+    rows = [("5", "5", True), ("5", "6", False), ("stop", "pots", False), ("$\\frac{1}{3}$", "0.\\overline{3}", True)]
+    write_lines(tmp_path / "v" / "toy.jsonl", [{"gold": g, "pred": p, "equal": e, "note": "t.py::test_x"} for g, p, e in rows])
+    write_lines(tmp_path / "g" / "gen.jsonl", [{"gold": "5", "response": "so 5", "pred": "5", "correct": True}] * 3)
+    done = run("benchmark_grader.py", "--verifier", tmp_path / "v", "--generations", tmp_path / "g", "--out", tmp_path / "o.json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads((tmp_path / "o.json").read_text())
+    assert found["sets"]["toy"]["ours"]["accuracy"] == 1.0
+    assert found["sets"]["toy"]["math_verify"]["false_accepts"] == 1
+    assert found["sets"]["toy"]["math_verify"]["false_rejects"] == 1
+    assert found["sets"]["gen"]["ours"]["accuracy"] == found["sets"]["gen"]["math_verify"]["accuracy"] == 1.0
+    assert "| toy | 4 | 1.0000 |" in done.stdout
