@@ -105,6 +105,30 @@ def check_host(requests: Mapping[str, int]) -> None:
         raise UserError(f"{who} asks for {largest} GPU(s) and this host shows {there}; lower gpus in config.yaml")
 
 
+def check_queue(directory: str | os.PathLike = ".") -> None:
+    """No SLURM job of an earlier call is still queued or running for this directory.
+
+    A Snakemake that is killed leaves its SLURM jobs alive; the next call would start the same work beside them.
+    """
+    if not shutil.which("squeue"):
+        return
+    form = "%i|%Z|%k"  # job, working directory, comment (the plug-in's: rule_NAME…)
+    try:
+        done = subprocess.run(
+            ["squeue", "--me", "--noheader", "--format", form], capture_output=True, text=True, timeout=30
+        )
+    except subprocess.TimeoutExpired:
+        return
+    rows = [line.split("|", 2) for line in done.stdout.splitlines() if line.count("|") >= 2]
+    here = os.path.realpath(directory)
+    jobs = [job for job, where, comment in rows if os.path.realpath(where) == here and comment.startswith("rule_")]
+    if jobs:
+        raise UserError(
+            f"{len(jobs)} SLURM job(s) of an earlier call still work here ({', '.join(jobs[:10])}); "
+            f"wait for them, or: scancel {' '.join(jobs)}"
+        )
+
+
 def _existing(path: Path) -> Path:
     while not path.exists():
         path = path.parent
@@ -181,6 +205,8 @@ def check(
         if not dry_run and not cluster:
             check_host(requests)
     if not dry_run:
+        if cluster:
+            check_queue()
         check_writable(directories)
         notices += check_space(needs or {})
     return notices
