@@ -32,6 +32,7 @@ class Fetched:
 
     root: Path
     paths: list[Path]
+    origin: Origin
 
     @property
     def names(self) -> list[str]:
@@ -55,6 +56,8 @@ def fetch(pin: Pin, table: Path, partial: Path, by_hand: Path, wait: float = 2.0
     for origin in pin.origins:
         folder = partial / pin.name / origin.source
         folder.mkdir(parents=True, exist_ok=True)
+        if origin.source != "file" and _complete(pin, table, folder):
+            return verify(pin, table, folder, origin)
         for attempt in range(TRIES):
             if attempt:
                 time.sleep(wait * 2 ** (attempt - 1))
@@ -71,6 +74,13 @@ def fetch(pin: Pin, table: Path, partial: Path, by_hand: Path, wait: float = 2.0
         f"{pin.name}: could not be fetched ({failures[-1]}). Without a network bring {wanted} of revision "
         f"{pin.origin.revision or '(any)'} from {pin.url or pin.origin.id} by hand and put them into {hand}/, then run this again"
     )
+
+
+def _complete(pin: Pin, table: Path, folder: Path) -> bool:
+    """Did an earlier run bring all files whose hashes are known? Then no network is needed."""
+    known = expected_hashes(table, pin)
+    names = [path.relative_to(folder).as_posix() for path in _files(folder)]
+    return bool(read_lock(table, pin.name)) and all(name in names for name in known) or ("*" in known and len(names) == 1)
 
 
 def verify(pin: Pin, table: Path, folder: Path, origin: Origin) -> Fetched:
@@ -102,7 +112,7 @@ def verify(pin: Pin, table: Path, folder: Path, origin: Origin) -> Fetched:
     for name in known:
         if name != "*" and name not in found:
             raise TransferError(f"did not bring {name}, whose hash is pinned")
-    return Fetched(folder, paths)
+    return Fetched(folder, paths, origin)
 
 
 def record(pin: Pin, table: Path, fetched: Fetched, rows: int | None) -> None:
@@ -112,7 +122,7 @@ def record(pin: Pin, table: Path, fetched: Fetched, rows: int | None) -> None:
         return
     hashes = {name: sha256_file(path) for name, path in zip(fetched.names, fetched.paths, strict=True)}
     try:
-        path = write_lock(table, pin, pin.origin, hashes, rows)
+        path = write_lock(table, pin, fetched.origin, hashes, rows)
     except OSError as error:
         raise UserError(f"{lock_path(table, pin.name)}: cannot be written ({error.strerror}); the hashes must be recorded") from None
     print(f"{pin.name}: first download, hashes recorded in {path}; commit it, it is enforced from now on", file=sys.stderr)
@@ -178,16 +188,18 @@ def _from_huggingface(pin: Pin, origin: Origin, folder: Path) -> None:
             repo_type="model" if pin.kind == "model" else "dataset",
             revision=origin.revision or None,
             local_dir=folder,
+            cache_dir=folder / ".cache",
             allow_patterns=list(pin.files) or None,
             max_workers=2,
         )
 
 
 def _from_modelscope(pin: Pin, origin: Origin, folder: Path) -> None:
+    os.environ.setdefault("MODELSCOPE_CACHE", str(folder.resolve() / ".cache"))  # its locks; a container's home is read-only
     with _online():
-        from modelscope.hub import snapshot_download as hub
+        from modelscope.hub.snapshot_download import dataset_snapshot_download, snapshot_download
 
-        download = hub.snapshot_download if pin.kind == "model" else hub.dataset_snapshot_download
+        download = snapshot_download if pin.kind == "model" else dataset_snapshot_download
         _quietly(
             download, origin.id, revision=origin.revision or None, local_dir=str(folder), allow_patterns=list(pin.files) or None
         )

@@ -7,7 +7,9 @@ the contract goes to quarantine with a reason; what a filter drops is counted. N
 from __future__ import annotations
 
 import hashlib
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
+from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +27,7 @@ ALIASES = {
     "solve_rate": ("solve_rate", "llama8b_solve_rate"),
 }
 REQUIRED = ("problem", "answer")
+PLAIN_ANSWER = r"^-?(\d{1,15}(\.\d{1,15})?|\d{1,9}/[1-9]\d{0,8}|\\[dt]?frac\{\d{1,9}\}\{[1-9]\d{0,8}\})$"
 MAX_PROBLEM = 20_000  # characters; nothing longer fits a prompt, and a 5 MB text is a broken row
 
 
@@ -144,17 +147,28 @@ def bands(solve_rate: pl.Series, cuts: list[float] | None) -> tuple[pl.Series, l
 
 
 def verifiable(answers: pl.Series, workers: int) -> pl.Series:
-    """Which answers does the grader accept as answers to themselves? Each distinct answer is asked once; plain integers never."""
+    """Which answers does the grader accept as answers to themselves?
+
+    Each distinct answer is asked once, plain numbers and fractions (which it always accepts) never; `workers` processes.
+    """
     import polars as pl
 
+    distinct = answers.unique(maintain_order=True)
+    asked = distinct.filter(~distinct.str.contains(PLAIN_ANSWER)).to_list()
+    parts = [asked[place : place + 500] for place in range(0, len(asked), 500)]
+    if len(parts) > 1 and workers > 1:
+        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+            verdicts = [verdict for part in pool.map(_equal_to_themselves, parts) for verdict in part]
+    else:
+        verdicts = [verdict for part in parts for verdict in _equal_to_themselves(part)]
+    refused = [answer for answer, verdict in zip(asked, verdicts, strict=True) if not verdict]
+    return ~answers.is_in(refused)
+
+
+def _equal_to_themselves(answers: list[str]) -> list[bool]:
     from .grading import equivalent
 
-    distinct = answers.unique(maintain_order=True)
-    plain = distinct.str.contains(r"^-?\d{1,15}$")
-    asked = distinct.filter(~plain)
-    verdicts = [bool(equivalent(answer, answer)) for answer in asked]
-    refused = asked.filter(~pl.Series(verdicts, dtype=pl.Boolean))
-    return ~answers.is_in(refused.implode())
+    return [bool(equivalent(answer, answer)) for answer in answers]
 
 
 def english(problems: pl.Series) -> pl.Series:

@@ -1,0 +1,126 @@
+"""Sentence embeddings of very many problems: once per text, on a GPU where there is one, in bfloat16 where the processor has it.
+
+Texts are sorted by length within a window, batches hold about the same number of tokens, and every vector is kept by the hash
+of its text, so that a second run embeds only what is new. Memory does not grow with the number of texts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..io import UserError, atomic_path, read_json, sha256_file
+
+if TYPE_CHECKING:
+    import numpy as np
+
+WINDOW = 8192  # texts that are sorted together
+BATCH_TOKENS = 4096  # on a CPU; a GPU takes sixteen times as many
+
+
+class Embedder:
+    """A sentence-transformers model with mean pooling, without that package: tokenizer, encoder, mean, unit length."""
+
+    def __init__(self, directory: Path, cache: Path | None = None, dtype: str = "auto") -> None:
+        """`directory` holds the model; `cache` a folder of vectors (None: keep nothing); `dtype` float32, bfloat16 or auto."""
+        for name in ("config.json", "tokenizer.json", "model.safetensors"):
+            if not (directory / name).is_file():
+                has = ", ".join(sorted(p.name for p in directory.glob("*"))[:8]) if directory.is_dir() else "it does not exist"
+                raise UserError(f"{directory}: has no {name}, so it is no sentence-transformers model ({has}); fetch the embedding model again")
+        pooling = directory / "1_Pooling" / "config.json"
+        if pooling.is_file() and not read_json(pooling).get("pooling_mode_mean_tokens", True):
+            raise UserError(f"{pooling}: asks for another pooling than the mean of the tokens; use a model with mean pooling")
+        settings = directory / "sentence_bert_config.json"
+        self.max_tokens = int(read_json(settings).get("max_seq_length") or 256) if settings.is_file() else 256
+        self.directory = directory
+        self.dtype = dtype
+        self.key = sha256_file(directory / "model.safetensors")[:16]
+        self.cache = cache / self.key if cache else None
+        self._model: Any = None
+
+    def _load(self) -> None:
+        import torch
+        from tokenizers import Tokenizer
+        from transformers import AutoModel
+
+        self.device = "cuda" if torch.cuda.is_available() else "cpu"
+        fast = self.device == "cuda" or _has_bfloat16()
+        kind = {"float32": torch.float32, "bfloat16": torch.bfloat16, "auto": torch.bfloat16 if fast else torch.float32}[self.dtype]
+        self._model = AutoModel.from_pretrained(self.directory, dtype=kind, attn_implementation="sdpa").to(self.device).eval()
+        self._tokenizer = Tokenizer.from_file(str(self.directory / "tokenizer.json"))
+        self._tokenizer.enable_truncation(self.max_tokens)
+        self._tokenizer.no_padding()
+
+    def embed(self, texts: Sequence[str], label: str = "") -> Iterator[tuple[int, np.ndarray]]:
+        """Yield `(first text, vectors)` window by window: float32, `(texts, width)`, unit length. `label` names a progress line."""
+        begun = time.monotonic()
+        for first in range(0, len(texts), WINDOW):
+            window = texts[first : first + WINDOW]
+            yield first, self._window(window)
+            if label:
+                done = first + len(window)
+                rate = done / max(time.monotonic() - begun, 1e-9)
+                end = "\n" if done == len(texts) else "\r"
+                print(f"{label}: {done}/{len(texts)} texts, {rate:.0f}/s, {(len(texts) - done) / rate:.0f} s left   ", end=end, file=sys.stderr, flush=True)
+
+    def _window(self, texts: Sequence[str]) -> np.ndarray:
+        """Vectors of one window, from the cache if it is there whole."""
+        import numpy as np
+
+        path = None
+        if self.cache:
+            digest = hashlib.sha256()
+            for text in texts:
+                digest.update(hashlib.sha256(text.encode()).digest())
+            path = self.cache / f"{digest.hexdigest()[:32]}.npy"
+            if path.is_file():
+                return np.load(path).astype(np.float32)
+        vectors = self._compute(texts)
+        if path:
+            with atomic_path(path) as temporary, open(temporary, "wb") as handle:
+                np.save(handle, vectors.astype(np.float16))
+            vectors = vectors.astype(np.float16).astype(np.float32)  # the same numbers with and without the cache
+        return vectors
+
+    def _compute(self, texts: Sequence[str]) -> np.ndarray:
+        import numpy as np
+        import torch
+
+        if self._model is None:
+            self._load()
+        ids = [encoding.ids for encoding in self._tokenizer.encode_batch(list(texts))]
+        result = np.empty((len(ids), self._model.config.hidden_size), np.float32)
+        order = sorted(range(len(ids)), key=lambda number: (len(ids[number]), number))
+        budget = BATCH_TOKENS * (16 if self.device == "cuda" else 1)
+        place = 0
+        with torch.inference_mode():
+            while place < len(order):
+                after = place + 1
+                while after < len(order) and len(ids[order[after]]) * (after + 1 - place) <= budget:
+                    after += 1
+                batch = order[place:after]
+                width = len(ids[batch[-1]])
+                tokens = torch.zeros(len(batch), width, dtype=torch.long)
+                mask = torch.zeros(len(batch), width, dtype=torch.long)
+                for line, number in enumerate(batch):
+                    tokens[line, : len(ids[number])] = torch.tensor(ids[number])
+                    mask[line, : len(ids[number])] = 1
+                tokens, mask = tokens.to(self.device), mask.to(self.device)
+                hidden = self._model(input_ids=tokens, attention_mask=mask).last_hidden_state.float()
+                mean = (hidden * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
+                result[batch] = torch.nn.functional.normalize(mean, dim=1).cpu().numpy()
+                place = after
+        return result
+
+
+def _has_bfloat16() -> bool:
+    """Does this processor multiply bfloat16 in hardware? (Elsewhere it would be slower than float32.)"""
+    try:
+        flags = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return False
+    return "avx512_bf16" in flags or "amx_bf16" in flags
