@@ -58,7 +58,7 @@ small_jobs() { # small_jobs DIRECTORY ARGUMENTS...
     mkdir -p "$base/$1"
     cd "$base/$1"
     shift
-    snakemake --snakefile "$here/jobs.smk" --workflow-profile none --config root="$root" image="$image" seconds=8 \
+    snakemake --snakefile "$here/jobs.smk" --workflow-profile none --config root="$root" image="$image" seconds="${seconds:-8}" \
         --apptainer-args="--bind $root" "$@"
 }
 
@@ -75,7 +75,7 @@ step_jobs() {
     "$python" "$here/check.py" cards "$base/jobs.slurm"
 }
 
-# walltime: told early enough to save, reported with its log; memory: killed, and again with more
+# pre-empted: again by itself. walltime: told early enough to save, reported with its log; memory: killed, and again with more
 step_limits() {
     rm -rf "$base/limits"
     if small_jobs limits --profile "$root/profiles/slurm" --retries 1 long.json greedy.json >"$base/limits.log" 2>&1; then
@@ -84,6 +84,17 @@ step_limits() {
     [ "$(cat "$base/limits/saved.txt")" = saved ] || fail "no time to save before the walltime"
     grep -q "the walltime ends soon" "$base/limits.log" || fail "the log of the job is not shown"
     [ -e "$base/limits/greedy.200.log" ] && [ -e "$base/limits/greedy.json" ] || fail "the second attempt had no more memory"
+    rm -rf "$base/preempted"
+    (
+        until squeue --noheader --format "%T %k" | grep -q "RUNNING rule_train"; do sleep 1; done
+        sleep 5
+        sbatch --quiet --partition urgent --nodes 2 --gres gpu:6 --output /dev/null --wrap "sleep 5"
+    ) &
+    seconds=15 small_jobs preempted --profile "$root/profiles/slurm" train.0.json >"$base/preempted.log" 2>&1 ||
+        { tail -n 40 "$base/preempted.log"; fail "a pre-empted job did not come again"; }
+    wait
+    [ "$(grep -c "has been submitted" "$base/preempted.log")" -ge 2 ] || fail "the job was not pre-empted"
+    echo "ok: a pre-empted job came again and ended well"
     echo "ok: walltime with time to save, more memory at the second attempt, both reported with their logs"
 }
 
