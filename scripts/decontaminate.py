@@ -27,6 +27,7 @@ def main() -> None:
     rules.add_argument("--fuzzy-similarity", type=float, default=0.85, help="token similarity, 0–1 (default 0.85)")
     rules.add_argument("--semantic-similarity", type=float, default=0.85, help="cosine, 0–1 (default 0.85)")
     rules.add_argument("--embedding-model", type=Path, help="directory of a sentence-transformers model, for the method semantic")
+    rules.add_argument("--embedding-cache", type=Path, help="folder that keeps embeddings by the hash of their text (default: none)")
     rules.add_argument("--workers", type=int, default=2, help="threads (default 2); the output does not depend on it")
     args = parser.parse_args()
 

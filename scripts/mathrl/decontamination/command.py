@@ -5,17 +5,20 @@ from __future__ import annotations
 import argparse
 import csv
 import io
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..benchmarks import load_benchmark
 from ..io import UserError, atomic_path, write_json, write_text
 from ..provenance import provenance
-from .search import METHODS, Settings, find_matches
+from .search import METHODS, Settings, find_matches_in
 from .summary import CSV_COLUMNS, summarise
 
 if TYPE_CHECKING:
     import polars as pl
+
+PART = 262_144  # rows in memory at a time
 
 
 def run(args: argparse.Namespace) -> None:
@@ -25,9 +28,9 @@ def run(args: argparse.Namespace) -> None:
     settings = settings_of(args)
     files = benchmark_files(args.benchmark)
     benchmarks = {name: load_benchmark(path) for name, path in files.items()}
-    problems = read_problems(args.problems)
-    matches = find_matches(problems, benchmarks, settings)
-    summary = summarise(matches, {name: len(rows) for name, rows in benchmarks.items()}, len(problems), settings.methods)
+    count = check_problems(args.problems)
+    matches = find_matches_in(parts_of(args.problems), benchmarks, settings)
+    summary = summarise(matches, {name: len(rows) for name, rows in benchmarks.items()}, count, settings.methods)
     options = {
         "methods": list(settings.methods), "remove": list(settings.remove), "ngram_size": settings.ngram_size,
         "ngram_coverage": settings.ngram_coverage, "fuzzy_similarity": settings.fuzzy_similarity,
@@ -38,7 +41,8 @@ def run(args: argparse.Namespace) -> None:
     if args.clean:
         removed = matches.filter(pl.col("removed"))["problem_id"].unique()
         with atomic_path(args.clean) as temporary:
-            problems.filter(~pl.col("id").is_in(removed.implode())).write_parquet(temporary)
+            kept = ~pl.col("id").cast(pl.String).is_in(removed.to_list())
+            pl.scan_parquet(args.problems).filter(kept).sink_parquet(temporary, maintain_order=True)
     with atomic_path(args.matches) as temporary:
         matches.write_parquet(temporary)
     if args.csv:
@@ -63,7 +67,7 @@ def settings_of(args: argparse.Namespace) -> Settings:
         raise UserError("--methods semantic: needs --embedding-model, the directory of a sentence-transformers model")
     return Settings(
         methods, remove, args.ngram_size, args.ngram_coverage, args.fuzzy_similarity, args.semantic_similarity,
-        args.embedding_model, max(args.workers, 1),
+        args.embedding_model, args.embedding_cache, max(args.workers, 1),
     )  # fmt: skip
 
 
@@ -88,17 +92,37 @@ def benchmark_files(pairs: list[str]) -> dict[str, Path]:
     return files
 
 
-def read_problems(path: Path) -> pl.DataFrame:
-    """Read problems; only `id` and `problem` must be there, other columns go through to the clean file."""
+def check_problems(path: Path) -> int:
+    """Rows of a table of problems; `UserError` if it is no whole parquet file or lacks `id` or `problem`."""
     import polars as pl
 
     try:
-        frame = pl.read_parquet(path)
+        schema = pl.read_parquet_schema(path)
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
     except Exception as error:
-        raise UserError(f"{path}: is no whole parquet file ({' '.join(str(error).split())[:200]}); make it again") from None
+        raise UserError(f"{path}: is no whole parquet file ({short(error)}); make it again") from None
     for name in ("id", "problem"):
-        if name not in frame.columns:
-            raise UserError(f"{path}: lacks the column '{name}' (it has: {', '.join(frame.columns)})")
-    return frame.with_columns(pl.col("id").cast(pl.String), pl.col("problem").cast(pl.String).fill_null(""))
+        if name not in schema:
+            raise UserError(f"{path}: lacks the column '{name}' (it has: {', '.join(schema) or 'no column'})")
+    if schema["problem"] != pl.String:
+        raise UserError(f"{path}: the column 'problem' holds {schema['problem']}, text is needed")
+    return pl.scan_parquet(path).select(pl.len()).collect().item()
+
+
+def parts_of(path: Path) -> Iterator[pl.DataFrame]:
+    """`id` and `problem` in parts of `PART` rows, so that memory does not grow with the file."""
+    import polars as pl
+
+    rows = check_problems(path)
+    for first in range(0, max(rows, 1), PART):
+        try:
+            part = pl.scan_parquet(path).slice(first, PART).select(pl.col("id").cast(pl.String), pl.col("problem").fill_null("")).collect()
+        except Exception as error:
+            raise UserError(f"{path}: cannot be read from row {first} on ({short(error)}); make it again") from None
+        yield part
+
+
+def short(error: Exception) -> str:
+    """The beginning of an error's text, on one line."""
+    return " ".join(str(error).split())[:200]

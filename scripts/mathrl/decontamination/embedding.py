@@ -41,6 +41,7 @@ class Embedder:
         self.key = sha256_file(directory / "model.safetensors")[:16]
         self.cache = cache / self.key if cache else None
         self._model: Any = None
+        self._store: Store | None = None
 
     def _load(self) -> None:
         import torch
@@ -68,23 +69,23 @@ class Embedder:
                 print(f"{label}: {done}/{len(texts)} texts, {rate:.0f}/s, {(len(texts) - done) / rate:.0f} s left   ", end=end, file=sys.stderr, flush=True)
 
     def _window(self, texts: Sequence[str]) -> np.ndarray:
-        """Vectors of one window, from the cache if it is there whole."""
+        """Vectors of one window; what the cache has is not computed again."""
         import numpy as np
 
-        path = None
-        if self.cache:
-            digest = hashlib.sha256()
-            for text in texts:
-                digest.update(hashlib.sha256(text.encode()).digest())
-            path = self.cache / f"{digest.hexdigest()[:32]}.npy"
-            if path.is_file():
-                return np.load(path).astype(np.float32)
-        vectors = self._compute(texts)
-        if path:
-            with atomic_path(path) as temporary, open(temporary, "wb") as handle:
-                np.save(handle, vectors.astype(np.float16))
-            vectors = vectors.astype(np.float16).astype(np.float32)  # the same numbers with and without the cache
-        return vectors
+        if not self.cache:
+            return self._compute(texts)
+        if self._store is None:
+            self._store = Store(self.cache)
+        keys = np.array([hashlib.sha256(text.encode()).digest()[:16] for text in texts], "S16")
+        vectors, known = self._store.get(keys)
+        if not known.all():
+            missing = np.flatnonzero(~known)
+            new = self._compute([texts[number] for number in missing]).astype(np.float16)
+            if vectors is None:
+                vectors = np.empty((len(texts), new.shape[1]), np.float16)
+            vectors[missing] = new
+            self._store.put(keys[missing], new)
+        return vectors.astype(np.float32)  # by way of float16, so that the numbers are the same with and without the cache
 
     def _compute(self, texts: Sequence[str]) -> np.ndarray:
         import numpy as np
@@ -115,6 +116,55 @@ class Embedder:
                 result[batch] = torch.nn.functional.normalize(mean, dim=1).cpu().numpy()
                 place = after
         return result
+
+
+class Store:
+    """Vectors by the hash of their text, in files that are written once: `*.keys.npy` (16 bytes each) and `*.vectors.npy` (float16)."""
+
+    def __init__(self, directory: Path) -> None:
+        import numpy as np
+
+        self.directory = directory
+        self.keys = np.zeros(0, "S16")  # sorted
+        self.places = np.zeros((0, 2), np.int64)  # file and row of each key
+        self.files: list[np.ndarray] = []
+        for path in sorted(directory.glob("*.keys.npy")):
+            vectors = path.with_name(path.name.replace(".keys.", ".vectors."))
+            if vectors.is_file():
+                self._add(np.load(path), np.load(vectors, mmap_mode="r"))
+
+    def _add(self, keys: np.ndarray, vectors: np.ndarray) -> None:
+        import numpy as np
+
+        places = np.stack((np.full(len(keys), len(self.files)), np.arange(len(keys))), axis=1)
+        self.files.append(vectors)
+        keys, places = np.concatenate((self.keys, keys)), np.concatenate((self.places, places))
+        self.keys, first = np.unique(keys, return_index=True)
+        self.places = places[first]
+
+    def get(self, keys: np.ndarray) -> tuple[np.ndarray | None, np.ndarray]:
+        """Vectors of the keys (rows that are not known hold nothing; None without any) and which are known."""
+        import numpy as np
+
+        if not len(self.keys):
+            return None, np.zeros(len(keys), bool)
+        place = np.minimum(np.searchsorted(self.keys, keys), len(self.keys) - 1)
+        known = self.keys[place] == keys
+        vectors = np.empty((len(keys), self.files[0].shape[1]), np.float16)
+        for number in np.unique(self.places[place[known], 0]):
+            rows = np.flatnonzero(known & (self.places[place, 0] == number))
+            vectors[rows] = self.files[number][self.places[place[rows], 1]]
+        return vectors, known
+
+    def put(self, keys: np.ndarray, vectors: np.ndarray) -> None:
+        """Keep new vectors, in two files named by their content."""
+        import numpy as np
+
+        name = hashlib.sha256(keys.tobytes()).hexdigest()[:24]
+        for kind, array in (("vectors", vectors), ("keys", keys)):
+            with atomic_path(self.directory / f"{name}.{kind}.npy") as temporary, open(temporary, "wb") as handle:
+                np.save(handle, array)
+        self._add(keys, np.load(self.directory / f"{name}.vectors.npy", mmap_mode="r"))
 
 
 def _has_bfloat16() -> bool:

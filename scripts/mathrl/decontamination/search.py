@@ -7,8 +7,8 @@ are no copies of it; never on the order of rows, their number, or how the work i
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,9 @@ RARE = 5  # word pairs of at most so many items make candidates for the fuzzy me
 SHARE = 0.2  # of an item's rare word pairs that a candidate has
 EXCHANGED = 0.15  # of an item's content that a row may have replaced
 OVERLAP = 0.55  # of the distinct words of a fuzzy candidate and the item (Dice); lower than any similarity that is asked for
+SEMANTIC_OVERLAP = 0.3  # the same, of a row with any item: below it a row is not embedded,
+FEW_WORDS = 4  # unless it has fewer words than these: formulas have little else to be found by
+SEMANTIC_WORDS = 0.6  # token similarity that confirms a semantic match whose numbers agree
 LENGTHS = 0.5  # of a fuzzy candidate's words and the item's, the shorter over the longer
 
 
@@ -42,6 +45,7 @@ class Settings:
     fuzzy_similarity: float = 0.85
     semantic_similarity: float = 0.85
     embedding_model: Path | None = None
+    embedding_cache: Path | None = None
     workers: int = 2
 
 
@@ -141,44 +145,76 @@ class Index:
 
 @dataclass
 class Candidates:
-    """Pairs to look at: rows (counted over the whole table) and items per method, with what the search found out already."""
+    """Pairs to look at: arrays of rows and items per method, with what the search found out already."""
 
-    exact: tuple[np.ndarray, np.ndarray]
-    ngram: tuple[np.ndarray, np.ndarray, np.ndarray]  # row, item, key
-    fuzzy: tuple[np.ndarray, np.ndarray]
-    row_keys: np.ndarray  # of all rows
+    exact: tuple[np.ndarray, ...]  # row, item
+    ngram: tuple[np.ndarray, ...]  # row, item, key
+    fuzzy: tuple[np.ndarray, ...]  # row, item
+    semantic: tuple[np.ndarray, ...]  # row
+    row_keys: np.ndarray  # token sequence of the rows in `ngram`, one entry a hit
+    parts: list[Candidates] = field(default_factory=list)
+
+    @classmethod
+    def empty(cls) -> Candidates:
+        none = np.zeros(0, np.int64)
+        return cls((none,) * 2, (none,) * 3, (none,) * 2, (none,), np.zeros(0, np.uint64))
+
+    def rows(self) -> np.ndarray:
+        """All rows that occur, sorted."""
+        return np.unique(np.concatenate([self.exact[0], self.ngram[0], self.fuzzy[0], self.semantic[0]]))
+
+    def add(self, other: Candidates, offset: int) -> None:
+        """Take in the candidates of further rows, `offset` rows later."""
+        for name in ("exact", "ngram", "fuzzy", "semantic"):
+            rows, *rest = getattr(other, name)
+            setattr(other, name, (rows + offset, *rest))
+        self.parts.append(other)
+
+    def joined(self) -> Candidates:
+        """All parts as one."""
+        join = lambda name: tuple(np.concatenate(a) for a in zip(*(getattr(p, name) for p in [self, *self.parts]), strict=True))  # noqa: E731
+        keys = np.concatenate([part.row_keys for part in [self, *self.parts]])
+        return Candidates(join("exact"), join("ngram"), join("fuzzy"), join("semantic"), keys)
 
 
 def search(problems: pl.Series, index: Index) -> Candidates:
     """One pass over the rows."""
-    empty = np.zeros(0, np.int64)
-    exact, ngram, fuzzy, row_keys = [(empty,) * 2], [(empty,) * 3], [(empty,) * 2], [np.zeros(0, np.uint64)]
+    found, methods = Candidates.empty(), index.settings.methods
     order = np.argsort(index.keys, kind="stable")
     sorted_keys = index.keys[order]
     for first, tokens in tokenhash.in_chunks(problems, index.settings.workers):
+        here = Candidates.empty()
         keys = tokenhash.sequence_keys(tokens)
-        row_keys.append(keys)
         left = np.searchsorted(sorted_keys, keys, side="left")
         counts = np.searchsorted(sorted_keys, keys, side="right") - left
+        counts[np.diff(tokens.starts()) == 0] = 0
         rows = np.flatnonzero(counts)
-        rows = rows[np.diff(tokens.starts())[rows] > 0]
-        exact.extend((np.full(counts[row], row + first), order[left[row] : left[row] + counts[row]]) for row in rows)
-        if "ngram" in index.settings.methods:
-            rows, items, which = index.ngrams.hits(tokens, index.settings.ngram_size)
-            ngram.append((rows + first, items, which))
-        if "fuzzy" in index.settings.methods:
-            content = tokens.content()
-            rows, items, _ = index.pairs.hits(content, 2)
-            pair, shared = np.unique(rows * len(index.items) + items, return_counts=True)
-            rows, items = np.divmod(pair, len(index.items))
-            ours, theirs = np.diff(content.starts())[rows], index.content_lengths[items]
-            near = np.minimum(ours, theirs) >= LENGTHS * np.maximum(ours, theirs)
-            near &= shared >= SHARE * index.pairs.sizes[items]
-            rows, items = rows[near], items[near]
-            near = index.vocabulary.overlap(content, rows, items) >= OVERLAP
-            fuzzy.append((rows[near] + first, items[near]))
-    join = lambda parts: tuple(np.concatenate(arrays) for arrays in zip(*parts, strict=True))  # noqa: E731
-    return Candidates(join(exact), join(ngram), join(fuzzy), np.concatenate(row_keys))
+        if len(rows):
+            here.exact = (np.repeat(rows, counts[rows]), np.concatenate([order[left[row] : left[row] + counts[row]] for row in rows]))
+        if "ngram" in methods:
+            here.ngram = index.ngrams.hits(tokens, index.settings.ngram_size)
+            here.row_keys = keys[here.ngram[0]]
+        if "fuzzy" in methods or "semantic" in methods:
+            here.fuzzy, here.semantic = _by_words(tokens.content(), index)
+        found.add(here, first)
+    return found.joined()
+
+
+def _by_words(content: tokenhash.Tokens, index: Index) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray]]:
+    """Candidates of the methods fuzzy (row, item) and semantic (row): rows that share rare word pairs with an item."""
+    rows, items, _ = index.pairs.hits(content, 2)
+    pair, shared = np.unique(rows * len(index.items) + items, return_counts=True)
+    rows, items = np.divmod(pair, len(index.items))
+    ours, theirs = np.diff(content.starts())[rows], index.content_lengths[items]
+    near = np.minimum(ours, theirs) >= LENGTHS * np.maximum(ours, theirs)
+    near &= shared >= SHARE * index.pairs.sizes[items]
+    asked = rows[near], items[near]
+    enough = index.vocabulary.overlap(content, *asked) >= OVERLAP
+    fuzzy = (asked[0][enough], asked[1][enough])
+    if "semantic" not in index.settings.methods:
+        return fuzzy, (rows[:0],)
+    few = np.flatnonzero(np.diff(content.starts()) < FEW_WORDS)
+    return fuzzy, (np.union1d(few, rows[index.vocabulary.overlap(content, rows, items) >= SEMANTIC_OVERLAP]),)
 
 
 def covered(found: Candidates, index: Index) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -199,7 +235,7 @@ def covered(found: Candidates, index: Index) -> tuple[np.ndarray, np.ndarray, np
     # Different strangers per (item, n-gram): rows with equal tokens are one.
     slot = which * width + items
     slots, slot_of = np.unique(slot, return_inverse=True)
-    seen = np.unique(np.rec.fromarrays([slot_of[stranger], found.row_keys[rows[stranger]]], names="slot,key"))
+    seen = np.unique(np.rec.fromarrays([slot_of[stranger], found.row_keys[stranger]], names="slot,key"))
     strangers = np.bincount(seen["slot"].astype(np.int64), minlength=len(slots))
     common = (strangers > COMMON) | (np.diff(index.ngrams.starts)[slots // width] > COMMON_ITEMS)
     boilerplate = np.bincount(slots[common] % width, minlength=width)
@@ -223,41 +259,81 @@ def whole(pair: Pair, settings: Settings) -> bool:
 
 def find_matches(problems: pl.DataFrame, benchmarks: Mapping[str, Sequence[dict[str, Any]]], settings: Settings) -> pl.DataFrame:
     """All matches of `problems` (columns `id`, `problem`) with the items of `benchmarks`, sorted; columns of matches.parquet."""
+    return find_matches_in([problems], benchmarks, settings)
+
+
+def find_matches_in(
+    parts: Iterable[pl.DataFrame], benchmarks: Mapping[str, Sequence[dict[str, Any]]], settings: Settings
+) -> pl.DataFrame:
+    """`find_matches` over a table that comes in parts: of each part only the candidate rows are kept."""
     import polars as pl
 
     index = Index(benchmarks, settings)
-    texts = problems["problem"]
-    found = search(texts, index) if index.items else None
+    found, kept = Candidates.empty(), []
+    rows_before = 0
+    for part in parts:
+        if index.items:
+            here = search(part["problem"], index)
+            found.add(here, rows_before)
+            asked = here.rows()
+            kept.append(part.select("id", "problem")[asked].with_columns(row=pl.Series(asked + rows_before, dtype=pl.Int64)))
+        rows_before += len(part)
+    matches = _verdicts(found.joined(), pl.concat(kept), index) if kept else []
+    return pl.DataFrame(matches, schema=dict(_schema())).sort("problem_id", "benchmark", "item_id", "method")
+
+
+def _schema() -> list[tuple[str, Any]]:
+    import polars as pl
+
+    text, yes = pl.String, pl.Boolean
+    return [
+        ("problem_id", text), ("benchmark", text), ("item_id", text), ("method", text), ("score", pl.Float64), ("evidence", text),
+        ("confirmed", yes), ("raw_equal", yes), ("removed", yes),
+    ]  # fmt: skip
+
+
+def _verdicts(found: Candidates, rows: pl.DataFrame, index: Index) -> list[dict[str, Any]]:
+    """Look at all candidate pairs; `rows` holds `row`, `id` and `problem` of the rows in them."""
+    settings = index.settings
+    identifiers = dict(zip(rows["row"].to_list(), rows["id"].to_list(), strict=True))
+    texts = dict(zip(rows["row"].to_list(), rows["problem"].to_list(), strict=True))
+    scored: list[tuple[str, np.ndarray, np.ndarray, np.ndarray | None]] = [("exact", *found.exact, np.ones(len(found.exact[0])))]
+    scored.append(("ngram", *covered(found, index)))
+    scored.append(("fuzzy", *found.fuzzy, None))
+    if "semantic" in settings.methods:
+        from .semantic import similar_pairs
+
+        scored.append(("semantic", *similar_pairs(found.semantic, texts, index)))
     matches: list[dict[str, Any]] = []
-    if found is not None:
-        scored: list[tuple[str, np.ndarray, np.ndarray, np.ndarray | None]] = [("exact", *found.exact, np.ones(len(found.exact[0])))]
-        scored.append(("ngram", *covered(found, index)))
-        scored.append(("fuzzy", *found.fuzzy, None))
-        prepared: dict[str, Text] = {}
-        verdicts: dict[tuple[int, int], Pair] = {}
-        for method, rows, items, scores in scored:
-            if method not in settings.methods:
+    prepared: dict[str, Text] = {}
+    pairs: dict[tuple[int, int], Pair] = {}
+    for method, row_numbers, items, scores in scored:
+        if method not in settings.methods:
+            continue
+        for place, (row, item) in enumerate(zip(row_numbers.tolist(), items.tolist(), strict=True)):
+            pair = pairs.get((row, item))
+            if pair is None:
+                text = texts[row]
+                if text not in prepared:
+                    prepared[text] = Text.of(text)
+                pair = pairs[row, item] = Pair(index.text(item), prepared[text])
+            score = pair.similarity if scores is None else float(scores[place])
+            confirmed = confirms(method, pair, score, settings)
+            if not confirmed and method != "semantic":
                 continue
-            for place, (row, item) in enumerate(zip(rows.tolist(), items.tolist(), strict=True)):
-                pair = verdicts.get((row, item))
-                if pair is None:
-                    text = texts[row]
-                    if text not in prepared:
-                        prepared[text] = Text.of(text)
-                    pair = verdicts[row, item] = Pair(index.text(item), prepared[text])
-                score = pair.similarity if scores is None else float(scores[place])
-                if scores is None and score < settings.fuzzy_similarity:
-                    continue
-                if not pair.agrees or (method == "ngram" and not whole(pair, settings)):
-                    continue
-                name, identifier, text = index.items[item]
-                matches.append({
-                    "problem_id": problems["id"][row], "benchmark": name, "item_id": identifier, "method": method,
-                    "score": round(min(score, 1.0), 4), "evidence": " ".join(pair.run), "confirmed": True,
-                    "raw_equal": texts[row] == text, "removed": method in settings.remove,
-                })  # fmt: skip
-    schema = {
-        "problem_id": pl.String, "benchmark": pl.String, "item_id": pl.String, "method": pl.String, "score": pl.Float64,
-        "evidence": pl.String, "confirmed": pl.Boolean, "raw_equal": pl.Boolean, "removed": pl.Boolean,
-    }  # fmt: skip
-    return pl.DataFrame(matches, schema=schema).sort("problem_id", "benchmark", "item_id", "method")
+            name, identifier, item_text = index.items[item]
+            matches.append({
+                "problem_id": identifiers[row], "benchmark": name, "item_id": identifier, "method": method,
+                "score": round(min(score, 1.0), 4), "evidence": " ".join(pair.run), "confirmed": confirmed,
+                "raw_equal": texts[row] == item_text, "removed": (method if confirmed else "similar") in settings.remove,
+            })  # fmt: skip
+    return matches
+
+
+def confirms(method: str, pair: Pair, score: float, settings: Settings) -> bool:
+    """Is a candidate pair of this method the same problem?"""
+    if method == "fuzzy" and score < settings.fuzzy_similarity:
+        return False
+    if not pair.agrees or (method == "ngram" and not whole(pair, settings)):
+        return False
+    return method != "semantic" or pair.part or pair.similarity >= SEMANTIC_WORDS
