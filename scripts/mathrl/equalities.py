@@ -18,7 +18,7 @@ MAX_POWER = 512
 MAX_EQUALITIES = 200  # per response: a loop of repeated lines must not cost time
 
 _CLEAN = [
-    (re.compile(r"(?<=\d)\s*(?=\\[dt]?frac)"), " ? "),  # 2½ or 2 × ½: not decided here
+    (re.compile(r"(?<=\d)\s*(?=\\[dt]?frac)"), "¿"),  # 2½ or 2 × ½: not decided here
     (re.compile(r"^\s*\d+[.)]\s+(?=\S)"), ""),
     (re.compile(r"(?<=\d)\s*x\s*(?=\d)"), "*"),
     (re.compile(r"<<[^<>]*>>"), ""),
@@ -29,7 +29,8 @@ _CLEAN = [
     (re.compile(r"[−–]"), "-"),
     (re.compile(r"\\[dt]?frac\s*(\d)\s*(\d)"), r"((\1)/(\2))"),
     (re.compile(r"\\(?:text|mathrm|textbf|mathbf)\s*\{[^{}]*\}"), " "),
-    (re.compile(r"\\boxed\s*\{([^{}]*)\}"), r"\1"),
+    (re.compile(r"=\s*\\boxed\s*\{([^{}]*)\}"), r"= \1"),
+    (re.compile(r"\\boxed(?![a-zA-Z])"), ";"),
     (re.compile(r"\\[%$]"), lambda found: found.group()[1:]),
     (re.compile(r"(?<=\d),(?=\d{3}(?!\d))"), ""),
     (re.compile(r"[$£€]"), ""),
@@ -84,7 +85,7 @@ def _left_side(text: str) -> str | None:
     found = _BEFORE.search(text)
     side, rest = found.group(), text[: found.start()]
     if rest:
-        if not side[:1].isspace() and (rest[-1].isalnum() or rest[-1] in "_\\{}^<>!:≠≤≥"):
+        if not side[:1].isspace() and (rest[-1].isalnum() or rest[-1] in "_\\{}^<>!:≠≤≥¿"):
             return None
         side = side.strip()
         if side[:1] in ("+", "*", "/", "^", ")", "%"):
@@ -102,7 +103,7 @@ def _right_side(text: str) -> str | None:
     if side.endswith("(") and rest:  # a remark in brackets
         side, rest = side[:-1], "(" + rest
     if rest:
-        if not side[-1:].isspace() and (rest[0].isalpha() or rest[0] in "_\\{^("):
+        if not side[-1:].isspace() and (rest[0].isalpha() or rest[0] in "_\\{^(¿"):
             return None
         if re.match(r"(?!a\b)[A-Za-z](?![A-Za-z])|\\(?:sqrt|pi|sin|cos|log|ln)", rest):
             return None

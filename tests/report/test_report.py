@@ -1,0 +1,336 @@
+"""The study report: complete, honest about what is missing, deaf to hostile text, readable at any width."""
+
+import base64
+import gzip
+import hashlib
+import json
+import re
+import subprocess
+import sys
+import time
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+import yaml
+from mathrl.io import write_json, write_jsonl
+
+sys.path.insert(0, str(Path(__file__).parent))
+from browser import Browser, chromium
+from test_curves import write_events
+
+ROOT = Path(__file__).parents[2]
+HOSTILE = "</script><script>window.stolen=1</script><img src=x onerror=window.stolen=1><svg/onload=window.stolen=1> {{7*7}} ]]> \u202e\x00"
+SCRIPTS = ROOT / "scripts"
+
+
+def call(script, *arguments, code=0):
+    done = subprocess.run([sys.executable, SCRIPTS / script, *map(str, arguments)], capture_output=True, text=True)
+    assert done.returncode == code, done.stderr
+    return done
+
+
+def configuration():
+    config = yaml.safe_load((ROOT / "config.yaml").read_text())
+    protocol = {"prompt": "training", "temperature": 1.0, "top_p": 1.0, "n": 4, "greedy": True, "max_tokens": 40}
+    config["benchmarks"] = ["toy", "other"]
+    config["runs"], config["select"] = {"grpo": {}, "dapo": {"algorithm": "dapo"}}, ["grpo", "dapo"]
+    config["evaluation"] |= {"protocols": {"report": protocol}, "select": ["report"], "primary": "report"}
+    config["training"]["validation_benchmark"] = "toy"
+    return config
+
+
+def make_world(folder, hostile=HOSTILE):
+    """Results of a small study with three models, leaks, training logs, rollouts and hostile text wherever text can stand."""
+    import polars as pl
+
+    results = folder / "results"
+    for benchmark in ("toy", "other"):
+        problems = [
+            {
+                "id": f"{benchmark}-{i}",
+                "problem": f"What is {i} + 1? {hostile}",
+                "answer": str(i + 1),
+                "domain": [hostile if i % 2 else "Algebra"],
+            }
+            for i in range(20)
+        ]
+        write_jsonl(folder / f"benchmarks/{benchmark}.jsonl", problems)
+    matches = [
+        {"problem_id": "p1", "benchmark": "toy", "item_id": f"toy-{i}", "method": m, "score": 0.9, "evidence": hostile, "removed": True}
+        for i in (0, 3)
+        for m in ("exact", "ngram")
+    ]
+    (results / "data").mkdir(parents=True)
+    pl.DataFrame(matches).write_parquet(results / "data/matches.parquet")
+    pl.DataFrame({"id": ["p1"], "problem": [f"What is 0 + 1? {hostile}"]}).write_parquet(results / "data/problems.parquet")
+    row = {"items": 20, "items_found": 2, "items_left": 0, "rows": 1, "rows_removed": 1, "share_of_benchmark": 0.1, "share_of_score": 0.05}
+    table = [row | {"benchmark": b, "method": m} for b in ("toy", "other") for m in ("raw", "exact", "any")]
+    totals = {"rows": 100, "rows_matched": 1, "rows_removed": 1, "share_of_score": 0.05, "table": table}
+    write_json(results / "data/contamination.json", totals)
+    write_json(results / "data/funnel.json", {"steps": [{"step": "contract", "rows_in": 110, "rows_out": 100}]})
+    for model, skill in (("base", 0.2), ("grpo", 0.6), ("dapo", 0.5)):
+        for benchmark in ("toy", "other"):
+            rows = []
+            for i in range(20):
+                for number in (-1, 0, 1, 2, 3):
+                    answer = i + 1 if (i * 7 + number * 3) % 10 < 10 * skill else 0
+                    text = f"{hostile} {i} + 1 = {i + 1} so \\boxed{{{answer}}} {hostile}"
+                    rows.append({"id": f"{benchmark}-{i}", "sample": number, "response": text, "finish_reason": "stop", "tokens": 20 + i})
+            path = results / f"{model}/report/samples/{benchmark}.jsonl.zst"
+            write_jsonl(path, rows)
+            flags = ["--samples", path, "--benchmark", folder / f"benchmarks/{benchmark}.jsonl", "--model", model, "--protocol", "report"]
+            call(
+                "grade_samples.py",
+                *flags,
+                "--matches",
+                results / "data/matches.parquet",
+                "--out",
+                results / f"{model}/report/eval/{benchmark}.json",
+            )
+    for run in ("grpo", "dapo"):
+        logs = folder / "logs" / run
+        events = [(s, tag, v) for s in range(1, 61) for tag, v in (("critic/score/mean", 0.3 + s / 300), ("actor/entropy", 0.2 - s / 1000))]
+        events += [(s, "response_length/mean", 200.0 + s) for s in range(1, 61)]
+        events += [
+            (s, f"val-{k}/mean@1", s / 100)
+            for s in range(0, 61, 10)
+            for k in ("core/toy/acc", "aux/toy/format", "aux/toy/reward", "core/dev/acc")
+        ]
+        write_events(logs, events)
+        rollouts = folder / "rollouts" / run
+        write_jsonl(
+            rollouts / "10.jsonl", [{"input": "problem", "output": hostile, "score": 1.0, "step": 10}, {"output": "no", "score": 0.1}]
+        )
+        manifest = {"run": run, "stage": "main", "steps": 60, "chosen_step": 40, "chosen_why": f"best {hostile}", "fingerprint": "ab" * 32}
+        manifest |= {"tensorboard": str(logs), "rollouts": str(rollouts), "tokens": 12345, "gpu_hours": 1.5, "seconds": 900.0}
+        write_json(results / run / "main/manifest.json", manifest)
+    call(
+        "plot_training.py",
+        "--results",
+        results,
+        "--runs",
+        "grpo=main",
+        "dapo=main",
+        "--validation-benchmark",
+        "toy",
+        "--out",
+        results / "figures",
+    )
+    write_json(folder / "config.json", configuration())
+    return folder
+
+
+def render(folder, name="report.html"):
+    flags = ["--results", folder / "results", "--benchmark-dir", folder / "benchmarks", "--config", folder / "config.json"]
+    call("render_report.py", *flags, "--models", "base", "grpo", "dapo", "--out", folder / name)
+    return (folder / name).read_text()
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    folder = make_world(tmp_path_factory.mktemp("world"))
+    render(folder)
+    return folder
+
+
+class Tags(HTMLParser):
+    def __init__(self, page):
+        super().__init__()
+        self.found = []
+        self.feed(page)
+
+    def handle_starttag(self, tag, attributes):
+        self.found.append((tag, dict(attributes)))
+
+
+def test_everything_has_its_place(world):
+    page = (world / "report.html").read_text()
+    for section in ("scores", "contamination", "data", "training", "breakdowns", "responses", "grader", "samples", "provenance"):
+        assert f'<section id="{section}">' in page
+    for text in (
+        "Figure 1.",
+        "Figure 4.",
+        "pass@k",
+        "touched − clean",
+        "no claim between algorithms",
+        "grpo: response length",
+        "Kept training rollouts",
+    ):
+        assert text in page, text
+    assert 'class="missing"' not in page
+
+
+def test_only_our_script_can_run(world):
+    page = (world / "report.html").read_text()
+    tags = Tags(page).found
+    scripts = [attributes for tag, attributes in tags if tag == "script"]
+    assert [s for s in scripts if s.get("type") != "application/json"] == [{}], "one script of ours, the rest is data"
+    ours = page.rsplit("<script>", 1)[1].split("</script>")[0]
+    policy = next(a["content"] for t, a in tags if t == "meta" and a.get("http-equiv") == "Content-Security-Policy")
+    assert base64.b64encode(hashlib.sha256(ours.encode()).digest()).decode() in policy and "default-src 'none'" in policy
+    assert not [a for _, attributes in tags for a in attributes if a.startswith("on")], "no event handlers in markup"
+    assert not [a for _, attributes in tags for n, a in attributes.items() if n in ("src", "href") and not a.startswith("#")], "no network"
+    assert not [tag for tag, _ in tags if tag in ("img", "iframe", "object", "embed", "link", "base")]
+
+
+def test_same_input_gives_the_same_page(world):
+    assert render(world, "again.html") == (world / "report.html").read_text()
+
+
+def test_figures_have_alternative_texts(world):
+    pictures = [attributes for tag, attributes in Tags((world / "report.html").read_text()).found if tag == "svg"]
+    assert len(pictures) > 10
+    assert all(p["role"] == "img" and len(p["aria-label"]) > 20 for p in pictures)
+
+
+def test_samples_are_packed_with_verdicts(world):
+    page = (world / "report.html").read_text()
+    packed = re.search(r'data-model="grpo"[^>]*data-benchmark="toy"[^>]*>"([^"]+)"', page).group(1)
+    rows = json.loads(gzip.decompress(base64.b64decode(packed)))
+    for identity, number, letter, *_, text in rows:
+        i = int(identity.split("-")[1])
+        assert (letter == "1") == (f"\\boxed{{{i + 1}}}" in text), (identity, number)
+
+
+def test_missing_parts_are_named_with_their_command(world, tmp_path):
+    import shutil
+
+    broken = tmp_path / "broken"
+    shutil.copytree(world, broken)
+    (broken / "results/grpo/report/eval/toy.json").unlink()
+    (broken / "results/dapo/report/samples/other.jsonl.zst").unlink()
+    (broken / "results/data/contamination.json").unlink()
+    (broken / "results/data/funnel.json").write_text("{")
+    (broken / "results/dapo/main/manifest.json").unlink()
+    shutil.rmtree(broken / "results/figures")
+    page = render(broken)
+    assert 'class="missing"' in page
+    for path in (
+        "grpo/report/eval/toy.json",
+        "dapo/report/samples/other.jsonl.zst",
+        "data/contamination.json",
+        "data/funnel.json",
+        "dapo/main/manifest.json",
+    ):
+        assert re.search(rf"snakemake --cores all [^<]*{re.escape(path)}", page), path
+
+
+def test_nothing_made_yet_is_still_a_report(tmp_path):
+    write_json(tmp_path / "config.json", configuration())
+    page = render(tmp_path)
+    assert "No model has been evaluated yet." in page and "snakemake --cores all" in page
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    if chromium() is None:
+        pytest.skip("no Chromium is installed")
+    made = Browser(tmp_path_factory.mktemp("profile"))
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("width", [390, 1440])
+def test_in_a_browser(world, browser, width):
+    browser.messages.clear()
+    browser.open(world / "report.html", width)
+    assert browser.run("document.documentElement.scrollWidth") <= width, "no horizontal scroll"
+    assert browser.run("typeof window.stolen") == "undefined", "no script of a response ran"
+    assert browser.run("document.querySelectorAll('#list article').length") == 8
+    assert "window.stolen" in browser.run("document.querySelector('#list .response').textContent"), "shown as text"
+    browser.run("document.querySelectorAll('details').forEach(d => d.open = true)")
+    assert browser.run("document.documentElement.scrollWidth") <= width, "nor with everything unfolded"
+    assert browser.messages == []
+
+
+def test_filters_work(world, browser):
+    browser.open(world / "report.html", 1440)
+    choose = """(id, value) => {
+        const input = document.getElementById(id);
+        input.value = value;
+        input.dispatchEvent(new Event(input.type === "search" ? "input" : "change"));
+    }"""
+    for key, value in (("f-model", "grpo"), ("f-benchmark", "other"), ("f-verdict", "wrong")):
+        browser.run(f"({choose})('{key}', '{value}')")
+    browser.run("new Promise(done => setTimeout(done, 300))")
+    assert browser.run("[...document.querySelectorAll('#list article')].every(a => a.classList.contains('wrong'))")
+    assert browser.run("document.querySelectorAll('#list article').length") > 0
+    first = browser.run("document.querySelector('#list').textContent")
+    browser.run("document.getElementById('more').click(); new Promise(done => setTimeout(done, 300))")
+    assert browser.run("document.querySelector('#list').textContent") != first, "the next page"
+    browser.run(f"({choose})('f-text', 'no such words')")
+    browser.run("new Promise(done => setTimeout(done, 300))")
+    assert browser.run("document.getElementById('shown').textContent") == "no sample fits these filters"
+    assert browser.run("document.querySelectorAll('#r-list article').length") == 2
+
+
+def test_score_page_and_card(world):
+    flags = ["--results", world / "results", "--models", "base", "grpo", "--protocols", "report", "--benchmarks", "toy", "other"]
+    call("tabulate_scores.py", *flags, "--out", world / "scores")
+    assert "<script" not in (world / "scores.html").read_text()
+    call(
+        "write_model_card.py",
+        "--run",
+        "grpo",
+        "--results",
+        world / "results",
+        "--config",
+        world / "config.json",
+        "--out",
+        world / "card.md",
+    )
+    card = (world / "card.md").read_text()
+    assert card.startswith("---\n") and "| grpo |" in card and "1 of 100 training rows" in card
+
+
+def test_scores_reach_tensorboard(world):
+    from mathrl.curves import read_scalars
+
+    flags = ["--results", world / "results", "--config", world / "config.json", "--runs", "grpo=main", "--out", world / "tensorboard"]
+    call("log_scores.py", *flags)
+    scalars = read_scalars(world / "tensorboard/grpo")
+    evaluated = json.loads((world / "results/grpo/report/eval/toy.json").read_text())["metrics"]["pass@1"]["value"]
+    assert scalars["eval/report/toy/pass@1"] == [(40, pytest.approx(evaluated))]
+    from tensorboard.backend.event_processing.plugin_event_accumulator import EventAccumulator
+
+    accumulator = EventAccumulator(str(world / "tensorboard/grpo")).Reload()
+    assert accumulator.PluginTagToContent("hparams")
+
+
+@pytest.mark.full
+def test_large_study_in_20_seconds_and_15_megabytes(tmp_path):
+    """Six benchmarks of 2,836 problems × 16 samples, three models, two runs of 8,000 steps."""
+    sizes = {"aime24": 30, "amc23": 40, "gsm8k": 1319, "math500": 500, "minerva_math": 272, "olympiadbench": 675}
+    config = configuration() | {"benchmarks": list(sizes)}
+    write_json(tmp_path / "config.json", config)
+    import random
+
+    generator = random.Random(1)
+    words = [str(generator.random()) for _ in range(5000)]
+    for benchmark, size in sizes.items():
+        write_jsonl(
+            tmp_path / f"benchmarks/{benchmark}.jsonl", ({"id": str(i), "problem": f"Problem {i}", "answer": "7"} for i in range(size))
+        )
+        for model in ("base", "grpo", "dapo"):
+            rows = []
+            for i in range(size):
+                for number in range(16):
+                    text = " ".join(generator.choices(words, k=40)) + f" \\boxed{{{generator.choice((7, 8))}}}"
+                    rows.append({"id": str(i), "sample": number, "response": text, "finish_reason": "stop", "tokens": 300})
+            path = tmp_path / f"results/{model}/report/samples/{benchmark}.jsonl.zst"
+            write_jsonl(path, rows)
+            flags = ["--samples", path, "--benchmark", tmp_path / f"benchmarks/{benchmark}.jsonl", "--out"]
+            call("grade_samples.py", *flags, tmp_path / f"results/{model}/report/eval/{benchmark}.json")
+    for run in ("grpo", "dapo"):
+        tags = ["critic/score/mean", "actor/entropy", "response_length/mean", *(f"timing_s/t{k}" for k in range(40))]
+        write_events(tmp_path / "logs" / run, [(s, tag, generator.random()) for s in range(8000) for tag in tags])
+        manifest = {"run": run, "stage": "main", "steps": 8000, "chosen_step": 7800, "tensorboard": str(tmp_path / "logs" / run)}
+        write_json(tmp_path / f"results/{run}/main/manifest.json", manifest)
+    start = time.perf_counter()
+    call("plot_training.py", "--results", tmp_path / "results", "--runs", "grpo=main", "dapo=main", "--out", tmp_path / "results/figures")
+    plotted = time.perf_counter() - start
+    page = render(tmp_path)
+    seconds = time.perf_counter() - start
+    print(f"curves {plotted:.1f} s, all {seconds:.1f} s, {len(page.encode()) / 1e6:.1f} MB")
+    assert seconds <= 20 and len(page.encode()) <= 15e6
