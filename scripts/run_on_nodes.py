@@ -4,11 +4,14 @@
 python scripts/run_on_nodes.py --gpus 6 --image containers/cuda.sif --image-arguments=--nv -- python train.py
 
 Runs on the host of the job's first node, outside any image. The command finds RAY_ADDRESS set.
+The image may also be given as $MATHRL_NODE_IMAGE and its arguments as $MATHRL_NODE_IMAGE_ARGUMENTS, so that a change of them
+is no change of the command.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 
 from mathrl.io import UserError, run_main
 
@@ -17,8 +20,18 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--gpus", type=int, required=True, metavar="N", help="cards of each node")
     parser.add_argument("--cpus", type=int, metavar="N", help="CPUs of each node for Ray (default: the job's)")
-    parser.add_argument("--image", default="", metavar="FILE", help="image of all steps (default: none, the host's Python)")
-    parser.add_argument("--image-arguments", default="", metavar="ARGS", help="for apptainer exec, e.g. --nv (default none)")
+    parser.add_argument(
+        "--image",
+        default=os.environ.get("MATHRL_NODE_IMAGE", ""),
+        metavar="FILE",
+        help="image of all steps (default: none, the host's Python)",
+    )
+    parser.add_argument(
+        "--image-arguments",
+        default=os.environ.get("MATHRL_NODE_IMAGE_ARGUMENTS", ""),
+        metavar="ARGS",
+        help="for apptainer exec, e.g. --nv (default none)",
+    )
     parser.add_argument("--accelerator", choices=("cuda", "cpu"), default="cuda", help="cpu: ranks without cards (default cuda)")
     inner = parser.add_argument_group("used by the script itself, on each node")
     inner.add_argument("--head", metavar="ADDRESS", help=argparse.SUPPRESS)
