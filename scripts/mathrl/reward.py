@@ -17,6 +17,9 @@ from mathrl.grading import STATUSES, Grade, grade
 
 DEFAULT_TERMS = {"format": 0.1, "correct": 0.9}
 
+MAX_PRED_CHARS = 500
+"""`pred` is for reading; a megabyte of it would travel through every log."""
+
 Term = Callable[[Grade, str, str, str, Mapping[str, Any] | None], float]
 
 _OWN: dict[str, Term] = {
@@ -88,7 +91,7 @@ def reward(
         "score": math.fsum(weight * values[name] for name, weight in terms.items()),
         "acc": float(result.correct),
         "format": float(result.format),
-        "pred": result.extracted if result.extracted is not None else "",
+        "pred": (result.extracted or "")[:MAX_PRED_CHARS],
         "status": result.status,
     }
     found.update({f"term_{curve_name(name)}": value for name, value in values.items()})

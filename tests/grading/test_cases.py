@@ -1,7 +1,6 @@
 """The tables of cases.py, both ways where the types are equal."""
 
 import pytest
-
 from mathrl.grading import STATUSES, equivalent, extract_boxed, grade, judge
 
 from .cases import BOXES, CASES, UNGRADABLE_GOLDS

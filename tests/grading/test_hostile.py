@@ -8,7 +8,6 @@ from pathlib import Path
 
 import psutil
 import pytest
-
 from mathrl.grading import STATUSES, extract_boxed, extract_lenient, grade, grade_many, group_answers, judge
 from mathrl.grading.contest import contest_grade
 from mathrl.grading.pool import CAP_SECONDS
@@ -65,11 +64,12 @@ def test_one_batch_of_hostile_and_right_responses():
         assert score is None or result.score == pytest.approx(score), response
 
 
-FRAGMENTS = (
-    r"\frac \sqrt \sum \int \prod \lim \binom \boxed{ \text{ \left( \right) \begin{pmatrix} \end{pmatrix} \pm \cup \setminus \overline{ "
-    r"\mathbb{R} \infty \pi \circ \% \$ \{ \} \\ \cdot \times \le \ne \in \approx \ldots { } ( ) [ ] | ^ _ ! % & = < > , ; : . + - * / ' "
-    "0 1 9 12 1,000 0.5 1e9 999999999999 x y e i f(x) sin ln and or yes A (B) cm million degrees NaN"
-).split(" ")
+FRAGMENTS = (  # noqa: SIM905
+    r"\frac \sqrt \sum \int \prod \lim \binom \boxed{ \text{ \left( \right) \begin{pmatrix} \end{pmatrix} \pm \cup "
+    r"\setminus \overline{ \mathbb{R} \infty \pi \circ \% \$ \{ \} \\ \cdot \times \le \ne \in \approx \ldots { } ( ) [ ] | "
+    r"^ _ ! % & = < > , ; : . + - * / ' 0 1 9 12 1,000 0.5 1e9 999999999999 x y e i f(x) sin ln and or yes A (B) cm million "
+    r"degrees NaN"
+).split()
 
 
 def fuzzed(generator: random.Random) -> str:

@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 
 import pytest
-
 from mathrl.grading import audit, benchmark, grade_many
 from mathrl.grading.contest import extract_answer, math_equal, strip_string
 from mathrl.io import read_jsonl

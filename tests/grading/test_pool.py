@@ -11,7 +11,6 @@ from pathlib import Path
 
 import psutil
 import pytest
-
 from mathrl.grading.pool import Pool
 
 HERE = Path(__file__).resolve().parent
@@ -149,3 +148,18 @@ def test_threads_share_the_pool_without_mixing_replies(pool):
     assert replies == list(range(300))
     assert threading.active_count() < 50
     assert json.dumps(replies)
+
+
+def test_a_hostile_reward_term_costs_at_most_the_cap_a_response(monkeypatch):
+    monkeypatch.syspath_prepend(str(HERE))
+    from hostile_terms import hostile, pool, task_of
+
+    responses = [f"response {number}" for number in range(40)]
+    bad = [response for response in responses if task_of(response) != "echo"]
+    assert {task_of(response) for response in bad} == {"hang", "eat", "crash"}
+    pool().warm()
+    started = time.monotonic()
+    with ThreadPoolExecutor(8) as threads:
+        assert all(value == 1.0 for value in threads.map(lambda response: hostile(None, "", response, "", None), responses))
+    assert time.monotonic() - started < (pool().cap + 0.5) * len(bad)
+    pool().close()

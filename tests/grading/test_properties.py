@@ -11,7 +11,6 @@ import sys
 from pathlib import Path
 
 import pytest
-
 from mathrl.grading import equivalent, grade_many, group_answers, judge
 from mathrl.grading.compare import is_literal
 from mathrl.grading.parse import readings

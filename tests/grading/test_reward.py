@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-
 from mathrl.grading import GRADING_POLICY, STATUSES
 from mathrl.reward import check_terms, curve_name, load_term
 

@@ -45,6 +45,8 @@ class Grade:
 def make_grade(extracted: str | None, status: str, boxed: bool) -> Grade:
     """A `Grade` from what was found and how it compared."""
     correct = status == "equal"
+    if extracted is not None and not extracted.isascii():
+        extracted = extracted.encode("utf-8", "replace").decode()  # lone surrogates cannot be written to a file
     return Grade(FORMAT_WEIGHT * boxed + CORRECT_WEIGHT * correct, correct, boxed, extracted, status)
 
 
@@ -69,17 +71,17 @@ def _decide_now(extracted: str, answer: str) -> tuple[str, bool]:
         if outcome != EQUAL and " " in extracted:
             inner = prose_answer(extracted)
             if inner is not None:
-                second, second_note = compare(inner, gold)
-                outcome, note = (second, second_note) if second != UNDECIDED or outcome == UNDECIDED else (outcome, note)
-    except (RecursionError, MemoryError, ValueError, ArithmeticError, LookupError, TypeError):
+                second = compare(inner, gold)
+                outcome, note = second if second[0] != UNDECIDED or outcome == UNDECIDED else (outcome, note)
+        if outcome != UNDECIDED:
+            return outcome, False
+        if note == "no gold":
+            return "unparsed_gold", False
+        status = {"gold": "unparsed_gold", "both": "unparsed_gold", "answer": "unparsed_answer"}.get(note, "different")
+        finished = any(reading[0] == "text" or is_literal(reading) for reading in readings(gold))
+        return status, not finished and within_budget(extracted, gold)
+    except Exception:  # whatever a model wrote must not end a training step; the status shows it
         return "error", False
-    if outcome != UNDECIDED:
-        return outcome, False
-    if note == "no gold":
-        return "unparsed_gold", False
-    status = {"gold": "unparsed_gold", "both": "unparsed_gold", "answer": "unparsed_answer"}.get(note, "different")
-    finished = any(reading[0] == "text" or is_literal(reading) for reading in readings(gold))
-    return status, not finished and within_budget(extracted, gold)
 
 
 _decide_cached = lru_cache(maxsize=16_384)(_decide_now)
@@ -97,16 +99,18 @@ _algebra_seen: dict[tuple[str, str], str] = {}
 def _algebra(extracted: str, answer: str, status: str) -> str:
     """Ask the algebra workers; `status` is what stands if they do not find the two equal."""
     key = (extracted, answer)
-    if key not in _algebra_seen:
-        reply = pool_for(ALGEBRA).ask(extracted, gold_answer(answer))
-        if reply.get("timeout"):
-            return "timeout"
-        if "error" in reply:
-            return "error"
-        if len(_algebra_seen) > 50_000:
-            _algebra_seen.clear()
-        _algebra_seen[key] = "equal" if reply["value"] else status
-    return _algebra_seen[key]
+    known = _algebra_seen.get(key)
+    if known is not None:
+        return known
+    reply = pool_for(ALGEBRA).ask(extracted, gold_answer(answer))
+    if reply.get("timeout"):
+        return "timeout"
+    if "error" in reply:
+        return "error"
+    if len(_algebra_seen) > 50_000:
+        _algebra_seen.clear()
+    _algebra_seen[key] = found = "equal" if reply["value"] else status
+    return found
 
 
 def equivalent(extracted: str, answer: str) -> bool:
@@ -150,7 +154,7 @@ def grade(response: str, answer: str, extraction: str = "strict") -> Grade:
         return make_grade(None, "no_box", False)
     try:
         return _grade(response, answer if isinstance(answer, str) else str(answer), extraction, ask=True)
-    except (RecursionError, MemoryError, ValueError, ArithmeticError, LookupError, TypeError, OSError):
+    except Exception:
         return make_grade(None, "error", False)
 
 

@@ -34,7 +34,10 @@ _GREEK = {chr(code): "\\" + unicodedata.name(chr(code)).split()[-1].lower() + " 
 _GREEK["λ"] = r"\lambda "
 _TRANSLATE = str.maketrans({**_GREEK, **_UNICODE})
 
-_COMMANDS = r"(?:d?frac|tfrac|sqrt|pi|left|right|ln|log|circ|text|boxed|cdot|times|theta|alpha|beta|gamma|chi|sum|infty|sin|cos|tan|pm|le|ge|leq|geq|mathrm)"
+_COMMANDS = (
+    r"(?:d?frac|tfrac|sqrt|pi|left|right|ln|log|circ|text|boxed|cdot|times|theta|alpha|beta|gamma|chi|sum|infty|sin|cos|tan"
+    r"|pm|le|ge|leq|geq|mathrm)"
+)
 _DOUBLED = re.compile(r"\\\\(?=" + _COMMANDS + r"(?![A-Za-z]))")
 _SIZES = re.compile(
     r"\\(?:left|right|big[lr]?|Big[lr]?|bigg[lr]?|Bigg[lr]?|middle|displaystyle|textstyle|scriptstyle|limits|nolimits"

@@ -36,80 +36,16 @@ MAX_DEPTH = 40
 MAX_DIGITS = 1_000
 
 FUNCTIONS = frozenset(
-    [
-        "sin",
-        "cos",
-        "tan",
-        "cot",
-        "sec",
-        "csc",
-        "arcsin",
-        "arccos",
-        "arctan",
-        "sinh",
-        "cosh",
-        "tanh",
-        "coth",
-        "ln",
-        "log",
-        "exp",
-        "sqrt",
-        "abs",
-        "det",
-        "gcd",
-        "lcm",
-        "max",
-        "min",
-        "arg",
-        "asin",
-        "acos",
-        "atan",
-    ]
+    (  # noqa: SIM905
+        "sin cos tan cot sec csc arcsin arccos arctan sinh cosh tanh coth ln log exp sqrt abs det gcd lcm max min arg asin acos atan"
+    ).split()
 )
 _ALIAS = {"asin": "arcsin", "acos": "arccos", "atan": "arctan"}
 _GREEK = frozenset(
-    [
-        "alpha",
-        "beta",
-        "gamma",
-        "delta",
-        "epsilon",
-        "zeta",
-        "eta",
-        "theta",
-        "iota",
-        "kappa",
-        "lambda",
-        "mu",
-        "nu",
-        "xi",
-        "rho",
-        "sigma",
-        "tau",
-        "upsilon",
-        "phi",
-        "chi",
-        "psi",
-        "omega",
-        "Gamma",
-        "Delta",
-        "Theta",
-        "Lambda",
-        "Xi",
-        "Pi",
-        "Sigma",
-        "Upsilon",
-        "Phi",
-        "Psi",
-        "Omega",
-        "ell",
-        "hbar",
-        "Re",
-        "Im",
-        "aleph",
-        "nabla",
-        "partial",
-    ]
+    (  # noqa: SIM905
+        "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi rho sigma tau upsilon phi chi psi omega "
+        "Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega ell hbar Re Im aleph nabla partial"
+    ).split()
 )
 _RELATIONS = {
     "=": "=", "==": "=", "<": "<", ">": ">", "<=": "<=", ">=": ">=", "!=": "!=", r"\le": "<=", r"\ge": ">=", r"\ne": "!=",
@@ -126,14 +62,17 @@ UNITS = {
         "week": "week weeks", "month": "month months", "year": "year years yr yrs", "l": "l liter liters litre litres",
         "ml": "ml milliliter milliliters", "gal": "gal gallon gallons", "dollar": "dollar dollars usd", "cent": "cent cents",
         "euro": "euro euros", "yuan": "yuan rmb", "mph": "mph", "kmh": "kmh kph kmph", "rad": "rad radian radians", "n": "newton newtons",
-        "j": "joule joules", "w": "watt watts", "v": "volt volts", "hz": "hz hertz", "pa": "pascal pascals", "k": "kelvin", "celsius": "celsius", "fahrenheit": "fahrenheit", "acre": "acre acres",
+        "j": "joule joules", "w": "watt watts", "v": "volt volts", "hz": "hz hertz", "pa": "pascal pascals", "k": "kelvin",
+        "celsius": "celsius",
+        "fahrenheit": "fahrenheit", "acre": "acre acres",
     }.items()
     for name in names.split()
 }  # fmt: skip
 _NO_UNITS = frozenset(
-    "or and if not more less than least most times plus minus to mod greater fewer base squared cubed factorial over from "
-    "unless except between either any all some none for where when with is are"
-    "".split()
+    (  # noqa: SIM905
+        "or and if not more less than least most times plus minus to mod greater fewer base squared cubed factorial over from "
+        "unless except between either any all some none for where when with is are"
+    ).split()
 )
 """Words that change a value or join two: text that holds one is no unit."""
 _MULTIPLIERS = {"dozen": 12, "hundred": 10**2, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
@@ -142,29 +81,10 @@ _DEGREE = frozenset({"degree", "degrees", "deg"})
 _NUMBER_WORDS = {
     word: value
     for value, word in enumerate(
-        [
-            "zero",
-            "one",
-            "two",
-            "three",
-            "four",
-            "five",
-            "six",
-            "seven",
-            "eight",
-            "nine",
-            "ten",
-            "eleven",
-            "twelve",
-            "thirteen",
-            "fourteen",
-            "fifteen",
-            "sixteen",
-            "seventeen",
-            "eighteen",
-            "nineteen",
-            "twenty",
-        ]
+        (  # noqa: SIM905
+            "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
+            "eighteen nineteen twenty"
+        ).split()
     )
 }
 
@@ -370,7 +290,7 @@ class _Parser:
         if kind == "text":
             return False
         if kind == "op":
-            return (text in "({[" and not (text == "[" and False)) or (text == "|" and not self.in_abs)
+            return text in "({[" or (text == "|" and not self.in_abs)
         if kind == "cmd":
             if text == r"\|" and self.in_abs:
                 return False

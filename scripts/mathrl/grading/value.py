@@ -292,7 +292,10 @@ def close(left: Value, right: Value) -> bool:
     """Equality of values: exact where both are, else up to `RELATIVE_TOLERANCE`; an inexact zero is below 1e-12."""
     if isinstance(left, Fraction) and isinstance(right, Fraction):
         return left == right
-    a, b = _complex(left), _complex(right)
+    try:
+        a, b = _complex(left), _complex(right)
+    except Undecided:
+        return False  # one is exact and beyond floats, the other a float
     scale = max(abs(a), abs(b))
     if (isinstance(left, Fraction) and left == 0) or (isinstance(right, Fraction) and right == 0):
         return scale < 1e-12
