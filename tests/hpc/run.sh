@@ -33,7 +33,7 @@ clone() {
 }
 small=(--configfile profiles/demo/demo.yaml tests/hpc/demo.yaml)
 slurm=(--profile profiles/slurm "${small[@]}" --slurm-logdir "$base/log/jobs" --set-resources train_policy:gpu=6
-    train_policy:runtime=30 train_policy:threads=2 generate_samples:gpu=1 generate_samples:runtime=30)
+    train_policy:runtime=30 generate_samples:gpu=1 generate_samples:runtime=30)
 lock() { sha256sum "$root/envs/cpu.txt" | cut -d' ' -f1; }
 
 step_install() { "$here/install.sh"; }

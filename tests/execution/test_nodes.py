@@ -1,0 +1,59 @@
+"""Parts of a job over several nodes that need no SLURM; the whole runs in tests/hpc/run.sh."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from mathrl.execution import nodes
+from mathrl.io import UserError
+
+SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "run_on_nodes.py"
+
+
+def test_the_address_comes_from_the_route_not_from_the_host_name():
+    assert nodes.source_address("127.0.0.1") == "127.0.0.1"
+
+
+def test_the_interface_of_an_address():
+    assert nodes.interface("127.0.0.1") == "lo"
+    assert nodes.interface("192.0.2.1") is None, "an address that no interface has"
+
+
+def test_a_free_port_is_free():
+    port = nodes.free_port("127.0.0.1")
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", port))
+
+
+def test_waiting_for_a_port():
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        nodes.wait_for_port("127.0.0.1", server.getsockname()[1], 1)
+    with pytest.raises(UserError, match="does not answer within 0 s"):
+        nodes.wait_for_port("127.0.0.1", nodes.free_port("127.0.0.1"), 0.1)
+
+
+def test_a_command_in_its_image(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert nodes.in_image("", "--nv", ["python", "x"]) == ["python", "x"], "no image: as it is"
+    inside = nodes.in_image("a.sif", "--nv --bind /data", ["python", "x"])
+    assert inside == ["apptainer", "exec", "--home", str(tmp_path), "--nv", "--bind", "/data", "a.sif", "python", "x"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--gpus", "6"], "no command given"),
+        (["--gpus", "6", "--", "true"], "training.nodes is above 1 and this is no SLURM job"),
+    ],
+)
+def test_what_is_refused(arguments, message, monkeypatch):
+    monkeypatch.delenv("SLURM_JOB_ID", raising=False)
+    done = subprocess.run([sys.executable, str(SCRIPT), *arguments], capture_output=True, text=True)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert message in done.stderr
