@@ -8,7 +8,7 @@ import argparse
 from pathlib import Path
 
 from mathrl import cleaning
-from mathrl.io import atomic_path, run_main, write_json
+from mathrl.io import run_main, write_json
 
 
 def main() -> None:
@@ -26,22 +26,11 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2, help="processes (default 2); the output does not depend on it")
     args = parser.parse_args()
 
-    result = cleaning.clean(
-        args.dataset,
-        max_quarantine=args.max_quarantine,
-        check_answers=args.verifiable,
-        duplicates=args.duplicates,
-        english_only=args.english_only,
-        sources=args.sources,
-        cuts=cleaning.parse_bands(args.difficulty_bands),
-        workers=args.workers,
-    )
-    with atomic_path(args.quarantine) as temporary:
-        result.quarantine.write_parquet(temporary)
-    result.refuse(args.dataset, args.max_quarantine)
-    with atomic_path(args.out) as temporary:
-        result.problems.write_parquet(temporary)
-    write_json(args.funnel, result.funnel_json(args.dataset))
+    settings = {name: getattr(args, name) for name in ("max_quarantine", "verifiable", "duplicates", "english_only", "sources")}
+    settings["difficulty_bands"] = cleaning.parse_bands(args.difficulty_bands) or "quintiles"
+    cuts = cleaning.parse_bands(args.difficulty_bands)
+    result = cleaning.clean(args.dataset, args.out, args.quarantine, settings, cuts, args.workers)
+    write_json(args.funnel, result.summary(args.dataset))
 
 
 if __name__ == "__main__":

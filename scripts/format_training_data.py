@@ -9,7 +9,7 @@ import argparse
 from pathlib import Path
 
 from mathrl import formatting
-from mathrl.io import atomic_path, run_main, write_json
+from mathrl.io import run_main, write_json
 
 
 def main() -> None:
@@ -28,12 +28,7 @@ def main() -> None:
     parser.add_argument("--summary", type=Path, required=True, help="counts and hashes, JSON")
     args = parser.parse_args()
 
-    train, val, summary = formatting.make(args)
-    with atomic_path(args.train) as temporary:
-        train.write_parquet(temporary)
-    with atomic_path(args.val) as temporary:
-        val.write_parquet(temporary)
-    write_json(args.summary, formatting.with_hashes(summary, args.train, args.val))
+    write_json(args.summary, formatting.make(args))
 
 
 if __name__ == "__main__":

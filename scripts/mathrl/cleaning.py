@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from . import problems as contract
-from .duplicates import duplicate_groups
-from .io import UserError
+from .duplicates import Signatures
+from .io import UserError, atomic_path
 from .provenance import provenance
+from .tables import PartWriter, parts
 
 if TYPE_CHECKING:
     import polars as pl
@@ -19,32 +22,20 @@ COLUMNS = ("id", "problem", "answer", "source", "domain", "solve_rate", "difficu
 
 @dataclass
 class Cleaned:
-    """What `clean` made: problems, quarantine, and the numbers of the way."""
+    """The numbers of the way from a dataset to problems."""
 
-    problems: pl.DataFrame
-    quarantine: pl.DataFrame
     rows: int
     funnel: contract.Funnel
+    quarantine: pl.DataFrame
     cuts: list[float]
+    difficulty: pl.Series
+    sources: pl.Series
+    groups: int
     settings: dict[str, Any]
 
-    def refuse(self, path: Path, limit: float) -> None:
-        """Raise `UserError` if more than `limit` (a share) of the rows are in quarantine, or no row is left."""
-        if len(self.quarantine) > limit * self.rows:
-            worst = self.quarantine["reason"].value_counts(sort=True).row(0)
-            raise UserError(
-                f"{path}: {len(self.quarantine)} of {self.rows} rows break the contract, more than max_quarantine = {limit:g} allows; "
-                f"most often: {worst[0]} ({worst[1]} rows, the first is row {self.quarantine.filter(reason=worst[0])['row'][0]})"
-            )
-        if self.problems.is_empty():
-            step = next(s["step"] for s in self.funnel.steps if s["rows_out"] == 0)
-            raise UserError(f"{path}: no row is left after the step '{step}'; correct data.filters or the dataset")
-
-    def funnel_json(self, path: Path) -> dict[str, Any]:
-        """The summary as JSON: steps, reasons of the quarantine, difficulty bands."""
-        import polars as pl
-
-        known = self.problems["difficulty"].drop_nulls()
+    def summary(self, path: Path) -> dict[str, Any]:
+        """As JSON: steps, reasons of the quarantine, difficulty bands, sources."""
+        known = self.difficulty.drop_nulls()
         return {
             "schema_version": 1,
             "steps": self.funnel.steps,
@@ -52,10 +43,10 @@ class Cleaned:
             "difficulty": {
                 "cuts": self.cuts,
                 "rows": {str(band): count for band, count in sorted(known.value_counts().iter_rows())},
-                "outside": self.problems["difficulty"].null_count(),
+                "outside": self.difficulty.null_count(),
             },
-            "sources": dict(sorted(self.problems["source"].fill_null("unknown").value_counts().iter_rows())),
-            "duplicate_groups": self.problems.select(pl.col("duplicate_group").n_unique()).item(),
+            "sources": dict(sorted(self.sources.fill_null("unknown").value_counts().iter_rows())),
+            "duplicate_groups": self.groups,
             "settings": self.settings,
             "provenance": provenance({"dataset": path}, self.settings),
         }
@@ -74,46 +65,83 @@ def parse_bands(words: list[str]) -> list[float] | None:
     return sorted(cuts, reverse=True)
 
 
-def clean(
-    path: Path,
-    *,
-    max_quarantine: float,
-    check_answers: bool,
-    duplicates: str,
-    english_only: bool,
-    sources: list[str] | None,
-    cuts: list[float] | None,
-    workers: int,
-) -> Cleaned:
-    """Read, check and filter a dataset. The order of rows is kept; of duplicates the first stays."""
+def clean(path: Path, out: Path, quarantine: Path, settings: dict[str, Any], cuts: list[float] | None, workers: int) -> Cleaned:
+    """Read, check and filter a dataset in parts, and write problems and quarantine (each whole or not at all).
+
+    `settings` has the keys of the command line: max_quarantine, verifiable, duplicates, english_only, sources. The order of rows is
+    kept; of duplicates the first stays. Raises `UserError` if too many rows break the contract or none is left; the quarantine is
+    written all the same, so that the user can see why.
+    """
     import polars as pl
 
-    raw = contract.read_dataset(path)
-    funnel = contract.Funnel()
-    frame, quarantine = contract.split_violations(raw)
-    funnel.add("contract", len(raw), len(frame))
-    rows = len(raw)
-    if sources is not None:
-        frame = _keep(funnel, "sources", frame, pl.col("source").is_in(sources).fill_null(False))
-    if english_only:
-        frame = _keep(funnel, "english_only", frame, contract.english(frame["problem"]))
-    if check_answers:
-        frame = _keep(funnel, "verifiable", frame, contract.verifiable(frame["answer"], workers))
-    frame = contract.add_ids(frame)
-    frame = frame.with_columns(duplicate_group=duplicate_groups(frame["problem"], frame["id"], "near", workers))
-    if duplicates != "none":
-        group = frame["duplicate_group"] if duplicates == "near" else duplicate_groups(frame["problem"], frame["id"], "exact", workers)
-        frame = _keep(funnel, f"duplicates_{duplicates}", frame, group.is_first_distinct())
-    level, used = contract.bands(frame["solve_rate"], cuts)
-    frame = frame.with_columns(difficulty=level).select(COLUMNS)
-    settings = {
-        "max_quarantine": max_quarantine, "verifiable": check_answers, "duplicates": duplicates,
-        "english_only": english_only, "sources": sources, "difficulty_bands": cuts or "quintiles",
-    }  # fmt: skip
-    return Cleaned(frame, quarantine, rows, funnel, used, settings)
+    columns = contract.dataset_columns(path)
+    funnel, signatures = contract.Funnel(), Signatures()
+    bad, ids, rates, sources = [], [], [], []
+    rows = 0
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=out.parent, prefix=".clean_problems.") as folder, contract.AnswerCheck(workers) as check:
+        accepted = []
+        for number, raw in enumerate(parts(path, columns)):
+            frame, broken = contract.split_violations(raw, rows)
+            rows += len(raw)
+            bad.append(broken)
+            funnel.add("contract", len(raw), len(frame))
+            for step, wanted in _filters(settings, check):
+                kept = frame.filter(wanted(frame))
+                funnel.add(step, len(frame), len(kept))
+                frame = kept
+            signatures.add(frame["problem"], workers)
+            ids.append(contract.problem_ids(frame["problem"]))
+            rates.append(frame["solve_rate"])
+            sources.append(frame["source"])
+            accepted.append(Path(folder) / f"{number}.parquet")
+            frame.write_parquet(accepted[-1], compression="lz4")
+        broken = pl.concat(bad)
+        with atomic_path(quarantine) as temporary:
+            broken.write_parquet(temporary)
+        _refuse(path, broken, rows, settings["max_quarantine"])
+        identifiers = contract.numbered(pl.concat(ids))
+        group = signatures.groups(identifiers, "near")
+        keep = pl.repeat(True, len(group), dtype=pl.Boolean, eager=True)
+        if settings["duplicates"] != "none":
+            same = group if settings["duplicates"] == "near" else signatures.groups(identifiers, "exact")
+            keep = same.is_first_distinct()
+            funnel.add(f"duplicates_{settings['duplicates']}", len(keep), int(keep.sum()))
+        if not keep.any():
+            step = next(step["step"] for step in funnel.steps if step["rows_out"] == 0)
+            raise UserError(f"{path}: no row is left after the step '{step}'; correct data.filters or the dataset")
+        difficulty, used = contract.bands(pl.concat(rates), keep, cuts)
+        table = pl.DataFrame({"id": identifiers, "duplicate_group": group, "difficulty": difficulty, "keep": keep})
+        first = 0
+        with atomic_path(out) as temporary, PartWriter(temporary) as writer:
+            for piece in accepted:
+                frame = pl.read_parquet(piece)
+                frame = frame.hstack(table[first : first + len(frame)])
+                first += len(frame)
+                problems = frame.filter("keep").select(COLUMNS)
+                contract.validate(problems)
+                writer.write(problems)
+    return Cleaned(rows, funnel, broken, used, difficulty.filter(keep), pl.concat(sources).filter(keep), group.filter(keep).n_unique(), settings)
 
 
-def _keep(funnel: contract.Funnel, step: str, frame: pl.DataFrame, mask: Any) -> pl.DataFrame:
-    kept = frame.filter(mask)
-    funnel.add(step, len(frame), len(kept))
-    return kept
+def _filters(settings: dict[str, Any], check: contract.AnswerCheck) -> list[tuple[str, Callable[[pl.DataFrame], Any]]]:
+    """The filters that are switched on, in order."""
+    import polars as pl
+
+    filters: list[tuple[str, Callable[[pl.DataFrame], Any]]] = []
+    if settings["sources"] is not None:
+        filters.append(("sources", lambda frame: pl.col("source").is_in(settings["sources"]).fill_null(False)))
+    if settings["english_only"]:
+        filters.append(("english_only", lambda frame: contract.english(frame["problem"])))
+    if settings["verifiable"]:
+        filters.append(("verifiable", lambda frame: check.accepted(frame["answer"])))
+    return filters
+
+
+def _refuse(path: Path, broken: pl.DataFrame, rows: int, limit: float) -> None:
+    if len(broken) > limit * rows:
+        reason, count = broken["reason"].value_counts(sort=True).row(0)
+        raise UserError(
+            f"{path}: {len(broken)} of {rows} rows break the contract, more than max_quarantine = {limit:g} allows; "
+            f"most often: {reason} ({count} rows, the first is row {broken.filter(reason=reason)['row'][0]})"
+        )

@@ -24,35 +24,48 @@ SIMILAR = 13  # of HASHES that must agree: a Jaccard similarity of about 0.8
 BANDS = 8  # rows that agree in both hashes of one band are compared
 
 
-def duplicate_groups(problems: pl.Series, ids: pl.Series, kind: str, workers: int = 2) -> pl.Series:
-    """The group of each row, named by its smallest id. `kind`: `exact` (the same words, numbers and signs) or `near`."""
-    import polars as pl
+class Signatures:
+    """What is kept of each row to find its duplicates: 80 bytes, so that millions of rows can come in parts."""
 
-    if problems.is_empty():
-        return ids
-    exact, fixed, sketches = [], [], []
-    for _, tokens in tokenhash.in_chunks(problems, workers, signs=True):
-        exact.append(tokenhash.mix(tokenhash.sequence_keys(tokens) ^ tokens.signs))
+    def __init__(self) -> None:
+        self.exact: list[np.ndarray] = []
+        self.fixed: list[np.ndarray] = []
+        self.sketches: list[np.ndarray] = []
+
+    def add(self, problems: pl.Series, workers: int = 2) -> None:
+        """Take in the next rows."""
+        for _, tokens in tokenhash.in_chunks(problems, workers, signs=True):
+            self.exact.append(tokenhash.mix(tokenhash.sequence_keys(tokens) ^ tokens.signs))
+            self.fixed.append(fixed_keys(tokens))
+            self.sketches.append(sketch(tokens))
+
+    def groups(self, ids: pl.Series, kind: str) -> pl.Series:
+        """The group of each row, named by its smallest id. `kind`: `exact` (the same words, numbers and signs) or `near`."""
+        import polars as pl
+
+        if not len(ids):
+            return ids
+        exact = np.concatenate(self.exact)
+        left, right = [np.arange(len(exact))], [_first_equal(exact)]
         if kind == "near":
-            fixed.append(fixed_keys(tokens))
-            sketches.append(sketch(tokens))
-    keys = np.concatenate(exact)
-    left, right = [], []
-    if kind == "near":
-        fixed_key, hashes = np.concatenate(fixed), np.concatenate(sketches)
-        for band in range(BANDS):
-            pair = hashes[:, 2 * band].astype(np.uint64) << np.uint64(32) | hashes[:, 2 * band + 1]
-            first = _first_equal(tokenhash.mix(tokenhash.mix(pair) ^ fixed_key))
-            rows = np.flatnonzero(first != np.arange(len(first)))
-            rows = rows[fixed_key[rows] == fixed_key[first[rows]]]
-            rows = rows[(hashes[rows] == hashes[first[rows]]).sum(axis=1) >= SIMILAR]
-            left.append(rows)
-            right.append(first[rows])
-    same = _first_equal(keys)
-    left.append(np.arange(len(keys)))
-    right.append(same)
-    names = _components(np.concatenate(left), np.concatenate(right), len(keys))
-    return pl.DataFrame({"key": names, "id": ids}).select(pl.col("id").min().over("key")).to_series()
+            fixed, hashes = np.concatenate(self.fixed), np.concatenate(self.sketches)
+            for band in range(BANDS):
+                pair = hashes[:, 2 * band].astype(np.uint64) << np.uint64(32) | hashes[:, 2 * band + 1]
+                first = _first_equal(tokenhash.mix(tokenhash.mix(pair) ^ fixed))
+                rows = np.flatnonzero(first != np.arange(len(first)))
+                rows = rows[fixed[rows] == fixed[first[rows]]]
+                rows = rows[(hashes[rows] == hashes[first[rows]]).sum(axis=1) >= SIMILAR]
+                left.append(rows)
+                right.append(first[rows])
+        names = _components(np.concatenate(left), np.concatenate(right), len(exact))
+        return pl.DataFrame({"key": names, "id": ids}).select(pl.col("id").min().over("key")).to_series()
+
+
+def duplicate_groups(problems: pl.Series, ids: pl.Series, kind: str, workers: int = 2) -> pl.Series:
+    """The groups of one table, see `Signatures.groups`."""
+    signatures = Signatures()
+    signatures.add(problems, workers)
+    return signatures.groups(ids, kind)
 
 
 def _first_equal(keys: np.ndarray) -> np.ndarray:

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .benchmarks import load_benchmark
-from .io import UserError, sha256_file
+from .io import UserError, atomic_path, sha256_file
 from .provenance import provenance
-from .verl_data import benchmark_frame, split_dev, verl_rows
+from .tables import PartWriter, parts, schema_of
+from .verl_data import benchmark_frame, dev_groups, verl_rows
 
 if TYPE_CHECKING:
     import polars as pl
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
 NEEDED = ("id", "problem", "answer", "source", "domain", "solve_rate", "difficulty", "duplicate_group")
 
 
-def make(args: argparse.Namespace) -> tuple[pl.DataFrame, pl.DataFrame, dict[str, Any]]:
-    """Training rows, validation rows and the summary.
+def make(args: argparse.Namespace) -> dict[str, Any]:
+    """Write training and validation rows and return the summary.
 
     The dev split is chosen before anything is removed, so that a run on raw data and one on clean data hold out the same
     groups; contaminated rows are never in dev.
@@ -28,58 +29,67 @@ def make(args: argparse.Namespace) -> tuple[pl.DataFrame, pl.DataFrame, dict[str
     name, sign, path = args.validation.partition("=")
     if not sign or not name or not path:
         raise UserError(f"--validation {args.validation}: must be NAME=FILE")
-    problems = _read(args.problems, NEEDED)
-    counts = {"problems": len(problems)}
-    training, dev = split_dev(problems, args.dev_size)
-    if args.matches is not None:
-        methods = [method for method in args.remove.split(",") if method]
-        listed = pl.col("method").is_in(methods) & pl.col("confirmed")
-        if "similar" in methods:
-            listed = listed | ((pl.col("method") == "semantic") & ~pl.col("confirmed"))
-        matched = _read(args.matches, ("problem_id", "method", "confirmed")).filter(listed)["problem_id"].unique().implode()
-        dev = dev.filter(~pl.col("id").is_in(matched))
-        if args.data == "clean":
-            kept = training.filter(~pl.col("id").is_in(matched))
-            counts["removed"] = len(training) - len(kept)
-            training = kept
-    elif args.data == "clean":
+    if args.data == "clean" and args.matches is None:
         raise UserError("--data clean: needs --matches, the table of contaminated rows")
-    if args.difficulty:
-        kept = training.filter(pl.col("difficulty").is_in(args.difficulty).fill_null(False))
-        counts["outside_difficulty"] = len(training) - len(kept)
-        training = kept
-    if training.is_empty():
+    schema_of(args.problems, NEEDED)
+    matched = contaminated(args.matches, args.remove) if args.matches else []
+    rows = pl.read_parquet(args.problems, columns=["id", "duplicate_group", "difficulty"])
+    held_out = rows["duplicate_group"].is_in(dev_groups(rows["duplicate_group"], args.dev_size))
+    dirty = rows["id"].is_in(matched)
+    banded = rows["difficulty"].is_in(args.difficulty).fill_null(False) if args.difficulty else pl.repeat(True, len(rows), eager=True)
+    removed = ~held_out & dirty if args.data == "clean" else pl.repeat(False, len(rows), dtype=pl.Boolean, eager=True)
+    training = ~held_out & ~removed & banded
+    dev = held_out & ~dirty
+    counts = {
+        "problems": len(rows), "removed": int(removed.sum()), "outside_difficulty": int((~held_out & ~removed & ~banded).sum()),
+        "train": int(training.sum()), "dev": int(dev.sum()),
+    }  # fmt: skip
+    if not counts["train"]:
         raise UserError(f"{args.problems}: no training row is left ({counts}); lower data.dev_size or widen the filters")
     prefix = args.instruction + args.separator
     items = benchmark_frame(load_benchmark(Path(path)))
-    validation = verl_rows(items, pl.lit(name), prefix)
-    val = pl.concat([validation, verl_rows(dev, pl.lit("dev"), prefix)], how="vertical_relaxed")
-    train = verl_rows(training, pl.col("source").fill_null("unknown"), prefix)
-    counts |= {"train": len(train), "dev": len(dev), "validation": len(validation)}
+    counts["validation"] = len(items)
+    numbers = pl.int_range(len(rows), eager=True)
+    index_of = {"train": _ranks(training), "dev": _ranks(dev)}
+    with atomic_path(args.train) as train_file, atomic_path(args.val) as val_file, PartWriter(train_file) as train, PartWriter(val_file) as val:
+        val.write(verl_rows(items, pl.lit(name), prefix, numbers[: len(items)]))
+        first = 0
+        for part in parts(args.problems, list(NEEDED)):
+            here = slice(first, first + len(part))
+            first += len(part)
+            train.write(_select(part, training[here], index_of["train"][here], pl.col("source").fill_null("unknown"), prefix))
+            val.write(_select(part, dev[here], index_of["dev"][here], pl.lit("dev"), prefix))
+        if not items.height:
+            raise UserError(f"{path}: holds no items to validate on; fetch the benchmark again")
     settings = {
         "data": args.data, "remove": args.remove, "difficulty": args.difficulty, "dev_size": args.dev_size,
         "instruction": args.instruction, "separator": args.separator, "validation": name,
     }  # fmt: skip
     inputs = {"problems": args.problems, "validation": Path(path)} | ({"matches": args.matches} if args.matches else {})
-    summary = {"schema_version": 1, "counts": counts, "settings": settings, "provenance": provenance(inputs, settings)}
-    return train, val, summary
+    return {
+        "schema_version": 1,
+        "counts": counts,
+        "settings": settings,
+        "sha256": {"train": sha256_file(args.train), "val": sha256_file(args.val)},
+        "provenance": provenance(inputs, settings),
+    }
 
 
-def with_hashes(summary: dict[str, Any], train: Path, val: Path) -> dict[str, Any]:
-    """Add the SHA-256 of the written files."""
-    return summary | {"sha256": {"train": sha256_file(train), "val": sha256_file(val)}}
+def _ranks(chosen: pl.Series) -> pl.Series:
+    return chosen.cum_sum().cast(int) - 1
 
 
-def _read(path: Path, needed: tuple[str, ...]) -> pl.DataFrame:
+def _select(part: pl.DataFrame, chosen: pl.Series, index: pl.Series, source: pl.Expr, prefix: str) -> pl.DataFrame:
+    return verl_rows(part.filter(chosen), source, prefix, index.filter(chosen))
+
+
+def contaminated(path: Path, remove: str) -> list[str]:
+    """Ids of the problems that the named methods (separated by commas) found; `similar` names unconfirmed semantic matches."""
     import polars as pl
 
-    try:
-        frame = pl.read_parquet(path)
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file") from None
-    except Exception as error:
-        raise UserError(f"{path}: is no whole parquet file ({' '.join(str(error).split())[:200]}); make it again") from None
-    for name in needed:
-        if name not in frame.columns:
-            raise UserError(f"{path}: lacks the column '{name}' (it has: {', '.join(frame.columns)})")
-    return frame
+    schema_of(path, ("problem_id", "method", "confirmed"))
+    methods = [method for method in remove.split(",") if method]
+    listed = pl.col("method").is_in(methods) & pl.col("confirmed")
+    if "similar" in methods:
+        listed = listed | ((pl.col("method") == "semantic") & ~pl.col("confirmed"))
+    return pl.read_parquet(path).filter(listed)["problem_id"].unique().sort().to_list()

@@ -9,11 +9,13 @@ from __future__ import annotations
 import hashlib
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
+from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .io import UserError
+from .tables import row_count, schema_of
 
 if TYPE_CHECKING:
     import polars as pl
@@ -38,46 +40,41 @@ class Funnel:
     steps: list[dict[str, Any]] = field(default_factory=list)
 
     def add(self, step: str, before: int, after: int) -> None:
-        self.steps.append({"step": step, "rows_in": before, "rows_out": after})
+        """Count rows of a step; a step that comes again (for the next part of the table) is added to."""
+        known = next((entry for entry in self.steps if entry["step"] == step), None)
+        if known is None:
+            self.steps.append({"step": step, "rows_in": before, "rows_out": after})
+        else:
+            known["rows_in"] += before
+            known["rows_out"] += after
 
 
-def read_dataset(path: str | Path) -> pl.DataFrame:
-    """Read a downloaded dataset and name its columns ours; further columns are dropped.
+def dataset_columns(path: str | Path) -> list[pl.Expr]:
+    """Expressions that read a downloaded dataset under our names and types; further columns are left out.
 
     Raises `UserError` for a file that is no whole parquet file, a missing column (what it has is listed) or an empty table.
     """
     import polars as pl
 
-    try:
-        names = pl.read_parquet_schema(path)
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file") from None
-    except Exception as error:
-        raise UserError(f"{path}: is no whole parquet file ({_short(error)}); delete it and fetch it again") from None
+    names = schema_of(path)
     chosen = {ours: next((name for name in options if name in names), None) for ours, options in ALIASES.items()}
     for ours in REQUIRED:
         if chosen[ours] is None:
             raise UserError(
                 f"{path}: lacks a column '{ours}' (or {', '.join(ALIASES[ours][1:])}); it has: {', '.join(names) or 'no column at all'}"
             )
-    try:
-        frame = pl.read_parquet(path, columns=[name for name in chosen.values() if name])
-    except Exception as error:
-        raise UserError(f"{path}: cannot be read ({_short(error)}); delete it and fetch it again") from None
-    if frame.is_empty():
+    if not row_count(path):
         raise UserError(f"{path}: holds no rows; fetch it again or correct its pin")
-    columns = [
-        pl.col(name).alias(ours) if name else pl.lit(None).alias(ours) for ours, name in chosen.items()
-    ]
-    return frame.select(_typed(columns, frame, chosen, path))
+    columns = [pl.col(name) if name else pl.lit(None) for name in chosen.values()]
+    return _typed(columns, names, chosen, path)
 
 
-def _typed(columns: list[pl.Expr], frame: pl.DataFrame, chosen: dict[str, str | None], path: str | Path) -> list[pl.Expr]:
+def _typed(columns: list[pl.Expr], names: dict[str, Any], chosen: dict[str, str | None], path: str | Path) -> list[pl.Expr]:
     import polars as pl
 
     result = []
     for (ours, name), column in zip(chosen.items(), columns, strict=True):
-        kind = frame.schema[name] if name else pl.Null()
+        kind = names[name] if name else pl.Null()
         if ours == "domain":
             expression = column if isinstance(kind, pl.List) else pl.concat_list(column.cast(pl.String))
             expression = pl.when(column.is_null()).then(None).otherwise(expression).cast(pl.List(pl.String))
@@ -96,8 +93,11 @@ def _typed(columns: list[pl.Expr], frame: pl.DataFrame, chosen: dict[str, str | 
     return result
 
 
-def split_violations(frame: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Split raw rows into those that keep the contract and those that break it, with a `reason` and their `row` number."""
+def split_violations(frame: pl.DataFrame, first: int = 0) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Split raw rows into those that keep the contract and those that break it, with a `reason` and their `row` number.
+
+    `first` is the number of the first row here. The cell that breaks the contract is cut after 1,000 characters.
+    """
     import polars as pl
 
     blank = lambda name: pl.col(name).fill_null("").str.strip_chars() == ""  # noqa: E731
@@ -108,9 +108,40 @@ def split_violations(frame: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
         .when(pl.col("problem").str.contains("\ufffd|\x00") | pl.col("answer").str.contains("\ufffd|\x00")).then(pl.lit("invalid characters"))
         .when(pl.col("solve_rate").is_nan() | (pl.col("solve_rate") < 0) | (pl.col("solve_rate") > 1)).then(pl.lit("solve rate outside 0–1"))
     )  # fmt: skip
-    marked = frame.with_row_index("row").with_columns(reason=reason)
+    marked = frame.with_row_index("row", offset=first).with_columns(reason=reason)
     good = marked.filter(pl.col("reason").is_null()).drop("row", "reason")
-    return good.with_columns(pl.col("answer").str.strip_chars()), marked.filter(pl.col("reason").is_not_null())
+    bad = marked.filter(pl.col("reason").is_not_null()).with_columns(pl.col("problem", "answer").str.slice(0, 1000))
+    return good.with_columns(pl.col("answer").str.strip_chars()), bad.with_columns(pl.col("row").cast(pl.Int64))
+
+
+@cache
+def schema() -> Any:
+    """The contract of problems.parquet as a pandera schema (imported here: it takes a second)."""
+    import pandera.polars as pa
+    import polars as pl
+
+    text, share = pa.Check.str_contains(r"\S"), pa.Check.in_range(0, 1)
+    return pa.DataFrameSchema(
+        {
+            "id": pa.Column(pl.String, pa.Check.str_matches(r"^[0-9a-f]{16}(-[0-9]+)?$"), unique=True),
+            "problem": pa.Column(pl.String, text),
+            "answer": pa.Column(pl.String, text),
+            "source": pa.Column(pl.String, nullable=True),
+            "domain": pa.Column(pl.List(pl.String), nullable=True),
+            "solve_rate": pa.Column(pl.Float64, share, nullable=True),
+            "difficulty": pa.Column(pl.Int8, pa.Check.in_range(1, 20), nullable=True),
+            "duplicate_group": pa.Column(pl.String),
+        },
+        strict=True,
+    )
+
+
+def validate(problems: pl.DataFrame) -> None:
+    """Hold problems against the contract at a door; `UserError` names the column and the check."""
+    try:
+        schema().validate(problems)
+    except Exception as error:
+        raise UserError(f"problems break the contract: {' '.join(str(error).split())[:300]}; make problems.parquet again") from None
 
 
 def problem_id(problem: str) -> str:
@@ -118,51 +149,76 @@ def problem_id(problem: str) -> str:
     return hashlib.sha256(problem.encode()).hexdigest()[:16]
 
 
-def add_ids(frame: pl.DataFrame) -> pl.DataFrame:
-    """Add `id`; the second row with the same text gets `-2` behind it, and so on, so that ids are unique."""
+def problem_ids(problems: pl.Series) -> pl.Series:
+    """The id of each problem (rows with the same text have the same id)."""
     import polars as pl
 
-    frame = frame.with_columns(id=pl.Series([problem_id(text) for text in frame["problem"]], dtype=pl.String))
+    return pl.Series("id", [problem_id(text) for text in problems], dtype=pl.String)
+
+
+def numbered(ids: pl.Series) -> pl.Series:
+    """Make ids unique: the second row with the same text gets `-2` behind its id, and so on."""
+    import polars as pl
+
     again = pl.int_range(pl.len()).over("id") + 1
-    return frame.with_columns(
-        id=pl.when(again > 1).then(pl.col("id") + "-" + again.cast(pl.String)).otherwise(pl.col("id"))
-    )
+    name = pl.when(again > 1).then(pl.col("id") + "-" + again.cast(pl.String)).otherwise(pl.col("id"))
+    return pl.DataFrame({"id": ids}).select(name.alias("id")).to_series()
 
 
-def bands(solve_rate: pl.Series, cuts: list[float] | None) -> tuple[pl.Series, list[float]]:
+def add_ids(frame: pl.DataFrame) -> pl.DataFrame:
+    """Add the column `id`, unique and stable."""
+    return frame.with_columns(id=numbered(problem_ids(frame["problem"])))
+
+
+def bands(solve_rate: pl.Series, kept: pl.Series, cuts: list[float] | None) -> tuple[pl.Series, list[float]]:
     """Difficulty 1 (easy) to n (hard) from solve rates, and the cut-offs used, in falling order of the solve rate.
 
-    `cuts` are given (n − 1 rates) or None for the quintiles of these rates. A rate equal to a cut-off belongs to the easier band.
+    `cuts` are given (n − 1 rates) or None for the quintiles of the `kept` rows' rates. A rate equal to a cut-off belongs to the
+    easier band; a row without a rate has no difficulty.
     """
     import polars as pl
 
     if cuts is None:
-        known = solve_rate.drop_nulls()
+        known = solve_rate.filter(kept).drop_nulls()
         cuts = [] if known.is_empty() else [known.quantile(share, "nearest") for share in (0.8, 0.6, 0.4, 0.2)]
     level = pl.lit(1, dtype=pl.Int8)
     for cut in sorted(cuts, reverse=True):
         level = level + (pl.col("rate") < cut).cast(pl.Int8)
-    frame = pl.DataFrame({"rate": solve_rate})
-    return frame.select(pl.when(pl.col("rate").is_null() | pl.lit(not cuts)).then(None).otherwise(level).alias("difficulty")).to_series(), cuts
+    unknown = pl.col("rate").is_null() | pl.lit(not cuts)
+    frame = pl.DataFrame({"rate": solve_rate}).select(difficulty=pl.when(unknown).then(None).otherwise(level).cast(pl.Int8))
+    return frame.to_series(), cuts
 
 
-def verifiable(answers: pl.Series, workers: int) -> pl.Series:
-    """Which answers does the grader accept as answers to themselves?
+class AnswerCheck:
+    """Asks the grader which answers it accepts as answers to themselves: each distinct answer once, plain numbers and fractions
+    (which it always accepts) never. A context manager, for its worker processes."""
 
-    Each distinct answer is asked once, plain numbers and fractions (which it always accepts) never; `workers` processes.
-    """
-    import polars as pl
+    def __init__(self, workers: int) -> None:
+        self.workers = workers
+        self.known: dict[str, bool] = {}
+        self._pool: ProcessPoolExecutor | None = None
 
-    distinct = answers.unique(maintain_order=True)
-    asked = distinct.filter(~distinct.str.contains(PLAIN_ANSWER)).to_list()
-    parts = [asked[place : place + 500] for place in range(0, len(asked), 500)]
-    if len(parts) > 1 and workers > 1:
-        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-            verdicts = [verdict for part in pool.map(_equal_to_themselves, parts) for verdict in part]
-    else:
-        verdicts = [verdict for part in parts for verdict in _equal_to_themselves(part)]
-    refused = [answer for answer, verdict in zip(asked, verdicts, strict=True) if not verdict]
-    return ~answers.is_in(refused)
+    def __enter__(self) -> AnswerCheck:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._pool:
+            self._pool.shutdown()
+
+    def accepted(self, answers: pl.Series) -> pl.Series:
+        """For each answer: does the grader accept it?"""
+        distinct = answers.unique(maintain_order=True)
+        asked = [answer for answer in distinct.filter(~distinct.str.contains(PLAIN_ANSWER)) if answer not in self.known]
+        pieces = [asked[place : place + 500] for place in range(0, len(asked), 500)]
+        if len(pieces) > 1 and self.workers > 1:
+            self._pool = self._pool or ProcessPoolExecutor(self.workers, mp_context=get_context("spawn"))
+            verdicts = list(self._pool.map(_equal_to_themselves, pieces))
+        else:
+            verdicts = [_equal_to_themselves(piece) for piece in pieces]
+        for piece, answer in zip(pieces, verdicts, strict=True):
+            self.known.update(zip(piece, answer, strict=True))
+        refused = [answer for answer, verdict in self.known.items() if not verdict]
+        return ~answers.is_in(refused)
 
 
 def _equal_to_themselves(answers: list[str]) -> list[bool]:
@@ -178,7 +234,3 @@ def english(problems: pl.Series) -> pl.Series:
     other = problems.str.count_matches(r"[\p{L}--[\p{Latin}\p{Greek}]]")
     latin = problems.str.count_matches(r"\p{Latin}")
     return pl.DataFrame({"other": other, "latin": latin}).select(pl.col("other") * 4 <= pl.col("latin")).to_series()
-
-
-def _short(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]

@@ -10,33 +10,31 @@ if TYPE_CHECKING:
     import polars as pl
 
 ABILITY = "math"
-EXTRA = ("index", "original_problem", "domain", "llama8b_solve_rate", "id", "source", "difficulty")
 
 
-def split_dev(problems: pl.DataFrame, size: int) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Split off about `size` rows (never fewer, if there are enough) as `(training, dev)`.
+def dev_groups(groups: pl.Series, size: int) -> list[str]:
+    """Duplicate groups to hold out: as many as have at least `size` rows together (fewer rows if there are no more).
 
-    Whole duplicate groups go to one side, chosen by the hash of their name: the order of rows has no say, and a row that
-    is added moves at most the last group of the split.
+    Groups are chosen by the hash of their name: the order of rows has no say, near-duplicates are on one side, and a row that is
+    added changes at most the last group chosen.
     """
     import polars as pl
 
-    groups = problems.group_by("duplicate_group").agg(pl.len().alias("rows"))
-    ranks = [hashlib.sha256(f"dev {name}".encode()).hexdigest() for name in groups["duplicate_group"]]
-    groups = groups.with_columns(rank=pl.Series(ranks, dtype=pl.String)).sort("rank")
-    before = groups["rows"].cum_sum() - groups["rows"]
-    chosen = groups.filter(before < size)["duplicate_group"] if size > 0 else groups["duplicate_group"].head(0)
-    inside = pl.col("duplicate_group").is_in(chosen.implode())
-    return problems.filter(~inside), problems.filter(inside)
+    counts = groups.value_counts(name="rows")
+    ranks = [hashlib.sha256(f"dev {name}".encode()).digest()[:16] for name in counts[groups.name]]
+    counts = counts.with_columns(rank=pl.Series(ranks, dtype=pl.Binary)).sort("rank")
+    before = counts["rows"].cum_sum() - counts["rows"]
+    return counts.filter(before < size)[groups.name].to_list()
 
 
-def verl_rows(problems: pl.DataFrame, data_source: pl.Expr, prefix: str) -> pl.DataFrame:
-    """verl's columns from problems. `prefix` is instruction and separator, put before the problem byte for byte."""
+def verl_rows(problems: pl.DataFrame, data_source: pl.Expr, prefix: str, index: pl.Series) -> pl.DataFrame:
+    """verl's columns from problems. `prefix` is instruction and separator, put before the problem byte for byte; `index` numbers
+    the rows of the file."""
     import polars as pl
 
     content = pl.concat_str(pl.lit(prefix), pl.col("problem"))
-    return problems.with_row_index("index").select(
-        data_source.alias("data_source"),
+    return problems.with_columns(index=index).select(
+        data_source.cast(pl.String).alias("data_source"),
         pl.concat_list(pl.struct(pl.lit("user").alias("role"), content.alias("content"))).alias("prompt"),
         pl.lit(ABILITY).alias("ability"),
         pl.struct(pl.lit("rule").alias("style"), pl.col("answer").alias("ground_truth")).alias("reward_model"),

@@ -5,20 +5,14 @@ from __future__ import annotations
 import argparse
 import csv
 import io
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ..benchmarks import load_benchmark
 from ..io import UserError, atomic_path, write_json, write_text
 from ..provenance import provenance
+from ..tables import PartWriter, parts, row_count, schema_of
 from .search import METHODS, Settings, find_matches_in
 from .summary import CSV_COLUMNS, summarise
-
-if TYPE_CHECKING:
-    import polars as pl
-
-PART = 262_144  # rows in memory at a time
 
 
 def run(args: argparse.Namespace) -> None:
@@ -28,8 +22,12 @@ def run(args: argparse.Namespace) -> None:
     settings = settings_of(args)
     files = benchmark_files(args.benchmark)
     benchmarks = {name: load_benchmark(path) for name, path in files.items()}
-    count = check_problems(args.problems)
-    matches = find_matches_in(parts_of(args.problems), benchmarks, settings)
+    schema = schema_of(args.problems, ("id", "problem"))
+    if schema["problem"] != pl.String:
+        raise UserError(f"{args.problems}: the column 'problem' holds {schema['problem']}, text is needed")
+    columns = [pl.col("id").cast(pl.String), pl.col("problem").fill_null("")]
+    matches = find_matches_in(parts(args.problems, columns), benchmarks, settings)
+    count = row_count(args.problems)
     summary = summarise(matches, {name: len(rows) for name, rows in benchmarks.items()}, count, settings.methods)
     options = {
         "methods": list(settings.methods), "remove": list(settings.remove), "ngram_size": settings.ngram_size,
@@ -42,7 +40,9 @@ def run(args: argparse.Namespace) -> None:
         removed = matches.filter(pl.col("removed"))["problem_id"].unique()
         with atomic_path(args.clean) as temporary:
             kept = ~pl.col("id").cast(pl.String).is_in(removed.to_list())
-            pl.scan_parquet(args.problems).filter(kept).sink_parquet(temporary, maintain_order=True)
+            with PartWriter(temporary) as out:
+                for part in parts(args.problems, list(schema)):
+                    out.write(part.filter(kept))
     with atomic_path(args.matches) as temporary:
         matches.write_parquet(temporary)
     if args.csv:
@@ -90,39 +90,3 @@ def benchmark_files(pairs: list[str]) -> dict[str, Path]:
             raise UserError(f"--benchmark {pair}: '{name}' is given twice")
         files[name] = Path(path)
     return files
-
-
-def check_problems(path: Path) -> int:
-    """Rows of a table of problems; `UserError` if it is no whole parquet file or lacks `id` or `problem`."""
-    import polars as pl
-
-    try:
-        schema = pl.read_parquet_schema(path)
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file") from None
-    except Exception as error:
-        raise UserError(f"{path}: is no whole parquet file ({short(error)}); make it again") from None
-    for name in ("id", "problem"):
-        if name not in schema:
-            raise UserError(f"{path}: lacks the column '{name}' (it has: {', '.join(schema) or 'no column'})")
-    if schema["problem"] != pl.String:
-        raise UserError(f"{path}: the column 'problem' holds {schema['problem']}, text is needed")
-    return pl.scan_parquet(path).select(pl.len()).collect().item()
-
-
-def parts_of(path: Path) -> Iterator[pl.DataFrame]:
-    """`id` and `problem` in parts of `PART` rows, so that memory does not grow with the file."""
-    import polars as pl
-
-    rows = check_problems(path)
-    for first in range(0, max(rows, 1), PART):
-        try:
-            part = pl.scan_parquet(path).slice(first, PART).select(pl.col("id").cast(pl.String), pl.col("problem").fill_null("")).collect()
-        except Exception as error:
-            raise UserError(f"{path}: cannot be read from row {first} on ({short(error)}); make it again") from None
-        yield part
-
-
-def short(error: Exception) -> str:
-    """The beginning of an error's text, on one line."""
-    return " ".join(str(error).split())[:200]

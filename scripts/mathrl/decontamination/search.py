@@ -274,8 +274,8 @@ def find_matches_in(
     for part in parts:
         if index.items:
             here = search(part["problem"], index)
-            found.add(here, rows_before)
             asked = here.rows()
+            found.add(here, rows_before)
             kept.append(part.select("id", "problem")[asked].with_columns(row=pl.Series(asked + rows_before, dtype=pl.Int64)))
         rows_before += len(part)
     matches = _verdicts(found.joined(), pl.concat(kept), index) if kept else []
