@@ -52,6 +52,10 @@ CASES = [
     (r"\frac{1+\sqrt5}{2}", "1.62", SAME, "a closed form that rounds to the gold"),
     ("3 million", "3000000", SAME, "number with a multiplier"),
     ("seven", "7", SAME, "number word"),
+    ("twenty-one", "21", SAME, "number words"),
+    (r"33\frac13\%", r"\frac13", SAME, "percent of a mixed number"),
+    ("no solution", r"\emptyset", SAME, "the empty set in words"),
+    ("no solution", "0", DIFFERENT, "zero is a solution"),
     ("10^6", "1000000", SAME, "a power of ten is a way to write a number"),
     # percent, degrees, units, currency
     (r"50\%", "50", SAME, "the sign may be left out"),

@@ -50,7 +50,13 @@ def harmless(answer: str) -> list[str]:
     if r"\\" not in answer:
         variants.append(answer.replace(r"\frac", r"\dfrac"))
         variants.append(re.sub(r", (?=\S)", r",\\, ", answer))
-        if answer.count("(") == answer.count(")") and r"\left" not in answer and r"\(" not in answer and r"\)" not in answer:
+        if (
+            "$" not in answer
+            and answer.count("(") == answer.count(")")
+            and r"\left" not in answer
+            and r"\(" not in answer
+            and r"\)" not in answer
+        ):
             variants.append(answer.replace("(", r"\left(").replace(")", r"\right)"))
     if re.fullmatch(r"[A-Za-z ]+", answer):
         variants.append(rf"\text{{{answer}}}")

@@ -88,6 +88,11 @@ _NUMBER_WORDS = {
     )
 }
 
+_TENS = {word: 10 * value for value, word in enumerate(("thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"), 3)} | {
+    "twenty": 20
+}
+_NO_SOLUTION = frozenset({"no solution", "no solutions", "no real solution", "no real solutions", "empty set", "empty"})
+
 
 def _number(text: str) -> Node:
     if len(text) > MAX_DIGITS:
@@ -808,6 +813,10 @@ def _juxtapose(left: Node, right: Node) -> Node:
         top, bottom = right[1], right[2]
         if top[0] == "num" and bottom[0] == "num" and top[2] == bottom[2] == 0 and 0 < top[1] < bottom[1]:
             return ("num", left[1] + top[1] / bottom[1], 999)
+    if right[0] in ("pct", "deg") and right[1][0] == "div" and left[0] == "num":
+        mixed = _juxtapose(left, right[1])  # the sign belongs to the whole mixed number
+        if mixed[0] == "num":
+            return (right[0], mixed)
     if right[0] == "num" and left[0] in ("num", "div", "pct", "deg"):
         raise Unparsed("two numbers side by side")
     if left[0] in ("tuple", "set", "list") or right[0] in ("set", "list"):
@@ -883,6 +892,16 @@ def readings(text: str) -> tuple[Node, ...]:
 _CACHED_CHARS = 200
 
 
+def _number_in_words(words: str) -> int | None:
+    """zero to ninety-nine."""
+    if words in _NUMBER_WORDS:
+        return _NUMBER_WORDS[words]
+    head, _, tail = words.replace("-", " ").partition(" ")
+    if head in _TENS and (not tail or 0 < _NUMBER_WORDS.get(tail, 0) < 10):
+        return _TENS[head] + _NUMBER_WORDS.get(tail, 0)
+    return None
+
+
 def _readings(text: str) -> tuple[Node, ...]:
     try:
         cleaned = clean(text)
@@ -893,8 +912,11 @@ def _readings(text: str) -> tuple[Node, ...]:
     plain = cleaned.strip("⟦⟧ ")
     if "⟦" not in plain and _WORDS.fullmatch(plain):
         words = word_key(plain)
-        if words in _NUMBER_WORDS:
-            return (("num", Fraction(_NUMBER_WORDS[words]), 0), ("text", words))
+        number = _number_in_words(words)
+        if number is not None:
+            return (("num", Fraction(number), 0), ("text", words))
+        if words in _NO_SOLUTION:
+            return (("text", words), ("empty",))
         connected = re.search(r"\b(?:and|or)\b", words)
         if not (plain in _MATHS_WORDS or words in ("infinity", "pi")) and not connected:
             return (("text", words),)
