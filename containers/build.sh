@@ -57,7 +57,7 @@ if [ -n "$base" ]; then
 fi
 # --fakeroot also for root: a virtual machine may withhold capabilities that %post would need
 (cd "$work" && APPTAINER_BIND="$work/wheels:/mnt${APPTAINER_BIND:+,$APPTAINER_BIND}" APPTAINER_TMPDIR="$work" \
-    apptainer build --fakeroot --force "${arguments[@]}" image.sif "$name.def")
+    apptainer build --fakeroot --force --mksquashfs-args "-comp zstd -Xcompression-level 6" "${arguments[@]}" image.sif "$name.def")
 mkdir -p "$(dirname "$out")"
 cp "$work/image.sif" "$out.new" && mv "$out.new" "$out"
 echo "$out: $(du -h "$out" | cut -f1), lock $(sha256sum "envs/$name.txt" | cut -c1-12), commit ${commit:0:12}"
