@@ -20,7 +20,7 @@ from .figures import run_curves
 
 PAIRS = 150  # removed pairs shown side by side
 PAIR_CHARACTERS = 1200
-SAMPLE_PROBLEMS = 40  # problems a benchmark whose samples can be read in the report
+SAMPLE_PROBLEMS = 60  # problems a benchmark whose samples can be read in the report
 SAMPLES_EACH = 3
 SAMPLE_CHARACTERS = 6000
 BLOB_BUDGET = 9_000_000  # bytes of packed samples in the page

