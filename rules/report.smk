@@ -28,6 +28,9 @@ rule tabulate_scores:
         protocols=protocols(),
         benchmarks=config["benchmarks"],
         primary=config["evaluation"]["primary"],
+        config=json.dumps(
+            {key: config[key] for key in ("benchmarks", "evaluation", "runs", "training")}, sort_keys=True
+        ),
     log:
         "logs/tabulate_scores/all.log",
     benchmark:
@@ -45,6 +48,7 @@ rule tabulate_scores:
         " --protocols {params.protocols:q}"
         " --benchmarks {params.benchmarks:q}"
         " --primary {params.primary:q}"
+        " --config {params.config:q}"
         " --out results/scores"
         " > {log:q} 2>&1"
 

@@ -18,12 +18,15 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--protocols", nargs="+", required=True, help="named evaluations, a section each")
     parser.add_argument("--benchmarks", nargs="+", required=True, help="benchmarks, a column each")
     parser.add_argument("--primary", help="protocol that comes first (default: the first of --protocols)")
+    parser.add_argument("--config", help="configuration as JSON: runs that differ in their seed alone are found in it (default: none)")
     parser.add_argument("--out", required=True, help="path without ending: .csv, .md and .html are added")
     return parser.parse_args()
 
 
 def main() -> None:
     args = parse()
+    from mathrl.comparisons import claim, compare_all, seed_groups
+    from mathrl.report.content import read_config
     from mathrl.report.page import scores_page
     from mathrl.scores import load_evals, table, to_csv, to_markdown
 
@@ -34,9 +37,11 @@ def main() -> None:
     if not evals:
         raise UserError(f"{args.results}: holds no eval JSON of {', '.join(args.models)}; run: {missing[0]['make']}")
     rows = table(evals, args.models, args.protocols, args.benchmarks, primary)
+    compared = compare_all(evals, args.models, primary, args.benchmarks)
+    told = claim(args.models, seed_groups(read_config(args.config), args.models) if args.config else [])
     write_text(f"{args.out}.csv", to_csv(rows, args.benchmarks))
-    write_text(f"{args.out}.md", to_markdown(rows, args.benchmarks, missing))
-    write_text(f"{args.out}.html", scores_page(rows, args.benchmarks, missing))
+    write_text(f"{args.out}.md", to_markdown(rows, args.benchmarks, missing, compared, told))
+    write_text(f"{args.out}.html", scores_page(rows, args.benchmarks, missing, compared, told))
 
 
 if __name__ == "__main__":

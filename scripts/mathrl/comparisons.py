@@ -177,6 +177,22 @@ def merged_runs(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     return merged
 
 
+def claim(models: Sequence[str], groups: Sequence[Sequence[str]]) -> str:
+    """What may be said from the runs at hand; `groups` are replicates (see `seed_groups`)."""
+    if not [model for model in models if model != "base" and "@" not in model]:
+        return "No run has been evaluated; there is nothing to claim."
+    if groups:
+        names = "; ".join(", ".join(group) for group in groups)
+        return (
+            f"Replicates over seeds: {names}. Intervals over seeds speak about the algorithm, "
+            "intervals over problems about these checkpoints."
+        )
+    return (
+        "Each run has a single seed. The intervals speak about these trained checkpoints on problems like these; "
+        "no claim between algorithms is made, because another seed may change the order."
+    )
+
+
 def seed_groups(config: Mapping[str, Any], models: Sequence[str]) -> list[list[str]]:
     """Groups of at least two evaluated runs that differ in their seed alone."""
     shown = {name: settings for name, settings in merged_runs(config).items() if name in models}

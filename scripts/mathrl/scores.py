@@ -171,7 +171,18 @@ def cell_text(part: Mapping[str, Any] | None) -> str:
     return f"{percent(part['value'])} [{100 * part['low']:.1f}, {100 * part['high']:.1f}]"
 
 
-def to_markdown(rows: Sequence[Mapping[str, Any]], benchmarks: Sequence[str], missing: Sequence[Mapping[str, str]]) -> str:
+def effect_text(part: Mapping[str, Any]) -> str:
+    """`+1.23 [-0.1, +2.6]` in points."""
+    return f"{100 * part['value']:+.2f} [{100 * part['low']:+.1f}, {100 * part['high']:+.1f}]"
+
+
+def to_markdown(
+    rows: Sequence[Mapping[str, Any]],
+    benchmarks: Sequence[str],
+    missing: Sequence[Mapping[str, str]],
+    comparisons: Sequence[Mapping[str, Any]] = (),
+    claim: str = "",
+) -> str:
     """The table as Markdown: a section a protocol and metric, values in percent with their 95 % interval."""
     lines = ["# Scores", "", "Percent of problems, with the 95 % interval in brackets; n problems in the head.", ""]
     for (protocol, metric), section in sections(rows).items():
@@ -185,6 +196,16 @@ def to_markdown(rows: Sequence[Mapping[str, Any]], benchmarks: Sequence[str], mi
             lines.append(f"| {name} | " + " | ".join(values) + f" | **{cell_text(row['mean'])}** |")
         quoted = [f"{row['model']}: {row['source']}" for row in section if row["kind"] == "published"]
         lines += [""] + ([f"¹ quoted, not measured here, in no test. {'; '.join(quoted)}.", ""] if quoted else [])
+    if comparisons:
+        lines += ["## Comparisons", "", "Difference in points, paired by problem, with its 95 % interval; p by sign flips.", ""]
+        lines += ["| run | against | mean | p | p (Holm) | " + " | ".join(benchmarks) + " |", "|---" * (len(benchmarks) + 5) + "|"]
+        for row in comparisons:
+            parts = [effect_text(row["benchmarks"][name]) for name in benchmarks]
+            head = f"| {row['model']} | {row['against']} | **{effect_text(row['mean'])}** | {row['p']:.3f} | {row['p_adjusted']:.3f} | "
+            lines.append(head + " | ".join(parts) + " |")
+        lines.append("")
+    if claim:
+        lines += [claim, ""]
     if missing:
         lines += ["## Missing", ""]
         lines += [f"- {entry['what']}: `{entry['make']}`" for entry in missing] + [""]

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -20,7 +21,8 @@ def share(value, n=30):
 
 def evaluation(value):
     metrics = {"pass@1": share(value), "greedy": share(value / 2), "maj@4": share(value)}
-    return {"metrics": metrics, "clean_subset": {"available": True, "clean": share(value), "touched": share(0.0, 0)}}
+    table = {"id": ["a", "b"], "n": [4, 4], "correct": [round(8 * value), 0], "greedy": [None, None]}
+    return {"metrics": metrics, "per_problem": table, "clean_subset": {"available": True, "clean": share(value), "touched": share(0.0, 0)}}
 
 
 @pytest.fixture
@@ -102,3 +104,14 @@ def test_bad_input_is_one_line(script, arguments, message, tmp_path):
     done = subprocess.run([sys.executable, ROOT / "scripts" / script, *arguments], capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 2 and message in done.stderr and done.stderr.count("\n") == 1
     assert not list(tmp_path.iterdir())
+
+
+def test_comparisons_stand_in_the_table_with_what_may_be_claimed(results, tmp_path):
+    write_json(results / "grpo/contest/eval/aime24.json", evaluation(0.2))
+    common = ["--models", "base", "grpo", "--protocols", "contest", "--benchmarks", *SIX]
+    config = {"benchmarks": SIX, "evaluation": {}, "training": {"lr": 1, "seed": 1}, "runs": {"grpo": {}, "again": {"seed": 2}}}
+    for more, said in ((["--config", json.dumps(config)], "no claim between algorithms"), ([], "no claim between algorithms")):
+        done = run("tabulate_scores.py", "--results", results, *common, "--out", tmp_path / "scores", *more)
+        assert done.returncode == 0, done.stderr
+        text = (tmp_path / "scores.md").read_text()
+        assert "| grpo | base | **+" in text and said in text

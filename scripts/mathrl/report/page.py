@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..comparisons import claim
 from ..io import sha256_json
 from ..metrics import STATUS_LETTERS
 from ..scores import METRICS, cell, mean_cell, percent, problem_count, sections
@@ -50,10 +51,16 @@ def _score_context(rows: Sequence[Mapping[str, Any]], benchmarks: Sequence[str])
     return {"sections": grouped, "counts": counts, "metrics": METRICS, "benchmarks": benchmarks}
 
 
-def scores_page(rows: Sequence[Mapping[str, Any]], benchmarks: Sequence[str], missing: Sequence[Mapping[str, str]]) -> str:
-    """scores.html: the score table alone."""
-    template = environment().get_template("scores.html")
-    return template.render(style=style(), missing=missing, **_score_context(rows, benchmarks)) + "\n"
+def scores_page(
+    rows: Sequence[Mapping[str, Any]],
+    benchmarks: Sequence[str],
+    missing: Sequence[Mapping[str, str]],
+    comparisons: Sequence[Mapping[str, Any]] = (),
+    told: str = "",
+) -> str:
+    """scores.html: the score table and the comparisons alone."""
+    context = {"missing": missing, "comparisons": comparisons, "marks": _marks(comparisons), "claim": told}
+    return environment().get_template("scores.html").render(style=style(), **context, **_score_context(rows, benchmarks)) + "\n"
 
 
 def report_page(study: Mapping[str, Any]) -> str:
@@ -80,7 +87,7 @@ def report_page(study: Mapping[str, Any]) -> str:
         "comparisons": comparisons,
         "references": " and ".join(dict.fromkeys(row["against"] for row in comparisons)),
         "seeds": study["seeds"],
-        "claim": claim(study),
+        "claim": claim(models, [group["runs"] for group in study["seeds"]]),
         "checkpoint_charts": [safe(svg) for svg in _checkpoint_charts(study)],
         "pass_chart": [safe(svg) for svg in _pass_charts(study)],
         "contamination": study["data"]["contamination"],
@@ -151,23 +158,6 @@ def protocol_text(config: Mapping[str, Any], primary: str) -> str:
             f"judge {p.get('grader', 'ours')}, {p.get('extraction', 'strict')} extraction"
         )
     return f"Measured under {'; '.join(parts)}. The endpoint is the unweighted mean over the benchmarks under {primary}."
-
-
-def claim(study: Mapping[str, Any]) -> str:
-    """What may be said from the runs at hand."""
-    runs = [model for model in study["models"] if model != "base" and "@" not in model]
-    if not runs:
-        return "No run has been evaluated; there is nothing to claim."
-    if study["seeds"]:
-        groups = "; ".join(", ".join(group["runs"]) for group in study["seeds"])
-        return (
-            f"Replicates over seeds: {groups}. Intervals over seeds speak about the algorithm, "
-            "intervals over problems about these checkpoints."
-        )
-    return (
-        "Each run has a single seed. The intervals speak about these trained checkpoints on problems like these; "
-        "no claim between algorithms is made, because another seed may change the order."
-    )
 
 
 def _marks(comparisons: Sequence[Mapping[str, Any]]) -> dict[str, str]:
