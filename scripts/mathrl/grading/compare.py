@@ -377,7 +377,7 @@ def _relations(answer: Node, gold: Node, depth: int):
             return verdict
         sets = _set_of(answer), _set_of(gold)
         if None not in sets:
-            return _same_sets(*sets)
+            return symbols(answer) == symbols(gold) and _same_sets(*sets)
         return _chains(answer, gold, depth)
     if answer[0] == "rel":
         if answer[2] == ("=",) and _zero(answer[1][1]) and symbols(answer) and symbols(answer) == symbols(gold):
@@ -407,6 +407,8 @@ def _equations(answer: Node, gold: Node) -> bool | None:
         return None
     if symbols(answer) != symbols(gold):
         return False
+    if not symbols(gold):
+        return bool(_expressions(answer[1][0], gold[1][0]) and _expressions(answer[1][1], gold[1][1]))
     mine = ("add", (answer[1][0], ("neg", answer[1][1])))
     theirs = ("add", (gold[1][0], ("neg", gold[1][1])))
     factor = None
@@ -673,6 +675,8 @@ def _intervals(answer: Node, gold: Node, depth: int):
             crossed = answer[0] != "minus" and nodes_equal(answer[1], gold[2], depth + 1) and nodes_equal(answer[2], gold[1], depth + 1)
             return bool(direct or crossed) or None
         return NotImplemented if "list" in (answer[0], gold[0]) else None
+    if symbols(answer) and symbols(gold) and symbols(answer) != symbols(gold):
+        return False
     return _same_sets(left, right)
 
 
@@ -709,24 +713,32 @@ def _values(items: tuple[Node, ...]) -> tuple[Node, ...]:
 
 
 def _matching(left: tuple[Node, ...], right: tuple[Node, ...], depth: int) -> bool | None:
-    """Do two unordered collections hold the same values (repetitions aside)?"""
+    """Do two unordered collections hold the same values? Repetitions count only where both have as many items."""
     if len(left) > MAX_ITEMS or len(right) > MAX_ITEMS:
         return None
+    if len(left) != len(right):
+        left, right = (_distinct(items, depth) for items in (left, right))
+    if len(left) != len(right):
+        return False
     undecided = False
-    for first, second in ((left, right), (right, left)):
-        for item in first:
-            verdicts = []
-            for other in second:
-                verdict = nodes_equal(item, other, depth + 1) if first is left else nodes_equal(other, item, depth + 1)
-                verdicts.append(verdict)
-                if verdict:
-                    break
-            if not any(verdicts):
-                if None in verdicts:
-                    undecided = True
-                    continue
-                return False
+    rest = list(right)
+    for item in left:
+        verdicts = [nodes_equal(item, other, depth + 1) for other in rest]
+        if True in verdicts:
+            rest.pop(verdicts.index(True))
+        elif None in verdicts:
+            undecided = True
+        else:
+            return False
     return None if undecided else True
+
+
+def _distinct(items: tuple[Node, ...], depth: int) -> tuple[Node, ...]:
+    kept: list[Node] = []
+    for item in items:
+        if not any(nodes_equal(item, other, depth + 1) for other in kept):
+            kept.append(item)
+    return tuple(kept)
 
 
 def _ordered(left: tuple[Node, ...], right: tuple[Node, ...], depth: int) -> bool | None:

@@ -22,7 +22,7 @@ _JOINED = re.compile(
 _FINAL = re.compile(r"final answer is:?\s*(?:\$([^$]{1,500})\$|\\\((.{1,500}?)\\\)|\\\[(.{1,500}?)\\\])", re.IGNORECASE | re.DOTALL)
 _SEGMENT = re.compile(r"\$\$(.+?)\$\$|(?<!\\)\$(.+?)(?<!\\)\$|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.DOTALL)
 _CLOSING = re.compile(
-    r"(?:\b(?:is|are|equals|be)|\w's|=)\s+(?:equal to |approximately |about |exactly )?"
+    r"(?:\b(?:is|are|equals|be)|\w's)\s+(?:equal to |approximately |about |exactly )?"
     r"(-?[$€£]?\d[\d.,/]*(?:\s?(?:%|€|£|\$|[a-z]{1,3}[²³]?)(?![a-z]))?|-?\d*[A-Za-z])$"
 )
 _CONCLUSION = re.compile(r"(?:^|[.\n]\s*)((?:Therefore|Thus|Hence|So),?\s[^\n]{3,400}?)(?:\.\s|\.?\s*<\||\.?\s*$)", re.MULTILINE)
@@ -113,6 +113,8 @@ def prose_answer(text: str) -> str | None:
         return None  # inline mathematics does not span lines
     segments = [next(group for group in match.groups() if group) for match in _SEGMENT.finditer(text)]
     rest = _SEGMENT.sub(" \x00 ", text).strip().rstrip(".").rstrip()
+    if not segments and len(re.findall(r"(?<!\\)\b[A-Za-z]{2,}", rest)) < 2:
+        return None  # no sentence
     numbers = _NUMBER.findall(rest)
     if segments and not numbers and re.search(r"[A-Za-z]{2,}", rest) and not re.search(r"[\\=<>]", rest):
         wide = [segment for segment in segments if not re.fullmatch(r"\s*[A-Za-z]\s*", segment)]

@@ -226,9 +226,8 @@ class _Parser:
         if (kind, text) in (("op", "+"), ("op", "-"), ("cmd", r"\pm"), ("cmd", r"\mp")):
             self.at += 1
             sign = text
-            if text == "+" and self.peek() == ("op", "-"):
-                self.at += 1
-                sign = r"\pm" if self.tokens[self.at - 2][1] == "+" and len(self.tokens) > 2 and self.at == 2 else "-"
+            if text == "+" and self.accept("-"):
+                sign = r"\pm"  # "+-5" is how plain text writes it
         node = self.term()
         if sign == "-":
             node = ("neg", node)
