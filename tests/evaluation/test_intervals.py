@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from mathrl.comparisons import contamination_contrast, holm, paired_values, replicates, seed_interval, sign_flip_p
 from mathrl.coverage import coverage, draw
-from mathrl.intervals import combine, difference, mean_interval, ratio_interval, unbounded_mean_interval
+from mathrl.intervals import combine, difference, mean_difference, mean_interval, ratio_interval, unbounded_mean_interval
 
 SLACK = 0.008  # two standard errors of a coverage of 0.95 over 3,000 repeats
 
@@ -40,6 +40,29 @@ def test_difference_covers_zero_when_nothing_differs():
         _, low, high = difference(first, second, 16)
         held += low <= 0 <= high
     assert held / 600 >= 0.93
+
+
+@pytest.mark.parametrize("lift", [1.0, 1.7])
+@pytest.mark.parametrize("alike", [0.1, 0.6])
+def test_mean_difference_covers_the_truth(lift, alike):
+    """Six benchmarks as large and as hard as the contest's, two unrelated models, with and without a difference."""
+    generator, held, repeats = np.random.default_rng(4), 0, 500
+    strength = 1 / alike - 1
+    sets = [(30, 0.002), (40, 0.05), (1319, 0.21), (500, 0.13), (272, 0.034), (675, 0.032)]
+    truth = np.mean([accuracy * (lift - 1) for _, accuracy in sets])
+    for _ in range(repeats):
+        parts = []
+        for size, accuracy in sets:
+            first, second = (generator.beta(a * strength, (1 - a) * strength, size) for a in (accuracy * lift, accuracy))
+            parts.append((generator.binomial(16, first) - generator.binomial(16, second)) / 16)
+        _, low, high = mean_difference(parts, [16] * 6)
+        held += low <= truth <= high
+    assert 0.93 - 0.02 <= held / repeats <= 0.98 + 0.01
+
+
+def test_mean_difference_is_never_certain():
+    _, low, high = mean_difference([np.zeros(30), np.zeros(1)], [16, 16])
+    assert low < 0 < high
 
 
 @pytest.mark.parametrize(
