@@ -19,7 +19,7 @@ from typing import Any
 
 from .io import UserError, read_json, read_jsonl
 
-_LEADING_ZEROS = re.compile(r"0+(?=\d+$)")
+_LEADING_ZEROS = re.compile(r"^0+(?=\d+$)")
 _ID_KEYS = ("id", "unique_id", "idx", "index")
 _PROBLEM_KEYS = ("problem", "question", "prompt")
 

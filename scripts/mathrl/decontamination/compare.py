@@ -25,7 +25,7 @@ SAME_LENGTH = 0.75  # word counts, the shorter over the longer, of two texts of 
 FEW_NUMBERS = 6
 SHORT = 12  # words that are not light
 SAME_FORMULA = 0.5
-SAME_PLACES = 0.5
+SAME_PLACES = 0.6
 # A variable or a name in capitals; `a`, `A` and `I` only where they are no words.
 _NAME = re.compile(r"(?<![A-Za-z\\])(?:[B-HJ-Z]|[A-Z]{2,}|[b-z]|[aAI](?=[$,)^_=+\\-])|(?<=[$(=+\-])[aAI])(?![A-Za-z])")
 _PROPER = re.compile(r"(?<![A-Za-z\\])[A-Z][a-z]+(?![A-Za-z])")
@@ -194,7 +194,7 @@ class Pair:
 
     @cached_property
     def similarity(self) -> float:
-        """Token similarity 0–1: the weight of shared tokens, twice, over the weight of all; or, if larger, that of their letters.
+        """Token similarity 0–1: the weight of shared tokens, twice, over the weight of all; or, if larger, half-way to that of their letters.
 
         Light words and operators are left out. The first forgives another order, the second misspellings.
         """
@@ -207,7 +207,7 @@ class Pair:
             return shared
         from rapidfuzz.fuzz import ratio
 
-        return max(shared, ratio(_letters(self.item), _letters(self.row)) / 100)
+        return max(shared, (shared + ratio(_letters(self.item), _letters(self.row)) / 100) / 2)
 
     @cached_property
     def _other_names(self) -> float:

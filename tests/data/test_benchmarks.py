@@ -1,0 +1,70 @@
+"""Benchmarks in one shape: each gold trap, on rows of the real files' shapes and on the real files."""
+
+import json
+
+import pytest
+
+from mathrl.benchmarks import canonical_answer, canonical_rows, last_boxed, load_benchmark
+from mathrl.io import UserError
+
+TRAPS = [
+    ({"answer": 27.0}, "27", "amc23 stores floats"),
+    ({"answer": 0.5}, "0.5", "a float that is no integer stays"),
+    ({"answer": "025"}, "25", "aime24 keeps leading zeros"),
+    ({"answer": "000"}, "0", "nothing but zeros"),
+    ({"answer": "0.25"}, "0.25", "a decimal keeps its zero"),
+    ({"answer": "She makes 9 * 2 = $<<9*2=18>>18.\n#### 18"}, "18", "gsm8k hides the answer behind a mark"),
+    ({"answer": "…\n#### 70,000"}, "70000", "gsm8k writes thousands separators"),
+    ({"solution": r"so $\boxed{3}$ or rather \boxed{\frac{2 \pi}{d^{2}}} m"}, r"\frac{2 \pi}{d^{2}}", "minerva_math: the last box, nested braces"),
+    ({"solution": r"the answer is $\boxed 5$."}, "5", "a box without braces"),
+    ({"final_answer": ["$2^{1009}$"], "solution": r"\boxed{7}"}, "2^{1009}", "olympiadbench: final_answer, without $"),
+    ({"final_answer": ["$69$,$84$"], "is_multiple_answer": True}, "69,84", "olympiadbench: several answers in one string"),
+    ({"answer": r"\left( 3, \frac{\pi}{2} \right)"}, r"\left( 3, \frac{\pi}{2} \right)", "math500: as it is"),
+    ({"answer": True}, None, "no answer is a truth value"),
+    ({"solution": "no box"}, None, "a solution without a box"),
+]
+
+
+@pytest.mark.parametrize(("row", "gold", "reason"), TRAPS, ids=[reason for *_, reason in TRAPS])
+def test_gold(row, gold, reason):
+    assert canonical_answer(row) == gold, reason
+
+
+def test_unbalanced_box_is_passed_over():
+    assert last_boxed(r"\boxed{1} and \boxed{2") == "1"
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([{"id": 1, "text": "?", "answer": "1"}], "row 1 has no problem (keys: answer, id, text)"),
+        ([{"id": 1, "problem": "?"}], "row 1 has no answer"),
+        ([{"id": 1, "problem": "a", "answer": "1"}, {"id": 1, "problem": "b", "answer": "2"}], "row 2 has the id '1'"),
+    ],
+)
+def test_bad_row_is_named(rows, message):
+    with pytest.raises(UserError, match=message.replace("(", r"\(").replace(")", r"\)")):
+        canonical_rows(rows, "file")
+
+
+def test_real_files_have_one_gold_each(shared):
+    """The real files, read as if they had just been downloaded, in the upstream shapes."""
+    for name, count in {"aime24": 30, "amc23": 40, "gsm8k": 1319, "math500": 500, "minerva_math": 272, "olympiadbench": 675}.items():
+        rows = [json.loads(line) for line in open(shared / "benchmarks" / f"{name}.jsonl")]
+        gold = {str(row["id"]): row["answer"] for row in rows}
+        raw = [dict(row) for row in rows]
+        for row in raw:
+            if name == "amc23":
+                row["answer"] = float(row["answer"])
+            elif name == "gsm8k":
+                row["answer"] = row.pop("solution")
+            elif name == "minerva_math":
+                del row["answer"]
+        found = canonical_rows(raw, name)
+        assert len(found) == count
+        for item in found:
+            expected = gold[item["id"]].replace("$", "") if name == "olympiadbench" else gold[item["id"]]
+            assert item["answer"] == (expected.lstrip("0") or "0" if name == "aime24" else expected), item["id"]
+        assert all(item["answer"] for item in found)
+        assert name != "olympiadbench" or not any("$" in item["answer"] for item in found)
+        assert len(load_benchmark(shared / "benchmarks" / f"{name}.jsonl")) == count

@@ -1,0 +1,94 @@
+"""verl's files: the report's columns, and a dev split that near-duplicates never straddle."""
+
+import json
+
+import polars as pl
+import pytest
+
+
+@pytest.fixture
+def formatted(tmp_path, script):
+    count = 600
+    problems = pl.DataFrame({
+        "id": [f"{i:016x}" for i in range(count)], "problem": [f"Problem {i}?" for i in range(count)], "answer": [str(i) for i in range(count)],
+        "source": ["a" if i % 2 else "b" for i in range(count)], "domain": [["Algebra"]] * count, "solve_rate": [i / count for i in range(count)],
+        "difficulty": pl.Series([1 + i % 5 for i in range(count)], dtype=pl.Int8), "duplicate_group": [f"{i // 3:016x}" for i in range(count)],
+    })  # fmt: skip
+    problems.write_parquet(tmp_path / "p.parquet")
+    matches = pl.DataFrame({
+        "problem_id": [f"{i:016x}" for i in range(40)], "method": (["exact", "semantic"] * 20), "confirmed": [True] * 30 + [False] * 10,
+    })  # fmt: skip
+    matches.write_parquet(tmp_path / "m.parquet")
+    (tmp_path / "gsm8k.jsonl").write_text('{"id": "0", "problem": "How many?", "answer": "18"}\n')
+
+    def call(*options):
+        done = script(
+            "format_training_data.py", "--problems", "p.parquet", "--matches", "m.parquet", "--validation", "gsm8k=gsm8k.jsonl", "--dev-size", "60",
+            "--instruction", r"Reason step by step,and use \boxed{}.Question:", "--separator= ", "--train", "t.parquet", "--val", "v.parquet", "--summary",
+            "d.json", *options,
+        )  # fmt: skip
+        assert "Traceback" not in done.stderr
+        if done.returncode:
+            return done
+        return pl.read_parquet(tmp_path / "t.parquet"), pl.read_parquet(tmp_path / "v.parquet"), json.loads((tmp_path / "d.json").read_text())
+
+    return call
+
+
+def test_columns_are_the_reports(formatted):
+    train, val, _ = formatted()
+    first = train.row(0, named=True)
+    number = first["extra_info"]["original_problem"]
+    assert list(first) == ["data_source", "prompt", "ability", "reward_model", "extra_info"]
+    assert first["prompt"] == [{"role": "user", "content": r"Reason step by step,and use \boxed{}.Question: " + number}]
+    assert first["ability"] == "math" and first["reward_model"]["style"] == "rule"
+    assert {"index", "original_problem", "domain", "llama8b_solve_rate"} <= set(first["extra_info"])
+    assert train["extra_info"].struct.field("index").to_list() == list(range(len(train)))
+    assert train.schema == val.schema
+    assert set(val["data_source"]) == {"gsm8k", "dev"}
+
+
+def test_datasets_reads_it_as_verl_does(formatted, tmp_path):
+    import datasets
+
+    formatted()
+    rows = datasets.Dataset.from_parquet(str(tmp_path / "t.parquet"), cache_dir=str(tmp_path / "cache"))
+    assert rows[0]["prompt"][0]["role"] == "user"
+
+
+def test_raw_and_clean_hold_out_the_same_groups(formatted):
+    clean_train, clean_val, clean = formatted("--remove", "exact,semantic")
+    raw_train, raw_val, raw = formatted("--data", "raw", "--remove", "exact,semantic")
+    assert clean_val.equals(raw_val)
+    ids = lambda frame: set(frame["extra_info"].struct.field("id"))  # noqa: E731
+    dirty = {f"{i:016x}" for i in range(30)}  # exact, and semantic ones that are confirmed
+    assert ids(raw_train) - ids(clean_train) == dirty & ids(raw_train)
+    assert not dirty & (ids(clean_train) | ids(clean_val))
+    assert clean["counts"]["removed"] == len(raw_train) - len(clean_train) and raw["counts"]["removed"] == 0
+
+
+def test_similar_removes_unconfirmed_ones_only_if_asked(formatted):
+    without, _, _ = formatted("--remove", "exact,semantic")
+    with_similar, _, _ = formatted("--remove", "exact,semantic,similar")
+    assert len(without) > len(with_similar)
+
+
+def test_duplicate_groups_are_on_one_side_and_order_has_no_say(formatted, tmp_path):
+    train, val, _ = formatted("--data", "raw")
+    group = lambda frame: {int(name, 16) // 3 for name in frame["extra_info"].struct.field("id")}  # noqa: E731
+    dev = val.filter(data_source="dev")
+    assert not group(train) & group(dev)
+    pl.read_parquet(tmp_path / "p.parquet").sample(fraction=1, shuffle=True, seed=3).write_parquet(tmp_path / "p.parquet")
+    _, val, _ = formatted("--data", "raw")
+    assert group(val.filter(data_source="dev")) == group(dev)
+
+
+def test_difficulty_bands_are_counted(formatted):
+    train, _, summary = formatted("--data", "raw", "--difficulty", "1", "2")
+    assert set(train["extra_info"].struct.field("difficulty")) == {1, 2}
+    assert summary["counts"]["outside_difficulty"] + len(train) + 60 == 600
+
+
+def test_nothing_left_is_said(formatted):
+    done = formatted("--dev-size", "9999")
+    assert done.returncode == 2 and "no training row is left" in done.stderr
