@@ -184,3 +184,21 @@ def test_verdicts_do_not_depend_on_workers_order_or_hash_seed():
         )
         assert json.loads(done.stdout) == expected
     assert expected.count("timeout") == expected.count("error") == 0
+
+
+# -- false accepts --------------------------------------------------------------------------------------------------------
+
+
+def test_a_changed_digit_is_another_answer():
+    """Golds with one digit changed: none may pass. Chains and prose, of which only the last part counts, are left out."""
+    generator = random.Random(3)
+    passed = []
+    for gold in golds(4_000):
+        places = [index for index, char in enumerate(gold) if char.isascii() and char.isdigit()]
+        if not places or len(gold) > 60 or gold.count("=") > 1 or re.search(r"[A-Za-z]{3,} [a-z]{2,}", gold):
+            continue
+        index = generator.choice(places)
+        changed = gold[:index] + generator.choice([digit for digit in "0123456789" if digit != gold[index]]) + gold[index + 1 :]
+        if status(changed, gold) == "equal":
+            passed.append((changed, gold))
+    assert not passed, passed

@@ -323,7 +323,7 @@ def _name_key(node: Node) -> str | None:
     if node[0] == "sym":
         return node[1]
     if node[0] == "call":
-        return f"{node[1]}()"
+        return f"{node[1]}()" if all(part[0] == "sym" for part in node[2]) else repr(node)
     if node[0] == "mul" and all(part[0] == "sym" for part in node[1]):
         return "".join(part[1] for part in node[1])
     if node[0] == "tuple":

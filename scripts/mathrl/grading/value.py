@@ -99,8 +99,15 @@ def power(base: Value, exponent: Value) -> Value:
             return Fraction(0)
         raise Undecided("zero to a power that is not positive")
     if isinstance(exponent, Fraction) and exponent.denominator == 1 and abs(exponent.numerator) <= 64:
-        return left**exponent.numerator
-    return left**right
+        return _not_vanished(left**exponent.numerator)
+    return _not_vanished(left**right)
+
+
+def _not_vanished(value: complex) -> complex:
+    """A power is never zero: one that is has left the range of floats."""
+    if value == 0:
+        raise Undecided("too small for a float")
+    return value
 
 
 def _integer(value: Value) -> int:
@@ -168,7 +175,7 @@ class Evaluator:
             return _complex(top) / _complex(bottom)
         if kind == "pow":
             if node[1] == ("sym", "e"):
-                return cmath.exp(_complex(self._value(node[2])))
+                return _not_vanished(cmath.exp(_complex(self._value(node[2]))))
             return power(self._value(node[1]), self._value(node[2]))
         if kind == "pct":
             value = self._value(node[1])
@@ -301,7 +308,7 @@ def close(left: Value, right: Value) -> bool:
     scale = max(abs(a), abs(b))
     if (isinstance(left, Fraction) and left == 0) or (isinstance(right, Fraction) and right == 0):
         return scale < 1e-12
-    return abs(a - b) <= RELATIVE_TOLERANCE * scale or scale < 1e-14
+    return abs(a - b) <= RELATIVE_TOLERANCE * scale
 
 
 def symbols(node: Node) -> frozenset[str]:
