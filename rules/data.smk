@@ -13,16 +13,6 @@ rule clean_problems:
         problems="results/data/problems.parquet",
         quarantine="results/data/quarantine.parquet",
         funnel="results/data/funnel.json",
-    log:
-        "logs/clean_problems.log",
-    benchmark:
-        "logs/clean_problems.tsv"
-    container:
-        image("cpu")
-    threads: 2
-    resources:
-        mem_mb=3000,
-        runtime=30,
     params:
         max_quarantine=config["data"]["max_quarantine"],
         verifiable="--verifiable" if config["data"]["filters"]["verifiable"] else "",
@@ -30,6 +20,16 @@ rule clean_problems:
         english_only="--english-only" if config["data"]["filters"]["english_only"] else "",
         sources=["--sources", *config["data"]["filters"]["sources"]] if config["data"]["filters"]["sources"] else [],
         bands=config["data"]["difficulty_bands"],
+    log:
+        "logs/clean_problems.log",
+    benchmark:
+        "logs/clean_problems.tsv"
+    threads: 2
+    resources:
+        mem_mb=3000,
+        runtime=30,
+    container:
+        image("cpu")
     shell:
         "python {input.code[0]:q}"
         " --dataset {input.dataset:q}"
@@ -65,16 +65,6 @@ rule decontaminate_problems:
             category="Data",
             caption="captions/contamination.rst",
         ),
-    log:
-        "logs/decontaminate_problems.log",
-    benchmark:
-        "logs/decontaminate_problems.tsv"
-    container:
-        image("cpu")
-    threads: 2
-    resources:
-        mem_mb=4000,
-        runtime=240,
     params:
         benchmarks=expand(
             "--benchmark {benchmark}=resources/benchmarks/{benchmark}.jsonl",
@@ -93,6 +83,16 @@ rule decontaminate_problems:
         embedding_model=(
             [f"--embedding-model=resources/models/{config['embedding_model']}"] if config["embedding_model"] else []
         ),
+    log:
+        "logs/decontaminate_problems.log",
+    benchmark:
+        "logs/decontaminate_problems.tsv"
+    threads: 2
+    resources:
+        mem_mb=4000,
+        runtime=240,
+    container:
+        image("cpu")
     shell:
         "python {input.code[0]:q}"
         " --problems {input.problems:q}"
@@ -104,10 +104,64 @@ rule decontaminate_problems:
         " --fuzzy-similarity {params.fuzzy_similarity}"
         " --semantic-similarity {params.semantic_similarity}"
         " {params.embedding_model}"
+        " --embedding-cache resources/embeddings"
         " --workers {threads}"
         " --matches {output.matches:q}"
         " --summary {output.summary:q}"
         " --csv {output.table:q}"
+        " > {log:q} 2>&1"
+
+
+rule plot_funnel:
+    """Draw how many rows each step of cleaning left."""
+    input:
+        code=code("plot_funnel.py"),
+        funnel="results/data/funnel.json",
+    output:
+        figure=report("results/data/funnel.svg", category="Data", caption="captions/funnel.rst"),
+    log:
+        "logs/plot_funnel.log",
+    benchmark:
+        "logs/plot_funnel.tsv"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    container:
+        image("cpu")
+    shell:
+        "python {input.code[0]:q}" " --funnel {input.funnel:q}" " --out {output.figure:q}" " > {log:q} 2>&1"
+
+
+rule render_matches:
+    """Put each removed problem beside its benchmark item, shared text marked, so that a reader can judge the removal."""
+    input:
+        code=code("render_matches.py"),
+        problems="results/data/problems.parquet",
+        matches="results/data/matches.parquet",
+        benchmarks=expand("resources/benchmarks/{benchmark}.jsonl", benchmark=config["benchmarks"]),
+    output:
+        page=report("results/data/matches.html", category="Data", caption="captions/matches.rst"),
+    params:
+        benchmarks=expand(
+            "--benchmark {benchmark}=resources/benchmarks/{benchmark}.jsonl", benchmark=config["benchmarks"]
+        ),
+    log:
+        "logs/render_matches.log",
+    benchmark:
+        "logs/render_matches.tsv"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=20,
+    container:
+        image("cpu")
+    shell:
+        "python {input.code[0]:q}"
+        " --problems {input.problems:q}"
+        " --matches {input.matches:q}"
+        " {params.benchmarks}"
+        " --out {output.page:q}"
         " > {log:q} 2>&1"
 
 
@@ -122,16 +176,6 @@ rule format_training_data:
         train="results/{run}/{stage}/train.parquet",
         val="results/{run}/{stage}/val.parquet",
         summary="results/{run}/{stage}/data.json",
-    log:
-        "logs/format_training_data/{run}/{stage}.log",
-    benchmark:
-        "logs/format_training_data/{run}/{stage}.tsv"
-    container:
-        image("cpu")
-    threads: 1
-    resources:
-        mem_mb=2000,
-        runtime=15,
     params:
         data=lambda wildcards: stage_config(wildcards.run, wildcards.stage)["data"],
         difficulty=lambda wildcards: (
@@ -144,6 +188,16 @@ rule format_training_data:
         dev_size=config["data"]["dev_size"],
         instruction=config["prompt"]["instruction"],
         separator=config["prompt"]["separator"],
+    log:
+        "logs/format_training_data/{run}/{stage}.log",
+    benchmark:
+        "logs/format_training_data/{run}/{stage}.tsv"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=15,
+    container:
+        image("cpu")
     shell:
         "python {input.code[0]:q}"
         " --problems {input.problems:q}"

@@ -10,19 +10,19 @@ rule fetch_dataset:
         local=lambda wildcards: [pin(wildcards.dataset)["id"]] if pin(wildcards.dataset)["source"] == "file" else [],
     output:
         dataset="resources/datasets/{dataset}.parquet",
+    params:
+        pins=config["pins"],
+        pin=lambda wildcards: pin(wildcards.dataset),
     log:
         "logs/fetch_dataset/{dataset}.log",
     benchmark:
         "logs/fetch_dataset/{dataset}.tsv"
-    container:
-        image("cpu")
     threads: 1
     resources:
         mem_mb=2000,
         runtime=120,
-    params:
-        pins=config["pins"],
-        pin=lambda wildcards: pin(wildcards.dataset),
+    container:
+        image("cpu")
     shell:
         "python {input.code[0]:q}"
         " --pins {params.pins:q}"
@@ -38,19 +38,19 @@ rule fetch_benchmark:
         local=lambda wildcards: [pin(wildcards.benchmark)["id"]] if pin(wildcards.benchmark)["source"] == "file" else [],
     output:
         benchmark="resources/benchmarks/{benchmark}.jsonl",
+    params:
+        pins=config["pins"],
+        pin=lambda wildcards: pin(wildcards.benchmark),
     log:
         "logs/fetch_benchmark/{benchmark}.log",
     benchmark:
         "logs/fetch_benchmark/{benchmark}.tsv"
-    container:
-        image("cpu")
     threads: 1
     resources:
         mem_mb=1000,
         runtime=30,
-    params:
-        pins=config["pins"],
-        pin=lambda wildcards: pin(wildcards.benchmark),
+    container:
+        image("cpu")
     shell:
         "python {input.code[0]:q}"
         " --pins {params.pins:q}"
@@ -68,19 +68,19 @@ rule fetch_model:
         ),
     output:
         model=directory("resources/models/{model_name}"),
+    params:
+        pins=config["pins"],
+        pin=lambda wildcards: pin(wildcards.model_name),
     log:
         "logs/fetch_model/{model_name}.log",
     benchmark:
         "logs/fetch_model/{model_name}.tsv"
-    container:
-        image("cpu")
     threads: 1
     resources:
         mem_mb=2000,
         runtime=240,
-    params:
-        pins=config["pins"],
-        pin=lambda wildcards: pin(wildcards.model_name),
+    container:
+        image("cpu")
     shell:
         "python {input.code[0]:q}"
         " --pins {params.pins:q}"

@@ -19,10 +19,18 @@ def main() -> None:
     parser.add_argument("--funnel", type=Path, required=True, help="rows in and out of each step, JSON")
     parser.add_argument("--max-quarantine", type=float, default=0.01, help="share of rows; more in quarantine stops (default 0.01)")
     parser.add_argument("--verifiable", action="store_true", help="drop answers that the grader cannot verify against themselves")
-    parser.add_argument("--duplicates", choices=("none", "exact", "near"), default="near", help="keep the first of each group (default near)")
+    parser.add_argument(
+        "--duplicates", choices=("none", "exact", "near"), default="near", help="keep the first of each group (default near)"
+    )
     parser.add_argument("--english-only", action="store_true", help="drop problems in other languages")
     parser.add_argument("--sources", nargs="+", default=None, metavar="NAME", help="keep these sources only (default: all)")
-    parser.add_argument("--difficulty-bands", nargs="+", default=["quintiles"], metavar="RATE", help="`quintiles` or falling solve rates, 0–1 (default quintiles)")
+    parser.add_argument(
+        "--difficulty-bands",
+        nargs="+",
+        default=["quintiles"],
+        metavar="RATE",
+        help="`quintiles` or falling solve rates, 0–1 (default quintiles)",
+    )
     parser.add_argument("--workers", type=int, default=2, help="processes (default 2); the output does not depend on it")
     args = parser.parse_args()
 

@@ -14,14 +14,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     files = parser.add_argument_group("files")
     files.add_argument("--problems", type=Path, required=True, help="parquet with the columns id and problem")
-    files.add_argument("--benchmark", action="append", required=True, metavar="NAME=FILE", help="canonical JSON lines; repeat for each benchmark")
+    files.add_argument(
+        "--benchmark", action="append", required=True, metavar="NAME=FILE", help="canonical JSON lines; repeat for each benchmark"
+    )
     files.add_argument("--clean", type=Path, help="parquet: the problems without the removed ones")
     files.add_argument("--matches", type=Path, required=True, help="parquet: one row per problem, item and method")
     files.add_argument("--summary", type=Path, required=True, help="JSON: rows and items per benchmark and method")
     files.add_argument("--csv", type=Path, help="the summary's table as CSV")
     rules = parser.add_argument_group("what is a match")
     rules.add_argument("--methods", default="exact,ngram,fuzzy", help="of exact, ngram, fuzzy, semantic (default exact,ngram,fuzzy)")
-    rules.add_argument("--remove", default=None, help="methods whose matches are removed; `similar` adds semantic matches whose numbers differ (default: all of --methods)")
+    rules.add_argument(
+        "--remove",
+        default=None,
+        help="methods whose matches are removed; `similar` adds semantic matches whose numbers differ (default: all of --methods)",
+    )
     rules.add_argument("--ngram-size", type=int, default=8, help="words (default 8)")
     rules.add_argument("--ngram-coverage", type=float, default=0.5, help="share of an item's informative n-grams in one row (default 0.5)")
     rules.add_argument("--fuzzy-similarity", type=float, default=0.85, help="token similarity, 0–1 (default 0.85)")

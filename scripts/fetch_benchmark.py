@@ -16,8 +16,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pins", type=Path, default=Path("pins.tsv"), help="table of downloads (default pins.tsv)")
     parser.add_argument("--name", required=True, help="row of the table")
-    parser.add_argument("--partial", type=Path, default=Path("resources/.partial"), help="unfinished transfers (default resources/.partial)")
-    parser.add_argument("--by-hand", type=Path, default=Path("resources/by_hand"), help="files brought by hand, in a folder per name (default resources/by_hand)")
+    parser.add_argument(
+        "--partial", type=Path, default=Path("resources/.partial"), help="unfinished transfers (default resources/.partial)"
+    )
+    parser.add_argument(
+        "--by-hand",
+        type=Path,
+        default=Path("resources/by_hand"),
+        help="files brought by hand, in a folder per name (default resources/by_hand)",
+    )
     parser.add_argument("--wait", type=float, default=2.0, help="seconds before the second try, doubled each time (default 2)")
     parser.add_argument("--out", type=Path, required=True, help="JSON-lines file")
     args = parser.parse_args()
@@ -28,7 +35,9 @@ def main() -> None:
         raise UserError(f"{pin.name}: {len(fetched.paths)} files came for a benchmark of one; narrow the column 'file' of {args.pins}")
     rows = read_benchmark_file(fetched.paths[0])
     if pin.rows is not None and len(rows) != pin.rows:
-        raise UserError(f"{pin.name}: {len(rows)} items came, {args.pins} says {pin.rows}; delete {args.partial / pin.name} and run this again")
+        raise UserError(
+            f"{pin.name}: {len(rows)} items came, {args.pins} says {pin.rows}; delete {args.partial / pin.name} and run this again"
+        )
     fetch.record(pin, args.pins, fetched, len(rows))
     write_jsonl(args.out, rows)
 

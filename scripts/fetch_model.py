@@ -15,8 +15,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pins", type=Path, default=Path("pins.tsv"), help="table of downloads (default pins.tsv)")
     parser.add_argument("--name", required=True, help="row of the table")
-    parser.add_argument("--partial", type=Path, default=Path("resources/.partial"), help="unfinished transfers (default resources/.partial)")
-    parser.add_argument("--by-hand", type=Path, default=Path("resources/by_hand"), help="files brought by hand, in a folder per name (default resources/by_hand)")
+    parser.add_argument(
+        "--partial", type=Path, default=Path("resources/.partial"), help="unfinished transfers (default resources/.partial)"
+    )
+    parser.add_argument(
+        "--by-hand",
+        type=Path,
+        default=Path("resources/by_hand"),
+        help="files brought by hand, in a folder per name (default resources/by_hand)",
+    )
     parser.add_argument("--wait", type=float, default=2.0, help="seconds before the second try, doubled each time (default 2)")
     parser.add_argument("--out", type=Path, required=True, help="directory")
     args = parser.parse_args()
@@ -24,7 +31,8 @@ def main() -> None:
     pin = find_pin(args.pins, args.name, "model")
     fetched = fetch.fetch(pin, args.pins, args.partial, args.by_hand, args.wait)
     if "config.json" not in fetched.names:
-        raise UserError(f"{pin.name}: no config.json among the model's files (it has: {', '.join(fetched.names[:8])}); is {pin.origin.id} a Hugging Face model?")
+        has = ", ".join(fetched.names[:8])
+        raise UserError(f"{pin.name}: no config.json among the model's files (it has: {has}); is {pin.origin.id} a Hugging Face model?")
     fetch.record(pin, args.pins, fetched, None)
     fetch.place_directory(fetched, args.out)
 

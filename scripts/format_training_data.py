@@ -17,7 +17,9 @@ def main() -> None:
     parser.add_argument("--problems", type=Path, required=True, help="problems, parquet")
     parser.add_argument("--matches", type=Path, help="matches with benchmarks, parquet; needed for --data clean")
     parser.add_argument("--data", choices=("clean", "raw"), default="clean", help="without or with the contaminated rows (default clean)")
-    parser.add_argument("--remove", default="exact,ngram,fuzzy", help="methods whose matches are left out of clean data (default exact,ngram,fuzzy)")
+    parser.add_argument(
+        "--remove", default="exact,ngram,fuzzy", help="methods whose matches are left out of clean data (default exact,ngram,fuzzy)"
+    )
     parser.add_argument("--difficulty", nargs="+", type=int, metavar="BAND", help="difficulty bands to train on (default: all rows)")
     parser.add_argument("--validation", required=True, metavar="NAME=FILE", help="benchmark whose rows are validated on")
     parser.add_argument("--dev-size", type=int, default=512, help="rows held out for choosing checkpoints (default 512)")

@@ -74,7 +74,9 @@ def canonical_rows(rows: Iterable[dict[str, Any]], where: str) -> list[dict[str,
             problem = f"{row['context'].strip()}\n{problem}"
         answer = canonical_answer(row)
         if not answer:
-            raise UserError(f"{where}: row {number} has no answer (keys: {', '.join(sorted(row))}); answer, final_answer or a boxed solution is needed")
+            raise UserError(
+                f"{where}: row {number} has no answer (keys: {', '.join(sorted(row))}); answer, final_answer or a boxed solution is needed"
+            )
         identifier = str(next((row[key] for key in _ID_KEYS if row.get(key) is not None), number - 1))
         if identifier in seen:
             raise UserError(f"{where}: row {number} has the id '{identifier}' of an earlier row; ids must differ")

@@ -121,7 +121,9 @@ def clean(path: Path, out: Path, quarantine: Path, settings: dict[str, Any], cut
                 problems = frame.filter("keep").select(COLUMNS)
                 contract.validate(problems)
                 writer.write(problems)
-    return Cleaned(rows, funnel, broken, used, difficulty.filter(keep), pl.concat(sources).filter(keep), group.filter(keep).n_unique(), settings)
+    return Cleaned(
+        rows, funnel, broken, used, difficulty.filter(keep), pl.concat(sources).filter(keep), group.filter(keep).n_unique(), settings
+    )
 
 
 def _filters(settings: dict[str, Any], check: contract.AnswerCheck) -> list[tuple[str, Callable[[pl.DataFrame], Any]]]:

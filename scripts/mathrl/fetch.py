@@ -80,7 +80,7 @@ def _complete(pin: Pin, table: Path, folder: Path) -> bool:
     """Did an earlier run bring all files whose hashes are known? Then no network is needed."""
     known = expected_hashes(table, pin)
     names = [path.relative_to(folder).as_posix() for path in _files(folder)]
-    return bool(read_lock(table, pin.name)) and all(name in names for name in known) or ("*" in known and len(names) == 1)
+    return (bool(read_lock(table, pin.name)) and all(name in names for name in known)) or ("*" in known and len(names) == 1)
 
 
 def verify(pin: Pin, table: Path, folder: Path, origin: Origin) -> Fetched:
@@ -200,9 +200,7 @@ def _from_modelscope(pin: Pin, origin: Origin, folder: Path) -> None:
         from modelscope.hub.snapshot_download import dataset_snapshot_download, snapshot_download
 
         download = snapshot_download if pin.kind == "model" else dataset_snapshot_download
-        _quietly(
-            download, origin.id, revision=origin.revision or None, local_dir=str(folder), allow_patterns=list(pin.files) or None
-        )
+        _quietly(download, origin.id, revision=origin.revision or None, local_dir=str(folder), allow_patterns=list(pin.files) or None)
 
 
 def _quietly(download: Callable, *args: object, **kwargs: object) -> None:
@@ -261,7 +259,9 @@ def parquet_rows(paths: list[Path]) -> int:
         try:
             total += pl.scan_parquet(path).select(pl.len()).collect().item()
         except Exception as error:
-            raise UserError(f"{path}: is no whole parquet file ({' '.join(str(error).split())[:200]}); delete it and fetch it again") from None
+            raise UserError(
+                f"{path}: is no whole parquet file ({' '.join(str(error).split())[:200]}); delete it and fetch it again"
+            ) from None
     return total
 
 

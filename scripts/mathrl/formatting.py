@@ -51,7 +51,12 @@ def make(args: argparse.Namespace) -> dict[str, Any]:
     counts["validation"] = len(items)
     numbers = pl.int_range(len(rows), eager=True)
     index_of = {"train": _ranks(training), "dev": _ranks(dev)}
-    with atomic_path(args.train) as train_file, atomic_path(args.val) as val_file, PartWriter(train_file) as train, PartWriter(val_file) as val:
+    with (
+        atomic_path(args.train) as train_file,
+        atomic_path(args.val) as val_file,
+        PartWriter(train_file) as train,
+        PartWriter(val_file) as val,
+    ):
         val.write(verl_rows(items, pl.lit(name), prefix, numbers[: len(items)]))
         first = 0
         for part in parts(args.problems, list(NEEDED)):

@@ -101,12 +101,14 @@ def split_violations(frame: pl.DataFrame, first: int = 0) -> tuple[pl.DataFrame,
     import polars as pl
 
     blank = lambda name: pl.col(name).fill_null("").str.strip_chars() == ""  # noqa: E731
+    broken = pl.col("problem").str.contains("\ufffd|\x00") | pl.col("answer").str.contains("\ufffd|\x00")
+    rate = pl.col("solve_rate")
     reason = (
         pl.when(blank("problem")).then(pl.lit("empty problem"))
         .when(blank("answer")).then(pl.lit("empty answer"))
         .when(pl.col("problem").str.len_chars() > MAX_PROBLEM).then(pl.lit(f"problem longer than {MAX_PROBLEM} characters"))
-        .when(pl.col("problem").str.contains("\ufffd|\x00") | pl.col("answer").str.contains("\ufffd|\x00")).then(pl.lit("invalid characters"))
-        .when(pl.col("solve_rate").is_nan() | (pl.col("solve_rate") < 0) | (pl.col("solve_rate") > 1)).then(pl.lit("solve rate outside 0–1"))
+        .when(broken).then(pl.lit("invalid characters"))
+        .when(rate.is_nan() | (rate < 0) | (rate > 1)).then(pl.lit("solve rate outside 0–1"))
     )  # fmt: skip
     marked = frame.with_row_index("row", offset=first).with_columns(reason=reason)
     good = marked.filter(pl.col("reason").is_null()).drop("row", "reason")

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - tables are read by lines
 r"""What two spellings of one problem have in common: tokens without case, LaTeX dressing, punctuation and layout.
 
 `tokens` splits a problem into words, numbers and operators. `$\dfrac{3}{4} \times N$` and `3/4 × n` differ in nothing but
@@ -8,6 +9,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
+
+
+def _words(text: str) -> list[str]:
+    return text.split()
+
 
 # Unicode that NFKC leaves alone, and what it means in a problem.
 UNICODE = {
@@ -22,9 +28,12 @@ UNICODE = {
 }  # fmt: skip
 # LaTeX commands that only dress a formula, and those that say the same as another spelling.
 DRESSING = frozenset(
-    "left right big bigg bigl bigr biggl biggr text textbf textit textrm textsc texttt mathrm mathbf mathit mathsf mathcal boldsymbol "
-    "operatorname mbox hbox emph quad qquad displaystyle textstyle limits nolimits hspace vspace thinspace enspace space begin end "
-    "mathop mathbb rm bf it underline noindent item itemize enumerate center nonumber dollar".split()
+    _words(
+        "left right big bigg bigl bigr biggl biggr text textbf textit textrm textsc texttt mathrm mathbf mathit mathsf "
+        "mathcal boldsymbol operatorname mbox hbox emph quad qquad displaystyle textstyle limits nolimits hspace vspace "
+        "thinspace enspace space begin end mathop mathbb rm bf it underline noindent item itemize enumerate center "
+        "nonumber dollar"
+    )
 )
 SAME = {
     "frac": "/", "dfrac": "/", "tfrac": "/", "cfrac": "/", "le": "<=", "leq": "<=", "leqslant": "<=", "ge": ">=", "geq": ">=", "geqslant": ">=",
@@ -35,15 +44,24 @@ SAME = {
 NUMBER_WORDS = {
     word: str(number)
     for number, word in enumerate(
-        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen".split()
+        _words(
+            "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
+            "seventeen eighteen nineteen"
+        )
     )
-} | {word: str(number) for number, word in zip(range(20, 100, 10), "twenty thirty forty fifty sixty seventy eighty ninety".split(), strict=True)}
+} | {
+    word: str(number)
+    for number, word in zip(range(20, 100, 10), ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"], strict=True)
+}
 # Words without weight: they carry the sentence, not the problem.
 LIGHT = frozenset(
-    "a an the of in on at to for from by with and or is are was were be been being it its this that these those there as if then "
-    "so such let given suppose assume find determine compute calculate evaluate what which how many much value result answer "
-    "please solve problem question following express your you we i he she they his her their do does did has have had will would "
-    "can could should also each every any all not give form expressed write must put final box boxed step reasoning".split()
+    _words(
+        "a an the of in on at to for from by with and or is are was were be been being it its this that these those "
+        "there as if then so such let given suppose assume find determine compute calculate evaluate what which how "
+        "many much value result answer please solve problem question following express your you we i he she they his "
+        "her their do does did has have had will would can could should also each every any all not give form expressed "
+        "write must put final box boxed step reasoning"
+    )
 )
 # Groups of words that exclude each other: the first word of a cell stands for the others.
 CONTRASTS = (

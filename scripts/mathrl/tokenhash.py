@@ -6,6 +6,7 @@ token is a difference of prefix sums. `tests/data/test_tokenhash.py` holds both 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -265,7 +266,7 @@ def in_chunks(texts: pl.Series, workers: int, signs: bool = False) -> Iterator[t
     while borders[-1] < len(texts):
         done = sizes[borders[-1] - 1] if borders[-1] else 0
         borders.append(max(int(np.searchsorted(sizes, done + CHUNK)), borders[-1] + 1))
-    pieces = list(zip(borders, borders[1:], strict=False))
+    pieces = list(itertools.pairwise(borders))
     with ThreadPoolExecutor(workers) as pool:
         waiting = []
         for first, after in pieces:

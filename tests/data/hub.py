@@ -60,7 +60,14 @@ class Handler(BaseHTTPRequestHandler):
         if re.fullmatch(r"/api/v1/(?:datasets|models)/[^/]+/[^/]+/repo/(?:tree|files)", path):
             root = query.get("Root", "").strip("/")
             listing = [
-                {"Path": name, "Name": name.rsplit("/", 1)[-1], "Type": "blob", "Size": len(data), "Sha256": hashlib.sha256(data).hexdigest(), "Revision": COMMIT}
+                {
+                    "Path": name,
+                    "Name": name.rsplit("/", 1)[-1],
+                    "Type": "blob",
+                    "Size": len(data),
+                    "Sha256": hashlib.sha256(data).hexdigest(),
+                    "Revision": COMMIT,
+                }
                 for name, data in hub.files.items()
                 if name.startswith(root)
             ]

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - tables are read by lines
 """Leaks made from benchmark items by known kinds of edit: what decontamination must find.
 
 Each edit takes a problem and a random generator and gives the same problem in another dress, or None where it would change nothing.
@@ -9,6 +10,11 @@ import random
 import re
 from collections.abc import Callable
 
+
+def _words(text: str) -> list[str]:
+    return text.split()
+
+
 SYNONYMS = (
     (r"\bFind\b", "Determine"), (r"\bDetermine\b", "Find"), (r"\bCompute\b", "Calculate"), (r"\bEvaluate\b", "Work out"), (r"\bWhat is\b", "Find"),
     (r"\bHow many\b", "What number of"), (r"\bhow many\b", "what number of"), (r"\bSuppose\b", "Assume"), (r"\bLet\b", "Suppose"), (r"\btotal\b", "overall"),
@@ -17,13 +23,24 @@ SYNONYMS = (
     (r"\bExpress your answer\b", "Give your answer"), (r"\bsatisfies\b", "fulfils"), (r"\bsatisfy\b", "fulfil"), (r"\bIf\b", "When"), (r"\bremaining\b", "left over"),
     (r"\bpossible\b", "admissible"), (r"\bchildren\b", "kids"), (r"\bstudents\b", "pupils"), (r"\bcalled\b", "named"), (r"\bcontains\b", "holds"), (r"\bonly\b", "just"),
 )  # fmt: skip
-NAMES = "Janet Josh James Wendi Kylar Toulouse Carla John Eliza Melanie Mark Tom Mary Sam Bob Alice Anna Jill Claire Ben Lisa Emma Mike Sarah Alicia Beth Aya Jane Peter Marcus Henry Kim Jerry Gary Max Bill Betty Jack Rachel Sophie".split()
+NAMES = _words(
+    "Janet Josh James Wendi Kylar Toulouse Carla John Eliza Melanie Mark Tom Mary Sam Bob Alice Anna Jill Claire "
+    "Ben Lisa Emma Mike Sarah Alicia Beth Aya Jane Peter Marcus Henry Kim Jerry Gary Max Bill Betty Jack Rachel "
+    "Sophie"
+)
 UNICODE = (
     (r"\leq", "≤"), (r"\le ", "≤ "), (r"\geq", "≥"), (r"\ge ", "≥ "), (r"\times", "×"), (r"\cdot", "⋅"), (r"\pi", "π"), (r"\theta", "θ"), (r"\alpha", "α"),
     (r"\infty", "∞"), (r"\angle", "∠"), (r"\triangle", "△"), ("^2", "²"), ("^{2}", "²"), ("^3", "³"), ("^{3}", "³"), (r"^\circ", "°"), (r"^{\circ}", "°"), ("-", "−"),
     ("'", "’"),
 )  # fmt: skip
-WORDS = dict(enumerate("zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen twenty".split()))
+WORDS = dict(
+    enumerate(
+        _words(
+            "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
+            "seventeen eighteen nineteen twenty"
+        )
+    )
+)
 FILLERS = ("then", "also", "here", "indeed", "now", "exactly", "simply")
 FRAMES = (
     ("Solve the following math problem.\n\n", ""), ("Question: ", "\nAnswer:"), ("", " Express your final answer as simply as possible."), ("Problem 7. ", ""),
@@ -36,7 +53,10 @@ def _changed(before: str, after: str) -> str | None:
 
 
 def case(text: str, rng: random.Random) -> str | None:
-    return _changed(text, text.upper() if rng.random() < 0.3 and "\\" not in text else re.sub(r"(?<!\\)\b[A-Z][a-z]+", lambda m: m.group().lower(), text))
+    return _changed(
+        text,
+        text.upper() if rng.random() < 0.3 and "\\" not in text else re.sub(r"(?<!\\)\b[A-Z][a-z]+", lambda m: m.group().lower(), text),
+    )
 
 
 def spacing(text: str, rng: random.Random) -> str | None:
@@ -53,7 +73,13 @@ def delimiters(text: str, rng: random.Random) -> str | None:
 
 
 def latex(text: str, rng: random.Random) -> str | None:
-    changed = text.replace(r"\frac", r"\dfrac").replace(r"\leq", r"\leqslant").replace(r"\ge ", r"\geq ").replace(r"\left(", "(").replace(r"\right)", ")")
+    changed = (
+        text.replace(r"\frac", r"\dfrac")
+        .replace(r"\leq", r"\leqslant")
+        .replace(r"\ge ", r"\geq ")
+        .replace(r"\left(", "(")
+        .replace(r"\right)", ")")
+    )
     changed = re.sub(r"(?<=[0-9a-z])\+(?=[0-9a-z])", r" +\\, ", changed)
     return _changed(text, re.sub(r"\^(\d)", r"^{\1}", changed))
 
@@ -136,7 +162,9 @@ def fillers(text: str, rng: random.Random) -> str | None:
 
 
 def markup(text: str, rng: random.Random) -> str | None:
-    changed = re.sub(r"(?<![\w.,{^$\\])(\d+)(?![\w.,}])", r"**\1**", text).replace("<", "&lt;").replace(" & ", " &amp; ").replace("\n", "<br>\n")
+    changed = (
+        re.sub(r"(?<![\w.,{^$\\])(\d+)(?![\w.,}])", r"**\1**", text).replace("<", "&lt;").replace(" & ", " &amp; ").replace("\n", "<br>\n")
+    )
     return _changed(text, changed)
 
 

@@ -3,7 +3,6 @@
 import json
 
 import pytest
-
 from mathrl.benchmarks import canonical_answer, canonical_rows, last_boxed, load_benchmark
 from mathrl.io import UserError
 
@@ -15,7 +14,11 @@ TRAPS = [
     ({"answer": "0.25"}, "0.25", "a decimal keeps its zero"),
     ({"answer": "She makes 9 * 2 = $<<9*2=18>>18.\n#### 18"}, "18", "gsm8k hides the answer behind a mark"),
     ({"answer": "…\n#### 70,000"}, "70000", "gsm8k writes thousands separators"),
-    ({"solution": r"so $\boxed{3}$ or rather \boxed{\frac{2 \pi}{d^{2}}} m"}, r"\frac{2 \pi}{d^{2}}", "minerva_math: the last box, nested braces"),
+    (
+        {"solution": r"so $\boxed{3}$ or rather \boxed{\frac{2 \pi}{d^{2}}} m"},
+        r"\frac{2 \pi}{d^{2}}",
+        "minerva_math: the last box, nested braces",
+    ),
     ({"solution": r"the answer is $\boxed 5$."}, "5", "a box without braces"),
     ({"final_answer": ["$2^{1009}$"], "solution": r"\boxed{7}"}, "2^{1009}", "olympiadbench: final_answer, without $"),
     ({"final_answer": ["$69$,$84$"], "is_multiple_answer": True}, "69,84", "olympiadbench: several answers in one string"),
@@ -50,7 +53,7 @@ def test_bad_row_is_named(rows, message):
 def test_real_files_have_one_gold_each(shared):
     """The real files, read as if they had just been downloaded, in the upstream shapes."""
     for name, count in {"aime24": 30, "amc23": 40, "gsm8k": 1319, "math500": 500, "minerva_math": 272, "olympiadbench": 675}.items():
-        rows = [json.loads(line) for line in open(shared / "benchmarks" / f"{name}.jsonl")]
+        rows = [json.loads(line) for line in (shared / "benchmarks" / f"{name}.jsonl").read_text().splitlines()]
         gold = {str(row["id"]): row["answer"] for row in rows}
         raw = [dict(row) for row in rows]
         for row in raw:
@@ -64,7 +67,7 @@ def test_real_files_have_one_gold_each(shared):
         assert len(found) == count
         for item in found:
             expected = gold[item["id"]].replace("$", "") if name == "olympiadbench" else gold[item["id"]]
-            assert item["answer"] == (expected.lstrip("0") or "0" if name == "aime24" else expected), item["id"]
+            assert item["answer"] == (expected.lstrip("0") or "0" if name == "aime24" else expected.strip()), item["id"]
         assert all(item["answer"] for item in found)
         assert name != "olympiadbench" or not any("$" in item["answer"] for item in found)
         assert len(load_benchmark(shared / "benchmarks" / f"{name}.jsonl")) == count

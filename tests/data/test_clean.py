@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - tables are read by lines
 """The row contract: what goes to quarantine, what is filtered, what stops the run."""
 
 import json
@@ -34,7 +35,10 @@ def clean(tmp_path, script):
 
 
 def many(count: int = 300) -> list[dict]:
-    return [row(prompt=f"A train with {i} cars takes {i * 7 + 1} hours. How far does it go?", solution=str(i), llama8b_solve_rate=i / 10_000) for i in range(count)]
+    return [
+        row(prompt=f"A train with {i} cars takes {i * 7 + 1} hours. How far does it go?", solution=str(i), llama8b_solve_rate=i / 10_000)
+        for i in range(count)
+    ]
 
 
 BAD_ROWS = [

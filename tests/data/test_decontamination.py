@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - tables are read by lines
 """What decontamination must find, and what it must leave alone, on made and on real problems."""
 
 import importlib.util
@@ -6,7 +7,6 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-
 from mathrl.decontamination import Settings, find_matches, find_matches_in
 from mathrl.decontamination.compare import Pair, Text
 from mathrl.problems import add_ids
@@ -40,7 +40,9 @@ PAIRS = [
 
 def run(rows: list[str], items: list[str], **settings) -> pl.DataFrame:
     frame = add_ids(pl.DataFrame({"problem": rows}, schema={"problem": pl.String}))
-    return find_matches(frame, {"b": [{"id": str(i), "problem": text, "answer": "0"} for i, text in enumerate(items)]}, Settings(**settings))
+    return find_matches(
+        frame, {"b": [{"id": str(i), "problem": text, "answer": "0"} for i, text in enumerate(items)]}, Settings(**settings)
+    )
 
 
 @pytest.mark.parametrize(("item", "row", "same", "reason"), PAIRS, ids=[reason for *_, reason in PAIRS])
@@ -49,7 +51,9 @@ def test_same_problem_or_not(item, row, same, reason):
 
 
 def test_templates_are_not_leaks_of_each_other():
-    rows = [f"Tom has {a} apples and buys {b} more at the shop. How many apples does Tom have now?" for a in range(2, 40) for b in range(41, 60)]
+    rows = [
+        f"Tom has {a} apples and buys {b} more at the shop. How many apples does Tom have now?" for a in range(2, 40) for b in range(41, 60)
+    ]
     found = run(rows, [rows[100], "What is 12 + 7?"])
     assert found["problem_id"].unique().to_list() == [add_ids(pl.DataFrame({"problem": [rows[100]]}))["id"][0]]
 
@@ -64,7 +68,10 @@ def test_leak_that_was_copied_fifty_times_is_no_boilerplate():
 def test_boilerplate_is_no_match():
     ending = " can be written as m over n where m and n are relatively prime positive integers find the sum m plus n"
     items = [f"The probability that the {thing} lands on its edge" + ending for thing in ("coin", "disc", "plate")]
-    rows = [f"The {thing} of the polygon with many equal sides and angles" + ending for thing in ("area", "radius", "height", "width", "depth", "angle", "side", "sum")]
+    rows = [
+        f"The {thing} of the polygon with many equal sides and angles" + ending
+        for thing in ("area", "radius", "height", "width", "depth", "angle", "side", "sum")
+    ]
     assert run(rows, items[:1], methods=("ngram",)).is_empty()
     assert len(run([*rows, items[0]], items[:1], methods=("ngram",))) == 1
 
@@ -143,9 +150,23 @@ def test_bad_input_gets_one_line_and_leaves_nothing(options, message, reason, tm
 
 
 def test_hostile_rows_do_not_crash(tmp_path, script):
-    rows = ["", " ", "x" * 5_000_000, "1 " * 100_000, "\\" * 3000, "$" * 999, "[asy]" * 500, "三" * 5000, ITEM * 400, "\x00\x01", *[ITEM] * 10_000]
+    rows = [
+        "",
+        " ",
+        "x" * 5_000_000,
+        "1 " * 100_000,
+        "\\" * 3000,
+        "$" * 999,
+        "[asy]" * 500,
+        "三" * 5000,
+        ITEM * 400,
+        "\x00\x01",
+        *[ITEM] * 10_000,
+    ]
     add_ids(pl.DataFrame({"problem": rows})).write_parquet(tmp_path / "p.parquet")
-    (tmp_path / "b.jsonl").write_text("".join(json.dumps({"id": i, "problem": text, "answer": "1"}) + "\n" for i, text in enumerate([ITEM, "", "x", "1 1 1"])))
+    (tmp_path / "b.jsonl").write_text(
+        "".join(json.dumps({"id": i, "problem": text, "answer": "1"}) + "\n" for i, text in enumerate([ITEM, "", "x", "1 1 1"]))
+    )
     (tmp_path / "empty.jsonl").write_text("")
     done = script("decontaminate.py", "--problems", "p.parquet", "--benchmark", "b=b.jsonl", "--benchmark", "empty=empty.jsonl", "--clean", "c.parquet",
                   "--matches", "m.parquet", "--summary", "s.json")  # fmt: skip
@@ -167,7 +188,8 @@ def letters_and_digits(text: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("name", "least"), [("aimo_validation_aime", {"aime24": 30}), ("aime_1983_2023", {"math500": 6}), ("deepscaler", {"math500": 7, "olympiadbench": 1})]
+    ("name", "least"),
+    [("aimo_validation_aime", {"aime24": 30}), ("aime_1983_2023", {"math500": 6}), ("deepscaler", {"math500": 7, "olympiadbench": 1})],
 )
 def test_no_exact_overlap_is_missed(name, least, problems, benchmarks):
     rows = problems(name)

@@ -18,7 +18,9 @@ COLUMNS = ("name", "kind", "source", "id", "revision", "file", "sha256", "rows",
 
 def parquet(rows: int) -> bytes:
     data = io.BytesIO()
-    frame = pl.DataFrame({"prompt": [f"What is {i} + {i}? " + "x" * 50 for i in range(rows)], "solution": [str(2 * i) for i in range(rows)]})
+    frame = pl.DataFrame(
+        {"prompt": [f"What is {i} + {i}? " + "x" * 50 for i in range(rows)], "solution": [str(2 * i) for i in range(rows)]}
+    )
     frame.write_parquet(data, compression="uncompressed")
     return data.getvalue()
 
@@ -36,7 +38,14 @@ def fetch(tmp_path, script):
     """Write a one-row table, run a fetch script against a hub, return the finished process."""
 
     def call(kind="dataset", hub_url="http://127.0.0.1:9", out="out", **cells):
-        row = {"name": "thing", "kind": kind, "source": "http", "id": f"{hub_url}/all/train-0.parquet", "url": "https://example.org/thing", "revision": "main"} | cells
+        row = {
+            "name": "thing",
+            "kind": kind,
+            "source": "http",
+            "id": f"{hub_url}/all/train-0.parquet",
+            "url": "https://example.org/thing",
+            "revision": "main",
+        } | cells
         (tmp_path / "pins.tsv").write_text("\t".join(COLUMNS) + "\n" + "\t".join(str(row.get(key, "")) for key in COLUMNS) + "\n")
         return script(
             f"fetch_{kind}.py", "--pins", "pins.tsv", "--name", "thing", "--out", out, "--wait", "0.05",
@@ -75,7 +84,9 @@ def test_hub_client_brings_the_wanted_files_and_the_lock_holds_them(source, fetc
 def test_interrupted_transfer_resumes(source, fetch, tmp_path):
     rows, broken = (300_000, 11_000_000) if source == "huggingface" else (5000, 100_000)  # that client writes blocks of 10 MB
     data = parquet(rows)
-    cells = {"source": source, "rows": rows, "sha256": sha(data)} | ({"id": "owner/name", "file": "all/*.parquet"} if source != "http" else {})
+    cells = {"source": source, "rows": rows, "sha256": sha(data)} | (
+        {"id": "owner/name", "file": "all/*.parquet"} if source != "http" else {}
+    )
     with hub.Hub({"all/train-0.parquet": data}, break_after=broken) as server:
         done = fetch(hub_url=server.url, **cells)
         assert done.returncode == 0, done.stderr
@@ -102,7 +113,9 @@ def test_server_that_is_busy_is_asked_again(fetch, tmp_path):
 
 def test_second_source_is_asked_when_the_first_is_gone(fetch, tmp_path):
     with hub.Hub(FILES) as server:
-        done = fetch(hub_url=server.url, id="http://127.0.0.1:9/gone.parquet", file="all/*.parquet", mirror="huggingface:owner/name@main", rows=5000)
+        done = fetch(
+            hub_url=server.url, id="http://127.0.0.1:9/gone.parquet", file="all/*.parquet", mirror="huggingface:owner/name@main", rows=5000
+        )
     assert done.returncode == 0, done.stderr
     assert lock(tmp_path)["origin"] == "huggingface:owner/name@main"
 

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - tables are read by lines
 """verl's files: the report's columns, and a dev split that near-duplicates never straddle."""
 
 import json
@@ -30,7 +31,11 @@ def formatted(tmp_path, script):
         assert "Traceback" not in done.stderr
         if done.returncode:
             return done
-        return pl.read_parquet(tmp_path / "t.parquet"), pl.read_parquet(tmp_path / "v.parquet"), json.loads((tmp_path / "d.json").read_text())
+        return (
+            pl.read_parquet(tmp_path / "t.parquet"),
+            pl.read_parquet(tmp_path / "v.parquet"),
+            json.loads((tmp_path / "d.json").read_text()),
+        )
 
     return call
 

@@ -15,9 +15,7 @@ from functools import cached_property
 from ..textnorm import CONTRASTS, LIGHT, OPERATORS, drawings, is_number, number_value, tokens, without_drawings
 
 MAX_TEXT = 20_000  # characters that are compared
-_CONTRAST = {
-    word: (group, cell) for group, cells in enumerate(CONTRASTS) for cell, names in enumerate(cells) for word in names.split()
-}
+_CONTRAST = {word: (group, cell) for group, cells in enumerate(CONTRASTS) for cell, names in enumerate(cells) for word in names.split()}
 SIGNS = frozenset("+-*/=<>!")
 NUMBER_WEIGHT = 3.0  # a number says more about a problem than a word
 LETTER_WEIGHT = 0.5  # a variable less
@@ -194,7 +192,7 @@ class Pair:
 
     @cached_property
     def similarity(self) -> float:
-        """Token similarity 0–1: the weight of shared tokens, twice, over the weight of all; or, if larger, half-way to that of their letters.
+        """Token similarity 0–1: the weight of shared tokens, twice, over the weight of all; or, if larger, half-way to that of letters.
 
         Light words and operators are left out. The first forgives another order, the second misspellings.
         """

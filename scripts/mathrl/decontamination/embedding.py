@@ -30,7 +30,9 @@ class Embedder:
         for name in ("config.json", "tokenizer.json", "model.safetensors"):
             if not (directory / name).is_file():
                 has = ", ".join(sorted(p.name for p in directory.glob("*"))[:8]) if directory.is_dir() else "it does not exist"
-                raise UserError(f"{directory}: has no {name}, so it is no sentence-transformers model ({has}); fetch the embedding model again")
+                raise UserError(
+                    f"{directory}: has no {name}, so it is no sentence-transformers model ({has}); fetch the embedding model again"
+                )
         pooling = directory / "1_Pooling" / "config.json"
         if pooling.is_file() and not read_json(pooling).get("pooling_mode_mean_tokens", True):
             raise UserError(f"{pooling}: asks for another pooling than the mean of the tokens; use a model with mean pooling")
@@ -66,7 +68,12 @@ class Embedder:
                 done = first + len(window)
                 rate = done / max(time.monotonic() - begun, 1e-9)
                 end = "\n" if done == len(texts) else "\r"
-                print(f"{label}: {done}/{len(texts)} texts, {rate:.0f}/s, {(len(texts) - done) / rate:.0f} s left   ", end=end, file=sys.stderr, flush=True)
+                print(
+                    f"{label}: {done}/{len(texts)} texts, {rate:.0f}/s, {(len(texts) - done) / rate:.0f} s left   ",
+                    end=end,
+                    file=sys.stderr,
+                    flush=True,
+                )
 
     def _window(self, texts: Sequence[str]) -> np.ndarray:
         """Vectors of one window; what the cache has is not computed again."""

@@ -262,9 +262,7 @@ def find_matches(problems: pl.DataFrame, benchmarks: Mapping[str, Sequence[dict[
     return find_matches_in([problems], benchmarks, settings)
 
 
-def find_matches_in(
-    parts: Iterable[pl.DataFrame], benchmarks: Mapping[str, Sequence[dict[str, Any]]], settings: Settings
-) -> pl.DataFrame:
+def find_matches_in(parts: Iterable[pl.DataFrame], benchmarks: Mapping[str, Sequence[dict[str, Any]]], settings: Settings) -> pl.DataFrame:
     """`find_matches` over a table that comes in parts: of each part only the candidate rows are kept."""
     import polars as pl
 
