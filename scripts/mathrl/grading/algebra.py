@@ -82,7 +82,7 @@ def load() -> None:
 
 
 def judge_response(response: str, gold: str) -> list:
-    """[verdict, seconds] of Math-Verify on a whole response, for audits and comparisons; runs in a worker only.
+    """[verdict, CPU seconds] of Math-Verify on a whole response, for audits and comparisons; runs in a worker only.
 
     Math-Verify reads LaTeX between delimiters only: a gold without any needs dollar signs, which the caller puts there.
     """
@@ -91,7 +91,7 @@ def judge_response(response: str, gold: str) -> list:
     from math_verify import parse
     from math_verify import verify as math_verify
 
-    started = time.perf_counter()
+    started = time.process_time()
     golds, answers = parse(gold, parsing_timeout=None), parse(response, parsing_timeout=None)
     verdict = bool(math_verify(golds, answers, timeout_seconds=None))
-    return [verdict, time.perf_counter() - started]
+    return [verdict, time.process_time() - started]

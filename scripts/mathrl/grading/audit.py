@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
+from mathrl.grading import judge
 from mathrl.grading.judge import grade, grade_many
 from mathrl.grading.pool import Pool
 
@@ -33,12 +34,14 @@ def boxed(answer: str) -> str:
 
 
 def ours(pairs: Sequence[tuple[str, str]], extraction: str = "strict") -> list[Verdict]:
-    """Our verdicts, one after the other in this thread, each timed."""
+    """Our verdicts, one after the other in this thread, each timed: CPU time, or the clock where a worker was asked."""
     found = []
     for response, gold in pairs:
-        started = time.perf_counter()
+        known, clock, cpu = len(judge._algebra_seen), time.perf_counter(), time.thread_time()
         result = grade(response, gold, extraction)
-        found.append(Verdict(result.correct, result.status, time.perf_counter() - started, result.extracted))
+        cpu, clock = time.thread_time() - cpu, time.perf_counter() - clock
+        asked = len(judge._algebra_seen) != known or result.status in ("timeout", "error")
+        found.append(Verdict(result.correct, result.status, clock if asked else cpu, result.extracted))
     return found
 
 
@@ -49,7 +52,7 @@ def contest(pairs: Sequence[tuple[str, str]], benchmark: str = "") -> list[Verdi
 
 
 def math_verify(pairs: Sequence[tuple[str, str]], workers: int = 1, delimit: bool = True) -> list[Verdict]:
-    """Math-Verify's verdicts, in killable workers; the seconds are its own, without the way there and back.
+    """Math-Verify's verdicts, in killable workers; the seconds are its own CPU time.
 
     delimit: put golds without LaTeX delimiters between dollar signs, which is what Math-Verify reads best (0.90 against
     0.89 of the Odyssey answers); its own test cases are golds as they should be.
