@@ -143,7 +143,13 @@ def code(script, *modules):
             seen.add(path)
             todo.extend(_imports(path))
     # A module's templates and tables count as its code.
-    data = {f for p in seen if p.name == "__init__.py" for f in p.parent.rglob("*") if f.suffix in (".html", ".css", ".js", ".json")}
+    data = {
+        f
+        for p in seen
+        if p.name == "__init__.py"
+        for f in p.parent.rglob("*")
+        if f.suffix in (".html", ".css", ".js", ".json")
+    }
     return [os.path.relpath(first), *sorted(os.path.relpath(path) for path in (seen | data) - {first})]
 
 
@@ -158,7 +164,7 @@ def gpu_image():
 
 
 def cards(wanted):
-    """What a rule asks for as the resource `gpu`: nothing on a host that trains on its CPU."""
+    """The resource `gpu` of a job that wants so many cards; none on a host that trains on its CPU."""
     return wanted if config["accelerator"] == "cuda" else 0
 
 
@@ -186,7 +192,9 @@ def check_host(dry_run):
             dry_run=dry_run,
             cluster=executor not in ("local", "dryrun", "touch"),
             requests={
-                f"run {run}": cards(stage_config(run, stage)["gpus"]) for run in config["select"] for stage in run_stages(run)
+                f"run {run}": cards(stage_config(run, stage)["gpus"])
+                for run in config["select"]
+                for stage in run_stages(run)
             },
             given=getattr(gpu, "value", None),
         )
@@ -194,24 +202,14 @@ def check_host(dry_run):
         raise WorkflowError(str(error)) from None
 
 
-config = validated(config)
-if MAIN and {"-n", "--dry-run", "--dryrun"} & set(sys.argv):
-    for notice in check_host(dry_run=True):
+def begin():
+    """Before the first job: say whose directory this is, and stop if this host cannot do the work."""
+    recover.claim(".")
+    for notice in check_host(dry_run=False):
         print(f"notice: {notice}", file=sys.stderr)
 
 
-wildcard_constraints:
-    dataset=config["dataset"],
-    benchmark="|".join(config["benchmarks"]),
-    model_name="|".join(row["name"] for row in pins().values() if row["kind"] == "model"),
-    run="|".join(config["runs"]),
-    stage="|".join(stage_names()),
-    model="|".join(["base", *config["runs"]]),
-    protocol="|".join(config["evaluation"]["protocols"]),
-    shard=r"\d+",
-
-
-onstart:
-    recover.claim(".")
-    for notice in check_host(dry_run=False):
+config = validated(config)
+if MAIN and {"-n", "--dry-run", "--dryrun"} & set(sys.argv):
+    for notice in check_host(dry_run=True):
         print(f"notice: {notice}", file=sys.stderr)

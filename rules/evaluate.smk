@@ -18,7 +18,10 @@ rule generate_samples:
         names=protocols(),
         protocols=json.dumps({name: sampling(name) for name in protocols()}, sort_keys=True),
         prompt=json.dumps(config["prompt"], sort_keys=True),
-        engine=json.dumps({key: config["evaluation"][key] for key in ("batch_size", "dtype", "gpu_memory_utilization")}, sort_keys=True),
+        engine=json.dumps(
+            {key: config["evaluation"][key] for key in ("batch_size", "dtype", "gpu_memory_utilization")},
+            sort_keys=True,
+        ),
         shards=config["evaluation"]["shards"],
         benchmarks=[f"--benchmark={name}=resources/benchmarks/{name}.jsonl" for name in config["benchmarks"]],
         model=lambda wildcards: model_directory(wildcards.model),
@@ -46,8 +49,8 @@ rule generate_samples:
         " --shard {wildcards.shard}"
         " --shards {params.shards}"
         " --accelerator {params.accelerator}"
+        " --log {log:q}"
         " --out {output.made:q}"
-        " 2> >(tee {log:q} | grep --line-buffered '^generate \\|^error: ' >&2) > >(cat >> {log:q})"
 
 
 rule merge_samples:

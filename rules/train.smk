@@ -10,7 +10,14 @@ rule train_policy:
     It goes on from the last whole checkpoint of the same configuration, because a long run is killed sooner or later.
     """
     input:
-        code=code("train_policy.py", "reward.py", "run_supervised.py", "mathrl/cpu/platform.py", "mathrl/cpu/worker.py", "mathrl/cpu/replay.py"),
+        code=code(
+            "train_policy.py",
+            "reward.py",
+            "run_supervised.py",
+            "mathrl/cpu/platform.py",
+            "mathrl/cpu/worker.py",
+            "mathrl/cpu/replay.py",
+        ),
         model=start_model,
         train="results/{run}/{stage}/train.parquet",
         val="results/{run}/{stage}/val.parquet",

@@ -6,9 +6,11 @@ python scripts/generate_samples.py --name base --model resources/models/openseek
 
 import argparse
 import json
+import os
+import sys
 from pathlib import Path
 
-from mathrl.io import UserError, read_json, run_main, sha256_tree, write_json
+from mathrl.io import UserError, log_to, read_json, run_main, sha256_tree, write_json
 from mathrl.provenance import provenance
 
 
@@ -32,15 +34,16 @@ def main() -> None:
     parser.add_argument("--engine", required=True, help="batch_size, dtype, gpu_memory_utilization, JSON")
     parser.add_argument("--accelerator", choices=("cuda", "cpu"), default="cuda", help="default cuda")
     parser.add_argument("--store", type=Path, default=Path("checkpoints/samples"), help="kept between calls (default checkpoints/samples)")
+    parser.add_argument("--log", type=Path, help="file for the engine's output; progress still goes to stderr (default: none)")
     parser.add_argument("--out", type=Path, required=True, help="JSON: where the samples are, how many were made")
     args = parser.parse_args()
+
+    progress = log_to(args.log) if args.log else sys.stderr
 
     from mathrl import generation
     from mathrl.verl_config import environment
 
     if args.accelerator == "cpu":
-        import os
-
         os.environ.update({k: v for k, v in environment("cpu").items() if k.startswith("VLLM")})
     marker = args.model / "export.json"
     digest = read_json(marker)["model_sha256"] if marker.exists() else sha256_tree(args.model)
@@ -57,6 +60,7 @@ def main() -> None:
         engine=json.loads(args.engine),
         accelerator=args.accelerator,
         root=args.store,
+        progress=progress,
     )
     made = {"schema_version": 1, "model": args.name, "model_sha256": digest, "provenance": provenance(benchmarks)}
     write_json(args.out, result | made)

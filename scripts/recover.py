@@ -16,9 +16,7 @@ from mathrl.io import UserError, run_main
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "--directory", default=".", metavar="DIR", help="Snakemake's working directory (default: this one)"
-    )
+    parser.add_argument("--directory", default=".", metavar="DIR", help="Snakemake's working directory (default: this one)")
     parser.add_argument(
         "--grace",
         type=float,

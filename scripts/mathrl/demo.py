@@ -23,11 +23,36 @@ NAMES = ("Tom", "Mia", "Sam", "Ana", "Leo", "Eva", "Max", "Zoe")
 THINGS = ("apples", "books", "coins", "cards", "pens", "stamps", "shells", "marbles")
 # (first operation, second operation, domain, text); a, b and c are the operands, in this order in each text.
 WORD_FORMS = (
-    ("+", "+", "Word Problems -> Collecting", "{name} has {a} {thing}, finds {b} more and then gets {c} from a friend. How many {thing} does {name} have?"),
-    ("+", "-", "Word Problems -> Collecting", "{name} has {a} {thing}. After buying {b} more, {name} gives away {c}. How many {thing} are left?"),
-    ("*", "+", "Word Problems -> Shopping", "{name} buys {a} boxes with {b} {thing} in each box and {c} single {thing}. How many {thing} is that in total?"),
-    ("*", "-", "Word Problems -> Shopping", "There are {a} bags with {b} {thing} in each bag. {name} takes {c} {thing} out. How many {thing} remain in the bags?"),
-    ("-", "+", "Word Problems -> Sharing", "{name} had {a} {thing}, lost {b} of them and then found {c} others. How many {thing} does {name} have now?"),
+    (
+        "+",
+        "+",
+        "Word Problems -> Collecting",
+        "{name} has {a} {thing}, finds {b} more and then gets {c} from a friend. How many {thing} does {name} have?",
+    ),
+    (
+        "+",
+        "-",
+        "Word Problems -> Collecting",
+        "{name} has {a} {thing}. After buying {b} more, {name} gives away {c}. How many {thing} are left?",
+    ),
+    (
+        "*",
+        "+",
+        "Word Problems -> Shopping",
+        "{name} buys {a} boxes with {b} {thing} in each box and {c} single {thing}. How many {thing} is that in total?",
+    ),
+    (
+        "*",
+        "-",
+        "Word Problems -> Shopping",
+        "There are {a} bags with {b} {thing} in each bag. {name} takes {c} {thing} out. How many {thing} remain in the bags?",
+    ),
+    (
+        "-",
+        "+",
+        "Word Problems -> Sharing",
+        "{name} had {a} {thing}, lost {b} of them and then found {c} others. How many {thing} does {name} have now?",
+    ),
 )
 REWORDINGS = (
     (" more ", " extra "), (" friend", " neighbour"), (" is that in total?", " is that altogether?"), (" are left?", " are left over?"),
@@ -45,6 +70,7 @@ class Problem:
     source: str
     domain: str
     key: tuple = field(compare=False)  # equal for problems that differ in wording or order only
+    twin: tuple = field(compare=False)  # equal for problems that differ in names and things, too
     hardness: float = field(compare=False, default=0.5)  # 0 easy … 1 hard, from the size of the numbers
 
 
@@ -73,26 +99,27 @@ def draw(rng: random.Random, kind: str) -> Problem:
     a, b, c = _operands(rng, first, second)
     if kind == "symbols":
         text = rng.choice(SYMBOL_FORMS).format(f"{a} {SIGNS[first]} {b} {SIGNS[second]} {c}")
-        key = (first, second, tuple(sorted((a, b))) if first in "+*" else (a, b), c)
+        key = twin = (first, second, tuple(sorted((a, b))) if first in "+*" else (a, b), c)
     else:
         name, thing = rng.choice(NAMES), rng.choice(THINGS)
         text = form.format(name=name, thing=thing, a=a, b=b, c=c)
-        key = (first, second, name, thing, tuple(sorted((a, b))) if first in "+*" else (a, b), c)
+        twin = ("words", first, second, tuple(sorted((a, b))) if first in "+*" else (a, b), c)
+        key = (*twin, name, thing)
     middle = apply(first, a, b)
     answer = apply(second, middle, c)
     equations = (f"{a} {first} {b} = {middle}", f"{middle} {second} {c} = {answer}")
     hardness = min(1.0, (middle + answer) / 90 + (0.2 if kind == "words" else 0.0))
-    return Problem(text, answer, equations, f"demo_{kind}", f"Mathematics -> {domain}", key, hardness)
+    return Problem(text, answer, equations, f"demo_{kind}", f"Mathematics -> {domain}", key, twin, hardness)
 
 
 def draw_distinct(rng: random.Random, kinds: tuple[str, ...], count: int, taken: set) -> list[Problem]:
-    """`count` problems whose keys are not in `taken`; their keys are added to it."""
+    """`count` problems of which neither key nor twin is in `taken`; their keys are added to it."""
     found: list[Problem] = []
     for _ in range(100 * count):
         if len(found) == count:
             break
         problem = draw(rng, kinds[len(found) % len(kinds)])
-        if problem.key not in taken:
+        if problem.key not in taken and problem.twin not in taken:
             taken.add(problem.key)
             found.append(problem)
     if len(found) < count:
@@ -132,6 +159,8 @@ def make_world(seed: int, problems: int, items: int, leaks: int) -> dict[str, An
     taken: set = set()
     kinds = {"demo_symbols": ("symbols",), "demo_words": ("words",), "demo_mixed": ("symbols", "words")}
     held = {name: draw_distinct(rng, kinds[name], items, taken) for name in BENCHMARKS}
+    # A benchmark item under another name is the same problem; training problems may be twins of each other only.
+    taken.update(problem.twin for name in BENCHMARKS for problem in held[name])
     keys = set(taken)
     # There are only some 1,500 symbolic problems, so they are a fifth of the rows and word problems the rest.
     rows = [(problem, problem.text) for problem in draw_distinct(rng, ("symbols", *["words"] * 4), problems, taken)]
@@ -156,10 +185,7 @@ def make_world(seed: int, problems: int, items: int, leaks: int) -> dict[str, An
             for problem, text in rows
         ],
         "benchmarks": {
-            name: [
-                {"id": f"{name}-{i}", "problem": p.text, "answer": str(p.answer), "domain": p.domain}
-                for i, p in enumerate(held[name])
-            ]
+            name: [{"id": f"{name}-{i}", "problem": p.text, "answer": str(p.answer), "domain": p.domain} for i, p in enumerate(held[name])]
             for name in BENCHMARKS
         },
         "leaks": planted,

@@ -95,7 +95,7 @@ def batches(
         rows = []
         while len(rows) < BATCH:
             problem = demo.draw(rng, rng.choice(("symbols", "words")))
-            if problem.key in taken:
+            if problem.key in taken or problem.twin in taken:
                 continue
             prompt = problem.text + "\n"
             if instruction is not None:

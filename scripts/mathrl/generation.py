@@ -7,15 +7,15 @@ continues where it was, and another number of shards samples nothing twice.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
-import sys
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from .io import UserError, read_jsonl, sha256_json
 from .provenance import versions
@@ -131,6 +131,7 @@ def generate(
     engine: Mapping[str, Any],
     accelerator: str,
     root: Path,
+    progress: TextIO,
 ) -> dict[str, Any]:
     """Make the responses of one shard that are not in the store yet; returns what was done and where the store is."""
     wanted = shard_of(all_requests(protocols, benchmarks), shard, shards)
@@ -139,12 +140,12 @@ def generate(
     missing = [request for request in wanted if request.key not in have[stores[request.protocol]]]
     result = {"stores": {name: str(path) for name, path in stores.items()}, "requests": len(wanted), "made": len(missing), "tokens": 0}
     if not missing:
-        print(f"generate {model_name}: all {len(wanted)} responses are there; no engine is started", file=sys.stderr)
+        print(f"generate {model_name}: all {len(wanted)} responses are there; no engine is started", file=progress)
         return result | {"seconds": 0.0}
     _check_template(model, protocols)
     llm, sampling = _start_engine(model, protocols, engine, accelerator, missing, prompt)
     begun = time.monotonic()
-    result["tokens"], result["dropped"] = _run(llm, sampling, missing, stores, protocols, prompt, shard, model_name)
+    result["tokens"], result["dropped"] = _run(llm, sampling, missing, stores, protocols, prompt, shard, model_name, progress)
     return result | {"seconds": round(time.monotonic() - begun, 1)}
 
 
@@ -171,6 +172,9 @@ def _start_engine(model, protocols, engine, accelerator, requests, prompt):
     }
     if accelerator == "cpu":
         settings["enforce_eager"] = True
+        # A prompt read in pieces rewinds its request's random generator, which torch cannot do on a CPU.
+        settings["enable_chunked_prefill"] = False
+        settings["max_num_batched_tokens"] = max(8192, settings["max_model_len"])
     else:
         settings["gpu_memory_utilization"] = engine["gpu_memory_utilization"]
     return LLM(**settings), SamplingParams
@@ -183,51 +187,54 @@ def _context(model: Path, wanted: int) -> int:
     return min(most, wanted)
 
 
-def _run(llm, sampling_params, requests, stores, protocols, prompt, shard: int, name: str) -> tuple[int, int]:
+def _run(llm, sampling_params, requests, stores, protocols, prompt, shard: int, name: str, progress: TextIO) -> tuple[int, int]:
     tokenizer = llm.get_tokenizer()
     limit = llm.llm_engine.model_config.max_model_len
-    open_files = {}
-    for path in set(stores.values()):
-        path.mkdir(parents=True, exist_ok=True)
-        open_files[path] = open(path / f"{shard}-{os.getpid()}-{time.time_ns()}.jsonl", "ab")
-    tokens = dropped = 0
-    try:
-        waiting = {}
-        for number, request in enumerate(requests):
-            protocol = protocols[request.protocol]
-            ids = prompt_ids(tokenizer, request, protocol, prompt)
-            room = limit - len(ids)
-            if room < 1:  # answered with nothing: the model cannot read it, and no item may vanish from the count
-                dropped += 1
-                _write(open_files[stores[request.protocol]], request, "", "length", 0)
-                continue
-            greedy = request.sample == GREEDY
-            params = sampling_params(
-                temperature=0.0 if greedy else protocol["temperature"],
-                top_p=1.0 if greedy else protocol["top_p"],
-                max_tokens=min(protocol["max_tokens"], room),
-                seed=None if greedy else seed_of(protocol["seed"], request),
-            )
-            waiting[str(number)] = request
-            llm.llm_engine.add_request(str(number), {"prompt_token_ids": ids}, params)
-        total, shown = len(waiting), time.monotonic()
-        while llm.llm_engine.has_unfinished_requests():
-            for output in llm.llm_engine.step():
-                if not output.finished:
+    tokens = dropped = done = 0
+    with contextlib.ExitStack() as stack:
+        open_files = {}
+        for path in set(stores.values()):
+            path.mkdir(parents=True, exist_ok=True)
+            # A file of its own for every attempt: what a kill cut off is never written on.
+            open_files[path] = stack.enter_context(open(path / f"{shard}-{os.getpid()}-{time.time_ns()}.jsonl", "ab"))
+        # Greedy and sampled responses apart: in a batch with a request that has no generator, vLLM's CPU sampler uses none at all.
+        for phase in (True, False):
+            waiting = {}
+            for number, request in enumerate(requests):
+                greedy = request.sample == GREEDY
+                if greedy != phase:
                     continue
-                # The engine appends a suffix of its own to request ids.
-                request = waiting.pop(output.request_id if output.request_id in waiting else output.request_id.rsplit("-", 1)[0])
-                made = output.outputs[0]
-                tokens += len(made.token_ids)
-                _write(open_files[stores[request.protocol]], request, made.text, made.finish_reason, len(made.token_ids))
-            if time.monotonic() - shown > 5:
-                shown = time.monotonic()
-                print(f"generate {name}: {total - len(waiting)} of {total} responses", file=sys.stderr, flush=True)
-    finally:
+                protocol = protocols[request.protocol]
+                ids = prompt_ids(tokenizer, request, protocol, prompt)
+                room = limit - len(ids)
+                if room < 1:  # answered with nothing: the model cannot read it, and no item may vanish from the count
+                    dropped += 1
+                    _write(open_files[stores[request.protocol]], request, "", "length", 0)
+                    continue
+                params = sampling_params(
+                    temperature=0.0 if greedy else protocol["temperature"],
+                    top_p=1.0 if greedy else protocol["top_p"],
+                    max_tokens=min(protocol["max_tokens"], room),
+                    seed=None if greedy else seed_of(protocol["seed"], request),
+                )
+                waiting[str(number)] = request
+                llm.llm_engine.add_request(str(number), {"prompt_token_ids": ids}, params)
+            shown = time.monotonic()
+            while llm.llm_engine.has_unfinished_requests():
+                for output in llm.llm_engine.step():
+                    if not output.finished:
+                        continue
+                    # The engine appends a suffix of its own to request ids.
+                    request = waiting.pop(output.request_id if output.request_id in waiting else output.request_id.rsplit("-", 1)[0])
+                    made = output.outputs[0]
+                    tokens += len(made.token_ids)
+                    done += 1
+                    _write(open_files[stores[request.protocol]], request, made.text, made.finish_reason, len(made.token_ids))
+                if time.monotonic() - shown > 5:
+                    shown = time.monotonic()
+                    print(f"generate {name}: {done} of {len(requests)} responses", file=progress, flush=True)
         for handle in open_files.values():
-            handle.flush()
             os.fsync(handle.fileno())
-            handle.close()
     return tokens, dropped
 
 

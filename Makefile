@@ -1,0 +1,76 @@
+# make demo   the whole chain on a laptop, without a GPU (makes the environments first)
+# make test   unit and workflow tests, the demo included
+# The rules run in .venv (envs/cpu.txt), Snakemake in .venv-driver (envs/driver.txt); they do not resolve together.
+
+SHELL := bash
+PYTHON ?= $(shell command -v python3.12 || command -v python3.11 || command -v python3)
+SNAKEMAKE := .venv-driver/bin/snakemake
+PYTEST := .venv/bin/python -m pytest
+TORCH := $(shell sed -n 's/^\(torch==[^ ]*\) .*/\1/p' envs/cpu.txt)
+TORCH_INDEX := https://download.pytorch.org/whl/cpu
+
+.PHONY: demo demo-clean demo-containers env test test-full test-hpc lint format lock containers tensorboard dag
+
+demo: env
+	@.venv-driver/bin/python scripts/recover.py --directory .
+	@$(SNAKEMAKE) --profile profiles/demo
+	@.venv/bin/python scripts/show_scores.py
+
+demo-containers: env
+	@.venv-driver/bin/python scripts/recover.py --directory .
+	$(SNAKEMAKE) --profile profiles/demo --sdm apptainer
+	@.venv/bin/python scripts/show_scores.py
+
+demo-clean:
+	rm -rf resources results checkpoints logs
+
+env: .venv/lock .venv-driver/lock
+
+# torch's CPU build lies on PyTorch's own index, or on whatever index pip is configured with where that one is out of reach.
+.venv/lock: envs/cpu.txt
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' \
+	  || { echo "error: $(PYTHON) is no Python 3.11 or 3.12; name one: make env PYTHON=/path/to/python3.12" >&2; exit 2; }
+	@echo "making .venv: torch and vLLM for the CPU, about 3 GB"
+	@$(PYTHON) -m venv --clear .venv
+	@extra=$$(.venv/bin/pip download -qqq --no-deps --dest .venv/torch "$(TORCH)" >/dev/null 2>&1 \
+	    && echo "--find-links .venv/torch" || echo "--extra-index-url $(TORCH_INDEX)"); \
+	  .venv/bin/pip install -qq --no-deps --require-hashes $$extra -r envs/cpu.txt
+	@rm -rf .venv/torch && sha256sum envs/cpu.txt > $@
+
+.venv-driver/lock: envs/driver.txt
+	@echo "making .venv-driver: Snakemake"
+	@$(PYTHON) -m venv --clear .venv-driver
+	@.venv-driver/bin/pip install -qq --no-deps --require-hashes -r envs/driver.txt
+	@sha256sum envs/driver.txt > $@
+
+test: env
+	$(PYTEST) -m "not full"
+
+test-full: env
+	$(PYTEST) -m full
+
+test-hpc: env
+	tests/hpc/run.sh
+
+lint: env
+	.venv-driver/bin/ruff check .
+	.venv-driver/bin/ruff format --check .
+	.venv-driver/bin/snakefmt --check Snakefile rules
+	$(SNAKEMAKE) --lint --profile profiles/demo
+
+format: env
+	.venv-driver/bin/ruff check --fix .
+	.venv-driver/bin/ruff format .
+	.venv-driver/bin/snakefmt Snakefile rules
+
+lock:
+	envs/lock.sh
+
+containers: env
+	containers/build.sh
+
+tensorboard:
+	.venv/bin/tensorboard --logdir checkpoints
+
+dag: env
+	$(SNAKEMAKE) --profile profiles/demo --forceall --rulegraph dot -n | dot -Tsvg > docs/images/dag.svg

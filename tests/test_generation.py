@@ -1,0 +1,107 @@
+"""How sampling work is split, seeded, kept and merged: none of it may show in the result."""
+
+import json
+
+import pytest
+from mathrl import generation
+from mathrl.io import UserError, write_jsonl
+
+PROTOCOL = {"prompt": "training", "temperature": 1.0, "top_p": 1.0, "max_tokens": 8, "seed": 0, "n": 2, "greedy": True}
+PROMPT = {"instruction": "Solve.", "separator": " "}
+
+
+@pytest.fixture
+def benchmarks(tmp_path):
+    for name, count in (("a", 7), ("b", 3)):
+        write_jsonl(tmp_path / f"{name}.jsonl", ({"id": f"{name}{i}", "problem": "x" * (i + 1), "answer": "1"} for i in range(count)))
+    return {"a": tmp_path / "a.jsonl", "b": tmp_path / "b.jsonl"}
+
+
+@pytest.mark.parametrize("shards", [1, 2, 6, 20])
+def test_shards_are_a_partition(benchmarks, shards):
+    requests = generation.all_requests({"p": PROTOCOL}, benchmarks)
+    assert len(requests) == (7 + 3) * 3
+    parts = [generation.shard_of(requests, shard, shards) for shard in range(shards)]
+    assert sorted(r.key for part in parts for r in part) == sorted(r.key for r in requests)
+
+
+def test_seeds_belong_to_the_sample_and_not_to_the_split(benchmarks):
+    requests = generation.all_requests({"p": PROTOCOL}, benchmarks)
+    seeds = [generation.seed_of(0, request) for request in requests]
+    assert len(set(seeds)) == len(seeds)
+    assert seeds != [generation.seed_of(1, request) for request in requests]
+    assert all(0 <= seed < 2**63 for seed in seeds)
+
+
+def row(request, text):
+    benchmark, item, sample, problem = request.key
+    return {
+        "benchmark": benchmark,
+        "id": item,
+        "sample": sample,
+        "problem": problem,
+        "response": text,
+        "finish_reason": "stop",
+        "tokens": 1,
+    }
+
+
+def test_merged_files_do_not_show_the_order_of_work(benchmarks, tmp_path):
+    requests = generation.all_requests({"p": PROTOCOL}, benchmarks)
+    forward, backward = tmp_path / "f", tmp_path / "b"
+    write_jsonl(forward / "0.jsonl", (row(r, str(r.key)) for r in requests))
+    write_jsonl(backward / "0.jsonl", (row(r, str(r.key)) for r in requests[20:]))
+    write_jsonl(backward / "1.jsonl", (row(r, str(r.key)) for r in reversed(requests[:20])))
+    first, second = (generation.merge(store, "p", PROTOCOL, benchmarks) for store in (forward, backward))
+    assert json.dumps(first) == json.dumps(second)
+    assert [(r["id"], r["sample"]) for r in first["b"]][:4] == [("b0", -1), ("b0", 0), ("b0", 1), ("b1", -1)]
+
+
+def test_a_line_that_a_kill_cut_off_is_ignored(benchmarks, tmp_path):
+    requests = generation.all_requests({"p": PROTOCOL}, benchmarks)
+    whole = json.dumps(row(requests[0], "yes")).encode() + b"\n"
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store/0.jsonl").write_bytes(whole + json.dumps(row(requests[1], "half")).encode()[:40])
+    assert list(generation.read_store(tmp_path / "store")) == [requests[0].key]
+
+
+def test_a_missing_response_is_named(benchmarks, tmp_path):
+    with pytest.raises(UserError, match=r"lacks sample -1 of a item a0.*--forcerun generate_samples"):
+        generation.merge(tmp_path / "empty", "p", PROTOCOL, benchmarks)
+
+
+def test_the_store_knows_what_decides_a_response(tmp_path):
+    def place(protocol=PROTOCOL, model="m", prompt=PROMPT, dtype="float32"):
+        return generation.store_directory(tmp_path, "base", model, protocol, prompt, dtype)
+
+    assert place() == place({**PROTOCOL, "n": 16}), "more samples keep those that are there"
+    others = [place({**PROTOCOL, "temperature": 0.6}), place({**PROTOCOL, "seed": 1}), place(model="n"), place(dtype="bfloat16")]
+    others.append(place(prompt={**PROMPT, "instruction": "Think."}))
+    assert len({place(), *others}) == 6
+
+
+def test_an_edited_problem_is_sampled_anew():
+    first = generation.Request("p", "a", "1", 0, "1+1")
+    assert first.key != generation.Request("p", "a", "1", 0, "1+2").key
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        ([], "has no items"),
+        ([{"id": 1, "problem": "x", "answer": "1"}, {"id": "1", "problem": "y", "answer": "2"}], "two items of one id"),
+        ([{"id": 1, "problem": "x"}], "lacks the key 'answer'"),
+    ],
+)
+def test_bad_benchmarks_are_named(tmp_path, lines, message):
+    write_jsonl(tmp_path / "x.jsonl", lines)
+    with pytest.raises(UserError, match=message):
+        generation.read_items("x", tmp_path / "x.jsonl")
+
+
+def test_contest_prompt_byte_for_byte():
+    expected = (
+        "<|im_start|>system\n<|im_end|>\n<|im_start|>user\nPlease reason step by step, and put your final answer within \\boxed{}.\n"
+        "Question:\nWhat?<|im_end|>\n<|im_start|>assistant\n"
+    )
+    assert generation.CONTEST_PROMPT.format(problem="What?") == expected

@@ -1,0 +1,137 @@
+"""A copy of the workflow in a directory of its own, so that a test never runs in the repository."""
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+DRIVER = ROOT / ".venv-driver/bin"
+SOURCES = ("Snakefile", "config.yaml", "pins.tsv", "Makefile", "pyproject.toml", "envs", "rules", "scripts", "profiles", "containers")
+
+
+class Workflow:
+    """Commands in a copy of the workflow."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+
+    def environment(self) -> dict[str, str]:
+        return {**os.environ, "PATH": f"{DRIVER}:{os.environ['PATH']}", "PYTHONDONTWRITEBYTECODE": "1"}
+
+    def run(self, *command: str, timeout: float = 1500) -> subprocess.CompletedProcess:
+        """Run a command to its end; output is text, both streams together."""
+        return subprocess.run(
+            command,
+            cwd=self.directory,
+            env=self.environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            timeout=timeout,
+        )
+
+    def snakemake(self, *arguments: str, timeout: float = 1500) -> subprocess.CompletedProcess:
+        return self.run("snakemake", "--profile", "profiles/demo", *arguments, timeout=timeout)
+
+    def planned(self, *arguments: str) -> dict[str, int]:
+        """Rules that a dry run would run, with their numbers of jobs."""
+        done = self.run("snakemake", "-n", "--profile", "profiles/demo", *arguments)
+        assert done.returncode == 0, done.stdout
+        return job_counts(done.stdout)
+
+    def start(self, *arguments: str) -> subprocess.Popen:
+        """Start Snakemake in a process group of its own; its output goes to `workflow.log`."""
+        with open(self.directory / "workflow.log", "ab") as log:
+            return subprocess.Popen(
+                ["snakemake", "--profile", "profiles/demo", *arguments],
+                cwd=self.directory,
+                env=self.environment(),
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def processes(self) -> dict[int, str]:
+        """Everything that works for this directory: pid → command line."""
+        found = {}
+        for entry in Path("/proc").iterdir():
+            if not entry.name.isdigit():
+                continue
+            try:
+                variables = (entry / "environ").read_bytes()
+                command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            except OSError:
+                continue
+            if f"MATHRL_WORKDIR={self.directory}\0".encode() in variables and command:
+                found[int(entry.name)] = command
+        return found
+
+
+def job_counts(output: str) -> dict[str, int]:
+    """The job table that Snakemake prints, as rule → jobs."""
+    counts = {}
+    lines = iter(output.splitlines())
+    for line in lines:
+        if line.strip().startswith("Job stats"):
+            break
+    for line in lines:
+        words = line.split()
+        if len(words) >= 2 and words[-1].isdigit():
+            if words[0] == "total":
+                break
+            counts["_".join(words[:-1])] = int(words[-1])
+    return counts
+
+
+def wait_for(condition, timeout: float, what: str):
+    """Poll until `condition()` is true; its value."""
+    end = time.monotonic() + timeout
+    while time.monotonic() < end:
+        value = condition()
+        if value:
+            return value
+        time.sleep(0.2)
+    raise AssertionError(f"{what}: not within {timeout} s")
+
+
+def kill(pid: int) -> None:
+    os.kill(pid, signal.SIGKILL)
+
+
+@pytest.fixture(scope="session")
+def make_workflow(tmp_path_factory):
+    """Copy the sources into a new directory; both environments are those of the repository."""
+    if not (DRIVER / "snakemake").exists():
+        pytest.fail("make env first: .venv-driver is missing")
+
+    def make(name: str) -> Workflow:
+        directory = tmp_path_factory.mktemp(name, numbered=True) / "workflow"
+        directory.mkdir()
+        for source in SOURCES:
+            origin = ROOT / source
+            if origin.is_dir():
+                shutil.copytree(origin, directory / source, symlinks=True, ignore=shutil.ignore_patterns("__pycache__", "*.sif"))
+            elif origin.exists():
+                shutil.copy2(origin, directory / source)
+        for environment in (".venv", ".venv-driver"):
+            (directory / environment).symlink_to(ROOT / environment)
+        return Workflow(directory)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def finished(make_workflow):
+    """The demo, run once to its end by `make demo` for all tests that look at its results."""
+    workflow = make_workflow("demo")
+    began = time.monotonic()
+    done = workflow.run("make", "demo")
+    workflow.output, workflow.seconds = done.stdout, time.monotonic() - began
+    assert done.returncode == 0, done.stdout[-6000:]
+    return workflow
