@@ -14,6 +14,9 @@ def chromium():
     return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
+PATIENCE = 60  # seconds for one command on a busy machine
+
+
 class Browser:
     """A headless browser; `messages` collects what its console and its security policy say."""
 
@@ -22,9 +25,8 @@ class Browser:
         command = [chromium(), *flags, "--no-first-run", "--disable-background-networking", "about:blank"]
         self.process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
         port_file = profile / "DevToolsActivePort"
-        for _ in range(300):
-            if port_file.is_file() and port_file.read_text().count("\n") >= 1:
-                break
+        deadline = time.monotonic() + PATIENCE
+        while not (port_file.is_file() and "\n" in port_file.read_text()) and time.monotonic() < deadline:
             time.sleep(0.1)
         port = port_file.read_text().split()[0]
         pages = json.loads(urllib.request.urlopen(f"http://127.0.0.1:{port}/json", timeout=20).read())
@@ -42,8 +44,9 @@ class Browser:
         """One command and its answer; events on the way are noted."""
         self.number += 1
         self.socket.send(json.dumps({"id": self.number, "method": method, "params": parameters}))
+        deadline = time.monotonic() + PATIENCE
         while True:
-            answer = json.loads(self.socket.recv(timeout=60))
+            answer = json.loads(self.socket.recv(timeout=max(0.1, deadline - time.monotonic())))
             if answer.get("id") == self.number:
                 assert "error" not in answer, answer
                 return answer["result"]
@@ -83,5 +86,5 @@ class Browser:
 
     def close(self):
         self.stack.close()
-        self.process.terminate()
+        self.process.kill()
         self.process.wait(timeout=20)
