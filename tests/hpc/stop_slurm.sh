@@ -2,11 +2,15 @@
 # tests/hpc/stop_slurm.sh DIR: stop what start_slurm.sh started; harmless if nothing runs.
 set -uo pipefail
 base=$(readlink -f "$1")
-scancel --quiet --user "$(id -un)" 2>/dev/null
+timeout 10 scancel --quiet --user "$(id -un)" 2>/dev/null
 for file in "$base"/run/slurmd.*.pid "$base"/run/slurmctld.pid "$base"/run/munged.pid; do
-    [ -s "$file" ] && kill "$(cat "$file")" 2>/dev/null
+    [ -s "$file" ] || continue
+    pid=$(cat "$file")
+    kill "$pid" 2>/dev/null || continue
+    # to its end: a munged that still closes its socket would take the next one's with it
+    for _ in $(seq 50); do kill -0 "$pid" 2>/dev/null || break; sleep 0.1; done
+    kill -9 "$pid" 2>/dev/null
 done
-sleep 1
 for node in n1 n2; do
     ip netns pids "mathrl-$node" 2>/dev/null | xargs -r kill -9 2>/dev/null
     ip netns delete "mathrl-$node" 2>/dev/null
