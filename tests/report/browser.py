@@ -34,7 +34,7 @@ class Browser:
 
         page = next(page for page in pages if page["type"] == "page")
         self.stack = contextlib.ExitStack()
-        self.socket = self.stack.enter_context(connect(page["webSocketDebuggerUrl"], max_size=None, proxy=None))
+        self.socket = self.stack.enter_context(connect(page["webSocketDebuggerUrl"], max_size=None, proxy=None, close_timeout=1))
         self.number = 0
         self.messages = []
         for domain in ("Page", "Runtime", "Log", "Network"):
@@ -85,6 +85,7 @@ class Browser:
         path.write_bytes(base64.b64decode(self.call("Page.captureScreenshot", captureBeyondViewport=whole)["data"]))
 
     def close(self):
-        self.stack.close()
-        self.process.kill()
+        self.process.kill()  # first: closing the socket of a living browser waits for its answer
         self.process.wait(timeout=20)
+        with contextlib.suppress(Exception):
+            self.stack.close()

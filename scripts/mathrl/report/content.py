@@ -13,6 +13,7 @@ from typing import Any
 
 from ..comparisons import compare_all, contamination_contrast, seed_groups, seed_interval
 from ..config import stages
+from ..grading import extract_boxed
 from ..io import UserError, read_json, read_jsonl
 from ..metrics import STATUS_LETTERS
 from ..scores import Evals, cell, load_evals, mean_cell, table
@@ -294,7 +295,7 @@ def _read_set(path: Path, result: Mapping[str, Any], chosen: set[str]) -> list[l
             continue
         number = row["sample"]
         if number < 0:
-            letter = "1" if greedy.get(key) else "0"
+            letter = "1" if greedy.get(key) else ("b" if extract_boxed(row["response"]) is None else "0")
         else:
             letters = verdicts.get(key, "")
             letter = letters[number] if number < len(letters) else "e"
