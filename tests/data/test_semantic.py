@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-
 from mathrl.decontamination import Settings, find_matches
 from mathrl.decontamination.embedding import Embedder
 from mathrl.problems import add_ids
