@@ -70,7 +70,7 @@ containers: env
 	containers/build.sh
 
 tensorboard:
-	.venv/bin/tensorboard --logdir checkpoints
+	.venv/bin/tensorboard --logdir_spec training:checkpoints,scores:results/tensorboard
 
 dag: env
 	$(SNAKEMAKE) --profile profiles/demo --forceall --rulegraph dot -n | dot -Tsvg > docs/images/dag.svg

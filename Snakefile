@@ -45,6 +45,9 @@ rule all:
     input:
         scores="results/scores.csv",
         report="results/report.html",
+        funnel="results/data/funnel.svg",
+        matches="results/data/matches.html",
+        cards=expand("results/{run}/model/README.md", run=config["select"]),
 
 
 rule data:

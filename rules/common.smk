@@ -142,14 +142,10 @@ def code(script, *modules):
         if path not in seen:
             seen.add(path)
             todo.extend(_imports(path))
-    # A module's templates and tables count as its code.
-    data = {
-        f
-        for p in seen
-        if p.name == "__init__.py"
-        for f in p.parent.rglob("*")
-        if f.suffix in (".html", ".css", ".js", ".json")
-    }
+    # Templates and tables that lie in a package count as its code.
+    packages = {path.parent for path in seen if path.name == "__init__.py"} - {SCRIPTS / "mathrl"}
+    kinds = (".html", ".css", ".js", ".json", ".tsv")
+    data = {file for package in packages for file in package.rglob("*") if file.suffix in kinds}
     return [os.path.relpath(first), *sorted(os.path.relpath(path) for path in (seen | data) - {first})]
 
 
@@ -209,7 +205,7 @@ def begin():
         print(f"notice: {notice}", file=sys.stderr)
 
 
-config = validated(config)
+config = validated(configuration.from_command_line(config, workflow.config_settings.config or {}, yaml.safe_load))
 if MAIN and {"-n", "--dry-run", "--dryrun"} & set(sys.argv):
     for notice in check_host(dry_run=True):
         print(f"notice: {notice}", file=sys.stderr)

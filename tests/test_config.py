@@ -114,3 +114,11 @@ def test_stages_override_runs_override_defaults(config):
     assert (first["rollout_n"], first["max_response_length"]) == (8, 512)
     assert (second["rollout_n"], second["max_response_length"]) == (4, 1024)
     assert "stages" not in first and "name" not in second
+
+
+def test_numbers_on_the_command_line_are_numbers(config):
+    """Snakemake gives the values of --config key={…} as text."""
+    given = {"training": {"steps": "20", "learning_rate": "0.0001", "validate_before": "false", "dtype": "float32"}}
+    typed = configuration.from_command_line(configuration.merge(config, given), given, yaml.safe_load)["training"]
+    assert (typed["steps"], typed["learning_rate"], typed["validate_before"], typed["dtype"]) == (20, 0.0001, False, "float32")
+    assert typed["rollout_n"] == 6

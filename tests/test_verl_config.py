@@ -93,7 +93,7 @@ def test_raw_overrides_come_last(config):
         (264, 44, 6, 6, None),
         (264, 132, 6, 6, None),
         (288, 72, 6, 6, None),
-        (16, 16, 8, 1, None),  # the demo
+        (12, 12, 6, 1, None),  # the demo
     ],
 )
 def test_padding_is_announced(batch, mini, n, gpus, notice):

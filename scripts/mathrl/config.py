@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import csv
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,23 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
         both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
         merged[key] = merge(merged[key], value) if both else copy.deepcopy(value)
     return merged
+
+
+def from_command_line(config: Mapping[str, Any], given: Mapping[str, Any], read: Callable[[str], Any]) -> dict[str, Any]:
+    """`config` with the values of `given` as numbers, booleans or null where they read so.
+
+    Snakemake hands values inside `--config key={…}` on as text, whatever they are; in a file, quotes mean text.
+    `read` is a YAML reader.
+    """
+    typed = dict(config)
+    for key, value in given.items():
+        if isinstance(value, Mapping) and isinstance(typed.get(key), Mapping):
+            typed[key] = from_command_line(typed[key], value, read)
+        elif isinstance(value, list):
+            typed[key] = [read(item) if isinstance(item, str) else item for item in value]
+        elif isinstance(value, str) and typed.get(key) == value and not isinstance(read(value), list | dict):
+            typed[key] = read(value)
+    return typed
 
 
 def _explain(error) -> str:

@@ -108,7 +108,8 @@ class Progress:
 def run_verl(arguments: list[str], environment: Mapping[str, str], log: Path, progress: Progress) -> int:
     """Run verl's trainer; its output goes to `log`, one line a step to stderr. Returns its exit code."""
     log.parent.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "verl.trainer.main_ppo", "hydra.run.dir=.", "hydra.output_subdir=null", *arguments]
+    quiet = ["hydra.run.dir=.", "hydra.output_subdir=null", "hydra/job_logging=stdout"]  # no files of Hydra's own
+    command = [sys.executable, "-m", "verl.trainer.main_ppo", *quiet, *arguments]
     with open(log, "a", encoding="utf-8", errors="replace") as out:
         process = subprocess.Popen(
             command,

@@ -114,9 +114,7 @@ def check_queue(directory: str | os.PathLike = ".") -> None:
         return
     form = "%i|%Z|%k"  # job, working directory, comment (the plug-in's: rule_NAME…)
     try:
-        done = subprocess.run(
-            ["squeue", "--me", "--noheader", "--format", form], capture_output=True, text=True, timeout=30
-        )
+        done = subprocess.run(["squeue", "--me", "--noheader", "--format", form], capture_output=True, text=True, timeout=30)
     except subprocess.TimeoutExpired:
         return
     rows = [line.split("|", 2) for line in done.stdout.splitlines() if line.count("|") >= 2]
