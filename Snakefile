@@ -10,23 +10,6 @@ configfile: "config.yaml"
 
 
 include: "rules/common.smk"
-
-
-wildcard_constraints:
-    dataset=config["dataset"],
-    benchmark="|".join(config["benchmarks"]),
-    model_name="|".join(row["name"] for row in pins().values() if row["kind"] == "model"),
-    run="|".join(config["runs"]),
-    stage="|".join(stage_names()),
-    model="|".join(["base", *config["runs"]]),
-    protocol="|".join(config["evaluation"]["protocols"]),
-    shard=r"\d+",
-
-
-onstart:
-    begin()
-
-
 include: "rules/fetch.smk"
 include: "rules/data.smk"
 include: "rules/train.smk"

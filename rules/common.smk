@@ -209,3 +209,18 @@ config = validated(configuration.from_command_line(config, workflow.config_setti
 if MAIN and {"-n", "--dry-run", "--dryrun"} & set(sys.argv):
     for notice in check_host(dry_run=True):
         print(f"notice: {notice}", file=sys.stderr)
+
+
+wildcard_constraints:
+    dataset=config["dataset"],
+    benchmark="|".join(config["benchmarks"]),
+    model_name="|".join(row["name"] for row in pins().values() if row["kind"] == "model"),
+    run="|".join(config["runs"]),
+    stage="|".join(stage_names()),
+    model="|".join(["base", *config["runs"]]),
+    protocol="|".join(config["evaluation"]["protocols"]),
+    shard=r"\d+",
+
+
+onstart:
+    begin()
