@@ -3,7 +3,8 @@
 # The rules run in .venv (envs/cpu.txt), Snakemake in .venv-driver (envs/driver.txt); they do not resolve together.
 
 SHELL := bash
-PYTHON ?= $(shell command -v python3.12 || command -v python3.11 || command -v python3)
+FITS := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))
+PYTHON ?= $(shell for p in python3 python3.12 python3.11; do $$p -c '$(FITS)' 2>/dev/null && echo $$p && break; done)
 SNAKEMAKE := .venv-driver/bin/snakemake
 PYTEST := .venv/bin/python -m pytest
 TORCH := $(shell sed -n 's/^\(torch==[^ ]*\) .*/\1/p' envs/cpu.txt)
@@ -28,8 +29,8 @@ env: .venv/lock .venv-driver/lock
 
 # torch's CPU build lies on PyTorch's own index, or on whatever index pip is configured with where that one is out of reach.
 .venv/lock: envs/cpu.txt
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' \
-	  || { echo "error: $(PYTHON) is no Python 3.11 or 3.12; name one: make env PYTHON=/path/to/python3.12" >&2; exit 2; }
+	@$(or $(PYTHON),false) -c '$(FITS)' 2>/dev/null \
+	  || { echo "error: no Python 3.11 or 3.12 found; name one: make env PYTHON=/path/to/python3.12" >&2; exit 2; }
 	@echo "making .venv: torch and vLLM for the CPU, about 3 GB"
 	@$(PYTHON) -m venv --clear .venv
 	@extra=$$(.venv/bin/pip download -qqq --no-deps --dest .venv/torch "$(TORCH)" >/dev/null 2>&1 \
@@ -37,7 +38,7 @@ env: .venv/lock .venv-driver/lock
 	  .venv/bin/pip install -qq --no-deps --require-hashes $$extra -r envs/cpu.txt
 	@rm -rf .venv/torch && sha256sum envs/cpu.txt > $@
 
-.venv-driver/lock: envs/driver.txt
+.venv-driver/lock: envs/driver.txt .venv/lock
 	@echo "making .venv-driver: Snakemake"
 	@$(PYTHON) -m venv --clear .venv-driver
 	@.venv-driver/bin/pip install -qq --no-deps --require-hashes -r envs/driver.txt
