@@ -45,7 +45,7 @@ def main() -> int:
     from mathrl.execution import nodes
 
     if given.head or given.join:
-        return nodes.ray_node(given.head or given.join, bool(given.head), given.gpus, given.cpus)
+        return nodes.ray_node(given.head or given.join, bool(given.head), given.gpus, given.cpus, given.accelerator)
     if not command:
         raise UserError("no command given; put it after --")
     if given.drive:

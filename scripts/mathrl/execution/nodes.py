@@ -20,6 +20,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from .. import verl_config
 from ..io import UserError
 from .supervise import Supervisor
 
@@ -102,6 +103,7 @@ def launch(command: Sequence[str], image: str, image_arguments: str, gpus: int, 
         step.append(f"--gres=gpu:{gpus}")
     python = "python" if image else sys.executable
     mine = [python, str(SCRIPT), "--gpus", str(gpus), "--cpus", str(cpus or job_cpus)]
+    mine += ["--accelerator", "cuda" if cuda else "cpu"]
     _say(f"{len(names)} nodes ({', '.join(names)}), Ray at {address}")
     steps: list[subprocess.Popen] = []
     received: list[int] = []
@@ -145,7 +147,7 @@ def launch(command: Sequence[str], image: str, image_arguments: str, gpus: int, 
             process.kill()
 
 
-def ray_node(address: str, head: bool, gpus: int, cpus: int) -> int:
+def ray_node(address: str, head: bool, gpus: int, cpus: int, accelerator: str) -> int:
     """Run Ray's head or worker on this node until it is told to end; leaves no process and no file of Ray behind."""
     target, port = address.rsplit(":", 1)
     mine = target if head else source_address(target)
@@ -154,6 +156,8 @@ def ray_node(address: str, head: bool, gpus: int, cpus: int) -> int:
         # gloo and NCCL would guess by host name
         os.environ.setdefault("GLOO_SOCKET_IFNAME", name)
         os.environ.setdefault("NCCL_SOCKET_IFNAME", name)
+    # Ray's workers have the environment of their node's Ray, not of the command
+    os.environ |= verl_config.environment(accelerator)
     os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "VLLM_HOST_IP": mine}
     command = ["ray", "start", "--block", f"--node-ip-address={mine}", f"--num-gpus={gpus}", f"--num-cpus={cpus}"]
     command += ["--min-worker-port=0", "--max-worker-port=0", "--disable-usage-stats"]
