@@ -39,7 +39,7 @@ lock() { sha256sum "$root/envs/cpu.txt" | cut -d' ' -f1; }
 step_install() { "$here/install.sh"; }
 
 step_image() {
-    [ -e "$base/base.sif" ] || "$here/make_base.sh" "$base/base.sif" libnuma1
+    [ -e "$base/base.sif" ] || "$here/make_base.sh" "$base/base.sif" libnuma1 g++ python3-dev
     "$root/containers/build.sh" cpu --base "localimage:$base/base.sif" --out "$image" >"$base/build.log" 2>&1 ||
         { tail -n 30 "$base/build.log"; fail "the image was not built"; }
     tail -n 1 "$base/build.log"
