@@ -65,7 +65,8 @@ format: env
 	.venv-driver/bin/snakefmt Snakefile rules
 
 lock:
-	envs/lock.sh
+	@$(PYTHON) -m venv .venv-lock && .venv-lock/bin/pip install -qq uv==0.13.9
+	PATH=$(CURDIR)/.venv-lock/bin:$$PATH envs/lock.sh
 
 containers: env
 	containers/build.sh

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # envs/lock.sh: resolve envs/*.in into hash-locked envs/*.txt with uv (make lock).
-# Both CPU locks hold for Python 3.11 and 3.12: they are resolved for 3.11 and list the hashes of every wheel of a version.
+# The locks hold for Python 3.11 and 3.12: they are resolved for 3.11 and list the hashes of every wheel of a version.
 set -euo pipefail
 cd "$(dirname "$0")"
 uv() { command uv pip compile --quiet --generate-hashes --no-annotate --no-header --python-version 3.11 \
@@ -8,6 +8,7 @@ uv() { command uv pip compile --quiet --generate-hashes --no-annotate --no-heade
 # shellcheck disable=SC2086
 uv --overrides cpu-exclude.txt ${UV_LOCK_ARGS:---extra-index-url https://download.pytorch.org/whl/cpu --index-strategy unsafe-best-match} \
     cpu.in -o cpu.txt
+uv cuda.in -o cuda.txt
 uv driver.in -o driver.txt
 # An index that holds one Python's torch wheel lists one hash. These are PyTorch's own for 2.13.0+cpu on x86-64 Linux, CPython 3.11 and 3.12.
 python3 - <<'PY'

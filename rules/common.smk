@@ -173,6 +173,15 @@ if not uses_containers() and (ROOT / ".venv/bin").is_dir():
     shell.prefix(f"export PATH={ROOT / '.venv/bin'}:$PATH; ")
 
 
+def checkpoint_space():
+    """Bytes that the checkpoints of the selected runs will take; where epochs decide, of two saves at least."""
+    saves = 0
+    for run in config["select"]:
+        for stage in (stage_config(run, name) for name in run_stages(run)):
+            saves += -(-stage["steps"] // stage["save_every"]) if stage["steps"] else 2
+    return preflight.checkpoint_bytes(model_directory("base"), saves)
+
+
 def check_host(dry_run):
     """Preflight: refuse before the first job what cannot work on this host; returns notices."""
     gpu = workflow.resource_settings.resources.get("gpu")
@@ -193,6 +202,7 @@ def check_host(dry_run):
                 for stage in run_stages(run)
             },
             given=getattr(gpu, "value", None),
+            needs={"checkpoints": checkpoint_space()},
         )
     except UserError as error:
         raise WorkflowError(str(error)) from None

@@ -116,3 +116,12 @@ def test_script_refuses_in_one_line(script):
         done.stderr
         == "error: nowhere: is no Hugging Face model, config.json is missing (no such directory); check base_model in the config\n"
     )
+
+
+def test_no_room_for_a_checkpoint_is_said_before_training(tmp_path):
+    model = tmp_path / "model"
+    model.mkdir()
+    with open(model / "model.safetensors", "wb") as weights:
+        weights.truncate(2**42)  # a hole of 4 TiB: takes no room itself, its checkpoints would take 28 TiB
+    with pytest.raises(UserError, match=r"a checkpoint takes about .* GB are free; make room there"):
+        training.check_space(tmp_path / "checkpoints/grpo/main", model)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import copy
-import csv
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from . import pins
 from .io import UserError
 from .verl_config import check_batches
 
@@ -73,16 +74,12 @@ def _check(value: Any, schema: Mapping[str, Any], where: str) -> None:
         raise UserError(f"{where}: {_explain(errors[0])}")
 
 
-def read_pins(path: str | Path) -> dict[str, dict[str, str]]:
-    """The table of downloads by name; `#` lines are comments."""
-    try:
-        lines = [line for line in Path(path).read_text(encoding="utf-8").splitlines() if line and not line.startswith("#")]
-    except OSError:
-        raise UserError(f"{path}: no such table of downloads; set `pins` in the config to one") from None
-    return {row["name"]: {key: value or "" for key, value in row.items() if key} for row in csv.DictReader(lines, delimiter="\t")}
+def read_pins(path: str | Path) -> dict[str, dict[str, Any]]:
+    """Rows of the table of downloads by name, as mappings with `kind`, `source`, `id` and the rest of `mathrl.pins.Pin`."""
+    return {name: {**asdict(pin), "source": pin.origin.source, "id": pin.origin.id} for name, pin in pins.read_pins(path).items()}
 
 
-def validate(config: Mapping[str, Any], schema: Mapping[str, Any], pins: Mapping[str, Mapping[str, str]]) -> list[str]:
+def validate(config: Mapping[str, Any], schema: Mapping[str, Any], table: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """Check the whole configuration; returns notices for the user.
 
     Raises:
@@ -91,9 +88,9 @@ def validate(config: Mapping[str, Any], schema: Mapping[str, Any], pins: Mapping
     _check(config, schema, "config")
     for key, kind in (("dataset", "dataset"), ("base_model", "model"), ("embedding_model", "model")):
         if config[key] is not None:
-            _known(config[key], kind, key, pins, config["pins"])
+            _known(config[key], kind, key, table, config["pins"])
     for benchmark in config["benchmarks"]:
-        _known(benchmark, "benchmark", "benchmarks", pins, config["pins"])
+        _known(benchmark, "benchmark", "benchmarks", table, config["pins"])
     for name in config["runs"]:
         if name in RESERVED:
             raise UserError(f"config: runs.{name}: this name is taken; choose another")
@@ -122,10 +119,10 @@ def validate(config: Mapping[str, Any], schema: Mapping[str, Any], pins: Mapping
     return notices
 
 
-def _known(name: str, kind: str, key: str, pins: Mapping[str, Mapping[str, str]], table: str) -> None:
-    known = [row["name"] for row in pins.values() if row["kind"] == kind]
+def _known(name: str, kind: str, key: str, table: Mapping[str, Mapping[str, Any]], file: str) -> None:
+    known = [row["name"] for row in table.values() if row["kind"] == kind]
     if name not in known:
-        raise UserError(f"config: {key}: unknown {kind} '{name}'; {table} knows: {', '.join(known) or 'none'}")
+        raise UserError(f"config: {key}: unknown {kind} '{name}'; {file} knows: {', '.join(known) or 'none'}")
 
 
 def stages(config: Mapping[str, Any], run: str) -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from . import checkpoints, verl_config
+from .execution.preflight import checkpoint_bytes
 from .io import UserError, read_json, sha256_file, sha256_json, sha256_tree, write_json
 from .provenance import provenance, versions
 
@@ -68,6 +70,20 @@ def check_model(model: Path) -> None:
         raise UserError(f"{model}: is no Hugging Face model, config.json is missing ({have}); check base_model in the config")
     if not any(model.glob("*.safetensors")) and not any(model.glob("*.bin")):
         raise UserError(f"{model}: holds no weights (*.safetensors); fetch the model again")
+
+
+def check_space(root: Path, model: Path) -> None:
+    """Refuse to train where not even one checkpoint of this model fits.
+
+    Raises:
+        UserError: the file system of `root` has less room than a checkpoint takes.
+    """
+    place = root.absolute()
+    while not place.exists():
+        place = place.parent
+    needed, free = checkpoint_bytes(model, saves=1), shutil.disk_usage(place).free
+    if free < needed:
+        raise UserError(f"{root}: a checkpoint takes about {needed / 1e9:.1f} GB and {free / 1e9:.1f} GB are free; make room there")
 
 
 class Progress:
@@ -179,6 +195,7 @@ def train(
     from .grading import GRADING_POLICY
 
     check_model(model)
+    check_space(root, model)
     content = fingerprint(stage, train_file, model, reward, GRADING_POLICY)
     directory = open_directory(root, content)
     for line in checkpoints.repair(directory):

@@ -94,6 +94,9 @@ def overrides(
         f"{ACTOR}.calculate_entropy": True,  # the report's figure 3
         # actor
         "actor_rollout_ref.model.path": model,
+        # flash-attn has no wheel on the package index, so attention is torch's and sequences are padded
+        "actor_rollout_ref.model.use_remove_padding": False,
+        "+actor_rollout_ref.model.override_config.attn_implementation": "sdpa",
         f"{ACTOR}.strategy": "fsdp2",
         f"{ACTOR}.ppo_mini_batch_size": stage["mini_batch_size"],
         f"{ACTOR}.ppo_micro_batch_size_per_gpu": stage["micro_batch_size"],
@@ -144,8 +147,6 @@ def _cpu(stage: Mapping[str, Any], total: int) -> dict[str, Any]:
     """What differs without a GPU: no CUDA kernels, no sleeping engine, logical Ray cards, one worker of each kind."""
     keys: dict[str, Any] = {
         "trainer.device": "cpu",
-        "actor_rollout_ref.model.use_remove_padding": False,
-        "+actor_rollout_ref.model.override_config.attn_implementation": "sdpa",
         "actor_rollout_ref.model.enable_gradient_checkpointing": False,
         f"{ACTOR}.use_torch_compile": False,
         f"{ACTOR}.fsdp_config.use_torch_compile": False,
