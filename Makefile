@@ -75,4 +75,4 @@ tensorboard:
 	.venv/bin/tensorboard --logdir_spec training:checkpoints,scores:results/tensorboard
 
 dag: env
-	$(SNAKEMAKE) --profile profiles/demo --forceall --rulegraph dot -n | dot -Tsvg > docs/images/dag.svg
+	$(SNAKEMAKE) --profile profiles/demo --rulegraph dot | dot -Tsvg -Grankdir=LR > docs/images/dag.svg
