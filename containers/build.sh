@@ -27,7 +27,7 @@ command -v apptainer >/dev/null || { echo "error: apptainer is not installed; se
 host_python=.venv-driver/bin/python
 [ -x "$host_python" ] || host_python=python3
 
-work=$(mktemp -d "${TMPDIR:-/tmp}/mathrl-build.XXXXXX")
+work=$(mktemp -d --suffix=.mathrl-build)
 trap 'rm -rf "$work"' EXIT
 mkdir "$work/wheels"
 platforms=()

@@ -3,7 +3,6 @@
 python scripts/fetch_dataset.py --pins pins.tsv --name big-math --out resources/datasets/big-math.parquet
 """
 
-import argparse
 from pathlib import Path
 
 from mathrl import fetch
@@ -12,19 +11,7 @@ from mathrl.pins import find_pin
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pins", type=Path, default=Path("pins.tsv"), help="table of downloads (default pins.tsv)")
-    parser.add_argument("--name", required=True, help="row of the table")
-    parser.add_argument(
-        "--partial", type=Path, default=Path("resources/.partial"), help="unfinished transfers (default resources/.partial)"
-    )
-    parser.add_argument(
-        "--by-hand",
-        type=Path,
-        default=Path("resources/by_hand"),
-        help="files brought by hand, in a folder per name (default resources/by_hand)",
-    )
-    parser.add_argument("--wait", type=float, default=2.0, help="seconds before the second try, doubled each time (default 2)")
+    parser = fetch.argument_parser(__doc__)
     parser.add_argument("--out", type=Path, required=True, help="parquet file")
     args = parser.parse_args()
 

@@ -7,6 +7,7 @@ known hashes; only then the caller puts them in place. The hubs are asked throug
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import os
 import shutil
@@ -24,6 +25,24 @@ from .pins import Origin, Pin, expected_hashes, lock_path, read_lock, write_lock
 TRIES = 3
 TIMEOUT = 30  # seconds without a byte
 _BLOCK = 1 << 20
+
+
+def argument_parser(description: str) -> argparse.ArgumentParser:
+    """The command line that the three fetch scripts share; each adds its `--out`."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pins", type=Path, default=Path("pins.tsv"), help="table of downloads (default pins.tsv)")
+    parser.add_argument("--name", required=True, help="row of the table")
+    parser.add_argument(
+        "--partial", type=Path, default=Path("resources/.partial"), help="unfinished transfers (default resources/.partial)"
+    )
+    parser.add_argument(
+        "--by-hand",
+        type=Path,
+        default=Path("resources/by_hand"),
+        help="files brought by hand, in a folder per name (default resources/by_hand)",
+    )
+    parser.add_argument("--wait", type=float, default=2.0, help="seconds before the second try, doubled each time (default 2)")
+    return parser
 
 
 @dataclass(frozen=True)
