@@ -26,21 +26,16 @@ rule all:
     """Score table and study report of the selected runs."""
     default_target: True
     input:
-        scores="results/scores.csv",
-        report="results/report.html",
-        funnel="results/data/funnel.svg",
-        matches="results/data/matches.html",
-        cards=expand("results/{run}/model/README.md", run=config["select"]),
+        study(),
 
 
 rule data:
     """Clean problems, matches with the benchmarks, and the training data of the selected runs."""
     input:
-        [f"results/{run}/{stage}/train.parquet" for run in config["select"] for stage in run_stages(run)],
-        "results/data/contamination.json",
+        [path for path in study() if path.startswith("results/data") or path.endswith(("train.parquet", "val.parquet"))],
 
 
 rule train:
     """Checkpoints, manifests and exported models of the selected runs."""
     input:
-        [f"results/{run}/model/export.json" for run in config["select"]],
+        [path for path in study() if path.endswith(("manifest.json", "export.json"))],

@@ -85,6 +85,33 @@ def sampling(protocol):
     return {key: value for key, value in settings.items() if key not in ("grader", "extraction")}
 
 
+def study():
+    """Every file of a finished study, in the order of the work.
+
+    A failed job leaves its outputs missing, and Snakemake makes a missing file only where it is asked for or what follows
+    from it is out of date. What followed from an earlier configuration is there and looks up to date; so all are asked for.
+    """
+    files = [f"resources/datasets/{config['dataset']}.parquet", model_directory("base")]
+    files += [f"resources/benchmarks/{name}.jsonl" for name in config["benchmarks"]]
+    files += [
+        f"results/data/{name}"
+        for name in ("problems.parquet", "matches.parquet", "contamination.json", "funnel.svg", "matches.html")
+    ]
+    for run in config["select"]:
+        for stage in run_stages(run):
+            files += [f"results/{run}/{stage}/{name}" for name in ("train.parquet", "val.parquet", "manifest.json")]
+        files += [f"results/{run}/model/{name}" for name in ("export.json", "README.md")]
+    for model in evaluated_models():
+        files += [f"results/{model}/generation/{shard}.json" for shard in range(config["evaluation"]["shards"])]
+        for protocol in protocols():
+            for name in config["benchmarks"]:
+                files += [
+                    f"results/{model}/{protocol}/samples/{name}.jsonl.zst",
+                    f"results/{model}/{protocol}/eval/{name}.json",
+                ]
+    return [*files, "results/figures/curves.json", "results/audit.json", "results/scores.csv", "results/report.html"]
+
+
 def start_model(wildcards):
     """Where a stage starts from: the stage before it, or the base model."""
     names = run_stages(wildcards.run)

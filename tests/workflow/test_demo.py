@@ -210,7 +210,7 @@ def test_kill_anything_and_type_the_same_command(killed, finished):
     """kill -9 of Snakemake, of the trainer, of Ray: the same command goes on from the last checkpoint, data files stay the same."""
     for target in ("snakemake", "main_ppo", "gcs_server|raylet"):
         before = steps_saved(killed)
-        process = killed.start("results/grpo/model/export.json")
+        process = killed.start()
         wait_for_checkpoint(killed, process, len(before))
         if target == "snakemake":
             kill(process.pid)
@@ -241,11 +241,11 @@ def test_another_training_keeps_the_old_checkpoints(killed):
     old = {path.name for path in (killed.directory / "checkpoints/grpo/main").iterdir()}
     overlay = killed.directory / "profiles/demo/demo.yaml"
     overlay.write_text(overlay.read_text().replace("learning_rate: 2.0e-4", "learning_rate: 1.0e-4"))
-    process = killed.start("results/grpo/model/export.json")
+    process = killed.start()
     directory = killed.directory / "checkpoints/grpo/main"
     wait_for(lambda: len({p.name for p in directory.iterdir()} - old) == 1, 120, "a new checkpoint directory")
-    process.terminate()
-    process.wait(timeout=180)
+    kill(process.pid)
+    process.wait(timeout=60)
     killed.run(".venv-driver/bin/python", "scripts/recover.py", "--directory", ".")
     assert old < {path.name for path in directory.iterdir()}
     assert "learning_rate (0.0002 → 0.0001)" in (killed.directory / "workflow.log").read_text().replace("\n", " ")
