@@ -1,6 +1,7 @@
 """A copy of the workflow in a directory of its own, so that a test never runs in the repository."""
 
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -71,6 +72,12 @@ class Workflow:
             if f"MATHRL_WORKDIR={self.directory}\0".encode() in variables and command:
                 found[int(entry.name)] = command
         return found
+
+
+def processor_seconds() -> float:
+    """Processor time of all finished child processes, user and system: it does not grow when the machine is busy."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def job_counts(output: str) -> dict[str, int]:
