@@ -10,7 +10,7 @@ PYTEST := .venv/bin/python -m pytest
 TORCH := $(shell sed -n 's/^\(torch==[^ ]*\) .*/\1/p' envs/cpu.txt)
 TORCH_INDEX := https://download.pytorch.org/whl/cpu
 
-.PHONY: demo demo-clean demo-containers env test test-full test-hpc lint format lock containers tensorboard dag
+.PHONY: .venv .venv-driver demo demo-clean demo-containers env test test-full test-hpc lint format lock containers tensorboard dag
 
 demo: env
 	@.venv-driver/bin/python scripts/recover.py --directory .
@@ -27,22 +27,29 @@ demo-clean:
 
 env: .venv/lock .venv-driver/lock
 
-# torch's CPU build lies on PyTorch's own index, or on whatever index pip is configured with where that one is out of reach.
+# Made anew where a lock's content changed, not where its file was touched.
 .venv/lock: envs/cpu.txt
+	@if sha256sum --check --status $@ 2>/dev/null; then touch $@; else $(MAKE) --no-print-directory .venv; fi
+
+.venv-driver/lock: envs/driver.txt .venv/lock
+	@if sha256sum --check --status $@ 2>/dev/null; then touch $@; else $(MAKE) --no-print-directory .venv-driver; fi
+
+# torch's CPU build lies on PyTorch's own index, or on whatever index pip is configured with where that one is out of reach.
+.venv:
 	@$(or $(PYTHON),false) -c '$(FITS)' 2>/dev/null \
 	  || { echo "error: no Python 3.11 or 3.12 found; name one: make env PYTHON=/path/to/python3.12" >&2; exit 2; }
-	@echo "making .venv: torch and vLLM for the CPU, about 3 GB"
+	@echo "making .venv: torch and vLLM for the CPU, about 4 GB"
 	@$(PYTHON) -m venv --clear .venv
 	@extra=$$(.venv/bin/pip download -qqq --no-deps --dest .venv/torch "$(TORCH)" >/dev/null 2>&1 \
 	    && echo "--find-links .venv/torch" || echo "--extra-index-url $(TORCH_INDEX)"); \
 	  .venv/bin/pip install -qq --no-deps --require-hashes $$extra -r envs/cpu.txt
-	@rm -rf .venv/torch && sha256sum envs/cpu.txt > $@
+	@rm -rf .venv/torch && sha256sum envs/cpu.txt > .venv/lock
 
-.venv-driver/lock: envs/driver.txt .venv/lock
+.venv-driver:
 	@echo "making .venv-driver: Snakemake"
 	@$(PYTHON) -m venv --clear .venv-driver
 	@.venv-driver/bin/pip install -qq --no-deps --require-hashes -r envs/driver.txt
-	@sha256sum envs/driver.txt > $@
+	@sha256sum envs/driver.txt > .venv-driver/lock
 
 test: env
 	$(PYTEST) -m "not full"

@@ -125,6 +125,8 @@ def test_touching_every_file_reruns_nothing(finished):
         for file in [path] if path.is_file() else [p for p in path.rglob("*") if p.is_file() and not p.is_symlink()]:
             os.utime(file)
     assert finished.planned() == {}
+    done = finished.run("make", "demo", timeout=60)  # nor are the environments made anew
+    assert done.returncode == 0 and "making" not in done.stdout and "Nothing to be done" in done.stdout, done.stdout[-2000:]
 
 
 def test_an_evaluation_parameter_reruns_evaluation_only(finished):
