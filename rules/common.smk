@@ -17,7 +17,6 @@ sys.path.insert(0, str(SCRIPTS))
 from mathrl import config as configuration
 from mathrl.execution import preflight, processes, recover
 from mathrl.io import UserError
-from mathrl.verl_config import check_batches
 
 MAIN = workflow.exec_mode.name == "DEFAULT"
 if MAIN or processes.OWNER not in os.environ:

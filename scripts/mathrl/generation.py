@@ -19,6 +19,7 @@ from typing import Any, TextIO
 
 from .io import UserError, read_jsonl, sha256_json
 from .provenance import versions
+from .training import check_model
 
 GREEDY = -1  # sample number of the one greedy response
 CONTEST_PROMPT = (
@@ -142,17 +143,11 @@ def generate(
     if not missing:
         print(f"generate {model_name}: all {len(wanted)} responses are there; no engine is started", file=progress)
         return result | {"seconds": 0.0}
-    _check_template(model, protocols)
+    check_model(model)
     llm, sampling = _start_engine(model, protocols, engine, accelerator, missing, prompt)
     begun = time.monotonic()
     result["tokens"], result["dropped"] = _run(llm, sampling, missing, stores, protocols, prompt, shard, model_name, progress)
     return result | {"seconds": round(time.monotonic() - begun, 1)}
-
-
-def _check_template(model: Path, protocols: Mapping[str, Mapping[str, Any]]) -> None:
-    from .training import check_model
-
-    check_model(model)
 
 
 def _start_engine(model, protocols, engine, accelerator, requests, prompt):

@@ -87,7 +87,7 @@ def overrides(
         "data.shuffle": True,
         "data.dataloader_num_workers": 0,  # text rows cost nothing to load; one process less a rank, and resume is exact
         # algorithm: group-relative advantages, no KL anywhere
-        "algorithm.adv_estimator": "grpo",
+        "algorithm.adv_estimator": stage["algorithm"],
         "algorithm.use_kl_in_reward": False,
         f"{ACTOR}.use_kl_loss": False,
         f"{ACTOR}.entropy_coeff": 0.0,

@@ -13,7 +13,7 @@ from ..benchmarks import load_benchmark
 from ..tables import schema_of
 from .command import benchmark_files
 
-STYLE = """body{font:15px/1.45 system-ui,sans-serif;margin:2rem auto;max-width:75rem;color:#1b1b1b;background:#fff}
+STYLE = """body{font:15px/1.45 system-ui,sans-serif;margin:2rem auto;padding:0 1rem;max-width:75rem;color:#1b1b1b;background:#fff}
 h1{font-size:1.4rem}article{border-top:1px solid #ccc;padding:.7rem 0}header{color:#555;font-size:.9rem}
 .pair{display:grid;grid-template-columns:1fr 1fr;gap:1.2rem}.pair div{white-space:pre-wrap;overflow-wrap:anywhere}
 mark{background:#ffe08a}.kept{opacity:.75}"""
