@@ -76,7 +76,8 @@ def test_the_base_boxes_some_answers_and_solves_some_problems(finished):
 def test_the_export_scores_what_verls_last_validation_said(finished):
     manifest = read(finished, "results/grpo/main/manifest.json")
     said = manifest["validation"]["demo_words"][str(manifest["chosen_step"])]
-    assert abs(value(evaluation(finished, "grpo", "demo_words"), "greedy") - said) <= 0.01
+    # 0.01 is one problem of a hundred: near-ties in float32 fall either way as batches differ. The rest is binary rounding.
+    assert abs(value(evaluation(finished, "grpo", "demo_words"), "greedy") - said) <= 0.01 + 1e-9
 
 
 def test_weight_sync_is_real(finished):
