@@ -76,6 +76,11 @@ def evaluated_models():
 def protocols():
     """Named evaluations that are run."""
     return config["evaluation"]["select"]
+def audited_model():
+    """Whose responses all judges grade: the last selected run's, or the base model's where no run is selected."""
+    return config["select"][-1] if config["select"] else "base"
+
+
 
 
 def sampling(protocol):
@@ -122,13 +127,39 @@ def start_model(wildcards):
 
 def model_directory(model):
     """The Hugging Face directory behind a row of the score table."""
-    return f"resources/models/{config['base_model']}" if model == "base" else f"results/{model}/model"
+    kind, place = ("pin", config["base_model"]) if model == "base" else ("ours", model)
+    if model in config["models"]:
+        kind, place = model_source(model)
+    if kind == "directory":
+        return place
+    return f"resources/models/{place}" if kind == "pin" else f"results/{model}/model"
+def model_source(name):
+    """What an entry of `models` is: a pin, verl's checkpoint or a directory, and which."""
+    return configuration.model_source(config, name, pins())
+
+
 
 
 def model_marker(wildcards):
     """The file or directory that changes when a model's weights do."""
     directory = model_directory(wildcards.model)
-    return directory if wildcards.model == "base" else f"{directory}/export.json"
+    if directory.startswith("resources/models/"):
+        return directory
+    if wildcards.model in config["models"] and model_source(wildcards.model)[0] == "directory":
+        return sorted(str(path) for path in Path(directory).iterdir() if path.is_file() and path.suffix != ".md")
+    return f"{directory}/export.json"
+
+
+def checkpoint_files(wildcards):
+    """Files of the checkpoint of verl behind an entry of `models`."""
+    actor = Path(model_source(wildcards.extra)[1]) / "actor"
+    return sorted(str(path) for path in actor.rglob("*") if path.is_file() and not path.name.startswith("optim"))
+
+
+def same_weights(wildcards):
+    """What a checkpoint along training waits for: its run may have sampled the very same weights, and nothing is sampled twice."""
+    run, at, _ = wildcards.model.partition("@")
+    return [f"results/{run}/generation/{wildcards.shard}.json"] if at else []
 
 
 @functools.cache
@@ -253,10 +284,14 @@ wildcard_constraints:
     model_name="|".join(row["name"] for row in pins().values() if row["kind"] == "model"),
     run="|".join(config["runs"]),
     stage="|".join(stage_names()),
-    model="|".join(["base", *config["runs"]]),
+    model="|".join(
+        ["base", *config["models"], *config["runs"], *(rf"{run}@(step-\d+|best|last)" for run in config["runs"])]
+    ),
     protocol="|".join(config["evaluation"]["protocols"]),
     shard=r"\d+",
 
 
 onstart:
     begin()
+    point=r"step-\d+|best|last",
+    extra="|".join(config["models"]) or "(?!)",

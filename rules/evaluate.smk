@@ -11,6 +11,7 @@ rule generate_samples:
     input:
         code=code("generate_samples.py", "run_supervised.py"),
         model=model_marker,
+        before=lambda wildcards: [ancient(path) for path in same_weights(wildcards)],
         benchmarks=expand("resources/benchmarks/{benchmark}.jsonl", benchmark=config["benchmarks"]),
     output:
         made="results/{model}/generation/{shard}.json",

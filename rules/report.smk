@@ -113,7 +113,7 @@ rule audit_grader:
     input:
         samples=expand(
             "results/{model}/{protocol}/samples/{benchmark}.jsonl.zst",
-            model=evaluated_models()[-1],
+            model=audited_model(),
             protocol=config["evaluation"]["primary"],
             benchmark=config["benchmarks"],
         ),
@@ -122,7 +122,7 @@ rule audit_grader:
     output:
         audit="results/audit.json",
     params:
-        model=evaluated_models()[-1],
+        model=audited_model(),
         limit=300,
         samples=lambda wildcards, input: [f"{name}={path}" for name, path in zip(config["benchmarks"], input.samples)],
         benchmarks=lambda wildcards, input: [

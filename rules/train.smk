@@ -1,7 +1,8 @@
 # Requires: results/{run}/{stage}/train.parquet and val.parquet (rules/data.smk), the base model (rules/fetch.smk).
 # Makes: results/{run}/{stage}/manifest.json and the exported models; checkpoints lie in checkpoints/{run}/{stage}/{fingerprint}/
 # and are no output of any rule, because Snakemake deletes the outputs of a failed job.
-# Steps: train_policy → export_model (last stage), export_stage (a later stage starts from it).
+# Steps: train_policy → export_model (last stage), export_stage (a later stage starts from it), export_checkpoint (one along training);
+# merge_checkpoint for checkpoints of verl that the configuration names.
 
 
 rule train_policy:
@@ -37,7 +38,11 @@ rule train_policy:
         "logs/train_policy/{run}/{stage}.tsv"
     threads: 32
     resources:
-        gpu=lambda wildcards: cards(stage_config(wildcards.run, wildcards.stage)["gpus"]),
+        gpu=train_cards,
+        gres=train_gres,
+        nodes=nodes,
+        mpi=if_nodes("srun"),
+        tasks_per_node=if_nodes(2),  # the plug-in wants more than one for mpi; each of our steps takes one
         mem_mb=lambda wildcards: 240000 if config["accelerator"] == "cuda" else 10000,
         runtime=7 * 24 * 60,
     container:
@@ -67,6 +72,7 @@ rule export_model:
     params:
         out=lambda wildcards, output: str(Path(output.export).parent),
         accelerator=config["accelerator"],
+        point=lambda wildcards: wildcards.get("point", "chosen"),
     log:
         "logs/export_model/{run}.log",
     benchmark:
@@ -81,6 +87,7 @@ rule export_model:
         "python {input.code[0]:q}"
         " --manifest {input.manifest:q}"
         " --accelerator {params.accelerator}"
+        " --point {params.point}"
         " --out {params.out:q}"
         " > {log:q} 2>&1"
 
@@ -95,3 +102,41 @@ use rule export_model as export_stage with:
         "logs/export_stage/{run}/{stage}.log",
     benchmark:
         "logs/export_stage/{run}/{stage}.tsv"
+
+
+use rule export_model as export_checkpoint with:
+    output:
+        export="results/{run}@{point}/model/export.json",
+    log:
+        "logs/export_checkpoint/{run}@{point}.log",
+    benchmark:
+        "logs/export_checkpoint/{run}@{point}.tsv"
+
+
+rule merge_checkpoint:
+    """Merge verl's checkpoint {params.checkpoint}, the model {wildcards.extra} of the configuration, into a Hugging Face directory."""
+    input:
+        code=code("export_model.py", "mathrl/cpu/platform.py"),
+        checkpoint=checkpoint_files,
+    output:
+        export="results/{extra}/model/export.json",
+    params:
+        out=lambda wildcards, output: str(Path(output.export).parent),
+        checkpoint=lambda wildcards: model_source(wildcards.extra)[1],
+        accelerator=config["accelerator"],
+    log:
+        "logs/merge_checkpoint/{extra}.log",
+    benchmark:
+        "logs/merge_checkpoint/{extra}.tsv"
+    threads: 2
+    resources:
+        mem_mb=8000,
+        runtime=60,
+    container:
+        gpu_image()
+    shell:
+        "python {input.code[0]:q}"
+        " --checkpoint {params.checkpoint:q}"
+        " --accelerator {params.accelerator}"
+        " --out {params.out:q}"
+        " > {log:q} 2>&1"

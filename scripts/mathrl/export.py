@@ -1,0 +1,37 @@
+"""Which checkpoint of a finished stage a name means."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from . import checkpoints
+from .io import UserError
+from .training import DEV, choose
+
+
+def pick(manifest: Mapping[str, Any], point: str) -> tuple[int, str]:
+    """(step, why) of `chosen`, `best`, `last` or `step-N` in a stage's manifest; step 0 is the model that the stage began with.
+
+    `best` is chosen on the dev split whatever the run itself exports.
+
+    Raises:
+        UserError: no such name, or the step was never saved or has been removed; says which steps there are.
+    """
+    rule = (manifest.get("config") or {}).get("choose")
+    if point in ("chosen", rule):
+        return manifest["chosen_step"], manifest["chosen_why"]
+    saved = checkpoints.steps(Path(manifest["checkpoints"]))
+    if point in ("best", "last"):
+        return choose(point, saved, (manifest.get("validation") or {}).get(DEV, {}))
+    number = point.removeprefix("step-")
+    if number == point or not number.isdigit():
+        raise UserError(f"--point {point}: must be chosen, best, last or step-N")
+    if int(number) not in saved:
+        have = ", ".join(map(str, saved)) or "none"
+        raise UserError(
+            f"{manifest['checkpoints']}: step {number} of run {manifest['run']}, stage {manifest['stage']}, was never saved or has been "
+            f"removed; there are steps {have}; name one of them in evaluation.steps"
+        )
+    return int(number), "named in evaluation.steps"
