@@ -15,13 +15,16 @@ SCRIPTS = ROOT / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
 from mathrl import config as configuration
-from mathrl.execution import preflight, processes, recover
+from mathrl import provenance
+from mathrl.execution import preflight, processes, recover, slurm
 from mathrl.io import UserError
 
 MAIN = workflow.exec_mode.name == "DEFAULT"
-if MAIN or processes.OWNER not in os.environ:
-    # Supervised commands end when the process named here is gone.
+if workflow.exec_mode.name != "SUBPROCESS" or processes.OWNER not in os.environ:
+    # Supervised commands end when the process named here is gone; in a SLURM job that is the job's own Snakemake.
     os.environ[processes.OWNER] = processes.owner_token()
+slurm.note_deadline()
+os.environ.setdefault("MATHRL_GIT_COMMIT", provenance.git_commit())  # there is no git in the images
 
 
 def from_root(path):
@@ -73,14 +76,14 @@ def evaluated_models():
     return configuration.evaluated_models(config)
 
 
-def protocols():
-    """Named evaluations that are run."""
-    return config["evaluation"]["select"]
 def audited_model():
     """Whose responses all judges grade: the last selected run's, or the base model's where no run is selected."""
     return config["select"][-1] if config["select"] else "base"
 
 
+def protocols():
+    """Named evaluations that are run."""
+    return config["evaluation"]["select"]
 
 
 def sampling(protocol):
@@ -125,6 +128,11 @@ def start_model(wildcards):
     return f"resources/models/{config['base_model']}"
 
 
+def model_source(name):
+    """What an entry of `models` is: a pin, verl's checkpoint or a directory, and which."""
+    return configuration.model_source(config, name, pins())
+
+
 def model_directory(model):
     """The Hugging Face directory behind a row of the score table."""
     kind, place = ("pin", config["base_model"]) if model == "base" else ("ours", model)
@@ -133,15 +141,10 @@ def model_directory(model):
     if kind == "directory":
         return place
     return f"resources/models/{place}" if kind == "pin" else f"results/{model}/model"
-def model_source(name):
-    """What an entry of `models` is: a pin, verl's checkpoint or a directory, and which."""
-    return configuration.model_source(config, name, pins())
-
-
 
 
 def model_marker(wildcards):
-    """The file or directory that changes when a model's weights do."""
+    """The files or the directory that change when a model's weights do."""
     directory = model_directory(wildcards.model)
     if directory.startswith("resources/models/"):
         return directory
@@ -221,6 +224,16 @@ def cards(wanted):
     return wanted if config["accelerator"] == "cuda" else 0
 
 
+def embedding_cards():
+    """Cards for semantic decontamination; none without a model for it."""
+    return cards(1 if config["embedding_model"] else 0)
+
+
+def grows(value):
+    """A resource that a job gets more of at each attempt (`retries`): memory in MB, time in minutes."""
+    return lambda wildcards, attempt: value * attempt
+
+
 def uses_containers():
     """Whether rules run in their images; without --sdm apptainer Snakemake ignores them silently."""
     return any(str(method) == "apptainer" for method in workflow.deployment_settings.deployment_method)
@@ -228,6 +241,45 @@ def uses_containers():
 
 if not uses_containers() and (ROOT / ".venv/bin").is_dir():
     shell.prefix(f"export PATH={ROOT / '.venv/bin'}:$PATH; ")
+
+
+def nodes(wildcards):
+    """Hosts that a stage trains on."""
+    return stage_config(wildcards.run, wildcards.stage)["nodes"]
+
+
+def if_nodes(value):
+    """A resource of stages that train on several nodes; none for the others."""
+    return lambda wildcards: value if nodes(wildcards) > 1 else None
+
+
+def train_cards(wildcards):
+    """Cards of a training job on one node; over several, `gres` asks for them node by node."""
+    return cards(stage_config(wildcards.run, wildcards.stage)["gpus"]) if nodes(wildcards) == 1 else 0
+
+
+def train_gres(wildcards):
+    """Cards of each node where there are several."""
+    count = cards(stage_config(wildcards.run, wildcards.stage)["gpus"])
+    return f"gpu:{count}" if nodes(wildcards) > 1 and count else None
+
+
+def train_image(wildcards):
+    """The image of training; over several nodes srun starts it inside of each step, so the rule itself has none."""
+    return None if nodes(wildcards) > 1 else gpu_image()
+
+
+def launch(wildcards):
+    """What starts the training command: a supervisor with cards of this host, or a Ray cluster over the job's nodes."""
+    supervised = "python3 scripts/run_supervised.py --grace 120 --cards"
+    if nodes(wildcards) == 1:
+        return f"{supervised} {train_cards(wildcards)} --"
+    # The image goes through the environment: another one is no reason to train again.
+    os.environ["MATHRL_NODE_IMAGE"] = gpu_image() if uses_containers() else ""
+    os.environ["MATHRL_NODE_IMAGE_ARGUMENTS"] = workflow.deployment_settings.apptainer_args or ""
+    ranks = "" if config["accelerator"] == "cuda" else " --cpus 16"  # logical: most of verl's actors sleep
+    gpus = stage_config(wildcards.run, wildcards.stage)["gpus"]
+    return f"{supervised} 0 -- python3 scripts/run_on_nodes.py --gpus {gpus}{ranks} --accelerator {config['accelerator']} --"
 
 
 def checkpoint_space():
@@ -257,6 +309,10 @@ def check_host(dry_run):
                 f"run {run}": cards(stage_config(run, stage)["gpus"])
                 for run in config["select"]
                 for stage in run_stages(run)
+                if stage_config(run, stage)["nodes"] == 1
+            },
+            nodes={
+                f"run {run}": stage_config(run, stage)["nodes"] for run in config["select"] for stage in run_stages(run)
             },
             given=getattr(gpu, "value", None),
             needs={"checkpoints": checkpoint_space()},
@@ -283,6 +339,8 @@ wildcard_constraints:
     benchmark="|".join(config["benchmarks"]),
     model_name="|".join(row["name"] for row in pins().values() if row["kind"] == "model"),
     run="|".join(config["runs"]),
+    point=r"step-\d+|best|last",
+    extra="|".join(config["models"]) or "(?!)",
     stage="|".join(stage_names()),
     model="|".join(
         ["base", *config["models"], *config["runs"], *(rf"{run}@(step-\d+|best|last)" for run in config["runs"])]
@@ -293,5 +351,3 @@ wildcard_constraints:
 
 onstart:
     begin()
-    point=r"step-\d+|best|last",
-    extra="|".join(config["models"]) or "(?!)",

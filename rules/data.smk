@@ -26,8 +26,8 @@ rule clean_problems:
         "logs/clean_problems.tsv"
     threads: 2
     resources:
-        mem_mb=3000,
-        runtime=30,
+        mem_mb=grows(3000),
+        runtime=grows(30),
     container:
         image("cpu")
     shell:
@@ -49,7 +49,7 @@ rule clean_problems:
 rule decontaminate_problems:
     """Look for items of {config[benchmarks]} among the problems by {params.methods}; nothing is removed here, matches carry their evidence."""
     input:
-        code=code("decontaminate.py"),
+        code=code("decontaminate.py", "run_supervised.py"),
         problems="results/data/problems.parquet",
         benchmarks=expand("resources/benchmarks/{benchmark}.jsonl", benchmark=config["benchmarks"]),
         embedding_model=[f"resources/models/{config['embedding_model']}"] if config["embedding_model"] else [],
@@ -89,12 +89,14 @@ rule decontaminate_problems:
         "logs/decontaminate_problems.tsv"
     threads: 2
     resources:
-        mem_mb=4000,
-        runtime=240,
+        gpu=embedding_cards(),
+        mem_mb=grows(4000),
+        runtime=grows(240),
     container:
-        image("cpu")
+        gpu_image() if embedding_cards() else image("cpu")
     shell:
-        "python {input.code[0]:q}"
+        "python3 scripts/run_supervised.py --cards {resources.gpu} --"
+        " python {input.code[0]:q}"
         " --problems {input.problems:q}"
         " {params.benchmarks}"
         " --methods {params.methods}"
@@ -125,8 +127,8 @@ rule plot_funnel:
         "logs/plot_funnel.tsv"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=grows(1000),
+        runtime=grows(10),
     container:
         image("cpu")
     shell:
@@ -152,8 +154,8 @@ rule render_matches:
         "logs/render_matches.tsv"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=20,
+        mem_mb=grows(2000),
+        runtime=grows(20),
     container:
         image("cpu")
     shell:
@@ -194,8 +196,8 @@ rule format_training_data:
         "logs/format_training_data/{run}/{stage}.tsv"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=15,
+        mem_mb=grows(2000),
+        runtime=grows(15),
     container:
         image("cpu")
     shell:

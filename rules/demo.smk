@@ -22,8 +22,8 @@ rule make_demo_problems:
         "logs/make_demo_problems.tsv"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=5,
+        mem_mb=grows(1000),
+        runtime=grows(5),
     container:
         image("cpu")
     shell:
@@ -56,8 +56,8 @@ rule make_demo_model:
         "logs/make_demo_model.tsv"
     threads: 2
     resources:
-        mem_mb=2000,
-        runtime=15,
+        mem_mb=grows(2000),
+        runtime=grows(15),
     container:
         image("cpu")
     shell:

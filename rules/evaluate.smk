@@ -34,7 +34,7 @@ rule generate_samples:
     threads: 2
     resources:
         gpu=cards(1),
-        mem_mb=6000 if config["accelerator"] == "cpu" else 32000,
+        mem_mb=grows(6000 if config["accelerator"] == "cpu" else 32000),
         runtime=24 * 60,
     container:
         gpu_image()
@@ -73,8 +73,8 @@ rule merge_samples:
         "logs/merge_samples/{model}/{protocol}.tsv"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=20,
+        mem_mb=grows(2000),
+        runtime=grows(20),
     container:
         image("cpu")
     shell:
@@ -105,8 +105,8 @@ rule grade_samples:
         "logs/grade_samples/{model}/{protocol}/{benchmark}.tsv"
     threads: 2
     resources:
-        mem_mb=3000,
-        runtime=60,
+        mem_mb=grows(3000),
+        runtime=grows(60),
     container:
         image("cpu")
     shell:

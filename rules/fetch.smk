@@ -1,6 +1,7 @@
 # Requires: the table of downloads that the configuration names (`pins`), and a network or files in resources/by_hand/<name>/.
 # Makes: resources/datasets, resources/benchmarks, resources/models, shared by all runs, verified by hash and row count.
-# Steps: fetch_dataset, fetch_benchmark, fetch_model. No other rule may use a network.
+# Steps: fetch_dataset, fetch_benchmark, fetch_model. No other rule may use a network;
+# these run where Snakemake does (localrule), because compute nodes often have none.
 
 
 rule fetch_dataset:
@@ -17,10 +18,11 @@ rule fetch_dataset:
         "logs/fetch_dataset/{dataset}.log",
     benchmark:
         "logs/fetch_dataset/{dataset}.tsv"
+    localrule: True
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=120,
+        mem_mb=grows(2000),
+        runtime=grows(120),
     container:
         image("cpu")
     shell:
@@ -45,10 +47,11 @@ rule fetch_benchmark:
         "logs/fetch_benchmark/{benchmark}.log",
     benchmark:
         "logs/fetch_benchmark/{benchmark}.tsv"
+    localrule: True
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=30,
+        mem_mb=grows(1000),
+        runtime=grows(30),
     container:
         image("cpu")
     shell:
@@ -75,10 +78,11 @@ rule fetch_model:
         "logs/fetch_model/{model_name}.log",
     benchmark:
         "logs/fetch_model/{model_name}.tsv"
+    localrule: True
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=240,
+        mem_mb=grows(2000),
+        runtime=grows(240),
     container:
         image("cpu")
     shell:

@@ -37,8 +37,8 @@ rule tabulate_scores:
         "logs/tabulate_scores/all.tsv"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=grows(1000),
+        runtime=grows(10),
     container:
         image("cpu")
     shell:
@@ -92,8 +92,8 @@ rule plot_training:
         "logs/plot_training/all.tsv"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=20,
+        mem_mb=grows(2000),
+        runtime=grows(20),
     container:
         image("cpu")
     shell:
@@ -134,8 +134,8 @@ rule audit_grader:
         "logs/audit_grader/all.tsv"
     threads: 2
     resources:
-        mem_mb=3000,
-        runtime=60,
+        mem_mb=grows(3000),
+        runtime=grows(60),
     container:
         image("cpu")
     shell:
@@ -168,8 +168,8 @@ rule log_scores:
         "logs/log_scores/all.tsv"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=grows(1000),
+        runtime=grows(10),
     container:
         image("cpu")
     shell:
@@ -202,8 +202,8 @@ rule write_model_card:
         "logs/write_model_card/{run}.tsv"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=grows(1000),
+        runtime=grows(10),
     container:
         image("cpu")
     shell:
@@ -240,8 +240,8 @@ rule render_report:
         "logs/render_report/all.tsv"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=20,
+        mem_mb=grows(2000),
+        runtime=grows(20),
     container:
         image("cpu")
     shell:
@@ -269,8 +269,8 @@ rule render_partial_report:
         "logs/render_partial_report/all.tsv"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=20,
+        mem_mb=grows(2000),
+        runtime=grows(20),
     container:
         image("cpu")
     shell:

@@ -15,6 +15,7 @@ rule train_policy:
             "train_policy.py",
             "reward.py",
             "run_supervised.py",
+            "run_on_nodes.py",
             "mathrl/cpu/platform.py",
             "mathrl/cpu/worker.py",
             "mathrl/cpu/replay.py",
@@ -30,13 +31,14 @@ rule train_policy:
         n=lambda wildcards: stage_config(wildcards.run, wildcards.stage)["rollout_n"],
         stage=lambda wildcards: json.dumps(stage_config(wildcards.run, wildcards.stage), sort_keys=True),
         reward=json.dumps(config["reward"], sort_keys=True),
+        launch=launch,
         accelerator=config["accelerator"],
         model=lambda wildcards, input: str(Path(input.model).parent) if input.model.endswith(".json") else input.model,
     log:
         "logs/train_policy/{run}/{stage}.log",
     benchmark:
         "logs/train_policy/{run}/{stage}.tsv"
-    threads: 32
+    threads: lambda wildcards: 32 if nodes(wildcards) == 1 else 16  # SLURM gives them twice a node: tasks_per_node
     resources:
         gpu=train_cards,
         gres=train_gres,
@@ -46,10 +48,9 @@ rule train_policy:
         mem_mb=lambda wildcards: 240000 if config["accelerator"] == "cuda" else 10000,
         runtime=7 * 24 * 60,
     container:
-        gpu_image()
+        train_image
     shell:
-        "python scripts/run_supervised.py --cards {resources.gpu} --grace 120 --"
-        " python {input.code[0]:q}"
+        "{params.launch} python {input.code[0]:q}"
         " --run {wildcards.run:q}"
         " --stage {wildcards.stage:q}"
         " --config {params.stage:q}"
@@ -71,23 +72,23 @@ rule export_model:
         export="results/{run}/model/export.json",
     params:
         out=lambda wildcards, output: str(Path(output.export).parent),
-        accelerator=config["accelerator"],
         point=lambda wildcards: wildcards.get("point", "chosen"),
+        accelerator=config["accelerator"],
     log:
         "logs/export_model/{run}.log",
     benchmark:
         "logs/export_model/{run}.tsv"
     threads: 2
     resources:
-        mem_mb=8000,
-        runtime=60,
+        mem_mb=grows(8000),
+        runtime=grows(60),
     container:
         gpu_image()
     shell:
         "python {input.code[0]:q}"
         " --manifest {input.manifest:q}"
-        " --accelerator {params.accelerator}"
         " --point {params.point}"
+        " --accelerator {params.accelerator}"
         " --out {params.out:q}"
         " > {log:q} 2>&1"
 

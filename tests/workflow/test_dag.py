@@ -30,7 +30,7 @@ def test_cards_are_asked_for(fresh):
     done = fresh.run("snakemake", "-n", "--workflow-profile", "none", "--cores", "all", "--resources", "gpu=6", "--", *targets)
     assert done.returncode == 0, done.stdout
     wanted = dict(re.findall(r"^rule (\w+):\n(?:    .*\n)*?    resources: .*?gpu=(\d+)", done.stdout, re.M))
-    assert wanted == {"train_policy": "6", "generate_samples": "1"}, done.stdout[-3000:]
+    assert wanted == {"train_policy": "6", "generate_samples": "1", "decontaminate_problems": "1"}, done.stdout[-3000:]
 
 
 @pytest.mark.parametrize("profile", ["profiles/default", "profiles/local", "profiles/slurm", "profiles/demo"])

@@ -105,6 +105,17 @@ def check_host(requests: Mapping[str, int]) -> None:
         raise UserError(f"{who} asks for {largest} GPU(s) and this host shows {there}; lower gpus in config.yaml")
 
 
+def check_nodes(nodes: Mapping[str, int], dry_run: bool) -> list[str]:
+    """No run wants several nodes where jobs stay on this host. `nodes`: who asks → hosts of one job of it."""
+    for who, count in sorted(nodes.items()):
+        if count > 1:
+            line = f"{who} wants {count} nodes, which only SLURM can give: --profile profiles/slurm, or training.nodes: 1"
+            if not dry_run:
+                raise UserError(line)
+            return [line]
+    return []
+
+
 def check_queue(directory: str | os.PathLike = ".") -> None:
     """No SLURM job of an earlier call is still queued or running for this directory.
 
@@ -187,6 +198,7 @@ def check(
     cluster: bool,
     requests: Mapping[str, int],
     given: int | None,
+    nodes: Mapping[str, int] | None = None,
     needs: Mapping[str, int] | None = None,
     directories: Iterable[str | os.PathLike] = ("resources", "results", "checkpoints", "logs"),
 ) -> list[str]:
@@ -198,6 +210,8 @@ def check(
     notices = check_deployment(containers)
     if containers:
         notices += check_images(images, locks, root, dry_run)
+    if not cluster:
+        notices += check_nodes(nodes or {}, dry_run)
     if accelerator == "cuda":
         check_requests(requests, given)
         if not dry_run and not cluster:
