@@ -32,3 +32,8 @@ def do(what: str, argument=None):
 
 def deep(level):
     return deep(level + 1) + 1
+
+
+def verify(answer: str, gold: str) -> bool:
+    """In the place of Math-Verify: do what the answer's command says."""
+    return do(answer.partition("\\")[2].partition("{")[0], answer == gold)

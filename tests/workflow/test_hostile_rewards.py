@@ -1,0 +1,90 @@
+"""Hanging, memory-eating and crashing answers in the reward batches of a real verl run (tests/grading/hostile_reward.py)."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = [pytest.mark.workflow, pytest.mark.timeout(2400)]
+
+ROOT = Path(__file__).resolve().parents[2]
+SAMPLES, STEPS = 36, 2
+
+
+@pytest.fixture(scope="module")
+def trained(finished, tmp_path_factory):
+    """Two steps from the demo's trained model, a sixth of all answers hostile: (calls of the reward, TensorBoard's curves)."""
+    sys.path.insert(0, str(ROOT / "scripts"))
+    from mathrl.curves import read_scalars
+
+    place = tmp_path_factory.mktemp("hostile")
+    stage = json.loads((finished.directory / "results/grpo/main/manifest.json").read_text())["config"]
+    stage |= {"steps": STEPS, "train_batch_size": 6, "mini_batch_size": 6, "micro_batch_size": SAMPLES, "save_every": STEPS}
+    stage |= {"micro_batch_size_log_prob": SAMPLES, "validate_before": False, "choose": "last"}
+    stage["verl"] = {"trainer.test_freq": -1, "reward.custom_reward_function.path": str(ROOT / "tests/grading/hostile_reward.py")}
+    done = subprocess.run(
+        [
+            *(sys.executable, ROOT / "scripts/train_policy.py", "--run", "hostile", "--accelerator", "cpu"),
+            *("--config", json.dumps(stage), "--model", finished.directory / "results/grpo/model"),
+            *("--train", finished.directory / "results/grpo/main/train.parquet"),
+            *("--validation", finished.directory / "results/grpo/main/val.parquet"),
+            *("--checkpoints", place, "--log", place / "verl.log", "--manifest", place / "manifest.json"),
+        ],
+        env=os.environ | {"MATHRL_HOSTILE_LOG": str(place / "calls.jsonl")},
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stderr[-2000:] + (place / "verl.log").read_text()[-4000:]
+    manifest = json.loads((place / "manifest.json").read_text())
+    assert manifest["steps"] == STEPS
+    calls = [json.loads(line) for line in (place / "calls.jsonl").read_text().splitlines()]
+    return calls, read_scalars(manifest["tensorboard"])
+
+
+def test_the_steps_go_on_and_hostile_answers_have_their_status(trained):
+    calls, _ = trained
+    assert len(calls) == SAMPLES * STEPS
+    expected = {"hang": {"timeout"}, "eat": {"error", "timeout"}, "crash": {"error"}}  # a loaded machine may eat too slowly
+    for kind, statuses in expected.items():
+        found = [call for call in calls if call["kind"] == kind]
+        assert len(found) == 4 and {call["status"] for call in found} <= statuses, (kind, found)
+        assert {call["score"] for call in found} == {0.1}
+
+
+def test_right_answers_still_score_one(trained):
+    from mathrl.grading import grade
+
+    calls, _ = trained
+    usual = [call for call in calls if not call["kind"]]
+    for call in usual:
+        assert call["score"] == pytest.approx(grade(call["response"], call["gold"]).score), call
+    assert sum(call["score"] == pytest.approx(1.0) for call in usual) >= 10
+
+
+def test_a_hostile_answer_costs_at_most_the_cap(trained):
+    """Of all the time that a step's rewards take, at most the cap for each hostile answer among them."""
+    from mathrl.grading.pool import CAP_SECONDS
+
+    calls, _ = trained
+    for step in range(STEPS):
+        batch = calls[step * SAMPLES : (step + 1) * SAMPLES]
+        hostile = [call for call in batch if call["kind"]]
+        took = max(call["ended"] for call in batch) - min(call["started"] for call in hostile)
+        assert took <= CAP_SECONDS * len(hostile), took
+
+
+def test_every_status_and_term_of_a_step_is_in_tensorboard(trained):
+    calls, scalars = trained
+    for step in range(1, STEPS + 1):
+        batch = calls[(step - 1) * SAMPLES : step * SAMPLES]
+        for status in ("equal", "different", "no_box", "unparsed_answer", "unparsed_gold", "timeout", "error"):
+            assert dict(scalars[f"grader/{status}"])[step] == sum(call["status"] == status for call in batch), status
+        for term in ("format", "correct"):
+            mean = sum(call[f"term_{term}"] for call in batch) / SAMPLES
+            assert dict(scalars[f"reward_terms/{term}"])[step] == pytest.approx(mean, abs=1e-6), term
+        terms = [dict(scalars[f"reward_terms/{term}"])[step] for term in ("format", "correct")]
+        assert 0.1 * terms[0] + 0.9 * terms[1] == pytest.approx(dict(scalars["critic/score/mean"])[step], abs=1e-6)
