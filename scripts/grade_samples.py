@@ -55,6 +55,7 @@ def main() -> None:
         workers=args.workers,
         touched=touched,
         removing=removing,
+        benchmark=name,
     )
     inputs = {"samples": args.samples, "benchmark": args.benchmark} | extra
     if args.matches:

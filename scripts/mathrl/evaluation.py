@@ -55,16 +55,17 @@ def grade_samples(
     extraction: str = "strict",
     workers: int = 1,
     touched: Mapping[str, frozenset[str]] | None = None,
+    benchmark: str = "",
 ) -> list[GradedProblem]:
     """Grade every sample under the protocol's extraction and the other one; problems without samples are left out.
 
-    Equal (response, answer) pairs are graded once.
+    Equal (response, answer) pairs are graded once. benchmark: its name, which the contest's judge heeds (units of minerva_math).
     """
     from .grading import extract_boxed, grade_many
 
     pairs = [(row["response"], str(problems[row["id"]]["answer"])) for row in samples]
     unique = list(dict.fromkeys(pairs))
-    main = dict(zip(unique, grade_many(unique, workers, grader=grader, extraction=extraction), strict=True))
+    main = dict(zip(unique, grade_many(unique, workers, grader, extraction, benchmark), strict=True))
     boxed = {response: extract_boxed(response) is not None for response in dict.fromkeys(p[0] for p in unique)}
     # Without a box a strict verdict is "no box", known without grading; with one, only the contest judge may differ,
     # which looks for other marks first.
@@ -72,7 +73,7 @@ def grade_samples(
     again = [p for p in unique if (boxed[p[0]] if other == "strict" else not boxed[p[0]]) or grader == "contest"]
     if extraction == "lenient" and grader == "ours":
         again = []
-    second = dict(zip(again, grade_many(again, workers, grader=grader, extraction=other), strict=True)) if again else {}
+    second = dict(zip(again, grade_many(again, workers, grader, other, benchmark), strict=True)) if again else {}
 
     graded: dict[str, GradedProblem] = {}
     for row, pair in zip(samples, pairs, strict=True):
@@ -159,11 +160,12 @@ def evaluate(
     workers: int,
     touched: Mapping[str, frozenset[str]] | None = None,
     removing: frozenset[str] | None = None,
+    benchmark: str = "",
 ) -> dict[str, Any]:
     """The eval JSON without its name tags and provenance."""
     from .grading import group_answers
 
-    graded = grade_samples(samples, problems, grader=grader, extraction=extraction, workers=workers, touched=touched)
+    graded = grade_samples(samples, problems, grader=grader, extraction=extraction, workers=workers, touched=touched, benchmark=benchmark)
     sizes = [len(p.samples) for p in graded]
     result = summarize(graded, group_answers)
     result |= {

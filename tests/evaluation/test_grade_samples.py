@@ -183,3 +183,12 @@ def test_45_000_samples_within_a_minute(tmp_path):
     mebibytes = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
     print(f"{total} samples in {seconds:.1f} s, {mebibytes:.0f} MiB")
     assert total == 45_376 and seconds <= 60 and mebibytes <= 2048
+
+
+@pytest.mark.parametrize(("name", "right"), [("gsm8k", 1.0), ("minerva_math", 0.0)])
+def test_the_contests_judge_is_told_which_benchmark_it_grades(tmp_path, name, right):
+    """It drops units everywhere but in minerva_math."""
+    write_jsonl(tmp_path / "toy.jsonl", [{"id": "a", "problem": "How long?", "answer": "1.6"}])
+    write_jsonl(tmp_path / "samples.jsonl.zst", [sample("a", 0, r"\boxed{1.6 m}"), sample("a", -1, r"\boxed{1.6 m}")])
+    found = grade(tmp_path, "--name", name, "--grader", "contest", "--extraction", "lenient")
+    assert {found["metrics"][metric]["value"] for metric in ("pass@1", "greedy", "pass@1_strict", "pass@1_lenient")} == {right}
