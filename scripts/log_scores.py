@@ -1,5 +1,7 @@
 """Write each run's evaluation scores and hyper-parameters as TensorBoard events, to be read beside the training logs.
 
+The scores of a run's exported model stand at its step, those of further checkpoints of it (`run@…` among --models) at theirs.
+
 python scripts/log_scores.py --runs grpo=main --config config.json --out results/tensorboard
 """
 
@@ -16,6 +18,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--runs", nargs="*", default=[], metavar="RUN=STAGE,STAGE", help="runs with their stages, in order")
     parser.add_argument("--config", required=True, help="the workflow's configuration as JSON, or a JSON file")
     parser.add_argument("--results", default="results", help="folder of results (default: results)")
+    parser.add_argument("--models", nargs="*", default=[], help="evaluated models, for checkpoints along training (default: none)")
     parser.add_argument("--out", required=True, help="folder for {run}/events…, each replaced as a whole")
     return parser.parse_args()
 
@@ -29,15 +32,20 @@ def main() -> None:
 
     config, results = read_config(args.config), Path(args.results)
     protocols = list(config["evaluation"].get("select") or config["evaluation"]["protocols"])
-    evals, _ = load_evals(results, ["base", *(run.partition("=")[0] for run in args.runs)], protocols, config["benchmarks"])
-    write_run(Path(args.out) / "base", {}, score_scalars(evals, "base", protocols, config["benchmarks"]), 0)
+    benchmarks = config["benchmarks"]
+    evals, _ = load_evals(results, ["base", *(run.partition("=")[0] for run in args.runs), *args.models], protocols, benchmarks)
+    write_run(Path(args.out) / "base", {}, {0: score_scalars(evals, "base", protocols, benchmarks)})
     for entry in args.runs:
         run, equals, stages = entry.partition("=")
         if not equals or run not in config["runs"]:
             raise UserError(f"--runs {entry}: expected RUN=STAGE,STAGE with a run of the configuration")
         manifests = [read_json(results / run / stage / "manifest.json") for stage in stages.split(",")]
-        step = sum(m["steps"] for m in manifests[:-1]) + manifests[-1]["chosen_step"]
-        write_run(Path(args.out) / run, merged_runs(config)[run], score_scalars(evals, run, protocols, config["benchmarks"]), step)
+        before = sum(m["steps"] for m in manifests[:-1])
+        points = [model for model in args.models if model.startswith(f"{run}@")]
+        steps = {before + read_json(results / model / "model" / "export.json")["step"]: model for model in points}
+        steps[before + manifests[-1]["chosen_step"]] = run
+        scores = {step: score_scalars(evals, model, protocols, benchmarks) for step, model in steps.items()}
+        write_run(Path(args.out) / run, merged_runs(config)[run], scores)
 
 
 if __name__ == "__main__":

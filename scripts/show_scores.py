@@ -48,8 +48,9 @@ def main() -> None:
             grid.add_column(Text(f"{name}\nn = {count}" if count else name), justify="right")
         section = [row for row in rows if (row["protocol"], row["metric"]) == key]
         for row in section:
-            if row["kind"] == "measured":
-                grid.add_row(Text(row["model"]), *(Text(_cell(row, name)) for name in columns))
+            if row["kind"] != "published":
+                style = "dim" if row["kind"] == "checkpoint" else ""
+                grid.add_row(Text(row["model"]), *(Text(_cell(row, name)) for name in columns), style=style)
         console.print(grid)
         quoted = [f"{row['model']} {row['mean']}" for row in section if row["kind"] == "published"]
         if quoted:

@@ -18,14 +18,28 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--protocols", nargs="+", required=True, help="named evaluations, a section each")
     parser.add_argument("--benchmarks", nargs="+", required=True, help="benchmarks, a column each")
     parser.add_argument("--primary", help="protocol that comes first (default: the first of --protocols)")
-    parser.add_argument("--config", help="configuration as JSON: runs that differ in their seed alone are found in it (default: none)")
+    parser.add_argument("--config", help="configuration as JSON: says which models are runs, and which differ in their seed alone")
+    replicates = "replicates of one run; repeat (default: as --config says)"
+    parser.add_argument("--group", action="append", default=[], metavar="NAME=RUN,RUN", help=replicates)
     parser.add_argument("--out", required=True, help="path without ending: .csv, .md and .html are added")
     return parser.parse_args()
 
 
+def regroup(groups: dict[str, list[str]], given: list[str]) -> dict[str, list[str]]:
+    """`groups` with those of the command line in their place."""
+    for text in given:
+        name, equals, runs = text.partition("=")
+        members = runs.split(",")
+        unknown = sorted(set(members) - {run for found in groups.values() for run in found})
+        if not equals or unknown:
+            raise UserError(f"--group {text}: must be NAME=RUN,RUN with runs of --models" + (f"; not one: {unknown[0]}" if unknown else ""))
+        groups = {key: left for key, found in groups.items() if (left := [run for run in found if run not in members])} | {name: members}
+    return groups
+
+
 def main() -> None:
     args = parse()
-    from mathrl.comparisons import claim, compare_all, seed_groups
+    from mathrl.comparisons import claim, compare_all, run_groups
     from mathrl.report.content import read_config
     from mathrl.report.page import scores_page
     from mathrl.scores import load_evals, table, to_csv, to_markdown
@@ -36,9 +50,11 @@ def main() -> None:
     evals, missing = load_evals(args.results, args.models, args.protocols, args.benchmarks)
     if not evals:
         raise UserError(f"{args.results}: holds no eval JSON of {', '.join(args.models)}; run: {missing[0]['make']}")
-    rows = table(evals, args.models, args.protocols, args.benchmarks, primary)
-    compared = compare_all(evals, args.models, primary, args.benchmarks)
-    told = claim(args.models, seed_groups(read_config(args.config), args.models) if args.config else [])
+    groups = {model: [model] for model in args.models if model != "base" and "@" not in model}
+    groups = regroup(run_groups(read_config(args.config), args.models) if args.config else groups, args.group)
+    rows = table(evals, args.models, args.protocols, args.benchmarks, primary, groups)
+    compared = compare_all(evals, groups, primary, args.benchmarks)
+    told = claim(groups)
     write_text(f"{args.out}.csv", to_csv(rows, args.benchmarks))
     write_text(f"{args.out}.md", to_markdown(rows, args.benchmarks, missing, compared, told))
     write_text(f"{args.out}.html", scores_page(rows, args.benchmarks, missing, compared, told))

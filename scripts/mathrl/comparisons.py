@@ -9,43 +9,54 @@ from typing import Any
 import numpy as np
 
 from .config import stage_config, stages
-from .intervals import _t_quantile, combine, difference, mean_difference
+from .intervals import combine, difference, mean_difference, t_quantile
 
 FLIPS = 20_000
 
 
-def paired_values(ours: Mapping[str, Any], theirs: Mapping[str, Any], key: str = "correct") -> tuple[np.ndarray, np.ndarray, float]:
-    """Per-problem scores of two eval JSONs on the problems that both have, in one order, and the mean number of samples.
+Results = Mapping[str, Mapping[str, Any]]  # eval JSON by benchmark
+
+
+def problem_scores(results: Sequence[Mapping[str, Any]], key: str = "correct") -> dict[str, tuple[float, int]]:
+    """(score, samples) by problem id from the eval JSONs of one model, or of several (replicates), whose scores are averaged.
 
     `key` is a column of `per_problem`; it counts samples and is divided by `n` (greedy verdicts are taken where n is 0).
+    Problems that one of them lacks are left out.
     """
     tables = []
-    for result in (ours, theirs):
+    for result in results:
         columns = result["per_problem"]
         rows = zip(columns["id"], columns["n"], columns[key], columns["greedy"], strict=True)
         tables.append({i: (count / n if n else float(greedy or 0), n) for i, n, count, greedy in rows})
-    shared = [i for i in tables[0] if i in tables[1]]
-    values = np.array([tables[0][i][0] for i in shared])
-    others = np.array([tables[1][i][0] for i in shared])
-    sizes = [max(min(tables[0][i][1], tables[1][i][1]), 1) for i in shared]
+    shared = [i for i in tables[0] if all(i in table for table in tables)]
+    return {i: (sum(table[i][0] for table in tables) / len(tables), sum(table[i][1] for table in tables)) for i in shared}
+
+
+def paired_values(
+    ours: Sequence[Mapping[str, Any]], theirs: Sequence[Mapping[str, Any]], key: str = "correct"
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """Per-problem scores of two models (see `problem_scores`) on the problems that both have, and the mean number of samples."""
+    first, second = problem_scores(ours, key), problem_scores(theirs, key)
+    shared = [i for i in first if i in second]
+    values = np.array([first[i][0] for i in shared])
+    others = np.array([second[i][0] for i in shared])
+    sizes = [max(min(first[i][1], second[i][1]), 1) for i in shared]
     return values, others, float(np.mean(sizes)) if sizes else 1.0
 
 
-def compare(
-    ours: Mapping[str, Mapping[str, Any]], theirs: Mapping[str, Mapping[str, Any]], benchmarks: Sequence[str]
-) -> dict[str, Any] | None:
-    """Paired comparison of two models under one protocol; arguments map a benchmark to its eval JSON.
+def compare(ours: Sequence[Results], theirs: Sequence[Results], benchmarks: Sequence[str]) -> dict[str, Any] | None:
+    """Paired comparison of two models under one protocol; replicates of a model are averaged problem by problem.
 
     Returns {"benchmarks": {name: {value, low, high, n}}, "mean": {value, low, high, n}, "p": float}, the mean being unweighted
-    over benchmarks, or None unless both models have every benchmark. `p` is a sign-flip permutation test of the mean: under
+    over benchmarks, or None unless all have every benchmark. `p` is a sign-flip permutation test of the mean: under
     the hypothesis of no difference the two models' scores on a problem may be swapped.
     """
-    if any(name not in ours or name not in theirs for name in benchmarks):
+    if not ours or not theirs or any(name not in results for results in (*ours, *theirs) for name in benchmarks):
         return None
     cells: dict[str, Any] = {}
     differences, sizes = [], []
     for name in benchmarks:
-        values, others, size = paired_values(ours[name], theirs[name])
+        values, others, size = paired_values([results[name] for results in ours], [results[name] for results in theirs])
         if not len(values):
             return None
         estimate = difference(values, others, size)
@@ -56,6 +67,35 @@ def compare(
     shares = [part / (len(part) * len(benchmarks)) for part in differences]
     mean = {"value": value, "low": low, "high": high, "n": sum(cell["n"] for cell in cells.values())}
     return {"benchmarks": cells, "mean": mean, "p": sign_flip_p(np.concatenate(shares))}
+
+
+def compare_seeds(ours: Sequence[Results], theirs: Sequence[Results], benchmarks: Sequence[str]) -> dict[str, Any]:
+    """Comparison over seeds, in the form of `compare`; n is the number of runs on our side.
+
+    One score a run and benchmark; Student's t over the runs against a single model (the base model, taken as it is), Welch's
+    over both sides where there are replicates on both. Says what another seed would do, on these very problems.
+    """
+
+    def scores(side: Sequence[Results], names: Sequence[str]) -> np.ndarray:
+        found = [[np.mean([score for score, _ in problem_scores([run[name]]).values()]) for name in names] for run in side]
+        return np.mean(np.array(found), axis=1)
+
+    def estimate(names: Sequence[str]) -> tuple[dict[str, Any], float]:
+        first, second = scores(ours, names), scores(theirs, names)
+        value = float(first.mean() - second.mean())
+        parts = [(float(side.var(ddof=1)) / len(side), len(side) - 1) for side in (first, second) if len(side) > 1]
+        variance = sum(part for part, _ in parts)
+        if variance <= 0:
+            return {"value": value, "low": value, "high": value, "n": len(ours)}, 0.0 if value else 1.0
+        freedom = variance**2 / sum(part**2 / count for part, count in parts)
+        half = t_quantile(freedom) * variance**0.5
+        from scipy.stats import t
+
+        p = float(2 * t.sf(abs(value) / variance**0.5, freedom))
+        return {"value": value, "low": value - half, "high": value + half, "n": len(ours)}, p
+
+    mean, p = estimate(benchmarks)
+    return {"benchmarks": {name: estimate([name])[0] for name in benchmarks}, "mean": mean, "p": p}
 
 
 def sign_flip_p(differences: np.ndarray, flips: int = FLIPS) -> float:
@@ -109,7 +149,7 @@ def contamination_contrast(
         if not flags.any() or flags.all():
             continue
         used.append(name)
-        values, before, samples = paired_values(run[name], base[name])
+        values, before, samples = paired_values([run[name]], [base[name]])
         for flag in (True, False):
             estimates[flag].append(difference(values[flags == flag], before[flags == flag], samples))
             sizes[flag].append(int((flags == flag).sum()))
@@ -129,42 +169,26 @@ def seed_interval(means: Sequence[float]) -> dict[str, Any] | None:
     """Mean over replicates (runs that differ in their seed alone) with Student's t interval; None for fewer than two."""
     if len(means) < 2:
         return None
-    half = _t_quantile(len(means) - 1.0) * float(np.std(means, ddof=1)) / len(means) ** 0.5
+    half = t_quantile(len(means) - 1.0) * float(np.std(means, ddof=1)) / len(means) ** 0.5
     mean = float(np.mean(means))
     return {"value": mean, "low": mean - half, "high": mean + half, "n": len(means)}
 
 
 def replicates(runs: Mapping[str, Mapping[str, Any]]) -> dict[str, list[str]]:
-    """Runs grouped by their settings without the seed: first name of the group → all its names."""
+    """Runs grouped by their settings without the seed: name of the group → all its runs.
+
+    A group is called what its runs are called before `-seed-N`, or else like its first run.
+    """
     groups: dict[str, list[str]] = {}
     for name, settings in runs.items():
         key = repr(sorted((k, repr(v)) for k, v in settings.items() if k != "seed"))
         groups.setdefault(key, []).append(name)
-    return {names[0]: names for names in groups.values()}
-
-
-def compare_all(
-    evals: Mapping[tuple[str, str, str], Mapping[str, Any]],
-    models: Sequence[str],
-    protocol: str,
-    benchmarks: Sequence[str],
-    references: Sequence[str] = ("base", "grpo"),
-) -> list[dict[str, Any]]:
-    """Every model against each reference that was evaluated: rows {model, against, mean, benchmarks, p, p_adjusted}.
-
-    One endpoint, the mean over the benchmarks under `protocol`; p values are adjusted over all rows together.
-    """
-    tables = {model: {b: evals[model, protocol, b] for b in benchmarks if (model, protocol, b) in evals} for model in models}
-    rows = []
-    for reference in references:
-        for model in models:
-            if reference in tables and model not in (reference, "base"):
-                found = compare(tables[model], tables[reference], benchmarks)
-                if found:
-                    rows.append({"model": model, "against": reference} | found)
-    for row, adjusted in zip(rows, holm([row["p"] for row in rows]), strict=True):
-        row["p_adjusted"] = adjusted
-    return rows
+    named = {}
+    for names in groups.values():
+        stems = {name.rpartition("-seed-")[0] for name in names}
+        stem = stems.pop() if len(stems) == 1 else ""
+        named[stem if len(names) > 1 and stem and stem not in runs else names[0]] = names
+    return named
 
 
 def merged_runs(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
@@ -178,23 +202,66 @@ def merged_runs(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     return merged
 
 
-def claim(models: Sequence[str], groups: Sequence[Sequence[str]]) -> str:
-    """What may be said from the runs at hand; `groups` are replicates (see `seed_groups`)."""
-    if not [model for model in models if model != "base" and "@" not in model]:
+def run_groups(config: Mapping[str, Any], models: Sequence[str]) -> dict[str, list[str]]:
+    """The runs among `models` by group; runs that differ in their seed alone are one, every other run is a group of its own."""
+    return replicates({name: settings for name, settings in merged_runs(config).items() if name in models})
+
+
+def label(group: str, runs: Sequence[str]) -> str:
+    """What a group is called in tables."""
+    return f"{group} ({len(runs)} seeds)" if len(runs) > 1 else runs[0]
+
+
+def compare_all(
+    evals: Mapping[tuple[str, str, str], Mapping[str, Any]],
+    groups: Mapping[str, Sequence[str]],
+    protocol: str,
+    benchmarks: Sequence[str],
+    references: Sequence[str] = ("base", "grpo"),
+) -> list[dict[str, Any]]:
+    """Every group of runs against each reference: rows {model, runs, against, level, mean, benchmarks, p, p_adjusted}.
+
+    One endpoint, the mean over the benchmarks under `protocol`; p values are adjusted over all rows together. Further models
+    and checkpoints along training enter no comparison. `level` is `seeds` where replicates on our side meet the base model or
+    other replicates, else `problems`.
+    """
+
+    def tables(runs: Sequence[str]) -> list[dict[str, Any]]:
+        found = [{b: evals[run, protocol, b] for b in benchmarks if (run, protocol, b) in evals} for run in runs]
+        return [table for table in found if len(table) == len(benchmarks)]
+
+    rows = []
+    for reference in references:
+        names = {"base": ["base"]}.get(reference) or groups.get(reference, [])
+        theirs = tables(names)
+        for group, runs in groups.items():
+            ours = tables(runs)
+            if group == reference or not ours or not theirs:
+                continue
+            seeds = len(ours) > 1 and (reference == "base" or len(theirs) > 1)
+            found = (compare_seeds if seeds else compare)(ours, theirs, benchmarks)
+            if found:
+                against = "base" if reference == "base" else label(reference, names)
+                head = {"model": label(group, runs), "runs": list(runs), "against": against, "level": "seeds" if seeds else "problems"}
+                rows.append(head | found)
+    for row, adjusted in zip(rows, holm([row["p"] for row in rows]), strict=True):
+        row["p_adjusted"] = adjusted
+    return rows
+
+
+def claim(groups: Mapping[str, Sequence[str]]) -> str:
+    """What may be said about algorithms from the runs at hand."""
+    if not groups:
         return "No run has been evaluated; there is nothing to claim."
-    if groups:
-        names = "; ".join(", ".join(group) for group in groups)
+    several = [label(group, runs) for group, runs in groups.items() if len(runs) > 1]
+    single = [runs[0] for runs in groups.values() if len(runs) == 1]
+    if not several:
         return (
-            f"Replicates over seeds: {names}. Intervals over seeds speak about the algorithm, "
-            "intervals over problems about these checkpoints."
+            "Each run has a single seed. The intervals speak about these trained checkpoints on problems like these; "
+            "no claim between algorithms is made, because another seed may change the order."
         )
-    return (
-        "Each run has a single seed. The intervals speak about these trained checkpoints on problems like these; "
-        "no claim between algorithms is made, because another seed may change the order."
-    )
-
-
-def seed_groups(config: Mapping[str, Any], models: Sequence[str]) -> list[list[str]]:
-    """Groups of at least two evaluated runs that differ in their seed alone."""
-    shown = {name: settings for name, settings in merged_runs(config).items() if name in models}
-    return [names for names in replicates(shown).values() if len(names) > 1]
+    said = f"Replicates over seeds: {', '.join(several)}. Intervals over seeds speak about the algorithm on these problems"
+    said += ", intervals over problems about single checkpoints."
+    if len(several) == 1:
+        return f"{said} Nothing else has replicates, so that no claim between algorithms is made."
+    return said + (f" With a single seed {', '.join(single)} enter no claim between algorithms." if single else "")

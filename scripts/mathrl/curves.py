@@ -183,6 +183,6 @@ def collapse_flags(train: Mapping[str, Curve], steps_between: int = 1) -> list[d
         for step, value in smoothed[5:]:
             best = max(best, value)
             if first > 0 and broken(value, first, best):
-                flags.append({"curve": name, "step": step, "text": text, "value": value})
+                flags.append({"step": step, "text": f"{text} ({value:.4g})"})
                 break
     return flags

@@ -23,8 +23,10 @@ def pick(manifest: Mapping[str, Any], point: str) -> tuple[int, str]:
     if point in ("chosen", rule):
         return manifest["chosen_step"], manifest["chosen_why"]
     saved = checkpoints.steps(Path(manifest["checkpoints"]))
-    if point in ("best", "last"):
-        return choose(point, saved, (manifest.get("validation") or {}).get(DEV, {}))
+    if point == "last" and saved:
+        return saved[-1], "the last checkpoint"
+    if point == "best":
+        return choose("best", saved, (manifest.get("validation") or {}).get(DEV, {}))
     number = point.removeprefix("step-")
     if number == point or not number.isdigit():
         raise UserError(f"--point {point}: must be chosen, best, last or step-N")

@@ -27,7 +27,8 @@ Interval = tuple[float, float]
 
 
 @functools.lru_cache(maxsize=4096)
-def _t_quantile(freedom: float, level: float = LEVEL) -> float:
+def t_quantile(freedom: float, level: float = LEVEL) -> float:
+    """Two-sided quantile of Student's distribution with at least one degree of freedom."""
     from scipy.stats import t
 
     return float(t.ppf(0.5 + level / 2, max(freedom, 1.0)))
@@ -76,11 +77,11 @@ def mean_interval(values: Sequence[float] | np.ndarray, samples: float = 1.0, le
     if problems == 0:
         return 0.0, 1.0
     if problems == 1 or samples <= 1:
-        return wilson(float(array.mean()), problems, _t_quantile(math.inf, level))
+        return wilson(float(array.mean()), problems, t_quantile(math.inf, level))
     alike = correlation(array, samples)
     size = problems / (alike + (1 - alike) / samples)
     freedom = min(problems - 1, _informative(array) + EXTRA_FREEDOM)
-    return wilson(float(array.mean()), size, _t_quantile(freedom, level))
+    return wilson(float(array.mean()), size, t_quantile(freedom, level))
 
 
 def unbounded_mean_interval(values: Sequence[float] | np.ndarray, level: float = LEVEL) -> Interval | None:
@@ -88,7 +89,7 @@ def unbounded_mean_interval(values: Sequence[float] | np.ndarray, level: float =
     array = np.asarray(values, dtype=float)
     if array.size < 2:
         return None
-    half = _t_quantile(array.size - 1.0, level) * float(array.std(ddof=1)) / math.sqrt(array.size)
+    half = t_quantile(array.size - 1.0, level) * float(array.std(ddof=1)) / math.sqrt(array.size)
     mean = float(array.mean())
     return mean - half, mean + half
 
@@ -103,7 +104,7 @@ def ratio_interval(part: np.ndarray, whole: np.ndarray, level: float = LEVEL) ->
     residuals = (part - ratio * whole) * (len(whole) / total)
     squared_error = float((residuals**2).sum()) / (len(whole) * max(len(whole) - 1, 1))
     size = float(problems) if squared_error <= 0 else ratio * (1 - ratio) / squared_error
-    return wilson(ratio, float(np.clip(size, min(problems, total), total)), _t_quantile(problems - 1.0, level))
+    return wilson(ratio, float(np.clip(size, min(problems, total), total)), t_quantile(problems - 1.0, level))
 
 
 def combine(estimates: Sequence[tuple[float, float, float]], weights: Sequence[float]) -> tuple[float, float, float]:
@@ -155,5 +156,5 @@ def mean_difference(differences: Sequence[np.ndarray], samples: Sequence[float],
         spread = (float(((part - part.mean()) ** 2).sum()) + 2 / max(size, 1.0) ** 2) / freedom
         squares.append(spread / len(part) / parts**2)
         weights.append(squares[-1] ** 2 / freedom)
-    half = _t_quantile(sum(squares) ** 2 / sum(weights), level) * math.sqrt(sum(squares))
+    half = t_quantile(sum(squares) ** 2 / sum(weights), level) * math.sqrt(sum(squares))
     return value, max(-1.0, value - half), min(1.0, value + half)

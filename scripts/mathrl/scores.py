@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from .comparisons import label, seed_interval
 from .intervals import combine
 from .io import read_json
 
@@ -110,11 +111,13 @@ def table(
     protocols: Sequence[str],
     benchmarks: Sequence[str],
     primary: str,
+    groups: Mapping[str, Sequence[str]] | None = None,
 ) -> list[dict[str, Any]]:
     """Rows {protocol, metric, model, kind, cells: {benchmark: cell}, mean, source}, the primary protocol first.
 
-    A metric's section is left out where no model has it. Cells hold shares (0–1); published rows hold them too, without
-    interval and n.
+    `kind` is `measured`, `checkpoint` (along a run's training), `seeds` (the mean over the replicates of a group of `groups`, with
+    its interval over seeds) or `published`. A metric's section is left out where no model has it. Cells hold shares (0–1);
+    published rows hold them too, without interval and n.
     """
     rows: list[dict[str, Any]] = []
     for protocol in sorted(protocols, key=lambda name: name != primary):
@@ -122,13 +125,33 @@ def table(
             section = []
             for model in models:
                 cells = {name: cell(evals.get((model, protocol, name)), metric) for name in benchmarks}
-                row = {"protocol": protocol, "metric": metric, "model": model, "kind": "measured", "source": ""}
+                row = {"protocol": protocol, "metric": metric, "model": model, "kind": kind_of(model), "source": ""}
                 section.append(row | {"cells": cells, "mean": mean_cell(list(cells.values()))})
+            section += [_over_seeds(section, group, runs) for group, runs in (groups or {}).items() if len(runs) > 1]
             if any(part for row in section for part in row["cells"].values()):
                 rows += section
             if metric == "pass@1" and protocol == PUBLISHED_PROTOCOL and set(benchmarks) == PUBLISHED_BENCHMARKS:
                 rows += [_published(entry, protocol, benchmarks) | {"number": i} for i, entry in enumerate(PUBLISHED, 1)]
     return rows
+
+
+def kind_of(model: str) -> str:
+    """`checkpoint` for a point along a run's training (`run@…`), else `measured`."""
+    return "checkpoint" if "@" in model else "measured"
+
+
+def _over_seeds(section: Sequence[Mapping[str, Any]], group: str, runs: Sequence[str]) -> dict[str, Any]:
+    rows = [row for row in section if row["model"] in runs]
+
+    def cell_over_seeds(parts: list[dict[str, Any] | None]) -> dict[str, Any] | None:
+        if any(part is None or part["value"] is None for part in parts):
+            return None
+        found = seed_interval([part["value"] for part in parts if part])
+        return found and {**found, "low": max(0.0, found["low"]), "high": min(1.0, found["high"]), "n": parts[0]["n"]}
+
+    cells = {name: cell_over_seeds([row["cells"][name] for row in rows]) for name in rows[0]["cells"]}
+    mean = cell_over_seeds([row["mean"] for row in rows])
+    return dict(rows[0]) | {"model": label(group, runs), "kind": "seeds", "cells": cells, "mean": mean}
 
 
 def _published(entry: Mapping[str, Any], protocol: str, benchmarks: Sequence[str]) -> dict[str, Any]:
@@ -192,17 +215,20 @@ def to_markdown(
         lines += ["| model | " + " | ".join(heads) + " | mean |", "|---" * (len(benchmarks) + 2) + "|"]
         for row in section:
             name = f"*{row['model']}*¹" if row["kind"] == "published" else row["model"].replace("|", "\\|")
+            name = f"{name} (checkpoint)" if row["kind"] == "checkpoint" else name
             values = [cell_text(row["cells"][b]) for b in benchmarks]
             lines.append(f"| {name} | " + " | ".join(values) + f" | **{cell_text(row['mean'])}** |")
         quoted = [f"{row['model']}: {row['source']}" for row in section if row["kind"] == "published"]
         lines += [""] + ([f"¹ quoted, not measured here, in no test. {'; '.join(quoted)}.", ""] if quoted else [])
     if comparisons:
-        lines += ["## Comparisons", "", "Difference in points, paired by problem, with its 95 % interval; p by sign flips.", ""]
-        lines += ["| run | against | mean | p | p (Holm) | " + " | ".join(benchmarks) + " |", "|---" * (len(benchmarks) + 5) + "|"]
+        told = "Difference in points with its 95 % interval: over problems, paired, p by sign flips; or over seeds, p by Student's t."
+        lines += ["## Comparisons", "", told, ""]
+        lines += ["| run | against | over | mean | p | p (Holm) | " + " | ".join(benchmarks) + " |", "|---" * (len(benchmarks) + 6) + "|"]
         for row in comparisons:
             parts = [effect_text(row["benchmarks"][name]) for name in benchmarks]
-            head = f"| {row['model']} | {row['against']} | **{effect_text(row['mean'])}** | {row['p']:.3f} | {row['p_adjusted']:.3f} | "
-            lines.append(head + " | ".join(parts) + " |")
+            head = [row["model"], row["against"], row["level"], f"**{effect_text(row['mean'])}**"]
+            head += [f"{row[key]:.3f}" for key in ("p", "p_adjusted")]
+            lines.append("| " + " | ".join([*head, *parts]) + " |")
         lines.append("")
     if claim:
         lines += [claim, ""]

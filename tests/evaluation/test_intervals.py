@@ -174,7 +174,7 @@ def test_contrast_ignores_methods_that_only_report_and_benchmarks_of_one_kind():
 def test_pairs_are_matched_by_id_not_by_place():
     first, second = result([4, 0], ["", ""]), result([0, 4], ["", ""])
     second["per_problem"]["id"].reverse()
-    values, others, _ = paired_values(first, second)
+    values, others, _ = paired_values([first], [second])
     assert values.tolist() == others.tolist() == [1.0, 0.0]
 
 

@@ -114,4 +114,4 @@ def test_comparisons_stand_in_the_table_with_what_may_be_claimed(results, tmp_pa
         done = run("tabulate_scores.py", "--results", results, *common, "--out", tmp_path / "scores", *more)
         assert done.returncode == 0, done.stderr
         text = (tmp_path / "scores.md").read_text()
-        assert "| grpo | base | **+" in text and said in text
+        assert "| grpo | base | problems | **+" in text and said in text

@@ -100,7 +100,8 @@ def make_world(folder, hostile=HOSTILE):
         write_events(logs, events)
         rollouts = folder / "rollouts" / run
         write_jsonl(
-            rollouts / "10.jsonl", [{"input": "problem", "output": hostile, "score": 1.0, "step": 10}, {"output": "no", "score": 0.1}]
+            rollouts / "10.jsonl",
+            [{"input": "problem", "output": hostile, "gts": "1", "score": 1.0, "step": 10, "acc": 1.0}, {"output": "no", "score": 0.1}],
         )
         manifest = {"run": run, "stage": "main", "steps": 60, "chosen_step": 40, "chosen_why": f"best {hostile}", "fingerprint": "ab" * 32}
         manifest |= {"tensorboard": str(logs), "rollouts": str(rollouts), "tokens": 12345, "gpu_hours": 1.5, "seconds": 900.0}

@@ -24,7 +24,9 @@ STYLE = """
 .chart .line{fill:none;stroke-width:2;stroke-linejoin:round;stroke-linecap:round}
 .chart .raw{fill:none;stroke-width:1;opacity:.28}
 .chart .band{opacity:.16;stroke:none}
-.chart .mark{stroke-width:1.5;stroke-dasharray:3 3}
+.chart .chosen{stroke-width:1.5;stroke-dasharray:3 3}
+.chart .stage{stroke-width:1;opacity:.6}
+.chart .flag{stroke:#fff;stroke-width:1}
 .chart .strong{fill:#1c2230}
 .chart .inverse{fill:#fff}
 """.strip()
@@ -41,6 +43,16 @@ class Series:
     colour: str = PALETTE[0]
     dash: str = ""
     dots: bool = False
+
+
+@dataclass(frozen=True)
+class Mark:
+    """An upright at x: a dotted one (`chosen`), a thin one (`stage`), or a triangle at the top (`flag`), with a text to hover over."""
+
+    x: float
+    colour: str
+    text: str
+    kind: str = "chosen"
 
 
 def colours(names: Sequence[str]) -> dict[str, tuple[str, str]]:
@@ -105,12 +117,12 @@ def line_chart(
     y_format: Callable[[float], str] = number,
     y_from: float | None = None,
     y_to: float | None = None,
-    marks: Sequence[tuple[float, str, str]] = (),
+    marks: Sequence[Mark] = (),
     x_names: Mapping[float, str] | None = None,
     width: float = 370,
     height: float = 260,
 ) -> str:
-    """Lines over a common x axis; `marks` are vertical lines (x, colour, text), `x_names` names the x values. Empty series are left out."""
+    """Lines over a common x axis; `x_names` names the x values. Empty series are left out."""
     series = [one for one in series if len(one.points)]
     if not series:
         return empty_chart(title, description, width)
@@ -152,12 +164,16 @@ def line_chart(
             body.append(f'<path class="band" fill="{one.colour}" d="{_path(edge, x, y)}Z"/>')
         if one.raw:
             body.append(f'<path class="raw" stroke="{one.colour}" d="{_path(one.raw, x, y)}"/>')
-    for place, colour, text in marks:
-        if x_low <= place <= x_high:
-            body.append(
-                f'<line class="mark" stroke="{colour}" x1="{x(place):.1f}" x2="{x(place):.1f}" y1="{top:.1f}" y2="{base:.1f}">'
-                f"<title>{escape(text)}</title></line>"
-            )
+    for mark in marks:
+        if not x_low <= mark.x <= x_high:
+            continue
+        place, told = x(mark.x), f"<title>{escape(mark.text)}</title>"
+        if mark.kind == "flag":
+            shape = f"M{place - 6:.1f} {top - 3:.1f}h12l-6 10z"
+            body.append(f'<path class="flag" fill="{mark.colour}" d="{shape}">{told}</path>')
+        else:
+            ends = f'x1="{place:.1f}" x2="{place:.1f}" y1="{top:.1f}" y2="{base:.1f}"'
+            body.append(f'<line class="{mark.kind}" stroke="{mark.colour}" {ends}>{told}</line>')
     for one in series:
         dash = f' stroke-dasharray="{one.dash}"' if one.dash else ""
         last = y_format(one.points[-1][1])

@@ -11,12 +11,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..comparisons import compare_all, contamination_contrast, seed_groups, seed_interval
+from ..comparisons import compare_all, contamination_contrast, run_groups
 from ..config import stages
-from ..grading import extract_boxed
+from ..grading import extract_boxed, grade
 from ..io import UserError, read_json, read_jsonl
 from ..metrics import STATUS_LETTERS
-from ..scores import Evals, cell, load_evals, mean_cell, table
+from ..scores import Evals, load_evals, table
 from .figures import run_curves
 
 PAIRS = 150  # removed pairs shown side by side
@@ -50,21 +50,24 @@ def gather(config: Mapping[str, Any], models: Sequence[str], results: Path, benc
     evals, missing = load_evals(results, models, protocols, benchmarks)
     runs, more = _runs(results, config, models)
     missing += more
+    groups = run_groups(config, models)
+    plain = [model for model in models if "@" not in model]
     study = {
         "config": config,
-        "models": list(models),
+        "models": plain,
+        "groups": groups,
+        "checkpoints": _checkpoints(results, models, runs),
         "benchmarks": benchmarks,
         "protocols": protocols,
         "primary": primary,
         "evals": evals,
-        "rows": table(evals, models, protocols, benchmarks, primary),
+        "rows": table(evals, models, protocols, benchmarks, primary, groups),
         "runs": runs,
-        "comparisons": compare_all(evals, models, primary, benchmarks),
-        "seeds": _seeds(config, evals, models, primary, benchmarks),
-        "clean": _clean(evals, models, primary, benchmarks),
+        "comparisons": compare_all(evals, groups, primary, benchmarks),
+        "clean": _clean(evals, plain, primary, benchmarks),
         "data": _data(results, config, missing),
         "audit": _audit(results),
-        "counts": _counts(evals, models, protocols, benchmarks),
+        "counts": _counts(evals, plain, protocols, benchmarks),
         "provenance": _provenance(evals, runs),
         "missing": missing,
     }
@@ -96,17 +99,20 @@ def _runs(results: Path, config: Mapping[str, Any], models: Sequence[str]) -> tu
     return runs, [entry for run in runs.values() for entry in run["missing"]]
 
 
-def _seeds(
-    config: Mapping[str, Any], evals: Evals, models: Sequence[str], protocol: str, benchmarks: Sequence[str]
-) -> list[dict[str, Any]]:
+def _checkpoints(results: Path, models: Sequence[str], runs: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Evaluated points along training, {model, run, step}, by run and step; steps are added up over the stages of a run."""
     found = []
-    for names in seed_groups(config, models):
-        means = [mean_cell([cell(evals.get((name, protocol, b)), "pass@1") for b in benchmarks]) for name in names]
-        values = [mean["value"] for mean in means if mean]
-        interval = seed_interval(values)
-        if interval:
-            found.append({"runs": names, "interval": interval})
-    return found
+    for model in models:
+        run, at, point = model.partition("@")
+        if not at:
+            continue
+        export = results / model / "model" / "export.json"
+        number = point.removeprefix("step-")
+        step = read_json(export).get("step") if export.is_file() else (int(number) if number.isdigit() else None)
+        if step is not None:
+            marks = runs.get(run, {}).get("stages") or [{"from": 0}]
+            found.append({"model": model, "run": run, "step": marks[-1]["from"] + step})
+    return sorted(found, key=lambda entry: (models.index(entry["run"]) if entry["run"] in models else -1, entry["step"]))
 
 
 def _clean(evals: Evals, models: Sequence[str], protocol: str, benchmarks: Sequence[str]) -> dict[str, Any]:
@@ -274,7 +280,7 @@ def _samples(results: Path, benchmark_dir: Path, study: Mapping[str, Any], missi
                 {i: {"problem": rows[i]["problem"][:4000], "answer": str(rows[i]["answer"])} for i in ids if i in used}
             )
     for run, entry in study["runs"].items():
-        rollouts = _read_rollouts(run, entry["manifests"])
+        rollouts = _read_rollouts(entry["manifests"])
         if rollouts:
             data = pack(rollouts)
             budget -= len(data)
@@ -305,27 +311,32 @@ def _read_set(path: Path, result: Mapping[str, Any], chosen: set[str]) -> list[l
     return rows
 
 
-def _read_rollouts(run: str, manifests: Sequence[Mapping[str, Any]], most: int = 240) -> list[list[Any]]:
-    """Rows [step, score, prompt, response] of kept training rollouts (verl's rollout_data_dir: one JSON-lines file a step)."""
-    files = []
+def _read_rollouts(manifests: Sequence[Mapping[str, Any]], most: int = 240) -> list[list[Any]]:
+    """Rows [step, right, score, prompt, gold answer, response] of kept training rollouts, a few of each of some steps.
+
+    verl dumps them (trainer.rollout_data_dir) as one JSON-lines file a step with input, output, gts, score, step, and with the
+    reward's other keys where it carries them. `right` is the reward's own verdict (`acc`), else our judge's, or null where the
+    gold answer is not known. Steps are added up over stages.
+    """
+    files, done = [], 0
     for manifest in manifests:
-        directory = manifest.get("rollouts")
-        if directory and Path(directory).is_dir():
-            files += sorted((p for p in Path(directory).iterdir() if re.fullmatch(r"\d+\.jsonl(\.zst|\.gz)?", p.name)), key=_step)
+        directory = Path(manifest.get("rollouts") or "")
+        if manifest.get("rollouts") and directory.is_dir():
+            found = [path for path in directory.iterdir() if re.fullmatch(r"\d+\.jsonl(\.zst|\.gz)?", path.name)]
+            files += [(done + _step(path), path) for path in sorted(found, key=_step)]
+        done += int(manifest.get("steps") or 0)
     rows = []
     for place in _spread(len(files), 30):
-        found = list(read_jsonl(files[place], ("output",)))
+        step, path = files[place]
+        found = list(read_jsonl(path, ("output",)))
         for index in _spread(len(found), max(1, most // 30)):
             row = found[index]
-            score = row.get("score")
-            rows.append(
-                [
-                    int(row.get("step") or _step(files[place])),
-                    float(score) if isinstance(score, int | float) else None,
-                    str(row.get("input", ""))[-2000:],
-                    str(row["output"])[:SAMPLE_CHARACTERS],
-                ]
-            )
+            gold = "" if row.get("gts") is None else str(row["gts"])
+            right = row["acc"] > 0.5 if isinstance(row.get("acc"), int | float) else None
+            if right is None and gold:
+                right = grade(str(row["output"]), gold).correct
+            score = float(row["score"]) if isinstance(row.get("score"), int | float) else None
+            rows.append([step, right, score, str(row.get("input", ""))[-2000:], gold[:400], str(row["output"])[:SAMPLE_CHARACTERS]])
     return rows
 
 

@@ -19,8 +19,12 @@ CAPTIONS = {
 
 
 def run_curves(results: str | Path, run: str, stages: Sequence[str]) -> dict[str, Any]:
-    """Curves of a run's finished stages, joined: {"curves", "stages": [{stage, from, to, chosen}], "missing", "manifests"}."""
-    parts, marks, missing, manifests = [], [], [], []
+    """Curves of a run's finished stages, joined, steps added up.
+
+    {"curves", "stages": [{stage, from, to, chosen}], "missing", "manifests", "flags": [{step, text}], "watched"}; the flags are
+    those of the watch on training where it was on, else signs found in the curves.
+    """
+    parts, marks, missing, manifests, flags = [], [], [], [], []
     done = 0
     for stage in stages:
         path = Path(results) / run / stage / "manifest.json"
@@ -42,15 +46,25 @@ def run_curves(results: str | Path, run: str, stages: Sequence[str]) -> dict[str
             missing.append({"what": what, "path": str(logs), "make": f"snakemake --cores all --forcerun train {path}"})
         steps = int(manifest.get("steps") or 0)
         marks.append({"stage": stage, "from": done, "to": done + steps, "chosen": manifest.get("chosen_step")})
+        flags += [{"step": done + flag["step"], "text": flag_text(flag)} for flag in manifest.get("collapse") or []]
         done += steps
     curves = join(parts)
+    watched = any("collapse" in manifest for manifest in manifests)
     return {
         "curves": curves,
         "stages": marks,
         "missing": missing,
         "manifests": manifests,
-        "flags": collapse_flags(curves.get("train", {})) if curves else [],
+        "flags": flags if watched or not curves else collapse_flags(curves.get("train", {})),
+        "watched": watched,
     }
+
+
+def flag_text(flag: Mapping[str, Any]) -> str:
+    """A flag of the watch in words: metric, value, and the limit that it passed."""
+    shown = [charts.number(v) if isinstance(v, int | float) else str(v) for v in (flag.get("value"), flag.get("bound", flag.get("limit")))]
+    named = f" (watch.{flag['limit']})" if isinstance(flag.get("limit"), str) else ""
+    return f"{str(flag.get('metric')).replace('_', ' ')} {shown[0]}, limit {shown[1]}{named}"
 
 
 def smoothed_series(name: str, curve: Sequence, colour: tuple[str, str]) -> charts.Series:
@@ -65,7 +79,7 @@ def figure_charts(runs: Mapping[str, Mapping[str, Any]], benchmark: str | None, 
     """SVG by figure name; `benchmark` is the validation set whose curve is the report's, `order` fixes the colours."""
     colour = charts.colours([*order, *runs])
     names = ", ".join(runs) or "no run"
-    marks = exported_marks(runs, colour)
+    marks = all_marks(runs, colour)
     drawn = {}
     validation = []
     for name, run in runs.items():
@@ -142,12 +156,15 @@ def _short(tag: str) -> str:
     return tag.split("/")[-2] if tag.endswith("/mean") else tag.split("/")[-1]
 
 
-def exported_marks(runs: Mapping[str, Mapping[str, Any]], colour: Mapping[str, tuple[str, str]]) -> list[tuple[float, str, str]]:
-    """Where each run's exported checkpoint lies: (step, colour, text)."""
+def all_marks(runs: Mapping[str, Mapping[str, Any]], colour: Mapping[str, tuple[str, str]]) -> list[charts.Mark]:
+    """Where each run's stages begin, where its exported checkpoint lies, and where collapse was flagged."""
     marks = []
     for name, run in runs.items():
+        shade = colour[name][0]
+        marks += [charts.Mark(s["from"], shade, f"{name}: stage {s['stage']} begins", "stage") for s in run["stages"][1:]]
         last = run["stages"][-1] if run["stages"] else None
         if last and last["chosen"] is not None:
             step = last["from"] + last["chosen"]
-            marks.append((step, colour[name][0], f"{name}: exported checkpoint of step {step}"))
+            marks.append(charts.Mark(step, shade, f"{name}: exported checkpoint of step {step}"))
+        marks += [charts.Mark(flag["step"], shade, f"{name}, step {flag['step']}: {flag['text']}", "flag") for flag in run["flags"]]
     return marks

@@ -86,8 +86,7 @@ def report_page(study: Mapping[str, Any]) -> str:
         "any_mark": bool(_marks(study["comparisons"])),
         "comparisons": comparisons,
         "references": " and ".join(dict.fromkeys(row["against"] for row in comparisons)),
-        "seeds": study["seeds"],
-        "claim": claim(models, [group["runs"] for group in study["seeds"]]),
+        "claim": claim(study["groups"]),
         "checkpoint_charts": [safe(svg) for svg in _checkpoint_charts(study)],
         "pass_chart": [safe(svg) for svg in _pass_charts(study)],
         "contamination": study["data"]["contamination"],
@@ -100,7 +99,9 @@ def report_page(study: Mapping[str, Any]) -> str:
         "figures": [(safe(svg), CAPTIONS[name]) for name, svg in figures.items()]
         + [(safe(svg), text) for svg, text in further_charts(runs, benchmark, models)],
         "figures_drawn": any(run["curves"] for run in runs.values()),
-        "flags": [{"run": name, **flag, "shown": charts.number(flag["value"])} for name, run in runs.items() for flag in run["flags"]],
+        "flags": [{"run": name, **flag} for name, run in runs.items() for flag in run["flags"]],
+        "watched": any(run["watched"] for run in runs.values()),
+        "staged": any(len(run["stages"]) > 1 for run in runs.values()),
         "heat": heat,
         "behaviour": _behaviour(study),
         "first_wrong": _first_wrong(study),
@@ -168,8 +169,8 @@ def _marks(comparisons: Sequence[Mapping[str, Any]]) -> dict[str, str]:
 def _comparison_rows(study: Mapping[str, Any]) -> list[dict[str, Any]]:
     rows = []
     for row in study["comparisons"]:
-        manifests = study["runs"].get(row["model"].split("@")[0], {}).get("manifests", [])
-        tokens, hours = sum(m.get("tokens") or 0 for m in manifests), sum(m.get("gpu_hours") or 0 for m in manifests)
+        manifests = [m for run in row["runs"] for m in study["runs"].get(run, {}).get("manifests", [])]
+        tokens, hours = (sum(m.get(key) or 0 for m in manifests) / len(row["runs"]) for key in ("tokens", "gpu_hours"))
         rows.append(row | {"tokens": charts.number(tokens) if tokens else "–", "gpu_hours": f"{hours:.2f}" if hours else "–"})
     return rows
 
@@ -333,36 +334,34 @@ def _length_charts(study: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def _checkpoint_charts(study: Mapping[str, Any]) -> list[str]:
-    """A curve a benchmark over the checkpoints `run@step-N` of each run, with intervals."""
-    steps: dict[str, list[tuple[int, str]]] = {}
-    for model in study["models"]:
-        run, at, step = model.partition("@step-")
-        if at and step.isdigit():
-            steps.setdefault(run, []).append((int(step), model))
-    if not steps:
+    """A curve a benchmark, and their mean, over the evaluated checkpoints of each run, with intervals; step 0 is the base model."""
+    by_run: dict[str, list[tuple[int, str]]] = {}
+    for entry in study["checkpoints"]:
+        by_run.setdefault(entry["run"], [(0, "base")]).append((entry["step"], entry["model"]))
+    if not by_run:
         return []
-    colour = charts.colours([m.partition("@")[0] for m in study["models"]])
+    colour = charts.colours(study["models"])
+    marks = [
+        charts.Mark(stage["from"], colour[run][0], f"{run}: stage {stage['stage']} begins", "stage")
+        for run in by_run
+        for stage in study["runs"].get(run, {}).get("stages", [])[1:]
+    ]
     drawn = []
-    for benchmark in study["benchmarks"]:
+    for name in [*study["benchmarks"], "mean"]:
         series = []
-        for run, checkpoints in steps.items():
-            found = [
-                (s, cell(study["evals"].get((m, study["primary"], benchmark)), "pass@1")) for s, m in [(0, "base"), *sorted(checkpoints)]
-            ]
-            found = [(s, c) for s, c in found if c]
-            band = [(s, c["low"], c["high"]) for s, c in found]
-            series.append(
-                charts.Series(run, [(s, c["value"]) for s, c in found], band=band, colour=colour[run][0], dash=colour[run][1], dots=True)
-            )
-        drawn.append(
-            charts.line_chart(
-                series,
-                benchmark,
-                f"pass@1 on {benchmark} at checkpoints along training, with 95 % intervals",
-                y_format=charts.percent,
-                y_from=0,
-            )
-        )
+        for run, points in by_run.items():
+            cells = {}
+            for step, model in points:
+                every = [cell(study["evals"].get((model, study["primary"], b)), "pass@1") for b in study["benchmarks"]]
+                found = mean_cell(every) if name == "mean" else every[study["benchmarks"].index(name)]
+                if found:
+                    cells[step] = found
+            line = [(step, found["value"]) for step, found in sorted(cells.items())]
+            band = [(step, found["low"], found["high"]) for step, found in sorted(cells.items())]
+            series.append(charts.Series(run, line, band=band, colour=colour[run][0], dash=colour[run][1], dots=True))
+        title = "mean over the benchmarks" if name == "mean" else name
+        told = f"pass@1 under {study['primary']}, {title}, at checkpoints along training, with 95 % intervals; step 0 is the base model"
+        drawn.append(charts.line_chart(series, title, told, y_format=charts.percent, y_from=0, marks=marks))
     return drawn
 
 

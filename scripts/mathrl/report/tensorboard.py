@@ -14,10 +14,9 @@ from ..scores import cell, mean_cell
 def write_run(
     directory: Path,
     settings: Mapping[str, Any],
-    scores: Mapping[str, float],
-    step: int,
+    scores: Mapping[int, Mapping[str, float]],
 ) -> None:
-    """Replace `directory` by one event file: `scores` (tag → value) at `step`, and the run in the HParams tab.
+    """Replace `directory` by one event file: `scores` (step → tag → value), and the run in the HParams tab.
 
     Settings that are no number, text or truth value are left out: the tab cannot show them.
     """
@@ -30,12 +29,13 @@ def write_run(
     directory.mkdir(parents=True)
     plain = {key: value for key, value in settings.items() if isinstance(value, bool | int | float | str)}
     with contextlib.closing(EventFileWriter(str(directory))) as writer:
-        metrics = [summary_v2.Metric(tag) for tag in scores]
+        metrics = [summary_v2.Metric(tag) for tag in dict.fromkeys(tag for values in scores.values() for tag in values)]
         hparams = [summary_v2.HParam(key) for key in plain]
         for summary in (summary_v2.hparams_config_pb(hparams=hparams, metrics=metrics), summary_v2.hparams_pb(plain)):
             writer.add_event(Event(wall_time=0, summary=summary))
-        for tag, value in scores.items():
-            writer.add_event(Event(wall_time=0, step=step, summary=Summary(value=[Summary.Value(tag=tag, simple_value=value)])))
+        for step, values in sorted(scores.items()):
+            for tag, value in values.items():
+                writer.add_event(Event(wall_time=0, step=step, summary=Summary(value=[Summary.Value(tag=tag, simple_value=value)])))
 
 
 def score_scalars(

@@ -106,16 +106,24 @@
     const run = byId("r-run"), step = byId("r-step"), verdict = byId("r-verdict");
     async function draw(fresh) {
       const rows = await unpack(kept.find((s) => s.dataset.run === run.value));
-      if (fresh) fill(step, [...new Set(rows.map((r) => String(r[0])))], true);
-      const best = Math.max(...rows.map((r) => r[1] === null ? 0 : r[1]));
-      const right = (r) => r[1] !== null && r[1] > 0.5 * best;
-      const part = rows.filter((r) => String(r[0]) === step.value && (!verdict.value || (verdict.value === "right") === right(r)));
-      byId("r-shown").textContent = `${part.length} rollouts of step ${step.value}`;
-      byId("r-list").replaceChildren(...part.map((r) => {
-        const box = element("article", undefined, "sample " + (right(r) ? "right" : "wrong"));
+      if (fresh) {
+        fill(step, ["", ...new Set(rows.map((r) => String(r[0])))], true);
+        step.options[0].textContent = "all";
+      }
+      const part = rows.filter((r) => (!step.value || String(r[0]) === step.value) && (!verdict.value || (verdict.value === "right") === r[1]));
+      const shown = part.slice(0, 24);
+      byId("r-shown").textContent = part.length ? `${shown.length} of ${part.length} kept rollouts` : "no rollout fits these filters";
+      byId("r-list").replaceChildren(...shown.map(([at, right, score, prompt, gold, text]) => {
+        const box = element("article", undefined, "sample " + (right ? "right" : "wrong"));
         const head = element("header");
-        head.append(element("b", "reward " + (r[1] === null ? "unknown" : r[1].toFixed(2))), element("span", "step " + r[0]));
-        box.append(head, element("p", r[2], "problem"), response(r[3]));
+        head.append(element("b", right === null ? "not judged" : right ? "✓ right" : "✗ wrong"), element("span", `step ${at} · reward ${score === null ? "unknown" : score.toFixed(2)}`));
+        box.append(head, element("p", prompt, "problem"));
+        if (gold) {
+          const answer = element("p", "gold answer: ", "gold");
+          answer.append(element("code", gold));
+          box.append(answer);
+        }
+        box.append(response(text));
         return box;
       }));
     }
