@@ -161,6 +161,7 @@ rule log_scores:
         runs=[directory(f"results/tensorboard/{run}") for run in config["select"]],
     params:
         runs=rules.plot_training.params.runs,
+        models=evaluated_models(),
         config=json.dumps(config, sort_keys=True),
     log:
         "logs/log_scores/all.log",
@@ -176,6 +177,7 @@ rule log_scores:
         "python {input.code[0]:q}"
         " --results results"
         " --runs {params.runs:q}"
+        " --models {params.models:q}"
         " --config {params.config:q}"
         " --out results/tensorboard"
         " > {log:q} 2>&1"
