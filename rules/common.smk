@@ -33,7 +33,10 @@ def from_root(path):
 
 
 def validated(config):
-    """The configuration after every check that needs no data; notices go to stderr, once."""
+    """The configuration with all runs spelled out, after every check that needs no data, and the runs' replicates.
+
+    Notices go to stderr, once.
+    """
     with open(ROOT / "rules/schemas/config.schema.yaml") as handle:
         schema = yaml.load(handle, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     try:
@@ -42,7 +45,7 @@ def validated(config):
                 print(f"notice: {notice}", file=sys.stderr)
     except UserError as error:
         raise WorkflowError(str(error)) from None
-    return config
+    return configuration.expanded(config)
 
 
 @functools.cache
@@ -120,12 +123,11 @@ def study():
 
 
 def start_model(wildcards):
-    """Where a stage starts from: the stage before it, or the base model."""
-    names = run_stages(wildcards.run)
-    place = names.index(wildcards.stage)
-    if place:
-        return f"results/{wildcards.run}/{names[place - 1]}/model/export.json"
-    return f"resources/models/{config['base_model']}"
+    """Where a stage starts from: the stage before it, the base model, or another run's exported model."""
+    kind, name = configuration.start_of(config, wildcards.run, wildcards.stage)
+    if kind == "base":
+        return f"resources/models/{config['base_model']}"
+    return f"results/{wildcards.run}/{name}/model/export.json" if kind == "stage" else f"results/{name}/model/export.json"
 
 
 def model_source(name):
@@ -328,7 +330,7 @@ def begin():
         print(f"notice: {notice}", file=sys.stderr)
 
 
-config = validated(configuration.from_command_line(config, workflow.config_settings.config or {}, yaml.safe_load))
+config, REPLICATES = validated(configuration.from_command_line(config, workflow.config_settings.config or {}, yaml.safe_load))
 if MAIN and {"-n", "--dry-run", "--dryrun"} & set(sys.argv):
     for notice in check_host(dry_run=True):
         print(f"notice: {notice}", file=sys.stderr)

@@ -18,7 +18,7 @@ rule train_policy:
             "run_on_nodes.py",
             "mathrl/cpu/platform.py",
             "mathrl/cpu/worker.py",
-            "mathrl/cpu/replay.py",
+            "mathrl/verl_trainer.py",
         ),
         model=start_model,
         train="results/{run}/{stage}/train.parquet",

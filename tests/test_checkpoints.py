@@ -60,3 +60,21 @@ def test_other_directories_are_left_alone(tmp_path):
     (tmp_path / "global_step_best").mkdir()
     assert checkpoints.repair(tmp_path) == []
     assert (tmp_path / "global_step_best").exists()
+
+
+@pytest.mark.parametrize(
+    ("last", "every", "best", "kept"),
+    [
+        (1, None, 20, [20, 60]),  # the newest and the best
+        (2, None, 60, [50, 60]),
+        (2, 30, 10, [10, 30, 50, 60]),
+        (1, None, 0, [60]),  # the best is the starting model, which is no checkpoint
+    ],
+)
+def test_retention_keeps_what_is_asked_for(tmp_path, last, every, best, kept):
+    for step in range(10, 70, 10):
+        save(tmp_path, step)
+    gone = checkpoints.retain(tmp_path, last, every, best)
+    assert checkpoints.steps(tmp_path) == kept
+    assert sorted([*gone, *kept]) == list(range(10, 70, 10))
+    assert checkpoints.retain(tmp_path, last, every, best) == []

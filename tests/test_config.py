@@ -80,7 +80,7 @@ BAD = [
     ("training.dtype", "fp16", "it may be bfloat16, float32"),
     ("training.gpus", 0, "at least 1"),
     ("training.nodes", 2, "several are not supported yet"),
-    ("runs.five", {"rollout_n": 5, "train_batch_size": 265}, "must divide by 6 cards; nearest batch sizes that do"),
+    ("runs.five", {"rollout_n": 5, "train_batch_size": 265}, "must divide by 6 cards; nearest that do: train_batch_size 258, 264, 270"),
     ("training.mini_batch_size", 300, "larger than train_batch_size 264"),
     ("accelerator", "gpu", "it may be cuda, cpu"),
     ("benchmarks", ["aime24", "amc32"], "unknown benchmark 'amc32'; pins.tsv knows: aime24, amc23"),
@@ -123,3 +123,32 @@ def test_numbers_on_the_command_line_are_numbers(config):
     typed = configuration.from_command_line(configuration.merge(config, given), given, yaml.safe_load)["training"]
     assert (typed["steps"], typed["learning_rate"], typed["validate_before"], typed["dtype"]) == (20, 0.0001, False, "float32")
     assert typed["rollout_n"] == 6
+
+
+def test_seeds_and_sweeps_become_runs(config):
+    config["runs"]["lengths"] = {"sweep": {"rollout_n": [4, 6], "max_response_length": [512, 1024]}}
+    config["runs"]["three"] = {"seeds": [1, 2, 3], "clip_high": 0.28}
+    config["select"] = ["grpo", "lengths", "three"]
+    found, groups = configuration.expanded(config)
+    swept = [f"lengths-rollout_n-{n}-max_response_length-{length}" for n in (4, 6) for length in (512, 1024)]
+    assert found["select"] == ["grpo", *swept, "three-seed-1", "three-seed-2", "three-seed-3"]
+    assert configuration.stage_config(found, swept[1], "main")["max_response_length"] == 1024
+    second = configuration.stage_config(found, "three-seed-2", "main")
+    assert (second["seed"], second["clip_high"]) == (2, 0.28)
+    assert groups["three-seed-2"] == {"group": "three", "seed": 2} and groups["grpo"] == {"group": "grpo", "seed": 1}
+
+
+@pytest.mark.parametrize(
+    ("runs", "message"),
+    [
+        ({"a": {"start_from": "nowhere"}}, "start_from: unknown run 'nowhere'"),
+        ({"a": {"start_from": "b"}, "b": {"start_from": "a"}}, "goes round in a circle: a → b → a"),
+        ({"a": {"algorithm": "supervised"}}, "needs `solutions`"),
+        ({"a": {"sweep": {"rollout_m": [1]}}}, "unknown key 'rollout_m'"),
+        ({"a": {"seeds": [1]}, "a-seed-1": {}}, "two runs are called 'a-seed-1'"),
+    ],
+)
+def test_runs_that_cannot_be_are_refused(config, schema, pins, runs, message):
+    config["runs"] = {"grpo": {}, **runs}
+    with pytest.raises(UserError, match=message):
+        configuration.validate(config, schema, pins)

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from mathrl import training
+from mathrl import stopping, training
 from mathrl.io import UserError
 
 STAGE = {"learning_rate": 1e-5, "rollout_n": 6, "choose": "best", "save_every": 200, "validate_every": 10}
@@ -55,12 +55,20 @@ def test_other_data_model_or_grading_policy_is_another_training(tmp_path, files)
         ("best", [20], {"10": 0.9, "20": 0.2}, 20, "highest"),  # step 10 was validated, not saved
         ("best", [10], {}, 10, "none was validated"),
         ("last", [10, 20], {"10": 0.9, "20": 0.1}, 20, "as configured"),
-        ("best", [], {}, 0, "no checkpoint"),
+        ("best", [], {}, 0, "no sound checkpoint"),
     ],
 )
 def test_choice_of_a_checkpoint(rule, saved, dev, step, why):
     chosen, reason = training.choose(rule, saved, dev)
     assert chosen == step and why in reason
+
+
+@pytest.mark.parametrize("rule", ["best", "last"])
+def test_no_checkpoint_after_a_collapse_is_chosen(rule):
+    dev = {"10": 0.5, "20": 0.4, "30": 0.9}
+    step, why = training.choose(rule, [10, 20, 30], dev, onset=25)
+    assert step == (10 if rule == "best" else 20) and "from step 25 on are out" in why
+    assert training.choose(rule, [10, 20, 30], dev, onset=5)[0] == 0
 
 
 def test_validation_curves_by_data_source():
@@ -75,10 +83,81 @@ def test_validation_curves_by_data_source():
 def test_progress_is_one_line_a_step():
     progress = training.Progress("train grpo", 60)
     first = "(TaskRunnerV1 pid=1) step:0 - val-core/dev/acc/mean@1:np.float64(0.25) - val-aux/num_turns/min:np.int32(2)"
-    assert progress.line(first) == "train grpo: step 0 of 60  validation dev 0.250"
+    assert progress.line(*training.parse(first)) == "train grpo: step 0 of 60  validation dev 0.250"
     second = "step:1 - critic/score/mean:0.1234375 - response_length/mean:13.625 - timing_s/step:12.6"
-    assert progress.line(second).startswith("train grpo: step 1 of 60  reward 0.123  length 14 tokens  validation dev 0.250")
-    assert progress.line("(vLLM) loading step: model - done") is None
+    shown = progress.line(*training.parse(second))
+    assert shown.startswith("train grpo: step 1 of 60  reward 0.123  length 14 tokens  validation dev 0.250")
+    assert training.parse("(vLLM) loading step: model - done") is None
+    assert training.parse("step:3 - actor/grad_norm:nan - critic/score/mean:np.float64(-1e-05)") == (
+        3,
+        {"actor/grad_norm": pytest.approx(float("nan"), nan_ok=True), "critic/score/mean": -1e-05},
+    )
+
+
+LIMITS = {"stop": False, "window": 2, "reward_drop": 0.5, "entropy_max": 3.0}
+
+
+def session(tmp_path, **changes):
+    stage = {"watch": LIMITS, "budget": {"tokens": None, "gpu_hours": None}, "save_every": 2, "keep_last": 1, "keep_every": None}
+    stage |= changes
+    watch, spent = training.Watch(stage["watch"]), training.Spent(stage["budget"], cards=2)
+    return training.Session(tmp_path, stage, training.Progress("train grpo", None), watch, spent)
+
+
+def line(step, reward=0.5, tokens=100, **more):
+    metrics = {"critic/score/mean": reward, "training/generated_tokens": tokens, "timing_s/step": 3600, **more}
+    return f"step:{step} - " + " - ".join(f"{key}:{value}" for key, value in metrics.items())
+
+
+def test_a_used_up_budget_finishes_the_stage(tmp_path):
+    run = session(tmp_path, budget={"tokens": 150, "gpu_hours": None})
+    assert len(list(run.follow(line(1)))) == 1 and stopping.asked(tmp_path) is None
+    assert "budget.tokens 150 used up (200)" in list(run.follow(line(2)))[1]
+    assert stopping.asked(tmp_path) == stopping.FINISH
+    hours = session(tmp_path, budget={"tokens": None, "gpu_hours": 4.0})
+    said = [text for step in (1, 2) for text in hours.follow(line(step))]
+    assert "budget.gpu_hours 4 used up (4)" in said[-1]
+
+
+def test_a_budget_counts_the_steps_before_a_resume(tmp_path):
+    run = session(tmp_path, budget={"tokens": 250, "gpu_hours": None})
+    run.take_history(
+        {"critic/score/mean": [(1, 0.5), (2, 0.5), (3, 0.5)], "training/generated_tokens": [(1, 100), (2, 100), (3, 100)]}, until=2
+    )
+    assert run.spent.tokens == 200 and run.last_step == 2  # step 3 was lost with the kill
+    list(run.follow(line(3)))
+    assert stopping.asked(tmp_path) == stopping.FINISH
+
+
+def test_a_collapse_is_flagged_and_stops_only_where_asked(tmp_path):
+    for stop in (False, True):
+        run = session(tmp_path, watch=LIMITS | {"stop": stop})
+        said = [text for step, reward in enumerate([0.6, 0.6, 0.6, 0.1, 0.1], 1) for text in run.follow(line(step, reward))]
+        assert "train grpo: collapse flagged at step 5: reward 0.1 is beyond 0.3 (watch.reward_drop)" in said
+        assert run.watch.onset == 4
+        assert stopping.asked(tmp_path) == (stopping.ABANDON if stop else None)
+
+
+def test_a_number_that_is_none_flags_at_once(tmp_path):
+    run = session(tmp_path)
+    said = list(run.follow(line(1, **{"actor/grad_norm": "nan"})))
+    assert said[1] == "train grpo: collapse flagged at step 1: grad_norm is nan"
+
+
+def test_a_pause_stays_a_pause(tmp_path):
+    stopping.ask(tmp_path, stopping.PAUSE)
+    stopping.ask(tmp_path, stopping.ABANDON)
+    assert stopping.asked(tmp_path) == stopping.PAUSE
+    stopping.clear(tmp_path)
+    stopping.clear(tmp_path)
+    assert stopping.asked(tmp_path) is None
+
+
+def test_a_finished_stage_goes_on_where_its_budget_was_raised():
+    state = {"steps": 10, "stopped_by": "budget", "budget": {"tokens": 100, "gpu_hours": None}}
+    assert training.is_over(state, {"budget": {"tokens": 100, "gpu_hours": None}, "watch": LIMITS})
+    assert not training.is_over(state, {"budget": {"tokens": 200, "gpu_hours": None}, "watch": LIMITS})
+    assert training.is_over({"steps": 10, "stopped_by": None}, {"budget": {}, "watch": {}})
 
 
 @pytest.mark.parametrize(

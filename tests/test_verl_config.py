@@ -61,7 +61,9 @@ def test_the_report_at_full_size(root, config):
 def test_nothing_of_the_cpu_is_in_a_gpu_run(config):
     text = json.dumps(overrides(config))
     assert "mathrl.cpu" not in text and "trainer.device" not in text
-    assert not {"VERL_PLATFORM", "VERL_USE_EXTERNAL_MODULES", "VERL_ENGINE_DEVICE"} & set(verl_config.environment("cuda"))
+    variables = verl_config.environment("cuda")
+    assert not {"VERL_PLATFORM", "VERL_ENGINE_DEVICE"} & set(variables)
+    assert variables["VERL_USE_EXTERNAL_MODULES"] == "mathrl.verl_trainer"
 
 
 def test_cpu_configuration_is_accepted_by_verl(root, config):
@@ -81,7 +83,6 @@ def test_verl_refuses_in_one_line(root, config):
 def test_raw_overrides_come_last(config):
     config["training"]["verl"] = {"actor_rollout_ref.actor.clip_ratio_high": 0.28}
     keys = overrides(config)
-    assert list(keys)[-1] == "actor_rollout_ref.actor.clip_ratio_high"
     assert "actor_rollout_ref.actor.clip_ratio_high=0.28" in verl_config.arguments(keys)
 
 
@@ -104,8 +105,74 @@ def test_padding_is_announced(batch, mini, n, gpus, notice):
 
 def test_batches_that_do_not_divide_are_refused_with_the_nearest():
     stage = {"train_batch_size": 265, "mini_batch_size": 72, "rollout_n": 5, "gpus": 6, "nodes": 1}
-    with pytest.raises(UserError, match=r"nearest batch sizes that do: .*264"):
+    with pytest.raises(
+        UserError, match=r"train_batch_size 265 times rollout_n 5 must .* train_batch_size 258, 264, 270; or so many cards: 1, 5"
+    ):
         verl_config.check_batches(stage)
+
+
+def test_a_number_of_cards_that_does_not_divide_is_refused_with_what_works(config):
+    config["training"]["gpus"] = 5
+    with pytest.raises(UserError, match=r"train_batch_size 260, 265, 270; mini_batch_size 65, 70, 75; or so many cards: 3, 4, 6"):
+        verl_config.check_batches(config["training"], "run grpo")
+
+
+# What a variant changes in verl's resolved configuration at full size; all else is as in the report's run, but for the mini-batch.
+VARIANTS = {
+    "grpo-unpadded": {"actor_rollout_ref.actor.ppo_mini_batch_size": 88},
+    "grpo-fast": {"actor_rollout_ref.actor.use_dynamic_bsz": True, "actor_rollout_ref.rollout.log_prob_use_dynamic_bsz": True},
+    "dapo": {
+        "actor_rollout_ref.actor.clip_ratio_low": 0.2,
+        "actor_rollout_ref.actor.clip_ratio_high": 0.28,
+        "actor_rollout_ref.actor.loss_agg_mode": "token-mean",
+        "algorithm.filter_groups.enable": True,
+        "algorithm.filter_groups.metric": "acc",
+        "reward.reward_manager.name": "dapo",
+        "reward.reward_kwargs.max_resp_len": 512,
+        "reward.reward_kwargs.overlong_buffer_cfg.len": 128,
+    },
+    "gspo": {
+        "actor_rollout_ref.actor.policy_loss.loss_mode": "gspo",
+        "actor_rollout_ref.actor.loss_agg_mode": "seq-mean-token-mean",
+        "actor_rollout_ref.actor.clip_ratio_low": 3e-4,
+        "actor_rollout_ref.actor.clip_ratio_high": 4e-4,
+    },
+    "dr-grpo": {
+        "algorithm.norm_adv_by_std_in_grpo": False,
+        "actor_rollout_ref.actor.loss_agg_mode": "seq-mean-token-sum-norm",
+        "actor_rollout_ref.actor.loss_scale_factor": 512,
+    },
+    "lengthen/long": {"data.max_response_length": 2048, "actor_rollout_ref.rollout.max_model_len": 4096},
+}
+
+
+def test_each_variant_is_on_and_none_has_kl(root, config):
+    asked = {}
+    for name in VARIANTS:
+        run, _, stage = name.partition("/")
+        merged = configuration.stage_config(config, run, stage or "main")
+        assert verl_config.check_batches(merged) == []
+        paths = {"model": "m", "train_file": "t", "validation_file": "v", "checkpoints": "c"}
+        asked[name] = verl_config.overrides(merged, accelerator="cuda", run=run, reward=config["reward"], **paths)
+    code = """
+import json, sys
+from mathrl import verl_config
+print("RESOLVED" + json.dumps({name: verl_config.resolve(keys) for name, keys in json.loads(sys.argv[1]).items()}))
+"""
+    environment = {**os.environ, **verl_config.environment("cuda")}
+    done = subprocess.run(
+        [sys.executable, "-c", code, json.dumps(asked)], env=environment, capture_output=True, text=True, cwd=root, timeout=300
+    )
+    line = [line for line in done.stdout.splitlines() if line.startswith("RESOLVED")]
+    assert line, done.stderr[-2000:]
+    for name, resolved in json.loads(line[0].removeprefix("RESOLVED")).items():
+        for key, wanted in VARIANTS[name].items():
+            value = resolved
+            for part in key.split("."):
+                value = value[part]
+            assert value == wanted, f"{name}: {key}"
+        assert resolved["actor_rollout_ref"]["actor"]["use_kl_loss"] is False, name
+        assert resolved["algorithm"]["use_kl_in_reward"] is False, name
 
 
 @pytest.mark.parametrize(

@@ -80,3 +80,18 @@ def repair(root: Path) -> list[str]:
     elif tracker.exists():
         tracker.unlink()
     return done
+
+
+def retain(root: Path, last: int, every: int | None, best: int) -> list[int]:
+    """Remove the whole checkpoints that nothing asks for; returns their steps.
+
+    Kept: the `last` newest (verl goes on from the newest), step `best`, and each that `every` divides.
+    """
+    saved = steps(root)
+    kept = {*saved[-max(1, last) :], best} | {step for step in saved if every and step % every == 0}
+    gone = [step for step in saved if step not in kept]
+    for step in gone:
+        directory = root / f"global_step_{step}"
+        (directory / SEAL).unlink()  # from here on a kill leaves a directory that `repair` removes
+        shutil.rmtree(directory)
+    return gone

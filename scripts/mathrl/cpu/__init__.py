@@ -2,7 +2,6 @@
 
 `platform`  verl's platform plug-in (VERL_PLATFORM=cpu, VERL_USE_EXTERNAL_MODULES=mathrl.cpu.platform)
 `worker`    vLLM's worker extension, so that a weight sync takes effect
-`replay`    verl's custom sampler, with a shorter poll
 
 Nothing here is loaded where the accelerator is cuda; nothing in site-packages is changed.
 """

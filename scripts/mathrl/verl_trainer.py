@@ -1,0 +1,90 @@
+"""verl's synchronous trainer, plus what a run needs to be stopped, watched and looked at.
+
+verl imports this module in each of its processes (VERL_USE_EXTERNAL_MODULES); it then finds our class under the name `sync`.
+The name must stay, because verl takes a trainer of any other name for an asynchronous one.
+
+- A file `stop` beside the checkpoints ends training after the step at work: see `mathrl.stopping`.
+- The parts of the reward and the grader's verdicts, which verl 0.9.1 drops, become metrics: see `mathrl.reward_curves`.
+- Every generated token is counted, also of groups that dynamic sampling throws away (`training/generated_tokens`), and the share
+  of responses cut off at the limit (`training/truncated`).
+- A few rollouts of each step are kept, whole groups, with their verdicts.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from omegaconf import OmegaConf, open_dict
+from transfer_queue import KVBatchMeta
+from verl.trainer.ppo.v1 import trainer_base
+from verl.trainer.ppo.v1.trainer_sync import PPOTrainerSync
+
+from mathrl import reward_curves, stopping
+from mathrl.io import write_json
+
+TOTAL = "mathrl: total steps"
+"""How the log announces the number of steps; `mathrl.training` reads it."""
+
+
+class Trainer(PPOTrainerSync):
+    """PPOTrainerSync with the additions above."""
+
+    def __init__(self, config) -> None:
+        super().__init__(config)
+        place = Path(config.trainer.default_local_dir)
+        write_json(place / "verl_config.json", OmegaConf.to_container(config, resolve=True))  # what verl really got
+        self._discarded_tokens = 0
+        clear = self.replay_buffer._clear_groups
+
+        def clear_and_count(partition_id: str, uids: set[str]) -> None:
+            if partition_id == "train":
+                rows = self.replay_buffer.partitions[partition_id].items()
+                self._discarded_tokens += sum(tag.get("response_len", 0) for key, tag in rows if key.split("_")[0] in uids)
+            clear(partition_id, uids)
+
+        self.replay_buffer._clear_groups = clear_and_count
+        if config.trainer.device == "cpu":
+            self.replay_buffer.poll_interval = 0.05  # verl's two seconds are longer than a whole step of a small model
+
+    def on_train_begin(self) -> None:
+        super().on_train_begin()
+        print(f"{TOTAL} {self.total_training_steps}", flush=True)
+
+    def step(self, metrics: dict, timing_raw: dict) -> KVBatchMeta:
+        """One step; a stop that was asked for meanwhile makes it the last."""
+        batch = super().step(metrics, timing_raw)
+        kind = stopping.asked(Path(self.config.trainer.default_local_dir))
+        if kind:
+            with open_dict(self.config):
+                self.config.trainer.save_freq = -1 if kind == stopping.ABANDON else 1
+                self.config.trainer.test_freq = 1 if kind == stopping.FINISH else -1
+            self.total_training_steps = self.global_steps
+        return batch
+
+    def _compute_metrics(self, batch: KVBatchMeta, metrics, timing_raw, global_steps, epoch):
+        result = super()._compute_metrics(batch, metrics, timing_raw, global_steps, epoch)
+        metrics.update(reward_curves.summarize(reward_curves.infos(batch)))
+        lengths = [tag.get("response_len", 0) for tag in batch.tags if not tag.get("is_padding")]
+        metrics["training/generated_tokens"] = sum(lengths) + self._discarded_tokens
+        # verl's response_length/clip_ratio counts those as long as the longest of the batch, whatever the limit
+        limit = self.config.data.max_response_length
+        metrics["training/truncated"] = sum(length >= limit for length in lengths) / max(1, len(lengths))
+        self._discarded_tokens = 0
+        return result
+
+    def _log_rollout_data(self, batch: KVBatchMeta, timing_raw: dict, rollout_data_dir: str) -> None:
+        """Keep the first few rows instead of all, with our reward's details, which verl's dump lacks."""
+        rows = [(key, tag) for key, tag in zip(batch.keys, batch.tags, strict=True) if not tag.get("is_padding")]
+        rows = sorted(rows, key=lambda row: row[0].rsplit("_", 2))[: self.config.trainer.rollouts_per_step]
+        few = KVBatchMeta(partition_id=batch.partition_id, keys=[key for key, _ in rows], tags=[tag for _, tag in rows])
+        infos = reward_curves.infos(few)
+        self._rollout_details = {name: [info.get(name) for info in infos] for name in ("acc", "format", "pred", "status")}
+        super()._log_rollout_data(few, timing_raw, rollout_data_dir)
+
+    def _dump_generations(self, inputs, outputs, gts, scores, reward_extra_infos_dict, dump_path) -> None:
+        if dump_path == self.config.trainer.get("rollout_data_dir", None):
+            reward_extra_infos_dict = {**reward_extra_infos_dict, **self._rollout_details}
+        super()._dump_generations(inputs, outputs, gts, scores, reward_extra_infos_dict, dump_path)
+
+
+trainer_base.TRAINER_REGISTRY["sync"] = Trainer
