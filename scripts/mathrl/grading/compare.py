@@ -25,6 +25,15 @@ NO_GOLD = frozenset({"proof", "proof needed", "see solution", "not found", "none
 _YES = {"yes": "yes", "true": "yes", "no": "no", "false": "no"}
 _CHOICE = re.compile(r"^(?:\\?[({\[]|\\text\s*\{|\\textbf\s*\{|\\mathrm\s*\{|\$|\s)*([A-J])\s*((?:[)\]}.:,$\s]|$)+)(.*)$", re.DOTALL)
 
+_OPTION = re.compile(r"^\s*(?:\\text\s*\{\s*)?(?:option|choice|answer)\s+(?=[(\[]?[A-J]\b)", re.IGNORECASE)
+_CLOCK = re.compile(r"(\d{1,2}):(\d{2})\s*(?:(a|p)\.?\s?m\.?)?", re.IGNORECASE)
+_SAME_WORDS = {
+    "dne": "does not exist",
+    "doesnt exist": "does not exist", "limit does not exist": "does not exist", "doesn t exist": "does not exist",
+    "infinitely many solutions": "infinitely many", "infinite solutions": "infinitely many",
+    "infinite number of solutions": "infinitely many",
+}  # fmt: skip
+
 
 # -- numbers ----------------------------------------------------------------------------------------------------------
 
@@ -203,11 +212,27 @@ def _unit_verdict(answer: Node, gold: Node) -> bool | None:
     return False if None not in known and known[0] != known[1] else None
 
 
-def _canonical_unit(name: str) -> str | None:
-    parts = re.split(r"([\^/ ]|\bper\b)", name)
-    if not parts or parts[0] not in UNITS:
-        return None
-    return "".join(UNITS.get(part, part) for part in parts)
+_POWER_WORDS = {"square": "2", "sq": "2", "cubic": "3", "cu": "3"}
+
+
+def _canonical_unit(name: str) -> tuple | None:
+    """Powers of the base units of "m/s^2", "meters per second", "square cm"; None where one is not known."""
+    name = re.sub(r"\b(square|sq|cubic|cu)\s+([a-z]+)", lambda m: m[2] + _POWER_WORDS[m[1]], name.lower())
+    powers: dict[str, int] = {}
+    sign, last = 1, ""
+    for part in re.findall(r"[^\W\d_]+|-?\d+|/", name):
+        if part in ("/", "per"):
+            sign, last = -1, ""
+        elif part.lstrip("-").isdigit():
+            if not last:
+                return None
+            powers[last] += sign * (int(part) - 1)
+        elif part in UNITS:
+            last = UNITS[part]
+            powers[last] = powers.get(last, 0) + sign
+        else:
+            return None
+    return tuple(sorted((unit, power) for unit, power in powers.items() if power)) or None
 
 
 # -- expressions ------------------------------------------------------------------------------------------------------
@@ -313,6 +338,11 @@ def _simplify(node: Node) -> Node:
         if node[0] == "paren":
             node = node[1]
             continue
+        if node[0] == "tuple" and node[1:3] == ("[", "]") and len(node[3]) == 1 and node[3][0][0] in SCALARS:
+            node = node[3][0]
+            continue
+        if node[0] in ("mul", "div", "neg"):
+            node = _scaled_matrix(node)
         if node[0] != "rel" and _has_pm(node):
             return ("list", tuple(expand_signs(node)), "or")
         return node
@@ -355,13 +385,16 @@ def assignment(node: Node) -> tuple[str, Node] | None:
     return name, value
 
 
+_FUNCTION_NAMES = frozenset({"y", "f()", "g()", "h()"})
+
+
 def _relations(answer: Node, gold: Node, depth: int):
     if answer[0] != "rel" and gold[0] != "rel":
         return NotImplemented
     mine, theirs = assignment(answer), assignment(gold)
     if mine and theirs:
-        simple = all(re.fullmatch(r"[A-Za-z]+'*|.*\(\)", pair[0]) for pair in (mine, theirs))
-        if mine[0] == theirs[0] or (simple and mine[0].endswith("()") and theirs[0].endswith("()") and mine[0][:-2] == theirs[0][:-2]):
+        functions = {mine[0], theirs[0]} <= _FUNCTION_NAMES  # y = 2x + 1 for f(x) = 2x + 1
+        if mine[0] == theirs[0] or (functions and "y" in (mine[0], theirs[0])):
             verdict = nodes_equal(mine[1], theirs[1], depth + 1)
             if verdict:
                 return True
@@ -780,6 +813,10 @@ def _collections(answer: Node, gold: Node, depth: int):
             return _ordered(_values(answer[1]), _values(gold[1]), depth)
         return _matching(_values(answer[1]), _values(gold[1]), depth)
     if "tuple" in kinds and "list" in kinds:
+        if answer[0] == "list" and answer[2] == "or":
+            return False  # "2 or 3" is no point
+        if answer[0] == "tuple" and answer[1:3] == ("[", "]"):
+            return _matching(_values(answer[3]), _values(gold[1]), depth)  # a data list for a bare list
         left, right = (_values(node[3] if node[0] == "tuple" else node[1]) for node in (answer, gold))
         if any(part[0] == "tuple" for part in (left[0], right[0])) and len(left) != len(right):
             return False
@@ -789,6 +826,49 @@ def _collections(answer: Node, gold: Node, depth: int):
     return False
 
 
+def _data_rows(node: Node) -> tuple[tuple[Node, ...], ...] | None:
+    """The rows of [[1, 2], [3, 4]]; None for other trees."""
+    if node[0] != "tuple" or node[1:3] != ("[", "]"):
+        return None
+    rows = tuple(part[3] if part[0] == "tuple" and part[1:3] == ("[", "]") else () for part in node[3])
+    return rows if all(rows) and len({len(row) for row in rows}) == 1 else None
+
+
+def _scaled_matrix(node: Node) -> Node:
+    """A number times a matrix, or a matrix over a number, as the matrix; others as they are."""
+    sign = 1
+    inner = node
+    while inner[0] in ("neg", "paren"):
+        sign, inner = (-sign if inner[0] == "neg" else sign), inner[1]
+    if inner[0] == "matrix":
+        matrix, factor = inner, ("num", Fraction(1), 0)
+    elif inner[0] == "mul" and sum(part[0] == "matrix" for part in inner[1]) == 1:
+        matrix = next(part for part in inner[1] if part[0] == "matrix")
+        rest = tuple(part for part in inner[1] if part is not matrix)
+        factor = rest[0] if len(rest) == 1 else ("mul", rest)
+    elif inner[0] == "div" and inner[1][0] == "matrix":
+        matrix, factor = inner[1], ("div", ("num", Fraction(1), 0), inner[2])
+    else:
+        return node
+    if inner is node and inner[0] == "matrix":
+        return node
+    if factor[0] not in SCALARS or any(part[0] not in SCALARS for row in matrix[1] for part in row):
+        return node
+    return ("matrix", tuple(tuple(_times(factor, part, sign) for part in row) for row in matrix[1]))
+
+
+def _times(factor: Node, part: Node, sign: int) -> Node:
+    product: Node = ("mul", (factor, part))
+    if is_literal(factor) and is_literal(part):
+        try:
+            value = Evaluator()(product)
+        except Undecided:
+            value = None
+        if isinstance(value, Fraction):
+            return ("num", sign * value, 999)
+    return product if sign > 0 else ("neg", product)
+
+
 def _matrices(answer: Node, gold: Node, depth: int):
     if "matrix" not in (answer[0], gold[0]):
         return NotImplemented
@@ -796,12 +876,14 @@ def _matrices(answer: Node, gold: Node, depth: int):
     for node in (answer, gold):
         if node[0] == "matrix":
             shapes.append(node[1])
+        elif rows := _data_rows(node):
+            shapes.append(rows)
         elif node[0] == "tuple" and len(node[3]) > 1:
             shapes.append(tuple((part,) for part in node[3]))
         else:
             return False
     left, right = shapes
-    if answer[0] != gold[0]:  # a tuple for a column or a row
+    if answer[0] != gold[0] and not (_data_rows(answer) or _data_rows(gold)):  # a tuple for a column or a row
         right = tuple((part,) for row in right for part in row) if 1 in (len(right), len(right[0])) else right
         left = tuple((part,) for row in left for part in row) if 1 in (len(left), len(left[0])) else left
     if len(left) != len(right) or len(left[0]) != len(right[0]) or len(left) * len(left[0]) > MAX_ITEMS * 4:
@@ -832,9 +914,10 @@ def _choices(answer: str, gold: str) -> bool | None:
     marked = re.search(r"[A-J]\s*[).:\]}]", gold) is not None
     if theirs[1] and not marked:
         return None
+    answer = _OPTION.sub("", answer)
     mine = _choice(answer)
     if mine is None:
-        return None
+        return True if marked and theirs[1] and _plain_words(answer) == theirs[1] else None
     if mine[0] != theirs[0]:
         return None
     if not mine[1] or mine[1] == theirs[1]:
@@ -844,9 +927,18 @@ def _choices(answer: str, gold: str) -> bool | None:
 
 def _plain_words(text: str) -> str:
     try:
-        return word_key(clean(text))
+        words = word_key(clean(text))
     except Unparsed:
-        return word_key(text)
+        words = word_key(text)
+    return _SAME_WORDS.get(words, words)
+
+
+def _clock(text: str) -> tuple[int, int, str] | None:
+    """(hour, minute, "a", "p" or "") of a time of day."""
+    if len(text) > 40 or ":" not in text:
+        return None
+    match = _CLOCK.fullmatch(re.sub(r"\\(?:text|mathrm)\s*\{([^{}]*)\}", r"\1", text).replace("~", " ").strip(" $."))
+    return (int(match[1]), int(match[2]), (match[3] or "").lower()) if match else None
 
 
 def _words(answer: str, gold: str) -> bool:
@@ -881,6 +973,10 @@ def compare(answer: str, gold: str) -> tuple[str, str]:
     choice = _choices(answer, gold)
     if choice:
         return EQUAL, ""
+    clocks = _clock(answer), _clock(gold)
+    if None not in clocks and (clocks[0][2] or clocks[1][2]):
+        same = clocks[0][:2] == clocks[1][:2] and (clocks[0][2] == clocks[1][2] or not clocks[0][2] or not clocks[1][2])
+        return (EQUAL if same else DIFFERENT), ""
     answers = readings(answer)
     if words_only or (answers and answers[0][0] == "text" and not golds):
         if any(reading[0] != "text" for reading in answers) and any(reading[0] != "text" for reading in golds):

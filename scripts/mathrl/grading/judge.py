@@ -15,7 +15,7 @@ from mathrl.grading.pool import pool_for
 
 ALGEBRA = "mathrl.grading.algebra:verify"
 
-GRADING_POLICY = "1"
+GRADING_POLICY = "2"
 """Version of the grader's rules, raised by hand with every change that can change a verdict; part of the training fingerprint."""
 
 STATUSES = ("equal", "different", "no_box", "unparsed_answer", "unparsed_gold", "timeout", "error")

@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from mathrl.grading import rewrite
+
 MAX_ANSWER_CHARS = 2_000
 """Longer answers are compared as strings only."""
 MAX_TOKENS = 600
@@ -20,7 +22,7 @@ class Unparsed(Exception):
 
 _UNICODE = {
     "−": "-", "–": "-", "—": "-", "‐": "-", "‑": "-", "×": r"\times ", "·": r"\cdot ", "⋅": r"\cdot ", "∙": r"\cdot ",
-    "÷": r"\div ", "∕": "/", "⁄": "/", "√": r"\sqrt ", "∞": r"\infty ", "≤": r"\le ", "≥": r"\ge ", "≠": r"\ne ",
+    "÷": r"\div ", "∕": "/", "⁄": "/", "√": r"\sqrt ", "∞": r"\infty ", "≤": r"\le ", "≥": r"\ge ", "≠": r"\ne ", "≡": r"\equiv ",
     "≈": r"\approx ", "±": r"\pm ", "∓": r"\mp ", "∪": r"\cup ", "∩": r"\cap ", "∈": r"\in ", "∅": r"\emptyset ",
     "°": r"^{\circ}", "º": r"^{\circ}", "∘": r"\circ ", "′": "'", "’": "'", "‘": "'", "“": '"', "”": '"', "…": r"\ldots ",
     "⟨": "(", "⟩": ")", "〈": "(", "〉": ")", "ℝ": r"\mathbb{R}", "ℤ": r"\mathbb{Z}", "π": r"\pi ", "∏": r"\prod ",
@@ -47,6 +49,7 @@ _NULL_DELIMITER = re.compile(r"\\(?:left|right)\s*\.")
 _FONT = re.compile(r"\\(?:mathbf|mathit|mathsf|mathtt|mathcal|boldsymbol|bm|mathbb|vec|hat|overrightarrow|widehat|underline)(?![A-Za-z])")
 _BLACKBOARD = re.compile(r"\\mathbb\s*\{?\s*([RZNQC])\s*\}?")
 _TEXT = re.compile(r"\\(?:text|textrm|textbf|textit|textnormal|textsf|mathrm|mbox|hbox|operatorname\*?|rm)\s*\{([^{}]*)\}")
+_TEXT_DIGITS = re.compile(r"⟦([\d.,]+)⟧")
 _BOX = re.compile(r"\\(?:boxed|fbox)\s*\{")
 _WRAPPERS = re.compile(r"\$|\\[()\[\]]")
 _SPACES = re.compile(r"(\\\\)|\\(?:[,;:> ]|q?quad|hspace\{[^{}]*\}|enspace|thinspace|phantom\{[^{}]*\})|~|[\s ]+")
@@ -127,9 +130,11 @@ def clean(text: str) -> str:
         text = text.translate(_TRANSLATE)
         text = unicodedata.normalize("NFKC", text).replace("⟦", " ").replace("⟧", " ")
     text = re.sub(r"\s+", " ", text)  # long runs of spaces would make the patterns below slow
+    text = rewrite.containers(text)
     json_answer = _JSON.match(text)
     if json_answer:
         text = json_answer.group(1)
+    text = rewrite.plain_names(rewrite.labelled_parts(rewrite.system(text)))
     text = text.replace('"', " ").replace(r"\*", "*")
     text = _GLUED.sub(r"\1 \2 ", text)
     if "\\\\" in text and r"\begin" not in text:
@@ -141,12 +146,13 @@ def clean(text: str) -> str:
     text = _NULL_DELIMITER.sub(" ", text)
     text = _SIZES.sub(" ", text)
     text = _BLACKBOARD.sub(r"\\bb\1 ", text)
-    text = _FONT.sub(" ", text)
+    text = _FONT.sub(" ", rewrite.unit_vectors(text))
     for _ in range(3):
         changed = _TEXT.sub(lambda m: "⟦" + m.group(1).replace("$", " ").strip() + "⟧", text)
         if changed == text:
             break
         text = changed
+    text = _TEXT_DIGITS.sub(r" \1 ", text)
     text = _FORMAT.sub(lambda m: _FORMATS.get(m.group(), m.group()), text)
     text = _RUN_ON.sub(r"\\\1 \2", text)
     if r"\begin" not in text:
@@ -159,12 +165,12 @@ def clean(text: str) -> str:
 
 
 def string_key(text: str) -> str:
-    """The cleaned text without spaces, braces and quotes: equal keys mean the same writing."""
+    """The cleaned text without spaces, but for those between digits: equal keys mean the same writing."""
     try:
         text = clean(text)
     except Unparsed:
         text = " ".join(text.split())
-    return re.sub(r"\s+", "", text)
+    return re.sub(r"\s+", "", re.sub(r"(?<=\d)\s+(?=\d)", "␣", text))
 
 
 def word_key(text: str) -> str:

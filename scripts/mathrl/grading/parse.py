@@ -29,6 +29,7 @@ import re
 from fractions import Fraction
 from functools import lru_cache
 
+from mathrl.grading import rewrite
 from mathrl.grading.latex import Unparsed, clean, tokenize, word_key
 
 Node = tuple
@@ -61,8 +62,8 @@ UNITS = {
         "s": "s sec secs second seconds", "min": "min mins minute minutes", "h": "h hr hrs hour hours", "day": "day days",
         "week": "week weeks", "month": "month months", "year": "year years yr yrs", "l": "l liter liters litre litres",
         "ml": "ml milliliter milliliters", "gal": "gal gallon gallons", "dollar": "dollar dollars usd", "cent": "cent cents",
-        "euro": "euro euros", "yuan": "yuan rmb", "mph": "mph", "kmh": "kmh kph kmph", "rad": "rad radian radians", "n": "newton newtons",
-        "j": "joule joules", "w": "watt watts", "v": "volt volts", "hz": "hz hertz", "pa": "pascal pascals", "k": "kelvin",
+        "euro": "euro euros", "yuan": "yuan rmb", "mph": "mph", "kmh": "kmh kph kmph", "rad": "rad radian radians", "n": "n newton newtons",
+        "j": "j joule joules", "w": "w watt watts", "v": "v volt volts", "hz": "hz hertz", "pa": "pa pascal pascals", "k": "k kelvin",
         "celsius": "celsius",
         "fahrenheit": "fahrenheit", "acre": "acre acres",
     }.items()
@@ -88,9 +89,9 @@ _NUMBER_WORDS = {
     )
 }
 
-_TENS = {word: 10 * value for value, word in enumerate(("thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"), 3)} | {
-    "twenty": 20
-}
+_ALL_REALS = frozenset(
+    {"all real numbers", "all reals", "all real", "real numbers", "any real number", "every real number", "set of all real numbers"}
+)
 _NO_SOLUTION = frozenset({"no solution", "no solutions", "no real solution", "no real solutions", "empty set", "empty"})
 
 
@@ -316,6 +317,9 @@ class _Parser:
                     r"\overline",
                     r"\repeating",
                     r"\bbR",
+                    r"\veci",
+                    r"\vecj",
+                    r"\veck",
                 )
                 or text[1:] in FUNCTIONS
                 or text[1:] in _OPERATORS
@@ -697,6 +701,8 @@ class _Parser:
             return ("empty",)
         if name in ("bbR", "bbZ", "bbN", "bbQ", "bbC"):
             return ("reals",) if name == "bbR" else ("sym", name)
+        if name in ("veci", "vecj", "veck"):
+            return ("sym", text)
         if name == "begin":
             return self.environment()
         if name == "overline":
@@ -771,6 +777,10 @@ class _Parser:
 
 def _plain(node: Node) -> str:
     return str(node[1]) if node[0] in ("num", "sym") else "?"
+
+
+def _fraction(top: int, bottom: int) -> Node:
+    return ("div", ("num", Fraction(top), 0), ("num", Fraction(bottom), 0))
 
 
 def _symbol(letter: str) -> Node:
@@ -875,6 +885,27 @@ def _parse_tokens(text: str) -> Node:
     return found[0] if len(found) == 1 else ("list", tuple(found), joiner)
 
 
+def _vector(node: Node) -> Node:
+    r"""A sum of multiples of \veci, \vecj, \veck as the tuple of its components; raises `Unparsed` where it is none but holds one."""
+    if "\\vec" not in repr(node):
+        return node
+    components: dict[str, Node] = {}
+    for term in node[1] if node[0] == "add" else (node,):
+        sign = 1
+        while term[0] in ("neg", "paren"):
+            sign, term = (-sign if term[0] == "neg" else sign), term[1]
+        factors = term[1] if term[0] == "mul" else (term,)
+        names = [part[1] for part in factors if part in _UNIT_VECTORS]
+        rest = tuple(part for part in factors if part not in _UNIT_VECTORS)
+        if len(names) != 1 or names[0] in components or "\\vec" in repr(rest):
+            raise Unparsed("unit vectors in other than a sum")
+        value = ("num", Fraction(1), 0) if not rest else rest[0] if len(rest) == 1 else ("mul", rest)
+        components[names[0]] = ("neg", value) if sign < 0 else value
+    size = 3 if r"\veck" in components else 2
+    return ("tuple", "(", ")", tuple(components.get(name[1], ("num", Fraction(0), 0)) for name in _UNIT_VECTORS[:size]))
+
+
+_UNIT_VECTORS = (("sym", r"\veci"), ("sym", r"\vecj"), ("sym", r"\veck"))
 _WORDS = re.compile(r"[A-Za-z]{2,}(?:[\s'-]+[A-Za-z]+)*\s*")
 _MATHS_WORDS = FUNCTIONS | _GREEK | {"pi", "infty", "infinity", "inf", "oo"}
 
@@ -891,16 +922,6 @@ def readings(text: str) -> tuple[Node, ...]:
 _CACHED_CHARS = 200
 
 
-def _number_in_words(words: str) -> int | None:
-    """zero to ninety-nine."""
-    if words in _NUMBER_WORDS:
-        return _NUMBER_WORDS[words]
-    head, _, tail = words.replace("-", " ").partition(" ")
-    if head in _TENS and (not tail or 0 < _NUMBER_WORDS.get(tail, 0) < 10):
-        return _TENS[head] + _NUMBER_WORDS.get(tail, 0)
-    return None
-
-
 def _readings(text: str) -> tuple[Node, ...]:
     try:
         cleaned = clean(text)
@@ -911,11 +932,14 @@ def _readings(text: str) -> tuple[Node, ...]:
     plain = cleaned.strip("⟦⟧ ")
     if "⟦" not in plain and _WORDS.fullmatch(plain):
         words = word_key(plain)
-        number = _number_in_words(words)
+        number = rewrite.number_in_words(plain)
         if number is not None:
-            return (("num", Fraction(number), 0), ("text", words))
+            value = ("num", Fraction(number[0]), 0) if number[1] == 1 else _fraction(*number)
+            return (value, ("text", words))
         if words in _NO_SOLUTION:
             return (("text", words), ("empty",))
+        if words in _ALL_REALS:
+            return (("text", words), ("reals",))
         connected = re.search(r"\b(?:and|or)\b", words)
         if not (plain in _MATHS_WORDS or words in ("infinity", "pi")) and not connected:
             return (("text", words),)
@@ -935,10 +959,16 @@ def _readings(text: str) -> tuple[Node, ...]:
     comma = _DECIMAL_COMMA.match(cleaned)
     if comma and (len(comma[3]) != 3 or len(comma[2]) > 3 or comma[2].startswith("0")):
         texts.append(f"{comma[1]}{comma[2]}.{comma[3]}{comma[4]}")
+    if scientific := re.fullmatch(r"([-+]?\d+)([eE][-+]\d{1,3})", cleaned):
+        texts.append(f"{scientific[1]}.0{scientific[2]}")
+    with_unit = rewrite.unit_tail(joined)
+    texts += [text for text in (with_unit, rewrite.named_point(joined)) if text is not None]
+    if r"\vec" in joined:
+        texts.append(re.sub(r"\\vec([ijk])(?![A-Za-z])", r" \1 ", joined))
     found: list[Node] = []
     for candidate in texts:
         try:
-            node = _parse_tokens(candidate)
+            node = _vector(_parse_tokens(candidate))
         except (Unparsed, RecursionError, ValueError, ZeroDivisionError, OverflowError, IndexError):
             continue
         if node not in found:
