@@ -74,6 +74,15 @@ def test_cpu_configuration_is_accepted_by_verl(root, config):
     assert json.loads(answer.removeprefix("RESOLVED"))["trainer"]["device"] == "cpu"
 
 
+def test_a_cluster_that_is_there_is_not_told_its_size(config, monkeypatch):
+    monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
+    overlay = {"training": {"gpus": 1, "train_batch_size": 12, "mini_batch_size": 12}}
+    keys = overrides(configuration.merge(config, overlay), accelerator="cpu")
+    init = {key: value for key, value in keys.items() if "ray_init" in key}
+    # verl's driver may run on any node: where the events go must not depend on the environment of this one
+    assert init == {"+ray_kwargs.ray_init.runtime_env.env_vars.TENSORBOARD_DIR": "c/tensorboard"}
+
+
 def test_verl_refuses_in_one_line(root, config):
     config["training"]["verl"] = {"actor_rollout_ref.actor.clip_rate_high": 0.28}
     answer = resolve(root, overrides(config))

@@ -7,6 +7,7 @@ wants beyond our keys goes into its `verl:` mapping, applied last.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -172,6 +173,10 @@ def overrides(
         keys["trainer.total_training_steps"] = stage["steps"]
     if accelerator == "cpu":
         keys |= _cpu(stage, total)
+    if "RAY_ADDRESS" in os.environ:
+        # a cluster is there (scripts/run_on_nodes.py): Ray refuses to be told its size, and verl's own driver may run on any node
+        keys = {key: value for key, value in keys.items() if "ray_kwargs.ray_init." not in key}
+        keys["+ray_kwargs.ray_init.runtime_env.env_vars.TENSORBOARD_DIR"] = f"{checkpoints}/tensorboard"
     return keys | dict(stage["verl"])
 
 

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # tests/hpc/run.sh [STEP...] (make test-hpc): the workflow in real Apptainer images and through a real two-node SLURM.
 #
-# For a bare Debian 12 machine, as root, after `make env`. Steps, in order: install image slurm jobs limits local demo nodes.
+# For a bare Debian 12 machine, as root, after `make env`. Steps, in order: install image plain contained slurm
+# jobs limits demo nodes.
 # All of it lies under $MATHRL_HPC (default /var/tmp/mathrl-hpc; not below /tmp, which the nodes do not share).
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -9,7 +10,7 @@ root=$(cd "$here/../.." && pwd)
 base=${MATHRL_HPC:-/var/tmp/mathrl-hpc}
 image=$base/cpu.sif
 python=$root/.venv-driver/bin/python
-steps=${*:-install image slurm jobs limits local demo nodes}
+steps=${*:-install image plain contained slurm jobs limits demo nodes}
 mkdir -p "$base"
 begin=$SECONDS
 end() {
@@ -99,9 +100,12 @@ step_limits() {
 }
 
 # the demo on this host: without containers, then in them
-step_local() {
+step_plain() {
     clone plain
     snakemake --profile profiles/demo "${small[@]}" >"$base/plain.log" 2>&1 || { tail -n 40 "$base/plain.log"; fail "the demo"; }
+}
+
+step_contained() {
     clone contained
     snakemake --profile profiles/demo "${small[@]}" --sdm apptainer >"$base/contained.log" 2>&1 ||
         { tail -n 40 "$base/contained.log"; fail "the demo in containers"; }

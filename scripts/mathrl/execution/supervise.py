@@ -80,6 +80,11 @@ class Supervisor:
     def _take_cards(self) -> cards.Cards | None:
         if "SLURM_JOB_ID" in os.environ:  # SLURM gives cards itself
             given = os.environ.get("CUDA_VISIBLE_DEVICES")
+            if self.count and given is None and not cards.physical_devices():
+                raise UserError(
+                    f"this job asks for {self.count} GPU(s) and its SLURM node shows none; choose a partition with cards "
+                    "(profiles/slurm), or run on a laptop's CPU: snakemake --profile profiles/demo"
+                )
             if self.count and given is not None and len(cards.visible_devices()) < self.count:
                 raise UserError(
                     f"this job asks for {self.count} GPU(s) and SLURM gave '{given}'; "
