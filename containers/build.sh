@@ -59,5 +59,5 @@ fi
 (cd "$work" && APPTAINER_BIND="$work/wheels:/mnt${APPTAINER_BIND:+,$APPTAINER_BIND}" APPTAINER_TMPDIR="$work" \
     apptainer build --fakeroot --force --mksquashfs-args "-comp zstd -Xcompression-level 6" "${arguments[@]}" image.sif "$name.def")
 mkdir -p "$(dirname "$out")"
-cp "$work/image.sif" "$out.new" && mv "$out.new" "$out"
+mv "$work/image.sif" "$out.new" && mv "$out.new" "$out" # the first may cross file systems
 echo "$out: $(du -h "$out" | cut -f1), lock $(sha256sum "envs/$name.txt" | cut -c1-12), commit ${commit:0:12}"
