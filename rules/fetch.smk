@@ -1,7 +1,7 @@
 # Requires: the table of downloads that the configuration names (`pins`), and a network or files in resources/by_hand/<name>/.
 # Makes: resources/datasets, resources/benchmarks, resources/models, shared by all runs, verified by hash and row count.
-# Steps: fetch_dataset, fetch_benchmark, fetch_model. No other rule may use a network;
-# these run where Snakemake does (localrule), because compute nodes often have none.
+# Steps: fetch_dataset, fetch_benchmark, fetch_model → prepare_model. Only fetching may use a network; the fetch rules run
+# where Snakemake does (localrule), because compute nodes often have none.
 
 
 rule fetch_dataset:
@@ -70,7 +70,7 @@ rule fetch_model:
             [pin(wildcards.model_name)["id"]] if pin(wildcards.model_name)["source"] == "file" else []
         ),
     output:
-        model=directory("resources/models/{model_name}"),
+        model=directory("resources/published/{model_name}"),
     params:
         pins=config["pins"],
         pin=lambda wildcards: pin(wildcards.model_name),
@@ -90,4 +90,30 @@ rule fetch_model:
         " --pins {params.pins:q}"
         " --name {wildcards.model_name:q}"
         " --out {output.model:q}"
+        " > {log:q} 2>&1"
+
+
+rule prepare_model:
+    """Prepare the model {wildcards.model_name} for training and vLLM without running its hub's code; an ordinary model passes through unchanged."""
+    input:
+        code=code("prepare_model.py"),
+        published="resources/published/{model_name}",
+    output:
+        model=directory("resources/models/{model_name}"),
+        report="resources/models/{model_name}.json",
+    log:
+        "logs/prepare_model/{model_name}.log",
+    benchmark:
+        "logs/prepare_model/{model_name}.tsv"
+    threads: 1
+    resources:
+        mem_mb=grows(2000),
+        runtime=grows(60),
+    container:
+        image("cpu")
+    shell:
+        "python {input.code[0]:q}"
+        " --published {input.published:q}"
+        " --out {output.model:q}"
+        " --report {output.report:q}"
         " > {log:q} 2>&1"

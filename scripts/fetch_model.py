@@ -1,6 +1,6 @@
 """Fetch one model of pins.tsv (base model, embedding model) into a directory, verified by hash.
 
-python scripts/fetch_model.py --pins pins.tsv --name openseek --out resources/models/openseek
+python scripts/fetch_model.py --pins pins.tsv --name openseek --out resources/published/openseek
 """
 
 from pathlib import Path

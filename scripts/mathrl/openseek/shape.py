@@ -1,0 +1,59 @@
+"""What a DeepSeek-V3 configuration says about its tensors: names and shapes, as published (experts one tensor each)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+BIAS = "mlp.gate.e_score_correction_bias"
+
+
+def shapes(config: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
+    """Shape by tensor name, without multi-token prediction; `lm_head.weight` is left out where embeddings are tied.
+
+    Raises:
+        KeyError: the configuration lacks a size.
+    """
+    hidden, heads = config["hidden_size"], config["num_attention_heads"]
+    rope, nope, value, latent = (config[key] for key in ("qk_rope_head_dim", "qk_nope_head_dim", "v_head_dim", "kv_lora_rank"))
+    found: dict[str, tuple[int, ...]] = {
+        "model.embed_tokens.weight": (config["vocab_size"], hidden),
+        "model.norm.weight": (hidden,),
+    }
+    if not config.get("tie_word_embeddings"):
+        found["lm_head.weight"] = (config["vocab_size"], hidden)
+
+    def gated(prefix: str, width: int) -> dict[str, tuple[int, ...]]:
+        up = dict.fromkeys((f"{prefix}.gate_proj.weight", f"{prefix}.up_proj.weight"), (width, hidden))
+        return up | {f"{prefix}.down_proj.weight": (hidden, width)}
+
+    for layer in range(config["num_hidden_layers"]):
+        prefix = f"model.layers.{layer}"
+        attention = f"{prefix}.self_attn"
+        queries = heads * (nope + rope)
+        found[f"{prefix}.input_layernorm.weight"] = found[f"{prefix}.post_attention_layernorm.weight"] = (hidden,)
+        if rank := config.get("q_lora_rank"):
+            found[f"{attention}.q_a_proj.weight"] = (rank, hidden)
+            found[f"{attention}.q_a_layernorm.weight"] = (rank,)
+            found[f"{attention}.q_b_proj.weight"] = (queries, rank)
+        else:
+            found[f"{attention}.q_proj.weight"] = (queries, hidden)
+        found[f"{attention}.kv_a_proj_with_mqa.weight"] = (latent + rope, hidden)
+        found[f"{attention}.kv_a_layernorm.weight"] = (latent,)
+        found[f"{attention}.kv_b_proj.weight"] = (heads * (nope + value), latent)
+        found[f"{attention}.o_proj.weight"] = (hidden, heads * value)
+        if config.get("attention_bias"):
+            found |= {f"{attention}.kv_a_proj_with_mqa.bias": (latent + rope,), f"{attention}.o_proj.bias": (hidden,)}
+            if rank:
+                found[f"{attention}.q_a_proj.bias"] = (rank,)
+        mlp = f"{prefix}.mlp"
+        if layer < config["first_k_dense_replace"]:
+            found |= gated(mlp, config["intermediate_size"])
+            continue
+        experts, width = config["n_routed_experts"], config["moe_intermediate_size"]
+        found[f"{mlp}.gate.weight"] = (experts, hidden)
+        found[f"{prefix}.{BIAS}"] = (experts,)
+        found |= gated(f"{mlp}.shared_experts", width * config["n_shared_experts"])
+        for expert in range(experts):
+            found |= gated(f"{mlp}.experts.{expert}", width)
+    return found

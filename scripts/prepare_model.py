@@ -1,0 +1,30 @@
+"""Prepare a published checkpoint for training and vLLM without running code from a hub; an ordinary model passes through unchanged.
+
+python scripts/prepare_model.py --published resources/published/openseek --out resources/models/openseek --report report.json
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from mathrl.io import run_main, write_json
+from mathrl.provenance import provenance
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--published", type=Path, required=True, help="model directory as it was downloaded; it is not changed")
+    parser.add_argument("--out", type=Path, required=True, help="Hugging Face directory to write, replaced as a whole")
+    parser.add_argument("--report", type=Path, required=True, help="JSON to write: what was changed and why")
+    args = parser.parse_args()
+
+    from mathrl.openseek.prepare import prepare
+
+    report = prepare(args.published, args.out)
+    for line in report["changes"]:
+        print(f"{args.out.name}: {line}", file=sys.stderr)
+    write_json(args.report, {"schema_version": 1, **report, "provenance": provenance({"published": args.published})})
+
+
+if __name__ == "__main__":
+    run_main(main)
