@@ -264,7 +264,7 @@ WRONG = {
     "weights are text": (cut("model.safetensors", 5), "is no whole safetensors file"),
     "an expert is missing": (change_weights(lambda s: s.pop(EXPERT)), "lacks 1 tensors that config.json asks for, the first is " + EXPERT),
     "the router's bias is missing": (change_weights(lambda s: s.pop("model.layers.2.mlp.gate.e_score_correction_bias")), "lacks 1 tensors"),
-    "a tensor of another model": (change_weights(lambda s: s.update(a=s["model.norm.weight"])), "does not know, the first is a"),
+    "a tensor of another model": (change_weights(lambda s: s.update(a=s["model.norm.weight"].clone())), "does not know, the first is a"),
     "a layer more than declared": (change_config(num_hidden_layers=1), "declares 1 layers and 1 for multi-token prediction"),
     "another width": (change_config(moe_intermediate_size=32), r"has shape \[64, 24\], config.json asks for \[64, 32\]"),
     "another vocabulary": (change_config(vocab_size=700), r"has shape .* config.json asks for \[700, 64\]"),
