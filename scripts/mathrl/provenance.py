@@ -44,8 +44,9 @@ def versions(packages: Iterable[str] = PACKAGES) -> dict[str, str]:
 
 
 def image() -> str:
-    """Lock hash or digest of the running container (set by our images as MATHRL_IMAGE), else `no container`."""
-    return os.environ.get("MATHRL_IMAGE", "no container")
+    """What the running container calls itself (our images: their lock's hash, as MATHRL_IMAGE), else `no container`."""
+    other = os.environ.get("APPTAINER_CONTAINER") or os.environ.get("SINGULARITY_CONTAINER")
+    return os.environ.get("MATHRL_IMAGE") or (f"{Path(other).name}, not built from a lock of ours" if other else "no container")
 
 
 def provenance(inputs: Mapping[str, str | os.PathLike] | None = None, config: Any = None, **extra: Any) -> dict[str, Any]:

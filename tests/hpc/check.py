@@ -1,7 +1,8 @@
-"""What tests/hpc/run.sh claims, checked: check.py cards DIR | scores A B | provenance DIR LOCK."""
+"""What tests/hpc/run.sh claims, checked: check.py cards DIR | walltime DIR | scores A B | provenance DIR LOCK."""
 
 import csv
 import json
+import math
 import sys
 from pathlib import Path
 
@@ -26,33 +27,50 @@ def cards(directory: str) -> str:
     return f"{side_by_side} pairs of jobs ran at once on distinct devices, jobs of six cards alone"
 
 
+def walltime(directory: str) -> str:
+    """Minutes and steps for a training job that is told to end some steps before it is done; from the ten steps of a demo.
+
+    A job of five minutes or less is told at half of its time, a longer one 150 s before its end.
+    """
+    manifest = json.loads((Path(directory) / "results/grpo/main/manifest.json").read_text())
+    with open(Path(directory) / "logs/train_policy/grpo/main.tsv", newline="") as handle:
+        whole = float(next(csv.DictReader(handle, delimiter="\t"))["s"])
+    step = manifest["seconds"] / manifest["steps"]
+    minutes = math.ceil((whole + 15) / 30) if whole < 135 else math.ceil((whole + 15 + 150) / 60)
+    told = max(minutes * 30, minutes * 60 - 150)
+    return f"{minutes} {manifest['steps'] + math.ceil((told - whole) / step) + 4}"
+
+
 def scores(first: str, second: str) -> str:
     """Two score tables hold the same rows and columns and the same numbers."""
     tables = []
     for path in (first, second):
         with open(path, newline="") as handle:
             tables.append(list(csv.reader(handle)))
-    assert tables[0] == tables[1], f"{first} and {second} differ:\n{tables[0]}\n{tables[1]}"
-    return f"{len(tables[0]) - 1} models score the same"
+    assert len(tables[0]) == len(tables[1]), f"{first} and {second} have {len(tables[0])} and {len(tables[1])} rows"
+    for one, two in zip(*tables, strict=True):
+        assert one == two, f"{first} and {second} differ:\n{one}\n{two}"
+    return f"{len(tables[0]) - 1} rows of the score table are the same"
 
 
 def provenance(directory: str, lock: str) -> str:
-    """Every JSON result says which image it comes from, by the hash of its lock."""
-    seen = 0
+    """Every JSON result says which image it comes from, by the hash of its lock, and which commit."""
+    seen, wanted = 0, lock if " " in lock else f"lock sha256:{lock}"
     for path in sorted(Path(directory).rglob("*.json")):
         value = json.loads(path.read_text())
         if isinstance(value, dict) and "provenance" in value:
             image = value["provenance"]["image"]
-            assert image == f"lock sha256:{lock}", f"{path}: image is {image!r}"
+            assert image == wanted, f"{path}: image is {image!r}"
             assert value["provenance"]["git_commit"] != "unknown", f"{path}: no commit"
             seen += 1
     assert seen, f"{directory} holds no result with a provenance"
-    return f"{seen} results carry the image's lock hash and the commit"
+    return f"{seen} results carry '{wanted[:24]}' and the commit"
 
 
 if __name__ == "__main__":
     name, *arguments = sys.argv[1:]
     try:
-        print("ok:", {"cards": cards, "scores": scores, "provenance": provenance}[name](*arguments))
+        said = {"cards": cards, "walltime": walltime, "scores": scores, "provenance": provenance}[name](*arguments)
+        print(said if name == "walltime" else f"ok: {said}")
     except AssertionError as error:
         sys.exit(f"FAILED: {name}: {error}")

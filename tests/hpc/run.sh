@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # tests/hpc/run.sh [STEP...] (make test-hpc): the workflow in real Apptainer images and through a real two-node SLURM.
 #
-# For a bare Debian 12 machine, as root, after `make env`. Steps, in order: install image plain contained slurm
-# jobs limits demo nodes.
+# For a bare Debian 12 machine, as root, after `make env`. Steps, in order: install image slurm small contained
+# plain wait demo nodes; small does jobs and limits beside what follows, until wait.
 # All of it lies under $MATHRL_HPC (default /var/tmp/mathrl-hpc; not below /tmp, which the nodes do not share).
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -10,11 +10,12 @@ root=$(cd "$here/../.." && pwd)
 base=${MATHRL_HPC:-/var/tmp/mathrl-hpc}
 image=$base/cpu.sif
 python=$root/.venv-driver/bin/python
-steps=${*:-install image plain contained slurm jobs limits demo nodes}
+steps=${*:-install image slurm small contained plain wait demo nodes}
 mkdir -p "$base"
-begin=$SECONDS
+begin=$SECONDS small_jobs=""
 end() {
     local code=$?
+    [ -z "$small_jobs" ] || kill -- "-$small_jobs" 2>/dev/null || true
     [ $code = 0 ] || echo "FAILED after $((SECONDS - begin)) s; logs lie under $base" >&2
     case " $steps " in *" slurm "*) "$here/stop_slurm.sh" "$base" ;; esac
     exit $code
@@ -33,8 +34,6 @@ clone() {
     cd "$base/$1"
 }
 small=(--configfile profiles/demo/demo.yaml tests/hpc/demo.yaml)
-slurm=(--profile profiles/slurm "${small[@]}" --slurm-logdir "$base/log/jobs" --set-resources train_policy:gpu=6
-    train_policy:runtime=30 generate_samples:gpu=1 generate_samples:runtime=30)
 lock() { sha256sum "$root/envs/cpu.txt" | cut -d' ' -f1; }
 
 step_install() { "$here/install.sh"; }
@@ -44,8 +43,9 @@ step_image() {
     "$root/containers/build.sh" cpu --base "localimage:$base/base.sif" --out "$image" >"$base/build.log" 2>&1 ||
         { tail -n 30 "$base/build.log"; fail "the image was not built"; }
     tail -n 1 "$base/build.log"
-    # neither the labels nor the definition in the image may name this machine or its directories
-    if { apptainer inspect --labels "$image"; apptainer inspect --deffile "$image"; } | grep -F -e "$root" -e "$base" -e "$(hostname -f)"; then
+    # neither labels, nor definition, nor any text file in the image may name this machine or its directories
+    if { apptainer inspect --labels "$image"; apptainer inspect --deffile "$image"; } | grep -F -e "$root" -e "$base" -e "$(hostname -f)" ||
+        apptainer exec --no-mount hostfs,cwd,home,tmp,bind-paths "$image" grep -rIlF -e "$root" -e "$base" /opt /etc /var; then
         fail "the image names the machine that built it"
     fi
 }
@@ -99,42 +99,99 @@ step_limits() {
     echo "ok: walltime with time to save, more memory at the second attempt, both reported with their logs"
 }
 
-# the demo on this host: without containers, then in them
-step_plain() {
-    clone plain
-    snakemake --profile profiles/demo "${small[@]}" >"$base/plain.log" 2>&1 || { tail -n 40 "$base/plain.log"; fail "the demo"; }
+# the small jobs mostly wait: beside them the demo runs on this host
+step_small() {
+    set -m # a process group of its own, which ends as a whole
+    (step_jobs && step_limits) >"$base/small.log" 2>&1 &
+    small_jobs=$!
+    set +m
 }
 
+step_wait() {
+    local code=0
+    wait "$small_jobs" || code=$?
+    small_jobs=""
+    cat "$base/small.log"
+    return $code
+}
+
+# the demo in containers on this host; then without: it takes over the finished training, which it can do only if data, base
+# model and versions are the same to the last bit (verl's sampling is not the same twice, on one host neither)
 step_contained() {
     clone contained
     snakemake --profile profiles/demo "${small[@]}" --sdm apptainer >"$base/contained.log" 2>&1 ||
         { tail -n 40 "$base/contained.log"; fail "the demo in containers"; }
-    "$python" "$here/check.py" scores "$base/plain/results/scores.csv" "$base/contained/results/scores.csv"
-    "$python" "$here/check.py" provenance "$base/contained/results" "$(lock)"
+    "$python" "$here/check.py" provenance results "$(lock)"
 }
 
-# the demo through SLURM in containers; training is killed by scancel after its first checkpoint, the same command goes on
+step_plain() {
+    clone plain
+    mkdir checkpoints
+    cp -a "$base/contained/checkpoints/grpo" checkpoints/
+    snakemake --profile profiles/demo "${small[@]}" >"$base/plain.log" 2>&1 || { tail -n 40 "$base/plain.log"; fail "the demo"; }
+    grep -q "nothing to train" "$base/plain.log" || fail "data or base model differ without containers"
+    "$python" "$here/check.py" scores "$base/plain/results/scores.csv" "$base/contained/results/scores.csv"
+    "$python" "$here/check.py" provenance results "no container"
+}
+
+# somebody else's Ray on each node, with Ray's own ports and directory
+strangers() {
+    for node in n1 n2; do
+        sbatch --quiet --parsable --partition gpu --nodelist "$node" --mem 4000 --output "$base/log/stranger.$node.log" \
+            --wrap "apptainer exec $image ray start --head --block --num-cpus 1 --include-dashboard=false"
+    done
+}
+
+strangers_live() {
+    for job in "$@"; do
+        [ "$(squeue --noheader --jobs "$job" --format %T)" = RUNNING ] || fail "somebody else's Ray on a node did not survive"
+    done
+    scancel "$@"
+}
+
+# the demo through SLURM in containers: training reaches its walltime, sampling is killed by scancel; the same command goes on
 step_demo() {
     clone demo
+    local limit others
+    # minutes and steps such that training saves some steps and does not end in its first job
+    read -r -a limit < <("$python" "$here/check.py" walltime "$base/contained")
+    printf 'training: {steps: %s}\n' "${limit[1]}" >"$base/steps.yaml"
+    mapfile -t others < <(strangers)
+    local command=(snakemake --profile profiles/slurm "${small[@]}" "$base/steps.yaml" --slurm-logdir "$base/log/jobs" --retries 0
+        --set-resources train_policy:gpu=6 "train_policy:runtime=${limit[0]}" generate_samples:gpu=1 generate_samples:runtime=30)
     (
-        until compgen -G "checkpoints/grpo/*/*/global_step_*" >/dev/null; do sleep 1; done
-        sleep 2
-        squeue --noheader --format "%i %k" | awk '/rule_train_policy/ {print $1}' | xargs -r scancel
+        killed=""
+        until [ -n "$killed" ]; do
+            sleep 1
+            killed=$(squeue --noheader --states running --format "%i %k" | awk '/rule_generate_samples/ {print $1; exit}')
+        done
+        sleep 3
+        scancel "$killed"
     ) &
-    killer=$!
-    if snakemake "${slurm[@]}" --retries 0 >"$base/demo.log" 2>&1; then
+    local killer=$!
+    if "${command[@]}" >"$base/demo.1.log" 2>&1; then
         kill "$killer" 2>/dev/null || true
-        fail "the job killed by scancel counts as done"
+        fail "jobs killed by scancel and by the walltime count as done"
     fi
     wait "$killer"
-    grep -q "Error in rule train_policy" "$base/demo.log" || { tail -n 40 "$base/demo.log"; fail "not the killed job failed"; }
-    snakemake "${slurm[@]}" >"$base/demo.again.log" 2>&1 || { tail -n 40 "$base/demo.again.log"; fail "the same command again"; }
-    grep -rq "goes on from step" "$base/demo.again.log" "$base/log/jobs" logs || fail "training did not go on from its checkpoint"
-    if grep -qE "^(local)?rule (clean_problems|decontaminate_problems|make_demo_model):" "$base/demo.again.log"; then
+    for rule in train_policy generate_samples; do
+        grep -q "Error in rule $rule" "$base/demo.1.log" || { tail -n 40 "$base/demo.1.log"; fail "rule $rule is not reported"; }
+    done
+    grep -q "the walltime ends soon" "$base/demo.1.log" || fail "the log of training is not shown"
+    local attempt=1
+    until [ $attempt -gt 1 ] && "${command[@]}" >"$base/demo.$attempt.log" 2>&1; do
+        attempt=$((attempt + 1))
+        [ $attempt -le 4 ] || { tail -n 40 "$base/demo.4.log"; fail "the same command again"; }
+    done
+    if grep -hE "^(local)?rule (clean_problems|decontaminate_problems|make_demo_model):" "$base"/demo.[2-4].log; then
         fail "finished work was done again"
     fi
+    grep -rhoE "(saved at|goes on from) step [0-9]+" "$base"/demo.*.log "$base/log/jobs" | sort -u | paste -sd ' ' - >"$base/demo.steps"
+    grep -q "saved at.*" "$base/demo.steps" && grep -q "goes on from" "$base/demo.steps" || fail "training did not go on from what it saved"
+    grep -rqE "cards [0-5] \(given by SLURM\)" "$base/demo.1.log" "$base/log/jobs" || fail "sampling had no card of its own"
+    strangers_live "${others[@]}"
     "$python" "$here/check.py" provenance results "$(lock)"
-    echo "ok: the demo through SLURM, killed and continued"
+    echo "ok: the demo through SLURM in $attempt calls of one command ($(cat "$base/demo.steps"))"
 }
 
 # three steps over two nodes, a rank on each
@@ -142,10 +199,10 @@ step_nodes() {
     clone nodes
     printf 'training: {nodes: 2, steps: 3, save_every: 3}\n' >"$base/nodes.yaml"
     [ ! -d "$base/demo/resources" ] || cp -a "$base/demo/resources" .
-    snakemake "${slurm[@]:0:2}" --configfile profiles/demo/demo.yaml tests/hpc/demo.yaml "$base/nodes.yaml" \
+    snakemake --profile profiles/slurm "${small[@]}" "$base/nodes.yaml" --slurm-logdir "$base/log/nodes" --retries 0 \
         --set-resources train_policy:runtime=30 --apptainer-args="--nv" -- results/grpo/main/manifest.json \
         >"$base/nodes.log" 2>&1 || { tail -n 60 "$base/nodes.log"; fail "training over two nodes"; }
-    grep -rq "all 2 nodes have joined, 2 ranks" "$base/nodes.log" logs .snakemake/slurm_logs 2>/dev/null || fail "not two nodes"
+    grep -rq "all 2 nodes have joined, 2 ranks" "$base/nodes.log" "$base/log/nodes" || fail "not two nodes"
     "$python" "$here/check.py" provenance results "$(lock)"
     echo "ok: three steps over two nodes"
 }

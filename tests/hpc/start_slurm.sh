@@ -2,7 +2,7 @@
 # tests/hpc/start_slurm.sh DIR: a real SLURM of two nodes, six GPU device nodes each, on this one host; root, no systemd.
 #
 # Each node has its own network, host name, /tmp and /dev/shm, so that a wrong address or a file that only one node has shows;
-# no node reaches anything beyond this host. State and logs lie under DIR (not below /tmp, which the nodes do not share).
+# no node reaches anything beyond this host, and home is read-only there. State and logs lie under DIR (not below /tmp, which the nodes do not share, nor below home).
 set -euo pipefail
 base=$(readlink -f "$1")
 net=10.77.0
@@ -71,6 +71,8 @@ for i in 1 2; do
         mount --bind '$base/hosts' /etc/hosts
         mount --bind '$base/tmp.$node' /tmp
         mount -t tmpfs tmpfs /dev/shm
+        mount --bind '$HOME' '$HOME'
+        mount -o remount,bind,ro '$HOME'
         exec slurmd -N $node"
 done
 for _ in $(seq 40); do [ "$(sinfo -h -N -o %T 2>/dev/null | grep -c idle)" = 4 ] && break; sleep 0.5; done

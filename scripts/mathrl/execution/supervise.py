@@ -90,6 +90,8 @@ class Supervisor:
                     f"this job asks for {self.count} GPU(s) and SLURM gave '{given}'; "
                     f"start Snakemake with --resources gpu={self.count} or more, or lower training.gpus"
                 )
+            if self.count and given:
+                _say(f"cards {given} (given by SLURM)")
             return cards.Cards([], [])
         return cards.acquire(self.count, self.job, self.state, self._watch, self._pause)
 
