@@ -131,15 +131,21 @@ def validate(config: Mapping[str, Any], schema: Mapping[str, Any], table: Mappin
 
 
 def _check_points(points: list[Any], last: Mapping[str, Any], run: str) -> None:
-    """Refuse a step that the run's last stage never saves."""
+    """Refuse a step that the run's last stage never saves, or saves and removes again."""
+    every, total, keep = last["save_every"], last["steps"], last["keep_every"]
     for point in points:
-        if point in ("best", "last") or point == last["steps"]:
+        if point in ("best", "last") or point == total:
             continue
-        every, total = last["save_every"], last["steps"]
         if total is not None and (point > total or point % every):
             saved = [*range(every, total, every), total]
             some = ", ".join(map(str, saved[:8])) + (f", … {total}" if len(saved) > 8 else "")
             raise UserError(f"config: evaluation.steps: run {run} saves no step {point}; it saves {some} (save_every {every})")
+        newest = total is not None and point > total - every * last["keep_last"]
+        if not newest and (not keep or point % keep):
+            raise UserError(
+                f"config: evaluation.steps: run {run} does not keep step {point} (keep_last {last['keep_last']}, keep_every {keep}); "
+                f"set training.keep_every to {point} or to a number that divides it"
+            )
 
 
 def _known(name: str, kind: str, key: str, table: Mapping[str, Mapping[str, Any]], file: str) -> None:

@@ -14,19 +14,19 @@ from .training import DEV, choose
 def pick(manifest: Mapping[str, Any], point: str) -> tuple[int, str]:
     """(step, why) of `chosen`, `best`, `last` or `step-N` in a stage's manifest; step 0 is the model that the stage began with.
 
-    `best` is chosen on the dev split whatever the run itself exports.
+    `best` is chosen on the dev split among the steps before a collapse, whatever the run itself exports; `last` is where training
+    ended, sound or not.
 
     Raises:
         UserError: no such name, or the step was never saved or has been removed; says which steps there are.
     """
-    rule = (manifest.get("config") or {}).get("choose")
-    if point in ("chosen", rule):
-        return manifest["chosen_step"], manifest["chosen_why"]
     saved = checkpoints.steps(Path(manifest["checkpoints"]))
+    if point == "chosen":
+        return manifest["chosen_step"], manifest["chosen_why"]
     if point == "last" and saved:
         return saved[-1], "the last checkpoint"
     if point == "best":
-        return choose("best", saved, (manifest.get("validation") or {}).get(DEV, {}))
+        return choose("best", saved, (manifest.get("validation") or {}).get(DEV, {}), onset(manifest))
     number = point.removeprefix("step-")
     if number == point or not number.isdigit():
         raise UserError(f"--point {point}: must be chosen, best, last or step-N")
@@ -37,3 +37,10 @@ def pick(manifest: Mapping[str, Any], point: str) -> tuple[int, str]:
             f"removed; there are steps {have}; name one of them in evaluation.steps"
         )
     return int(number), "named in evaluation.steps"
+
+
+def onset(manifest: Mapping[str, Any]) -> int | None:
+    """First step of the window in which the watch saw a collapse first; None without one."""
+    flags = manifest.get("collapse") or []
+    window = ((manifest.get("config") or {}).get("watch") or {}).get("window", 1)
+    return max(0, min(flag["step"] for flag in flags) - window + 1) if flags else None
