@@ -11,7 +11,7 @@ import pytest
 from mathrl.io import UserError, sha256_tree
 from mathrl.openseek import tensors
 from mathrl.openseek.prepare import prepare
-from mathrl.openseek.shape import shapes
+from mathrl.openseek.shape import OPENSEEK, shapes
 
 _spec = importlib.util.spec_from_file_location("reference", Path(__file__).with_name("reference.py"))
 reference = importlib.util.module_from_spec(_spec)
@@ -87,7 +87,7 @@ def test_shapes_are_those_of_transformers():
     import torch
     from transformers import DeepseekV3Config, DeepseekV3ForCausalLM
 
-    config = openseek_config()
+    config = OPENSEEK
     with torch.device("meta"):
         model = DeepseekV3ForCausalLM(DeepseekV3Config(**config))
     bias = 5 * 64  # a buffer
@@ -111,30 +111,6 @@ def count(named):
             size *= length
         total += size
     return total
-
-
-def openseek_config():
-    return {
-        "vocab_size": 151851,
-        "hidden_size": 1280,
-        "intermediate_size": 7168,
-        "moe_intermediate_size": 896,
-        "num_hidden_layers": 6,
-        "num_attention_heads": 10,
-        "num_key_value_heads": 10,
-        "n_shared_experts": 2,
-        "n_routed_experts": 64,
-        "num_experts_per_tok": 6,
-        "first_k_dense_replace": 1,
-        "kv_lora_rank": 512,
-        "q_lora_rank": None,
-        "qk_rope_head_dim": 64,
-        "qk_nope_head_dim": 128,
-        "v_head_dim": 128,
-        "n_group": 1,
-        "topk_group": 1,
-        "tie_word_embeddings": True,
-    }
 
 
 def test_what_was_changed_is_said(prepared):

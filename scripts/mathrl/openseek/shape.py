@@ -7,6 +7,31 @@ from typing import Any
 
 BIAS = "mlp.gate.e_score_correction_bias"
 
+# BAAI/OpenSeek-Small-v1-SFT: FlagAI-Open/OpenSeek, configs/OpenSeek-Small-v1-Baseline/train/train_deepseek_v3_1_4b.yaml. With a copy
+# of the embedding as head and all of it in bfloat16, these sizes give the published file's length to the byte.
+OPENSEEK = {
+    "model_type": "deepseek_v3",
+    "vocab_size": 151851,
+    "hidden_size": 1280,
+    "intermediate_size": 7168,
+    "moe_intermediate_size": 896,
+    "num_hidden_layers": 6,
+    "num_attention_heads": 10,
+    "num_key_value_heads": 10,
+    "n_shared_experts": 2,
+    "n_routed_experts": 64,
+    "num_experts_per_tok": 6,
+    "first_k_dense_replace": 1,
+    "kv_lora_rank": 512,
+    "q_lora_rank": None,
+    "qk_rope_head_dim": 64,
+    "qk_nope_head_dim": 128,
+    "v_head_dim": 128,
+    "n_group": 1,
+    "topk_group": 1,
+    "tie_word_embeddings": True,
+}
+
 
 def shapes(config: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
     """Shape by tensor name, without multi-token prediction; `lm_head.weight` is left out where embeddings are tied.
