@@ -16,6 +16,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--verifier", type=Path, required=True, help="folder with the labelled answers (.jsonl, .jsonl.gz)")
     parser.add_argument("--generations", type=Path, required=True, help="folder with the labelled responses (.jsonl.gz)")
+    parser.add_argument("--benchmarks", type=Path, help="folder with the benchmarks (.jsonl), to count the golds that are rounded")
     parser.add_argument("--out", type=Path, required=True, help="JSON to write")
     parser.add_argument("--workers", type=int, default=1, help="Math-Verify processes; 1 (default) for fair timing")
     parser.add_argument("--only", nargs="*", default=[], help="names of sets; default all")
@@ -33,6 +34,12 @@ def main() -> int:
     speed = benchmark.speed([item for item in chosen if item.generations])
     for name, value in speed.items():
         print(f"{name}: {value:.3f}", file=sys.stderr)
+    changed = benchmark.rounding(chosen)
+    right = sum(row["label"] for row in changed)
+    print(f"rounding rules: {len(changed)} verdicts accepted by them alone, {right} of them right by the label", file=sys.stderr)
+    golds = benchmark.rounded_golds(arguments.benchmarks) if arguments.benchmarks else {}
+    for name, (count, total) in golds.items():
+        print(f"rounded golds of {name}: {count} of {total}", file=sys.stderr)
     inputs = {item.name: item.path for item in chosen}
     write_json(
         arguments.out,
@@ -41,6 +48,7 @@ def main() -> int:
             "grading_policy": GRADING_POLICY,
             "sets": results,
             "speed": speed,
+            "rounding": {"changed": changed, "golds": golds},
             "provenance": provenance(inputs),
         },
     )

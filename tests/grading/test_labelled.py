@@ -22,7 +22,7 @@ GOALS = {
     "qwen_math_cot_100": (0.998, 0),
     "abel_gsm8k": (0.999, 0),
     "openai_gsm8k_example_solutions": (0.999, 0),
-    "contest_model_qwen_eval": (0.982, 0),
+    "contest_model_qwen_eval": (0.985, 0),
 }
 
 
@@ -44,7 +44,9 @@ def test_goals(name):
     item = next(item for item in benchmark.find_sets(data / "verifier", data / "generations") if item.name == name)
     verdicts = audit.ours(item.pairs, item.extraction)
     kept = [index for index, keep in enumerate(item.kept) if keep]
-    accuracy = sum(verdicts[index].correct == item.labels[index] for index in kept) / len(kept)
+    # The contest's judge, and it alone, has been checked case by case: its wrong labels are corrected here.
+    wrong = wrong_labels(name) if name == "contest_model_qwen_eval" else set()
+    accuracy = sum(verdicts[index].correct == (item.labels[index] != (index + 1 in wrong)) for index in kept) / len(kept)
     accepts = [index + 1 for index in kept if verdicts[index].correct and not item.labels[index]]
     least, most = GOALS[name]
     assert accuracy >= least
@@ -54,11 +56,13 @@ def test_goals(name):
         assert statuses.count("timeout") + statuses.count("error") == 0
 
 
-def test_ours_differs_from_the_lenient_contest_labels_by_one_reason():
+def test_every_difference_from_the_contests_labels_has_its_reason():
+    """Ten, all of one problem; with their labels corrected the agreement is whole."""
     rows = list(read_jsonl(shared() / "generations" / "contest_model_qwen_eval.jsonl.gz"))
     ours = grade_many([(row["response"], row["gold"]) for row in rows], extraction="lenient")
-    differing = {(row["gold"], row["pred"]) for row, result in zip(rows, ours, strict=True) if result.correct != row["correct"]}
-    assert differing == {("1625", "162500")}, "the contest takes a hundredfold for equal"
+    differing = {line for line, (row, result) in enumerate(zip(rows, ours, strict=True), 1) if result.correct != row["correct"]}
+    assert differing == wrong_labels("contest_model_qwen_eval")
+    assert {(rows[line - 1]["gold"], rows[line - 1]["pred"]) for line in differing} == {("1625", "162500")}
 
 
 @pytest.mark.parametrize(("file", "name"), [("contest_model_qwen_eval", ""), ("qwen_math_cot_100", "math")])
@@ -164,11 +168,15 @@ def test_the_audit_refuses_bad_input_in_one_line(tmp_path, change, message):
 
 
 def test_the_benchmark_measures_math_verify_in_the_same_run(tmp_path):
-    (tmp_path / "v").mkdir(), (tmp_path / "g").mkdir()
+    for name in "vgb":
+        (tmp_path / name).mkdir()
     rows = [("5", "5", True), ("5", "6", False), ("stop", "pots", False), ("$\\frac{1}{3}$", "0.\\overline{3}", True)]
     write_lines(tmp_path / "v" / "toy.jsonl", [{"gold": g, "pred": p, "equal": e, "note": "t.py::test_x"} for g, p, e in rows])
+    write_lines(tmp_path / "v" / "rounded.jsonl", [{"gold": "1.62", "pred": "1.618", "equal": True, "note": "t.py::test_x"}])
+    write_lines(tmp_path / "b" / "bench.jsonl", [{"answer": answer} for answer in ("1.62", "2", "3e8", "x", "3.83e35")])
     write_lines(tmp_path / "g" / "gen.jsonl", [{"gold": "5", "response": "so 5", "pred": "5", "correct": True}] * 3)
-    done = run("benchmark_grader.py", "--verifier", tmp_path / "v", "--generations", tmp_path / "g", "--out", tmp_path / "o.json")
+    folders = ("--verifier", tmp_path / "v", "--generations", tmp_path / "g", "--benchmarks", tmp_path / "b")
+    done = run("benchmark_grader.py", *folders, "--out", tmp_path / "o.json")
     assert done.returncode == 0, done.stderr
     found = json.loads((tmp_path / "o.json").read_text())
     assert found["sets"]["toy"]["ours"]["accuracy"] == 1.0
@@ -176,3 +184,5 @@ def test_the_benchmark_measures_math_verify_in_the_same_run(tmp_path):
     assert found["sets"]["toy"]["math_verify"]["false_rejects"] == 1
     assert found["sets"]["gen"]["ours"]["accuracy"] == found["sets"]["gen"]["math_verify"]["accuracy"] == 1.0
     assert "| toy | 4 | 1.0000 |" in done.stdout
+    assert [(row["set"], row["gold"], row["extracted"]) for row in found["rounding"]["changed"]] == [("rounded", "1.62", "1.618")]
+    assert found["rounding"]["golds"] == {"bench": [2, 5]}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mathrl.grading import audit, judge, parse
+from mathrl.grading import audit, compare, judge, parse
 from mathrl.grading.extract import extract_boxed
 from mathrl.grading.pool import Pool
 from mathrl.io import UserError, read_jsonl
@@ -103,6 +103,35 @@ def measure(item: LabelledSet, workers: int) -> dict[str, Any]:
         "errors": errors,
         "false_accepts_of_ours_alone": [row for row in errors if row["ours"] and not row["math_verify"]],
     }
+
+
+def rounding(sets: Sequence[LabelledSet]) -> list[dict[str, Any]]:
+    """The labelled verdicts that the two rounding rules change (docs/grading.md): accepted with them, refused without."""
+    changed = []
+    for item in sets:
+        mine = audit.ours(item.pairs, item.extraction)
+        clear_caches()
+        compare.ROUNDING_RULES = False
+        try:
+            without = audit.ours(item.pairs, item.extraction)
+        finally:
+            compare.ROUNDING_RULES = True
+            clear_caches()
+        changed += [
+            {"set": item.name, "line": line, "gold": gold[-100:], "extracted": (a.extracted or "")[-100:], "label": label}
+            for line, ((_, gold), a, b, label) in enumerate(zip(item.pairs, mine, without, item.labels, strict=True), 1)
+            if a.correct != b.correct
+        ]
+    return changed
+
+
+def rounded_golds(folder: Path) -> dict[str, list[int]]:
+    """[golds to which the rounding rule applies, golds] of each benchmark file of a folder."""
+    found = {}
+    for path in sorted(folder.glob("*.jsonl*")):
+        answers = [str(row["answer"]) for row in read_jsonl(path, required=("answer",))]
+        found[path.name.split(".jsonl")[0]] = [sum(map(compare.is_rounded, answers)), len(answers)]
+    return found
 
 
 def speed(sets: Sequence[LabelledSet]) -> dict[str, float]:

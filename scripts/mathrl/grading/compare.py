@@ -18,6 +18,8 @@ MAX_ITEMS = 64
 """Lists of more items are compared as strings only."""
 SIGNIFICANT = 5
 """A decimal of so many significant digits, four of them decimals, stands for an exact value (2.6667 for 8/3)."""
+ROUNDING_RULES = True
+"""Whether the two rounding rules hold; benchmark.py switches them off to show what they change."""
 ROUNDING = Fraction(1, 80)
 """A more precise answer that rounds to a decimal gold must also lie within this relative distance of it."""
 
@@ -138,6 +140,8 @@ def _numbers(answer: Node, gold: Node) -> bool | None:
 
 def _rounded(answer: Node, left, gold: Node, right) -> bool:
     """The two rounding rules (docs/grading.md): a decimal gold is itself rounded; a long decimal stands for an exact gold."""
+    if not ROUNDING_RULES:
+        return False
     written, target = _decimal(answer), _decimal(gold)
     if target is not None:
         return _more_precise(answer, left, *target)
@@ -146,6 +150,12 @@ def _rounded(answer: Node, left, gold: Node, right) -> bool:
         if _significant(value, places) >= SIGNIFICANT and (_rounds_to(right, value, places) or _cut(right, value, places)):
             return True
     return False
+
+
+def is_rounded(gold: str) -> bool:
+    """Is this gold a decimal to which the rounding rule applies, so that a more precise answer passes too?"""
+    found = [target for target in map(_decimal, readings(gold)[:1]) if target is not None]
+    return any(value != 0 and (value.denominator != 1 or (places < 0 and _significant(value, places) > 1)) for value, places in found)
 
 
 def _more_precise(answer: Node, value, target: Fraction, places: int) -> bool:
