@@ -10,7 +10,7 @@ PYTEST := .venv/bin/python -m pytest
 TORCH := $(shell sed -n 's/^\(torch==[^ ]*\) .*/\1/p' envs/cpu.txt)
 TORCH_INDEX := https://download.pytorch.org/whl/cpu
 
-.PHONY: .venv .venv-driver demo demo-clean demo-containers env test test-full test-hpc lint format lock containers tensorboard dag
+.PHONY: .venv .venv-driver demo forecast demo-clean demo-containers env test test-full test-hpc lint format lock containers tensorboard dag
 
 demo: env
 	@.venv-driver/bin/python scripts/recover.py --directory .
@@ -21,6 +21,10 @@ demo-containers: env
 	@.venv-driver/bin/python scripts/recover.py --directory .
 	$(SNAKEMAKE) --profile profiles/demo --sdm apptainer
 	@.venv/bin/python scripts/show_scores.py
+
+# make forecast RUN=grpo [PROFILE=profiles/demo]: what a run will cost, from a few of its steps
+forecast: env
+	@$(SNAKEMAKE) $(if $(PROFILE),--profile $(PROFILE),--cores all --resources gpu=$(or $(GPUS),6)) forecast --config 'select=[$(or $(RUN),grpo)]'
 
 demo-clean:
 	rm -rf resources results checkpoints logs

@@ -63,6 +63,57 @@ rule train_policy:
         " --manifest {output.manifest:q}"
 
 
+rule forecast_training:
+    """Measure a few steps of run {wildcards.run}, stage {wildcards.stage}, from the base model: nobody should submit weeks unmeasured."""
+    input:
+        code=code(
+            "forecast_training.py",
+            "reward.py",
+            "run_supervised.py",
+            "mathrl/cpu/platform.py",
+            "mathrl/cpu/worker.py",
+            "mathrl/verl_trainer.py",
+        ),
+        model=f"resources/models/{config['base_model']}",
+        train="results/{run}/{stage}/train.parquet",
+        val="results/{run}/{stage}/val.parquet",
+    output:
+        forecast="results/{run}/{stage}/forecast.json",
+    params:
+        stage=lambda wildcards: json.dumps(stage_config(wildcards.run, wildcards.stage), sort_keys=True),
+        reward=json.dumps(config["reward"], sort_keys=True),
+        accelerator=config["accelerator"],
+    log:
+        "logs/forecast_training/{run}/{stage}.log",
+    benchmark:
+        "logs/forecast_training/{run}/{stage}.tsv"
+    threads: 32
+    resources:
+        gpu=lambda wildcards: cards(stage_config(wildcards.run, wildcards.stage)["gpus"]),
+        mem_mb=lambda wildcards: 240000 if config["accelerator"] == "cuda" else 10000,
+        runtime=240,
+    container:
+        gpu_image()
+    shell:
+        "python3 scripts/run_supervised.py --cards {resources.gpu} --grace 30 --"
+        " python {input.code[0]:q}"
+        " --run {wildcards.run:q}"
+        " --config {params.stage:q}"
+        " --reward {params.reward:q}"
+        " --accelerator {params.accelerator}"
+        " --model {input.model:q}"
+        " --train {input.train:q}"
+        " --validation {input.val:q}"
+        " --log {log:q}"
+        " --out {output.forecast:q}"
+
+
+rule forecast:
+    """Forecast every stage of the selected runs: snakemake forecast --config 'select=[grpo]'."""
+    input:
+        [f"results/{run}/{stage}/forecast.json" for run in config["select"] for stage in run_stages(run)],
+
+
 rule export_model:
     """Merge the chosen checkpoint of {wildcards.run} into a Hugging Face directory, because vLLM does not load verl's shards."""
     input:

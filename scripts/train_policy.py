@@ -5,21 +5,9 @@ python scripts/train_policy.py --run grpo --stage main --config '{"gpus": 6, …
 """
 
 import argparse
-import json
 from pathlib import Path
 
-from mathrl.io import UserError, run_main
-
-
-def mapping(text: str) -> dict:
-    """A JSON object given on the command line."""
-    try:
-        value = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise UserError(f"--config and --reward: not JSON ({error})") from None
-    if not isinstance(value, dict):
-        raise UserError("--config and --reward: must be JSON objects")
-    return value
+from mathrl.io import mapping, run_main
 
 
 def main() -> None:
@@ -42,8 +30,8 @@ def main() -> None:
     training.train(
         run=args.run,
         stage_name=args.stage,
-        stage=mapping(args.config),
-        reward=mapping(args.reward),
+        stage=mapping(args.config, "--config"),
+        reward=mapping(args.reward, "--reward"),
         accelerator=args.accelerator,
         model=args.model,
         train_file=args.train,

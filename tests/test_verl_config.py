@@ -108,6 +108,7 @@ def test_raw_overrides_come_last(config):
 )
 def test_padding_is_announced(batch, mini, n, gpus, notice):
     stage = {"train_batch_size": batch, "mini_batch_size": mini, "rollout_n": n, "gpus": gpus, "nodes": 1}
+    stage |= {"micro_batch_size": 4, "dynamic_batch": False}
     found = verl_config.check_batches(stage)
     assert (found == []) if notice is None else (notice in found[0])
 
@@ -123,6 +124,12 @@ def test_batches_that_do_not_divide_are_refused_with_the_nearest():
 def test_a_number_of_cards_that_does_not_divide_is_refused_with_what_works(config):
     config["training"]["gpus"] = 5
     with pytest.raises(UserError, match=r"train_batch_size 260, 265, 270; mini_batch_size 65, 70, 75; or so many cards: 3, 4, 6"):
+        verl_config.check_batches(config["training"], "run grpo")
+
+
+def test_a_micro_batch_that_does_not_divide_is_refused_with_the_nearest(config):
+    config["training"]["micro_batch_size"] = 5
+    with pytest.raises(UserError, match=r"micro_batch_size 5 must divide the 72 samples that a card has .* nearest that do: 3, 4, 6"):
         verl_config.check_batches(config["training"], "run grpo")
 
 

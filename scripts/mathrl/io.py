@@ -141,6 +141,17 @@ def open_text(path: str | os.PathLike) -> Iterator[io.TextIOBase]:
         yield stack.enter_context(io.TextIOWrapper(raw, encoding="utf-8", newline="\n"))
 
 
+def mapping(text: str, option: str) -> dict[str, Any]:
+    """A JSON object given on the command line; `UserError` names the option if it is none."""
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise UserError(f"{option}: not JSON ({error})") from None
+    if not isinstance(value, dict):
+        raise UserError(f"{option}: must be a JSON object")
+    return value
+
+
 def read_jsonl(path: str | os.PathLike, required: Iterable[str] = ()) -> Iterator[dict[str, Any]]:
     """Yield the objects of a JSON-lines file (`.gz`, `.zst` too).
 

@@ -26,7 +26,7 @@ def check_batches(stage: Mapping[str, Any], name: str = "training") -> list[str]
     mini-batch 72 become 1728, 144 of them masked.
 
     Raises:
-        UserError: batch × n does not divide by the cards, or a mini-batch is larger than the batch.
+        UserError: batch × n does not divide by the cards, a mini-batch not by micro-batches, or it is larger than the batch.
     """
     cards = stage["gpus"] * stage["nodes"]
     batch, mini, n = stage["train_batch_size"], stage["mini_batch_size"], stage["rollout_n"]
@@ -43,6 +43,13 @@ def check_batches(stage: Mapping[str, Any], name: str = "training") -> list[str]
         )
     if mini > batch:
         raise UserError(f"config: {name}.mini_batch_size {mini} is larger than train_batch_size {batch}; choose a divisor of {batch}")
+    micro, per_card = stage["micro_batch_size"], mini * n // cards
+    if per_card % micro and not stage["dynamic_batch"]:
+        divisors = _nearest(micro, lambda size: per_card % size == 0)
+        raise UserError(
+            f"config: {name}: micro_batch_size {micro} must divide the {per_card} samples that a card has of each mini-batch; "
+            f"nearest that do: {', '.join(map(str, divisors))}"
+        )
     samples, size = batch * n, mini * n
     padded = -(-samples // size) * size
     if padded == samples:

@@ -1,14 +1,18 @@
 """A copy of the workflow in a directory of its own, so that a test never runs in the repository."""
 
+import json
 import os
 import resource
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
+import yaml
+from mathrl import config as configuration
 
 ROOT = Path(__file__).resolve().parents[2]
 DRIVER = ROOT / ".venv-driver/bin"
@@ -96,14 +100,14 @@ def job_counts(output: str) -> dict[str, int]:
     return counts
 
 
-def wait_for(condition, timeout: float, what: str):
+def wait_for(condition, timeout: float, what: str, pause: float = 0.2):
     """Poll until `condition()` is true; its value."""
     end = time.monotonic() + timeout
     while time.monotonic() < end:
         value = condition()
         if value:
             return value
-        time.sleep(0.2)
+        time.sleep(pause)
     raise AssertionError(f"{what}: not within {timeout} s")
 
 
@@ -135,10 +139,83 @@ def make_workflow(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def finished(make_workflow):
-    """The demo, run once to its end by `make demo` for all tests that look at its results."""
+    """The demo, run once to its end by `make demo` for all tests that look at its results.
+
+    MATHRL_FINISHED_DEMO names the directory of one that ran before, to try a single test.
+    """
+    if "MATHRL_FINISHED_DEMO" in os.environ:
+        return Workflow(Path(os.environ["MATHRL_FINISHED_DEMO"]))
     workflow = make_workflow("demo")
     began = time.monotonic()
     done = workflow.run("make", "demo")
     workflow.output, workflow.seconds = done.stdout, time.monotonic() - began
     assert done.returncode == 0, done.stdout[-6000:]
     return workflow
+
+
+class Trial:
+    """A short training by scripts/train_policy.py, from the demo's base model on the demo's problems."""
+
+    SMALL = {  # noqa: RUF012
+        "steps": 4,
+        "train_batch_size": 8,
+        "mini_batch_size": 4,  # two updates a step, so that a ratio can differ from 1
+        "rollout_n": 4,
+        "micro_batch_size": 16,
+        "micro_batch_size_log_prob": 32,
+        "validate_every": 4,
+        "save_every": 4,
+    }
+
+    def __init__(self, demo: Workflow, place: Path) -> None:
+        self.demo, self.place = demo, place
+        self.root = place / "checkpoints"
+
+    def stage(self, run: str = "grpo", stage: str = "main", **changes) -> dict:
+        """The merged configuration of a stage of the demo, cut small."""
+        config = configuration.merge(yaml.safe_load((ROOT / "config.yaml").read_text()), self.overlay())
+        return configuration.merge(configuration.stage_config(config, run, stage), {**self.SMALL, **changes})
+
+    @staticmethod
+    def overlay() -> dict:
+        return yaml.safe_load((ROOT / "profiles/demo/demo.yaml").read_text())
+
+    def command(self, stage: dict, run: str = "grpo", model: Path | None = None) -> list[str]:
+        demo = self.demo.directory
+        return [
+            *(sys.executable, str(ROOT / "scripts/run_supervised.py"), "--grace", "60", "--"),
+            *(sys.executable, str(ROOT / "scripts/train_policy.py"), "--run", run, "--accelerator", "cpu"),
+            *("--config", json.dumps(stage), "--model", str(model or demo / "resources/models/demo-base")),
+            *("--train", str(demo / "results/grpo/main/train.parquet"), "--validation", str(demo / "results/grpo/main/val.parquet")),
+            *("--checkpoints", str(self.root), "--log", str(self.place / "verl.log"), "--manifest", str(self.place / "manifest.json")),
+        ]
+
+    def start(self, stage: dict, **more) -> subprocess.Popen:
+        """Start training; its lines go to `lines`."""
+        with open(self.place / "lines", "ab") as lines:
+            return subprocess.Popen(self.command(stage, **more), stdout=lines, stderr=lines, cwd=self.place, start_new_session=True)
+
+    def train(self, stage: dict, code: int = 0, **more) -> dict:
+        """Train to the end; the manifest."""
+        assert self.start(stage, **more).wait(timeout=900) == code, self.said() + self.log()[-3000:]
+        return self.manifest() if code == 0 else {}
+
+    def manifest(self) -> dict:
+        return json.loads((self.place / "manifest.json").read_text())
+
+    def said(self) -> str:
+        return (self.place / "lines").read_text()
+
+    def log(self) -> str:
+        return (self.place / "verl.log").read_text() if (self.place / "verl.log").exists() else ""
+
+    def directory(self) -> Path:
+        """The one checkpoint directory."""
+        (found,) = self.root.glob("*/main/*/fingerprint.json")
+        return found.parent
+
+
+@pytest.fixture
+def trial(finished, tmp_path):
+    """A short training in a directory of its own."""
+    return Trial(finished, tmp_path)

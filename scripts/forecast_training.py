@@ -1,0 +1,51 @@
+"""Measure a few steps of a stage and say what the whole will cost: steps, hours, GPU-hours, disk. Trains nothing that is kept.
+
+python scripts/forecast_training.py --run grpo --config '{"gpus": 6, …}' --model resources/models/openseek \\
+    --train results/grpo/main/train.parquet --validation results/grpo/main/val.parquet --out results/grpo/main/forecast.json
+"""
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+from mathrl.io import mapping, run_main, write_json
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--run", required=True, help="name of the run, for the line that is shown")
+    parser.add_argument("--config", required=True, help="merged training configuration of the stage, JSON")
+    parser.add_argument("--reward", default='{"terms": {"format": 0.1, "correct": 0.9}}', help="weights of the reward's terms, JSON")
+    parser.add_argument("--accelerator", choices=("cuda", "cpu"), default="cuda", help="default cuda")
+    parser.add_argument("--model", type=Path, required=True, help="Hugging Face directory to start from")
+    parser.add_argument("--train", type=Path, required=True, help="training problems, parquet in verl's columns")
+    parser.add_argument("--validation", type=Path, required=True, help="validation problems, parquet in verl's columns")
+    parser.add_argument("--scratch", type=Path, default=Path("checkpoints"), help="where one checkpoint fits (default checkpoints)")
+    parser.add_argument("--log", type=Path, default=Path("verl.log"), help="verl's output is appended here (default verl.log)")
+    parser.add_argument("--out", type=Path, required=True, help="JSON to write")
+    args = parser.parse_args()
+
+    from mathrl import forecast
+    from mathrl.provenance import provenance
+
+    stage = mapping(args.config, "--config")
+    args.scratch.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="forecast-", dir=args.scratch) as place:
+        found = forecast.measure(
+            stage,
+            accelerator=args.accelerator,
+            model=args.model,
+            train_file=args.train,
+            validation_file=args.validation,
+            reward=mapping(args.reward, "--reward"),
+            place=Path(place),
+            log=args.log,
+        )
+    inputs = {"train": args.train, "validation": args.validation}
+    write_json(args.out, {"schema_version": 1, "run": args.run, **found, "provenance": provenance(inputs, config=stage)})
+    print(forecast.describe(f"forecast {args.run}", found), file=sys.stderr)
+
+
+if __name__ == "__main__":
+    run_main(main)

@@ -1,0 +1,115 @@
+"""What a stage will cost, from a few of its own steps: time, card hours and disk, before a long run is submitted."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+STEPS = 5  # measured; the first is left out, it warms up
+
+
+def trial_stage(stage: Mapping[str, Any]) -> dict[str, Any]:
+    """The stage cut to a few steps, with one validation and one save at their end."""
+    return {
+        **stage,
+        "steps": STEPS,
+        "validate_before": False,
+        "validate_every": STEPS,
+        "save_every": STEPS,
+        "keep_last": 1,
+        "budget": {"tokens": None, "gpu_hours": None},
+    }
+
+
+def total_steps(stage: Mapping[str, Any], rows: int) -> int:
+    """Steps of the stage: as configured, or the epochs over `rows` training problems, incomplete batches left out."""
+    return stage["steps"] or rows // stage["train_batch_size"] * stage["epochs"]
+
+
+def forecast(
+    stage: Mapping[str, Any], rows: int, scalars: Mapping[str, list[tuple[int, float]]], wall: float, checkpoint: int, cards: int
+) -> dict[str, Any]:
+    """Expected cost of a stage.
+
+    Args:
+        stage: its merged configuration.
+        rows: training problems.
+        scalars: curves of the trial by verl's tag.
+        wall: seconds of the whole trial, start included.
+        checkpoint: bytes of one checkpoint.
+        cards: GPUs of the job, all nodes (on a CPU: ranks).
+
+    Returns:
+        steps, seconds by part, `hours`, `gpu_hours`, `checkpoints` kept and `disk_gb` at the peak.
+    """
+    steps = total_steps(stage, rows)
+    timing = dict(scalars["timing_s/step"])
+    save = scalars.get("timing_s/save_checkpoint", [(0, 0.0)])[-1][1]
+    validation = scalars.get("timing_s/testing", [(0, 0.0)])[-1][1]
+    step_seconds = statistics.fmean(seconds - (save if step == STEPS else 0.0) for step, seconds in timing.items() if step > 1)
+    start = max(0.0, wall - sum(timing.values()) - validation)
+    validations = steps // stage["validate_every"] + bool(steps % stage["validate_every"]) + bool(stage["validate_before"])
+    saves = steps // stage["save_every"] + bool(steps % stage["save_every"])
+    seconds = start + steps * step_seconds + validations * validation + saves * save
+    kept = min(saves, stage["keep_last"] + 1 + (steps // stage["keep_every"] if stage["keep_every"] else 0))
+    return {
+        "steps": steps,
+        "start_seconds": round(start, 1),
+        "step_seconds": round(step_seconds, 2),
+        "validation_seconds": round(validation, 2),
+        "save_seconds": round(save, 2),
+        "hours": round(seconds / 3600, 4),
+        "gpu_hours": round(seconds / 3600 * cards, 4),
+        "checkpoints": kept,
+        "disk_gb": round((kept + (saves > kept)) * checkpoint / 1e9, 3),
+    }
+
+
+def describe(name: str, found: Mapping[str, Any]) -> str:
+    """The forecast in one line."""
+    return (
+        f"{name}: {found['steps']} steps of {found['step_seconds']:.1f} s, {found['hours']:.2f} hours, {found['gpu_hours']:.2f} GPU-hours, "
+        f"{found['checkpoints']} checkpoints kept, {found['disk_gb']:.1f} GB of disk at the peak; responses that grow longer make it slower"
+    )
+
+
+def measure(
+    stage: Mapping[str, Any],
+    *,
+    accelerator: str,
+    model: Path,
+    train_file: Path,
+    validation_file: Path,
+    reward: Mapping[str, Any],
+    place: Path,
+    log: Path,
+) -> dict[str, Any]:
+    """Train a few steps below `place` and forecast the whole stage."""
+    import polars
+
+    from . import checkpoints, training
+    from .curves import read_scalars
+
+    began = time.monotonic()
+    training.train(
+        run="forecast",
+        stage_name="main",
+        stage=trial_stage(stage),
+        reward=reward,
+        accelerator=accelerator,
+        model=model,
+        train_file=train_file,
+        validation_file=validation_file,
+        root=place,
+        log=log,
+        manifest=place / "manifest.json",
+    )
+    wall = time.monotonic() - began
+    (directory,) = (path.parent for path in place.glob("*/fingerprint.json"))
+    newest = directory / f"global_step_{checkpoints.steps(directory)[-1]}"
+    size = sum(path.stat().st_size for path in newest.rglob("*") if path.is_file())
+    rows = polars.scan_parquet(train_file).select(polars.len()).collect().item()
+    return forecast(stage, rows, read_scalars(directory / "tensorboard"), wall, size, stage["gpus"] * stage["nodes"])

@@ -1,0 +1,152 @@
+"""Training that is asked to end, killed, diverges or runs out of disk: nothing is lost and the words are clear."""
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import time
+
+import pytest
+from mathrl import checkpoints, training
+from mathrl.curves import read_scalars
+
+from .conftest import wait_for
+
+pytestmark = [pytest.mark.workflow, pytest.mark.timeout(3600)]
+
+
+def reached(trial) -> int:
+    """The last step that the compact lines name."""
+    steps = [
+        int(line.split(" step ")[1].split()[0]) for line in trial.said().splitlines() if line.startswith("train ") and " step " in line
+    ]
+    return steps[-1] if steps else 0
+
+
+def killed(process) -> None:
+    """SIGKILL to the training script; its supervisor ends the rest."""
+    children = subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, text=True).stdout.split()
+    for pid in children:
+        os.kill(int(pid), signal.SIGKILL)
+    process.wait(timeout=60)
+
+
+def test_sigterm_saves_after_the_step_and_the_rerun_goes_on(trial):
+    stage = trial.stage(steps=8, save_every=8, validate_every=8)
+    process = trial.start(stage)
+    wait_for(lambda: reached(trial) >= 2, 240, "step 2")
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=90) == 143, trial.said()
+    (saved,) = checkpoints.steps(trial.directory())
+    assert 2 <= saved < 8
+    assert f"ended as asked, saved at step {saved}; the same command goes on from there" in trial.said()
+    assert not (trial.place / "manifest.json").exists()
+    manifest = trial.train(stage)
+    assert f"goes on from step {saved}" in trial.said() and manifest["steps"] == 8
+    steps = [step for step, _ in read_scalars(manifest["tensorboard"])["critic/score/mean"]]
+    assert steps == list(range(1, 9))
+
+
+@pytest.mark.full
+def test_twenty_kills_of_a_sixty_step_run(trial, tmp_path):
+    """At least 15 between the first and the last step, 3 inside a checkpoint's write; then an undisturbed run to compare with."""
+    stage = trial.stage(
+        steps=60, save_every=2, validate_every=20, validate_before=False, keep_last=2, train_batch_size=12, mini_batch_size=12
+    )
+    chance = random.Random(7)
+    kills = {"starting": 0, "training": 0, "saving": 0}
+    furthest = 0
+    while sum(kills.values()) < 20:
+        aim = "saving" if kills["saving"] < 3 else "starting" if kills["starting"] < 2 else "training"
+        before = checkpoints.steps(trial.directory()) if trial.root.exists() else []
+        base, seen = (before[-1] if before else 0), len(trial.said()) if (trial.place / "lines").exists() else 0
+        process = trial.start(stage)
+
+        def stepped(seen=seen) -> bool:
+            return " step " in trial.said()[seen:].replace(" step 0 ", " ").replace("goes on from step", "")
+
+        def ended(process=process) -> bool:
+            return process.poll() is not None
+
+        def saving() -> bool:
+            return any(not (path / checkpoints.SEAL).exists() for path in trial.directory().glob("global_step_*"))
+
+        if aim == "starting":
+            time.sleep(chance.uniform(3, 12))
+        else:
+            wait_for(lambda stepped=stepped, ended=ended: stepped() or ended(), 240, "a step")
+            if aim == "training":
+                time.sleep(chance.uniform(0.0, 5.0))
+            else:
+                wait_for(lambda ended=ended: saving() or ended(), 60, "a checkpoint at work", pause=0.002)
+        assert process.poll() is None, "the run ended before twenty kills: " + trial.said()[-2000:]
+        cut = [p.name for p in trial.directory().glob("global_step_*") if not checkpoints.is_whole(p)] if trial.root.exists() else []
+        killed(process)
+        kills["saving" if cut and aim == "saving" else "training" if aim == "saving" else aim] += 1
+        now = reached(trial)
+        if before and stepped():
+            first = next(line for line in trial.said()[seen:].splitlines() if "goes on from step" in line)
+            assert int(first.rsplit(" ", 1)[1]) == base
+        furthest = max(furthest, now)
+        whole = checkpoints.steps(trial.directory())
+        assert not whole or furthest - max(whole) <= stage["save_every"] + 1, (furthest, whole)
+    assert kills["saving"] >= 3 and kills["training"] >= 15, kills
+    manifest = trial.train(stage)
+    assert manifest["steps"] == 60
+    assert len(list(trial.directory().glob("global_step_*"))) <= 3  # two newest and the best
+    other = type(trial)(trial.demo, tmp_path / "undisturbed")
+    other.place.mkdir()
+    calm = other.train(stage)
+    for source in ("dev", "demo_words"):
+        assert abs(manifest["validation"][source]["60"] - calm["validation"][source]["60"]) <= 0.15
+    (trial.place / "kills.json").write_text(json.dumps(kills))
+
+
+@pytest.mark.full
+def test_a_diverging_run_is_flagged_and_its_checkpoints_are_not_chosen(trial):
+    stage = trial.stage(steps=24, save_every=4, validate_every=4, learning_rate=0.02, choose="best", keep_every=4, watch={"window": 4})
+    manifest = trial.train(stage)
+    first = min(flag["step"] for flag in manifest["collapse"])
+    assert first <= 20, manifest["collapse"]
+    assert "collapse flagged at step" in trial.said()
+    assert manifest["chosen_step"] < first and "are out, the run collapsed there" in manifest["chosen_why"]
+    # the same with watch.stop ends there, as the watch is no part of the fingerprint
+    shutil.rmtree(trial.root)
+    ended = trial.train(stage | {"watch": stage["watch"] | {"stop": True}})
+    assert ended["steps"] < 24 and "collapse flagged" in ended["stopped_by"]
+
+
+@pytest.mark.full
+def test_a_full_disk_during_a_save_keeps_the_checkpoint_before(trial):
+    if os.geteuid() != 0:
+        pytest.skip("mounting a small file system needs root")
+    trial.root.mkdir()
+    stage = trial.stage(steps=8, save_every=2, keep_last=8)
+    size = training.checkpoint_bytes(trial.demo.directory / "resources/models/demo-base", saves=1)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={int(size * 2.5)}", "small", str(trial.root)], check=True)
+    try:
+        trial.train(stage, code=2)
+        whole = checkpoints.steps(trial.directory())
+        assert whole and f"checkpoints up to step {whole[-1]} are kept" in trial.said() and "no space left" in trial.said().lower()
+        assert trial.train(stage | {"keep_last": 1})["steps"] == 8  # with room for one beside the next
+    finally:
+        subprocess.run(["umount", "-l", str(trial.root)], check=True)
+
+
+@pytest.mark.full
+def test_a_budget_ends_a_run_and_a_raised_one_lets_it_go_on(trial):
+    stage = trial.stage(steps=6, save_every=100, validate_every=100, budget={"tokens": 1000})
+    manifest = trial.train(stage)
+    assert manifest["steps"] < 6 and "budget.tokens 1000 used up" in manifest["stopped_by"]
+    assert manifest["generated_tokens"] >= 1000 and str(manifest["steps"]) in manifest["validation"]["dev"]
+    assert trial.train(stage)["steps"] == manifest["steps"] and "training was complete" in trial.said()
+    assert trial.train(stage | {"budget": {"tokens": None, "gpu_hours": None}})["steps"] == 6
+
+
+@pytest.mark.full
+def test_two_ranks_train_as_one(trial):
+    """FSDP2 over two CPU ranks with two vLLM replicas."""
+    manifest = trial.train(trial.stage(gpus=2, micro_batch_size=16))
+    assert manifest["steps"] == 4 and manifest["max_probability_gap"] <= 1e-4
