@@ -282,6 +282,18 @@ CASES = [
     ("A or B", "A", DIFFERENT, "hedging between choices"),
     ("y = 2x+1", "f(x) = 2x+1", SAME, "y for the function's value"),
     ("g(x) = 2x+1", "f(x) = 2x+1", DIFFERENT, "another function"),
+    # what changed golds brought to light
+    ("x=-4,-1", "n=-4,-1", DIFFERENT, "another variable in front of a list"),
+    ("x=0 or y=2", "x=0 or x=2", DIFFERENT, "another variable in a list"),
+    ("x_1=2, x_2=3", "x=2, x=3", SAME, "subscripts count solutions"),
+    (r"y^{\prime}-ry-rx(t)=0", r"y^{\prime}+ry-rx(t)=0", DIFFERENT, "a sign in an equation with a derivative"),
+    (r"y^{\prime}+ry=0", "y'+ry=0", SAME, "two ways to write a derivative"),
+    (r"I(0)e^{-t/(zC)}", r"I(0)e^{-\frac{t}{RC}}", DIFFERENT, "a value at zero is no product with zero"),
+    (r"I(0)e^{-t/(RC)}", r"I(0)e^{-\frac{t}{RC}}", SAME, "a value at zero"),
+    ("f(x) = n^3", "f(n) = n^3", DIFFERENT, "another argument than the value has"),
+    (r"9\text{3 values}", r"9\text{ values}", DIFFERENT, "a digit before the unit"),
+    ("m2", "2m", DIFFERENT, "a number after a letter is no factor"),
+    (r"\Gamma_{*}^{\dagger} y = 0", r"\Gamma_{*}^{\dagger} z = 0", DIFFERENT, "two unread left sides of zero"),
 ]
 
 UNGRADABLE_GOLDS = ["proof", "Proof.", "not found", ""]

@@ -3,12 +3,13 @@ r"""The dearest step: Math-Verify and SymPy, in a worker process, for pairs that
 `within_budget` decides beforehand, from the text alone, whether a pair may go there; so what is refused does not depend on
 the machine. The gold is never a plain number or a word here (compare.py has settled those). Because Math-Verify is generous
 with what it does not read either (it takes \{x : x > 0\} for \{x : x \ge 0\}), both texts must hold the same relations,
-numbers and commands: it may judge how the same things are arranged, no more.
+numbers, letters and commands: it may judge how the same things are arranged, no more.
 """
 
 from __future__ import annotations
 
 import re
+import string
 
 from mathrl.grading.latex import Unparsed, clean
 
@@ -18,17 +19,18 @@ _COMMAND = re.compile(r"\\[A-Za-z]+")
 _NEUTRAL = frozenset({r"\frac", r"\sqrt", r"\cdot", r"\times", r"\pi"})
 _NUMBER = re.compile(r"\d+")
 _WORD = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{3,}")
+_LETTERS = frozenset(string.ascii_letters)
 _POWER = re.compile(r"\^")
 _LARGE_POWER = re.compile(r"\^\s*\{?\s*[-+]?\s*\d{3,}|\*\*\s*\d{3,}")
 _TOWER = re.compile(r"\^\s*\{?[^{}^]{0,20}\^\s*\{?[^{}^]{0,20}\^")
 _BASED = re.compile(r"\d_\{?\d")
 
 
-def _signs(text: str) -> tuple[list[str], list[str], set[str]]:
-    """The relations of a text, its numbers, and its commands, spacing and fractions aside."""
+def _signs(text: str) -> tuple[list[str], list[str], set[str], set[str]]:
+    """The relations of a text, its numbers, its letters, and its commands, spacing and fractions aside."""
     text = clean(text)
     relations = sorted(_RELATION.findall(text.replace("<=", r"\le").replace(">=", r"\ge")))
-    return relations, sorted(_NUMBER.findall(text)), set(_COMMAND.findall(text)) - _NEUTRAL
+    return relations, sorted(_NUMBER.findall(text)), set(_COMMAND.sub(" ", text)) & _LETTERS, set(_COMMAND.findall(text)) - _NEUTRAL
 
 
 def within_budget(answer: str, gold: str) -> bool:

@@ -403,6 +403,9 @@ def _relations(answer: Node, gold: Node, depth: int):
         return NotImplemented
     mine, theirs = assignment(answer), assignment(gold)
     if mine and theirs:
+        calls = [node[1][0] for node in (answer, gold) if node[1][0][0] == "call"]
+        if len(calls) == 2 and calls[0][2] != calls[1][2]:
+            return _equations(answer, gold) or False  # f(n) = n^3 is not f(x) = n^3
         functions = {mine[0], theirs[0]} <= _FUNCTION_NAMES  # y = 2x + 1 for f(x) = 2x + 1
         if mine[0] == theirs[0] or (functions and "y" in (mine[0], theirs[0])):
             verdict = nodes_equal(mine[1], theirs[1], depth + 1)
@@ -739,6 +742,12 @@ def _records(items: tuple[Node, ...]) -> list[dict[str, Node]] | None:
     return records
 
 
+def _names_differ(left: tuple[Node, ...], right: tuple[Node, ...]) -> bool:
+    """Do both collections name variables, and other ones? Subscripts aside: x_1 = 2, x_2 = 3 is x = 2, x = 3."""
+    names = [{re.sub(r"_.*", "", pair[0]) for pair in map(assignment, items) if pair} for items in (left, right)]
+    return bool(names[0] and names[1] and names[0] != names[1])
+
+
 def _values(items: tuple[Node, ...]) -> tuple[Node, ...]:
     """Items of a list with their names taken off ("x = 1, 2" is 1, 2); records of several names become tuples."""
     records = _records(items)
@@ -803,6 +812,8 @@ def _collections(answer: Node, gold: Node, depth: int):
         return NotImplemented
     if answer[0] == gold[0] == "tuple":
         same_brackets = answer[1:3] == gold[1:3]
+        if _names_differ(answer[3], gold[3]):
+            return False
         if len(gold[3]) == 2 and not same_brackets:
             return False
         return _ordered(_values(answer[3]), _values(gold[3]), depth)
@@ -812,6 +823,8 @@ def _collections(answer: Node, gold: Node, depth: int):
             return nodes_equal(answer, first, depth + 1)
         return False
     if kinds <= {"list", "set"}:
+        if _names_differ(answer[1], gold[1]):
+            return False
         left, right = _records(answer[1]), _records(gold[1])
         if left and right and len(left) == len(right) == 1 and len(left[0]) > 1:
             mine, theirs = left[0], right[0]

@@ -154,6 +154,7 @@ def clean(text: str) -> str:
         text = changed
     text = _TEXT_DIGITS.sub(r" \1 ", text)
     text = _FORMAT.sub(lambda m: _FORMATS.get(m.group(), m.group()), text)
+    text = re.sub(r"\^\s*(?:\{\s*('{1,3})\s*\}|('{1,3}))", r"\1\2", text)
     text = _RUN_ON.sub(r"\\\1 \2", text)
     if r"\begin" not in text:
         text = text.replace(r"\\", " , ")

@@ -367,7 +367,7 @@ class _Parser:
             return ("pct", node)
         if words[0] in _DEGREE:
             return ("deg", node)
-        if _NO_UNITS & set(words):
+        if _NO_UNITS & set(words) or words[0][0].isdigit():
             raise Unparsed("words that are no unit")
         name = " ".join(words)
         while True:
@@ -574,7 +574,8 @@ class _Parser:
         if lower in _NUMBER_WORDS and len(text) > 2:
             return ("num", Fraction(_NUMBER_WORDS[lower]), 0)
         if len(text) == 1:
-            if text in "fghFGHW" and self.peek() == ("op", "("):
+            at_zero = [token[1] for token in self.tokens[self.at : self.at + 3]] == ["(", "0", ")"]  # y(0) is no product
+            if (text in "fghFGHW" or at_zero) and self.peek() == ("op", "("):
                 mark = self.at
                 self.at += 1
                 found, _ = self.items()
@@ -816,6 +817,12 @@ def _product(left: Node, right: Node) -> Node:
     return ("mul", items)
 
 
+def _opens_with_number(node: Node) -> bool:
+    while node[0] in ("pow", "fact", "pct", "deg", "unit"):
+        node = node[1]
+    return node[0] == "num"
+
+
 def _juxtapose(left: Node, right: Node) -> Node:
     r"""Two factors side by side: a mixed number (2\frac13), or a product; two bare numbers are no answer."""
     if left[0] == "num" and left[2] == 0 and right[0] == "div":
@@ -826,8 +833,10 @@ def _juxtapose(left: Node, right: Node) -> Node:
         mixed = _juxtapose(left, right[1])  # the sign belongs to the whole mixed number
         if mixed[0] == "num":
             return (right[0], mixed)
-    if right[0] == "num" and left[0] in ("num", "div", "pct", "deg"):
+    if _opens_with_number(right) and left[0] in ("num", "div", "pct", "deg"):
         raise Unparsed("two numbers side by side")
+    if right[0] == "num" and (left[1][-1] if left[0] == "mul" else left)[0] == "sym":
+        raise Unparsed("a number after a letter")
     if left[0] in ("tuple", "set", "list") or right[0] in ("set", "list"):
         raise Unparsed("brackets side by side")
     if left[0] == "unit" or right[0] == "unit":
@@ -975,7 +984,10 @@ def _readings(text: str) -> tuple[Node, ...]:
             found.append(node)
     if not found and "=" in joined and not re.search(r"[<>]|\\(?:le|ge|ne|in|approx|equiv)(?![a-z])|[,;]", joined):
         with contextlib.suppress(Unparsed, RecursionError, ValueError, ArithmeticError, IndexError):
-            found.append(_parse_tokens(joined.rsplit("=", 1)[1]))  # a chain whose last part can be read
+            before, part = joined.rsplit("=", 1)
+            last = _parse_tokens(part)  # a chain whose last part can be read
+            if last[:2] != ("num", 0) or re.search(r"=\s*[A-Za-z]\s*$", before):  # "… = 0" says nothing without its left side
+                found.append(last)
     if not found and "⟦" in cleaned:
         inside = re.fullmatch(r"⟦([^⟦⟧]*)⟧", cleaned)
         if inside:
