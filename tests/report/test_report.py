@@ -5,6 +5,8 @@ import gzip
 import hashlib
 import json
 import re
+import resource
+import shutil
 import subprocess
 import sys
 import time
@@ -22,6 +24,7 @@ from test_curves import write_events
 ROOT = Path(__file__).parents[2]
 HOSTILE = "</script><script>window.stolen=1</script><img src=x onerror=window.stolen=1><svg/onload=window.stolen=1> {{7*7}} ]]> \u202e\x00"
 SCRIPTS = ROOT / "scripts"
+MODELS = ("base", "grpo", "dapo", "grpo@step-20", "grpo@last")
 
 
 def call(script, *arguments, code=0):
@@ -34,8 +37,9 @@ def configuration():
     config = yaml.safe_load((ROOT / "config.yaml").read_text())
     protocol = {"prompt": "training", "temperature": 1.0, "top_p": 1.0, "n": 4, "greedy": True, "max_tokens": 40}
     config["benchmarks"] = ["toy", "other"]
-    config["runs"], config["select"] = {"grpo": {}, "dapo": {"algorithm": "dapo"}}, ["grpo", "dapo"]
-    config["evaluation"] |= {"protocols": {"report": protocol}, "select": ["report"], "primary": "report"}
+    config["runs"] = {"grpo": {}, "dapo": {"clip_high": 0.28, "stages": [{"name": "short"}, {"name": "long"}]}}
+    config["select"] = ["grpo", "dapo"]
+    config["evaluation"] |= {"protocols": {"report": protocol}, "select": ["report"], "primary": "report", "steps": [20, "last"]}
     config["training"]["validation_benchmark"] = "toy"
     return config
 
@@ -88,8 +92,12 @@ def make_world(folder, hostile=HOSTILE):
                 "--out",
                 results / f"{model}/report/eval/{benchmark}.json",
             )
-    for run in ("grpo", "dapo"):
-        logs = folder / "logs" / run
+    for point, step in (("step-20", 20), ("last", 60)):  # the same responses stand in for those of other checkpoints
+        shutil.copytree(results / "grpo", results / f"grpo@{point}")
+        write_json(results / f"grpo@{point}/model/export.json", {"step": step})
+    collapse = [{"limit": "reward_drop", "metric": "reward", "step": 30, "value": 0.1234, "bound": 0.4}]
+    for run, stage in (("grpo", "main"), ("dapo", "short"), ("dapo", "long")):
+        logs = folder / "logs" / run / stage
         events = [(s, tag, v) for s in range(1, 61) for tag, v in (("critic/score/mean", 0.3 + s / 300), ("actor/entropy", 0.2 - s / 1000))]
         events += [(s, "response_length/mean", 200.0 + s) for s in range(1, 61)]
         events += [
@@ -98,21 +106,23 @@ def make_world(folder, hostile=HOSTILE):
             for k in ("core/toy/acc", "aux/toy/format", "aux/toy/reward", "core/dev/acc")
         ]
         write_events(logs, events)
-        rollouts = folder / "rollouts" / run
+        rollouts = folder / "rollouts" / run / stage
         write_jsonl(
             rollouts / "10.jsonl",
             [{"input": "problem", "output": hostile, "gts": "1", "score": 1.0, "step": 10, "acc": 1.0}, {"output": "no", "score": 0.1}],
         )
-        manifest = {"run": run, "stage": "main", "steps": 60, "chosen_step": 40, "chosen_why": f"best {hostile}", "fingerprint": "ab" * 32}
+        manifest = {"run": run, "stage": stage, "steps": 60, "chosen_step": 40, "chosen_why": f"best {hostile}", "fingerprint": "ab" * 32}
         manifest |= {"tensorboard": str(logs), "rollouts": str(rollouts), "tokens": 12345, "gpu_hours": 1.5, "seconds": 900.0}
-        write_json(results / run / "main/manifest.json", manifest)
+        if run == "dapo":
+            manifest |= {"collapse": collapse if stage == "long" else []}
+        write_json(results / run / stage / "manifest.json", manifest)
     call(
         "plot_training.py",
         "--results",
         results,
         "--runs",
         "grpo=main",
-        "dapo=main",
+        "dapo=short,long",
         "--validation-benchmark",
         "toy",
         "--out",
@@ -122,9 +132,14 @@ def make_world(folder, hostile=HOSTILE):
     return folder
 
 
-def render(folder, name="report.html"):
+def processor_seconds():
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def render(folder, name="report.html", models=MODELS):
     flags = ["--results", folder / "results", "--benchmark-dir", folder / "benchmarks", "--config", folder / "config.json"]
-    call("render_report.py", *flags, "--models", "base", "grpo", "dapo", "--out", folder / name)
+    call("render_report.py", *flags, "--models", *models, "--out", folder / name)
     return (folder / name).read_text()
 
 
@@ -185,6 +200,42 @@ def test_figures_have_alternative_texts(world):
     assert all(p["role"] == "img" and len(p["aria-label"]) > 20 for p in pictures)
 
 
+def test_checkpoints_have_curves_and_enter_no_comparison(world):
+    page = (world / "report.html").read_text()
+    assert "<h3>Along training</h3>" in page and "Scores of these checkpoints" in page
+    curves = [p["aria-label"] for t, p in Tags(page).found if t == "svg" and "at checkpoints along training" in p.get("aria-label", "")]
+    assert len(curves) == 3, "two benchmarks and their mean"
+    for step in (0, 20, 60):
+        assert re.search(rf"<title>grpo: [\d.]+ % at {step}</title>", page), step
+    comparisons = page.split('aria-label="comparisons"')[1].split("</table>")[0]
+    assert "@" not in comparisons and "grpo" in comparisons and "dapo" in comparisons
+    assert "Holm's correction counts 3 comparisons" in page, "grpo and dapo against base, dapo against grpo"
+
+
+def test_stages_stand_on_one_axis_and_flags_in_figures_and_table(world):
+    page = (world / "report.html").read_text()
+    assert "<title>dapo: stage long begins</title>" in page
+    assert "<title>dapo: exported checkpoint of step 100</title>" in page, "sixty steps of the first stage, forty of the second"
+    assert "<title>dapo, step 90: reward 0.1234, limit 0.4 (watch.reward_drop)</title>" in page
+    table = page.split('aria-label="signs of collapse"')[1].split("</table>")[0]
+    assert "<td>90</td>" in table and "watch.reward_drop" in table
+
+
+def test_rollouts_as_verl_dumps_them_are_judged(tmp_path):
+    """The V1 trainer carries no verdict of the reward in its dump, only score and gold answer."""
+    from mathrl.report.content import _read_rollouts
+
+    rows = [
+        {"input": "q", "output": "so \\boxed{42}", "gts": "42", "score": 1.0, "step": 3, "uid": "a"},
+        {"input": "q", "output": "so 42", "gts": "42", "score": 0.9, "step": 3, "uid": "b"},
+        {"input": "q", "output": "so \\boxed{42}", "gts": None, "score": 0.9, "step": 3, "uid": "c"},
+        {"input": "q", "output": "so \\boxed{42}", "gts": "42", "score": 0.1, "step": 3, "acc": 0.0},
+    ]
+    write_jsonl(tmp_path / "3.jsonl", rows)
+    found = _read_rollouts([{"steps": 5}, {"rollouts": str(tmp_path), "steps": 5}])
+    assert [(row[0], row[1]) for row in found] == [(8, True), (8, False), (8, None), (8, False)]
+
+
 def test_samples_are_packed_with_verdicts(world):
     page = (world / "report.html").read_text()
     packed = re.search(r'data-model="grpo"[^>]*data-benchmark="toy"[^>]*>"([^"]+)"', page).group(1)
@@ -195,15 +246,13 @@ def test_samples_are_packed_with_verdicts(world):
 
 
 def test_missing_parts_are_named_with_their_command(world, tmp_path):
-    import shutil
-
     broken = tmp_path / "broken"
     shutil.copytree(world, broken)
     (broken / "results/grpo/report/eval/toy.json").unlink()
     (broken / "results/dapo/report/samples/other.jsonl.zst").unlink()
     (broken / "results/data/contamination.json").unlink()
     (broken / "results/data/funnel.json").write_text("{")
-    (broken / "results/dapo/main/manifest.json").unlink()
+    (broken / "results/dapo/long/manifest.json").unlink()
     shutil.rmtree(broken / "results/figures")
     page = render(broken)
     assert 'class="missing"' in page
@@ -212,7 +261,7 @@ def test_missing_parts_are_named_with_their_command(world, tmp_path):
         "dapo/report/samples/other.jsonl.zst",
         "data/contamination.json",
         "data/funnel.json",
-        "dapo/main/manifest.json",
+        "dapo/long/manifest.json",
     ):
         assert re.search(rf"snakemake --cores all [^<]*{re.escape(path)}", page), path
 
@@ -263,7 +312,16 @@ def test_filters_work(world, browser):
     browser.run(f"({choose})('f-text', 'no such words')")
     browser.run("new Promise(done => setTimeout(done, 300))")
     assert browser.run("document.getElementById('shown').textContent") == "no sample fits these filters"
-    assert browser.run("document.querySelectorAll('#r-list article').length") == 2
+    assert browser.run("document.querySelectorAll('#r-list article').length") == 2, "grpo's, of one step"
+    browser.run(f"({choose})('r-run', 'dapo')")
+    browser.run("new Promise(done => setTimeout(done, 300))")
+    steps = browser.run("[...document.querySelectorAll('#r-step option')].map(o => o.textContent).join(' ')")
+    assert steps == "all 10 70", "the second stage's step 10 comes after the first's sixty"
+    for verdict, count in (("right", 2), ("wrong", 0), ("", 4)):
+        browser.run(f"({choose})('r-verdict', '{verdict}')")
+        browser.run("new Promise(done => setTimeout(done, 100))")
+        assert browser.run("document.querySelectorAll('#r-list article').length") == count, verdict
+    assert "gold answer: 1" in browser.run("document.querySelector('#r-list').textContent")
 
 
 def test_score_page_and_card(world):
@@ -289,10 +347,10 @@ def test_scores_reach_tensorboard(world):
     from mathrl.curves import read_scalars
 
     flags = ["--results", world / "results", "--config", world / "config.json", "--runs", "grpo=main", "--out", world / "tensorboard"]
-    call("log_scores.py", *flags)
+    call("log_scores.py", *flags, "--models", *MODELS)
     scalars = read_scalars(world / "tensorboard/grpo")
     evaluated = json.loads((world / "results/grpo/report/eval/toy.json").read_text())["metrics"]["pass@1"]["value"]
-    assert scalars["eval/report/toy/pass@1"] == [(40, pytest.approx(evaluated))]
+    assert scalars["eval/report/toy/pass@1"] == [(step, pytest.approx(evaluated)) for step in (20, 40, 60)], "checkpoints at their steps"
     from tensorboard.backend.event_processing.plugin_event_accumulator import EventAccumulator
 
     accumulator = EventAccumulator(str(world / "tensorboard/grpo")).Reload()
@@ -328,10 +386,11 @@ def test_large_study_in_20_seconds_and_15_megabytes(tmp_path):
         write_events(tmp_path / "logs" / run, [(s, tag, generator.random()) for s in range(8000) for tag in tags])
         manifest = {"run": run, "stage": "main", "steps": 8000, "chosen_step": 7800, "tensorboard": str(tmp_path / "logs" / run)}
         write_json(tmp_path / f"results/{run}/main/manifest.json", manifest)
-    start = time.perf_counter()
+    start, before = time.perf_counter(), processor_seconds()
     call("plot_training.py", "--results", tmp_path / "results", "--runs", "grpo=main", "dapo=main", "--out", tmp_path / "results/figures")
     plotted = time.perf_counter() - start
-    page = render(tmp_path)
+    page = render(tmp_path, models=MODELS[:3])
     seconds = time.perf_counter() - start
-    print(f"curves {plotted:.1f} s, all {seconds:.1f} s, {len(page.encode()) / 1e6:.1f} MB")
-    assert seconds <= 20 and len(page.encode()) <= 15e6
+    spent = processor_seconds() - before
+    print(f"curves {plotted:.1f} s, all {seconds:.1f} s ({spent:.1f} s of processor time), {len(page.encode()) / 1e6:.1f} MB")
+    assert spent <= 20 and len(page.encode()) <= 15e6, "processor time, which a busy machine does not change"
