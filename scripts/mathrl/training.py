@@ -216,7 +216,7 @@ class Session:
             print(f"{self.progress.name}: asked to end: saves after the step at work", file=sys.stderr, flush=True)
             stopping.ask(self.directory, stopping.PAUSE)
         else:
-            process.terminate()
+            process.kill()
 
 
 def run_verl(arguments: list[str], environment: Mapping[str, str], log: Path, session: Session) -> int:
@@ -224,6 +224,8 @@ def run_verl(arguments: list[str], environment: Mapping[str, str], log: Path, se
     log.parent.mkdir(parents=True, exist_ok=True)
     quiet = ["hydra.run.dir=.", "hydra.output_subdir=null", "hydra/job_logging=stdout"]  # no files of Hydra's own
     command = [sys.executable, "-m", "verl.trainer.main_ppo", *quiet, *arguments]
+    # SLURM sends SIGTERM to every process of a job; verl's and Ray's are deaf to it, because they must live while a step is saved
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     with open(log, "a", encoding="utf-8", errors="replace") as out:
         process = subprocess.Popen(
             command,
@@ -236,6 +238,7 @@ def run_verl(arguments: list[str], environment: Mapping[str, str], log: Path, se
         )
         ends = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
         before = {number: signal.signal(number, lambda *_: session.interrupt(process)) for number in ends}
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         try:
             assert process.stdout is not None
             for text in process.stdout:

@@ -147,6 +147,31 @@ def test_an_owner_on_another_host_is_not_judged(tmp_path):
     assert process.wait(timeout=10) == 0
 
 
+def test_a_service_lives_on_while_others_save(tmp_path):
+    """Ray on each node of a job: SLURM tells all processes to end, and who trains still needs it."""
+    program = (
+        "import sys; sys.path.insert(0, sys.argv[1])\n"
+        "from mathrl.execution.supervise import Supervisor\n"
+        "sys.exit(Supervisor(['bash', '-c', 'echo up; sleep 60 & wait'], 0, grace=1.0, service=True).run())"
+    )
+    process = subprocess.Popen([sys.executable, "-c", program, str(SCRIPTS)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "up\n"
+    inner = int(subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, text=True).stdout.split()[0])
+    for pid in (process.pid, inner):
+        os.kill(pid, signal.SIGTERM)
+    time.sleep(1)
+    assert process.poll() is None
+    os.kill(process.pid, signal.SIGUSR1)
+    assert process.wait(20) != 0
+
+
+def test_a_shell_that_ignores_sigterm_does_not_make_the_command_deaf():
+    ask = "import signal; print(signal.getsignal(signal.SIGTERM).name)"
+    shell = f"trap '' TERM; {sys.executable} {RUN} -- {sys.executable} -c '{ask}'"
+    done = subprocess.run(["bash", "-c", shell], capture_output=True, text=True)
+    assert done.stdout.strip() == "SIG_DFL", done.stderr
+
+
 def test_a_shell_that_dies_takes_the_job_along(tmp_path):
     """Snakemake ends a rule's shell by SIGTERM and the shell passes nothing on."""
     pid_file = tmp_path / "pid"

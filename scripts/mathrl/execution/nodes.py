@@ -138,9 +138,9 @@ def launch(command: Sequence[str], image: str, image_arguments: str, gpus: int, 
     except KeyboardInterrupt:
         return 128 + (received[-1] if received else signal.SIGINT)
     finally:
-        for process in reversed(steps):
+        for place, process in reversed(list(enumerate(steps))):
             if process.poll() is None:
-                process.terminate()
+                process.send_signal(signal.SIGUSR1 if place < len(names) else signal.SIGTERM)
         for process in steps:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(20)
@@ -169,7 +169,7 @@ def ray_node(address: str, head: bool, gpus: int, cpus: int, accelerator: str) -
     else:
         wait_for_port(target, int(port))
         command += [f"--address={address}"]
-    supervisor = Supervisor(command, 0, grace=5.0)
+    supervisor = Supervisor(command, 0, grace=5.0, service=True)
     supervisor.ray_directory = Path(directory)  # Ray wants the same path on each node
     return supervisor.run()
 

@@ -40,7 +40,9 @@ def _prctl(option: int, value: int) -> None:
 class Supervisor:
     """One command, its cards and its end. `run` returns the exit code: the command's, or 128 + signal."""
 
-    def __init__(self, command: Sequence[str], count: int, state: str | None = None, grace: float = 30.0):
+    def __init__(self, command: Sequence[str], count: int, state: str | None = None, grace: float = 30.0, service: bool = False):
+        """`service`: others need this command while they save. SIGTERM, which SLURM sends to all, ends it not; SIGUSR1 does."""
+        self.service = service
         self.command = list(command)
         self.count = count
         self.state = state
@@ -114,9 +116,9 @@ class Supervisor:
         """Wait for a signal, at most this long; pass it on, reap, watch the owner and the deadline."""
         info = signal.sigtimedwait(FORWARDED | {signal.SIGCHLD}, seconds)
         if info is not None and info.si_signo != signal.SIGCHLD:
-            if info.si_signo in ENDING and self.asked is None:
-                self._end(f"got {signal.Signals(info.si_signo).name}", info.si_signo)
-            elif self.child:
+            if info.si_signo in ({signal.SIGUSR1} if self.service else ENDING) and self.asked is None:
+                self._end(f"got {signal.Signals(info.si_signo).name}", signal.SIGINT if self.service else info.si_signo)
+            elif self.child and not self.service:
                 processes.send([self.child], info.si_signo)
         self._reap()
         self._watch()
@@ -156,7 +158,8 @@ class Supervisor:
                 if os.getppid() != me:
                     os._exit(128 + signal.SIGKILL)
                 os.setsid()
-                signal.pthread_sigmask(signal.SIG_SETMASK, self.mask)
+                signal.signal(signal.SIGTERM, signal.SIG_DFL)  # the shell around us may ignore it, so that it outlives it
+                signal.pthread_sigmask(signal.SIG_SETMASK, self.mask | ({signal.SIGTERM} if self.service else set()))
                 os.execvpe(self.command[0], self.command, environment)
             except OSError as error:
                 _say(f"{self.command[0]}: {error.strerror}")
