@@ -20,9 +20,11 @@ import numpy as np
 LEVEL = 0.95
 # Chosen by simulation over 30–500 problems × 16 samples, 0.5–60 % accuracy and five kinds of problem sets
 # (scripts/simulate_intervals.py repeats it).
-PRIOR_CORRELATION = 0.35
-PRIOR_WEIGHT = 1.0
-EXTRA_FREEDOM = 4
+PRIOR_CORRELATION = 0.4
+PRIOR_WEIGHT = 0.5
+EXTRA_FREEDOM = 4.0
+LOOSE = 0.2  # below this correlation the problems say more about how alike their samples are: up to
+LOOSE_FREEDOM = 2.0  # so many more degrees of freedom for each that says anything
 Interval = tuple[float, float]
 
 
@@ -80,8 +82,9 @@ def mean_interval(values: Sequence[float] | np.ndarray, samples: float = 1.0, le
         return wilson(float(array.mean()), problems, t_quantile(math.inf, level))
     alike = correlation(array, samples)
     size = problems / (alike + (1 - alike) / samples)
-    freedom = min(problems - 1, _informative(array) + EXTRA_FREEDOM)
-    return wilson(float(array.mean()), size, t_quantile(freedom, level))
+    loose = max(0.0, 1 - alike / LOOSE)
+    freedom = min(problems - 1.0, _informative(array) * (1 + LOOSE_FREEDOM * loose) + EXTRA_FREEDOM)
+    return wilson(float(array.mean()), size, t_quantile(round(freedom, 1), level))
 
 
 def unbounded_mean_interval(values: Sequence[float] | np.ndarray, level: float = LEVEL) -> Interval | None:

@@ -21,9 +21,20 @@ def test_coverage(problems, accuracy):
 @pytest.mark.parametrize("accuracy", [0.005, 0.03, 0.2, 0.6])
 @pytest.mark.parametrize("kind", ["0.1", "0.6", "mixed"])
 def test_coverage_on_other_problem_sets(problems, accuracy, kind):
-    """Hardly correlated samples of rarely solved problems are covered somewhat too often (98.5 %), never too seldom."""
     share, _ = coverage(problems, 16, accuracy, kind, 3000, 1, methods=("this workflow",))["this workflow"]
-    assert 0.93 - SLACK <= share <= 0.985 + SLACK
+    assert 0.93 - SLACK <= share <= 0.98 + SLACK
+
+
+def test_why_coverage_cannot_be_95_where_often_nothing_is_right():
+    """30 problems × 16 at 0.5 %: a quarter of all data sets hold no right sample, and their interval must hold 0.5 % all the same.
+
+    Such an interval cannot err on the upper side, which 2.5 % are meant for: coverage is 97.5 % at least.
+    """
+    generator = np.random.default_rng(2)
+    sets = [draw(30, 16, 0.005, "0.1", generator) for _ in range(2000)]
+    empty = np.mean([values.max() == 0 for values in sets])
+    assert empty > 0.2 and mean_interval([0.0] * 30, 16)[1] > 0.005
+    assert not [values for values in sets if values.max() > 0 and mean_interval(values, 16)[1] < 0.005], "no interval lies below"
 
 
 def test_the_usual_bootstrap_would_not_do():
