@@ -1,0 +1,61 @@
+"""Check a machine in one command: real verl steps and a real vLLM engine on a small model made on the spot; says OK or what is wrong.
+
+python scripts/gpu_check.py                      # an NVIDIA card, three to six minutes
+python scripts/gpu_check.py --accelerator cpu    # the same check on a CPU
+"""
+
+import argparse
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from mathrl.io import UserError, read_json, run_main, write_json
+from mathrl.provenance import provenance
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--accelerator", choices=("cuda", "cpu"), default="cuda", help="default cuda")
+    parser.add_argument("--steps", type=int, default=4, help="optimizer steps of GRPO (default 4)")
+    parser.add_argument("--model", type=Path, help="Hugging Face directory to check with (default: the demo's model, made on the spot)")
+    parser.add_argument(
+        "--config", type=Path, default=ROOT / "config.yaml", help="whose training and prompt settings are used (default ours)"
+    )
+    parser.add_argument(
+        "--work", type=Path, help="folder for everything that is made, kept (default: a temporary one, kept on failure only)"
+    )
+    parser.add_argument("--out", type=Path, help="JSON with the figures (default: none)")
+    args = parser.parse_args()
+    if args.steps < 1:
+        raise UserError(f"--steps {args.steps}: must be 1 or more")
+
+    import yaml
+    from mathrl import gpu_check
+
+    gpu_check.check_host(args.accelerator)
+    if args.model and not isinstance(read_json(args.model / "config.json"), dict):
+        raise UserError(f"{args.model}: is no Hugging Face model")
+    config = yaml.safe_load(args.config.read_text())
+    folder = args.work or Path(tempfile.mkdtemp(prefix="gpu-check-"))
+    folder.mkdir(parents=True, exist_ok=True)
+    figures = gpu_check.run(
+        folder=folder.resolve(),
+        training=config["training"],
+        prompt=config["prompt"],
+        accelerator=args.accelerator,
+        steps=args.steps,
+        model=args.model.resolve() if args.model else None,
+        say=lambda line: print(line, file=sys.stderr, flush=True),
+    )
+    print(gpu_check.verdict(figures))
+    if args.out:
+        write_json(args.out, {"schema_version": 1, **figures, "provenance": provenance(config=gpu_check.SETTINGS)})
+    if not args.work:
+        shutil.rmtree(folder)
+
+
+if __name__ == "__main__":
+    run_main(main)
