@@ -130,6 +130,12 @@ def start_model(wildcards):
     return f"results/{wildcards.run}/{name}/model/export.json" if kind == "stage" else f"results/{name}/model/export.json"
 
 
+def solutions(wildcards):
+    """The file of solutions of a supervised stage."""
+    stage = stage_config(wildcards.run, wildcards.stage)
+    return [stage["solutions"]] if stage["algorithm"] == "supervised" else []
+
+
 def model_source(name):
     """What an entry of `models` is: a pin, verl's checkpoint or a directory, and which."""
     return configuration.model_source(config, name, pins())

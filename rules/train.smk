@@ -23,6 +23,7 @@ rule train_policy:
         model=start_model,
         train="results/{run}/{stage}/train.parquet",
         val="results/{run}/{stage}/val.parquet",
+        solutions=solutions,
     output:
         manifest="results/{run}/{stage}/manifest.json",
     params:

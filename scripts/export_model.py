@@ -54,6 +54,8 @@ def main() -> None:
         said = {"checkpoint": str(args.checkpoint), "step": int(args.checkpoint.name.removeprefix("global_step_") or 0)}
         inputs = {}
     if not temporary.exists():
+        if (actor.parent / "huggingface").is_dir():
+            actor = actor.parent  # a supervised stage's checkpoint has no actor below it
         if not actor.is_dir():
             raise UserError(f"{actor}: no such checkpoint; it was removed after training, or was never there")
         merge(actor, temporary, args.accelerator)

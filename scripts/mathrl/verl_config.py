@@ -30,6 +30,8 @@ def check_batches(stage: Mapping[str, Any], name: str = "training") -> list[str]
     """
     cards = stage["gpus"] * stage["nodes"]
     batch, mini, n = stage["train_batch_size"], stage["mini_batch_size"], stage["rollout_n"]
+    if stage.get("algorithm") == "supervised":
+        n, mini = 1, batch  # one update a step, of solutions
     if cards < 1:
         raise UserError(f"config: {name}.gpus: training needs at least one card (on a CPU: one rank); write 1 or more")
     sizes = {"train_batch_size": batch, "mini_batch_size": mini}

@@ -6,13 +6,14 @@ import random
 import shutil
 import signal
 import subprocess
+import sys
 import time
 
 import pytest
 from mathrl import checkpoints, training
 from mathrl.curves import read_scalars
 
-from .conftest import wait_for
+from .conftest import ROOT, wait_for
 
 pytestmark = [pytest.mark.workflow, pytest.mark.timeout(3600)]
 
@@ -150,3 +151,36 @@ def test_two_ranks_train_as_one(trial):
     """FSDP2 over two CPU ranks with two vLLM replicas."""
     manifest = trial.train(trial.stage(gpus=2, micro_batch_size=16))
     assert manifest["steps"] == 4 and manifest["max_probability_gap"] <= 1e-4
+
+
+@pytest.mark.full
+def test_a_supervised_stage_learns_given_solutions_and_exports(trial):
+    """verl's SFT trainer on solutions of training problems; a kill, a resume, and a directory that transformers loads."""
+    import polars
+
+    train = polars.read_parquet(trial.demo.directory / "results/grpo/main/train.parquet")
+    problems = [info["original_problem"] for info in train["extra_info"].to_list()]
+    answers = [info["ground_truth"] for info in train["reward_model"].to_list()]
+    given = [f"The answer is \\boxed{{{answer}}}." for answer in answers]
+    polars.DataFrame({"problem": [*problems[:64], "not a training problem"], "solution": [*given[:64], "x"]}).write_parquet(
+        trial.place / "s.parquet"
+    )
+    stage = trial.stage(algorithm="supervised", solutions=str(trial.place / "s.parquet"), steps=12, save_every=2, train_batch_size=16)
+    process = trial.start(stage)
+    wait_for(lambda: reached(trial) >= 5, 240, "step 5")
+    killed(process)
+    manifest = trial.train(stage)
+    assert "goes on from step" in trial.said() and manifest["steps"] == 12
+    losses = [loss for _, loss in read_scalars(manifest["tensorboard"])["train/loss"]]
+    assert losses[-1] < losses[0]
+    exported = trial.place / "model"
+    command = [
+        sys.executable,
+        str(ROOT / "scripts/export_model.py"),
+        "--manifest",
+        str(trial.place / "manifest.json"),
+        "--accelerator",
+        "cpu",
+    ]
+    subprocess.run([*command, "--out", str(exported)], check=True, capture_output=True)
+    assert (exported / "config.json").is_file() and any(exported.glob("*.safetensors"))

@@ -144,14 +144,12 @@ def answer_for_vllm() -> None:
 
 def use_one_gloo_backend() -> None:
     """Name gloo once: verl asks torch for "cpu:gloo,cpu:gloo" (device and host apart), which torch refuses."""
-    import verl.utils.distributed as distributed
+    start = torch.distributed.init_process_group
 
-    initialize = distributed.initialize_global_process_group_ray
+    def init_process_group(backend=None, *args, **kwargs):
+        return start("cpu:gloo" if backend == "cpu:gloo,cpu:gloo" else backend, *args, **kwargs)
 
-    def initialize_with_gloo(timeout_second=None, backend=None):
-        return initialize(timeout_second, backend or "cpu:gloo")
-
-    distributed.initialize_global_process_group_ray = initialize_with_gloo
+    torch.distributed.init_process_group = init_process_group
 
 
 def pin_nothing() -> None:

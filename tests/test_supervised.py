@@ -1,0 +1,50 @@
+"""Solutions meet training problems; what cannot be joined is said in one line."""
+
+import polars
+import pytest
+from mathrl import supervised
+from mathrl.io import UserError
+
+
+@pytest.fixture
+def files(tmp_path):
+    rows = [
+        {"prompt": [{"role": "user", "content": f"Solve. {text}"}], "extra_info": {"index": i, "original_problem": text}}
+        for i, text in enumerate(["1+1?", "2+2?", "3+3?"])
+    ]
+    polars.DataFrame(rows).write_parquet(tmp_path / "train.parquet")
+    return tmp_path
+
+
+def solutions(files, **columns):
+    polars.DataFrame(columns).write_parquet(files / "solutions.parquet")
+    return files / "solutions.parquet"
+
+
+def test_only_training_problems_count_in_their_order(files):
+    given = solutions(files, problem=["3+3?", "1+1?", "1+1?", "9+9?"], solution=["six", "two", "two again", "leak"])
+    assert supervised.write_messages(files / "train.parquet", given, files / "m.parquet") == 3
+    found = polars.read_parquet(files / "m.parquet")["messages"].to_list()
+    assert [turns[-1]["content"] for turns in found] == ["two", "two again", "six"]
+    assert found[0] == [{"role": "user", "content": "Solve. 1+1?"}, {"role": "assistant", "content": "two"}]
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"problem": ["1+1?"], "answer": ["2"]}, "the column 'solution' is missing; it has problem, answer"),
+        ({"problem": ["9+9?"], "solution": ["18"]}, "no training problem has a solution there"),
+        ({"problem": ["1+1?"], "solution": ["  "]}, "no training problem has a solution there"),
+    ],
+)
+def test_solutions_that_cannot_be_used_are_refused(files, columns, message):
+    with pytest.raises(UserError, match=message):
+        supervised.write_messages(files / "train.parquet", solutions(files, **columns), files / "m.parquet")
+    assert not (files / "m.parquet").exists()
+
+
+def test_steps_of_a_supervised_stage():
+    stage = {"steps": None, "epochs": 3, "train_batch_size": 16}
+    assert supervised.steps(stage, 70) == 12 and supervised.steps(stage | {"steps": 5}, 70) == 5
+    with pytest.raises(UserError, match="10 solutions are fewer than train_batch_size 16"):
+        supervised.steps(stage, 10)

@@ -1,0 +1,71 @@
+"""Whole studies beyond the demo's one run: a curriculum in two stages, a sweep of four runs with one table. Minutes each."""
+
+import csv
+import json
+import shutil
+
+import pytest
+import yaml
+
+pytestmark = [pytest.mark.workflow, pytest.mark.full, pytest.mark.timeout(3600)]
+
+
+@pytest.fixture
+def study(finished, make_workflow):
+    """The demo's directory once more, its data and base model made already; run it with an overlay."""
+    workflow = make_workflow("study")
+    for made in ("resources", "results/data", "results/base", "checkpoints/samples", ".snakemake"):
+        if (finished.directory / made).exists():
+            shutil.copytree(finished.directory / made, workflow.directory / made, dirs_exist_ok=True)
+    shutil.rmtree(workflow.directory / ".snakemake/locks", ignore_errors=True)
+
+    def run(overlay):
+        (workflow.directory / "study.yaml").write_text(yaml.safe_dump(overlay))
+        done = workflow.snakemake("--configfile", "profiles/demo/demo.yaml", "study.yaml", timeout=3000)
+        assert done.returncode == 0, done.stdout[-5000:]
+        return workflow.directory
+
+    return run
+
+
+def test_a_curriculum_starts_its_second_stage_from_the_firsts_chosen_checkpoint(study):
+    stages = [{"name": "easy", "difficulty": [1, 2, 3], "steps": 6}, {"name": "hard", "difficulty": [4, 5], "steps": 4}]
+    place = study(
+        {
+            "select": ["curriculum"],
+            "training": {"save_every": 2, "validate_every": 2, "choose": "best", "keep_last": 9},
+            "runs": {"curriculum": {"mini_batch_size": 12, "stages": stages}},
+        }
+    )
+    easy, hard = (json.loads((place / f"results/curriculum/{stage}/manifest.json").read_text()) for stage in ("easy", "hard"))
+    assert (easy["steps"], hard["steps"]) == (6, 4)
+    export = json.loads((place / "results/curriculum/easy/model/export.json").read_text())
+    assert hard["start_model"] == "results/curriculum/easy/model" and export["step"] == easy["chosen_step"]
+    bands = {
+        stage: {info["difficulty"] for info in rows(place / f"results/curriculum/{stage}/train.parquet")} for stage in ("easy", "hard")
+    }
+    assert bands == {"easy": {1, 2, 3}, "hard": {4, 5}}
+    assert [row["model"] for row in table(place)][:2] == ["base", "curriculum"]
+
+
+def test_a_sweep_of_four_runs_ends_in_one_table(study):
+    place = study(
+        {
+            "select": ["lengths"],
+            "training": {"steps": 4, "save_every": 4, "validate_every": 4, "mini_batch_size": 12},
+            "runs": {"lengths": {"micro_batch_size": 24, "sweep": {"rollout_n": [4, 6], "max_response_length": [32, 40]}}},
+        }
+    )
+    wanted = {f"lengths-rollout_n-{n}-max_response_length-{length}" for n in (4, 6) for length in (32, 40)}
+    assert wanted <= {row["model"] for row in table(place)}
+
+
+def rows(path):
+    import polars
+
+    return polars.read_parquet(path)["extra_info"].to_list()
+
+
+def table(place):
+    with open(place / "results/scores.csv", newline="") as handle:
+        return list(csv.DictReader(handle))
