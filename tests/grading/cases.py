@@ -294,6 +294,19 @@ CASES = [
     (r"9\text{3 values}", r"9\text{ values}", DIFFERENT, "a digit before the unit"),
     ("m2", "2m", DIFFERENT, "a number after a letter is no factor"),
     (r"\Gamma_{*}^{\dagger} y = 0", r"\Gamma_{*}^{\dagger} z = 0", DIFFERENT, "two unread left sides of zero"),
+    # what comparing similar golds brought to light
+    ("-2,1", "-2,10", DIFFERENT, "two lists, no decimal commas"),
+    ("-2,1", "-2.1", SAME, "a decimal comma"),
+    ("40,000", "40,000,000", DIFFERENT, "no lists of 40 and 000"),
+    ("15%", "15 cm", DIFFERENT, "per cent and a unit"),
+    (r"15^\circ", "15 cm", DIFFERENT, "degrees and a unit"),
+    (r"15^\circ C", "15", SAME, "a scale that the gold lacks"),
+    ("13:1", "13%", DIFFERENT, "a ratio and per cent"),
+    ("(1)(3)(4)", "(3)(4)", DIFFERENT, "numbers of statements are no product"),
+    ("①③④", "(1)(3)(4)", SAME, "circled numbers"),
+    ("①③", "13", DIFFERENT, "circled numbers are no digits"),
+    ("2: 15$ PM", "4:30 PM", DIFFERENT, "times of day are no ratios"),
+    (r"\frac{r}{|r|}", r"\frac{a}{|a|}+\frac{b}{|b|}-1", DIFFERENT, "other variables"),
 ]
 
 UNGRADABLE_GOLDS = ["proof", "Proof.", "not found", ""]

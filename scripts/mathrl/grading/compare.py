@@ -28,7 +28,8 @@ _YES = {"yes": "yes", "true": "yes", "no": "no", "false": "no"}
 _CHOICE = re.compile(r"^(?:\\?[({\[]|\\text\s*\{|\\textbf\s*\{|\\mathrm\s*\{|\$|\s)*([A-J])\s*((?:[)\]}.:,$\s]|$)+)(.*)$", re.DOTALL)
 
 _OPTION = re.compile(r"^\s*(?:\\text\s*\{\s*)?(?:option|choice|answer)\s+(?=[(\[]?[A-J]\b)", re.IGNORECASE)
-_CLOCK = re.compile(r"(\d{1,2}):(\d{2})\s*(?:(a|p)\.?\s?m\.?)?", re.IGNORECASE)
+_COMMA_DECIMAL = re.compile(r"[-+]?\d{1,12},(?:\d{1,2}|\d{4,12})")
+_CLOCK = re.compile(r"(\d{1,2})\s*:\s*(\d{2})\s*(?:(a|p)\.?\s?m\.?)?", re.IGNORECASE)
 _SAME_WORDS = {
     "dne": "does not exist",
     "doesnt exist": "does not exist", "limit does not exist": "does not exist", "doesn t exist": "does not exist",
@@ -114,7 +115,7 @@ def _as_fraction(value: complex) -> Fraction:
 def _numbers(answer: Node, gold: Node) -> bool | None:
     """Two constants: exact equality, percent and degrees read both ways, and the rounding rules; None if beyond budget."""
     verdict = _unit_verdict(answer, gold)
-    if verdict is False:
+    if verdict is False or _marks_clash(answer, gold):
         return False
     gold_literal, answer_literal = is_literal(gold), is_literal(answer)
     try:
@@ -197,6 +198,17 @@ def _marked(node: Node, mark: str) -> bool:
     return node[0] == mark
 
 
+def _marks_clash(answer: Node, gold: Node) -> bool:
+    """Percent against degrees, or either against a unit: 15 % is no 15 cm, though each may be written 15."""
+    for one, other in ((answer, gold), (gold, answer)):
+        unit = _unit_of(other)
+        if _marked(one, "pct") and (unit is not None or _marked(other, "deg")):
+            return True
+        if _marked(one, "deg") and unit is not None and unit not in ("celsius", "fahrenheit"):
+            return True
+    return False
+
+
 def _unmark(node: Node, mark: str) -> Node:
     if node[0] == mark:
         return node[1]
@@ -257,7 +269,7 @@ def _expressions(answer: Node, gold: Node) -> bool | None:
         return _numbers(answer, gold)
     if not right and is_literal(gold):
         return False
-    if left != right and not (left and right):
+    if left != right and not (left and right and (left <= right or right <= left)):
         return False
     agreed = 0
     for point in range(POINTS):
@@ -512,6 +524,8 @@ def _ratios(answer: Node, gold: Node, depth: int):
             if a[0] in SCALARS and b[0] in SCALARS
         ]
         return len(verdicts) == len(gold[1]) - 1 and all(verdicts)
+    if _marked(answer, "pct") or _marked(gold, "pct"):
+        return False  # 13:1 is no 13 %
     left, right = (("div", *node[1]) if node[0] == "ratio" and len(node[1]) == 2 else node for node in (answer, gold))
     if "ratio" in (left[0], right[0]):
         return NotImplemented if "rel" in (left[0], right[0]) else False
@@ -960,7 +974,7 @@ def _clock(text: str) -> tuple[int, int, str] | None:
     """(hour, minute, "a", "p" or "") of a time of day."""
     if len(text) > 40 or ":" not in text:
         return None
-    match = _CLOCK.fullmatch(re.sub(r"\\(?:text|mathrm)\s*\{([^{}]*)\}", r"\1", text).replace("~", " ").strip(" $."))
+    match = _CLOCK.fullmatch(re.sub(r"\\(?:text|mathrm)\s*\{([^{}]*)\}", r"\1", text).replace("~", " ").replace("$", "").strip(" ."))
     return (int(match[1]), int(match[2]), (match[3] or "").lower()) if match else None
 
 
@@ -1007,8 +1021,11 @@ def compare(answer: str, gold: str) -> tuple[str, str]:
         else:
             return (EQUAL, "") if _words(answer, gold) else (DIFFERENT, "")
     undecided = False
+    commas = [bool(_COMMA_DECIMAL.fullmatch(text.strip().strip("$"))) for text in (answer, gold)]
     for mine in answers:
         for theirs in golds:
+            if all(commas) and mine[0] in SCALARS and theirs[0] in SCALARS:
+                continue  # two lists of two: -2,1 is not -2,10
             verdict = nodes_equal(mine, theirs)
             if verdict:
                 return EQUAL, ""

@@ -30,6 +30,7 @@ _UNICODE = {
     "¾": r"\frac{3}{4}", "⅛": r"\frac{1}{8}", "∠": "", "，": ",", "（": "(", "）": ")", "。": ".", "：": ":", "；": ";",
     "％": "%", "﹣": "-", "＋": "+", "＝": "=", "¥": "", "€": "", "£": "", "￥": "",
 }  # fmt: skip
+_UNICODE |= {chr(0x2460 + index): f"({index + 1})" for index in range(20)}  # circled numbers
 _SUPERSCRIPT = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ", "0123456789+-n")
 _SUBSCRIPT = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
 _GREEK = {chr(code): "\\" + unicodedata.name(chr(code)).split()[-1].lower() + " " for code in range(0x3B1, 0x3CA)}

@@ -850,6 +850,7 @@ _SPACED = re.compile(r"(?<![\d.,/^_])\d{1,3}(?: \d{3})+(?![\d/ ])")
 _DECIMAL_COMMA = re.compile(r"^([-+]?)(\d+),(\d+)(\D*)$")
 _MIXED = re.compile(r"(?<![\d.}/^_])(\d{1,9})[ -](\d{1,9})\s*/\s*(\d{1,9})(?![\d.^])")
 _REPEATING = re.compile(r"(\d{0,30})\.(\d{0,30})\\(?:overline|bar|dot|overset\{\.\})\s*\{?(\d{1,30})\}?")
+_NUMBERED = re.compile(r"(?:\(\s*\d{1,2}\s*\)\s*){2,12}")
 _DOTTED = re.compile(r"(\d{0,30})\.(\d{0,12}?)(\d{1,6}?)\3{2,9}(?:\s*\\ldots|\.\.\.)")
 _LEAD = re.compile(
     r"^(?:(?:final\s+)?answer(?:\s+is)?\s*[:=]?|the\s+(?:final\s+)?answer\s+is\s*:?|therefore,?|thus,?|so,?|is|approximately|about|exactly|=|:|[A-Za-z]{3,15}(?:\s[a-z]{3,15})?\s*:)\s+(?=\S)",
@@ -957,13 +958,15 @@ def _readings(text: str) -> tuple[Node, ...]:
     if lead and not re.search(r"(?<!\$)\$(?!\$)[ \t]*\n|\\\([ \t]*\n", text):
         cleaned = cleaned[lead.end() :].strip()
     cleaned = cleaned.removeprefix(r"\approx").strip()
+    if _NUMBERED.fullmatch(cleaned):  # (1)(3) names statements, it is no product
+        cleaned = ", ".join(re.findall(r"\d+", cleaned))
     cleaned = _REPEATING.sub(_repeating, cleaned)
     cleaned = _DOTTED.sub(_repeating, cleaned)
     cleaned = _outside_brackets(_SPACED, cleaned)
     cleaned = _MIXED.sub(lambda m: rf"{m[1]}\frac{{{m[2]}}}{{{m[3]}}}" if "-" not in m[0] else m[0], cleaned)
     joined = _outside_brackets(_THOUSANDS, cleaned)
     texts.append(joined)
-    if joined != cleaned:
+    if joined != cleaned and not re.search(r",\s*0\d\d", cleaned):  # no list has 000 in it
         texts.append(cleaned)
     comma = _DECIMAL_COMMA.match(cleaned)
     if comma and (len(comma[3]) != 3 or len(comma[2]) > 3 or comma[2].startswith("0")):
