@@ -80,7 +80,7 @@ BAD = [
     ("training.dtype", "fp16", "it may be bfloat16, float32"),
     ("training.gpus", 0, "at least 1"),
     ("training.nodes", 2, "several are not supported yet"),
-    ("runs.five", {"rollout_n": 5, "train_batch_size": 265}, "must divide by 6 cards; nearest that do: train_batch_size 258, 264, 270"),
+    ("runs.grpo", {"rollout_n": 5, "train_batch_size": 265}, "must divide by 6 cards; nearest that do: train_batch_size 258, 264, 270"),
     ("training.mini_batch_size", 300, "larger than train_batch_size 264"),
     ("accelerator", "gpu", "it may be cuda, cpu"),
     ("benchmarks", ["aime24", "amc32"], "unknown benchmark 'amc32'; pins.tsv knows: aime24, amc23"),

@@ -79,6 +79,22 @@ def write_dataset(path: Path) -> None:
     table.write_parquet(path)
 
 
+def write_problems(source: Path, target: Path, rows: int) -> None:
+    """Real training problems in Big-Math's columns: `rows` of them, evenly spread. They come without a solve rate: null."""
+    import polars as pl
+
+    given = list(read_jsonl(source, ("problem", "answer")))
+    places = range(len(given)) if len(given) <= rows else [place * len(given) // rows for place in range(rows)]
+    table = pl.DataFrame({"prompt": [given[i]["problem"] for i in places], "solution": [str(given[i]["answer"]) for i in places]})
+    table = table.with_columns(
+        pl.lit(source.name.split(".")[0]).alias("source"),
+        pl.lit(None, dtype=pl.Float64).alias("llama8b_solve_rate"),
+        pl.lit(["Word problems"]).alias("domain"),
+    )
+    target.parent.mkdir(parents=True, exist_ok=True)
+    table.write_parquet(target)
+
+
 def write_pins(given: Path, names: Sequence[str]) -> None:
     """pins.tsv beside the files: all of them local."""
     lines = ["name\tkind\tsource\tid\trevision\tfile\tsha256\trows\tlicence\turl\tmirror"]
@@ -109,6 +125,32 @@ def overlay(names: Sequence[str], samples: int, max_tokens: int, shards: int) ->
             "primary": "contest",
         },
     }
+
+
+def training_overlay(names: Sequence[str], steps: int, max_tokens: int) -> dict[str, Any]:
+    """Settings over config.yaml for a few GRPO steps on a CPU, evaluated by the report's protocol."""
+    settings = overlay(names, samples=2, max_tokens=max_tokens, shards=1)
+    settings["evaluation"]["protocols"] = {"report": {"n": 2, "max_tokens": max_tokens}}
+    settings["evaluation"] |= {"select": ["report"], "primary": "report"}
+    settings["select"] = ["grpo"]
+    settings["data"] = {"dev_size": 8}
+    settings["training"] |= {
+        "gpus": 1,
+        "steps": steps,
+        "train_batch_size": 4,
+        "mini_batch_size": 4,
+        "micro_batch_size": 4,
+        "micro_batch_size_log_prob": 4,
+        "rollout_n": 4,
+        "max_prompt_length": 384,
+        "max_response_length": max_tokens,
+        "learning_rate": 2e-6,
+        "dtype": "float32",
+        "save_every": steps,
+        "validate_every": steps,
+        "choose": "last",
+    }
+    return settings
 
 
 def environment(root: Path) -> dict[str, str]:
