@@ -306,6 +306,10 @@ CASES = [
     ("①③④", "(1)(3)(4)", SAME, "circled numbers"),
     ("①③", "13", DIFFERENT, "circled numbers are no digits"),
     ("2: 15$ PM", "4:30 PM", DIFFERENT, "times of day are no ratios"),
+    (r"\pi f'(0)", "-2f'(0)", DIFFERENT, "a derivative at zero is no product with zero"),
+    ("O(1)", "O(n)", DIFFERENT, "orders of growth"),
+    ("36:1", "36 days", DIFFERENT, "a ratio and a unit"),
+    ("24 cm cube", "24 cm^2", DIFFERENT, "a power in a word after the unit"),
     (r"\frac{r}{|r|}", r"\frac{a}{|a|}+\frac{b}{|b|}-1", DIFFERENT, "other variables"),
 ]
 

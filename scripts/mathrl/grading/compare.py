@@ -234,12 +234,13 @@ def _unit_verdict(answer: Node, gold: Node) -> bool | None:
     return False if None not in known and known[0] != known[1] else None
 
 
-_POWER_WORDS = {"square": "2", "sq": "2", "cubic": "3", "cu": "3"}
+_POWER_WORDS = {"square": "2", "sq": "2", "cubic": "3", "cu": "3", "squared": "2", "cube": "3", "cubed": "3"}
 
 
 def _canonical_unit(name: str) -> tuple | None:
     """Powers of the base units of "m/s^2", "meters per second", "square cm"; None where one is not known."""
     name = re.sub(r"\b(square|sq|cubic|cu)\s+([a-z]+)", lambda m: m[2] + _POWER_WORDS[m[1]], name.lower())
+    name = re.sub(r"\b([a-z]+)\s+(squared?|cubed?)\b", lambda m: m[1] + _POWER_WORDS[m[2]], name)
     powers: dict[str, int] = {}
     sign, last = 1, ""
     for part in re.findall(r"[^\W\d_]+|-?\d+|/", name):
@@ -524,8 +525,8 @@ def _ratios(answer: Node, gold: Node, depth: int):
             if a[0] in SCALARS and b[0] in SCALARS
         ]
         return len(verdicts) == len(gold[1]) - 1 and all(verdicts)
-    if _marked(answer, "pct") or _marked(gold, "pct"):
-        return False  # 13:1 is no 13 %
+    if any(_marked(node, "pct") or _unit_of(node) is not None for node in (answer, gold)):
+        return False  # 13:1 is no 13 %, and no 13 days
     left, right = (("div", *node[1]) if node[0] == "ratio" and len(node[1]) == 2 else node for node in (answer, gold))
     if "ratio" in (left[0], right[0]):
         return NotImplemented if "rel" in (left[0], right[0]) else False

@@ -410,6 +410,15 @@ class _Parser:
             elif (kind, text) == ("op", "'") and node[0] in ("sym", "call"):
                 self.at += 1
                 node = (node[0], node[1] + "'", *node[2:])
+                if node[0] == "sym" and self.peek() == ("op", "("):  # f'(0) is no product
+                    mark = self.at
+                    self.at += 1
+                    found, _ = self.items()
+                    if self.peek() == ("op", ")") and found:
+                        self.at += 1
+                        node = ("call", node[1], tuple(found))
+                    else:
+                        self.at = mark
             elif (kind, text) == ("op", "_"):
                 self.at += 1
                 node = self.subscript(node)
@@ -575,7 +584,7 @@ class _Parser:
             return ("num", Fraction(_NUMBER_WORDS[lower]), 0)
         if len(text) == 1:
             at_zero = [token[1] for token in self.tokens[self.at : self.at + 3]] == ["(", "0", ")"]  # y(0) is no product
-            if (text in "fghFGHW" or at_zero) and self.peek() == ("op", "("):
+            if (text in "fghFGHWO" or at_zero) and self.peek() == ("op", "("):
                 mark = self.at
                 self.at += 1
                 found, _ = self.items()
