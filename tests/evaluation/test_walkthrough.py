@@ -24,7 +24,8 @@ def copy(tmp_path_factory):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)
     (folder / "mine/model").mkdir()
-    (folder / "mine/model/config.json").write_text("{}")
+    for name in ("config.json", "model.safetensors"):
+        (folder / "mine/model" / name).write_text("{}")
     return folder
 
 
@@ -48,7 +49,8 @@ def test_the_commands(copy):
     assert found["score"] == pytest.approx(1.0) and found["term_brief"] == 1.0
     planned = run(copy, "snakemake", dry)
     assert planned.returncode == 0, planned.stderr + planned.stdout
-    assert "resources/benchmarks/sums.jsonl" in planned.stdout + planned.stderr
+    for path in ("resources/benchmarks/sums.jsonl", "results/theirs/contest/eval/sums.json"):
+        assert path in planned.stdout + planned.stderr
     done = run(copy, "snakemake", real)
     assert done.returncode == 0, done.stderr + done.stdout
     rows = [json.loads(line) for line in (copy / "resources/benchmarks/sums.jsonl").read_text().splitlines()]
