@@ -31,7 +31,7 @@ def main() -> None:
     parser.add_argument("--benchmark", action="append", required=True, metavar="NAME=FILE", help="canonical JSON lines; repeat")
     parser.add_argument("--shard", type=int, default=0, help="number of this job, from 0 (default 0)")
     parser.add_argument("--shards", type=int, default=1, help="jobs that share the work (default 1)")
-    parser.add_argument("--engine", required=True, help="batch_size, dtype, gpu_memory_utilization, JSON")
+    parser.add_argument("--engine", required=True, help="batch_size, dtype, batch_invariant, gpu_memory_utilization, JSON")
     parser.add_argument("--accelerator", choices=("cuda", "cpu"), default="cuda", help="default cuda")
     parser.add_argument("--store", type=Path, default=Path("checkpoints/samples"), help="kept between calls (default checkpoints/samples)")
     parser.add_argument("--log", type=Path, help="file for the engine's output; progress still goes to stderr (default: none)")

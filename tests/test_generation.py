@@ -71,13 +71,15 @@ def test_a_missing_response_is_named(benchmarks, tmp_path):
 
 
 def test_the_store_knows_what_decides_a_response(tmp_path):
-    def place(protocol=PROTOCOL, model="m", prompt=PROMPT, dtype="float32"):
-        return generation.store_directory(tmp_path, generation.store_content(model, protocol, prompt, dtype))
+    def place(protocol=PROTOCOL, model="m", prompt=PROMPT, **engine):
+        return generation.store_directory(tmp_path, generation.store_content(model, protocol, prompt, {"dtype": "float32"} | engine))
 
     assert place() == place({**PROTOCOL, "n": 16}), "more samples keep those that are there"
     others = [place({**PROTOCOL, "temperature": 0.6}), place({**PROTOCOL, "seed": 1}), place(model="n"), place(dtype="bfloat16")]
     others.append(place(prompt={**PROMPT, "instruction": "Think."}))
-    assert len({place(), *others}) == 6
+    others.append(place(batch_invariant=True))
+    assert len({place(), *others}) == 7
+    assert place() == place(batch_invariant=False) == place(batch_size=4), "how the work is batched is no part of it"
 
 
 def test_an_edited_problem_is_sampled_anew():

@@ -109,6 +109,8 @@ def validate(config: Mapping[str, Any], schema: Mapping[str, Any], table: Mappin
             raise UserError(f"config: evaluation: unknown protocol '{name}'; known: {', '.join(evaluation['protocols'])}")
     if evaluation["primary"] not in evaluation["select"]:
         raise UserError(f"config: evaluation.primary '{evaluation['primary']}' is not in evaluation.select; add it there")
+    if evaluation["batch_invariant"] and config["accelerator"] == "cpu":
+        raise UserError("config: evaluation.batch_invariant: vLLM has no such kernels for a CPU; use evaluation.dtype float32 there")
     notices = []
     stage_schema = schema["properties"]["training"]
     for run in config["runs"]:

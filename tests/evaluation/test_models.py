@@ -57,6 +57,11 @@ def test_bad_models_stop_before_any_job(checked, models, message):
     assert message in str(error.value) and "\n" not in str(error.value)
 
 
+def test_batch_invariant_kernels_are_refused_where_there_are_none(checked):
+    with pytest.raises(UserError, match=r"batch_invariant: vLLM has no such kernels for a CPU; use evaluation.dtype float32"):
+        checked(accelerator="cpu", evaluation={"batch_invariant": True})
+
+
 def test_checkpoints_are_rows_of_each_selected_run(checked):
     runs = {"grpo": {"keep_every": 200}, "other": {"steps": 400}}
     config, _ = checked(runs=runs, select=["grpo", "other"], evaluation={"steps": [400, "best", "last"]})
