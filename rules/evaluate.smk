@@ -20,7 +20,10 @@ rule generate_samples:
         protocols=json.dumps({name: sampling(name) for name in protocols()}, sort_keys=True),
         prompt=json.dumps(config["prompt"], sort_keys=True),
         engine=json.dumps(
-            {key: config["evaluation"][key] for key in ("batch_size", "dtype", "batch_invariant", "gpu_memory_utilization")},
+            {
+                key: config["evaluation"][key]
+                for key in ("batch_size", "dtype", "batch_invariant", "gpu_memory_utilization")
+            },
             sort_keys=True,
         ),
         shards=config["evaluation"]["shards"],
