@@ -11,6 +11,7 @@ base=${MATHRL_HPC:-/var/tmp/mathrl-hpc}
 image=$base/cpu.sif
 python=$root/.venv-driver/bin/python
 steps=${*:-install image slurm small contained plain wait demo nodes}
+export OMP_WAIT_POLICY=passive # jobs share few cores here: threads that wait must not spin
 mkdir -p "$base"
 begin=$SECONDS small_jobs=""
 end() {
