@@ -2,7 +2,10 @@
 
 import importlib.util
 import json
+import os
+import resource
 import shutil
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -371,3 +374,32 @@ def test_sharded_save_merge_and_load_are_exact(prepared, tmp_path, root):
     assert (logits(tmp_path / "merged", ids) == logits(model, ids)).all()
     config = json.loads((tmp_path / "merged/config.json").read_text())
     assert config["num_nextn_predict_layers"] == 0 and config["topk_method"] == "noaux_tc"  # what vLLM reads
+
+
+@pytest.mark.full
+def test_full_size(tmp_path, script):
+    """The published sizes and ranks, weights of zeros: the file has the published length, and a gigabyte of memory is enough."""
+    ranks = os.environ.get("MATHRL_QWEN_TIKTOKEN")
+    if not ranks:
+        pytest.skip("MATHRL_QWEN_TIKTOKEN names no qwen.tiktoken")
+    source = tmp_path / "published"
+    source.mkdir()
+    shutil.copyfile(ranks, source / "qwen.tiktoken")
+    (source / "config.json").write_text(json.dumps(OPENSEEK | {"auto_map": {}, "num_nextn_predict_layers": 1}))
+    header, place = {"__metadata__": {"format": "pt"}}, 0
+    for name, shape in sorted(shapes(OPENSEEK | {"tie_word_embeddings": False}).items()):
+        size = 2 * count({name: shape})
+        header[name] = {"dtype": "BF16", "shape": list(shape), "data_offsets": [place, place + size]}
+        place += size
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    with open(source / "model.safetensors", "wb") as out:
+        out.write(struct.pack("<Q", len(text)) + text)
+        out.truncate(8 + len(text) + place)
+    assert (source / "model.safetensors").stat().st_size == 3_178_063_824
+    done = script("prepare_model.py", "--published", source, "--out", tmp_path / "out", "--report", tmp_path / "report.json", timeout=600)
+    assert done.returncode == 0, done.stderr
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["parameters"] == 1_394_598_912 and report["tensors"] == 1032
+    assert report["vocabulary"] == {"ranks": 151_643, "special": 208, "tokens": 151_851, "rows": 151_851, "placeholders": 0}
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < 1 << 20  # KiB
