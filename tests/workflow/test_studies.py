@@ -69,3 +69,19 @@ def rows(path):
 def table(place):
     with open(place / "results/scores.csv", newline="") as handle:
         return list(csv.DictReader(handle))
+
+
+def test_the_forecast_of_the_demo_is_within_thirty_percent(finished, make_workflow):
+    """Against the time that Snakemake measured for the demo's own training job, on the same machine."""
+    workflow = make_workflow("forecast")
+    for made in ("resources", "results", "logs", ".snakemake"):
+        shutil.copytree(finished.directory / made, workflow.directory / made, dirs_exist_ok=True)
+    shutil.rmtree(workflow.directory / ".snakemake/locks", ignore_errors=True)
+    done = workflow.run("make", "forecast", "RUN=grpo", "PROFILE=profiles/demo")
+    assert done.returncode == 0, done.stdout[-4000:]
+    assert "forecast grpo: 60 steps of" in done.stdout
+    forecast = json.loads((workflow.directory / "results/grpo/main/forecast.json").read_text())
+    with open(finished.directory / "logs/train_policy/grpo/main.tsv", newline="") as handle:
+        seconds = float(next(csv.DictReader(handle, delimiter="\t"))["s"])
+    assert abs(forecast["hours"] * 3600 / seconds - 1) <= 0.3, (forecast, seconds)
+    assert not list((workflow.directory / "checkpoints").glob("forecast-*"))
