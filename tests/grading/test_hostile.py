@@ -68,7 +68,8 @@ FRAGMENTS = (  # noqa: SIM905
     r"\frac \sqrt \sum \int \prod \lim \binom \boxed{ \text{ \left( \right) \begin{pmatrix} \end{pmatrix} \pm \cup "
     r"\setminus \overline{ \mathbb{R} \infty \pi \circ \% \$ \{ \} \\ \cdot \times \le \ne \in \approx \ldots { } ( ) [ ] | "
     r"^ _ ! % & = < > , ; : . + - * / ' 0 1 9 12 1,000 0.5 1e9 999999999999 x y e i f(x) sin ln and or yes A (B) cm million "
-    r"degrees NaN"
+    r"degrees NaN [[ ]] {' ': {\" \": (a) b. \begin{cases} \end{cases} \mathbf{i} \hat{\jmath} \pmod (mod np. log2( cbrt( 0.(3) m/s^2 kg "
+    r"\Omega am to hundred thirds ① f'(0) U option"
 ).split()
 
 
