@@ -129,6 +129,7 @@ step_plain() {
     clone plain
     mkdir checkpoints
     cp -a "$base/contained/checkpoints/grpo" checkpoints/
+    "$python" "$here/check.py" adopt checkpoints/grpo/main "$(.venv/bin/python -c 'import platform; print(platform.python_version())')"
     snakemake --profile profiles/demo "${small[@]}" >"$base/plain.log" 2>&1 || { tail -n 40 "$base/plain.log"; fail "the demo"; }
     grep -q "nothing to train" "$base/plain.log" || fail "data or base model differ without containers"
     "$python" "$here/check.py" scores "$base/plain/results/scores.csv" "$base/contained/results/scores.csv"
