@@ -204,7 +204,8 @@ def merged_runs(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 def run_groups(config: Mapping[str, Any], models: Sequence[str]) -> dict[str, list[str]]:
     """The runs among `models` by group; runs that differ in their seed alone are one, every other run is a group of its own."""
-    return replicates({name: settings for name, settings in merged_runs(config).items() if name in models})
+    merged = merged_runs(config)
+    return replicates({name: merged[name] for name in models if name in merged})
 
 
 def label(group: str, runs: Sequence[str]) -> str:

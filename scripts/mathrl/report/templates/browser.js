@@ -114,7 +114,7 @@
       const shown = part.slice(0, 24);
       byId("r-shown").textContent = part.length ? `${shown.length} of ${part.length} kept rollouts` : "no rollout fits these filters";
       byId("r-list").replaceChildren(...shown.map(([at, right, score, prompt, gold, text]) => {
-        const box = element("article", undefined, "sample " + (right ? "right" : "wrong"));
+        const box = element("article", undefined, "sample " + (right === null ? "unjudged" : right ? "right" : "wrong"));
         const head = element("header");
         head.append(element("b", right === null ? "not judged" : right ? "✓ right" : "✗ wrong"), element("span", `step ${at} · reward ${score === null ? "unknown" : score.toFixed(2)}`));
         box.append(head, element("p", prompt, "problem"));
