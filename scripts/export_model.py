@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 
 from mathrl.io import UserError, read_json, run_main, sha256_tree, write_json
+from mathrl.openseek.prepare import add_head
 from mathrl.provenance import provenance
 from mathrl.verl_config import environment
 
@@ -59,6 +60,7 @@ def main() -> None:
         if not actor.is_dir():
             raise UserError(f"{actor}: no such checkpoint; it was removed after training, or was never there")
         merge(actor, temporary, args.accelerator)
+        add_head(temporary)
     write_json(
         temporary / "export.json",
         {"schema_version": 1, "model_sha256": sha256_tree(temporary), "provenance": provenance(inputs)} | said,

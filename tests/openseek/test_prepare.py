@@ -77,12 +77,41 @@ def test_logits_are_those_of_the_published_tensors(prepared):
     assert after.std() > 0.1  # a model of zeros would pass everything above
 
 
-def test_every_kept_tensor_is_bit_identical(prepared):
+def test_every_tensor_is_bit_identical(prepared):
+    """Nothing of the weights changes, so that the file is linked; the tied head stays, vLLM's DeepSeek-V3 needs it."""
     source, model, _ = prepared
-    before, after = tensors.read_checkpoint(source), tensors.read_checkpoint(model)
-    assert set(before) - set(after) == {"lm_head.weight"}
-    assert set(after) == set(shapes(json.loads((model / "config.json").read_text())))
-    assert all(tensors.same_bytes(before[name], after[name]) for name in after)
+    assert (model / "model.safetensors").stat().st_ino == (source / "model.safetensors").stat().st_ino
+    expected = shapes(json.loads((model / "config.json").read_text()) | {"tie_word_embeddings": False})
+    assert {name: tensor.shape for name, tensor in tensors.read_checkpoint(model).items()} == expected
+
+
+def test_a_tied_head_that_is_missing_is_written(published, prepared, tmp_path):
+    source = published()
+    change_weights(lambda s: s.pop("lm_head.weight"))(source)
+    assert "lm_head.weight written as a copy" in "\n".join(prepare(source, tmp_path / "out")["changes"])
+    one, other = tensors.read_checkpoint(tmp_path / "out"), tensors.read_checkpoint(prepared[1])
+    assert set(one) == set(other) and all(tensors.same_bytes(one[name], other[name]) for name in one)
+    prepare(tmp_path / "out", tmp_path / "twice")
+    assert sha256_tree(tmp_path / "twice") == sha256_tree(tmp_path / "out")
+
+
+def test_a_tied_model_that_transformers_saved_gets_its_head(prepared, tmp_path):
+    """transformers leaves the tied tensor out; everything else of the directory stays as it is."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    _, model, _ = prepared
+    AutoModelForCausalLM.from_pretrained(model, dtype=torch.bfloat16).save_pretrained(tmp_path / "saved", max_shard_size="100KB")
+    AutoTokenizer.from_pretrained(model).save_pretrained(tmp_path / "saved")
+    before = tensors.read_checkpoint(tmp_path / "saved")
+    assert "lm_head.weight" not in before and (tmp_path / "saved" / tensors.INDEX).is_file()
+    report = prepare(tmp_path / "saved", tmp_path / "out")
+    assert report["layout"] == "ordinary" and len(report["changes"]) == 1
+    after = tensors.read_checkpoint(tmp_path / "out")
+    assert set(after) - set(before) == {"lm_head.weight"} and all(tensors.same_bytes(before[name], after[name]) for name in before)
+    assert tensors.same_bytes(after["lm_head.weight"], after["model.embed_tokens.weight"])
+    assert (logits(tmp_path / "out", [3, 1, 4]) == logits(model, [3, 1, 4])).all()
+    assert "lm_head.weight" not in tensors.read_checkpoint(tmp_path / "saved")  # the source is not touched
 
 
 def test_shapes_are_those_of_transformers():
@@ -122,7 +151,7 @@ def test_what_was_changed_is_said(prepared):
     assert "auto_map" not in config and config["num_nextn_predict_layers"] == 0
     assert not list(model.glob("*.py")) and not list(model.glob("*.tiktoken"))
     said = "\n".join(report["changes"])
-    for part in ("auto_map removed", "num_nextn_predict_layers 1 → 0", "a copy of the tied embedding", "qwen.tiktoken", "is no JSON"):
+    for part in ("auto_map removed", "num_nextn_predict_layers 1 → 0", "qwen.tiktoken", "is no JSON"):
         assert part in said
     assert report["vocabulary"]["rows"] == report["vocabulary"]["tokens"] and report["vocabulary"]["placeholders"] == 0
 
@@ -170,7 +199,7 @@ def test_an_ordinary_model_stays_bit_identical(tmp_path):
 
 
 def test_shards(published, tmp_path):
-    """Weights in two files with an index: only the file that loses a tensor is written anew."""
+    """Weights in two files with an index: only the file that changes is written anew."""
     from safetensors.torch import load_file, save_file
 
     source = published()
@@ -181,6 +210,9 @@ def test_shards(published, tmp_path):
         save_file(half, source / name, metadata={"format": "pt"})
     (source / "model.safetensors").unlink()
     where = {tensor: name for name, half in zip(names, halves, strict=True) for tensor in half}
+    (source / tensors.INDEX).write_text(json.dumps({"metadata": {}, "weight_map": where}))
+    change_weights(lambda s: s.pop("lm_head.weight"), names[1])(source)
+    where.pop("lm_head.weight")
     (source / tensors.INDEX).write_text(json.dumps({"metadata": {}, "weight_map": where}))
     before = reference.logits(source, [3, 1, 4, 1, 5])
     prepare(source, tmp_path / "out")
@@ -216,13 +248,14 @@ def change_config(**changes):
     return change
 
 
-def change_weights(change):
+def change_weights(change, file="model.safetensors"):
     def changed(source):
         from safetensors.torch import load_file, save_file
 
-        state = load_file(source / "model.safetensors")
+        state = load_file(source / file)
         change(state)
-        save_file(state, source / "model.safetensors")
+        (source / file).unlink()
+        save_file(state, source / file, metadata={"format": "pt"})
 
     return changed
 
@@ -289,13 +322,16 @@ def test_multi_token_prediction_weights_are_left_out(published, prepared, tmp_pa
     change_weights(lambda s: s.update({"model.layers.3.eh_proj.weight": s["model.norm.weight"].clone()}))(source)
     report = prepare(source, tmp_path / "out")
     assert "1 tensors of multi-token prediction removed" in "\n".join(report["changes"])
-    assert sha256_tree(tmp_path / "out") == sha256_tree(prepared[1])
+    one, other = tensors.read_checkpoint(tmp_path / "out"), tensors.read_checkpoint(prepared[1])
+    assert set(one) == set(other) and all(tensors.same_bytes(one[name], other[name]) for name in one)
 
 
 def test_a_head_that_is_not_the_embedding_is_said(published, tmp_path):
     source = published()
     change_weights(lambda s: s["lm_head.weight"].mul_(2))(source)
-    assert "it differs from the embedding" in "\n".join(prepare(source, tmp_path / "out")["changes"])
+    assert "it differed, though config.json ties it" in "\n".join(prepare(source, tmp_path / "out")["changes"])
+    after = tensors.read_checkpoint(tmp_path / "out")
+    assert tensors.same_bytes(after["lm_head.weight"], after["model.embed_tokens.weight"])
 
 
 def test_code_of_a_hub_is_needed(tmp_path):
@@ -400,6 +436,6 @@ def test_full_size(tmp_path, script):
     done = script("prepare_model.py", "--published", source, "--out", tmp_path / "out", "--report", tmp_path / "report.json", timeout=600)
     assert done.returncode == 0, done.stderr
     report = json.loads((tmp_path / "report.json").read_text())
-    assert report["parameters"] == 1_394_598_912 and report["tensors"] == 1032
+    assert report["parameters"] == 1_394_598_912 and report["tensors"] == 1033
     assert report["vocabulary"] == {"ranks": 151_643, "special": 208, "tokens": 151_851, "rows": 151_851, "placeholders": 0}
     assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < 1 << 20  # KiB

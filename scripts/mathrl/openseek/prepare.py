@@ -20,6 +20,7 @@ from .shape import BIAS, shapes
 from .tensors import Tensor
 
 DEEPSEEK = "deepseek_v3"
+HEAD, EMBEDDING = "lm_head.weight", "model.embed_tokens.weight"
 END_OF_TURN = "<|im_end|>"
 CHATML = (
     "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}"
@@ -73,12 +74,30 @@ def prepare(source: Path, out: Path) -> dict[str, Any]:
         else:
             check_code(source, config)
             _pass(source, staged)
-            report = {"layout": "ordinary", "changes": []}
+            added = add_head(staged)
+            report = {"layout": "ordinary", "changes": [f"weights: {HEAD} added, vLLM's DeepSeek-V3 ties nothing"] if added else []}
         shutil.rmtree(out, ignore_errors=True)
         staged.rename(out)
     finally:
         shutil.rmtree(staged, ignore_errors=True)
     return report
+
+
+def add_head(folder: Path) -> bool:
+    """Give a DeepSeek-V3 directory with tied embeddings the copy of them that vLLM needs; says whether there was anything to do.
+
+    vLLM's DeepSeek-V3 does not read `tie_word_embeddings`: without `lm_head.weight` its logits are all zero, and it generates
+    token 0 for ever. transformers leaves the tied tensor out as it saves, and so does verl's merger.
+    """
+    config = read_json(folder / "config.json")
+    if config.get("model_type") != DEEPSEEK or not config.get("tie_word_embeddings"):
+        return False
+    have = weights.read_checkpoint(folder)
+    if HEAD in have or EMBEDDING not in have:
+        return False
+    have[HEAD] = have[EMBEDDING]
+    _write_weights(folder, have, folder)
+    return True
 
 
 def _pass(source: Path, staged: Path) -> None:
@@ -110,7 +129,8 @@ def _convert(source: Path, config: dict[str, Any], staged: Path) -> dict[str, An
     for name in TEXTS:
         if (source / name).is_file():
             link(source / name, staged / name)
-    parameters = sum(math.prod(tensor.shape) for name, tensor in have.items() if not name.endswith(BIAS))
+    tied = HEAD if config.get("tie_word_embeddings") else None
+    parameters = sum(math.prod(tensor.shape) for name, tensor in have.items() if not name.endswith(BIAS) and name != tied)
     return {
         "layout": "published",
         "changes": changes,
@@ -132,14 +152,7 @@ def _weights(source: Path, config: Mapping[str, Any], changes: list[str]) -> dic
         expected = shapes(config)
     except KeyError as error:
         raise UserError(f"{source / 'config.json'}: lacks {error}, so its weights cannot be checked; fetch the model again") from None
-    head, embedding = have.get("lm_head.weight"), have.get("model.embed_tokens.weight")
-    if config.get("tie_word_embeddings") and head is not None:
-        same = embedding is not None and weights.same_bytes(head, embedding)
-        changes.append(
-            "weights: lm_head.weight removed, "
-            + ("a copy of the tied embedding" if same else "it differs from the embedding, which config.json ties it to and loaders use")
-        )
-        del have["lm_head.weight"]
+    head = have.pop(HEAD, None) if config.get("tie_word_embeddings") else None
     layers = config["num_hidden_layers"]
     extra = [name for name in have if (match := re.match(r"model\.layers\.(\d+)\.", name)) and int(match[1]) >= layers]
     declared = config.get("num_nextn_predict_layers") or 0
@@ -167,6 +180,13 @@ def _weights(source: Path, config: Mapping[str, Any], changes: list[str]) -> dic
             )
         if tensor.dtype not in ("BF16", "F16", "F32"):
             raise UserError(f"{source}: {name} is {tensor.dtype}; choose a checkpoint in 16 or 32 bits")
+    if config.get("tie_word_embeddings"):
+        embedding = have[EMBEDDING]
+        if head is None or not weights.same_bytes(head, embedding):
+            why = "vLLM's DeepSeek-V3 ties nothing" if head is None else "it differed, though config.json ties it"
+            changes.append(f"weights: {HEAD} written as a copy of the tied embedding; {why}")
+            head = embedding
+        have[HEAD] = head
     return have
 
 
@@ -276,10 +296,10 @@ def _write_weights(source: Path, have: Mapping[str, Tensor], staged: Path) -> No
     for name, tensor in have.items():
         files.setdefault(tensor.path.name, {})[name] = tensor
     for file, content in files.items():
-        if weights.read_header(source / file) == content:
-            link(source / file, staged / file)
-        else:
+        if weights.read_header(source / file) != content:
             weights.write(staged / file, content)
+        elif source != staged:
+            link(source / file, staged / file)
     if len(files) > 1 or "model.safetensors" not in files:
         weights.write_index(staged, files)
 
