@@ -987,9 +987,15 @@ def _words(answer: str, gold: str) -> bool:
     if right in _YES:
         if left in _YES:
             return _YES[left] == _YES[right]
-        head = re.match(r"\W*(yes|no|true|false)\b\s*(?:[,.;:!-]|$)", answer.strip(), re.IGNORECASE)
+        try:
+            opening = clean(answer)[:80]
+        except Unparsed:
+            opening = answer.strip()[:80]
+        head = re.match(
+            r"\W*(?:(yes|no|true|false)\b\s*(?:[,.;:!-]|$)|(yes)\s+(?!and\b|or\b|no\b|if\b|but\b)[a-z])", opening, re.IGNORECASE
+        )
         if head:
-            return _YES[head.group(1).lower()] == _YES[right]
+            return _YES[(head.group(1) or head.group(2)).lower()] == _YES[right]
     return False
 
 

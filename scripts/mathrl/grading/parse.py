@@ -925,7 +925,8 @@ def _vector(node: Node) -> Node:
 
 
 _UNIT_VECTORS = (("sym", r"\veci"), ("sym", r"\vecj"), ("sym", r"\veck"))
-_WORDS = re.compile(r"[A-Za-z]{2,}(?:[\s'-]+[A-Za-z]+)*\s*")
+_WORDS = re.compile(r"(?:[Aa]\s+(?=[A-Za-z]{4}))?[A-Za-z]{2,}(?:[\s'-]+[A-Za-z]+)*\s*")
+_APPLIED = re.compile(r"(?:arc)?(?:sin|cos|tan|cot|sec|csc|sinh|cosh|tanh|ln|log|exp|sqrt)(?:\s+[a-z]{1,2}){1,3}\s*")
 _MATHS_WORDS = FUNCTIONS | _GREEK | {"pi", "infty", "infinity", "inf", "oo"}
 
 
@@ -960,7 +961,7 @@ def _readings(text: str) -> tuple[Node, ...]:
         if words in _ALL_REALS:
             return (("text", words), ("reals",))
         connected = re.search(r"\b(?:and|or)\b", words)
-        if not (plain in _MATHS_WORDS or words in ("infinity", "pi")) and not connected:
+        if not (plain in _MATHS_WORDS or _APPLIED.fullmatch(plain) or words in ("infinity", "pi")) and not connected:
             return (("text", words),)
     texts = []
     lead = _LEAD.match(cleaned)

@@ -107,6 +107,7 @@ def system(text: str) -> str:
     return ", ".join(rows)
 
 
+_SET_COLON = re.compile(r"(\\(?:\{|lbrace)\s*[a-z]\s*(?:\\in\s*\\mathbb\s*\{?\s*[RZNQ]\s*\}?)?\s*)(?::|\\colon)")
 _TIMES_TEN = re.compile(r"(?<=\d)\s*[xX]\s*(?=10\s*\^)")
 _MODULE = re.compile(r"(?<![A-Za-z\\])(?:np|numpy|math|sympy|sp|cmath)\.(?=[a-z])")
 _MATRIX_CALL = re.compile(r"^\s*(?:Matrix|array|matrix)\s*\((\s*\[.*\]\s*)\)\s*$", re.DOTALL)
@@ -122,6 +123,8 @@ _MOD_BARE = re.compile(r"\\(?:bmod|mod|pmod)\s*\{?\s*(\w{1,12})\s*\}?|(?<=[\w)}\
 
 def plain_names(text: str) -> str:
     r"""np.arcsin, log2(…), cbrt(…), 0.(3), (mod 4) and Matrix([[…]]) in LaTeX's words."""
+    if ":" in text:
+        text = _SET_COLON.sub(r"\1|", text)
     if "." in text:
         text = _MODULE.sub("", text)
         text = _REPEATING_BRACKET.sub(r"\1\\overline{\2}", text)
