@@ -238,9 +238,9 @@ def test_under_slurm_nothing_is_assigned(state, given, code, shown, reason):
         pytest.skip("this host has cards")
     environment = {name: value for name, value in os.environ.items() if name != "CUDA_VISIBLE_DEVICES"} | {"SLURM_JOB_ID": "7"}
     if given is not None:
-        environment["CUDA_VISIBLE_DEVICES"] = given
+        environment |= {"CUDA_VISIBLE_DEVICES": given, "ROCR_VISIBLE_DEVICES": given}  # as SLURM does; verl refuses both
     process = subprocess.run(
-        [sys.executable, RUN, "--cards", "2", "--", "printenv", "CUDA_VISIBLE_DEVICES"],
+        [sys.executable, RUN, "--cards", "2", "--", "sh", "-c", "echo $CUDA_VISIBLE_DEVICES$ROCR_VISIBLE_DEVICES"],
         env=environment,
         capture_output=True,
         text=True,

@@ -146,6 +146,8 @@ class Supervisor:
     def _start(self, held: cards.Cards) -> None:
         environment = dict(os.environ)
         environment |= {processes.JOB: self.job, processes.WORKDIR: os.getcwd(), "RAY_TMPDIR": str(self.ray_directory)}
+        if "CUDA_VISIBLE_DEVICES" in environment:
+            environment.pop("ROCR_VISIBLE_DEVICES", None)  # SLURM sets both on any GPU node, and verl refuses both together
         if held.names:
             environment |= {"CUDA_VISIBLE_DEVICES": ",".join(held.names), "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
             _say(f"cards {','.join(held.names)}")
