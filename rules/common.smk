@@ -15,8 +15,8 @@ SCRIPTS = ROOT / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
 from mathrl import config as configuration
-from mathrl import provenance
-from mathrl.execution import preflight, processes, recover, slurm
+from mathrl import checkpoints, provenance
+from mathrl.execution import node_image, preflight, processes, recover, slurm
 from mathrl.io import UserError
 
 MAIN = workflow.exec_mode.name == "DEFAULT"
@@ -127,7 +127,9 @@ def start_model(wildcards):
     kind, name = configuration.start_of(config, wildcards.run, wildcards.stage)
     if kind == "base":
         return f"resources/models/{config['base_model']}"
-    return f"results/{wildcards.run}/{name}/model/export.json" if kind == "stage" else f"results/{name}/model/export.json"
+    return (
+        f"results/{wildcards.run}/{name}/model/export.json" if kind == "stage" else f"results/{name}/model/export.json"
+    )
 
 
 def solutions(wildcards):
@@ -284,19 +286,20 @@ def launch(wildcards):
     if nodes(wildcards) == 1:
         return f"{supervised} {train_cards(wildcards)} --"
     # The image goes through the environment: another one is no reason to train again.
-    os.environ["MATHRL_NODE_IMAGE"] = gpu_image() if uses_containers() else ""
-    os.environ["MATHRL_NODE_IMAGE_ARGUMENTS"] = workflow.deployment_settings.apptainer_args or ""
+    node_image.remember(gpu_image() if uses_containers() else "", workflow.deployment_settings.apptainer_args or "")
     ranks = "" if config["accelerator"] == "cuda" else " --cpus 16"  # logical: most of verl's actors sleep
     gpus = stage_config(wildcards.run, wildcards.stage)["gpus"]
     return f"{supervised} 0 -- python3 scripts/run_on_nodes.py --gpus {gpus}{ranks} --accelerator {config['accelerator']} --"
 
 
 def checkpoint_space():
-    """Bytes that the checkpoints of the selected runs will take; where epochs decide, of two saves at least."""
+    """Bytes that the checkpoints of the selected runs will take at most, retention counted in."""
     saves = 0
     for run in config["select"]:
         for stage in (stage_config(run, name) for name in run_stages(run)):
-            saves += -(-stage["steps"] // stage["save_every"]) if stage["steps"] else 2
+            saves += checkpoints.most_at_once(
+                stage["steps"], stage["save_every"], stage["keep_last"], stage["keep_every"]
+            )
     return preflight.checkpoint_bytes(model_directory("base"), saves)
 
 
@@ -337,7 +340,9 @@ def begin():
         print(f"notice: {notice}", file=sys.stderr)
 
 
-config, REPLICATES = validated(configuration.from_command_line(config, workflow.config_settings.config or {}, yaml.safe_load))
+config, REPLICATES = validated(
+    configuration.from_command_line(config, workflow.config_settings.config or {}, yaml.safe_load)
+)
 if MAIN and {"-n", "--dry-run", "--dryrun"} & set(sys.argv):
     for notice in check_host(dry_run=True):
         print(f"notice: {notice}", file=sys.stderr)

@@ -11,8 +11,8 @@ is no change of the command.
 from __future__ import annotations
 
 import argparse
-import os
 
+from mathrl.execution.node_image import remembered
 from mathrl.io import UserError, run_main
 
 
@@ -22,13 +22,13 @@ def main() -> int:
     parser.add_argument("--cpus", type=int, metavar="N", help="CPUs of each node for Ray (default: the job's)")
     parser.add_argument(
         "--image",
-        default=os.environ.get("MATHRL_NODE_IMAGE", ""),
+        default=remembered()[0],
         metavar="FILE",
         help="image of all steps (default: none, the host's Python)",
     )
     parser.add_argument(
         "--image-arguments",
-        default=os.environ.get("MATHRL_NODE_IMAGE_ARGUMENTS", ""),
+        default=remembered()[1],
         metavar="ARGS",
         help="for apptainer exec, e.g. --nv (default none)",
     )

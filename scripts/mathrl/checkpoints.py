@@ -95,3 +95,9 @@ def retain(root: Path, last: int, every: int | None, best: int) -> list[int]:
         (directory / SEAL).unlink()  # from here on a kill leaves a directory that `repair` removes
         shutil.rmtree(directory)
     return gone
+
+
+def most_at_once(steps: int | None, save_every: int, last: int, every: int | None) -> int:
+    """Checkpoints that lie on disk at most while a stage trains: those kept, and the next one beside them; `steps` None: many."""
+    kept = last + 1 + (steps // every if steps and every else 0)
+    return kept + 1 if steps is None else min(-(-steps // save_every), kept + 1)

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from .checkpoints import most_at_once
+
 STEPS = 5  # measured; the first is left out, it warms up
 
 
@@ -43,7 +45,7 @@ def forecast(
         cards: GPUs of the job, all nodes (on a CPU: ranks).
 
     Returns:
-        steps, seconds by part, `hours`, `gpu_hours`, `checkpoints` kept and `disk_gb` at the peak.
+        steps, seconds by part, `hours`, `gpu_hours`, `checkpoints` at most at once and their `disk_gb`.
     """
     steps = total_steps(stage, rows)
     timing = dict(scalars["timing_s/step"])
@@ -54,7 +56,7 @@ def forecast(
     validations = steps // stage["validate_every"] + bool(steps % stage["validate_every"]) + bool(stage["validate_before"])
     saves = steps // stage["save_every"] + bool(steps % stage["save_every"])
     seconds = start + steps * step_seconds + validations * validation + saves * save
-    kept = min(saves, stage["keep_last"] + 1 + (steps // stage["keep_every"] if stage["keep_every"] else 0))
+    most = most_at_once(steps, stage["save_every"], stage["keep_last"], stage["keep_every"])
     return {
         "steps": steps,
         "start_seconds": round(start, 1),
@@ -63,8 +65,8 @@ def forecast(
         "save_seconds": round(save, 2),
         "hours": round(seconds / 3600, 4),
         "gpu_hours": round(seconds / 3600 * cards, 4),
-        "checkpoints": kept,
-        "disk_gb": round((kept + (saves > kept)) * checkpoint / 1e9, 3),
+        "checkpoints": most,
+        "disk_gb": round(most * checkpoint / 1e9, 3),
     }
 
 
@@ -72,7 +74,7 @@ def describe(name: str, found: Mapping[str, Any]) -> str:
     """The forecast in one line."""
     return (
         f"{name}: {found['steps']} steps of {found['step_seconds']:.1f} s, {found['hours']:.2f} hours, {found['gpu_hours']:.2f} GPU-hours, "
-        f"{found['checkpoints']} checkpoints kept, {found['disk_gb']:.1f} GB of disk at the peak; responses that grow longer make it slower"
+        f"{found['checkpoints']} checkpoints at once, {found['disk_gb']:.1f} GB of disk; responses that grow longer make it slower"
     )
 
 
