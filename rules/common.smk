@@ -95,6 +95,41 @@ def sampling(protocol):
     return {key: value for key, value in settings.items() if key not in ("grader", "extraction")}
 
 
+def engine_settings():
+    """What of the evaluation an engine is started with."""
+    keys = ("batch_size", "dtype", "batch_invariant", "gpu_memory_utilization")
+    return json.dumps({key: config["evaluation"][key] for key in keys}, sort_keys=True)
+
+
+def probe_settings():
+    """How the base model is sampled on training problems: as it will be in training."""
+    own = config["data"]["own_solve_rates"]
+    drawn = {
+        "temperature": config["training"]["temperature"],
+        "top_p": 1.0,
+        "n": own["n"],
+        "max_tokens": own["max_tokens"],
+    }
+    return {"prompt": "training", "greedy": False, "seed": 0, **drawn}
+
+
+def data_selection(stage):
+    """Arguments for the rows that a stage trains on."""
+    options = {key: stage[key] for key in ("difficulty", "sources", "solve_rate") if stage[key]}
+    return [word for key, values in options.items() for word in (f"--{key.replace('_', '-')}", *map(str, values))]
+
+
+def removing_methods(stage):
+    """Methods whose matches leave a stage's clean data, separated by commas."""
+    return ",".join(config["decontamination"]["remove"] if stage["remove"] is None else stage["remove"])
+
+
+def solve_rates_file(wildcards):
+    """Own solve rates, where a stage asks for them."""
+    own = stage_config(wildcards.run, wildcards.stage)["solve_rates"] == "own"
+    return ["results/data/solve_rates.parquet"] if own else []
+
+
 def study():
     """Every file of a finished study, in the order of the work.
 

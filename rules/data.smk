@@ -167,6 +167,104 @@ rule render_matches:
         " > {log:q} 2>&1"
 
 
+rule choose_probes:
+    """Choose {params.wanted} training problems whose solve rate is measured with the base model, by a hash of their ids."""
+    input:
+        code=code("choose_probes.py"),
+        problems="results/data/problems.parquet",
+    output:
+        probes="results/data/probes.jsonl",
+    params:
+        wanted=(
+            [f"--count={config['data']['own_solve_rates']['problems']}"]
+            if config["data"]["own_solve_rates"]["problems"]
+            else []
+        ),
+    log:
+        "logs/choose_probes.log",
+    benchmark:
+        "logs/choose_probes.tsv"
+    threads: 1
+    resources:
+        mem_mb=grows(2000),
+        runtime=grows(15),
+    container:
+        image("cpu")
+    shell:
+        "python {input.code[0]:q} --problems {input.problems:q} {params.wanted} --out {output.probes:q} > {log:q} 2>&1"
+
+
+rule sample_probes:
+    """Sample the base model on the chosen training problems: part {wildcards.shard} of {params.shards}; finished responses are kept."""
+    input:
+        code=code("generate_samples.py", "run_supervised.py"),
+        model=f"resources/models/{config['base_model']}",
+        probes="results/data/probes.jsonl",
+    output:
+        made="results/data/probes/{shard}.json",
+    params:
+        protocols=json.dumps({"probes": probe_settings()}, sort_keys=True),
+        prompt=json.dumps(config["prompt"], sort_keys=True),
+        engine=engine_settings(),
+        shards=config["evaluation"]["shards"],
+        accelerator=config["accelerator"],
+    log:
+        "logs/sample_probes/{shard}.log",
+    benchmark:
+        "logs/sample_probes/{shard}.tsv"
+    threads: 2
+    resources:
+        gpu=cards(1),
+        mem_mb=grows(6000 if config["accelerator"] == "cpu" else 32000),
+        runtime=24 * 60,
+    container:
+        gpu_image()
+    shell:
+        "python scripts/run_supervised.py --cards {resources.gpu} --"
+        " python {input.code[0]:q}"
+        " --name probes"
+        " --model {input.model:q}"
+        " --protocols {params.protocols:q}"
+        " --prompt {params.prompt:q}"
+        " --engine {params.engine:q}"
+        " --benchmark probes={input.probes:q}"
+        " --shard {wildcards.shard}"
+        " --shards {params.shards}"
+        " --accelerator {params.accelerator}"
+        " --log {log:q}"
+        " --out {output.made:q}"
+
+
+rule measure_solve_rates:
+    """Grade the base model's responses to training problems: its own solve rates, for stages that ask for `solve_rates: own`."""
+    input:
+        code=code("measure_solve_rates.py"),
+        made=expand("results/data/probes/{shard}.json", shard=range(config["evaluation"]["shards"])),
+        probes="results/data/probes.jsonl",
+    output:
+        rates="results/data/solve_rates.parquet",
+    params:
+        settings=json.dumps(probe_settings(), sort_keys=True),
+    log:
+        "logs/measure_solve_rates.log",
+    benchmark:
+        "logs/measure_solve_rates.tsv"
+    threads: 2
+    resources:
+        mem_mb=grows(3000),
+        runtime=grows(60),
+    container:
+        image("cpu")
+    shell:
+        "python {input.code[0]:q}"
+        " --generation {input.made:q}"
+        " --probes {input.probes:q}"
+        " --settings {params.settings:q}"
+        " --workers {threads}"
+        " --out {output.rates:q}"
+        " > {log:q} 2>&1"
+
+
 rule format_training_data:
     """Write verl's files of run {wildcards.run}, stage {wildcards.stage}: {params.data} data, {params.dev_size} problems held out."""
     input:
@@ -174,19 +272,17 @@ rule format_training_data:
         problems="results/data/problems.parquet",
         matches="results/data/matches.parquet",
         validation=lambda wildcards: f"resources/benchmarks/{stage_config(wildcards.run, wildcards.stage)['validation_benchmark']}.jsonl",
+        solve_rates=solve_rates_file,
     output:
         train="results/{run}/{stage}/train.parquet",
         val="results/{run}/{stage}/val.parquet",
         summary="results/{run}/{stage}/data.json",
     params:
         data=lambda wildcards: stage_config(wildcards.run, wildcards.stage)["data"],
-        difficulty=lambda wildcards: (
-            ["--difficulty", *stage_config(wildcards.run, wildcards.stage)["difficulty"]]
-            if stage_config(wildcards.run, wildcards.stage).get("difficulty")
-            else []
-        ),
+        solve_rates=lambda wildcards, input: [f"--solve-rates={path}" for path in input.solve_rates],
+        selection=lambda wildcards: data_selection(stage_config(wildcards.run, wildcards.stage)),
         validation=lambda wildcards: stage_config(wildcards.run, wildcards.stage)["validation_benchmark"],
-        remove_by=",".join(config["decontamination"]["remove"]),
+        remove_by=lambda wildcards: removing_methods(stage_config(wildcards.run, wildcards.stage)),
         dev_size=config["data"]["dev_size"],
         instruction=config["prompt"]["instruction"],
         separator=config["prompt"]["separator"],
@@ -205,7 +301,8 @@ rule format_training_data:
         " --problems {input.problems:q}"
         " --matches {input.matches:q}"
         " --data {params.data}"
-        " {params.difficulty}"
+        " {params.selection:q}"
+        " {params.solve_rates:q}"
         " --remove {params.remove_by:q}"
         " --validation {params.validation}={input.validation:q}"
         " --dev-size {params.dev_size}"

@@ -19,13 +19,7 @@ rule generate_samples:
         names=protocols(),
         protocols=json.dumps({name: sampling(name) for name in protocols()}, sort_keys=True),
         prompt=json.dumps(config["prompt"], sort_keys=True),
-        engine=json.dumps(
-            {
-                key: config["evaluation"][key]
-                for key in ("batch_size", "dtype", "batch_invariant", "gpu_memory_utilization")
-            },
-            sort_keys=True,
-        ),
+        engine=engine_settings(),
         shards=config["evaluation"]["shards"],
         benchmarks=[f"--benchmark={name}=resources/benchmarks/{name}.jsonl" for name in config["benchmarks"]],
         model=lambda wildcards: model_directory(wildcards.model),

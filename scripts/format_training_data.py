@@ -21,6 +21,13 @@ def main() -> None:
         "--remove", default="exact,ngram,fuzzy", help="methods whose matches are left out of clean data (default exact,ngram,fuzzy)"
     )
     parser.add_argument("--difficulty", nargs="+", type=int, metavar="BAND", help="difficulty bands to train on (default: all rows)")
+    parser.add_argument("--sources", nargs="+", metavar="NAME", help="sources to train on (default: all rows)")
+    parser.add_argument(
+        "--solve-rate", nargs=2, type=float, metavar=("LOW", "HIGH"), help="solve rates to train on, 0-1, both included (default: all rows)"
+    )
+    parser.add_argument(
+        "--solve-rates", type=Path, help="measured solve rates, parquet, instead of the dataset's; rows without one are left out"
+    )
     parser.add_argument("--validation", required=True, metavar="NAME=FILE", help="benchmark whose rows are validated on")
     parser.add_argument("--dev-size", type=int, default=512, help="rows held out for choosing checkpoints (default 512)")
     parser.add_argument("--instruction", required=True, help="put before each problem, byte for byte")

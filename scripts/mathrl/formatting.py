@@ -6,8 +6,10 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from . import solve_rates
 from .benchmarks import load_benchmark
 from .io import UserError, atomic_path, sha256_file
+from .problems import bands
 from .provenance import provenance
 from .tables import PartWriter, parts, schema_of
 from .verl_data import benchmark_frame, dev_groups, verl_rows
@@ -33,15 +35,23 @@ def make(args: argparse.Namespace) -> dict[str, Any]:
         raise UserError("--data clean: needs --matches, the table of contaminated rows")
     schema_of(args.problems, NEEDED)
     matched = contaminated(args.matches, args.remove) if args.matches else []
-    rows = pl.read_parquet(args.problems, columns=["id", "duplicate_group", "difficulty"])
+    rows = pl.read_parquet(args.problems, columns=["id", "duplicate_group", "difficulty", "source", "solve_rate"])
+    if args.solve_rates:
+        own = solve_rates.read(args.solve_rates)
+        rows = rows.drop("solve_rate").join(own.select("id", "solve_rate"), on="id", how="left", maintain_order="left")
+        levels, _ = bands(rows["solve_rate"], rows["solve_rate"].is_not_null(), None)
+        rows = rows.with_columns(difficulty=levels)
     held_out = rows["duplicate_group"].is_in(dev_groups(rows["duplicate_group"], args.dev_size))
     dirty = rows["id"].is_in(matched)
-    banded = rows["difficulty"].is_in(args.difficulty).fill_null(False) if args.difficulty else pl.repeat(True, len(rows), eager=True)
     removed = ~held_out & dirty if args.data == "clean" else pl.repeat(False, len(rows), dtype=pl.Boolean, eager=True)
-    training = ~held_out & ~removed & banded
+    training = ~held_out & ~removed
+    outside = {}
+    for reason, kept in selections(rows, args):
+        outside[reason] = int((training & ~kept).sum())
+        training &= kept
     dev = held_out & ~dirty
     counts = {
-        "problems": len(rows), "removed": int(removed.sum()), "outside_difficulty": int((~held_out & ~removed & ~banded).sum()),
+        "problems": len(rows), "removed": int(removed.sum()), **outside,
         "train": int(training.sum()), "dev": int(dev.sum()),
     }  # fmt: skip
     if not counts["train"]:
@@ -67,10 +77,12 @@ def make(args: argparse.Namespace) -> dict[str, Any]:
         if not items.height:
             raise UserError(f"{path}: holds no items to validate on; fetch the benchmark again")
     settings = {
-        "data": args.data, "remove": args.remove, "difficulty": args.difficulty, "dev_size": args.dev_size,
+        "data": args.data, "remove": args.remove, "difficulty": args.difficulty, "sources": args.sources,
+        "solve_rate": args.solve_rate, "dev_size": args.dev_size,
         "instruction": args.instruction, "separator": args.separator, "validation": name,
     }  # fmt: skip
     inputs = {"problems": args.problems, "validation": Path(path)} | ({"matches": args.matches} if args.matches else {})
+    inputs |= {"solve_rates": args.solve_rates} if args.solve_rates else {}
     return {
         "schema_version": 1,
         "counts": counts,
@@ -78,6 +90,22 @@ def make(args: argparse.Namespace) -> dict[str, Any]:
         "sha256": {"train": sha256_file(args.train), "val": sha256_file(args.val)},
         "provenance": provenance(inputs, settings),
     }
+
+
+def selections(rows: pl.DataFrame, args: argparse.Namespace) -> list[tuple[str, pl.Series]]:
+    """What a stage selects, in this order: the name under which the rows outside are counted, and which rows are inside."""
+    import polars as pl
+
+    everything = pl.repeat(True, len(rows), dtype=pl.Boolean, eager=True)
+    low, high = args.solve_rate or (0.0, 1.0)
+    if low > high:
+        raise UserError(f"--solve-rate {low} {high}: the lower bound comes first")
+    return [
+        ("not_measured", rows["solve_rate"].is_not_null() if args.solve_rates else everything),
+        ("outside_difficulty", rows["difficulty"].is_in(args.difficulty).fill_null(False) if args.difficulty else everything),
+        ("outside_sources", rows["source"].is_in(args.sources).fill_null(False) if args.sources else everything),
+        ("outside_solve_rate", rows["solve_rate"].is_between(low, high).fill_null(False) if args.solve_rate else everything),
+    ]
 
 
 def _ranks(chosen: pl.Series) -> pl.Series:

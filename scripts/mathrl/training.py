@@ -325,7 +325,6 @@ def train(
     from .grading import GRADING_POLICY
 
     check_model(model)
-    check_space(root, model)
     content = fingerprint(stage, train_file, model, reward, GRADING_POLICY)
     directory = open_directory(root, content)
     for line in checkpoints.repair(directory):
@@ -343,11 +342,14 @@ def train(
     )
     state = read_json(finished) if finished.exists() else None
     session.take_history(read_scalars(directory / "tensorboard"), state["steps"] if state else whole[-1] if whole else 0)
+    session.retain()  # a smaller keep_last makes room before it is asked for
     if state and is_over(state, stage):
         session.stopped_by = state.get("stopped_by")
         print(f"{name}: training was complete at step {state['steps']}; nothing to train", file=sys.stderr)
     else:
         session.stopped_by = None
+        check_space(root, model)
+        whole = checkpoints.steps(directory)
         if whole:
             print(f"{name}: goes on from step {whole[-1]}", file=sys.stderr)
         _train_on(session, name, stage, reward, accelerator, model, train_file, validation_file, run, log)

@@ -183,7 +183,12 @@ def checkpoint_bytes(model: str | os.PathLike, saves: int, width: int = 4) -> in
     A checkpoint holds weights and Adam's two moments, each of `width` bytes a parameter, and a 16-bit copy.
     """
     weights = sum(path.stat().st_size for path in Path(model).glob("*.safetensors"))
-    parameters = weights // 2  # published in 16 bits; a 32-bit model is overestimated by two, which is the safe side
+    try:
+        config = json.loads((Path(model) / "config.json").read_text())
+    except (OSError, ValueError):
+        config = {}
+    published = 4 if "float32" in (config.get("dtype"), config.get("torch_dtype")) else 2  # bytes a parameter
+    parameters = weights // published
     return saves * parameters * (3 * width + 2)
 
 
