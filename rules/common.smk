@@ -303,6 +303,15 @@ def train_cards(wildcards):
     return cards(stage_config(wildcards.run, wildcards.stage)["gpus"]) if nodes(wildcards) == 1 else 0
 
 
+def train_memory(wildcards):
+    """MB of a training job on each node; on a CPU some 8 GB a rank."""
+    return (
+        240000
+        if config["accelerator"] == "cuda"
+        else 6000 + 8000 * stage_config(wildcards.run, wildcards.stage)["gpus"]
+    )
+
+
 def train_gres(wildcards):
     """Cards of each node where there are several."""
     count = cards(stage_config(wildcards.run, wildcards.stage)["gpus"])

@@ -46,7 +46,7 @@ rule train_policy:
         nodes=nodes,
         mpi=if_nodes("srun"),
         tasks_per_node=if_nodes(2),  # the plug-in wants more than one for mpi; each of our steps takes one
-        mem_mb=lambda wildcards: 240000 if config["accelerator"] == "cuda" else 10000,
+        mem_mb=train_memory,
         runtime=7 * 24 * 60,
     container:
         train_image
@@ -91,7 +91,7 @@ rule forecast_training:
     threads: 32
     resources:
         gpu=lambda wildcards: cards(stage_config(wildcards.run, wildcards.stage)["gpus"]),
-        mem_mb=lambda wildcards: 240000 if config["accelerator"] == "cuda" else 10000,
+        mem_mb=train_memory,
         runtime=240,
     container:
         gpu_image()

@@ -38,7 +38,7 @@ KillWait=30
 AccountingStorageType=accounting_storage/none
 JobAcctGatherType=jobacct_gather/linux
 JobAcctGatherFrequency=task=2
-JobAcctGatherParams=OverMemoryKill
+JobAcctGatherParams=OverMemoryKill,UsePss
 PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
 GresTypes=gpu
