@@ -171,7 +171,8 @@ def _comparison_rows(study: Mapping[str, Any]) -> list[dict[str, Any]]:
     for row in study["comparisons"]:
         manifests = [m for run in row["runs"] for m in study["runs"].get(run, {}).get("manifests", [])]
         tokens, hours = (sum(m.get(key) or 0 for m in manifests) / len(row["runs"]) for key in ("tokens", "gpu_hours"))
-        rows.append(row | {"tokens": charts.number(float(f"{tokens:.3g}")) if tokens else "–", "gpu_hours": f"{hours:.2f}" if hours else "–"})
+        shown = charts.number(float(f"{tokens:.3g}")) if tokens else "–"
+        rows.append(row | {"tokens": shown, "gpu_hours": f"{hours:.2f}" if hours else "–"})
     return rows
 
 
