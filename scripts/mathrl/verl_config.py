@@ -45,15 +45,18 @@ def check_batches(stage: Mapping[str, Any], name: str = "training") -> list[str]
         )
     if mini > batch:
         raise UserError(f"config: {name}.mini_batch_size {mini} is larger than train_batch_size {batch}; choose a divisor of {batch}")
-    micro, per_card = stage["micro_batch_size"], mini * n // cards
-    if per_card % micro and not stage["dynamic_batch"]:
-        divisors = _nearest(micro, lambda size: per_card % size == 0)
-        raise UserError(
-            f"config: {name}: micro_batch_size {micro} must divide the {per_card} samples that a card has of each mini-batch; "
-            f"nearest that do: {', '.join(map(str, divisors))}"
-        )
     samples, size = batch * n, mini * n
     padded = -(-samples // size) * size
+    parts = {"micro_batch_size": size // cards, "micro_batch_size_log_prob": padded // cards}
+    for key, per_card in parts.items():
+        if stage["dynamic_batch"] or (key not in stage) or per_card % stage[key] == 0:
+            continue
+        divisors = _nearest(stage[key], lambda number, per_card=per_card: per_card % number == 0)
+        what = "each mini-batch" if key == "micro_batch_size" else "each step"
+        raise UserError(
+            f"config: {name}: {key} {stage[key]} must divide the {per_card} samples that a card has of {what}; "
+            f"nearest that do: {', '.join(map(str, divisors))}"
+        )
     if padded == samples:
         return []
     unpadded = [m for m in range(max(1, mini // 2), min(batch, 2 * mini) + 1) if batch % m == 0 and m * n % cards == 0]

@@ -150,7 +150,7 @@ def test_a_budget_ends_a_run_and_a_raised_one_lets_it_go_on(trial):
 @pytest.mark.full
 def test_two_ranks_train_as_one(trial):
     """FSDP2 over two CPU ranks with two vLLM replicas."""
-    manifest = trial.train(trial.stage(gpus=2, micro_batch_size=16))
+    manifest = trial.train(trial.stage(gpus=2, micro_batch_size=8, micro_batch_size_log_prob=16))
     assert manifest["steps"] == 4 and manifest["max_probability_gap"] <= 1e-4
 
 
