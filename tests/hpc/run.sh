@@ -199,7 +199,7 @@ step_demo() {
 # three steps over two nodes, a rank on each
 step_nodes() {
     clone nodes
-    printf 'training: {nodes: 2, steps: 3, save_every: 3}\n' >"$base/nodes.yaml"
+    printf 'training: {nodes: 2, steps: 3, save_every: 3, micro_batch_size: 36, micro_batch_size_log_prob: 36}\n' >"$base/nodes.yaml"
     [ ! -d "$base/demo/resources" ] || cp -a "$base/demo/resources" .
     snakemake --profile profiles/slurm "${small[@]}" "$base/nodes.yaml" --slurm-logdir "$base/log/nodes" --retries 0 \
         --set-resources train_policy:runtime=30 --apptainer-args="--nv" -- results/grpo/main/manifest.json \
