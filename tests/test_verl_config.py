@@ -209,3 +209,12 @@ def test_values_survive_hydras_grammar(value, text):
     argument = verl_config.arguments({"+key": value})[0]
     assert text is None or argument == f"+key={text}"
     assert OverridesParser.create().parse_override(argument).value() == value
+
+
+def test_a_weight_sync_has_room_for_the_largest_weight(tmp_path, config):
+    (tmp_path / "config.json").write_text(json.dumps({"vocab_size": 49152, "hidden_size": 576}))
+    paths = {"train_file": "t", "validation_file": "v", "checkpoints": "c"}
+    key = "actor_rollout_ref.rollout.checkpoint_engine.update_weights_bucket_megabytes"
+    for model, megabytes in ((tmp_path, 109), (tmp_path / "nowhere", 64)):
+        found = verl_config.overrides(config["training"], accelerator="cpu", model=str(model), run="r", reward=config["reward"], **paths)
+        assert found[key] == megabytes

@@ -184,7 +184,7 @@ def overrides(
     if stage["steps"] is not None:
         keys["trainer.total_training_steps"] = stage["steps"]
     if accelerator == "cpu":
-        keys |= _cpu(stage, total)
+        keys |= _cpu(stage, total, model)
     if "RAY_ADDRESS" in os.environ:
         # a cluster is there (scripts/run_on_nodes.py): Ray refuses to be told its size, and verl's own driver may run on any node
         keys = {key: value for key, value in keys.items() if "ray_kwargs.ray_init." not in key}
@@ -192,7 +192,7 @@ def overrides(
     return keys | dict(stage["verl"])
 
 
-def _cpu(stage: Mapping[str, Any], total: int) -> dict[str, Any]:
+def _cpu(stage: Mapping[str, Any], total: int, model: str) -> dict[str, Any]:
     """What differs without a GPU: no CUDA kernels, no sleeping engine, logical Ray cards, one worker of each kind."""
     keys: dict[str, Any] = {
         "trainer.device": "cpu",
@@ -204,7 +204,7 @@ def _cpu(stage: Mapping[str, Any], total: int) -> dict[str, Any]:
         f"{ROLLOUT}.max_num_seqs": 256,
         f"{ROLLOUT}.max_num_batched_tokens": max(4096, total),
         f"{ROLLOUT}.agent.num_workers": 1,
-        f"{ROLLOUT}.checkpoint_engine.update_weights_bucket_megabytes": 64,
+        f"{ROLLOUT}.checkpoint_engine.update_weights_bucket_megabytes": _bucket_megabytes(model),
         f"+{ROLLOUT}.engine_kwargs.vllm.worker_extension_cls": "mathrl.cpu.worker.LiveWeightExtension",
         "reward.num_workers": 1,
         "transfer_queue.backend.SimpleStorage.num_data_storage_units": 1,
@@ -216,6 +216,15 @@ def _cpu(stage: Mapping[str, Any], total: int) -> dict[str, Any]:
         precision = dict.fromkeys(("param_dtype", "reduce_dtype", "buffer_dtype"), "fp32")
         keys[f"+{ACTOR}.fsdp_config.mixed_precision"] = precision
     return keys
+
+
+def _bucket_megabytes(model: str) -> int:
+    """Shared memory that a weight sync moves at once: the largest weight, which is the embedding in float32, must fit."""
+    try:
+        shape = json.loads((Path(model) / "config.json").read_text())
+    except OSError:
+        shape = {}
+    return max(64, 1 + shape.get("vocab_size", 0) * shape.get("hidden_size", 0) * 4 // 2**20)
 
 
 def environment(accelerator: str) -> dict[str, str]:

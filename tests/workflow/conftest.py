@@ -162,7 +162,7 @@ class Trial:
         "mini_batch_size": 4,  # two updates a step, so that a ratio can differ from 1
         "rollout_n": 4,
         "micro_batch_size": 16,
-        "micro_batch_size_log_prob": 32,
+        "micro_batch_size_log_prob": 16,
         "validate_every": 4,
         "save_every": 4,
     }
