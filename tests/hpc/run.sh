@@ -159,7 +159,7 @@ step_demo() {
     read -r -a limit < <("$python" "$here/check.py" walltime "$base/contained")
     printf 'training: {steps: %s}\n' "${limit[1]}" >"$base/steps.yaml"
     mapfile -t others < <(strangers)
-    local command=(snakemake --profile profiles/slurm "${small[@]}" "$base/steps.yaml" --slurm-logdir "$base/log/jobs" --retries 0
+    local command=(snakemake --profile profiles/slurm "${small[@]}" "$base/steps.yaml" --slurm-logdir "$base/log/jobs" --slurm-keep-successful-logs --retries 0
         --set-resources train_policy:gpu=6 "train_policy:runtime=${limit[0]}" generate_samples:gpu=1 generate_samples:runtime=30)
     (
         killed=""
@@ -201,7 +201,7 @@ step_nodes() {
     clone nodes
     printf 'training: {nodes: 2, steps: 3, save_every: 3, micro_batch_size: 36, micro_batch_size_log_prob: 36}\n' >"$base/nodes.yaml"
     [ ! -d "$base/demo/resources" ] || cp -a "$base/demo/resources" .
-    snakemake --profile profiles/slurm "${small[@]}" "$base/nodes.yaml" --slurm-logdir "$base/log/nodes" --retries 0 \
+    snakemake --profile profiles/slurm "${small[@]}" "$base/nodes.yaml" --slurm-logdir "$base/log/nodes" --slurm-keep-successful-logs --retries 0 \
         --set-resources train_policy:runtime=30 --apptainer-args="--nv" -- results/grpo/main/manifest.json \
         >"$base/nodes.log" 2>&1 || { tail -n 60 "$base/nodes.log"; fail "training over two nodes"; }
     grep -rq "all 2 nodes have joined, 2 ranks" "$base/nodes.log" "$base/log/nodes" || fail "not two nodes"
