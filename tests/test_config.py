@@ -79,7 +79,7 @@ BAD = [
     ("training.rollout_n", 1, "a group of one has no advantage"),
     ("training.dtype", "fp16", "it may be bfloat16, float32"),
     ("training.gpus", 0, "at least 1"),
-    ("training.nodes", 2, "several are not supported yet"),
+    ("training.nodes", 0, "hosts of a training job"),
     ("runs.grpo", {"rollout_n": 5, "train_batch_size": 265}, "must divide by 6 cards; nearest that do: train_batch_size 258, 264, 270"),
     ("training.mini_batch_size", 300, "larger than train_batch_size 264"),
     ("accelerator", "gpu", "it may be cuda, cpu"),
