@@ -71,6 +71,7 @@ def test_a_good_run_passes_with_one_notice(place):
         ({"containers": True}, r"containers.cpu: cpu.sif is not there; build it: make containers", "missing image"),
         ({"given": 4}, r"runs.grpo asks for 6 GPU.* given 4; .*--resources gpu=6", "Snakemake would give it 4"),
         ({"requests": {"a": 2, "b": 8}, "given": None}, r"b asks for 8 GPU.* shows 6", "more than the host has"),
+        ({"nodes": {"run a": 1, "run b": 2}}, r"run b wants 2 nodes, .*--profile profiles/slurm", "jobs stay on this host"),
     ],
 )
 def test_refused(place, changes, message, reason):
@@ -89,6 +90,7 @@ def test_a_host_without_gpu_names_the_laptop_profile(place, monkeypatch):
     [
         ({"dry_run": True}, "a dry run on any machine"),
         ({"cluster": True}, "a login node"),
+        ({"cluster": True, "nodes": {"run b": 2}}, "SLURM has several nodes"),
         ({"accelerator": "cpu", "requests": {}}, "a run on the CPU"),
     ],
 )
