@@ -38,7 +38,7 @@ def walltime(directory: str) -> str:
     step = manifest["seconds"] / manifest["steps"]
     minutes = math.ceil((whole + 15) / 30) if whole < 135 else math.ceil((whole + 15 + 150) / 60)
     told = max(minutes * 30, minutes * 60 - 150)
-    return f"{minutes} {manifest['steps'] + math.ceil((told - whole) / step) + 4}"
+    return f"{minutes} {manifest['steps'] + 2 * math.ceil((told - whole) / step) + 10}"
 
 
 def adopt(directory: str, python: str) -> str:

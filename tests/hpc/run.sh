@@ -179,7 +179,7 @@ step_demo() {
     for rule in train_policy generate_samples; do
         grep -q "Error in rule $rule" "$base/demo.1.log" || { tail -n 40 "$base/demo.1.log"; fail "rule $rule is not reported"; }
     done
-    grep -q "the walltime ends soon" "$base/demo.1.log" || fail "the log of training is not shown"
+    grep -rq "the walltime ends soon" "$base/demo.1.log" "$base/log/jobs" || fail "the log of training is not shown"
     local attempt=1
     until [ $attempt -gt 1 ] && "${command[@]}" >"$base/demo.$attempt.log" 2>&1; do
         attempt=$((attempt + 1))
