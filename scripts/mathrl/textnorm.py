@@ -26,6 +26,26 @@ UNICODE = {
     "“": '"', "”": '"', "‘": "'", "’": "'", "。": ".", "、": ",", "「": " ", "」": " ", "《": " ", "》": " ", "\u3000": " ", "→": r"\rightarrow ",
     "\u200b": "", "\u200c": "", "\u200d": "", "\ufeff": "", "\u00ad": "", "′": "'", "″": "''",
 }  # fmt: skip
+# Digits above and below the line, and fractions of one character: NFKC would join them to the number before (5³ is not 53).
+SMALL = (
+    {char: f"^{digit} " for digit, char in enumerate("⁰¹²³⁴⁵⁶⁷⁸⁹")}
+    | {char: f"_{digit} " for digit, char in enumerate("₀₁₂₃₄₅₆₇₈₉")}
+    | {
+        "½": " 1/2",
+        "¼": " 1/4",
+        "¾": " 3/4",
+        "⅓": " 1/3",
+        "⅔": " 2/3",
+        "⅕": " 1/5",
+        "⅖": " 2/5",
+        "⅛": " 1/8",
+        "⅜": " 3/8",
+        "⅝": " 5/8",
+        "⅞": " 7/8",
+    }
+)
+# HTML in problems, in lower case.
+HTML = {"&lt;": "<", "&gt;": ">", "&amp;": "&", "&nbsp;": " ", "<br>": " ", "<br/>": " ", "<br />": " "}
 # LaTeX commands that only dress a formula, and those that say the same as another spelling.
 DRESSING = frozenset(
     _words(
@@ -90,6 +110,8 @@ CONTRASTS = (
 OPERATORS = frozenset("+-*/=<>^!|%")
 
 _DRAWING = re.compile(r"\[asy\].*?(?:\[/asy\]|$)", re.DOTALL | re.IGNORECASE)
+_HTML = re.compile("|".join(HTML))
+_BOLD = re.compile(r"(?<![\w*.,])\*\*(\d[\d.]*)\*\*(?![\w*]|[.,]\d)", re.ASCII)
 _COMMA = re.compile(r"\{,\}|,\\!")
 _THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))", re.ASCII)
 _COMMAND = re.compile(r"\\([a-z]+)")
@@ -102,10 +124,12 @@ def fold(text: str) -> str:
     """Lower case, Unicode and LaTeX spellings made one, drawings left out; layout and punctuation stay."""
     text = without_drawings(text)
     if not text.isascii():
+        text = "".join(SMALL.get(char, char) for char in text)
         text = unicodedata.normalize("NFKC", text).lower()
         text = "".join(UNICODE.get(char, char) for char in text)
-    text = _THOUSANDS.sub("", _COMMA.sub(",", text.lower()))
-    text = _HYPHEN.sub(" ", _FRACTION.sub(r"\1/\2 ", text))
+    text = _HTML.sub(lambda match: HTML[match.group()], text.lower())
+    text = _BOLD.sub(r"\1", _THOUSANDS.sub("", _COMMA.sub(",", text)))
+    text = _HYPHEN.sub(" ", _FRACTION.sub(r" \1/\2 ", text))
     return _COMMAND.sub(_command, text)
 
 
@@ -145,7 +169,8 @@ def number_value(token: str) -> str:
     """One spelling per number: without leading zeros and without zeros at the end of decimals."""
     if "." in token:
         token = token.rstrip("0").rstrip(".")
-    return token.lstrip("0") or "0"
+    token = token.lstrip("0")
+    return token if token[:1].isdigit() else "0" + token
 
 
 def exact_key(text: str) -> str:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .textnorm import DRESSING, LIGHT, NUMBER_WORDS, OPERATORS, SAME, UNICODE, tokens, words
+from .textnorm import DRESSING, HTML, LIGHT, NUMBER_WORDS, OPERATORS, SAME, SMALL, UNICODE, tokens, words
 
 if TYPE_CHECKING:
     import polars as pl
@@ -138,9 +138,14 @@ def prepare(texts: pl.Series) -> pl.Series:
         texts = texts.scatter(drawn.arg_true(), texts.filter(drawn).str.replace_all(r"(?si)\[asy\].*?(\[/asy\]|$)", " "))
     wide = texts.str.len_bytes() != texts.str.len_chars()
     if wide.any():
-        folded = texts.filter(wide).str.normalize("NFKC").str.to_lowercase().str.replace_many(list(UNICODE), list(UNICODE.values()))
+        folded = texts.filter(wide).str.replace_many(list(SMALL), list(SMALL.values())).str.normalize("NFKC").str.to_lowercase()
+        folded = folded.str.replace_many(list(UNICODE), list(UNICODE.values()))
         texts = texts.scatter(wide.arg_true(), folded)
-    texts = texts.str.replace_all(r"\\[dtc]?frac *(\d) *(\d)", r"$1/$2 ")
+    marked = texts.str.contains(r"&[a-zA-Z]{2,4};|<[bB][rR]")
+    if marked.any():
+        plain = texts.filter(marked).str.replace_many(list(HTML), list(HTML.values()), ascii_case_insensitive=True)
+        texts = texts.scatter(marked.arg_true(), plain)
+    texts = texts.str.replace_all(r"\\[dtc]?frac *(\d) *(\d)", r" $1/$2 ")
     return texts.str.replace_many(["{,}", r",\!"], [",", ","]) + "\n"
 
 

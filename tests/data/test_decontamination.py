@@ -3,6 +3,8 @@
 
 import importlib.util
 import json
+import random
+import re
 from pathlib import Path
 
 import polars as pl
@@ -35,6 +37,26 @@ PAIRS = [
      "another word"),
     (r"Simplify the expression $19x + 1 - 4x - 81$ as far as you can.", r"Simplify the expression $19t + 1 - 4t - 81$ as far as you can.", True, "a variable renamed"),
     (r"Compute $\arcsin 1.$ Express your answer in radians.", r"Compute $\arcsin \left( -\frac{1}{2} \right).$ Express your answer in radians.", False, "another argument"),
+    ("A game has 2 bags with 3 cards each. Mia takes 2 of the cards without looking. How many ways are there to do so?",
+     "A game has 2 bags with 2 cards each. Mia takes 3 of the cards without looking. How many ways are there to do so?", False, "the same numbers, exchanged"),
+    ("What is the value of $7+7+8$?", "What is the value of $7+8+7$?", False, "the same numbers in another order"),
+    ("Compute $1+2-3+4+5+6+7$ and write it down.", "Compute $1-2+3+4+5+6+7$ and write it down.", False, "the same signs in another order"),
+    ("If $x + y = 10$ and $x / y = 4$, what is the value of $x$?", "If $x + y = 10$ and $y / x = 4$, what is the value of $x$?", False, "variables exchanged"),
+    ("The first train travels at 30 miles per hour. The second train travels at 40 miles per hour. After how many hours are they 20 miles apart?",
+     "The first train travels at 40 miles per hour. The second train travels at 30 miles per hour. After how many hours are they 20 miles apart?", False,
+     "numbers exchanged between sentences"),
+    ("The first train travels at 30 miles per hour. The second train travels at 40 miles per hour. After how many hours are they 20 miles apart?",
+     "The second train travels at 40 miles per hour. The first train travels at 30 miles per hour. After how many hours are they 20 miles apart?", True,
+     "sentences in another order"),
+    ("A red box of wood holds 12 apples and 7 pears, and a friend puts 3 plums into it. How many fruits are in it?",
+     "A red box of wood holds 7 pears and 12 apples, and a friend puts 3 plums into it. How many fruits are in it?", True, "parts of a sentence in another order"),
+    ("Tom paid 12 dollars and Ann paid 7 dollars for 5 books. How much more did Tom pay?",
+     "Tom paid 7 dollars and Ann paid 12 dollars for 5 books. How much more did Tom pay?", False, "numbers exchanged between people"),
+    ("A farm has 12 red hens and 7 black hens. Each of them lays 3 eggs. How many red hens lay eggs?",
+     "A farm has 12 red hens and 7 black hens. Each of them lays 3 eggs. How many black hens lay eggs?", False, "another thing of the story is asked for"),
+    ("Below is the graph of $y = a \\sin (bx + c) + d$ for some positive constants $a,$ $b,$ $c,$ and $d.$ Find $a.$",
+     "Below is the graph of $y = a \\sin (bx + c) + d$ for some positive constants $a,$ $b,$ $c,$ and $d.$ Find the smallest possible value of $c.$", False,
+     "another constant of the same graph"),
 ]  # fmt: skip
 
 
@@ -48,6 +70,9 @@ def run(rows: list[str], items: list[str], **settings) -> pl.DataFrame:
 @pytest.mark.parametrize(("item", "row", "same", "reason"), PAIRS, ids=[reason for *_, reason in PAIRS])
 def test_same_problem_or_not(item, row, same, reason):
     assert bool(len(run([row, "Something else with 5 words only."], [item]))) == same, reason
+    assert Pair(Text.of(item), Text.of(row)).agrees >= same, "what confirms semantic matches sees it, too"
+    if not same:
+        assert not Pair(Text.of(row), Text.of(item)).agrees or reason in ("another word", "another argument")
 
 
 def test_templates_are_not_leaks_of_each_other():
@@ -228,8 +253,28 @@ def test_planted_leaks_are_found(problems, benchmarks):
     found = set(matches.select("problem_id", "benchmark", "item_id").iter_rows())
     for half in "01":
         part = [(f"leak{number}", leak["benchmark"], leak["item_id"]) for number, leak in enumerate(leaks) if leak["half"] == half]
-        assert len(set(part) & found) >= 0.98 * len(part), half
+        assert len(set(part) & found) >= 0.985 * len(part), half
     assert matches.filter(~pl.col("problem_id").str.starts_with("leak"))["problem_id"].n_unique() <= 10
+
+
+def test_two_numbers_exchanged_make_another_problem(benchmarks):
+    """Each item with two different numbers of it exchanged is no match of that item (one in a thousand may be: numbers of a list)."""
+    generator, rows, own = random.Random(5), [], {}
+    for name, items in benchmarks.items():
+        for item in items:
+            text = item["problem"]
+            numbers = [] if "[asy]" in text else list(re.finditer(r"(?<![\w.,\\])\d+(?:\.\d+)?(?![\d.,]*\d)", text))
+            if len({float(number.group()) for number in numbers}) > 1:
+                left = generator.choice(numbers)
+                right = generator.choice([number for number in numbers if float(number.group()) != float(left.group())])
+                first, last = sorted((left, right), key=lambda number: number.start())
+                middle = text[first.end() : last.start()]
+                own[f"{len(rows)}"] = (name, item["id"])
+                rows.append(text[: first.start()] + last.group() + middle + first.group() + text[last.end() :])
+    assert len(rows) > 2000
+    matches = find_matches(pl.DataFrame({"id": list(own), "problem": rows}), benchmarks, Settings())
+    hits = {row for row, name, item in matches.select("problem_id", "benchmark", "item_id").iter_rows() if own[row] == (name, item)}
+    assert len(hits) <= 0.001 * len(rows), [(own[row], rows[int(row)][:300]) for row in hits]
 
 
 def test_pair_is_symmetric_where_it_has_no_direction():

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mathrl import tokenhash
-from mathrl.textnorm import exact_key, tokens, words
+from mathrl.textnorm import exact_key, is_number, number_value, tokens, words
 
 SAME = [
     (r"$\dfrac{3}{4} \times N$", "3/4 × n", "LaTeX against Unicode, case"),
@@ -18,11 +18,16 @@ SAME = [
     ("A “good” set’s size", 'a "good" set\'s size', "quotes"),
     (r"\frac12", "1/2", "fraction without braces"),
     ("ｘ＋１", "x+1", "full-width letters"),
+    ("x &lt; **60**-mile<br>walk", "x < 60-mile walk", "HTML and bold numbers"),
+    ("5³ + 10₂", "5^3 + 10_{2}", "digits above and below the line"),
+    (r"3\frac12 cups", "3½ cups", "a mixed number"),
 ]
 DIFFERENT = [
     ("What is 12 + 7?", "What is 12 + 8?", "another number"),
     ("x - 1", "x", "a part missing"),
     ("3.5 m", "35 m", "a decimal point"),
+    ("5³", "53", "a power"),
+    (r"3\frac12", "31/2", "a mixed number"),
     ("sin x", "cos x", "another function"),
 ]
 
@@ -35,6 +40,11 @@ def test_same_problem_in_other_dress_has_the_same_key(left, right, reason):
 @pytest.mark.parametrize(("left", "right", "reason"), DIFFERENT, ids=[reason for *_, reason in DIFFERENT])
 def test_other_problem_has_another_key(left, right, reason):
     assert tokens(left) != tokens(right), reason
+
+
+def test_numbers_have_one_spelling():
+    for written, value in (("0.50", "0.5"), ("007", "7"), ("0", "0"), ("0.0", "0"), ("12.0", "12"), ("100", "100"), ("00.5", "0.5")):
+        assert number_value(written) == value and is_number(number_value(written)), written
 
 
 def test_operators_are_tokens_and_hyphens_are_not():
@@ -73,6 +83,11 @@ ALPHABET = st.sampled_from(
         "×",
         "−",
         "½",
+        "³",
+        "&lt;",
+        "<BR>",
+        "**",
+        "₂",
         "１",
         "ß",
     ]

@@ -2,7 +2,8 @@
 
 Numbers must agree: a number that only one side has is fine (one text is cut or has a sentence more), numbers on both sides
 that the other lacks mean another problem of the same template. The same holds for operators and for words that turn a
-question into another one (largest against smallest).
+question into another one (largest against smallest). And they must stand in the same order, with variables and names: `7 + 8 + 7`
+is not `7 + 7 + 8`. Another order is allowed only where whole sentences, or numbers with the word beside them, have moved.
 """
 
 from __future__ import annotations
@@ -26,10 +27,14 @@ SAME_FORMULA = 0.5
 SAME_PLACES = 0.6
 # A variable or a name in capitals; `a`, `A` and `I` only where they are no words.
 _NAME = re.compile(r"(?<![A-Za-z\\])(?:[B-HJ-Z]|[A-Z]{2,}|[b-z]|[aAI](?=[$,)^_=+\\-])|(?<=[$(=+\-])[aAI])(?![A-Za-z])")
+_ALONE = re.compile(r"(?<![A-Za-z\\])[A-Za-z](?![A-Za-z])")
 _PROPER = re.compile(r"(?<![A-Za-z\\])[A-Z][a-z]+(?![A-Za-z])")
+_INSIDE = re.compile(r"(?<=[a-z,;] )[A-Z][a-z]+(?![A-Za-z])")  # a capital letter that no sentence begins with
 _LOWER = re.compile(r"(?<![A-Za-z])[a-z]+(?![A-Za-z])")
 _SENTENCE = re.compile(r"(?<=[.?!])\s+|(?<=[.?!]\$)\s+|\n\s*\n")
-_ASKS = re.compile(r"\?|\b(?:find|determine|compute|calculate|evaluate|what|how|which|simplify|solve|prove|express)\b", re.IGNORECASE)
+_ASKS = re.compile(
+    r"\?|\b(?:find|determine|compute|calculate|evaluate|what|how|which|simplify|solve|prove|express(?! your answer))\b", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True)
@@ -45,11 +50,15 @@ class Text:
     asked: Counter[str]  # the same, of the sentence that asks
     drawn: Counter[str]  # numbers in drawings
     proper: frozenset[str]  # words that are written with a capital letter wherever they stand
+    inner: frozenset[str]  # those of them that stand inside a sentence: names of people and places
+    sentences: tuple[tuple[str, ...], ...]  # the sequence, cut into sentences
+    question: frozenset[str]  # words of the sentence that asks, without light ones
 
     @classmethod
     def of(cls, text: str) -> Text:
-        text, picture = without_drawings(text[:MAX_TEXT]), drawings(text[:MAX_TEXT])
-        sequence = tuple(number_value(token) if is_number(token) else token for token in tokens(text))
+        text, picture = _two_cases(without_drawings(text[:MAX_TEXT])), drawings(text[:MAX_TEXT])
+        sequence = _sequence(text)
+        question = _question(text)
         return cls(
             sequence,
             Counter(token for token in sequence if is_number(token)),
@@ -57,9 +66,12 @@ class Text:
             Counter(_CONTRAST[token] for token in sequence if token in _CONTRAST),
             Counter(token for token in sequence if token not in LIGHT and token not in OPERATORS),
             _names(text),
-            _names(_question(text)),
+            _names(question),
             Counter(token for token in tokens(picture) if is_number(token)),
             frozenset(word.lower() for word in _PROPER.findall(text)) - frozenset(_LOWER.findall(text)),
+            frozenset(word.lower() for word in _INSIDE.findall(text)) - frozenset(_LOWER.findall(text)),
+            tuple(_sequence(sentence) for sentence in _SENTENCE.split(text)),
+            frozenset(token for token in _sequence(question) if len(token) > 1 and not is_number(token) and token not in LIGHT),
         )
 
     @cached_property
@@ -75,8 +87,9 @@ class Text:
     def renamed(self, names: dict[str, str]) -> Text:
         """The same text with other variables."""
         change = lambda counts: Counter({names.get(token, token): n for token, n in counts.items()})  # noqa: E731
-        sequence = tuple(names.get(token, token) for token in self.sequence)
-        return replace(self, sequence=sequence, content=change(self.content), names=change(self.names), asked=change(self.asked))
+        rename = lambda sequence: tuple(names.get(token, token) for token in sequence)  # noqa: E731
+        counts = {"content": change(self.content), "names": change(self.names), "asked": change(self.asked)}
+        return replace(self, sequence=rename(self.sequence), sentences=tuple(map(rename, self.sentences)), **counts)
 
     @cached_property
     def weight(self) -> float:
@@ -93,6 +106,27 @@ class Text:
         tokens = ["", *(token for token in self.sequence if token not in "/*^|%!"), ""]
         places = [place for place, token in enumerate(tokens) if token and is_number(token)]
         return Counter((tokens[p - 1], tokens[p]) for p in places), Counter((tokens[p], tokens[p + 1]) for p in places)
+
+    @cached_property
+    def ordered(self) -> Counter[str]:
+        """What must stand in order: numbers, variables, names, plus and minus."""
+        return Counter(token for token in self.sequence if self._is_ordered(token))
+
+    def _is_ordered(self, token: str) -> bool:
+        return is_number(token) or token in "+-" or token in self.inner or (len(token) == 1 and token.isalpha() and token not in LIGHT)
+
+    @cached_property
+    def beside(self) -> tuple[dict[str, set[str]], ...]:
+        """The numbers before each word or variable, and those behind each: `12 red marbles` has 12 before `red`."""
+        tokens = [token for token in self.sequence if token not in LIGHT and token not in OPERATORS]
+        before: dict[str, set[str]] = {}
+        behind: dict[str, set[str]] = {}
+        for left, right in zip(["", *tokens], [*tokens, ""], strict=True):
+            if left and is_number(left):
+                before.setdefault("" if right and is_number(right) else right, set()).add(left)
+            if right and is_number(right):
+                behind.setdefault("" if left and is_number(left) else left, set()).add(right)
+        return before, behind
 
     @cached_property
     def phrases(self) -> Counter[tuple[str, ...]]:
@@ -129,6 +163,8 @@ class Pair:
     def agrees(self) -> bool:
         """Can the two be the same problem? False where something that makes a problem was exchanged for something else."""
         item, row = self.item, self.row
+        if not self.in_order:
+            return False
         if self.part:
             return True
         if _exchanged(item.numbers, row.numbers) or _exchanged(item.signs, row.signs):
@@ -151,7 +187,47 @@ class Pair:
             return False
         if set(item.names) == set(row.names) and _exchanged(item.asked, row.asked):
             return False
+        if any(word in item.words for word in row.question - item.question) and any(
+            word in row.words for word in item.question - row.question
+        ):
+            return False  # one story, but another of its things is asked for
         return self.formulas >= SAME_FORMULA
+
+    @cached_property
+    def in_order(self) -> bool:
+        """Do numbers, variables and names that both have as often stand in the same order, or in one that a reader would call the same?"""
+        item, row = self.item, self.row
+        same = {token for token, count in item.ordered.items() if row.ordered[token] == count}
+        left, right = ([token for token in text.sequence if token in same] for text in (item, row))
+        numbers = [[token for token in text.sequence if is_number(token)] for text in (item, row)]
+        if left == right and _inside(*sorted(numbers, key=len)):
+            return True
+        return self._sentences_moved(same) or (numbers[0] != numbers[1] and self._phrases_moved)
+
+    def _sentences_moved(self, same: set[str]) -> bool:
+        """Has each sentence of the text with fewer of them its like in the other: in order itself, and most alike in words?"""
+        mine, others = sorted(
+            (
+                [(tuple(token for token in part if token in same), frozenset(part) - LIGHT - same) for part in text.sentences]
+                for text in (self.item, self.row)
+            ),
+            key=len,
+        )
+        others = [part for part in others if part[0]]
+        for ordered, words in mine:
+            if ordered:
+                likeness = [2 * len(words & theirs) / max(len(words) + len(theirs), 1) for _, theirs in others]
+                if not any(other[0] == ordered and like == max(likeness) for other, like in zip(others, likeness, strict=True)):
+                    return False
+        return Counter(part for part, _ in mine if part) == Counter(part for part, _ in others)
+
+    @cached_property
+    def _phrases_moved(self) -> bool:
+        """Does each number stand beside a word or variable of its own, the same one in both texts?"""
+        for ours, theirs in zip(self.item.beside, self.row.beside, strict=True):
+            if ours and ours == theirs and "" not in ours and all(len(numbers) == 1 for numbers in ours.values()):
+                return True
+        return False
 
     @cached_property
     def run(self) -> tuple[str, ...]:
@@ -164,10 +240,9 @@ class Pair:
 
     @cached_property
     def part(self) -> bool:
-        """Is one text inside the other, nearly all in one run, and nothing of it replaced?"""
-        shorter, longer = sorted((self.item, self.row), key=lambda text: len(text.sequence))
-        size = len(shorter.sequence)
-        return size >= 8 and not shorter.content - longer.content and len(self.run) >= 0.9 * size
+        """Is one text inside the other, in one run?"""
+        size = min(len(self.item.sequence), len(self.row.sequence))
+        return size >= 8 and len(self.run) == size
 
     @cached_property
     def places(self) -> float:
@@ -227,6 +302,23 @@ class Pair:
 
 def _letters(text: Text) -> str:
     return " ".join(token for token in text.sequence if token not in LIGHT and token not in OPERATORS)
+
+
+def _two_cases(text: str) -> str:
+    """`T` and `t` as two variables: where both stand alone, the capital one is written as a letter that has no case."""
+    alone = set(_ALONE.findall(text))
+    both = {letter for letter in alone if letter.isupper() and letter.lower() in alone and letter not in "AI"}
+    return _ALONE.sub(lambda match: chr(0x1200 + ord(match.group())) if match.group() in both else match.group(), text) if both else text
+
+
+def _sequence(text: str) -> tuple[str, ...]:
+    return tuple(number_value(token) if is_number(token) else token for token in tokens(text))
+
+
+def _inside(shorter: list[str], longer: list[str]) -> bool:
+    """Are all entries of one list in the other, in the same order?"""
+    rest = iter(longer)
+    return all(entry in rest for entry in shorter)
 
 
 def _exchanged(left: Counter, right: Counter) -> int:
