@@ -76,7 +76,7 @@ def clean(path: Path, out: Path, quarantine: Path, settings: dict[str, Any], cut
 
     columns = contract.dataset_columns(path)
     funnel, signatures = contract.Funnel(), Signatures()
-    bad, ids, rates, sources = [], [], [], []
+    bad, ids, rates, sources, all_rates = [], [], [], [], []
     rows = 0
     out.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=out.parent, prefix=".clean_problems.") as folder, contract.AnswerCheck(workers) as check:
@@ -84,6 +84,7 @@ def clean(path: Path, out: Path, quarantine: Path, settings: dict[str, Any], cut
         for number, raw in enumerate(parts(path, columns)):
             frame, broken = contract.split_violations(raw, rows)
             rows += len(raw)
+            all_rates.append(raw["solve_rate"])
             bad.append(broken)
             funnel.add("contract", len(raw), len(frame))
             for step, wanted in _filters(settings, check):
@@ -110,7 +111,8 @@ def clean(path: Path, out: Path, quarantine: Path, settings: dict[str, Any], cut
         if not keep.any():
             step = next(step["step"] for step in funnel.steps if step["rows_out"] == 0)
             raise UserError(f"{path}: no row is left after the step '{step}'; correct data.filters or the dataset")
-        difficulty, used = contract.bands(pl.concat(rates), keep, cuts)
+        used = contract.quintiles(pl.concat(all_rates)) if cuts is None else cuts
+        difficulty = contract.bands(pl.concat(rates), used, lowest=cuts is not None)
         table = pl.DataFrame({"id": identifiers, "duplicate_group": group, "difficulty": difficulty, "keep": keep})
         first = 0
         with atomic_path(out) as temporary, PartWriter(temporary) as writer:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from . import solve_rates
 from .benchmarks import load_benchmark
 from .io import UserError, atomic_path, sha256_file
-from .problems import bands
+from .problems import bands, quintiles
 from .provenance import provenance
 from .tables import PartWriter, parts, schema_of
 from .verl_data import benchmark_frame, dev_groups, verl_rows
@@ -39,8 +39,7 @@ def make(args: argparse.Namespace) -> dict[str, Any]:
     if args.solve_rates:
         own = solve_rates.read(args.solve_rates)
         rows = rows.drop("solve_rate").join(own.select("id", "solve_rate"), on="id", how="left", maintain_order="left")
-        levels, _ = bands(rows["solve_rate"], rows["solve_rate"].is_not_null(), None)
-        rows = rows.with_columns(difficulty=levels)
+        rows = rows.with_columns(difficulty=bands(rows["solve_rate"], quintiles(rows["solve_rate"])[:-1]))
     held_out = rows["duplicate_group"].is_in(dev_groups(rows["duplicate_group"], args.dev_size))
     dirty = rows["id"].is_in(matched)
     removed = ~held_out & dirty if args.data == "clean" else pl.repeat(False, len(rows), dtype=pl.Boolean, eager=True)

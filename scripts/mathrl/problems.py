@@ -172,23 +172,31 @@ def add_ids(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.with_columns(id=numbered(problem_ids(frame["problem"])))
 
 
-def bands(solve_rate: pl.Series, kept: pl.Series, cuts: list[float] | None) -> tuple[pl.Series, list[float]]:
-    """Difficulty 1 (easy) to n (hard) from solve rates, and the cut-offs used, in falling order of the solve rate.
+def quintiles(solve_rate: pl.Series) -> list[float]:
+    """Upstream's cut-offs: the least rate and the quintiles of all rates, interpolated, in falling order.
 
-    `cuts` are given (n − 1 rates) or None for the quintiles of the `kept` rows' rates. A rate equal to a cut-off belongs to the
-    easier band; a row without a rate has no difficulty.
+    So does create_dataset.py in open-r1/Big-Math-RL-Verified-Processed (pandas.qcut); of its bands each holds its upper cut-off
+    and not its lower one, so that rows at the least rate are in none.
+    """
+    known = solve_rate.drop_nulls().filter(solve_rate.drop_nulls().is_between(0, 1))
+    return [] if known.is_empty() else [float(known.quantile(share, "linear")) for share in (0.8, 0.6, 0.4, 0.2, 0.0)]
+
+
+def bands(solve_rate: pl.Series, cuts: list[float], lowest: bool = True) -> pl.Series:
+    """Difficulty 1 (easy) and up from solve rates; `cuts` in falling order, a rate equal to one belongs to the harder band.
+
+    A row without a rate has no difficulty; nor has one at or below the last cut-off if not `lowest`.
     """
     import polars as pl
 
-    if cuts is None:
-        known = solve_rate.filter(kept).drop_nulls()
-        cuts = [] if known.is_empty() else [known.quantile(share, "nearest") for share in (0.8, 0.6, 0.4, 0.2)]
     level = pl.lit(1, dtype=pl.Int8)
     for cut in sorted(cuts, reverse=True):
-        level = level + (pl.col("rate") < cut).cast(pl.Int8)
+        level = level + (pl.col("rate") <= cut).cast(pl.Int8)
     unknown = pl.col("rate").is_null() | pl.lit(not cuts)
-    frame = pl.DataFrame({"rate": solve_rate}).select(difficulty=pl.when(unknown).then(None).otherwise(level).cast(pl.Int8))
-    return frame.to_series(), cuts
+    if not lowest and cuts:
+        unknown = unknown | (pl.col("rate") <= min(cuts))
+    frame = pl.DataFrame({"rate": solve_rate}, schema={"rate": pl.Float64})
+    return frame.select(difficulty=pl.when(unknown).then(None).otherwise(level).cast(pl.Int8)).to_series()
 
 
 class AnswerCheck:

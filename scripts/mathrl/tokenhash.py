@@ -53,10 +53,13 @@ class Tokens:
         """Index of the first token of each row, and the number of tokens at the end (int64, count + 1)."""
         return np.searchsorted(self.rows, np.arange(self.count + 1, dtype=np.int32)).astype(np.int64)
 
+    def chosen(self, keep: np.ndarray) -> Tokens:
+        """The same rows with some of their tokens."""
+        return Tokens(self.hashes[keep], self.rows[keep], self.numbers[keep], self.light[keep], self.count)
+
     def content(self) -> Tokens:
         """The same rows without light words and single letters."""
-        keep = ~self.light
-        return Tokens(self.hashes[keep], self.rows[keep], self.numbers[keep], self.light[keep], self.count)
+        return self.chosen(~self.light)
 
 
 def mix(values: np.ndarray) -> np.ndarray:

@@ -2,6 +2,7 @@
 """The row contract: what goes to quarantine, what is filtered, what stops the run."""
 
 import json
+import random
 
 import polars as pl
 import pytest
@@ -163,10 +164,31 @@ def test_difficulty_is_counted_and_nothing_lost(clean, tmp_path):
     rows = [*many(100), row(prompt="Nobody tried these 5 things", llama8b_solve_rate=None)]
     clean(rows)
     difficulty = json.loads((tmp_path / "funnel.json").read_text())["difficulty"]
-    assert difficulty["outside"] == 1 and sum(difficulty["rows"].values()) == 100 and set(difficulty["rows"].values()) <= {19, 20, 21}
+    assert difficulty["outside"] == 2, "one row without a rate, and the one at the least rate, as in upstream's bands"
+    assert sum(difficulty["rows"].values()) == 99 and set(difficulty["rows"].values()) <= {19, 20, 21}
     clean(rows, "--difficulty-bands", "0.005", "0.002")
-    assert json.loads((tmp_path / "funnel.json").read_text())["difficulty"]["rows"] == {"1": 50, "2": 30, "3": 20}
+    assert json.loads((tmp_path / "funnel.json").read_text())["difficulty"]["rows"] == {"1": 49, "2": 30, "3": 21}
     assert clean(rows, "--difficulty-bands", "easy").returncode == 2
+
+
+def test_quintiles_are_upstreams(clean, tmp_path):
+    """Cut-offs and bands of pandas.qcut over all rows, also those that a filter drops, as in upstream's create_dataset.py."""
+    import pandas
+
+    generator = random.Random(3)
+    rows = [
+        row(prompt=f"A wall of {i * 3 + 2} bricks has {i} rows. How wide is it?", llama8b_solve_rate=generator.randrange(65) / 64)
+        for i in range(997)
+    ]
+    rates = [entry["llama8b_solve_rate"] for entry in rows]
+    rows += [row(prompt=rows[0]["prompt"], llama8b_solve_rate=rates[0])] * 3
+    _, edges = pandas.qcut(rates + [rates[0]] * 3, q=5, retbins=True)
+    clean(rows)
+    funnel = json.loads((tmp_path / "funnel.json").read_text())["difficulty"]
+    assert funnel["cuts"] == pytest.approx([edges[4], edges[3], edges[2], edges[1], edges[0]])
+    for number in range(5):
+        assert funnel["rows"][str(5 - number)] == sum(edges[number] < rate <= edges[number + 1] for rate in rates)
+    assert funnel["outside"] == sum(rate == edges[0] for rate in rates) > 0
 
 
 def test_same_bytes_whatever_the_workers_and_the_parts(clean, tmp_path, monkeypatch):

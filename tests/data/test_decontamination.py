@@ -101,6 +101,19 @@ def test_boilerplate_is_no_match():
     assert len(run([*rows, items[0]], items[:1], methods=("ngram",))) == 1
 
 
+SHORT = [
+    ("Problem. What is 12 + 7? Please give the answer as a whole number and box it.", True, "an item of four words in a frame"),
+    ("What is 12 + 7 + 3? Please give the answer as a whole number and box it.", False, "a number more"),
+    ("What is 12 + 7x? Please give the answer as a whole number and box it.", False, "a variable more"),
+    ("What is 12 - 7? Please give the answer as a whole number and box it.", False, "another sign"),
+]
+
+
+@pytest.mark.parametrize(("row", "same", "reason"), SHORT, ids=[reason for *_, reason in SHORT])
+def test_item_too_short_for_an_ngram_is_looked_for_whole(row, same, reason):
+    assert bool(len(run([row], ["What is 12 + 7?", "1 + 1"], methods=("ngram",)))) == same, reason
+
+
 def test_unrelated_rows_order_parts_and_workers_change_no_verdict():
     rows = [ITEM, ITEM.replace("12", "11"), "Exercise: " + ITEM, *planted_rows()]
     items = [ITEM, *(text for text in planted_rows()[:5])]

@@ -92,6 +92,11 @@ class Text:
         return replace(self, sequence=rename(self.sequence), sentences=tuple(map(rename, self.sentences)), **counts)
 
     @cached_property
+    def words_in_order(self) -> tuple[str, ...]:
+        """Words and numbers, without operators."""
+        return tuple(token for token in self.sequence if token not in OPERATORS)
+
+    @cached_property
     def weight(self) -> float:
         return _weight(self.content)
 
@@ -243,6 +248,11 @@ class Pair:
         """Is one text inside the other, in one run?"""
         size = min(len(self.item.sequence), len(self.row.sequence))
         return size >= 8 and len(self.run) == size
+
+    @cached_property
+    def framed(self) -> bool:
+        """Is the row the item with words around it, and no number, variable or sign of its own?"""
+        return self.item.ordered == self.row.ordered and self.item.signs == self.row.signs and not self.item.content - self.row.content
 
     @cached_property
     def places(self) -> float:

@@ -31,6 +31,8 @@ OVERLAP = 0.55  # of the distinct words of a fuzzy candidate and the item (Dice)
 SEMANTIC_OVERLAP = 0.3  # the same, of a row with any item: below it a row is not embedded,
 FEW_WORDS = 4  # unless it has fewer words than these: formulas have little else to be found by
 SEMANTIC_WORDS = 0.6  # token similarity that confirms a semantic match whose numbers agree
+SHORTEST = 3  # words of an item that is looked for as a whole because it has no n-gram,
+ADDED = 20  # in rows that have at most so many words more
 LENGTHS = 0.5  # of a fuzzy candidate's words and the item's, the shorter over the longer
 
 
@@ -131,6 +133,7 @@ class Index:
         self.keys = tokenhash.sequence_keys(tokens)
         self.lengths = np.diff(tokens.starts())
         self.ngrams = Postings.of(tokens, settings.ngram_size)
+        self.short = _short_items(tokens, self.lengths, settings.ngram_size)
         content = tokens.content()
         self.content_lengths = np.diff(content.starts())
         self.vocabulary = Vocabulary(content)
@@ -151,21 +154,22 @@ class Candidates:
     ngram: tuple[np.ndarray, ...]  # row, item, key
     fuzzy: tuple[np.ndarray, ...]  # row, item
     semantic: tuple[np.ndarray, ...]  # row
+    short: tuple[np.ndarray, ...]  # row, item: rows that hold an item too short for an n-gram, whole
     row_keys: np.ndarray  # token sequence of the rows in `ngram`, one entry a hit
     parts: list[Candidates] = field(default_factory=list)
 
     @classmethod
     def empty(cls) -> Candidates:
         none = np.zeros(0, np.int64)
-        return cls((none,) * 2, (none,) * 3, (none,) * 2, (none,), np.zeros(0, np.uint64))
+        return cls((none,) * 2, (none,) * 3, (none,) * 2, (none,), (none,) * 2, np.zeros(0, np.uint64))
 
     def rows(self) -> np.ndarray:
         """All rows that occur, sorted."""
-        return np.unique(np.concatenate([self.exact[0], self.ngram[0], self.fuzzy[0], self.semantic[0]]))
+        return np.unique(np.concatenate([self.exact[0], self.ngram[0], self.fuzzy[0], self.semantic[0], self.short[0]]))
 
     def add(self, other: Candidates, offset: int) -> None:
         """Take in the candidates of further rows, `offset` rows later."""
-        for name in ("exact", "ngram", "fuzzy", "semantic"):
+        for name in ("exact", "ngram", "fuzzy", "semantic", "short"):
             rows, *rest = getattr(other, name)
             setattr(other, name, (rows + offset, *rest))
         self.parts.append(other)
@@ -174,7 +178,7 @@ class Candidates:
         """All parts as one."""
         join = lambda name: tuple(np.concatenate(a) for a in zip(*(getattr(p, name) for p in [self, *self.parts]), strict=True))  # noqa: E731
         keys = np.concatenate([part.row_keys for part in [self, *self.parts]])
-        return Candidates(join("exact"), join("ngram"), join("fuzzy"), join("semantic"), keys)
+        return Candidates(join("exact"), join("ngram"), join("fuzzy"), join("semantic"), join("short"), keys)
 
 
 def search(problems: pl.Series, index: Index) -> Candidates:
@@ -194,10 +198,33 @@ def search(problems: pl.Series, index: Index) -> Candidates:
         if "ngram" in methods:
             here.ngram = index.ngrams.hits(tokens, index.settings.ngram_size)
             here.row_keys = keys[here.ngram[0]]
+            here.short = _short_hits(tokens, index)
         if "fuzzy" in methods or "semantic" in methods:
             here.fuzzy, here.semantic = _by_words(tokens.content(), index)
         found.add(here, first)
     return found.joined()
+
+
+def _short_items(tokens: tokenhash.Tokens, lengths: np.ndarray, size: int) -> dict[int, Postings]:
+    """Items that have fewer than `size` words, by their number of words: each is one n-gram of its own length."""
+    result = {}
+    for words in range(SHORTEST, size):
+        keep = lengths[tokens.rows] == words
+        if keep.any():
+            result[words] = Postings.of(tokens.chosen(keep), words)
+    return result
+
+
+def _short_hits(tokens: tokenhash.Tokens, index: Index) -> tuple[np.ndarray, np.ndarray]:
+    """`(row, item)` of rows that are not much longer than a short item and hold all of its words in one run."""
+    lengths = np.diff(tokens.starts())
+    near = tokens.chosen((lengths < index.settings.ngram_size + ADDED)[tokens.rows])
+    rows, items = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+    for words, postings in index.short.items():
+        row, item, _ = postings.hits(near, words)
+        rows.append(row)
+        items.append(item)
+    return np.concatenate(rows), np.concatenate(items)
 
 
 def _by_words(content: tokenhash.Tokens, index: Index) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray]]:
@@ -250,6 +277,8 @@ def covered(found: Candidates, index: Index) -> tuple[np.ndarray, np.ndarray, np
 
 def whole(pair: Pair, settings: Settings) -> bool:
     """Is a row that shares n-grams the problem, or a part of it, or a text around it? (Not another question on the same story.)"""
+    if len(pair.item.words_in_order) < settings.ngram_size:
+        return pair.framed
     if pair.similarity >= settings.fuzzy_similarity:
         return True
     if pair.item.drawn and not pair.row.drawn:
@@ -297,6 +326,7 @@ def _verdicts(found: Candidates, rows: pl.DataFrame, index: Index) -> list[dict[
     texts = dict(zip(rows["row"].to_list(), rows["problem"].to_list(), strict=True))
     scored: list[tuple[str, np.ndarray, np.ndarray, np.ndarray | None]] = [("exact", *found.exact, np.ones(len(found.exact[0])))]
     scored.append(("ngram", *covered(found, index)))
+    scored.append(("ngram", *found.short, np.ones(len(found.short[0]))))
     scored.append(("fuzzy", *found.fuzzy, None))
     if "semantic" in settings.methods:
         from .semantic import similar_pairs
