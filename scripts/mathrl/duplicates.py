@@ -34,10 +34,10 @@ class Signatures:
 
     def add(self, problems: pl.Series, workers: int = 2) -> None:
         """Take in the next rows."""
-        for _, tokens in tokenhash.in_chunks(problems, workers, signs=True):
-            self.exact.append(tokenhash.mix(tokenhash.sequence_keys(tokens) ^ tokens.signs))
-            self.fixed.append(fixed_keys(tokens))
-            self.sketches.append(sketch(tokens))
+        for _, (exact, fixed, hashes) in tokenhash.in_chunks(problems, workers, _signature, signs=True):
+            self.exact.append(exact)
+            self.fixed.append(fixed)
+            self.sketches.append(hashes)
 
     def groups(self, ids: pl.Series, kind: str) -> pl.Series:
         """The group of each row, named by its smallest id. `kind`: `exact` (the same words, numbers and signs) or `near`."""
@@ -66,6 +66,10 @@ def duplicate_groups(problems: pl.Series, ids: pl.Series, kind: str, workers: in
     signatures = Signatures()
     signatures.add(problems, workers)
     return signatures.groups(ids, kind)
+
+
+def _signature(tokens: tokenhash.Tokens) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    return tokenhash.mix(tokenhash.sequence_keys(tokens) ^ tokens.signs), fixed_keys(tokens), sketch(tokens)
 
 
 def _first_equal(keys: np.ndarray) -> np.ndarray:

@@ -7,12 +7,12 @@ token is a difference of prefix sums. `tests/data/test_tokenhash.py` holds both 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 from string import ascii_lowercase
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -265,8 +265,11 @@ def sequence_keys(tokens: Tokens) -> np.ndarray:
     return mix(keys)
 
 
-def in_chunks(texts: pl.Series, workers: int, signs: bool = False) -> Iterator[tuple[int, Tokens]]:
-    """Tokens of a long series piece by piece, `(first row, tokens)` in order, with at most `workers` + 1 pieces in memory."""
+def in_chunks(texts: pl.Series, workers: int, then: Callable[[Tokens], Any], signs: bool = False) -> Iterator[tuple[int, Any]]:
+    """What `then` makes of the tokens of a long series, piece by piece: `(first row, result)` in order.
+
+    At most `workers` + 1 pieces are in memory; threads do the work, since arrays are worked on outside Python's lock.
+    """
     import polars as pl
 
     sizes = texts.str.len_bytes().fill_null(0).cast(pl.Int64).cum_sum().to_numpy()
@@ -274,11 +277,10 @@ def in_chunks(texts: pl.Series, workers: int, signs: bool = False) -> Iterator[t
     while borders[-1] < len(texts):
         done = sizes[borders[-1] - 1] if borders[-1] else 0
         borders.append(max(int(np.searchsorted(sizes, done + CHUNK)), borders[-1] + 1))
-    pieces = list(itertools.pairwise(borders))
     with ThreadPoolExecutor(workers) as pool:
         waiting = []
-        for first, after in pieces:
-            waiting.append((first, pool.submit(tokenise, texts[first:after], signs)))
+        for first, after in itertools.pairwise(borders):
+            waiting.append((first, pool.submit(lambda piece: then(tokenise(piece, signs)), texts[first:after])))
             if len(waiting) > workers:
                 first, future = waiting.pop(0)
                 yield first, future.result()

@@ -117,7 +117,7 @@ def test_pieces_and_workers_do_not_show(monkeypatch):
     whole = tokenhash.tokenise(texts).hashes.tolist()
     monkeypatch.setattr(tokenhash, "CHUNK", 700)
     for workers in (1, 3):
-        pieces = list(tokenhash.in_chunks(texts, workers))
+        pieces = list(tokenhash.in_chunks(texts, workers, lambda tokens: tokens))
         assert len(pieces) > 5
         assert [value for _, piece in pieces for value in piece.hashes.tolist()] == whole
         assert [first for first, _ in pieces] == sorted(first for first, _ in pieces)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 from ..textnorm import CONTRASTS, LIGHT, OPERATORS, drawings, is_number, number_value, tokens, without_drawings
@@ -39,40 +39,70 @@ _ASKS = re.compile(
 
 @dataclass(frozen=True)
 class Text:
-    """A problem prepared for comparing: its tokens, and counts of what they are."""
+    """A problem prepared for comparing: its tokens, and what is read from them when it is asked for."""
 
+    source: str  # without drawings
     sequence: tuple[str, ...]
-    numbers: Counter[str]
-    signs: Counter[str]
-    contrasts: Counter[tuple[int, int]]
-    content: Counter[str]  # words, numbers and variables that are no light words
-    names: Counter[str]  # letters of variables and of words in capitals
-    asked: Counter[str]  # the same, of the sentence that asks
-    drawn: Counter[str]  # numbers in drawings
-    proper: frozenset[str]  # words that are written with a capital letter wherever they stand
-    inner: frozenset[str]  # those of them that stand inside a sentence: names of people and places
-    sentences: tuple[tuple[str, ...], ...]  # the sequence, cut into sentences
-    question: frozenset[str]  # words of the sentence that asks, without light ones
+    drawing: str
+    renaming: tuple[tuple[str, str], ...] = ()  # variables that were given other names
 
     @classmethod
     def of(cls, text: str) -> Text:
-        text, picture = _two_cases(without_drawings(text[:MAX_TEXT])), drawings(text[:MAX_TEXT])
-        sequence = _sequence(text)
-        question = _question(text)
-        return cls(
-            sequence,
-            Counter(token for token in sequence if is_number(token)),
-            Counter(token for token in sequence if token in SIGNS),
-            Counter(_CONTRAST[token] for token in sequence if token in _CONTRAST),
-            Counter(token for token in sequence if token not in LIGHT and token not in OPERATORS),
-            _names(text),
-            _names(question),
-            Counter(token for token in tokens(picture) if is_number(token)),
-            frozenset(word.lower() for word in _PROPER.findall(text)) - frozenset(_LOWER.findall(text)),
-            frozenset(word.lower() for word in _INSIDE.findall(text)) - frozenset(_LOWER.findall(text)),
-            tuple(_sequence(sentence) for sentence in _SENTENCE.split(text)),
-            frozenset(token for token in _sequence(question) if len(token) > 1 and not is_number(token) and token not in LIGHT),
-        )
+        source = _two_cases(without_drawings(text[:MAX_TEXT]))
+        return cls(source, _sequence(source), drawings(text[:MAX_TEXT]))
+
+    @cached_property
+    def numbers(self) -> Counter[str]:
+        return Counter(filter(is_number, self.sequence))
+
+    @cached_property
+    def signs(self) -> Counter[str]:
+        return Counter(token for token in self.sequence if token in SIGNS)
+
+    @cached_property
+    def contrasts(self) -> Counter[tuple[int, int]]:
+        return Counter(_CONTRAST[token] for token in self.sequence if token in _CONTRAST)
+
+    @cached_property
+    def content(self) -> Counter[str]:
+        """Words, numbers and variables that are no light words."""
+        return Counter(token for token in self.sequence if token not in LIGHT and token not in OPERATORS)
+
+    @cached_property
+    def names(self) -> Counter[str]:
+        """Letters of variables and of words in capitals."""
+        return self._change(_names(self.source))
+
+    @cached_property
+    def asked(self) -> Counter[str]:
+        """The same, of the sentence that asks."""
+        return self._change(_names(_question(self.source)))
+
+    @cached_property
+    def question(self) -> frozenset[str]:
+        """Words of the sentence that asks, without light ones."""
+        return frozenset(t for t in _sequence(_question(self.source)) if len(t) > 1 and not is_number(t) and t not in LIGHT)
+
+    @cached_property
+    def sentences(self) -> tuple[tuple[str, ...], ...]:
+        """The sequence, cut into sentences."""
+        names = dict(self.renaming)
+        return tuple(tuple(names.get(token, token) for token in _sequence(sentence)) for sentence in _SENTENCE.split(self.source))
+
+    @cached_property
+    def drawn(self) -> Counter[str]:
+        """Numbers in drawings."""
+        return Counter(filter(is_number, tokens(self.drawing)))
+
+    @cached_property
+    def proper(self) -> frozenset[str]:
+        """Words that are written with a capital letter wherever they stand."""
+        return frozenset(word.lower() for word in _PROPER.findall(self.source)) - frozenset(_LOWER.findall(self.source))
+
+    @cached_property
+    def inner(self) -> frozenset[str]:
+        """Those of them that stand inside a sentence: names of people and places."""
+        return frozenset(word.lower() for word in _INSIDE.findall(self.source)) & self.proper
 
     @cached_property
     def formula(self) -> tuple[str, ...]:
@@ -86,10 +116,12 @@ class Text:
 
     def renamed(self, names: dict[str, str]) -> Text:
         """The same text with other variables."""
-        change = lambda counts: Counter({names.get(token, token): n for token, n in counts.items()})  # noqa: E731
-        rename = lambda sequence: tuple(names.get(token, token) for token in sequence)  # noqa: E731
-        counts = {"content": change(self.content), "names": change(self.names), "asked": change(self.asked)}
-        return replace(self, sequence=rename(self.sequence), sentences=tuple(map(rename, self.sentences)), **counts)
+        sequence = tuple(names.get(token, token) for token in self.sequence)
+        return Text(self.source, sequence, self.drawing, tuple(names.items()))
+
+    def _change(self, counts: Counter[str]) -> Counter[str]:
+        names = dict(self.renaming)
+        return Counter({names.get(token, token): count for token, count in counts.items()}) if names else counts
 
     @cached_property
     def words_in_order(self) -> tuple[str, ...]:
@@ -168,11 +200,11 @@ class Pair:
     def agrees(self) -> bool:
         """Can the two be the same problem? False where something that makes a problem was exchanged for something else."""
         item, row = self.item, self.row
-        if not self.in_order:
+        if self.other_numbers or not self.in_order:
             return False
         if self.part:
             return True
-        if _exchanged(item.numbers, row.numbers) or _exchanged(item.signs, row.signs):
+        if _exchanged(item.signs, row.signs):
             return False
         lost, gained = item.contrasts - row.contrasts, row.contrasts - item.contrasts
         if {group for group, _ in lost} & {group for group, _ in gained}:
@@ -197,6 +229,11 @@ class Pair:
         ):
             return False  # one story, but another of its things is asked for
         return self.formulas >= SAME_FORMULA
+
+    @cached_property
+    def other_numbers(self) -> bool:
+        """Was a number exchanged for another one?"""
+        return _exchanged(self.item.numbers, self.row.numbers) > 0
 
     @cached_property
     def in_order(self) -> bool:

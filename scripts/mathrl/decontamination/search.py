@@ -186,7 +186,8 @@ def search(problems: pl.Series, index: Index) -> Candidates:
     found, methods = Candidates.empty(), index.settings.methods
     order = np.argsort(index.keys, kind="stable")
     sorted_keys = index.keys[order]
-    for first, tokens in tokenhash.in_chunks(problems, index.settings.workers):
+
+    def look(tokens: tokenhash.Tokens) -> Candidates:
         here = Candidates.empty()
         keys = tokenhash.sequence_keys(tokens)
         left = np.searchsorted(sorted_keys, keys, side="left")
@@ -201,6 +202,9 @@ def search(problems: pl.Series, index: Index) -> Candidates:
             here.short = _short_hits(tokens, index)
         if "fuzzy" in methods or "semantic" in methods:
             here.fuzzy, here.semantic = _by_words(tokens.content(), index)
+        return here
+
+    for first, here in tokenhash.in_chunks(problems, index.settings.workers, look):
         found.add(here, first)
     return found.joined()
 
@@ -345,6 +349,8 @@ def _verdicts(found: Candidates, rows: pl.DataFrame, index: Index) -> list[dict[
                 if text not in prepared:
                     prepared[text] = Text.of(text)
                 pair = pairs[row, item] = Pair(index.text(item), prepared[text])
+            if pair.other_numbers and method != "semantic":
+                continue
             score = pair.similarity if scores is None else float(scores[place])
             confirmed = confirms(method, pair, score, settings)
             if not confirmed and method != "semantic":
