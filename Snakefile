@@ -39,3 +39,9 @@ rule train:
     """Checkpoints, manifests and exported models of the selected runs."""
     input:
         [path for path in study() if path.endswith(("manifest.json", "export.json"))],
+
+
+rule forecast:
+    """Forecast every stage of the selected runs: snakemake forecast --config 'select=[grpo]'."""
+    input:
+        [f"results/{run}/{stage}/forecast.json" for run in config["select"] for stage in run_stages(run)],

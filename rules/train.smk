@@ -109,12 +109,6 @@ rule forecast_training:
         " --out {output.forecast:q}"
 
 
-rule forecast:
-    """Forecast every stage of the selected runs: snakemake forecast --config 'select=[grpo]'."""
-    input:
-        [f"results/{run}/{stage}/forecast.json" for run in config["select"] for stage in run_stages(run)],
-
-
 rule export_model:
     """Merge the chosen checkpoint of {wildcards.run} into a Hugging Face directory, because vLLM does not load verl's shards."""
     input:
