@@ -10,48 +10,24 @@ is copied into a folder of its own, so that nothing of yours is touched.
 
 from __future__ import annotations
 
-import argparse
-import json
-import subprocess
-from pathlib import Path
-
+from mathrl import trial
 from mathrl.io import UserError, run_main
 
 
-def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--gguf", type=Path, required=True, help="the model as a GGUF file")
-    parser.add_argument("--benchmarks", type=Path, required=True, help="folder of {benchmark}.jsonl")
-    parser.add_argument("--folder", type=Path, required=True, help="folder to make and run in")
-    parser.add_argument("--items", type=int, default=10, help="problems of each benchmark, evenly spread (default: 10)")
-    parser.add_argument("--samples", type=int, default=2, help="sampled responses a problem (default: 2)")
-    parser.add_argument("--max-tokens", type=int, default=128, help="tokens a response (default: 128)")
-    parser.add_argument("--shards", type=int, default=1, help="generation jobs (default: 1)")
-    parser.add_argument("--cores", type=int, default=2, help="cores (default: 2)")
-    return parser.parse_args()
-
-
 def main() -> int:
-    args = parse()
+    parser = trial.arguments(__doc__, items=10)
+    parser.add_argument("--samples", type=int, default=2, help="sampled responses a problem (default: 2)")
+    parser.add_argument("--shards", type=int, default=1, help="generation jobs (default: 1)")
+    args = parser.parse_args()
     if min(args.items, args.samples, args.max_tokens, args.shards) < 1:
         raise UserError("--items, --samples, --max-tokens and --shards must be at least 1")
-    from mathrl import trial
-
-    root = Path(__file__).resolve().parents[1]
     folder = args.folder.resolve()
     names = trial.take_items(args.benchmarks, folder / "given", args.items)
-    trial.copy_workflow(root, folder)
+    trial.copy_workflow(folder)
     trial.convert_gguf(args.gguf, folder / "given" / "model")
     trial.write_dataset(folder / "given" / "problems.parquet")
     trial.write_pins(folder / "given", names)
-    overlay = trial.overlay(names, args.samples, args.max_tokens, args.shards)
-    (folder / "overlay.json").write_text(json.dumps(overlay, indent=2, sort_keys=True) + "\n")
-    snakemake = root / ".venv-driver/bin/snakemake"
-    command = [str(snakemake) if snakemake.exists() else "snakemake", "--cores", str(args.cores), "--configfile", "overlay.json"]
-    done = subprocess.run([*command, "--", "results/report.html"], cwd=folder, env=trial.environment(root))
-    if done.returncode == 0:
-        print(f"{folder / 'results/scores.md'}\n{folder / 'results/report.html'}")
-    return done.returncode
+    return trial.run(folder, trial.overlay(names, args.samples, args.max_tokens, args.shards), args.cores, "results/report.html")
 
 
 if __name__ == "__main__":

@@ -9,20 +9,14 @@ import sys
 import tempfile
 from pathlib import Path
 
+from mathrl import stage_arguments
 from mathrl.io import mapping, run_main, write_json
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--run", required=True, help="name of the run, for the line that is shown")
-    parser.add_argument("--config", required=True, help="merged training configuration of the stage, JSON")
-    parser.add_argument("--reward", default='{"terms": {"format": 0.1, "correct": 0.9}}', help="weights of the reward's terms, JSON")
-    parser.add_argument("--accelerator", choices=("cuda", "cpu"), default="cuda", help="default cuda")
-    parser.add_argument("--model", type=Path, required=True, help="Hugging Face directory to start from")
-    parser.add_argument("--train", type=Path, required=True, help="training problems, parquet in verl's columns")
-    parser.add_argument("--validation", type=Path, required=True, help="validation problems, parquet in verl's columns")
+    stage_arguments.add_to(parser)
     parser.add_argument("--scratch", type=Path, default=Path("checkpoints"), help="where one checkpoint fits (default checkpoints)")
-    parser.add_argument("--log", type=Path, default=Path("verl.log"), help="verl's output is appended here (default verl.log)")
     parser.add_argument("--out", type=Path, required=True, help="JSON to write")
     args = parser.parse_args()
 

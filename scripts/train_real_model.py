@@ -9,52 +9,30 @@ and `answer`, such as GSM8K's training set. The workflow is copied into a folder
 
 from __future__ import annotations
 
-import argparse
-import json
-import subprocess
 from pathlib import Path
 
+from mathrl import trial
 from mathrl.io import UserError, run_main
 
 
-def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--gguf", type=Path, required=True, help="the model as a GGUF file")
+def main() -> int:
+    parser = trial.arguments(__doc__, items=20)
     parser.add_argument("--problems", type=Path, required=True, help="training problems: JSON lines with problem and answer")
-    parser.add_argument("--benchmarks", type=Path, required=True, help="folder of {benchmark}.jsonl")
     parser.add_argument("--only", nargs="+", default=["gsm8k"], help="benchmarks to evaluate (default: gsm8k)")
-    parser.add_argument("--folder", type=Path, required=True, help="folder to make and run in")
     parser.add_argument("--steps", type=int, default=4, help="optimizer iterations (default: 4)")
     parser.add_argument("--rows", type=int, default=200, help="training problems, evenly spread (default: 200)")
-    parser.add_argument("--items", type=int, default=20, help="problems of each benchmark, evenly spread (default: 20)")
-    parser.add_argument("--max-tokens", type=int, default=128, help="tokens a response (default: 128)")
-    parser.add_argument("--cores", type=int, default=2, help="cores (default: 2)")
-    return parser.parse_args()
-
-
-def main() -> int:
-    args = parse()
+    args = parser.parse_args()
     if min(args.items, args.rows, args.steps, args.max_tokens) < 1:
         raise UserError("--items, --rows, --steps and --max-tokens must be at least 1")
-    from mathrl import trial
-
-    root = Path(__file__).resolve().parents[1]
     folder = args.folder.resolve()
     names = [name for name in trial.take_items(args.benchmarks, folder / "given", args.items) if name in args.only]
     if not names:
         raise UserError(f"--only {' '.join(args.only)}: none of them is in {args.benchmarks}")
-    trial.copy_workflow(root, folder)
+    trial.copy_workflow(folder)
     trial.convert_gguf(args.gguf, folder / "given" / "model")
     trial.write_problems(args.problems, folder / "given" / "problems.parquet", args.rows)
     trial.write_pins(folder / "given", names)
-    overlay = trial.training_overlay(names, args.steps, args.max_tokens)
-    (folder / "overlay.json").write_text(json.dumps(overlay, indent=2, sort_keys=True) + "\n")
-    snakemake = root / ".venv-driver/bin/snakemake"
-    command = [str(snakemake) if snakemake.exists() else "snakemake", "--cores", str(args.cores), "--configfile", "overlay.json"]
-    done = subprocess.run(command, cwd=folder, env=trial.environment(root))
-    if done.returncode == 0:
-        print(f"{folder / 'results/scores.md'}\n{folder / 'results/report.html'}")
-    return done.returncode
+    return trial.run(folder, trial.training_overlay(names, args.steps, args.max_tokens), args.cores)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from typing import Any
 from . import checkpoints
 from .io import UserError
 from .training import DEV, choose
+from .watch import onset
 
 
 def pick(manifest: Mapping[str, Any], point: str) -> tuple[int, str]:
@@ -26,7 +27,7 @@ def pick(manifest: Mapping[str, Any], point: str) -> tuple[int, str]:
     if point == "last" and saved:
         return saved[-1], "the last checkpoint"
     if point == "best":
-        return choose("best", saved, (manifest.get("validation") or {}).get(DEV, {}), onset(manifest))
+        return choose("best", saved, (manifest.get("validation") or {}).get(DEV, {}), collapsed_at(manifest))
     number = point.removeprefix("step-")
     if number == point or not number.isdigit():
         raise UserError(f"--point {point}: must be chosen, best, last or step-N")
@@ -39,8 +40,7 @@ def pick(manifest: Mapping[str, Any], point: str) -> tuple[int, str]:
     return int(number), "named in evaluation.steps"
 
 
-def onset(manifest: Mapping[str, Any]) -> int | None:
-    """First step of the window in which the watch saw a collapse first; None without one."""
-    flags = manifest.get("collapse") or []
+def collapsed_at(manifest: Mapping[str, Any]) -> int | None:
+    """Where the stage's watch saw a collapse begin; None without one, or in a manifest of a run that was not watched."""
     window = ((manifest.get("config") or {}).get("watch") or {}).get("window", 1)
-    return max(0, min(flag["step"] for flag in flags) - window + 1) if flags else None
+    return onset(manifest.get("collapse") or [], window)

@@ -1,4 +1,5 @@
-"""Asking a running trainer to end after the step at work. The asking process and verl's driver share only the checkpoint directory."""
+"""What the process that watches a trainer and verl's driver tell each other: the end after the step at work is asked for by a file
+in the checkpoint directory, the number of steps is announced by a line of the log."""
 
 from __future__ import annotations
 
@@ -9,6 +10,8 @@ from .io import write_text
 PAUSE = "pause"  # save, so that the same command goes on from there
 FINISH = "finish"  # save and validate: training is over
 ABANDON = "abandon"  # neither: what was learnt last is not wanted
+
+TOTAL = "mathrl: total steps "  # how the driver's log announces the number of steps
 
 _FILE = "stop"
 

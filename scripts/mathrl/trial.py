@@ -1,17 +1,44 @@
-"""A folder in which the workflow evaluates a small real model: copies, pins and settings for scripts/evaluate_real_model.py."""
+"""A folder in which the workflow runs with a small real model: what evaluate_real_model.py and train_real_model.py have in common."""
 
 from __future__ import annotations
 
+import argparse
+import json
 import multiprocessing
 import os
 import shutil
-from collections.abc import Sequence
+import subprocess
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from .io import UserError, read_jsonl, write_jsonl, write_text
 
 PARTS = ("Snakefile", "config.yaml", "pins.tsv", "rules", "scripts", "envs", "profiles")
+
+
+def arguments(description: str, items: int) -> argparse.ArgumentParser:
+    """A parser with what both scripts need: gguf, benchmarks, folder, items, max-tokens, cores."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--gguf", type=Path, required=True, help="the model as a GGUF file")
+    parser.add_argument("--benchmarks", type=Path, required=True, help="folder of {benchmark}.jsonl")
+    parser.add_argument("--folder", type=Path, required=True, help="folder to make and run in")
+    parser.add_argument("--items", type=int, default=items, help=f"problems of each benchmark, evenly spread (default: {items})")
+    parser.add_argument("--max-tokens", type=int, default=128, help="tokens a response (default: 128)")
+    parser.add_argument("--cores", type=int, default=2, help="cores (default: 2)")
+    return parser
+
+
+def run(folder: Path, overlay: Mapping[str, Any], cores: int, *targets: str) -> int:
+    """Run the copy of the workflow in `folder` under the overlay; says where to look, and returns Snakemake's exit code."""
+    root = Path(__file__).resolve().parents[2]
+    write_text(folder / "overlay.json", json.dumps(overlay, indent=2, sort_keys=True) + "\n")
+    snakemake = root / ".venv-driver/bin/snakemake"
+    command = [str(snakemake) if snakemake.exists() else "snakemake", "--cores", str(cores), "--configfile", "overlay.json", "--", *targets]
+    done = subprocess.run(command, cwd=folder, env=environment(root))
+    if done.returncode == 0:
+        print(f"{folder / 'results/scores.md'}\n{folder / 'results/report.html'}")
+    return done.returncode
 
 
 def take_items(source: Path, target: Path, items: int) -> list[str]:
@@ -26,8 +53,9 @@ def take_items(source: Path, target: Path, items: int) -> list[str]:
     return [path.stem for path in paths]
 
 
-def copy_workflow(root: Path, folder: Path) -> None:
+def copy_workflow(folder: Path) -> None:
     """Copy the workflow's code into `folder` and link its environments."""
+    root = Path(__file__).resolve().parents[2]
     for part in PARTS:
         if (root / part).is_dir():
             ignore = shutil.ignore_patterns("__pycache__", "default")

@@ -22,9 +22,6 @@ from verl.trainer.ppo.v1.trainer_sync import PPOTrainerSync
 from mathrl import reward_curves, stopping
 from mathrl.io import write_json
 
-TOTAL = "mathrl: total steps"
-"""How the log announces the number of steps; `mathrl.training` reads it."""
-
 
 class Trainer(PPOTrainerSync):
     """PPOTrainerSync with the additions above."""
@@ -48,7 +45,7 @@ class Trainer(PPOTrainerSync):
 
     def on_train_begin(self) -> None:
         super().on_train_begin()
-        print(f"{TOTAL} {self.total_training_steps}", flush=True)
+        print(f"{stopping.TOTAL}{self.total_training_steps}", flush=True)
 
     def step(self, metrics: dict, timing_raw: dict) -> KVBatchMeta:
         """One step; a stop that was asked for meanwhile makes it the last."""

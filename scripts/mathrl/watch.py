@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 # What is watched: our name → verl's metric.
@@ -88,7 +88,12 @@ class Watch:
     @property
     def onset(self) -> int | None:
         """First step of the window that flagged first: checkpoints from there on are not trusted."""
-        return max(0, min(flag["step"] for flag in self.flags) - self.window + 1) if self.flags else None
+        return onset(self.flags, self.window)
+
+
+def onset(flags: Sequence[Mapping[str, Any]], window: int) -> int | None:
+    """First step of the window in which a collapse was flagged first; None without a flag."""
+    return max(0, min(flag["step"] for flag in flags) - window + 1) if flags else None
 
 
 def describe(flag: Mapping[str, Any]) -> str:

@@ -19,7 +19,7 @@ COMMANDS = re.findall(r"^    (python|snakemake)( .*)$", PAGE, re.MULTILINE)
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory):
     folder = tmp_path_factory.mktemp("walkthrough")
-    trial.copy_workflow(ROOT, folder)
+    trial.copy_workflow(folder)
     for name, text in FILES.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)

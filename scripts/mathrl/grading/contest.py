@@ -20,6 +20,7 @@ from mathrl.grading.compare import SCALARS
 from mathrl.grading.judge import Grade, make_grade
 from mathrl.grading.parse import Node, readings
 from mathrl.grading.value import POINTS, Evaluator, Undecided, close, symbols
+from mathrl.grading.words import ONES, SCALES, TENS
 
 MAX_CHARS = 2_000
 _CHOICES = ("A", "B", "C", "D", "E")
@@ -36,40 +37,25 @@ _UNITS = (  # noqa: SIM905
 ).split("|")
 _UNIT_PATTERNS = [re.compile(r"(^|\W)" + unit + r"($|\W)") for unit in (*_UNITS, *(unit + "s" for unit in _UNITS))]
 
-_ONES = {
-    word: value
-    for value, word in enumerate(
-        (  # noqa: SIM905
-            "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
-            "eighteen nineteen"
-        ).split()
-    )
-}
-_TENS = {
-    word: 10 * value
-    for value, word in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split(), 2)  # noqa: SIM905
-}
-_SCALES = {"thousand": 10**3, "million": 10**6, "billion": 10**9}
-
 
 def _word_number(text: str) -> str:
     """A number written in words as digits ("025" as "25"); other text as it is."""
     plain = text.replace("-", " ").lower()
     if plain.isdigit():
         return str(int(plain))
-    words = [word for word in plain.split() if word in _ONES or word in _TENS or word in _SCALES or word in ("hundred", "point")]
-    if not words or any(words.count(word) > 1 for word in (*_SCALES, "point")):
+    words = [word for word in plain.split() if word in ONES or word in TENS or word in SCALES or word in ("hundred", "point")]
+    if not words or any(words.count(word) > 1 for word in (*SCALES, "point")):
         return text
     whole, _, decimals = " ".join(words).partition("point")
     total = part = 0
     for word in whole.split():
-        if word in _SCALES:
-            total, part = total + (part or 1) * _SCALES[word], 0
+        if word in SCALES:
+            total, part = total + (part or 1) * SCALES[word], 0
         elif word == "hundred":
             part = (part or 1) * 100
         else:
-            part += _ONES.get(word, _TENS.get(word, 0))
-    digits = "".join(str(_ONES[word]) for word in decimals.split() if word in _ONES)
+            part += ONES.get(word, TENS.get(word, 0))
+    digits = "".join(str(ONES[word]) for word in decimals.split() if word in ONES)
     return f"{total + part}.{digits}" if digits else str(total + part)
 
 

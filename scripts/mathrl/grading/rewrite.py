@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 import re
 
+from .words import ONES, SCALES, TENS
+
 _QUOTED = re.compile(r"""["']""")
 _NAME = re.compile(r"\\?(?:alpha|beta|gamma|delta|lambda|mu|theta|sigma|[A-Za-z])(?:_?\{?\d+\}?)?")
 _ANSWER_KEYS = ("answer", "final_answer", "finalAnswer", "final answer", "result")
@@ -157,20 +159,6 @@ def unit_vectors(text: str) -> str:
     return _UNIT_VECTOR.sub(marked, text) if "\\" in text else text
 
 
-_ONES = {
-    word: value
-    for value, word in enumerate(
-        (  # noqa: SIM905
-            "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
-            "eighteen nineteen"
-        ).split()
-    )
-}
-_TENS = {
-    word: 10 * value
-    for value, word in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split(), 2)  # noqa: SIM905
-}
-_SCALES = {"thousand": 10**3, "million": 10**6, "billion": 10**9}
 _PARTS = {
     "half": 2, "halves": 2, "third": 3, "quarter": 4, "fourth": 4, "fifth": 5, "sixth": 6, "seventh": 7, "eighth": 8, "ninth": 9,
     "tenth": 10,
@@ -184,22 +172,22 @@ def number_in_words(words: str) -> tuple[int, int] | None:
         return None
     if parts == ["half"] or parts == ["one", "half"] or parts == ["a", "half"]:
         return 1, 2
-    if len(parts) == 2 and (parts[0] in _ONES or parts[0] == "a"):
+    if len(parts) == 2 and (parts[0] in ONES or parts[0] == "a"):
         bottom = _PARTS.get(parts[1]) or _PARTS.get(parts[1].removesuffix("s"))
         if bottom:
-            return (1 if parts[0] == "a" else _ONES[parts[0]]), bottom
+            return (1 if parts[0] == "a" else ONES[parts[0]]), bottom
     total, group, before = 0, 0, ""
     for index, word in enumerate(parts):
-        if word in _ONES and (before in ("", "hundred", "and", "scale") or (before == "tens" and 0 < _ONES[word] < 10)):
-            group, before = group + _ONES[word], "ones" if _ONES[word] < 10 else "teens"
-        elif word in _TENS and before in ("", "hundred", "and", "scale"):
-            group, before = group + _TENS[word], "tens"
+        if word in ONES and (before in ("", "hundred", "and", "scale") or (before == "tens" and 0 < ONES[word] < 10)):
+            group, before = group + ONES[word], "ones" if ONES[word] < 10 else "teens"
+        elif word in TENS and before in ("", "hundred", "and", "scale"):
+            group, before = group + TENS[word], "tens"
         elif word == "hundred" and before == "ones" and 0 < group < 10:
             group, before = group * 100, "hundred"
-        elif word in _SCALES and before in ("ones", "teens", "tens", "hundred") and group and (not total or total % _SCALES[word] == 0):
-            if total and total // _SCALES[word] < 1_000:
+        elif word in SCALES and before in ("ones", "teens", "tens", "hundred") and group and (not total or total % SCALES[word] == 0):
+            if total and total // SCALES[word] < 1_000:
                 return None
-            total, group, before = total + group * _SCALES[word], 0, "scale"
+            total, group, before = total + group * SCALES[word], 0, "scale"
         elif word == "and" and before in ("hundred", "scale") and index + 1 < len(parts):
             before = "and"
         else:
