@@ -1,6 +1,7 @@
 """Fingerprints, the choice of a checkpoint, progress lines, and what is refused before verl starts."""
 
 import json
+import time
 
 import pytest
 from mathrl import stopping, training
@@ -142,6 +143,19 @@ def test_a_number_that_is_none_flags_at_once(tmp_path):
     run = session(tmp_path)
     said = list(run.follow(line(1, **{"actor/grad_norm": "nan"})))
     assert said[1] == "train grpo: collapse flagged at step 1: grad_norm is nan"
+
+
+def test_a_trainer_that_falls_silent_is_ended_with_its_children(tmp_path, capfd):
+    code = "import subprocess, time; print('loading', flush=True); subprocess.run(['sleep', '300'])"
+    run = session(tmp_path, watch=LIMITS | {"stall_minutes": 0.05})
+    began = time.monotonic()
+    assert training.run_verl(["-c", code], [], {}, tmp_path / "verl.log", run) == -9
+    assert run.hung and 3 <= time.monotonic() - began < 60
+    assert "train grpo: verl printed nothing for 0.05 minutes: ended" in capfd.readouterr().err
+    assert (tmp_path / "verl.log").read_text() == "loading\n"
+    lively = session(tmp_path, watch=LIMITS | {"stall_minutes": 0.05})
+    talks = "import time; [(print(n, flush=True), time.sleep(0.5)) for n in range(10)]"
+    assert training.run_verl(["-c", talks], [], {}, tmp_path / "verl.log", lively) == 0 and not lively.hung
 
 
 def test_a_pause_stays_a_pause(tmp_path):

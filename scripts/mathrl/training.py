@@ -15,13 +15,15 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from . import checkpoints, stopping, supervised, verl_config
+from .execution import processes
 from .execution.preflight import checkpoint_bytes
 from .io import UserError, read_json, sha256_file, sha256_json, sha256_tree, write_json
 from .provenance import provenance, versions
@@ -156,6 +158,7 @@ class Session:
     last_step: int = 0  # of the stage
     stopped_by: str | None = None  # why training was ended before its steps were done
     paused: bool = False
+    hung: bool = False
 
     def take_history(self, scalars: Mapping[str, list[tuple[int, float]]], until: int) -> None:
         """Replay the metrics of the steps before a resume, so that watch and budget count the whole stage."""
@@ -232,6 +235,19 @@ class Session:
         else:
             process.kill()
 
+    def end_if_silent(self, process: subprocess.Popen, last_sign: Callable[[], float], ended: threading.Event) -> None:
+        """Kill a trainer that has printed nothing for `watch.stall_minutes`, until `ended`.
+
+        verl's driver waits for ever for an engine that is gone (killed for its memory, say), and for a rank that hangs in NCCL.
+        """
+        limit = self.stage["watch"]["stall_minutes"]
+        while limit and not ended.wait(min(5.0, limit * 6)):
+            if time.monotonic() - last_sign() > limit * 60:
+                self.hung = True
+                print(f"{self.progress.name}: verl printed nothing for {limit:g} minutes: ended", file=sys.stderr, flush=True)
+                processes.send([process.pid, *processes.descendants(process.pid)], signal.SIGKILL)
+                return
+
 
 def run_verl(module: list[str], arguments: list[str], environment: Mapping[str, str], log: Path, session: Session) -> int:
     """Run a trainer of verl (`module`: Python's arguments); its output goes to `log`, one line a step to stderr. Returns its exit code."""
@@ -253,15 +269,19 @@ def run_verl(module: list[str], arguments: list[str], environment: Mapping[str, 
         ends = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
         before = {number: signal.signal(number, lambda *_: session.interrupt(process)) for number in ends}
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        sign, ended = time.monotonic(), threading.Event()
+        threading.Thread(target=session.end_if_silent, args=(process, lambda: sign, ended), daemon=True).start()
         try:
             assert process.stdout is not None
             for text in process.stdout:
+                sign = time.monotonic()
                 out.write(text)
                 out.flush()
                 for shown in session.follow(text):
                     print(shown, file=sys.stderr, flush=True)
             return process.wait()
         finally:
+            ended.set()
             for number, handler in before.items():
                 signal.signal(number, handler)
 
@@ -415,8 +435,10 @@ def _train_on(session, name, stage, reward, accelerator, model, train_file, vali
         print(f"{name}: ended as asked, {left}; the same command goes on from there", file=sys.stderr)
         raise Paused(INTERRUPTED)
     if code:
+        limit = stage["watch"]["stall_minutes"]
+        how = f"hung: it printed nothing for {limit:g} minutes (watch.stall_minutes)" if session.hung else f"ended with exit code {code}"
         left = f"; checkpoints up to step {whole[-1]} are kept, the same command goes on from there" if whole else ""
-        raise UserError(f"{name}: verl ended with exit code {code}; its log is {log}{left}")
+        raise UserError(f"{name}: verl {how}; its log is {log}{left}")
     if not whole and not session.stopped_by:
         raise UserError(f"{name}: verl ended without a checkpoint; are there fewer problems than train_batch_size? its log is {log}")
     total = session.progress.total

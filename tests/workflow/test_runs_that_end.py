@@ -12,6 +12,7 @@ import time
 import pytest
 from mathrl import checkpoints
 from mathrl.curves import read_scalars
+from mathrl.execution import processes
 
 from .conftest import ROOT, wait_for
 
@@ -48,6 +49,23 @@ def test_sigterm_saves_after_the_step_and_the_rerun_goes_on(trial):
     assert f"goes on from step {saved}" in trial.said() and manifest["steps"] == 8
     steps = [step for step, _ in read_scalars(manifest["tensorboard"])["critic/score/mean"]]
     assert steps == list(range(1, 9))
+
+
+@pytest.mark.full
+def test_a_killed_engine_does_not_hold_the_run_for_ever(trial):
+    """verl's driver waits for its engine without an end; the watch ends it, and the rerun goes on."""
+    stage = trial.stage(steps=6, save_every=2)
+    stage["watch"] = stage["watch"] | {"stall_minutes": 1.5}
+    process = trial.start(stage)
+    wait_for(lambda: reached(trial) >= 2, 240, "step 2")
+    listed = subprocess.run(["ps", "-eo", "pid,args"], capture_output=True, text=True).stdout.splitlines()
+    below = processes.descendants(process.pid)
+    engines = [pid for pid, name in (line.split(None, 1) for line in listed[1:]) if "VLLM::Engine" in name and int(pid) in below]
+    assert engines
+    processes.send(map(int, engines), signal.SIGKILL)
+    assert process.wait(timeout=300) == 2, trial.said()
+    assert "verl hung: it printed nothing for 1.5 minutes" in trial.said() or "verl ended with exit code" in trial.said()
+    assert trial.train(stage)["steps"] == 6 and "goes on from step" in trial.said()
 
 
 @pytest.mark.full
