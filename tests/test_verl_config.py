@@ -136,7 +136,13 @@ def test_a_micro_batch_that_does_not_divide_is_refused_with_the_nearest(config):
 # What a variant changes in verl's resolved configuration at full size; all else is as in the report's run, but for the mini-batch.
 VARIANTS = {
     "grpo-unpadded": {"actor_rollout_ref.actor.ppo_mini_batch_size": 88},
-    "grpo-fast": {"actor_rollout_ref.actor.use_dynamic_bsz": True, "actor_rollout_ref.rollout.log_prob_use_dynamic_bsz": True},
+    "grpo-fast": {
+        "actor_rollout_ref.actor.use_dynamic_bsz": True,
+        "actor_rollout_ref.rollout.log_prob_use_dynamic_bsz": True,
+        "actor_rollout_ref.rollout.log_prob_max_token_len_per_gpu": 16384,
+        "actor_rollout_ref.model.use_remove_padding": True,  # or one long response among short ones would not fit any card
+        "actor_rollout_ref.actor.use_remove_padding": True,
+    },
     "dapo": {
         "actor_rollout_ref.actor.clip_ratio_low": 0.2,
         "actor_rollout_ref.actor.clip_ratio_high": 0.28,

@@ -118,8 +118,10 @@ def overrides(
         f"{ACTOR}.calculate_entropy": True,  # the report's figure 3
         # actor
         "actor_rollout_ref.model.path": model,
-        # flash-attn has no wheel on the package index, so attention is torch's and sequences are padded
-        "actor_rollout_ref.model.use_remove_padding": False,
+        # Attention is torch's, as flash-attn has no wheel on the package index. Micro-batches of so many samples are padded to their
+        # longest, as the memory they take is known then; those of so many tokens must be packed (transformers masks each sequence
+        # from its positions): verl counts tokens without padding, and one long response among short ones would multiply them.
+        "actor_rollout_ref.model.use_remove_padding": stage["dynamic_batch"],
         "actor_rollout_ref.model.enable_gradient_checkpointing": stage["gradient_checkpointing"],
         "+actor_rollout_ref.model.override_config.attn_implementation": "sdpa",
         f"{ACTOR}.strategy": "fsdp2",
