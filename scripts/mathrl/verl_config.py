@@ -115,7 +115,6 @@ def overrides(
         "algorithm.use_kl_in_reward": False,
         f"{ACTOR}.use_kl_loss": False,
         f"{ACTOR}.entropy_coeff": stage["entropy_coefficient"],
-        f"{ACTOR}.calculate_entropy": True,  # the report's figure 3
         # actor
         "actor_rollout_ref.model.path": model,
         # Attention is torch's, as flash-attn has no wheel on the package index. Micro-batches of so many samples are padded to their
@@ -123,6 +122,7 @@ def overrides(
         # from its positions): verl counts tokens without padding, and one long response among short ones would multiply them.
         "actor_rollout_ref.model.use_remove_padding": stage["dynamic_batch"],
         "actor_rollout_ref.model.enable_gradient_checkpointing": stage["gradient_checkpointing"],
+        # Without a bonus the update computes no entropy, four copies of its logits less: the curve comes from the pass before it.
         "+actor_rollout_ref.model.override_config.attn_implementation": "sdpa",
         f"{ACTOR}.strategy": "fsdp2",
         f"{ACTOR}.ppo_mini_batch_size": stage["mini_batch_size"],
