@@ -127,6 +127,19 @@ def test_a_number_of_cards_that_does_not_divide_is_refused_with_what_works(confi
         verl_config.check_batches(config["training"], "run grpo")
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"tensor_parallel": 4}, "6 cards do not divide into engines of tensor_parallel 4; nearest that do: 2, 3, 6"),
+        ({"dynamic_batch": True, "max_tokens_per_gpu": 2048}, "max_tokens_per_gpu 2048 holds no whole sequence; write 2560 or more"),
+        ({"algorithm": "supervised", "nodes": 2}, "a supervised stage trains on one node; write nodes: 1 there"),
+    ],
+)
+def test_what_verl_would_refuse_hours_later_is_refused_at_once(config, changes, message):
+    with pytest.raises(UserError, match=message):
+        verl_config.check_batches(config["training"] | changes, "run grpo")
+
+
 def test_a_micro_batch_that_does_not_divide_is_refused_with_the_nearest(config):
     config["training"]["micro_batch_size"] = 5
     with pytest.raises(UserError, match=r"micro_batch_size 5 must divide the 72 samples that a card has .* nearest that do: 3, 4, 6"):
