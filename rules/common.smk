@@ -326,7 +326,8 @@ def train_image(wildcards):
 def launch(wildcards):
     """What starts the training command: a supervisor with cards of this host, or a Ray cluster over the job's nodes."""
     # SLURM sends SIGTERM to every process of a job: the shell that waits here must live while training saves
-    supervised = "trap '' TERM; python3 scripts/run_supervised.py --grace 120 --cards"
+    grace = round(60 * stage_config(wildcards.run, wildcards.stage)["end_minutes"])
+    supervised = f"trap '' TERM; python3 scripts/run_supervised.py --grace {grace} --cards"
     if nodes(wildcards) == 1:
         return f"{supervised} {train_cards(wildcards)} --"
     # The image goes through the environment: another one is no reason to train again.

@@ -25,7 +25,7 @@ def directory(tmp_path, files, stage=STAGE, policy=1):
     return training.open_directory(tmp_path / "checkpoints", content)
 
 
-@pytest.mark.parametrize("key", ["choose", "save_every", "validate_every"])
+@pytest.mark.parametrize("key", ["choose", "save_every", "validate_every", "end_minutes"])
 def test_watching_keys_keep_the_checkpoints(tmp_path, files, key):
     assert directory(tmp_path, files) == directory(tmp_path, files, {**STAGE, key: 1})
 

