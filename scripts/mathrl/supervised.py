@@ -95,7 +95,7 @@ def overrides(
 
 def command(cards: int) -> list[str]:
     """How the trainer is started: a process a card."""
-    return ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(cards), "-m", "verl.trainer.sft_trainer"]
+    return ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(cards), "-m", "mathrl.verl_supervised"]
 
 
 def steps(stage: Mapping[str, Any], rows: int) -> int:

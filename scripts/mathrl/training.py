@@ -229,7 +229,7 @@ class Session:
         if self.paused:
             return
         self.paused = True
-        if self.steps_seen and self.stage["algorithm"] != "supervised":
+        if self.steps_seen:
             print(f"{self.progress.name}: asked to end: saves after the step at work", file=sys.stderr, flush=True)
             stopping.ask(self.directory, stopping.PAUSE)
         else:

@@ -123,6 +123,7 @@ def overrides(
         "algorithm.filter_groups.metric": "acc",  # groups of only right or only wrong answers have no advantage
         "algorithm.use_kl_in_reward": False,
         f"{ACTOR}.use_kl_loss": False,
+        # Without a bonus the update computes no entropy, nine copies of the logits less: the curve comes from the pass before it.
         f"{ACTOR}.entropy_coeff": stage["entropy_coefficient"],
         # actor
         "actor_rollout_ref.model.path": model,
@@ -131,7 +132,6 @@ def overrides(
         # from its positions): verl counts tokens without padding, and one long response among short ones would multiply them.
         "actor_rollout_ref.model.use_remove_padding": stage["dynamic_batch"],
         "actor_rollout_ref.model.enable_gradient_checkpointing": stage["gradient_checkpointing"],
-        # Without a bonus the update computes no entropy, four copies of its logits less: the curve comes from the pass before it.
         "+actor_rollout_ref.model.override_config.attn_implementation": "sdpa",
         f"{ACTOR}.strategy": "fsdp2",
         f"{ACTOR}.ppo_mini_batch_size": stage["mini_batch_size"],
