@@ -15,7 +15,7 @@ SCRIPTS = ROOT / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
 from mathrl import config as configuration
-from mathrl import checkpoints, provenance
+from mathrl import checkpoints, provenance, verl_config
 from mathrl.execution import node_image, preflight, processes, recover, slurm
 from mathrl.io import UserError
 
@@ -67,6 +67,16 @@ def run_stages(run):
 def stage_config(run, stage):
     """The merged training configuration of a stage."""
     return configuration.stage_config(config, run, stage)
+
+
+def stage_json(wildcards):
+    """The same as JSON, for the command line; a run that is no part of `select` has its batch numbers checked only here."""
+    stage = stage_config(wildcards.run, wildcards.stage)
+    try:
+        verl_config.check_batches(stage, f"run {wildcards.run}, stage {wildcards.stage}")
+    except UserError as error:
+        raise WorkflowError(str(error)) from None
+    return json.dumps(stage, sort_keys=True)
 
 
 def stage_names():
