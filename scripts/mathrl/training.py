@@ -124,7 +124,7 @@ class Progress:
 
     def line(self, step: int, metrics: Mapping[str, float]) -> str:
         """What to show of a step."""
-        scores = {key.split("/")[1]: value for key, value in metrics.items() if key.startswith("val-core/") and "/acc/" in key}
+        scores = {key.split("/")[1]: value for key, value in metrics.items() if key.startswith("val-core/") and "/acc/mean@" in key}
         if scores:
             self.validation = "  ".join(f"{source} {value:.3f}" for source, value in sorted(scores.items()))
         parts = [f"{self.name}: step {step}" + (f" of {self.total}" if self.total else "")]
@@ -173,7 +173,7 @@ class Session:
     def _take(self, step: int, metrics: Mapping[str, float]) -> str | None:
         """Count a step in; the line about its collapse, its used-up budget, or None."""
         for key, value in metrics.items():
-            if key.startswith(f"val-core/{DEV}/acc/"):
+            if key.startswith(f"val-core/{DEV}/acc/mean@"):  # with several responses there are best@ and maj@ too
                 self.dev[str(step)] = value
         if not set(TRAINED) & set(metrics):
             return None  # a validation without a step
