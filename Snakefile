@@ -44,4 +44,9 @@ rule train:
 rule forecast:
     """Forecast every stage of the selected runs: snakemake forecast --config 'select=[grpo]'."""
     input:
-        [f"results/{run}/{stage}/forecast.json" for run in config["select"] for stage in run_stages(run)],
+        [
+            f"results/{run}/{stage}/forecast.json"
+            for run in config["select"]
+            for stage in run_stages(run)
+            if stage_config(run, stage)["algorithm"] != "supervised"
+        ],

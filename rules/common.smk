@@ -15,7 +15,7 @@ SCRIPTS = ROOT / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
 from mathrl import config as configuration
-from mathrl import checkpoints, provenance
+from mathrl import checkpoints, provenance, verl_config
 from mathrl.execution import node_image, preflight, processes, recover, slurm
 from mathrl.io import UserError
 
@@ -67,6 +67,16 @@ def run_stages(run):
 def stage_config(run, stage):
     """The merged training configuration of a stage."""
     return configuration.stage_config(config, run, stage)
+
+
+def stage_json(wildcards):
+    """The same as JSON, for the command line; a run that is no part of `select` has its batch numbers checked only here."""
+    stage = stage_config(wildcards.run, wildcards.stage)
+    try:
+        verl_config.check_batches(stage, f"run {wildcards.run}, stage {wildcards.stage}")
+    except UserError as error:
+        raise WorkflowError(str(error)) from None
+    return json.dumps(stage, sort_keys=True)
 
 
 def stage_names():
@@ -326,7 +336,8 @@ def train_image(wildcards):
 def launch(wildcards):
     """What starts the training command: a supervisor with cards of this host, or a Ray cluster over the job's nodes."""
     # SLURM sends SIGTERM to every process of a job: the shell that waits here must live while training saves
-    supervised = "trap '' TERM; python3 scripts/run_supervised.py --grace 120 --cards"
+    grace = round(60 * stage_config(wildcards.run, wildcards.stage)["end_minutes"])
+    supervised = f"trap '' TERM; python3 scripts/run_supervised.py --grace {grace} --cards"
     if nodes(wildcards) == 1:
         return f"{supervised} {train_cards(wildcards)} --"
     # The image goes through the environment: another one is no reason to train again.

@@ -1,6 +1,7 @@
 # Requires: results/{run}/{stage}/train.parquet and val.parquet (rules/data.smk), the base model (rules/fetch.smk).
 # Makes: results/{run}/{stage}/manifest.json and the exported models; checkpoints lie in checkpoints/{run}/{stage}/{fingerprint}/
 # and are no output of any rule, because Snakemake deletes the outputs of a failed job.
+# results/{run}/manifest, a line a stage and figure, is the target that trains a whole run and nothing else.
 # Steps: train_policy → export_model (last stage), export_stage (a later stage starts from it), export_checkpoint (one along training);
 # merge_checkpoint for checkpoints of verl that the configuration names.
 
@@ -18,6 +19,7 @@ rule train_policy:
             "run_on_nodes.py",
             "mathrl/cpu/platform.py",
             "mathrl/cpu/worker.py",
+            "mathrl/verl_supervised.py",
             "mathrl/verl_trainer.py",
         ),
         model=start_model,
@@ -30,7 +32,7 @@ rule train_policy:
         gpus=lambda wildcards: stage_config(wildcards.run, wildcards.stage)["gpus"],
         batch=lambda wildcards: stage_config(wildcards.run, wildcards.stage)["train_batch_size"],
         n=lambda wildcards: stage_config(wildcards.run, wildcards.stage)["rollout_n"],
-        stage=lambda wildcards: json.dumps(stage_config(wildcards.run, wildcards.stage), sort_keys=True),
+        stage=stage_json,
         reward=json.dumps(config["reward"], sort_keys=True),
         launch=launch,
         accelerator=config["accelerator"],
@@ -64,6 +66,28 @@ rule train_policy:
         " --manifest {output.manifest:q}"
 
 
+rule finish_run:
+    """Gather of run {wildcards.run} how far each stage came, what ended it and which checkpoint was chosen: one target for a run of any stages."""
+    input:
+        manifests=lambda wildcards: expand(
+            "results/{run}/{stage}/manifest.json", run=wildcards.run, stage=run_stages(wildcards.run)
+        ),
+    output:
+        summary="results/{run}/manifest",
+    log:
+        "logs/finish_run/{run}.log",
+    benchmark:
+        "logs/finish_run/{run}.tsv"
+    threads: 1
+    resources:
+        mem_mb=grows(500),
+        runtime=grows(5),
+    container:
+        image("cpu")
+    shell:
+        "grep -HE '^  \"(steps|stopped_by|chosen_step|chosen_why)\":' {input.manifests:q} > {output.summary:q} 2> {log:q}"
+
+
 rule forecast_training:
     """Measure a few steps of run {wildcards.run}, stage {wildcards.stage}, from the base model: nobody should submit weeks unmeasured."""
     input:
@@ -73,6 +97,7 @@ rule forecast_training:
             "run_supervised.py",
             "mathrl/cpu/platform.py",
             "mathrl/cpu/worker.py",
+            "mathrl/verl_supervised.py",
             "mathrl/verl_trainer.py",
         ),
         model=f"resources/models/{config['base_model']}",
@@ -81,7 +106,7 @@ rule forecast_training:
     output:
         forecast="results/{run}/{stage}/forecast.json",
     params:
-        stage=lambda wildcards: json.dumps(stage_config(wildcards.run, wildcards.stage), sort_keys=True),
+        stage=stage_json,
         reward=json.dumps(config["reward"], sort_keys=True),
         accelerator=config["accelerator"],
     log:

@@ -1,6 +1,7 @@
 """Every bad key gets one clear line before any job; defaults and schema do not drift apart."""
 
 import copy
+import re
 
 import pytest
 import yaml
@@ -66,6 +67,12 @@ def test_defaults_cover_the_schema(config, schema):
                 walk(child, value[name], f"{where}{name}.")
 
     walk(schema, config, "")
+
+
+def test_the_table_of_our_keys_and_verls_is_whole(schema, root):
+    table = (root / "docs/training.md").read_text().split("What the report does not state")[0]
+    keys = {key for line in table.splitlines() if line.startswith("|") for key in re.findall(r"`(\w+)", line.split("|")[1])}
+    assert set(schema["properties"]["training"]["properties"]) - keys == set()
 
 
 # key, value, what the message must hold

@@ -2,6 +2,7 @@
 
 import pytest
 from mathrl import forecast
+from mathrl.io import UserError
 
 STAGE = {
     "steps": None,
@@ -32,6 +33,12 @@ def test_cost_by_hand():
     assert found["hours"] == pytest.approx((100 + 400 * 60 + 41 * 20 + 2 * 10) / 3600, abs=1e-4)
     assert found["gpu_hours"] == pytest.approx(6 * found["hours"], abs=1e-3)
     assert (found["checkpoints"], found["disk_gb"]) == (2, 40.0)
+
+
+def test_a_supervised_stage_is_refused(tmp_path):
+    paths = dict.fromkeys(("model", "train_file", "validation_file", "place", "log"), tmp_path)
+    with pytest.raises(UserError, match="a supervised stage is not forecast"):
+        forecast.measure(STAGE | {"algorithm": "supervised"}, accelerator="cpu", reward={}, **paths)
 
 
 def test_disk_is_what_retention_leaves_and_the_one_being_written():

@@ -25,7 +25,7 @@ def directory(tmp_path, files, stage=STAGE, policy=1):
     return training.open_directory(tmp_path / "checkpoints", content)
 
 
-@pytest.mark.parametrize("key", ["choose", "save_every", "validate_every"])
+@pytest.mark.parametrize("key", ["choose", "save_every", "validate_every", "end_minutes"])
 def test_watching_keys_keep_the_checkpoints(tmp_path, files, key):
     assert directory(tmp_path, files) == directory(tmp_path, files, {**STAGE, key: 1})
 
@@ -110,11 +110,21 @@ def line(step, reward=0.5, tokens=100, **more):
     return f"step:{step} - " + " - ".join(f"{key}:{value}" for key, value in metrics.items())
 
 
+def test_of_several_validation_responses_the_mean_counts(tmp_path):
+    """With `val_kwargs.n` of 4, verl logs the best and the majority of four as well."""
+    run = session(tmp_path)
+    more = {"val-core/dev/acc/mean@4": 0.25, "val-core/dev/acc/maj@4/mean": 0.5, "val-core/dev/acc/best@4/mean": 0.75}
+    (shown,) = run.follow(line(2, **more))
+    assert run.dev == {"2": 0.25} and "dev 0.250" in shown
+
+
 def test_a_used_up_budget_finishes_the_stage(tmp_path):
     run = session(tmp_path, budget={"tokens": 150, "gpu_hours": None})
     assert len(list(run.follow(line(1)))) == 1 and stopping.asked(tmp_path) is None
     assert "budget.tokens 150 used up (200)" in list(run.follow(line(2)))[1]
     assert stopping.asked(tmp_path) == stopping.FINISH
+    validated = session(tmp_path, budget={"tokens": None, "gpu_hours": 3.0})  # the cards are taken while they validate too
+    assert "budget.gpu_hours 3 used up (3)" in list(validated.follow(line(1, **{"timing_s/testing": 1800})))[1]
     hours = session(tmp_path, budget={"tokens": None, "gpu_hours": 4.0})
     said = [text for step in (1, 2) for text in hours.follow(line(step))]
     assert "budget.gpu_hours 4 used up (4)" in said[-1]

@@ -127,6 +127,19 @@ def test_a_number_of_cards_that_does_not_divide_is_refused_with_what_works(confi
         verl_config.check_batches(config["training"], "run grpo")
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"tensor_parallel": 4}, "6 cards do not divide into engines of tensor_parallel 4; nearest that do: 2, 3, 6"),
+        ({"dynamic_batch": True, "max_tokens_per_gpu": 2048}, "max_tokens_per_gpu 2048 holds no whole sequence; write 2560 or more"),
+        ({"algorithm": "supervised", "nodes": 2}, "a supervised stage trains on one node; write nodes: 1 there"),
+    ],
+)
+def test_what_verl_would_refuse_hours_later_is_refused_at_once(config, changes, message):
+    with pytest.raises(UserError, match=message):
+        verl_config.check_batches(config["training"] | changes, "run grpo")
+
+
 def test_a_micro_batch_that_does_not_divide_is_refused_with_the_nearest(config):
     config["training"]["micro_batch_size"] = 5
     with pytest.raises(UserError, match=r"micro_batch_size 5 must divide the 72 samples that a card has .* nearest that do: 3, 4, 6"):
@@ -136,7 +149,13 @@ def test_a_micro_batch_that_does_not_divide_is_refused_with_the_nearest(config):
 # What a variant changes in verl's resolved configuration at full size; all else is as in the report's run, but for the mini-batch.
 VARIANTS = {
     "grpo-unpadded": {"actor_rollout_ref.actor.ppo_mini_batch_size": 88},
-    "grpo-fast": {"actor_rollout_ref.actor.use_dynamic_bsz": True, "actor_rollout_ref.rollout.log_prob_use_dynamic_bsz": True},
+    "grpo-fast": {
+        "actor_rollout_ref.actor.use_dynamic_bsz": True,
+        "actor_rollout_ref.rollout.log_prob_use_dynamic_bsz": True,
+        "actor_rollout_ref.rollout.log_prob_max_token_len_per_gpu": 16384,
+        "actor_rollout_ref.model.use_remove_padding": True,  # or one long response among short ones would not fit any card
+        "actor_rollout_ref.actor.use_remove_padding": True,
+    },
     "dapo": {
         "actor_rollout_ref.actor.clip_ratio_low": 0.2,
         "actor_rollout_ref.actor.clip_ratio_high": 0.28,

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from .checkpoints import most_at_once
+from .io import UserError
 
 STEPS = 5  # measured; the first is left out, it warms up
 
@@ -89,8 +90,15 @@ def measure(
     place: Path,
     log: Path,
 ) -> dict[str, Any]:
-    """Train a few steps below `place` and forecast the whole stage."""
+    """Train a few steps below `place` and forecast the whole stage.
+
+    Raises:
+        UserError: a supervised stage, or training failed.
+    """
     import polars
+
+    if stage["algorithm"] == "supervised":
+        raise UserError("a supervised stage is not forecast: verl's SFT trainer logs no times; its steps are rows / batch × epochs")
 
     from . import checkpoints, training
     from .curves import read_scalars

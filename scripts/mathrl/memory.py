@@ -8,13 +8,16 @@ Bytes on one card of N; P parameters, w bytes a number in computation (2 for bfl
                                     it is reduced; R what belongs to no layer (embedding, head), gathered all the time, with gradient
     saved      B·T·hidden·w·layers  with gradient checkpointing only each layer's input
     recomputed 2·B·T·w·U            U numbers a token in the largest layer, with their gradients (without checkpointing: in all layers)
-    logits     6·w·B·T·vocabulary   logits, their unpadded copy, softmax (entropy), log-softmax (log-probabilities), two gradients
+    mask       (1 + w)·T²·B         torch's attention wants the mask written out, as truth values and as numbers
+    logits     7·w·B·T·vocabulary   before an update, B micro_batch_size_log_prob: logits, and in float32, by CUDA's autocast, softmax
+                                    and what the logsumexp takes; the update itself 4, with an entropy bonus 13
     context    1.5 GiB              CUDA, NCCL, allocator; assumed
     asleep     1.0 GiB              what the sleeping engine keeps (graphs); assumed
+    sync       2.0 GiB              verl's buffer on its way to the engine (update_weights_bucket_megabytes)
 
-Update: all of these. Rollout: state + context + the engine's share (gpu_memory_utilization × card), of which w·P weights and 1.5 GiB for
-activations leave the rest to the KV cache. T is the longest prompt and response: an upper bound, most sequences are shorter.
-Attention is taken as one that keeps no T × T matrix.
+Update: all but sync. Rollout: state + context + sync + the engine's share (gpu_memory_utilization × card), of which w·P weights and
+1.5 GiB for activations leave the rest to the KV cache. T is the longest prompt and response: an upper bound, most sequences are shorter.
+With `dynamic_batch` sequences are packed into one row: B = 1, T = max_tokens_per_gpu. Attention keeps no T × T matrix of scores.
 """
 
 from __future__ import annotations
@@ -29,8 +32,9 @@ from .openseek.shape import BIAS, shapes
 GIB = 1 << 30
 CONTEXT = 1.5 * GIB
 ASLEEP = 1.0 * GIB
+SYNC = 2.0 * GIB
 ENGINE = 1.5 * GIB
-LOGIT_COPIES = 6
+LOGIT_COPIES = {"update": 4, "bonus": 13, "before": 7}
 WIDTH = {"bfloat16": 2, "float32": 4}
 
 
@@ -78,9 +82,12 @@ def estimate(model: Model, stage: Mapping[str, Any], card: float) -> dict[str, f
     """Bytes per card by part, for a stage of training on cards of `card` bytes; `update` and `rollout` are the two sums."""
     ranks, width = stage["gpus"] * stage["nodes"], WIDTH[stage["dtype"]]
     tokens = stage["max_prompt_length"] + stage["max_response_length"]
-    rows = stage["micro_batch_size"] * tokens
+    sequences, length = stage["micro_batch_size"], tokens
     if stage.get("dynamic_batch"):
-        rows = max(stage["max_tokens_per_gpu"], tokens)
+        sequences, length = 1, max(stage["max_tokens_per_gpu"], tokens)
+    rows = sequences * length
+    before = rows if stage.get("dynamic_batch") else stage.get("micro_batch_size_log_prob", sequences) * length
+    copies = LOGIT_COPIES["bonus" if stage.get("entropy_coefficient") else "update"]
     blocks = 1 if stage.get("gradient_checkpointing", True) else model.layers
     parts = {
         "state": 12 * model.parameters / ranks,
@@ -88,12 +95,13 @@ def estimate(model: Model, stage: Mapping[str, Any], card: float) -> dict[str, f
         "layers": (3 * width + 4) * model.largest_layer + 2 * width * model.outside,
         "saved": rows * model.hidden * width * model.layers,
         "recomputed": 2 * rows * width * model.kept * blocks,
-        "logits": LOGIT_COPIES * width * rows * model.vocabulary,
+        "mask": (1 + width) * sequences * length**2,
+        "logits": max(copies * rows, LOGIT_COPIES["before"] * before) * width * model.vocabulary,
     }
     parts["update"] = sum(parts.values()) + CONTEXT + ASLEEP
     parts["engine"] = stage["gpu_memory_utilization"] * card
     parts["cache"] = parts["engine"] - width * model.parameters / stage["tensor_parallel"] - ENGINE
-    parts["rollout"] = parts["state"] + CONTEXT + parts["engine"]
+    parts["rollout"] = parts["state"] + CONTEXT + SYNC + parts["engine"]
     # MLA's latent is not split over the cards of an engine, so neither is it counted as if it were
     parts["cached_tokens"] = max(0.0, parts["cache"]) / (width * model.cache)
     return parts
@@ -117,8 +125,8 @@ def advice(model: Model, stage: Mapping[str, Any], card: float) -> str:
     least = changed["max_prompt_length"] + changed["max_response_length"] if changed.get("dynamic_batch") else 1
     while estimate(model, changed, card)["update"] > card and changed[rows] > least:
         keys[rows] = changed[rows] = max(least, changed[rows] // 2)
-    if rows == "micro_batch_size" and rows in keys:
-        keys["micro_batch_size_log_prob"] = keys[rows]
+        if rows == "micro_batch_size":
+            keys["micro_batch_size_log_prob"] = changed["micro_batch_size_log_prob"] = keys[rows]
     for share in (changed["gpu_memory_utilization"], *(step / 20 for step in range(17, 1, -1))):
         trial = changed | {"gpu_memory_utilization": share}
         if fits(estimate(model, trial, card), trial, card):
@@ -148,7 +156,7 @@ def table(model: Model, stage: Mapping[str, Any], cards: list[float]) -> str:
     for size in cards:
         parts = estimate(model, stage, size * GIB)
         gib = {key: f"{value / GIB:.1f}" for key, value in parts.items()}
-        activations = f"{(parts['saved'] + parts['recomputed']) / GIB:.1f}"
+        activations = f"{(parts['saved'] + parts['recomputed'] + parts['mask']) / GIB:.1f}"
         row = [f"{size:g}", gib["state"], gib["gradients"], gib["layers"], activations, gib["logits"], gib["update"], gib["engine"]]
         row += [gib["rollout"], f"{parts['cached_tokens']:,.0f}", advice(model, stage, size * GIB)]
         lines.append("| " + " | ".join(row) + " |")

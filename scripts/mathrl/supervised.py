@@ -67,7 +67,7 @@ def overrides(
         "optim.lr": stage["learning_rate"],
         "optim.lr_warmup_steps": stage["warmup_steps"],
         "model.path": model,
-        "model.use_remove_padding": False,
+        "model.use_remove_padding": stage["dynamic_batch"],  # micro-batches by tokens are packed: see mathrl.verl_config
         "model.enable_gradient_checkpointing": stage["gradient_checkpointing"],
         "+model.override_config.attn_implementation": "sdpa",
         "engine.strategy": "fsdp2",
@@ -95,7 +95,7 @@ def overrides(
 
 def command(cards: int) -> list[str]:
     """How the trainer is started: a process a card."""
-    return ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(cards), "-m", "verl.trainer.sft_trainer"]
+    return ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(cards), "-m", "mathrl.verl_supervised"]
 
 
 def steps(stage: Mapping[str, Any], rows: int) -> int:

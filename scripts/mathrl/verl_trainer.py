@@ -7,6 +7,7 @@ The name must stay, because verl takes a trainer of any other name for an asynch
 - The parts of the reward and the grader's verdicts, which verl 0.9.1 drops, become metrics: see `mathrl.reward_curves`.
 - Every generated token is counted, also of groups that dynamic sampling throws away (`training/generated_tokens`), and the share
   of responses cut off at the limit (`training/truncated`).
+- The entropy is per token, however the loss is aggregated, so that runs can be compared and the watch's limits hold.
 - A few rollouts of each step are kept, whole groups, with their verdicts.
 """
 
@@ -57,6 +58,15 @@ class Trainer(PPOTrainerSync):
                 self.config.trainer.test_freq = 1 if kind == stopping.FINISH else -1
             self.total_training_steps = self.global_steps
         return batch
+
+    def _compute_old_log_prob(self, batch: KVBatchMeta, metrics: dict) -> KVBatchMeta:
+        """verl aggregates `actor/entropy` as the loss: a sum over the tokens of a response for some. Only this driver's copy is changed."""
+        actor = self.config.actor_rollout_ref.actor
+        aggregation, actor.loss_agg_mode = actor.loss_agg_mode, "token-mean"
+        try:
+            return super()._compute_old_log_prob(batch, metrics)
+        finally:
+            actor.loss_agg_mode = aggregation
 
     def _compute_metrics(self, batch: KVBatchMeta, metrics, timing_raw, global_steps, epoch):
         result = super()._compute_metrics(batch, metrics, timing_raw, global_steps, epoch)

@@ -117,7 +117,7 @@ class Spent:
     def add(self, metrics: Mapping[str, float]) -> str | None:
         """Take in a step; which budget it used up, in words, or None."""
         self.tokens += int(metrics.get("training/generated_tokens", 0))
-        self.seconds += metrics.get("timing_s/step", 0.0)
+        self.seconds += metrics.get("timing_s/step", 0.0) + metrics.get("timing_s/testing", 0.0)
         used = {"tokens": self.tokens, "gpu_hours": self.gpu_hours}
         for name, limit in self.budget.items():
             if used[name] >= limit:
@@ -126,5 +126,5 @@ class Spent:
 
     @property
     def gpu_hours(self) -> float:
-        """Hours of steps times cards (on a CPU: ranks)."""
+        """Hours of steps and validations times cards (on a CPU: ranks)."""
         return self.seconds * self.cards / 3600

@@ -170,7 +170,7 @@ def test_no_write_access_is_said():
 
 
 def test_checkpoints_of_a_model(tmp_path):
-    """Weights, two moments in 32 bits and a 16-bit copy: 14 bytes a parameter."""
+    """Weights, two moments in 32 bits and a margin: 14 bytes a parameter."""
     (tmp_path / "model.safetensors").write_bytes(b"0" * 2000)
     assert preflight.checkpoint_bytes(tmp_path, 3) == 3 * 1000 * 14
 

@@ -412,6 +412,23 @@ def test_sharded_save_merge_and_load_are_exact(prepared, tmp_path, root):
     assert config["num_nextn_predict_layers"] == 0 and config["topk_method"] == "noaux_tc"  # what vLLM reads
 
 
+def test_a_weight_sync_sends_what_the_engine_loads(prepared):
+    """verl turns the trainer's fused experts and tied head into the tensors of the checkpoint, by name and value: vLLM reads those."""
+    import torch
+    from safetensors.torch import load_file
+    from transformers import AutoModelForCausalLM
+    from verl.utils.model import convert_weight_keys
+    from verl.workers.engine.fsdp.utils import unfuse_moe_params
+
+    _, folder, _ = prepared
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)  # verl's master weights
+    assert any(tensor.dim() == 3 for tensor in model.state_dict().values())  # fused here
+    sent = dict(unfuse_moe_params(convert_weight_keys(model.state_dict(), model).items(), model.config.model_type))
+    wanted = load_file(folder / "model.safetensors")
+    assert set(sent) == set(wanted) and "lm_head.weight" in sent
+    assert [name for name in wanted if not torch.equal(sent[name], wanted[name].float())] == []
+
+
 @pytest.mark.full
 def test_full_size(tmp_path, script):
     """The published sizes and ranks, weights of zeros: the file has the published length, and a gigabyte of memory is enough."""

@@ -33,6 +33,20 @@ def test_cards_are_asked_for(fresh):
     assert wanted == {"train_policy": "6", "generate_samples": "1", "decontaminate_problems": "1"}, done.stdout[-3000:]
 
 
+def test_one_run_is_a_target_though_nothing_selects_it(fresh):
+    """All its stages are trained, nothing else; each gets the time to save; numbers that do not divide stop it before any job."""
+    options = ("-n", "-p", "--workflow-profile", "none", "--cores", "all", "--resources", "gpu=6")
+    done = fresh.run("snakemake", "results/lengthen/manifest", *options)
+    assert done.returncode == 0, done.stdout
+    jobs = job_counts(done.stdout)
+    assert jobs["train_policy"] == 3 and jobs["finish_run"] == 1 and "generate_samples" not in jobs
+    assert done.stdout.count("run_supervised.py --grace 900 --cards 6 --") == 3
+    done = fresh.run("snakemake", "results/dapo/manifest", *options, "--config", "training={gpus: 5}", "select=[]")
+    assert done.returncode != 0
+    assert "run dapo, stage main: train_batch_size 264 and mini_batch_size 88 times rollout_n 6 must divide by 5 cards" in done.stdout
+    assert not (fresh.directory / "results").exists()
+
+
 @pytest.mark.parametrize("profile", ["profiles/default", "profiles/local", "profiles/slurm", "profiles/demo"])
 def test_every_profile_resolves_here(fresh, profile):
     done = fresh.run("snakemake", "-n", "--cores", "all", "--profile", profile)

@@ -174,7 +174,7 @@ def test_two_ranks_train_as_one(trial):
 
 @pytest.mark.full
 def test_a_supervised_stage_learns_given_solutions_and_exports(trial):
-    """verl's SFT trainer on solutions of training problems; a kill, a resume, and a directory that transformers loads."""
+    """verl's SFT trainer on solutions of training problems; a kill, a polite end, resumes, and a directory that transformers loads."""
     import polars
 
     train = polars.read_parquet(trial.demo.directory / "results/grpo/main/train.parquet")
@@ -184,12 +184,19 @@ def test_a_supervised_stage_learns_given_solutions_and_exports(trial):
     polars.DataFrame({"problem": [*problems[:64], "not a training problem"], "solution": [*given[:64], "x"]}).write_parquet(
         trial.place / "s.parquet"
     )
-    stage = trial.stage(algorithm="supervised", solutions=str(trial.place / "s.parquet"), steps=12, save_every=2, train_batch_size=16)
+    stage = trial.stage(algorithm="supervised", solutions=str(trial.place / "s.parquet"), steps=40, save_every=4, train_batch_size=16)
     process = trial.start(stage)
     wait_for(lambda: reached(trial) >= 5, 240, "step 5")
     killed(process)
+    process = trial.start(stage)
+    wait_for(lambda: "goes on from step" in trial.said() and reached(trial) >= 9, 240, "step 9")
+    seen = reached(trial)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=90) == 143, trial.said()
+    saved = checkpoints.steps(trial.directory())[-1]
+    assert saved >= seen and f"ended as asked, saved at step {saved}; the same command goes on from there" in trial.said()
     manifest = trial.train(stage)
-    assert "goes on from step" in trial.said() and manifest["steps"] == 12
+    assert f"goes on from step {saved}" in trial.said() and manifest["steps"] == 40
     losses = [loss for _, loss in read_scalars(manifest["tensorboard"])["train/loss"]]
     assert losses[-1] < losses[0]
     exported = trial.place / "model"

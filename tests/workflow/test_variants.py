@@ -10,7 +10,7 @@ pytestmark = [pytest.mark.workflow, pytest.mark.timeout(1200)]
 # What verl resolved, and what its curves must show: (key, value) and a check on the curves by tag.
 SHOWN = {
     "grpo-unpadded": ({"actor_rollout_ref.actor.ppo_mini_batch_size": 4}, {}),
-    "grpo-fast": ({"actor_rollout_ref.actor.use_dynamic_bsz": True}, {}),
+    "grpo-fast": ({"actor_rollout_ref.actor.use_dynamic_bsz": True, "actor_rollout_ref.model.use_remove_padding": True}, {}),
     "dapo": (
         {"actor_rollout_ref.actor.clip_ratio_high": 0.28, "algorithm.filter_groups.enable": True, "reward.reward_manager.name": "dapo"},
         {"training/filter_groups/evicted_samples": lambda values: sum(values) > 0},
@@ -42,6 +42,7 @@ def test_a_variant_trains_and_is_on(trial, run):
     stage = trial.stage(run, "short" if run == "lengthen" else "main", **changes)
     manifest = trial.train(stage, run=run)
     assert manifest["steps"] == 4 and manifest["stopped_by"] is None
+    assert manifest["max_probability_gap"] <= 1e-4  # trainer and engine see the same policy, padded or packed
     resolved = json.loads((trial.directory() / "verl_config.json").read_text())
     curves = {tag: [value for _, value in points] for tag, points in read_scalars(manifest["tensorboard"]).items()}
     keys, checks = SHOWN[run]

@@ -180,7 +180,7 @@ def check_space(needs: Mapping[str, int]) -> list[str]:
 def checkpoint_bytes(model: str | os.PathLike, saves: int, width: int = 4) -> int:
     """Bytes of `saves` training checkpoints of a Hugging Face model directory; 0 while the model is not there yet.
 
-    A checkpoint holds weights and Adam's two moments, each of `width` bytes a parameter, and a 16-bit copy.
+    A checkpoint holds weights and Adam's two moments, each of `width` bytes a parameter; two more are a margin.
     """
     weights = sum(path.stat().st_size for path in Path(model).glob("*.safetensors"))
     try:
