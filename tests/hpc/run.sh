@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # tests/hpc/run.sh [STEP...] (make test-hpc): the workflow in real Apptainer images and through a real two-node SLURM.
 #
-# For a bare Debian 12 machine, as root, after `make env`. Steps, in order: install image slurm small contained
-# plain wait demo nodes; small does jobs and limits beside what follows, until wait.
+# For a bare Debian 12 machine, as root, after `make env`. Steps, in order: install image refusals slurm small contained
+# plain wait demo nodes; small does jobs and limits beside what follows, until wait. Each step first removes what an earlier run left.
 # All of it lies under $MATHRL_HPC (default /var/tmp/mathrl-hpc; not below /tmp, which the nodes do not share).
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -10,20 +10,29 @@ root=$(cd "$here/../.." && pwd)
 base=${MATHRL_HPC:-/var/tmp/mathrl-hpc}
 image=$base/cpu.sif
 python=$root/.venv-driver/bin/python
-steps=${*:-install image slurm small contained plain wait demo nodes}
+steps=${*:-install image refusals slurm small contained plain wait demo nodes}
 export OMP_WAIT_POLICY=passive # jobs share few cores here: threads that wait must not spin
+[ "${HOME:-/}" != / ] || export HOME=/root
 mkdir -p "$base"
 begin=$SECONDS small_jobs=""
 end() {
     local code=$?
     [ -z "$small_jobs" ] || kill -- "-$small_jobs" 2>/dev/null || true
     [ $code = 0 ] || echo "FAILED after $((SECONDS - begin)) s; logs lie under $base" >&2
-    case " $steps " in *" slurm "*) "$here/stop_slurm.sh" "$base" ;; esac
+    case " $steps " in *" slurm "*) "$here/stop_slurm.sh" ;; esac
     exit $code
 }
 trap end EXIT
 
 fail() { echo "FAILED: $*" >&2; exit 1; }
+await() { # await SECONDS COMMAND...: until the command succeeds
+    local until=$((SECONDS + $1))
+    shift
+    until "$@"; do
+        [ $SECONDS -lt $until ] || fail "waited in vain for: $*"
+        sleep 1
+    done
+}
 snakemake() { "$root/.venv-driver/bin/snakemake" "$@"; }
 
 # a clone of what is committed, with this checkout's environments: the checkout's own results stay as they are
@@ -44,15 +53,50 @@ step_image() {
     "$root/containers/build.sh" cpu --base "localimage:$base/base.sif" --out "$image" >"$base/build.log" 2>&1 ||
         { tail -n 30 "$base/build.log"; fail "the image was not built"; }
     tail -n 1 "$base/build.log"
-    # neither labels, nor definition, nor any text file in the image may name this machine or its directories
-    if { apptainer inspect --labels "$image"; apptainer inspect --deffile "$image"; } | grep -F -e "$root" -e "$base" -e "$(hostname -f)" ||
-        apptainer exec --no-mount hostfs,cwd,home,tmp,bind-paths "$image" grep -rIlF -e "$root" -e "$base" /opt /etc /var; then
+    # neither labels, nor definition, nor the build's log name this machine; no text file in the image does, nor where its packages came from
+    names >"$base/names"
+    if { apptainer inspect --labels "$image"; apptainer inspect --deffile "$image"; sed '$d' "$base/build.log"; } |
+        grep -wF -f "$base/names" -e "$(hostname)" ||
+        apptainer exec --pwd / --no-mount hostfs,cwd,home,tmp,bind-paths --bind "$base/names:/mnt/names" "$image" \
+            grep -rIlF -f /mnt/names /opt /etc /var /root; then
         fail "the image names the machine that built it"
     fi
 }
 
+# this machine's directories and kernel, and the hosts of its package archives, where they are not the public ones
+names() {
+    printf '%s\n' "$root" "$base" .mathrl-build "$(uname -r)"
+    { cat /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null; "$python" -m pip config list; env | grep '^PIP_'; } |
+        grep -oE "https?://[^/ ']+" | grep -vE "//(deb|security)\.debian\.org|//pypi\.org|//download\.pytorch\.org" | sort -u || true
+}
+
+# what would go wrong hours later is refused before the first job: on real images, then by the whole workflow
+step_refusals() {
+    (cd "$root" && .venv/bin/python -m pytest -q -rs tests/execution/test_preflight.py) >"$base/refusals.log" 2>&1 ||
+        { tail -n 40 "$base/refusals.log"; fail "the preflight's tests"; }
+    if grep -q skipped "$base/refusals.log"; then fail "tests of the preflight are skipped: $(grep SKIPPED "$base/refusals.log")"; fi
+    clone refusals
+    local demo=(--profile profiles/demo --sdm apptainer) cuda=(--workflow-profile none --cores 2 --config 'containers={cuda: "docker://none.invalid/none@sha256:0"}')
+    echo "# changed" >>envs/cpu.txt
+    refused "containers/cpu.sif was built from another envs/cpu.txt; build it again: make containers" "${demo[@]}"
+    git checkout --quiet envs
+    rm containers/cpu.sif
+    refused "containers/cpu.sif is not there; build it: make containers" "${demo[@]}"
+    refused "asks for 6 GPU(s) and Snakemake was given 4" "${cuda[@]}" --resources gpu=4
+    refused "this host shows no GPU; .*profiles/demo" "${cuda[@]}" --resources gpu=6
+    [ ! -e results ] || fail "a job ran before the refusal"
+    echo "ok: $(tail -n 1 "$base/refusals.log"); a stale image, a missing one, too many cards and none are refused"
+}
+
+refused() { # refused LINE ARGUMENTS...: Snakemake with these arguments says this line and runs nothing
+    local line=$1
+    shift
+    if snakemake "$@" >"$base/refused.log" 2>&1; then fail "not refused: $line"; fi
+    grep -q "$line" "$base/refused.log" || { tail -n 20 "$base/refused.log"; fail "not refused with: $line"; }
+}
+
 step_slurm() {
-    "$here/stop_slurm.sh" "$base"
+    "$here/stop_slurm.sh"
     "$here/start_slurm.sh" "$base"
 }
 
@@ -84,15 +128,16 @@ step_limits() {
         fail "a job longer than its walltime succeeded"
     fi
     [ "$(cat "$base/limits/saved.txt")" = saved ] || fail "no time to save before the walltime"
-    grep -q "the walltime ends soon" "$base/limits.log" || fail "the log of the job is not shown"
+    grep -q "Error in rule long" "$base/limits.log" && grep -q "told to end: saved" "$base/limits.log" || fail "the log of the job is not shown"
+    grep -q "Error in rule greedy" "$base/limits.log" && grep -q "exceeded memory limit" "$base/limits.log" ||
+        fail "the log of the job over its memory is not shown"
     [ -e "$base/limits/greedy.200.log" ] && [ -e "$base/limits/greedy.json" ] || fail "the second attempt had no more memory"
     rm -rf "$base/preempted"
     (
-        until squeue --noheader --format "%T %k" | grep -q "RUNNING rule_train"; do sleep 1; done
-        sleep 5
+        await 120 [ -e "$base/preempted/train.0.json.begun" ]
         sbatch --quiet --partition urgent --nodes 2 --gres gpu:6 --output /dev/null --wrap "sleep 5"
     ) &
-    seconds=15 small_jobs preempted --profile "$root/profiles/slurm" train.0.json >"$base/preempted.log" 2>&1 ||
+    seconds=30 small_jobs preempted --profile "$root/profiles/slurm" train.0.json >"$base/preempted.log" 2>&1 ||
         { tail -n 40 "$base/preempted.log"; fail "a pre-empted job did not come again"; }
     wait
     [ "$(grep -c "has been submitted" "$base/preempted.log")" -ge 2 ] || fail "the job was not pre-empted"
@@ -131,6 +176,7 @@ step_plain() {
     cp -a "$base/contained/checkpoints/grpo" checkpoints/
     "$python" "$here/check.py" adopt checkpoints/grpo/main "$(.venv/bin/python -c 'import platform; print(platform.python_version())')"
     snakemake --profile profiles/demo "${small[@]}" >"$base/plain.log" 2>&1 || { tail -n 40 "$base/plain.log"; fail "the demo"; }
+    grep -q "rules run without containers" "$base/plain.log" || fail "nothing said that --sdm apptainer is missing"
     grep -q "nothing to train" "$base/plain.log" || fail "data or base model differ without containers"
     "$python" "$here/check.py" scores "$base/plain/results/scores.csv" "$base/contained/results/scores.csv"
     "$python" "$here/check.py" provenance results "no container"
@@ -154,6 +200,7 @@ strangers_live() {
 # the demo through SLURM in containers: training reaches its walltime, sampling is killed by scancel; the same command goes on
 step_demo() {
     clone demo
+    rm -rf "$base"/demo.*.log "$base/log/jobs"
     local limit others
     # minutes and steps such that training saves some steps and does not end in its first job
     read -r -a limit < <("$python" "$here/check.py" walltime "$base/contained")
@@ -199,6 +246,7 @@ step_demo() {
 # three steps over two nodes, a rank on each
 step_nodes() {
     clone nodes
+    rm -rf "$base/log/nodes"
     printf 'training: {nodes: 2, steps: 3, save_every: 3, micro_batch_size: 36, micro_batch_size_log_prob: 36}\n' >"$base/nodes.yaml"
     [ ! -d "$base/demo/resources" ] || cp -a "$base/demo/resources" .
     snakemake --profile profiles/slurm "${small[@]}" "$base/nodes.yaml" --slurm-logdir "$base/log/nodes" --slurm-keep-successful-logs --retries 0 \
