@@ -33,7 +33,8 @@ await() { # await SECONDS COMMAND...: until the command succeeds
         sleep 1
     done
 }
-snakemake() { "$root/.venv-driver/bin/snakemake" "$@"; }
+# a call that hangs fails, with its logs
+snakemake() { timeout --foreground 1200 "$root/.venv-driver/bin/snakemake" "$@"; }
 
 # a clone of what is committed, with this checkout's environments: the checkout's own results stay as they are
 clone() {
@@ -185,7 +186,7 @@ step_plain() {
 # somebody else's Ray on each node, with Ray's own ports and directory
 strangers() {
     for node in n1 n2; do
-        sbatch --quiet --parsable --partition gpu --nodelist "$node" --mem 4000 --output "$base/log/stranger.$node.log" \
+        sbatch --quiet --parsable --partition gpu --nodelist "$node" --time 120 --mem 4000 --output "$base/log/stranger.$node.log" \
             --wrap "apptainer exec $image ray start --head --block --num-cpus 1 --include-dashboard=false"
     done
 }
