@@ -205,8 +205,13 @@ def test_the_demo_is_not_caught_by_the_default_profile():
     done = snakemake("--profile", "profiles/demo", "--sdm", "conda")  # any value but apptainer: shows what is merged
     assert done.returncode == 0, done.stderr[-2000:]
     assert "--nv" not in done.stderr
-    for path in [ROOT / "profiles" / name / "config.yaml" for name in ("default", "slurm", "demo")]:
-        assert len(path.read_text().splitlines()) <= 30
+
+
+@pytest.mark.parametrize("name", ["default", "local", "slurm", "demo"])
+def test_a_profile_is_short_and_says_what_to_edit(name):
+    lines = (ROOT / "profiles" / name / "config.yaml").read_text().splitlines()
+    assert len(lines) <= 30
+    assert sum("# edit" in line for line in lines) <= 4
 
 
 def test_the_script(place):

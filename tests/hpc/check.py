@@ -1,8 +1,12 @@
-"""What tests/hpc/run.sh claims, checked: check.py cards DIR | walltime DIR | adopt DIR PYTHON | scores A B | provenance DIR LOCK."""
+"""What tests/hpc/run.sh claims, checked.
+
+check.py cards DIR | walltime DIR | redone LOG LOG | adopt DIR PYTHON | scores A B | provenance DIR LOCK
+"""
 
 import csv
 import json
 import math
+import re
 import sys
 from pathlib import Path
 
@@ -28,17 +32,40 @@ def cards(directory: str) -> str:
 
 
 def walltime(directory: str) -> str:
-    """Minutes and steps for a training job that is told to end some steps before it is done; from the ten steps of a demo.
+    """Minutes of walltime and a number of steps such that training is told to end after its first steps and before its last.
 
-    A job of five minutes or less is told at half of its time, a longer one 150 s before its end.
+    From the ten steps of a demo on this machine: told when it has made some five, and had it been twice as fast it would
+    not be done. A job of five minutes or less is told at half of its time, a longer one 150 s before its end.
     """
     manifest = json.loads((Path(directory) / "results/grpo/main/manifest.json").read_text())
     with open(Path(directory) / "logs/train_policy/grpo/main.tsv", newline="") as handle:
         whole = float(next(csv.DictReader(handle, delimiter="\t"))["s"])
     step = manifest["seconds"] / manifest["steps"]
-    minutes = math.ceil((whole + 15) / 30) if whole < 135 else math.ceil((whole + 15 + 150) / 60)
-    told = max(minutes * 30, minutes * 60 - 150)
-    return f"{minutes} {manifest['steps'] + 2 * math.ceil((told - whole) / step) + 10}"
+    start = whole - manifest["seconds"]
+    wanted = start + 30 + 5 * step  # a sampling job starts beside it
+    minutes = math.ceil(wanted / 30) if wanted <= 150 else math.ceil((wanted + 150) / 60)
+    told = minutes * 30 if minutes <= 5 else minutes * 60 - 150
+    return f"{minutes} {math.ceil(2 * (told - start / 2) / step) + 3}"
+
+
+def redone(first: str, second: str) -> str:
+    """From the logs of two calls of one command: the second made again what the first call's failed jobs owed, and nothing else."""
+    made, finished = {}, set()
+    for number, path in enumerate((first, second)):
+        text = Path(path).read_text()
+        blocks = re.findall(r"^ *(?:local)?rule (\w+):\n((?: +\w+:.*\n)+)", text, re.M)
+        for rule, lines in blocks:
+            fields = dict(line.strip().split(": ", 1) for line in lines.splitlines() if ": " in line)
+            if "output" in fields:
+                made[number, rule, fields["jobid"]] = fields["output"]
+        finished |= {(number, rule, job) for job, rule in re.findall(r"^ *Finished jobid: (\d+) \(Rule: (\w+)\)", text, re.M)}
+    before = {output for key, output in made.items() if key[0] == 0 and key in finished}
+    failed = {output for key, output in made.items() if key[0] == 0 and key not in finished}
+    after = {output for key, output in made.items() if key[0] == 1 and key in finished}
+    assert before and failed, f"{first}: {len(before)} jobs done, {len(failed)} failed"
+    assert not before & after, f"done twice: {sorted(before & after)}"
+    assert failed <= after, f"failed and not made again: {sorted(failed - after)}"
+    return f"{len(before)} jobs were done and stayed so, {len(failed)} had failed and came again, {len(after - failed)} followed"
 
 
 def adopt(directory: str, python: str) -> str:
@@ -81,9 +108,10 @@ def provenance(directory: str, lock: str) -> str:
 
 
 if __name__ == "__main__":
+    checks = {check.__name__: check for check in (cards, walltime, redone, adopt, scores, provenance)}
     name, *arguments = sys.argv[1:]
     try:
-        said = {"cards": cards, "walltime": walltime, "adopt": adopt, "scores": scores, "provenance": provenance}[name](*arguments)
+        said = checks[name](*arguments)
         print(said if name == "walltime" else f"ok: {said}")
     except AssertionError as error:
         sys.exit(f"FAILED: {name}: {error}")

@@ -1,4 +1,4 @@
-"""A job that notes when, where and on which cards it ran: note.py OUT SECONDS [--save FILE] [--megabytes N]."""
+"""A job that notes when, where and on which cards it ran: note.py OUT SECONDS [--save FILE] [--megabytes N]; OUT.begun once it runs."""
 
 import argparse
 import json
@@ -25,7 +25,8 @@ def save(*_):
 
 if given.save:
     signal.signal(signal.SIGTERM, save)
-begin = time.time()
+with open(f"{given.out}.begun", "w"):
+    begin = time.time()
 taken = bytearray(os.urandom(1 << 20) * given.megabytes)
 time.sleep(given.seconds)
 note = {

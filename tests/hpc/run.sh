@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # tests/hpc/run.sh [STEP...] (make test-hpc): the workflow in real Apptainer images and through a real two-node SLURM.
 #
-# For a bare Debian 12 machine, as root, after `make env`. Steps, in order: install image slurm small contained
-# plain wait demo nodes; small does jobs and limits beside what follows, until wait.
+# For a bare Debian 12 machine, as root, after `make env`. Steps, in order: install image refusals slurm small contained
+# plain wait demo nodes; small does jobs and limits beside what follows, until wait. Each step first removes what an earlier run left.
 # All of it lies under $MATHRL_HPC (default /var/tmp/mathrl-hpc; not below /tmp, which the nodes do not share).
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -10,21 +10,31 @@ root=$(cd "$here/../.." && pwd)
 base=${MATHRL_HPC:-/var/tmp/mathrl-hpc}
 image=$base/cpu.sif
 python=$root/.venv-driver/bin/python
-steps=${*:-install image slurm small contained plain wait demo nodes}
+steps=${*:-install image refusals slurm small contained plain wait demo nodes}
 export OMP_WAIT_POLICY=passive # jobs share few cores here: threads that wait must not spin
+[ "${HOME:-/}" != / ] || export HOME=/root
 mkdir -p "$base"
 begin=$SECONDS small_jobs=""
 end() {
     local code=$?
     [ -z "$small_jobs" ] || kill -- "-$small_jobs" 2>/dev/null || true
     [ $code = 0 ] || echo "FAILED after $((SECONDS - begin)) s; logs lie under $base" >&2
-    case " $steps " in *" slurm "*) "$here/stop_slurm.sh" "$base" ;; esac
+    case " $steps " in *" slurm "*) "$here/stop_slurm.sh" ;; esac
     exit $code
 }
 trap end EXIT
 
 fail() { echo "FAILED: $*" >&2; exit 1; }
-snakemake() { "$root/.venv-driver/bin/snakemake" "$@"; }
+await() { # await SECONDS COMMAND...: until the command succeeds
+    local until=$((SECONDS + $1))
+    shift
+    until "$@"; do
+        [ $SECONDS -lt $until ] || fail "waited in vain for: $*"
+        sleep 1
+    done
+}
+# a call that hangs fails, with its logs
+snakemake() { timeout --foreground 1200 "$root/.venv-driver/bin/snakemake" "$@"; }
 
 # a clone of what is committed, with this checkout's environments: the checkout's own results stay as they are
 clone() {
@@ -44,15 +54,50 @@ step_image() {
     "$root/containers/build.sh" cpu --base "localimage:$base/base.sif" --out "$image" >"$base/build.log" 2>&1 ||
         { tail -n 30 "$base/build.log"; fail "the image was not built"; }
     tail -n 1 "$base/build.log"
-    # neither labels, nor definition, nor any text file in the image may name this machine or its directories
-    if { apptainer inspect --labels "$image"; apptainer inspect --deffile "$image"; } | grep -F -e "$root" -e "$base" -e "$(hostname -f)" ||
-        apptainer exec --no-mount hostfs,cwd,home,tmp,bind-paths "$image" grep -rIlF -e "$root" -e "$base" /opt /etc /var; then
+    # neither labels, nor definition, nor the build's log name this machine; no text file in the image does, nor where its packages came from
+    names >"$base/names"
+    if { apptainer inspect --labels "$image"; apptainer inspect --deffile "$image"; sed '$d' "$base/build.log"; } |
+        grep -wF -f "$base/names" -e "$(hostname)" ||
+        apptainer exec --pwd / --no-mount hostfs,cwd,home,tmp,bind-paths --bind "$base/names:/mnt/names" "$image" \
+            grep -rIlF -f /mnt/names /opt /etc /var /root; then
         fail "the image names the machine that built it"
     fi
 }
 
+# this machine's directories and kernel, and the hosts of its package archives, where they are not the public ones
+names() {
+    printf '%s\n' "$root" "$base" .mathrl-build "$(uname -r)"
+    { cat /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null; "$python" -m pip config list; env | grep '^PIP_'; } |
+        grep -oE "https?://[^/ ']+" | grep -vE "//(deb|security)\.debian\.org|//pypi\.org|//download\.pytorch\.org" | sort -u || true
+}
+
+# what would go wrong hours later is refused before the first job: on real images, then by the whole workflow
+step_refusals() {
+    (cd "$root" && .venv/bin/python -m pytest -q -rs tests/execution/test_preflight.py) >"$base/refusals.log" 2>&1 ||
+        { tail -n 40 "$base/refusals.log"; fail "the preflight's tests"; }
+    if grep -q skipped "$base/refusals.log"; then fail "tests of the preflight are skipped: $(grep SKIPPED "$base/refusals.log")"; fi
+    clone refusals
+    local demo=(--profile profiles/demo --sdm apptainer) cuda=(--workflow-profile none --cores 2 --config 'containers={cuda: "docker://none.invalid/none@sha256:0"}')
+    echo "# changed" >>envs/cpu.txt
+    refused "containers/cpu.sif was built from another envs/cpu.txt; build it again: make containers" "${demo[@]}"
+    git checkout --quiet envs
+    rm containers/cpu.sif
+    refused "containers/cpu.sif is not there; build it: make containers" "${demo[@]}"
+    refused "asks for 6 GPU(s) and Snakemake was given 4" "${cuda[@]}" --resources gpu=4
+    refused "this host shows no GPU; .*profiles/demo" "${cuda[@]}" --resources gpu=6
+    [ ! -e results ] || fail "a job ran before the refusal"
+    echo "ok: $(tail -n 1 "$base/refusals.log"); a stale image, a missing one, too many cards and none are refused"
+}
+
+refused() { # refused LINE ARGUMENTS...: Snakemake with these arguments says this line and runs nothing
+    local line=$1
+    shift
+    if snakemake "$@" >"$base/refused.log" 2>&1; then fail "not refused: $line"; fi
+    grep -q "$line" "$base/refused.log" || { tail -n 20 "$base/refused.log"; fail "not refused with: $line"; }
+}
+
 step_slurm() {
-    "$here/stop_slurm.sh" "$base"
+    "$here/stop_slurm.sh"
     "$here/start_slurm.sh" "$base"
 }
 
@@ -84,15 +129,16 @@ step_limits() {
         fail "a job longer than its walltime succeeded"
     fi
     [ "$(cat "$base/limits/saved.txt")" = saved ] || fail "no time to save before the walltime"
-    grep -q "the walltime ends soon" "$base/limits.log" || fail "the log of the job is not shown"
+    grep -q "Error in rule long" "$base/limits.log" && grep -q "told to end: saved" "$base/limits.log" || fail "the log of the job is not shown"
+    grep -q "Error in rule greedy" "$base/limits.log" && grep -q "exceeded memory limit" "$base/limits.log" ||
+        fail "the log of the job over its memory is not shown"
     [ -e "$base/limits/greedy.200.log" ] && [ -e "$base/limits/greedy.json" ] || fail "the second attempt had no more memory"
     rm -rf "$base/preempted"
     (
-        until squeue --noheader --format "%T %k" | grep -q "RUNNING rule_train"; do sleep 1; done
-        sleep 5
+        await 120 [ -e "$base/preempted/train.0.json.begun" ]
         sbatch --quiet --partition urgent --nodes 2 --gres gpu:6 --output /dev/null --wrap "sleep 5"
     ) &
-    seconds=15 small_jobs preempted --profile "$root/profiles/slurm" train.0.json >"$base/preempted.log" 2>&1 ||
+    seconds=30 small_jobs preempted --profile "$root/profiles/slurm" train.0.json >"$base/preempted.log" 2>&1 ||
         { tail -n 40 "$base/preempted.log"; fail "a pre-empted job did not come again"; }
     wait
     [ "$(grep -c "has been submitted" "$base/preempted.log")" -ge 2 ] || fail "the job was not pre-empted"
@@ -131,6 +177,7 @@ step_plain() {
     cp -a "$base/contained/checkpoints/grpo" checkpoints/
     "$python" "$here/check.py" adopt checkpoints/grpo/main "$(.venv/bin/python -c 'import platform; print(platform.python_version())')"
     snakemake --profile profiles/demo "${small[@]}" >"$base/plain.log" 2>&1 || { tail -n 40 "$base/plain.log"; fail "the demo"; }
+    grep -q "rules run without containers" "$base/plain.log" || fail "nothing said that --sdm apptainer is missing"
     grep -q "nothing to train" "$base/plain.log" || fail "data or base model differ without containers"
     "$python" "$here/check.py" scores "$base/plain/results/scores.csv" "$base/contained/results/scores.csv"
     "$python" "$here/check.py" provenance results "no container"
@@ -139,7 +186,7 @@ step_plain() {
 # somebody else's Ray on each node, with Ray's own ports and directory
 strangers() {
     for node in n1 n2; do
-        sbatch --quiet --parsable --partition gpu --nodelist "$node" --mem 4000 --output "$base/log/stranger.$node.log" \
+        sbatch --quiet --parsable --partition gpu --nodelist "$node" --time 120 --mem 4000 --output "$base/log/stranger.$node.log" \
             --wrap "apptainer exec $image ray start --head --block --num-cpus 1 --include-dashboard=false"
     done
 }
@@ -151,54 +198,61 @@ strangers_live() {
     scancel "$@"
 }
 
-# the demo through SLURM in containers: training reaches its walltime, sampling is killed by scancel; the same command goes on
+# the demo through SLURM in containers: training reaches its walltime, sampling is killed by scancel; the same command goes on.
+# The walltime is the partition's own (runtime=0: none is asked for), so that it can be longer for the same command's second call.
 step_demo() {
     clone demo
-    local limit others
-    # minutes and steps such that training saves some steps and does not end in its first job
+    rm -rf "$base"/demo.*.log "$base/log/jobs"
+    local limit others killer call
     read -r -a limit < <("$python" "$here/check.py" walltime "$base/contained")
     printf 'training: {steps: %s}\n' "${limit[1]}" >"$base/steps.yaml"
     mapfile -t others < <(strangers)
     local command=(snakemake --profile profiles/slurm "${small[@]}" "$base/steps.yaml" --slurm-logdir "$base/log/jobs" --slurm-keep-successful-logs --retries 0
-        --set-resources train_policy:gpu=6 "train_policy:runtime=${limit[0]}" generate_samples:gpu=1 generate_samples:runtime=30)
+        --set-resources train_policy:gpu=6 train_policy:runtime=0 generate_samples:gpu=1 generate_samples:runtime=30)
     (
-        killed=""
-        until [ -n "$killed" ]; do
-            sleep 1
-            killed=$(squeue --noheader --states running --format "%i %k" | awk '/rule_generate_samples/ {print $1; exit}')
-        done
+        await 600 sampling >/dev/null
         sleep 3
-        scancel "$killed"
+        scancel "$(sampling)"
     ) &
-    local killer=$!
-    if "${command[@]}" >"$base/demo.1.log" 2>&1; then
-        kill "$killer" 2>/dev/null || true
-        fail "jobs killed by scancel and by the walltime count as done"
-    fi
+    killer=$!
+    for call in 1 2 3; do
+        scontrol update partitionname=gpu defaulttime="${limit[0]}"
+        if "${command[@]}" >"$base/demo.$call.log" 2>&1; then
+            kill "$killer" 2>/dev/null || true
+            fail "jobs killed by scancel and by the walltime count as done"
+        fi
+        shown "$call" train_policy
+        grep -q "the walltime ends soon" "$base/demo.$call.log" || { tail -n 40 "$base/demo.$call.log"; fail "training did not reach its walltime"; }
+        ! grep -qE "saved at step [1-9]" "$base/demo.$call.log" || break
+        limit[0]=$((2 * limit[0])) # a busy machine: it had not made one step
+    done
     wait "$killer"
-    for rule in train_policy generate_samples; do
-        grep -q "Error in rule $rule" "$base/demo.1.log" || { tail -n 40 "$base/demo.1.log"; fail "rule $rule is not reported"; }
-    done
-    grep -rq "the walltime ends soon" "$base/demo.1.log" "$base/log/jobs" || fail "the log of training is not shown"
-    local attempt=1
-    until [ $attempt -gt 1 ] && "${command[@]}" >"$base/demo.$attempt.log" 2>&1; do
-        attempt=$((attempt + 1))
-        [ $attempt -le 4 ] || { tail -n 40 "$base/demo.4.log"; fail "the same command again"; }
-    done
-    if grep -hE "^(local)?rule (clean_problems|decontaminate_problems|make_demo_model):" "$base"/demo.[2-4].log; then
-        fail "finished work was done again"
-    fi
-    grep -rhoE "(saved at|goes on from) step [0-9]+" "$base"/demo.*.log "$base/log/jobs" | sort -u | paste -sd ' ' - >"$base/demo.steps"
-    grep -q "saved at.*" "$base/demo.steps" && grep -q "goes on from" "$base/demo.steps" || fail "training did not go on from what it saved"
-    grep -rqE "cards [0-5] \(given by SLURM\)" "$base/demo.1.log" "$base/log/jobs" || fail "sampling had no card of its own"
+    shown 1 generate_samples
+    scontrol update partitionname=gpu defaulttime=60
+    "${command[@]}" >"$base/demo.last.log" 2>&1 || { tail -n 40 "$base/demo.last.log"; fail "the same command again"; }
+    "$python" "$here/check.py" redone "$base/demo.$call.log" "$base/demo.last.log"
+    local saved from
+    saved=$(grep -oE "saved at step [0-9]+" "$base/demo.$call.log" | head -n 1)
+    from=$(grep -rhoE "goes on from step [0-9]+" "$base/log/jobs/rule_train_policy" | tail -n 1)
+    [ "${saved##* }" = "${from##* }" ] || fail "training $saved and ${from:-does not go on}"
+    grep -rqE "cards [0-5] \(given by SLURM\)" "$base/log/jobs/rule_generate_samples" || fail "sampling had no card of its own"
     strangers_live "${others[@]}"
     "$python" "$here/check.py" provenance results "$(lock)"
-    echo "ok: the demo through SLURM in $attempt calls of one command ($(cat "$base/demo.steps"))"
+    echo "ok: the demo through SLURM; training of ${limit[1]} steps $saved at its walltime and $from"
+}
+
+sampling() { # the first running job of this rule
+    squeue --noheader --states running --format "%i %k" | awk '/rule_generate_samples/ {print $1; found = 1; exit} END {exit !found}'
+}
+
+shown() { # shown CALL RULE: Snakemake says that a job of this rule failed
+    grep -q "Error in rule $2" "$base/demo.$1.log" || { tail -n 40 "$base/demo.$1.log"; fail "rule $2 is not reported"; }
 }
 
 # three steps over two nodes, a rank on each
 step_nodes() {
     clone nodes
+    rm -rf "$base/log/nodes"
     printf 'training: {nodes: 2, steps: 3, save_every: 3, micro_batch_size: 36, micro_batch_size_log_prob: 36}\n' >"$base/nodes.yaml"
     [ ! -d "$base/demo/resources" ] || cp -a "$base/demo/resources" .
     snakemake --profile profiles/slurm "${small[@]}" "$base/nodes.yaml" --slurm-logdir "$base/log/nodes" --slurm-keep-successful-logs --retries 0 \

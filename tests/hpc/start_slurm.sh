@@ -2,11 +2,17 @@
 # tests/hpc/start_slurm.sh DIR: a real SLURM of two nodes, six GPU device nodes each, on this one host; root, no systemd.
 #
 # Each node has its own network, host name, /tmp and /dev/shm, so that a wrong address or a file that only one node has shows;
-# no node reaches anything beyond this host, and home is read-only there. State and logs lie under DIR (not below /tmp, which the nodes do not share, nor below home).
+# no node reaches anything beyond this host, and home is read-only there. State and logs lie under DIR (not below /tmp, which the nodes
+# do not share); pids in /run/mathrl-hpc, so that stop_slurm.sh finds them when DIR is gone.
 set -euo pipefail
 base=$(readlink -f "$1")
-net=10.77.0
-mkdir -p "$base"/{state,run,log,dev} /etc/slurm /run/munge
+root=$(cd "$(dirname "$0")/../.." && pwd)
+net=10.77.0 run=/run/mathrl-hpc
+if [ -e /etc/slurm/slurm.conf ] && ! grep -q '^ClusterName=test$' /etc/slurm/slurm.conf; then
+    echo "error: /etc/slurm/slurm.conf belongs to another SLURM; use a machine without one" >&2
+    exit 2
+fi
+mkdir -p "$base"/{state,log,dev} "$run" /etc/slurm /run/munge
 for i in 0 1 2 3 4 5; do [ -e "$base/dev/nvidia$i" ] || mknod "$base/dev/nvidia$i" c 1 3; done
 printf '127.0.0.1 localhost\n%s.1 login\n%s.11 n1\n%s.12 n2\n' "$net" "$net" "$net" >"$base/hosts"
 
@@ -20,8 +26,8 @@ AuthType=auth/munge
 CredType=cred/munge
 StateSaveLocation=$base/state
 SlurmdSpoolDir=$base/spool.%n
-SlurmctldPidFile=$base/run/slurmctld.pid
-SlurmdPidFile=$base/run/slurmd.%n.pid
+SlurmctldPidFile=$run/slurmctld.pid
+SlurmdPidFile=$run/slurmd.%n.pid
 SlurmctldLogFile=$base/log/slurmctld.log
 SlurmdLogFile=$base/log/slurmd.%n.log
 ProctrackType=proctrack/linuxproc
@@ -53,7 +59,7 @@ echo "NodeName=n[1-2] Name=gpu File=$base/dev/nvidia[0-5]" >/etc/slurm/gres.conf
 ip link add mathrl0 type bridge
 ip address add "$net.1/24" dev mathrl0
 ip link set mathrl0 up
-munged --pid-file="$base/run/munged.pid" --force
+munged --pid-file="$run/munged.pid" --force
 slurmctld -c
 for i in 1 2; do
     node=n$i
@@ -67,12 +73,21 @@ for i in 1 2; do
     ip -n "mathrl-$node" link set eth0 up
     # not `ip netns exec`, which mounts a new /sys and hides the control groups that slurmd wants
     nsenter --net="/run/netns/mathrl-$node" unshare --mount --uts --propagation private bash -c "
+        set -e
         hostname $node
         mount --bind '$base/hosts' /etc/hosts
-        mount --bind '$base/tmp.$node' /tmp
+        for place in '$root' '$HOME'; do # what the nodes share may lie below /tmp
+            case \$place in /tmp/*)
+                mkdir -p '$base/tmp.$node'\${place#/tmp}
+                mount --bind \$place '$base/tmp.$node'\${place#/tmp} ;;
+            esac
+        done
+        mount --rbind '$base/tmp.$node' /tmp
         mount -t tmpfs tmpfs /dev/shm
         mount --bind '$HOME' '$HOME'
         mount -o remount,bind,ro '$HOME'
+        mount --bind '$base' '$base' # should it lie below home
+        mount -o remount,bind,rw '$base'
         exec slurmd -N $node"
 done
 for _ in $(seq 40); do [ "$(sinfo -h -N -o %T 2>/dev/null | grep -c idle)" = 4 ] && break; sleep 0.5; done
