@@ -14,7 +14,7 @@ rm -rf "$work"/rootfs/dev/* "$work"/rootfs/var/cache/apt/*.bin "$work"/rootfs/va
 # of this host in a fresh root: its name, its resolver and its apt mirror
 : >"$work/rootfs/etc/hostname"
 : >"$work/rootfs/etc/resolv.conf"
-echo 'deb http://deb.debian.org/debian bookworm main' >"$work/rootfs/etc/apt/sources.list"
+: >"$work/rootfs/etc/apt/sources.list"
 rm -f "$work"/rootfs/etc/apt/apt.conf.d/99mmdebstrap
 (cd "$work" && apptainer --quiet build --force base.sif rootfs) # a relative source: the image notes where it came from
 mv "$work/base.sif" "$out.new" && mv "$out.new" "$out" # whole or not at all; the first may cross file systems

@@ -64,11 +64,11 @@ step_image() {
     fi
 }
 
-# this machine's directories and kernel, and the hosts of its package archives, where they are not the public ones
+# this machine's directories and kernel, and the hosts that its packages come from; public archives end in .org, and packages name them
 names() {
     printf '%s\n' "$root" "$base" .mathrl-build "$(uname -r)"
     { cat /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null; "$python" -m pip config list; env | grep '^PIP_'; } |
-        grep -oE "https?://[^/ ']+" | grep -vE "//(deb|security)\.debian\.org|//pypi\.org|//download\.pytorch\.org" | sort -u || true
+        grep -oE "https?://[^/ ']+" | grep -v "\.org$" | sort -u || true
 }
 
 # what would go wrong hours later is refused before the first job: on real images, then by the whole workflow
