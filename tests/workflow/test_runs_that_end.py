@@ -166,9 +166,10 @@ def test_a_budget_ends_a_run_and_a_raised_one_lets_it_go_on(trial):
 
 
 @pytest.mark.full
-def test_two_ranks_train_as_one(trial):
+@pytest.mark.parametrize("changes", [{}, {"dynamic_batch": True}], ids=["padded", "packed"])
+def test_two_ranks_train_as_one(trial, changes):
     """FSDP2 over two CPU ranks with two vLLM replicas."""
-    manifest = trial.train(trial.stage(gpus=2, micro_batch_size=8, micro_batch_size_log_prob=16))
+    manifest = trial.train(trial.stage(**changes, gpus=2, micro_batch_size=8, micro_batch_size_log_prob=16))
     assert manifest["steps"] == 4 and manifest["max_probability_gap"] <= 1e-4
 
 
