@@ -1,4 +1,4 @@
-"""Sequences packed into one row, without flash-attn: verl's own log-probabilities and entropies are those of padded sequences."""
+"""Sequences packed into one row, without flash-attn: verl's own log-probabilities, entropies and gradients are those of padded ones."""
 
 import types
 
@@ -14,7 +14,7 @@ LLAMA = {"vocab_size": 600, "hidden_size": 96, "intermediate_size": 256, "num_hi
 LENGTHS = (7, 19, 3, 11)
 
 
-def forward(model, ids, packed):
+def forward(model, ids, packed, fused):
     """What verl's FSDP engine makes of a micro-batch: log-probabilities and entropies, sequence after sequence."""
     import torch
     from tensordict import TensorDict
@@ -30,7 +30,8 @@ def forward(model, ids, packed):
     engine.engine_config = types.SimpleNamespace(entropy_checkpointing=False, entropy_from_logits_with_chunking=False)
     engine.compute_entropy_from_logits = verl_f.entropy_from_logits
     batch = TensorDict({"input_ids": nested(ids), "position_ids": nested([torch.arange(len(row)) for row in ids])}, batch_size=len(ids))
-    tu.assign_non_tensor(batch, use_remove_padding=packed, temperature=1.0, calculate_entropy=True, pad_token_id=0)
+    tu.assign_non_tensor(batch, use_remove_padding=packed, use_fused_kernels=fused)
+    tu.assign_non_tensor(batch, temperature=1.0, calculate_entropy=True, pad_token_id=0)
     inputs, rest = engine.prepare_model_inputs(batch)
     assert len(inputs["input_ids"]) == (1 if packed else len(ids))
     made = engine.prepare_model_outputs(model(**inputs, use_cache=False), rest, batch, None)
@@ -39,9 +40,11 @@ def forward(model, ids, packed):
 
 @pytest.mark.parametrize("sizes", [DEEPSEEK, LLAMA], ids=["deepseek_v3", "llama"])
 @pytest.mark.parametrize("training", [False, True], ids=["log-probabilities", "update"])
-def test_packed_is_padded(sizes, training):
+@pytest.mark.parametrize("fused", [False, True], ids=["whole", "in-chunks"])
+def test_packed_is_padded(sizes, training, fused, monkeypatch):
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
+    from verl.models.transformers.monkey_patch import patch_forward_with_backends
 
     torch.manual_seed(0)
     kind = "deepseek_v3" if sizes is DEEPSEEK else "llama"
@@ -53,7 +56,10 @@ def test_packed_is_padded(sizes, training):
     gradients = []
     for packed in (False, True):
         model.zero_grad()
-        made = forward(model, ids, packed)
+        if packed and fused:
+            monkeypatch.setattr(type(model), "forward", type(model).forward)  # verl replaces it for good
+            patch_forward_with_backends(model, use_fused_kernels=True, fused_kernels_backend="torch")
+        made = forward(model, ids, packed, packed and fused)
         ends = torch.tensor(LENGTHS).cumsum(0) - 1  # the last token of a sequence predicts nothing of it
         inside = [place for place in range(made.shape[1]) if place not in ends]
         made[:, inside].sum().backward()

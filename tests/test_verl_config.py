@@ -155,6 +155,8 @@ VARIANTS = {
         "actor_rollout_ref.rollout.log_prob_max_token_len_per_gpu": 16384,
         "actor_rollout_ref.model.use_remove_padding": True,  # or one long response among short ones would not fit any card
         "actor_rollout_ref.actor.use_remove_padding": True,
+        "actor_rollout_ref.model.use_fused_kernels": True,
+        "actor_rollout_ref.actor.use_fused_kernels": True,
     },
     "dapo": {
         "actor_rollout_ref.actor.clip_ratio_low": 0.2,

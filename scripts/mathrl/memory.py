@@ -17,7 +17,8 @@ Bytes on one card of N; P parameters, w bytes a number in computation (2 for bfl
 
 Update: all but sync. Rollout: state + context + sync + the engine's share (gpu_memory_utilization × card), of which w·P weights and
 1.5 GiB for activations leave the rest to the KV cache. T is the longest prompt and response: an upper bound, most sequences are shorter.
-With `dynamic_batch` sequences are packed into one row: B = 1, T = max_tokens_per_gpu. Attention keeps no T × T matrix of scores.
+With `dynamic_batch` sequences are packed into one row: B = 1, T = max_tokens_per_gpu, and logits are those of 512 tokens at a time, 16
+copies, several in float32. Attention keeps no T × T matrix of scores.
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ CONTEXT = 1.5 * GIB
 ASLEEP = 1.0 * GIB
 SYNC = 2.0 * GIB
 ENGINE = 1.5 * GIB
-LOGIT_COPIES = {"update": 4, "bonus": 13, "before": 7}
+LOGIT_COPIES = {"update": 4, "bonus": 13, "before": 7, "chunk": 16}
+CHUNK = 512  # tokens
 WIDTH = {"bfloat16": 2, "float32": 4}
 
 
@@ -86,8 +88,11 @@ def estimate(model: Model, stage: Mapping[str, Any], card: float) -> dict[str, f
     if stage.get("dynamic_batch"):
         sequences, length = 1, max(stage["max_tokens_per_gpu"], tokens)
     rows = sequences * length
-    before = rows if stage.get("dynamic_batch") else stage.get("micro_batch_size_log_prob", sequences) * length
+    before = stage.get("micro_batch_size_log_prob", sequences) * length
     copies = LOGIT_COPIES["bonus" if stage.get("entropy_coefficient") else "update"]
+    held = max(copies * rows, LOGIT_COPIES["before"] * before)
+    if stage.get("dynamic_batch"):
+        held = LOGIT_COPIES["chunk"] * min(rows, CHUNK)
     blocks = 1 if stage.get("gradient_checkpointing", True) else model.layers
     parts = {
         "state": 12 * model.parameters / ranks,
@@ -96,7 +101,7 @@ def estimate(model: Model, stage: Mapping[str, Any], card: float) -> dict[str, f
         "saved": rows * model.hidden * width * model.layers,
         "recomputed": 2 * rows * width * model.kept * blocks,
         "mask": (1 + width) * sequences * length**2,
-        "logits": max(copies * rows, LOGIT_COPIES["before"] * before) * width * model.vocabulary,
+        "logits": held * width * model.vocabulary,
     }
     parts["update"] = sum(parts.values()) + CONTEXT + ASLEEP
     parts["engine"] = stage["gpu_memory_utilization"] * card

@@ -131,6 +131,9 @@ def overrides(
         # longest, as the memory they take is known then; those of so many tokens must be packed (transformers masks each sequence
         # from its positions): verl counts tokens without padding, and one long response among short ones would multiply them.
         "actor_rollout_ref.model.use_remove_padding": stage["dynamic_batch"],
+        # Log-probabilities of 512 tokens at a time, plain PyTorch in spite of the name. Without flash-attn verl otherwise takes them
+        # token by token, some ten kernels each, with all logits of the micro-batch on the card.
+        "actor_rollout_ref.model.use_fused_kernels": stage["dynamic_batch"],
         "actor_rollout_ref.model.enable_gradient_checkpointing": stage["gradient_checkpointing"],
         "+actor_rollout_ref.model.override_config.attn_implementation": "sdpa",
         f"{ACTOR}.strategy": "fsdp2",

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -57,3 +60,29 @@ def test_what_is_refused(arguments, message, monkeypatch):
     done = subprocess.run([sys.executable, str(SCRIPT), *arguments], capture_output=True, text=True)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert message in done.stderr
+
+
+def test_two_ray_nodes_join_whatever_token_the_home_holds(tmp_path):
+    """Head, worker and driver as srun starts them, on loopback; an earlier `ray.init()` has left its token in the home."""
+    (tmp_path / ".ray").mkdir()
+    (tmp_path / ".ray/auth_token").write_text("0" * 64)
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    environment = {**os.environ, **nodes.authentication(), "HOME": str(tmp_path), "PATH": path}
+    place = tempfile.mkdtemp(prefix="ray-", dir="/tmp")  # short: it holds sockets
+    address = f"127.0.0.1:{nodes.free_port('127.0.0.1')}"
+    mine = [sys.executable, str(SCRIPT), "--gpus", "1", "--cpus", "4", "--accelerator", "cpu"]
+    services = []
+    for role in ("--head", "--join"):
+        with open(tmp_path / f"ray{role}", "wb") as log:
+            ray = {**environment, "RAY_TMPDIR": place}
+            services.append(subprocess.Popen([*mine, role, address], env=ray, start_new_session=True, stdout=log, stderr=log))
+    try:
+        drive = [*mine, "--drive", address, "--nodes", "2", "--", "true"]
+        done = subprocess.run(drive, env=environment, capture_output=True, text=True, timeout=240)
+    finally:
+        for service in services:
+            service.send_signal(signal.SIGUSR1)
+        for service in services:
+            service.wait(timeout=60)
+    assert done.returncode == 0 and "all 2 nodes have joined, 2 ranks" in done.stderr, done.stderr[-2000:]
+    assert not Path(place).exists(), "Ray's files are gone with it"

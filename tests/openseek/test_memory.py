@@ -207,6 +207,25 @@ def test_logits_that_verl_keeps(packed, entropy, update, copies, autocast):
     assert memory.LOGIT_COPIES[copies] - 1.1 < most < memory.LOGIT_COPIES[copies] + 0.1, most
 
 
+@pytest.mark.parametrize("bonus", [False, True], ids=["update", "update-with-a-bonus"])
+def test_logits_in_chunks(bonus):
+    """What verl holds of the logits where it takes 512 tokens at a time."""
+    import torch
+    from verl.utils.experimental.torch_functional import FusedLinearForPPO
+
+    tokens, vocabulary = 2 * memory.CHUNK, 4096
+    hidden = torch.randn(tokens, 8, dtype=torch.bfloat16, requires_grad=True)
+    head = torch.randn(vocabulary, 8, dtype=torch.bfloat16, requires_grad=True)
+
+    def compute():
+        chosen, entropy = FusedLinearForPPO()(hidden, head, torch.zeros(tokens, dtype=torch.long))
+        (chosen.sum() + entropy.sum() if bonus else chosen.sum()).backward()
+
+    assert FusedLinearForPPO().chunk_size == memory.CHUNK
+    most = peak(compute) / (2 * memory.CHUNK * vocabulary)
+    assert 0.6 * memory.LOGIT_COPIES["chunk"] < most < memory.LOGIT_COPIES["chunk"], most
+
+
 def test_openseek_in_figures(stage):
     model = memory.read_model(OPENSEEK)
     assert model.parameters == 1_394_598_912
@@ -215,7 +234,7 @@ def test_openseek_in_figures(stage):
     assert parts["logits"] == 7 * 2 * 4 * 2560 * 151851
     assert memory.advice(model, stage, 80 * GIB) == "fits"
     packed = memory.estimate(model, stage | {"dynamic_batch": True, "max_tokens_per_gpu": 16384}, 80 * GIB)
-    assert packed["mask"] == 3 * 16384**2 and packed["logits"] == 7 * 2 * 16384 * 151851
+    assert packed["mask"] == 3 * 16384**2 and packed["logits"] == 16 * 2 * 512 * 151851
 
 
 @pytest.mark.parametrize("card", [16, 24, 32, 40, 80])

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -180,10 +181,10 @@ class Trial:
     def overlay() -> dict:
         return yaml.safe_load((ROOT / "profiles/demo/demo.yaml").read_text())
 
-    def command(self, stage: dict, run: str = "grpo", model: Path | None = None) -> list[str]:
+    def command(self, stage: dict, run: str = "grpo", model: Path | None = None, before: Sequence[str] = ()) -> list[str]:
         demo = self.demo.directory
         return [
-            *(sys.executable, str(ROOT / "scripts/run_supervised.py"), "--grace", "60", "--"),
+            *(sys.executable, str(ROOT / "scripts/run_supervised.py"), "--grace", "60", "--", *before),
             *(sys.executable, str(ROOT / "scripts/train_policy.py"), "--run", run, "--accelerator", "cpu"),
             *("--config", json.dumps(stage), "--model", str(model or demo / "resources/models/demo-base")),
             *("--train", str(demo / "results/grpo/main/train.parquet"), "--validation", str(demo / "results/grpo/main/val.parquet")),

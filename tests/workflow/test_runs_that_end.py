@@ -7,12 +7,14 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+from pathlib import Path
 
 import pytest
 from mathrl import checkpoints
 from mathrl.curves import read_scalars
-from mathrl.execution import processes
+from mathrl.execution import nodes, processes
 
 from .conftest import ROOT, wait_for
 
@@ -166,10 +168,38 @@ def test_a_budget_ends_a_run_and_a_raised_one_lets_it_go_on(trial):
 
 
 @pytest.mark.full
-def test_two_ranks_train_as_one(trial):
+@pytest.mark.parametrize("changes", [{}, {"dynamic_batch": True}], ids=["padded", "packed"])
+def test_two_ranks_train_as_one(trial, changes):
     """FSDP2 over two CPU ranks with two vLLM replicas."""
-    manifest = trial.train(trial.stage(gpus=2, micro_batch_size=8, micro_batch_size_log_prob=16))
+    manifest = trial.train(trial.stage(**changes, gpus=2, micro_batch_size=8, micro_batch_size_log_prob=16))
     assert manifest["steps"] == 4 and manifest["max_probability_gap"] <= 1e-4
+
+
+@pytest.mark.full
+def test_two_ray_nodes_train_as_one(trial, tmp_path, monkeypatch):
+    """Two Ray nodes on loopback, a logical GPU each, as scripts/run_on_nodes.py starts them on two hosts of a SLURM job."""
+    address = f"127.0.0.1:{nodes.free_port('127.0.0.1')}"
+    mine = [sys.executable, str(ROOT / "scripts/run_on_nodes.py"), "--gpus", "1", "--cpus", "16", "--accelerator", "cpu"]
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    for name, value in nodes.authentication().items():
+        monkeypatch.setenv(name, value)
+    environment = {**os.environ, "RAY_TMPDIR": tempfile.mkdtemp(prefix="ray-", dir="/tmp")}  # short: it holds sockets
+    services = []
+    for role in ("--head", "--join"):
+        with open(tmp_path / f"ray{role}", "wb") as log:
+            services.append(subprocess.Popen([*mine, role, address], env=environment, start_new_session=True, stdout=log, stderr=log))
+    try:
+        stage = trial.stage(nodes=2, gpus=1, micro_batch_size=8, micro_batch_size_log_prob=16)
+        manifest = trial.train(stage, before=[*mine, "--drive", address, "--nodes", "2", "--"])
+    finally:
+        for service in services:
+            service.send_signal(signal.SIGUSR1)
+        assert [service.wait(timeout=60) for service in services]
+    assert "all 2 nodes have joined, 2 ranks" in trial.said()
+    assert manifest["steps"] == 4 and manifest["max_probability_gap"] <= 1e-4
+    shards = sorted(path.name for path in (trial.directory() / "global_step_4/actor").glob("model_*.pt"))
+    assert shards == ["model_world_size_2_rank_0.pt", "model_world_size_2_rank_1.pt"]
+    assert not Path(environment["RAY_TMPDIR"]).exists()  # nothing of Ray is left
 
 
 @pytest.mark.full

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import secrets
 import signal
 import socket
 import struct
@@ -91,8 +92,18 @@ def in_image(image: str, arguments: str, command: Sequence[str]) -> list[str]:
     return ["apptainer", "exec", "--home", os.getcwd(), *arguments.split(), image, *command]
 
 
+def authentication() -> dict[str, str]:
+    """Variables for every process of the job's Ray: a token of the job's own.
+
+    Ray's head asks for a token by itself where the user's home holds one, as any earlier `ray.init()` leaves it, and nodes that
+    join and the driver do not bring it. Without a token, others on the nodes could run code as this user.
+    """
+    return {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+
+
 def launch(command: Sequence[str], image: str, image_arguments: str, gpus: int, cpus: int | None, cuda: bool) -> int:
     """Run `command` on this job's first node beside a Ray cluster over all of its nodes; returns its exit code."""
+    os.environ |= authentication()  # srun and apptainer hand the environment on
     names, job_cpus = allocation()
     addresses = [node_address(name) for name in names]
     head = source_address(addresses[1]) if len(names) > 1 else source_address(addresses[0])
