@@ -186,12 +186,13 @@ step_plain() {
 # somebody else's Ray on each node, with Ray's own ports and directory
 strangers() {
     for node in n1 n2; do
-        sbatch --quiet --parsable --partition gpu --nodelist "$node" --time 120 --mem 4000 --output "$base/log/stranger.$node.log" \
+        sbatch --parsable --partition gpu --nodelist "$node" --time 120 --mem 4000 --output "$base/log/stranger.$node.log" \
             --wrap "apptainer exec $image ray start --head --block --num-cpus 1 --include-dashboard=false"
     done
 }
 
 strangers_live() {
+    [ $# = 2 ] || fail "somebody else's Ray did not start on each node"
     for job in "$@"; do
         [ "$(squeue --noheader --jobs "$job" --format %T)" = RUNNING ] || fail "somebody else's Ray on a node did not survive"
     done
