@@ -82,6 +82,7 @@ def test_verdicts_do_not_depend_on_batches_parts_cache_or_workers(model, tmp_pat
 
 
 @pytest.mark.full
+@pytest.mark.timeout(3600)
 def test_matches_are_those_of_a_full_float32_pass(model, problems, benchmarks):
     """At least 99 % of the pairs that a float32 pass over all rows finds at cosine 0.85, and none that it does not find."""
     sets = (("aimo_validation_aime", 90), ("aime_1983_2023", 300), ("math_train", 1200), ("gsm8k_train", 400), ("deepscaler", 1000))

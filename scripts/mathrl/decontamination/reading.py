@@ -14,13 +14,18 @@ from ..textnorm import CONTRASTS, LIGHT, NUMBER_WORDS
 
 # A tag without attributes or with `name=value` ones: `a <b and c> d` holds none.
 _TAG = re.compile(r"</?(?:p|i|b|u|em|strong|span|div|li|ul|ol|br|h[1-6]|table|tbody|tr|td)(?:\s+[a-z-]+=[^<>]*)?\s*/?>", re.IGNORECASE)
+_FORUM = re.compile(r"\[/?(?:b|i|u|list|quote|hide|center)\]|\[\*\]")
 _SMALL = re.compile(r"<(sup|sub)>\s*([^<>]*?)\s*</\1>", re.IGNORECASE)
 _ESCAPED = re.compile(r"(?<!\\)\\\\(?=[A-Za-z]{3})")
 _LINE_FEED = re.compile(r"\\n(?=[A-Z\\\s\d$(*-]|$)")
 _BROKEN_WORD = re.compile(r"(?<=[a-z]{2})-[ \t]*\n\s*(?=[a-z]{2})")
-_BULLET = re.compile(r"^[ \t]*[-*•][ \t]+(?=[A-Z$\\(]|[a-z]{2})", re.MULTILINE)
+_BULLET = re.compile(r"^[ \t]*[-*•−–][ \t]+(?=[A-Z$\\(]|[a-z]{2})", re.MULTILINE)
+_LABEL = re.compile(
+    r"\A\W*(?:(?:problem|exercise|question|example|task)\s+#?\d+(?:\.\d+)*\s*[.:)]|[\[(]\d+\s*(?:points?|pts|marks?)[\])])\s+",
+    re.IGNORECASE,
+)
 _LINE_NUMBER = re.compile(r"^[ \t]*\(?(\d{1,2})[.)][ \t]+(?=\S)", re.MULTILINE)
-_STARS = re.compile(r"(?<=[\w)}\]])\*\*(?=[\w({-])")
+_STARS = re.compile(r"(?<=[\w)}\]])\*\*(?=[\w({]|-\d)")
 _POWER = re.compile(r"(?<![A-Za-z])([A-Za-z]|\d+|[)}\]$])\s+(squared|cubed)\b")
 # A number, a variable or a bracket on either side; `a` behind only where it is no article.
 _LEFT = r"([\d)}\]$]|(?<![A-Za-z\\])[A-Za-z]|\\[a-z]+)"
@@ -62,11 +67,13 @@ def plain(text: str) -> str:
     """The text without dressing, in the spelling that two texts have in common."""
     if "<" in text:
         text = _TAG.sub(" ", _SMALL.sub(lambda match: ("^{" if match[1].lower() == "sup" else "_{") + match[2] + "}", text))
+    if "[/" in text:
+        text = _FORUM.sub(" ", text)
     if "&" in text:
         text = html.unescape(text)
     if "\\" in text:
         text = _SPACED_COMMA.sub("{,}", _LINE_FEED.sub("\n", _ESCAPED.sub(r"\\", text)))
-    text = _BULLET.sub("", _BROKEN_WORD.sub("", text))
+    text = _BULLET.sub("", _BROKEN_WORD.sub("", _LABEL.sub("", text, count=1)))
     if [int(number) for number in _LINE_NUMBER.findall(text)] == list(range(1, len(_LINE_NUMBER.findall(text)) + 1)) != [1]:
         text = _LINE_NUMBER.sub("", text)
     text = _POWER.sub(lambda match: match[1] + ("^2" if match[2] == "squared" else "^3"), _STARS.sub("^", text))
