@@ -16,10 +16,15 @@ SAME = [
     ("Evaluate $\\log_2 64$ exactly.", "(5 points) Evaluate $\\log_2 64$ exactly.", "points"),
     (STORY, "[b]" + STORY.replace("blue pens bring", "[i]blue[/i] pens bring") + "[/b]", "mark-up of a forum"),
     (STORY, STORY.replace("24", "**24**").replace("105 blue", "**105**-blue"), "numbers in bold"),
+    (r"Find $x$ if $\frac{1}{4} < \frac{x}{7} < \frac{1}{3}$ and $\frac{x+1}{\frac{1}{2}} = 6$.", "Find x if (1)/(4) < (x)/(7) < (1)/(3) and (x+1)/((1)/(2)) = 6.",
+     "fractions on one line"),
+    ("What is the sum of all multiples of 7 between 100 and 200?", "What is the sum of all multiples of seven between one hundred and two hundred?", "two round numbers"),
     (STORY, "- " + STORY.replace(". ", ".\n- "), "a list"),
     (STORY, "\n".join(f"{number}. {part}" for number, part in enumerate(STORY.split(". "), 1)), "a numbered list"),
     (STORY, STORY.replace("costs", "cos-\nts").replace("Monday", "Mon-\nday"), "words broken at the end of a line"),
     (STORY, STORY.replace("pens", "pns").replace("holds", "hoIds".lower()).replace("Monday", "Munday"), "misspellings"),
+    ("Luke ate 2 hot dogs. Thomas ate three times more hot dogs than Luke. How many hot dogs were eaten?",
+     "Luke ate 2 hot dogs. Thomas ate thrree times more hot dogs than Luke. How many hot dogs were eaten?", "a misspelt number"),
     (STORY, STORY.replace("sells", "se1ls").replace("holds", "h0lds"), "digits read for letters"),
     (STORY, STORY.replace("Each pen", "Eachpen").replace("a box", "abox"), "words run together"),
     (STORY, STORY + " Express your answer as a whole number in simplest form.", "a hint on the answer's form"),
@@ -56,7 +61,7 @@ def test_read_as_another(item, row, reason):
 
 
 PLAIN = [
-    ("twenty one-dollar bills", "twenty one- dollar  bills", "a number ends where a compound begins"),
+    ("twenty one-dollar bills", "twenty one-dollar bills", "a number ends where a compound begins"),
     ("a <b and c> d", "a <b and c> d", "no tag"),
     ("7. Find it.", "7. Find it.", "one number is no list"),
     ("Write 3/20 as a decimal.", "Write 3/20 as a decimal.", "a hint that is all there is"),
