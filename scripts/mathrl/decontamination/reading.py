@@ -41,7 +41,7 @@ _PERCENT = re.compile(r"\bper ?cent\b", re.IGNORECASE)
 _TWICE = re.compile(r"\b(?:two|2) times(?= as\b| that\b| the\b)", re.IGNORECASE)
 _SPACED_COMMA = re.compile(r"(?<=\d) ?\{ ?, ?\} ?(?=\d{3}(?!\d))")
 _DIGIT_IN_WORD = re.compile(r"(?<![\\A-Za-z0-9_^])([A-Za-z]+)([01])([a-z]*)(?![A-Z0-9])")
-_HYPHEN_AFTER_FORMULA = re.compile(r"(?:(?<=[\w})]\$)|(?<=\d) )-(?=[A-Za-z]{3})")
+_HYPHEN_AFTER_FORMULA = re.compile(r"(?:(?<=[\w})]\$)|(?<=\\\))|(?<=\d) )[-−‐](?=[A-Za-z]{3})")
 _UNITS = re.compile(
     r"\b(?:(?P<km>kilomet(?:er|re)s?|kms?)|(?P<cm>centimet(?:er|re)s?|cms?)|(?P<mm>millimet(?:er|re)s?)|(?P<kg>kilograms?|kgs?)"
     r"|(?P<mph>miles (?:per|an) hour|mph)|(?P<lb>pounds?|lbs?)|(?P<oz>ounces?)|(?P<hour>hours?|hrs?)|(?P<minute>minutes?|mins?)"
