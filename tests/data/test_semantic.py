@@ -14,6 +14,10 @@ from mathrl.decontamination import Settings, find_matches, find_matches_in
 from mathrl.decontamination.embedding import Embedder
 from mathrl.problems import add_ids
 
+_spec = importlib.util.spec_from_file_location("planted", Path(__file__).with_name("planted.py"))
+planted = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(planted)
+
 TEXTS = [f"Tom has {a} apples and gives {b} of them to Ann. How many are left?" for a in range(5, 25) for b in (1, 2)] + [
     "",
     "Solve $x^2=2$.",
@@ -85,15 +89,17 @@ def test_verdicts_do_not_depend_on_batches_parts_cache_or_workers(model, tmp_pat
 @pytest.mark.timeout(3600)
 def test_matches_are_those_of_a_full_float32_pass(model, problems, benchmarks):
     """At least 99 % of the pairs that a float32 pass over all rows finds at cosine 0.85, and none that it does not find."""
-    sets = (("aimo_validation_aime", 90), ("aime_1983_2023", 300), ("math_train", 1200), ("gsm8k_train", 400), ("deepscaler", 1000))
-    rows = pl.concat([problems(name).head(count) for name, count in sets]).unique("problem", keep="first", maintain_order=True)
+    every = [(name, item["id"], item["problem"]) for name, part in benchmarks.items() for item in part]
+    leaks = add_ids(pl.DataFrame({"problem": [leak["problem"] for leak in planted.plant(every, 8, seed=5)]}))
+    sets = (("aimo_validation_aime", 90), ("aime_1983_2023", 300), ("math_train", 1000), ("gsm8k_train", 300))
+    rows = pl.concat([leaks, *(problems(name).head(count).select("id", "problem") for name, count in sets)])
+    rows = rows.unique("problem", keep="first", maintain_order=True)
     settings = Settings(methods=("semantic",), embedding_model=model)
     ours = find_matches(rows, benchmarks, settings)
     embedder = Embedder(model, dtype="float32")
-    items = [(name, item["id"], item["problem"]) for name, part in benchmarks.items() for item in part]
-    cosine = vectors(embedder, rows["problem"].to_list()) @ vectors(embedder, [text for *_, text in items]).T
+    cosine = vectors(embedder, rows["problem"].to_list()) @ vectors(embedder, [text for *_, text in every]).T
     names = rows["id"].to_list()
-    full = {(names[row], *items[item][:2]): float(cosine[row, item]) for row, item in np.argwhere(cosine >= settings.semantic_similarity)}
+    full = {(names[row], *every[item][:2]): float(cosine[row, item]) for row, item in np.argwhere(cosine >= settings.semantic_similarity)}
     found = dict(zip(ours.select("problem_id", "benchmark", "item_id").iter_rows(), ours["score"], strict=True))
     assert len(full) >= 100 and len(full.keys() & found.keys()) >= 0.99 * len(full)
     assert all(found[pair] == pytest.approx(full[pair], abs=1e-4) for pair in full.keys() & found.keys())
