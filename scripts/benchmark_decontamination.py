@@ -49,24 +49,10 @@ def main() -> None:
         for methods in ("exact,ngram", "exact,ngram,fuzzy"):
             begun = time.perf_counter()
             command = [
-                sys.executable,
-                str(Path(__file__).with_name("decontaminate.py")),
-                "--problems",
-                str(args.problems),
-                *options,
-                "--methods",
-                methods,
-            ]
-            command += [
-                "--workers",
-                str(args.workers),
-                "--matches",
-                f"{out}/m.parquet",
-                "--summary",
-                f"{out}/s.json",
-                "--clean",
-                f"{out}/c.parquet",
-            ]
+                sys.executable, Path(__file__).with_name("decontaminate.py"), "--problems", args.problems, *options,
+                "--methods", methods, "--clean", f"{out}/c.parquet",
+                "--workers", str(args.workers), "--matches", f"{out}/m.parquet", "--summary", f"{out}/s.json",
+            ]  # fmt: skip
             subprocess.run(command, check=True)
             seconds[methods], removed[methods] = time.perf_counter() - begun, read_json(f"{out}/s.json")["rows_removed"]
     begun = time.perf_counter()

@@ -85,7 +85,10 @@ LIGHT = frozenset(
 )
 # Groups of words that exclude each other: the first word of a cell stands for the others.
 CONTRASTS = (
-    ("largest greatest maximum maximal biggest highest most max", "smallest least minimum minimal lowest fewest min"),
+    (
+        "largest greatest maximum maximal biggest highest most max maximize maximizes maximise",
+        "smallest least minimum minimal lowest fewest min minimize minimizes minimise",
+    ),
     ("odd", "even"),
     ("sin sine", "cos cosine", "tan tangent", "cot cotangent", "sec secant", "csc cosecant"),
     ("sum add total altogether plus", "difference subtract minus", "product multiply", "quotient divide ratio"),

@@ -152,12 +152,12 @@ def test_duplicates(left, right, same, reason):
 
 def test_filters_are_counted_in_order(clean, tmp_path):
     rows = [*many(50), row(prompt="小明有3个苹果和5个梨,一共有多少个水果?", solution="8"), row(prompt="From another place, 4 things", source="elsewhere"),
-            row(prompt="What is 1+1 exactly?", solution="{{{")]  # fmt: skip
+            row(prompt="What is 1+1 exactly?", solution="proof")]  # fmt: skip
     done = clean(rows, "--sources", "made", "--english-only", "--verifiable")
     assert done.returncode == 0, done.stderr
     steps = {step["step"]: (step["rows_in"], step["rows_out"]) for step in json.loads((tmp_path / "funnel.json").read_text())["steps"]}
     assert list(steps) == ["contract", "sources", "english_only", "verifiable", "duplicates_near"]
-    assert steps["sources"] == (53, 52) and steps["english_only"] == (52, 51)
+    assert steps["sources"] == (53, 52) and steps["english_only"] == (52, 51) and steps["verifiable"] == (51, 50)
 
 
 def test_difficulty_is_counted_and_nothing_lost(clean, tmp_path):

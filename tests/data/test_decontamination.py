@@ -128,6 +128,21 @@ def test_unrelated_rows_order_parts_and_workers_change_no_verdict():
     assert find_matches_in([frame[:4], frame[4:5], frame[5:5], frame[5:]], benchmark, Settings()).equals(base)
 
 
+def test_same_bytes_from_run_to_run_and_whatever_the_workers(tmp_path, script):
+    """Each run has another order of sets and dictionaries (PYTHONHASHSEED) and another number of threads."""
+    items = [("b", str(number), text) for number, text in enumerate([ITEM, *planted_rows(), *(item for item, *_ in PAIRS)])]
+    rows = [leak["problem"] for leak in planted.plant(items, 12, seed=4)]
+    add_ids(pl.DataFrame({"problem": rows})).write_parquet(tmp_path / "p.parquet")
+    (tmp_path / "b.jsonl").write_text("".join(json.dumps({"id": i, "problem": text, "answer": "1"}) + "\n" for _, i, text in items))
+    seen = set()
+    for seed, workers in (("1", 1), ("2", 2), ("3", 3)):
+        done = script("decontaminate.py", "--problems", "p.parquet", "--benchmark", "b=b.jsonl", "--clean", "c.parquet", "--matches", "m.parquet",
+                      "--summary", "s.json", "--workers", workers, PYTHONHASHSEED=seed)  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        seen.add(b"".join((tmp_path / name).read_bytes() for name in ("c.parquet", "m.parquet", "s.json")))
+    assert len(seen) == 1 and len(pl.read_parquet(tmp_path / "m.parquet")) > 100
+
+
 def planted_rows() -> list[str]:
     return [f"{name} walks {a} miles on each of {b} days and rests for {c} hours. How many miles is that altogether in the end?"
             for name, a, b, c in (("Ana", 3, 4, 5), ("Leo", 6, 7, 8), ("Zoe", 9, 2, 6), ("Max", 5, 3, 2), ("Eva", 8, 6, 4), ("Sam", 7, 5, 9))]  # fmt: skip

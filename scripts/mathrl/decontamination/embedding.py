@@ -2,6 +2,9 @@
 
 Texts are sorted by length within a window, batches hold about the same number of tokens, and every vector is kept by the hash
 of its text, so that a second run embeds only what is new. Memory does not grow with the number of texts.
+
+A vector depends a little on the texts that share its batch, on the number of threads and on the device: in bfloat16 in the third
+digit, in float64 in the fifteenth. Search in the first, decide in the second.
 """
 
 from __future__ import annotations
@@ -11,14 +14,14 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
 
 from ..io import UserError, atomic_path, read_json, sha256_file
 
-if TYPE_CHECKING:
-    import numpy as np
-
 WINDOW = 8192  # texts that are sorted together
+MAX_TEXT = 20_000  # characters that are read; the model takes a few hundred tokens
 BATCH_TOKENS = 4096  # on a CPU; a GPU takes sixteen times as many
 
 
@@ -26,7 +29,9 @@ class Embedder:
     """A sentence-transformers model with mean pooling, without that package: tokenizer, encoder, mean, unit length."""
 
     def __init__(self, directory: Path, cache: Path | None = None, dtype: str = "auto") -> None:
-        """`directory` holds the model; `cache` a folder of vectors (None: keep nothing); `dtype` float32, bfloat16 or auto."""
+        """`directory` holds the model; `cache` a folder of vectors (None: keep nothing); `dtype` is auto, bfloat16, float32 or float64.
+
+        `auto` is bfloat16 where it is fast, else float32."""
         for name in ("config.json", "tokenizer.json", "model.safetensors"):
             if not (directory / name).is_file():
                 has = ", ".join(sorted(p.name for p in directory.glob("*"))[:8]) if directory.is_dir() else "it does not exist"
@@ -41,7 +46,8 @@ class Embedder:
         self.directory = directory
         self.dtype = dtype
         self.key = sha256_file(directory / "model.safetensors")[:16]
-        self.cache = cache / self.key if cache else None
+        self.kept = np.float64 if dtype == "float64" else np.float16  # in the cache, and on the way to it
+        self.cache = cache / self.key / ("exact" if dtype == "float64" else "fast") if cache else None
         self._model: Any = None
         self._store: Store | None = None
 
@@ -52,14 +58,14 @@ class Embedder:
 
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         fast = self.device == "cuda" or _has_bfloat16()
-        kind = {"float32": torch.float32, "bfloat16": torch.bfloat16, "auto": torch.bfloat16 if fast else torch.float32}[self.dtype]
+        kind = getattr(torch, self.dtype if self.dtype != "auto" else "bfloat16" if fast else "float32")
         self._model = AutoModel.from_pretrained(self.directory, dtype=kind, attn_implementation="sdpa").to(self.device).eval()
         self._tokenizer = Tokenizer.from_file(str(self.directory / "tokenizer.json"))
         self._tokenizer.enable_truncation(self.max_tokens)
         self._tokenizer.no_padding()
 
     def embed(self, texts: Sequence[str], label: str = "") -> Iterator[tuple[int, np.ndarray]]:
-        """Yield `(first text, vectors)` window by window: float32, `(texts, width)`, unit length. `label` names a progress line."""
+        """Yield `(first text, vectors)` window by window: `(texts, width)`, of unit length. `label` names a progress line."""
         begun = time.monotonic()
         for first in range(0, len(texts), WINDOW):
             window = texts[first : first + WINDOW]
@@ -77,8 +83,6 @@ class Embedder:
 
     def _window(self, texts: Sequence[str]) -> np.ndarray:
         """Vectors of one window; what the cache has is not computed again."""
-        import numpy as np
-
         if not self.cache:
             return self._compute(texts)
         if self._store is None:
@@ -87,21 +91,24 @@ class Embedder:
         vectors, known = self._store.get(keys)
         if not known.all():
             missing = np.flatnonzero(~known)
-            new = self._compute([texts[number] for number in missing]).astype(np.float16)
+            new = self._compute([texts[number] for number in missing]).astype(self.kept)
             if vectors is None:
-                vectors = np.empty((len(texts), new.shape[1]), np.float16)
+                vectors = np.empty((len(texts), new.shape[1]), self.kept)
             vectors[missing] = new
             self._store.put(keys[missing], new)
-        return vectors.astype(np.float32)  # by way of float16, so that the numbers are the same with and without the cache
+        return vectors.astype(self._wide)
+
+    @property
+    def _wide(self) -> type[np.floating]:
+        return np.float64 if self.dtype == "float64" else np.float32
 
     def _compute(self, texts: Sequence[str]) -> np.ndarray:
-        import numpy as np
         import torch
 
         if self._model is None:
             self._load()
-        ids = [encoding.ids for encoding in self._tokenizer.encode_batch(list(texts))]
-        result = np.empty((len(ids), self._model.config.hidden_size), np.float32)
+        ids = [encoding.ids for encoding in self._tokenizer.encode_batch([text[:MAX_TEXT] for text in texts])]
+        result = np.empty((len(ids), self._model.config.hidden_size), self._wide)
         order = sorted(range(len(ids)), key=lambda number: (len(ids[number]), number))
         budget = BATCH_TOKENS * (16 if self.device == "cuda" else 1)
         place = 0
@@ -118,7 +125,8 @@ class Embedder:
                     tokens[line, : len(ids[number])] = torch.tensor(ids[number])
                     mask[line, : len(ids[number])] = 1
                 tokens, mask = tokens.to(self.device), mask.to(self.device)
-                hidden = self._model(input_ids=tokens, attention_mask=mask).last_hidden_state.float()
+                hidden = self._model(input_ids=tokens, attention_mask=mask).last_hidden_state
+                hidden = hidden.double() if self.dtype == "float64" else hidden.float()
                 mean = (hidden * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
                 result[batch] = torch.nn.functional.normalize(mean, dim=1).cpu().numpy()
                 place = after
@@ -126,11 +134,9 @@ class Embedder:
 
 
 class Store:
-    """Vectors by the hash of their text, in files that are written once: `*.keys.npy` (16 bytes each) and `*.vectors.npy` (float16)."""
+    """Vectors by the hash of their text, in files that are written once: `*.keys.npy` (16 bytes each) and `*.vectors.npy`."""
 
     def __init__(self, directory: Path) -> None:
-        import numpy as np
-
         self.directory = directory
         self.keys = np.zeros(0, "S16")  # sorted
         self.places = np.zeros((0, 2), np.int64)  # file and row of each key
@@ -141,8 +147,6 @@ class Store:
                 self._add(np.load(path), np.load(vectors, mmap_mode="r"))
 
     def _add(self, keys: np.ndarray, vectors: np.ndarray) -> None:
-        import numpy as np
-
         places = np.stack((np.full(len(keys), len(self.files)), np.arange(len(keys))), axis=1)
         self.files.append(vectors)
         keys, places = np.concatenate((self.keys, keys)), np.concatenate((self.places, places))
@@ -151,13 +155,11 @@ class Store:
 
     def get(self, keys: np.ndarray) -> tuple[np.ndarray | None, np.ndarray]:
         """Vectors of the keys (rows that are not known hold nothing; None without any) and which are known."""
-        import numpy as np
-
         if not len(self.keys):
             return None, np.zeros(len(keys), bool)
         place = np.minimum(np.searchsorted(self.keys, keys), len(self.keys) - 1)
         known = self.keys[place] == keys
-        vectors = np.empty((len(keys), self.files[0].shape[1]), np.float16)
+        vectors = np.empty((len(keys), self.files[0].shape[1]), self.files[0].dtype)
         for number in np.unique(self.places[place[known], 0]):
             rows = np.flatnonzero(known & (self.places[place, 0] == number))
             vectors[rows] = self.files[number][self.places[place[rows], 1]]
@@ -165,8 +167,6 @@ class Store:
 
     def put(self, keys: np.ndarray, vectors: np.ndarray) -> None:
         """Keep new vectors, in two files named by their content."""
-        import numpy as np
-
         name = hashlib.sha256(keys.tobytes()).hexdigest()[:24]
         for kind, array in (("vectors", vectors), ("keys", keys)):
             with atomic_path(self.directory / f"{name}.{kind}.npy") as temporary, open(temporary, "wb") as handle:

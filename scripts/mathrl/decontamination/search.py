@@ -20,16 +20,17 @@ from .compare import Pair, Text
 if TYPE_CHECKING:
     import polars as pl
 
+    from .semantic import Similarity
+
 METHODS = ("exact", "ngram", "fuzzy", "semantic")
 COMMON = 5  # an n-gram found in more different rows that are no copies of the item is boilerplate
 COMMON_ITEMS = 2  # and so is one that more benchmark items have
 WHOLE = 0.8  # so large a part of all n-grams is a match even where most of them are boilerplate
 RARE = 5  # word pairs of at most so many items make candidates for the fuzzy method
+FEW_PAIRS = 4  # an item with fewer (a formula) is looked for by runs of three words, variables and light words included
 SHARE = 0.2  # of an item's rare word pairs that a candidate has
 EXCHANGED = 0.15  # of an item's content that a row may have replaced
 OVERLAP = 0.55  # of the distinct words of a fuzzy candidate and the item (Dice); lower than any similarity that is asked for
-SEMANTIC_OVERLAP = 0.3  # the same, of a row with any item: below it a row is not embedded,
-FEW_WORDS = 4  # unless it has fewer words than these: formulas have little else to be found by
 SEMANTIC_WORDS = 0.6  # token similarity that confirms a semantic match whose numbers agree
 SHORTEST = 3  # words of an item that is looked for as a whole because it has no n-gram,
 ADDED = 20  # in rows that have at most so many words more
@@ -138,12 +139,22 @@ class Index:
         self.content_lengths = np.diff(content.starts())
         self.vocabulary = Vocabulary(content)
         self.pairs = Postings.of(content, 2, RARE)
+        formulas = self.pairs.sizes < FEW_PAIRS
+        self.runs = Postings.of(tokens.chosen(formulas[tokens.rows]), 3, RARE)
         self.texts: dict[int, Text] = {}
+        self.similarity: Similarity | None = None
+        if "semantic" in settings.methods:
+            from .semantic import Similarity
+
+            self.similarity = Similarity([text for _, _, text in self.items], settings)
 
     def text(self, item: int) -> Text:
         if item not in self.texts:
             self.texts[item] = Text.of(self.items[item][2])
         return self.texts[item]
+
+
+PAIRS = ("exact", "ngram", "fuzzy", "semantic", "short")
 
 
 @dataclass
@@ -153,7 +164,7 @@ class Candidates:
     exact: tuple[np.ndarray, ...]  # row, item
     ngram: tuple[np.ndarray, ...]  # row, item, key
     fuzzy: tuple[np.ndarray, ...]  # row, item
-    semantic: tuple[np.ndarray, ...]  # row
+    semantic: tuple[np.ndarray, ...]  # row, item
     short: tuple[np.ndarray, ...]  # row, item: rows that hold an item too short for an n-gram, whole
     row_keys: np.ndarray  # token sequence of the rows in `ngram`, one entry a hit
     parts: list[Candidates] = field(default_factory=list)
@@ -161,15 +172,15 @@ class Candidates:
     @classmethod
     def empty(cls) -> Candidates:
         none = np.zeros(0, np.int64)
-        return cls((none,) * 2, (none,) * 3, (none,) * 2, (none,), (none,) * 2, np.zeros(0, np.uint64))
+        return cls((none,) * 2, (none,) * 3, (none,) * 2, (none,) * 2, (none,) * 2, np.zeros(0, np.uint64))
 
     def rows(self) -> np.ndarray:
-        """All rows that occur, sorted."""
+        """All rows that occur in a pair, sorted."""
         return np.unique(np.concatenate([self.exact[0], self.ngram[0], self.fuzzy[0], self.semantic[0], self.short[0]]))
 
     def add(self, other: Candidates, offset: int) -> None:
         """Take in the candidates of further rows, `offset` rows later."""
-        for name in ("exact", "ngram", "fuzzy", "semantic", "short"):
+        for name in PAIRS:
             rows, *rest = getattr(other, name)
             setattr(other, name, (rows + offset, *rest))
         self.parts.append(other)
@@ -178,7 +189,7 @@ class Candidates:
         """All parts as one."""
         join = lambda name: tuple(np.concatenate(a) for a in zip(*(getattr(p, name) for p in [self, *self.parts]), strict=True))  # noqa: E731
         keys = np.concatenate([part.row_keys for part in [self, *self.parts]])
-        return Candidates(join("exact"), join("ngram"), join("fuzzy"), join("semantic"), join("short"), keys)
+        return Candidates(*(join(name) for name in PAIRS), keys)
 
 
 def search(problems: pl.Series, index: Index) -> Candidates:
@@ -200,8 +211,8 @@ def search(problems: pl.Series, index: Index) -> Candidates:
             here.ngram = index.ngrams.hits(tokens, index.settings.ngram_size)
             here.row_keys = keys[here.ngram[0]]
             here.short = _short_hits(tokens, index)
-        if "fuzzy" in methods or "semantic" in methods:
-            here.fuzzy, here.semantic = _by_words(tokens.content(), index)
+        if "fuzzy" in methods:
+            here.fuzzy = _by_words(tokens, index)
         return here
 
     for first, here in tokenhash.in_chunks(problems, index.settings.workers, look):
@@ -231,21 +242,20 @@ def _short_hits(tokens: tokenhash.Tokens, index: Index) -> tuple[np.ndarray, np.
     return np.concatenate(rows), np.concatenate(items)
 
 
-def _by_words(content: tokenhash.Tokens, index: Index) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray]]:
-    """Candidates of the methods fuzzy (row, item) and semantic (row): rows that share rare word pairs with an item."""
-    rows, items, _ = index.pairs.hits(content, 2)
-    pair, shared = np.unique(rows * len(index.items) + items, return_counts=True)
-    rows, items = np.divmod(pair, len(index.items))
+def _by_words(tokens: tokenhash.Tokens, index: Index) -> tuple[np.ndarray, np.ndarray]:
+    """Candidates of the method fuzzy (row, item): they share rare word pairs, are about as long, and have enough words in common."""
+    content, width = tokens.content(), len(index.items)
+    found = []
+    for part, size, postings in ((content, 2, index.pairs), (tokens, 3, index.runs)):
+        rows, items, _ = postings.hits(part, size)
+        pair, shared = np.unique(rows * width + items, return_counts=True)
+        found.append(pair[shared >= SHARE * postings.sizes[pair % width]])
+    rows, items = np.divmod(np.unique(np.concatenate(found)), width)
     ours, theirs = np.diff(content.starts())[rows], index.content_lengths[items]
     near = np.minimum(ours, theirs) >= LENGTHS * np.maximum(ours, theirs)
-    near &= shared >= SHARE * index.pairs.sizes[items]
-    asked = rows[near], items[near]
-    enough = index.vocabulary.overlap(content, *asked) >= OVERLAP
-    fuzzy = (asked[0][enough], asked[1][enough])
-    if "semantic" not in index.settings.methods:
-        return fuzzy, (rows[:0],)
-    few = np.flatnonzero(np.diff(content.starts()) < FEW_WORDS)
-    return fuzzy, (np.union1d(few, rows[index.vocabulary.overlap(content, rows, items) >= SEMANTIC_OVERLAP]),)
+    rows, items = rows[near], items[near]
+    enough = index.vocabulary.overlap(content, rows, items) >= OVERLAP
+    return rows[enough], items[enough]
 
 
 def covered(found: Candidates, index: Index) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -305,6 +315,8 @@ def find_matches_in(parts: Iterable[pl.DataFrame], benchmarks: Mapping[str, Sequ
     for part in parts:
         if index.items:
             here = search(part["problem"], index)
+            if index.similarity:
+                here.semantic = index.similarity.near(part["problem"], f"problems from row {rows_before} on")
             asked = here.rows()
             found.add(here, rows_before)
             kept.append(part.select("id", "problem")[asked].with_columns(row=pl.Series(asked + rows_before, dtype=pl.Int64)))
@@ -332,10 +344,8 @@ def _verdicts(found: Candidates, rows: pl.DataFrame, index: Index) -> list[dict[
     scored.append(("ngram", *covered(found, index)))
     scored.append(("ngram", *found.short, np.ones(len(found.short[0]))))
     scored.append(("fuzzy", *found.fuzzy, None))
-    if "semantic" in settings.methods:
-        from .semantic import similar_pairs
-
-        scored.append(("semantic", *similar_pairs(found.semantic, texts, index)))
+    if index.similarity:
+        scored.append(("semantic", *index.similarity.scored(found.semantic, texts)))
     matches: list[dict[str, Any]] = []
     prepared: dict[str, Text] = {}
     pairs: dict[tuple[int, int], Pair] = {}

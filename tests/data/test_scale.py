@@ -1,0 +1,105 @@
+"""Time and memory from raw parquet to verl's files, on Big-Math's number of rows and on ten times as many. Needs a quiet machine.
+
+Run with `-s` to see the figures: python -m pytest tests/data/test_scale.py -m full -s
+"""
+
+import gzip
+import json
+import os
+import random
+import re
+import subprocess
+import sys
+import time
+from itertools import islice
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+ROWS = 215_608  # Big-Math's
+PYTHON = [sys.executable]
+_NUMBER = re.compile(r"(?<![\w.\\^{])\d{1,6}(?![\w.,}])")
+
+
+def rows_without_end(shared: Path):
+    """All real training rows, again and again, each round with its first two numbers raised by one more."""
+    real = []
+    for path in sorted((shared / "train").iterdir()):
+        with gzip.open(path, "rt") if path.suffix == ".gz" else open(path) as lines:
+            real.extend(json.loads(line) for line in lines)
+    generator, more = random.Random(1), 0
+    while True:
+        for row in real:
+            text, found = _NUMBER.subn(lambda match, more=more: str(int(match.group()) + more), row["problem"], count=2)
+            yield {
+                "prompt": text if found or not more else f"{text} Part {more}.", "solution": str(row["answer"]), "source": row["source"],
+                "domain": [str(row.get("domain") or "Algebra")], "llama8b_solve_rate": generator.randrange(65) / 64,
+            }  # fmt: skip
+        more += 1
+
+
+def write_rows(shared: Path, count: int, path: Path) -> None:
+    from mathrl.tables import PartWriter
+
+    rows = rows_without_end(shared)
+    with PartWriter(path) as out:
+        for first in range(0, count, 100_000):
+            out.write(pl.DataFrame(list(islice(rows, min(100_000, count - first)))))
+
+
+def measured(command: list, folder: Path) -> dict[str, float]:
+    """Seconds on the clock and of processor time, and peak memory in GiB, of a command and its children."""
+    begun = time.perf_counter()
+    process = subprocess.Popen([*PYTHON, *map(str, command)], cwd=folder)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0, command[0]
+    return {
+        "clock": time.perf_counter() - begun,
+        "processor": usage.ru_utime + usage.ru_stime,
+        "memory": usage.ru_maxrss / (1 << 20),
+    }
+
+
+def chain(shared: Path, root: Path, folder: Path, count: int) -> dict[str, dict[str, float]]:
+    """The three steps as rules/data.smk calls them, and exact and n-gram alone."""
+    write_rows(shared, count, folder / "raw.parquet")
+    benchmarks = [word for path in sorted((shared / "benchmarks").glob("*.jsonl")) for word in ("--benchmark", f"{path.stem}={path}")]
+    search = [root / "scripts/decontaminate.py", "--problems", "problems.parquet", *benchmarks, "--matches", "matches.parquet"]
+    steps = {
+        "clean": [
+            root / "scripts/clean_problems.py", "--dataset", "raw.parquet", "--verifiable", "--out", "problems.parquet",
+            "--quarantine", "quarantine.parquet", "--funnel", "funnel.json",
+        ],
+        "exact and n-gram": [*search, "--methods", "exact,ngram", "--summary", "c.json"],
+        "decontaminate": [*search, "--methods", "exact,ngram,fuzzy", "--summary", "c.json", "--csv", "c.csv"],
+        "format": [
+            root / "scripts/format_training_data.py", "--problems", "problems.parquet", "--matches", "matches.parquet",
+            "--validation", f"gsm8k={shared / 'benchmarks/gsm8k.jsonl'}", "--instruction", "Reason.", "--train", "t.parquet",
+            "--val", "v.parquet", "--summary", "d.json",
+        ],
+    }  # fmt: skip
+    figures = {name: measured(command, folder) for name, command in steps.items()}
+    whole = [step for name, step in figures.items() if name != "exact and n-gram"]
+    figures["all"] = {
+        key: max(step[key] for step in whole) if key == "memory" else sum(step[key] for step in whole)
+        for key in ("clock", "processor", "memory")
+    }
+    for name, step in figures.items():
+        print(f"{count:9} rows  {name:17} {step['clock']:6.1f} s  {step['processor']:6.1f} s of processor  {step['memory']:5.2f} GiB")
+    return figures
+
+
+@pytest.mark.full
+@pytest.mark.timeout(3600)
+def test_time_and_memory_at_the_size_of_big_math_and_ten_times_that(shared, root, tmp_path):
+    (tmp_path / "one").mkdir()
+    (tmp_path / "ten").mkdir()
+    one = chain(shared, root, tmp_path / "one", ROWS)
+    ten = chain(shared, root, tmp_path / "ten", 10 * ROWS)
+    assert ten["all"]["processor"] <= 10 * 1.2 * one["all"]["processor"]
+    assert ten["all"]["memory"] <= 5 * one["all"]["memory"]
+    assert one["all"]["memory"] <= 2
+    assert one["exact and n-gram"]["clock"] <= 6
+    assert one["all"]["clock"] <= 15
