@@ -2,6 +2,7 @@
 
 python scripts/gpu_check.py                      # an NVIDIA card, three to six minutes
 python scripts/gpu_check.py --accelerator cpu    # the same check on a CPU
+python scripts/gpu_check.py --openseek-sizes --set max_response_length=512 train_batch_size=44 mini_batch_size=12
 """
 
 import argparse
@@ -25,6 +26,10 @@ def main() -> None:
         "--config", type=Path, default=ROOT / "config.yaml", help="whose training and prompt settings are used (default ours)"
     )
     parser.add_argument(
+        "--openseek-sizes", action="store_true", help="random weights in OpenSeek's sizes (2.8 GB) instead: what steps cost"
+    )
+    parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="training settings other than the check's own")
+    parser.add_argument(
         "--work", type=Path, help="folder for everything that is made, kept (default: a temporary one, kept on failure only)"
     )
     parser.add_argument("--out", type=Path, help="JSON with the figures (default: none)")
@@ -39,20 +44,27 @@ def main() -> None:
     if args.model and not isinstance(read_json(args.model / "config.json"), dict):
         raise UserError(f"{args.model}: is no Hugging Face model")
     config = yaml.safe_load(args.config.read_text())
+    changes = {}
+    for change in args.set:
+        key, equals, value = change.partition("=")
+        if not equals or key not in config["training"]:
+            raise UserError(f"--set {change}: must be KEY=VALUE with a key of `training` in {args.config}")
+        changes[key] = yaml.safe_load(value)
     folder = args.work or Path(tempfile.mkdtemp(prefix="gpu-check-"))
     folder.mkdir(parents=True, exist_ok=True)
     figures = gpu_check.run(
         folder=folder.resolve(),
-        training=config["training"],
+        training=config["training"] | gpu_check.SETTINGS | changes,
         prompt=config["prompt"],
         accelerator=args.accelerator,
         steps=args.steps,
         model=args.model.resolve() if args.model else None,
+        openseek_sizes=args.openseek_sizes,
         say=lambda line: print(line, file=sys.stderr, flush=True),
     )
     print(gpu_check.verdict(figures))
     if args.out:
-        write_json(args.out, {"schema_version": 1, **figures, "provenance": provenance(config=gpu_check.SETTINGS)})
+        write_json(args.out, {"schema_version": 1, **figures, "provenance": provenance(config=gpu_check.SETTINGS | changes)})
     if not args.work:
         shutil.rmtree(folder)
 

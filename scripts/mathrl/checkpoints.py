@@ -56,6 +56,11 @@ def steps(root: Path) -> list[int]:
     return sorted(step for step, path in _directories(root).items() if is_whole(path))
 
 
+def torn(root: Path) -> list[int]:
+    """Steps whose checkpoint was cut off while being written, ascending."""
+    return sorted(step for step, path in _directories(root).items() if not is_whole(path))
+
+
 def _directories(root: Path) -> dict[int, Path]:
     found = {}
     for path in root.glob("global_step_*"):
@@ -68,10 +73,10 @@ def _directories(root: Path) -> dict[int, Path]:
 def repair(root: Path) -> list[str]:
     """Remove checkpoints that were cut off and point verl at the last whole one; returns what was done, a line each."""
     done = []
-    for step, path in sorted(_directories(root).items()):
-        if not is_whole(path):
-            shutil.rmtree(path)
-            done.append(f"{path}: was cut off while being written; removed, step {step} is trained again")
+    for step in torn(root):
+        path = root / f"global_step_{step}"
+        shutil.rmtree(path)
+        done.append(f"{path}: was cut off while being written; removed, step {step} is trained again")
     whole = steps(root)
     tracker = root / TRACKER
     if whole:

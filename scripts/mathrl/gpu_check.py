@@ -131,9 +131,10 @@ def run(
     accelerator: str,
     steps: int,
     model: Path | None,
+    openseek_sizes: bool,
     say: Callable[[str], None],
 ) -> dict[str, Any]:
-    """Train, export and sample in `folder`; returns what was measured.
+    """Train with the stage settings `training`, export and sample in `folder`; returns what was measured.
 
     Raises:
         UserError: a part failed, or trainer and engine disagree on the probabilities of tokens.
@@ -148,7 +149,13 @@ def run(
         instruction = prompt["instruction"] + prompt["separator"]
         short = ["--pretraining-steps", 80, "--supervised-steps", 60, "--items", 16]
         call("make_demo_model.py", folder / "model.log", "--instruction", instruction, *short, "--out", model)
-    stage = {**training, **SETTINGS, "steps": steps, "save_every": steps, "validate_every": steps, "dtype": dtype}
+    if openseek_sizes:
+        from .openseek import random_model
+
+        say("making random weights in OpenSeek's sizes")
+        random_model.write(folder / "openseek", tokenizer_of=model)
+        model = folder / "openseek"
+    stage = {**training, "steps": steps, "save_every": steps, "validate_every": steps, "dtype": dtype}
     say(f"training {steps} steps with verl")
     data = ["--train", folder / "train.parquet", "--validation", folder / "val.parquet", "--checkpoints", folder / "checkpoints"]
     where = ["--log", folder / "verl.log", "--manifest", folder / "manifest.json"]
@@ -163,7 +170,8 @@ def run(
     say("exporting and sampling with vLLM")
     exported = ["--manifest", folder / "manifest.json", "--accelerator", accelerator, "--out", folder / "model"]
     call("export_model.py", folder / "export.log", *exported)
-    protocol = {"prompt": "training", "temperature": 1.0, "top_p": 1.0, "n": 4, "greedy": False, "max_tokens": 64, "seed": 0}
+    length = training["max_response_length"]
+    protocol = {"prompt": "training", "temperature": 1.0, "top_p": 1.0, "n": 4, "greedy": False, "max_tokens": length, "seed": 0}
     engine = {"batch_size": 64, "dtype": dtype, "gpu_memory_utilization": 0.5}
     sampling = ["--name", "check", "--model", folder / "model", "--protocols", json.dumps({"check": protocol})]
     sampling += ["--prompt", json.dumps(dict(prompt)), "--benchmark", f"demo_words={folder / 'demo_words.jsonl'}"]

@@ -411,6 +411,18 @@ def train(
     write_json(manifest, result)
 
 
+def _full_disk(directory: Path, model: Path) -> str:
+    """What a failed save says if a checkpoint found no room; torch's own words for it are `unexpected pos`."""
+    torn = checkpoints.torn(directory)
+    needed, free = checkpoint_bytes(model, saves=1), shutil.disk_usage(directory).free
+    if not torn or free >= needed:
+        return ""
+    return (
+        f"; no space left for the checkpoint of step {torn[-1]}: it takes about {needed / 1e9:.2g} GB and {free / 1e9:.2g} GB are free; "
+        "make room, or lower keep_last"
+    )
+
+
 def _train_on(session, name, stage, reward, accelerator, model, train_file, validation_file, run, log) -> None:
     """Run verl from the last whole checkpoint to the end of the stage, or to the end that the session asks for."""
     directory = session.directory
@@ -438,7 +450,7 @@ def _train_on(session, name, stage, reward, accelerator, model, train_file, vali
         limit = stage["watch"]["stall_minutes"]
         how = f"hung: it printed nothing for {limit:g} minutes (watch.stall_minutes)" if session.hung else f"ended with exit code {code}"
         left = f"; checkpoints up to step {whole[-1]} are kept, the same command goes on from there" if whole else ""
-        raise UserError(f"{name}: verl {how}; its log is {log}{left}")
+        raise UserError(f"{name}: verl {how}{_full_disk(directory, model)}; its log is {log}{left}")
     if not whole and not session.stopped_by:
         raise UserError(f"{name}: verl ended without a checkpoint; are there fewer problems than train_batch_size? its log is {log}")
     total = session.progress.total

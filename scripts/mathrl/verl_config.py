@@ -256,6 +256,7 @@ def environment(accelerator: str) -> dict[str, str]:
         "RAY_DEDUP_LOGS": "1",
         "HYDRA_FULL_ERROR": "1",
         "TOKENIZERS_PARALLELISM": "false",
+        "VLLM_USE_FLASHINFER_SAMPLER": "0",  # as for evaluation (generation.py)
     }
     if accelerator == "cpu":
         variables |= {

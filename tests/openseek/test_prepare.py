@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from mathrl.io import UserError, sha256_tree
-from mathrl.openseek import tensors
+from mathrl.openseek import random_model, tensors
 from mathrl.openseek.prepare import prepare
 from mathrl.openseek.shape import OPENSEEK, shapes
 
@@ -456,3 +456,13 @@ def test_full_size(tmp_path, script):
     assert report["parameters"] == 1_394_598_912 and report["tensors"] == 1033
     assert report["vocabulary"] == {"ranks": 151_643, "special": 208, "tokens": 151_851, "rows": 151_851, "placeholders": 0}
     assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < 1 << 20  # KiB
+
+
+def test_random_weights_in_the_same_layout_are_a_model(prepared, tmp_path):
+    """Prepared as it is, its head the embedding, and its distribution over tokens neither flat nor a spike."""
+    source, model, _ = prepared
+    config = json.loads((source / "config.json").read_text())
+    random_model.write(tmp_path / "random", tokenizer_of=model, sizes={key: config[key] for key in OPENSEEK})
+    assert prepare(tmp_path / "random", tmp_path / "again")["layout"] == "ordinary"
+    found = logits(tmp_path / "random", [5, 6, 7, 8])
+    assert 0.1 < float(found.std()) < 10
