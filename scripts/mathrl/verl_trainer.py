@@ -9,6 +9,7 @@ The name must stay, because verl takes a trainer of any other name for an asynch
   of responses cut off at the limit (`training/truncated`).
 - The entropy is per token, however the loss is aggregated, so that runs can be compared and the watch's limits hold.
 - A few rollouts of each step are kept, whole groups, with their verdicts.
+- DeepSeek-V3-shaped models train with whatever tokenizer they have: verl takes the shape for DeepSeek's own tokens.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from omegaconf import OmegaConf, open_dict
 from transfer_queue import KVBatchMeta
 from verl.trainer.ppo.v1 import trainer_base
 from verl.trainer.ppo.v1.trainer_sync import PPOTrainerSync
+from verl.utils.tokenizer import continuous_token_wiring
 
 from mathrl import reward_curves, stopping
 from mathrl.io import write_json
@@ -95,3 +97,7 @@ class Trainer(PPOTrainerSync):
 
 
 trainer_base.TRAINER_REGISTRY["sync"] = Trainer
+
+# verl joins the turns of a dialogue by rules that it looks up by model_type, and for deepseek_v3 refuses a tokenizer without DeepSeek's
+# end-of-sentence token. OpenSeek has Qwen's tokens. A problem is one turn, which verl's general rule renders by the chat template.
+continuous_token_wiring._MODEL_TYPE_TO_FAMILY.pop("deepseek_v3", None)

@@ -1,6 +1,7 @@
 """The fast tokenizer against the remote code's algorithm: tiktoken with Qwen's expression, after NFC."""
 
 import gzip
+import importlib
 import json
 import os
 import random
@@ -140,3 +141,16 @@ def test_broken_ranks(tmp_path, content):
 
 def test_placeholders_for_rows_without_a_token(ranks):
     assert fast.build(ranks, rows=len(ranks) + 220).get_vocab_size() == len(ranks) + 220
+
+
+def test_verl_renders_problems_with_this_tokenizer(prepared):
+    """verl 0.9.1 wants DeepSeek's own tokens of a model of this shape, which had stopped every training before its first step."""
+    from transformers import AutoTokenizer
+    from verl.utils.tokenizer.continuous_token_wiring import create_continuous_token_builder
+
+    importlib.import_module("mathrl.verl_trainer")  # as verl does in each of its processes
+    tokenizer = AutoTokenizer.from_pretrained(prepared[1])
+    builder = create_continuous_token_builder(tokenizer, hf_model_type="deepseek_v3")
+    chat = [{"role": "user", "content": "What is 3 + 4?"}]
+    text = tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
+    assert builder.build_initial_tokens(chat) == tokenizer(text, add_special_tokens=False)["input_ids"]
