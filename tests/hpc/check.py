@@ -34,9 +34,9 @@ def cards(directory: str) -> str:
 def walltime(directory: str) -> str:
     """Minutes of walltime and a number of steps such that training is told to end after its first steps and before its last.
 
-    From the ten steps of a demo on this machine: told when it has made some five, and had it been twice as fast and told a
-    minute later, as after two tries on a busy machine, it would not be done. A job of five minutes or less is told at half of
-    its time, a longer one 150 s before its end.
+    From the ten steps of a demo on this machine: told when it has made some five, and had it been twice as fast and told half a
+    minute later, as after a first try on a busy machine, it would not be done. A job of five minutes or less is told at half
+    of its time, a longer one 150 s before its end.
     """
     manifest = json.loads((Path(directory) / "results/grpo/main/manifest.json").read_text())
     with open(Path(directory) / "logs/train_policy/grpo/main.tsv", newline="") as handle:
@@ -46,7 +46,7 @@ def walltime(directory: str) -> str:
     wanted = start + 30 + 5 * step  # a sampling job starts beside it
     minutes = math.ceil(wanted / 30) if wanted <= 150 else math.ceil((wanted + 150) / 60)
     told = minutes * 30 if minutes <= 5 else minutes * 60 - 150
-    return f"{minutes} {math.ceil(2 * (told + 60 - start / 2) / step)}"
+    return f"{minutes} {math.ceil(2 * (told + 30 - start / 2) / step)}"
 
 
 def redone(first: str, second: str) -> str:
