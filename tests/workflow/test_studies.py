@@ -60,6 +60,27 @@ def test_a_sweep_of_four_runs_ends_in_one_table(study):
     assert wanted <= {row["model"] for row in table(place)}
 
 
+def test_a_stage_trains_on_what_its_own_base_model_sometimes_solves(study):
+    """The base model is asked, its answers graded, and only problems between always and never are left."""
+    import polars
+
+    place = study(
+        {
+            "select": ["within"],
+            "data": {"own_solve_rates": {"problems": 256, "n": 4}},
+            "training": {"steps": 4, "save_every": 4, "validate_every": 4, "mini_batch_size": 12},
+            "runs": {"within": {"solve_rates": "own", "solve_rate": [0.01, 0.99]}},
+        }
+    )
+    rates = polars.read_parquet(place / "results/data/solve_rates.parquet")
+    assert len(rates) == 256 and set(rates["n"]) == {4} and 0 < rates["solve_rate"].mean() < 1
+    between = set(rates.filter(polars.col("solve_rate").is_between(0.01, 0.99))["id"])
+    trained = {info["id"] for info in rows(place / "results/within/main/train.parquet")}
+    assert trained and trained <= between
+    counts = json.loads((place / "results/within/main/data.json").read_text())["counts"]
+    assert counts["not_measured"] > 0 and counts["outside_solve_rate"] > 0
+
+
 def rows(path):
     import polars
 
