@@ -53,10 +53,16 @@ def test_a_sweep_of_four_runs_ends_in_one_table(study):
         {
             "select": ["lengths"],
             "training": {"steps": 4, "save_every": 4, "validate_every": 4, "mini_batch_size": 12},
-            "runs": {"lengths": {"micro_batch_size": 24, "sweep": {"rollout_n": [4, 6], "max_response_length": [32, 40]}}},
+            "runs": {
+                "lengths": {
+                    "micro_batch_size": 24,
+                    "micro_batch_size_log_prob": 24,
+                    "sweep": {"rollout_n": [4, 6], "max_response_length": [32, 40]},
+                }
+            },
         }
     )
-    wanted = {f"lengths-rollout_n-{n}-max_response_length-{length}" for n in (4, 6) for length in (32, 40)}
+    wanted = {f"lengths-max_response_length-{length}-rollout_n-{n}" for n in (4, 6) for length in (32, 40)}
     assert wanted <= {row["model"] for row in table(place)}
 
 
