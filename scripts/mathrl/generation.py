@@ -165,8 +165,14 @@ def _start_engine(model, protocols, engine, accelerator, requests, prompt):
     os.environ.setdefault("VLLM_USE_FLASHINFER_SAMPLER", "0")
     if engine.get("batch_invariant"):
         os.environ["VLLM_BATCH_INVARIANT"] = "1"
+    if accelerator == "cpu":
+        os.environ["VLLM_MLA_DISABLE"] = "1"
     from vllm import LLM, SamplingParams
 
+    if accelerator == "cpu":
+        from .cpu import rotary
+
+        rotary.apply()
     longest = max(len(request.problem) for request in requests) + len(prompt["instruction"]) + 200  # a token is a character or more
     settings = {
         "model": str(model),

@@ -265,6 +265,7 @@ def environment(accelerator: str) -> dict[str, str]:
             "VERL_ENGINE_DEVICE": "cuda",  # verl's own override: its FSDP engine is registered under this name only
             "VLLM_CPU_KVCACHE_SPACE": "1",  # GiB
             "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+            "VLLM_MLA_DISABLE": "1",  # DeepSeek-V3's shape: vLLM has no kernel for its latent cache on a CPU
             "RAY_worker_niceness": "0",
         }
     return variables

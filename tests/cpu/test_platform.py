@@ -62,6 +62,18 @@ CASES = {
         "print(torch.allclose(after - before, torch.full((1, 2), 3.0)))",
         "True",
     ),
+    # the same for experts: nothing is packed, and what they compute is SwiGLU by the routers' weights
+    "live experts": (
+        "import torch, mathrl.cpu.worker; import vllm.model_executor.layers.fused_moe.experts.cpu_moe as m\n"
+        "torch.manual_seed(1); x, w, d = torch.randn(5, 8), torch.randn(4, 12, 8), torch.randn(4, 8, 6)\n"
+        "ids = torch.tensor([[0, 3], [1, 0], [3, 1], [0, 1], [3, 0]]); share = torch.rand(5, 2)\n"
+        "each = torch.einsum('tef,ehf->teh', torch.nn.functional.silu((h := torch.einsum('th,eoh->teo', x, w))[..., :6]) * h[..., 6:], d)\n"
+        "wanted = (each[torch.arange(5)[:, None], ids] * share[..., None]).sum(1)\n"
+        "packed = m.cpu_prepack_moe_weight(w, 'vec')\n"
+        "made = m.cpu_fused_moe(x, packed, d, None, None, share, ids, 'silu', 'vec', False)\n"
+        "print(packed is w, torch.allclose(made, wanted, atol=1e-4))",
+        "True True",
+    ),
     # verl's two seconds between looks would be longer than a step of the demo: our trainer sets the poll
     "trainer": (
         "import verl; from verl.trainer.ppo.v1 import get_trainer_cls as f; print(f('sync').__module__)",

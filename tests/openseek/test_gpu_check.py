@@ -5,7 +5,10 @@ from pathlib import Path
 
 import pytest
 from mathrl import gpu_check
-from mathrl.io import UserError
+from mathrl.curves import read_scalars
+from mathrl.io import UserError, read_json
+from mathrl.openseek import random_model
+from mathrl.openseek.shape import OPENSEEK
 
 NO_CARD = not Path("/dev/nvidiactl").exists() and not Path("/dev/dxg").exists()
 
@@ -75,3 +78,21 @@ def test_the_whole_check_on_this_cpu(script, tmp_path):
     figures = json.loads((tmp_path / "check.json").read_text())
     assert figures["steps"] == 3 and figures["samples"] == 64
     assert 0 < figures["seconds_per_step"] < 120 and figures["probability_gap_mean"] < 1e-5
+
+
+@pytest.mark.full
+@pytest.mark.timeout(1800)
+def test_a_model_of_openseeks_shape_trains_and_the_engine_follows(script, tmp_path):
+    """Experts, latent attention and a tied head, through verl's trainer and vLLM's engine. A bonus for entropy moves every weight."""
+    wanted = ["--instruction", "Reason. ", "--pretraining-steps", 2, "--supervised-steps", 2, "--items", 4, "--out", tmp_path / "other"]
+    assert script("make_demo_model.py", *wanted).returncode == 0
+    sizes = {"hidden_size": 128, "intermediate_size": 256, "moe_intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
+    sizes |= {"num_key_value_heads": 2, "n_routed_experts": 8, "num_experts_per_tok": 2, "vocab_size": 512, "torch_dtype": "float32"}
+    random_model.write(tmp_path / "tiny", tokenizer_of=tmp_path / "other", sizes=OPENSEEK | sizes)
+    settings = ["--model", tmp_path / "tiny", "--work", tmp_path / "work", "--set", "entropy_coefficient=0.1", "learning_rate=0.003"]
+    done = script("gpu_check.py", "--accelerator", "cpu", *settings, timeout=1500)
+    assert done.returncode == 0 and done.stdout.startswith("OK: CPU"), done.stderr
+    curves = read_scalars(read_json(tmp_path / "work/manifest.json")["tensorboard"])
+    assert curves["actor/entropy"][1][1] > 1.2 * curves["actor/entropy"][0][1]
+    assert all(value <= 1e-6 for _, value in curves["training/rollout_probs_diff_mean"])
+    assert all(value >= 0.999 for _, value in curves["training/rollout_actor_probs_pearson_corr"])

@@ -11,9 +11,11 @@ def apply() -> None:
     """Replace the kernel for this process; to be called before an engine is made."""
     from vllm.model_executor.layers.rotary_embedding.base import RotaryEmbedding
 
-    plain = RotaryEmbedding.forward_native
+    usual, plain = RotaryEmbedding.forward, RotaryEmbedding.forward_native
 
-    def forward(self, positions, query, key=None, *_, **__):
+    def forward(self, positions, query, key=None, *more, **named):
+        if query.dim() == 2:  # as most models pass it: rows of one stride, which the kernel heeds
+            return usual(self, positions, query, key, *more, **named)
         shapes = query.shape, None if key is None else key.shape
         flat = [None if part is None else part.reshape(part.shape[0], -1).contiguous() for part in (query, key)]
         rotated = plain(self, positions, *flat)
