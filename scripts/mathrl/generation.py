@@ -161,12 +161,12 @@ def generate(
 def _start_engine(model, protocols, engine, accelerator, requests, prompt):
     os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")  # the engine lives and dies with this process
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "WARNING")
-    # FlashInfer's sampler is compiled where a request first filters by top-p: it wants nvcc and ninja, the answers are the same
+    # FlashInfer's sampler is compiled where a request first filters by top-p: that takes nvcc and ninja; vLLM's own filters alike
     os.environ.setdefault("VLLM_USE_FLASHINFER_SAMPLER", "0")
     if engine.get("batch_invariant"):
         os.environ["VLLM_BATCH_INVARIANT"] = "1"
     if accelerator == "cpu":
-        os.environ["VLLM_MLA_DISABLE"] = "1"
+        os.environ["VLLM_MLA_DISABLE"] = "1"  # as in training (verl_config.py)
     from vllm import LLM, SamplingParams
 
     if accelerator == "cpu":
