@@ -101,6 +101,25 @@ def test_bad_benchmarks_are_named(tmp_path, lines, message):
         generation.read_items("x", tmp_path / "x.jsonl")
 
 
+@pytest.mark.parametrize(
+    ("accelerator", "config", "kernels"),
+    [
+        ("cuda", {}, "triton"),
+        ("cuda", {"quantization_config": {"quant_method": "fp8"}}, None),  # vLLM knows which kernels can read it
+        ("cpu", {}, None),
+    ],
+)
+def test_experts_have_the_kernels_of_training(benchmarks, tmp_path, accelerator, config, kernels):
+    from vllm.engine.arg_utils import EngineArgs
+
+    (tmp_path / "config.json").write_text(json.dumps({"max_position_embeddings": 64} | config))
+    requests = generation.all_requests({"p": PROTOCOL}, benchmarks)
+    engine = {"dtype": "bfloat16", "batch_size": 4, "gpu_memory_utilization": 0.5}
+    settings = generation.engine_settings(tmp_path, {"p": PROTOCOL}, engine, accelerator, requests, PROMPT)
+    assert settings.get("moe_backend") == kernels and settings["max_model_len"] == 64
+    assert set(settings) <= set(EngineArgs.__dataclass_fields__)
+
+
 def test_contest_prompt_byte_for_byte():
     expected = (
         "<|im_start|>system\n<|im_end|>\n<|im_start|>user\nPlease reason step by step, and put your final answer within \\boxed{}.\n"

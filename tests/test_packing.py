@@ -1,4 +1,4 @@
-"""Sequences packed into one row, without flash-attn: verl's own log-probabilities, entropies and gradients are those of padded ones."""
+"""Log-probabilities in chunks and sequences packed into one row, without flash-attn: verl's own results are those of whole padded logits."""
 
 import types
 
@@ -40,8 +40,10 @@ def forward(model, ids, packed, fused):
 
 @pytest.mark.parametrize("sizes", [DEEPSEEK, LLAMA], ids=["deepseek_v3", "llama"])
 @pytest.mark.parametrize("training", [False, True], ids=["log-probabilities", "update"])
-@pytest.mark.parametrize("fused", [False, True], ids=["whole", "in-chunks"])
-def test_packed_is_padded(sizes, training, fused, monkeypatch):
+@pytest.mark.parametrize(
+    ("packed", "fused"), [(False, True), (True, False), (True, True)], ids=["in-chunks", "packed", "packed-in-chunks"]
+)
+def test_as_padded_and_whole(sizes, training, packed, fused, monkeypatch):
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
     from verl.models.transformers.monkey_patch import patch_forward_with_backends
@@ -54,12 +56,12 @@ def test_packed_is_padded(sizes, training, fused, monkeypatch):
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     ids = [torch.randint(0, sizes["vocab_size"], (length,)) for length in LENGTHS]
     gradients = []
-    for packed in (False, True):
+    for changed in (False, True):
         model.zero_grad()
-        if packed and fused:
+        if changed and fused:
             monkeypatch.setattr(type(model), "forward", type(model).forward)  # verl replaces it for good
             patch_forward_with_backends(model, use_fused_kernels=True, fused_kernels_backend="torch")
-        made = forward(model, ids, packed, packed and fused)
+        made = forward(model, ids, changed and packed, changed and fused)
         ends = torch.tensor(LENGTHS).cumsum(0) - 1  # the last token of a sequence predicts nothing of it
         inside = [place for place in range(made.shape[1]) if place not in ends]
         made[:, inside].sum().backward()

@@ -12,7 +12,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
@@ -173,12 +173,24 @@ def _start_engine(model, protocols, engine, accelerator, requests, prompt):
         from .cpu import rotary
 
         rotary.apply()
+    return LLM(**engine_settings(model, protocols, engine, accelerator, requests, prompt)), SamplingParams
+
+
+def engine_settings(
+    model: Path,
+    protocols: Mapping[str, Mapping[str, Any]],
+    engine: Mapping[str, Any],
+    accelerator: str,
+    requests: Sequence[Request],
+    prompt: Mapping[str, str],
+) -> dict[str, Any]:
+    """vLLM's engine arguments for these requests."""
     longest = max(len(request.problem) for request in requests) + len(prompt["instruction"]) + 200  # a token is a character or more
     settings = {
         "model": str(model),
         "dtype": engine["dtype"],
         "max_num_seqs": engine["batch_size"],
-        "max_model_len": _context(model, longest + max(p["max_tokens"] for p in protocols.values())),
+        "max_model_len": _context(_read(model), longest + max(p["max_tokens"] for p in protocols.values())),
         "seed": 0,
         "enable_prefix_caching": True,
         "disable_log_stats": True,
@@ -190,14 +202,19 @@ def _start_engine(model, protocols, engine, accelerator, requests, prompt):
         settings["max_num_batched_tokens"] = max(8192, settings["max_model_len"])
     else:
         settings["gpu_memory_utilization"] = engine["gpu_memory_utilization"]
-    return LLM(**settings), SamplingParams
+        if "quantization_config" not in _read(model):
+            settings["moe_backend"] = "triton"  # the experts' kernels of training (verl_config.py), on every card
+    return settings
 
 
-def _context(model: Path, wanted: int) -> int:
-    """The model's context length, or less where less is wanted (the engine reserves memory for it)."""
+def _read(model: Path) -> dict[str, Any]:
     with open(model / "config.json") as handle:
-        most = json.load(handle).get("max_position_embeddings") or wanted
-    return min(most, wanted)
+        return json.load(handle)
+
+
+def _context(config: Mapping[str, Any], wanted: int) -> int:
+    """The model's context length, or less where less is wanted (the engine reserves memory for it)."""
+    return min(config.get("max_position_embeddings") or wanted, wanted)
 
 
 def _run(llm, sampling_params, requests, stores, protocols, prompt, shard: int, name: str, progress: TextIO) -> tuple[int, int]:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from .io import UserError, read_json, write_jsonl
+from .verl_config import check_batches
 
 SCRIPTS = Path(__file__).resolve().parents[1]
 # Mean difference of token probabilities between trainer and engine: rounding in bfloat16, almost nothing in float32.
@@ -137,8 +138,9 @@ def run(
     """Train with the stage settings `training`, export and sample in `folder`; returns what was measured.
 
     Raises:
-        UserError: a part failed, or trainer and engine disagree on the probabilities of tokens.
+        UserError: batch numbers that do not divide, a part that failed, or trainer and engine disagree on the probabilities of tokens.
     """
+    check_batches(training)  # verl itself would find out minutes later
     host = check_host(accelerator)
     say(f"on {host['device']}" + (f", {host['memory_gib']} GiB" if host["memory_gib"] else ""))
     dtype = "bfloat16" if accelerator == "cuda" else "float32"

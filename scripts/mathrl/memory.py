@@ -9,16 +9,14 @@ Bytes on one card of N; P parameters, w bytes a number in computation (2 for bfl
     saved      B·T·hidden·w·layers  with gradient checkpointing only each layer's input
     recomputed 2·B·T·w·U            U numbers a token in the largest layer, with their gradients (without checkpointing: in all layers)
     mask       (1 + w)·T²·B         torch's attention wants the mask written out, as truth values and as numbers
-    logits     7·w·B·T·vocabulary   before an update, B micro_batch_size_log_prob: logits, and in float32, by CUDA's autocast, softmax
-                                    and what the logsumexp takes; the update itself 4, with an entropy bonus 13
+    logits     16·w·512·vocabulary  of 512 tokens at a time: logits, their softmax and gradients, several of them in float32
     context    1.5 GiB              CUDA, NCCL, allocator; assumed
     asleep     1.0 GiB              what the sleeping engine keeps (graphs); assumed
     sync       2.0 GiB              verl's buffer on its way to the engine (update_weights_bucket_megabytes)
 
 Update: all but sync. Rollout: state + context + sync + the engine's share (gpu_memory_utilization × card), of which w·P weights and
 1.5 GiB for activations leave the rest to the KV cache. T is the longest prompt and response: an upper bound, most sequences are shorter.
-With `dynamic_batch` sequences are packed into one row: B = 1, T = max_tokens_per_gpu, and logits are those of 512 tokens at a time, 16
-copies, several in float32. Attention keeps no T × T matrix of scores.
+With `dynamic_batch` sequences are packed into one row: B = 1, T = max_tokens_per_gpu. Attention keeps no T × T matrix of scores.
 """
 
 from __future__ import annotations
@@ -35,8 +33,8 @@ CONTEXT = 1.5 * GIB
 ASLEEP = 1.0 * GIB
 SYNC = 2.0 * GIB
 ENGINE = 1.5 * GIB
-LOGIT_COPIES = {"update": 4, "bonus": 13, "before": 7, "chunk": 16}
-CHUNK = 512  # tokens
+LOGIT_COPIES = 16
+CHUNK = 512  # tokens; verl's
 WIDTH = {"bfloat16": 2, "float32": 4}
 
 
@@ -88,11 +86,6 @@ def estimate(model: Model, stage: Mapping[str, Any], card: float) -> dict[str, f
     if stage.get("dynamic_batch"):
         sequences, length = 1, max(stage["max_tokens_per_gpu"], tokens)
     rows = sequences * length
-    before = stage.get("micro_batch_size_log_prob", sequences) * length
-    copies = LOGIT_COPIES["bonus" if stage.get("entropy_coefficient") else "update"]
-    held = max(copies * rows, LOGIT_COPIES["before"] * before)
-    if stage.get("dynamic_batch"):
-        held = LOGIT_COPIES["chunk"] * min(rows, CHUNK)
     blocks = 1 if stage.get("gradient_checkpointing", True) else model.layers
     parts = {
         "state": 12 * model.parameters / ranks,
@@ -101,7 +94,7 @@ def estimate(model: Model, stage: Mapping[str, Any], card: float) -> dict[str, f
         "saved": rows * model.hidden * width * model.layers,
         "recomputed": 2 * rows * width * model.kept * blocks,
         "mask": (1 + width) * sequences * length**2,
-        "logits": held * width * model.vocabulary,
+        "logits": LOGIT_COPIES * min(rows, CHUNK) * width * model.vocabulary,
     }
     parts["update"] = sum(parts.values()) + CONTEXT + ASLEEP
     parts["engine"] = stage["gpu_memory_utilization"] * card

@@ -123,7 +123,6 @@ def overrides(
         "algorithm.filter_groups.metric": "acc",  # groups of only right or only wrong answers have no advantage
         "algorithm.use_kl_in_reward": False,
         f"{ACTOR}.use_kl_loss": False,
-        # Without a bonus the update computes no entropy, nine copies of the logits less: the curve comes from the pass before it.
         f"{ACTOR}.entropy_coeff": stage["entropy_coefficient"],
         # actor
         "actor_rollout_ref.model.path": model,
@@ -132,8 +131,8 @@ def overrides(
         # from its positions): verl counts tokens without padding, and one long response among short ones would multiply them.
         "actor_rollout_ref.model.use_remove_padding": stage["dynamic_batch"],
         # Log-probabilities of 512 tokens at a time, plain PyTorch in spite of the name. Without flash-attn verl otherwise takes them
-        # token by token, some ten kernels each, with all logits of the micro-batch on the card.
-        "actor_rollout_ref.model.use_fused_kernels": stage["dynamic_batch"],
+        # token by token, some ten kernels each, with all logits of the micro-batch on the card: seven copies, most of its memory.
+        "actor_rollout_ref.model.use_fused_kernels": True,
         "actor_rollout_ref.model.enable_gradient_checkpointing": stage["gradient_checkpointing"],
         "+actor_rollout_ref.model.override_config.attn_implementation": "sdpa",
         f"{ACTOR}.strategy": "fsdp2",
@@ -203,6 +202,9 @@ def overrides(
         # Logical: verl's actors ask for three a card and ten besides, whatever the host has, and most of them sleep. Ray would wait
         # for ever on a host of fewer, and start a process for each core of a host of many.
         keys["ray_kwargs.ray_init.num_cpus"] = 4 * stage["gpus"] + 12
+        # FlashInfer's experts, vLLM's choice on Blackwell, hold their weights in another layout after the first start, which the next
+        # weight sync cannot fill; and nvcc compiles some of them at run time. Triton's are vLLM's choice on all cards before.
+        keys[f"+{ROLLOUT}.engine_kwargs.vllm.moe_backend"] = "triton"
     if "RAY_ADDRESS" in os.environ:
         # a cluster is there (scripts/run_on_nodes.py): Ray refuses to be told its size, and verl's own driver may run on any node
         keys = {key: value for key, value in keys.items() if "ray_kwargs.ray_init." not in key}
