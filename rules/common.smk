@@ -1,6 +1,5 @@
 # Helper functions of all rules: configuration, names, code as input, images, preflight.
 
-import ast
 import functools
 import json
 import os
@@ -15,7 +14,7 @@ SCRIPTS = ROOT / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
 from mathrl import config as configuration
-from mathrl import checkpoints, provenance, verl_config
+from mathrl import checkpoints, imports, provenance, verl_config
 from mathrl.execution import node_image, preflight, processes, recover, slurm
 from mathrl.io import UserError
 
@@ -220,48 +219,27 @@ def same_weights(wildcards):
     return [f"results/{run}/generation/{wildcards.shard}.json"] if at else []
 
 
-@functools.cache
-def _imports(path):
-    """Modules of mathrl that a file imports, at any depth of its code."""
-    found = set()
-    package = path.parent.relative_to(SCRIPTS).parts
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            names = [(alias.name,) for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            parent = (package[: len(package) - node.level + 1]) if node.level else ()
-            prefix = (*parent, *([node.module] if node.module else []))
-            names = [(*prefix, alias.name) for alias in node.names] + [prefix]
-        else:
-            continue
-        for name in names:
-            parts = ".".join(name).split(".")
-            if parts[0] != "mathrl":
-                continue
-            for end in range(1, len(parts) + 1):
-                base = SCRIPTS.joinpath(*parts[:end])
-                found.update(file for file in (base.with_suffix(".py"), base / "__init__.py") if file.is_file())
-    return found
-
-
 def code(script, *modules):
     """A script and every module of ours that it imports, as inputs: content decides what reruns, not a file time.
 
     `modules` are files below scripts/ that it uses without importing them.
     """
     first = SCRIPTS / script
-    todo = [first, *(SCRIPTS / module for module in modules)]
-    seen = set()
-    while todo:
-        path = todo.pop()
-        if path not in seen:
-            seen.add(path)
-            todo.extend(_imports(path))
+    try:
+        seen = imports.closure([first, *(SCRIPTS / module for module in modules)], SCRIPTS)
+    except UserError as error:
+        raise WorkflowError(str(error)) from None
     # Templates and tables that lie in a package count as its code.
     packages = {path.parent for path in seen if path.name == "__init__.py"} - {SCRIPTS / "mathrl"}
     kinds = (".html", ".css", ".js", ".json", ".tsv")
     data = {file for package in packages for file in package.rglob("*") if file.suffix in kinds}
     return [os.path.relpath(first), *sorted(os.path.relpath(path) for path in (seen | data) - {first})]
+
+
+def term_files():
+    """Files below scripts/ of the reward's terms `module:function`: verl imports them by name."""
+    modules = [term.partition(":")[0] for term in config["reward"]["terms"] if ":" in term]
+    return sorted({file for module in modules for file in imports.module_files(module, SCRIPTS)})
 
 
 def image(kind):
