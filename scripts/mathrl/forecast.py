@@ -54,10 +54,11 @@ def forecast(
     validation = scalars.get("timing_s/testing", [(0, 0.0)])[-1][1]
     step_seconds = statistics.fmean(seconds - (save if step == STEPS else 0.0) for step, seconds in timing.items() if step > 1)
     start = max(0.0, wall - sum(timing.values()) - validation)
-    validations = steps // stage["validate_every"] + bool(steps % stage["validate_every"]) + bool(stage["validate_before"])
+    every = (stage["validate_every"], stage["save_every"])  # each checkpoint is validated too
+    validations = sum(any(step % n == 0 for n in every) or step == steps for step in range(1, steps + 1)) + bool(stage["validate_before"])
     saves = steps // stage["save_every"] + bool(steps % stage["save_every"])
     seconds = start + steps * step_seconds + validations * validation + saves * save
-    most = most_at_once(steps, stage["save_every"], stage["keep_last"], stage["keep_every"])
+    most = most_at_once(steps, stage["save_every"], stage["keep_last"], stage["keep_every"], stage["watch"]["window"])
     return {
         "steps": steps,
         "start_seconds": round(start, 1),
