@@ -15,6 +15,7 @@ class Verl:
         self.metrics = lambda step: {"critic/score/mean": 0.5}
         self.accuracy = lambda step: 0.1 + step / 100
         self.stepped, self.validated = [], []
+        self.cut = 0  # solutions
         self.killed = None  # (step, "saved" or "logged"): at this point, once
 
     def __call__(self, module, arguments, environment, log, session):
@@ -75,6 +76,7 @@ class Verl:
 def verl(monkeypatch):
     fake = Verl()
     monkeypatch.setattr(training, "run_verl", fake)
+    monkeypatch.setattr(training.supervised, "too_long", lambda messages, model, limit: fake.cut)  # the model here has no tokenizer
     return fake
 
 
@@ -237,6 +239,13 @@ def test_a_validated_checkpoint_is_not_validated_again(verl, train):
         train()
     train()
     assert verl.validated == [0, 2, 4, 6, 8]
+
+
+def test_solutions_that_are_cut_are_counted(verl, train):
+    verl.metrics = lambda step: {"train/loss": 1.0}
+    verl.cut = 1
+    _, said = train(algorithm="supervised")
+    assert "train x: 1 of 1 solutions are cut off" in said and "together (2560); raise max_response_length" in said
 
 
 @pytest.mark.parametrize("algorithm", ["grpo", "supervised"])

@@ -460,15 +460,22 @@ def _train_on(session, name, stage, reward, accelerator, model, train_file, vali
         session.progress.total = total = supervised.steps(stage, rows)
         if whole and whole[-1] >= total:
             return  # killed after its last save; verl's SFT trainer would take one step more
+        longest = stage["max_prompt_length"] + stage["max_response_length"]
+        cut = supervised.too_long(messages, model, longest)
+        if cut:
+            print(
+                f"{name}: {cut} of {rows} solutions are cut off, their last words and box lost: with the prompt they have more tokens than "
+                f"max_prompt_length and max_response_length together ({longest}); raise max_response_length, or leave them out",
+                file=sys.stderr,
+            )
         paths["train_file"] = str(messages)
         keys = supervised.overrides(stage, accelerator=accelerator, run=run, steps=total, **paths)
         module = supervised.command(stage["gpus"])
     else:
         # A pause, or a kill between save and validation, leaves a checkpoint that no accuracy speaks for: it is validated now.
         first = str(whole[-1]) not in session.dev if whole else stage["validate_before"]
-        keys = verl_config.overrides(
-            {**stage, "validate_before": first}, accelerator=accelerator, validation_file=str(validation_file), run=run, reward=reward, **paths
-        )
+        own = {**stage, "validate_before": first}
+        keys = verl_config.overrides(own, accelerator=accelerator, validation_file=str(validation_file), run=run, reward=reward, **paths)
         module = ["-m", "verl.trainer.main_ppo"]
     environment = verl_config.environment(accelerator) | {"TENSORBOARD_DIR": str(directory / "tensorboard")}
     code = run_verl(module, verl_config.arguments(keys), environment, log, session)
