@@ -190,6 +190,18 @@ def test_a_budget_that_ends_a_stage_after_a_flag_keeps_its_work(verl, train):
     assert manifest["steps"] == 8 and manifest["stopped_by"] is None and "goes on from step 6" in said
 
 
+def test_a_reopened_stage_forgets_its_earlier_end(verl, train):
+    """Killed on its way, and called again with the budget that had ended it: what it learnt beyond that end counts."""
+    verl.metrics = lambda step: {"critic/score/mean": 0.6, "training/generated_tokens": 100}
+    small, none = {"tokens": 200, "gpu_hours": None}, {"tokens": None, "gpu_hours": None}
+    assert train(budget=small)[0]["steps"] == 3
+    verl.killed = (7, "logged")
+    with pytest.raises(UserError):
+        train(budget=none)
+    manifest, said = train(budget=small)
+    assert "nothing to train" not in said and manifest["steps"] == 7 == manifest["saved_steps"][-1]
+
+
 def test_a_budget_used_up_before_a_pause_is_one_step_over(verl, train, sigterm):
     verl.metrics = lambda step: {"critic/score/mean": 0.6, "training/generated_tokens": 100}
     sigterm(5)

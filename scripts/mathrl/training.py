@@ -396,6 +396,7 @@ def train(
             check_space(root, model)
             if whole:
                 print(f"{name}: goes on from step {whole[-1]}", file=sys.stderr)
+            finished.unlink(missing_ok=True)  # what it says of an earlier end holds no longer
             session.ask_for_end()  # a budget that is used up pays for one more step, with the validation that ends a stage
             _train_on(session, name, stage, reward, accelerator, model, train_file, validation_file, run, log)
         condition = {session.ended_by: stage[session.ended_by]} if session.ended_by else {}
