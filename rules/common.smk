@@ -331,7 +331,7 @@ def checkpoint_space():
     for run in config["select"]:
         for stage in (stage_config(run, name) for name in run_stages(run)):
             saves += checkpoints.most_at_once(
-                stage["steps"], stage["save_every"], stage["keep_last"], stage["keep_every"]
+                stage["steps"], stage["save_every"], stage["keep_last"], stage["keep_every"], stage["watch"]["window"]
             )
     return preflight.checkpoint_bytes(model_directory("base"), saves)
 

@@ -13,6 +13,7 @@ STAGE = {
     "save_every": 200,
     "keep_last": 2,
     "keep_every": None,
+    "watch": {"window": 10},
 }
 
 
@@ -44,6 +45,17 @@ def test_a_supervised_stage_is_refused(tmp_path):
 def test_disk_is_what_retention_leaves_and_the_one_being_written():
     scalars = {"timing_s/step": [(step, 1.0) for step in range(1, 6)]}
     found = forecast.forecast(STAGE | {"steps": 12_200}, 1000, scalars, wall=5.0, checkpoint=20 * 10**9, cards=6)
-    assert (found["checkpoints"], found["disk_gb"]) == (4, 80.0)  # two newest, the best, the next; 61 saves without retention: 1.2 TB
+    # two newest, the best, the newest from before a collapse, the next; 61 saves without retention: 1.2 TB
+    assert (found["checkpoints"], found["disk_gb"]) == (5, 100.0)
     every = forecast.forecast(STAGE | {"steps": 12_200, "keep_every": 2000}, 1000, scalars, wall=5.0, checkpoint=20 * 10**9, cards=6)
-    assert every["checkpoints"] == 10
+    assert every["checkpoints"] == 11
+    odd = forecast.forecast(STAGE | {"steps": 12_200, "keep_every": 500}, 1000, scalars, wall=5.0, checkpoint=20 * 10**9, cards=6)
+    assert odd["checkpoints"] == 5 + 12  # step 500 is never saved, so every thousandth is kept
+    often = STAGE | {"steps": 12_200, "save_every": 2}  # neither of the two newest is from before the watch's window
+    assert forecast.forecast(often, 1000, scalars, wall=5.0, checkpoint=20 * 10**9, cards=6)["checkpoints"] == 6
+
+
+def test_each_save_is_validated():
+    scalars = {"timing_s/step": [(step, 1.0) for step in range(1, 6)], "timing_s/testing": [(5, 3600.0)]}
+    stage = STAGE | {"steps": 100, "validate_every": 30, "save_every": 20}  # 0, 20, 30, 40, 60, 80, 90, 100
+    assert forecast.forecast(stage, 1000, scalars, wall=0.0, checkpoint=1, cards=1)["hours"] == pytest.approx(8, abs=0.05)

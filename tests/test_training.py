@@ -21,6 +21,8 @@ STAGE = {"learning_rate": 1e-5, "rollout_n": 6, "choose": "best", "save_every": 
         ("best", [10, 20], {"0": 0.9, "10": 0.1, "20": 0.2}, 0, "highest"),  # training only did harm: the start is exported
         ("best", [20], {"10": 0.9, "20": 0.2}, 20, "highest"),  # step 10 was validated, not saved
         ("best", [10], {}, 10, "none was validated"),
+        ("best", [200, 400], {"0": 0.07, "30": 0.3}, 400, "none was validated"),  # the start was, but wins not by default
+        ("best", [10, 17, 20], {"0": 0.1, "10": 0.5, "20": 0.4}, 10, "among steps 0, 10, 20; not validated: step 17"),
         ("last", [10, 20], {"10": 0.9, "20": 0.1}, 20, "as configured"),
         ("best", [], {}, 0, "no sound checkpoint"),
     ],
@@ -115,6 +117,78 @@ def test_a_collapse_is_flagged_and_stops_only_where_asked(tmp_path):
         assert stopping.asked(tmp_path) == (stopping.ABANDON if stop else None)
 
 
+def test_what_asks_for_an_end_first_has_ended_the_stage(tmp_path):
+    """A flag that did not stop the stage is no reason to throw away what a budget paid for, and the other way round."""
+    falls = [0.6, 0.6, 0.1, 0.1, 0.1, 0.1]
+    run = session(tmp_path, budget={"tokens": 600, "gpu_hours": None})
+    said = [text for step, reward in enumerate(falls, 1) for text in run.follow(line(step, reward))]
+    assert "collapse flagged at step 4" in " ".join(said) and run.watch.flags
+    assert (run.ended_by, stopping.asked(tmp_path)) == ("budget", stopping.FINISH)
+    stopping.clear(tmp_path)
+    run = session(tmp_path, budget={"tokens": 500, "gpu_hours": None}, watch=LIMITS | {"stop": True})
+    said = [text for step, reward in enumerate(falls, 1) for text in run.follow(line(step, reward))]
+    assert (run.ended_by, stopping.asked(tmp_path)) == ("watch", stopping.ABANDON) and "collapse" in run.stopped_by
+
+
+def save(root, step):
+    directory = root / f"global_step_{step}"
+    directory.mkdir()
+    (directory / "weights").write_text("w")
+    checkpoints.seal(directory)
+
+
+@pytest.mark.parametrize(("window", "last", "every"), [(10, 2, 2), (10, 1, 2), (10, 1, 4), (4, 2, 2), (3, 1, 5), (10, 3, 5)])
+def test_a_collapse_always_leaves_a_checkpoint_from_before_its_window(tmp_path, window, last, every):
+    """Whenever the flag comes, and the best on dev is always the newest; disk holds no more than the forecast of it says."""
+    run = session(tmp_path, watch=LIMITS | {"window": window}, save_every=every, keep_last=last)
+    for step in range(1, 61):
+        if step % every == 0:
+            save(tmp_path, step)
+        there = checkpoints.steps(tmp_path)
+        assert len(there) <= checkpoints.most_at_once(60, every, last, None, window)
+        list(run.follow(line(step, **{"val-core/dev/acc/mean@1": step / 100})))
+        distrusted = step - window + 1
+        sound = [saved for saved in checkpoints.steps(tmp_path) if saved < distrusted]
+        assert sound or distrusted <= every, f"flagged at step {step}, no checkpoint before step {distrusted} is left of {there}"
+        assert not sound or distrusted - sound[-1] <= 2 * window + every, "it is needlessly old"
+
+
+def test_the_last_checkpoint_before_a_collapse_stays_while_training_goes_on(tmp_path):
+    run = session(tmp_path, save_every=2, keep_last=1)
+    for step in range(1, 31):
+        if step % 2 == 0:
+            save(tmp_path, step)
+        list(run.follow(line(step, 0.6 if step < 12 else 0.1, **{"val-core/dev/acc/mean@1": 0.5 if step == 4 else 0.1})))
+    assert run.watch.onset == 12 and checkpoints.steps(tmp_path) == [4, 10, 30]  # the best, the last sound one, the newest
+
+
+class Process:
+    killed = False
+
+    def kill(self):
+        self.killed = True
+
+
+def test_sigterm_kills_only_what_has_begun_no_step(tmp_path):
+    """verl says how many steps there are when it begins the first; that one is saved as any other."""
+    loading, stepping = Process(), Process()
+    run = session(tmp_path)
+    list(run.follow("step:0 - val-core/dev/acc/mean@1:0.5"))
+    run.interrupt(loading)
+    assert loading.killed and stopping.asked(tmp_path) is None and run.dev == {"0": 0.5}
+    run = session(tmp_path)
+    list(run.follow(f"(TaskRunnerV1 pid=1) {stopping.TOTAL}60"))
+    run.interrupt(stepping)
+    assert not stepping.killed and stopping.asked(tmp_path) == stopping.PAUSE
+
+
+def test_a_supervised_stage_is_watched_by_verls_other_names(tmp_path):
+    run = session(tmp_path, watch=LIMITS | {"grad_norm_max": 100.0})
+    said = [text for step in range(1, 4) for text in run.follow(f"step:{step} - train/loss:1.5 - train/grad_norm:250.0")]
+    assert "collapse flagged at step 2: grad_norm 250 is beyond 100 (watch.grad_norm_max)" in " ".join(said)
+    assert list(run.follow("step:4 - train/loss:nan - train/grad_norm:1.0"))[1].endswith("flagged at step 4: loss is nan")
+
+
 def test_a_number_that_is_none_flags_at_once(tmp_path):
     run = session(tmp_path)
     said = list(run.follow(line(1, **{"actor/grad_norm": "nan"})))
@@ -148,6 +222,9 @@ def test_a_finished_stage_goes_on_where_its_budget_was_raised():
     assert training.is_over(state, {"budget": {"tokens": 100, "gpu_hours": None}, "watch": LIMITS})
     assert not training.is_over(state, {"budget": {"tokens": 200, "gpu_hours": None}, "watch": LIMITS})
     assert training.is_over({"steps": 10, "stopped_by": None}, {"budget": {}, "watch": {}})
+    state = {"steps": 10, "stopped_by": "collapse", "watch": LIMITS | {"stall_minutes": 60}}
+    assert training.is_over(state, {"watch": LIMITS | {"stall_minutes": 5}})  # ends what hangs, no matter of collapse
+    assert not training.is_over(state, {"watch": LIMITS | {"window": 3, "stall_minutes": 60}})
 
 
 @pytest.mark.parametrize(
@@ -250,7 +327,8 @@ def verl(tmp_path, config, monkeypatch):
     changes = {"train_batch_size": 8, "mini_batch_size": 8, "epochs": 2, "gpus": 1, "save_every": 4, "keep_last": 9}
     found = Verl(tmp_path, configuration.stage_config(config, "grpo", "main") | changes)
     monkeypatch.setattr(training, "run_verl", found.run)
-    monkeypatch.setattr(curves, "read_scalars", lambda directory: {tag: sorted(steps.items()) for tag, steps in found.curves.items()})
+    monkeypatch.setattr(training.supervised, "too_long", lambda *_: 0)  # no tokenizer here
+    monkeypatch.setattr(curves, "read_scalars", lambda directory, **_: {tag: sorted(steps.items()) for tag, steps in found.curves.items()})
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
 from collections.abc import Mapping
@@ -32,6 +33,13 @@ def total_steps(stage: Mapping[str, Any], rows: int) -> int:
     return stage["steps"] or rows // stage["train_batch_size"] * stage["epochs"]
 
 
+def validated_steps(stage: Mapping[str, Any], steps: int) -> int:
+    """Steps after which is validated: every n-th, each that is saved, and the last."""
+    validate, save = stage["validate_every"], stage["save_every"]
+    regular = steps // validate + steps // save - steps // math.lcm(validate, save)
+    return regular + bool(steps % validate and steps % save)
+
+
 def forecast(
     stage: Mapping[str, Any], rows: int, scalars: Mapping[str, list[tuple[int, float]]], wall: float, checkpoint: int, cards: int
 ) -> dict[str, Any]:
@@ -54,10 +62,10 @@ def forecast(
     validation = scalars.get("timing_s/testing", [(0, 0.0)])[-1][1]
     step_seconds = statistics.fmean(seconds - (save if step == STEPS else 0.0) for step, seconds in timing.items() if step > 1)
     start = max(0.0, wall - sum(timing.values()) - validation)
-    validations = steps // stage["validate_every"] + bool(steps % stage["validate_every"]) + bool(stage["validate_before"])
+    validations = validated_steps(stage, steps) + bool(stage["validate_before"])
     saves = steps // stage["save_every"] + bool(steps % stage["save_every"])
     seconds = start + steps * step_seconds + validations * validation + saves * save
-    most = most_at_once(steps, stage["save_every"], stage["keep_last"], stage["keep_every"])
+    most = most_at_once(steps, stage["save_every"], stage["keep_last"], stage["keep_every"], stage["watch"]["window"])
     return {
         "steps": steps,
         "start_seconds": round(start, 1),

@@ -61,7 +61,9 @@ def run_curves(results: str | Path, run: str, stages: Sequence[str]) -> dict[str
 
 
 def flag_text(flag: Mapping[str, Any]) -> str:
-    """A flag of the watch in words: metric, value, and the limit that it passed."""
+    """A flag of the watch in words: metric, value, and the limit that it passed, which a number that is none has not."""
+    if flag.get("limit") == "not_finite":
+        return f"{str(flag.get('metric')).replace('_', ' ')} is {flag.get('value')}"
     shown = [charts.number(v) if isinstance(v, int | float) else str(v) for v in (flag.get("value"), flag.get("bound", flag.get("limit")))]
     named = f" (watch.{flag['limit']})" if isinstance(flag.get("limit"), str) else ""
     return f"{str(flag.get('metric')).replace('_', ' ')} {shown[0]}, limit {shown[1]}{named}"
