@@ -250,7 +250,7 @@ def verl(tmp_path, config, monkeypatch):
     changes = {"train_batch_size": 8, "mini_batch_size": 8, "epochs": 2, "gpus": 1, "save_every": 4, "keep_last": 9}
     found = Verl(tmp_path, configuration.stage_config(config, "grpo", "main") | changes)
     monkeypatch.setattr(training, "run_verl", found.run)
-    monkeypatch.setattr(curves, "read_scalars", lambda directory: {tag: sorted(steps.items()) for tag, steps in found.curves.items()})
+    monkeypatch.setattr(curves, "read_scalars", lambda directory, **_: {tag: sorted(steps.items()) for tag, steps in found.curves.items()})
     return found
 
 
