@@ -396,7 +396,6 @@ def train(
             check_space(root, model)
             if whole:
                 print(f"{name}: goes on from step {whole[-1]}", file=sys.stderr)
-            finished.unlink(missing_ok=True)  # what it says of an earlier end holds no longer
             session.ask_for_end()  # a budget that is used up pays for one more step, with the validation that ends a stage
             _train_on(session, name, stage, reward, accelerator, model, train_file, validation_file, run, log)
         condition = {session.ended_by: stage[session.ended_by]} if session.ended_by else {}
@@ -479,6 +478,7 @@ def _train_on(session, name, stage, reward, accelerator, model, train_file, vali
         keys = verl_config.overrides(own, accelerator=accelerator, validation_file=str(validation_file), run=run, reward=reward, **paths)
         module = ["-m", "verl.trainer.main_ppo"]
     environment = verl_config.environment(accelerator) | {"TENSORBOARD_DIR": str(directory / "tensorboard")}
+    (directory / "finished.json").unlink(missing_ok=True)  # what it says of an earlier end holds no longer
     code = run_verl(module, verl_config.arguments(keys), environment, log, session)
     if stage["algorithm"] == "supervised" and code == 0:
         session.seal_last()
