@@ -407,7 +407,7 @@ def _train_on(session, name, stage, reward, accelerator, model, train_file, vali
         keys = verl_config.overrides(stage, accelerator=accelerator, validation_file=str(validation_file), run=run, reward=reward, **paths)
         module = ["-m", "verl.trainer.main_ppo"]
     environment = verl_config.environment(accelerator) | {"TENSORBOARD_DIR": str(directory / "tensorboard")}
-    (directory / "finished.json").unlink(missing_ok=True)  # what it says of a shorter training holds no longer
+    (directory / "finished.json").unlink(missing_ok=True)  # what it says of an earlier end holds no longer
     code = run_verl(module, verl_config.arguments(keys), environment, log, session)
     if stage["algorithm"] == "supervised" and code == 0:
         session.seal_last()
