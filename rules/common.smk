@@ -15,7 +15,7 @@ SCRIPTS = ROOT / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
 from mathrl import config as configuration
-from mathrl import checkpoints, provenance, verl_config
+from mathrl import checkpoints, provenance
 from mathrl.execution import node_image, preflight, processes, recover, slurm
 from mathrl.io import UserError
 
@@ -44,7 +44,10 @@ def validated(config):
             if MAIN:
                 print(f"notice: {notice}", file=sys.stderr)
     except UserError as error:
-        raise WorkflowError(str(error)) from None
+        if not MAIN:  # a job's own Snakemake: its caller reports the failure
+            raise WorkflowError(str(error)) from None
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)  # nothing is locked yet; Snakemake's own report of an exception is several lines and exit code 1
     return configuration.expanded(config)
 
 
@@ -70,13 +73,12 @@ def stage_config(run, stage):
 
 
 def stage_json(wildcards):
-    """The same as JSON, for the command line; a run that is no part of `select` has its batch numbers checked only here."""
-    stage = stage_config(wildcards.run, wildcards.stage)
+    """The same as JSON, for the command line; a run that is no part of `select` is checked only here."""
     try:
-        verl_config.check_batches(stage, f"run {wildcards.run}, stage {wildcards.stage}")
+        configuration.check_stage(config, wildcards.run, wildcards.stage)
     except UserError as error:
         raise WorkflowError(str(error)) from None
-    return json.dumps(stage, sort_keys=True)
+    return json.dumps(stage_config(wildcards.run, wildcards.stage), sort_keys=True)
 
 
 def stage_names():
