@@ -142,6 +142,13 @@ def solve_rates_file(wildcards):
     return ["results/data/solve_rates.parquet"] if own else []
 
 
+def own_solve_rates(wildcards, input):
+    """Arguments for them and for their bands."""
+    cuts = config["data"]["difficulty_bands"]
+    bands = [cuts] if isinstance(cuts, str) else map(str, cuts)
+    return [f"--solve-rates={input.solve_rates[0]}", "--difficulty-bands", *bands] if input.solve_rates else []
+
+
 def study():
     """Every file of a finished study, in the order of the work.
 
@@ -177,6 +184,20 @@ def start_model(wildcards):
     return (
         f"results/{wildcards.run}/{name}/model/export.json" if kind == "stage" else f"results/{name}/model/export.json"
     )
+
+
+def sharing_budget(wildcards, file):
+    """This file of each stage that may use of the run's budget before this one."""
+    stages = configuration.sharing_budget(config, wildcards.run, wildcards.stage)
+    return [f"results/{wildcards.run}/{stage}/{file}" for stage in stages]
+
+
+def run_budget(wildcards, input):
+    """Arguments for the run's budget and what earlier stages used of it; none without a budget."""
+    whole = configuration.run_budget(config, wildcards.run)
+    if all(limit is None for limit in whole.values()):
+        return []
+    return [f"--run-budget={json.dumps(whole, sort_keys=True)}", *(f"--earlier={path}" for path in input.earlier)]
 
 
 def solutions(wildcards):
@@ -336,10 +357,20 @@ def train_image(wildcards):
 
 
 def launch(wildcards):
-    """What starts the training command: a supervisor with cards of this host, or a Ray cluster over the job's nodes."""
+    """What starts the training command."""
     # SLURM sends SIGTERM to every process of a job: the shell that waits here must live while training saves
     grace = round(60 * stage_config(wildcards.run, wildcards.stage)["end_minutes"])
-    supervised = f"trap '' TERM; python3 scripts/run_supervised.py --grace {grace} --cards"
+    return f"trap '' TERM; {supervisor(wildcards, grace)}"
+
+
+def launch_trial(wildcards):
+    """What starts a few steps of training, which save nothing that is kept."""
+    return supervisor(wildcards, 30)
+
+
+def supervisor(wildcards, grace):
+    """A supervisor with cards of this host, or of a Ray cluster over the job's nodes; `grace` is in seconds."""
+    supervised = f"python3 scripts/run_supervised.py --grace {grace} --cards"
     if nodes(wildcards) == 1:
         return f"{supervised} {train_cards(wildcards)} --"
     # The image goes through the environment: another one is no reason to train again.

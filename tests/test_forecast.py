@@ -13,6 +13,7 @@ STAGE = {
     "save_every": 200,
     "keep_last": 2,
     "keep_every": None,
+    "budget": {"tokens": None, "gpu_hours": None},
 }
 
 

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from . import checkpoints, stopping, supervised, verl_config
+from . import budgets, checkpoints, stopping, supervised, verl_config
 from .execution import processes
 from .execution.preflight import checkpoint_bytes
 from .io import UserError, read_json, sha256_file, sha256_json, sha256_tree, write_json
@@ -366,12 +366,15 @@ def train(
         session.stopped_by = state.get("stopped_by")
         print(f"{name}: training was complete at step {state['steps']}; nothing to train", file=sys.stderr)
     else:
-        session.stopped_by = None
-        check_space(root, model)
-        whole = checkpoints.steps(directory)
-        if whole:
-            print(f"{name}: goes on from step {whole[-1]}", file=sys.stderr)
-        _train_on(session, name, stage, reward, accelerator, model, train_file, validation_file, run, log)
+        session.stopped_by = budgets.exhausted(stage["budget"])
+        if session.stopped_by:
+            print(f"{name}: {session.stopped_by}; nothing to train", file=sys.stderr)
+        else:
+            check_space(root, model)
+            whole = checkpoints.steps(directory)
+            if whole:
+                print(f"{name}: goes on from step {whole[-1]}", file=sys.stderr)
+            _train_on(session, name, stage, reward, accelerator, model, train_file, validation_file, run, log)
         ended_by = "watch" if session.watch.flags else "budget"  # what may be changed to let it go on
         condition = {ended_by: stage[ended_by]} if session.stopped_by else {}
         write_json(finished, {"schema_version": 1, "steps": session.last_step, "stopped_by": session.stopped_by, **condition})
