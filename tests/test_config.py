@@ -194,7 +194,9 @@ def test_a_replicate_starts_from_the_replicate_of_its_seed(config, schema, pins)
     config["select"] = ["b", "wide-clip_high-0.3"]
     assert configuration.validate(config, schema, pins) == []
     found, _ = configuration.expanded(config)
-    starts = {(run, stage): configuration.start_of(found, run, stage) for run in found["runs"] for stage in configuration.stages(found, run)}
+    starts = {
+        (run, stage): configuration.start_of(found, run, stage) for run in found["runs"] for stage in configuration.stages(found, run)
+    }
     assert [starts[f"b-seed-{seed}", "x"] for seed in (1, 2, 3)] == [("run", f"a-seed-{seed}") for seed in (1, 2, 3)]
     assert starts["b-seed-2", "y"] == ("stage", "x") and starts["wide-clip_high-0.2-seed-2", "main"] == ("run", "a-seed-2")
     assert starts["one", "main"] == ("run", "wide-clip_high-0.3-seed-2")
@@ -248,18 +250,33 @@ def test_what_works_and_may_surprise_is_noticed(config, schema, pins, changes, n
         ({"a": {"stages": [{"name": "manifest"}]}}, "'manifest' is taken"),
         ({"a": {"stages": [{"name": "report"}]}}, "stage 'report' has the name of a protocol"),
         ({"a": {"stages": [{"name": "x"}, {"name": "x"}]}}, "two stages are called 'x'"),
-        ({"a": {"sweep": {"clip_high": [0.2]}, "stages": [{"name": "x", "clip_high": 0.3}]}}, "sweep over clip_high would not change stage x"),
+        (
+            {"a": {"sweep": {"clip_high": [0.2]}, "stages": [{"name": "x", "clip_high": 0.3}]}},
+            "sweep over clip_high would not change stage x",
+        ),
         ({"a": {"seeds": [1, 2], "stages": [{"name": "x", "seed": 3}]}}, "seeds would not change stage x, which sets seed itself"),
         ({"a": {"sweep": {"seed": [1, 2]}, "seeds": [1, 2]}}, "a sweep over seed beside seeds"),
         ({"a": {"sweep": {"stages": [1, 2]}}}, "runs.a.sweep: unknown key 'stages'"),
         ({"a": {"sweep": {"solutions": ["x/y.parquet"]}}}, "'x/y.parquet' cannot be part of a run's name"),
         ({"previous": {}}, "runs.previous: this name is taken"),
         ({"samples": {}}, "runs.samples: this name is taken"),
-        ({"a": {"start_from": "b"}, "b": {"seeds": [1, 2]}}, r"run a: start_from: 'b' stands for b-seed-1, b-seed-2; .* seeds: \[1, 2\] too"),
-        ({"a": {"start_from": "b", "seeds": [2, 3]}, "b": {"seeds": [1, 2]}}, "run a-seed-3: start_from: 'b' stands for b-seed-1, b-seed-2"),
-        ({"a": {"start_from": "b"}, "b": {"sweep": {"clip_high": [0.2, 0.3]}}}, "'b' stands for b-clip_high-0.2, b-clip_high-0.3; name one"),
         (
-            {"a": {"stages": [{"name": "x"}, {"name": "y", "start_from": "b"}]}, "b": {"stages": [{"name": "x"}, {"name": "y", "start_from": "a"}]}},
+            {"a": {"start_from": "b"}, "b": {"seeds": [1, 2]}},
+            r"run a: start_from: 'b' stands for b-seed-1, b-seed-2; .* seeds: \[1, 2\] too",
+        ),
+        (
+            {"a": {"start_from": "b", "seeds": [2, 3]}, "b": {"seeds": [1, 2]}},
+            "run a-seed-3: start_from: 'b' stands for b-seed-1, b-seed-2",
+        ),
+        (
+            {"a": {"start_from": "b"}, "b": {"sweep": {"clip_high": [0.2, 0.3]}}},
+            "'b' stands for b-clip_high-0.2, b-clip_high-0.3; name one",
+        ),
+        (
+            {
+                "a": {"stages": [{"name": "x"}, {"name": "y", "start_from": "b"}]},
+                "b": {"stages": [{"name": "x"}, {"name": "y", "start_from": "a"}]},
+            },
             "goes round in a circle: a/y → b/y → a/y",
         ),
         ({"a": {"stages": [{"name": "x"}, {"name": "y", "start_from": "a"}]}}, "goes round in a circle: a/y → a/y"),

@@ -63,7 +63,9 @@ def test_a_budget_ends_a_forecast_where_it_ends_training(budget, steps, ended_by
     assert (found["steps"], found["ended_by"], found["configured_steps"]) == (steps, ended_by, 400)
     assert found["generated_tokens"] == steps * 300_000
     said = forecast.describe("forecast grpo", found)
-    assert said.startswith(f"forecast grpo: {steps} steps of 60.0 s") and (f"({ended_by} ends it before 400 steps)" in said) == (steps < 400)
+    assert said.startswith(f"forecast grpo: {steps} steps of 60.0 s") and (f"({ended_by} ends it before 400 steps)" in said) == (
+        steps < 400
+    )
 
 
 def test_a_forecast_is_what_a_later_stages_budget_is_cut_by():

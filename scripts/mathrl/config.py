@@ -179,9 +179,7 @@ def _check_runs(config: Mapping[str, Any], keys: list[str]) -> None:
             if names.count(stage) > 1:
                 raise UserError(f"config: runs.{name}.stages: two stages are called '{stage}'; rename one")
             if stage in BESIDE_STAGES:
-                raise UserError(
-                    f"config: runs.{name}.stages: '{stage}' is taken by what else lies in results/{name}/; choose another name"
-                )
+                raise UserError(f"config: runs.{name}.stages: '{stage}' is taken by what else lies in results/{name}/; choose another name")
             if stage in protocols:
                 raise UserError(f"config: runs.{name}: stage '{stage}' has the name of a protocol, in results/{name}/ too; rename one")
 

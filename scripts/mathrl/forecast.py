@@ -95,7 +95,9 @@ def describe(name: str, found: Mapping[str, Any]) -> str:
     """The forecast in one line."""
     if not found["steps"]:
         return f"{name}: no step, {found['ended_by']}"
-    budget = "" if found["steps"] == found["configured_steps"] else f" ({found['ended_by']} ends it before {found['configured_steps']} steps)"
+    budget = (
+        "" if found["steps"] == found["configured_steps"] else f" ({found['ended_by']} ends it before {found['configured_steps']} steps)"
+    )
     return (
         f"{name}: {found['steps']} steps of {found['step_seconds']:.1f} s{budget}, {found['hours']:.2f} hours, "
         f"{found['gpu_hours']:.2f} GPU-hours, {found['checkpoints']} checkpoints at once, {found['disk_gb']:.1f} GB of disk; "

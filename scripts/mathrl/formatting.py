@@ -102,7 +102,6 @@ def _own_bands(args: argparse.Namespace, rows: pl.DataFrame, cuts: list[float], 
     Raises:
         UserError: the stage asks for bands, and none of its problems was solved sometimes and missed sometimes.
     """
-    import polars as pl
 
     sizes = rows["difficulty"].drop_nulls().value_counts().sort("difficulty").rows()
     found = {"cutoffs": [round(cut, 6) for cut in cuts], "problems": {str(band): count for band, count in sizes}}
@@ -116,7 +115,9 @@ def _own_bands(args: argparse.Namespace, rows: pl.DataFrame, cuts: list[float], 
             f"{found['cutoffs']}); {remedy}, or choose other bands as the stage's difficulty"
         )
     if args.difficulty and len(set(cuts)) < len(cuts):
-        print(f"notice: {args.solve_rates}: cut-offs {found['cutoffs']} coincide, so that bands are empty ({held}); {remedy}", file=sys.stderr)
+        print(
+            f"notice: {args.solve_rates}: cut-offs {found['cutoffs']} coincide, so that bands are empty ({held}); {remedy}", file=sys.stderr
+        )
     return found
 
 

@@ -13,7 +13,9 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--run", required=True, help="name of the run")
     parser.add_argument("--stage", default="main", help="name of the stage (default main)")
     parser.add_argument("--config", required=True, help="merged training configuration of the stage, JSON")
-    parser.add_argument("--run-budget", default="{}", metavar="JSON", help="what all stages of the run may use together (default: no limit)")
+    parser.add_argument(
+        "--run-budget", default="{}", metavar="JSON", help="what all stages of the run may use together (default: no limit)"
+    )
     parser.add_argument(
         "--earlier", type=Path, action="append", default=[], metavar="FILE", help="manifest or forecast of a stage that shares that budget"
     )

@@ -116,9 +116,9 @@ def test_configured_cutoffs_hold_for_own_rates(script, weak):
 def test_bands_that_hold_nothing_to_learn_from_are_refused_with_the_keys(script, weak):
     """All rates between 0 and 1 are the same one: bands 1 to 4 hold but what is always solved."""
     rates = polars.read_parquet(weak / "own.parquet")
-    rates.with_columns(solve_rate=polars.when(polars.col("solve_rate").is_between(0.1, 0.9)).then(0.125).otherwise("solve_rate")).write_parquet(
-        weak / "own.parquet"
-    )
+    rates.with_columns(
+        solve_rate=polars.when(polars.col("solve_rate").is_between(0.1, 0.9)).then(0.125).otherwise("solve_rate")
+    ).write_parquet(weak / "own.parquet")
     done = script(
         "format_training_data.py",
         *("--problems", weak / "problems.parquet", "--data", "raw", "--dev-size", "2", "--instruction", "Solve."),

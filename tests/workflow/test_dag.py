@@ -95,7 +95,8 @@ def test_a_later_stage_waits_for_what_earlier_ones_leave_of_the_budget(fresh, bu
 def test_a_forecast_over_several_nodes_is_launched_as_training_is(fresh):
     """Else verl would wait for its second node for ever."""
     pattern = re.compile(
-        r"^rule (train_policy|forecast_training):\n(?:    .*\n)*?    resources: (.*)\n(?:.*\n)*?.*run_supervised.py --grace (\d+) (.*?) python scripts",
+        r"^rule (train_policy|forecast_training):\n(?:    .*\n)*?    resources: (.*)\n"
+        r"(?:.*\n)*?.*run_supervised.py --grace (\d+) (.*?) python scripts",
         re.M,
     )
     setting = ("training={nodes: 2, steps: 10}", "runs={grpo: {mini_batch_size: 88}}")
