@@ -169,6 +169,9 @@ def test_numbers_on_the_command_line_are_numbers(config):
     typed = configuration.from_command_line(configuration.merge(config, given), given, yaml.safe_load)["training"]
     assert (typed["steps"], typed["learning_rate"], typed["validate_before"], typed["dtype"]) == (20, 0.0001, False, "float32")
     assert typed["rollout_n"] == 6
+    given = {"runs": {"new": {"seeds": ["1"], "stages": [{"name": "a", "steps": "3", "difficulty": ["1", "2"]}]}}}
+    typed = configuration.from_command_line(configuration.merge(config, given), given, yaml.safe_load)["runs"]["new"]
+    assert typed == {"seeds": [1], "stages": [{"name": "a", "steps": 3, "difficulty": [1, 2]}]}
 
 
 def test_seeds_and_sweeps_become_runs(config):
@@ -308,6 +311,10 @@ def test_a_stage_to_be_trained_is_looked_at_more_closely(config, schema, pins, r
     config["data"]["own_solve_rates"]["n"] = 1
     config["runs"]["s"] = {"mini_batch_size": 88, "algorithm": "supervised", "solutions": str(root / "pins.tsv"), **own}
     configuration.validate(config, schema, pins)  # nothing trains it
-    config["select"] = ["s"]
     with pytest.raises(UserError, match=message):
-        configuration.validate(config, schema, pins)
+        configuration.validate(config, schema, pins, asked={"s"})  # a target on the command line
+    config["runs"]["after"] = {"mini_batch_size": 88, "start_from": "s"}
+    for select in (["s"], ["after"]):
+        config["select"] = select
+        with pytest.raises(UserError, match=message):
+            configuration.validate(config, schema, pins)

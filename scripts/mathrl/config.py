@@ -6,7 +6,7 @@ import copy
 import itertools
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -40,15 +40,17 @@ def from_command_line(config: Mapping[str, Any], given: Mapping[str, Any], read:
     Snakemake hands values inside `--config key={…}` on as text, whatever they are; in a file, quotes mean text.
     `read` is a YAML reader.
     """
-    typed = dict(config)
-    for key, value in given.items():
-        if isinstance(value, Mapping) and isinstance(typed.get(key), Mapping):
-            typed[key] = from_command_line(typed[key], value, read)
-        elif isinstance(value, list):
-            typed[key] = [read(item) if isinstance(item, str) else item for item in value]
-        elif isinstance(value, str) and typed.get(key) == value and not isinstance(read(value), list | dict):
-            typed[key] = read(value)
-    return typed
+    return _typed(config, given, read)
+
+
+def _typed(value: Any, given: Any, read: Callable[[str], Any]) -> Any:
+    if isinstance(value, Mapping) and isinstance(given, Mapping):
+        return {**value, **{key: _typed(value[key], item, read) for key, item in given.items() if key in value}}
+    if isinstance(given, list):
+        return [_typed(item, item, read) for item in given]
+    if isinstance(given, str) and value == given and not isinstance(read(given), list | dict):
+        return read(given)
+    return value
 
 
 def _explain(error) -> str:
@@ -89,8 +91,10 @@ def read_pins(path: str | Path) -> dict[str, dict[str, Any]]:
     return {name: {**asdict(pin), "source": pin.origin.source, "id": pin.origin.id} for name, pin in pins.read_pins(path).items()}
 
 
-def validate(config: Mapping[str, Any], schema: Mapping[str, Any], table: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Check the whole configuration; returns notices for the user.
+def validate(
+    config: Mapping[str, Any], schema: Mapping[str, Any], table: Mapping[str, Mapping[str, Any]], asked: Collection[str] = ()
+) -> list[str]:
+    """Check the whole configuration; returns notices for the user. Runs that are `asked` for will be trained like selected ones.
 
     Raises:
         UserError: unknown key, bad value, a name that is in no table or taken, settings that contradict each other, or batch
@@ -142,11 +146,21 @@ def validate(config: Mapping[str, Any], schema: Mapping[str, Any], table: Mappin
         for stage in stages(config, run):
             _check_circle(config, [(run, stage)], sound)
     notices = []
-    for run in config["select"]:  # the others' numbers need not fit an overlay that changes the batch
-        for stage in stages(config, run):
+    for run in _trained(config, [*config["select"], *(run for run in config["runs"] if run in asked)]):
+        for stage in stages(config, run):  # the numbers of runs that are not trained need not fit an overlay that changes the batch
             notices += check_stage(config, run, stage)
+    for run in config["select"]:
         _check_points(config["evaluation"]["steps"], stage_config(config, run, stages(config, run)[-1]), run)
     return notices
+
+
+def _trained(config: Mapping[str, Any], runs: list[str]) -> list[str]:
+    """`runs` and those that they start from, each once."""
+    found = list(dict.fromkeys(runs))
+    for run in found:  # grows
+        starts = (start_of(config, run, stage) for stage in stages(config, run))
+        found += dict.fromkeys(name for kind, name in starts if kind == "run" and name not in found)
+    return found
 
 
 def _check_finite(value: Any, where: str) -> None:

@@ -384,6 +384,8 @@ def train(
     validation = validation_curves(scalars)
     rule = "last" if stage["algorithm"] == "supervised" else stage["choose"]  # no accuracy is measured while it is supervised
     chosen, why = choose(rule, whole, validation.get(DEV, {}), session.watch.onset)
+    if not session.last_step and session.stopped_by:
+        why = f"no step was trained: {session.stopped_by}"
     rollouts = directory / "rollouts"
     result = {
         "schema_version": 1,
