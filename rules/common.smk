@@ -40,8 +40,8 @@ def validated(config):
     with open(ROOT / "rules/schemas/config.schema.yaml") as handle:
         schema = yaml.load(handle, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     try:
-        words = [word.split("/") for word in sys.argv if word.startswith("results/")]
-        for notice in configuration.validate(config, schema, pins(), asked={word[1] for word in words}):
+        targets = [Path(word).parts for word in sys.argv if word.startswith("results/")]
+        for notice in configuration.validate(config, schema, pins(), asked={parts[1] for parts in targets if len(parts) > 1}):
             if MAIN:
                 print(f"notice: {notice}", file=sys.stderr)
     except UserError as error:
