@@ -41,7 +41,9 @@ def validated(config):
         schema = yaml.load(handle, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     try:
         targets = [Path(word).parts for word in sys.argv if word.startswith("results/")]
-        for notice in configuration.validate(config, schema, pins(), asked={parts[1] for parts in targets if len(parts) > 1}):
+        for notice in configuration.validate(
+            config, schema, pins(), asked={parts[1] for parts in targets if len(parts) > 1}
+        ):
             if MAIN:
                 print(f"notice: {notice}", file=sys.stderr)
     except UserError as error:
