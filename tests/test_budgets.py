@@ -59,6 +59,8 @@ def test_a_stage_that_nothing_is_left_for_ends_at_once_with_its_start_model(scri
     manifest = json.loads(path.read_text())
     assert (manifest["steps"], manifest["chosen_step"], manifest["generated_tokens"]) == (0, 0, 0)
     assert manifest["stopped_by"] == "earlier stages left nothing of the run's budget.tokens"
+    (finished_file,) = (tmp_path / "checkpoints/curriculum/hard").glob("*/finished.json")
+    assert json.loads(finished_file.read_text())["budget"] == {"tokens": 0, "gpu_hours": None}, "a raised budget lets it go on"
     assert manifest["chosen_why"] == f"no step was trained: {manifest['stopped_by']}"
     for point in ("chosen", "best", "last"):
         done = script("export_model.py", "--manifest", path, "--point", point, "--accelerator", "cpu", "--out", f"out-{point}")

@@ -225,7 +225,6 @@ def test_the_stages_of_a_run_share_its_budget(config):
 @pytest.mark.parametrize(
     ("changes", "notice"),
     [
-        ({"validate_every": 30}, "choose: best compares checkpoints that were validated, which is every 600 steps"),
         ({"keep_every": 500}, "keep_every 500 keeps every 1000th step only"),
         ({"solve_rates": "own", "difficulty": [4, 5]}, "solve_rate: [0.01, 0.99] leaves them out"),
         ({"solve_rates": "own", "difficulty": [4, 5], "solve_rate": [0.01, 0.99]}, None),

@@ -271,12 +271,7 @@ def check_stage(config: Mapping[str, Any], run: str, stage: str) -> list[str]:
         raise UserError(f"{where}: sources: data.filters.sources leaves out '{missing[0]}'; add it there")
     if merged["data"] == "clean":
         _check_removal(config, merged["remove"] or [], f"{name}: remove")
-    save, validate_every, keep = merged["save_every"], merged["validate_every"], merged["keep_every"]
-    if merged["choose"] == "best" and merged["algorithm"] != "supervised" and save % validate_every:
-        notices.append(
-            f"{name}: choose: best compares checkpoints that were validated, which is every {math.lcm(save, validate_every)} steps; "
-            f"a save_every that validate_every {validate_every} divides compares all"
-        )
+    save, keep = merged["save_every"], merged["keep_every"]
     if keep and keep % save:
         notices.append(f"{name}: keep_every {keep} keeps every {math.lcm(keep, save)}th step only, as save_every is {save}")
     return notices

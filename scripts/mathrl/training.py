@@ -366,15 +366,12 @@ def train(
         session.stopped_by = state.get("stopped_by")
         print(f"{name}: training was complete at step {state['steps']}; nothing to train", file=sys.stderr)
     else:
-        session.stopped_by = budgets.exhausted(stage["budget"])
-        if session.stopped_by:
-            print(f"{name}: {session.stopped_by}; nothing to train", file=sys.stderr)
-        else:
-            check_space(root, model)
-            whole = checkpoints.steps(directory)
-            if whole:
-                print(f"{name}: goes on from step {whole[-1]}", file=sys.stderr)
-            _train_on(session, name, stage, reward, accelerator, model, train_file, validation_file, run, log)
+        session.stopped_by = None
+        check_space(root, model)
+        whole = checkpoints.steps(directory)
+        if whole:
+            print(f"{name}: goes on from step {whole[-1]}", file=sys.stderr)
+        _train_on(session, name, stage, reward, accelerator, model, train_file, validation_file, run, log)
         ended_by = "watch" if session.watch.flags else "budget"  # what may be changed to let it go on
         condition = {ended_by: stage[ended_by]} if session.stopped_by else {}
         write_json(finished, {"schema_version": 1, "steps": session.last_step, "stopped_by": session.stopped_by, **condition})
@@ -430,6 +427,11 @@ def _full_disk(directory: Path, model: Path) -> str:
 
 def _train_on(session, name, stage, reward, accelerator, model, train_file, validation_file, run, log) -> None:
     """Run verl from the last whole checkpoint to the end of the stage, or to the end that the session asks for."""
+    nothing_left = budgets.exhausted(stage["budget"])
+    if nothing_left:
+        session.stopped_by = nothing_left
+        print(f"{name}: {nothing_left}; nothing to train", file=sys.stderr)
+        return
     directory = session.directory
     paths = {"model": str(model), "train_file": str(train_file), "checkpoints": str(directory)}
     if stage["algorithm"] == "supervised":
