@@ -14,7 +14,7 @@ SCRIPTS = ROOT / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
 from mathrl import config as configuration
-from mathrl import checkpoints, imports, provenance, verl_config
+from mathrl import checkpoints, imports, provenance
 from mathrl.execution import node_image, preflight, processes, recover, slurm
 from mathrl.io import UserError
 
@@ -39,11 +39,17 @@ def validated(config):
     with open(ROOT / "rules/schemas/config.schema.yaml") as handle:
         schema = yaml.load(handle, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     try:
-        for notice in configuration.validate(config, schema, pins()):
+        targets = [Path(word).parts for word in sys.argv if word.startswith("results/")]
+        for notice in configuration.validate(
+            config, schema, pins(), asked={parts[1] for parts in targets if len(parts) > 1}
+        ):
             if MAIN:
                 print(f"notice: {notice}", file=sys.stderr)
     except UserError as error:
-        raise WorkflowError(str(error)) from None
+        if not MAIN:  # a job's own Snakemake: its caller reports the failure
+            raise WorkflowError(str(error)) from None
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)  # nothing is locked yet; Snakemake's own report of an exception is several lines and exit code 1
     return configuration.expanded(config)
 
 
@@ -69,13 +75,12 @@ def stage_config(run, stage):
 
 
 def stage_json(wildcards):
-    """The same as JSON, for the command line; a run that is no part of `select` has its batch numbers checked only here."""
-    stage = stage_config(wildcards.run, wildcards.stage)
+    """The same as JSON, for the command line; checked again for targets that were not asked for by their path."""
     try:
-        verl_config.check_batches(stage, f"run {wildcards.run}, stage {wildcards.stage}")
+        configuration.check_stage(config, wildcards.run, wildcards.stage)
     except UserError as error:
         raise WorkflowError(str(error)) from None
-    return json.dumps(stage, sort_keys=True)
+    return json.dumps(stage_config(wildcards.run, wildcards.stage), sort_keys=True)
 
 
 def stage_names():
@@ -139,6 +144,13 @@ def solve_rates_file(wildcards):
     return ["results/data/solve_rates.parquet"] if own else []
 
 
+def own_solve_rates(wildcards, input):
+    """Arguments for them and for their bands."""
+    cuts = config["data"]["difficulty_bands"]
+    bands = [cuts] if isinstance(cuts, str) else map(str, cuts)
+    return [f"--solve-rates={input.solve_rates[0]}", "--difficulty-bands", *bands] if input.solve_rates else []
+
+
 def study():
     """Every file of a finished study, in the order of the work.
 
@@ -174,6 +186,20 @@ def start_model(wildcards):
     return (
         f"results/{wildcards.run}/{name}/model/export.json" if kind == "stage" else f"results/{name}/model/export.json"
     )
+
+
+def sharing_budget(wildcards, file):
+    """This file of each stage that may use of the run's budget before this one."""
+    stages = configuration.sharing_budget(config, wildcards.run, wildcards.stage)
+    return [f"results/{wildcards.run}/{stage}/{file}" for stage in stages]
+
+
+def run_budget(wildcards, input):
+    """Arguments for the run's budget and what earlier stages used of it; none without a budget."""
+    whole = configuration.run_budget(config, wildcards.run)
+    if all(limit is None for limit in whole.values()):
+        return []
+    return [f"--run-budget={json.dumps(whole, sort_keys=True)}", *(f"--earlier={path}" for path in input.earlier)]
 
 
 def solutions(wildcards):
@@ -312,10 +338,20 @@ def train_image(wildcards):
 
 
 def launch(wildcards):
-    """What starts the training command: a supervisor with cards of this host, or a Ray cluster over the job's nodes."""
+    """What starts the training command."""
     # SLURM sends SIGTERM to every process of a job: the shell that waits here must live while training saves
     grace = round(60 * stage_config(wildcards.run, wildcards.stage)["end_minutes"])
-    supervised = f"trap '' TERM; python3 scripts/run_supervised.py --grace {grace} --cards"
+    return f"trap '' TERM; {supervisor(wildcards, grace)}"
+
+
+def launch_trial(wildcards):
+    """What starts a few steps of training, which save nothing that is kept."""
+    return supervisor(wildcards, 30)
+
+
+def supervisor(wildcards, grace):
+    """A supervisor with cards of this host, or of a Ray cluster over the job's nodes; `grace` is in seconds."""
+    supervised = f"python3 scripts/run_supervised.py --grace {grace} --cards"
     if nodes(wildcards) == 1:
         return f"{supervised} {train_cards(wildcards)} --"
     # The image goes through the environment: another one is no reason to train again.

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from . import checkpoints, fingerprints, stopping, supervised, verl_config
+from . import budgets, checkpoints, fingerprints, stopping, supervised, verl_config
 from .execution import processes
 from .execution.preflight import checkpoint_bytes
 from .io import UserError, read_json, write_json
@@ -370,6 +370,8 @@ def train(
     validation = validation_curves(scalars)
     rule = "last" if stage["algorithm"] == "supervised" else stage["choose"]  # no accuracy is measured while it is supervised
     chosen, why = choose(rule, whole, validation.get(DEV, {}), session.watch.onset)
+    if not session.last_step and session.stopped_by:
+        why = f"no step was trained: {session.stopped_by}"
     rollouts = directory / "rollouts"
     result = {
         "schema_version": 1,
@@ -414,6 +416,11 @@ def _full_disk(directory: Path, model: Path) -> str:
 
 def _train_on(session, name, stage, reward, accelerator, model, train_file, validation_file, run, log) -> None:
     """Run verl from the last whole checkpoint to the end of the stage, or to the end that the session asks for."""
+    nothing_left = budgets.exhausted(stage["budget"])
+    if nothing_left:
+        session.ended_by, session.stopped_by = "budget", nothing_left
+        print(f"{name}: {nothing_left}; nothing to train", file=sys.stderr)
+        return
     directory = session.directory
     paths = {"model": str(model), "train_file": str(train_file), "checkpoints": str(directory)}
     whole = checkpoints.steps(directory)

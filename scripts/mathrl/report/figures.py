@@ -39,12 +39,13 @@ def run_curves(results: str | Path, run: str, stages: Sequence[str]) -> dict[str
         manifest = read_json(path)
         manifests.append(manifest)
         logs = manifest.get("tensorboard")
+        steps = int(manifest.get("steps") or 0)
         try:
-            parts.append(shift(read_run(logs or ""), done))
+            if steps:  # none where earlier stages left nothing of the run's budget
+                parts.append(shift(read_run(logs or ""), done))
         except UserError:
             what = f"training curves of {run}, stage {stage}: its TensorBoard logs are gone"
             missing.append({"what": what, "path": str(logs), "make": f"snakemake --cores all --forcerun train {path}"})
-        steps = int(manifest.get("steps") or 0)
         marks.append({"stage": stage, "from": done, "to": done + steps, "chosen": manifest.get("chosen_step")})
         flags += [{"step": done + flag["step"], "text": flag_text(flag)} for flag in manifest.get("collapse") or []]
         done += steps
