@@ -1,6 +1,5 @@
 # Helper functions of all rules: configuration, names, code as input, images, preflight.
 
-import ast
 import functools
 import json
 import os
@@ -15,7 +14,7 @@ SCRIPTS = ROOT / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
 from mathrl import config as configuration
-from mathrl import checkpoints, provenance, verl_config
+from mathrl import checkpoints, imports, provenance
 from mathrl.execution import node_image, preflight, processes, recover, slurm
 from mathrl.io import UserError
 
@@ -40,11 +39,17 @@ def validated(config):
     with open(ROOT / "rules/schemas/config.schema.yaml") as handle:
         schema = yaml.load(handle, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     try:
-        for notice in configuration.validate(config, schema, pins()):
+        targets = [Path(word).parts for word in sys.argv if word.startswith("results/")]
+        for notice in configuration.validate(
+            config, schema, pins(), asked={parts[1] for parts in targets if len(parts) > 1}
+        ):
             if MAIN:
                 print(f"notice: {notice}", file=sys.stderr)
     except UserError as error:
-        raise WorkflowError(str(error)) from None
+        if not MAIN:  # a job's own Snakemake: its caller reports the failure
+            raise WorkflowError(str(error)) from None
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)  # nothing is locked yet; Snakemake's own report of an exception is several lines and exit code 1
     return configuration.expanded(config)
 
 
@@ -70,13 +75,12 @@ def stage_config(run, stage):
 
 
 def stage_json(wildcards):
-    """The same as JSON, for the command line; a run that is no part of `select` has its batch numbers checked only here."""
-    stage = stage_config(wildcards.run, wildcards.stage)
+    """The same as JSON, for the command line; checked again for targets that were not asked for by their path."""
     try:
-        verl_config.check_batches(stage, f"run {wildcards.run}, stage {wildcards.stage}")
+        configuration.check_stage(config, wildcards.run, wildcards.stage)
     except UserError as error:
         raise WorkflowError(str(error)) from None
-    return json.dumps(stage, sort_keys=True)
+    return json.dumps(stage_config(wildcards.run, wildcards.stage), sort_keys=True)
 
 
 def stage_names():
@@ -140,6 +144,13 @@ def solve_rates_file(wildcards):
     return ["results/data/solve_rates.parquet"] if own else []
 
 
+def own_solve_rates(wildcards, input):
+    """Arguments for them and for their bands."""
+    cuts = config["data"]["difficulty_bands"]
+    bands = [cuts] if isinstance(cuts, str) else map(str, cuts)
+    return [f"--solve-rates={input.solve_rates[0]}", "--difficulty-bands", *bands] if input.solve_rates else []
+
+
 def study():
     """Every file of a finished study, in the order of the work.
 
@@ -175,6 +186,20 @@ def start_model(wildcards):
     return (
         f"results/{wildcards.run}/{name}/model/export.json" if kind == "stage" else f"results/{name}/model/export.json"
     )
+
+
+def sharing_budget(wildcards, file):
+    """This file of each stage that may use of the run's budget before this one."""
+    stages = configuration.sharing_budget(config, wildcards.run, wildcards.stage)
+    return [f"results/{wildcards.run}/{stage}/{file}" for stage in stages]
+
+
+def run_budget(wildcards, input):
+    """Arguments for the run's budget and what earlier stages used of it; none without a budget."""
+    whole = configuration.run_budget(config, wildcards.run)
+    if all(limit is None for limit in whole.values()):
+        return []
+    return [f"--run-budget={json.dumps(whole, sort_keys=True)}", *(f"--earlier={path}" for path in input.earlier)]
 
 
 def solutions(wildcards):
@@ -220,48 +245,27 @@ def same_weights(wildcards):
     return [f"results/{run}/generation/{wildcards.shard}.json"] if at else []
 
 
-@functools.cache
-def _imports(path):
-    """Modules of mathrl that a file imports, at any depth of its code."""
-    found = set()
-    package = path.parent.relative_to(SCRIPTS).parts
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            names = [(alias.name,) for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            parent = (package[: len(package) - node.level + 1]) if node.level else ()
-            prefix = (*parent, *([node.module] if node.module else []))
-            names = [(*prefix, alias.name) for alias in node.names] + [prefix]
-        else:
-            continue
-        for name in names:
-            parts = ".".join(name).split(".")
-            if parts[0] != "mathrl":
-                continue
-            for end in range(1, len(parts) + 1):
-                base = SCRIPTS.joinpath(*parts[:end])
-                found.update(file for file in (base.with_suffix(".py"), base / "__init__.py") if file.is_file())
-    return found
-
-
 def code(script, *modules):
     """A script and every module of ours that it imports, as inputs: content decides what reruns, not a file time.
 
     `modules` are files below scripts/ that it uses without importing them.
     """
     first = SCRIPTS / script
-    todo = [first, *(SCRIPTS / module for module in modules)]
-    seen = set()
-    while todo:
-        path = todo.pop()
-        if path not in seen:
-            seen.add(path)
-            todo.extend(_imports(path))
+    try:
+        seen = imports.closure([first, *(SCRIPTS / module for module in modules)], SCRIPTS)
+    except UserError as error:
+        raise WorkflowError(str(error)) from None
     # Templates and tables that lie in a package count as its code.
     packages = {path.parent for path in seen if path.name == "__init__.py"} - {SCRIPTS / "mathrl"}
     kinds = (".html", ".css", ".js", ".json", ".tsv")
     data = {file for package in packages for file in package.rglob("*") if file.suffix in kinds}
     return [os.path.relpath(first), *sorted(os.path.relpath(path) for path in (seen | data) - {first})]
+
+
+def term_files():
+    """Files below scripts/ of the reward's terms `module:function`: verl imports them by name."""
+    modules = [term.partition(":")[0] for term in config["reward"]["terms"] if ":" in term]
+    return sorted({file for module in modules for file in imports.module_files(module, SCRIPTS)})
 
 
 def image(kind):
@@ -334,10 +338,20 @@ def train_image(wildcards):
 
 
 def launch(wildcards):
-    """What starts the training command: a supervisor with cards of this host, or a Ray cluster over the job's nodes."""
+    """What starts the training command."""
     # SLURM sends SIGTERM to every process of a job: the shell that waits here must live while training saves
     grace = round(60 * stage_config(wildcards.run, wildcards.stage)["end_minutes"])
-    supervised = f"trap '' TERM; python3 scripts/run_supervised.py --grace {grace} --cards"
+    return f"trap '' TERM; {supervisor(wildcards, grace)}"
+
+
+def launch_trial(wildcards):
+    """What starts a few steps of training, which save nothing that is kept."""
+    return supervisor(wildcards, 30)
+
+
+def supervisor(wildcards, grace):
+    """A supervisor with cards of this host, or of a Ray cluster over the job's nodes; `grace` is in seconds."""
+    supervised = f"python3 scripts/run_supervised.py --grace {grace} --cards"
     if nodes(wildcards) == 1:
         return f"{supervised} {train_cards(wildcards)} --"
     # The image goes through the environment: another one is no reason to train again.
@@ -353,7 +367,7 @@ def checkpoint_space():
     for run in config["select"]:
         for stage in (stage_config(run, name) for name in run_stages(run)):
             saves += checkpoints.most_at_once(
-                stage["steps"], stage["save_every"], stage["keep_last"], stage["keep_every"]
+                stage["steps"], stage["save_every"], stage["keep_last"], stage["keep_every"], stage["watch"]["window"]
             )
     return preflight.checkpoint_bytes(model_directory("base"), saves)
 

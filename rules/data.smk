@@ -279,7 +279,7 @@ rule format_training_data:
         summary="results/{run}/{stage}/data.json",
     params:
         data=lambda wildcards: stage_config(wildcards.run, wildcards.stage)["data"],
-        solve_rates=lambda wildcards, input: [f"--solve-rates={path}" for path in input.solve_rates],
+        solve_rates=own_solve_rates,
         selection=lambda wildcards: data_selection(stage_config(wildcards.run, wildcards.stage)),
         validation=lambda wildcards: stage_config(wildcards.run, wildcards.stage)["validation_benchmark"],
         remove_by=lambda wildcards: removing_methods(stage_config(wildcards.run, wildcards.stage)),

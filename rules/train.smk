@@ -21,11 +21,13 @@ rule train_policy:
             "mathrl/cpu/worker.py",
             "mathrl/verl_supervised.py",
             "mathrl/verl_trainer.py",
+            *term_files(),
         ),
         model=start_model,
         train="results/{run}/{stage}/train.parquet",
         val="results/{run}/{stage}/val.parquet",
         solutions=solutions,
+        earlier=lambda wildcards: sharing_budget(wildcards, "manifest.json"),
     output:
         manifest="results/{run}/{stage}/manifest.json",
     params:
@@ -33,6 +35,7 @@ rule train_policy:
         batch=lambda wildcards: stage_config(wildcards.run, wildcards.stage)["train_batch_size"],
         n=lambda wildcards: stage_config(wildcards.run, wildcards.stage)["rollout_n"],
         stage=stage_json,
+        budget=run_budget,
         reward=json.dumps(config["reward"], sort_keys=True),
         launch=launch,
         accelerator=config["accelerator"],
@@ -57,6 +60,7 @@ rule train_policy:
         " --run {wildcards.run:q}"
         " --stage {wildcards.stage:q}"
         " --config {params.stage:q}"
+        " {params.budget:q}"
         " --reward {params.reward:q}"
         " --accelerator {params.accelerator}"
         " --model {params.model:q}"
@@ -95,36 +99,46 @@ rule forecast_training:
             "forecast_training.py",
             "reward.py",
             "run_supervised.py",
+            "run_on_nodes.py",
             "mathrl/cpu/platform.py",
             "mathrl/cpu/worker.py",
             "mathrl/verl_supervised.py",
             "mathrl/verl_trainer.py",
+            *term_files(),
         ),
         model=f"resources/models/{config['base_model']}",
         train="results/{run}/{stage}/train.parquet",
         val="results/{run}/{stage}/val.parquet",
+        earlier=lambda wildcards: sharing_budget(wildcards, "forecast.json"),
     output:
         forecast="results/{run}/{stage}/forecast.json",
     params:
         stage=stage_json,
+        budget=run_budget,
+        launch=launch_trial,
         reward=json.dumps(config["reward"], sort_keys=True),
         accelerator=config["accelerator"],
     log:
         "logs/forecast_training/{run}/{stage}.log",
     benchmark:
         "logs/forecast_training/{run}/{stage}.tsv"
-    threads: 32
+    threads: lambda wildcards: 32 if nodes(wildcards) == 1 else 16  # as for train_policy
     resources:
-        gpu=lambda wildcards: cards(stage_config(wildcards.run, wildcards.stage)["gpus"]),
+        gpu=train_cards,
+        gres=train_gres,
+        nodes=nodes,
+        mpi=if_nodes("srun"),
+        tasks_per_node=if_nodes(2),
         mem_mb=train_memory,
         runtime=240,
     container:
-        gpu_image()
+        train_image
     shell:
-        "python3 scripts/run_supervised.py --cards {resources.gpu} --grace 30 --"
-        " python {input.code[0]:q}"
+        "{params.launch} python {input.code[0]:q}"
         " --run {wildcards.run:q}"
+        " --stage {wildcards.stage:q}"
         " --config {params.stage:q}"
+        " {params.budget:q}"
         " --reward {params.reward:q}"
         " --accelerator {params.accelerator}"
         " --model {input.model:q}"

@@ -13,9 +13,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from mathrl.io import UserError, read_json, run_main, sha256_tree, write_json
+from mathrl.io import UserError, read_json, run_main, write_json
 from mathrl.openseek.prepare import add_head
-from mathrl.provenance import provenance
+from mathrl.provenance import model_sha256, provenance
 from mathrl.verl_config import environment
 
 
@@ -49,7 +49,7 @@ def main() -> None:
         actor = Path(manifest["checkpoints"]) / f"global_step_{step}" / "actor"
         inputs = {"manifest": args.manifest}
         if step == 0:
-            shutil.copytree(manifest["start_model"], temporary, ignore=shutil.ignore_patterns("export.json"))
+            shutil.copytree(manifest["start_model"], temporary, ignore=shutil.ignore_patterns("export.json", "README.md"))
     else:
         actor = args.checkpoint / "actor"
         said = {"checkpoint": str(args.checkpoint), "step": int(args.checkpoint.name.removeprefix("global_step_") or 0)}
@@ -63,7 +63,7 @@ def main() -> None:
         add_head(temporary)
     write_json(
         temporary / "export.json",
-        {"schema_version": 1, "model_sha256": sha256_tree(temporary), "provenance": provenance(inputs)} | said,
+        {"schema_version": 1, "model_sha256": model_sha256(temporary), "provenance": provenance(inputs)} | said,
     )
     shutil.rmtree(args.out, ignore_errors=True)
     temporary.rename(args.out)

@@ -23,7 +23,7 @@ def main() -> None:
     from mathrl import forecast
     from mathrl.provenance import provenance
 
-    stage = mapping(args.config, "--config")
+    stage = stage_arguments.stage(args)
     args.scratch.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="forecast-", dir=args.scratch) as place:
         found = forecast.measure(
@@ -37,8 +37,10 @@ def main() -> None:
             log=args.log,
         )
     inputs = {"train": args.train, "validation": args.validation}
-    write_json(args.out, {"schema_version": 1, "run": args.run, **found, "provenance": provenance(inputs, config=stage)})
-    print(forecast.describe(f"forecast {args.run}", found), file=sys.stderr)
+    said = {"schema_version": 1, "run": args.run, "stage": args.stage, **found, "config": stage}
+    write_json(args.out, said | {"provenance": provenance(inputs, config=stage)})
+    name = f"forecast {args.run}" + ("" if args.stage == "main" else f"/{args.stage}")
+    print(forecast.describe(name, found), file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -28,6 +28,10 @@ def main() -> None:
     parser.add_argument(
         "--solve-rates", type=Path, help="measured solve rates, parquet, instead of the dataset's; rows without one are left out"
     )
+    parser.add_argument(
+        "--difficulty-bands", nargs="+", default=["quintiles"], metavar="CUT",
+        help="bands of --solve-rates: `quintiles` of those between 0 and 1, or falling solve rates (default quintiles)",
+    )  # fmt: skip
     parser.add_argument("--validation", required=True, metavar="NAME=FILE", help="benchmark whose rows are validated on")
     parser.add_argument("--dev-size", type=int, default=512, help="rows held out for choosing checkpoints (default 512)")
     parser.add_argument("--instruction", required=True, help="put before each problem, byte for byte")

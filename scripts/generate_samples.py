@@ -10,8 +10,8 @@ import os
 import sys
 from pathlib import Path
 
-from mathrl.io import UserError, log_to, read_json, run_main, sha256_tree, write_json
-from mathrl.provenance import provenance
+from mathrl.io import UserError, log_to, run_main, write_json
+from mathrl.provenance import model_sha256, provenance
 
 
 def pair(text: str) -> tuple[str, Path]:
@@ -45,8 +45,7 @@ def main() -> None:
 
     if args.accelerator == "cpu":
         os.environ.update({k: v for k, v in environment("cpu").items() if k.startswith("VLLM")})
-    marker = args.model / "export.json"
-    digest = read_json(marker)["model_sha256"] if marker.exists() else sha256_tree(args.model)
+    digest = model_sha256(args.model)
     benchmarks = dict(pair(text) for text in args.benchmark)
     result = generation.generate(
         model_name=args.name,

@@ -14,7 +14,6 @@ from mathrl.io import mapping, run_main
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     stage_arguments.add_to(parser)
-    parser.add_argument("--stage", default="main", help="name of the stage (default main)")
     parser.add_argument("--checkpoints", type=Path, default=Path("checkpoints"), help="kept between calls (default checkpoints)")
     parser.add_argument("--manifest", type=Path, required=True, help="JSON to write")
     args = parser.parse_args()
@@ -24,7 +23,7 @@ def main() -> None:
     training.train(
         run=args.run,
         stage_name=args.stage,
-        stage=mapping(args.config, "--config"),
+        stage=stage_arguments.stage(args),
         reward=mapping(args.reward, "--reward"),
         accelerator=args.accelerator,
         model=args.model,

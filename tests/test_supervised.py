@@ -48,3 +48,17 @@ def test_steps_of_a_supervised_stage():
     assert supervised.steps(stage, 70) == 12 and supervised.steps(stage | {"steps": 5}, 70) == 5
     with pytest.raises(UserError, match="10 solutions are fewer than train_batch_size 16"):
         supervised.steps(stage, 10)
+
+
+def test_solutions_that_verl_cuts_are_counted(files):
+    """The chat template's tokens count, as in verl's dataset: here one before each turn and one after."""
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    words = Tokenizer(models.WordLevel({"[UNK]": 0}, unk_token="[UNK]"))
+    words.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    template = "{% for turn in messages %}<turn> {{ turn['content'] }} </turn> {% endfor %}"
+    PreTrainedTokenizerFast(tokenizer_object=words, unk_token="[UNK]", chat_template=template).save_pretrained(files / "model")
+    solved = solutions(files, problem=["1+1?", "2+2?", "3+3?"], solution=["a b", "a b c", "a b c d"])
+    supervised.write_messages(files / "train.parquet", solved, files / "m.parquet")
+    assert [supervised.too_long(files / "m.parquet", files / "model", limit) for limit in (7, 8, 9, 10)] == [3, 2, 1, 0]

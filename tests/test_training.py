@@ -1,50 +1,16 @@
-"""Fingerprints, the choice of a checkpoint, progress lines, and what is refused before verl starts."""
+"""The choice of a checkpoint, progress lines, and what is refused before verl starts."""
 
 import json
+import shutil
 import time
 
+import polars
 import pytest
-from mathrl import stopping, training
-from mathrl.io import UserError
+from mathrl import checkpoints, curves, stopping, training
+from mathrl import config as configuration
+from mathrl.io import UserError, write_json
 
 STAGE = {"learning_rate": 1e-5, "rollout_n": 6, "choose": "best", "save_every": 200, "validate_every": 10}
-
-
-@pytest.fixture
-def files(tmp_path):
-    (tmp_path / "train.parquet").write_bytes(b"rows")
-    model = tmp_path / "model"
-    model.mkdir()
-    (model / "config.json").write_text("{}")
-    return tmp_path / "train.parquet", model
-
-
-def directory(tmp_path, files, stage=STAGE, policy=1):
-    train, model = files
-    content = training.fingerprint(stage, train, model, {"terms": {"correct": 1.0}}, policy)
-    return training.open_directory(tmp_path / "checkpoints", content)
-
-
-@pytest.mark.parametrize("key", ["choose", "save_every", "validate_every", "end_minutes"])
-def test_watching_keys_keep_the_checkpoints(tmp_path, files, key):
-    assert directory(tmp_path, files) == directory(tmp_path, files, {**STAGE, key: 1})
-
-
-def test_training_keys_open_a_new_directory_and_keep_the_old(tmp_path, files, capsys):
-    old = directory(tmp_path, files)
-    new = directory(tmp_path, files, {**STAGE, "learning_rate": 2e-5})
-    assert old != new and old.exists()
-    assert "stage.learning_rate (1e-05 → 2e-05)" in capsys.readouterr().err
-
-
-def test_other_data_model_or_grading_policy_is_another_training(tmp_path, files):
-    train, model = files
-    seen = {directory(tmp_path, files), directory(tmp_path, files, policy=2)}
-    train.write_bytes(b"other rows")
-    seen.add(directory(tmp_path, files))
-    (model / "config.json").write_text('{"a": 1}')
-    seen.add(directory(tmp_path, files))
-    assert len(seen) == 4
 
 
 @pytest.mark.parametrize(
@@ -55,6 +21,8 @@ def test_other_data_model_or_grading_policy_is_another_training(tmp_path, files)
         ("best", [10, 20], {"0": 0.9, "10": 0.1, "20": 0.2}, 0, "highest"),  # training only did harm: the start is exported
         ("best", [20], {"10": 0.9, "20": 0.2}, 20, "highest"),  # step 10 was validated, not saved
         ("best", [10], {}, 10, "none was validated"),
+        ("best", [200, 400], {"0": 0.07, "30": 0.3}, 400, "none was validated"),  # the start was, but wins not by default
+        ("best", [10, 17, 20], {"0": 0.1, "10": 0.5, "20": 0.4}, 10, "among steps 0, 10, 20; not validated: step 17"),
         ("last", [10, 20], {"10": 0.9, "20": 0.1}, 20, "as configured"),
         ("best", [], {}, 0, "no sound checkpoint"),
     ],
@@ -149,6 +117,78 @@ def test_a_collapse_is_flagged_and_stops_only_where_asked(tmp_path):
         assert stopping.asked(tmp_path) == (stopping.ABANDON if stop else None)
 
 
+def test_what_asks_for_an_end_first_has_ended_the_stage(tmp_path):
+    """A flag that did not stop the stage is no reason to throw away what a budget paid for, and the other way round."""
+    falls = [0.6, 0.6, 0.1, 0.1, 0.1, 0.1]
+    run = session(tmp_path, budget={"tokens": 600, "gpu_hours": None})
+    said = [text for step, reward in enumerate(falls, 1) for text in run.follow(line(step, reward))]
+    assert "collapse flagged at step 4" in " ".join(said) and run.watch.flags
+    assert (run.ended_by, stopping.asked(tmp_path)) == ("budget", stopping.FINISH)
+    stopping.clear(tmp_path)
+    run = session(tmp_path, budget={"tokens": 500, "gpu_hours": None}, watch=LIMITS | {"stop": True})
+    said = [text for step, reward in enumerate(falls, 1) for text in run.follow(line(step, reward))]
+    assert (run.ended_by, stopping.asked(tmp_path)) == ("watch", stopping.ABANDON) and "collapse" in run.stopped_by
+
+
+def save(root, step):
+    directory = root / f"global_step_{step}"
+    directory.mkdir()
+    (directory / "weights").write_text("w")
+    checkpoints.seal(directory)
+
+
+@pytest.mark.parametrize(("window", "last", "every"), [(10, 2, 2), (10, 1, 2), (10, 1, 4), (4, 2, 2), (3, 1, 5), (10, 3, 5)])
+def test_a_collapse_always_leaves_a_checkpoint_from_before_its_window(tmp_path, window, last, every):
+    """Whenever the flag comes, and the best on dev is always the newest; disk holds no more than the forecast of it says."""
+    run = session(tmp_path, watch=LIMITS | {"window": window}, save_every=every, keep_last=last)
+    for step in range(1, 61):
+        if step % every == 0:
+            save(tmp_path, step)
+        there = checkpoints.steps(tmp_path)
+        assert len(there) <= checkpoints.most_at_once(60, every, last, None, window)
+        list(run.follow(line(step, **{"val-core/dev/acc/mean@1": step / 100})))
+        distrusted = step - window + 1
+        sound = [saved for saved in checkpoints.steps(tmp_path) if saved < distrusted]
+        assert sound or distrusted <= every, f"flagged at step {step}, no checkpoint before step {distrusted} is left of {there}"
+        assert not sound or distrusted - sound[-1] <= 2 * window + every, "it is needlessly old"
+
+
+def test_the_last_checkpoint_before_a_collapse_stays_while_training_goes_on(tmp_path):
+    run = session(tmp_path, save_every=2, keep_last=1)
+    for step in range(1, 31):
+        if step % 2 == 0:
+            save(tmp_path, step)
+        list(run.follow(line(step, 0.6 if step < 12 else 0.1, **{"val-core/dev/acc/mean@1": 0.5 if step == 4 else 0.1})))
+    assert run.watch.onset == 12 and checkpoints.steps(tmp_path) == [4, 10, 30]  # the best, the last sound one, the newest
+
+
+class Process:
+    killed = False
+
+    def kill(self):
+        self.killed = True
+
+
+def test_sigterm_kills_only_what_has_begun_no_step(tmp_path):
+    """verl says how many steps there are when it begins the first; that one is saved as any other."""
+    loading, stepping = Process(), Process()
+    run = session(tmp_path)
+    list(run.follow("step:0 - val-core/dev/acc/mean@1:0.5"))
+    run.interrupt(loading)
+    assert loading.killed and stopping.asked(tmp_path) is None and run.dev == {"0": 0.5}
+    run = session(tmp_path)
+    list(run.follow(f"(TaskRunnerV1 pid=1) {stopping.TOTAL}60"))
+    run.interrupt(stepping)
+    assert not stepping.killed and stopping.asked(tmp_path) == stopping.PAUSE
+
+
+def test_a_supervised_stage_is_watched_by_verls_other_names(tmp_path):
+    run = session(tmp_path, watch=LIMITS | {"grad_norm_max": 100.0})
+    said = [text for step in range(1, 4) for text in run.follow(f"step:{step} - train/loss:1.5 - train/grad_norm:250.0")]
+    assert "collapse flagged at step 2: grad_norm 250 is beyond 100 (watch.grad_norm_max)" in " ".join(said)
+    assert list(run.follow("step:4 - train/loss:nan - train/grad_norm:1.0"))[1].endswith("flagged at step 4: loss is nan")
+
+
 def test_a_number_that_is_none_flags_at_once(tmp_path):
     run = session(tmp_path)
     said = list(run.follow(line(1, **{"actor/grad_norm": "nan"})))
@@ -182,6 +222,9 @@ def test_a_finished_stage_goes_on_where_its_budget_was_raised():
     assert training.is_over(state, {"budget": {"tokens": 100, "gpu_hours": None}, "watch": LIMITS})
     assert not training.is_over(state, {"budget": {"tokens": 200, "gpu_hours": None}, "watch": LIMITS})
     assert training.is_over({"steps": 10, "stopped_by": None}, {"budget": {}, "watch": {}})
+    state = {"steps": 10, "stopped_by": "collapse", "watch": LIMITS | {"stall_minutes": 60}}
+    assert training.is_over(state, {"watch": LIMITS | {"stall_minutes": 5}})  # ends what hangs, no matter of collapse
+    assert not training.is_over(state, {"watch": LIMITS | {"window": 3, "stall_minutes": 60}})
 
 
 @pytest.mark.parametrize(
@@ -228,3 +271,140 @@ def test_no_room_for_a_checkpoint_is_said_before_training(tmp_path):
         weights.truncate(2**42)  # a hole of 4 TiB: takes no room itself, its checkpoints would take 28 TiB
     with pytest.raises(UserError, match=r"a checkpoint takes about .* GB are free; make room there"):
         training.check_space(tmp_path / "checkpoints/grpo/main", model)
+
+
+class Verl:
+    """Stands for verl: trains from the newest checkpoint to the last step at once; `dropped` prompts are too long for it."""
+
+    def __init__(self, folder, stage):
+        self.folder, self.stage, self.curves, self.trained, self.dropped, self.starts = folder, stage, {}, [], 0, 0
+        (folder / "model").mkdir()
+        for name in ("config.json", "model.safetensors"):
+            (folder / "model" / name).write_text("{}")
+        polars.DataFrame({"problem": ["p"] * 40, "extra_info": [{"original_problem": "p"}] * 40}).write_parquet(folder / "train.parquet")
+
+    def run(self, module, arguments, environment, log, session):
+        self.starts += 1
+        given = dict(argument.split("=", 1) for argument in arguments)
+        total = int(given.get("trainer.total_training_steps") or (40 - self.dropped) // 8 * int(given["trainer.total_epochs"]))
+        list(session.follow(f"{stopping.TOTAL}{total}"))
+        saved = checkpoints.steps(session.directory)
+        first = saved[-1] + 1 if saved else 1
+        last = max(first, total) if "mathrl.verl_supervised" in module else total  # verl's SFT trainer looks for the end after a step
+        for step in range(first, last + 1):
+            if step % 4 == 0 or step == total:
+                place = session.directory / f"global_step_{step}"
+                place.mkdir()
+                checkpoints.seal(place)
+            metrics = {"critic/score/mean": 0.5, "training/generated_tokens": 100}
+            for tag, value in metrics.items():
+                self.curves.setdefault(tag, {})[step] = value
+            list(session.follow(" - ".join([f"step:{step}", *(f"{tag}:{value}" for tag, value in metrics.items())])))
+            self.trained.append(step)
+        return 0
+
+    def train(self, **changes):
+        """The manifest, and the steps that were trained for it."""
+        self.trained = []
+        training.train(
+            run="grpo",
+            stage_name="main",
+            stage={**self.stage, **changes},
+            reward={"terms": {"correct": 1.0}},
+            accelerator="cpu",
+            model=self.folder / "model",
+            train_file=self.folder / "train.parquet",
+            validation_file=self.folder / "train.parquet",
+            root=self.folder / "checkpoints",
+            log=self.folder / "verl.log",
+            manifest=self.folder / "manifest.json",
+        )
+        return json.loads((self.folder / "manifest.json").read_text()), self.trained
+
+
+@pytest.fixture
+def verl(tmp_path, config, monkeypatch):
+    changes = {"train_batch_size": 8, "mini_batch_size": 8, "epochs": 2, "gpus": 1, "save_every": 4, "keep_last": 9}
+    found = Verl(tmp_path, configuration.stage_config(config, "grpo", "main") | changes)
+    monkeypatch.setattr(training, "run_verl", found.run)
+    monkeypatch.setattr(training.supervised, "too_long", lambda *_: 0)  # no tokenizer here
+    monkeypatch.setattr(curves, "read_scalars", lambda directory, **_: {tag: sorted(steps.items()) for tag, steps in found.curves.items()})
+    return found
+
+
+@pytest.mark.parametrize("longer", [{"epochs": 3}, {"steps": 15}], ids=str)
+def test_a_finished_stage_of_more_steps_goes_on(verl, longer, capsys):
+    first, trained = verl.train()
+    assert first["steps"] == 10 and trained == [*range(1, 11)]
+    assert verl.train()[1] == [] and "training was complete at step 10" in capsys.readouterr().err
+    more, trained = verl.train(**longer)
+    assert more["steps"] == 15 and trained == [*range(11, 16)] and more["fingerprint"] == first["fingerprint"]
+    assert more["saved_steps"] == [4, 8, 10, 12, 15]
+    assert verl.train(**longer)[1] == []
+
+
+def test_less_memory_for_a_stage_goes_on_too(verl):
+    verl.train(steps=4)
+    changes = {"micro_batch_size": 1, "gpu_memory_utilization": 0.3, "gradient_checkpointing": False}
+    assert verl.train(steps=8, **changes)[1] == [5, 6, 7, 8]
+
+
+@pytest.mark.parametrize("shorter", [{"epochs": 1}, {"steps": 9}], ids=str)
+def test_fewer_steps_than_are_trained_are_refused(verl, shorter):
+    first, _ = verl.train()
+    refusal = (
+        rf"is trained up to step 10, beyond the {5 if 'epochs' in shorter else 9} that training.steps and epochs ask for; raise them, or"
+    )
+    with pytest.raises(UserError, match=refusal):
+        verl.train(**shorter)
+    again, trained = verl.train()
+    assert again == first and not trained and verl.starts == 1
+
+
+def test_fewer_steps_are_refused_when_only_verl_knows_how_many_an_epoch_has(verl):
+    verl.dropped = 8
+    assert verl.train(epochs=5)[0]["steps"] == 20
+    with pytest.raises(UserError, match="trained up to step 20, beyond the 16 that"):
+        verl.train(epochs=4)
+
+
+def test_a_longer_training_that_was_killed_is_not_taken_for_the_finished_one(verl, monkeypatch):
+    verl.train(steps=4)
+
+    def killed(*arguments):
+        verl.run(*arguments)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(training, "run_verl", killed)
+    with pytest.raises(KeyboardInterrupt):
+        verl.train(steps=12)
+    monkeypatch.setattr(training, "run_verl", verl.run)
+    with pytest.raises(UserError, match="trained up to step 12, beyond the 4 that"):
+        verl.train(steps=4)
+    manifest, trained = verl.train(steps=16)
+    assert manifest["steps"] == 16 and trained == [13, 14, 15, 16]
+
+
+def test_steps_that_are_trained_again_count_once(verl):
+    """A stage that its watch ended goes on from its last checkpoint under another watch: what came after was not saved."""
+    verl.train(steps=8)
+    (finished,) = verl.folder.glob("checkpoints/*/finished.json")
+    write_json(finished, {"steps": 8, "stopped_by": "collapse", "watch": {}})
+    shutil.rmtree(finished.parent / "global_step_8")
+    manifest, trained = verl.train(steps=8)
+    assert trained == [5, 6, 7, 8] and manifest["generated_tokens"] == 800
+
+
+def test_a_supervised_stage_goes_on_and_trains_no_step_too_many(verl):
+    polars.DataFrame({"problem": ["p"], "solution": ["s"]}).write_parquet(verl.folder / "s.parquet")
+    table = polars.DataFrame({"prompt": [[{"role": "user", "content": "p"}]] * 40, "extra_info": [{"original_problem": "p"}] * 40})
+    table.write_parquet(verl.folder / "train.parquet")
+    stage = {"algorithm": "supervised", "solutions": str(verl.folder / "s.parquet")}
+    assert verl.train(**stage)[0]["steps"] == 10
+    assert verl.train(**stage, epochs=3)[1] == [*range(11, 16)]
+    with pytest.raises(UserError, match="trained up to step 15, beyond the 10 that"):
+        verl.train(**stage)
+    (finished,) = verl.folder.glob("checkpoints/*/finished.json")
+    finished.unlink()  # a kill between the last save and the end
+    manifest, trained = verl.train(**stage, epochs=3)
+    assert manifest["steps"] == 15 and not trained

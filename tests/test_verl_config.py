@@ -146,6 +146,13 @@ def test_a_micro_batch_that_does_not_divide_is_refused_with_the_nearest(config):
         verl_config.check_batches(config["training"], "run grpo")
 
 
+def test_a_supervised_stage_is_not_refused_for_what_it_never_uses(config):
+    unused = {"algorithm": "supervised", "micro_batch_size_log_prob": 7, "tensor_parallel": 4, "mini_batch_size": 7, "rollout_n": 7}
+    assert verl_config.check_batches(config["training"] | unused, "run s") == []
+    with pytest.raises(UserError, match="micro_batch_size 5 must divide the 44 samples"):
+        verl_config.check_batches(config["training"] | unused | {"micro_batch_size": 5}, "run s")
+
+
 # What a variant changes in verl's resolved configuration at full size; all else is as in the report's run, but for the mini-batch.
 VARIANTS = {
     "grpo-unpadded": {"actor_rollout_ref.actor.ppo_mini_batch_size": 88},

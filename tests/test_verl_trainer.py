@@ -40,3 +40,59 @@ def test_entropy_is_per_token_however_the_loss_is_aggregated(root):
     line = [line for line in done.stdout.splitlines() if line.startswith("FOUND")]
     assert line, done.stderr[-2000:]
     assert list(json.loads(line[0].removeprefix("FOUND")).values()) == pytest.approx([2.5] * 4)
+
+
+# verl's own training loop with a step, a save and a validation that only say so; once for each way to be asked for an end.
+LOOP = """
+import json, sys, types
+from pathlib import Path
+from omegaconf import OmegaConf
+from mathrl import stopping
+from mathrl.verl_trainer import PPOTrainerSync, Trainer, trainer_base
+trainer_base.SkipManager = types.SimpleNamespace(init=lambda *a: None, set_step=lambda *a: None)
+trainer_base.tq = types.SimpleNamespace(kv_clear=lambda **k: None)
+trainer_base.Tracking = lambda **k: types.SimpleNamespace(log=lambda **k: None)
+def step(self, metrics, timing_raw):
+    self.done["step"].append(self.global_steps)
+    if self.global_steps == self.asked[0]:
+        stopping.ask(Path(self.config.trainer.default_local_dir), self.asked[1])
+    return types.SimpleNamespace(keys=[], partition_id="train")
+PPOTrainerSync.step = step
+def run(place, asked):
+    stopping.clear(place)
+    trainer, done = object.__new__(Trainer), {"step": [], "save": [], "validate": []}
+    own = {"save_freq": 4, "test_freq": 6, "default_local_dir": str(place), "val_before_train": False, "total_epochs": 9, "logger": []}
+    own |= {"project_name": "p", "experiment_name": "e"}
+    trainer.config = OmegaConf.create({"trainer": own, "global_profiler": {"steps": None}})
+    OmegaConf.set_struct(trainer.config, True)
+    trainer.done, trainer.asked, trainer._save_every, trainer._validate_every = done, asked, 4, 6
+    trainer.global_steps, trainer.total_training_steps, trainer.steps_per_epoch = 0, 12, 100
+    note = lambda what: lambda: done[what].append(trainer.global_steps) or {}
+    trainer._save_checkpoint, trainer._validate = note("save"), note("validate")
+    others = "_compute_metrics _reissue_inflight_prompts on_step_end _start_profiling _stop_profiling _shutdown_dump_executor"
+    for name in others.split():
+        setattr(trainer, name, lambda *a, **k: None)
+    trainer.fit(None)
+    return done
+print("FOUND" + json.dumps([run(Path(sys.argv[1]), asked) for asked in json.loads(sys.argv[2])]))
+"""
+
+# asked for in which step, what: steps that are taken, saved, validated; save_every 4, validate_every 6
+ENDS = [
+    ((None, None), 12, [4, 8, 12], [4, 6, 8, 12]),
+    ((5, "pause"), 5, [4, 5], [4]),
+    ((8, "pause"), 8, [4, 8], [4, 6]),  # a walltime nears: it is validated when training goes on
+    ((5, "finish"), 5, [4, 5], [4, 5]),
+    ((8, "abandon"), 8, [4], [4, 6]),
+    ((12, "pause"), 12, [4, 8, 12], [4, 6, 8, 12]),  # the last step has nothing to pause
+]
+
+
+def test_what_is_saved_is_validated(root, tmp_path):
+    environment = {**os.environ, **verl_config.environment("cpu")}
+    command = [sys.executable, "-c", LOOP, str(tmp_path), json.dumps([asked for asked, *_ in ENDS])]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=root, timeout=300)
+    line = [line for line in done.stdout.splitlines() if line.startswith("FOUND")]
+    assert line, done.stderr[-2000:]
+    expected = [{"step": list(range(1, steps + 1)), "save": saved, "validate": validated} for _, steps, saved, validated in ENDS]
+    assert json.loads(line[0].removeprefix("FOUND")) == expected

@@ -7,6 +7,7 @@ sealed when its last byte is on disk, and a rerun goes on from the last sealed o
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 from pathlib import Path
@@ -87,13 +88,13 @@ def repair(root: Path) -> list[str]:
     return done
 
 
-def retain(root: Path, last: int, every: int | None, best: int) -> list[int]:
+def retain(root: Path, last: int, every: int | None, *named: int) -> list[int]:
     """Remove the whole checkpoints that nothing asks for; returns their steps.
 
-    Kept: the `last` newest (verl goes on from the newest), step `best`, and each that `every` divides.
+    Kept: the `last` newest (verl goes on from the newest), the `named` steps, and each that `every` divides.
     """
     saved = steps(root)
-    kept = {*saved[-max(1, last) :], best} | {step for step in saved if every and step % every == 0}
+    kept = {*saved[-max(1, last) :], *named} | {step for step in saved if every and step % every == 0}
     gone = [step for step in saved if step not in kept]
     for step in gone:
         directory = root / f"global_step_{step}"
@@ -102,7 +103,12 @@ def retain(root: Path, last: int, every: int | None, best: int) -> list[int]:
     return gone
 
 
-def most_at_once(steps: int | None, save_every: int, last: int, every: int | None) -> int:
-    """Checkpoints that lie on disk at most while a stage trains: those kept, and the next one beside them; `steps` None: many."""
-    kept = last + 1 + (steps // every if steps and every else 0)
+def most_at_once(steps: int | None, save_every: int, last: int, every: int | None, window: int) -> int:
+    """Checkpoints that lie on disk at most while a stage trains: those kept, and the next one beside them; `steps` None: many.
+
+    Beside the `last` newest and the best these are the newest from before a collapse, or up to two around the beginning of the
+    watch's `window` (see `training.Session.retain`).
+    """
+    around_window = max(1, ((last - 1) * save_every < window) + (last * save_every < window))
+    kept = last + 1 + around_window + (steps // math.lcm(every, save_every) if steps and every else 0)
     return kept + 1 if steps is None else min(-(-steps // save_every), kept + 1)

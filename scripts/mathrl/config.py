@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import copy
 import itertools
-from collections.abc import Callable, Mapping
+import math
+import re
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from . import pins
 from .io import UserError
+from .reward import check_names
 from .verl_config import check_batches
 
-RESERVED = {"base", "data", "model", "figures", "tensorboard"}  # names that stand for something else below results/
+# Names that no run may have: they stand for something else in `start_from`, below checkpoints/ or below results/.
+RESERVED = {
+    "base", "previous", "samples", "data", "model", "figures", "tensorboard",
+    "audit.json", "report.html", "report-so-far.html", "scores.csv", "scores.html", "scores.md",
+}  # fmt: skip
+BESIDE_STAGES = {"generation", "manifest", "model"}  # what lies in results/{run}/ beside a directory for each stage and protocol
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
 def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
@@ -31,15 +40,17 @@ def from_command_line(config: Mapping[str, Any], given: Mapping[str, Any], read:
     Snakemake hands values inside `--config key={…}` on as text, whatever they are; in a file, quotes mean text.
     `read` is a YAML reader.
     """
-    typed = dict(config)
-    for key, value in given.items():
-        if isinstance(value, Mapping) and isinstance(typed.get(key), Mapping):
-            typed[key] = from_command_line(typed[key], value, read)
-        elif isinstance(value, list):
-            typed[key] = [read(item) if isinstance(item, str) else item for item in value]
-        elif isinstance(value, str) and typed.get(key) == value and not isinstance(read(value), list | dict):
-            typed[key] = read(value)
-    return typed
+    return _typed(config, given, read)
+
+
+def _typed(value: Any, given: Any, read: Callable[[str], Any]) -> Any:
+    if isinstance(value, Mapping) and isinstance(given, Mapping):
+        return {**value, **{key: _typed(value[key], item, read) for key, item in given.items() if key in value}}
+    if isinstance(given, list):
+        return [_typed(item, item, read) for item in given]
+    if isinstance(given, str) and value == given and not isinstance(read(given), list | dict):
+        return read(given)
+    return value
 
 
 def _explain(error) -> str:
@@ -80,13 +91,19 @@ def read_pins(path: str | Path) -> dict[str, dict[str, Any]]:
     return {name: {**asdict(pin), "source": pin.origin.source, "id": pin.origin.id} for name, pin in pins.read_pins(path).items()}
 
 
-def validate(config: Mapping[str, Any], schema: Mapping[str, Any], table: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Check the whole configuration; returns notices for the user.
+def validate(
+    config: Mapping[str, Any], schema: Mapping[str, Any], table: Mapping[str, Mapping[str, Any]], asked: Collection[str] = ()
+) -> list[str]:
+    """Check the whole configuration; returns notices for the user. Runs that are `asked` for will be trained like selected ones.
 
     Raises:
-        UserError: unknown key, bad value, a name that is in no table, or batch numbers that verl refuses.
+        UserError: unknown key, bad value, a name that is in no table or taken, settings that contradict each other, or batch
+            numbers that verl refuses.
     """
+    _check_finite(config, "config: ")
     _check(config, schema, "config")
+    stage_schema = schema["properties"]["training"]
+    _check_runs(config, sorted(stage_schema["properties"]))
     config, _ = expanded(config)
     for key, kind in (("dataset", "dataset"), ("base_model", "model"), ("embedding_model", "model")):
         if config[key] is not None:
@@ -103,16 +120,12 @@ def validate(config: Mapping[str, Any], schema: Mapping[str, Any], table: Mappin
     for name in config["select"]:
         if name not in config["runs"]:
             raise UserError(f"config: select: unknown run '{name}'; known: {', '.join(config['runs'])}")
-    evaluation = config["evaluation"]
-    for name in [*evaluation["select"], evaluation["primary"]]:
-        if name not in evaluation["protocols"]:
-            raise UserError(f"config: evaluation: unknown protocol '{name}'; known: {', '.join(evaluation['protocols'])}")
-    if evaluation["primary"] not in evaluation["select"]:
-        raise UserError(f"config: evaluation.primary '{evaluation['primary']}' is not in evaluation.select; add it there")
-    if evaluation["batch_invariant"] and config["accelerator"] == "cpu":
-        raise UserError("config: evaluation.batch_invariant: vLLM has no such kernels for a CPU; use evaluation.dtype float32 there")
-    notices = []
-    stage_schema = schema["properties"]["training"]
+    _check_evaluation(config)
+    _check_removal(config, config["decontamination"]["remove"], "decontamination.remove")
+    try:
+        check_names(config["reward"]["terms"])
+    except ValueError as error:
+        raise UserError(f"config: reward.terms: {error}") from None
     for run in config["runs"]:
         for stage in stages(config, run):
             merged = stage_config(config, run, stage)
@@ -122,13 +135,145 @@ def validate(config: Mapping[str, Any], schema: Mapping[str, Any], table: Mappin
                     f"config: run {run}: validation_benchmark '{merged['validation_benchmark']}' is not in benchmarks: "
                     f"{', '.join(config['benchmarks'])}"
                 )
-            _check_start(config, run, stage)
+            kind, name = start_of(config, run, stage)
+            if kind == "run" and name not in config["runs"]:
+                known = ", ".join(["previous", "base", *config["runs"]])
+                raise UserError(f"config: run {run}, stage {stage}: start_from: unknown run '{name}'; it may be {known}")
             if merged["algorithm"] == "supervised" and not merged["solutions"]:
                 raise UserError(f"config: run {run}, stage {stage}: algorithm supervised needs `solutions`, a parquet file")
-            if run in config["select"]:  # the others' numbers need not fit an overlay that changes the batch
-                notices += check_batches(merged, f"run {run}, stage {stage}")
-        if run in config["select"]:
-            _check_points(evaluation["steps"], merged, run)
+    sound: set[tuple[str, str]] = set()
+    for run in config["runs"]:
+        for stage in stages(config, run):
+            _check_circle(config, [(run, stage)], sound)
+    notices = []
+    for run in _trained(config, [*config["select"], *(run for run in config["runs"] if run in asked)]):
+        for stage in stages(config, run):  # the numbers of runs that are not trained need not fit an overlay that changes the batch
+            notices += check_stage(config, run, stage)
+    for run in config["select"]:
+        _check_points(config["evaluation"]["steps"], stage_config(config, run, stages(config, run)[-1]), run)
+    return notices
+
+
+def _trained(config: Mapping[str, Any], runs: list[str]) -> list[str]:
+    """`runs` and those that they start from, each once."""
+    found = list(dict.fromkeys(runs))
+    for run in found:  # grows
+        starts = (start_of(config, run, stage) for stage in stages(config, run))
+        found += dict.fromkeys(name for kind, name in starts if kind == "run" and name not in found)
+    return found
+
+
+def _check_finite(value: Any, where: str) -> None:
+    """Refuse numbers that no schema bounds: not a number is neither too small nor too large."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise UserError(f"{where} is {value}; it must be a finite number")
+    for key, item in value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list) else ():
+        _check_finite(item, f"{where}{'' if where.endswith(' ') else '.'}{key}")
+
+
+def _check_runs(config: Mapping[str, Any], keys: list[str]) -> None:
+    """Refuse what is lost when sweeps and replicates are spelled out, and stages whose names are taken. `keys`: those of a stage."""
+    protocols = config["evaluation"]["protocols"]
+    for name, own in config["runs"].items():
+        sweep = own.get("sweep", {})
+        for key in sweep:
+            if key not in keys:
+                raise UserError(f"config: runs.{name}.sweep: unknown key '{key}'; known here: {', '.join(keys)}")
+        if "seed" in sweep and "seeds" in own:
+            raise UserError(f"config: runs.{name}: a sweep over seed beside seeds: the seeds would win; remove seed from the sweep")
+        for stage in own.get("stages", []):
+            for key in [*sweep, *(["seed"] if "seeds" in own else [])]:
+                if key in stage:
+                    what = "seeds" if key not in sweep else f"the sweep over {key}"
+                    raise UserError(
+                        f"config: runs.{name}: {what} would not change stage {stage['name']}, which sets {key} itself; remove it there"
+                    )
+        names = stages(config, name)
+        for stage in names:
+            if names.count(stage) > 1:
+                raise UserError(f"config: runs.{name}.stages: two stages are called '{stage}'; rename one")
+            if stage in BESIDE_STAGES:
+                raise UserError(f"config: runs.{name}.stages: '{stage}' is taken by what else lies in results/{name}/; choose another name")
+            if stage in protocols:
+                raise UserError(f"config: runs.{name}: stage '{stage}' has the name of a protocol, in results/{name}/ too; rename one")
+
+
+def _check_evaluation(config: Mapping[str, Any]) -> None:
+    evaluation = config["evaluation"]
+    for name, protocol in evaluation["protocols"].items():
+        if name in BESIDE_STAGES:
+            raise UserError(f"config: evaluation.protocols.{name}: this name is taken; choose another")
+        if not protocol["n"] and not protocol["greedy"]:
+            raise UserError(f"config: evaluation.protocols.{name}: n 0 without greedy asks for no response; write n: 1 or greedy: true")
+    for name in [*evaluation["select"], evaluation["primary"]]:
+        if name not in evaluation["protocols"]:
+            raise UserError(f"config: evaluation: unknown protocol '{name}'; known: {', '.join(evaluation['protocols'])}")
+    if evaluation["primary"] not in evaluation["select"]:
+        raise UserError(f"config: evaluation.primary '{evaluation['primary']}' is not in evaluation.select; add it there")
+    if evaluation["batch_invariant"] and config["accelerator"] == "cpu":
+        raise UserError("config: evaluation.batch_invariant: vLLM has no such kernels for a CPU; use evaluation.dtype float32 there")
+
+
+def _check_removal(config: Mapping[str, Any], methods: list[str], where: str) -> None:
+    """Refuse to remove by matches that nobody looks for: nothing would be removed, without a word."""
+    for method in methods:
+        needed = "semantic" if method == "similar" else method
+        if needed not in config["decontamination"]["methods"]:
+            raise UserError(f"config: {where}: {method} needs the method {needed}; add it to decontamination.methods")
+        if needed == "semantic" and config["embedding_model"] is None:
+            raise UserError(f"config: {where}: {method} needs a model; name one as embedding_model")
+
+
+def check_stage(config: Mapping[str, Any], run: str, stage: str) -> list[str]:
+    """Refuse a stage whose settings contradict each other or the data's; returns notices. For stages that will be trained.
+
+    Raises:
+        UserError: see the messages below, and `check_batches`.
+    """
+    merged, data = stage_config(config, run, stage), config["data"]
+    name = f"run {run}, stage {stage}"
+    where = f"config: {name}"
+    notices = check_batches(merged, name)
+    if merged["validation_benchmark"] == "dev":
+        raise UserError(f"{where}: validation_benchmark: 'dev' is what the held-out problems are called; rename it in {config['pins']}")
+    if merged["algorithm"] == "supervised":
+        if any(limit is not None for limit in merged["budget"].values()):
+            raise UserError(
+                f"{where}: budget: steps alone end a supervised stage, verl logs no times of it; write budget: "
+                "{tokens: null, gpu_hours: null} there, and its cost is not counted"
+            )
+        if not Path(merged["solutions"]).is_file():
+            raise UserError(f"{where}: solutions: no such file: {merged['solutions']}; a parquet with the columns problem and solution")
+    penalty = merged["overlong_penalty"]
+    if penalty and penalty["buffer"] > merged["max_response_length"]:
+        raise UserError(
+            f"{where}: overlong_penalty.buffer {penalty['buffer']} is more than max_response_length {merged['max_response_length']}; "
+            "it is the last part of it"
+        )
+    low, high = merged["solve_rate"] or (0, 1)
+    if low > high:
+        raise UserError(f"{where}: solve_rate [{low}, {high}] holds no rate; write the lowest first: [{high}, {low}]")
+    cuts, wanted = data["difficulty_bands"], merged["difficulty"] or []
+    if isinstance(cuts, list) and max(wanted, default=1) > len(cuts) + 1:
+        raise UserError(
+            f"{where}: difficulty: there is no band {max(wanted)}; the {len(cuts)} cut-offs of data.difficulty_bands make {len(cuts) + 1}"
+        )
+    if merged["solve_rates"] == "own" and (wanted or merged["solve_rate"]) and data["own_solve_rates"]["n"] == 1:
+        raise UserError(f"{where}: one response tells a problem's own solve rate as 0 or 1 only; raise data.own_solve_rates.n")
+    if merged["solve_rates"] == "own" and not merged["solve_rate"] and (5 if cuts == "quintiles" else len(cuts) + 1) in wanted:
+        notices.append(
+            f"{name}: its hardest band of own solve rates holds every problem that was never solved, and those teach nothing; "
+            "solve_rate: [0.01, 0.99] leaves them out"
+        )
+    allowed = data["filters"]["sources"]
+    missing = [source for source in merged["sources"] or [] if allowed is not None and source not in allowed]
+    if missing:
+        raise UserError(f"{where}: sources: data.filters.sources leaves out '{missing[0]}'; add it there")
+    if merged["data"] == "clean":
+        _check_removal(config, merged["remove"] or [], f"{name}: remove")
+    save, keep = merged["save_every"], merged["keep_every"]
+    if keep and keep % save:
+        notices.append(f"{name}: keep_every {keep} keeps every {math.lcm(keep, save)}th step only, as save_every is {save}")
     return notices
 
 
@@ -157,12 +302,12 @@ def _known(name: str, kind: str, key: str, table: Mapping[str, Mapping[str, Any]
 
 
 def expanded(config: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
-    """The configuration with sweeps and replicates as runs of their own, in `runs` and in `select`.
+    """The configuration with sweeps and replicates as runs of their own, in `runs`, in `select` and in `start_from`.
 
     Also says of each run which group it is a replicate of, and its seed: {run: {"group": name, "seed": seed}}.
 
     Raises:
-        UserError: two runs of one name.
+        UserError: two runs of one name, a value that no file can be called by, or a `start_from` that stands for several runs.
     """
     runs: dict[str, Any] = {}
     groups: dict[str, dict[str, Any]] = {}
@@ -173,15 +318,36 @@ def expanded(config: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, dict[
         for values in itertools.product(*sweep.values()):
             chosen = dict(zip(sweep, values, strict=True))
             group = "-".join([name, *(f"{key}-{value}" for key, value in chosen.items())])
+            for key, value in chosen.items():
+                if not NAME.fullmatch(f"0{value}"):
+                    raise UserError(f"config: runs.{name}.sweep.{key}: {value!r} cannot be part of a run's name; write these runs out")
             for seed in own.get("seeds", [None]):
                 run = group if seed is None else f"{group}-seed-{seed}"
-                if run in runs:
-                    raise UserError(f"config: runs: two runs are called '{run}'; rename one")
+                if run in runs or (group != name and group in config["runs"]):
+                    raise UserError(f"config: runs: two runs are called '{run if run in runs else group}'; rename one")
                 runs[run] = merge(plain, chosen if seed is None else chosen | {"seed": seed})
                 groups[run] = {"group": group, "seed": runs[run].get("seed", config["training"]["seed"])}
-                members.setdefault(name, []).append(run)
+                for whole in dict.fromkeys((name, group)):
+                    members.setdefault(whole, []).append(run)
+    for run, own in runs.items():
+        for part in (own, *own.get("stages", [])):
+            if "start_from" in part:
+                part["start_from"] = _counterpart(part["start_from"], run, runs, groups, members)
     select = [run for name in config["select"] for run in members.get(name, [name])]
     return {**config, "runs": runs, "select": list(dict.fromkeys(select))}, groups
+
+
+def _counterpart(wanted: str, run: str, runs: Mapping, groups: Mapping, members: Mapping[str, list[str]]) -> str:
+    """The run that `start_from: wanted` means for `run`: of replicates, the one of the same seed."""
+    several = members.get(wanted, [wanted])
+    if wanted in runs or len(several) == 1:
+        return several[0] if wanted not in runs else wanted
+    seeds = {groups[one]["seed"]: one for one in several}
+    one_group = len({groups[one]["group"] for one in several}) == 1
+    if one_group and run != groups[run]["group"] and groups[run]["seed"] in seeds:
+        return seeds[groups[run]["seed"]]
+    remedy = f", or give this run seeds: {sorted(seeds)} too" if one_group else ""
+    raise UserError(f"config: run {run}: start_from: '{wanted}' stands for {', '.join(several)}; name one of them{remedy}")
 
 
 def start_of(config: Mapping[str, Any], run: str, stage: str) -> tuple[str, str | None]:
@@ -194,17 +360,37 @@ def start_of(config: Mapping[str, Any], run: str, stage: str) -> tuple[str, str 
     return ("base", None) if wanted == "base" else ("run", wanted)
 
 
-def _check_start(config: Mapping[str, Any], run: str, stage: str) -> None:
-    seen = [run]
+def _check_circle(config: Mapping[str, Any], path: list[tuple[str, str]], sound: set[tuple[str, str]]) -> None:
+    """Refuse a stage (the last of `path`) that waits for itself, by way of what it starts from or shares a budget with.
+
+    `sound` collects the stages that do not.
+    """
+    run, stage = path[-1]
     kind, name = start_of(config, run, stage)
-    while kind == "run":
-        if name not in config["runs"]:
-            known = ", ".join(["previous", "base", *config["runs"]])
-            raise UserError(f"config: run {run}, stage {stage}: start_from: unknown run '{name}'; it may be {known}")
-        if name in seen:
-            raise UserError(f"config: run {run}, stage {stage}: start_from goes round in a circle: {' → '.join([*seen, name])}")
-        seen.append(name)
-        kind, name = start_of(config, name, stages(config, name)[0])
+    needs = [(run, before) for before in sharing_budget(config, run, stage)]
+    needs += [(run, name)] if kind == "stage" else [(name, stages(config, name)[-1])] if kind == "run" else []
+    for need in needs:
+        if need in path:
+            around = [*path[path.index(need) :], need]
+            said = " → ".join(at if len(stages(config, at)) == 1 else f"{at}/{leg}" for at, leg in around)
+            raise UserError(f"config: run {run}, stage {stage}: start_from goes round in a circle: {said}")
+        if need not in sound:
+            _check_circle(config, [*path, need], sound)
+    sound.add((run, stage))
+
+
+def run_budget(config: Mapping[str, Any], run: str) -> dict[str, Any]:
+    """What a run may use, all its stages together; a stage's own budget bounds that stage besides."""
+    return merge(config["training"]["budget"], config["runs"][run].get("budget", {}))
+
+
+def sharing_budget(config: Mapping[str, Any], run: str, stage: str) -> list[str]:
+    """Stages before this one that take from the run's budget; none without one. What supervised stages use is not counted."""
+    if all(limit is None for limit in run_budget(config, run).values()):
+        return []
+    names = stages(config, run)
+    before = names[: names.index(stage)]
+    return [name for name in before if stage_config(config, run, name)["algorithm"] != "supervised"]
 
 
 def stages(config: Mapping[str, Any], run: str) -> list[str]:

@@ -19,10 +19,11 @@ def event_files(directory: str | Path) -> list[Path]:
     return sorted(found, key=lambda path: (path.name, str(path)))
 
 
-def read_scalars(directory: str | Path, wanted: Callable[[str], bool] = lambda tag: True) -> dict[str, Curve]:
+def read_scalars(directory: str | Path, wanted: Callable[[str], bool] = lambda tag: True, finite: bool = True) -> dict[str, Curve]:
     """Scalars by tag as (step, value), steps ascending; where a step was logged twice (a resumed run), the later one holds.
 
-    A record cut off at the end of a file (a killed job) ends that file. Values that are not finite are left out.
+    A record cut off at the end of a file (a killed job) ends that file. Values that are not finite cannot be drawn and are left
+    out; `finite=False` keeps them, for the watch.
     """
     from tensorboard.compat.proto.event_pb2 import Event
 
@@ -44,9 +45,12 @@ def read_scalars(directory: str | Path, wanted: Callable[[str], bool] = lambda t
                     number = struct.unpack("<f", value.tensor.tensor_content)[0]
                 else:
                     continue
-                if math.isfinite(number):
-                    values.setdefault(value.tag, {})[event.step] = float(number)
-    return {tag: sorted(points.items()) for tag, points in sorted(values.items())}
+                values.setdefault(value.tag, {})[event.step] = float(number)
+    curves = {
+        tag: [(step, value) for step, value in sorted(points.items()) if not finite or math.isfinite(value)]
+        for tag, points in sorted(values.items())
+    }
+    return {tag: curve for tag, curve in curves.items() if curve}
 
 
 def _records(path: Path) -> Iterable[bytes]:

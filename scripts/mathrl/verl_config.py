@@ -36,7 +36,7 @@ def check_batches(stage: Mapping[str, Any], name: str = "training") -> list[str]
         raise UserError(f"config: {name}.gpus: training needs at least one card (on a CPU: one rank); write 1 or more")
     if stage.get("algorithm") == "supervised" and stage["nodes"] > 1:
         raise UserError(f"config: {name}: a supervised stage trains on one node; write nodes: 1 there")
-    engine = stage.get("tensor_parallel", 1)
+    engine = 1 if stage.get("algorithm") == "supervised" else stage.get("tensor_parallel", 1)
     if cards % engine:
         counts = ", ".join(map(str, _nearest(engine, lambda number: cards % number == 0)))
         raise UserError(f"config: {name}: {cards} cards do not divide into engines of tensor_parallel {engine}; nearest that do: {counts}")
@@ -53,7 +53,9 @@ def check_batches(stage: Mapping[str, Any], name: str = "training") -> list[str]
         raise UserError(f"config: {name}.mini_batch_size {mini} is larger than train_batch_size {batch}; choose a divisor of {batch}")
     samples, size = batch * n, mini * n
     padded = -(-samples // size) * size
-    parts = {"micro_batch_size": size // cards, "micro_batch_size_log_prob": padded // cards}
+    parts = {"micro_batch_size": size // cards}
+    if stage.get("algorithm") != "supervised":  # its loss takes no log-probabilities of before
+        parts["micro_batch_size_log_prob"] = padded // cards
     for key, per_card in parts.items():
         if stage["dynamic_batch"] or (key not in stage) or per_card % stage[key] == 0:
             continue

@@ -13,6 +13,11 @@ from mathrl import stopping
 class Trainer(sft_trainer.SFTTrainer):
     """SFTTrainer that takes the step at work for its last, which it saves, once an end was asked for."""
 
+    def fit(self):
+        if self.rank == 0:
+            print(f"{stopping.TOTAL}{self.total_training_steps}", flush=True)  # from here on there is a step to save
+        super().fit()
+
     def _get_batch_seqlens(self, data):
         # The one place of ours in a step. Each rank looks for itself, so they agree first: saving is for all of them.
         asked = torch.tensor(int(stopping.asked(Path(self.config.trainer.default_local_dir)) is not None), device=self.device_name)

@@ -4,6 +4,7 @@ verl imports this module in each of its processes (VERL_USE_EXTERNAL_MODULES); i
 The name must stay, because verl takes a trainer of any other name for an asynchronous one.
 
 - A file `stop` beside the checkpoints ends training after the step at work: see `mathrl.stopping`.
+- Each step that is saved is validated too, whatever `test_freq` says: a checkpoint is chosen by an accuracy of its own.
 - The parts of the reward and the grader's verdicts, which verl 0.9.1 drops, become metrics: see `mathrl.reward_curves`.
 - Every generated token is counted, also of groups that dynamic sampling throws away (`training/generated_tokens`), and the share
   of responses cut off at the limit (`training/truncated`).
@@ -33,6 +34,7 @@ class Trainer(PPOTrainerSync):
         super().__init__(config)
         place = Path(config.trainer.default_local_dir)
         write_json(place / "verl_config.json", OmegaConf.to_container(config, resolve=True))  # what verl really got
+        self._save_every, self._validate_every = config.trainer.save_freq, config.trainer.test_freq
         self._discarded_tokens = 0
         clear = self.replay_buffer._clear_groups
 
@@ -51,14 +53,20 @@ class Trainer(PPOTrainerSync):
         print(f"{stopping.TOTAL}{self.total_training_steps}", flush=True)
 
     def step(self, metrics: dict, timing_raw: dict) -> KVBatchMeta:
-        """One step; a stop that was asked for meanwhile makes it the last."""
+        """One step; a stop that was asked for meanwhile makes it the last. verl saves and validates after it, by its frequencies."""
         batch = super().step(metrics, timing_raw)
+        save, validate = self._save_every, self._validate_every
+        if min(save, validate) > 0 and self.global_steps % save == 0:
+            validate = 1
         kind = stopping.asked(Path(self.config.trainer.default_local_dir))
+        if kind == stopping.PAUSE and self.global_steps >= self.total_training_steps:
+            kind = None  # nothing is left to pause: the last step ends as it always does
         if kind:
-            with open_dict(self.config):
-                self.config.trainer.save_freq = -1 if kind == stopping.ABANDON else 1
-                self.config.trainer.test_freq = 1 if kind == stopping.FINISH else -1
+            save = -1 if kind == stopping.ABANDON else 1
+            validate = 1 if kind == stopping.FINISH else -1
             self.total_training_steps = self.global_steps
+        with open_dict(self.config):
+            self.config.trainer.save_freq, self.config.trainer.test_freq = save, validate
         return batch
 
     def _compute_old_log_prob(self, batch: KVBatchMeta, metrics: dict) -> KVBatchMeta:

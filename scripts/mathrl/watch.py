@@ -11,16 +11,17 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-# What is watched: our name → verl's metric.
+# What is watched: our name → verl's metric, of reinforcement or of supervision (verl's SFT trainer has names of its own).
 SERIES = {
-    "reward": "critic/score/mean",
-    "boxed_rate": "reward_terms/format",
-    "response_length": "response_length/mean",
-    "truncated": "training/truncated",
-    "entropy": "actor/entropy",
-    "clip_fraction": "actor/pg_clipfrac",
-    "grad_norm": "actor/grad_norm",
-    "probability_gap": "training/rollout_probs_diff_mean",
+    "reward": ("critic/score/mean",),
+    "boxed_rate": ("reward_terms/format",),
+    "response_length": ("response_length/mean",),
+    "truncated": ("training/truncated",),
+    "entropy": ("actor/entropy",),
+    "clip_fraction": ("actor/pg_clipfrac",),
+    "loss": ("actor/pg_loss", "train/loss"),
+    "grad_norm": ("actor/grad_norm", "train/grad_norm"),
+    "probability_gap": ("training/rollout_probs_diff_mean",),
 }
 
 # Each limit of the config: the series it bounds, and from which side; `drop` is a share of the best window so far.
@@ -51,7 +52,7 @@ class Watch:
     def add(self, step: int, metrics: Mapping[str, float]) -> list[dict[str, Any]]:
         """Take in the metrics of a step, in order; returns new flags: limit, series, step, value, bound. A limit flags once."""
         new = []
-        for series, key in SERIES.items():
+        for series, key in ((series, key) for series, keys in SERIES.items() for key in keys):
             if key not in metrics:
                 continue
             value = float(metrics[key])

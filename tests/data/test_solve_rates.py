@@ -77,7 +77,57 @@ def test_own_rates_take_the_place_of_the_datasets(script, files):
     ids, counts = select(script, files, "--data", "raw", "--solve-rates", files / "own.parquet", "--solve-rate", "0.01", "0.99")
     assert ids <= {f"p{i}" for i in range(1, 9)} and counts["not_measured"] + counts["outside_solve_rate"] + counts["train"] == 20 - 2
     hard, _ = select(script, files, "--data", "raw", "--solve-rates", files / "own.parquet", "--difficulty", "5")
-    assert hard and hard <= {"p0", "p1"}  # the lowest fifth of the measured rates
+    dev = {f"p{i}" for i in range(10)} - select(script, files, "--data", "raw", "--solve-rates", files / "own.parquet")[0]
+    assert hard == {"p0", "p1", "p2"} - dev  # never solved, and the lowest fifth of the rates between 0 and 1
+
+
+@pytest.fixture
+def weak(files):
+    """A weak model's rates over 1,000 problems: 86 % never solved; of the others three fifths once in eight, few often, two always."""
+    eighths = [0] * 860 + [1] * 60 + [2] * 30 + [3] * 20 + [4] * 12 + [5] * 8 + [6] * 5 + [7] * 3 + [8] * 2
+    rows = [{**PROBLEMS[0], "id": f"w{i}", "problem": f"Problem {i}?", "duplicate_group": f"w{i}"} for i in range(len(eighths))]
+    polars.DataFrame(rows, schema_overrides={"difficulty": polars.Int8}).write_parquet(files / "problems.parquet")
+    own = polars.DataFrame({"id": [row["id"] for row in rows], "solve_rate": [k / 8 for k in eighths], "n": [8] * len(rows)})
+    own.write_parquet(files / "own.parquet")
+    return files
+
+
+def test_bands_of_a_weak_models_own_rates(script, weak):
+    """A curriculum easy to hard: all problems that are solved more than once in eight, then the others; none of its stages is empty."""
+    own = ("--data", "raw", "--solve-rates", weak / "own.parquet")
+    rates = dict(polars.read_parquet(weak / "own.parquet").select("id", "solve_rate").iter_rows())
+    easy, _ = select(script, weak, *own, "--difficulty", "1", "2", "3")
+    hard, _ = select(script, weak, *own, "--difficulty", "4", "5")
+    teaching, _ = select(script, weak, *own, "--difficulty", "4", "5", "--solve-rate", "0.01", "0.99")
+    summary = json.loads((weak / "data.json").read_text())["own_bands"]
+    assert min(rates[name] for name in easy) == 0.25 and len(easy) >= 78 and max(rates[name] for name in easy) == 1
+    assert {rates[name] for name in hard} == {0, 0.125} and {rates[name] for name in teaching} == {0.125}
+    assert sum(summary["problems"].values()) == 1000 and summary["cutoffs"][-1] == 0.125
+
+
+def test_configured_cutoffs_hold_for_own_rates(script, weak):
+    ids, _ = select(
+        script, weak, "--data", "raw", "--solve-rates", weak / "own.parquet", "--difficulty", "2", "--difficulty-bands", "0.6", "0.3", "0.1"
+    )
+    rates = dict(polars.read_parquet(weak / "own.parquet").select("id", "solve_rate").iter_rows())
+    assert {rates[name] for name in ids} == {0.375, 0.5}
+
+
+def test_bands_that_hold_nothing_to_learn_from_are_refused_with_the_keys(script, weak):
+    """All rates between 0 and 1 are the same one: bands 1 to 4 hold but what is always solved."""
+    rates = polars.read_parquet(weak / "own.parquet")
+    rates.with_columns(
+        solve_rate=polars.when(polars.col("solve_rate").is_between(0.1, 0.9)).then(0.125).otherwise("solve_rate")
+    ).write_parquet(weak / "own.parquet")
+    done = script(
+        "format_training_data.py",
+        *("--problems", weak / "problems.parquet", "--data", "raw", "--dev-size", "2", "--instruction", "Solve."),
+        *("--validation", f"b={weak / 'bench.jsonl'}", "--train", weak / "train.parquet", "--val", weak / "val.parquet"),
+        *("--summary", weak / "data.json", "--solve-rates", weak / "own.parquet", "--difficulty", "2", "3"),
+    )
+    assert done.returncode == 2 and len(done.stderr.splitlines()) == 1
+    assert "data.own_solve_rates.n" in done.stderr and "data.difficulty_bands" in done.stderr and "band 5: 998" in done.stderr
+    assert not (weak / "train.parquet").exists()
 
 
 def test_rates_without_the_columns_are_refused(files):

@@ -63,6 +63,14 @@ def test_values_that_are_not_finite_are_left_out(tmp_path):
     assert read_scalars(tmp_path)["a"] == [(3, 1.0)]
 
 
+def test_values_that_are_not_finite_are_kept_for_the_watch(tmp_path):
+    """A later log holds, finite or not: what an earlier process logged of that step is not what was trained on."""
+    write_events(tmp_path, [(1, "a", 1.0), (2, "a", 2.0), (1, "b", math.inf)], "events.out.tfevents.100.host")
+    write_events(tmp_path, [(2, "a", math.nan)], "events.out.tfevents.200.host")
+    assert read_scalars(tmp_path, finite=False) == {"a": [(1, 1.0), (2, pytest.approx(math.nan, nan_ok=True))], "b": [(1, math.inf)]}
+    assert read_scalars(tmp_path) == {"a": [(1, 1.0)]}
+
+
 def test_verls_tags_find_their_curves(tmp_path):
     rows = [(1, "critic/score/mean", 0.3), (1, "actor/entropy", 0.2), (1, "response_length/mean", 220.0)]
     rows += [(10, "val-core/gsm8k/acc/mean@1", 0.1), (10, "val-aux/gsm8k/format/mean@1", 0.5), (1, "timing_s/step", 9.0)]

@@ -394,3 +394,16 @@ def test_large_study_in_20_seconds_and_15_megabytes(tmp_path):
     spent = processor_seconds() - before
     print(f"curves {plotted:.1f} s, all {seconds:.1f} s ({spent:.1f} s of processor time), {len(page.encode()) / 1e6:.1f} MB")
     assert spent <= 20 and len(page.encode()) <= 15e6, "processor time, which a busy machine does not change"
+
+
+@pytest.mark.parametrize(
+    ("flag", "text"),
+    [
+        ({"limit": "reward_drop", "metric": "reward", "step": 3, "value": 0.1, "bound": 0.4}, "reward 0.1, limit 0.4 (watch.reward_drop)"),
+        ({"limit": "not_finite", "metric": "grad_norm", "step": 3, "value": "nan", "bound": None}, "grad norm is nan"),
+    ],
+)
+def test_a_flag_in_words(flag, text):
+    from mathrl.report.figures import flag_text
+
+    assert flag_text(flag) == text

@@ -42,7 +42,7 @@ def test_one_run_is_a_target_though_nothing_selects_it(fresh):
     assert jobs["train_policy"] == 3 and jobs["finish_run"] == 1 and "generate_samples" not in jobs
     assert done.stdout.count("run_supervised.py --grace 900 --cards 6 --") == 3
     done = fresh.run("snakemake", "results/dapo/manifest", *options, "--config", "training={gpus: 5}", "select=[]")
-    assert done.returncode != 0
+    assert done.returncode == 2 and "Traceback" not in done.stdout
     assert "run dapo, stage main: train_batch_size 264 and mini_batch_size 88 times rollout_n 6 must divide by 5 cards" in done.stdout
     assert not (fresh.directory / "results").exists()
 
@@ -61,17 +61,61 @@ BAD = [
     ("training={train_batch_size: 0}", "it must be at least 1"),
     ("select=[grop]", "unknown run 'grop'; known: grpo"),
     ("benchmarks=[gsm8l]", "unknown benchmark 'gsm8l'"),
+    ("runs={grpo: {stages: [{name: model}]}}", "runs.grpo.stages: 'model' is taken by what else lies in results/grpo/"),
+    ("training={solve_rate: [0.9, 0.1]}", "solve_rate [0.9, 0.1] holds no rate"),
+    ("reward={terms: {corect: 1.0}}", "reward term 'corect' is neither"),
+    ("runs={grpo: {start_from: dapo}, dapo: {start_from: grpo}}", "start_from goes round in a circle: grpo → dapo → grpo"),
 ]
 
 
 @pytest.mark.parametrize(("setting", "message"), BAD, ids=[setting for setting, _ in BAD])
 def test_bad_input_stops_before_any_job(fresh, setting, message):
     done = fresh.run("snakemake", "--cores", "1", "--config", setting)
-    assert done.returncode != 0
-    flat = " ".join(done.stdout.split())
-    assert message in flat, done.stdout
+    assert done.returncode == 2
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("error: ")]
+    assert message in line, done.stdout
     assert "Traceback" not in done.stdout
     assert not (fresh.directory / "results").exists() and not (fresh.directory / "logs").exists()
+
+
+STAGED = "mini_batch_size: 88, stages: [{name: easy}, {name: hard, start_from: base}]"
+
+
+@pytest.mark.parametrize("budget", ["", "budget: {gpu_hours: 100}, "])
+def test_a_later_stage_waits_for_what_earlier_ones_leave_of_the_budget(fresh, budget):
+    for target, file in (("train", "manifest"), ("forecast", "forecast")):
+        setting = f"runs={{shared: {{{budget}{STAGED}}}}}"
+        options = ("-n", "-p", "--workflow-profile", "none", "--cores", "all", "--resources", "gpu=6")
+        done = fresh.run("snakemake", target, *options, "--config", setting, "select=[shared]")
+        assert done.returncode == 0, done.stdout
+        assert (f"--earlier=results/shared/easy/{file}.json" in done.stdout) == bool(budget)
+        assert done.stdout.count('--run-budget={"gpu_hours": 100, "tokens": null}') == (2 if budget else 0)
+
+
+def test_a_forecast_over_several_nodes_is_launched_as_training_is(fresh):
+    """Else verl would wait for its second node for ever."""
+    pattern = re.compile(
+        r"^rule (train_policy|forecast_training):\n(?:    .*\n)*?    resources: (.*)\n"
+        r"(?:.*\n)*?.*run_supervised.py --grace (\d+) (.*?) python scripts",
+        re.M,
+    )
+    setting = ("training={nodes: 2, steps: 10}", "runs={grpo: {mini_batch_size: 88}}")
+    for rule, target, grace in (("train_policy", "train", "900"), ("forecast_training", "forecast", "30")):
+        done = fresh.run("snakemake", "-n", "-p", "--profile", "profiles/slurm", target, "--config", *setting)
+        assert done.returncode == 0, done.stdout
+        ((found, resources, seconds, launched),) = pattern.findall(done.stdout)
+        assert (found, seconds) == (rule, grace)
+        assert launched == "--cards 0 -- python3 scripts/run_on_nodes.py --gpus 6 --accelerator cuda --"
+        assert {"nodes=2", "mpi=srun", "tasks_per_node=2", "gres=gpu:6"} <= set(resources.split(", ")), resources
+
+
+def test_own_solve_rates_come_with_the_configured_bands(fresh):
+    options = ("-n", "-p", "--workflow-profile", "none", "--cores", "all", "--resources", "gpu=6")
+    for setting, bands in (("", "quintiles"), ("data={difficulty_bands: [0.5, 0.1]}", "0.5 0.1")):
+        own = ("--config", "training={solve_rates: own, solve_rate: [0.01, 0.99]}", *filter(None, [setting]))
+        done = fresh.run("snakemake", "data", *options, *own)
+        assert done.returncode == 0, done.stdout
+        assert f"--solve-rates=results/data/solve_rates.parquet --difficulty-bands {bands} " in done.stdout
 
 
 def test_more_cards_than_given_are_refused(fresh):

@@ -48,6 +48,24 @@ def test_a_curriculum_starts_its_second_stage_from_the_firsts_chosen_checkpoint(
     assert [row["model"] for row in table(place)][:2] == ["base", "curriculum"]
 
 
+def test_a_stage_that_nothing_of_the_budget_is_left_for_is_a_row_like_any_other(study):
+    """The first stage uses the run's tokens up; the second ends at once, and what it starts from is exported, scored and reported."""
+    stages = [{"name": "easy", "steps": 6}, {"name": "hard", "steps": 4}]
+    place = study(
+        {
+            "select": ["shared"],
+            "training": {"save_every": 2, "validate_every": 2, "choose": "last"},
+            "runs": {"shared": {"mini_batch_size": 12, "budget": {"tokens": 2000}, "stages": stages}},
+        }
+    )
+    easy, hard = (json.loads((place / f"results/shared/{stage}/manifest.json").read_text()) for stage in ("easy", "hard"))
+    assert 0 < easy["steps"] < 6 and "budget.tokens 2000 used up" in easy["stopped_by"]
+    assert (hard["steps"], hard["chosen_step"]) == (0, 0) and "earlier stages left nothing" in hard["stopped_by"]
+    first, last = (json.loads((place / f"results/shared/{model}/export.json").read_text()) for model in ("easy/model", "model"))
+    assert first["model_sha256"] == last["model_sha256"]
+    assert [row["model"] for row in table(place)][:2] == ["base", "shared"]
+
+
 def test_a_sweep_of_four_runs_ends_in_one_table(study):
     place = study(
         {

@@ -39,12 +39,13 @@ def run_curves(results: str | Path, run: str, stages: Sequence[str]) -> dict[str
         manifest = read_json(path)
         manifests.append(manifest)
         logs = manifest.get("tensorboard")
+        steps = int(manifest.get("steps") or 0)
         try:
-            parts.append(shift(read_run(logs or ""), done))
+            if steps:  # none where earlier stages left nothing of the run's budget
+                parts.append(shift(read_run(logs or ""), done))
         except UserError:
             what = f"training curves of {run}, stage {stage}: its TensorBoard logs are gone"
             missing.append({"what": what, "path": str(logs), "make": f"snakemake --cores all --forcerun train {path}"})
-        steps = int(manifest.get("steps") or 0)
         marks.append({"stage": stage, "from": done, "to": done + steps, "chosen": manifest.get("chosen_step")})
         flags += [{"step": done + flag["step"], "text": flag_text(flag)} for flag in manifest.get("collapse") or []]
         done += steps
@@ -61,7 +62,9 @@ def run_curves(results: str | Path, run: str, stages: Sequence[str]) -> dict[str
 
 
 def flag_text(flag: Mapping[str, Any]) -> str:
-    """A flag of the watch in words: metric, value, and the limit that it passed."""
+    """A flag of the watch in words: metric, value, and the limit that it passed, which a number that is none has not."""
+    if flag.get("limit") == "not_finite":
+        return f"{str(flag.get('metric')).replace('_', ' ')} is {flag.get('value')}"
     shown = [charts.number(v) if isinstance(v, int | float) else str(v) for v in (flag.get("value"), flag.get("bound", flag.get("limit")))]
     named = f" (watch.{flag['limit']})" if isinstance(flag.get("limit"), str) else ""
     return f"{str(flag.get('metric')).replace('_', ' ')} {shown[0]}, limit {shown[1]}{named}"

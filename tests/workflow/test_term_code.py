@@ -1,0 +1,70 @@
+"""What Snakemake trains again: a reward term's code counts, a model card does not. `--touch` stands for training here."""
+
+import json
+
+import pytest
+
+from .conftest import job_counts
+
+OVERLAY = {
+    "accelerator": "cpu",
+    "reward": {"terms": {"format": 0.1, "correct": 0.8, "my_terms:brief": 0.1}},
+    "runs": {"second": {"start_from": "grpo"}},
+    "select": ["grpo", "second"],
+}
+TARGETS = ("results/grpo/main/manifest.json", "results/second/main/manifest.json", "results/grpo/main/forecast.json")
+
+
+CODE = {"my_terms.py": "from my_words import LIMIT\n\ndef brief(*_):\n    return LIMIT\n", "my_words.py": "LIMIT = 1.0\n"}
+
+
+@pytest.fixture(scope="module")
+def touched(make_workflow):
+    workflow = make_workflow("terms")
+    made = [f"results/{run}/main/{name}" for run in ("grpo", "second") for name in ("train.parquet", "val.parquet", "manifest.json")]
+    made += ["resources/models/openseek/config.json", "results/grpo/model/export.json", "results/grpo/main/forecast.json"]
+    code = {f"scripts/{name}": text for name, text in CODE.items()}
+    for name, text in {**code, **dict.fromkeys(made, "{}"), "overlay.json": json.dumps(OVERLAY)}.items():
+        path = workflow.directory / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    forced = ("--touch", "--forcerun", "train_policy", "export_model", "forecast_training")
+    done = call(workflow, "--cores", "1", *forced)
+    assert done.returncode == 0, done.stdout
+    return workflow
+
+
+@pytest.fixture
+def trained(touched):
+    """Code as it was when it was trained with; its contents count, not its time."""
+    for name, text in CODE.items():
+        (touched.directory / "scripts" / name).write_text(text)
+    return touched
+
+
+def call(workflow, *options):
+    return workflow.run("snakemake", *options, "--workflow-profile", "none", "--configfile", "config.yaml", "overlay.json", "--", *TARGETS)
+
+
+def planned(workflow) -> dict[str, int]:
+    done = call(workflow, "-n", "--cores", "1")
+    assert done.returncode == 0, done.stdout
+    return {rule: jobs for rule, jobs in job_counts(done.stdout).items() if rule != "export_model"}
+
+
+@pytest.mark.parametrize("name", ["my_terms.py", "my_words.py"])
+def test_an_edit_of_a_reward_terms_code_trains_again(trained, name):
+    with open(trained.directory / "scripts" / name, "a") as file:
+        file.write("MORE = 2\n")
+    assert planned(trained) == {"train_policy": 2, "forecast_training": 1}
+
+
+def test_a_model_card_trains_nothing_again(trained):
+    (trained.directory / "results/grpo/model/README.md").write_text("scores")
+    assert planned(trained) == {}
+
+
+def test_a_term_that_is_no_python_is_said_in_one_line(trained):
+    (trained.directory / "scripts/my_terms.py").write_text("def brief(:\n")
+    done = call(trained, "-n", "--cores", "1")
+    assert done.returncode != 0 and "my_terms.py: is no Python (invalid syntax" in done.stdout and "Traceback" not in done.stdout
