@@ -189,6 +189,14 @@ def test_a_supervised_stage_is_watched_by_verls_other_names(tmp_path):
     assert list(run.follow("step:4 - train/loss:nan - train/grad_norm:1.0"))[1].endswith("flagged at step 4: loss is nan")
 
 
+def test_a_supervised_checkpoint_is_sealed_before_the_next_step_is_shown(tmp_path):
+    """Who sees step 3 may kill: the checkpoint of step 2 is whole."""
+    (tmp_path / "global_step_2").mkdir()
+    (tmp_path / checkpoints.TRACKER).write_text("2")
+    next(session(tmp_path).follow("step:3 - train/loss:1.5"))
+    assert checkpoints.steps(tmp_path) == [2]
+
+
 def test_a_number_that_is_none_flags_at_once(tmp_path):
     run = session(tmp_path)
     said = list(run.follow(line(1, **{"actor/grad_norm": "nan"})))

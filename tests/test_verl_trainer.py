@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from mathrl import verl_config
+from mathrl import stopping, verl_config
 
 # Two responses of 1 and 3 tokens after a prompt of two; verl's trainer with everything around it left out.
 ENTROPY = """
@@ -96,3 +96,23 @@ def test_what_is_saved_is_validated(root, tmp_path):
     assert line, done.stderr[-2000:]
     expected = [{"step": list(range(1, steps + 1)), "save": saved, "validate": validated} for _, steps, saved, validated in ENDS]
     assert json.loads(line[0].removeprefix("FOUND")) == expected
+
+
+# verl's SFT trainer with nothing around its own loop.
+SUPERVISED = """
+import sys
+from mathrl.verl_supervised import Trainer, sft_trainer
+Trainer.__mro__[1].fit = lambda self: print("FIT", self.rank, flush=True)
+for rank in (0, 1):
+    trainer = object.__new__(sft_trainer.SFTTrainer)
+    trainer.rank, trainer.total_training_steps = rank, 40
+    trainer.fit()
+"""
+
+
+def test_the_supervised_trainer_says_once_that_steps_begin(root):
+    """From there on SIGTERM saves instead of kills."""
+    environment = {**os.environ, **verl_config.environment("cpu")}
+    done = subprocess.run([sys.executable, "-c", SUPERVISED], env=environment, capture_output=True, text=True, cwd=root, timeout=300)
+    lines = [line for line in done.stdout.splitlines() if line.startswith(("FIT", stopping.TOTAL))]
+    assert lines == [f"{stopping.TOTAL}40", "FIT 0", "FIT 1"], done.stderr[-2000:]

@@ -161,9 +161,9 @@ class Session:
         if not found:
             return
         step, metrics = found
-        yield self.progress.line(step, metrics)
         if "train/loss" in metrics:
             self.seal_last()  # the supervised trainer has no hook for it; what it saved before this step is on disk
+        yield self.progress.line(step, metrics)
         said = self._take(step, metrics)
         if said:
             yield f"{self.progress.name}: {said}"
