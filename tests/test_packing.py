@@ -1,4 +1,4 @@
-"""Log-probabilities in chunks and sequences packed into one row, without flash-attn: verl's own results are those of whole padded logits."""
+"""Log-probabilities in chunks and sequences packed into a row, without flash-attn: verl's own results are those of whole padded logits."""
 
 import types
 

@@ -24,7 +24,13 @@ def test_without_a_card_one_line(script):
 
 
 def test_bad_arguments(script, tmp_path):
-    for wrong in (["--steps", "0"], ["--model", tmp_path], ["--set", "rollout_n"], ["--set", "rollouts=3"], ["--set", "micro_batch_size=7"]):
+    for wrong in (
+        ["--steps", "0"],
+        ["--model", tmp_path],
+        ["--set", "rollout_n"],
+        ["--set", "rollouts=3"],
+        ["--set", "micro_batch_size=7"],
+    ):
         done = script("gpu_check.py", "--accelerator", "cpu", *wrong)
         assert done.returncode == 2 and len(done.stderr.splitlines()) == 1, done.stderr
 

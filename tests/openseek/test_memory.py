@@ -1,7 +1,6 @@
 """The memory table's formula against bytes that torch, transformers and verl really hold."""
 
 import json
-import types
 import weakref
 from typing import ClassVar
 
