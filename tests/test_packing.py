@@ -40,9 +40,7 @@ def forward(model, ids, packed, fused):
 
 @pytest.mark.parametrize("sizes", [DEEPSEEK, LLAMA], ids=["deepseek_v3", "llama"])
 @pytest.mark.parametrize("training", [False, True], ids=["log-probabilities", "update"])
-@pytest.mark.parametrize(
-    ("packed", "fused"), [(False, True), (True, False), (True, True)], ids=["in-chunks", "packed", "packed-in-chunks"]
-)
+@pytest.mark.parametrize(("packed", "fused"), [(False, True), (True, False), (True, True)], ids=["in-chunks", "packed", "packed-in-chunks"])
 def test_as_padded_and_whole(sizes, training, packed, fused, monkeypatch):
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
