@@ -205,7 +205,7 @@ class Trial:
         return json.loads((self.place / "manifest.json").read_text())
 
     def said(self) -> str:
-        return (self.place / "lines").read_text()
+        return (self.place / "lines").read_text() if (self.place / "lines").exists() else ""
 
     def log(self) -> str:
         return (self.place / "verl.log").read_text() if (self.place / "verl.log").exists() else ""

@@ -6,6 +6,9 @@ import shutil
 
 import pytest
 import yaml
+from mathrl.curves import read_scalars
+
+from .conftest import ROOT
 
 pytestmark = [pytest.mark.workflow, pytest.mark.full, pytest.mark.timeout(3600)]
 
@@ -19,9 +22,9 @@ def study(finished, make_workflow):
             shutil.copytree(finished.directory / made, workflow.directory / made, dirs_exist_ok=True)
     shutil.rmtree(workflow.directory / ".snakemake/locks", ignore_errors=True)
 
-    def run(overlay):
+    def run(overlay, *targets):
         (workflow.directory / "study.yaml").write_text(yaml.safe_dump(overlay))
-        done = workflow.snakemake("--configfile", "profiles/demo/demo.yaml", "study.yaml", timeout=3000)
+        done = workflow.snakemake("--configfile", "profiles/demo/demo.yaml", "study.yaml", "--", *targets, timeout=3000)
         assert done.returncode == 0, done.stdout[-5000:]
         return workflow.directory
 
@@ -64,6 +67,40 @@ def test_a_stage_that_nothing_of_the_budget_is_left_for_is_a_row_like_any_other(
     first, last = (json.loads((place / f"results/shared/{model}/export.json").read_text()) for model in ("easy/model", "model"))
     assert first["model_sha256"] == last["model_sha256"]
     assert [row["model"] for row in table(place)][:2] == ["base", "shared"]
+
+
+def test_lengthen_gives_its_second_stage_more_room_and_the_firsts_weights(study):
+    """The shipped stages in small: a 32nd of their lengths, so that the first one cuts responses off; four steps each."""
+    shipped = yaml.safe_load((ROOT / "config.yaml").read_text())["runs"]["lengthen"]["stages"][:2]
+    short, medium = (stage["max_response_length"] // 32 for stage in shipped)
+    assert short < medium
+    stages = [{"name": s["name"], "max_response_length": s["max_response_length"] // 32, "steps": 4} for s in shipped]
+    place = study(
+        {
+            "select": ["lengthen"],
+            "training": {"save_every": 2, "validate_every": 4, "choose": "last"},
+            "runs": {"lengthen": {"mini_batch_size": 4, "micro_batch_size": 24, "stages": stages}},
+        },
+        "results/lengthen/medium/manifest.json",
+    )
+    for stage, limit in (("short", short), ("medium", medium)):
+        manifest = json.loads((place / f"results/lengthen/{stage}/manifest.json").read_text())
+        assert manifest["steps"] == manifest["chosen_step"] == 4
+        resolved = json.loads((place / manifest["checkpoints"] / "verl_config.json").read_text())
+        assert resolved["data"]["max_response_length"] == limit
+        rollout = resolved["actor_rollout_ref"]["rollout"]
+        assert (rollout["response_length"], rollout["max_model_len"]) == (limit, 96 + limit)
+        curves = read_scalars(place / manifest["tensorboard"])
+        longest = [value for _, value in curves["response_length/max"]]
+        assert max(longest) <= limit
+        if stage == "short":
+            assert max(longest) == limit and max(value for _, value in curves["training/truncated"]) > 0
+        else:
+            assert max(longest) > short
+            model = resolved["actor_rollout_ref"]["model"]["path"]
+            assert model == manifest["start_model"] == "results/lengthen/short/model"
+    export = json.loads((place / "results/lengthen/short/model/export.json").read_text())
+    assert export["step"] == 4
 
 
 def test_a_sweep_of_four_runs_ends_in_one_table(study):

@@ -1,31 +1,55 @@
 """Each shipped variant trains with real verl, and is really on: by TensorBoard and by the configuration that verl resolved."""
 
 import json
+from fractions import Fraction
 
 import pytest
+import yaml
+from mathrl import config as configuration
+from mathrl import verl_config
 from mathrl.curves import read_scalars
+
+from .conftest import ROOT
 
 pytestmark = [pytest.mark.workflow, pytest.mark.timeout(1200)]
 
 # What verl resolved, and what its curves must show: (key, value) and a check on the curves by tag.
+ACTOR = "actor_rollout_ref.actor"
 SHOWN = {
-    "grpo-unpadded": ({"actor_rollout_ref.actor.ppo_mini_batch_size": 4}, {}),
-    "grpo-fast": ({"actor_rollout_ref.actor.use_dynamic_bsz": True, "actor_rollout_ref.model.use_remove_padding": True}, {}),
+    "grpo": ({f"{ACTOR}.ppo_mini_batch_size": 3, f"{ACTOR}.use_dynamic_bsz": False}, {}),
+    "grpo-unpadded": ({f"{ACTOR}.ppo_mini_batch_size": 4, f"{ACTOR}.use_dynamic_bsz": False}, {}),
+    "grpo-fast": ({f"{ACTOR}.use_dynamic_bsz": True, "actor_rollout_ref.model.use_remove_padding": True}, {}),
     "dapo": (
-        {"actor_rollout_ref.actor.clip_ratio_high": 0.28, "algorithm.filter_groups.enable": True, "reward.reward_manager.name": "dapo"},
+        {f"{ACTOR}.clip_ratio_high": 0.28, "algorithm.filter_groups.enable": True, "reward.reward_manager.name": "dapo"},
         {"training/filter_groups/evicted_samples": lambda values: sum(values) > 0},
     ),
     # its clip range is a thousandth of the others', so that ratios beyond it are common
     "gspo": (
-        {"actor_rollout_ref.actor.policy_loss.loss_mode": "gspo", "actor_rollout_ref.actor.clip_ratio_high": 4e-4},
+        {
+            f"{ACTOR}.policy_loss.loss_mode": "gspo",
+            f"{ACTOR}.loss_agg_mode": "seq-mean-token-mean",
+            f"{ACTOR}.clip_ratio_low": 3e-4,
+            f"{ACTOR}.clip_ratio_high": 4e-4,
+        },
         {"actor/pg_clipfrac": lambda values: max(values) > 0},
     ),
     # not divided by their deviation, advantages of 0 / 1 rewards stay within ±1
     "dr-grpo": (
-        {"algorithm.norm_adv_by_std_in_grpo": False, "actor_rollout_ref.actor.loss_agg_mode": "seq-mean-token-sum-norm"},
+        {"algorithm.norm_adv_by_std_in_grpo": False, f"{ACTOR}.loss_agg_mode": "seq-mean-token-sum-norm"},
         {"critic/advantages/max": lambda values: max(values) <= 1.0},
     ),
-    "lengthen": ({"data.max_response_length": 24}, {"response_length/max": lambda values: max(values) <= 24}),
+}
+# What a variant has of the report's run where its row above says nothing else.
+COMMON = {
+    f"{ACTOR}.policy_loss.loss_mode": "vanilla",
+    f"{ACTOR}.loss_agg_mode": "token-mean",
+    f"{ACTOR}.clip_ratio_low": 0.2,
+    f"{ACTOR}.clip_ratio_high": 0.2,
+    f"{ACTOR}.use_kl_loss": False,
+    "algorithm.use_kl_in_reward": False,
+    "algorithm.norm_adv_by_std_in_grpo": True,
+    "algorithm.filter_groups.enable": False,
+    "reward.reward_manager.name": "naive",
 }
 FULL = [pytest.param(run, marks=[] if run == "dapo" else pytest.mark.full) for run in SHOWN]
 
@@ -36,31 +60,58 @@ def lookup(tree, key):
     return tree
 
 
+def small_batch(run: str) -> dict[str, int]:
+    """The shipped batch numbers in small: 24 such prompts for one; verl pads 264 / 72 and so 11 / 3, not 264 / 88 and 12 / 4."""
+    shipped = configuration.stage_config(yaml.safe_load((ROOT / "config.yaml").read_text()), run, "main")
+    batch = 11 if run == "grpo" else 12
+    mini = Fraction(shipped["mini_batch_size"], shipped["train_batch_size"]) * batch
+    assert mini.denominator == 1
+    return {"train_batch_size": batch, "mini_batch_size": int(mini), "micro_batch_size": int(mini) * 4}
+
+
 @pytest.mark.parametrize("run", FULL)
 def test_a_variant_trains_and_is_on(trial, run):
     changes = {"overlong_penalty": {"buffer": 30, "factor": 0.5}} if run == "dapo" else {}
-    stage = trial.stage(run, "short" if run == "lengthen" else "main", **changes)
+    stage = trial.stage(run, **small_batch(run), rollouts_per_step=1000, **changes)
+    samples = stage["train_batch_size"] * stage["rollout_n"]
+    notices = verl_config.check_batches(stage)
+    assert ("from 44 to 48 samples (4 masked, 4 updates a step)" in notices[0]) if run == "grpo" else notices == []
     manifest = trial.train(stage, run=run)
     assert manifest["steps"] == 4 and manifest["stopped_by"] is None
     assert manifest["max_probability_gap"] <= 1e-4  # trainer and engine see the same policy, padded or packed
     resolved = json.loads((trial.directory() / "verl_config.json").read_text())
     curves = {tag: [value for _, value in points] for tag, points in read_scalars(manifest["tensorboard"]).items()}
     keys, checks = SHOWN[run]
-    for key, value in keys.items():
+    for key, value in {**COMMON, **keys}.items():
         assert lookup(resolved, key) == value, key
     for tag, holds in checks.items():
         assert holds(curves[tag]), (tag, curves[tag])
     # no KL in any of them
-    assert resolved["actor_rollout_ref"]["actor"]["use_kl_loss"] is False
-    assert resolved["algorithm"]["use_kl_in_reward"] is False
     assert not any("kl_loss" in tag or "reward_kl" in tag for tag in curves)
-    # terms and verdicts reach the trainer's own curves; whole rollouts are kept
+    assert updates(trial) == 4 * (4 if run == "grpo" else 3)
+    # terms and verdicts reach the trainer's own curves; whole rollouts are kept; what verl pads with is counted nowhere
     assert len(curves["reward_terms/correct"]) == 4
-    assert curves["grader/equal"][0] == pytest.approx(32 * curves["reward_terms/correct"][0])
+    assert curves["grader/equal"] == pytest.approx([samples * mean for mean in curves["reward_terms/correct"]])
+    verdicts = [values for tag, values in curves.items() if tag.startswith("grader/")]
+    assert [sum(step) for step in zip(*verdicts, strict=True)] == [samples] * 4
+    generated = [samples * mean for mean in curves["response_length/mean"]]
     kept = [json.loads(line) for line in (trial.directory() / "rollouts/4.jsonl").read_text().splitlines()]
-    assert len(kept) == 12 and {"input", "output", "gts", "score", "status", "pred", "acc"} <= kept[0].keys()
+    assert len(kept) == samples and {"input", "output", "gts", "score", "status", "pred", "acc"} <= kept[0].keys()
+    assert all("Question:" in row["input"] and row["gts"] for row in kept)
     if run == "dapo":  # the overlong penalty takes from what the terms give
         paid = [0.1 * f + 0.9 * c for f, c in zip(curves["reward_terms/format"], curves["reward_terms/correct"], strict=True)]
         assert any(score < terms - 1e-6 for score, terms in zip(curves["critic/score/mean"], paid, strict=True))
         # what dynamic sampling threw away was generated too
-        assert sum(curves["training/generated_tokens"]) > sum(32 * mean for mean in curves["response_length/mean"])
+        assert sum(curves["training/generated_tokens"]) > sum(generated)
+    else:
+        assert curves["training/generated_tokens"] == pytest.approx(generated)
+        assert manifest["generated_tokens"] == pytest.approx(sum(generated))
+
+
+def updates(trial) -> int:
+    """Updates of the weights so far, as the saved optimizer counts them."""
+    import torch
+
+    (saved,) = (trial.directory() / "global_step_4/actor").glob("optim_*.pt")
+    (steps,) = {int(state["step"]) for state in torch.load(saved, weights_only=False)["state"].values()}
+    return steps
