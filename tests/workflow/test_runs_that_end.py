@@ -163,25 +163,39 @@ def test_twenty_kills_of_a_sixty_step_run(trial, tmp_path):
     check_start(trial.said()[seen:])
     assert manifest["steps"] == 60
     assert len(list(trial.directory().glob("global_step_*"))) <= 3  # two newest and the best
-    # the curves lack at most a saved step whose own line, which verl writes after the save, was cut off
-    logged = {step for step, _ in read_scalars(manifest["tensorboard"])["critic/score/mean"]}
-    assert set(range(1, 61)) - logged <= {*resumed, base}, (sorted(logged), resumed)
     other = type(trial)(trial.demo, tmp_path / "undisturbed")
     other.place.mkdir()
     calm = other.train(stage)
     for source in ("dev", "demo_words"):
         assert abs(manifest["validation"][source]["60"] - calm["validation"][source]["60"]) <= 0.15
+    # the curves lack at most a saved step whose own line, which verl writes after the save, was cut off
+    logged = {step for step, _ in read_scalars(manifest["tensorboard"])["critic/score/mean"]}
+    assert set(range(1, 61)) - logged <= {*resumed, base}, (sorted(logged), resumed)
     (trial.place / "kills.json").write_text(json.dumps(kills))
 
 
 @pytest.mark.full
-def test_a_diverging_run_is_flagged_and_its_checkpoints_are_not_chosen(trial):
-    stage = trial.stage(steps=24, save_every=4, validate_every=4, learning_rate=0.02, choose="best", keep_every=4, watch={"window": 4})
+def test_a_diverging_run_is_flagged_and_a_checkpoint_from_before_is_chosen(trial):
+    """The learning rate rises by the step: for a few the run learns, then it diverges."""
+    stage = trial.stage(
+        steps=24,
+        save_every=2,
+        validate_every=2,
+        learning_rate=0.02,
+        warmup_steps=60,
+        choose="best",
+        keep_last=1,
+        watch={"window": 4},
+    )
     manifest = trial.train(stage)
     first = min(flag["step"] for flag in manifest["collapse"])
+    began = first - 4 + 1  # the window that was flagged
     assert first <= 20, manifest["collapse"]
     assert "collapse flagged at step" in trial.said()
-    assert manifest["chosen_step"] < first and "are out, the run collapsed there" in manifest["chosen_why"]
+    chosen, dev = manifest["chosen_step"], manifest["validation"]["dev"]
+    assert 0 < chosen < began and dev[str(chosen)] > dev["0"], (chosen, began, manifest["saved_steps"], dev)
+    assert f"checkpoints from step {began} on are out, the run collapsed there" in manifest["chosen_why"]
+    assert checkpoints.is_whole(trial.directory() / f"global_step_{chosen}")
     # the same with watch.stop ends there, as the watch is no part of the fingerprint
     shutil.rmtree(trial.root)
     ended = trial.train(stage | {"watch": stage["watch"] | {"stop": True}})
