@@ -20,7 +20,13 @@ SHOWN = {
     "grpo-unpadded": ({f"{ACTOR}.ppo_mini_batch_size": 4, f"{ACTOR}.use_dynamic_bsz": False}, {}),
     "grpo-fast": ({f"{ACTOR}.use_dynamic_bsz": True, "actor_rollout_ref.model.use_remove_padding": True}, {}),
     "dapo": (
-        {f"{ACTOR}.clip_ratio_high": 0.28, "algorithm.filter_groups.enable": True, "reward.reward_manager.name": "dapo"},
+        {
+            f"{ACTOR}.clip_ratio_high": 0.28,
+            "algorithm.filter_groups.enable": True,
+            "reward.reward_manager.name": "dapo",
+            "reward.reward_kwargs.overlong_buffer_cfg.len": 30,
+            "reward.reward_kwargs.overlong_buffer_cfg.penalty_factor": 0.5,
+        },
         {"training/filter_groups/evicted_samples": lambda values: sum(values) > 0},
     ),
     # its clip range is a thousandth of the others', so that ratios beyond it are common
@@ -35,7 +41,11 @@ SHOWN = {
     ),
     # not divided by their deviation, advantages of 0 / 1 rewards stay within ±1
     "dr-grpo": (
-        {"algorithm.norm_adv_by_std_in_grpo": False, f"{ACTOR}.loss_agg_mode": "seq-mean-token-sum-norm"},
+        {
+            "algorithm.norm_adv_by_std_in_grpo": False,
+            f"{ACTOR}.loss_agg_mode": "seq-mean-token-sum-norm",
+            f"{ACTOR}.loss_scale_factor": 40,
+        },
         {"critic/advantages/max": lambda values: max(values) <= 1.0},
     ),
 }
@@ -61,7 +71,7 @@ def lookup(tree, key):
 
 
 def small_batch(run: str) -> dict[str, int]:
-    """The shipped batch numbers in small: 24 such prompts for one; verl pads 264 / 72 and so 11 / 3, not 264 / 88 and 12 / 4."""
+    """The shipped batch numbers in small, in their ratio: the report's 264 / 72 is 11 / 3, which verl pads; 264 / 88 is 12 / 4."""
     shipped = configuration.stage_config(yaml.safe_load((ROOT / "config.yaml").read_text()), run, "main")
     batch = 11 if run == "grpo" else 12
     mini = Fraction(shipped["mini_batch_size"], shipped["train_batch_size"]) * batch
