@@ -31,7 +31,7 @@ from .watch import Spent, Watch, describe
 
 METRIC = re.compile(r"([\w/@.\-]+):(?:np\.\w+\()?(-?[\d.]+(?:e[+-]?\d+)?|-?inf|nan)\)?(?= - |\s*$)")
 TRAINED = ("critic/score/mean", "train/loss")  # a line with one of these is a step: of reinforcement, of supervision
-TOKENS = ("perf/total_num_tokens", "train/global_tokens")  # of prompts and responses
+TOKENS = ("training/tokens", "train/global_tokens")  # of prompts and responses
 DEV = "dev"  # data source of the held-out training problems
 INTERRUPTED = 128 + signal.SIGTERM  # exit code after a pause: not finished, the same command goes on
 

@@ -7,7 +7,7 @@ The name must stay, because verl takes a trainer of any other name for an asynch
 - Each step that is saved is validated too, whatever `test_freq` says: a checkpoint is chosen by an accuracy of its own.
 - The parts of the reward and the grader's verdicts, which verl 0.9.1 drops, become metrics: see `mathrl.reward_curves`.
 - Every generated token is counted, also of groups that dynamic sampling throws away (`training/generated_tokens`), and the share
-  of responses cut off at the limit (`training/truncated`).
+  of responses cut off at the limit (`training/truncated`); so are the tokens of prompts and responses trained on (`training/tokens`).
 - The entropy is per token, however the loss is aggregated, so that runs can be compared and the watch's limits hold.
 - A few rollouts of each step are kept, whole groups, with their verdicts.
 - DeepSeek-V3-shaped models train with whatever tokenizer they have: verl takes the shape for DeepSeek's own tokens.
@@ -81,7 +81,9 @@ class Trainer(PPOTrainerSync):
     def _compute_metrics(self, batch: KVBatchMeta, metrics, timing_raw, global_steps, epoch):
         result = super()._compute_metrics(batch, metrics, timing_raw, global_steps, epoch)
         metrics.update(reward_curves.summarize(reward_curves.infos(batch)))
-        lengths = [tag.get("response_len", 0) for tag in batch.tags if not tag.get("is_padding")]
+        real = [tag for tag in batch.tags if not tag.get("is_padding")]  # verl's perf/total_num_tokens counts the padding too
+        metrics["training/tokens"] = sum(tag.get("seq_len", 0) for tag in real)
+        lengths = [tag.get("response_len", 0) for tag in real]
         metrics["training/generated_tokens"] = sum(lengths) + self._discarded_tokens
         # verl's response_length/clip_ratio counts those as long as the longest of the batch, whatever the limit
         limit = self.config.data.max_response_length

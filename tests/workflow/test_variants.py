@@ -51,6 +51,7 @@ SHOWN = {
 }
 # What a variant has of the report's run where its row above says nothing else.
 COMMON = {
+    "actor_rollout_ref.model.use_fused_kernels": True,
     f"{ACTOR}.policy_loss.loss_mode": "vanilla",
     f"{ACTOR}.loss_agg_mode": "token-mean",
     f"{ACTOR}.clip_ratio_low": 0.2,
@@ -108,6 +109,8 @@ def test_a_variant_trains_and_is_on(trial, run):
     kept = [json.loads(line) for line in (trial.directory() / "rollouts/4.jsonl").read_text().splitlines()]
     assert len(kept) == samples and {"input", "output", "gts", "score", "status", "pred", "acc"} <= kept[0].keys()
     assert all("Question:" in row["input"] and row["gts"] for row in kept)
+    assert manifest["tokens"] == sum(curves["training/tokens"])
+    assert (manifest["tokens"] < sum(curves["perf/total_num_tokens"])) == (run == "grpo")
     if run == "dapo":  # the overlong penalty takes from what the terms give
         paid = [0.1 * f + 0.9 * c for f, c in zip(curves["reward_terms/format"], curves["reward_terms/correct"], strict=True)]
         assert any(score < terms - 1e-6 for score, terms in zip(curves["critic/score/mean"], paid, strict=True))
