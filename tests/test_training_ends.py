@@ -279,7 +279,7 @@ def test_a_supervised_stage_killed_after_its_last_save_trains_no_step_more(verl,
 
 
 def test_steps_that_a_kill_took_back_are_no_part_of_the_manifest(verl, train):
-    verl.metrics = lambda step: falls(3)(step) | {"perf/total_num_tokens": 10}
+    verl.metrics = lambda step: falls(3)(step) | {"training/tokens": 10}
     verl.killed = (7, "logged")
     with pytest.raises(UserError):
         train(validate_every=1)

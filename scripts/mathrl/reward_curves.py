@@ -2,7 +2,8 @@
 
 verl 0.9.1 keeps what the reward function returns beside the score (`reward_extra_info`) with each sample, but brings it into the
 metrics of validation only. Our trainer (mathrl.verl_trainer) adds it to those of a training step: `reward_terms/<term>` (mean before
-weighing) and `grader/<status>` (samples). Padding does not count; a colocated reward model gives nothing to add.
+weighing), `grader/<status>` (samples) and `training/boxed` (share of responses with a box, rewarded or not: it is watched). Padding
+does not count; a colocated reward model gives nothing to add.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-TERM, STATUS = "term_", "status_"
+TERM, STATUS, BOXED = "term_", "status_", "format"
 
 
 def summarize(rows: Iterable[Mapping[str, Any]]) -> dict[str, float]:
@@ -19,10 +20,11 @@ def summarize(rows: Iterable[Mapping[str, Any]]) -> dict[str, float]:
     values: dict[str, list[float]] = {}
     for info in rows:
         for key, value in info.items():
-            if key.startswith((TERM, STATUS)):
+            if key.startswith((TERM, STATUS)) or key == BOXED:
                 values.setdefault(key, []).append(float(value))
     terms = {f"reward_terms/{key.removeprefix(TERM)}": math.fsum(v) / len(v) for key, v in values.items() if key.startswith(TERM)}
-    return terms | {f"grader/{key.removeprefix(STATUS)}": math.fsum(v) for key, v in values.items() if key.startswith(STATUS)}
+    boxed = {"training/boxed": math.fsum(values[BOXED]) / len(values[BOXED])} if BOXED in values else {}
+    return terms | boxed | {f"grader/{key.removeprefix(STATUS)}": math.fsum(v) for key, v in values.items() if key.startswith(STATUS)}
 
 
 def infos(batch: Any) -> list[Mapping[str, Any]]:

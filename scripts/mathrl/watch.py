@@ -14,7 +14,7 @@ from typing import Any
 # What is watched: our name → verl's metric, of reinforcement or of supervision (verl's SFT trainer has names of its own).
 SERIES = {
     "reward": ("critic/score/mean",),
-    "boxed_rate": ("reward_terms/format",),
+    "boxed_rate": ("training/boxed",),
     "response_length": ("response_length/mean",),
     "truncated": ("training/truncated",),
     "entropy": ("actor/entropy",),

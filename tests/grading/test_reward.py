@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from mathrl import reward_curves
 from mathrl.grading import GRADING_POLICY, STATUSES
 from mathrl.reward import check_terms, curve_name, load_term
 
@@ -112,3 +113,11 @@ def test_command_line():
     for bad in ('{"x": 1}', "{", "[]"):
         done = run("--response", "x", "--answer", "1", "--terms", bad)
         assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1) and "--terms" in done.stderr
+
+
+def test_boxes_are_counted_whatever_is_rewarded(compute_score):
+    answers = (r"\boxed{42}", r"\boxed{41}", "42", r"\boxed{42}")
+    rows = [compute_score("x", text, "42", terms=json.dumps({"correct": 1.0})) for text in answers]
+    summary = reward_curves.summarize(rows)
+    assert summary["training/boxed"] == 0.75 and summary["reward_terms/correct"] == 0.5
+    assert "reward_terms/format" not in summary and summary["grader/no_box"] == 1

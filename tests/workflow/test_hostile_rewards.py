@@ -87,6 +87,7 @@ def test_every_status_and_term_of_a_step_is_in_tensorboard(trained):
             mean = sum(call[f"term_{term}"] for call in batch) / SAMPLES
             assert dict(scalars[f"reward_terms/{term}"])[step] == pytest.approx(mean, abs=1e-6), term
         terms = [dict(scalars[f"reward_terms/{term}"])[step] for term in ("format", "correct")]
+        assert dict(scalars["training/boxed"])[step] == terms[0]
         assert 0.1 * terms[0] + 0.9 * terms[1] == pytest.approx(dict(scalars["critic/score/mean"])[step], abs=1e-6)
 
 
