@@ -14,11 +14,6 @@ from typing import Any
 
 from .io import UserError, read_jsonl, write_jsonl, write_text
 
-# A model this small boxes an answer only after an example: one response in eight, where the report's prompt gets one in sixty.
-EXAMPLE = (
-    "Question: Tom has 3 apples and buys 4 more. How many apples has he?\nAnswer: 3 + 4 = 7. The answer is \\boxed{7}.\n\n"
-    "Answer the next question in the same way, and end with the answer in \\boxed{}.\nQuestion:"
-)
 PARTS = ("Snakefile", "config.yaml", "pins.tsv", "rules", "scripts", "envs", "profiles")
 
 
@@ -166,7 +161,6 @@ def training_overlay(names: Sequence[str], steps: int, max_tokens: int) -> dict[
     settings["evaluation"]["protocols"] = {"report": {"n": 2, "max_tokens": max_tokens}}
     settings["evaluation"] |= {"select": ["report"], "primary": "report"}
     settings["select"] = ["grpo"]
-    settings["prompt"] = {"instruction": EXAMPLE, "separator": " "}
     settings["data"] = {"dev_size": 8}
     settings["training"] |= {
         "gpus": 1,
@@ -178,6 +172,7 @@ def training_overlay(names: Sequence[str], steps: int, max_tokens: int) -> dict[
         "rollout_n": 4,
         "max_prompt_length": 384,
         "max_response_length": max_tokens,
+        "learning_rate": 2e-6,
         "dtype": "float32",
         "save_every": steps,
         "validate_every": steps,
