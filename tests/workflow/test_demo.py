@@ -250,5 +250,5 @@ def test_another_training_keeps_the_old_checkpoints(killed):
     process.wait(timeout=60)
     killed.run(".venv-driver/bin/python", "scripts/recover.py", "--directory", ".")
     assert old < {path.name for path in directory.iterdir()}
-    assert "learning_rate (0.0002 → 0.0001)" in (killed.directory / "workflow.log").read_text().replace("\n", " ")
+    assert "optim.lr (0.0002 → 0.0001)" in (killed.directory / "workflow.log").read_text().replace("\n", " ")
     wait_for(lambda: not killed.processes(), 60, "the end of every process")
