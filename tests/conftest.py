@@ -1,10 +1,13 @@
 """What tests share: the repository's root, its two environments, and a configuration to change."""
 
+import contextlib
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 import yaml
 
@@ -21,6 +24,23 @@ def root() -> Path:
 def config() -> dict:
     """config.yaml as a mapping of its own."""
     return yaml.safe_load((ROOT / "config.yaml").read_text())
+
+
+@pytest.fixture
+def stop_ray_agent():
+    """Stop Ray's agent below a process as soon as it appears: Ray gives it 15 s, then ends itself."""
+
+    def stop(pid: int, seconds: float = 60) -> None:
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            with contextlib.suppress(psutil.Error):
+                for child in psutil.Process(pid).children(recursive=True):
+                    if any("dashboard/agent.py" in word for word in child.cmdline()[:4]):
+                        return child.suspend()
+            time.sleep(0.005)
+        raise AssertionError("no agent came up")
+
+    return stop
 
 
 @pytest.fixture

@@ -1,10 +1,14 @@
 """The choice of a checkpoint, progress lines, and what is refused before verl starts."""
 
 import json
+import os
 import shutil
+import tempfile
+import threading
 import time
 
 import polars
+import psutil
 import pytest
 from mathrl import checkpoints, curves, stopping, training
 from mathrl import config as configuration
@@ -214,6 +218,25 @@ def test_a_trainer_that_falls_silent_is_ended_with_its_children(tmp_path, capfd)
     lively = session(tmp_path, watch=LIMITS | {"stall_minutes": 0.05})
     talks = "import time; [(print(n, flush=True), time.sleep(0.5)) for n in range(10)]"
     assert training.run_verl(["-c", talks], [], {}, tmp_path / "verl.log", lively) == 0 and not lively.hung
+
+
+def test_ray_that_starts_too_slowly_gets_a_second_attempt(tmp_path, stop_ray_agent, capfd):
+    """With a real Ray, whose agent is stopped at the first attempt."""
+    stopper = threading.Thread(target=stop_ray_agent, args=(os.getpid(),))
+    stopper.start()
+    place = tempfile.mkdtemp(prefix="ray-", dir="/tmp")  # short: it holds sockets
+    code = f"import ray; ray.init(num_cpus=1, include_dashboard=False, _temp_dir={place!r}); print('started')"
+    try:
+        assert training.run_verl(["-c", code], [], {}, tmp_path / "verl.log", session(tmp_path, watch=LIMITS | {"stall_minutes": 0})) == 0
+    finally:
+        stopper.join()
+        for process in psutil.process_iter(["cmdline"]):
+            if any(place in word for word in process.info["cmdline"] or []):
+                process.kill()
+        shutil.rmtree(place)
+    assert "train grpo: Ray did not start in the time it gives itself: a second attempt" in capfd.readouterr().err
+    log = (tmp_path / "verl.log").read_text()
+    assert log.count(training.RAY_LATE) == 1 and "started" in log
 
 
 def test_a_pause_stays_a_pause(tmp_path):

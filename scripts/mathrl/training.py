@@ -76,6 +76,9 @@ def parse(text: str) -> tuple[int, dict[str, float]] | None:
     return (int(found.pop("step")), found) if "step" in found else None
 
 
+RAY_LATE = "The current node timed out during startup"  # of Ray's exception
+
+
 class Progress:
     """One compact line a step."""
 
@@ -122,6 +125,7 @@ class Session:
     ended_by: str | None = None  # the key of the stage that did it: watch or budget
     paused: bool = False
     hung: bool = False
+    ray_late: bool = False  # Ray gave up on its own start
 
     def take_history(self, scalars: Mapping[str, list[tuple[int, float]]], until: int) -> None:
         """Replay the metrics of the steps before a resume, so that watch and budget count the whole stage."""
@@ -153,6 +157,7 @@ class Session:
 
     def follow(self, text: str) -> Iterator[str]:
         """Lines to show for a line of verl's output; asks for an end where one is due."""
+        self.ray_late |= RAY_LATE in text and not self.stepping
         if stopping.TOTAL in text:
             self.stepping = True
             with contextlib.suppress(ValueError):
@@ -224,10 +229,21 @@ class Session:
 
 
 def run_verl(module: list[str], arguments: list[str], environment: Mapping[str, str], log: Path, session: Session) -> int:
-    """Run a trainer of verl (`module`: Python's arguments); its output goes to `log`, one line a step to stderr. Returns its exit code."""
+    """Run a trainer of verl (`module`: Python's arguments); its output goes to `log`, one line a step to stderr. Returns its exit code.
+
+    Ray gives its agent 15 s to start, which no setting changes (execution/nodes.py): from a cold disk it may need more, once.
+    """
     log.parent.mkdir(parents=True, exist_ok=True)
     quiet = ["hydra.run.dir=.", "hydra.output_subdir=null", "hydra/job_logging=stdout"]  # no files of Hydra's own
     command = [sys.executable, *module, *quiet, *arguments]
+    code = _run_once(command, environment, log, session)
+    if code and session.ray_late and not session.paused:
+        print(f"{session.progress.name}: Ray did not start in the time it gives itself: a second attempt", file=sys.stderr, flush=True)
+        code = _run_once(command, environment, log, session)
+    return code
+
+
+def _run_once(command: list[str], environment: Mapping[str, str], log: Path, session: Session) -> int:
     # SLURM sends SIGTERM to every process of a job; verl's and Ray's are deaf to it, because they must live while a step is saved
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     with open(log, "a", encoding="utf-8", errors="replace") as out:

@@ -62,7 +62,8 @@ def test_what_is_refused(arguments, message, monkeypatch):
     assert message in done.stderr
 
 
-def test_two_ray_nodes_join_whatever_token_the_home_holds(tmp_path):
+@pytest.mark.parametrize("slow", [False, True], ids=["at once", "an agent too slow"])
+def test_two_ray_nodes_join(slow, stop_ray_agent, tmp_path):
     """Head, worker and driver as srun starts them, on loopback; an earlier `ray.init()` has left its token in the home."""
     (tmp_path / ".ray").mkdir()
     (tmp_path / ".ray/auth_token").write_text("0" * 64)
@@ -77,6 +78,8 @@ def test_two_ray_nodes_join_whatever_token_the_home_holds(tmp_path):
             ray = {**environment, "RAY_TMPDIR": place}
             services.append(subprocess.Popen([*mine, role, address], env=ray, start_new_session=True, stdout=log, stderr=log))
     try:
+        if slow:
+            stop_ray_agent(services[1].pid)
         drive = [*mine, "--drive", address, "--nodes", "2", "--", "true"]
         done = subprocess.run(drive, env=environment, capture_output=True, text=True, timeout=240)
     finally:
@@ -85,4 +88,8 @@ def test_two_ray_nodes_join_whatever_token_the_home_holds(tmp_path):
         for service in services:
             service.wait(timeout=60)
     assert done.returncode == 0 and "all 2 nodes have joined, 2 ranks" in done.stderr, done.stderr[-2000:]
+    log = (tmp_path / "ray--join").read_text()
+    assert ("attempt 2 of 3" in log) == slow, log
+    if slow:
+        assert "Timed out waiting for file" in log, "what Ray's own logs say"
     assert not Path(place).exists(), "Ray's files are gone with it"

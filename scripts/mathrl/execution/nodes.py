@@ -27,6 +27,9 @@ from .supervise import Supervisor
 
 SCRIPT = Path(__file__).resolve().parents[2] / "run_on_nodes.py"
 JOIN_SECONDS = 300.0  # an image on a slow file system takes its time to start
+# Ray gives its agents 15 s to start and its node 30 s to register, which no setting changes; on a cold or busy file system
+# they take longer, and the second attempt finds the files in memory
+ATTEMPTS, ATTEMPT_SECONDS = 3, 60.0
 
 
 def _say(line: str) -> None:
@@ -172,17 +175,35 @@ def ray_node(address: str, head: bool, gpus: int, cpus: int, accelerator: str) -
     os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "VLLM_HOST_IP": mine}
     command = ["ray", "start", "--block", f"--node-ip-address={mine}", f"--num-gpus={gpus}", f"--num-cpus={cpus}"]
     command += ["--min-worker-port=0", "--max-worker-port=0", "--disable-usage-stats"]
-    command += [f"--dashboard-agent-listen-port={free_port()}", f"--dashboard-agent-grpc-port={free_port()}"]
-    command += [f"--metrics-export-port={free_port()}", f"--runtime-env-agent-port={free_port()}"]
+    # 0: whoever listens takes a port that is free at that moment, which a port chosen here may no longer be
+    command += [f"--{name}-port=0" for name in ("dashboard-agent-listen", "dashboard-agent-grpc", "metrics-export", "runtime-env-agent")]
     if head:
         command += ["--head", f"--port={port}", "--include-dashboard=false", f"--ray-client-server-port={free_port()}"]
         command += [f"--temp-dir={directory}"]
     else:
         wait_for_port(target, int(port))
         command += [f"--address={address}"]
-    supervisor = Supervisor(command, 0, grace=5.0, service=True)
-    supervisor.ray_directory = Path(directory)  # Ray wants the same path on each node
-    return supervisor.run()
+    for attempt in range(1, ATTEMPTS + 1):
+        supervisor = Supervisor(command, 0, grace=5.0, service=True)
+        supervisor.ray_directory = Path(directory)  # Ray wants the same path on each node
+        supervisor.last_words = lambda: _say(f"Ray on {mine} has ended; its logs say:\n{ray_errors(Path(directory))}")
+        begin = time.monotonic()
+        code = supervisor.run()
+        if supervisor.asked or time.monotonic() - begin > ATTEMPT_SECONDS or attempt == ATTEMPTS:
+            break
+        _say(f"Ray on {mine} did not start (exit code {code}): attempt {attempt + 1} of {ATTEMPTS}")
+    return code
+
+
+def ray_errors(directory: Path, lines: int = 3) -> str:
+    """The last errors in the logs of Ray's own processes, `lines` of each log; they are gone with Ray's directory."""
+    error = re.compile(r"Check failed| [EC] \d|\bERROR\b|Error:")
+    found = []
+    for log in sorted(directory.glob("session_2*/logs/*")):
+        if log.is_file() and log.name.startswith(("raylet", "gcs_server", "dashboard_agent", "runtime_env_agent")):
+            errors = [line for line in log.read_text(errors="replace").splitlines() if error.search(line)]
+            found += [f"  {log.name}: {line[:400]}" for line in errors[-lines:]]
+    return "\n".join(found) or "  no error"
 
 
 def wait_for_port(host: str, port: int, seconds: float = JOIN_SECONDS) -> None:

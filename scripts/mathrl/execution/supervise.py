@@ -15,7 +15,7 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ..io import UserError
@@ -58,6 +58,7 @@ class Supervisor:
         self.walltime = float(os.environ.get(DEADLINE, "inf"))  # end of the SLURM job
         # Ray of this job alone, apart from any other on the host; short: its sockets' paths must stay below 107 bytes
         self.ray_directory = Path(f"/tmp/mathrl-ray-{self.job.rsplit('.', 1)[1]}")
+        self.last_words: Callable[[], None] = lambda: None  # called when the command ended unasked, before its Ray's files go
 
     def run(self) -> int:
         """Take cards, run the command, end what is left, give the cards back."""
@@ -72,6 +73,8 @@ class Supervisor:
                 self._step(0.5)
         finally:
             left = self._end_rest()
+            if self.asked is None:
+                self.last_words()
             if left:
                 _say(f"ended {len(left)} process(es) that the command left behind: {'; '.join(left[:8])}")
             shutil.rmtree(self.ray_directory, ignore_errors=True)
