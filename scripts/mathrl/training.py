@@ -30,6 +30,7 @@ from .provenance import provenance
 from .watch import Spent, Watch, describe
 
 METRIC = re.compile(r"([\w/@.\-]+):(?:np\.\w+\()?(-?[\d.]+(?:e[+-]?\d+)?|-?inf|nan)\)?(?= - |\s*$)")
+RAY_LATE = "The current node timed out during startup"  # of Ray's exception
 TRAINED = ("critic/score/mean", "train/loss")  # a line with one of these is a step: of reinforcement, of supervision
 TOKENS = ("training/tokens", "train/global_tokens")  # of prompts and responses
 DEV = "dev"  # data source of the held-out training problems
@@ -74,9 +75,6 @@ def parse(text: str) -> tuple[int, dict[str, float]] | None:
         return None
     found = {key: float(value) for key, value in METRIC.findall(text[place:])}
     return (int(found.pop("step")), found) if "step" in found else None
-
-
-RAY_LATE = "The current node timed out during startup"  # of Ray's exception
 
 
 class Progress:
@@ -244,6 +242,7 @@ def run_verl(module: list[str], arguments: list[str], environment: Mapping[str, 
 
 
 def _run_once(command: list[str], environment: Mapping[str, str], log: Path, session: Session) -> int:
+    """One attempt of `run_verl`."""
     # SLURM sends SIGTERM to every process of a job; verl's and Ray's are deaf to it, because they must live while a step is saved
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     with open(log, "a", encoding="utf-8", errors="replace") as out:

@@ -2,7 +2,7 @@
 
 A SLURM job has its nodes, and Ray wants one head and one worker a node. `launch` runs on the job's first node, outside any
 image: srun starts Ray in the image on each node, then the command on the first node with RAY_ADDRESS set. All ends with
-the command. Ports are chosen free, addresses by asking the kernel which one leads to the other node (a host name may resolve
+the command. Ports are free ones, addresses are found by asking the kernel which one leads to the other node (a host name may resolve
 to 127.0.1.1), and Ray's files lie in a directory of this job, so that another Ray on the same node does no harm.
 """
 
