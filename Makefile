@@ -13,12 +13,12 @@ TORCH_INDEX := https://download.pytorch.org/whl/cpu
 .PHONY: .venv .venv-driver demo forecast demo-clean demo-containers env test test-full test-hpc lint format lock containers tensorboard dag
 
 demo: env
-	@.venv-driver/bin/python scripts/recover.py --directory .
+	@.venv-driver/bin/python scripts/recover_workflow.py --directory .
 	@$(SNAKEMAKE) --profile profiles/demo
 	@.venv/bin/python scripts/show_scores.py
 
 demo-containers: env
-	@.venv-driver/bin/python scripts/recover.py --directory .
+	@.venv-driver/bin/python scripts/recover_workflow.py --directory .
 	$(SNAKEMAKE) --profile profiles/demo --sdm apptainer
 	@.venv/bin/python scripts/show_scores.py
 

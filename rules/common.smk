@@ -13,10 +13,12 @@ ROOT = Path(workflow.basedir)
 SCRIPTS = ROOT / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
-from mathrl import config as configuration
-from mathrl import checkpoints, imports, provenance
-from mathrl.execution import node_image, preflight, processes, recover, slurm
-from mathrl.io import UserError
+from mathrl.config import configuration
+from mathrl.core import code_files, provenance
+from mathrl.core.files import UserError
+from mathrl.data import downloads
+from mathrl.execution import node_image, preflight, processes, recovery, slurm
+from mathrl.training import checkpoints
 
 MAIN = workflow.exec_mode.name == "DEFAULT"
 if workflow.exec_mode.name != "SUBPROCESS" or processes.OWNER not in os.environ:
@@ -56,7 +58,7 @@ def validated(config):
 @functools.cache
 def pins():
     """The table of downloads by name."""
-    return configuration.read_pins(from_root(config.get("pins", "pins.tsv")))
+    return downloads.pin_rows(from_root(config.get("pins", "pins.tsv")))
 
 
 def pin(name):
@@ -252,7 +254,7 @@ def code(script, *modules):
     """
     first = SCRIPTS / script
     try:
-        seen = imports.closure([first, *(SCRIPTS / module for module in modules)], SCRIPTS)
+        seen = code_files.closure([first, *(SCRIPTS / module for module in modules)], SCRIPTS)
     except UserError as error:
         raise WorkflowError(str(error)) from None
     # Templates and tables that lie in a package count as its code.
@@ -265,7 +267,7 @@ def code(script, *modules):
 def term_files():
     """Files below scripts/ of the reward's terms `module:function`: verl imports them by name."""
     modules = [term.partition(":")[0] for term in config["reward"]["terms"] if ":" in term]
-    return sorted({file for module in modules for file in imports.module_files(module, SCRIPTS)})
+    return sorted({file for module in modules for file in code_files.module_files(module, SCRIPTS)})
 
 
 def image(kind):
@@ -351,7 +353,7 @@ def launch_trial(wildcards):
 
 def supervisor(wildcards, grace):
     """A supervisor with cards of this host, or of a Ray cluster over the job's nodes; `grace` is in seconds."""
-    supervised = f"python3 scripts/run_supervised.py --grace {grace} --cards"
+    supervised = f"python3 scripts/run_job.py --grace {grace} --cards"
     if nodes(wildcards) == 1:
         return f"{supervised} {train_cards(wildcards)} --"
     # The image goes through the environment: another one is no reason to train again.
@@ -404,7 +406,7 @@ def check_host(dry_run):
 
 def begin():
     """Before the first job: say whose directory this is, and stop if this host cannot do the work."""
-    recover.claim(".")
+    recovery.claim(".")
     for notice in check_host(dry_run=False):
         print(f"notice: {notice}", file=sys.stderr)
 

@@ -49,7 +49,7 @@ rule clean_problems:
 rule decontaminate_problems:
     """Look for items of {config[benchmarks]} among the problems by {params.methods}; nothing is removed here, matches carry their evidence."""
     input:
-        code=code("decontaminate.py", "run_supervised.py"),
+        code=code("decontaminate.py", "run_job.py"),
         problems="results/data/problems.parquet",
         benchmarks=expand("resources/benchmarks/{benchmark}.jsonl", benchmark=config["benchmarks"]),
         embedding_model=[f"resources/models/{config['embedding_model']}"] if config["embedding_model"] else [],
@@ -95,7 +95,7 @@ rule decontaminate_problems:
     container:
         gpu_image() if embedding_cards() else image("cpu")
     shell:
-        "python3 scripts/run_supervised.py --cards {resources.gpu} --"
+        "python3 scripts/run_job.py --cards {resources.gpu} --"
         " python {input.code[0]:q}"
         " --problems {input.problems:q}"
         " {params.benchmarks}"
@@ -170,7 +170,7 @@ rule render_matches:
 rule choose_probes:
     """Choose {params.wanted} training problems whose solve rate is measured with the base model, by a hash of their ids."""
     input:
-        code=code("choose_probes.py"),
+        code=code("choose_solve_rate_problems.py"),
         problems="results/data/problems.parquet",
     output:
         probes="results/data/probes.jsonl",
@@ -197,7 +197,7 @@ rule choose_probes:
 rule sample_probes:
     """Sample the base model on the chosen training problems: part {wildcards.shard} of {params.shards}; finished responses are kept."""
     input:
-        code=code("generate_samples.py", "run_supervised.py"),
+        code=code("generate_samples.py", "run_job.py"),
         model=f"resources/models/{config['base_model']}",
         probes="results/data/probes.jsonl",
     output:
@@ -220,7 +220,7 @@ rule sample_probes:
     container:
         gpu_image()
     shell:
-        "python scripts/run_supervised.py --cards {resources.gpu} --"
+        "python scripts/run_job.py --cards {resources.gpu} --"
         " python {input.code[0]:q}"
         " --name probes"
         " --model {input.model:q}"

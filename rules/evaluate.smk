@@ -9,7 +9,7 @@ rule generate_samples:
     Finished responses are kept in checkpoints/samples, because engines are dear to start and jobs get killed.
     """
     input:
-        code=code("generate_samples.py", "run_supervised.py"),
+        code=code("generate_samples.py", "run_job.py"),
         model=model_marker,
         before=lambda wildcards: [ancient(path) for path in same_weights(wildcards)],
         benchmarks=expand("resources/benchmarks/{benchmark}.jsonl", benchmark=config["benchmarks"]),
@@ -36,7 +36,7 @@ rule generate_samples:
     container:
         gpu_image()
     shell:
-        "python scripts/run_supervised.py --cards {resources.gpu} --"
+        "python scripts/run_job.py --cards {resources.gpu} --"
         " python {input.code[0]:q}"
         " --name {wildcards.model:q}"
         " --model {params.model:q}"

@@ -15,12 +15,12 @@ rule train_policy:
         code=code(
             "train_policy.py",
             "reward.py",
-            "run_supervised.py",
+            "run_job.py",
             "run_on_nodes.py",
-            "mathrl/cpu/platform.py",
-            "mathrl/cpu/worker.py",
-            "mathrl/verl_supervised.py",
-            "mathrl/verl_trainer.py",
+            "mathrl/verl/cpu/platform.py",
+            "mathrl/verl/cpu/worker.py",
+            "mathrl/verl/sft_trainer.py",
+            "mathrl/verl/grpo_trainer.py",
             *term_files(),
         ),
         model=start_model,
@@ -98,12 +98,12 @@ rule forecast_training:
         code=code(
             "forecast_training.py",
             "reward.py",
-            "run_supervised.py",
+            "run_job.py",
             "run_on_nodes.py",
-            "mathrl/cpu/platform.py",
-            "mathrl/cpu/worker.py",
-            "mathrl/verl_supervised.py",
-            "mathrl/verl_trainer.py",
+            "mathrl/verl/cpu/platform.py",
+            "mathrl/verl/cpu/worker.py",
+            "mathrl/verl/sft_trainer.py",
+            "mathrl/verl/grpo_trainer.py",
             *term_files(),
         ),
         model=f"resources/models/{config['base_model']}",
@@ -151,7 +151,7 @@ rule forecast_training:
 rule export_model:
     """Merge the chosen checkpoint of {wildcards.run} into a Hugging Face directory, because vLLM does not load verl's shards."""
     input:
-        code=code("export_model.py", "mathrl/cpu/platform.py"),
+        code=code("export_model.py", "mathrl/verl/cpu/platform.py"),
         manifest=lambda wildcards: f"results/{wildcards.run}/{run_stages(wildcards.run)[-1]}/manifest.json",
     output:
         export="results/{run}/model/export.json",
@@ -180,7 +180,7 @@ rule export_model:
 
 use rule export_model as export_stage with:
     input:
-        code=code("export_model.py", "mathrl/cpu/platform.py"),
+        code=code("export_model.py", "mathrl/verl/cpu/platform.py"),
         manifest="results/{run}/{stage}/manifest.json",
     output:
         export="results/{run}/{stage}/model/export.json",
@@ -202,7 +202,7 @@ use rule export_model as export_checkpoint with:
 rule merge_checkpoint:
     """Merge verl's checkpoint {params.checkpoint}, the model {wildcards.extra} of the configuration, into a Hugging Face directory."""
     input:
-        code=code("export_model.py", "mathrl/cpu/platform.py"),
+        code=code("export_model.py", "mathrl/verl/cpu/platform.py"),
         checkpoint=checkpoint_files,
     output:
         export="results/{extra}/model/export.json",

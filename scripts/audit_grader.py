@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 
-from mathrl.io import UserError, read_jsonl, run_main, write_json
+from mathrl.core.files import UserError, read_jsonl, run_main, write_json
 
 
 def _named(pairs: list[str], flag: str) -> dict[str, str]:
@@ -34,8 +34,9 @@ def main() -> int:
     arguments = parser.parse_args()
     if min(arguments.workers, arguments.limit) < 1:
         raise UserError("--workers and --limit must be at least 1")
-    from mathrl.grading import GRADING_POLICY, audit
-    from mathrl.provenance import provenance
+    from mathrl.checks import grader_audit
+    from mathrl.core.provenance import provenance
+    from mathrl.grading import GRADING_POLICY
 
     samples, golds = _named(arguments.samples, "--samples"), _named(arguments.benchmark, "--benchmark")
     report = {}
@@ -52,12 +53,12 @@ def main() -> int:
             raise UserError(f"{path}: id '{unknown}' is not in {golds[name]}; are they of the same benchmark?")
         pairs = [(row["response"], answers[str(row["id"])]) for row in rows]
         judges = {
-            "ours": audit.ours(pairs),
-            "math_verify": audit.math_verify(pairs, arguments.workers),
-            "contest": audit.contest(pairs, name),
+            "ours": grader_audit.ours(pairs),
+            "math_verify": grader_audit.math_verify(pairs, arguments.workers),
+            "contest": grader_audit.contest(pairs, name),
         }
         described = [{"id": row["id"], "sample": row.get("sample", 0), "answer": answers[str(row["id"])]} for row in rows]
-        patterns, listed = audit.disagreements(described, judges, arguments.list)
+        patterns, listed = grader_audit.disagreements(described, judges, arguments.list)
         accepted = {judge: sum(verdict.correct for verdict in verdicts) for judge, verdicts in judges.items()}
         report[name] = {"samples": len(rows), "accepted": accepted, "patterns": patterns, "disagreements": listed}
     inputs = {f"samples/{name}": path for name, path in samples.items()} | {f"benchmark/{name}": golds[name] for name in samples}

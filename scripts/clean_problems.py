@@ -7,8 +7,8 @@ python scripts/clean_problems.py --dataset resources/datasets/big-math.parquet -
 import argparse
 from pathlib import Path
 
-from mathrl import cleaning
-from mathrl.io import run_main, write_json
+from mathrl.core.files import run_main, write_json
+from mathrl.data import cleaning
 
 
 def main() -> None:

@@ -7,7 +7,7 @@ python scripts/decontaminate.py --problems results/data/problems.parquet --bench
 import argparse
 from pathlib import Path
 
-from mathrl.io import run_main
+from mathrl.core.files import run_main
 
 
 def main() -> None:

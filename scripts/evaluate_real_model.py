@@ -10,24 +10,24 @@ is copied into a folder of its own, so that nothing of yours is touched.
 
 from __future__ import annotations
 
-from mathrl import trial
-from mathrl.io import UserError, run_main
+from mathrl.checks import real_model
+from mathrl.core.files import UserError, run_main
 
 
 def main() -> int:
-    parser = trial.arguments(__doc__, items=10)
+    parser = real_model.arguments(__doc__, items=10)
     parser.add_argument("--samples", type=int, default=2, help="sampled responses a problem (default: 2)")
     parser.add_argument("--shards", type=int, default=1, help="generation jobs (default: 1)")
     args = parser.parse_args()
     if min(args.items, args.samples, args.max_tokens, args.shards) < 1:
         raise UserError("--items, --samples, --max-tokens and --shards must be at least 1")
     folder = args.folder.resolve()
-    names = trial.take_items(args.benchmarks, folder / "given", args.items)
-    trial.copy_workflow(folder)
-    trial.convert_gguf(args.gguf, folder / "given" / "model")
-    trial.write_dataset(folder / "given" / "problems.parquet")
-    trial.write_pins(folder / "given", names)
-    return trial.run(folder, trial.overlay(names, args.samples, args.max_tokens, args.shards), args.cores, "results/report.html")
+    names = real_model.take_items(args.benchmarks, folder / "given", args.items)
+    real_model.copy_workflow(folder)
+    real_model.convert_gguf(args.gguf, folder / "given" / "model")
+    real_model.write_dataset(folder / "given" / "problems.parquet")
+    real_model.write_pins(folder / "given", names)
+    return real_model.run(folder, real_model.overlay(names, args.samples, args.max_tokens, args.shards), args.cores, "results/report.html")
 
 
 if __name__ == "__main__":

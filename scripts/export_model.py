@@ -13,17 +13,17 @@ import subprocess
 import sys
 from pathlib import Path
 
-from mathrl.io import UserError, read_json, run_main, write_json
-from mathrl.openseek.prepare import add_head
-from mathrl.provenance import model_sha256, provenance
-from mathrl.verl_config import environment
+from mathrl.core.files import UserError, read_json, run_main, write_json
+from mathrl.core.provenance import model_sha256, provenance
+from mathrl.models.prepare import add_head
+from mathrl.verl.environment import verl_environment
 
 
 def merge(actor: Path, target: Path, accelerator: str) -> None:
     """Merge the shards of a checkpoint into `target`, by verl's own merger."""
     command = [sys.executable, "-m", "verl.model_merger", "merge", "--backend", "fsdp", "--local_dir", str(actor)]
     command += ["--target_dir", str(target), "--use_cpu_initialization"]
-    done = subprocess.run(command, env={**os.environ, **environment(accelerator)}, stdout=sys.stderr)
+    done = subprocess.run(command, env={**os.environ, **verl_environment(accelerator)}, stdout=sys.stderr)
     if done.returncode:
         raise UserError(f"{actor}: verl's merger ended with exit code {done.returncode}; its output is above")
 
@@ -41,7 +41,7 @@ def main() -> None:
     temporary = args.out.with_name(f".{args.out.name}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
     if args.manifest:
-        from mathrl.export import pick
+        from mathrl.training.checkpoint_choice import pick
 
         manifest = read_json(args.manifest)
         step, why = pick(manifest, args.point)

@@ -5,10 +5,10 @@ python scripts/fetch_benchmark.py --pins pins.tsv --name gsm8k --out resources/b
 
 from pathlib import Path
 
-from mathrl import fetch
-from mathrl.benchmarks import read_benchmark_file
-from mathrl.io import UserError, run_main, write_jsonl
-from mathrl.pins import find_pin
+from mathrl.core.files import UserError, run_main, write_jsonl
+from mathrl.data import fetch
+from mathrl.data.benchmarks import read_benchmark_file
+from mathrl.data.downloads import find_pin
 
 
 def main() -> None:

@@ -5,9 +5,9 @@ python scripts/fetch_model.py --pins pins.tsv --name openseek --out resources/pu
 
 from pathlib import Path
 
-from mathrl import fetch
-from mathrl.io import UserError, run_main
-from mathrl.pins import find_pin
+from mathrl.core.files import UserError, run_main
+from mathrl.data import fetch
+from mathrl.data.downloads import find_pin
 
 
 def main() -> None:

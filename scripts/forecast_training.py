@@ -9,21 +9,21 @@ import sys
 import tempfile
 from pathlib import Path
 
-from mathrl import stage_arguments
-from mathrl.io import mapping, run_main, write_json
+from mathrl.core.files import mapping, run_main, write_json
+from mathrl.training import arguments
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    stage_arguments.add_to(parser)
+    arguments.add_to(parser)
     parser.add_argument("--scratch", type=Path, default=Path("checkpoints"), help="where one checkpoint fits (default checkpoints)")
     parser.add_argument("--out", type=Path, required=True, help="JSON to write")
     args = parser.parse_args()
 
-    from mathrl import forecast
-    from mathrl.provenance import provenance
+    from mathrl.core.provenance import provenance
+    from mathrl.training import forecast
 
-    stage = stage_arguments.stage(args)
+    stage = arguments.stage(args)
     args.scratch.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="forecast-", dir=args.scratch) as place:
         found = forecast.measure(

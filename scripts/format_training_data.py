@@ -8,8 +8,8 @@ python scripts/format_training_data.py --problems results/data/problems.parquet 
 import argparse
 from pathlib import Path
 
-from mathrl import formatting
-from mathrl.io import run_main, write_json
+from mathrl.core.files import run_main, write_json
+from mathrl.data import training_files
 
 
 def main() -> None:
@@ -41,7 +41,7 @@ def main() -> None:
     parser.add_argument("--summary", type=Path, required=True, help="counts and hashes, JSON")
     args = parser.parse_args()
 
-    write_json(args.summary, formatting.make(args))
+    write_json(args.summary, training_files.make(args))
 
 
 if __name__ == "__main__":

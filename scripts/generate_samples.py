@@ -6,12 +6,11 @@ python scripts/generate_samples.py --name base --model resources/models/openseek
 
 import argparse
 import json
-import os
 import sys
 from pathlib import Path
 
-from mathrl.io import UserError, log_to, run_main, write_json
-from mathrl.provenance import model_sha256, provenance
+from mathrl.core.files import UserError, log_to, run_main, write_json
+from mathrl.core.provenance import model_sha256, provenance
 
 
 def pair(text: str) -> tuple[str, Path]:
@@ -40,14 +39,11 @@ def main() -> None:
 
     progress = log_to(args.log) if args.log else sys.stderr
 
-    from mathrl import generation
-    from mathrl.verl_config import environment
+    from mathrl.evaluation import sampling
 
-    if args.accelerator == "cpu":
-        os.environ.update({k: v for k, v in environment("cpu").items() if k.startswith("VLLM")})
     digest = model_sha256(args.model)
     benchmarks = dict(pair(text) for text in args.benchmark)
-    result = generation.generate(
+    result = sampling.generate(
         model_name=args.name,
         model=args.model,
         model_sha256=digest,

@@ -9,9 +9,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from mathrl.evaluation import evaluate, read_benchmark, read_matches, read_samples
-from mathrl.io import UserError, read_jsonl, run_main, write_json
-from mathrl.provenance import provenance
+from mathrl.core.files import UserError, read_jsonl, run_main, write_json
+from mathrl.core.provenance import provenance
+from mathrl.evaluation.grading import evaluate, read_benchmark, read_matches, read_samples
 
 
 def parse() -> argparse.Namespace:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from mathrl.io import UserError, read_json, run_main
+from mathrl.core.files import UserError, read_json, run_main
 
 
 def parse() -> argparse.Namespace:
@@ -25,10 +25,10 @@ def parse() -> argparse.Namespace:
 
 def main() -> None:
     args = parse()
-    from mathrl.comparisons import merged_runs
+    from mathrl.evaluation.scores import load_evals
     from mathrl.report.content import read_config
-    from mathrl.report.tensorboard import score_scalars, write_run
-    from mathrl.scores import load_evals
+    from mathrl.report.tensorboard_scores import score_scalars, write_run
+    from mathrl.statistics.comparisons import merged_runs
 
     config, results = read_config(args.config), Path(args.results)
     protocols = list(config["evaluation"].get("select") or config["evaluation"]["protocols"])

@@ -9,7 +9,7 @@ python scripts/make_demo_model.py --instruction 'Reason step by step. ' --seed 1
 import argparse
 from pathlib import Path
 
-from mathrl.io import run_main
+from mathrl.core.files import run_main
 
 
 def main() -> None:
@@ -24,9 +24,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="Hugging Face model directory to write")
     args = parser.parse_args()
 
-    from mathrl import demo_model
+    from mathrl.demo import model
 
-    demo_model.make(**vars(args))
+    model.make(**vars(args))
 
 
 if __name__ == "__main__":

@@ -6,8 +6,8 @@ python scripts/make_demo_problems.py --problems 4000 --items 100 --leaks 12 --se
 import argparse
 from pathlib import Path
 
-from mathrl import demo
-from mathrl.io import atomic_path, run_main, write_json, write_jsonl
+from mathrl.core.files import atomic_path, run_main, write_json, write_jsonl
+from mathrl.demo.world import make_world
 
 
 def main() -> None:
@@ -21,7 +21,7 @@ def main() -> None:
 
     import polars as pl
 
-    world = demo.make_world(args.seed, args.problems, args.items, args.leaks)
+    world = make_world(args.seed, args.problems, args.items, args.leaks)
     with atomic_path(args.out / "problems.parquet") as path:
         pl.DataFrame(world["problems"]).write_parquet(path)
     for name, items in world["benchmarks"].items():

@@ -7,7 +7,7 @@ python scripts/measure_solve_rates.py --generation results/data/probes/0.json --
 import argparse
 from pathlib import Path
 
-from mathrl.io import UserError, atomic_path, mapping, read_json, run_main
+from mathrl.core.files import UserError, atomic_path, mapping, read_json, run_main
 
 
 def main() -> None:
@@ -19,13 +19,14 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="parquet to write: id, solve_rate (0-1), n (responses)")
     args = parser.parse_args()
 
-    from mathrl import generation, solve_rates
+    from mathrl.data import solve_rates
+    from mathrl.evaluation import sampling
 
     stores = {read_json(path)["stores"][solve_rates.PROBES] for path in args.generation}
     if len(stores) != 1:
         raise UserError(f"{args.generation[0]}: its shards were sampled under different settings; generate them again")
     settings = mapping(args.settings, "--settings")
-    samples = generation.merge(Path(stores.pop()), solve_rates.PROBES, settings, {solve_rates.PROBES: args.probes})
+    samples = sampling.merge(Path(stores.pop()), solve_rates.PROBES, settings, {solve_rates.PROBES: args.probes})
     with atomic_path(args.out) as temporary:
         solve_rates.measure(samples, args.probes, args.workers).write_parquet(temporary)
 

@@ -8,7 +8,7 @@ import argparse
 import json
 from pathlib import Path
 
-from mathrl.io import UserError, read_json, run_main, write_jsonl
+from mathrl.core.files import UserError, read_json, run_main, write_jsonl
 
 
 def main() -> None:
@@ -20,13 +20,13 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="directory for {benchmark}.jsonl.zst")
     args = parser.parse_args()
 
-    from mathrl import generation
+    from mathrl.evaluation import sampling
 
     stores = {read_json(path)["stores"][args.protocol] for path in args.generation}
     if len(stores) != 1:
         raise UserError(f"{args.generation[0]}: its shards were sampled under different settings; generate them again")
     benchmarks = {name: Path(path) for name, _, path in (text.partition("=") for text in args.benchmark)}
-    merged = generation.merge(Path(stores.pop()), args.protocol, json.loads(args.settings), benchmarks)
+    merged = sampling.merge(Path(stores.pop()), args.protocol, json.loads(args.settings), benchmarks)
     for name, rows in merged.items():
         write_jsonl(args.out / f"{name}.jsonl.zst", rows)
 

@@ -6,7 +6,7 @@ python scripts/plot_funnel.py --funnel results/data/funnel.json --out results/da
 import argparse
 from pathlib import Path
 
-from mathrl.io import UserError, atomic_path, read_json, run_main
+from mathrl.core.files import UserError, atomic_path, read_json, run_main
 
 
 def main() -> None:

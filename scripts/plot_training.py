@@ -10,8 +10,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from mathrl.io import UserError, run_main, write_json, write_text
-from mathrl.provenance import provenance
+from mathrl.core.files import UserError, run_main, write_json, write_text
+from mathrl.core.provenance import provenance
 
 
 def parse() -> argparse.Namespace:

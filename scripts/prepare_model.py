@@ -7,8 +7,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from mathrl.io import run_main, write_json
-from mathrl.provenance import provenance
+from mathrl.core.files import run_main, write_json
+from mathrl.core.provenance import provenance
 
 
 def main() -> None:
@@ -18,7 +18,7 @@ def main() -> None:
     parser.add_argument("--report", type=Path, required=True, help="JSON to write: what was changed and why")
     args = parser.parse_args()
 
-    from mathrl.openseek.prepare import prepare
+    from mathrl.models.prepare import prepare
 
     report = prepare(args.published, args.out)
     for line in report["changes"]:

@@ -7,7 +7,7 @@ python scripts/render_matches.py --problems results/data/problems.parquet --matc
 import argparse
 from pathlib import Path
 
-from mathrl.io import run_main, write_text
+from mathrl.core.files import run_main, write_text
 
 
 def main() -> None:
@@ -19,9 +19,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="page, HTML")
     args = parser.parse_args()
 
-    from mathrl.decontamination import pages
+    from mathrl.report import match_pages
 
-    write_text(args.out, pages.matches_page(args.problems, args.matches, args.benchmark, args.limit))
+    write_text(args.out, match_pages.matches_page(args.problems, args.matches, args.benchmark, args.limit))
 
 
 if __name__ == "__main__":

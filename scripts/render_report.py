@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from mathrl.io import run_main, write_text
+from mathrl.core.files import run_main, write_text
 
 
 def parse() -> argparse.Namespace:

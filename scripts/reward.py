@@ -17,7 +17,7 @@ _SCRIPTS = str(Path(__file__).resolve().parent)
 if _SCRIPTS not in sys.path:  # verl loads this file by its path, without its directory
     sys.path.insert(0, _SCRIPTS)
 
-from mathrl.reward import DEFAULT_TERMS, check_terms, reward  # noqa: E402
+from mathrl.rewards.outcome import DEFAULT_TERMS, check_terms, reward  # noqa: E402
 
 
 @lru_cache(maxsize=16)
@@ -53,7 +53,7 @@ def main() -> int:
     parser.add_argument("--answer", required=True, help="gold answer")
     parser.add_argument("--terms", help='weights as JSON, for example {"format": 0.1, "correct": 0.9} (the default)')
     arguments = parser.parse_args()
-    from mathrl.io import UserError
+    from mathrl.core.files import UserError
 
     try:
         found = compute_score("", arguments.response, arguments.answer, terms=arguments.terms)
@@ -64,6 +64,6 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    from mathrl.io import run_main
+    from mathrl.core.files import run_main
 
     run_main(main)

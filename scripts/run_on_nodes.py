@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import argparse
 
+from mathrl.core.files import UserError, run_main
 from mathrl.execution.node_image import remembered
-from mathrl.io import UserError, run_main
 
 
 def main() -> int:
@@ -45,7 +45,10 @@ def main() -> int:
     from mathrl.execution import nodes
 
     if given.head or given.join:
-        return nodes.ray_node(given.head or given.join, bool(given.head), given.gpus, given.cpus, given.accelerator)
+        from mathrl.verl.environment import verl_environment
+
+        variables = verl_environment(given.accelerator)
+        return nodes.ray_node(given.head or given.join, bool(given.head), given.gpus, given.cpus, variables)
     if not command:
         raise UserError("no command given; put it after --")
     if given.drive:

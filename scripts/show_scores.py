@@ -9,7 +9,7 @@ import argparse
 import csv
 from pathlib import Path
 
-from mathrl.io import UserError, run_main
+from mathrl.core.files import UserError, run_main
 
 
 def parse() -> argparse.Namespace:
@@ -22,7 +22,7 @@ def parse() -> argparse.Namespace:
 
 def main() -> None:
     args = parse()
-    from mathrl.scores import METRICS
+    from mathrl.evaluation.scores import METRICS
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text

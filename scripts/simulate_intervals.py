@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 
-from mathrl.io import UserError, run_main
+from mathrl.core.files import UserError, run_main
 
 
 def parse() -> argparse.Namespace:
@@ -28,7 +28,7 @@ def main() -> None:
     args = parse()
     if args.repeats < 1 or any(not 0 < accuracy < 1 for accuracy in args.accuracy):
         raise UserError("--repeats must be at least 1 and each --accuracy between 0 and 1")
-    from mathrl.coverage import KINDS, METHODS, coverage
+    from mathrl.statistics.interval_coverage import KINDS, METHODS, coverage
 
     heads = "".join(f"{name:>22}" for name in METHODS)
     print(f"{'problems':>8} {'accuracy':>8} {'alike':>6}{heads}   (coverage %, width in points)")

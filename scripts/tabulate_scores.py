@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 
-from mathrl.io import UserError, run_main, write_text
+from mathrl.core.files import UserError, run_main, write_text
 
 
 def parse() -> argparse.Namespace:
@@ -39,10 +39,10 @@ def regroup(groups: dict[str, list[str]], given: list[str]) -> dict[str, list[st
 
 def main() -> None:
     args = parse()
-    from mathrl.comparisons import claim, compare_all, run_groups
+    from mathrl.evaluation.scores import load_evals, table, to_csv, to_markdown
     from mathrl.report.content import read_config
     from mathrl.report.page import scores_page
-    from mathrl.scores import load_evals, table, to_csv, to_markdown
+    from mathrl.statistics.comparisons import claim, compare_all, run_groups
 
     primary = args.primary or args.protocols[0]
     if primary not in args.protocols:

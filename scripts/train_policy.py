@@ -7,23 +7,23 @@ python scripts/train_policy.py --run grpo --stage main --config '{"gpus": 6, …
 import argparse
 from pathlib import Path
 
-from mathrl import stage_arguments
-from mathrl.io import mapping, run_main
+from mathrl.core.files import mapping, run_main
+from mathrl.training import arguments
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    stage_arguments.add_to(parser)
+    arguments.add_to(parser)
     parser.add_argument("--checkpoints", type=Path, default=Path("checkpoints"), help="kept between calls (default checkpoints)")
     parser.add_argument("--manifest", type=Path, required=True, help="JSON to write")
     args = parser.parse_args()
 
-    from mathrl import training
+    from mathrl.training import stage
 
-    training.train(
+    stage.train(
         run=args.run,
         stage_name=args.stage,
-        stage=stage_arguments.stage(args),
+        stage=arguments.stage(args),
         reward=mapping(args.reward, "--reward"),
         accelerator=args.accelerator,
         model=args.model,

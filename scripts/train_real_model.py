@@ -11,12 +11,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mathrl import trial
-from mathrl.io import UserError, run_main
+from mathrl.checks import real_model
+from mathrl.core.files import UserError, run_main
 
 
 def main() -> int:
-    parser = trial.arguments(__doc__, items=20)
+    parser = real_model.arguments(__doc__, items=20)
     parser.add_argument("--problems", type=Path, required=True, help="training problems: JSON lines with problem and answer")
     parser.add_argument("--only", nargs="+", default=["gsm8k"], help="benchmarks to evaluate (default: gsm8k)")
     parser.add_argument("--steps", type=int, default=4, help="optimizer iterations (default: 4)")
@@ -25,14 +25,14 @@ def main() -> int:
     if min(args.items, args.rows, args.steps, args.max_tokens) < 1:
         raise UserError("--items, --rows, --steps and --max-tokens must be at least 1")
     folder = args.folder.resolve()
-    names = [name for name in trial.take_items(args.benchmarks, folder / "given", args.items) if name in args.only]
+    names = [name for name in real_model.take_items(args.benchmarks, folder / "given", args.items) if name in args.only]
     if not names:
         raise UserError(f"--only {' '.join(args.only)}: none of them is in {args.benchmarks}")
-    trial.copy_workflow(folder)
-    trial.convert_gguf(args.gguf, folder / "given" / "model")
-    trial.write_problems(args.problems, folder / "given" / "problems.parquet", args.rows)
-    trial.write_pins(folder / "given", names)
-    return trial.run(folder, trial.training_overlay(names, args.steps, args.max_tokens), args.cores)
+    real_model.copy_workflow(folder)
+    real_model.convert_gguf(args.gguf, folder / "given" / "model")
+    real_model.write_problems(args.problems, folder / "given" / "problems.parquet", args.rows)
+    real_model.write_pins(folder / "given", names)
+    return real_model.run(folder, real_model.training_overlay(names, args.steps, args.max_tokens), args.cores)
 
 
 if __name__ == "__main__":

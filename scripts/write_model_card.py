@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from mathrl.io import UserError, read_json, run_main, write_text
+from mathrl.core.files import UserError, read_json, run_main, write_text
 
 
 def parse() -> argparse.Namespace:
@@ -23,10 +23,10 @@ def parse() -> argparse.Namespace:
 
 def main() -> None:
     args = parse()
-    from mathrl.comparisons import merged_runs
-    from mathrl.report.card import model_card
+    from mathrl.evaluation.scores import load_evals
     from mathrl.report.content import read_config
-    from mathrl.scores import load_evals
+    from mathrl.report.model_card import model_card
+    from mathrl.statistics.comparisons import merged_runs
 
     config, results = read_config(args.config), Path(args.results)
     if args.run not in config["runs"]:

@@ -1,6 +1,8 @@
 """What tests share: the repository's root, its two environments, and a configuration to change."""
 
 import contextlib
+import gzip
+import json
 import os
 import subprocess
 import sys
@@ -12,6 +14,7 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
+BENCHMARKS = ("aime24", "amc23", "gsm8k", "math500", "minerva_math", "olympiadbench")
 
 
 @pytest.fixture
@@ -58,3 +61,36 @@ def script(tmp_path):
         )
 
     return call
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of real data: MATHRL_SHARED, or ../shared/data beside the checkout."""
+    for folder in (os.environ.get("MATHRL_SHARED"), ROOT.parent / "shared" / "data"):
+        if folder and (Path(folder) / "benchmarks").is_dir():
+            return Path(folder)
+    pytest.skip("no real data: set MATHRL_SHARED to a folder with benchmarks/ and train/")
+
+
+@pytest.fixture(scope="session")
+def benchmarks(shared) -> dict:
+    from mathrl.data.benchmarks import load_benchmark
+
+    return {name: load_benchmark(shared / "benchmarks" / f"{name}.jsonl") for name in BENCHMARKS}
+
+
+@pytest.fixture(scope="session")
+def problems(shared):
+    """Read a real training set by name: a frame of id, problem, answer."""
+    import polars as pl
+    from mathrl.data.problems import add_ids
+
+    def read(*names: str):
+        rows = []
+        for name in names:
+            path = shared / "train" / f"{name}.jsonl"
+            with open(path) if path.exists() else gzip.open(f"{path}.gz", "rt") as lines:
+                rows.extend(json.loads(line) for line in lines)
+        return add_ids(pl.DataFrame({"problem": [row["problem"] for row in rows], "answer": [str(row["answer"]) for row in rows]}))
+
+    return read

@@ -3,8 +3,8 @@
 import json
 
 import pytest
-from mathrl.benchmarks import canonical_answer, canonical_rows, last_boxed, load_benchmark
-from mathrl.io import UserError
+from mathrl.core.files import UserError
+from mathrl.data.benchmarks import canonical_answer, canonical_rows, last_boxed, load_benchmark
 
 TRAPS = [
     ({"answer": 27.0}, "27", "amc23 stores floats"),

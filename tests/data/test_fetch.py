@@ -1,17 +1,12 @@
 """Downloads with the real clients against a hub on loopback, and everything that goes wrong on the way."""
 
 import hashlib
-import importlib.util
 import io
 import json
-from pathlib import Path
 
 import polars as pl
 import pytest
-
-_spec = importlib.util.spec_from_file_location("hub", Path(__file__).with_name("hub.py"))
-hub = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(hub)
+from support import hub
 
 COLUMNS = ("name", "kind", "source", "id", "revision", "file", "sha256", "rows", "licence", "url", "mirror")
 
@@ -226,7 +221,7 @@ def test_bad_table_gets_one_line(cells, message, reason, tmp_path, script):
 
 
 def test_table_of_the_repository_is_whole(root):
-    from mathrl.pins import read_pins
+    from mathrl.data.downloads import read_pins
 
     pins = read_pins(root / "pins.tsv")
     assert {pin.kind for pin in pins.values()} == {"dataset", "benchmark", "model"}

@@ -40,7 +40,7 @@ def rows_without_end(shared: Path):
 
 
 def write_rows(shared: Path, count: int, path: Path) -> None:
-    from mathrl.tables import PartWriter
+    from mathrl.core.parquet import PartWriter
 
     rows = rows_without_end(shared)
     with PartWriter(path) as out:

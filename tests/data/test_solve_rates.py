@@ -4,8 +4,8 @@ import json
 
 import polars
 import pytest
-from mathrl import solve_rates
-from mathrl.io import UserError, read_jsonl, write_jsonl
+from mathrl.core.files import UserError, read_jsonl, write_jsonl
+from mathrl.data import solve_rates
 
 PROBLEMS = [
     {

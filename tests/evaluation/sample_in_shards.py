@@ -6,16 +6,14 @@ python tests/evaluation/sample_in_shards.py MODEL BENCHMARK STORE SHARDS DTYPE O
 """
 
 import json
-import os
 import random
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
 
-from mathrl import generation
-from mathrl.io import sha256_tree, write_json
-from mathrl.verl_config import environment
+from mathrl.core.files import sha256_tree, write_json
+from mathrl.evaluation import sampling
 
 PROTOCOL = {"prompt": "training", "temperature": 1.0, "top_p": 0.95, "n": 4, "greedy": True, "max_tokens": 24, "seed": 0}
 
@@ -23,12 +21,12 @@ PROTOCOL = {"prompt": "training", "temperature": 1.0, "top_p": 0.95, "n": 4, "gr
 def make_model(path: Path) -> None:
     """Random weights, so large that a token's probability depends on what stands before it, and is neither flat nor certain."""
     import torch
-    from mathrl import demo, demo_model
+    from mathrl.demo import model, world
 
     torch.manual_seed(0)
     rng = random.Random(0)
-    tokenizer = demo_model.train_tokenizer([demo.draw(rng, kind).text for kind in ("symbols", "words") for _ in range(300)])
-    model = demo_model.new_model(len(tokenizer), tokenizer.pad_token_id, tokenizer.eos_token_id)
+    tokenizer = model.train_tokenizer([world.draw(rng, kind).text for kind in ("symbols", "words") for _ in range(300)])
+    model = model.new_model(len(tokenizer), tokenizer.pad_token_id, tokenizer.eos_token_id)
     with torch.no_grad():
         for name, weight in model.named_parameters():
             if weight.ndim == 2:
@@ -39,13 +37,12 @@ def make_model(path: Path) -> None:
 
 def main() -> None:
     model, benchmark, store, shards, dtype, out = sys.argv[1:]
-    os.environ.update({key: value for key, value in environment("cpu").items() if key.startswith("VLLM")})
     if not Path(model).exists():
         make_model(Path(model))
     benchmarks, protocols = {"toy": Path(benchmark)}, {"p": PROTOCOL}
     made = 0
     for shard in range(int(shards)):
-        result = generation.generate(
+        result = sampling.generate(
             model_name="toy",
             model=Path(model),
             model_sha256=sha256_tree(model),
@@ -60,7 +57,7 @@ def main() -> None:
             progress=sys.stderr,
         )
         made += result["made"]
-    merged = generation.merge(Path(result["stores"]["p"]), "p", PROTOCOL, benchmarks)
+    merged = sampling.merge(Path(result["stores"]["p"]), "p", PROTOCOL, benchmarks)
     write_json(out, {"made": made, "samples": merged["toy"]})
     print(json.dumps({"made": made}))
 

@@ -9,8 +9,8 @@ import time
 from pathlib import Path
 
 import pytest
-from mathrl import demo
-from mathrl.io import read_json, write_jsonl
+from mathrl.core.files import read_json, write_jsonl
+from mathrl.demo.world import draw
 
 HERE = Path(__file__).parent
 ONE_THREAD = {"OMP_NUM_THREADS": "1"}  # enough for a model this small, and quicker on a busy machine
@@ -22,7 +22,7 @@ def world(tmp_path_factory):
     """A benchmark; the model is made by the first that samples it."""
     folder = tmp_path_factory.mktemp("engine")
     rng = random.Random(3)
-    problems = [demo.draw(rng, "words") for _ in range(ITEMS)]
+    problems = [draw(rng, "words") for _ in range(ITEMS)]
     rows = ({"id": str(i), "problem": p.text, "answer": str(p.answer)} for i, p in enumerate(problems))
     write_jsonl(folder / "toy.jsonl", rows)
     return folder

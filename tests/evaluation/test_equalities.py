@@ -3,7 +3,7 @@
 import time
 
 import pytest
-from mathrl.equalities import MAX_EQUALITIES, check_equalities
+from mathrl.evaluation.equalities import MAX_EQUALITIES, check_equalities
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import jsonschema
 import pytest
-from mathrl.io import write_jsonl
+from mathrl.core.files import write_jsonl
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = json.loads((ROOT / "rules/schemas/eval.schema.json").read_text())

@@ -3,7 +3,16 @@
 from itertools import combinations
 
 import pytest
-from mathrl.metrics import GradedProblem, GradedSample, answer_type, length_band, majority_value, pass_at_k, subset_metric, summarize
+from mathrl.evaluation.metrics import (
+    GradedProblem,
+    GradedSample,
+    answer_type,
+    length_band,
+    majority_value,
+    pass_at_k,
+    subset_metric,
+    summarize,
+)
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,11 @@ import json
 
 import pytest
 import yaml
-from mathrl import checkpoints
-from mathrl import config as configuration
-from mathrl.export import pick
-from mathrl.io import UserError, write_json
+from mathrl.config import configuration as configuration
+from mathrl.core.files import UserError, write_json
+from mathrl.data.downloads import pin_rows
+from mathrl.training import checkpoints
+from mathrl.training.checkpoint_choice import pick
 
 
 @pytest.fixture
@@ -20,7 +21,7 @@ def checked(config, root, tmp_path, monkeypatch):
     (tmp_path / "half").mkdir()
     (tmp_path / "global_step_9").mkdir()
     schema = yaml.safe_load((root / "rules/schemas/config.schema.yaml").read_text())
-    pins = configuration.read_pins(root / "pins.tsv")
+    pins = pin_rows(root / "pins.tsv")
 
     def check(**changes):
         changed = configuration.merge(config, changes)

@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from mathrl.comparisons import claim, compare_all, compare_seeds, run_groups
-from mathrl.io import write_json
-from mathrl.scores import PUBLISHED, PUBLISHED_BENCHMARKS, load_evals, mean_cell, table, to_csv, to_markdown
+from mathrl.core.files import write_json
+from mathrl.evaluation.scores import PUBLISHED, PUBLISHED_BENCHMARKS, load_evals, mean_cell, table, to_csv, to_markdown
+from mathrl.statistics.comparisons import claim, compare_all, compare_seeds, run_groups
 
 ROOT = Path(__file__).parents[2]
 SIX = sorted(PUBLISHED_BENCHMARKS)
@@ -199,7 +199,7 @@ def test_what_may_be_claimed(groups, said, not_said):
 
 
 def test_groups_of_the_configuration_are_its_replicates(config):
-    from mathrl.config import expanded
+    from mathrl.config.configuration import expanded
 
     config |= {"runs": {"grpo": {"seeds": [1, 2]}, "wide": {"sweep": {"rollout_n": [4, 8]}, "seeds": [1, 2]}}, "select": ["grpo", "wide"]}
     spelled_out, groups = expanded(config)

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from mathrl import trial
+from mathrl.checks import real_model
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/bring-your-own.md").read_text()
@@ -19,7 +19,7 @@ COMMANDS = re.findall(r"^    (python|snakemake)( .*)$", PAGE, re.MULTILINE)
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory):
     folder = tmp_path_factory.mktemp("walkthrough")
-    trial.copy_workflow(folder)
+    real_model.copy_workflow(folder)
     for name, text in FILES.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)
@@ -31,7 +31,7 @@ def copy(tmp_path_factory):
 
 def run(folder, program, arguments):
     words = [sys.executable if program == "python" else program, *shlex.split(arguments)]
-    return subprocess.run(words, cwd=folder, env=trial.environment(ROOT), capture_output=True, text=True)
+    return subprocess.run(words, cwd=folder, env=real_model.environment(ROOT), capture_output=True, text=True)
 
 
 def test_the_page_has_its_files_and_commands():

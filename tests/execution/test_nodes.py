@@ -11,8 +11,8 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from mathrl.core.files import UserError
 from mathrl.execution import nodes
-from mathrl.io import UserError
 
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "run_on_nodes.py"
 

@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from mathrl.core.files import UserError, sha256_file
 from mathrl.execution import preflight
-from mathrl.io import UserError, sha256_file
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -217,7 +217,7 @@ def test_a_profile_is_short_and_says_what_to_edit(name):
 def test_the_script(place):
     """By hand: one line and exit code 2."""
     (place / "config.yaml").write_text("accelerator: cpu\ncontainers: {cpu: cpu.sif, cuda: cuda.sif}\ntraining: {gpus: 6, nodes: 1}\n")
-    command = [sys.executable, str(ROOT / "scripts/preflight.py"), "--config", "config.yaml"]
+    command = [sys.executable, str(ROOT / "scripts/check_host.py"), "--config", "config.yaml"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
     assert "is not there; build it: make containers" in done.stderr

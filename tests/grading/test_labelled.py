@@ -8,9 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from mathrl.grading import audit, benchmark, grade_many
+from mathrl.checks import grader_accuracy, grader_audit
+from mathrl.core.files import read_jsonl
+from mathrl.grading import grade_many
 from mathrl.grading.contest import extract_answer, math_equal, strip_string
-from mathrl.io import read_jsonl
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -41,8 +42,8 @@ def wrong_labels(name: str) -> set[int]:
 @pytest.mark.parametrize("name", GOALS)
 def test_goals(name):
     data = shared()
-    item = next(item for item in benchmark.find_sets(data / "verifier", data / "generations") if item.name == name)
-    verdicts = audit.ours(item.pairs, item.extraction)
+    item = next(item for item in grader_accuracy.find_sets(data / "verifier", data / "generations") if item.name == name)
+    verdicts = grader_audit.ours(item.pairs, item.extraction)
     kept = [index for index, keep in enumerate(item.kept) if keep]
     # The contest's judge, and it alone, has been checked case by case: its wrong labels are corrected here.
     wrong = wrong_labels(name) if name == "contest_model_qwen_eval" else set()
@@ -176,7 +177,7 @@ def test_the_benchmark_measures_math_verify_in_the_same_run(tmp_path):
     write_lines(tmp_path / "b" / "bench.jsonl", [{"answer": answer} for answer in ("1.62", "2", "3e8", "x", "3.83e35")])
     write_lines(tmp_path / "g" / "gen.jsonl", [{"gold": "5", "response": "so 5", "pred": "5", "correct": True}] * 3)
     folders = ("--verifier", tmp_path / "v", "--generations", tmp_path / "g", "--benchmarks", tmp_path / "b")
-    done = run("benchmark_grader.py", *folders, "--out", tmp_path / "o.json")
+    done = run("measure_grader.py", *folders, "--out", tmp_path / "o.json")
     assert done.returncode == 0, done.stderr
     found = json.loads((tmp_path / "o.json").read_text())
     assert found["sets"]["toy"]["ours"]["accuracy"] == 1.0

@@ -11,10 +11,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from mathrl.core.files import read_jsonl
 from mathrl.grading import equivalent, grade_many, group_answers, judge
 from mathrl.grading.compare import is_literal
 from mathrl.grading.parse import readings
-from mathrl.io import read_jsonl
 
 from .cases import CASES
 

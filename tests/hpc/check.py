@@ -76,7 +76,7 @@ def adopt(directory: str, python: str) -> str:
     content["versions"]["python"] = python
     path.write_text(json.dumps(content))
     sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
-    from mathrl.io import sha256_json
+    from mathrl.core.files import sha256_json
 
     path.parent.rename(path.parent.with_name(sha256_json(content)[:12]))
     return "the training made in containers is taken over"

@@ -10,7 +10,7 @@ from mathrl.execution import processes, slurm
 if workflow.exec_mode.name != "SUBPROCESS":
     os.environ[processes.OWNER] = processes.owner_token()
 slurm.note_deadline()
-RUN = f"python3 {config['root']}/scripts/run_supervised.py --grace 10 --cards"
+RUN = f"python3 {config['root']}/scripts/run_job.py --grace 10 --cards"
 NOTE = f"python3 {config['root']}/tests/hpc/note.py"
 
 

@@ -15,11 +15,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from mathrl.io import write_json, write_jsonl
-
-sys.path.insert(0, str(Path(__file__).parent))
-from browser import Browser, chromium
-from test_curves import write_events
+from mathrl.core.files import write_json, write_jsonl
+from support.browser import Browser, chromium
+from support.events import write_events
 
 ROOT = Path(__file__).parents[2]
 HOSTILE = "</script><script>window.stolen=1</script><img src=x onerror=window.stolen=1><svg/onload=window.stolen=1> {{7*7}} ]]> \u202e\x00"
@@ -344,7 +342,7 @@ def test_score_page_and_card(world):
 
 
 def test_scores_reach_tensorboard(world):
-    from mathrl.curves import read_scalars
+    from mathrl.core.curves import read_scalars
 
     flags = ["--results", world / "results", "--config", world / "config.json", "--runs", "grpo=main", "--out", world / "tensorboard"]
     call("log_scores.py", *flags, "--models", *MODELS)

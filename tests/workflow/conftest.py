@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from mathrl import config as configuration
+from mathrl.config import configuration as configuration
 
 ROOT = Path(__file__).resolve().parents[2]
 DRIVER = ROOT / ".venv-driver/bin"
@@ -184,7 +184,7 @@ class Trial:
     def command(self, stage: dict, run: str = "grpo", model: Path | None = None, before: Sequence[str] = ()) -> list[str]:
         demo = self.demo.directory
         return [
-            *(sys.executable, str(ROOT / "scripts/run_supervised.py"), "--grace", "60", "--", *before),
+            *(sys.executable, str(ROOT / "scripts/run_job.py"), "--grace", "60", "--", *before),
             *(sys.executable, str(ROOT / "scripts/train_policy.py"), "--run", run, "--accelerator", "cpu"),
             *("--config", json.dumps(stage), "--model", str(model or demo / "resources/models/demo-base")),
             *("--train", str(demo / "results/grpo/main/train.parquet"), "--validation", str(demo / "results/grpo/main/val.parquet")),

@@ -40,7 +40,7 @@ def test_one_run_is_a_target_though_nothing_selects_it(fresh):
     assert done.returncode == 0, done.stdout
     jobs = job_counts(done.stdout)
     assert jobs["train_policy"] == 3 and jobs["finish_run"] == 1 and "generate_samples" not in jobs
-    assert done.stdout.count("run_supervised.py --grace 900 --cards 6 --") == 3
+    assert done.stdout.count("run_job.py --grace 900 --cards 6 --") == 3
     done = fresh.run("snakemake", "results/dapo/manifest", *options, "--config", "training={gpus: 5}", "select=[]")
     assert done.returncode == 2 and "Traceback" not in done.stdout
     assert "run dapo, stage main: train_batch_size 264 and mini_batch_size 88 times rollout_n 6 must divide by 5 cards" in done.stdout
@@ -96,7 +96,7 @@ def test_a_forecast_over_several_nodes_is_launched_as_training_is(fresh):
     """Else verl would wait for its second node for ever."""
     pattern = re.compile(
         r"^rule (train_policy|forecast_training):\n(?:    .*\n)*?    resources: (.*)\n"
-        r"(?:.*\n)*?.*run_supervised.py --grace (\d+) (.*?) python scripts",
+        r"(?:.*\n)*?.*run_job.py --grace (\d+) (.*?) python scripts",
         re.M,
     )
     setting = ("training={nodes: 2, steps: 10}", "runs={grpo: {mini_batch_size: 88}}")

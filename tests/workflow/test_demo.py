@@ -222,7 +222,7 @@ def test_kill_anything_and_type_the_same_command(killed, finished):
             for pid in victims:
                 kill(pid)
         process.wait(timeout=120)
-        recovered = killed.run(".venv-driver/bin/python", "scripts/recover.py", "--directory", ".")
+        recovered = killed.run(".venv-driver/bin/python", "scripts/recover_workflow.py", "--directory", ".")
         assert recovered.returncode == 0, recovered.stdout
         wait_for(lambda: not killed.processes(), 60, "the end of every process")
         assert steps_saved(killed)[: len(before)] == before, "a kill must not cost a finished checkpoint"
@@ -248,7 +248,7 @@ def test_another_training_keeps_the_old_checkpoints(killed):
     wait_for(lambda: len({p.name for p in directory.iterdir()} - old) == 1, 120, "a new checkpoint directory")
     kill(process.pid)
     process.wait(timeout=60)
-    killed.run(".venv-driver/bin/python", "scripts/recover.py", "--directory", ".")
+    killed.run(".venv-driver/bin/python", "scripts/recover_workflow.py", "--directory", ".")
     assert old < {path.name for path in directory.iterdir()}
     assert "optim.lr (0.0002 → 0.0001)" in (killed.directory / "workflow.log").read_text().replace("\n", " ")
     wait_for(lambda: not killed.processes(), 60, "the end of every process")

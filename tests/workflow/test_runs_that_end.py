@@ -15,9 +15,9 @@ import time
 from pathlib import Path
 
 import pytest
-from mathrl import checkpoints
-from mathrl.curves import read_scalars
+from mathrl.core.curves import read_scalars
 from mathrl.execution import nodes, processes
+from mathrl.training import checkpoints
 
 from .conftest import ROOT, wait_for
 

@@ -5,9 +5,9 @@ from fractions import Fraction
 
 import pytest
 import yaml
-from mathrl import config as configuration
-from mathrl import verl_config
-from mathrl.curves import read_scalars
+from mathrl.config import batches
+from mathrl.config import configuration as configuration
+from mathrl.core.curves import read_scalars
 
 from .conftest import ROOT
 
@@ -85,7 +85,7 @@ def test_a_variant_trains_and_is_on(trial, run):
     changes = {"overlong_penalty": {"buffer": 30, "factor": 0.5}} if run == "dapo" else {}
     stage = trial.stage(run, **small_batch(run), rollouts_per_step=1000, **changes)
     samples = stage["train_batch_size"] * stage["rollout_n"]
-    notices = verl_config.check_batches(stage)
+    notices = batches.check_batches(stage)
     assert ("from 44 to 48 samples (4 masked, 4 updates a step)" in notices[0]) if run == "grpo" else notices == []
     manifest = trial.train(stage, run=run)
     assert manifest["steps"] == 4 and manifest["stopped_by"] is None

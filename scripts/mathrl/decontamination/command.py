@@ -7,12 +7,13 @@ import csv
 import io
 from pathlib import Path
 
-from ..benchmarks import load_benchmark
-from ..io import UserError, atomic_path, write_json, write_text
-from ..provenance import provenance
-from ..tables import PartWriter, parts, row_count, schema_of
-from .search import METHODS, Settings, find_matches_in
-from .summary import CSV_COLUMNS, summarise
+from mathrl.core.files import UserError, atomic_path, write_json, write_text
+from mathrl.core.parquet import PartWriter, parts, row_count, schema_of
+from mathrl.core.provenance import provenance
+from mathrl.data.benchmarks import load_benchmark
+from mathrl.decontamination.search import find_matches_in
+from mathrl.decontamination.settings import METHODS, Settings
+from mathrl.decontamination.summary import CSV_COLUMNS, summarise
 
 
 def run(args: argparse.Namespace) -> None:

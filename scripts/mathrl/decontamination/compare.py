@@ -13,8 +13,8 @@ from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 
-from ..textnorm import CONTRASTS, LIGHT, OPERATORS, drawings, is_number, number_value, tokens, without_drawings
-from . import reading
+from mathrl.decontamination import normalize_pair
+from mathrl.text.normalize import CONTRASTS, LIGHT, OPERATORS, drawings, is_number, number_value, tokens, without_drawings
 
 MAX_TEXT = 20_000  # characters that are compared
 _CONTRAST = {word: (group, cell) for group, cells in enumerate(CONTRASTS) for cell, names in enumerate(cells) for word in names.split()}
@@ -51,7 +51,7 @@ class Text:
 
     @classmethod
     def of(cls, text: str) -> Text:
-        return cls.plain(reading.plain(without_drawings(text[:MAX_TEXT])), drawings(text[:MAX_TEXT]))
+        return cls.plain(normalize_pair.plain(without_drawings(text[:MAX_TEXT])), drawings(text[:MAX_TEXT]))
 
     @classmethod
     def plain(cls, source: str, drawing: str) -> Text:
@@ -96,7 +96,7 @@ class Text:
         """The sequence, cut into sentences."""
         names = dict(self.renaming)
         return tuple(
-            tuple(names.get(token, token) for token in _sequence(sentence)) for sentence in reading.SENTENCE.split(self.source)[::2]
+            tuple(names.get(token, token) for token in _sequence(sentence)) for sentence in normalize_pair.SENTENCE.split(self.source)[::2]
         )
 
     @cached_property
@@ -194,7 +194,7 @@ def _names(text: str) -> Counter[str]:
 
 def _question(text: str) -> str:
     """The last sentence with a question mark, or else the last one that asks for something, or else the last one."""
-    sentences = [sentence for sentence in reading.SENTENCE.split(text)[::2] if sentence.strip()]
+    sentences = [sentence for sentence in normalize_pair.SENTENCE.split(text)[::2] if sentence.strip()]
     asking = [sentence for sentence in sentences if "?" in sentence] or [sentence for sentence in sentences if _ASKS.search(sentence)]
     return (asking or sentences or [""])[-1]
 
@@ -369,7 +369,7 @@ def _respelt(item: Text, row: Text) -> Text:
     if ours == theirs or _exchanged(item.numbers, row.numbers) > 1 or (ours & theirs).total() < ALIKE * max(ours.total(), theirs.total()):
         return row
     missing = frozenset(item.numbers - row.numbers)
-    source = reading.respelt(row.source, frozenset(row.sequence), frozenset(item.sequence), missing)
+    source = normalize_pair.respelt(row.source, frozenset(row.sequence), frozenset(item.sequence), missing)
     return row if source == row.source else Text.plain(source, row.drawing)
 
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from ..io import UserError, atomic_path, read_json, sha256_file
+from mathrl.core.files import UserError, atomic_path, read_json, sha256_file
 
 WINDOW = 8192  # texts that are sorted together
 MAX_TEXT = 20_000  # characters that are read; the model takes a few hundred tokens

@@ -9,20 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .. import tokenhash
-from .compare import Pair, Text
+from mathrl.decontamination.compare import Pair, Text
+from mathrl.text import token_hashes
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from .semantic import Similarity
+    from mathrl.decontamination.semantic import Similarity
+from mathrl.decontamination.settings import Settings
 
-METHODS = ("exact", "ngram", "fuzzy", "semantic")
 COMMON = 5  # an n-gram found in more different rows that are no copies of the item is boilerplate
 COMMON_ITEMS = 2  # and so is one that more benchmark items have
 WHOLE = 0.8  # so large a part of all n-grams is a match even where most of them are boilerplate
@@ -38,21 +37,6 @@ LENGTHS = 0.5  # of a fuzzy candidate's words and the item's, the shorter over t
 
 
 @dataclass(frozen=True)
-class Settings:
-    """What counts as a match. Sizes in words, the rest are shares or similarities from 0 to 1."""
-
-    methods: tuple[str, ...] = ("exact", "ngram", "fuzzy")
-    remove: tuple[str, ...] = METHODS  # methods whose confirmed matches are removed; `similar`: semantic ones without confirmation
-    ngram_size: int = 8
-    ngram_coverage: float = 0.5
-    fuzzy_similarity: float = 0.85
-    semantic_similarity: float = 0.85
-    embedding_model: Path | None = None
-    embedding_cache: Path | None = None
-    workers: int = 2
-
-
-@dataclass(frozen=True)
 class Postings:
     """Which items hold which n-grams: sorted distinct `keys`; entry `k` of them is held by `items[starts[k]:starts[k + 1]]`."""
 
@@ -63,9 +47,9 @@ class Postings:
     marked: np.ndarray
 
     @classmethod
-    def of(cls, tokens: tokenhash.Tokens, size: int, common: int | None = None) -> Postings:
+    def of(cls, tokens: token_hashes.Tokens, size: int, common: int | None = None) -> Postings:
         """The n-grams of benchmark items; those held by more than `common` items are left out."""
-        keys, first = tokenhash.grams(tokens, size)
+        keys, first = token_hashes.grams(tokens, size)
         pairs = np.unique(np.rec.fromarrays([keys, tokens.rows[first]], names="key,item"))
         keys, starts, counts = np.unique(pairs["key"], return_index=True, return_counts=True)
         items = pairs["item"].astype(np.int64)
@@ -76,12 +60,12 @@ class Postings:
             starts = np.concatenate(([0], np.cumsum(counts)[:-1])) if len(counts) else counts
         sizes = np.bincount(items, minlength=tokens.count)
         bits = max(16, int(len(keys) * 32).bit_length())
-        return cls(keys, np.append(starts, len(items)), items, sizes, tokenhash.member_filter(keys, min(bits, 24)))
+        return cls(keys, np.append(starts, len(items)), items, sizes, token_hashes.member_filter(keys, min(bits, 24)))
 
-    def hits(self, tokens: tokenhash.Tokens, size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def hits(self, tokens: token_hashes.Tokens, size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Distinct `(row, item, key)` of the n-grams that rows and items share, as three arrays."""
-        values, first = tokenhash.grams(tokens, size)
-        where, which = tokenhash.find(values, self.keys, self.marked)
+        values, first = token_hashes.grams(tokens, size)
+        where, which = token_hashes.find(values, self.keys, self.marked)
         seen = np.unique(tokens.rows[first[where]].astype(np.int64) * (len(self.keys) + 1) + which)
         rows, which = np.divmod(seen, len(self.keys) + 1)
         counts = self.starts[which + 1] - self.starts[which]
@@ -93,22 +77,22 @@ class Postings:
 class Vocabulary:
     """The distinct content words of the items, for counting what a row shares with an item without looking at either."""
 
-    def __init__(self, content: tokenhash.Tokens) -> None:
+    def __init__(self, content: token_hashes.Tokens) -> None:
         self.keys = np.unique(content.hashes)
-        self.marked = tokenhash.member_filter(self.keys, 20)
+        self.marked = token_hashes.member_filter(self.keys, 20)
         self.items, self.sizes = self._table(content, content.count)
 
-    def _table(self, content: tokenhash.Tokens, count: int) -> tuple[Any, np.ndarray]:
+    def _table(self, content: token_hashes.Tokens, count: int) -> tuple[Any, np.ndarray]:
         """Rows × words, 1 where a row has the word, and the number of distinct words of each row, known or not."""
         from scipy.sparse import csr_array
 
         pairs = np.unique(np.rec.fromarrays([content.rows, content.hashes], names="row,word"))
         rows = pairs["row"].astype(np.int64)
-        where, which = tokenhash.find(np.ascontiguousarray(pairs["word"]), self.keys, self.marked)
+        where, which = token_hashes.find(np.ascontiguousarray(pairs["word"]), self.keys, self.marked)
         table = csr_array((np.ones(len(where), np.int32), (rows[where], which)), shape=(count, len(self.keys)))
         return table, np.bincount(rows, minlength=count)
 
-    def overlap(self, content: tokenhash.Tokens, rows: np.ndarray, items: np.ndarray) -> np.ndarray:
+    def overlap(self, content: token_hashes.Tokens, rows: np.ndarray, items: np.ndarray) -> np.ndarray:
         """Dice similarity of the distinct words of each pair of row and item."""
         if not len(rows):
             return np.zeros(0)
@@ -116,7 +100,7 @@ class Vocabulary:
         number = np.full(content.count, -1, np.int32)
         number[asked] = np.arange(len(asked))
         keep = number[content.rows] >= 0
-        part = tokenhash.Tokens(content.hashes[keep], number[content.rows[keep]], content.numbers[keep], content.light[keep], len(asked))
+        part = token_hashes.Tokens(content.hashes[keep], number[content.rows[keep]], content.numbers[keep], content.light[keep], len(asked))
         table, sizes = self._table(part, len(asked))
         shared = table[place].multiply(self.items[items]).sum(axis=1)
         return 2 * shared / (sizes[place] + self.sizes[items])
@@ -130,8 +114,8 @@ class Index:
 
         self.settings = settings
         self.items = [(name, str(item["id"]), item["problem"]) for name, rows in benchmarks.items() for item in rows]
-        tokens = tokenhash.tokenise(pl.Series([text for _, _, text in self.items], dtype=pl.String))
-        self.keys = tokenhash.sequence_keys(tokens)
+        tokens = token_hashes.tokenise(pl.Series([text for _, _, text in self.items], dtype=pl.String))
+        self.keys = token_hashes.sequence_keys(tokens)
         self.lengths = np.diff(tokens.starts())
         self.ngrams = Postings.of(tokens, settings.ngram_size)
         self.short = _short_items(tokens, self.lengths, settings.ngram_size)
@@ -144,7 +128,7 @@ class Index:
         self.texts: dict[int, Text] = {}
         self.similarity: Similarity | None = None
         if "semantic" in settings.methods:
-            from .semantic import Similarity
+            from mathrl.decontamination.semantic import Similarity
 
             self.similarity = Similarity([text for _, _, text in self.items], settings)
 
@@ -198,9 +182,9 @@ def search(problems: pl.Series, index: Index) -> Candidates:
     order = np.argsort(index.keys, kind="stable")
     sorted_keys = index.keys[order]
 
-    def look(tokens: tokenhash.Tokens) -> Candidates:
+    def look(tokens: token_hashes.Tokens) -> Candidates:
         here = Candidates.empty()
-        keys = tokenhash.sequence_keys(tokens)
+        keys = token_hashes.sequence_keys(tokens)
         left = np.searchsorted(sorted_keys, keys, side="left")
         counts = np.searchsorted(sorted_keys, keys, side="right") - left
         counts[np.diff(tokens.starts()) == 0] = 0
@@ -215,12 +199,12 @@ def search(problems: pl.Series, index: Index) -> Candidates:
             here.fuzzy = _by_words(tokens, index)
         return here
 
-    for first, here in tokenhash.in_chunks(problems, index.settings.workers, look):
+    for first, here in token_hashes.in_chunks(problems, index.settings.workers, look):
         found.add(here, first)
     return found.joined()
 
 
-def _short_items(tokens: tokenhash.Tokens, lengths: np.ndarray, size: int) -> dict[int, Postings]:
+def _short_items(tokens: token_hashes.Tokens, lengths: np.ndarray, size: int) -> dict[int, Postings]:
     """Items that have fewer than `size` words, by their number of words: each is one n-gram of its own length."""
     result = {}
     for words in range(SHORTEST, size):
@@ -230,7 +214,7 @@ def _short_items(tokens: tokenhash.Tokens, lengths: np.ndarray, size: int) -> di
     return result
 
 
-def _short_hits(tokens: tokenhash.Tokens, index: Index) -> tuple[np.ndarray, np.ndarray]:
+def _short_hits(tokens: token_hashes.Tokens, index: Index) -> tuple[np.ndarray, np.ndarray]:
     """`(row, item)` of rows that are not much longer than a short item and hold all of its words in one run."""
     lengths = np.diff(tokens.starts())
     near = tokens.chosen((lengths < index.settings.ngram_size + ADDED)[tokens.rows])
@@ -242,7 +226,7 @@ def _short_hits(tokens: tokenhash.Tokens, index: Index) -> tuple[np.ndarray, np.
     return np.concatenate(rows), np.concatenate(items)
 
 
-def _by_words(tokens: tokenhash.Tokens, index: Index) -> tuple[np.ndarray, np.ndarray]:
+def _by_words(tokens: token_hashes.Tokens, index: Index) -> tuple[np.ndarray, np.ndarray]:
     """Candidates of the method fuzzy (row, item): they share rare word pairs, are about as long, and have enough words in common."""
     content, width = tokens.content(), len(index.items)
     found = []

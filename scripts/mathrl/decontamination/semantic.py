@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .embedding import Embedder
+from mathrl.decontamination.embedding import Embedder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     import polars as pl
 
-    from .search import Settings
+    from mathrl.decontamination.settings import Settings
 
 MARGIN = 0.01  # of the cosine: bfloat16 is off by at most 0.002 where texts are alike, by 0.006 anywhere
 

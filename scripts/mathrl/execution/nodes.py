@@ -18,14 +18,14 @@ import struct
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from .. import verl_config
-from ..io import UserError
-from .supervise import Supervisor
+from mathrl.core.code_files import SCRIPTS
+from mathrl.core.files import UserError
+from mathrl.execution.supervisor import Supervisor
 
-SCRIPT = Path(__file__).resolve().parents[2] / "run_on_nodes.py"
+SCRIPT = SCRIPTS / "run_on_nodes.py"
 JOIN_SECONDS = 300.0  # an image on a slow file system takes its time to start
 # Ray gives its agents 15 s to start and its node 30 s to register, which no setting changes; on a cold or busy file system
 # they take longer, and the second attempt finds the files in memory
@@ -161,7 +161,7 @@ def launch(command: Sequence[str], image: str, image_arguments: str, gpus: int, 
             process.kill()
 
 
-def ray_node(address: str, head: bool, gpus: int, cpus: int, accelerator: str) -> int:
+def ray_node(address: str, head: bool, gpus: int, cpus: int, variables: Mapping[str, str]) -> int:
     """Run Ray's head or worker on this node until it is told to end; leaves no process and no file of Ray behind."""
     target, port = address.rsplit(":", 1)
     mine = target if head else source_address(target)
@@ -171,8 +171,7 @@ def ray_node(address: str, head: bool, gpus: int, cpus: int, accelerator: str) -
         os.environ.setdefault("GLOO_SOCKET_IFNAME", name)
         os.environ.setdefault("NCCL_SOCKET_IFNAME", name)
     # Ray's workers have the environment of their node's Ray, not of the command
-    os.environ |= verl_config.environment(accelerator)
-    os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "VLLM_HOST_IP": mine}
+    os.environ |= {**variables, "RAY_USAGE_STATS_ENABLED": "0", "VLLM_HOST_IP": mine}
     command = ["ray", "start", "--block", f"--node-ip-address={mine}", f"--num-gpus={gpus}", f"--num-cpus={cpus}"]
     command += ["--min-worker-port=0", "--max-worker-port=0", "--disable-usage-stats"]
     # 0: whoever listens takes a port that is free at that moment, which a port chosen here may no longer be

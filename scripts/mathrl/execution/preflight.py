@@ -14,8 +14,8 @@ import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from ..io import UserError, sha256_file
-from . import cards
+from mathrl.core.files import UserError, sha256_file
+from mathrl.execution import gpus
 
 LABEL = "org.mathrl.lock-sha256"  # hash of the envs/*.txt that an image was built from
 REBUILD = "make containers"
@@ -94,7 +94,7 @@ def check_requests(requests: Mapping[str, int], given: int | None) -> None:
 def check_host(requests: Mapping[str, int]) -> None:
     """This host, which will execute the jobs itself, has the cards that the largest of them needs."""
     largest = max(requests.values(), default=0)
-    there = len(cards.visible_devices())
+    there = len(gpus.visible_devices())
     if largest and not there:
         raise UserError(
             "accelerator: cuda, and this host shows no GPU; run on a host with NVIDIA cards, through SLURM "

@@ -11,13 +11,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..comparisons import compare_all, contamination_contrast, run_groups
-from ..config import stages
-from ..grading import extract_boxed, grade
-from ..io import UserError, read_json, read_jsonl
-from ..metrics import STATUS_LETTERS
-from ..scores import Evals, load_evals, table
-from .figures import run_curves
+from mathrl.config.configuration import stages
+from mathrl.core.files import UserError, read_json, read_jsonl
+from mathrl.evaluation.metrics import STATUS_LETTERS
+from mathrl.evaluation.scores import Evals, load_evals, table
+from mathrl.grading import extract_boxed, grade
+from mathrl.report.figures import run_curves
+from mathrl.statistics.comparisons import compare_all, contamination_contrast, run_groups
 
 PAIRS = 150  # removed pairs shown side by side
 PAIR_CHARACTERS = 1200

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..curves import collapse_flags, join, read_run, shift, smooth, thin
-from ..io import UserError, read_json
-from . import charts
+from mathrl.core.curves import collapse_flags, join, read_run, shift, smooth, thin
+from mathrl.core.files import UserError, read_json
+from mathrl.report import charts
 
 CAPTIONS = {
     "validation": "Figure 1. Validation accuracy: right answers alone, without the format part of the reward.",

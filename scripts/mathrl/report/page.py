@@ -9,13 +9,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..comparisons import claim
-from ..io import sha256_json
-from ..metrics import STATUS_LETTERS
-from ..scores import METRICS, cell, mean_cell, percent, problem_count, sections
-from . import charts
-from .content import SAMPLES_EACH, settings_changed
-from .figures import CAPTIONS, figure_charts, further_charts
+from mathrl.core.files import sha256_json
+from mathrl.evaluation.metrics import STATUS_LETTERS
+from mathrl.evaluation.scores import METRICS, cell, mean_cell, percent, problem_count, sections
+from mathrl.report import charts
+from mathrl.report.content import SAMPLES_EACH, settings_changed
+from mathrl.report.figures import CAPTIONS, figure_charts, further_charts
+from mathrl.statistics.comparisons import claim
 
 TEMPLATES = Path(__file__).parent / "templates"
 

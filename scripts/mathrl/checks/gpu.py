@@ -1,0 +1,237 @@
+"""Does this machine train and sample? A few real steps of verl's GRPO, then vLLM on the exported model, and a verdict in plain words.
+
+The model is the demo's, made on the spot; on a card its step time says that everything works, not how fast a large model will be.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import re
+import statistics
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from mathrl.config.batches import check_batches
+from mathrl.core.code_files import SCRIPTS
+from mathrl.core.files import UserError, read_json, write_jsonl
+
+# Mean difference of token probabilities between trainer and engine: rounding in bfloat16, almost nothing in float32.
+LARGEST_GAP = {"bfloat16": 0.02, "float32": 1e-4}
+SETTINGS = {
+    "gpus": 1,
+    "nodes": 1,
+    "epochs": 1000,
+    "train_batch_size": 16,
+    "mini_batch_size": 8,
+    "micro_batch_size": 24,
+    "micro_batch_size_log_prob": 48,
+    "rollout_n": 6,
+    "max_prompt_length": 256,
+    "max_response_length": 64,
+    "gpu_memory_utilization": 0.3,
+    "choose": "last",
+}
+# What a log says → what it means. The first that is found, from above, is told.
+SYMPTOMS = (
+    (r"driver on your system is too old|driver version is insufficient", "the NVIDIA driver is too old for this torch; update the driver"),
+    (r"no kernel image is available", "this torch has no code for a card this old; use a card of compute capability 7.5 or newer"),
+    (
+        r"CUDA out of memory|OutOfMemoryError|Free memory on device",
+        "the card's memory is taken or too small; see nvidia-smi, end what holds it",
+    ),
+    (r"No space left on device", "the disk is full; make room, or name another place with --work"),
+    (
+        r"Could not find nvcc|CUDA_HOME|ninja.*not found",
+        "vLLM wants to compile a kernel and finds no compiler; run in the image containers/cuda.sif",
+    ),
+    (r"NCCL (error|WARN)", "the cards cannot talk to each other (NCCL); try one card, or NCCL_P2P_DISABLE=1"),
+    (
+        r"ModuleNotFoundError: No module named '([\w.]+)'",
+        "a package is missing: {0}; install envs/cuda.txt or use the image containers/cuda.sif",
+    ),
+)
+
+
+def check_host(accelerator: str) -> dict[str, Any]:
+    """What the check will run on.
+
+    Raises:
+        UserError: no card, a driver that torch cannot use, or a package that is missing.
+    """
+    for package in ("torch", "vllm", "verl"):
+        if importlib.util.find_spec(package) is None:
+            raise UserError(f"{package} is missing; install envs/{accelerator}.txt or run in the image containers/{accelerator}.sif")
+    if accelerator == "cpu":
+        return {"device": f"CPU, {os.cpu_count()} cores", "memory_gib": 0.0}
+    if not Path("/dev/nvidiactl").exists() and not Path("/dev/dxg").exists():
+        raise UserError("no CUDA device on this machine; run on one with an NVIDIA card, or check the CPU path with --accelerator cpu")
+    import torch
+
+    if torch.version.cuda is None:
+        raise UserError(f"torch {torch.__version__} is built for the CPU; install envs/cuda.txt or run in the image containers/cuda.sif")
+    try:
+        torch.cuda.init()
+        properties = torch.cuda.get_device_properties(0)
+    except (RuntimeError, AssertionError) as error:
+        raise UserError(explain(str(error)) or f"torch cannot use the card: {str(error).splitlines()[0]}") from None
+    if properties.major < 8:
+        raise UserError(f"{properties.name} has compute capability {properties.major}.{properties.minor}; bfloat16 needs 8.0 or newer")
+    return {"device": properties.name, "memory_gib": round(properties.total_memory / (1 << 30), 1)}
+
+
+def explain(text: str) -> str | None:
+    """What a log means in plain words, or None if it holds nothing that is known."""
+    for pattern, meaning in SYMPTOMS:
+        if match := re.search(pattern, text):
+            return meaning.format(*match.groups())
+    return None
+
+
+def write_data(folder: Path, prompt: Mapping[str, str], seed: int) -> None:
+    """Training and validation rows in verl's columns and one benchmark, of the demo's problems."""
+    import polars as pl
+
+    from mathrl.data.verl_rows import benchmark_frame, verl_rows
+    from mathrl.demo import world
+
+    world = world.make_world(seed, 512, 16, 0)
+    items = world["benchmarks"]["demo_words"]
+    rows = [{"id": str(i), "problem": row["prompt"], "answer": row["solution"]} for i, row in enumerate(world["problems"])]
+    prefix = prompt["instruction"] + prompt["separator"]
+    for name, content, source in (("train", rows, "check"), ("val", items, "dev")):
+        table = benchmark_frame(content)
+        verl_rows(table, pl.lit(source), prefix, pl.int_range(len(table), eager=True)).write_parquet(folder / f"{name}.parquet")
+    write_jsonl(folder / "demo_words.jsonl", items)
+
+
+def call(script: str, log: Path, *arguments: object) -> None:
+    """Run one of the workflow's scripts.
+
+    Raises:
+        UserError: it failed; says what its log means, or its last words, and where the log is.
+    """
+    with open(log, "ab") as out:
+        done = subprocess.run([sys.executable, str(SCRIPTS / script), *map(str, arguments)], stdout=out, stderr=subprocess.STDOUT)
+    if done.returncode:
+        text = log.read_text(errors="replace")
+        said = [line.strip() for line in text.splitlines() if line.startswith("error: ") or re.match(r"\w*(Error|Exception)\b", line)]
+        meaning = explain(text) or (said[-1].removeprefix("error: ") if said else f"it ended with exit code {done.returncode}")
+        raise UserError(f"{script} failed: {meaning}; its log is {log}")
+
+
+def run(
+    *,
+    folder: Path,
+    training: Mapping[str, Any],
+    prompt: Mapping[str, str],
+    accelerator: str,
+    steps: int,
+    model: Path | None,
+    openseek_sizes: bool,
+    say: Callable[[str], None],
+) -> dict[str, Any]:
+    """Train with the stage settings `training`, export and sample in `folder`; returns what was measured.
+
+    Raises:
+        UserError: batch numbers that do not divide, a part that failed, or trainer and engine disagree on the probabilities of tokens.
+    """
+    check_batches(training)  # verl itself would find out minutes later
+    host = check_host(accelerator)
+    say(f"on {host['device']}" + (f", {host['memory_gib']} GiB" if host["memory_gib"] else ""))
+    dtype = "bfloat16" if accelerator == "cuda" else "float32"
+    write_data(folder, prompt, seed=1)
+    if model is None:
+        model = folder / "base"
+        say("making a small model")
+        instruction = prompt["instruction"] + prompt["separator"]
+        short = ["--pretraining-steps", 80, "--supervised-steps", 60, "--items", 16]
+        call("make_demo_model.py", folder / "model.log", "--instruction", instruction, *short, "--out", model)
+    if openseek_sizes:
+        from mathrl.models import random_model
+
+        say("making random weights in OpenSeek's sizes")
+        random_model.write(folder / "openseek", tokenizer_of=model)
+        model = folder / "openseek"
+    stage = {**training, "steps": steps, "save_every": steps, "validate_every": steps, "dtype": dtype}
+    say(f"training {steps} steps with verl")
+    data = ["--train", folder / "train.parquet", "--validation", folder / "val.parquet", "--checkpoints", folder / "checkpoints"]
+    where = ["--log", folder / "verl.log", "--manifest", folder / "manifest.json"]
+    settings = ["--run", "check", "--config", json.dumps(stage), "--accelerator", accelerator, "--model", model]
+    try:
+        call("train_policy.py", folder / "train.log", *settings, *data, *where)
+    except UserError as error:
+        verl = (folder / "verl.log").read_text(errors="replace") if (folder / "verl.log").exists() else ""
+        raise UserError(
+            f"training failed: {explain(verl) or error}; its logs are {folder / 'train.log'} and {folder / 'verl.log'}"
+        ) from None
+    say("exporting and sampling with vLLM")
+    exported = ["--manifest", folder / "manifest.json", "--accelerator", accelerator, "--out", folder / "model"]
+    call("export_model.py", folder / "export.log", *exported)
+    length = training["max_response_length"]
+    protocol = {"prompt": "training", "temperature": 1.0, "top_p": 1.0, "n": 4, "greedy": False, "max_tokens": length, "seed": 0}
+    engine = {"batch_size": 64, "dtype": dtype, "gpu_memory_utilization": 0.5}
+    sampling = ["--name", "check", "--model", folder / "model", "--protocols", json.dumps({"check": protocol})]
+    sampling += ["--prompt", json.dumps(dict(prompt)), "--benchmark", f"demo_words={folder / 'demo_words.jsonl'}"]
+    sampling += ["--engine", json.dumps(engine), "--accelerator", accelerator, "--store", folder / "samples"]
+    call("generate_samples.py", folder / "generate.log", *sampling, "--out", folder / "generation.json")
+    return {**host, "dtype": dtype, **measure(read_json(folder / "manifest.json"), read_json(folder / "generation.json"))}
+
+
+def measure(manifest: Mapping[str, Any], generation: Mapping[str, Any]) -> dict[str, Any]:
+    """Figures of a finished run.
+
+    Raises:
+        UserError: probabilities of trainer and engine are missing, no number, or differ by more than rounding.
+    """
+    from mathrl.core.curves import read_scalars
+
+    scalars = {tag: [value for _, value in points] for tag, points in read_scalars(Path(manifest["tensorboard"])).items()}
+
+    def last(tag: str) -> float | None:
+        return round(scalars[tag][-1], 4) if scalars.get(tag) else None
+
+    times = scalars.get("timing_s/step", [])
+    gaps = scalars.get("training/rollout_probs_diff_mean", [])
+    figures = {
+        "steps": manifest["steps"],
+        "seconds_per_step": round(statistics.median(times[1:] or times), 3),  # the first one compiles and warms up
+        "train_tokens_per_second": last("perf/throughput"),
+        "peak_memory_gib": last("perf/max_memory_allocated_gb"),
+        "mfu": last("perf/mfu/actor"),
+        "probability_gap_mean": max(gaps, default=None),
+        "probability_gap_max": manifest["max_probability_gap"],
+        "samples": generation["made"],
+        "sampling_tokens_per_second": round(generation["tokens"] / max(generation["seconds"], 1e-9)),
+    }
+    check_gap(figures["probability_gap_mean"], manifest["config"]["dtype"])
+    return figures
+
+
+def check_gap(gap: float | None, dtype: str) -> None:
+    """Trainer and engine must see the same policy; else the gradient is of another one."""
+    if gap is None:
+        raise UserError("verl logged no probability gap between trainer and engine; is actor_rollout_ref.rollout.calculate_log_probs on?")
+    if not gap <= LARGEST_GAP[dtype]:
+        raise UserError(
+            f"trainer and engine disagree: token probabilities differ by {gap:.2g} on average, rounding in {dtype} makes "
+            f"{LARGEST_GAP[dtype]:g} at most; the weights that vLLM got are not the trainer's, or its kernels are broken on this card"
+        )
+
+
+def verdict(figures: Mapping[str, Any]) -> str:
+    """The lines to print when everything worked."""
+    memory = f", peak memory {figures['peak_memory_gib']:.1f} GiB" if figures["peak_memory_gib"] else ""
+    mfu = f", MFU {figures['mfu']:.2%} (a tiny model cannot fill a card)" if figures["mfu"] else ""
+    return (
+        f"OK: {figures['device']}\n"
+        f"  training  {figures['steps']} steps, {figures['seconds_per_step']} s each, "
+        f"{figures['train_tokens_per_second']:.0f} tokens/s{memory}{mfu}\n"
+        f"  sampling  {figures['samples']} responses, {figures['sampling_tokens_per_second']} tokens/s with vLLM\n"
+        f"  agreement token probabilities of trainer and engine differ by {figures['probability_gap_mean']:.2g} on average "
+        f"({LARGEST_GAP[figures['dtype']]:g} allowed in {figures['dtype']})"
+    )

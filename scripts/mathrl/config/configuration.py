@@ -1,0 +1,435 @@
+"""The workflow's configuration: validated, runs and stages merged, every message one line that names key and remedy."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import math
+import re
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+from mathrl.config.batches import check_batches
+from mathrl.config.reward_terms import check_names
+from mathrl.core.files import UserError
+
+# Names that no run may have: they stand for something else in `start_from`, below checkpoints/ or below results/.
+RESERVED = {
+    "base", "previous", "samples", "data", "model", "figures", "tensorboard",
+    "audit.json", "report.html", "report-so-far.html", "scores.csv", "scores.html", "scores.md",
+}  # fmt: skip
+BESIDE_STAGES = {"generation", "manifest", "model"}  # what lies in results/{run}/ beside a directory for each stage and protocol
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+
+
+def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """`over` laid upon `base`, mapping by mapping; neither is changed."""
+    merged = copy.deepcopy(dict(base))
+    for key, value in over.items():
+        both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
+        merged[key] = merge(merged[key], value) if both else copy.deepcopy(value)
+    return merged
+
+
+def from_command_line(config: Mapping[str, Any], given: Mapping[str, Any], read: Callable[[str], Any]) -> dict[str, Any]:
+    """`config` with the values of `given` as numbers, booleans or null where they read so.
+
+    Snakemake hands values inside `--config key={…}` on as text, whatever they are; in a file, quotes mean text.
+    `read` is a YAML reader.
+    """
+    return _typed(config, given, read)
+
+
+def _typed(value: Any, given: Any, read: Callable[[str], Any]) -> Any:
+    if isinstance(value, Mapping) and isinstance(given, Mapping):
+        return {**value, **{key: _typed(value[key], item, read) for key, item in given.items() if key in value}}
+    if isinstance(given, list):
+        return [_typed(item, item, read) for item in given]
+    if isinstance(given, str) and value == given and not isinstance(read(given), list | dict):
+        return read(given)
+    return value
+
+
+def _explain(error) -> str:
+    """One line for a jsonschema error: which key, what is wrong, what it may be."""
+    where = ".".join(str(part) for part in error.absolute_path) or "the file"
+    if error.validator == "additionalProperties":
+        known = sorted(error.schema.get("properties", {}))
+        unknown = sorted(set(error.instance) - set(known))
+        prefix = "" if where == "the file" else f"{where}."
+        return f"unknown key '{prefix}{unknown[0]}'; known here: {', '.join(known)}"
+    if error.validator == "required":
+        missing = [key for key in error.validator_value if key not in error.instance]
+        return f"{where} lacks the key '{missing[0]}'"
+    hint = error.schema.get("description")
+    if error.validator == "enum":
+        problem = f"is {error.instance!r}; it may be {', '.join(map(str, error.validator_value))}"
+    elif error.validator == "type":
+        kinds = error.validator_value if isinstance(error.validator_value, list) else [error.validator_value]
+        problem = f"is {error.instance!r}; it must be {' or '.join(kinds)}"
+    elif error.validator in ("minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum"):
+        bound = {"minimum": "at least", "exclusiveMinimum": "more than", "maximum": "at most", "exclusiveMaximum": "less than"}
+        problem = f"is {error.instance!r}; it must be {bound[error.validator]} {error.validator_value}"
+    else:
+        problem = error.message
+    return f"{where} {problem}" + (f" ({hint})" if hint else "")
+
+
+def _check(value: Any, schema: Mapping[str, Any], where: str) -> None:
+    from jsonschema import Draft202012Validator
+
+    errors = sorted(Draft202012Validator(schema).iter_errors(value), key=lambda e: (len(e.absolute_path), str(e.absolute_path)))
+    if errors:
+        raise UserError(f"{where}: {_explain(errors[0])}")
+
+
+def validate(
+    config: Mapping[str, Any], schema: Mapping[str, Any], table: Mapping[str, Mapping[str, Any]], asked: Collection[str] = ()
+) -> list[str]:
+    """Check the whole configuration; returns notices for the user. Runs that are `asked` for will be trained like selected ones.
+
+    Raises:
+        UserError: unknown key, bad value, a name that is in no table or taken, settings that contradict each other, or batch
+            numbers that verl refuses.
+    """
+    _check_finite(config, "config: ")
+    _check(config, schema, "config")
+    stage_schema = schema["properties"]["training"]
+    _check_runs(config, sorted(stage_schema["properties"]))
+    config, _ = expanded(config)
+    for key, kind in (("dataset", "dataset"), ("base_model", "model"), ("embedding_model", "model")):
+        if config[key] is not None:
+            _known(config[key], kind, key, table, config["pins"])
+    for benchmark in config["benchmarks"]:
+        _known(benchmark, "benchmark", "benchmarks", table, config["pins"])
+    for name in config["runs"]:
+        if name in RESERVED:
+            raise UserError(f"config: runs.{name}: this name is taken; choose another")
+    for name in config["models"]:
+        if name in RESERVED or name in config["runs"]:
+            raise UserError(f"config: models.{name}: this name is taken; choose another")
+        model_source(config, name, table)
+    for name in config["select"]:
+        if name not in config["runs"]:
+            raise UserError(f"config: select: unknown run '{name}'; known: {', '.join(config['runs'])}")
+    _check_evaluation(config)
+    _check_removal(config, config["decontamination"]["remove"], "decontamination.remove")
+    try:
+        check_names(config["reward"]["terms"])
+    except ValueError as error:
+        raise UserError(f"config: reward.terms: {error}") from None
+    for run in config["runs"]:
+        for stage in stages(config, run):
+            merged = stage_config(config, run, stage)
+            _check(merged, stage_schema, f"config: run {run}, stage {stage}")
+            if merged["validation_benchmark"] not in config["benchmarks"]:
+                raise UserError(
+                    f"config: run {run}: validation_benchmark '{merged['validation_benchmark']}' is not in benchmarks: "
+                    f"{', '.join(config['benchmarks'])}"
+                )
+            kind, name = start_of(config, run, stage)
+            if kind == "run" and name not in config["runs"]:
+                known = ", ".join(["previous", "base", *config["runs"]])
+                raise UserError(f"config: run {run}, stage {stage}: start_from: unknown run '{name}'; it may be {known}")
+            if merged["algorithm"] == "supervised" and not merged["solutions"]:
+                raise UserError(f"config: run {run}, stage {stage}: algorithm supervised needs `solutions`, a parquet file")
+    sound: set[tuple[str, str]] = set()
+    for run in config["runs"]:
+        for stage in stages(config, run):
+            _check_circle(config, [(run, stage)], sound)
+    notices = []
+    for run in _trained(config, [*config["select"], *(run for run in config["runs"] if run in asked)]):
+        for stage in stages(config, run):  # the numbers of runs that are not trained need not fit an overlay that changes the batch
+            notices += check_stage(config, run, stage)
+    for run in config["select"]:
+        _check_points(config["evaluation"]["steps"], stage_config(config, run, stages(config, run)[-1]), run)
+    return notices
+
+
+def _trained(config: Mapping[str, Any], runs: list[str]) -> list[str]:
+    """`runs` and those that they start from, each once."""
+    found = list(dict.fromkeys(runs))
+    for run in found:  # grows
+        starts = (start_of(config, run, stage) for stage in stages(config, run))
+        found += dict.fromkeys(name for kind, name in starts if kind == "run" and name not in found)
+    return found
+
+
+def _check_finite(value: Any, where: str) -> None:
+    """Refuse numbers that no schema bounds: not a number is neither too small nor too large."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise UserError(f"{where} is {value}; it must be a finite number")
+    for key, item in value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list) else ():
+        _check_finite(item, f"{where}{'' if where.endswith(' ') else '.'}{key}")
+
+
+def _check_runs(config: Mapping[str, Any], keys: list[str]) -> None:
+    """Refuse what is lost when sweeps and replicates are spelled out, and stages whose names are taken. `keys`: those of a stage."""
+    protocols = config["evaluation"]["protocols"]
+    for name, own in config["runs"].items():
+        sweep = own.get("sweep", {})
+        for key in sweep:
+            if key not in keys:
+                raise UserError(f"config: runs.{name}.sweep: unknown key '{key}'; known here: {', '.join(keys)}")
+        if "seed" in sweep and "seeds" in own:
+            raise UserError(f"config: runs.{name}: a sweep over seed beside seeds: the seeds would win; remove seed from the sweep")
+        for stage in own.get("stages", []):
+            for key in [*sweep, *(["seed"] if "seeds" in own else [])]:
+                if key in stage:
+                    what = "seeds" if key not in sweep else f"the sweep over {key}"
+                    raise UserError(
+                        f"config: runs.{name}: {what} would not change stage {stage['name']}, which sets {key} itself; remove it there"
+                    )
+        names = stages(config, name)
+        for stage in names:
+            if names.count(stage) > 1:
+                raise UserError(f"config: runs.{name}.stages: two stages are called '{stage}'; rename one")
+            if stage in BESIDE_STAGES:
+                raise UserError(f"config: runs.{name}.stages: '{stage}' is taken by what else lies in results/{name}/; choose another name")
+            if stage in protocols:
+                raise UserError(f"config: runs.{name}: stage '{stage}' has the name of a protocol, in results/{name}/ too; rename one")
+
+
+def _check_evaluation(config: Mapping[str, Any]) -> None:
+    evaluation = config["evaluation"]
+    for name, protocol in evaluation["protocols"].items():
+        if name in BESIDE_STAGES:
+            raise UserError(f"config: evaluation.protocols.{name}: this name is taken; choose another")
+        if not protocol["n"] and not protocol["greedy"]:
+            raise UserError(f"config: evaluation.protocols.{name}: n 0 without greedy asks for no response; write n: 1 or greedy: true")
+    for name in [*evaluation["select"], evaluation["primary"]]:
+        if name not in evaluation["protocols"]:
+            raise UserError(f"config: evaluation: unknown protocol '{name}'; known: {', '.join(evaluation['protocols'])}")
+    if evaluation["primary"] not in evaluation["select"]:
+        raise UserError(f"config: evaluation.primary '{evaluation['primary']}' is not in evaluation.select; add it there")
+    if evaluation["batch_invariant"] and config["accelerator"] == "cpu":
+        raise UserError("config: evaluation.batch_invariant: vLLM has no such kernels for a CPU; use evaluation.dtype float32 there")
+
+
+def _check_removal(config: Mapping[str, Any], methods: list[str], where: str) -> None:
+    """Refuse to remove by matches that nobody looks for: nothing would be removed, without a word."""
+    for method in methods:
+        needed = "semantic" if method == "similar" else method
+        if needed not in config["decontamination"]["methods"]:
+            raise UserError(f"config: {where}: {method} needs the method {needed}; add it to decontamination.methods")
+        if needed == "semantic" and config["embedding_model"] is None:
+            raise UserError(f"config: {where}: {method} needs a model; name one as embedding_model")
+
+
+def check_stage(config: Mapping[str, Any], run: str, stage: str) -> list[str]:
+    """Refuse a stage whose settings contradict each other or the data's; returns notices. For stages that will be trained.
+
+    Raises:
+        UserError: see the messages below, and `check_batches`.
+    """
+    merged, data = stage_config(config, run, stage), config["data"]
+    name = f"run {run}, stage {stage}"
+    where = f"config: {name}"
+    notices = check_batches(merged, name)
+    if merged["validation_benchmark"] == "dev":
+        raise UserError(f"{where}: validation_benchmark: 'dev' is what the held-out problems are called; rename it in {config['pins']}")
+    if merged["algorithm"] == "supervised":
+        if any(limit is not None for limit in merged["budget"].values()):
+            raise UserError(
+                f"{where}: budget: steps alone end a supervised stage, verl logs no times of it; write budget: "
+                "{tokens: null, gpu_hours: null} there, and its cost is not counted"
+            )
+        if not Path(merged["solutions"]).is_file():
+            raise UserError(f"{where}: solutions: no such file: {merged['solutions']}; a parquet with the columns problem and solution")
+    penalty = merged["overlong_penalty"]
+    if penalty and penalty["buffer"] > merged["max_response_length"]:
+        raise UserError(
+            f"{where}: overlong_penalty.buffer {penalty['buffer']} is more than max_response_length {merged['max_response_length']}; "
+            "it is the last part of it"
+        )
+    low, high = merged["solve_rate"] or (0, 1)
+    if low > high:
+        raise UserError(f"{where}: solve_rate [{low}, {high}] holds no rate; write the lowest first: [{high}, {low}]")
+    cuts, wanted = data["difficulty_bands"], merged["difficulty"] or []
+    if isinstance(cuts, list) and max(wanted, default=1) > len(cuts) + 1:
+        raise UserError(
+            f"{where}: difficulty: there is no band {max(wanted)}; the {len(cuts)} cut-offs of data.difficulty_bands make {len(cuts) + 1}"
+        )
+    if merged["solve_rates"] == "own" and (wanted or merged["solve_rate"]) and data["own_solve_rates"]["n"] == 1:
+        raise UserError(f"{where}: one response tells a problem's own solve rate as 0 or 1 only; raise data.own_solve_rates.n")
+    if merged["solve_rates"] == "own" and not merged["solve_rate"] and (5 if cuts == "quintiles" else len(cuts) + 1) in wanted:
+        notices.append(
+            f"{name}: its hardest band of own solve rates holds every problem that was never solved, and those teach nothing; "
+            "solve_rate: [0.01, 0.99] leaves them out"
+        )
+    allowed = data["filters"]["sources"]
+    missing = [source for source in merged["sources"] or [] if allowed is not None and source not in allowed]
+    if missing:
+        raise UserError(f"{where}: sources: data.filters.sources leaves out '{missing[0]}'; add it there")
+    if merged["data"] == "clean":
+        _check_removal(config, merged["remove"] or [], f"{name}: remove")
+    save, keep = merged["save_every"], merged["keep_every"]
+    if keep and keep % save:
+        notices.append(f"{name}: keep_every {keep} keeps every {math.lcm(keep, save)}th step only, as save_every is {save}")
+    return notices
+
+
+def _check_points(points: list[Any], last: Mapping[str, Any], run: str) -> None:
+    """Refuse a step that the run's last stage never saves, or saves and removes again."""
+    every, total, keep = last["save_every"], last["steps"], last["keep_every"]
+    for point in points:
+        if point in ("best", "last") or point == total:
+            continue
+        if total is not None and (point > total or point % every):
+            saved = [*range(every, total, every), total]
+            some = ", ".join(map(str, saved[:8])) + (f", … {total}" if len(saved) > 8 else "")
+            raise UserError(f"config: evaluation.steps: run {run} saves no step {point}; it saves {some} (save_every {every})")
+        newest = total is not None and point > total - every * last["keep_last"]
+        if not newest and (not keep or point % keep):
+            raise UserError(
+                f"config: evaluation.steps: run {run} does not keep step {point} (keep_last {last['keep_last']}, keep_every {keep}); "
+                f"set training.keep_every to {point} or to a number that divides it"
+            )
+
+
+def _known(name: str, kind: str, key: str, table: Mapping[str, Mapping[str, Any]], file: str) -> None:
+    known = [row["name"] for row in table.values() if row["kind"] == kind]
+    if name not in known:
+        raise UserError(f"config: {key}: unknown {kind} '{name}'; {file} knows: {', '.join(known) or 'none'}")
+
+
+def expanded(config: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+    """The configuration with sweeps and replicates as runs of their own, in `runs`, in `select` and in `start_from`.
+
+    Also says of each run which group it is a replicate of, and its seed: {run: {"group": name, "seed": seed}}.
+
+    Raises:
+        UserError: two runs of one name, a value that no file can be called by, or a `start_from` that stands for several runs.
+    """
+    runs: dict[str, Any] = {}
+    groups: dict[str, dict[str, Any]] = {}
+    members: dict[str, list[str]] = {}
+    for name, own in config["runs"].items():
+        plain = {key: value for key, value in own.items() if key not in ("seeds", "sweep")}
+        sweep = own.get("sweep", {})
+        for values in itertools.product(*sweep.values()):
+            chosen = dict(zip(sweep, values, strict=True))
+            group = "-".join([name, *(f"{key}-{value}" for key, value in chosen.items())])
+            for key, value in chosen.items():
+                if not NAME.fullmatch(f"0{value}"):
+                    raise UserError(f"config: runs.{name}.sweep.{key}: {value!r} cannot be part of a run's name; write these runs out")
+            for seed in own.get("seeds", [None]):
+                run = group if seed is None else f"{group}-seed-{seed}"
+                if run in runs or (group != name and group in config["runs"]):
+                    raise UserError(f"config: runs: two runs are called '{run if run in runs else group}'; rename one")
+                runs[run] = merge(plain, chosen if seed is None else chosen | {"seed": seed})
+                groups[run] = {"group": group, "seed": runs[run].get("seed", config["training"]["seed"])}
+                for whole in dict.fromkeys((name, group)):
+                    members.setdefault(whole, []).append(run)
+    for run, own in runs.items():
+        for part in (own, *own.get("stages", [])):
+            if "start_from" in part:
+                part["start_from"] = _counterpart(part["start_from"], run, runs, groups, members)
+    select = [run for name in config["select"] for run in members.get(name, [name])]
+    return {**config, "runs": runs, "select": list(dict.fromkeys(select))}, groups
+
+
+def _counterpart(wanted: str, run: str, runs: Mapping, groups: Mapping, members: Mapping[str, list[str]]) -> str:
+    """The run that `start_from: wanted` means for `run`: of replicates, the one of the same seed."""
+    several = members.get(wanted, [wanted])
+    if wanted in runs or len(several) == 1:
+        return several[0] if wanted not in runs else wanted
+    seeds = {groups[one]["seed"]: one for one in several}
+    one_group = len({groups[one]["group"] for one in several}) == 1
+    if one_group and run != groups[run]["group"] and groups[run]["seed"] in seeds:
+        return seeds[groups[run]["seed"]]
+    remedy = f", or give this run seeds: {sorted(seeds)} too" if one_group else ""
+    raise UserError(f"config: run {run}: start_from: '{wanted}' stands for {', '.join(several)}; name one of them{remedy}")
+
+
+def start_of(config: Mapping[str, Any], run: str, stage: str) -> tuple[str, str | None]:
+    """Where a stage starts: ("base", None), ("stage", name of the run's stage before) or ("run", name of another run)."""
+    wanted = stage_config(config, run, stage)["start_from"]
+    names = stages(config, run)
+    place = names.index(stage)
+    if wanted == "previous":
+        return ("stage", names[place - 1]) if place else ("base", None)
+    return ("base", None) if wanted == "base" else ("run", wanted)
+
+
+def _check_circle(config: Mapping[str, Any], path: list[tuple[str, str]], sound: set[tuple[str, str]]) -> None:
+    """Refuse a stage (the last of `path`) that waits for itself, by way of what it starts from or shares a budget with.
+
+    `sound` collects the stages that do not.
+    """
+    run, stage = path[-1]
+    kind, name = start_of(config, run, stage)
+    needs = [(run, before) for before in sharing_budget(config, run, stage)]
+    needs += [(run, name)] if kind == "stage" else [(name, stages(config, name)[-1])] if kind == "run" else []
+    for need in needs:
+        if need in path:
+            around = [*path[path.index(need) :], need]
+            said = " → ".join(at if len(stages(config, at)) == 1 else f"{at}/{leg}" for at, leg in around)
+            raise UserError(f"config: run {run}, stage {stage}: start_from goes round in a circle: {said}")
+        if need not in sound:
+            _check_circle(config, [*path, need], sound)
+    sound.add((run, stage))
+
+
+def run_budget(config: Mapping[str, Any], run: str) -> dict[str, Any]:
+    """What a run may use, all its stages together; a stage's own budget bounds that stage besides."""
+    return merge(config["training"]["budget"], config["runs"][run].get("budget", {}))
+
+
+def sharing_budget(config: Mapping[str, Any], run: str, stage: str) -> list[str]:
+    """Stages before this one that take from the run's budget; none without one. What supervised stages use is not counted."""
+    if all(limit is None for limit in run_budget(config, run).values()):
+        return []
+    names = stages(config, run)
+    before = names[: names.index(stage)]
+    return [name for name in before if stage_config(config, run, name)["algorithm"] != "supervised"]
+
+
+def stages(config: Mapping[str, Any], run: str) -> list[str]:
+    """Names of a run's stages, in order; a run without a list of them has one, `main`."""
+    return [stage["name"] for stage in config["runs"][run].get("stages", [])] or ["main"]
+
+
+def stage_config(config: Mapping[str, Any], run: str, stage: str) -> dict[str, Any]:
+    """`training`, under the run's overrides, under the stage's."""
+    own = {key: value for key, value in config["runs"][run].items() if key != "stages"}
+    merged = merge(config["training"], own)
+    for entry in config["runs"][run].get("stages", []):
+        if entry["name"] == stage:
+            merged = merge(merged, {key: value for key, value in entry.items() if key != "name"})
+    return merged
+
+
+def checkpoint_models(config: Mapping[str, Any]) -> list[str]:
+    """Checkpoints along training that are evaluated, as rows `run@step-N`, `run@best`, `run@last`."""
+    points = [point if isinstance(point, str) else f"step-{point}" for point in config["evaluation"]["steps"]]
+    return [f"{run}@{point}" for run in config["select"] for point in points]
+
+
+def evaluated_models(config: Mapping[str, Any]) -> list[str]:
+    """Rows of the score table: the base model, further models, the selected runs, and checkpoints along their training."""
+    return ["base", *config["models"], *config["select"], *checkpoint_models(config)]
+
+
+def model_source(config: Mapping[str, Any], name: str, table: Mapping[str, Mapping[str, Any]]) -> tuple[str, str]:
+    """What an entry of `models` is: ("pin", name), ("checkpoint", verl's directory global_step_N) or ("directory", path).
+
+    Raises:
+        UserError: no such directory, or it holds neither a Hugging Face model nor verl's checkpoint of one.
+    """
+    value = config["models"][name]
+    if table.get(value, {}).get("kind") == "model":
+        return "pin", value
+    path = Path(value)
+    if not path.is_dir():
+        known = ", ".join(row["name"] for row in table.values() if row["kind"] == "model") or "none"
+        raise UserError(f"config: models.{name}: '{value}' is no directory and no model of {config['pins']} ({known})")
+    if path.name.startswith("global_step_"):
+        if not (path / "actor" / "huggingface" / "config.json").is_file():
+            raise UserError(f"config: models.{name}: {value} is no checkpoint of verl, actor/huggingface/config.json is missing")
+        return "checkpoint", value.rstrip("/")
+    weights = [*path.glob("*.safetensors"), *path.glob("*.bin")]
+    if not weights or not (path / "config.json").is_file():
+        raise UserError(f"config: models.{name}: {value} is no Hugging Face model; config.json or the weights (*.safetensors) are missing")
+    return "directory", value.rstrip("/")

@@ -1,0 +1,157 @@
+"""The table of downloads (`pins.tsv`) and the lock beside it (`pins.lock/<name>.json`).
+
+A pin says where files come from and what they must be: revision, SHA-256 per file, row count. What the table does not know yet
+(the hash of a file nobody has downloaded so far) is recorded in the lock at the first download. The user commits the lock; from
+then on it is enforced like the table.
+"""
+
+from __future__ import annotations
+
+import csv
+import fnmatch
+import re
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mathrl.core.files import UserError, read_json, write_json
+
+COLUMNS = ("name", "kind", "source", "id", "revision", "file", "sha256", "rows", "licence", "url", "mirror")
+KINDS = ("dataset", "benchmark", "model")
+SOURCES = ("modelscope", "huggingface", "http", "file")
+_HASH = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class Origin:
+    """One place to fetch from: a client name, what it calls the thing, and the revision."""
+
+    source: str
+    id: str
+    revision: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.source}:{self.id}" + (f"@{self.revision}" if self.revision else "")
+
+
+@dataclass(frozen=True)
+class Pin:
+    """One row of the table. `sha256` maps a path (or `*` for the only file) to its hash; `rows` is None where unknown."""
+
+    name: str
+    kind: str
+    origin: Origin
+    mirror: Origin | None = None
+    files: tuple[str, ...] = ()
+    sha256: dict[str, str] = field(default_factory=dict)
+    rows: int | None = None
+    licence: str = ""
+    url: str = ""
+
+    @property
+    def origins(self) -> tuple[Origin, ...]:
+        return (self.origin,) if self.mirror is None else (self.origin, self.mirror)
+
+    def wants(self, path: str) -> bool:
+        """Is this path of the source one of the files asked for?"""
+        return not self.files or any(fnmatch.fnmatchcase(path, pattern) for pattern in self.files)
+
+
+def read_pins(path: str | Path) -> dict[str, Pin]:
+    """Read the table; `UserError` names file, line, column and what was expected."""
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f"{path}: no such file; `pins` in the configuration must name the table of downloads")
+    with open(path, encoding="utf-8", newline="") as handle:
+        lines = [(number, line) for number, line in enumerate(handle, 1) if line.strip() and not line.startswith("#")]
+    reader = csv.DictReader((line for _, line in lines), delimiter="\t", quoting=csv.QUOTE_NONE)
+    missing = set(COLUMNS) - {"mirror"} - set(reader.fieldnames or ())
+    if missing:
+        raise UserError(f"{path}: lacks the column '{sorted(missing)[0]}' (it has: {', '.join(reader.fieldnames or ())})")
+    pins: dict[str, Pin] = {}
+    for (number, _), row in zip(lines[1:], reader, strict=True):
+        pin = _parse(row, f"{path}: line {number}")
+        if pin.name in pins:
+            raise UserError(f"{path}: line {number} names '{pin.name}' a second time; a name has one row")
+        pins[pin.name] = pin
+    return pins
+
+
+def pin_rows(path: str | Path) -> dict[str, dict[str, Any]]:
+    """The same rows as plain mappings with `kind`, `source`, `id` and the rest of `Pin`, as the configuration's checks take them."""
+    return {name: {**asdict(pin), "source": pin.origin.source, "id": pin.origin.id} for name, pin in read_pins(path).items()}
+
+
+def _parse(row: dict[str, str | None], where: str) -> Pin:
+    cell = {key: (value or "").strip() for key, value in row.items() if key}
+    for key, allowed in (("kind", KINDS), ("source", SOURCES)):
+        if cell[key] not in allowed:
+            raise UserError(f"{where}: {key} '{cell[key]}' is none of {', '.join(allowed)}")
+    for key in ("name", "id"):
+        if not cell[key]:
+            raise UserError(f"{where}: {key} is empty")
+    hashes: dict[str, str] = {}
+    for part in cell["sha256"].split():
+        name, _, digest = part.rpartition("=")
+        if not _HASH.fullmatch(digest):
+            raise UserError(f"{where}: sha256 '{part}' is no hash of 64 hexadecimal digits (or path=hash)")
+        hashes[name or "*"] = digest
+    if cell["rows"] and not cell["rows"].isdigit():
+        raise UserError(f"{where}: rows '{cell['rows']}' is no whole number")
+    mirror = None
+    if cell.get("mirror"):
+        source, _, rest = cell["mirror"].partition(":")
+        identifier, _, revision = rest.rpartition("@") if "@" in rest else (rest, "", "")
+        if source not in SOURCES or not identifier:
+            raise UserError(f"{where}: mirror '{cell['mirror']}' is not of the form source:id@revision")
+        mirror = Origin(source, identifier, revision)
+    return Pin(
+        name=cell["name"],
+        kind=cell["kind"],
+        origin=Origin(cell["source"], cell["id"], cell["revision"]),
+        mirror=mirror,
+        files=tuple(cell["file"].split()),
+        sha256=hashes,
+        rows=int(cell["rows"]) if cell["rows"] else None,
+        licence=cell["licence"],
+        url=cell["url"],
+    )
+
+
+def find_pin(path: str | Path, name: str, kind: str) -> Pin:
+    """The pin `name` of the table at `path`; `UserError` if there is none or it is of another kind."""
+    pins = read_pins(path)
+    if name not in pins:
+        known = ", ".join(sorted(n for n, pin in pins.items() if pin.kind == kind)) or "none"
+        raise UserError(f"{path}: has no row for the {kind} '{name}' (it has: {known}); add one or correct the configuration")
+    if pins[name].kind != kind:
+        raise UserError(f"{path}: '{name}' is a {pins[name].kind}, not a {kind}")
+    return pins[name]
+
+
+def lock_path(table: str | Path, name: str) -> Path:
+    """Where the lock of one pin lies: one file a pin, so that downloads side by side never write the same file."""
+    return Path(table).with_suffix(".lock") / f"{name}.json"
+
+
+def read_lock(table: str | Path, name: str) -> dict[str, str]:
+    """Hashes recorded at the first download, by path; empty if there is no lock yet."""
+    path = lock_path(table, name)
+    if not path.exists():
+        return {}
+    lock = read_json(path)
+    if not isinstance(lock, dict) or not isinstance(lock.get("sha256"), dict):
+        raise UserError(f"{path}: is no lock (it lacks 'sha256'); restore it from git or delete it to record it again")
+    return lock["sha256"]
+
+
+def write_lock(table: str | Path, pin: Pin, origin: Origin, hashes: dict[str, str], rows: int | None) -> Path:
+    """Record what the first download brought."""
+    path = lock_path(table, pin.name)
+    write_json(path, {"schema_version": 1, "name": pin.name, "origin": str(origin), "rows": rows, "sha256": hashes})
+    return path
+
+
+def expected_hashes(table: str | Path, pin: Pin) -> dict[str, str]:
+    """All known hashes of a pin: the lock's, overruled by the table's."""
+    return {**read_lock(table, pin.name), **pin.sha256}

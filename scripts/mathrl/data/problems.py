@@ -1,0 +1,256 @@
+"""The row contract of training problems, and the filters on the way to it.
+
+A downloaded dataset becomes rows of `id, problem, answer, source, domain, solve_rate, difficulty, duplicate_group`. What breaks
+the contract goes to quarantine with a reason; what a filter drops is counted. Nothing is lost without a number.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from functools import cache
+from multiprocessing import get_context
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mathrl.core.files import UserError
+from mathrl.core.parquet import row_count, schema_of
+
+if TYPE_CHECKING:
+    import polars as pl
+
+# What a column may be called in a dataset; the first name that is there is taken.
+ALIASES = {
+    "problem": ("problem", "prompt", "question"),
+    "answer": ("answer", "solution", "final_answer"),
+    "source": ("source",),
+    "domain": ("domain", "subject"),
+    "solve_rate": ("solve_rate", "llama8b_solve_rate"),
+}
+REQUIRED = ("problem", "answer")
+PLAIN_ANSWER = r"^-?(\d{1,15}(\.\d{1,15})?|\d{1,9}/[1-9]\d{0,8}|\\[dt]?frac\{\d{1,9}\}\{[1-9]\d{0,8}\})$"
+MAX_PROBLEM = 20_000  # characters; nothing longer fits a prompt, and a 5 MB text is a broken row
+
+
+@dataclass
+class Funnel:
+    """Rows in → rows out, step by step, in the order of the steps."""
+
+    steps: list[dict[str, Any]] = field(default_factory=list)
+
+    def add(self, step: str, before: int, after: int) -> None:
+        """Count rows of a step; a step that comes again (for the next part of the table) is added to."""
+        known = next((entry for entry in self.steps if entry["step"] == step), None)
+        if known is None:
+            self.steps.append({"step": step, "rows_in": before, "rows_out": after})
+        else:
+            known["rows_in"] += before
+            known["rows_out"] += after
+
+
+def dataset_columns(path: str | Path) -> list[pl.Expr]:
+    """Expressions that read a downloaded dataset under our names and types; further columns are left out.
+
+    Raises `UserError` for a file that is no whole parquet file, a missing column (what it has is listed) or an empty table.
+    """
+    import polars as pl
+
+    names = schema_of(path)
+    chosen = {ours: next((name for name in options if name in names), None) for ours, options in ALIASES.items()}
+    for ours in REQUIRED:
+        if chosen[ours] is None:
+            raise UserError(
+                f"{path}: lacks a column '{ours}' (or {', '.join(ALIASES[ours][1:])}); it has: {', '.join(names) or 'no column at all'}"
+            )
+    if not row_count(path):
+        raise UserError(f"{path}: holds no rows; fetch it again or correct its pin")
+    columns = [pl.col(name) if name else pl.lit(None) for name in chosen.values()]
+    return _typed(columns, names, chosen, path)
+
+
+def _typed(columns: list[pl.Expr], names: dict[str, Any], chosen: dict[str, str | None], path: str | Path) -> list[pl.Expr]:
+    import polars as pl
+
+    result = []
+    for (ours, name), column in zip(chosen.items(), columns, strict=True):
+        kind = names[name] if name else pl.Null()
+        if ours == "domain":
+            expression = column if isinstance(kind, pl.List) else pl.concat_list(column.cast(pl.String))
+            expression = pl.when(column.is_null()).then(None).otherwise(expression).cast(pl.List(pl.String))
+        elif ours == "solve_rate":
+            if kind == pl.String:
+                expression = column.cast(pl.Float64, strict=False)
+            elif kind.is_numeric() or kind == pl.Null:
+                expression = column.cast(pl.Float64)
+            else:
+                raise UserError(f"{path}: column '{name}' holds {kind}, numbers from 0 to 1 are needed")
+        elif isinstance(kind, pl.List | pl.Struct | pl.Array | pl.Binary):
+            raise UserError(f"{path}: column '{name}' holds {kind}, text is needed")
+        else:
+            expression = column.cast(pl.String)
+        result.append(expression.alias(ours))
+    return result
+
+
+def split_violations(frame: pl.DataFrame, first: int = 0) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Split raw rows into those that keep the contract and those that break it, with a `reason` and their `row` number.
+
+    `first` is the number of the first row here. The cell that breaks the contract is cut after 1,000 characters.
+    """
+    import polars as pl
+
+    blank = lambda name: pl.col(name).fill_null("").str.strip_chars() == ""  # noqa: E731
+    broken = pl.col("problem").str.contains("\ufffd|\x00") | pl.col("answer").str.contains("\ufffd|\x00")
+    rate = pl.col("solve_rate")
+    reason = (
+        pl.when(blank("problem")).then(pl.lit("empty problem"))
+        .when(blank("answer")).then(pl.lit("empty answer"))
+        .when(pl.col("problem").str.len_chars() > MAX_PROBLEM).then(pl.lit(f"problem longer than {MAX_PROBLEM} characters"))
+        .when(broken).then(pl.lit("invalid characters"))
+        .when(rate.is_nan() | (rate < 0) | (rate > 1)).then(pl.lit("solve rate outside 0–1"))
+    )  # fmt: skip
+    marked = frame.with_row_index("row", offset=first).with_columns(reason=reason)
+    good = marked.filter(pl.col("reason").is_null()).drop("row", "reason")
+    bad = marked.filter(pl.col("reason").is_not_null()).with_columns(pl.col("problem", "answer").str.slice(0, 1000))
+    return good.with_columns(pl.col("answer").str.strip_chars()), bad.with_columns(pl.col("row").cast(pl.Int64))
+
+
+@cache
+def schema() -> Any:
+    """The contract of problems.parquet as a pandera schema (imported here: it takes a second)."""
+    import pandera.polars as pa
+    import polars as pl
+
+    text, share = pa.Check.str_contains(r"\S"), pa.Check.in_range(0, 1)
+    return pa.DataFrameSchema(
+        {
+            "id": pa.Column(pl.String, pa.Check.str_matches(r"^[0-9a-f]{16}(-[0-9]+)?$"), unique=True),
+            "problem": pa.Column(pl.String, text),
+            "answer": pa.Column(pl.String, text),
+            "source": pa.Column(pl.String, nullable=True),
+            "domain": pa.Column(pl.List(pl.String), nullable=True),
+            "solve_rate": pa.Column(pl.Float64, share, nullable=True),
+            "difficulty": pa.Column(pl.Int8, pa.Check.in_range(1, 20), nullable=True),
+            "duplicate_group": pa.Column(pl.String),
+        },
+        strict=True,
+    )
+
+
+def validate(problems: pl.DataFrame) -> None:
+    """Hold problems against the contract at a door; `UserError` names the column and the check."""
+    try:
+        schema().validate(problems)
+    except Exception as error:
+        raise UserError(f"problems break the contract: {' '.join(str(error).split())[:300]}; make problems.parquet again") from None
+
+
+def problem_id(problem: str) -> str:
+    """Stable id of a problem: the first 16 hexadecimal digits of the SHA-256 of its text."""
+    return hashlib.sha256(problem.encode()).hexdigest()[:16]
+
+
+def problem_ids(problems: pl.Series) -> pl.Series:
+    """The id of each problem (rows with the same text have the same id)."""
+    import polars as pl
+
+    return pl.Series("id", [problem_id(text) for text in problems], dtype=pl.String)
+
+
+def numbered(ids: pl.Series) -> pl.Series:
+    """Make ids unique: the second row with the same text gets `-2` behind its id, and so on."""
+    import polars as pl
+
+    again = pl.int_range(pl.len()).over("id") + 1
+    name = pl.when(again > 1).then(pl.col("id") + "-" + again.cast(pl.String)).otherwise(pl.col("id"))
+    return pl.DataFrame({"id": ids}).select(name.alias("id")).to_series()
+
+
+def add_ids(frame: pl.DataFrame) -> pl.DataFrame:
+    """Add the column `id`, unique and stable."""
+    return frame.with_columns(id=numbered(problem_ids(frame["problem"])))
+
+
+def quintiles(solve_rate: pl.Series) -> list[float]:
+    """Upstream's cut-offs: the least rate and the quintiles of all rates, interpolated, in falling order.
+
+    So does create_dataset.py in open-r1/Big-Math-RL-Verified-Processed (pandas.qcut); of its bands each holds its upper cut-off
+    and not its lower one, so that rows at the least rate are in none.
+    """
+    known = solve_rate.drop_nulls().filter(solve_rate.drop_nulls().is_between(0, 1))
+    return [] if known.is_empty() else [float(known.quantile(share, "linear")) for share in (0.8, 0.6, 0.4, 0.2, 0.0)]
+
+
+def own_quintiles(solve_rate: pl.Series) -> list[float]:
+    """Cut-offs for rates measured with few responses a problem: the quintiles, falling, of those between 0 and 1.
+
+    A weak model never solves most problems; among all rates every quintile would be 0. So `bands` puts what is always solved in the
+    easiest band and what is never solved in the hardest. Where rates take few values, cut-offs coincide and a band between is empty.
+    """
+    between = solve_rate.drop_nulls().filter((solve_rate.drop_nulls() > 0) & (solve_rate.drop_nulls() < 1))
+    return [] if between.is_empty() else [float(between.quantile(share, "linear")) for share in (0.8, 0.6, 0.4, 0.2)]
+
+
+def bands(solve_rate: pl.Series, cuts: list[float], lowest: bool = True) -> pl.Series:
+    """Difficulty 1 (easy) and up from solve rates; `cuts` in falling order, a rate equal to one belongs to the harder band.
+
+    A row without a rate has no difficulty; nor has one at or below the last cut-off if not `lowest`.
+    """
+    import polars as pl
+
+    level = pl.lit(1, dtype=pl.Int8)
+    for cut in sorted(cuts, reverse=True):
+        level = level + (pl.col("rate") <= cut).cast(pl.Int8)
+    unknown = pl.col("rate").is_null() | pl.lit(not cuts)
+    if not lowest and cuts:
+        unknown = unknown | (pl.col("rate") <= min(cuts))
+    frame = pl.DataFrame({"rate": solve_rate}, schema={"rate": pl.Float64})
+    return frame.select(difficulty=pl.when(unknown).then(None).otherwise(level).cast(pl.Int8)).to_series()
+
+
+class AnswerCheck:
+    """Asks the grader which answers it accepts as answers to themselves: each distinct answer once, plain numbers and fractions
+    (which it always accepts) never. A context manager, for its worker processes."""
+
+    def __init__(self, workers: int) -> None:
+        self.workers = workers
+        self.known: dict[str, bool] = {}
+        self._pool: ProcessPoolExecutor | None = None
+
+    def __enter__(self) -> AnswerCheck:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._pool:
+            self._pool.shutdown()
+
+    def accepted(self, answers: pl.Series) -> pl.Series:
+        """For each answer: does the grader accept it?"""
+        distinct = answers.unique(maintain_order=True)
+        asked = [answer for answer in distinct.filter(~distinct.str.contains(PLAIN_ANSWER)) if answer not in self.known]
+        pieces = [asked[place : place + 500] for place in range(0, len(asked), 500)]
+        if len(pieces) > 1 and self.workers > 1:
+            self._pool = self._pool or ProcessPoolExecutor(self.workers, mp_context=get_context("spawn"))
+            verdicts = list(self._pool.map(_equal_to_themselves, pieces))
+        else:
+            verdicts = [_equal_to_themselves(piece) for piece in pieces]
+        for piece, answer in zip(pieces, verdicts, strict=True):
+            self.known.update(zip(piece, answer, strict=True))
+        refused = [answer for answer, verdict in self.known.items() if not verdict]
+        return ~answers.is_in(refused)
+
+
+def _equal_to_themselves(answers: list[str]) -> list[bool]:
+    from mathrl.grading import equivalent
+
+    return [bool(equivalent(answer, answer)) for answer in answers]
+
+
+def english(problems: pl.Series) -> pl.Series:
+    """Is a problem written in Latin letters? (Formulas have few others; a Chinese or Russian problem has mostly others.)"""
+    import polars as pl
+
+    other = problems.str.count_matches(r"[\p{L}--[\p{Latin}\p{Greek}]]")
+    latin = problems.str.count_matches(r"\p{Latin}")
+    return pl.DataFrame({"other": other, "latin": latin}).select(pl.col("other") * 4 <= pl.col("latin")).to_series()

@@ -1,0 +1,59 @@
+"""The base model's own solve rates: which problems are asked, and what its responses say of them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mathrl.core.files import UserError, read_jsonl, write_jsonl
+
+if TYPE_CHECKING:
+    import polars as pl
+
+PROBES = "probes"  # the probes play a benchmark of this name when they are sampled
+COLUMNS = ("id", "solve_rate", "n")
+
+
+def choose_probes(problems: Path, wanted: int | None, out: Path) -> int:
+    """Write `wanted` problems (None: all) as a benchmark file: those with the lowest hash of their id, so that the choice does not
+    depend on the order of the rows and a larger sample contains the smaller; returns how many."""
+    import polars as pl
+
+    rows = pl.read_parquet(problems, columns=["id", "problem", "answer"]).to_dicts()
+    rows.sort(key=lambda row: hashlib.sha256(row["id"].encode()).digest())
+    return write_jsonl(out, rows[:wanted])
+
+
+def measure(samples: Mapping[str, Iterable[Mapping[str, Any]]], probes: Path, workers: int) -> pl.DataFrame:
+    """Share of right responses of each probe: columns `id`, `solve_rate` (0–1), `n` (responses).
+
+    `samples`: {PROBES: rows with `id` and `response`}.
+    """
+    import polars as pl
+
+    from mathrl.grading import grade_many
+
+    answers = {row["id"]: str(row["answer"]) for row in read_jsonl(probes, ("id", "answer"))}
+    rows = list(samples[PROBES])
+    grades = grade_many([(row["response"], answers[row["id"]]) for row in rows], workers=workers)
+    right = pl.DataFrame({"id": [row["id"] for row in rows], "right": [float(grade.correct) for grade in grades]})
+    return right.group_by("id").agg(solve_rate=pl.col("right").mean(), n=pl.len().cast(pl.Int32)).sort("id")
+
+
+def read(path: Path) -> pl.DataFrame:
+    """Solve rates as `measure` writes them.
+
+    Raises:
+        UserError: a needed column is missing.
+    """
+    import polars as pl
+
+    from mathrl.core.parquet import schema_of
+
+    schema_of(path, COLUMNS)
+    rates = pl.read_parquet(path, columns=list(COLUMNS))
+    if not len(rates):
+        raise UserError(f"{path}: holds no measured problem; raise data.own_solve_rates.problems")
+    return rates

@@ -1,0 +1,157 @@
+"""From problems and matches to verl's files: what is removed, what is held out, what is trained on, each counted."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mathrl.core.files import UserError, atomic_path, sha256_file
+from mathrl.core.parquet import PartWriter, parts, schema_of
+from mathrl.core.provenance import provenance
+from mathrl.data import solve_rates
+from mathrl.data.benchmarks import load_benchmark
+from mathrl.data.cleaning import parse_bands
+from mathrl.data.problems import bands, own_quintiles
+from mathrl.data.verl_rows import benchmark_frame, dev_groups, verl_rows
+
+if TYPE_CHECKING:
+    import polars as pl
+
+NEEDED = ("id", "problem", "answer", "source", "domain", "solve_rate", "difficulty", "duplicate_group")
+
+
+def make(args: argparse.Namespace) -> dict[str, Any]:
+    """Write training and validation rows and return the summary.
+
+    The dev split is chosen before anything is removed, so that a run on raw data and one on clean data hold out the same
+    groups; contaminated rows are never in dev.
+    """
+    import polars as pl
+
+    name, sign, path = args.validation.partition("=")
+    if not sign or not name or not path:
+        raise UserError(f"--validation {args.validation}: must be NAME=FILE")
+    if args.data == "clean" and args.matches is None:
+        raise UserError("--data clean: needs --matches, the table of contaminated rows")
+    schema_of(args.problems, NEEDED)
+    matched = contaminated(args.matches, args.remove) if args.matches else []
+    rows = pl.read_parquet(args.problems, columns=["id", "duplicate_group", "difficulty", "source", "solve_rate"])
+    if args.solve_rates:
+        own = solve_rates.read(args.solve_rates)
+        rows = rows.drop("solve_rate").join(own.select("id", "solve_rate"), on="id", how="left", maintain_order="left")
+        cuts = parse_bands(args.difficulty_bands) or own_quintiles(rows["solve_rate"])
+        rows = rows.with_columns(difficulty=bands(rows["solve_rate"], cuts))
+    held_out = rows["duplicate_group"].is_in(dev_groups(rows["duplicate_group"], args.dev_size))
+    dirty = rows["id"].is_in(matched)
+    removed = ~held_out & dirty if args.data == "clean" else pl.repeat(False, len(rows), dtype=pl.Boolean, eager=True)
+    training = ~held_out & ~removed
+    outside = {}
+    for reason, kept in selections(rows, args):
+        outside[reason] = int((training & ~kept).sum())
+        training &= kept
+    dev = held_out & ~dirty
+    counts = {
+        "problems": len(rows), "removed": int(removed.sum()), **outside,
+        "train": int(training.sum()), "dev": int(dev.sum()),
+    }  # fmt: skip
+    own_bands = _own_bands(args, rows, cuts, training) if args.solve_rates else {}
+    if not counts["train"]:
+        raise UserError(f"{args.problems}: no training row is left ({counts}); lower data.dev_size or widen the filters")
+    prefix = args.instruction + args.separator
+    items = benchmark_frame(load_benchmark(Path(path)))
+    counts["validation"] = len(items)
+    numbers = pl.int_range(len(rows), eager=True)
+    index_of = {"train": _ranks(training), "dev": _ranks(dev)}
+    with (
+        atomic_path(args.train) as train_file,
+        atomic_path(args.val) as val_file,
+        PartWriter(train_file) as train,
+        PartWriter(val_file) as val,
+    ):
+        val.write(verl_rows(items, pl.lit(name), prefix, numbers[: len(items)]))
+        first = 0
+        for part in parts(args.problems, list(NEEDED)):
+            here = slice(first, first + len(part))
+            first += len(part)
+            train.write(_select(part, training[here], index_of["train"][here], pl.col("source").fill_null("unknown"), prefix))
+            val.write(_select(part, dev[here], index_of["dev"][here], pl.lit("dev"), prefix))
+        if not items.height:
+            raise UserError(f"{path}: holds no items to validate on; fetch the benchmark again")
+    settings = {
+        "data": args.data, "remove": args.remove, "difficulty": args.difficulty, "sources": args.sources,
+        "solve_rate": args.solve_rate, "dev_size": args.dev_size,
+        "instruction": args.instruction, "separator": args.separator, "validation": name,
+    }  # fmt: skip
+    inputs = {"problems": args.problems, "validation": Path(path)} | ({"matches": args.matches} if args.matches else {})
+    inputs |= {"solve_rates": args.solve_rates} if args.solve_rates else {}
+    return {
+        "schema_version": 1,
+        "counts": counts,
+        **({"own_bands": own_bands} if own_bands else {}),
+        "settings": settings,
+        "sha256": {"train": sha256_file(args.train), "val": sha256_file(args.val)},
+        "provenance": provenance(inputs, settings),
+    }
+
+
+def _own_bands(args: argparse.Namespace, rows: pl.DataFrame, cuts: list[float], training: pl.Series) -> dict[str, Any]:
+    """Cut-offs of the bands of own solve rates and how many problems are in each.
+
+    Raises:
+        UserError: the stage asks for bands, and none of its problems was solved sometimes and missed sometimes.
+    """
+
+    sizes = rows["difficulty"].drop_nulls().value_counts().sort("difficulty").rows()
+    found = {"cutoffs": [round(cut, 6) for cut in cuts], "problems": {str(band): count for band, count in sizes}}
+    held = ", ".join(f"band {band}: {count}" for band, count in sizes) or "no band has any"
+    remedy = "raise data.own_solve_rates.n, which tells rates apart, or set data.difficulty_bands to cut-offs between them"
+    between = training & rows["solve_rate"].is_between(0, 1, closed="none").fill_null(False)
+    if args.difficulty and not (training if args.solve_rate else between).any():
+        wanted = ", ".join(map(str, args.difficulty))
+        raise UserError(
+            f"{args.solve_rates}: no problem in the bands {wanted} was solved sometimes and missed sometimes ({held}; cut-offs "
+            f"{found['cutoffs']}); {remedy}, or choose other bands as the stage's difficulty"
+        )
+    if args.difficulty and len(set(cuts)) < len(cuts):
+        print(
+            f"notice: {args.solve_rates}: cut-offs {found['cutoffs']} coincide, so that bands are empty ({held}); {remedy}", file=sys.stderr
+        )
+    return found
+
+
+def selections(rows: pl.DataFrame, args: argparse.Namespace) -> list[tuple[str, pl.Series]]:
+    """What a stage selects, in this order: the name under which the rows outside are counted, and which rows are inside."""
+    import polars as pl
+
+    everything = pl.repeat(True, len(rows), dtype=pl.Boolean, eager=True)
+    low, high = args.solve_rate or (0.0, 1.0)
+    if low > high:
+        raise UserError(f"--solve-rate {low} {high}: the lower bound comes first")
+    return [
+        ("not_measured", rows["solve_rate"].is_not_null() if args.solve_rates else everything),
+        ("outside_difficulty", rows["difficulty"].is_in(args.difficulty).fill_null(False) if args.difficulty else everything),
+        ("outside_sources", rows["source"].is_in(args.sources).fill_null(False) if args.sources else everything),
+        ("outside_solve_rate", rows["solve_rate"].is_between(low, high).fill_null(False) if args.solve_rate else everything),
+    ]
+
+
+def _ranks(chosen: pl.Series) -> pl.Series:
+    return chosen.cum_sum().cast(int) - 1
+
+
+def _select(part: pl.DataFrame, chosen: pl.Series, index: pl.Series, source: pl.Expr, prefix: str) -> pl.DataFrame:
+    return verl_rows(part.filter(chosen), source, prefix, index.filter(chosen))
+
+
+def contaminated(path: Path, remove: str) -> list[str]:
+    """Ids of the problems that the named methods (separated by commas) found; `similar` names unconfirmed semantic matches."""
+    import polars as pl
+
+    schema_of(path, ("problem_id", "method", "confirmed"))
+    methods = [method for method in remove.split(",") if method]
+    listed = pl.col("method").is_in(methods) & pl.col("confirmed")
+    if "similar" in methods:
+        listed = listed | ((pl.col("method") == "semantic") & ~pl.col("confirmed"))
+    return pl.read_parquet(path).filter(listed)["problem_id"].unique().sort().to_list()

@@ -1,0 +1,173 @@
+r"""What a reader takes off a problem before comparing it: mark-up, lists, escapes, hints about the form of the answer; and what
+is read as the same: `twenty-four` and 24, `x squared` and `x^2`, `3 plus x` and `3 + x`, `recieve` and `receive`.
+
+Slower and bolder than `textnorm`, and so for candidate pairs only: the search over all rows never sees it.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Set
+
+from mathrl.text.normalize import CONTRASTS, LIGHT, NUMBER_WORDS
+
+NESTED = 4  # fractions within fractions
+# A tag without attributes or with `name=value` ones: `a <b and c> d` holds none.
+_ATTRIBUTES = r"(?:\s+[a-z-]+=[^<>]*)?\s*/?>"
+_INLINE = re.compile(r"</?(?:i|b|u|em|strong|span)" + _ATTRIBUTES, re.IGNORECASE)
+_BLOCK = re.compile(r"</?(?:p|div|li|ul|ol|br|h[1-6]|table|tbody|tr|td)" + _ATTRIBUTES, re.IGNORECASE)
+_FORUM = re.compile(r"\[/?(?:b|i|u|list|quote|hide|center)\]|\[\*\]")
+_SMALL = re.compile(r"<(sup|sub)>\s*([^<>]*?)\s*</\1>", re.IGNORECASE)
+_ESCAPED = re.compile(r"(?<!\\)\\\\(?=[A-Za-z]{3})")
+_LINE_FEED = re.compile(r"\\n(?=[A-Z\\\s\d$(*-]|$)")
+_BROKEN_WORD = re.compile(r"(?<=[a-z]{2})-[ \t]*\n\s*(?=[a-z]{2})")
+_BULLET = re.compile(r"^[ \t]*[-*•−–][ \t]+(?=\S)", re.MULTILINE)
+_FRACTION = re.compile(r"\\[dtc]?frac\s*\{([^{}]*)\}\s*(?:\{([^{}]*)\}|(\d))")
+_LABEL = re.compile(
+    r"\A\W*(?:(?:problem|exercise|question|example|task)\s+#?\d+(?:\.\d+)*\s*[.:)]|[\[(]\d+\s*(?:points?|pts|marks?)[\])])\s+",
+    re.IGNORECASE,
+)
+_LINE_NUMBER = re.compile(r"^[ \t]*\(?(\d{1,2})[.)][ \t]+(?=\S)", re.MULTILINE)
+_STARS = re.compile(r"(?<=[\w)}\]])\*\*(?=[\w({]|-\d)")
+_POWER = re.compile(r"(?<![A-Za-z])([A-Za-z]|\d+|[)}\]$])\s+(squared|cubed)\b")
+# A number, a variable or a bracket on either side; `a` behind only where it is no article.
+_LEFT = r"([\d)}\]$]|(?<![A-Za-z\\])[A-Za-z]|\\[a-z]+)"
+_RIGHT = r"(?=[-\d($\\{]|[b-zB-HJ-Z](?![A-Za-z])|[aAI](?:[$)^=+,.-]| (?:plus|minus|times|equals)\b))"
+_SIGNS = {"plus": "+", "minus": "-", "times": "*", "divided by": "/", "over": "/", "equals": "=", "is equal to": "=",
+          "is less than": "<", "is greater than": ">"}  # fmt: skip
+_SAID = re.compile(rf"{_LEFT}\s+({'|'.join(_SIGNS)})\s+{_RIGHT}")
+_PERCENT = re.compile(r"\bper ?cent\b", re.IGNORECASE)
+_TWICE = re.compile(r"\b(?:two|2) times(?= as\b| that\b| the\b)", re.IGNORECASE)
+_SPACED_COMMA = re.compile(r"(?<=\d) ?\{ ?, ?\} ?(?=\d{3}(?!\d))")
+_DIGIT_IN_WORD = re.compile(r"(?<![\\A-Za-z0-9_^])([A-Za-z]+)([01])([a-z]*)(?![A-Z0-9])")
+_HYPHEN_AFTER_FORMULA = re.compile(r"(?:(?<=[\w})]\$)|(?<=\\\))|(?<=\d) )[-−‐](?=[A-Za-z]{3})")
+_UNITS = re.compile(
+    r"\b(?:(?P<km>kilomet(?:er|re)s?|kms?)|(?P<cm>centimet(?:er|re)s?|cms?)|(?P<mm>millimet(?:er|re)s?)|(?P<kg>kilograms?|kgs?)"
+    r"|(?P<mph>miles (?:per|an) hour|mph)|(?P<lb>pounds?|lbs?)|(?P<oz>ounces?)|(?P<hour>hours?|hrs?)|(?P<minute>minutes?|mins?)"
+    r"|(?P<foot>feet|foot|ft)|(?P<gallon>gallons?|gal)|(?P<dollar>dollars?|usd))\b",
+    re.IGNORECASE,
+)
+_HINT = re.compile(
+    r"(?!.*\d)\W*(?:please )?(?:express|give|write|round|enter|report|state|leave|format|simplify|present|provide)\b"
+    r"[^?]*\b(?:answers?|result|nearest|lowest terms|simplest form)\b",
+    re.IGNORECASE | re.DOTALL,
+)
+SENTENCE = re.compile(r"((?<=[.?!])\s+|(?<=[.?!]\$)\s+|\n\s*\n)")
+
+_UNIT_WORDS = [word for word, value in NUMBER_WORDS.items() if 0 < int(value) < 20]
+_TENS = [word for word, value in NUMBER_WORDS.items() if int(value) >= 20]
+_BELOW_100 = rf"(?:(?:{'|'.join(_TENS)})(?:[- ](?:{'|'.join(_UNIT_WORDS[:9])}))?|{'|'.join(reversed(_UNIT_WORDS))})"
+_BELOW_1000 = rf"(?:(?:{'|'.join(_UNIT_WORDS[:9])}|a) hundred(?:(?: and)? {_BELOW_100}(?! hundred))?|{_BELOW_100})"
+_NUMBER = re.compile(rf"\b(?:{_BELOW_1000} thousand(?:,?(?: and)? {_BELOW_1000})?|{_BELOW_1000})(?![-\w])", re.IGNORECASE)
+_LONG_NUMBER = re.compile(rf"hundred|thousand|(?:{'|'.join(_TENS)})[- ][a-z]", re.IGNORECASE)  # is there one at all?
+
+_KNOWN = frozenset(word for cells in CONTRASTS for names in cells for word in names.split()) | LIGHT | frozenset(NUMBER_WORDS)
+_SPELT = {value: word for word, value in NUMBER_WORDS.items()}
+_WORD = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{4,}(?![A-Za-z])")
+
+
+def plain(text: str) -> str:
+    """The text without dressing, in the spelling that two texts have in common."""
+    if "<" in text:
+        text = _SMALL.sub(lambda match: ("^{" if match[1].lower() == "sup" else "_{") + match[2] + "}", text)
+        text = _BLOCK.sub(" ", _INLINE.sub("", text))
+    if "[/" in text:
+        text = _FORUM.sub(" ", text)
+    if "&" in text:
+        text = html.unescape(text)
+    if "\\" in text:
+        text = _SPACED_COMMA.sub("{,}", _LINE_FEED.sub("\n", _ESCAPED.sub(r"\\", text)))
+        for _ in range(NESTED):
+            text, found = _FRACTION.subn(lambda match: f"({match[1]})/({match[2] or match[3]})", text)
+            if not found:
+                break
+    text = _BROKEN_WORD.sub("", _LABEL.sub("", text, count=1))
+    if len(_BULLET.findall(text)) > 1:
+        text = _BULLET.sub("", text)
+    if [int(number) for number in _LINE_NUMBER.findall(text)] == list(range(1, len(_LINE_NUMBER.findall(text)) + 1)) != [1]:
+        text = _LINE_NUMBER.sub("", text)
+    text = _POWER.sub(lambda match: match[1] + ("^2" if match[2] == "squared" else "^3"), _STARS.sub("^", text))
+    text = _DIGIT_IN_WORD.sub(_letter, _HYPHEN_AFTER_FORMULA.sub(" ", text))
+    text = _TWICE.sub("twice", _NUMBER.sub(_value, text) if _LONG_NUMBER.search(text) else text)
+    text = _SAID.sub(lambda match: f"{match[1]} {_SIGNS[match[2]]} ", text)
+    text = _UNITS.sub(lambda match: str(match.lastgroup), text)
+    return _without_hints(_PERCENT.sub("%", text))
+
+
+def _letter(match: re.Match[str]) -> str:
+    """`b0oks` and `individua1` with their letter; `x0y`, `arcsin1` and `log1` as they are."""
+    before, digit, behind = match.groups()
+    if len(before + behind) < (3 if behind else 6) or before.lower() in _KNOWN:
+        return match[0]
+    return before + ("o" if digit == "0" else "l") + behind
+
+
+def _value(match: re.Match[str]) -> str:
+    """The digits of a number of several words; a single word stays."""
+    words = re.findall(r"[a-z]+", match[0].lower())
+    if len(words) < 2:
+        return match[0]
+    total = part = 0
+    for word in words:
+        if word == "hundred":
+            part *= 100
+        elif word == "thousand":
+            total, part = part * 1000, 0
+        else:
+            part += 1 if word == "a" else int(NUMBER_WORDS.get(word, 0))
+    return str(total + part)
+
+
+def _without_hints(text: str) -> str:
+    """Leave out sentences on the form of the answer, unless they hold a number or nothing else is there."""
+    pieces = SENTENCE.split(text)
+    if len(pieces) < 3:
+        return text
+    kept = [place for place in range(0, len(pieces), 2) if not _HINT.match(pieces[place])]
+    if len(kept) * 2 > len(pieces) or not any(pieces[place].strip() for place in kept):
+        return text
+    return "".join(piece for place in kept for piece in pieces[place : place + 2])
+
+
+def respelt(row: str, row_words: Set[str], item_words: Set[str], missing_numbers: Set[str]) -> str:
+    """The row with words that only it has spelt as words that only the item has, where the difference is a slip of the pen.
+
+    One letter, or two in words of eight and more with the same first letter; or two words written as one. Words that mean
+    something else than their neighbours (`sine`, `largest`) and words in capitals are taken as they are.
+    """
+    from rapidfuzz.distance import OSA
+    from rapidfuzz.process import extractOne
+
+    targets = {word for word in item_words - row_words if len(word) >= 4 and word.isalpha()}
+    targets |= {_SPELT[number] for number in missing_numbers if number in _SPELT}
+    choices = sorted(targets)  # of two that are as near the first in the alphabet, in every run
+    changes: dict[str, str] = {}
+    for word in row_words - item_words:
+        if len(word) < 4 or not word.isascii() or not word.isalpha() or word in _KNOWN:
+            continue
+        found = extractOne(word, choices, scorer=OSA.distance, score_cutoff=1 if len(word) < 8 else 2)
+        if found is not None:
+            other, distance, _ = found
+            if _is_slip(word, other, distance):
+                changes[word] = other
+                continue
+        for place in range(2, len(word) - 1):
+            left, right = word[:place], word[place:]
+            if _is_word(left, item_words) and _is_word(right, item_words):
+                changes[word] = f"{left} {right}"
+                break
+    if not changes:
+        return row
+    return _WORD.sub(lambda match: match[0] if match[0].isupper() else changes.get(match[0].lower(), match[0]), row)
+
+
+def _is_slip(word: str, other: str, distance: int) -> bool:
+    """A slip of one letter (the first only where the word means no more than itself), or of two in long words."""
+    if word[0] == other[0]:
+        return distance == 1 or len(other) >= 8
+    return distance == 1 and (other not in _KNOWN or len(other) >= 5)
+
+
+def _is_word(part: str, item_words: Set[str]) -> bool:
+    return part in item_words or NUMBER_WORDS.get(part) in item_words or part in LIGHT

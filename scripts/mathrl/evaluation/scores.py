@@ -1,0 +1,251 @@
+"""The score table: a row a model, a column a benchmark, and their unweighted mean, each with interval and n."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mathrl.core.files import read_json
+from mathrl.statistics.comparisons import label, seed_interval
+from mathrl.statistics.intervals import combine
+
+Evals = dict[tuple[str, str, str], dict[str, Any]]  # (model, protocol, benchmark) → eval JSON
+
+# Column sections of the table: metric in the eval JSON → what it is called. `maj@` and `avg@` stand for whatever n was.
+METRICS = {
+    "pass@1": "sampled, mean over the samples (avg@n)",
+    "greedy": "greedy, one response",
+    "pass@1_strict": "sampled, answer in the box only",
+    "pass@1_lenient": "sampled, last number where there is no box",
+    "greedy_strict": "greedy, answer in the box only",
+    "greedy_lenient": "greedy, last number where there is no box",
+    "maj@n": "majority of the samples",
+    "clean": "sampled, clean items only",
+    "touched": "sampled, touched items only",
+}
+
+# Published results of the same benchmarks: they are quoted, never measured here, and enter no test. Percent.
+PUBLISHED: list[dict[str, Any]] = [
+    {
+        "model": "untrained OpenSeek-Small-v1-SFT",
+        "benchmarks": {
+            "gsm8k": 21.0,
+            "math500": 13.3,
+            "amc23": 4.84,
+            "minerva_math": 3.40,
+            "olympiadbench": 3.19,
+            "aime24": 0.21,
+        },
+        "mean": 7.65,
+        "source": "organisers' baseline, FlagAI-Open/OpenSeek",
+    },
+    {
+        "model": "GRPO report",
+        "benchmarks": {},
+        "mean": 13.02,
+        "source": "online score of the reproduced report, FlagAI-Open/OpenSeek pull requests 165–171",
+    },
+    {
+        "model": "best finalist (PPO with a process reward)",
+        "benchmarks": {},
+        "mean": 13.9,
+        "source": "finalists' reports, FlagAI-Open/OpenSeek pull requests 165–171",
+    },
+]
+PUBLISHED_PROTOCOL = "contest"
+PUBLISHED_BENCHMARKS = {"aime24", "amc23", "gsm8k", "math500", "minerva_math", "olympiadbench"}
+
+
+def eval_path(results: str | os.PathLike, model: str, protocol: str, benchmark: str) -> Path:
+    """Where the eval JSON of one model, protocol and benchmark lies."""
+    return Path(results) / model / protocol / "eval" / f"{benchmark}.json"
+
+
+def load_evals(
+    results: str | os.PathLike, models: Sequence[str], protocols: Sequence[str], benchmarks: Sequence[str]
+) -> tuple[Evals, list[dict[str, str]]]:
+    """The eval JSONs that exist, and a list of those that do not, each with the command that makes it."""
+    evals: Evals = {}
+    missing = []
+    for model in models:
+        for protocol in protocols:
+            for benchmark in benchmarks:
+                path = eval_path(results, model, protocol, benchmark)
+                if path.is_file():
+                    evals[model, protocol, benchmark] = read_json(path)
+                else:
+                    what = f"{benchmark} of {model} under protocol {protocol}"
+                    missing.append({"what": what, "path": str(path), "make": f"snakemake --cores all {path}"})
+    return evals, missing
+
+
+def cell(result: Mapping[str, Any] | None, metric: str) -> dict[str, Any] | None:
+    """{value, low, high, n} of one metric of an eval JSON; None where it is not there."""
+    if result is None:
+        return None
+    if metric in ("clean", "touched"):
+        subset = result.get("clean_subset", {})
+        found = subset.get(metric) if subset.get("available") else None
+        return found if found and found["n"] else None
+    if metric in ("maj@n", "avg@n"):
+        names = [name for name in result["metrics"] if name.startswith(metric[:4])]
+        return result["metrics"][names[0]] if names else None
+    return result["metrics"].get(metric)
+
+
+def mean_cell(cells: Sequence[Mapping[str, Any] | None]) -> dict[str, Any] | None:
+    """Unweighted mean over benchmarks with its interval; None unless every benchmark has its value."""
+    if not cells or any(part is None or part["value"] is None for part in cells):
+        return None
+    value, low, high = combine([(c["value"], c["low"], c["high"]) for c in cells], [1 / len(cells)] * len(cells))
+    return {"value": value, "low": max(0.0, low), "high": min(1.0, high), "n": sum(c["n"] for c in cells)}
+
+
+def table(
+    evals: Evals,
+    models: Sequence[str],
+    protocols: Sequence[str],
+    benchmarks: Sequence[str],
+    primary: str,
+    groups: Mapping[str, Sequence[str]] | None = None,
+) -> list[dict[str, Any]]:
+    """Rows {protocol, metric, model, kind, cells: {benchmark: cell}, mean, source}, the primary protocol first.
+
+    `kind` is `measured`, `checkpoint` (along a run's training), `seeds` (the mean over the replicates of a group of `groups`, with
+    its interval over seeds) or `published`. A metric's section is left out where no model has it. Cells hold shares (0–1);
+    published rows hold them too, without interval and n.
+    """
+    rows: list[dict[str, Any]] = []
+    for protocol in sorted(protocols, key=lambda name: name != primary):
+        for metric in METRICS:
+            section = []
+            for model in models:
+                cells = {name: cell(evals.get((model, protocol, name)), metric) for name in benchmarks}
+                row = {"protocol": protocol, "metric": metric, "model": model, "kind": kind_of(model), "source": ""}
+                section.append(row | {"cells": cells, "mean": mean_cell(list(cells.values()))})
+            section += [_over_seeds(section, group, runs) for group, runs in (groups or {}).items() if len(runs) > 1]
+            if any(part for row in section for part in row["cells"].values()):
+                rows += section
+            if metric == "pass@1" and protocol == PUBLISHED_PROTOCOL and set(benchmarks) == PUBLISHED_BENCHMARKS:
+                rows += [_published(entry, protocol, benchmarks) | {"number": i} for i, entry in enumerate(PUBLISHED, 1)]
+    return rows
+
+
+def kind_of(model: str) -> str:
+    """`checkpoint` for a point along a run's training (`run@…`), else `measured`."""
+    return "checkpoint" if "@" in model else "measured"
+
+
+def _over_seeds(section: Sequence[Mapping[str, Any]], group: str, runs: Sequence[str]) -> dict[str, Any]:
+    rows = [row for row in section if row["model"] in runs]
+
+    def cell_over_seeds(parts: list[dict[str, Any] | None]) -> dict[str, Any] | None:
+        if any(part is None or part["value"] is None for part in parts):
+            return None
+        found = seed_interval([part["value"] for part in parts if part])
+        return found and {**found, "low": max(0.0, found["low"]), "high": min(1.0, found["high"]), "n": parts[0]["n"]}
+
+    cells = {name: cell_over_seeds([row["cells"][name] for row in rows]) for name in rows[0]["cells"]}
+    mean = cell_over_seeds([row["mean"] for row in rows])
+    return dict(rows[0]) | {"model": label(group, runs), "kind": "seeds", "cells": cells, "mean": mean}
+
+
+def _published(entry: Mapping[str, Any], protocol: str, benchmarks: Sequence[str]) -> dict[str, Any]:
+    def share(value: float | None) -> dict[str, Any] | None:
+        return None if value is None else {"value": value / 100, "low": None, "high": None, "n": None}
+
+    cells = {name: share(entry["benchmarks"].get(name)) for name in benchmarks}
+    model = f"published: {entry['model']}"
+    row = {"protocol": protocol, "metric": "pass@1", "model": model, "kind": "published", "source": entry["source"]}
+    return row | {"cells": cells, "mean": share(entry["mean"])}
+
+
+def percent(value: float | None) -> str:
+    """A share as percent with two decimals; empty for None."""
+    return "" if value is None else f"{100 * value:.2f}"
+
+
+def to_csv(rows: Sequence[Mapping[str, Any]], benchmarks: Sequence[str]) -> str:
+    """The table as CSV, in percent; interval limits and n (problems) stand in columns of their own at the end."""
+    columns = [*benchmarks, "mean"]
+    details = [f"{name}_{part}" for name in columns for part in ("low", "high", "n")]
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(["protocol", "metric", "model", "kind", *columns, *details, "source"])
+    for row in rows:
+        cells = [*(row["cells"][name] for name in benchmarks), row["mean"]]
+        values = [percent(c["value"]) if c else "" for c in cells]
+        parts = [(percent(c["low"]), percent(c["high"]), c["n"] or "") if c else ("", "", "") for c in cells]
+        flat = [part for group in parts for part in group]
+        writer.writerow([row["protocol"], row["metric"], row["model"], row["kind"], *values, *flat, row["source"]])
+    return out.getvalue()
+
+
+def cell_text(part: Mapping[str, Any] | None) -> str:
+    """`12.34 [10.1, 14.8]` in percent, `–` where there is nothing."""
+    if part is None or part["value"] is None:
+        return "–"
+    if part["low"] is None:
+        return percent(part["value"])
+    return f"{percent(part['value'])} [{100 * part['low']:.1f}, {100 * part['high']:.1f}]"
+
+
+def effect_text(part: Mapping[str, Any]) -> str:
+    """`+1.23 [-0.1, +2.6]` in points."""
+    return f"{100 * part['value']:+.2f} [{100 * part['low']:+.1f}, {100 * part['high']:+.1f}]"
+
+
+def to_markdown(
+    rows: Sequence[Mapping[str, Any]],
+    benchmarks: Sequence[str],
+    missing: Sequence[Mapping[str, str]],
+    comparisons: Sequence[Mapping[str, Any]] = (),
+    claim: str = "",
+) -> str:
+    """The table as Markdown: a section a protocol and metric, values in percent with their 95 % interval."""
+    lines = ["# Scores", "", "Percent of problems, with the 95 % interval in brackets; n problems in the head.", ""]
+    for (protocol, metric), section in sections(rows).items():
+        counts = {name: problem_count(section, name) for name in benchmarks}
+        lines += [f"## {protocol}: {METRICS[metric]}", ""]
+        heads = [f"{name} (n = {counts[name]})" for name in benchmarks]
+        lines += ["| model | " + " | ".join(heads) + " | mean |", "|---" * (len(benchmarks) + 2) + "|"]
+        for row in section:
+            name = f"*{row['model']}*¹" if row["kind"] == "published" else row["model"].replace("|", "\\|")
+            name = f"{name} (checkpoint)" if row["kind"] == "checkpoint" else name
+            values = [cell_text(row["cells"][b]) for b in benchmarks]
+            lines.append(f"| {name} | " + " | ".join(values) + f" | **{cell_text(row['mean'])}** |")
+        quoted = [f"{row['model']}: {row['source']}" for row in section if row["kind"] == "published"]
+        lines += [""] + ([f"¹ quoted, not measured here, in no test. {'; '.join(quoted)}.", ""] if quoted else [])
+    if comparisons:
+        told = "Difference in points with its 95 % interval: over problems, paired, p by sign flips; or over seeds, p by Student's t."
+        lines += ["## Comparisons", "", told, ""]
+        lines += ["| run | against | over | mean | p | p (Holm) | " + " | ".join(benchmarks) + " |", "|---" * (len(benchmarks) + 6) + "|"]
+        for row in comparisons:
+            parts = [effect_text(row["benchmarks"][name]) for name in benchmarks]
+            head = [row["model"], row["against"], row["level"], f"**{effect_text(row['mean'])}**"]
+            head += [f"{row[key]:.3f}" for key in ("p", "p_adjusted")]
+            lines.append("| " + " | ".join([*head, *parts]) + " |")
+        lines.append("")
+    if claim:
+        lines += [claim, ""]
+    if missing:
+        lines += ["## Missing", ""]
+        lines += [f"- {entry['what']}: `{entry['make']}`" for entry in missing] + [""]
+    return "\n".join(lines)
+
+
+def problem_count(section: Sequence[Mapping[str, Any]], benchmark: str) -> int:
+    """Most problems that any row of a section has on a benchmark."""
+    return max(((row["cells"][benchmark] or {}).get("n") or 0 for row in section), default=0)
+
+
+def sections(rows: Sequence[Mapping[str, Any]]) -> dict[tuple[str, str], list[Mapping[str, Any]]]:
+    """Rows by (protocol, metric), in order."""
+    grouped: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    for row in rows:
+        grouped.setdefault((row["protocol"], row["metric"]), []).append(row)
+    return grouped

@@ -1,0 +1,176 @@
+"""Run one command such that nothing of it outlives it.
+
+The supervisor is the command's parent and the subreaper of everything below: a daemon that detaches itself (Ray's
+gcs_server and raylet do) becomes the supervisor's child, not init's. When the command ends, or the supervisor is told
+to end, or the Snakemake that started it is gone, every process below it and every process with its tag is ended.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import secrets
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from mathrl.core.files import UserError
+from mathrl.execution import gpus, processes
+from mathrl.execution.slurm import DEADLINE
+
+MARGIN = 30.0  # seconds between the end of a job and its walltime
+PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
+FORWARDED = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2}
+ENDING = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
+
+
+def _say(line: str) -> None:
+    print(f"supervisor: {line}", file=sys.stderr, flush=True)
+
+
+def _prctl(option: int, value: int) -> None:
+    if ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0):
+        raise OSError(ctypes.get_errno(), f"prctl({option}, {value})")
+
+
+class Supervisor:
+    """One command, its cards and its end. `run` returns the exit code: the command's, or 128 + signal."""
+
+    def __init__(self, command: Sequence[str], count: int, state: str | None = None, grace: float = 30.0, service: bool = False):
+        """`service`: others need this command while they save. SIGTERM, which SLURM sends to all, ends it not; SIGUSR1 does."""
+        self.service = service
+        self.command = list(command)
+        self.count = count
+        self.state = state
+        self.grace = grace
+        self.job = f"{os.getpid()}.{processes.start_time(os.getpid())}.{secrets.token_hex(4)}"
+        self.owner = os.environ.get(processes.OWNER)
+        self.parent = os.getppid()
+        self.child = 0
+        self.begin = time.time()
+        self.status: int | None = None  # wait status of the command
+        self.asked: int | None = None  # the signal that asked us to end
+        self.deadline = float("inf")
+        self.walltime = float(os.environ.get(DEADLINE, "inf"))  # end of the SLURM job
+        # Ray of this job alone, apart from any other on the host; short: its sockets' paths must stay below 107 bytes
+        self.ray_directory = Path(f"/tmp/mathrl-ray-{self.job.rsplit('.', 1)[1]}")
+        self.last_words: Callable[[], None] = lambda: None  # called when the command ended unasked, before its Ray's files go
+
+    def run(self) -> int:
+        """Take cards, run the command, end what is left, give the cards back."""
+        _prctl(PR_SET_CHILD_SUBREAPER, 1)
+        self.mask = signal.pthread_sigmask(signal.SIG_BLOCK, FORWARDED | {signal.SIGCHLD})
+        held = self._take_cards()
+        if held is None:
+            return 128 + (self.asked or signal.SIGTERM)
+        try:
+            self._start(held)
+            while self.status is None:
+                self._step(0.5)
+        finally:
+            left = self._end_rest()
+            if self.asked is None:
+                self.last_words()
+            if left:
+                _say(f"ended {len(left)} process(es) that the command left behind: {'; '.join(left[:8])}")
+            shutil.rmtree(self.ray_directory, ignore_errors=True)
+            held.release()
+        code = os.waitstatus_to_exitcode(self.status)
+        return 128 - code if code < 0 else code
+
+    def _take_cards(self) -> gpus.Cards | None:
+        if "SLURM_JOB_ID" in os.environ:  # SLURM gives cards itself
+            given = os.environ.get("CUDA_VISIBLE_DEVICES")
+            if self.count and given is None and not gpus.physical_devices():
+                raise UserError(
+                    f"this job asks for {self.count} GPU(s) and its SLURM node shows none; choose a partition with cards "
+                    "(profiles/slurm), or run on a laptop's CPU: snakemake --profile profiles/demo"
+                )
+            if self.count and given is not None and len(gpus.visible_devices()) < self.count:
+                raise UserError(
+                    f"this job asks for {self.count} GPU(s) and SLURM gave '{given}'; "
+                    f"start Snakemake with --resources gpu={self.count} or more, or lower training.gpus"
+                )
+            if self.count and given:
+                _say(f"cards {given} (given by SLURM)")
+            return gpus.Cards([], [])
+        return gpus.acquire(self.count, self.job, self.state, self._watch, self._pause)
+
+    def _watch(self) -> bool:
+        """False once this job shall end: a signal came, or nobody waits for it any more."""
+        if self.asked is None and self.owner:
+            if processes.owner_is_gone(self.owner):
+                self._end("the Snakemake that started this job is gone")
+            elif os.getppid() != self.parent:
+                self._end("the shell that started this job is gone")
+        # a job of a few minutes still gets half of its time
+        if self.asked is None and time.time() > max(self.walltime - self.grace - MARGIN, (self.begin + self.walltime) / 2):
+            self._end("the walltime ends soon")
+        return self.asked is None
+
+    def _pause(self, seconds: float) -> None:
+        self._step(seconds)
+
+    def _step(self, seconds: float) -> None:
+        """Wait for a signal, at most this long; pass it on, reap, watch the owner and the deadline."""
+        info = signal.sigtimedwait(FORWARDED | {signal.SIGCHLD}, seconds)
+        if info is not None and info.si_signo != signal.SIGCHLD:
+            if info.si_signo in ({signal.SIGUSR1} if self.service else ENDING) and self.asked is None:
+                self._end(f"got {signal.Signals(info.si_signo).name}", signal.SIGINT if self.service else info.si_signo)
+            elif self.child and not self.service:
+                processes.send([self.child], info.si_signo)
+        self._reap()
+        self._watch()
+        if self.status is None and self.child and time.monotonic() > self.deadline:
+            _say(f"the command did not end within {self.grace:g} s: killed")
+            processes.send([self.child], signal.SIGKILL)
+            self.deadline = float("inf")
+
+    def _end(self, why: str, number: int = signal.SIGTERM) -> None:
+        self.asked = number
+        self.deadline = time.monotonic() + self.grace
+        _say(f"{why}: ending the command, it has {self.grace:g} s to save")
+        if self.child:  # only the command itself: its workers must live while it saves
+            processes.send([self.child], number)
+
+    def _reap(self) -> None:
+        with contextlib.suppress(ChildProcessError):
+            while True:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+                if pid == 0:
+                    return
+                if pid == self.child:
+                    self.status = status
+
+    def _start(self, held: gpus.Cards) -> None:
+        environment = dict(os.environ)
+        environment |= {processes.JOB: self.job, processes.WORKDIR: os.getcwd(), "RAY_TMPDIR": str(self.ray_directory)}
+        if "CUDA_VISIBLE_DEVICES" in environment:
+            environment.pop("ROCR_VISIBLE_DEVICES", None)  # SLURM sets both on any GPU node, and verl refuses both together
+        if held.names:
+            environment |= {"CUDA_VISIBLE_DEVICES": ",".join(held.names), "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
+            _say(f"cards {','.join(held.names)}")
+        self.ray_directory.mkdir(mode=0o700, exist_ok=True)
+        me = os.getpid()
+        self.child = os.fork()
+        if self.child == 0:
+            try:
+                _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+                if os.getppid() != me:
+                    os._exit(128 + signal.SIGKILL)
+                os.setsid()
+                signal.signal(signal.SIGTERM, signal.SIG_DFL)  # the shell around us may ignore it, so that it outlives it
+                signal.pthread_sigmask(signal.SIG_SETMASK, self.mask | ({signal.SIGTERM} if self.service else set()))
+                os.execvpe(self.command[0], self.command, environment)
+            except OSError as error:
+                _say(f"{self.command[0]}: {error.strerror}")
+            finally:
+                os._exit(127)
+
+    def _end_rest(self) -> list[str]:
+        me = os.getpid()
+        return processes.end_all(lambda: processes.descendants(me) | set(processes.tagged(processes.JOB, self.job)), 3.0, self._reap)

@@ -1,0 +1,1 @@
+"""Model directories: a published one made ready for training and sampling, without running code from a hub."""

@@ -1,0 +1,24 @@
+"""Environment variables of every process in which vLLM runs, in training and in evaluation alike."""
+
+from __future__ import annotations
+
+
+def engine_environment(accelerator: str) -> dict[str, str]:
+    """vLLM's variables; nothing is downloaded, nothing is reported, nothing is compiled at run time.
+
+    Args:
+        accelerator: `cuda` or `cpu`.
+    """
+    variables = {
+        "HF_HUB_OFFLINE": "1",
+        "VLLM_NO_USAGE_STATS": "1",
+        # FlashInfer's sampler is compiled where a request first filters by top-p: that takes nvcc and ninja; vLLM's own filters alike
+        "VLLM_USE_FLASHINFER_SAMPLER": "0",
+    }
+    if accelerator == "cpu":
+        variables |= {
+            "VLLM_CPU_KVCACHE_SPACE": "1",  # GiB
+            "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+            "VLLM_MLA_DISABLE": "1",  # DeepSeek-V3's shape: vLLM has no kernel for its latent cache on a CPU
+        }
+    return variables

@@ -1,0 +1,73 @@
+"""Pages for readers: matches side by side, and the funnel of rows."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Mapping
+from difflib import SequenceMatcher
+from pathlib import Path
+from typing import Any
+
+from mathrl.core.parquet import schema_of
+from mathrl.data.benchmarks import load_benchmark
+from mathrl.decontamination.command import benchmark_files
+
+STYLE = """body{font:15px/1.45 system-ui,sans-serif;margin:2rem auto;padding:0 1rem;max-width:75rem;color:#1b1b1b;background:#fff}
+h1{font-size:1.4rem}article{border-top:1px solid #ccc;padding:.7rem 0}header{color:#555;font-size:.9rem}
+.pair{display:grid;grid-template-columns:1fr 1fr;gap:1.2rem}.pair div{white-space:pre-wrap;overflow-wrap:anywhere}
+mark{background:#ffe08a}.kept{opacity:.75}"""
+_WORD = re.compile(r"\w+|[^\w\s]")
+
+
+def marked(left: str, right: str) -> tuple[str, str]:
+    """Both texts as HTML, with the words that they share in runs of two or more marked."""
+    spans = [[match.span() for match in _WORD.finditer(text[:6000])] for text in (left, right)]
+    words = [[text[a:b].lower() for a, b in places] for text, places in zip((left, right), spans, strict=True)]
+    blocks = [block for block in SequenceMatcher(None, words[0], words[1], autojunk=False).get_matching_blocks() if block.size >= 2]
+    result = []
+    for side, text in enumerate((left, right)):
+        parts, done = [], 0
+        for block in blocks:
+            first = block.a if side == 0 else block.b
+            begin, end = spans[side][first][0], spans[side][first + block.size - 1][1]
+            parts += [html.escape(text[done:begin]), "<mark>", html.escape(text[begin:end]), "</mark>"]
+            done = end
+        result.append("".join([*parts, html.escape(text[done:6000])]))
+    return result[0], result[1]
+
+
+def matches_page(problems: Path, matches: Path, benchmarks: list[str], limit: int) -> str:
+    """All pairs, removed ones first, as one HTML page without scripts or outside files."""
+    import polars as pl
+
+    schema_of(matches, ("problem_id", "benchmark", "item_id", "method", "score", "removed"))
+    schema_of(problems, ("id", "problem"))
+    pairs = (
+        pl.read_parquet(matches)
+        .group_by("benchmark", "item_id", "problem_id")
+        .agg(pl.struct("method", "score").sort_by("method"), pl.col("removed").any())
+        .sort("removed", "benchmark", "item_id", "problem_id", descending=[True, False, False, False])
+    )
+    wanted = pairs["problem_id"].unique().to_list()
+    texts = dict(pl.scan_parquet(problems).filter(pl.col("id").is_in(wanted)).select("id", "problem").collect().iter_rows())
+    items = {(name, item["id"]): item["problem"] for name, path in benchmark_files(benchmarks).items() for item in load_benchmark(path)}
+    shown = [_pair(row, texts, items) for row in pairs.head(limit).iter_rows(named=True)]
+    more = f"<p>{len(pairs) - limit} more pairs are in {html.escape(matches.name)}.</p>" if len(pairs) > limit else ""
+    counts = f"{pairs['removed'].sum()} pairs are removed, {(~pairs['removed']).sum()} are reported only."
+    return (
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>Matches</title><style>{STYLE}</style>'
+        f"<h1>Benchmark items among the training problems</h1><p>{counts} "
+        "Left the benchmark's item, right the training problem; shared text is marked.</p>" + "".join(shown) + more + "</html>\n"
+    )
+
+
+def _pair(row: Mapping[str, Any], texts: Mapping[str, str], items: Mapping[tuple[str, str], str]) -> str:
+    left, right = marked(items.get((row["benchmark"], row["item_id"]), ""), texts.get(row["problem_id"], ""))
+    methods = ", ".join(f"{entry['method']} {entry['score']:.2f}" for entry in row["method"])
+    label = "removed" if row["removed"] else "kept"
+    return (
+        f'<article class="{label}"><header>{html.escape(row["benchmark"])} {html.escape(row["item_id"])} · '
+        f"{html.escape(row['problem_id'])} · "
+        f'{methods} · {label}</header><div class="pair"><div>{left}</div><div>{right}</div></div></article>'
+    )

@@ -1,0 +1,101 @@
+"""The model card of an exported model: README.md in Hugging Face's form, filled from manifest, configuration and scores."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mathrl.evaluation.scores import cell, cell_text, mean_cell
+
+
+def model_card(
+    run: str,
+    config: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    manifests: Sequence[Mapping[str, Any]],
+    evals: Mapping[tuple[str, str, str], Mapping[str, Any]],
+    contamination: Mapping[str, Any] | None,
+) -> str:
+    """Markdown text; whatever is not known yet is said to be missing. `settings` are the run's merged training settings."""
+    benchmarks = list(config["benchmarks"])
+    evaluation = config["evaluation"]
+    protocols = list(evaluation.get("select") or evaluation["protocols"])
+    last = manifests[-1] if manifests else {}
+    prompt = config["prompt"]
+    lines = [
+        "---",
+        "library_name: transformers",
+        "pipeline_tag: text-generation",
+        "tags: [math, reinforcement-learning, grpo, verl]",
+        "---",
+        "",
+        f"# {run}",
+        "",
+        f"{config.get('base_model', 'A base model')} trained by {str(settings.get('algorithm', '')).upper()} with verl on "
+        f"{config.get('dataset')} ({settings.get('data')} data), reward "
+        + " + ".join(f"{weight:g} × {name}" for name, weight in config["reward"]["terms"].items())
+        + ".",
+        "",
+        "## Use",
+        "",
+        "One user message, through the model's own chat template:",
+        "",
+        "```",
+        f"{prompt['instruction']}{prompt['separator']}<problem>",
+        "```",
+        "",
+        "The answer is the content of the last `\\boxed{}`.",
+        "",
+        "## Training",
+        "",
+        "| setting | value |",
+        "|---|---|",
+    ]
+    lines += [f"| {key} | {settings[key]} |" for key in _SETTINGS if settings.get(key) is not None]
+    for m in manifests:
+        lines.append(f"| stage {m.get('stage')} | step {m.get('chosen_step')} of {m.get('steps')} ({m.get('chosen_why')}) |")
+    lines.append(f"| tokens | {sum(m.get('tokens') or 0 for m in manifests)} |")
+    lines.append(f"| GPU-hours | {sum(m.get('gpu_hours') or 0 for m in manifests)} |")
+    lines += ["", "## Scores", "", "Percent of problems, 95 % interval in brackets; mean is unweighted over the benchmarks.", ""]
+    for protocol in protocols:
+        p = evaluation["protocols"][protocol]
+        heads = [f"{b} (n = {(cell(evals.get((run, protocol, b)), 'pass@1') or {}).get('n', 0)})" for b in benchmarks]
+        lines += [
+            f"Protocol `{protocol}`: {p.get('n')} samples at temperature {p.get('temperature')}, at most {p.get('max_tokens')} tokens.",
+            "",
+        ]
+        lines += ["| model | " + " | ".join(heads) + " | mean |", "|---" * (len(benchmarks) + 2) + "|"]
+        for model in ("base", run):
+            cells = [cell(evals.get((model, protocol, b)), "pass@1") for b in benchmarks]
+            lines.append(f"| {model} | " + " | ".join(map(cell_text, cells)) + f" | {cell_text(mean_cell(cells))} |")
+        lines.append("")
+    lines += ["## Contamination", ""]
+    if contamination:
+        kept = "were removed before training" if settings.get("data") == "clean" else "were left in on purpose (raw data)"
+        lines.append(f"{contamination['rows_removed']} of {contamination['rows']} training rows matched a benchmark item and {kept}.")
+    else:
+        lines.append("Not known: `results/data/contamination.json` is missing.")
+    limits = (
+        "Trained on short, verifiable answers; the reward looks at the final answer alone, so that the steps before it may be "
+        "wrong. One seed unless the report says otherwise."
+    )
+    lines += ["", "## Limits", "", limits, "", "## Provenance", ""]
+    lines.append(f"Training fingerprint `{last.get('fingerprint', 'unknown')}`, workflow commit ")
+    lines[-1] += f"`{last.get('provenance', {}).get('git_commit', 'unknown')}`."
+    return "\n".join(lines) + "\n"
+
+
+_SETTINGS = (
+    "algorithm",
+    "data",
+    "train_batch_size",
+    "mini_batch_size",
+    "rollout_n",
+    "max_prompt_length",
+    "max_response_length",
+    "temperature",
+    "learning_rate",
+    "dtype",
+    "epochs",
+    "seed",
+)

@@ -1,0 +1,53 @@
+"""Evaluation scores and hyper-parameters as TensorBoard events, beside the training logs."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mathrl.evaluation.scores import cell, mean_cell
+
+
+def write_run(
+    directory: Path,
+    settings: Mapping[str, Any],
+    scores: Mapping[int, Mapping[str, float]],
+) -> None:
+    """Replace `directory` by one event file: `scores` (step → tag → value), and the run in the HParams tab.
+
+    Settings that are no number, text or truth value are left out: the tab cannot show them.
+    """
+    from tensorboard.compat.proto.event_pb2 import Event
+    from tensorboard.compat.proto.summary_pb2 import Summary
+    from tensorboard.plugins.hparams import summary_v2
+    from tensorboard.summary.writer.event_file_writer import EventFileWriter
+
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir(parents=True)
+    plain = {key: value for key, value in settings.items() if isinstance(value, bool | int | float | str)}
+    with contextlib.closing(EventFileWriter(str(directory))) as writer:
+        metrics = [summary_v2.Metric(tag) for tag in dict.fromkeys(tag for values in scores.values() for tag in values)]
+        hparams = [summary_v2.HParam(key) for key in plain]
+        for summary in (summary_v2.hparams_config_pb(hparams=hparams, metrics=metrics), summary_v2.hparams_pb(plain)):
+            writer.add_event(Event(wall_time=0, summary=summary))
+        for step, values in sorted(scores.items()):
+            for tag, value in values.items():
+                writer.add_event(Event(wall_time=0, step=step, summary=Summary(value=[Summary.Value(tag=tag, simple_value=value)])))
+
+
+def score_scalars(
+    evals: Mapping[tuple[str, str, str], Mapping[str, Any]], model: str, protocols: Sequence[str], benchmarks: Sequence[str]
+) -> dict[str, float]:
+    """Scores of one model as scalars: `eval/{protocol}/{benchmark}/pass@1` and the like, and `eval/{protocol}/mean`."""
+    scalars = {}
+    for protocol in protocols:
+        for metric in ("pass@1", "greedy", "maj@n", "boxed_rate", "truncated_rate"):
+            cells = {b: cell(evals.get((model, protocol, b)), metric) for b in benchmarks}
+            scalars |= {f"eval/{protocol}/{b}/{metric}": part["value"] for b, part in cells.items() if part}
+            mean = mean_cell(list(cells.values()))
+            if mean:
+                scalars[f"eval/{protocol}/mean/{metric}"] = mean["value"]
+    return scalars

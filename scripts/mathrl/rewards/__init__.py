@@ -1,0 +1,1 @@
+"""The reward of a response: weighted terms, ours and the user's."""

@@ -1,0 +1,81 @@
+"""The reward of a response: a weighted sum of named terms.
+
+The config names the terms and their weights, `{"format": 0.1, "correct": 0.9}` by default. `format` and `correct` are
+ours; any other name is `module:function`, a function `(grade, data_source, response, answer, extra_info) -> float` that is
+imported by name. So a user adds a term, or a reward model behind one, without touching this module; each term has its own curve.
+"""
+
+from __future__ import annotations
+
+import importlib
+import math
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Any
+
+from mathrl.config.reward_terms import check_names, curve_name
+from mathrl.grading import STATUSES, Grade, grade
+
+DEFAULT_TERMS = {"format": 0.1, "correct": 0.9}
+MAX_PRED_CHARS = 500
+"""`pred` is for reading; a megabyte of it would travel through every log."""
+
+Term = Callable[[Grade, str, str, str, Mapping[str, Any] | None], float]
+
+_OWN: dict[str, Term] = {
+    "correct": lambda result, *_: float(result.correct),
+    "format": lambda result, *_: float(result.format),
+}
+
+
+@lru_cache(maxsize=64)
+def load_term(name: str) -> Term:
+    """The function behind a term's name; ValueError where there is none."""
+    if name in _OWN:
+        return _OWN[name]
+    module, _, function = name.partition(":")
+    try:
+        found = getattr(importlib.import_module(module), function)
+    except (ImportError, AttributeError) as error:
+        raise ValueError(f"reward term '{name}' cannot be loaded: {error}") from None
+    if not callable(found):
+        raise ValueError(f"reward term '{name}' is no function")
+    return found
+
+
+def check_terms(terms: Mapping[str, float]) -> dict[str, float]:
+    """The terms as a plain dict; ValueError where `check_names` finds one or a function cannot be loaded."""
+    check_names(terms)
+    for name in terms:
+        load_term(str(name))
+    return {str(name): float(weight) for name, weight in terms.items()}
+
+
+def reward(
+    data_source: str,
+    response: str,
+    answer: str,
+    extra_info: Mapping[str, Any] | None = None,
+    terms: Mapping[str, float] = DEFAULT_TERMS,
+) -> dict[str, float | str]:
+    """Reward and its parts, as verl wants them.
+
+    `score` is Σ weight × term; `acc` and `format` are 0.0 or 1.0; `pred` and `status` are text (verl drops text from its
+    metrics); `term_<name>` is each term before weighing and `status_<status>` is 1.0 for the verdict's status, numeric so
+    that verl carries them to TensorBoard.
+    """
+    result = grade(response, answer)
+    values = {name: float(load_term(name)(result, data_source, response, answer, extra_info)) for name in terms}
+    for name, value in values.items():
+        if not math.isfinite(value):
+            raise ValueError(f"reward term '{name}' is {value} for a response; a term must be finite")
+    found: dict[str, float | str] = {
+        "score": math.fsum(weight * values[name] for name, weight in terms.items()),
+        "acc": float(result.correct),
+        "format": float(result.format),
+        "pred": (result.extracted or "")[:MAX_PRED_CHARS],
+        "status": result.status,
+    }
+    found.update({f"term_{curve_name(name)}": value for name, value in values.items()})
+    found.update({f"status_{status}": float(result.status == status) for status in STATUSES})
+    return found

@@ -1,0 +1,268 @@
+"""Two models on the same problems: effect, interval and p value, paired by problem, and what may be claimed from them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from mathrl.config.configuration import stage_config, stages
+from mathrl.statistics.intervals import combine, difference, mean_difference, t_quantile
+
+FLIPS = 20_000
+
+
+Results = Mapping[str, Mapping[str, Any]]  # eval JSON by benchmark
+
+
+def problem_scores(results: Sequence[Mapping[str, Any]], key: str = "correct") -> dict[str, tuple[float, int]]:
+    """(score, samples) by problem id from the eval JSONs of one model, or of several (replicates), whose scores are averaged.
+
+    `key` is a column of `per_problem`; it counts samples and is divided by `n` (greedy verdicts are taken where n is 0).
+    Problems that one of them lacks are left out.
+    """
+    tables = []
+    for result in results:
+        columns = result["per_problem"]
+        rows = zip(columns["id"], columns["n"], columns[key], columns["greedy"], strict=True)
+        tables.append({i: (count / n if n else float(greedy or 0), n) for i, n, count, greedy in rows})
+    shared = [i for i in tables[0] if all(i in table for table in tables)]
+    return {i: (sum(table[i][0] for table in tables) / len(tables), sum(table[i][1] for table in tables)) for i in shared}
+
+
+def paired_values(
+    ours: Sequence[Mapping[str, Any]], theirs: Sequence[Mapping[str, Any]], key: str = "correct"
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """Per-problem scores of two models (see `problem_scores`) on the problems that both have, and the mean number of samples."""
+    first, second = problem_scores(ours, key), problem_scores(theirs, key)
+    shared = [i for i in first if i in second]
+    values = np.array([first[i][0] for i in shared])
+    others = np.array([second[i][0] for i in shared])
+    sizes = [max(min(first[i][1], second[i][1]), 1) for i in shared]
+    return values, others, float(np.mean(sizes)) if sizes else 1.0
+
+
+def compare(ours: Sequence[Results], theirs: Sequence[Results], benchmarks: Sequence[str]) -> dict[str, Any] | None:
+    """Paired comparison of two models under one protocol; replicates of a model are averaged problem by problem.
+
+    Returns {"benchmarks": {name: {value, low, high, n}}, "mean": {value, low, high, n}, "p": float}, the mean being unweighted
+    over benchmarks, or None unless all have every benchmark. `p` is a sign-flip permutation test of the mean: under
+    the hypothesis of no difference the two models' scores on a problem may be swapped.
+    """
+    if not ours or not theirs or any(name not in results for results in (*ours, *theirs) for name in benchmarks):
+        return None
+    cells: dict[str, Any] = {}
+    differences, sizes = [], []
+    for name in benchmarks:
+        values, others, size = paired_values([results[name] for results in ours], [results[name] for results in theirs])
+        if not len(values):
+            return None
+        estimate = difference(values, others, size)
+        cells[name] = dict(zip(("value", "low", "high"), estimate, strict=True)) | {"n": len(values)}
+        differences.append(values - others)
+        sizes.append(size)
+    value, low, high = mean_difference(differences, sizes)
+    shares = [part / (len(part) * len(benchmarks)) for part in differences]
+    mean = {"value": value, "low": low, "high": high, "n": sum(cell["n"] for cell in cells.values())}
+    return {"benchmarks": cells, "mean": mean, "p": sign_flip_p(np.concatenate(shares))}
+
+
+def compare_seeds(ours: Sequence[Results], theirs: Sequence[Results], benchmarks: Sequence[str]) -> dict[str, Any]:
+    """Comparison over seeds, in the form of `compare`; n is the number of runs on our side.
+
+    One score a run and benchmark; Student's t over the runs against a single model (the base model, taken as it is), Welch's
+    over both sides where there are replicates on both. Says what another seed would do, on these very problems.
+    """
+
+    def scores(side: Sequence[Results], names: Sequence[str]) -> np.ndarray:
+        found = [[np.mean([score for score, _ in problem_scores([run[name]]).values()]) for name in names] for run in side]
+        return np.mean(np.array(found), axis=1)
+
+    def estimate(names: Sequence[str]) -> tuple[dict[str, Any], float]:
+        first, second = scores(ours, names), scores(theirs, names)
+        value = float(first.mean() - second.mean())
+        parts = [(float(side.var(ddof=1)) / len(side), len(side) - 1) for side in (first, second) if len(side) > 1]
+        variance = sum(part for part, _ in parts)
+        if variance <= 0:
+            return {"value": value, "low": value, "high": value, "n": len(ours)}, 0.0 if value else 1.0
+        freedom = variance**2 / sum(part**2 / count for part, count in parts)
+        half = t_quantile(freedom) * variance**0.5
+        from scipy.stats import t
+
+        p = float(2 * t.sf(abs(value) / variance**0.5, freedom))
+        return {"value": value, "low": value - half, "high": value + half, "n": len(ours)}, p
+
+    mean, p = estimate(benchmarks)
+    return {"benchmarks": {name: estimate([name])[0] for name in benchmarks}, "mean": mean, "p": p}
+
+
+def sign_flip_p(differences: np.ndarray, flips: int = FLIPS) -> float:
+    """Two-sided p value of sum(differences) under random signs; the seed is fixed, so that equal data gives equal p."""
+    differences = differences[differences != 0]
+    if not len(differences):
+        return 1.0
+    observed = abs(float(differences.sum())) - 1e-12
+    if len(differences) <= 14:  # every sign pattern
+        signs = ((np.arange(2 ** len(differences))[:, None] >> np.arange(len(differences))) & 1) * 2.0 - 1.0
+        return float(np.mean(np.abs(signs @ differences) >= observed))
+    generator = np.random.default_rng(0)
+    more = 0
+    for _ in range(0, flips, 2000):
+        bits = generator.integers(0, 2, size=(2000, len(differences)), dtype=np.int8)
+        more += int(np.sum(np.abs((bits * 2.0 - 1.0) @ differences) >= observed))
+    return (more + 1) / (flips + 1)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """p values adjusted for making several comparisons (Holm 1979), in the given order."""
+    order = np.argsort(p_values, kind="stable")
+    adjusted = [0.0] * len(p_values)
+    highest = 0.0
+    for rank, place in enumerate(order):
+        highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[place]))
+        adjusted[place] = highest
+    return adjusted
+
+
+def contamination_contrast(
+    run: Mapping[str, Mapping[str, Any]], base: Mapping[str, Mapping[str, Any]], benchmarks: Sequence[str]
+) -> dict[str, Any] | None:
+    """(run − base on touched items) − (run − base on clean items): what contamination bought.
+
+    Taken within each benchmark that has both kinds of items, so that neither touched items being easier nor one benchmark being
+    easier than another enters; combined with weights touched × clean / (touched + clean). Returns {"touched", "clean",
+    "contrast"}, each {value, low, high, n}, and "benchmarks", the names used; None where no benchmark has both kinds.
+    """
+    estimates: dict[bool, list[tuple[float, float, float]]] = {True: [], False: []}
+    sizes: dict[bool, list[int]] = {True: [], False: []}
+    used = []
+    for name in benchmarks:
+        if name not in run or name not in base or not run[name]["clean_subset"].get("available"):
+            continue
+        removing = set(run[name]["clean_subset"]["removing"])
+        columns = run[name]["per_problem"]
+        known = set(base[name]["per_problem"]["id"])
+        pairs = zip(columns["id"], columns["touched"], strict=True)
+        flags = np.array([bool(removing & set(methods.split())) for i, methods in pairs if i in known])
+        if not flags.any() or flags.all():
+            continue
+        used.append(name)
+        values, before, samples = paired_values([run[name]], [base[name]])
+        for flag in (True, False):
+            estimates[flag].append(difference(values[flags == flag], before[flags == flag], samples))
+            sizes[flag].append(int((flags == flag).sum()))
+    if not used:
+        return None
+    weights = [t * c / (t + c) for t, c in zip(sizes[True], sizes[False], strict=True)]
+    weights = [weight / sum(weights) for weight in weights]
+    touched, clean = (combine(estimates[flag], weights) for flag in (True, False))
+    counts = {"touched": sum(sizes[True]), "clean": sum(sizes[False])}
+    parts = {"touched": touched, "clean": clean, "contrast": combine((touched, clean), (1.0, -1.0))}
+    counts["contrast"] = counts["touched"] + counts["clean"]
+    result = {name: dict(zip(("value", "low", "high"), part, strict=True)) | {"n": counts[name]} for name, part in parts.items()}
+    return result | {"benchmarks": used}
+
+
+def seed_interval(means: Sequence[float]) -> dict[str, Any] | None:
+    """Mean over replicates (runs that differ in their seed alone) with Student's t interval; None for fewer than two."""
+    if len(means) < 2:
+        return None
+    half = t_quantile(len(means) - 1.0) * float(np.std(means, ddof=1)) / len(means) ** 0.5
+    mean = float(np.mean(means))
+    return {"value": mean, "low": mean - half, "high": mean + half, "n": len(means)}
+
+
+def replicates(runs: Mapping[str, Mapping[str, Any]]) -> dict[str, list[str]]:
+    """Runs grouped by their settings without the seed: name of the group → all its runs.
+
+    A group is called what its runs are called before `-seed-N`, or else like its first run.
+    """
+    groups: dict[str, list[str]] = {}
+    for name, settings in runs.items():
+        key = repr(sorted((k, repr(v)) for k, v in settings.items() if k != "seed"))
+        groups.setdefault(key, []).append(name)
+    named = {}
+    for names in groups.values():
+        stems = {name.rpartition("-seed-")[0] for name in names}
+        stem = stems.pop() if len(stems) == 1 else ""
+        named[stem if len(names) > 1 and stem and stem not in runs else names[0]] = names
+    return named
+
+
+def merged_runs(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Training settings of each run: those of its last stage, and what earlier stages set otherwise, as text."""
+    merged = {}
+    for run in config.get("runs", {}):
+        names = stages(config, run)
+        merged[run] = stage_config(config, run, names[-1])
+        if len(names) > 1:
+            merged[run]["stages"] = json.dumps([stage_config(config, run, name) for name in names[:-1]], sort_keys=True)
+    return merged
+
+
+def run_groups(config: Mapping[str, Any], models: Sequence[str]) -> dict[str, list[str]]:
+    """The runs among `models` by group; runs that differ in their seed alone are one, every other run is a group of its own."""
+    merged = merged_runs(config)
+    return replicates({name: merged[name] for name in models if name in merged})
+
+
+def label(group: str, runs: Sequence[str]) -> str:
+    """What a group is called in tables."""
+    return f"{group} ({len(runs)} seeds)" if len(runs) > 1 else runs[0]
+
+
+def compare_all(
+    evals: Mapping[tuple[str, str, str], Mapping[str, Any]],
+    groups: Mapping[str, Sequence[str]],
+    protocol: str,
+    benchmarks: Sequence[str],
+    references: Sequence[str] = ("base", "grpo"),
+) -> list[dict[str, Any]]:
+    """Every group of runs against each reference: rows {model, runs, against, level, mean, benchmarks, p, p_adjusted}.
+
+    One endpoint, the mean over the benchmarks under `protocol`; p values are adjusted over all rows together. Further models
+    and checkpoints along training enter no comparison. `level` is `seeds` where replicates on our side meet the base model or
+    other replicates, else `problems`.
+    """
+
+    def tables(runs: Sequence[str]) -> list[dict[str, Any]]:
+        found = [{b: evals[run, protocol, b] for b in benchmarks if (run, protocol, b) in evals} for run in runs]
+        return [table for table in found if len(table) == len(benchmarks)]
+
+    rows = []
+    for reference in references:
+        names = {"base": ["base"]}.get(reference) or groups.get(reference, [])
+        theirs = tables(names)
+        for group, runs in groups.items():
+            ours = tables(runs)
+            if group == reference or not ours or not theirs:
+                continue
+            seeds = len(ours) > 1 and (reference == "base" or len(theirs) > 1)
+            found = (compare_seeds if seeds else compare)(ours, theirs, benchmarks)
+            if found:
+                against = "base" if reference == "base" else label(reference, names)
+                head = {"model": label(group, runs), "runs": list(runs), "against": against, "level": "seeds" if seeds else "problems"}
+                rows.append(head | found)
+    for row, adjusted in zip(rows, holm([row["p"] for row in rows]), strict=True):
+        row["p_adjusted"] = adjusted
+    return rows
+
+
+def claim(groups: Mapping[str, Sequence[str]]) -> str:
+    """What may be said about algorithms from the runs at hand."""
+    if not groups:
+        return "No run has been evaluated; there is nothing to claim."
+    several = [label(group, runs) for group, runs in groups.items() if len(runs) > 1]
+    single = [runs[0] for runs in groups.values() if len(runs) == 1]
+    if not several:
+        return (
+            "Each run has a single seed. The intervals speak about these trained checkpoints on problems like these; "
+            "no claim between algorithms is made, because another seed may change the order."
+        )
+    said = f"Replicates over seeds: {', '.join(several)}. Intervals over seeds speak about the algorithm on these problems"
+    said += ", intervals over problems about single checkpoints."
+    if len(several) == 1:
+        return f"{said} Nothing else has replicates, so that no claim between algorithms is made."
+    return said + (f" With a single seed {', '.join(single)} enter no claim between algorithms." if single else "")

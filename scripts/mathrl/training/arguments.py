@@ -1,0 +1,34 @@
+"""Command-line arguments of the scripts that train a stage: one to its end, the other a few steps for a forecast."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from mathrl.core.files import mapping, read_json
+from mathrl.training import budget
+
+
+def add_to(parser: argparse.ArgumentParser) -> None:
+    """Add what both need: run, stage, config, budget, reward, accelerator, model, train, validation, log."""
+    parser.add_argument("--run", required=True, help="name of the run")
+    parser.add_argument("--stage", default="main", help="name of the stage (default main)")
+    parser.add_argument("--config", required=True, help="merged training configuration of the stage, JSON")
+    parser.add_argument(
+        "--run-budget", default="{}", metavar="JSON", help="what all stages of the run may use together (default: no limit)"
+    )
+    parser.add_argument(
+        "--earlier", type=Path, action="append", default=[], metavar="FILE", help="manifest or forecast of a stage that shares that budget"
+    )
+    parser.add_argument("--reward", default='{"terms": {"format": 0.1, "correct": 0.9}}', help="weights of the reward's terms, JSON")
+    parser.add_argument("--accelerator", choices=("cuda", "cpu"), default="cuda", help="default cuda")
+    parser.add_argument("--model", type=Path, required=True, help="Hugging Face directory to start from")
+    parser.add_argument("--train", type=Path, required=True, help="training problems, parquet in verl's columns")
+    parser.add_argument("--validation", type=Path, required=True, help="validation problems, parquet in verl's columns")
+    parser.add_argument("--log", type=Path, default=Path("verl.log"), help="verl's output is appended here (default verl.log)")
+
+
+def stage(args: argparse.Namespace) -> dict[str, Any]:
+    """The stage's configuration, its budget cut to what earlier stages left of the run's."""
+    given = mapping(args.config, "--config")
+    whole = mapping(args.run_budget, "--run-budget")
+    return given | {"budget": budget.left(given.get("budget", {}), whole, [read_json(path) for path in args.earlier])}

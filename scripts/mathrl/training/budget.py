@@ -1,0 +1,56 @@
+"""A run's budget: its stages share it in their order, each may use what those before it left."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+
+def used(stage: Mapping[str, Any]) -> dict[str, float]:
+    """What a stage used, from its manifest or forecast: generated tokens, and hours of steps and validations times cards."""
+    cards = stage["config"]["gpus"] * stage["config"]["nodes"]
+    return {"tokens": stage["generated_tokens"], "gpu_hours": stage["seconds"] * cards / 3600}
+
+
+def left(own: Mapping[str, float | None], whole: Mapping[str, float | None], earlier: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The budget of a stage: its own, and no more than `earlier` stages left of the run's `whole`."""
+    bounds = {}
+    for name, limit in own.items():
+        limits = [] if limit is None else [limit]
+        if whole.get(name) is not None:
+            rest = whole[name] - sum(used(stage)[name] for stage in earlier)
+            # manifests round seconds: less than one, times cards, is nothing
+            limits.append(max(0, rest) if name == "tokens" or rest * 3600 >= 1 else 0)
+        bounds[name] = min(limits, default=None)
+    return bounds
+
+
+def exhausted(budget: Mapping[str, float | None]) -> str | None:
+    """In words which part of a stage's budget others have used up before it began, or None."""
+    empty = [name for name, limit in budget.items() if limit == 0]
+    return f"earlier stages left nothing of the run's budget.{empty[0]}" if empty else None
+
+
+class Spent:
+    """What a stage has used: generated tokens and card hours, against its budget."""
+
+    def __init__(self, budget: Mapping[str, float | None], cards: int) -> None:
+        self.budget = {name: limit for name, limit in budget.items() if limit is not None}
+        self.cards = cards
+        self.tokens = 0
+        self.seconds = 0.0
+
+    def add(self, metrics: Mapping[str, float]) -> str | None:
+        """Take in a step; which budget it used up, in words, or None."""
+        self.tokens += int(metrics.get("training/generated_tokens", 0))
+        self.seconds += metrics.get("timing_s/step", 0.0) + metrics.get("timing_s/testing", 0.0)
+        used = {"tokens": self.tokens, "gpu_hours": self.gpu_hours}
+        for name, limit in self.budget.items():
+            if used[name] >= limit:
+                return f"budget.{name} {limit:g} used up ({used[name]:g})"
+        return None
+
+    @property
+    def gpu_hours(self) -> float:
+        """Hours of steps and validations times cards (on a CPU: ranks)."""
+        return self.seconds * self.cards / 3600

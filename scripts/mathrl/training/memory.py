@@ -1,0 +1,161 @@
+"""Expected memory per card: training with FSDP2 beside a vLLM engine that shares the card.
+
+Bytes on one card of N; P parameters, w bytes a number in computation (2 for bfloat16), B samples of T tokens in a micro-batch.
+
+    state      12·P/N               float32 weights and Adam's two moments, sharded
+    gradients  4·P/N                float32, sharded
+    layers     (2·w + w + 4)·L + 2·w·R   L the largest layer: two gathered at once, its gradient, that gradient's float32 copy while
+                                    it is reduced; R what belongs to no layer (embedding, head), gathered all the time, with gradient
+    saved      B·T·hidden·w·layers  with gradient checkpointing only each layer's input
+    recomputed 2·B·T·w·U            U numbers a token in the largest layer, with their gradients (without checkpointing: in all layers)
+    mask       (1 + w)·T²·B         torch's attention wants the mask written out, as truth values and as numbers
+    logits     16·w·512·vocabulary  of 512 tokens at a time: logits, their softmax and gradients, several of them in float32
+    context    1.5 GiB              CUDA, NCCL, allocator; assumed
+    asleep     1.0 GiB              what the sleeping engine keeps (graphs); assumed
+    sync       2.0 GiB              verl's buffer on its way to the engine (update_weights_bucket_megabytes)
+
+Update: all but sync. Rollout: state + context + sync + the engine's share (gpu_memory_utilization × card), of which w·P weights and
+1.5 GiB for activations leave the rest to the KV cache. T is the longest prompt and response: an upper bound, most sequences are shorter.
+With `dynamic_batch` sequences are packed into one row: B = 1, T = max_tokens_per_gpu. Attention keeps no T × T matrix of scores.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mathrl.models.shape import BIAS, shapes
+
+GIB = 1 << 30
+CONTEXT = 1.5 * GIB
+ASLEEP = 1.0 * GIB
+SYNC = 2.0 * GIB
+ENGINE = 1.5 * GIB
+LOGIT_COPIES = 16
+CHUNK = 512  # tokens; verl's
+WIDTH = {"bfloat16": 2, "float32": 4}
+
+
+@dataclass(frozen=True)
+class Model:
+    """What of a model the formula needs: parameters (all, of the largest layer, outside layers), numbers a token."""
+
+    parameters: int
+    largest_layer: int
+    outside: int
+    layers: int
+    hidden: int
+    vocabulary: int
+    kept: int  # numbers a token that the largest layer keeps for its backward pass
+    cache: int  # numbers a token in the KV cache, all layers
+
+
+def read_model(config: Mapping[str, Any]) -> Model:
+    """Sizes from a config.json: DeepSeek-V3 and everything shaped like Llama."""
+    hidden, layers, heads = (config[key] for key in ("hidden_size", "num_hidden_layers", "num_attention_heads"))
+    if config.get("model_type") == "deepseek_v3":
+        named = {name: math.prod(shape) for name, shape in shapes(config).items() if not name.endswith(BIAS)}
+        sizes = [sum(size for name, size in named.items() if name.startswith(f"model.layers.{layer}.")) for layer in range(layers)]
+        total = sum(named.values())
+        nope, rope, value, latent = (config[key] for key in ("qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim", "kv_lora_rank"))
+        # A norm keeps its input in float32, the normalised input and its output; the router's input is float32 too.
+        attention = 2 * heads * (nope + rope + value) + 5 * latent + rope
+        routed = config["num_experts_per_tok"] * (2 * hidden + 4 * config["moe_intermediate_size"])
+        routed += 4 * config["n_shared_experts"] * config["moe_intermediate_size"]
+        kept = 10 * hidden + attention + max(4 * config["intermediate_size"], routed)
+        cache = layers * (latent + rope)
+    else:
+        groups = config.get("num_key_value_heads") or heads
+        head = config.get("head_dim") or hidden // heads
+        block = hidden * head * (2 * heads + 2 * groups) + 3 * hidden * config["intermediate_size"] + 2 * hidden
+        ends = config["vocab_size"] * hidden * (1 if config.get("tie_word_embeddings") else 2) + hidden
+        sizes, total = [block], layers * block + ends
+        kept = 8 * hidden + 2 * head * (heads + 2 * groups) + 4 * config["intermediate_size"]
+        cache = layers * 2 * groups * head
+    outside = total - (sum(sizes) if len(sizes) == layers else layers * sizes[0])
+    return Model(total, max(sizes), outside, layers, hidden, config["vocab_size"], kept, cache)
+
+
+def estimate(model: Model, stage: Mapping[str, Any], card: float) -> dict[str, float]:
+    """Bytes per card by part, for a stage of training on cards of `card` bytes; `update` and `rollout` are the two sums."""
+    ranks, width = stage["gpus"] * stage["nodes"], WIDTH[stage["dtype"]]
+    tokens = stage["max_prompt_length"] + stage["max_response_length"]
+    sequences, length = stage["micro_batch_size"], tokens
+    if stage.get("dynamic_batch"):
+        sequences, length = 1, max(stage["max_tokens_per_gpu"], tokens)
+    rows = sequences * length
+    blocks = 1 if stage.get("gradient_checkpointing", True) else model.layers
+    parts = {
+        "state": 12 * model.parameters / ranks,
+        "gradients": 4 * model.parameters / ranks,
+        "layers": (3 * width + 4) * model.largest_layer + 2 * width * model.outside,
+        "saved": rows * model.hidden * width * model.layers,
+        "recomputed": 2 * rows * width * model.kept * blocks,
+        "mask": (1 + width) * sequences * length**2,
+        "logits": LOGIT_COPIES * min(rows, CHUNK) * width * model.vocabulary,
+    }
+    parts["update"] = sum(parts.values()) + CONTEXT + ASLEEP
+    parts["engine"] = stage["gpu_memory_utilization"] * card
+    parts["cache"] = parts["engine"] - width * model.parameters / stage["tensor_parallel"] - ENGINE
+    parts["rollout"] = parts["state"] + CONTEXT + SYNC + parts["engine"]
+    # MLA's latent is not split over the cards of an engine, so neither is it counted as if it were
+    parts["cached_tokens"] = max(0.0, parts["cache"]) / (width * model.cache)
+    return parts
+
+
+def fits(parts: Mapping[str, float], stage: Mapping[str, Any], card: float) -> bool:
+    """Do both phases fit on a card, with room in the cache for eight whole sequences?"""
+    tokens = stage["max_prompt_length"] + stage["max_response_length"]
+    return parts["update"] <= card and parts["rollout"] <= card and parts["cached_tokens"] >= 8 * tokens
+
+
+def advice(model: Model, stage: Mapping[str, Any], card: float) -> str:
+    """`fits`, or the keys of `training` to change until it does (those that change no result first), or that it cannot."""
+    if fits(estimate(model, stage, card), stage, card):
+        return "fits"
+    changed = dict(stage)
+    keys: dict[str, Any] = {}
+    if not changed.get("gradient_checkpointing", True):
+        keys["gradient_checkpointing"] = changed["gradient_checkpointing"] = True
+    rows = "max_tokens_per_gpu" if changed.get("dynamic_batch") else "micro_batch_size"
+    least = changed["max_prompt_length"] + changed["max_response_length"] if changed.get("dynamic_batch") else 1
+    while estimate(model, changed, card)["update"] > card and changed[rows] > least:
+        keys[rows] = changed[rows] = max(least, changed[rows] // 2)
+        if rows == "micro_batch_size":
+            keys["micro_batch_size_log_prob"] = changed["micro_batch_size_log_prob"] = keys[rows]
+    for share in (changed["gpu_memory_utilization"], *(step / 20 for step in range(17, 1, -1))):
+        trial = changed | {"gpu_memory_utilization": share}
+        if fits(estimate(model, trial, card), trial, card):
+            if share != changed["gpu_memory_utilization"]:
+                keys["gpu_memory_utilization"] = share
+            return ", ".join(f"{key}: {str(value).lower()}" for key, value in keys.items())
+    needed = estimate(model, changed, card)["update"] / GIB
+    return f"does not fit: an update takes {needed:.0f} GiB at least; more cards (gpus), or a shorter max_response_length"
+
+
+def table(model: Model, stage: Mapping[str, Any], cards: list[float]) -> str:
+    """A Markdown table, GiB, a row a card size (given in GiB)."""
+    head = [
+        "card",
+        "state",
+        "gradients",
+        "layers",
+        "activations",
+        "logits",
+        "**update**",
+        "engine",
+        "**rollout**",
+        "KV cache, tokens",
+        "verdict",
+    ]
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    for size in cards:
+        parts = estimate(model, stage, size * GIB)
+        gib = {key: f"{value / GIB:.1f}" for key, value in parts.items()}
+        activations = f"{(parts['saved'] + parts['recomputed'] + parts['mask']) / GIB:.1f}"
+        row = [f"{size:g}", gib["state"], gib["gradients"], gib["layers"], activations, gib["logits"], gib["update"], gib["engine"]]
+        row += [gib["rollout"], f"{parts['cached_tokens']:,.0f}", advice(model, stage, size * GIB)]
+        lines.append("| " + " | ".join(row) + " |")
+    return "\n".join(lines)

@@ -1,0 +1,184 @@
+"""What happens beside verl while it trains: progress, collapse, budget, retention, and the polite end."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mathrl.execution import processes
+from mathrl.training import checkpoints, stop_file
+from mathrl.training.budget import Spent
+from mathrl.training.checkpoint_choice import DEV, choose
+from mathrl.training.collapse import Watch, describe
+
+METRIC = re.compile(r"([\w/@.\-]+):(?:np\.\w+\()?(-?[\d.]+(?:e[+-]?\d+)?|-?inf|nan)\)?(?= - |\s*$)")
+RAY_LATE = "The current node timed out during startup"  # of Ray's exception
+TRAINED = ("critic/score/mean", "train/loss")  # a line with one of these is a step: of reinforcement, of supervision
+
+
+def parse(text: str) -> tuple[int, dict[str, float]] | None:
+    """Step and metrics of a line of verl's console log, or None for any other line."""
+    place = text.find("step:")
+    if place < 0 or " - " not in text:
+        return None
+    found = {key: float(value) for key, value in METRIC.findall(text[place:])}
+    return (int(found.pop("step")), found) if "step" in found else None
+
+
+class Progress:
+    """One compact line a step."""
+
+    def __init__(self, name: str, total: int | None) -> None:
+        self.name, self.total = name, total
+        self.validation = ""
+        self.started: tuple[int, float] | None = None
+
+    def line(self, step: int, metrics: Mapping[str, float]) -> str:
+        """What to show of a step."""
+        scores = {key.split("/")[1]: value for key, value in metrics.items() if key.startswith("val-core/") and "/acc/mean@" in key}
+        if scores:
+            self.validation = "  ".join(f"{source} {value:.3f}" for source, value in sorted(scores.items()))
+        parts = [f"{self.name}: step {step}" + (f" of {self.total}" if self.total else "")]
+        if "critic/score/mean" in metrics:
+            parts.append(f"reward {metrics['critic/score/mean']:.3f}")
+            parts.append(f"length {metrics.get('response_length/mean', math.nan):.0f} tokens")
+        if "train/loss" in metrics:
+            parts.append(f"loss {metrics['train/loss']:.3f}")
+        if self.validation:
+            parts.append(f"validation {self.validation}")
+        now = time.monotonic()
+        if self.started is None:
+            self.started = (step, now)
+        elif self.total and step > self.started[0]:
+            left = (now - self.started[1]) / (step - self.started[0]) * (self.total - step)
+            parts.append(f"{int(left) // 60}:{int(left) % 60:02d} left")
+        return "  ".join(parts)
+
+
+@dataclass
+class Session:
+    """What happens beside verl while it trains: progress, watch, budget, retention, and the polite end."""
+
+    directory: Path
+    stage: Mapping[str, Any]
+    progress: Progress
+    watch: Watch
+    spent: Spent
+    dev: dict[str, float] = field(default_factory=dict)  # accuracy on the dev split by step
+    stepping: bool = False  # verl has loaded everything and is at its first step, or beyond
+    last_step: int = 0  # of the stage
+    stopped_by: str | None = None  # why training was ended before its steps were done
+    ended_by: str | None = None  # the key of the stage that did it: watch or budget
+    paused: bool = False
+    hung: bool = False
+    ray_late: bool = False  # Ray gave up on its own start
+
+    def take_history(self, scalars: Mapping[str, list[tuple[int, float]]], until: int) -> None:
+        """Replay the metrics of the steps before a resume, so that watch and budget count the whole stage."""
+        by_step: dict[int, dict[str, float]] = {}
+        for tag, points in scalars.items():
+            for step, value in points:
+                if step <= until:
+                    by_step.setdefault(step, {})[tag] = value
+        for step, metrics in sorted(by_step.items()):
+            self._take(step, metrics)
+        self.last_step = until  # its metrics may be lost with a kill that came between its save and its log
+
+    def _take(self, step: int, metrics: Mapping[str, float]) -> str | None:
+        """Count a step in; the line about its collapse, its used-up budget, or None. What asks for an end first has ended the stage."""
+        for key, value in metrics.items():
+            if key.startswith(f"val-core/{DEV}/acc/mean@"):  # with several responses there are best@ and maj@ too
+                self.dev[str(step)] = value
+        if not set(TRAINED) & set(metrics):
+            return None  # a validation without a step
+        self.last_step = step
+        flags = self.watch.add(step, metrics)
+        used_up = self.spent.add(metrics)
+        said = "; ".join(describe(flag) for flag in flags)
+        if not self.ended_by and flags and self.stage["watch"]["stop"]:
+            self.ended_by, self.stopped_by = "watch", said
+        elif not self.ended_by and used_up:
+            self.ended_by, self.stopped_by = "budget", used_up
+        return "; ".join(filter(None, (said, used_up))) or None
+
+    def follow(self, text: str) -> Iterator[str]:
+        """Lines to show for a line of verl's output; asks for an end where one is due."""
+        self.ray_late |= RAY_LATE in text and not self.stepping
+        if stop_file.TOTAL in text:
+            self.stepping = True
+            with contextlib.suppress(ValueError):
+                self.progress.total = int(text.split(stop_file.TOTAL)[1].split()[0])
+        found = parse(text)
+        if not found:
+            return
+        step, metrics = found
+        if "train/loss" in metrics:
+            self.seal_last()  # the supervised trainer has no hook for it; what it saved before this step is on disk
+        yield self.progress.line(step, metrics)
+        said = self._take(step, metrics)
+        if said:
+            yield f"{self.progress.name}: {said}"
+        self.ask_for_end()
+        if set(TRAINED) & set(metrics) and step % self.stage["save_every"] == 0:
+            self.retain()
+
+    def ask_for_end(self) -> None:
+        """Pass on to verl what ended the stage: what was learnt until a collapse is not wanted, what a budget paid for is."""
+        if self.ended_by and not self.paused:
+            stop_file.ask(self.directory, stop_file.ABANDON if self.ended_by == "watch" else stop_file.FINISH)
+
+    def seal_last(self) -> None:
+        """Seal the checkpoint that verl's tracker names."""
+        tracker = self.directory / checkpoints.TRACKER
+        if tracker.exists():
+            newest = self.directory / f"global_step_{tracker.read_text().strip()}"
+            if newest.is_dir() and not (newest / checkpoints.SEAL).exists():
+                checkpoints.seal(newest)
+
+    def retain(self) -> None:
+        """Remove checkpoints that nothing asks for: kept are the last few, the best on the dev split, and every n-th.
+
+        A flag makes distrust a whole window of steps, so the newest checkpoint from before the window is kept too, else a flag
+        could leave none. The oldest within the window is kept to take its place when the window has moved past it.
+        """
+        saved = checkpoints.steps(self.directory)
+        onset = self.watch.onset
+        best, _ = choose("best", saved, self.dev, onset)
+        distrusted = self.last_step - self.watch.window + 1 if onset is None else onset
+        before = [step for step in saved if step < distrusted]
+        within = saved[len(before) :] if onset is None else []
+        checkpoints.retain(self.directory, self.stage["keep_last"], self.stage["keep_every"], best, *before[-1:], *within[:1])
+
+    def interrupt(self, process: subprocess.Popen) -> None:
+        """Carry out SIGTERM: save at the end of the step at work; before the first one begins there is nothing to save."""
+        if self.paused:
+            return
+        self.paused = True
+        if self.stepping:
+            print(f"{self.progress.name}: asked to end: saves after the step at work", file=sys.stderr, flush=True)
+            stop_file.ask(self.directory, stop_file.PAUSE)
+        else:
+            process.kill()
+
+    def end_if_silent(self, process: subprocess.Popen, last_sign: Callable[[], float], ended: threading.Event) -> None:
+        """Kill a trainer that has printed nothing for `watch.stall_minutes`, until `ended`.
+
+        verl's driver waits for ever for an engine that is gone (killed for its memory, say), and for a rank that hangs in NCCL.
+        """
+        limit = self.stage["watch"]["stall_minutes"]
+        while limit and not ended.wait(min(5.0, limit * 6)):
+            if time.monotonic() - last_sign() > limit * 60:
+                self.hung = True
+                print(f"{self.progress.name}: verl printed nothing for {limit:g} minutes: ended", file=sys.stderr, flush=True)
+                processes.send([process.pid, *processes.descendants(process.pid)], signal.SIGKILL)
+                return

@@ -1,0 +1,1 @@
+"""Our configuration as verl's, and our trainers inside verl. The only room that imports verl."""

@@ -1,0 +1,43 @@
+"""vLLM's worker extension for verl on a CPU (rollout.engine_kwargs.vllm.worker_extension_cls).
+
+vLLM's CPU linear layer packs its weight into a oneDNN handle when the model is loaded and frees the weight itself. A trainer
+that sends new weights would then write into nothing: the rollout would stay the base model for ever. Here the layer keeps its
+weight and multiplies by it, so that every sync takes effect; so do experts, whose kernel wants packed weights as well. With
+the rotary embedding of `mathrl.models.cpu_rotary` models of DeepSeek-V3's shape are sampled right, too.
+"""
+
+import torch
+import vllm.model_executor.layers.fused_moe.experts.cpu_moe as moe
+import vllm.model_executor.layers.utils as layers
+from torch.nn.functional import linear, silu
+from verl.workers.rollout.vllm_rollout.utils import vLLMColocateWorkerExtension
+
+from mathrl.models import cpu_rotary
+
+
+def keep_weight(layer: torch.nn.Module, remove_weight: bool) -> None:
+    """vLLM's hook after loading a linear layer: multiply by the layer's own, live weight."""
+    layer.cpu_linear = linear
+
+
+def run_experts(tokens, gate_up, down, gate_up_bias, down_bias, weights, experts, activation, isa, weighted_input):
+    """vLLM's kernel for experts, in torch: `tokens` (T, H), `gate_up` (E, 2F, H), `down` (E, H, F), `weights` and `experts` (T, K)."""
+    if activation != "silu" or gate_up_bias is not None or weighted_input:
+        raise ValueError("experts on a CPU: SiLU without biases only, as DeepSeek-V3 has them")
+    result = torch.zeros_like(tokens)
+    for expert in experts.unique().tolist():
+        rows, places = (experts == expert).nonzero(as_tuple=True)
+        gate, up = linear(tokens[rows], gate_up[expert]).chunk(2, dim=-1)
+        made = linear(silu(gate) * up, down[expert])
+        result.index_add_(0, rows, made * weights[rows, places, None].to(made.dtype))
+    return result
+
+
+layers.dispatch_cpu_unquantized_gemm = keep_weight
+moe.cpu_prepack_moe_weight = lambda weight, isa: weight
+moe.cpu_fused_moe = run_experts
+cpu_rotary.apply()
+
+
+class LiveWeightExtension(vLLMColocateWorkerExtension):
+    """verl's own extension; importing this module is what changes the linear layers."""

@@ -1,0 +1,39 @@
+"""Each reward term's mean and the count of each grader status, in verl's own log of every training step.
+
+verl 0.9.1 keeps what the reward function returns beside the score (`reward_extra_info`) with each sample, but brings it into the
+metrics of validation only. Our trainer (mathrl.verl.grpo_trainer) adds it to those of a training step: `reward_terms/<term>` (mean before
+weighing), `grader/<status>` (samples) and `training/boxed` (share of responses with a box, rewarded or not: it is watched). Padding
+does not count; a colocated reward model gives nothing to add.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+TERM, STATUS, BOXED = "term_", "status_", "format"
+
+
+def summarize(rows: Iterable[Mapping[str, Any]]) -> dict[str, float]:
+    """Metrics of one step from what `compute_score` returned for each of its samples."""
+    values: dict[str, list[float]] = {}
+    for info in rows:
+        for key, value in info.items():
+            if key.startswith((TERM, STATUS)) or key == BOXED:
+                values.setdefault(key, []).append(float(value))
+    terms = {f"reward_terms/{key.removeprefix(TERM)}": math.fsum(v) / len(v) for key, v in values.items() if key.startswith(TERM)}
+    boxed = {"training/boxed": math.fsum(values[BOXED]) / len(values[BOXED])} if BOXED in values else {}
+    return terms | boxed | {f"grader/{key.removeprefix(STATUS)}": math.fsum(v) for key, v in values.items() if key.startswith(STATUS)}
+
+
+def infos(batch: Any) -> list[Mapping[str, Any]]:
+    """`reward_extra_info` of the samples of a batch (keys and tags of verl's TransferQueue), padding left out."""
+    import transfer_queue as tq
+
+    keys = [key for key, tag in zip(batch.keys, batch.tags, strict=True) if not tag.get("is_padding", False)]
+    if not keys:
+        return []
+    fields = tq.kv_batch_get(keys=keys, partition_id=batch.partition_id, select_fields=["extra_fields"])["extra_fields"]
+    extras = [getattr(field, "data", field) for field in fields]
+    return [extra.get("reward_extra_info") or {} for extra in extras if isinstance(extra, Mapping)]

@@ -1,0 +1,70 @@
+"""A supervised stage: verl's SFT trainer on given solutions of the stage's own training problems.
+
+Only problems of the stage's train file count, so that decontamination and data selection hold for solutions too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from mathrl.core.files import UserError
+
+
+def overrides(
+    stage: Mapping[str, Any], *, accelerator: str, model: str, train_file: str, checkpoints: str, run: str, steps: int
+) -> dict[str, Any]:
+    """verl's keys and values (`sft_trainer_engine`) for a supervised stage of so many steps."""
+    cards = stage["gpus"]
+    keys: dict[str, Any] = {
+        "data.train_files": train_file,
+        "data.train_batch_size": stage["train_batch_size"],
+        "data.micro_batch_size_per_gpu": stage["micro_batch_size"],
+        "data.use_dynamic_bsz": stage["dynamic_batch"],
+        "data.max_token_len_per_gpu": stage["max_tokens_per_gpu"],
+        "data.max_length": stage["max_prompt_length"] + stage["max_response_length"],
+        "data.truncation": "right",
+        "data.num_workers": 0,
+        "optim.lr": stage["learning_rate"],
+        "optim.lr_warmup_steps": stage["warmup_steps"],
+        "model.path": model,
+        "model.use_remove_padding": stage["dynamic_batch"],  # micro-batches by tokens are packed: see mathrl.verl.grpo_config
+        "model.enable_gradient_checkpointing": stage["gradient_checkpointing"],
+        "+model.override_config.attn_implementation": "sdpa",
+        "engine.strategy": "fsdp2",
+        "engine.model_dtype": "fp32",
+        "engine.dtype": stage["dtype"],
+        "engine.seed": stage["seed"],
+        "trainer.project_name": "mathrl",
+        "trainer.experiment_name": run,
+        "trainer.logger": ["console", "tensorboard"],
+        "trainer.seed": stage["seed"],
+        "trainer.nnodes": 1,
+        "trainer.n_gpus_per_node": cards,
+        "trainer.total_epochs": 10**6,  # the steps end it
+        "trainer.total_training_steps": steps,
+        "trainer.save_freq": stage["save_every"],
+        "trainer.default_local_dir": checkpoints,
+        "trainer.resume_mode": "auto",
+    }
+    if accelerator == "cpu":
+        keys |= {"trainer.device": "cpu", "engine.use_torch_compile": False}
+        if stage["dtype"] == "float32":
+            keys["+engine.mixed_precision"] = dict.fromkeys(("param_dtype", "reduce_dtype", "buffer_dtype"), "fp32")
+    return keys | dict(stage["verl"])
+
+
+def command(cards: int) -> list[str]:
+    """How the trainer is started: a process a card."""
+    return ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(cards), "-m", "mathrl.verl.sft_trainer"]
+
+
+def steps(stage: Mapping[str, Any], rows: int) -> int:
+    """Steps of the stage: as configured, or its epochs over so many rows; incomplete batches are left out.
+
+    Raises:
+        UserError: fewer rows than a batch.
+    """
+    if rows < stage["train_batch_size"]:
+        raise UserError(f"training.solutions: {rows} solutions are fewer than train_batch_size {stage['train_batch_size']}; lower it")
+    return stage["steps"] or rows // stage["train_batch_size"] * stage["epochs"]

@@ -1,0 +1,104 @@
+"""The check of a machine: what it says of a host that cannot, and the very same check run for real on this one."""
+
+import json
+from pathlib import Path
+
+import pytest
+from mathrl.checks import gpu
+from mathrl.core.curves import read_scalars
+from mathrl.core.files import UserError, read_json
+from mathrl.models import random_model
+from mathrl.models.shape import OPENSEEK
+
+NO_CARD = not Path("/dev/nvidiactl").exists() and not Path("/dev/dxg").exists()
+
+
+def test_without_a_card_one_line(script):
+    if not NO_CARD:
+        pytest.skip("this machine has a card")
+    done = script("check_gpu.py")
+    assert done.returncode == 2 and done.stdout == ""
+    assert done.stderr == (
+        "error: no CUDA device on this machine; run on one with an NVIDIA card, or check the CPU path with --accelerator cpu\n"
+    )
+
+
+def test_bad_arguments(script, tmp_path):
+    for wrong in (
+        ["--steps", "0"],
+        ["--model", tmp_path],
+        ["--set", "rollout_n"],
+        ["--set", "rollouts=3"],
+        ["--set", "micro_batch_size=7"],
+    ):
+        done = script("check_gpu.py", "--accelerator", "cpu", *wrong)
+        assert done.returncode == 2 and len(done.stderr.splitlines()) == 1, done.stderr
+
+
+LOGS = {
+    "RuntimeError: The NVIDIA driver on your system is too old (found version 11040).": "driver is too old",
+    "CUDA error: no kernel image is available for execution on the device": "no code for a card this old",
+    "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB": "memory is taken or too small",
+    "ValueError: Free memory on device (3/24 GiB) on startup is less than desired": "memory is taken or too small",
+    "OSError: [Errno 28] No space left on device": "the disk is full",
+    "RuntimeError: Could not find nvcc and default cuda_home='/usr/local/cuda' doesn't exist": "finds no compiler",
+    "torch.distributed.DistBackendError: NCCL error in: ProcessGroupNCCL.cpp:3690": "cannot talk to each other",
+    "ModuleNotFoundError: No module named 'flash_attn'": "a package is missing: flash_attn",
+}
+
+
+@pytest.mark.parametrize("text", LOGS)
+def test_plain_words(text):
+    assert LOGS[text] in gpu.explain(f"INFO starting\n  {text}\nTraceback")
+
+
+def test_nothing_known_is_no_explanation():
+    assert gpu.explain("INFO all is well") is None
+
+
+@pytest.mark.parametrize(("gap", "dtype", "fine"), [(3e-7, "float32", True), (5e-3, "bfloat16", True), (5e-3, "float32", False)])
+def test_gap_between_trainer_and_engine(gap, dtype, fine):
+    if fine:
+        gpu.check_gap(gap, dtype)
+        return
+    with pytest.raises(UserError, match="trainer and engine disagree"):
+        gpu.check_gap(gap, dtype)
+
+
+def test_a_gap_that_is_no_number_or_missing():
+    for gap, message in ((float("nan"), "disagree"), (None, "logged no probability gap")):
+        with pytest.raises(UserError, match=message):
+            gpu.check_gap(gap, "bfloat16")
+
+
+def test_a_failing_part_names_its_log(tmp_path):
+    with pytest.raises(UserError, match=r"export_model.py failed: .*manifest.json: no such file; its log is .*export.log"):
+        gpu.call("export_model.py", tmp_path / "export.log", "--manifest", tmp_path / "manifest.json", "--out", tmp_path / "m")
+
+
+@pytest.mark.full
+def test_the_whole_check_on_this_cpu(script, tmp_path):
+    done = script("check_gpu.py", "--accelerator", "cpu", "--steps", 3, "--out", tmp_path / "check.json", timeout=900)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("OK: CPU, ")
+    figures = json.loads((tmp_path / "check.json").read_text())
+    assert figures["steps"] == 3 and figures["samples"] == 64
+    assert 0 < figures["seconds_per_step"] < 120 and figures["probability_gap_mean"] < 1e-5
+
+
+@pytest.mark.full
+@pytest.mark.timeout(1800)
+def test_a_model_of_openseeks_shape_trains_and_the_engine_follows(script, tmp_path):
+    """Experts, latent attention and a tied head, through verl's trainer and vLLM's engine. A bonus for entropy moves every weight."""
+    wanted = ["--instruction", "Reason. ", "--pretraining-steps", 2, "--supervised-steps", 2, "--items", 4, "--out", tmp_path / "other"]
+    assert script("make_demo_model.py", *wanted).returncode == 0
+    sizes = {"hidden_size": 128, "intermediate_size": 256, "moe_intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
+    sizes |= {"num_key_value_heads": 2, "n_routed_experts": 8, "num_experts_per_tok": 2, "vocab_size": 512, "torch_dtype": "float32"}
+    random_model.write(tmp_path / "tiny", tokenizer_of=tmp_path / "other", sizes=OPENSEEK | sizes)
+    settings = ["--model", tmp_path / "tiny", "--work", tmp_path / "work", "--set", "entropy_coefficient=0.1", "learning_rate=0.003"]
+    done = script("check_gpu.py", "--accelerator", "cpu", *settings, timeout=1500)
+    assert done.returncode == 0 and done.stdout.startswith("OK: CPU"), done.stderr
+    curves = read_scalars(read_json(tmp_path / "work/manifest.json")["tensorboard"])
+    assert curves["actor/entropy"][1][1] > 1.2 * curves["actor/entropy"][0][1]
+    assert all(value <= 1e-6 for _, value in curves["training/rollout_probs_diff_mean"])
+    assert all(value >= 0.999 for _, value in curves["training/rollout_actor_probs_pearson_corr"])

@@ -1,0 +1,320 @@
+"""Every bad key gets one clear line before any job; defaults and schema do not drift apart."""
+
+import copy
+import re
+
+import pytest
+import yaml
+from mathrl.config import configuration as configuration
+from mathrl.core.files import UserError
+from mathrl.data.downloads import pin_rows
+
+DELETE = object()
+
+
+@pytest.fixture
+def schema(root):
+    return yaml.safe_load((root / "rules/schemas/config.schema.yaml").read_text())
+
+
+@pytest.fixture
+def pins(root):
+    return pin_rows(root / "pins.tsv")
+
+
+def change(config, key, value):
+    changed = copy.deepcopy(config)
+    *path, last = key.split(".")
+    place = changed
+    for part in path:
+        place = place[part]
+    if value is DELETE:
+        del place[last]
+    else:
+        place[last] = value
+    return changed
+
+
+def test_shipped_config_is_valid(config, schema, pins):
+    notices = configuration.validate(config, schema, pins)
+    assert any("1584 to 1728" in notice for notice in notices), "264/72 is padded by verl: a user must see it"
+
+
+def test_demo_overlay_is_valid(config, schema, root):
+    overlay = yaml.safe_load((root / "profiles/demo/demo.yaml").read_text())
+    demo = configuration.merge(config, overlay)
+    assert configuration.validate(demo, schema, pin_rows(root / demo["pins"])) == []
+
+
+def test_the_reports_instruction_byte_for_byte(config):
+    instruction = r"Please reason step by step,and must put your final answer within \boxed{}.Question:"
+    assert config["prompt"] == {"instruction": instruction, "separator": " "}
+
+
+def test_every_key_has_a_description(schema):
+    def walk(node, where):
+        for name, child in node.get("properties", {}).items():
+            assert child.get("description"), f"{where}{name} has no description"
+            walk(child, f"{where}{name}.")
+
+    walk(schema, "")
+
+
+def test_defaults_cover_the_schema(config, schema):
+    def walk(node, value, where):
+        assert set(value) == set(node["properties"]) - ({"demo"} if not where else set()), where
+        for name, child in node["properties"].items():
+            if name in value and child.get("type") == "object" and child.get("properties") and isinstance(value[name], dict):
+                walk(child, value[name], f"{where}{name}.")
+
+    walk(schema, config, "")
+
+
+def test_the_table_of_our_keys_and_verls_is_whole(schema, root):
+    table = (root / "docs/training.md").read_text().split("What the report does not state")[0]
+    keys = {key for line in table.splitlines() if line.startswith("|") for key in re.findall(r"`(\w+)", line.split("|")[1])}
+    assert set(schema["properties"]["training"]["properties"]) - keys == set()
+
+
+PROTOCOL = {
+    "prompt": "training", "temperature": 0.6, "top_p": 0.95, "n": 4, "greedy": True, "max_tokens": 512, "seed": 0, "grader": "ours",
+    "extraction": "strict",
+}  # fmt: skip
+# What a case of BAD needs besides its own key.
+BESIDE = {
+    "training.sources": ("data.filters.sources", ["gsm8k"]),
+    "training.difficulty": ("data.difficulty_bands", [0.6, 0.3]),
+    "training.remove": ("embedding_model", None),
+    "decontamination.remove": ("decontamination.methods", ["exact"]),
+    "evaluation.protocols.report.n": ("evaluation.protocols.report.greedy", False),
+}
+
+# key, value, what the message must hold
+BAD = [
+    ("trainning", {}, "unknown key 'trainning'; known here:"),  # a slip of the pen
+    ("training.lerning_rate", 1e-5, "unknown key 'training.lerning_rate'"),
+    ("training.train_batch_size", -264, "training.train_batch_size is -264; it must be at least 1"),
+    ("training.train_batch_size", "264", "training.train_batch_size is '264'; it must be integer"),  # quoted in YAML
+    ("training.learning_rate", "1e-5", "it must be number"),  # YAML reads 1e-5 without a point as text
+    ("training.learning_rate", 0, "it must be more than 0"),
+    ("training.rollout_n", 1, "a group of one has no advantage"),
+    ("training.dtype", "fp16", "it may be bfloat16, float32"),
+    ("training.gpus", 0, "at least 1"),
+    ("training.nodes", 0, "hosts of a training job"),
+    ("runs.grpo", {"rollout_n": 5, "train_batch_size": 265}, "must divide by 6 cards; nearest that do: train_batch_size 258, 264, 270"),
+    ("training.mini_batch_size", 300, "larger than train_batch_size 264"),
+    ("accelerator", "gpu", "it may be cuda, cpu"),
+    ("benchmarks", ["aime24", "amc32"], "unknown benchmark 'amc32'; pins.tsv knows: aime24, amc23"),
+    ("benchmarks", [], "benchmarks"),
+    ("dataset", "bigmath", "unknown dataset 'bigmath'; pins.tsv knows: big-math"),
+    ("base_model", "gsm8k", "unknown model 'gsm8k'"),  # a name of another kind
+    ("select", ["grop"], "unknown run 'grop'; known: grpo"),
+    ("runs.base", {}, "runs.base: this name is taken"),
+    ("runs.fast", {"lr": 1}, "run fast, stage main: unknown key 'lr'"),
+    ("runs.fast", {"steps": 0}, "run fast, stage main: steps is 0"),
+    ("runs.fast", {"stages": [{"name": "a", "epochs": 0}]}, "run fast, stage a: epochs is 0"),
+    ("evaluation.select", ["raport"], "unknown protocol 'raport'; known: report, contest"),
+    ("evaluation.primary", DELETE, "evaluation lacks the key 'primary'"),
+    ("evaluation.protocols.report.n", -1, "evaluation.protocols.report.n is -1"),
+    ("runs", {"grpo": {}, "scores.csv": {}}, "runs.scores.csv: this name is taken"),
+    ("evaluation.protocols.report.temperature", float("nan"), "evaluation.protocols.report.temperature is nan; it must be a finite number"),
+    ("training.validate_every", 0, "training.validate_every is 0; it must be at least 1"),
+    ("training.save_every", 0, "training.save_every is 0; it must be at least 1"),
+    ("training.budget.gpu_hours", 0, "training.budget.gpu_hours is 0; it must be more than 0"),
+    ("training.budget.tokens", -1, "training.budget.tokens is -1; it must be at least 1"),
+    ("training.solve_rate", [0.9, 0.1], "solve_rate [0.9, 0.1] holds no rate; write the lowest first: [0.1, 0.9]"),
+    ("training.overlong_penalty", {"buffer": 513, "factor": 1.0}, "overlong_penalty.buffer 513 is more than max_response_length 512"),
+    ("training.sources", ["math"], "sources: data.filters.sources leaves out 'math'"),
+    ("training.difficulty", [1, 4], "difficulty: there is no band 4; the 2 cut-offs of data.difficulty_bands make 3"),
+    ("training.remove", ["semantic"], "remove: semantic needs a model; name one as embedding_model"),
+    ("decontamination.remove", ["fuzzy"], "remove: fuzzy needs the method fuzzy; add it to decontamination.methods"),
+    ("data.difficulty_bands", [], "data.difficulty_bands"),
+    ("reward.terms", {"corect": 1.0}, "reward term 'corect' is neither correct, format nor 'module:function'"),
+    ("reward.terms", {"correct": 1.0, "mine:correct": 1.0}, "would share one curve"),
+    ("select", ["grpo", "grpo"], "select"),
+    ("evaluation.protocols.report.n", 0, "n 0 without greedy asks for no response"),
+    ("evaluation.protocols.model", PROTOCOL, "evaluation.protocols.model: this name is taken"),
+    ("evaluation.protocols.main", PROTOCOL, "runs.grpo: stage 'main' has the name of a protocol"),
+    ("runs.s", {"stages": []}, "runs.s.stages"),
+    ("runs.s", {"seeds": []}, "runs.s.seeds"),
+    ("runs.s", {"seeds": [1, 1]}, "runs.s.seeds"),
+    ("runs.s", {"sweep": {}}, "runs.s.sweep"),
+    ("runs.s", {"sweep": {"rollout_n": []}}, "runs.s.sweep.rollout_n"),
+    ("training.validation_benchmark", "svamp", "validation_benchmark 'svamp' is not in benchmarks"),
+    ("decontamination.fuzzy_similarity", 85, "at most 1"),  # percent for a share
+]
+
+
+@pytest.mark.parametrize(("key", "value", "message"), BAD, ids=[f"{k}={v!r:.30}" for k, v, _ in BAD])
+def test_bad_values_are_named(config, schema, pins, key, value, message):
+    if key in BESIDE:
+        config = change(config, *BESIDE[key])
+    with pytest.raises(UserError) as error:
+        configuration.validate(change(config, key, value), schema, pins)
+    assert message in str(error.value) or str(error.value).endswith(message)
+    assert "\n" not in str(error.value)
+
+
+def test_stages_override_runs_override_defaults(config):
+    config["runs"]["long"] = {"rollout_n": 8, "stages": [{"name": "short"}, {"name": "long", "max_response_length": 1024, "rollout_n": 4}]}
+    assert configuration.stages(config, "long") == ["short", "long"]
+    first, second = (configuration.stage_config(config, "long", name) for name in ("short", "long"))
+    assert (first["rollout_n"], first["max_response_length"]) == (8, 512)
+    assert (second["rollout_n"], second["max_response_length"]) == (4, 1024)
+    assert "stages" not in first and "name" not in second
+
+
+def test_numbers_on_the_command_line_are_numbers(config):
+    """Snakemake gives the values of --config key={…} as text."""
+    given = {"training": {"steps": "20", "learning_rate": "0.0001", "validate_before": "false", "dtype": "float32"}}
+    typed = configuration.from_command_line(configuration.merge(config, given), given, yaml.safe_load)["training"]
+    assert (typed["steps"], typed["learning_rate"], typed["validate_before"], typed["dtype"]) == (20, 0.0001, False, "float32")
+    assert typed["rollout_n"] == 6
+    given = {"runs": {"new": {"seeds": ["1"], "stages": [{"name": "a", "steps": "3", "difficulty": ["1", "2"]}]}}}
+    typed = configuration.from_command_line(configuration.merge(config, given), given, yaml.safe_load)["runs"]["new"]
+    assert typed == {"seeds": [1], "stages": [{"name": "a", "steps": 3, "difficulty": [1, 2]}]}
+
+
+def test_seeds_and_sweeps_become_runs(config):
+    config["runs"]["lengths"] = {"sweep": {"rollout_n": [4, 6], "max_response_length": [512, 1024]}}
+    config["runs"]["three"] = {"seeds": [1, 2, 3], "clip_high": 0.28}
+    config["select"] = ["grpo", "lengths", "three"]
+    found, groups = configuration.expanded(config)
+    swept = [f"lengths-rollout_n-{n}-max_response_length-{length}" for n in (4, 6) for length in (512, 1024)]
+    assert found["select"] == ["grpo", *swept, "three-seed-1", "three-seed-2", "three-seed-3"]
+    assert configuration.stage_config(found, swept[1], "main")["max_response_length"] == 1024
+    second = configuration.stage_config(found, "three-seed-2", "main")
+    assert (second["seed"], second["clip_high"]) == (2, 0.28)
+    assert groups["three-seed-2"] == {"group": "three", "seed": 2} and groups["grpo"] == {"group": "grpo", "seed": 1}
+
+
+def test_a_replicate_starts_from_the_replicate_of_its_seed(config, schema, pins):
+    config["runs"] = {
+        "a": {"mini_batch_size": 88, "seeds": [1, 2, 3]},
+        "b": {"mini_batch_size": 88, "seeds": [1, 2, 3], "stages": [{"name": "x", "start_from": "a"}, {"name": "y"}]},
+        "wide": {"mini_batch_size": 88, "seeds": [2], "start_from": "a", "sweep": {"clip_high": [0.2, 0.3]}},
+        "one": {"mini_batch_size": 88, "start_from": "wide-clip_high-0.3"},  # a single run stands for itself
+    }
+    config["select"] = ["b", "wide-clip_high-0.3"]
+    assert configuration.validate(config, schema, pins) == []
+    found, _ = configuration.expanded(config)
+    starts = {
+        (run, stage): configuration.start_of(found, run, stage) for run in found["runs"] for stage in configuration.stages(found, run)
+    }
+    assert [starts[f"b-seed-{seed}", "x"] for seed in (1, 2, 3)] == [("run", f"a-seed-{seed}") for seed in (1, 2, 3)]
+    assert starts["b-seed-2", "y"] == ("stage", "x") and starts["wide-clip_high-0.2-seed-2", "main"] == ("run", "a-seed-2")
+    assert starts["one", "main"] == ("run", "wide-clip_high-0.3-seed-2")
+    assert found["select"][-1] == "wide-clip_high-0.3-seed-2"
+    assert config["runs"]["b"]["stages"][0]["start_from"] == "a", "the configuration itself is not changed"
+
+
+def test_the_stages_of_a_run_share_its_budget(config):
+    config["runs"]["sft"] = {
+        "budget": {"gpu_hours": 100},
+        "stages": [
+            {"name": "warm", "algorithm": "supervised", "solutions": "s.parquet", "budget": {"gpu_hours": None}},
+            {"name": "easy"},
+            {"name": "hard", "budget": {"gpu_hours": 30}},
+        ],
+    }
+    assert configuration.run_budget(config, "sft") == {"tokens": None, "gpu_hours": 100}
+    assert configuration.stage_config(config, "sft", "hard")["budget"]["gpu_hours"] == 30
+    assert [configuration.sharing_budget(config, "sft", stage) for stage in ("warm", "easy", "hard")] == [[], [], ["easy"]]
+    assert configuration.sharing_budget(config, "curriculum", "hard") == [], "without a budget nothing is shared"
+
+
+@pytest.mark.parametrize(
+    ("changes", "notice"),
+    [
+        ({"keep_every": 500}, "keep_every 500 keeps every 1000th step only"),
+        ({"solve_rates": "own", "difficulty": [4, 5]}, "solve_rate: [0.01, 0.99] leaves them out"),
+        ({"solve_rates": "own", "difficulty": [4, 5], "solve_rate": [0.01, 0.99]}, None),
+        ({"solve_rates": "own", "difficulty": [1, 2]}, None),
+    ],
+)
+def test_what_works_and_may_surprise_is_noticed(config, schema, pins, changes, notice):
+    config["runs"]["odd"] = {"mini_batch_size": 88, **changes}
+    config["select"] = ["odd"]
+    notices = configuration.validate(config, schema, pins)
+    assert (len(notices) == 1 and notice in notices[0]) if notice else notices == []
+
+
+@pytest.mark.parametrize(
+    ("runs", "message"),
+    [
+        ({"a": {"start_from": "nowhere"}}, "start_from: unknown run 'nowhere'"),
+        ({"a": {"start_from": "b"}, "b": {"start_from": "a"}}, "goes round in a circle: a → b → a"),
+        ({"a": {"algorithm": "supervised"}}, "needs `solutions`"),
+        ({"a": {"sweep": {"rollout_m": [1]}}}, "unknown key 'rollout_m'"),
+        ({"a": {"seeds": [1]}, "a-seed-1": {}}, "two runs are called 'a-seed-1'"),
+        ({"a": {"sweep": {"rollout_n": [4]}, "seeds": [1, 2]}, "a-rollout_n-4": {}}, "two runs are called 'a-rollout_n-4'"),
+        ({"a": {"stages": [{"name": "model"}]}}, "runs.a.stages: 'model' is taken by what else lies in results/a/"),
+        ({"a": {"stages": [{"name": "generation"}]}}, "'generation' is taken"),
+        ({"a": {"stages": [{"name": "manifest"}]}}, "'manifest' is taken"),
+        ({"a": {"stages": [{"name": "report"}]}}, "stage 'report' has the name of a protocol"),
+        ({"a": {"stages": [{"name": "x"}, {"name": "x"}]}}, "two stages are called 'x'"),
+        (
+            {"a": {"sweep": {"clip_high": [0.2]}, "stages": [{"name": "x", "clip_high": 0.3}]}},
+            "sweep over clip_high would not change stage x",
+        ),
+        ({"a": {"seeds": [1, 2], "stages": [{"name": "x", "seed": 3}]}}, "seeds would not change stage x, which sets seed itself"),
+        ({"a": {"sweep": {"seed": [1, 2]}, "seeds": [1, 2]}}, "a sweep over seed beside seeds"),
+        ({"a": {"sweep": {"stages": [1, 2]}}}, "runs.a.sweep: unknown key 'stages'"),
+        ({"a": {"sweep": {"solutions": ["x/y.parquet"]}}}, "'x/y.parquet' cannot be part of a run's name"),
+        ({"previous": {}}, "runs.previous: this name is taken"),
+        ({"samples": {}}, "runs.samples: this name is taken"),
+        (
+            {"a": {"start_from": "b"}, "b": {"seeds": [1, 2]}},
+            r"run a: start_from: 'b' stands for b-seed-1, b-seed-2; .* seeds: \[1, 2\] too",
+        ),
+        (
+            {"a": {"start_from": "b", "seeds": [2, 3]}, "b": {"seeds": [1, 2]}},
+            "run a-seed-3: start_from: 'b' stands for b-seed-1, b-seed-2",
+        ),
+        (
+            {"a": {"start_from": "b"}, "b": {"sweep": {"clip_high": [0.2, 0.3]}}},
+            "'b' stands for b-clip_high-0.2, b-clip_high-0.3; name one",
+        ),
+        (
+            {
+                "a": {"stages": [{"name": "x"}, {"name": "y", "start_from": "b"}]},
+                "b": {"stages": [{"name": "x"}, {"name": "y", "start_from": "a"}]},
+            },
+            "goes round in a circle: a/y → b/y → a/y",
+        ),
+        ({"a": {"stages": [{"name": "x"}, {"name": "y", "start_from": "a"}]}}, "goes round in a circle: a/y → a/y"),
+        (  # x waits for b, b for y, and y for what x leaves of the budget
+            {
+                "a": {"budget": {"tokens": 9}, "stages": [{"name": "x", "start_from": "b"}, {"name": "y", "start_from": "base"}]},
+                "b": {"start_from": "a"},
+            },
+            "goes round in a circle: a/x → b → a/y → a/x",
+        ),
+    ],
+)
+def test_runs_that_cannot_be_are_refused(config, schema, pins, runs, message):
+    config["runs"] = {"grpo": {}, **runs}
+    with pytest.raises(UserError, match=message) as error:
+        configuration.validate(config, schema, pins)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("own", "message"),
+    [
+        ({"budget": {"tokens": 9}}, "run s, stage main: budget: steps alone end a supervised stage"),
+        ({"solutions": "nowhere.parquet"}, "solutions: no such file: nowhere.parquet"),
+        ({"algorithm": "grpo", "solve_rates": "own", "difficulty": [1]}, "raise data.own_solve_rates.n"),
+    ],
+)
+def test_a_stage_to_be_trained_is_looked_at_more_closely(config, schema, pins, root, own, message):
+    config["data"]["own_solve_rates"]["n"] = 1
+    config["runs"]["s"] = {"mini_batch_size": 88, "algorithm": "supervised", "solutions": str(root / "pins.tsv"), **own}
+    configuration.validate(config, schema, pins)  # nothing trains it
+    with pytest.raises(UserError, match=message):
+        configuration.validate(config, schema, pins, asked={"s"})  # a target on the command line
+    config["runs"]["after"] = {"mini_batch_size": 88, "start_from": "s"}
+    for select in (["s"], ["after"]):
+        config["select"] = select
+        with pytest.raises(UserError, match=message):
+            configuration.validate(config, schema, pins)

@@ -1,0 +1,208 @@
+# ruff: noqa: E501 - tables are read by lines
+"""The row contract: what goes to quarantine, what is filtered, what stops the run."""
+
+import json
+import random
+
+import polars as pl
+import pytest
+
+GOOD = {"prompt": "What is $1+1$?", "solution": "2", "source": "made", "domain": ["Arithmetic"], "llama8b_solve_rate": 0.5}
+
+
+def row(**cells) -> dict:
+    return GOOD | cells
+
+
+@pytest.fixture
+def clean(tmp_path, script):
+    """Write a dataset, clean it; returns the process and readers of what it made."""
+
+    def call(rows=None, *options, data: bytes | None = None, schema=None):
+        path = tmp_path / "raw.parquet"
+        if data is not None:
+            path.write_bytes(data)
+        elif rows is not None:
+            pl.DataFrame(rows, schema_overrides=schema, strict=False).write_parquet(path)
+        done = script(
+            "clean_problems.py", "--dataset", "raw.parquet", "--out", "problems.parquet", "--quarantine", "quarantine.parquet",
+            "--funnel", "funnel.json", *options,
+        )  # fmt: skip
+        assert "Traceback" not in done.stderr, done.stderr
+        assert not list(tmp_path.glob(".*")), "temporary files are left"
+        return done
+
+    return call
+
+
+def many(count: int = 300) -> list[dict]:
+    return [
+        row(prompt=f"A train with {i} cars takes {i * 7 + 1} hours. How far does it go?", solution=str(i), llama8b_solve_rate=i / 10_000)
+        for i in range(count)
+    ]
+
+
+BAD_ROWS = [
+    (row(prompt="  \n"), "empty problem"),
+    (row(prompt=None), "empty problem"),
+    (row(solution=""), "empty answer"),
+    (row(llama8b_solve_rate=1.5), "solve rate outside 0–1"),
+    (row(llama8b_solve_rate=float("nan")), "solve rate outside 0–1"),
+    (row(prompt="x" * 5_000_000), "problem longer than 20000 characters"),
+    (row(prompt="broken \ufffd text"), "invalid characters"),
+]
+
+
+@pytest.mark.parametrize(("bad", "reason"), BAD_ROWS, ids=[f"{number} {reason}" for number, (_, reason) in enumerate(BAD_ROWS)])
+def test_bad_row_goes_to_quarantine_with_its_reason(bad, reason, clean, tmp_path):
+    done = clean([*many(), bad])
+    assert done.returncode == 0, done.stderr
+    kept, out = pl.read_parquet(tmp_path / "problems.parquet"), pl.read_parquet(tmp_path / "quarantine.parquet")
+    assert len(kept) == 300 and out["reason"].to_list() == [reason] and out["row"].to_list() == [300]
+    assert json.loads((tmp_path / "funnel.json").read_text())["quarantine"] == {reason: 1}
+
+
+def test_too_many_bad_rows_stop_the_run_and_the_quarantine_tells_why(clean, tmp_path):
+    done = clean([*many(20), row(prompt="")])
+    assert done.returncode == 2
+    assert "1 of 21 rows break the contract" in done.stderr and "empty problem (1 rows, the first is row 20)" in done.stderr
+    assert not (tmp_path / "problems.parquet").exists()
+    assert len(pl.read_parquet(tmp_path / "quarantine.parquet")) == 1
+
+
+def test_missing_column_lists_what_there_is(clean):
+    done = clean([{"text": "What is 1+1?", "solution": "2"}])
+    assert done.returncode == 2 and "lacks a column 'problem'" in done.stderr and "it has: text, solution" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [(b"", "no whole parquet file"), (b"PAR1 no more", "no whole parquet file"), (b"{}\n" * 500, "no whole parquet file")],
+    ids=["empty file", "truncated", "no parquet at all"],
+)
+def test_broken_file_is_named(data, message, clean, tmp_path):
+    done = clean(data=data)
+    assert done.returncode == 2 and "raw.parquet" in done.stderr and message in done.stderr
+    assert not (tmp_path / "problems.parquet").exists()
+
+
+def test_file_cut_in_the_middle_is_named(clean, tmp_path):
+    pl.DataFrame(many(2000)).write_parquet(tmp_path / "raw.parquet")
+    whole = (tmp_path / "raw.parquet").read_bytes()
+    done = clean(data=whole[: len(whole) // 2] + whole[len(whole) // 2 + 900 :])
+    assert done.returncode == 2 and "raw.parquet" in done.stderr
+
+
+def test_empty_dataset_and_wrong_types(clean, tmp_path):
+    assert "holds no rows" in clean([], schema=None, data=_empty(tmp_path)).stderr
+    done = clean([{"prompt": ["a", "b"], "solution": "2"}])
+    assert done.returncode == 2 and "'prompt' holds List(String), text is needed" in done.stderr
+
+
+def _empty(tmp_path) -> bytes:
+    pl.DataFrame({"prompt": [], "solution": []}, schema={"prompt": pl.String, "solution": pl.String}).write_parquet(tmp_path / "e.parquet")
+    return (tmp_path / "e.parquet").read_bytes()
+
+
+def test_invalid_utf8_is_refused_or_quarantined(clean, tmp_path):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    texts = [b"What is 1+1?", b"broken \xff\xfe text", b"What is 2+2?"]
+    column = pa.StringArray.from_buffers(3, *pa.array(texts, pa.binary()).buffers()[1:])
+    pq.write_table(pa.table({"prompt": column, "solution": pa.array(["2", "3", "4"])}), tmp_path / "raw.parquet")
+    done = clean(None, "--max-quarantine", "0.5")
+    if done.returncode == 0:
+        assert pl.read_parquet(tmp_path / "quarantine.parquet")["reason"].to_list() == ["invalid characters"]
+    else:
+        assert done.returncode == 2 and "raw.parquet" in done.stderr
+
+
+def test_ten_thousand_identical_problems_are_one(clean, tmp_path):
+    done = clean([row()] * 10_000)
+    assert done.returncode == 0, done.stderr
+    assert len(pl.read_parquet(tmp_path / "problems.parquet")) == 1
+    done = clean([row()] * 10_000, "--duplicates", "none")
+    kept = pl.read_parquet(tmp_path / "problems.parquet")
+    assert len(kept) == 10_000 and kept["id"].n_unique() == 10_000 and kept["duplicate_group"].n_unique() == 1
+
+
+DUPLICATES = [
+    ("Find the sum of the first 20 odd numbers.", "find the SUM of the first 20 odd numbers", True, "case and punctuation"),
+    ("Tom buys 5 red apples and 7 green pears at the big old market on Monday morning. How many fruits?",
+     "Tom buys 5 red apples and 7 green pears at the big old market on a Monday morning. How many fruits?", True, "one light word"),
+    ("What is 12 + 7?", "What is 12 - 7?", False, "another sign"),
+    ("What is 5 + 3 - 2?", "What is 5 - 3 + 2?", False, "signs in another order"),
+    ("Tom has 9 apples and gives away 3. How many are left?", "Tom has 9 apples and gives away 4. How many are left?", False, "another number"),
+    ("Find the largest n with n^2 < 50.", "Find the smallest n with n^2 < 50.", False, "the opposite question"),
+    ("If x = 3 and y = 4, find x.", "If x = 3 and y = 4, find y.", False, "another variable is asked for"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("left", "right", "same", "reason"), DUPLICATES, ids=[reason for *_, reason in DUPLICATES])
+def test_duplicates(left, right, same, reason):
+    from mathrl.data.duplicates import duplicate_groups
+    from mathrl.data.problems import problem_ids
+
+    texts = pl.Series([left, right, "Something else entirely with 99 words."])
+    for order in (texts, texts.reverse()):
+        groups = dict(zip(order, duplicate_groups(order, problem_ids(order), "near"), strict=True))
+        assert (groups[left] == groups[right]) == same, reason
+
+
+def test_filters_are_counted_in_order(clean, tmp_path):
+    rows = [*many(50), row(prompt="小明有3个苹果和5个梨,一共有多少个水果?", solution="8"), row(prompt="From another place, 4 things", source="elsewhere"),
+            row(prompt="What is 1+1 exactly?", solution="proof")]  # fmt: skip
+    done = clean(rows, "--sources", "made", "--english-only", "--verifiable")
+    assert done.returncode == 0, done.stderr
+    steps = {step["step"]: (step["rows_in"], step["rows_out"]) for step in json.loads((tmp_path / "funnel.json").read_text())["steps"]}
+    assert list(steps) == ["contract", "sources", "english_only", "verifiable", "duplicates_near"]
+    assert steps["sources"] == (53, 52) and steps["english_only"] == (52, 51) and steps["verifiable"] == (51, 50)
+
+
+def test_difficulty_is_counted_and_nothing_lost(clean, tmp_path):
+    rows = [*many(100), row(prompt="Nobody tried these 5 things", llama8b_solve_rate=None)]
+    clean(rows)
+    difficulty = json.loads((tmp_path / "funnel.json").read_text())["difficulty"]
+    assert difficulty["outside"] == 2, "one row without a rate, and the one at the least rate, as in upstream's bands"
+    assert sum(difficulty["rows"].values()) == 99 and set(difficulty["rows"].values()) <= {19, 20, 21}
+    clean(rows, "--difficulty-bands", "0.005", "0.002")
+    assert json.loads((tmp_path / "funnel.json").read_text())["difficulty"]["rows"] == {"1": 49, "2": 30, "3": 21}
+    assert clean(rows, "--difficulty-bands", "easy").returncode == 2
+
+
+def test_quintiles_are_upstreams(clean, tmp_path):
+    """Cut-offs and bands of pandas.qcut over all rows, also those that a filter drops, as in upstream's create_dataset.py."""
+    import pandas
+
+    generator = random.Random(3)
+    rows = [
+        row(prompt=f"A wall of {i * 3 + 2} bricks has {i} rows. How wide is it?", llama8b_solve_rate=generator.randrange(65) / 64)
+        for i in range(997)
+    ]
+    rates = [entry["llama8b_solve_rate"] for entry in rows]
+    rows += [row(prompt=rows[0]["prompt"], llama8b_solve_rate=rates[0])] * 3
+    _, edges = pandas.qcut(rates + [rates[0]] * 3, q=5, retbins=True)
+    clean(rows)
+    funnel = json.loads((tmp_path / "funnel.json").read_text())["difficulty"]
+    assert funnel["cuts"] == pytest.approx([edges[4], edges[3], edges[2], edges[1], edges[0]])
+    for number in range(5):
+        assert funnel["rows"][str(5 - number)] == sum(edges[number] < rate <= edges[number + 1] for rate in rates)
+    assert funnel["outside"] == sum(rate == edges[0] for rate in rates) > 0
+
+
+def test_same_bytes_whatever_the_workers_and_the_parts(clean, tmp_path, monkeypatch):
+    rows = many(3000)
+    seen = set()
+    for workers in ("1", "2", "2"):
+        clean(rows, "--workers", workers, "--verifiable")
+        seen.add((tmp_path / "problems.parquet").read_bytes() + (tmp_path / "funnel.json").read_bytes())
+    assert len(seen) == 1
+
+
+def test_plain_answers_are_what_the_grader_accepts():
+    from mathrl.data.problems import PLAIN_ANSWER
+    from mathrl.grading import equivalent
+
+    for answer in ("0", "-17", "3.14159", "-0.5", "22/7", r"\frac{1}{2}", r"-\dfrac{22}{7}", "123456789012345"):
+        assert pl.Series([answer]).str.contains(PLAIN_ANSWER).all() and equivalent(answer, answer), answer

@@ -1,0 +1,128 @@
+"""How sampling work is split, seeded, kept and merged: none of it may show in the result."""
+
+import json
+
+import pytest
+from mathrl.core.files import UserError, write_jsonl
+from mathrl.evaluation import sampling
+
+PROTOCOL = {"prompt": "training", "temperature": 1.0, "top_p": 1.0, "max_tokens": 8, "seed": 0, "n": 2, "greedy": True}
+PROMPT = {"instruction": "Solve.", "separator": " "}
+
+
+@pytest.fixture
+def benchmarks(tmp_path):
+    for name, count in (("a", 7), ("b", 3)):
+        write_jsonl(tmp_path / f"{name}.jsonl", ({"id": f"{name}{i}", "problem": "x" * (i + 1), "answer": "1"} for i in range(count)))
+    return {"a": tmp_path / "a.jsonl", "b": tmp_path / "b.jsonl"}
+
+
+@pytest.mark.parametrize("shards", [1, 2, 6, 20])
+def test_shards_are_a_partition(benchmarks, shards):
+    requests = sampling.all_requests({"p": PROTOCOL}, benchmarks)
+    assert len(requests) == (7 + 3) * 3
+    parts = [sampling.shard_of(requests, shard, shards) for shard in range(shards)]
+    assert sorted(r.key for part in parts for r in part) == sorted(r.key for r in requests)
+
+
+def test_seeds_belong_to_the_sample_and_not_to_the_split(benchmarks):
+    requests = sampling.all_requests({"p": PROTOCOL}, benchmarks)
+    seeds = [sampling.seed_of(0, request) for request in requests]
+    assert len(set(seeds)) == len(seeds)
+    assert seeds != [sampling.seed_of(1, request) for request in requests]
+    assert all(0 <= seed < 2**63 for seed in seeds)
+
+
+def row(request, text):
+    benchmark, item, sample, problem = request.key
+    return {
+        "benchmark": benchmark,
+        "id": item,
+        "sample": sample,
+        "problem": problem,
+        "response": text,
+        "finish_reason": "stop",
+        "tokens": 1,
+    }
+
+
+def test_merged_files_do_not_show_the_order_of_work(benchmarks, tmp_path):
+    requests = sampling.all_requests({"p": PROTOCOL}, benchmarks)
+    forward, backward = tmp_path / "f", tmp_path / "b"
+    write_jsonl(forward / "0.jsonl", (row(r, str(r.key)) for r in requests))
+    write_jsonl(backward / "0.jsonl", (row(r, str(r.key)) for r in requests[20:]))
+    write_jsonl(backward / "1.jsonl", (row(r, str(r.key)) for r in reversed(requests[:20])))
+    first, second = (sampling.merge(store, "p", PROTOCOL, benchmarks) for store in (forward, backward))
+    assert json.dumps(first) == json.dumps(second)
+    assert [(r["id"], r["sample"]) for r in first["b"]][:4] == [("b0", -1), ("b0", 0), ("b0", 1), ("b1", -1)]
+
+
+def test_a_line_that_a_kill_cut_off_is_ignored(benchmarks, tmp_path):
+    requests = sampling.all_requests({"p": PROTOCOL}, benchmarks)
+    whole = json.dumps(row(requests[0], "yes")).encode() + b"\n"
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store/0.jsonl").write_bytes(whole + json.dumps(row(requests[1], "half")).encode()[:40])
+    assert list(sampling.read_store(tmp_path / "store")) == [requests[0].key]
+
+
+def test_a_missing_response_is_named(benchmarks, tmp_path):
+    with pytest.raises(UserError, match=r"lacks sample -1 of a item a0.*--forcerun generate_samples"):
+        sampling.merge(tmp_path / "empty", "p", PROTOCOL, benchmarks)
+
+
+def test_the_store_knows_what_decides_a_response(tmp_path):
+    def place(protocol=PROTOCOL, model="m", prompt=PROMPT, **engine):
+        return sampling.store_directory(tmp_path, sampling.store_content(model, protocol, prompt, {"dtype": "float32"} | engine))
+
+    assert place() == place({**PROTOCOL, "n": 16}), "more samples keep those that are there"
+    others = [place({**PROTOCOL, "temperature": 0.6}), place({**PROTOCOL, "seed": 1}), place(model="n"), place(dtype="bfloat16")]
+    others.append(place(prompt={**PROMPT, "instruction": "Think."}))
+    others.append(place(batch_invariant=True))
+    assert len({place(), *others}) == 7
+    assert place() == place(batch_invariant=False) == place(batch_size=4), "how the work is batched is no part of it"
+
+
+def test_an_edited_problem_is_sampled_anew():
+    first = sampling.Request("p", "a", "1", 0, "1+1")
+    assert first.key != sampling.Request("p", "a", "1", 0, "1+2").key
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        ([], "has no items"),
+        ([{"id": 1, "problem": "x", "answer": "1"}, {"id": "1", "problem": "y", "answer": "2"}], "two items of one id"),
+        ([{"id": 1, "problem": "x"}], "lacks the key 'answer'"),
+    ],
+)
+def test_bad_benchmarks_are_named(tmp_path, lines, message):
+    write_jsonl(tmp_path / "x.jsonl", lines)
+    with pytest.raises(UserError, match=message):
+        sampling.read_items("x", tmp_path / "x.jsonl")
+
+
+@pytest.mark.parametrize(
+    ("accelerator", "config", "kernels"),
+    [
+        ("cuda", {}, "triton"),
+        ("cuda", {"quantization_config": {"quant_method": "fp8"}}, None),  # vLLM knows which kernels can read it
+        ("cpu", {}, None),
+    ],
+)
+def test_experts_have_the_kernels_of_training(benchmarks, tmp_path, accelerator, config, kernels):
+    from vllm.engine.arg_utils import EngineArgs
+
+    (tmp_path / "config.json").write_text(json.dumps({"max_position_embeddings": 64} | config))
+    requests = sampling.all_requests({"p": PROTOCOL}, benchmarks)
+    engine = {"dtype": "bfloat16", "batch_size": 4, "gpu_memory_utilization": 0.5}
+    settings = sampling.engine_settings(tmp_path, {"p": PROTOCOL}, engine, accelerator, requests, PROMPT)
+    assert settings.get("moe_backend") == kernels and settings["max_model_len"] == 64
+    assert set(settings) <= set(EngineArgs.__dataclass_fields__)
+
+
+def test_contest_prompt_byte_for_byte():
+    expected = (
+        "<|im_start|>system\n<|im_end|>\n<|im_start|>user\nPlease reason step by step, and put your final answer within \\boxed{}.\n"
+        "Question:\nWhat?<|im_end|>\n<|im_start|>assistant\n"
+    )
+    assert sampling.CONTEST_PROMPT.format(problem="What?") == expected

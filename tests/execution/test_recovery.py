@@ -1,0 +1,141 @@
+"""The way is clear for the next call after Snakemake was killed, and nobody alive is touched."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from mathrl.core.files import UserError
+from mathrl.execution import processes, recovery
+
+ROOT = Path(__file__).resolve().parents[2]
+SCRIPTS = ROOT / "scripts"
+# the driver's Snakemake: beside the checkout's other environments, or on PATH
+SNAKEMAKE = next((str(path) for path in [ROOT / ".venv-driver/bin/snakemake"] if path.exists()), shutil.which("snakemake") or "")
+
+SNAKEFILE = """
+import os, sys
+sys.path.insert(0, "{scripts}")
+from mathrl.execution import processes, recover
+os.environ[processes.OWNER] = processes.owner_token()
+onstart:
+    recover.claim(".")
+rule long:
+    output: "long.txt"
+    shell: "{python} {scripts}/run_job.py --grace 1 -- bash -c 'echo $$ > pid; sleep {seconds}; date > long.txt'"
+"""
+
+
+def wait_for(condition, seconds: float = 20.0) -> bool:
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        if condition():
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def call(directory: Path) -> subprocess.CompletedProcess:
+    command = [sys.executable, str(SCRIPTS / "recover_workflow.py"), "--directory", str(directory), "--grace", "5"]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+def snakemake(directory: Path) -> subprocess.Popen:
+    with open(directory / "snakemake.log", "a") as log:
+        command = [SNAKEMAKE, "--cores", "1", "--rerun-incomplete"]
+        return subprocess.Popen(command, cwd=directory, stdout=log, stderr=log, start_new_session=True)
+
+
+@pytest.fixture
+def workflow(tmp_path):
+    assert SNAKEMAKE, "Snakemake is neither in .venv-driver nor on PATH: make env"
+
+    def write(seconds: int) -> Path:
+        text = SNAKEFILE.replace("{scripts}", str(SCRIPTS)).replace("{python}", sys.executable)
+        (tmp_path / "Snakefile").write_text(text.replace("$$", "$$").replace("{seconds}", str(seconds)))
+        return tmp_path
+
+    return write
+
+
+def test_nothing_to_do_is_silent_and_fast(tmp_path):
+    begin = time.monotonic()
+    done = call(tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert time.monotonic() - begin < 1.0
+
+
+def test_kill_dash_nine_of_snakemake_and_the_same_command_again(workflow):
+    directory = workflow(60)
+    first = snakemake(directory)
+    pid = directory / "pid"
+    assert wait_for(lambda: pid.exists() and pid.read_text()), (directory / "snakemake.log").read_text()
+    job = int(pid.read_text())
+
+    refused = call(directory)
+    assert refused.returncode == 2
+    assert f"(pid {first.pid})" in refused.stderr
+    assert processes.start_time(job) is not None, "a job of a live Snakemake was touched"
+
+    first.kill()
+    first.wait()
+    done = call(directory)
+    assert done.returncode == 0, done.stderr
+    assert "removed" in done.stdout and "lock" in done.stdout
+    assert wait_for(lambda: processes.start_time(job) is None, 5)
+    assert call(directory).stdout == "", "the second time there is nothing to do"
+
+    workflow(0)
+    assert snakemake(directory).wait(timeout=60) == 0, (directory / "snakemake.log").read_text()
+    assert (directory / "long.txt").exists()
+
+
+def test_orphans_without_a_supervisor_are_ended(tmp_path):
+    """Supervisor killed as well: what is left is found by its tag; a job of another directory is not ours to end."""
+    (tmp_path / "other").mkdir()
+    found = {}
+    for name, directory in {"here": tmp_path, "other": tmp_path / "other"}.items():
+        script = (
+            "import subprocess, time; p = subprocess.Popen(['sleep', '60'], start_new_session=True);"
+            f"open({str(tmp_path / name)!r} + '.pid', 'w').write(str(p.pid)); time.sleep(60)"
+        )
+        command = [sys.executable, str(SCRIPTS / "run_job.py"), "--", sys.executable, "-c", script]
+        supervisor = subprocess.Popen(command, cwd=directory, stderr=subprocess.DEVNULL)
+        path = tmp_path / f"{name}.pid"
+        assert wait_for(lambda path=path: path.exists() and path.read_text())
+        found[name] = int(path.read_text())
+        supervisor.kill()
+        supervisor.wait()
+    try:
+        done = call(tmp_path)
+        assert f"ended orphan {found['here']} sleep 60" in done.stdout
+        assert processes.start_time(found["here"]) is None
+        assert processes.start_time(found["other"]) is not None
+    finally:
+        os.kill(found["other"], signal.SIGKILL)
+
+
+def test_a_lock_of_another_host_is_left_alone(tmp_path):
+    locks = tmp_path / ".snakemake" / "locks"
+    locks.mkdir(parents=True)
+    (locks / "0.input.lock").write_text("a\n")
+    (tmp_path / ".snakemake" / "owner").write_text(f"1:1:not-{socket.gethostname()}\n")
+    with pytest.raises(UserError, match="belongs to a Snakemake on host not-"):
+        recovery.recover(tmp_path)
+    assert (locks / "0.input.lock").exists()
+
+
+def test_an_editor_on_the_snakefile_is_no_snakemake(tmp_path):
+    process = subprocess.Popen(["tail", "-f", "/dev/null", "--pid", str(os.getpid()), "snakemake"], cwd=tmp_path, stderr=-3)
+    try:
+        assert recovery.live_snakemake(tmp_path) is None
+    finally:
+        process.kill()
+        process.wait()

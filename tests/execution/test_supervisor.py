@@ -1,0 +1,272 @@
+"""Nothing of a command outlives it, whoever is killed."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from mathrl.execution import processes, slurm
+
+SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
+RUN = str(SCRIPTS / "run_job.py")
+
+# Detaches twice, drops the parent's files and its place in the tree: what Ray's gcs_server and raylet do.
+DAEMON = r"""
+import os, sys, time
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        os.closerange(3, 256)
+        open(sys.argv[1], "w").write(str(os.getpid()))
+        time.sleep(60)
+    os._exit(0)
+os.wait()
+while not (os.path.exists(sys.argv[1]) and open(sys.argv[1]).read()):
+    time.sleep(0.01)
+exec(sys.argv[2])
+"""
+
+
+def start(*arguments: str, **environment: str) -> subprocess.Popen:
+    whole = {k: v for k, v in os.environ.items() if k not in ("SLURM_JOB_ID", processes.OWNER)} | environment
+    command = [sys.executable, RUN, *arguments]
+    return subprocess.Popen(command, env=whole, text=True, stderr=subprocess.PIPE, stdout=subprocess.PIPE)
+
+
+def wait_for(condition, seconds: float = 10.0) -> bool:
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        if condition():
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def read_pid(path: Path) -> int:
+    assert wait_for(lambda: path.exists() and path.read_text())
+    return int(path.read_text())
+
+
+def is_gone(pid: int) -> bool:
+    return processes.start_time(pid) is None
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "reason"),
+    [
+        (["true"], 0, "success"),
+        (["sh", "-c", "exit 7"], 7, "the command's own code"),
+        (["sh", "-c", "kill -TERM $$"], 143, "128 + signal, as shells say it"),
+        (["sh", "-c", "kill -KILL $$"], 137, "out of memory looks like this"),
+        (["no-such-command"], 127, "as shells say it"),
+    ],
+)
+def test_exit_codes(command, code, reason):
+    assert start("--", *command).wait(timeout=10) == code, reason
+
+
+def test_starts_fast():
+    """A workflow of many small jobs must not feel it: under 0.15 s of CPU, Python's own start included (best of five)."""
+    times = []
+    for _ in range(5):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        assert start("--", "true").wait(timeout=20) == 0
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        times.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    assert min(times) < 0.15
+
+
+def test_output_and_input_pass_through():
+    process = subprocess.run([sys.executable, RUN, "--", "cat"], input="a line\n", capture_output=True, text=True)
+    assert process.stdout == "a line\n"
+
+
+@pytest.mark.parametrize("ending", ["pass", "sys.exit(3)", "os.kill(os.getpid(), 9)"])
+def test_a_daemon_does_not_outlive_the_command(tmp_path, ending):
+    process = start("--", sys.executable, "-c", DAEMON, str(tmp_path / "pid"), ending)
+    daemon = read_pid(tmp_path / "pid")
+    _, text = process.communicate(timeout=20)
+    assert process.returncode == {"pass": 0, "sys.exit(3)": 3}.get(ending, 137)
+    assert is_gone(daemon)
+    assert f"{daemon} " in text, "what was ended is said"
+
+
+def test_sigterm_lets_the_command_save_while_its_workers_live(tmp_path):
+    """The command alone gets the signal; after it has saved, all else is ended."""
+    save = (
+        "import signal\n"
+        "def save(*_):\n"
+        f"    alive = os.path.exists('/proc/' + open({str(tmp_path / 'pid')!r}).read())\n"
+        f"    time.sleep(0.3); open({str(tmp_path / 'saved')!r}, 'w').write(str(alive)); sys.exit(0)\n"
+        f"signal.signal(signal.SIGTERM, save); open({str(tmp_path / 'ready')!r}, 'w'); time.sleep(60)"
+    )
+    process = start("--grace", "10", "--", sys.executable, "-c", DAEMON, str(tmp_path / "pid"), save)
+    assert wait_for((tmp_path / "ready").exists)
+    process.terminate()
+    assert process.wait(timeout=20) == 0
+    assert (tmp_path / "saved").read_text() == "True"
+    assert is_gone(read_pid(tmp_path / "pid"))
+
+
+def test_a_command_that_ignores_sigterm_is_killed_after_the_grace(tmp_path):
+    ready = tmp_path / "ready"
+    process = start("--grace", "0.5", "--", "bash", "-c", f"trap '' TERM; touch {ready}; sleep 60")
+    assert wait_for(ready.exists)
+    begin = time.monotonic()
+    process.terminate()
+    _, text = process.communicate(timeout=20)
+    assert process.returncode == 137
+    assert 0.4 < time.monotonic() - begin < 5
+    assert "did not end within 0.5 s: killed" in text
+
+
+def test_the_job_ends_when_its_snakemake_is_gone(tmp_path):
+    """Snakemake killed by -9: its job does not go on for hours and hold the cards."""
+    snakemake = subprocess.Popen(["sleep", "60"])
+    token = processes.owner_token(snakemake.pid)
+    process = start("--", sys.executable, "-c", DAEMON, str(tmp_path / "pid"), "time.sleep(60)", MATHRL_OWNER=token)
+    daemon = read_pid(tmp_path / "pid")
+    snakemake.kill()
+    snakemake.wait()
+    begin = time.monotonic()
+    _, text = process.communicate(timeout=20)
+    assert time.monotonic() - begin < 3
+    assert process.returncode == 143
+    assert "the Snakemake that started this job is gone" in text
+    assert is_gone(daemon)
+
+
+def test_an_owner_on_another_host_is_not_judged(tmp_path):
+    process = start("--", "sleep", "1.2", MATHRL_OWNER="1:1:another-host")
+    assert process.wait(timeout=10) == 0
+
+
+def test_a_service_lives_on_while_others_save(tmp_path):
+    """Ray on each node of a job: SLURM tells all processes to end, and who trains still needs it."""
+    program = (
+        "import sys; sys.path.insert(0, sys.argv[1])\n"
+        "from mathrl.execution.supervisor import Supervisor\n"
+        "sys.exit(Supervisor(['bash', '-c', 'echo up; sleep 60 & wait'], 0, grace=1.0, service=True).run())"
+    )
+    process = subprocess.Popen([sys.executable, "-c", program, str(SCRIPTS)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "up\n"
+    inner = int(subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, text=True).stdout.split()[0])
+    for pid in (process.pid, inner):
+        os.kill(pid, signal.SIGTERM)
+    time.sleep(1)
+    assert process.poll() is None
+    os.kill(process.pid, signal.SIGUSR1)
+    assert process.wait(20) != 0
+
+
+def test_a_shell_that_ignores_sigterm_does_not_make_the_command_deaf():
+    ask = "import signal; print(signal.getsignal(signal.SIGTERM).name)"
+    shell = f"trap '' TERM; {sys.executable} {RUN} -- {sys.executable} -c '{ask}'"
+    done = subprocess.run(["bash", "-c", shell], capture_output=True, text=True)
+    assert done.stdout.strip() == "SIG_DFL", done.stderr
+
+
+def test_a_shell_that_dies_takes_the_job_along(tmp_path):
+    """Snakemake ends a rule's shell by SIGTERM and the shell passes nothing on."""
+    pid_file = tmp_path / "pid"
+    line = f"'{sys.executable}' '{RUN}' -- sh -c 'echo $$ > {pid_file}; sleep 60'; true"
+    environment = os.environ | {"MATHRL_OWNER": processes.owner_token()}
+    shell = subprocess.Popen(["bash", "-c", line], env=environment, stderr=subprocess.DEVNULL)
+    command = read_pid(pid_file)
+    shell.terminate()
+    shell.wait()
+    assert wait_for(lambda: is_gone(command), 5)
+
+
+def test_a_killed_supervisor_takes_its_command_along(tmp_path):
+    pid_file = tmp_path / "pid"
+    process = start("--", "sh", "-c", f"echo $$ > {pid_file}; exec sleep 60")
+    command = read_pid(pid_file)
+    process.kill()
+    assert wait_for(lambda: is_gone(command), 3)
+
+
+def test_each_job_has_a_ray_directory_of_its_own():
+    """Two jobs on one host must not meet in /tmp/ray; nothing stays behind."""
+    script = "import os; d = os.environ['RAY_TMPDIR']; open(d + '/x', 'w'); print(d)"
+    first, second = (start("--", sys.executable, "-c", script) for _ in range(2))
+    one, two = first.communicate(timeout=10)[0].strip(), second.communicate(timeout=10)[0].strip()
+    assert one != two
+    assert not os.path.exists(one)
+    assert not os.path.exists(two)
+    session = "/session_2026-01-01_00-00-00_000000_4194304/sockets/plasma_store"
+    assert len(one + "/ray" + session) < 107, "the kernel's limit for a socket's path"
+
+
+def test_shared_memory_of_killed_processes_is_removed(tmp_path):
+    script = (
+        "from multiprocessing import shared_memory, resource_tracker\n"
+        "memory = shared_memory.SharedMemory(create=True, size=4096)\n"
+        "resource_tracker.unregister(memory._name, 'shared_memory')\n"
+        f"import signal; signal.signal(15, signal.SIG_IGN); open({str(tmp_path / 'name')!r}, 'w').write(memory.name)\n"
+        "import time; time.sleep(60)"
+    )
+    process = start("--", "bash", "-c", f'"{sys.executable}" -c "$0" & sleep 60', script)
+    name = tmp_path / "name"
+    assert wait_for(lambda: name.exists() and name.read_text())
+    path = Path("/dev/shm") / name.read_text()
+    assert path.exists()
+    process.terminate()
+    process.wait(timeout=20)
+    assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "no command given"),
+        (["--cards", "-1", "--", "true"], "must not be negative"),
+        (["--cards", "1", "--grace", "-1", "--", "true"], "must not be negative"),
+    ],
+)
+def test_bad_arguments(arguments, message):
+    process = start(*arguments)
+    _, text = process.communicate(timeout=10)
+    assert process.returncode == 2
+    assert message in text
+    assert text.count("\n") == 1
+
+
+def test_a_signal_that_is_no_end_reaches_the_command(tmp_path):
+    """SIGUSR1: what SLURM sends before the walltime (sbatch --signal)."""
+    ready = tmp_path / "ready"
+    process = start("--", "bash", "-c", f"trap 'exit 5' USR1; touch {ready}; while :; do sleep 0.05; done")
+    assert wait_for(ready.exists)
+    process.send_signal(signal.SIGUSR1)
+    assert process.wait(timeout=10) == 5
+
+
+def test_the_command_is_told_before_the_walltime(tmp_path):
+    """SLURM kills at the walltime; the command hears of it early enough to save, in the last half of its time at most."""
+    script = f"trap 'touch {tmp_path}/saved; exit 9' TERM; sleep 60 & wait"
+    begin = time.monotonic()
+    process = start("--grace", "5", "--", "bash", "-c", script, MATHRL_DEADLINE=str(int(time.time()) + 4))
+    _, text = process.communicate(timeout=20)
+    assert 1 < time.monotonic() - begin < 4
+    assert (process.returncode, (tmp_path / "saved").exists()) == (9, True)
+    assert "the walltime ends soon" in text
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("1-02:03:04", 93784), ("10:00", 600), ("0:07", 7), ("3:00:00", 10800), ("12", 12)])
+def test_time_left_as_slurm_writes_it(text, seconds):
+    assert slurm.seconds_left(text) == seconds
+
+
+def test_no_time_limit_is_no_deadline(monkeypatch):
+    for text in ("UNLIMITED", "INVALID", "NOT_SET", ""):
+        with pytest.raises(ValueError):
+            slurm.seconds_left(text)
+    monkeypatch.delenv("SLURM_JOB_ID", raising=False)
+    slurm.note_deadline()
+    assert slurm.DEADLINE not in os.environ

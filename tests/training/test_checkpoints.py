@@ -1,0 +1,80 @@
+"""Checkpoints are whole or not there, whatever moment a kill chooses."""
+
+import pytest
+from mathrl.training import checkpoints
+
+
+def save(root, step, content=b"weights"):
+    actor = root / f"global_step_{step}" / "actor"
+    actor.mkdir(parents=True)
+    (actor / "model.pt").write_bytes(content)
+    (root / f"global_step_{step}" / "data.pt").write_bytes(b"order")
+    checkpoints.WholeCheckpoints().on_save(trainer=None, global_step=step, checkpoint_dir=str(root / f"global_step_{step}"))
+    (root / checkpoints.TRACKER).write_text(str(step))
+
+
+def test_whole_checkpoints_are_kept(tmp_path):
+    save(tmp_path, 10)
+    save(tmp_path, 20)
+    assert checkpoints.repair(tmp_path) == []
+    assert checkpoints.steps(tmp_path) == [10, 20]
+
+
+def unsealed(directory):
+    (directory / checkpoints.SEAL).unlink()
+
+
+def truncated(directory):
+    (directory / "actor/model.pt").write_bytes(b"wei")
+
+
+def lost(directory):
+    (directory / "data.pt").unlink()
+
+
+def half_a_seal(directory):
+    (directory / checkpoints.SEAL).write_text('{"files": {"act')
+
+
+@pytest.mark.parametrize("harm", [unsealed, truncated, lost, half_a_seal])
+def test_a_cut_off_checkpoint_falls_back_to_the_one_before(tmp_path, harm):
+    save(tmp_path, 10)
+    save(tmp_path, 20)
+    harm(tmp_path / "global_step_20")
+    (line,) = checkpoints.repair(tmp_path)
+    assert "global_step_20" in line and "cut off" in line
+    assert checkpoints.steps(tmp_path) == [10]
+    assert (tmp_path / checkpoints.TRACKER).read_text() == "10"
+    assert not (tmp_path / "global_step_20").exists()
+
+
+def test_without_a_whole_checkpoint_training_starts_anew(tmp_path):
+    save(tmp_path, 10)
+    unsealed(tmp_path / "global_step_10")
+    checkpoints.repair(tmp_path)
+    assert not (tmp_path / checkpoints.TRACKER).exists()
+
+
+def test_other_directories_are_left_alone(tmp_path):
+    (tmp_path / "tensorboard").mkdir()
+    (tmp_path / "global_step_best").mkdir()
+    assert checkpoints.repair(tmp_path) == []
+    assert (tmp_path / "global_step_best").exists()
+
+
+@pytest.mark.parametrize(
+    ("last", "every", "best", "kept"),
+    [
+        (1, None, 20, [20, 60]),  # the newest and the best
+        (2, None, 60, [50, 60]),
+        (2, 30, 10, [10, 30, 50, 60]),
+        (1, None, 0, [60]),  # the best is the starting model, which is no checkpoint
+    ],
+)
+def test_retention_keeps_what_is_asked_for(tmp_path, last, every, best, kept):
+    for step in range(10, 70, 10):
+        save(tmp_path, step)
+    gone = checkpoints.retain(tmp_path, last, every, best)
+    assert checkpoints.steps(tmp_path) == kept
+    assert sorted([*gone, *kept]) == list(range(10, 70, 10))
+    assert checkpoints.retain(tmp_path, last, every, best) == []

@@ -1,0 +1,347 @@
+"""What opens a new directory of checkpoints and what does not."""
+
+import json
+import sys
+
+import pytest
+import yaml
+from mathrl.config import configuration as configuration
+from mathrl.core.files import UserError, write_json
+from mathrl.training import fingerprints
+
+REWARD = {"terms": {"format": 0.1, "correct": 0.9}}
+
+# Keys that are handed to verl and hashed. A key that is new must be put here, or into fingerprints.UNHASHED with the reason.
+HASHED = {
+    "data.train_batch_size",
+    "data.max_prompt_length",
+    "data.max_response_length",
+    "data.filter_overlong_prompts",
+    "data.truncation",
+    "data.seed",
+    "data.shuffle",
+    "data.dataloader_num_workers",  # the place of a resume in the data is saved by each worker
+    "algorithm.adv_estimator",
+    "algorithm.norm_adv_by_std_in_grpo",
+    "algorithm.filter_groups.enable",
+    "algorithm.filter_groups.metric",
+    "algorithm.use_kl_in_reward",
+    "actor_rollout_ref.model.use_remove_padding",
+    "actor_rollout_ref.model.use_fused_kernels",
+    "actor_rollout_ref.model.override_config.attn_implementation",
+    "actor_rollout_ref.actor.use_kl_loss",
+    "actor_rollout_ref.actor.entropy_coeff",
+    "actor_rollout_ref.actor.strategy",
+    "actor_rollout_ref.actor.ppo_mini_batch_size",
+    "actor_rollout_ref.actor.policy_loss.loss_mode",
+    "actor_rollout_ref.actor.loss_agg_mode",
+    "actor_rollout_ref.actor.clip_ratio_low",
+    "actor_rollout_ref.actor.clip_ratio_high",
+    "actor_rollout_ref.actor.use_dynamic_bsz",
+    "actor_rollout_ref.actor.optim.lr",
+    "actor_rollout_ref.actor.optim.lr_warmup_steps",
+    "actor_rollout_ref.actor.data_loader_seed",
+    "actor_rollout_ref.actor.fsdp_config.seed",
+    "actor_rollout_ref.actor.fsdp_config.model_dtype",
+    "actor_rollout_ref.actor.fsdp_config.dtype",
+    "actor_rollout_ref.rollout.name",
+    "actor_rollout_ref.rollout.n",
+    "actor_rollout_ref.rollout.temperature",
+    "actor_rollout_ref.rollout.dtype",
+    "actor_rollout_ref.rollout.seed",
+    "actor_rollout_ref.rollout.max_model_len",
+    "actor_rollout_ref.rollout.calculate_log_probs",
+    "reward.custom_reward_function.name",
+    "trainer.nnodes",  # a checkpoint is in shards, one a rank
+    "trainer.n_gpus_per_node",
+}
+HASHED_ON_A_CPU = {
+    "trainer.device",
+    "actor_rollout_ref.actor.use_torch_compile",
+    "actor_rollout_ref.actor.fsdp_config.use_torch_compile",
+    "actor_rollout_ref.actor.fsdp_config.mixed_precision",
+    "actor_rollout_ref.rollout.engine_kwargs.vllm.worker_extension_cls",
+}
+HASHED_SUPERVISED = {
+    "data.train_batch_size",
+    "data.use_dynamic_bsz",
+    "data.max_length",
+    "data.truncation",
+    "data.num_workers",
+    "optim.lr",
+    "optim.lr_warmup_steps",
+    "model.use_remove_padding",
+    "model.override_config.attn_implementation",
+    "engine.strategy",
+    "engine.model_dtype",
+    "engine.dtype",
+    "engine.seed",
+    "trainer.seed",
+    "trainer.nnodes",
+    "trainer.n_gpus_per_node",
+}
+
+
+@pytest.fixture
+def stage(config):
+    return configuration.stage_config(config, "grpo", "main")
+
+
+class Place:
+    """Files of a training, and the directory that a configuration of it gets."""
+
+    def __init__(self, folder):
+        self.folder, self.train, self.model = folder, folder / "train.parquet", folder / "model"
+        self.train.write_bytes(b"rows")
+        (folder / "solutions.parquet").write_bytes(b"solutions")
+        self.model.mkdir()
+        for name in ("config.json", "model.safetensors", "tokenizer.json"):
+            (self.model / name).write_text("{}")
+
+    def content(self, stage, reward=REWARD, policy=1, accelerator="cuda"):
+        return fingerprints.fingerprint(stage, self.train, self.model, reward, policy, accelerator)
+
+    def directory(self, stage, **more):
+        return fingerprints.open_directory(self.folder / "checkpoints", self.content(stage, **more))
+
+
+@pytest.fixture
+def place(tmp_path):
+    return Place(tmp_path)
+
+
+@pytest.fixture
+def supervised(stage, place):
+    return {**stage, "algorithm": "supervised", "solutions": str(place.folder / "solutions.parquet")}
+
+
+def plain(content):
+    return {key.lstrip("+") for key in content["verl"]}
+
+
+@pytest.mark.parametrize(
+    ("accelerator", "hashed"), [("cuda", HASHED), ("cpu", HASHED | HASHED_ON_A_CPU)], ids=["full size", "the demo on a CPU"]
+)
+def test_every_key_of_verl_is_decided(config, place, root, accelerator, hashed):
+    if accelerator == "cpu":
+        config = configuration.merge(config, yaml.safe_load((root / "profiles/demo/demo.yaml").read_text()))
+    content = place.content(configuration.stage_config(config, "grpo", "main"), accelerator=accelerator)
+    assert plain(content) == hashed
+
+
+def test_every_key_of_a_supervised_stage_is_decided(place, supervised):
+    assert plain(place.content(supervised)) == HASHED_SUPERVISED
+
+
+# What watches, what is fast, what only chooses rows of a file that is hashed, and how long it goes.
+HARMLESS = {
+    "choose": "last",
+    "save_every": 10,
+    "validate_every": 5,
+    "validate_before": False,
+    "end_minutes": 1,
+    "keep_last": 9,
+    "keep_every": 1000,
+    "validation_benchmark": "math500",
+    "rollouts_per_step": 0,
+    "budget": {"tokens": 5, "gpu_hours": None},
+    "watch": {"stop": True},
+    "gpu_memory_utilization": 0.4,
+    "gradient_checkpointing": False,
+    "micro_batch_size": 2,
+    "micro_batch_size_log_prob": 2,
+    "max_tokens_per_gpu": 8192,
+    "tensor_parallel": 2,
+    "epochs": 16,
+    "steps": 20000,
+    "remove": ["exact", "ngram", "fuzzy"],
+    "data": "raw",
+    "difficulty": [1, 2],
+    "sources": ["a"],
+    "solve_rate": [0.1, 0.9],
+    "solve_rates": "own",
+    "start_from": "base",
+    "verl": {"actor_rollout_ref.actor.fsdp_config.param_offload": True, "++ray_kwargs.ray_init.num_cpus": 99},
+}
+# Another value of each of these is another training.
+DETERMINING = {
+    "train_batch_size": 528,
+    "mini_batch_size": 88,
+    "rollout_n": 12,
+    "max_prompt_length": 1024,
+    "max_response_length": 1024,
+    "temperature": 0.9,
+    "learning_rate": 2e-5,
+    "warmup_steps": 10,
+    "normalize_advantage": False,
+    "policy_loss": "gspo",
+    "loss_aggregation": "seq-mean-token-mean",
+    "clip_low": 0.1,
+    "clip_high": 0.28,
+    "entropy_coefficient": 0.01,
+    "dynamic_sampling": True,
+    "overlong_penalty": {"buffer": 128, "factor": 1.0},
+    "rollout_correction": 2.0,
+    "dtype": "float32",
+    "seed": 2,
+    "gpus": 3,
+    "nodes": 2,
+    "dynamic_batch": True,
+    "verl": {"actor_rollout_ref.actor.clip_ratio_c": 4.0},
+}
+
+
+@pytest.mark.parametrize("key", HARMLESS)
+def test_what_changes_no_step_keeps_the_checkpoints(place, stage, key):
+    assert stage[key] != HARMLESS[key]
+    assert place.directory(stage) == place.directory({**stage, key: HARMLESS[key]})
+
+
+@pytest.mark.parametrize("key", DETERMINING)
+def test_what_determines_training_opens_a_new_directory_and_keeps_the_old(place, stage, key):
+    old, new = place.directory(stage), place.directory({**stage, key: DETERMINING[key]})
+    assert old != new and old.exists()
+
+
+def test_every_key_of_a_stage_is_tried_above(stage):
+    assert set(HARMLESS) | set(DETERMINING) | {"algorithm", "solutions"} == set(stage)
+
+
+def test_it_is_said_what_differs(place, stage, capsys):
+    place.directory(stage)
+    assert not capsys.readouterr().err
+    place.directory({**stage, "learning_rate": 2e-5})
+    assert "it differs in: verl.actor_rollout_ref.actor.optim.lr (1e-05 → 2e-05)\n" in capsys.readouterr().err
+
+
+def test_other_data_model_reward_or_grading_policy_is_another_training(place, stage):
+    seen = {place.directory(stage), place.directory(stage, policy=2), place.directory(stage, reward={"terms": {"correct": 1.0}})}
+    place.train.write_bytes(b"other rows")
+    seen.add(place.directory(stage))
+    (place.model / "tokenizer.json").write_text('{"a": 1}')
+    seen.add(place.directory(stage))
+    (place.model / "model.safetensors").write_text("other weights")
+    seen.add(place.directory(stage))
+    assert len(seen) == 6
+
+
+def test_an_edit_of_what_verl_gets_is_another_training(place, stage, monkeypatch):
+    old = place.directory(stage)
+    monkeypatch.setattr(fingerprints.grpo_config, "overrides", with_attention(fingerprints.grpo_config.overrides))
+    assert place.directory(stage) != old
+
+
+def with_attention(overrides):
+    def edited(*arguments, **names):
+        return overrides(*arguments, **names) | {"+actor_rollout_ref.model.override_config.attn_implementation": "eager"}
+
+    return edited
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("actor_rollout_ref.actor.optim.lr_scheduler_type", "cosine"),
+        ("actor_rollout_ref.actor.optim.lr_warmup_steps_ratio", 0.1),
+        ("++actor_rollout_ref.actor.optim.warmup_style", "cosine"),
+    ],
+)
+def test_the_length_counts_where_the_learning_rate_depends_on_it(place, stage, key, value):
+    stage = {**stage, "verl": {key: value}}
+    directories = {place.directory({**stage, **length}) for length in ({}, {"epochs": 16}, {"steps": 20000})}
+    assert len(directories) == 3
+
+
+def test_a_schedule_that_is_constant_in_so_many_words_has_no_end(place, stage):
+    stage = {**stage, "verl": {"actor_rollout_ref.actor.optim.lr_scheduler_type": "constant"}}
+    assert place.directory(stage) == place.directory({**stage, "steps": 20000})
+
+
+def test_a_cluster_that_is_there_is_no_other_training(place, stage, monkeypatch):
+    alone = place.directory(stage, accelerator="cpu")
+    monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
+    assert place.directory(stage, accelerator="cpu") == alone
+
+
+def test_a_length_that_is_given_in_verls_words_counts(place, stage):
+    lengths = [{"verl": {"trainer.total_training_steps": steps}} for steps in (10, 20)]
+    assert len({place.directory({**stage, **length}) for length in lengths}) == 2
+
+
+def test_a_supervised_stage(place, supervised):
+    first = place.directory(supervised)
+    same = ("micro_batch_size", "micro_batch_size_log_prob", "max_tokens_per_gpu", "gradient_checkpointing", "epochs", "steps", "remove")
+    assert {place.directory({**supervised, key: HARMLESS[key]}) for key in same} == {first}
+    assert place.directory(supervised, policy=2, reward={"terms": {"correct": 1.0}}) == first  # nothing is graded
+    cosine = {**supervised, "verl": {"optim.lr_scheduler_type": "cosine"}}
+    others = {place.directory({**supervised, key: value}) for key, value in (("learning_rate", 1e-4), ("seed", 3), ("gpus", 2))}
+    others |= {place.directory(cosine), place.directory({**cosine, "steps": 10})}
+    (place.folder / "solutions.parquet").write_bytes(b"other solutions")
+    others.add(place.directory(supervised))
+    assert len(others | {first}) == 7
+
+
+def test_a_model_card_and_another_export_of_the_same_weights_change_nothing(place, stage):
+    before = place.directory(stage)
+    (place.model / "README.md").write_text("scores so far")
+    assert place.directory(stage) == before
+    write_json(place.model / "export.json", {"model_sha256": "ab", "provenance": {"git_commit": "first"}})
+    exported = place.directory(stage)
+    write_json(place.model / "export.json", {"model_sha256": "ab", "provenance": {"git_commit": "second"}})
+    (place.model / "README.md").write_text("all scores")
+    assert place.directory(stage) == exported
+    write_json(place.model / "export.json", {"model_sha256": "cd", "provenance": {"git_commit": "second"}})
+    assert place.directory(stage) != exported
+
+
+@pytest.fixture
+def terms(tmp_path, monkeypatch):
+    """A scripts/ of its own with a term, what it imports, and what it does not."""
+    scripts = tmp_path / "scripts"
+    for name, text in {
+        "my_terms.py": "import json\nfrom my_words import LIMIT\n\ndef brief(*_):\n    return LIMIT\n",
+        "my_words.py": "from mathrl.io import UserError\nLIMIT = 400\n",
+        "other.py": "",
+        "mathrl/__init__.py": "",
+        "mathrl/core/files.py": "",
+    }.items():
+        (scripts / name).parent.mkdir(parents=True, exist_ok=True)
+        (scripts / name).write_text(text)
+    monkeypatch.setattr(fingerprints, "SCRIPTS", scripts)
+    return scripts
+
+
+def test_the_code_of_a_reward_term_counts(terms, place, stage, capsys):
+    reward = {"terms": {"correct": 0.9, "my_terms:brief": 0.1}}
+    old = place.directory(stage, reward=reward)
+    assert set(json.loads((old / "fingerprint.json").read_text())["reward_code"]) == {"my_terms.py", "my_words.py"}
+    for name in ("other.py", "mathrl/core/files.py"):
+        (terms / name).write_text("x = 1")
+    assert place.directory(stage, reward=reward) == old
+    (terms / "my_words.py").write_text("LIMIT = 500")
+    fingerprints.imports.direct.cache_clear()
+    assert place.directory(stage, reward=reward) != old
+    assert "it differs in: reward_code.my_words.py (" in capsys.readouterr().err
+
+
+def test_a_term_of_an_installed_module_counts_by_its_file(terms, tmp_path, monkeypatch):
+    (tmp_path / "installed_terms.py").write_text("")
+    monkeypatch.syspath_prepend(tmp_path)
+    old = fingerprints.term_code({"installed_terms:brief": 1.0})
+    (tmp_path / "installed_terms.py").write_text("x = 1")
+    assert list(old) == ["installed_terms"] and fingerprints.term_code({"installed_terms:brief": 1.0}) != old
+    sys.modules.pop("installed_terms", None)
+
+
+@pytest.mark.parametrize("term", ["nowhere_terms:brief", "nowhere.terms:brief", "sys:exit"])
+def test_a_term_without_a_module_is_refused(terms, term):
+    name = term.partition(":")[0]
+    with pytest.raises(UserError, match=f"config: reward.terms: '{term}': there is no module '{name}'; write scripts/"):
+        fingerprints.term_code({"correct": 0.9, term: 0.1})
+
+
+def test_a_term_that_is_no_python_is_refused_in_one_line(terms):
+    (terms / "my_terms.py").write_text("def brief(:\n")
+    fingerprints.imports.direct.cache_clear()
+    with pytest.raises(UserError, match=r"my_terms\.py: is no Python \(invalid syntax"):
+        fingerprints.term_code({"my_terms:brief": 0.1})

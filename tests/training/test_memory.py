@@ -1,0 +1,200 @@
+"""The memory table's formula against bytes that torch, transformers and verl really hold."""
+
+import json
+import weakref
+from typing import ClassVar
+
+import pytest
+from mathrl.models.shape import OPENSEEK
+from mathrl.training import memory
+
+GIB = memory.GIB
+TINY = OPENSEEK | {
+    "vocab_size": 600,
+    "hidden_size": 128,
+    "intermediate_size": 320,
+    "moe_intermediate_size": 64,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 4,
+    "n_routed_experts": 8,
+    "kv_lora_rank": 64,
+    "qk_rope_head_dim": 16,
+    "qk_nope_head_dim": 32,
+    "v_head_dim": 32,
+}
+LLAMA = {
+    "model_type": "llama",
+    "vocab_size": 500,
+    "hidden_size": 96,
+    "intermediate_size": 256,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 6,
+    "num_key_value_heads": 2,
+    "tie_word_embeddings": False,
+}
+
+
+@pytest.fixture
+def stage(config):
+    return dict(config["training"])
+
+
+def build(sizes):
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    torch.manual_seed(0)
+    settings = {key: value for key, value in sizes.items() if key != "model_type"}
+    return AutoModelForCausalLM.from_config(AutoConfig.for_model(sizes["model_type"], **settings))
+
+
+def saved_bytes(compute, weights=()):
+    """Bytes of all tensors that autograd keeps for the backward pass of `compute()`, each storage once; `weights` left out."""
+    import torch
+
+    kept, sizes = [], {}
+    own = {parameter.untyped_storage().data_ptr() for parameter in weights}
+
+    def pack(tensor):
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in own:
+            kept.append(tensor)
+            sizes[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        result = compute()
+    return sum(sizes.values()), result
+
+
+@pytest.mark.parametrize("sizes", [TINY, LLAMA], ids=["deepseek_v3", "llama"])
+def test_state_and_gradients(sizes, stage):
+    """Float32 weights, Adam's moments and gradients of a real model after a step: 12 and 4 bytes a parameter."""
+    import torch
+
+    model = build(sizes)
+    optimizer = torch.optim.AdamW(model.parameters())
+    model(torch.arange(40).view(2, 20), labels=torch.arange(40).view(2, 20)).loss.backward()
+    gradients = sum(p.grad.nbytes for p in model.parameters() if p.grad is not None)
+    for p in model.parameters():  # experts that no token reached
+        p.grad = torch.zeros_like(p) if p.grad is None else p.grad
+    optimizer.step()
+    moments = [value for state in optimizer.state.values() for key, value in state.items() if key != "step"]
+    held = sum(p.nbytes for p in model.parameters()) + sum(value.nbytes for value in moments)
+    parts = memory.estimate(memory.read_model(sizes), stage | {"gpus": 1}, GIB)
+    assert (parts["state"], parts["gradients"]) == (held, gradients)
+    assert memory.estimate(memory.read_model(sizes), stage | {"gpus": 6}, GIB)["state"] == held / 6
+
+
+@pytest.mark.parametrize("sizes", [TINY, LLAMA], ids=["deepseek_v3", "llama"])
+def test_parameters(sizes):
+    """In all, of the largest layer, and outside the layers."""
+    model = build(sizes)
+    ours = memory.read_model(sizes)
+    layers = [sum(p.numel() for p in layer.parameters()) for layer in model.model.layers]
+    total = sum(p.numel() for p in model.parameters())
+    assert (ours.parameters, ours.largest_layer, ours.outside) == (total, max(layers), total - sum(layers))
+
+
+@pytest.mark.parametrize("sizes", [TINY, LLAMA], ids=["deepseek_v3", "llama"])
+def test_numbers_that_a_layer_keeps(sizes):
+    """What autograd keeps of the largest layer in bfloat16 is what the formula says, within a third."""
+    import torch
+
+    model = build(sizes).to(torch.bfloat16)
+    ids = torch.randint(0, sizes["vocab_size"], (2, 64))
+    taken = {}
+    layer = model.model.layers[-1]
+    handle = layer.register_forward_pre_hook(lambda _, args, kwargs: taken.update(args=args, kwargs=kwargs), with_kwargs=True)
+    with torch.no_grad():
+        model(ids, use_cache=False)
+    handle.remove()
+    hidden = taken["args"][0].detach().requires_grad_()
+    kept, _ = saved_bytes(lambda: layer(hidden, *taken["args"][1:], **taken["kwargs"]), layer.parameters())
+    expected = ids.numel() * 2 * memory.read_model(sizes).kept
+    assert 0.75 < kept / expected < 4 / 3, kept / expected
+
+
+def peak(compute):
+    """Most bytes of dense tensors alive at once, of those that `compute()` makes, backward pass included."""
+    import torch
+    from torch.utils._python_dispatch import TorchDispatchMode
+    from torch.utils._pytree import tree_leaves
+
+    class Alive(TorchDispatchMode):
+        sizes: ClassVar[dict] = {}
+        most = 0
+
+        def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+            made = function(*args, **(kwargs or {}))
+            for tensor in tree_leaves(made):
+                if isinstance(tensor, torch.Tensor) and not tensor.is_nested:
+                    storage = tensor.untyped_storage()
+                    if storage._cdata not in self.sizes:
+                        self.sizes[storage._cdata] = storage.nbytes()
+                        weakref.finalize(storage, self.sizes.pop, storage._cdata, None)
+            self.most = max(self.most, sum(self.sizes.values()))
+            return made
+
+    with Alive() as alive:
+        compute()
+    return alive.most
+
+
+@pytest.mark.parametrize("bonus", [False, True], ids=["update", "update-with-a-bonus"])
+def test_logits_in_chunks(bonus):
+    """What verl holds of the logits where it takes 512 tokens at a time."""
+    import torch
+    from verl.utils.experimental.torch_functional import FusedLinearForPPO
+
+    tokens, vocabulary = 2 * memory.CHUNK, 4096
+    hidden = torch.randn(tokens, 8, dtype=torch.bfloat16, requires_grad=True)
+    head = torch.randn(vocabulary, 8, dtype=torch.bfloat16, requires_grad=True)
+
+    def compute():
+        chosen, entropy = FusedLinearForPPO()(hidden, head, torch.zeros(tokens, dtype=torch.long))
+        (chosen.sum() + entropy.sum() if bonus else chosen.sum()).backward()
+
+    assert FusedLinearForPPO().chunk_size == memory.CHUNK
+    most = peak(compute) / (2 * memory.CHUNK * vocabulary)
+    assert 0.6 * memory.LOGIT_COPIES < most < memory.LOGIT_COPIES, most
+
+
+def test_openseek_in_figures(stage):
+    model = memory.read_model(OPENSEEK)
+    assert model.parameters == 1_394_598_912
+    assert 2 * model.cache == 6 * (512 + 64) * 2 == 6912  # bytes a token: MLA keeps the latent and one rotary key a layer
+    assert memory.estimate(model, stage, 80 * GIB)["logits"] == 16 * 2 * 512 * 151851
+    assert memory.advice(model, stage, 80 * GIB) == "fits"
+    packed = memory.estimate(model, stage | {"dynamic_batch": True, "max_tokens_per_gpu": 16384}, 80 * GIB)
+    assert packed["mask"] == 3 * 16384**2
+
+
+@pytest.mark.parametrize("card", [16, 24, 32, 40, 80])
+@pytest.mark.parametrize("changes", [{}, {"dynamic_batch": True}, {"gradient_checkpointing": False}, {"gpu_memory_utilization": 0.9}])
+def test_what_is_advised_fits(stage, card, changes):
+    model = memory.read_model(OPENSEEK)
+    stage |= changes
+    said = memory.advice(model, stage, card * GIB)
+    assert "does not" not in said
+    if said != "fits":
+        assert not memory.fits(memory.estimate(model, stage, card * GIB), stage, card * GIB)
+        stage |= {key: json.loads(value) for key, value in (pair.split(": ") for pair in said.split(", "))}
+    assert memory.fits(memory.estimate(model, stage, card * GIB), stage, card * GIB)
+
+
+def test_what_cannot_fit_is_said(stage):
+    assert "does not fit" in memory.advice(memory.read_model(OPENSEEK), stage | {"gpus": 1}, 16 * GIB)
+
+
+def test_script(script, root, tmp_path):
+    done = script("tabulate_memory.py", "--config", root / "config.yaml", "--cards", "24,80")
+    assert done.returncode == 0, done.stderr
+    assert "12·P/N" in done.stdout and "| 80 |" in done.stdout and "1.395 billion parameters, 6912 bytes" in done.stdout
+    (tmp_path / "config.json").write_text(json.dumps(LLAMA))
+    assert script("tabulate_memory.py", "--config", root / "config.yaml", "--model-config", tmp_path / "config.json").returncode == 0
+    (tmp_path / "config.json").write_text('{"hidden_size": 3}')
+    for wrong in (["--run", "none"], ["--cards", "big"], ["--stage", "none"], ["--model-config", tmp_path / "config.json"]):
+        done = script("tabulate_memory.py", "--config", root / "config.yaml", *wrong)
+        assert done.returncode == 2 and len(done.stderr.splitlines()) == 1, done.stderr

@@ -1,0 +1,443 @@
+"""The choice of a checkpoint, progress lines, and what is refused before verl starts."""
+
+import json
+import os
+import shutil
+import tempfile
+import threading
+import time
+
+import polars
+import psutil
+import pytest
+from mathrl.config import configuration as configuration
+from mathrl.core import curves
+from mathrl.core.files import UserError, write_json
+from mathrl.training import checkpoints, stop_file
+from mathrl.training import stage as training
+
+STAGE = {"learning_rate": 1e-5, "rollout_n": 6, "choose": "best", "save_every": 200, "validate_every": 10}
+
+
+@pytest.mark.parametrize(
+    ("rule", "saved", "dev", "step", "why"),
+    [
+        ("best", [10, 20, 30], {"0": 0.1, "10": 0.5, "20": 0.7, "30": 0.6}, 20, "0.7000"),
+        ("best", [10, 20, 30], {"0": 0.1, "10": 0.7, "20": 0.7, "30": 0.6}, 10, "highest"),  # the earlier of equals
+        ("best", [10, 20], {"0": 0.9, "10": 0.1, "20": 0.2}, 0, "highest"),  # training only did harm: the start is exported
+        ("best", [20], {"10": 0.9, "20": 0.2}, 20, "highest"),  # step 10 was validated, not saved
+        ("best", [10], {}, 10, "none was validated"),
+        ("best", [200, 400], {"0": 0.07, "30": 0.3}, 400, "none was validated"),  # the start was, but wins not by default
+        ("best", [10, 17, 20], {"0": 0.1, "10": 0.5, "20": 0.4}, 10, "among steps 0, 10, 20; not validated: step 17"),
+        ("last", [10, 20], {"10": 0.9, "20": 0.1}, 20, "as configured"),
+        ("best", [], {}, 0, "no sound checkpoint"),
+    ],
+)
+def test_choice_of_a_checkpoint(rule, saved, dev, step, why):
+    chosen, reason = training.choose(rule, saved, dev)
+    assert chosen == step and why in reason
+
+
+@pytest.mark.parametrize("rule", ["best", "last"])
+def test_no_checkpoint_after_a_collapse_is_chosen(rule):
+    dev = {"10": 0.5, "20": 0.4, "30": 0.9}
+    step, why = training.choose(rule, [10, 20, 30], dev, onset=25)
+    assert step == (10 if rule == "best" else 20) and "from step 25 on are out" in why
+    assert training.choose(rule, [10, 20, 30], dev, onset=5)[0] == 0
+
+
+def test_validation_curves_by_data_source():
+    scalars = {
+        "val-core/gsm8k/acc/mean@1": [(0, 0.07), (10, 0.2)],
+        "val-aux/gsm8k/format/mean@1": [(0, 0.5)],
+        "val-core/dev/acc/mean@1": [(0, 0.1)],
+    }
+    assert training.validation_curves(scalars) == {"gsm8k": {"0": 0.07, "10": 0.2}, "dev": {"0": 0.1}}
+
+
+def test_progress_is_one_line_a_step():
+    progress = training.Progress("train grpo", 60)
+    first = "(TaskRunnerV1 pid=1) step:0 - val-core/dev/acc/mean@1:np.float64(0.25) - val-aux/num_turns/min:np.int32(2)"
+    assert progress.line(*training.parse(first)) == "train grpo: step 0 of 60  validation dev 0.250"
+    second = "step:1 - critic/score/mean:0.1234375 - response_length/mean:13.625 - timing_s/step:12.6"
+    shown = progress.line(*training.parse(second))
+    assert shown.startswith("train grpo: step 1 of 60  reward 0.123  length 14 tokens  validation dev 0.250")
+    assert training.parse("(vLLM) loading step: model - done") is None
+    assert training.parse("step:3 - actor/grad_norm:nan - critic/score/mean:np.float64(-1e-05)") == (
+        3,
+        {"actor/grad_norm": pytest.approx(float("nan"), nan_ok=True), "critic/score/mean": -1e-05},
+    )
+
+
+LIMITS = {"stop": False, "window": 2, "reward_drop": 0.5, "entropy_max": 3.0}
+
+
+def session(tmp_path, **changes):
+    stage = {"watch": LIMITS, "budget": {"tokens": None, "gpu_hours": None}, "save_every": 2, "keep_last": 1, "keep_every": None}
+    stage |= changes
+    watch, spent = training.Watch(stage["watch"]), training.Spent(stage["budget"], cards=2)
+    return training.Session(tmp_path, stage, training.Progress("train grpo", None), watch, spent)
+
+
+def line(step, reward=0.5, tokens=100, **more):
+    metrics = {"critic/score/mean": reward, "training/generated_tokens": tokens, "timing_s/step": 3600, **more}
+    return f"step:{step} - " + " - ".join(f"{key}:{value}" for key, value in metrics.items())
+
+
+def test_of_several_validation_responses_the_mean_counts(tmp_path):
+    """With `val_kwargs.n` of 4, verl logs the best and the majority of four as well."""
+    run = session(tmp_path)
+    more = {"val-core/dev/acc/mean@4": 0.25, "val-core/dev/acc/maj@4/mean": 0.5, "val-core/dev/acc/best@4/mean": 0.75}
+    (shown,) = run.follow(line(2, **more))
+    assert run.dev == {"2": 0.25} and "dev 0.250" in shown
+
+
+def test_a_used_up_budget_finishes_the_stage(tmp_path):
+    run = session(tmp_path, budget={"tokens": 150, "gpu_hours": None})
+    assert len(list(run.follow(line(1)))) == 1 and stop_file.asked(tmp_path) is None
+    assert "budget.tokens 150 used up (200)" in list(run.follow(line(2)))[1]
+    assert stop_file.asked(tmp_path) == stop_file.FINISH
+    validated = session(tmp_path, budget={"tokens": None, "gpu_hours": 3.0})  # the cards are taken while they validate too
+    assert "budget.gpu_hours 3 used up (3)" in list(validated.follow(line(1, **{"timing_s/testing": 1800})))[1]
+    hours = session(tmp_path, budget={"tokens": None, "gpu_hours": 4.0})
+    said = [text for step in (1, 2) for text in hours.follow(line(step))]
+    assert "budget.gpu_hours 4 used up (4)" in said[-1]
+
+
+def test_a_budget_counts_the_steps_before_a_resume(tmp_path):
+    run = session(tmp_path, budget={"tokens": 250, "gpu_hours": None})
+    run.take_history(
+        {"critic/score/mean": [(1, 0.5), (2, 0.5), (3, 0.5)], "training/generated_tokens": [(1, 100), (2, 100), (3, 100)]}, until=2
+    )
+    assert run.spent.tokens == 200 and run.last_step == 2  # step 3 was lost with the kill
+    list(run.follow(line(3)))
+    assert stop_file.asked(tmp_path) == stop_file.FINISH
+
+
+def test_a_collapse_is_flagged_and_stops_only_where_asked(tmp_path):
+    for stop in (False, True):
+        run = session(tmp_path, watch=LIMITS | {"stop": stop})
+        said = [text for step, reward in enumerate([0.6, 0.6, 0.6, 0.1, 0.1], 1) for text in run.follow(line(step, reward))]
+        assert "train grpo: collapse flagged at step 5: reward 0.1 is beyond 0.3 (watch.reward_drop)" in said
+        assert run.watch.onset == 4
+        assert stop_file.asked(tmp_path) == (stop_file.ABANDON if stop else None)
+
+
+def test_what_asks_for_an_end_first_has_ended_the_stage(tmp_path):
+    """A flag that did not stop the stage is no reason to throw away what a budget paid for, and the other way round."""
+    falls = [0.6, 0.6, 0.1, 0.1, 0.1, 0.1]
+    run = session(tmp_path, budget={"tokens": 600, "gpu_hours": None})
+    said = [text for step, reward in enumerate(falls, 1) for text in run.follow(line(step, reward))]
+    assert "collapse flagged at step 4" in " ".join(said) and run.watch.flags
+    assert (run.ended_by, stop_file.asked(tmp_path)) == ("budget", stop_file.FINISH)
+    stop_file.clear(tmp_path)
+    run = session(tmp_path, budget={"tokens": 500, "gpu_hours": None}, watch=LIMITS | {"stop": True})
+    said = [text for step, reward in enumerate(falls, 1) for text in run.follow(line(step, reward))]
+    assert (run.ended_by, stop_file.asked(tmp_path)) == ("watch", stop_file.ABANDON) and "collapse" in run.stopped_by
+
+
+def save(root, step):
+    directory = root / f"global_step_{step}"
+    directory.mkdir()
+    (directory / "weights").write_text("w")
+    checkpoints.seal(directory)
+
+
+@pytest.mark.parametrize(("window", "last", "every"), [(10, 2, 2), (10, 1, 2), (10, 1, 4), (4, 2, 2), (3, 1, 5), (10, 3, 5)])
+def test_a_collapse_always_leaves_a_checkpoint_from_before_its_window(tmp_path, window, last, every):
+    """Whenever the flag comes, and the best on dev is always the newest; disk holds no more than the forecast of it says."""
+    run = session(tmp_path, watch=LIMITS | {"window": window}, save_every=every, keep_last=last)
+    for step in range(1, 61):
+        if step % every == 0:
+            save(tmp_path, step)
+        there = checkpoints.steps(tmp_path)
+        assert len(there) <= checkpoints.most_at_once(60, every, last, None, window)
+        list(run.follow(line(step, **{"val-core/dev/acc/mean@1": step / 100})))
+        distrusted = step - window + 1
+        sound = [saved for saved in checkpoints.steps(tmp_path) if saved < distrusted]
+        assert sound or distrusted <= every, f"flagged at step {step}, no checkpoint before step {distrusted} is left of {there}"
+        assert not sound or distrusted - sound[-1] <= 2 * window + every, "it is needlessly old"
+
+
+def test_the_last_checkpoint_before_a_collapse_stays_while_training_goes_on(tmp_path):
+    run = session(tmp_path, save_every=2, keep_last=1)
+    for step in range(1, 31):
+        if step % 2 == 0:
+            save(tmp_path, step)
+        list(run.follow(line(step, 0.6 if step < 12 else 0.1, **{"val-core/dev/acc/mean@1": 0.5 if step == 4 else 0.1})))
+    assert run.watch.onset == 12 and checkpoints.steps(tmp_path) == [4, 10, 30]  # the best, the last sound one, the newest
+
+
+class Process:
+    killed = False
+
+    def kill(self):
+        self.killed = True
+
+
+def test_sigterm_kills_only_what_has_begun_no_step(tmp_path):
+    """verl says how many steps there are when it begins the first; that one is saved as any other."""
+    loading, stepping = Process(), Process()
+    run = session(tmp_path)
+    list(run.follow("step:0 - val-core/dev/acc/mean@1:0.5"))
+    run.interrupt(loading)
+    assert loading.killed and stop_file.asked(tmp_path) is None and run.dev == {"0": 0.5}
+    run = session(tmp_path)
+    list(run.follow(f"(TaskRunnerV1 pid=1) {stop_file.TOTAL}60"))
+    run.interrupt(stepping)
+    assert not stepping.killed and stop_file.asked(tmp_path) == stop_file.PAUSE
+
+
+def test_a_supervised_stage_is_watched_by_verls_other_names(tmp_path):
+    run = session(tmp_path, watch=LIMITS | {"grad_norm_max": 100.0})
+    said = [text for step in range(1, 4) for text in run.follow(f"step:{step} - train/loss:1.5 - train/grad_norm:250.0")]
+    assert "collapse flagged at step 2: grad_norm 250 is beyond 100 (watch.grad_norm_max)" in " ".join(said)
+    assert list(run.follow("step:4 - train/loss:nan - train/grad_norm:1.0"))[1].endswith("flagged at step 4: loss is nan")
+
+
+def test_a_supervised_checkpoint_is_sealed_before_the_next_step_is_shown(tmp_path):
+    """Who sees step 3 may kill: the checkpoint of step 2 is whole."""
+    (tmp_path / "global_step_2").mkdir()
+    (tmp_path / checkpoints.TRACKER).write_text("2")
+    next(session(tmp_path).follow("step:3 - train/loss:1.5"))
+    assert checkpoints.steps(tmp_path) == [2]
+
+
+def test_a_number_that_is_none_flags_at_once(tmp_path):
+    run = session(tmp_path)
+    said = list(run.follow(line(1, **{"actor/grad_norm": "nan"})))
+    assert said[1] == "train grpo: collapse flagged at step 1: grad_norm is nan"
+
+
+def test_a_trainer_that_falls_silent_is_ended_with_its_children(tmp_path, capfd):
+    code = "import subprocess, time; print('loading', flush=True); subprocess.run(['sleep', '300'])"
+    run = session(tmp_path, watch=LIMITS | {"stall_minutes": 0.05})
+    began = time.monotonic()
+    assert training.run_verl(["-c", code], [], {}, tmp_path / "verl.log", run) == -9
+    assert run.hung and 3 <= time.monotonic() - began < 60
+    assert "train grpo: verl printed nothing for 0.05 minutes: ended" in capfd.readouterr().err
+    assert (tmp_path / "verl.log").read_text() == "loading\n"
+    lively = session(tmp_path, watch=LIMITS | {"stall_minutes": 0.05})
+    talks = "import time; [(print(n, flush=True), time.sleep(0.5)) for n in range(10)]"
+    assert training.run_verl(["-c", talks], [], {}, tmp_path / "verl.log", lively) == 0 and not lively.hung
+
+
+def test_ray_that_starts_too_slowly_gets_a_second_attempt(tmp_path, stop_ray_agent, capfd):
+    """With a real Ray, whose agent is stopped at the first attempt."""
+    stopper = threading.Thread(target=stop_ray_agent, args=(os.getpid(),))
+    stopper.start()
+    place = tempfile.mkdtemp(prefix="ray-", dir="/tmp")  # short: it holds sockets
+    code = f"import ray; ray.init(num_cpus=1, include_dashboard=False, _temp_dir={place!r}); print('started')"
+    try:
+        assert training.run_verl(["-c", code], [], {}, tmp_path / "verl.log", session(tmp_path, watch=LIMITS | {"stall_minutes": 0})) == 0
+    finally:
+        stopper.join()
+        for process in psutil.process_iter(["cmdline"]):
+            if any(place in word for word in process.info["cmdline"] or []):
+                process.kill()
+        shutil.rmtree(place)
+    assert "train grpo: Ray did not start in the time it gives itself: a second attempt" in capfd.readouterr().err
+    log = (tmp_path / "verl.log").read_text()
+    assert log.count(training.RAY_LATE) == 1 and "started" in log
+
+
+def test_a_pause_stays_a_pause(tmp_path):
+    stop_file.ask(tmp_path, stop_file.PAUSE)
+    stop_file.ask(tmp_path, stop_file.ABANDON)
+    assert stop_file.asked(tmp_path) == stop_file.PAUSE
+    stop_file.clear(tmp_path)
+    stop_file.clear(tmp_path)
+    assert stop_file.asked(tmp_path) is None
+
+
+def test_a_finished_stage_goes_on_where_its_budget_was_raised():
+    state = {"steps": 10, "stopped_by": "budget", "budget": {"tokens": 100, "gpu_hours": None}}
+    assert training.is_over(state, {"budget": {"tokens": 100, "gpu_hours": None}, "watch": LIMITS})
+    assert not training.is_over(state, {"budget": {"tokens": 200, "gpu_hours": None}, "watch": LIMITS})
+    assert training.is_over({"steps": 10, "stopped_by": None}, {"budget": {}, "watch": {}})
+    state = {"steps": 10, "stopped_by": "collapse", "watch": LIMITS | {"stall_minutes": 60}}
+    assert training.is_over(state, {"watch": LIMITS | {"stall_minutes": 5}})  # ends what hangs, no matter of collapse
+    assert not training.is_over(state, {"watch": LIMITS | {"window": 3, "stall_minutes": 60}})
+
+
+@pytest.mark.parametrize(
+    ("files_there", "message"), [([], "config.json is missing"), (["config.json"], "holds no weights"), (None, "no such directory")]
+)
+def test_a_directory_that_is_no_model_is_refused(tmp_path, files_there, message):
+    model = tmp_path / "model"
+    for name in files_there or []:
+        model.mkdir(exist_ok=True)
+        (model / name).write_text("{}")
+    if files_there == []:
+        model.mkdir()
+    with pytest.raises(UserError, match=message):
+        training.check_model(model)
+
+
+def test_script_refuses_in_one_line(script):
+    done = script(
+        "train_policy.py",
+        "--run",
+        "r",
+        "--config",
+        json.dumps(STAGE),
+        "--model",
+        "nowhere",
+        "--train",
+        "t",
+        "--validation",
+        "v",
+        "--manifest",
+        "m.json",
+    )
+    assert done.returncode == 2
+    assert (
+        done.stderr
+        == "error: nowhere: is no Hugging Face model, config.json is missing (no such directory); check base_model in the config\n"
+    )
+
+
+def test_no_room_for_a_checkpoint_is_said_before_training(tmp_path):
+    model = tmp_path / "model"
+    model.mkdir()
+    with open(model / "model.safetensors", "wb") as weights:
+        weights.truncate(2**42)  # a hole of 4 TiB: takes no room itself, its checkpoints would take 28 TiB
+    with pytest.raises(UserError, match=r"a checkpoint takes about .* GB are free; make room there"):
+        training.check_space(tmp_path / "checkpoints/grpo/main", model)
+
+
+class Verl:
+    """Stands for verl: trains from the newest checkpoint to the last step at once; `dropped` prompts are too long for it."""
+
+    def __init__(self, folder, stage):
+        self.folder, self.stage, self.curves, self.trained, self.dropped, self.starts = folder, stage, {}, [], 0, 0
+        (folder / "model").mkdir()
+        for name in ("config.json", "model.safetensors"):
+            (folder / "model" / name).write_text("{}")
+        polars.DataFrame({"problem": ["p"] * 40, "extra_info": [{"original_problem": "p"}] * 40}).write_parquet(folder / "train.parquet")
+
+    def run(self, module, arguments, environment, log, session):
+        self.starts += 1
+        given = dict(argument.split("=", 1) for argument in arguments)
+        total = int(given.get("trainer.total_training_steps") or (40 - self.dropped) // 8 * int(given["trainer.total_epochs"]))
+        list(session.follow(f"{stop_file.TOTAL}{total}"))
+        saved = checkpoints.steps(session.directory)
+        first = saved[-1] + 1 if saved else 1
+        last = max(first, total) if "mathrl.verl.sft_trainer" in module else total  # verl's SFT trainer looks for the end after a step
+        for step in range(first, last + 1):
+            if step % 4 == 0 or step == total:
+                place = session.directory / f"global_step_{step}"
+                place.mkdir()
+                checkpoints.seal(place)
+            metrics = {"critic/score/mean": 0.5, "training/generated_tokens": 100}
+            for tag, value in metrics.items():
+                self.curves.setdefault(tag, {})[step] = value
+            list(session.follow(" - ".join([f"step:{step}", *(f"{tag}:{value}" for tag, value in metrics.items())])))
+            self.trained.append(step)
+        return 0
+
+    def train(self, **changes):
+        """The manifest, and the steps that were trained for it."""
+        self.trained = []
+        training.train(
+            run="grpo",
+            stage_name="main",
+            stage={**self.stage, **changes},
+            reward={"terms": {"correct": 1.0}},
+            accelerator="cpu",
+            model=self.folder / "model",
+            train_file=self.folder / "train.parquet",
+            validation_file=self.folder / "train.parquet",
+            root=self.folder / "checkpoints",
+            log=self.folder / "verl.log",
+            manifest=self.folder / "manifest.json",
+        )
+        return json.loads((self.folder / "manifest.json").read_text()), self.trained
+
+
+@pytest.fixture
+def verl(tmp_path, config, monkeypatch):
+    changes = {"train_batch_size": 8, "mini_batch_size": 8, "epochs": 2, "gpus": 1, "save_every": 4, "keep_last": 9}
+    found = Verl(tmp_path, configuration.stage_config(config, "grpo", "main") | changes)
+    monkeypatch.setattr(training, "run_verl", found.run)
+    monkeypatch.setattr(training.supervised, "too_long", lambda *_: 0)  # no tokenizer here
+    monkeypatch.setattr(curves, "read_scalars", lambda directory, **_: {tag: sorted(steps.items()) for tag, steps in found.curves.items()})
+    return found
+
+
+@pytest.mark.parametrize("longer", [{"epochs": 3}, {"steps": 15}], ids=str)
+def test_a_finished_stage_of_more_steps_goes_on(verl, longer, capsys):
+    first, trained = verl.train()
+    assert first["steps"] == 10 and trained == [*range(1, 11)]
+    assert verl.train()[1] == [] and "training was complete at step 10" in capsys.readouterr().err
+    more, trained = verl.train(**longer)
+    assert more["steps"] == 15 and trained == [*range(11, 16)] and more["fingerprint"] == first["fingerprint"]
+    assert more["saved_steps"] == [4, 8, 10, 12, 15]
+    assert verl.train(**longer)[1] == []
+
+
+def test_less_memory_for_a_stage_goes_on_too(verl):
+    verl.train(steps=4)
+    changes = {"micro_batch_size": 1, "gpu_memory_utilization": 0.3, "gradient_checkpointing": False}
+    assert verl.train(steps=8, **changes)[1] == [5, 6, 7, 8]
+
+
+@pytest.mark.parametrize("shorter", [{"epochs": 1}, {"steps": 9}], ids=str)
+def test_fewer_steps_than_are_trained_are_refused(verl, shorter):
+    first, _ = verl.train()
+    refusal = (
+        rf"is trained up to step 10, beyond the {5 if 'epochs' in shorter else 9} that training.steps and epochs ask for; raise them, or"
+    )
+    with pytest.raises(UserError, match=refusal):
+        verl.train(**shorter)
+    again, trained = verl.train()
+    assert again == first and not trained and verl.starts == 1
+
+
+def test_fewer_steps_are_refused_when_only_verl_knows_how_many_an_epoch_has(verl):
+    verl.dropped = 8
+    assert verl.train(epochs=5)[0]["steps"] == 20
+    with pytest.raises(UserError, match="trained up to step 20, beyond the 16 that"):
+        verl.train(epochs=4)
+
+
+def test_a_longer_training_that_was_killed_is_not_taken_for_the_finished_one(verl, monkeypatch):
+    verl.train(steps=4)
+
+    def killed(*arguments):
+        verl.run(*arguments)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(training, "run_verl", killed)
+    with pytest.raises(KeyboardInterrupt):
+        verl.train(steps=12)
+    monkeypatch.setattr(training, "run_verl", verl.run)
+    with pytest.raises(UserError, match="trained up to step 12, beyond the 4 that"):
+        verl.train(steps=4)
+    manifest, trained = verl.train(steps=16)
+    assert manifest["steps"] == 16 and trained == [13, 14, 15, 16]
+
+
+def test_steps_that_are_trained_again_count_once(verl):
+    """A stage that its watch ended goes on from its last checkpoint under another watch: what came after was not saved."""
+    verl.train(steps=8)
+    (finished,) = verl.folder.glob("checkpoints/*/finished.json")
+    write_json(finished, {"steps": 8, "stopped_by": "collapse", "watch": {}})
+    shutil.rmtree(finished.parent / "global_step_8")
+    manifest, trained = verl.train(steps=8)
+    assert trained == [5, 6, 7, 8] and manifest["generated_tokens"] == 800
+
+
+def test_a_supervised_stage_goes_on_and_trains_no_step_too_many(verl):
+    polars.DataFrame({"problem": ["p"], "solution": ["s"]}).write_parquet(verl.folder / "s.parquet")
+    table = polars.DataFrame({"prompt": [[{"role": "user", "content": "p"}]] * 40, "extra_info": [{"original_problem": "p"}] * 40})
+    table.write_parquet(verl.folder / "train.parquet")
+    stage = {"algorithm": "supervised", "solutions": str(verl.folder / "s.parquet")}
+    assert verl.train(**stage)[0]["steps"] == 10
+    assert verl.train(**stage, epochs=3)[1] == [*range(11, 16)]
+    with pytest.raises(UserError, match="trained up to step 15, beyond the 10 that"):
+        verl.train(**stage)
+    (finished,) = verl.folder.glob("checkpoints/*/finished.json")
+    finished.unlink()  # a kill between the last save and the end
+    manifest, trained = verl.train(**stage, epochs=3)
+    assert manifest["steps"] == 15 and not trained

@@ -1,0 +1,250 @@
+"""What verl makes of our configuration, composed and validated by verl's own code."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+import yaml
+from mathrl.config import batches
+from mathrl.config import configuration as configuration
+from mathrl.core.files import UserError
+from mathrl.verl import grpo_config
+from mathrl.verl.environment import verl_environment
+
+RESOLVE = """
+import json, sys
+from mathrl.verl import grpo_config
+try:
+    print("RESOLVED" + json.dumps(grpo_config.resolve(json.loads(sys.argv[1]))))
+except grpo_config.UserError as error:
+    print("REFUSED" + str(error))
+"""
+
+
+def overrides(config, run="grpo", accelerator="cuda"):
+    stage = configuration.stage_config(config, run, "main")
+    paths = {"model": "resources/models/m", "train_file": "train.parquet", "validation_file": "val.parquet", "checkpoints": "c"}
+    return grpo_config.overrides(stage, accelerator=accelerator, run=run, reward=config["reward"], **paths)
+
+
+def resolve(root, keys, accelerator="cuda"):
+    """Compose in a process of its own: verl reads its platform from the environment at import."""
+    done = subprocess.run(
+        [sys.executable, "-c", RESOLVE, json.dumps(keys)],
+        env={**os.environ, **verl_environment(accelerator)},
+        capture_output=True,
+        text=True,
+        cwd=root,
+        timeout=300,
+    )
+    line = [line for line in done.stdout.splitlines() if line.startswith(("RESOLVED", "REFUSED"))]
+    assert line, done.stderr[-2000:]
+    return line[0]
+
+
+def assert_contains(found, golden, where=""):
+    for key, value in golden.items():
+        assert key in found, f"{where}{key} is not in verl's configuration"
+        if isinstance(value, dict):
+            assert_contains(found[key], value, f"{where}{key}.")
+        else:
+            assert found[key] == value, f"{where}{key}"
+
+
+def test_the_report_at_full_size(root, config):
+    answer = resolve(root, overrides(config))
+    assert answer.startswith("RESOLVED"), answer
+    golden = yaml.safe_load((root / "tests/golden/verl_grpo.yaml").read_text())
+    assert_contains(json.loads(answer.removeprefix("RESOLVED")), golden)
+
+
+def test_nothing_of_the_cpu_is_in_a_gpu_run(config):
+    text = json.dumps(overrides(config))
+    assert "mathrl.verl.cpu" not in text and "trainer.device" not in text
+    variables = verl_environment("cuda")
+    assert not {"VERL_PLATFORM", "VERL_ENGINE_DEVICE"} & set(variables)
+    assert variables["VERL_USE_EXTERNAL_MODULES"] == "mathrl.verl.grpo_trainer"
+
+
+def test_cpu_configuration_is_accepted_by_verl(root, config):
+    overlay = yaml.safe_load((root / "profiles/demo/demo.yaml").read_text())
+    demo = configuration.merge(config, overlay)
+    answer = resolve(root, overrides(demo, accelerator="cpu"), "cpu")
+    assert answer.startswith("RESOLVED"), answer
+    assert json.loads(answer.removeprefix("RESOLVED"))["trainer"]["device"] == "cpu"
+
+
+def test_a_cluster_that_is_there_is_not_told_its_size(config, monkeypatch):
+    monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
+    overlay = {"training": {"gpus": 1, "train_batch_size": 12, "mini_batch_size": 12}}
+    keys = overrides(configuration.merge(config, overlay), accelerator="cpu")
+    init = {key: value for key, value in keys.items() if "ray_init" in key}
+    # verl's driver may run on any node: where the events go must not depend on the environment of this one
+    assert init == {"+ray_kwargs.ray_init.runtime_env.env_vars.TENSORBOARD_DIR": "c/tensorboard"}
+
+
+def test_verl_refuses_in_one_line(root, config):
+    config["training"]["verl"] = {"actor_rollout_ref.actor.clip_rate_high": 0.28}
+    answer = resolve(root, overrides(config))
+    assert answer.startswith("REFUSED") and "clip_rate_high" in answer
+
+
+def test_raw_overrides_come_last(config):
+    config["training"]["verl"] = {"actor_rollout_ref.actor.clip_ratio_high": 0.28}
+    keys = overrides(config)
+    assert "actor_rollout_ref.actor.clip_ratio_high=0.28" in grpo_config.arguments(keys)
+
+
+@pytest.mark.parametrize(
+    ("batch", "mini", "n", "gpus", "notice"),
+    [
+        (264, 72, 6, 6, "1584 to 1728"),  # the report's numbers
+        (264, 88, 6, 6, None),
+        (264, 44, 6, 6, None),
+        (264, 132, 6, 6, None),
+        (288, 72, 6, 6, None),
+        (12, 12, 6, 1, None),  # the demo
+    ],
+)
+def test_padding_is_announced(batch, mini, n, gpus, notice):
+    stage = {"train_batch_size": batch, "mini_batch_size": mini, "rollout_n": n, "gpus": gpus, "nodes": 1}
+    stage |= {"micro_batch_size": 4, "dynamic_batch": False}
+    found = batches.check_batches(stage)
+    assert (found == []) if notice is None else (notice in found[0])
+
+
+def test_batches_that_do_not_divide_are_refused_with_the_nearest():
+    stage = {"train_batch_size": 265, "mini_batch_size": 72, "rollout_n": 5, "gpus": 6, "nodes": 1}
+    with pytest.raises(
+        UserError, match=r"train_batch_size 265 times rollout_n 5 must .* train_batch_size 258, 264, 270; or so many cards: 1, 5"
+    ):
+        batches.check_batches(stage)
+
+
+def test_a_number_of_cards_that_does_not_divide_is_refused_with_what_works(config):
+    config["training"]["gpus"] = 5
+    with pytest.raises(UserError, match=r"train_batch_size 260, 265, 270; mini_batch_size 65, 70, 75; or so many cards: 3, 4, 6"):
+        batches.check_batches(config["training"], "run grpo")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"tensor_parallel": 4}, "6 cards do not divide into engines of tensor_parallel 4; nearest that do: 2, 3, 6"),
+        ({"dynamic_batch": True, "max_tokens_per_gpu": 2048}, "max_tokens_per_gpu 2048 holds no whole sequence; write 2560 or more"),
+        ({"algorithm": "supervised", "nodes": 2}, "a supervised stage trains on one node; write nodes: 1 there"),
+    ],
+)
+def test_what_verl_would_refuse_hours_later_is_refused_at_once(config, changes, message):
+    with pytest.raises(UserError, match=message):
+        batches.check_batches(config["training"] | changes, "run grpo")
+
+
+def test_a_micro_batch_that_does_not_divide_is_refused_with_the_nearest(config):
+    config["training"]["micro_batch_size"] = 5
+    with pytest.raises(UserError, match=r"micro_batch_size 5 must divide the 72 samples that a card has .* nearest that do: 3, 4, 6"):
+        batches.check_batches(config["training"], "run grpo")
+
+
+def test_a_supervised_stage_is_not_refused_for_what_it_never_uses(config):
+    unused = {"algorithm": "supervised", "micro_batch_size_log_prob": 7, "tensor_parallel": 4, "mini_batch_size": 7, "rollout_n": 7}
+    assert batches.check_batches(config["training"] | unused, "run s") == []
+    with pytest.raises(UserError, match="micro_batch_size 5 must divide the 44 samples"):
+        batches.check_batches(config["training"] | unused | {"micro_batch_size": 5}, "run s")
+
+
+# What a variant changes in verl's resolved configuration at full size; all else is as in the report's run, but for the mini-batch.
+VARIANTS = {
+    "grpo-unpadded": {"actor_rollout_ref.actor.ppo_mini_batch_size": 88},
+    "grpo-fast": {
+        "actor_rollout_ref.actor.use_dynamic_bsz": True,
+        "actor_rollout_ref.rollout.log_prob_use_dynamic_bsz": True,
+        "actor_rollout_ref.rollout.log_prob_max_token_len_per_gpu": 16384,
+        "actor_rollout_ref.model.use_remove_padding": True,  # or one long response among short ones would not fit any card
+        "actor_rollout_ref.actor.use_remove_padding": True,
+        "actor_rollout_ref.model.use_fused_kernels": True,
+        "actor_rollout_ref.actor.use_fused_kernels": True,
+    },
+    "dapo": {
+        "actor_rollout_ref.actor.clip_ratio_low": 0.2,
+        "actor_rollout_ref.actor.clip_ratio_high": 0.28,
+        "actor_rollout_ref.actor.loss_agg_mode": "token-mean",
+        "algorithm.filter_groups.enable": True,
+        "algorithm.filter_groups.metric": "acc",
+        "reward.reward_manager.name": "dapo",
+        "reward.reward_kwargs.max_resp_len": 512,
+        "reward.reward_kwargs.overlong_buffer_cfg.len": 128,
+    },
+    "gspo": {
+        "actor_rollout_ref.actor.policy_loss.loss_mode": "gspo",
+        "actor_rollout_ref.actor.loss_agg_mode": "seq-mean-token-mean",
+        "actor_rollout_ref.actor.clip_ratio_low": 3e-4,
+        "actor_rollout_ref.actor.clip_ratio_high": 4e-4,
+    },
+    "dr-grpo": {
+        "algorithm.norm_adv_by_std_in_grpo": False,
+        "actor_rollout_ref.actor.loss_agg_mode": "seq-mean-token-sum-norm",
+        "actor_rollout_ref.actor.loss_scale_factor": 512,
+    },
+    "lengthen/long": {"data.max_response_length": 2048, "actor_rollout_ref.rollout.max_model_len": 4096},
+}
+
+
+def test_each_variant_is_on_and_none_has_kl(root, config):
+    asked = {}
+    for name in VARIANTS:
+        run, _, stage = name.partition("/")
+        merged = configuration.stage_config(config, run, stage or "main")
+        assert batches.check_batches(merged) == []
+        paths = {"model": "m", "train_file": "t", "validation_file": "v", "checkpoints": "c"}
+        asked[name] = grpo_config.overrides(merged, accelerator="cuda", run=run, reward=config["reward"], **paths)
+    code = """
+import json, sys
+from mathrl.verl import grpo_config
+print("RESOLVED" + json.dumps({name: grpo_config.resolve(keys) for name, keys in json.loads(sys.argv[1]).items()}))
+"""
+    environment = {**os.environ, **verl_environment("cuda")}
+    done = subprocess.run(
+        [sys.executable, "-c", code, json.dumps(asked)], env=environment, capture_output=True, text=True, cwd=root, timeout=300
+    )
+    line = [line for line in done.stdout.splitlines() if line.startswith("RESOLVED")]
+    assert line, done.stderr[-2000:]
+    for name, resolved in json.loads(line[0].removeprefix("RESOLVED")).items():
+        for key, wanted in VARIANTS[name].items():
+            value = resolved
+            for part in key.split("."):
+                value = value[part]
+            assert value == wanted, f"{name}: {key}"
+        assert resolved["actor_rollout_ref"]["actor"]["use_kl_loss"] is False, name
+        assert resolved["algorithm"]["use_kl_in_reward"] is False, name
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, "null"),
+        (True, "true"),
+        (1e-5, "1e-05"),
+        ("a b", '"a b"'),
+        ([1, "x"], '[1,"x"]'),
+        ('{"format": 0.1, "pkg.mod:term": 0.5}', None),  # the reward's terms travel as JSON text
+        ({"param_dtype": "fp32"}, '{param_dtype:"fp32"}'),
+    ],
+)
+def test_values_survive_hydras_grammar(value, text):
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    argument = grpo_config.arguments({"+key": value})[0]
+    assert text is None or argument == f"+key={text}"
+    assert OverridesParser.create().parse_override(argument).value() == value
+
+
+def test_a_weight_sync_has_room_for_the_largest_weight(tmp_path, config):
+    (tmp_path / "config.json").write_text(json.dumps({"vocab_size": 49152, "hidden_size": 576}))
+    paths = {"train_file": "t", "validation_file": "v", "checkpoints": "c"}
+    key = "actor_rollout_ref.rollout.checkpoint_engine.update_weights_bucket_megabytes"
+    for model, megabytes in ((tmp_path, 109), (tmp_path / "nowhere", 64)):
+        found = grpo_config.overrides(config["training"], accelerator="cpu", model=str(model), run="r", reward=config["reward"], **paths)
+        assert found[key] == megabytes
