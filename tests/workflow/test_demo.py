@@ -22,7 +22,7 @@ def read(workflow, path):
 
 
 def evaluation(workflow, model, benchmark):
-    return read(workflow, f"results/{model}/report/eval/{benchmark}.json")["metrics"]
+    return read(workflow, f"results/{model}/finalist/eval/{benchmark}.json")["metrics"]
 
 
 def value(metrics, name):
@@ -48,8 +48,8 @@ def test_every_artefact_is_there(finished):
         "results/scores.html",
         "results/report.html",
         *[f"results/figures/{name}.svg" for name in ("validation", "reward", "entropy", "response_length")],
-        *[f"results/{m}/report/samples/{b}.jsonl.zst" for m in ("base", "grpo") for b in BENCHMARKS],
-        *[f"results/{m}/report/eval/{b}.json" for m in ("base", "grpo") for b in BENCHMARKS],
+        *[f"results/{m}/finalist/samples/{b}.jsonl.zst" for m in ("base", "grpo") for b in BENCHMARKS],
+        *[f"results/{m}/finalist/eval/{b}.json" for m in ("base", "grpo") for b in BENCHMARKS],
     ]
     assert [path for path in wanted if not (finished.directory / path).is_file()] == []
 
@@ -103,7 +103,7 @@ def test_verls_columns_are_the_reports(finished):
 
 
 def test_results_carry_their_provenance(finished):
-    for path in ("results/grpo/main/manifest.json", "results/grpo/model/export.json", "results/base/report/eval/demo_words.json"):
+    for path in ("results/grpo/main/manifest.json", "results/grpo/model/export.json", "results/base/finalist/eval/demo_words.json"):
         block = read(finished, path)["provenance"]
         assert block["image"] == "no container" and block["inputs"], path
 

@@ -1,4 +1,4 @@
-"""verl's synchronous trainer, plus what a run needs to be stopped, watched and looked at.
+"""verl's synchronous trainer, plus what a run needs to be stopped, monitored and looked at.
 
 verl imports this module in each of its processes (VERL_USE_EXTERNAL_MODULES); it then finds our class under the name `sync`.
 The name must stay, because verl takes a trainer of any other name for an asynchronous one.
@@ -8,7 +8,7 @@ The name must stay, because verl takes a trainer of any other name for an asynch
 - The parts of the reward and the grader's verdicts, which verl 0.9.1 drops, become metrics: see `mathrl.verl.reward_metrics`.
 - Every generated token is counted, also of groups that dynamic sampling throws away (`training/generated_tokens`), and the share
   of responses cut off at the limit (`training/truncated`); so are the tokens of prompts and responses trained on (`training/tokens`).
-- The entropy is per token, however the loss is aggregated, so that runs can be compared and the watch's limits hold.
+- The entropy is per token, however the loss is aggregated, so that runs can be compared and the monitor's limits hold.
 - A few rollouts of each step are kept, whole groups, with their verdicts.
 - DeepSeek-V3-shaped models train with whatever tokenizer they have: verl takes the shape for DeepSeek's own tokens.
 """
