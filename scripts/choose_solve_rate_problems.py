@@ -1,6 +1,7 @@
 """Choose the training problems whose solve rate is measured with the base model.
 
-python scripts/choose_solve_rate_problems.py --problems results/data/problems.parquet --count 4096 --out results/data/solve_rate_problems.jsonl
+python scripts/choose_solve_rate_problems.py --problems results/data/problems.parquet --count 4096 \\
+    --out results/data/solve_rate_problems.jsonl
 """
 
 import argparse

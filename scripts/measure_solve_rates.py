@@ -1,7 +1,7 @@
 """Solve rates of training problems from the base model's own responses, graded like everything else.
 
-python scripts/measure_solve_rates.py --generation results/data/solve_rate_samples/0.json --problems results/data/solve_rate_problems.jsonl \\
-    --settings '{"n": 8, …}' --out results/data/solve_rates.parquet
+python scripts/measure_solve_rates.py --generation results/data/solve_rate_samples/0.json \\
+    --problems results/data/solve_rate_problems.jsonl --settings '{"n": 8, …}' --out results/data/solve_rates.parquet
 """
 
 import argparse

@@ -323,7 +323,7 @@ def test_filters_work(world, browser):
 
 
 def test_score_page_and_model_card(world):
-    flags = ["--results", world / "results", "--models", "base", "grpo", "--protocols", "report", "--benchmarks", "toy", "other"]
+    flags = ["--results", world / "results", "--models", "base", "grpo", "--protocols", "finalist", "--benchmarks", "toy", "other"]
     call("tabulate_scores.py", *flags, "--out", world / "scores")
     assert "<script" not in (world / "scores.html").read_text()
     call(
@@ -338,7 +338,7 @@ def test_score_page_and_model_card(world):
         world / "card.md",
     )
     card = (world / "card.md").read_text()
-    assert card.startswith("---\n") and "| grpo |" in card and "1 of 100 training rows" in gpu
+    assert card.startswith("---\n") and "| grpo |" in card and "1 of 100 training rows" in card
 
 
 def test_scores_reach_tensorboard(world):

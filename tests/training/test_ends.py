@@ -2,8 +2,9 @@
 
 import pytest
 from mathrl.core.files import UserError, read_json
-from mathrl.training import checkpoints, stop_file
+from mathrl.training import checkpoints
 from mathrl.training import stage as training
+from mathrl.verl import stop_file
 
 MONITOR = {"stop": False, "window": 2, "reward_drop": 0.5, "entropy_max": 3.0, "grad_norm_max": 100.0, "stall_minutes": None}
 

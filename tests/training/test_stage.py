@@ -13,8 +13,9 @@ import pytest
 from mathrl.config import configuration as configuration
 from mathrl.core import curves
 from mathrl.core.files import UserError, write_json
-from mathrl.training import checkpoints, stop_file
+from mathrl.training import checkpoints
 from mathrl.training import stage as training
+from mathrl.verl import stop_file
 
 STAGE = {"learning_rate": 1e-5, "rollout_n": 6, "choose": "best", "save_every": 200, "validate_every": 10}
 

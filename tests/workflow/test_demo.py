@@ -131,13 +131,13 @@ def test_touching_every_file_reruns_nothing(finished):
 
 
 def test_an_evaluation_parameter_reruns_evaluation_only(finished):
-    jobs = finished.planned("--config", "evaluation={protocols: {report: {temperature: 0.5}}}")
+    jobs = finished.planned("--config", "evaluation={protocols: {finalist: {temperature: 0.5}}}")
     assert {"generate_samples", "merge_samples", "grade_samples", "tabulate_scores", "render_report"} <= set(jobs)
     assert not {"train_policy", "format_training_data", "export_model", "make_demo_model"} & set(jobs)
 
 
 def test_another_judge_grades_again_without_sampling(finished):
-    jobs = finished.planned("--config", "evaluation={protocols: {report: {extraction: lenient}}}")
+    jobs = finished.planned("--config", "evaluation={protocols: {finalist: {extraction: lenient}}}")
     assert "grade_samples" in jobs and not {"generate_samples", "train_policy"} & set(jobs)
 
 

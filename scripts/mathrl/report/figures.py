@@ -1,4 +1,4 @@
-"""The report's figures 1–4 for all runs together: validation, mean reward, entropy, response length."""
+"""The finalist's figures 1–4 for all runs together: validation, mean reward, entropy, response length."""
 
 from __future__ import annotations
 

@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from mathrl.execution import processes
-from mathrl.training import checkpoints, stop_file
+from mathrl.training import checkpoints
 from mathrl.training.budget import Spent
 from mathrl.training.checkpoint_choice import DEV, choose
 from mathrl.training.collapse import Monitor, describe
+from mathrl.verl import stop_file
 
 METRIC = re.compile(r"([\w/@.\-]+):(?:np\.\w+\()?(-?[\d.]+(?:e[+-]?\d+)?|-?inf|nan)\)?(?= - |\s*$)")
 RAY_LATE = "The current node timed out during startup"  # of Ray's exception

@@ -19,13 +19,13 @@ from mathrl.core.provenance import provenance
 from mathrl.data import sft_messages
 from mathrl.execution.preflight import checkpoint_bytes
 from mathrl.models.checks import check_model
-from mathrl.training import budget, checkpoints, fingerprints, stop_file
+from mathrl.training import budget, checkpoints, fingerprints
 from mathrl.training.budget import Spent
 from mathrl.training.checkpoint_choice import DEV, choose, validation_curves
 from mathrl.training.collapse import Monitor
 from mathrl.training.process import run_verl
 from mathrl.training.session import Progress, Session
-from mathrl.verl import grpo_config, sft_config
+from mathrl.verl import grpo_config, sft_config, stop_file
 from mathrl.verl.environment import verl_environment
 
 TOKENS = ("training/tokens", "train/global_tokens")  # of prompts and responses
@@ -168,7 +168,8 @@ def _full_disk(directory: Path, model: Path) -> str:
     if not incomplete or free >= needed:
         return ""
     return (
-        f"; no space left for the checkpoint of step {incomplete[-1]}: it takes about {needed / 1e9:.2g} GB and {free / 1e9:.2g} GB are free; "
+        f"; no space left for the checkpoint of step {incomplete[-1]}: it takes about {needed / 1e9:.2g} GB and "
+        f"{free / 1e9:.2g} GB are free; "
         "make room, or lower keep_last"
     )
 
