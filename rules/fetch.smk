@@ -8,12 +8,12 @@ rule fetch_dataset:
     """Fetch the training problems {wildcards.dataset} from {params.pin[source]}; hash and row count must be the pin's."""
     input:
         code=code("fetch_dataset.py"),
-        local=lambda wildcards: [pin(wildcards.dataset)["id"]] if pin(wildcards.dataset)["source"] == "file" else [],
+        local=local_source("dataset"),
     output:
         dataset="resources/datasets/{dataset}.parquet",
     params:
-        pins=config["pins"],
-        pin=lambda wildcards: pin(wildcards.dataset),
+        pins=pins_file,
+        pin=pin_of("dataset"),
     log:
         "logs/fetch_dataset/{dataset}.log",
     benchmark:
@@ -37,12 +37,12 @@ rule fetch_benchmark:
     """Fetch the benchmark {wildcards.benchmark} from {params.pin[source]} and bring it into one shape with one gold answer each."""
     input:
         code=code("fetch_benchmark.py"),
-        local=lambda wildcards: [pin(wildcards.benchmark)["id"]] if pin(wildcards.benchmark)["source"] == "file" else [],
+        local=local_source("benchmark"),
     output:
         benchmark="resources/benchmarks/{benchmark}.jsonl",
     params:
-        pins=config["pins"],
-        pin=lambda wildcards: pin(wildcards.benchmark),
+        pins=pins_file,
+        pin=pin_of("benchmark"),
     log:
         "logs/fetch_benchmark/{benchmark}.log",
     benchmark:
@@ -66,14 +66,12 @@ rule fetch_model:
     """Fetch the model {wildcards.model_name} from {params.pin[source]}; each file must have the pinned hash."""
     input:
         code=code("fetch_model.py"),
-        local=lambda wildcards: (
-            [pin(wildcards.model_name)["id"]] if pin(wildcards.model_name)["source"] == "file" else []
-        ),
+        local=local_source("model_name"),
     output:
         model=directory("resources/published/{model_name}"),
     params:
-        pins=config["pins"],
-        pin=lambda wildcards: pin(wildcards.model_name),
+        pins=pins_file,
+        pin=pin_of("model_name"),
     log:
         "logs/fetch_model/{model_name}.log",
     benchmark:

@@ -6,10 +6,12 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -19,6 +21,22 @@ from mathrl.execution import gpus
 
 LABEL = "org.mathrl.lock-sha256"  # hash of the envs/*.txt that an image was built from
 REBUILD = "make containers"
+
+
+@functools.cache
+def say(notice: str) -> None:
+    """Print a notice for the user, once: a workflow that uses rules of ours by several statements reads ours as often."""
+    print(f"notice: {notice}", file=sys.stderr)
+
+
+def binds(given: str, installation: Path) -> str:
+    """`given`, the value of APPTAINER_BIND, with the installation added where the working directory does not hold it.
+
+    Rules run scripts from there, and of the host Apptainer mounts the working directory and /tmp alone.
+    """
+    known = [bind for bind in given.split(",") if bind]
+    needed = not installation.is_relative_to(Path.cwd()) and str(installation) not in known
+    return ",".join([*known, str(installation)] if needed else known)
 
 
 def image_path(value: str, root: str | os.PathLike) -> str:
