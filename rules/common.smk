@@ -499,11 +499,9 @@ def uses_containers():
 
 
 if uses_containers():
-    # The working directory and /tmp are mounted, the installation may be elsewhere.
-    os.environ["APPTAINER_BIND"] = preflight.binds(os.environ.get("APPTAINER_BIND", ""), ROOT)
+    preflight.bind(ROOT)
 elif (ROOT / ".venv/bin").is_dir():
-    first = [str(ROOT / ".venv/bin")]
-    os.environ["PATH"] = os.pathsep.join(first + [path for path in os.get_exec_path() if path not in first])
+    preflight.put_first(ROOT / ".venv/bin")
 
 
 def nodes(wildcards):
@@ -536,6 +534,11 @@ def train_gres(wildcards):
 def train_image(wildcards):
     """The image of training; over several nodes srun starts it inside of each step, so the rule itself has none."""
     return None if nodes(wildcards) > 1 else gpu_image()
+
+
+def named_output(flag):
+    """The flag with the first output."""
+    return lambda wildcards, output: f"{flag}={output[0]}"
 
 
 def train_threads(wildcards):

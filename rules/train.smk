@@ -30,7 +30,7 @@ rule train_policy:
         launch=launch,
         accelerator=config["accelerator"],
         model=start_directory,
-        out="--manifest",
+        out=named_output("--manifest"),
     log:
         "logs/train_policy/{run}/{stage}.log",
     benchmark:
@@ -54,7 +54,7 @@ rule train_policy:
         " --train {input.train:q}"
         " --validation {input.val:q}"
         " --log {log:q}"
-        " {params.out:q} {output[0]:q}"
+        " {params.out:q}"
 
 
 use rule train_policy as forecast_training with:
@@ -72,7 +72,7 @@ use rule train_policy as forecast_training with:
         forecast="results/{run}/{stage}/forecast.json",
     params:
         launch=launch_forecast,
-        out="--out",
+        out=named_output("--out"),
     log:
         "logs/forecast_training/{run}/{stage}.log",
     benchmark:

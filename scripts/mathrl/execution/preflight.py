@@ -29,14 +29,20 @@ def say(notice: str) -> None:
     print(f"notice: {notice}", file=sys.stderr)
 
 
-def binds(given: str, installation: Path) -> str:
-    """`given`, the value of APPTAINER_BIND, with the installation added where the working directory does not hold it.
+def put_first(directory: Path) -> None:
+    """Let this process and its jobs find programs there first."""
+    first = str(directory)
+    os.environ["PATH"] = os.pathsep.join([first, *(path for path in os.get_exec_path() if path != first)])
+
+
+def bind(installation: Path) -> None:
+    """Mount the installation into the containers of this process and its jobs, where the working directory does not hold it.
 
     Rules run scripts from there, and of the host Apptainer mounts the working directory and /tmp alone.
     """
-    known = [bind for bind in given.split(",") if bind]
-    needed = not installation.is_relative_to(Path.cwd()) and str(installation) not in known
-    return ",".join([*known, str(installation)] if needed else known)
+    given = [path for path in os.environ.get("APPTAINER_BIND", "").split(",") if path]
+    if not installation.is_relative_to(Path.cwd()) and str(installation) not in given:
+        os.environ["APPTAINER_BIND"] = ",".join([*given, str(installation)])
 
 
 def image_path(value: str, root: str | os.PathLike) -> str:
