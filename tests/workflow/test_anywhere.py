@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import pytest
 from mathrl.data import downloads
 from mathrl.execution import preflight
 
-from .conftest import DRIVER, job_counts
+from .conftest import DRIVER, ROOT, job_counts
 
 CHAIN = ("results/data/problems.parquet", "results/data/funnel.json")
 RULES = {"make_demo_problems", "fetch_dataset", "clean_problems"}
@@ -143,35 +144,52 @@ def test_the_lock_of_a_shared_table_is_the_users(tmp_path, monkeypatch):
     assert downloads.lock_path(mine / "more/pins.tsv", "thing") == mine / "more/pins.lock/thing.json"
 
 
+# In a mount namespace of its own: the installation read-only, and Python where another user may not see it in sight; then become that user.
+AS_USER = """
+shared=$1 python=$2 closed=$3 hold=$4; shift 4
+mount --bind "$shared" "$shared" && mount -o remount,ro,bind "$shared" || exit 1
+if [ -n "$closed" ]; then
+    mount --bind "$python" "$hold" && mount -t tmpfs -o mode=755 tmpfs "$closed" || exit 1
+    mkdir -p "$python" && mount --bind "$hold" "$python" || exit 1
+fi
+exec setpriv "$@"
+"""
+
+
 def test_two_users_at_once_of_an_installation_that_neither_can_write(installation):
     """Users without rights on it, and the file system mounted read-only for them."""
     if os.getuid() or subprocess.run(["unshare", "-m", "true"], capture_output=True).returncode:
         pytest.skip("needs root, who may mount and become another user")
+    python = Path(sys.base_prefix)
+    closed = next((str(path) for path in reversed(python.parents) if not path.stat().st_mode & 1), "")
+    if closed and ROOT.is_relative_to(closed):
+        pytest.skip(f"{ROOT} is closed to other users")
     with tempfile.TemporaryDirectory(prefix="mathrl-users-") as name:  # pytest's own folders are closed to other users
         place = Path(name)
         place.chmod(0o755)
-        shared = place / "mathrl"
+        shared, hold = place / "mathrl", place / "python"
+        hold.mkdir()
         shutil.copytree(installation, shared, symlinks=True)
-        script = 'mount --bind "$1" "$1" && mount -o remount,ro,bind "$1" && cd "$2" && shift 2 && exec setpriv "$@"'
         processes = {}
         for user in (65531, 65532):
             folder = place / str(user)
             folder.mkdir(mode=0o700)
             os.chown(folder, user, user)
             rights = [f"--reuid={user}", f"--regid={user}", "--clear-groups", "--", str(DRIVER / "snakemake")]
-            command = ["unshare", "-m", "sh", "-c", script, "sh", str(shared), str(folder), *rights]
-            environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "USER": f"user-{user}"}
+            command = ["unshare", "-m", "sh", "-c", AS_USER, "sh", *map(str, (shared, python, closed, hold)), *rights]
             processes[folder] = subprocess.Popen(
                 [*command, *study(shared, folder, "--", *CHAIN)],
-                env=environment,
+                cwd=folder,
+                env={"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "HOME": str(folder), "USER": f"user-{user}"},
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 text=True,
             )
+        said = {folder: process.communicate(timeout=600)[0] for folder, process in processes.items()}
         for folder, process in processes.items():
-            said, _ = process.communicate(timeout=600)
-            assert process.returncode == 0, said
+            assert process.returncode == 0, said[folder]
             assert all((folder / path).stat().st_uid == folder.stat().st_uid for path in CHAIN)
+            assert (folder / ".cache/snakemake").is_dir(), "caches are the user's own"
         first, second = processes
         assert (first / CHAIN[0]).read_bytes() == (second / CHAIN[0]).read_bytes()
 
