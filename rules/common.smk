@@ -520,7 +520,7 @@ def train_gpus(wildcards):
 
 
 def train_memory(wildcards):
-    """MB of a training job on each node; on a CPU some 8 GB a rank."""
+    """MB of a training job on each node; on a CPU some 8 GB per rank."""
     ranks = stage_config(wildcards.run, wildcards.stage)["gpus"]
     return 240000 if config["accelerator"] == "cuda" else 6000 + 8000 * ranks
 

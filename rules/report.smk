@@ -6,7 +6,7 @@
 
 rule tabulate_scores:
     """
-    Score table of {params.models} under {params.protocols}: a row a model, a column a benchmark, with 95 % intervals,
+    Score table of {params.models} under {params.protocols}: one row per model, one column per benchmark, with 95 % intervals,
     so that no number stands without its uncertainty.
     """
     input:
@@ -86,7 +86,7 @@ rule plot_training:
 
 rule audit_grader:
     """
-    Ours, Math-Verify and the contest's judge on the same responses of {params.model}, at most {params.limit} a benchmark:
+    Ours, Math-Verify and the contest's judge on the same responses of {params.model}, at most {params.limit} per benchmark:
     where judges disagree, a person should look.
     """
     input:
@@ -195,7 +195,7 @@ rule write_model_card:
 
 rule render_report:
     """
-    The study report in one HTML file, from the score table to single samples, so that a referee needs nothing else.
+    The study report in one HTML file, from the score table to single samples, so that a reader needs nothing else.
     """
     input:
         code=code("render_report.py"),
