@@ -107,7 +107,7 @@ rule decontaminate_problems:
 
 
 rule plot_funnel:
-    """Draw how many rows each step of cleaning left."""
+    """Draw how many rows each step of cleaning left, so that a reader sees where they went."""
     input:
         code=code("plot_funnel.py"),
         funnel="results/data/funnel.json",
@@ -185,7 +185,7 @@ rule choose_solve_rate_problems:
 
 
 rule sample_solve_rate_problems:
-    """Sample the base model on the chosen training problems: part {wildcards.shard} of {params.shards}; finished responses are kept."""
+    """Sample the base model on the chosen training problems: part {wildcards.shard} of {params.shards}; finished responses are cached, because jobs can be killed."""
     input:
         code=code("generate_samples.py", "run_job.py"),
         model=f"resources/models/{config['base_model']}",

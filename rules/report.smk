@@ -6,8 +6,8 @@
 
 rule tabulate_scores:
     """
-    Score table of {params.models} under {params.protocols}: one row per model, one column per benchmark, with 95 % intervals,
-    so that no number stands without its uncertainty.
+    Tabulate the scores of {params.models} under {params.protocols}: one row per model, one column per benchmark, with 95 % intervals,
+    because a number without its uncertainty says little.
     """
     input:
         code=code("tabulate_scores.py"),
@@ -48,7 +48,7 @@ rule tabulate_scores:
 
 rule plot_training:
     """
-    Training curves of {params.runs} together: the finalist's figures 1 to 4, smoothed and raw,
+    Plot the training curves of {params.runs} together, smoothed and raw (the finalist's figures 1 to 4),
     so that runs are compared on one axis.
     """
     input:
@@ -86,8 +86,8 @@ rule plot_training:
 
 rule audit_grader:
     """
-    Ours, Math-Verify and the contest's judge on the same responses of {params.model}, at most {params.limit} per benchmark:
-    where judges disagree, a person should look.
+    Grade the same responses of {params.model}, at most {params.limit} per benchmark, with our grader, Math-Verify and the contest's judge,
+    because a person should look where they disagree.
     """
     input:
         code=code("audit_grader.py"),
@@ -127,7 +127,7 @@ rule audit_grader:
 
 rule log_scores:
     """
-    Scores and hyper-parameters of {params.runs} as TensorBoard events, so that `make tensorboard` shows them beside training.
+    Log scores and hyper-parameters of {params.runs} as TensorBoard events, so that `make tensorboard` shows them beside training.
     """
     input:
         code=code("log_scores.py"),
@@ -161,7 +161,7 @@ rule log_scores:
 
 
 rule write_model_card:
-    """Model card of {wildcards.run}: what it was trained on, how it scores, what it was contaminated with."""
+    """Write the model card of {wildcards.run}: what it was trained on, how it scores, and with what its data was contaminated."""
     input:
         code=code("write_model_card.py"),
         evals=evaluations(),
@@ -195,7 +195,7 @@ rule write_model_card:
 
 rule render_report:
     """
-    The study report in one HTML file, from the score table to single samples, so that a reader needs nothing else.
+    Render the study report into one HTML file, from the score table to single samples, so that a reader needs nothing else.
     """
     input:
         code=code("render_report.py"),
@@ -232,7 +232,7 @@ rule render_report:
 
 
 use rule render_report as render_partial_report with:
-    """Render the report from whatever results exist now: what is missing stands in it with the command that makes it."""
+    """Render the study report from whatever results exist now: it names what is missing with the command that makes it."""
     input:
         code=code("render_report.py"),
     output:
