@@ -6,7 +6,10 @@ from snakemake.utils import min_version
 min_version("9.27")
 
 
-configfile: "config.yaml"
+# The user's own, where there is one; rules/common.smk lays it over the installation's.
+if exists("config.yaml"):
+
+    configfile: "config.yaml"
 
 
 include: "rules/common.smk"
@@ -32,21 +35,16 @@ rule all:
 rule data:
     """Clean problems, matches with the benchmarks, and the training data of the selected runs."""
     input:
-        [path for path in study() if path.startswith("results/data") or path.endswith(("train.parquet", "val.parquet"))],
+        data_files(),
 
 
 rule train:
     """Checkpoints, manifests and exported models of the selected runs."""
     input:
-        [path for path in study() if path.endswith(("manifest.json", "export.json"))],
+        trained_files(),
 
 
 rule forecast:
     """Forecast every stage of the selected runs: snakemake forecast --config 'select=[grpo]'."""
     input:
-        [
-            f"results/{run}/{stage}/forecast.json"
-            for run in config["select"]
-            for stage in run_stages(run)
-            if stage_config(run, stage)["algorithm"] != "supervised"
-        ],
+        forecast_files(),

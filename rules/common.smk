@@ -1,21 +1,33 @@
 # Helper functions of all rules: configuration, names, code as input, images, preflight.
 
 import functools
+import importlib.util
 import json
 import os
+import shlex
 import sys
 from pathlib import Path
 
 import yaml
 from snakemake.exceptions import WorkflowError
+from snakemake.io import ancient, sourcecache_entry
 
-ROOT = Path(workflow.basedir)
+ROOT = Path(
+    workflow.current_basedir.get_path_or_uri(secret_free=True)
+).parent  # the installation, also as a module of another
 SCRIPTS = ROOT / "scripts"
-sys.path.insert(0, str(SCRIPTS))
+
+# Snakemake puts the folders of its Snakefiles on Python's path, and scripts/ is none of them: the library is loaded by its place.
+library = importlib.util.spec_from_file_location("mathrl", SCRIPTS / "mathrl/__init__.py")
+if sys.modules.setdefault("mathrl", importlib.util.module_from_spec(library)).__file__ != library.origin:
+    raise WorkflowError(
+        f"{sys.modules['mathrl'].__file__} is loaded already; use one installation in a workflow, not {ROOT} too"
+    )
+library.loader.exec_module(sys.modules["mathrl"])
 
 from mathrl.config import configuration
 from mathrl.core import code_files, provenance
-from mathrl.core.files import UserError
+from mathrl.core.files import UserError, sha256_file
 from mathrl.data import downloads
 from mathrl.execution import node_image, preflight, processes, recovery, slurm
 from mathrl.training import checkpoints
@@ -28,42 +40,58 @@ slurm.note_deadline()
 os.environ.setdefault("MATHRL_GIT_COMMIT", provenance.git_commit())  # there is no git in the images
 
 
-def from_root(path):
-    """A file of the workflow, wherever Snakemake was started."""
-    return path if "://" in path or Path(path).is_absolute() else str(ROOT / path)
+def place(path):
+    """A file that the configuration names: the user's own in the working directory, else the installation's."""
+    return path if "://" in path or Path(path).exists() or Path.cwd() == ROOT else str(ROOT / path)
+
+
+def read_yaml(path):
+    """A YAML file of the installation."""
+    with open(ROOT / path) as handle:
+        return yaml.load(handle, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 
 
 def validated(config):
-    """The configuration with all runs spelled out, after every check that needs no data, and the runs' replicates.
+    """The configuration with all runs spelled out, after every check that needs no data.
 
     Notices go to stderr, once.
     """
-    with open(ROOT / "rules/schemas/config.schema.yaml") as handle:
-        schema = yaml.load(handle, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    schema = read_yaml("rules/schemas/config.schema.yaml")
     try:
         targets = [Path(word).parts for word in sys.argv if word.startswith("results/")]
         for notice in configuration.validate(
             config, schema, pins(), asked={parts[1] for parts in targets if len(parts) > 1}
         ):
             if MAIN:
-                print(f"notice: {notice}", file=sys.stderr)
+                preflight.say(notice)
     except UserError as error:
         if not MAIN:  # a job's own Snakemake: its caller reports the failure
             raise WorkflowError(str(error)) from None
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)  # nothing is locked yet; Snakemake's own report of an exception is several lines and exit code 1
-    return configuration.expanded(config)
+    return configuration.expanded(config)[0]
 
 
 @functools.cache
 def pins():
     """The table of downloads by name."""
-    return downloads.pin_rows(from_root(config.get("pins", "pins.tsv")))
+    return downloads.pin_rows(place(config["pins"]))
 
 
-def pin(name):
-    """One row of the table of downloads."""
-    return pins()[name]
+def pins_file(wildcards, output):
+    """Where that table lies: with `output` among its arguments a param is none that Snakemake compares."""
+    return place(config["pins"])
+
+
+def pin_of(wildcard):
+    """The row of the table that a wildcard names."""
+    return lambda wildcards: pins()[wildcards[wildcard]]
+
+
+def local_source(wildcard):
+    """The file that such a row names as its source, where it is one of this host."""
+    row = pin_of(wildcard)
+    return lambda wildcards: [row(wildcards)["id"]] if row(wildcards)["source"] == "file" else []
 
 
 def run_stages(run):
@@ -76,8 +104,13 @@ def stage_config(run, stage):
     return configuration.stage_config(config, run, stage)
 
 
+def of_stage(key):
+    """One value of it, for the stage that the wildcards name."""
+    return lambda wildcards: stage_config(wildcards.run, wildcards.stage)[key]
+
+
 def stage_json(wildcards):
-    """The same as JSON, for the command line; checked again for targets that were not asked for by their path."""
+    """All of it as JSON, for the command line; checked again for targets that were not asked for by their path."""
     try:
         configuration.check_stage(config, wildcards.run, wildcards.stage)
     except UserError as error:
@@ -105,10 +138,20 @@ def protocols():
     return config["evaluation"]["select"]
 
 
+def of_protocol(key):
+    """One value of the protocol that the wildcards name."""
+    return lambda wildcards: config["evaluation"]["protocols"][wildcards.protocol][key]
+
+
 def sampling(protocol):
     """What of a protocol decides which responses are made; the judge is not part of it."""
     settings = config["evaluation"]["protocols"][protocol]
     return {key: value for key, value in settings.items() if key not in ("grader", "extraction")}
+
+
+def sampling_json(wildcards):
+    """The same as JSON, for the command line."""
+    return json.dumps(sampling(wildcards.protocol), sort_keys=True)
 
 
 def engine_settings():
@@ -129,15 +172,73 @@ def solve_rate_sampling():
     return {"prompt": "training", "greedy": False, "seed": 0, **drawn}
 
 
-def data_selection(stage):
+def switch(flag, on):
+    """The flag where it is on, for a list of arguments."""
+    return [flag] if on else []
+
+
+def option(flag, values):
+    """The flag with its value or values where there are any, for a list of arguments."""
+    return [flag, *(values if isinstance(values, list) else [values])] if values else []
+
+
+def embedding_model():
+    """The model of semantic decontamination, where there is one."""
+    return [f"resources/models/{config['embedding_model']}"] if config["embedding_model"] else []
+
+
+def embedding_option(wildcards, input):
+    """The same as an argument."""
+    return [f"--embedding-model={path}" for path in input.embedding_model]
+
+
+def data_selection(wildcards):
     """Arguments for the rows that a stage trains on."""
+    stage = stage_config(wildcards.run, wildcards.stage)
     options = {key: stage[key] for key in ("difficulty", "sources", "solve_rate") if stage[key]}
     return [word for key, values in options.items() for word in (f"--{key.replace('_', '-')}", *map(str, values))]
 
 
-def removing_methods(stage):
+def removing_methods(wildcards):
     """Methods whose matches leave a stage's clean data, separated by commas."""
-    return ",".join(config["decontamination"]["remove"] if stage["remove"] is None else stage["remove"])
+    own = stage_config(wildcards.run, wildcards.stage)["remove"]
+    return ",".join(config["decontamination"]["remove"] if own is None else own)
+
+
+def searching_methods():
+    """Methods that look for matches, separated by commas: `semantic` needs a model."""
+    methods = config["decontamination"]["methods"]
+    return ",".join(method for method in methods if method != "semantic" or config["embedding_model"])
+
+
+def benchmark_files():
+    """The benchmarks, in the configuration's order."""
+    return [f"resources/benchmarks/{name}.jsonl" for name in config["benchmarks"]]
+
+
+def benchmark_options(wildcards, input):
+    """Arguments that name each of these inputs: `--benchmark=NAME=FILE`."""
+    return [f"--benchmark={name}={path}" for name, path in zip(config["benchmarks"], input.benchmarks, strict=True)]
+
+
+def named_benchmarks(wildcards, input):
+    """The same without the flag."""
+    return [f"{name}={path}" for name, path in zip(config["benchmarks"], input.benchmarks, strict=True)]
+
+
+def named_samples(wildcards, input):
+    """The samples of each benchmark: NAME=FILE."""
+    return [f"{name}={path}" for name, path in zip(config["benchmarks"], input.samples, strict=True)]
+
+
+def validation_file(wildcards):
+    """The benchmark that a stage is validated on."""
+    return f"resources/benchmarks/{stage_config(wildcards.run, wildcards.stage)['validation_benchmark']}.jsonl"
+
+
+def validation_option(wildcards, input):
+    """The same as an argument."""
+    return f"--validation={stage_config(wildcards.run, wildcards.stage)['validation_benchmark']}={input.validation}"
 
 
 def solve_rates_file(wildcards):
@@ -153,31 +254,81 @@ def own_solve_rates(wildcards, input):
     return [f"--solve-rates={input.solve_rates[0]}", "--difficulty-bands", *bands] if input.solve_rates else []
 
 
+def selected_stages():
+    """Each stage of the selected runs, as the folder `{run}/{stage}`."""
+    return [f"{run}/{stage}" for run in config["select"] for stage in run_stages(run)]
+
+
+def stage_manifests():
+    """The manifest of each of them."""
+    return [f"results/{stage}/manifest.json" for stage in selected_stages()]
+
+
+def own_manifests(wildcards):
+    """The manifest of each stage of the run that the wildcards name, selected or not."""
+    return [f"results/{wildcards.run}/{stage}/manifest.json" for stage in run_stages(wildcards.run)]
+
+
+def own_stages(wildcards):
+    """The names of these stages."""
+    return run_stages(wildcards.run)
+
+
+def last_manifest(wildcards):
+    """The manifest of its last stage."""
+    return own_manifests(wildcards)[-1]
+
+
+def named_stages():
+    """The selected runs with their stages: RUN=STAGE,STAGE."""
+    return [f"{run}={','.join(run_stages(run))}" for run in config["select"]]
+
+
+def evaluations():
+    """Every cell of the score table."""
+    return [
+        f"results/{model}/{protocol}/eval/{name}.json"
+        for model in evaluated_models()
+        for protocol in protocols()
+        for name in config["benchmarks"]
+    ]
+
+
+def data_files():
+    """Clean problems, what was found among them, and the training data of the selected runs."""
+    names = ("problems.parquet", "matches.parquet", "contamination.json", "funnel.svg", "matches.html")
+    made = [f"results/data/{name}" for name in names]
+    return made + [
+        f"results/{stage}/{name}" for stage in selected_stages() for name in ("train.parquet", "val.parquet")
+    ]
+
+
+def trained_files():
+    """Manifests and exported models of the selected runs."""
+    return [*stage_manifests(), *(f"results/{run}/model/export.json" for run in config["select"])]
+
+
+def forecast_files():
+    """A forecast of each selected stage that reinforcement learning trains."""
+    stages = [(run, stage) for run in config["select"] for stage in run_stages(run)]
+    trained = [(run, stage) for run, stage in stages if stage_config(run, stage)["algorithm"] != "supervised"]
+    return [f"results/{run}/{stage}/forecast.json" for run, stage in trained]
+
+
 def study():
     """Every file of a finished study, in the order of the work.
 
     A failed job leaves its outputs missing, and Snakemake makes a missing file only where it is asked for or what follows
     from it is out of date. What followed from an earlier configuration is there and looks up to date; so all are asked for.
     """
-    files = [f"resources/datasets/{config['dataset']}.parquet", model_directory("base")]
-    files += [f"resources/benchmarks/{name}.jsonl" for name in config["benchmarks"]]
-    files += [
-        f"results/data/{name}"
-        for name in ("problems.parquet", "matches.parquet", "contamination.json", "funnel.svg", "matches.html")
-    ]
-    for run in config["select"]:
-        for stage in run_stages(run):
-            files += [f"results/{run}/{stage}/{name}" for name in ("train.parquet", "val.parquet", "manifest.json")]
-        files += [f"results/{run}/model/{name}" for name in ("export.json", "README.md")]
+    files = [f"resources/datasets/{config['dataset']}.parquet", model_directory("base"), *benchmark_files()]
+    files += [*data_files(), *trained_files(), *(f"results/{run}/model/README.md" for run in config["select"])]
     for model in evaluated_models():
         files += [f"results/{model}/generation/{shard}.json" for shard in range(config["evaluation"]["shards"])]
         for protocol in protocols():
-            for name in config["benchmarks"]:
-                files += [
-                    f"results/{model}/{protocol}/samples/{name}.jsonl.zst",
-                    f"results/{model}/{protocol}/eval/{name}.json",
-                ]
-    return [*files, "results/figures/curves.json", "results/audit.json", "results/scores.csv", "results/report.html"]
+            files += [f"results/{model}/{protocol}/samples/{name}.jsonl.zst" for name in config["benchmarks"]]
+    ends = ("results/figures/curves.json", "results/audit.json", "results/scores.csv", "results/report.html")
+    return [*files, *evaluations(), *ends]
 
 
 def start_model(wildcards):
@@ -190,10 +341,17 @@ def start_model(wildcards):
     )
 
 
-def sharing_budget(wildcards, file):
+def start_directory(wildcards, input):
+    """The Hugging Face directory of the same: an exported model's lies around its export.json."""
+    return str(Path(input.model).parent) if input.model.endswith(".json") else input.model
+
+
+def sharing_budget(file):
     """This file of each stage that may use of the run's budget before this one."""
-    stages = configuration.sharing_budget(config, wildcards.run, wildcards.stage)
-    return [f"results/{wildcards.run}/{stage}/{file}" for stage in stages]
+    return lambda wildcards: [
+        f"results/{wildcards.run}/{stage}/{file}"
+        for stage in configuration.sharing_budget(config, wildcards.run, wildcards.stage)
+    ]
 
 
 def run_budget(wildcards, input):
@@ -215,53 +373,93 @@ def model_source(name):
     return configuration.model_source(config, name, pins())
 
 
+def model_place(model):
+    """What is behind a row of the score table (a pin, a directory of the user's, or ours) and its Hugging Face directory."""
+    kind, name = ("pin", config["base_model"]) if model == "base" else ("ours", model)
+    if model in config["models"]:
+        kind, name = model_source(model)
+    if kind == "directory":
+        return kind, name
+    return ("pin", f"resources/models/{name}") if kind == "pin" else ("ours", f"results/{model}/model")
+
+
 def model_directory(model):
     """The Hugging Face directory behind a row of the score table."""
-    kind, place = ("pin", config["base_model"]) if model == "base" else ("ours", model)
-    if model in config["models"]:
-        kind, place = model_source(model)
-    if kind == "directory":
-        return place
-    return f"resources/models/{place}" if kind == "pin" else f"results/{model}/model"
+    return model_place(model)[1]
+
+
+def sampled_model(wildcards):
+    """The same for the wildcard `model`."""
+    return model_directory(wildcards.model)
 
 
 def model_marker(wildcards):
     """The files or the directory that change when a model's weights do."""
-    directory = model_directory(wildcards.model)
-    if directory.startswith("resources/models/"):
-        return directory
-    if wildcards.model in config["models"] and model_source(wildcards.model)[0] == "directory":
+    kind, directory = model_place(wildcards.model)
+    if kind == "directory":
         return sorted(str(path) for path in Path(directory).iterdir() if path.is_file() and path.suffix != ".md")
-    return f"{directory}/export.json"
+    return directory if kind == "pin" else f"{directory}/export.json"
+
+
+def exported_checkpoint(wildcards):
+    """Which checkpoint of its stage is exported."""
+    return wildcards.get("choice", "chosen")
+
+
+def verl_checkpoint(wildcards):
+    """The checkpoint of verl behind an entry of `models`."""
+    return model_source(wildcards.extra)[1]
+
+
+def parent(wildcards, output):
+    """The folder of the first output."""
+    return str(Path(output[0]).parent)
 
 
 def checkpoint_files(wildcards):
-    """Files of the checkpoint of verl behind an entry of `models`."""
-    actor = Path(model_source(wildcards.extra)[1]) / "actor"
+    """The files of its weights."""
+    actor = Path(verl_checkpoint(wildcards)) / "actor"
     return sorted(str(path) for path in actor.rglob("*") if path.is_file() and not path.name.startswith("optim"))
 
 
 def same_weights(wildcards):
     """What a checkpoint along training waits for: its run may have sampled the very same weights, and nothing is sampled twice."""
     run, at, _ = wildcards.model.partition("@")
-    return [f"results/{run}/generation/{wildcards.shard}.json"] if at else []
+    return [ancient(f"results/{run}/generation/{wildcards.shard}.json")] if at else []
+
+
+@functools.cache
+def code_file(path):
+    """A file of our code as an input of a rule, which Snakemake remembers by its place in the installation and its content.
+
+    So neither a new file time nor another place of the installation reruns anything, and an edit does.
+    """
+    at = os.path.relpath(path) if Path.cwd() == ROOT else str(path)
+    return sourcecache_entry(ancient(at), f"{path.relative_to(ROOT).as_posix()} {sha256_file(path)[:16]}")
 
 
 def code(script, *modules):
-    """A script and every module of ours that it imports, as inputs: content decides what reruns, not a file time.
+    """A script, `modules` that it uses without importing them (files below scripts/), and every module of ours that they import.
 
-    `modules` are files below scripts/ that it uses without importing them.
+    In this order, as inputs of a rule: its content decides what reruns.
     """
-    first = SCRIPTS / script
+    named = [SCRIPTS / name for name in (script, *modules)]
     try:
-        seen = code_files.closure([first, *(SCRIPTS / module for module in modules)], SCRIPTS)
+        seen = code_files.closure(named, SCRIPTS)
     except UserError as error:
         raise WorkflowError(str(error)) from None
     # Templates and tables that lie in a package count as its code.
     packages = {path.parent for path in seen if path.name == "__init__.py"} - {SCRIPTS / "mathrl"}
     kinds = (".html", ".css", ".js", ".json", ".tsv")
     data = {file for package in packages for file in package.rglob("*") if file.suffix in kinds}
-    return [os.path.relpath(first), *sorted(os.path.relpath(path) for path in (seen | data) - {first})]
+    return [code_file(path) for path in [*named, *sorted((seen | data) - set(named))]]
+
+
+def training_code(script):
+    """The code of a script that trains: its supervisors come second and third."""
+    files = ("cpu/platform.py", "cpu/worker.py", "sft_trainer.py", "plugin.py")
+    verl = [f"mathrl/verl/{name}" for name in files]
+    return code(script, "run_job.py", "run_on_nodes.py", "reward.py", *verl, *term_files())
 
 
 def term_files():
@@ -272,7 +470,7 @@ def term_files():
 
 def image(kind):
     """The container image of a rule."""
-    return from_root(config["containers"][kind])
+    return place(config["containers"][kind])
 
 
 def gpu_image():
@@ -300,8 +498,10 @@ def uses_containers():
     return any(str(method) == "apptainer" for method in workflow.deployment_settings.deployment_method)
 
 
-if not uses_containers() and (ROOT / ".venv/bin").is_dir():
-    shell.prefix(f"export PATH={ROOT / '.venv/bin'}:$PATH; ")
+if uses_containers():
+    preflight.bind(ROOT)
+elif (ROOT / ".venv/bin").is_dir():
+    preflight.put_first(ROOT / ".venv/bin")
 
 
 def nodes(wildcards):
@@ -320,12 +520,9 @@ def train_gpus(wildcards):
 
 
 def train_memory(wildcards):
-    """MB of a training job on each node; on a CPU some 8 GB a rank."""
-    return (
-        240000
-        if config["accelerator"] == "cuda"
-        else 6000 + 8000 * stage_config(wildcards.run, wildcards.stage)["gpus"]
-    )
+    """MB of a training job on each node; on a CPU some 8 GB per rank."""
+    ranks = stage_config(wildcards.run, wildcards.stage)["gpus"]
+    return 240000 if config["accelerator"] == "cuda" else 6000 + 8000 * ranks
 
 
 def train_gres(wildcards):
@@ -339,28 +536,51 @@ def train_image(wildcards):
     return None if nodes(wildcards) > 1 else gpu_image()
 
 
-def launch(wildcards):
+def named_output(flag):
+    """The flag with the first output."""
+    return lambda wildcards, output: f"{flag}={output[0]}"
+
+
+def train_threads(wildcards):
+    """CPUs of a training job; over several nodes SLURM gives them twice a node: tasks_per_node."""
+    return 32 if nodes(wildcards) == 1 else 16
+
+
+def train_resources():
+    """What a training job needs, but for its time."""
+    return {
+        "gpu": train_gpus,
+        "gres": train_gres,
+        "nodes": nodes,
+        "mpi": if_nodes("srun"),
+        "tasks_per_node": if_nodes(2),  # the plug-in wants more than one for mpi; each of our steps takes one
+        "mem_mb": train_memory,
+    }
+
+
+def launch(wildcards, input):
     """What starts the training command."""
     # SLURM sends SIGTERM to every process of a job: the shell that waits here must live while training saves
     grace = round(60 * stage_config(wildcards.run, wildcards.stage)["end_minutes"])
-    return f"trap '' TERM; {supervisor(wildcards, grace)}"
+    return f"trap '' TERM; {supervisor(wildcards, input, grace)}"
 
 
-def launch_forecast(wildcards):
+def launch_forecast(wildcards, input):
     """What starts a few steps of training, which save nothing that is kept."""
-    return supervisor(wildcards, 30)
+    return supervisor(wildcards, input, 30)
 
 
-def supervisor(wildcards, grace):
+def supervisor(wildcards, input, grace):
     """A supervisor with GPUs of this host, or of a Ray cluster over the job's nodes; `grace` is in seconds."""
-    supervised = f"python3 scripts/run_job.py --grace {grace} --gpus"
+    run_job, run_on_nodes = (f"python3 {shlex.quote(path)}" for path in input.code[1:3])
     if nodes(wildcards) == 1:
-        return f"{supervised} {train_gpus(wildcards)} --"
+        return f"{run_job} --grace {grace} --gpus {train_gpus(wildcards)} --"
     # The image goes through the environment: another one is no reason to train again.
     node_image.remember(gpu_image() if uses_containers() else "", workflow.deployment_settings.apptainer_args or "")
     ranks = "" if config["accelerator"] == "cuda" else " --cpus 16"  # logical: most of verl's actors sleep
     gpus = stage_config(wildcards.run, wildcards.stage)["gpus"]
-    return f"{supervised} 0 -- python3 scripts/run_on_nodes.py --gpus {gpus}{ranks} --accelerator {config['accelerator']} --"
+    within = f"{run_on_nodes} --gpus {gpus}{ranks} --accelerator {config['accelerator']}"
+    return f"{run_job} --grace {grace} --gpus 0 -- {within} --"
 
 
 def checkpoint_space():
@@ -383,7 +603,7 @@ def check_host(dry_run):
         return preflight.check(
             accelerator=config["accelerator"],
             root=str(ROOT),
-            images={kind: image(kind) for kind in used},
+            images={kind: path if "://" in (path := image(kind)) else os.path.abspath(path) for kind in used},
             locks={kind: f"envs/{kind}.txt" for kind in used},
             containers=uses_containers(),
             dry_run=dry_run,
@@ -408,15 +628,15 @@ def begin():
     """Before the first job: say whose directory this is, and stop if this host cannot do the work."""
     recovery.claim(".")
     for notice in check_host(dry_run=False):
-        print(f"notice: {notice}", file=sys.stderr)
+        preflight.say(notice)
 
 
-config, REPLICATES = validated(
-    configuration.from_command_line(config, workflow.config_settings.config or {}, yaml.safe_load)
-)
+# Over the installation's config.yaml lies what Snakemake was given: files, --config, or the `config` of an outer workflow.
+config = configuration.merge(read_yaml("config.yaml"), config)
+config = validated(configuration.from_command_line(config, workflow.config_settings.config or {}, yaml.safe_load))
 if MAIN and {"-n", "--dry-run", "--dryrun"} & set(sys.argv):
     for notice in check_host(dry_run=True):
-        print(f"notice: {notice}", file=sys.stderr)
+        preflight.say(notice)
 
 
 wildcard_constraints:

@@ -15,15 +15,15 @@ rule clean_problems:
         funnel="results/data/funnel.json",
     params:
         max_quarantine=config["data"]["max_quarantine"],
-        verifiable="--verifiable" if config["data"]["filters"]["verifiable"] else "",
+        verifiable=switch("--verifiable", config["data"]["filters"]["verifiable"]),
         duplicates=config["data"]["filters"]["duplicates"],
-        english_only="--english-only" if config["data"]["filters"]["english_only"] else "",
-        sources=["--sources", *config["data"]["filters"]["sources"]] if config["data"]["filters"]["sources"] else [],
+        english_only=switch("--english-only", config["data"]["filters"]["english_only"]),
+        sources=option("--sources", config["data"]["filters"]["sources"]),
         bands=config["data"]["difficulty_bands"],
     log:
-        "logs/clean_problems.log",
+        "logs/clean_problems/all.log",
     benchmark:
-        "logs/clean_problems.tsv"
+        "logs/clean_problems/all.tsv"
     threads: 2
     resources:
         mem_mb=grows(3000),
@@ -33,13 +33,13 @@ rule clean_problems:
     shell:
         "python {input.code[0]:q}"
         " --dataset {input.dataset:q}"
-        " --max-quarantine {params.max_quarantine}"
-        " {params.verifiable}"
-        " --duplicates {params.duplicates}"
-        " {params.english_only}"
+        " --max-quarantine {params.max_quarantine:q}"
+        " {params.verifiable:q}"
+        " --duplicates {params.duplicates:q}"
+        " {params.english_only:q}"
         " {params.sources:q}"
-        " --difficulty-bands {params.bands}"
-        " --workers {threads}"
+        " --difficulty-bands {params.bands:q}"
+        " --workers {threads:q}"
         " --out {output.problems:q}"
         " --quarantine {output.quarantine:q}"
         " --funnel {output.funnel:q}"
@@ -51,8 +51,8 @@ rule decontaminate_problems:
     input:
         code=code("decontaminate.py", "run_job.py"),
         problems="results/data/problems.parquet",
-        benchmarks=expand("resources/benchmarks/{benchmark}.jsonl", benchmark=config["benchmarks"]),
-        embedding_model=[f"resources/models/{config['embedding_model']}"] if config["embedding_model"] else [],
+        benchmarks=benchmark_files(),
+        embedding_model=embedding_model(),
     output:
         matches="results/data/matches.parquet",
         summary=report(
@@ -66,27 +66,18 @@ rule decontaminate_problems:
             caption="captions/contamination.rst",
         ),
     params:
-        benchmarks=expand(
-            "--benchmark {benchmark}=resources/benchmarks/{benchmark}.jsonl",
-            benchmark=config["benchmarks"],
-        ),
-        methods=",".join(
-            method
-            for method in config["decontamination"]["methods"]
-            if method != "semantic" or config["embedding_model"]
-        ),
+        benchmarks=benchmark_options,
+        methods=searching_methods(),
         remove_by=",".join(config["decontamination"]["remove"]),
         ngram_size=config["decontamination"]["ngram_size"],
         ngram_coverage=config["decontamination"]["ngram_coverage"],
         fuzzy_similarity=config["decontamination"]["fuzzy_similarity"],
         semantic_similarity=config["decontamination"]["semantic_similarity"],
-        embedding_model=(
-            [f"--embedding-model=resources/models/{config['embedding_model']}"] if config["embedding_model"] else []
-        ),
+        embedding_model=embedding_option,
     log:
-        "logs/decontaminate_problems.log",
+        "logs/decontaminate_problems/all.log",
     benchmark:
-        "logs/decontaminate_problems.tsv"
+        "logs/decontaminate_problems/all.tsv"
     threads: 2
     resources:
         gpu=embedding_gpus(),
@@ -95,19 +86,20 @@ rule decontaminate_problems:
     container:
         gpu_image() if embedding_gpus() else image("cpu")
     shell:
-        "python3 scripts/run_job.py --gpus {resources.gpu} --"
+        "python3 {input.code[1]:q}"
+        " --gpus {resources.gpu:q} --"
         " python {input.code[0]:q}"
         " --problems {input.problems:q}"
-        " {params.benchmarks}"
-        " --methods {params.methods}"
+        " {params.benchmarks:q}"
+        " --methods {params.methods:q}"
         " --remove {params.remove_by:q}"
-        " --ngram-size {params.ngram_size}"
-        " --ngram-coverage {params.ngram_coverage}"
-        " --fuzzy-similarity {params.fuzzy_similarity}"
-        " --semantic-similarity {params.semantic_similarity}"
-        " {params.embedding_model}"
+        " --ngram-size {params.ngram_size:q}"
+        " --ngram-coverage {params.ngram_coverage:q}"
+        " --fuzzy-similarity {params.fuzzy_similarity:q}"
+        " --semantic-similarity {params.semantic_similarity:q}"
+        " {params.embedding_model:q}"
         " --embedding-cache resources/embeddings"
-        " --workers {threads}"
+        " --workers {threads:q}"
         " --matches {output.matches:q}"
         " --summary {output.summary:q}"
         " --csv {output.table:q}"
@@ -115,16 +107,16 @@ rule decontaminate_problems:
 
 
 rule plot_funnel:
-    """Draw how many rows each step of cleaning left."""
+    """Draw how many rows each step of cleaning left, so that a reader sees where they went."""
     input:
         code=code("plot_funnel.py"),
         funnel="results/data/funnel.json",
     output:
         figure=report("results/data/funnel.svg", category="Data", caption="captions/funnel.rst"),
     log:
-        "logs/plot_funnel.log",
+        "logs/plot_funnel/all.log",
     benchmark:
-        "logs/plot_funnel.tsv"
+        "logs/plot_funnel/all.tsv"
     threads: 1
     resources:
         mem_mb=grows(1000),
@@ -141,17 +133,15 @@ rule render_matches:
         code=code("render_matches.py"),
         problems="results/data/problems.parquet",
         matches="results/data/matches.parquet",
-        benchmarks=expand("resources/benchmarks/{benchmark}.jsonl", benchmark=config["benchmarks"]),
+        benchmarks=benchmark_files(),
     output:
         page=report("results/data/matches.html", category="Data", caption="captions/matches.rst"),
     params:
-        benchmarks=expand(
-            "--benchmark {benchmark}=resources/benchmarks/{benchmark}.jsonl", benchmark=config["benchmarks"]
-        ),
+        benchmarks=benchmark_options,
     log:
-        "logs/render_matches.log",
+        "logs/render_matches/all.log",
     benchmark:
-        "logs/render_matches.tsv"
+        "logs/render_matches/all.tsv"
     threads: 1
     resources:
         mem_mb=grows(2000),
@@ -162,28 +152,24 @@ rule render_matches:
         "python {input.code[0]:q}"
         " --problems {input.problems:q}"
         " --matches {input.matches:q}"
-        " {params.benchmarks}"
+        " {params.benchmarks:q}"
         " --out {output.page:q}"
         " > {log:q} 2>&1"
 
 
 rule choose_solve_rate_problems:
-    """Choose {params.wanted} training problems whose solve rate is measured with the base model, by a hash of their ids."""
+    """Choose training problems ({params.number}; none: all) whose solve rate is measured with the base model, by a hash of their ids."""
     input:
         code=code("choose_solve_rate_problems.py"),
         problems="results/data/problems.parquet",
     output:
         asked="results/data/solve_rate_problems.jsonl",
     params:
-        wanted=(
-            [f"--count={config['data']['own_solve_rates']['problems']}"]
-            if config["data"]["own_solve_rates"]["problems"]
-            else []
-        ),
+        number=option("--count", config["data"]["own_solve_rates"]["problems"]),
     log:
-        "logs/choose_solve_rate_problems.log",
+        "logs/choose_solve_rate_problems/all.log",
     benchmark:
-        "logs/choose_solve_rate_problems.tsv"
+        "logs/choose_solve_rate_problems/all.tsv"
     threads: 1
     resources:
         mem_mb=grows(2000),
@@ -191,11 +177,15 @@ rule choose_solve_rate_problems:
     container:
         image("cpu")
     shell:
-        "python {input.code[0]:q} --problems {input.problems:q} {params.wanted} --out {output.asked:q} > {log:q} 2>&1"
+        "python {input.code[0]:q}"
+        " --problems {input.problems:q}"
+        " {params.number:q}"
+        " --out {output.asked:q}"
+        " > {log:q} 2>&1"
 
 
 rule sample_solve_rate_problems:
-    """Sample the base model on the chosen training problems: part {wildcards.shard} of {params.shards}; finished responses are kept."""
+    """Sample the base model on the chosen training problems: part {wildcards.shard} of {params.shards}; finished responses are cached, because jobs can be killed."""
     input:
         code=code("generate_samples.py", "run_job.py"),
         model=f"resources/models/{config['base_model']}",
@@ -220,7 +210,8 @@ rule sample_solve_rate_problems:
     container:
         gpu_image()
     shell:
-        "python scripts/run_job.py --gpus {resources.gpu} --"
+        "python3 {input.code[1]:q}"
+        " --gpus {resources.gpu:q} --"
         " python {input.code[0]:q}"
         " --name solve_rates"
         " --model {input.model:q}"
@@ -228,9 +219,9 @@ rule sample_solve_rate_problems:
         " --prompt {params.prompt:q}"
         " --engine {params.engine:q}"
         " --benchmark solve_rates={input.asked:q}"
-        " --shard {wildcards.shard}"
-        " --shards {params.shards}"
-        " --accelerator {params.accelerator}"
+        " --shard {wildcards.shard:q}"
+        " --shards {params.shards:q}"
+        " --accelerator {params.accelerator:q}"
         " --log {log:q}"
         " --out {output.made:q}"
 
@@ -246,9 +237,9 @@ rule measure_solve_rates:
     params:
         settings=json.dumps(solve_rate_sampling(), sort_keys=True),
     log:
-        "logs/measure_solve_rates.log",
+        "logs/measure_solve_rates/all.log",
     benchmark:
-        "logs/measure_solve_rates.tsv"
+        "logs/measure_solve_rates/all.tsv"
     threads: 2
     resources:
         mem_mb=grows(3000),
@@ -260,7 +251,7 @@ rule measure_solve_rates:
         " --generation {input.made:q}"
         " --problems {input.asked:q}"
         " --settings {params.settings:q}"
-        " --workers {threads}"
+        " --workers {threads:q}"
         " --out {output.rates:q}"
         " > {log:q} 2>&1"
 
@@ -271,18 +262,18 @@ rule format_training_data:
         code=code("format_training_data.py"),
         problems="results/data/problems.parquet",
         matches="results/data/matches.parquet",
-        validation=lambda wildcards: f"resources/benchmarks/{stage_config(wildcards.run, wildcards.stage)['validation_benchmark']}.jsonl",
+        validation=validation_file,
         solve_rates=solve_rates_file,
     output:
         train="results/{run}/{stage}/train.parquet",
         val="results/{run}/{stage}/val.parquet",
         summary="results/{run}/{stage}/data.json",
     params:
-        data=lambda wildcards: stage_config(wildcards.run, wildcards.stage)["data"],
+        data=of_stage("data"),
+        selection=data_selection,
         solve_rates=own_solve_rates,
-        selection=lambda wildcards: data_selection(stage_config(wildcards.run, wildcards.stage)),
-        validation=lambda wildcards: stage_config(wildcards.run, wildcards.stage)["validation_benchmark"],
-        remove_by=lambda wildcards: removing_methods(stage_config(wildcards.run, wildcards.stage)),
+        remove_by=removing_methods,
+        validation=validation_option,
         dev_size=config["data"]["dev_size"],
         instruction=config["prompt"]["instruction"],
         separator=config["prompt"]["separator"],
@@ -300,12 +291,12 @@ rule format_training_data:
         "python {input.code[0]:q}"
         " --problems {input.problems:q}"
         " --matches {input.matches:q}"
-        " --data {params.data}"
+        " --data {params.data:q}"
         " {params.selection:q}"
         " {params.solve_rates:q}"
         " --remove {params.remove_by:q}"
-        " --validation {params.validation}={input.validation:q}"
-        " --dev-size {params.dev_size}"
+        " {params.validation:q}"
+        " --dev-size {params.dev_size:q}"
         " --instruction {params.instruction:q}"
         " --separator={params.separator:q}"
         " --train {output.train:q}"

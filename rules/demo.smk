@@ -16,10 +16,11 @@ rule make_demo_problems:
         per_benchmark=config["demo"]["items"],
         leaks=config["demo"]["leaks"],
         seed=config["demo"]["seed"],
+        out=parent,
     log:
-        "logs/make_demo_problems.log",
+        "logs/make_demo_problems/all.log",
     benchmark:
-        "logs/make_demo_problems.tsv"
+        "logs/make_demo_problems/all.tsv"
     threads: 1
     resources:
         mem_mb=grows(1000),
@@ -28,11 +29,11 @@ rule make_demo_problems:
         image("cpu")
     shell:
         "python {input.code[0]:q}"
-        " --problems {params.problems}"
-        " --items {params.per_benchmark}"
-        " --leaks {params.leaks}"
-        " --seed {params.seed}"
-        " --out resources/demo"
+        " --problems {params.problems:q}"
+        " --items {params.per_benchmark:q}"
+        " --leaks {params.leaks:q}"
+        " --seed {params.seed:q}"
+        " --out {params.out:q}"
         " > {log:q} 2>&1"
 
 
@@ -51,9 +52,9 @@ rule make_demo_model:
         boxed=config["demo"]["boxed"],
         instruction=config["prompt"]["instruction"] + config["prompt"]["separator"],
     log:
-        "logs/make_demo_model.log",
+        "logs/make_demo_model/all.log",
     benchmark:
-        "logs/make_demo_model.tsv"
+        "logs/make_demo_model/all.tsv"
     threads: 2
     resources:
         mem_mb=grows(2000),
@@ -61,13 +62,13 @@ rule make_demo_model:
     container:
         image("cpu")
     shell:
-        "OMP_NUM_THREADS={threads} python {input.code[0]:q}"
+        "OMP_NUM_THREADS={threads:q} python {input.code[0]:q}"
         " --instruction {params.instruction:q}"
-        " --items {params.per_benchmark}"
-        " --seed {params.seed}"
-        " --pretraining-steps {params.pretraining_steps}"
-        " --supervised-steps {params.supervised_steps}"
-        " --worked {params.worked}"
-        " --boxed {params.boxed}"
+        " --items {params.per_benchmark:q}"
+        " --seed {params.seed:q}"
+        " --pretraining-steps {params.pretraining_steps:q}"
+        " --supervised-steps {params.supervised_steps:q}"
+        " --worked {params.worked:q}"
+        " --boxed {params.boxed:q}"
         " --out {output.model:q}"
         " > {log:q} 2>&1"

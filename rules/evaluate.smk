@@ -1,18 +1,18 @@
 # Requires: models (rules/fetch.smk, rules/train.smk), benchmarks (rules/fetch.smk), matches (rules/data.smk).
 # Makes: results/{model}/{protocol}/samples/{benchmark}.jsonl.zst and results/{model}/{protocol}/eval/{benchmark}.json.
-# Steps: generate_samples (one engine a model and GPU, all benchmarks and protocols) → merge_samples → grade_samples.
+# Steps: generate_samples (one engine per model and GPU, all benchmarks and protocols) → merge_samples → grade_samples.
 
 
 rule generate_samples:
     """
     Sample {wildcards.model} on {config[benchmarks]} under {params.names} with one vLLM engine: part {wildcards.shard} of {params.shards}.
-    Finished responses are kept in checkpoints/samples, because engines are dear to start and jobs get killed.
+    Finished responses are cached in checkpoints/samples: starting an engine is slow, and jobs can be killed.
     """
     input:
         code=code("generate_samples.py", "run_job.py"),
         model=model_marker,
-        before=lambda wildcards: [ancient(path) for path in same_weights(wildcards)],
-        benchmarks=expand("resources/benchmarks/{benchmark}.jsonl", benchmark=config["benchmarks"]),
+        before=same_weights,
+        benchmarks=benchmark_files(),
     output:
         made="results/{model}/generation/{shard}.json",
     params:
@@ -21,8 +21,8 @@ rule generate_samples:
         prompt=json.dumps(config["prompt"], sort_keys=True),
         engine=engine_settings(),
         shards=config["evaluation"]["shards"],
-        benchmarks=[f"--benchmark={name}=resources/benchmarks/{name}.jsonl" for name in config["benchmarks"]],
-        model=lambda wildcards: model_directory(wildcards.model),
+        benchmarks=benchmark_options,
+        model=sampled_model,
         accelerator=config["accelerator"],
     log:
         "logs/generate_samples/{model}/{shard}.log",
@@ -36,7 +36,8 @@ rule generate_samples:
     container:
         gpu_image()
     shell:
-        "python scripts/run_job.py --gpus {resources.gpu} --"
+        "python3 {input.code[1]:q}"
+        " --gpus {resources.gpu:q} --"
         " python {input.code[0]:q}"
         " --name {wildcards.model:q}"
         " --model {params.model:q}"
@@ -44,26 +45,26 @@ rule generate_samples:
         " --prompt {params.prompt:q}"
         " --engine {params.engine:q}"
         " {params.benchmarks:q}"
-        " --shard {wildcards.shard}"
-        " --shards {params.shards}"
-        " --accelerator {params.accelerator}"
+        " --shard {wildcards.shard:q}"
+        " --shards {params.shards:q}"
+        " --accelerator {params.accelerator:q}"
         " --log {log:q}"
         " --out {output.made:q}"
 
 
 rule merge_samples:
-    """Merge the {params.shards} parts of {wildcards.model} under {wildcards.protocol}: one file a benchmark, in its own order."""
+    """Merge the {params.shards} parts of {wildcards.model} under {wildcards.protocol}: one file per benchmark, in its own order."""
     input:
         code=code("merge_samples.py"),
         made=expand("results/{{model}}/generation/{shard}.json", shard=range(config["evaluation"]["shards"])),
-        benchmarks=expand("resources/benchmarks/{benchmark}.jsonl", benchmark=config["benchmarks"]),
+        benchmarks=benchmark_files(),
     output:
         samples=expand("results/{{model}}/{{protocol}}/samples/{benchmark}.jsonl.zst", benchmark=config["benchmarks"]),
     params:
         shards=config["evaluation"]["shards"],
-        settings=lambda wildcards: json.dumps(sampling(wildcards.protocol), sort_keys=True),
-        benchmarks=[f"--benchmark={name}=resources/benchmarks/{name}.jsonl" for name in config["benchmarks"]],
-        out=lambda wildcards: f"results/{wildcards.model}/{wildcards.protocol}/samples",
+        settings=sampling_json,
+        benchmarks=benchmark_options,
+        out=parent,
     log:
         "logs/merge_samples/{model}/{protocol}.log",
     benchmark:
@@ -94,8 +95,8 @@ rule grade_samples:
     output:
         evaluation="results/{model}/{protocol}/eval/{benchmark}.json",
     params:
-        grader=lambda wildcards: config["evaluation"]["protocols"][wildcards.protocol]["grader"],
-        extraction=lambda wildcards: config["evaluation"]["protocols"][wildcards.protocol]["extraction"],
+        grader=of_protocol("grader"),
+        extraction=of_protocol("extraction"),
     log:
         "logs/grade_samples/{model}/{protocol}/{benchmark}.log",
     benchmark:
@@ -113,8 +114,8 @@ rule grade_samples:
         " --matches {input.matches:q}"
         " --model {wildcards.model:q}"
         " --protocol {wildcards.protocol:q}"
-        " --grader {params.grader}"
-        " --extraction {params.extraction}"
-        " --workers {threads}"
+        " --grader {params.grader:q}"
+        " --extraction {params.extraction:q}"
+        " --workers {threads:q}"
         " --out {output.evaluation:q}"
         " > {log:q} 2>&1"

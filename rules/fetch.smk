@@ -8,12 +8,13 @@ rule fetch_dataset:
     """Fetch the training problems {wildcards.dataset} from {params.pin[source]}; hash and row count must be the pin's."""
     input:
         code=code("fetch_dataset.py"),
-        local=lambda wildcards: [pin(wildcards.dataset)["id"]] if pin(wildcards.dataset)["source"] == "file" else [],
+        local=local_source("dataset"),
     output:
         dataset="resources/datasets/{dataset}.parquet",
     params:
-        pins=config["pins"],
-        pin=lambda wildcards: pin(wildcards.dataset),
+        pins=pins_file,
+        pin=pin_of("dataset"),
+        out=named_output("--out"),
     log:
         "logs/fetch_dataset/{dataset}.log",
     benchmark:
@@ -28,69 +29,45 @@ rule fetch_dataset:
     shell:
         "python {input.code[0]:q}"
         " --pins {params.pins:q}"
-        " --name {wildcards.dataset:q}"
-        " --out {output.dataset:q}"
+        " --name {params.pin[name]:q}"
+        " {params.out:q}"
         " > {log:q} 2>&1"
 
 
-rule fetch_benchmark:
+use rule fetch_dataset as fetch_benchmark with:
     """Fetch the benchmark {wildcards.benchmark} from {params.pin[source]} and bring it into one shape with one gold answer each."""
     input:
         code=code("fetch_benchmark.py"),
-        local=lambda wildcards: [pin(wildcards.benchmark)["id"]] if pin(wildcards.benchmark)["source"] == "file" else [],
+        local=local_source("benchmark"),
     output:
         benchmark="resources/benchmarks/{benchmark}.jsonl",
     params:
-        pins=config["pins"],
-        pin=lambda wildcards: pin(wildcards.benchmark),
+        pin=pin_of("benchmark"),
     log:
         "logs/fetch_benchmark/{benchmark}.log",
     benchmark:
         "logs/fetch_benchmark/{benchmark}.tsv"
-    localrule: True
-    threads: 1
     resources:
         mem_mb=grows(1000),
         runtime=grows(30),
-    container:
-        image("cpu")
-    shell:
-        "python {input.code[0]:q}"
-        " --pins {params.pins:q}"
-        " --name {wildcards.benchmark:q}"
-        " --out {output.benchmark:q}"
-        " > {log:q} 2>&1"
 
 
-rule fetch_model:
+use rule fetch_dataset as fetch_model with:
     """Fetch the model {wildcards.model_name} from {params.pin[source]}; each file must have the pinned hash."""
     input:
         code=code("fetch_model.py"),
-        local=lambda wildcards: (
-            [pin(wildcards.model_name)["id"]] if pin(wildcards.model_name)["source"] == "file" else []
-        ),
+        local=local_source("model_name"),
     output:
         model=directory("resources/published/{model_name}"),
     params:
-        pins=config["pins"],
-        pin=lambda wildcards: pin(wildcards.model_name),
+        pin=pin_of("model_name"),
     log:
         "logs/fetch_model/{model_name}.log",
     benchmark:
         "logs/fetch_model/{model_name}.tsv"
-    localrule: True
-    threads: 1
     resources:
         mem_mb=grows(2000),
         runtime=grows(240),
-    container:
-        image("cpu")
-    shell:
-        "python {input.code[0]:q}"
-        " --pins {params.pins:q}"
-        " --name {wildcards.model_name:q}"
-        " --out {output.model:q}"
-        " > {log:q} 2>&1"
 
 
 rule prepare_model:

@@ -1,28 +1,21 @@
-# Requires eval JSONs (rules/evaluate.smk), training manifests (rules/train.smk) and the data summaries (rules/data.smk).
-# Makes    results/scores.{csv,md,html}, results/figures/*.svg, results/audit.json, results/tensorboard, results/report.html,
-#          results/{run}/model/README.md; from whatever exists: results/report-so-far.html.
-# Steps    tabulate_scores, plot_training, audit_grader, log_scores → render_report; write_model_card; render_partial_report.
-
-import json
+# Requires: eval JSONs (rules/evaluate.smk), training manifests (rules/train.smk) and the data summaries (rules/data.smk).
+# Makes: results/scores.{csv,md,html}, results/figures/*.svg, results/audit.json, results/tensorboard, results/report.html,
+# results/{run}/model/README.md; from whatever exists: results/report-so-far.html.
+# Steps: tabulate_scores, plot_training, audit_grader, log_scores → render_report; write_model_card; render_partial_report.
 
 
 rule tabulate_scores:
     """
-    Score table of {params.models} under {params.protocols}: a row a model, a column a benchmark, with 95 % intervals,
-    so that no number stands without its uncertainty.
+    Tabulate the scores of {params.models} under {params.protocols}: one row per model, one column per benchmark, with 95 % intervals,
+    because a number without its uncertainty says little.
     """
     input:
-        evals=expand(
-            "results/{model}/{protocol}/eval/{benchmark}.json",
-            model=evaluated_models(),
-            protocol=protocols(),
-            benchmark=config["benchmarks"],
-        ),
         code=code("tabulate_scores.py"),
+        evals=evaluations(),
     output:
         csv="results/scores.csv",
         md="results/scores.md",
-        html=report("results/scores.html", caption="captions/scores.rst", category="Scores"),
+        html=report("results/scores.html", category="Scores", caption="captions/scores.rst"),
     params:
         models=evaluated_models(),
         protocols=protocols(),
@@ -55,36 +48,22 @@ rule tabulate_scores:
 
 rule plot_training:
     """
-    Training curves of {params.runs} together: the finalist's figures 1 to 4, smoothed and raw,
+    Plot the training curves of {params.runs} together, smoothed and raw (the finalist's figures 1 to 4),
     so that runs are compared on one axis.
     """
     input:
-        manifests=[f"results/{run}/{stage}/manifest.json" for run in config["select"] for stage in run_stages(run)],
         code=code("plot_training.py"),
+        manifests=stage_manifests(),
     output:
-        validation=report(
-            "results/figures/validation.svg",
-            caption="captions/validation.rst",
-            category="Training",
-        ),
-        reward=report(
-            "results/figures/reward.svg",
-            caption="captions/reward.rst",
-            category="Training",
-        ),
-        entropy=report(
-            "results/figures/entropy.svg",
-            caption="captions/entropy.rst",
-            category="Training",
-        ),
+        validation=report("results/figures/validation.svg", category="Training", caption="captions/validation.rst"),
+        reward=report("results/figures/reward.svg", category="Training", caption="captions/reward.rst"),
+        entropy=report("results/figures/entropy.svg", category="Training", caption="captions/entropy.rst"),
         response_length=report(
-            "results/figures/response_length.svg",
-            caption="captions/response_length.rst",
-            category="Training",
+            "results/figures/response_length.svg", category="Training", caption="captions/response_length.rst"
         ),
         curves="results/figures/curves.json",
     params:
-        runs=[f"{run}={','.join(run_stages(run))}" for run in config["select"]],
+        runs=named_stages(),
         benchmark=config["training"]["validation_benchmark"],
     log:
         "logs/plot_training/all.log",
@@ -107,27 +86,25 @@ rule plot_training:
 
 rule audit_grader:
     """
-    Ours, Math-Verify and the contest's judge on the same responses of {params.model}, at most {params.limit} a benchmark:
-    where judges disagree, a person should look.
+    Grade the same responses of {params.model}, at most {params.limit} per benchmark, with our grader, Math-Verify and the contest's judge,
+    because a person should look where they disagree.
     """
     input:
+        code=code("audit_grader.py"),
         samples=expand(
             "results/{model}/{protocol}/samples/{benchmark}.jsonl.zst",
             model=audited_model(),
             protocol=config["evaluation"]["primary"],
             benchmark=config["benchmarks"],
         ),
-        benchmarks=expand("resources/benchmarks/{benchmark}.jsonl", benchmark=config["benchmarks"]),
-        code=code("audit_grader.py"),
+        benchmarks=benchmark_files(),
     output:
         audit="results/audit.json",
     params:
         model=audited_model(),
         limit=300,
-        samples=lambda wildcards, input: [f"{name}={path}" for name, path in zip(config["benchmarks"], input.samples)],
-        benchmarks=lambda wildcards, input: [
-            f"{name}={path}" for name, path in zip(config["benchmarks"], input.benchmarks)
-        ],
+        samples=named_samples,
+        benchmarks=named_benchmarks,
     log:
         "logs/audit_grader/all.log",
     benchmark:
@@ -142,25 +119,25 @@ rule audit_grader:
         "python {input.code[0]:q}"
         " --samples {params.samples:q}"
         " --benchmark {params.benchmarks:q}"
-        " --workers {threads}"
-        " --limit {params.limit}"
+        " --workers {threads:q}"
+        " --limit {params.limit:q}"
         " --out {output.audit:q}"
         " > {log:q} 2>&1"
 
 
 rule log_scores:
     """
-    Scores and hyper-parameters of {params.runs} as TensorBoard events, so that `make tensorboard` shows them beside training.
+    Log scores and hyper-parameters of {params.runs} as TensorBoard events, so that `make tensorboard` shows them beside training.
     """
     input:
-        evals=rules.tabulate_scores.input.evals,
-        manifests=rules.plot_training.input.manifests,
         code=code("log_scores.py"),
+        evals=evaluations(),
+        manifests=stage_manifests(),
     output:
         base=directory("results/tensorboard/base"),
         runs=[directory(f"results/tensorboard/{run}") for run in config["select"]],
     params:
-        runs=rules.plot_training.params.runs,
+        runs=named_stages(),
         models=evaluated_models(),
         config=json.dumps(config, sort_keys=True),
     log:
@@ -184,19 +161,17 @@ rule log_scores:
 
 
 rule write_model_card:
-    """Model card of {wildcards.run}: what it was trained on, how it scores, what it was contaminated with."""
+    """Write the model card of {wildcards.run}: what it was trained on, how it scores, and with what its data was contaminated."""
     input:
-        evals=rules.tabulate_scores.input.evals,
-        manifests=lambda wildcards: [
-            f"results/{wildcards.run}/{stage}/manifest.json" for stage in run_stages(wildcards.run)
-        ],
+        code=code("write_model_card.py"),
+        evals=evaluations(),
+        manifests=own_manifests,
         contamination="results/data/contamination.json",
         model="results/{run}/model/export.json",
-        code=code("write_model_card.py"),
     output:
         card="results/{run}/model/README.md",
     params:
-        stages=lambda wildcards: run_stages(wildcards.run),
+        stages=own_stages,
         config=json.dumps(config, sort_keys=True),
     log:
         "logs/write_model_card/{run}.log",
@@ -220,19 +195,19 @@ rule write_model_card:
 
 rule render_report:
     """
-    The study report in one HTML file, from the score table to single samples, so that a referee needs nothing else.
+    Render the study report into one HTML file, from the score table to single samples, so that a reader needs nothing else.
     """
     input:
-        evals=rules.tabulate_scores.input.evals,
-        scores=rules.tabulate_scores.output.csv,
-        curves=rules.plot_training.output.curves,
+        code=code("render_report.py"),
+        evals=evaluations(),
+        scores="results/scores.csv",
+        curves="results/figures/curves.json",
         audit="results/audit.json",
         events="results/tensorboard/base",
         contamination="results/data/contamination.json",
         funnel="results/data/funnel.json",
-        code=code("render_report.py"),
     output:
-        html=report("results/report.html", caption="captions/report.rst", category="Report"),
+        html=report("results/report.html", category="Report", caption="captions/report.rst"),
     params:
         models=evaluated_models(),
         config=json.dumps(config, sort_keys=True),
@@ -256,30 +231,13 @@ rule render_report:
         " > {log:q} 2>&1"
 
 
-rule render_partial_report:
-    """The report from whatever results exist now; what is missing stands in it with the command that makes it."""
+use rule render_report as render_partial_report with:
+    """Render the study report from whatever results exist now: it names what is missing with the command that makes it."""
     input:
         code=code("render_report.py"),
     output:
         html="results/report-so-far.html",
-    params:
-        models=evaluated_models(),
-        config=json.dumps(config, sort_keys=True),
     log:
         "logs/render_partial_report/all.log",
     benchmark:
         "logs/render_partial_report/all.tsv"
-    threads: 1
-    resources:
-        mem_mb=grows(2000),
-        runtime=grows(20),
-    container:
-        image("cpu")
-    shell:
-        "python {input.code[0]:q}"
-        " --results results"
-        " --benchmark-dir resources/benchmarks"
-        " --models {params.models:q}"
-        " --config {params.config:q}"
-        " --out {output.html:q}"
-        " > {log:q} 2>&1"

@@ -1,87 +1,98 @@
 # Requires: results/{run}/{stage}/train.parquet and val.parquet (rules/data.smk), the base model (rules/fetch.smk).
 # Makes: results/{run}/{stage}/manifest.json and the exported models; checkpoints lie in checkpoints/{run}/{stage}/{fingerprint}/
 # and are no output of any rule, because Snakemake deletes the outputs of a failed job.
-# results/{run}/manifest, a line a stage and figure, is the target that trains a whole run and nothing else.
-# Steps: train_policy → export_model (last stage), export_stage (a later stage starts from it), export_checkpoint (one along training);
-# merge_checkpoint for checkpoints of verl that the configuration names.
+# results/{run}/manifest.json is the target that trains a whole run and nothing else.
+# Steps: train_policy → summarize_run; export_model (last stage), export_stage (a later stage starts from it), export_checkpoint
+# (one along training); merge_checkpoint for checkpoints of verl that the configuration names; forecast_training before all of it.
 
 
 rule train_policy:
     """
-    Train run {wildcards.run}, stage {wildcards.stage}, with verl on {params.gpus} GPU(s): {params.batch} prompts × {params.n} responses a step.
-    It goes on from the last whole checkpoint of the same configuration, because a long run is killed sooner or later.
+    Train run {wildcards.run}, stage {wildcards.stage}, with verl on {params.gpus} GPU(s): {params.batch} prompts × {params.n} responses per step.
+    It resumes from the last complete checkpoint of the same configuration, because a long run is killed sooner or later.
     """
     input:
-        code=code(
-            "train_policy.py",
-            "reward.py",
-            "run_job.py",
-            "run_on_nodes.py",
-            "mathrl/verl/cpu/platform.py",
-            "mathrl/verl/cpu/worker.py",
-            "mathrl/verl/sft_trainer.py",
-            "mathrl/verl/plugin.py",
-            *term_files(),
-        ),
+        code=training_code("train_policy.py"),
         model=start_model,
         train="results/{run}/{stage}/train.parquet",
         val="results/{run}/{stage}/val.parquet",
         solutions=solutions,
-        earlier=lambda wildcards: sharing_budget(wildcards, "manifest.json"),
+        earlier=sharing_budget("manifest.json"),
     output:
         manifest="results/{run}/{stage}/manifest.json",
     params:
-        gpus=lambda wildcards: stage_config(wildcards.run, wildcards.stage)["gpus"],
-        batch=lambda wildcards: stage_config(wildcards.run, wildcards.stage)["train_batch_size"],
-        n=lambda wildcards: stage_config(wildcards.run, wildcards.stage)["rollout_n"],
+        gpus=of_stage("gpus"),
+        batch=of_stage("train_batch_size"),
+        n=of_stage("rollout_n"),
         stage=stage_json,
         budget=run_budget,
         reward=json.dumps(config["reward"], sort_keys=True),
         launch=launch,
         accelerator=config["accelerator"],
-        model=lambda wildcards, input: str(Path(input.model).parent) if input.model.endswith(".json") else input.model,
+        model=start_directory,
+        out=named_output("--manifest"),
     log:
         "logs/train_policy/{run}/{stage}.log",
     benchmark:
         "logs/train_policy/{run}/{stage}.tsv"
-    threads: lambda wildcards: 32 if nodes(wildcards) == 1 else 16  # SLURM gives them twice a node: tasks_per_node
+    threads: train_threads
     resources:
-        gpu=train_gpus,
-        gres=train_gres,
-        nodes=nodes,
-        mpi=if_nodes("srun"),
-        tasks_per_node=if_nodes(2),  # the plug-in wants more than one for mpi; each of our steps takes one
-        mem_mb=train_memory,
+        **train_resources(),
         runtime=7 * 24 * 60,
     container:
         train_image
     shell:
-        "{params.launch} python {input.code[0]:q}"
+        "{params.launch}"
+        " python {input.code[0]:q}"
         " --run {wildcards.run:q}"
         " --stage {wildcards.stage:q}"
         " --config {params.stage:q}"
         " {params.budget:q}"
         " --reward {params.reward:q}"
-        " --accelerator {params.accelerator}"
+        " --accelerator {params.accelerator:q}"
         " --model {params.model:q}"
         " --train {input.train:q}"
         " --validation {input.val:q}"
         " --log {log:q}"
-        " --manifest {output.manifest:q}"
+        " {params.out:q}"
 
 
-rule finish_run:
+use rule train_policy as forecast_training with:
+    """
+    Measure a few steps of run {wildcards.run}, stage {wildcards.stage}, from the base model,
+    because nobody should submit weeks unmeasured.
+    """
+    input:
+        code=training_code("forecast_training.py"),
+        model=f"resources/models/{config['base_model']}",
+        train="results/{run}/{stage}/train.parquet",
+        val="results/{run}/{stage}/val.parquet",
+        earlier=sharing_budget("forecast.json"),
+    output:
+        forecast="results/{run}/{stage}/forecast.json",
+    params:
+        launch=launch_forecast,
+        out=named_output("--out"),
+    log:
+        "logs/forecast_training/{run}/{stage}.log",
+    benchmark:
+        "logs/forecast_training/{run}/{stage}.tsv"
+    resources:
+        **train_resources(),
+        runtime=240,
+
+
+rule summarize_run:
     """Gather of run {wildcards.run} how far each stage came, what ended it and which checkpoint was chosen: one target for a run of any stages."""
     input:
-        manifests=lambda wildcards: expand(
-            "results/{run}/{stage}/manifest.json", run=wildcards.run, stage=run_stages(wildcards.run)
-        ),
+        code=code("summarize_run.py"),
+        manifests=own_manifests,
     output:
-        summary="results/{run}/manifest",
+        manifest="results/{run}/manifest.json",
     log:
-        "logs/finish_run/{run}.log",
+        "logs/summarize_run/{run}.log",
     benchmark:
-        "logs/finish_run/{run}.tsv"
+        "logs/summarize_run/{run}.tsv"
     threads: 1
     resources:
         mem_mb=grows(500),
@@ -89,75 +100,23 @@ rule finish_run:
     container:
         image("cpu")
     shell:
-        "grep -HE '^  \"(steps|stopped_by|chosen_step|chosen_why)\":' {input.manifests:q} > {output.summary:q} 2> {log:q}"
-
-
-rule forecast_training:
-    """Measure a few steps of run {wildcards.run}, stage {wildcards.stage}, from the base model: nobody should submit weeks unmeasured."""
-    input:
-        code=code(
-            "forecast_training.py",
-            "reward.py",
-            "run_job.py",
-            "run_on_nodes.py",
-            "mathrl/verl/cpu/platform.py",
-            "mathrl/verl/cpu/worker.py",
-            "mathrl/verl/sft_trainer.py",
-            "mathrl/verl/plugin.py",
-            *term_files(),
-        ),
-        model=f"resources/models/{config['base_model']}",
-        train="results/{run}/{stage}/train.parquet",
-        val="results/{run}/{stage}/val.parquet",
-        earlier=lambda wildcards: sharing_budget(wildcards, "forecast.json"),
-    output:
-        forecast="results/{run}/{stage}/forecast.json",
-    params:
-        stage=stage_json,
-        budget=run_budget,
-        launch=launch_forecast,
-        reward=json.dumps(config["reward"], sort_keys=True),
-        accelerator=config["accelerator"],
-    log:
-        "logs/forecast_training/{run}/{stage}.log",
-    benchmark:
-        "logs/forecast_training/{run}/{stage}.tsv"
-    threads: lambda wildcards: 32 if nodes(wildcards) == 1 else 16  # as for train_policy
-    resources:
-        gpu=train_gpus,
-        gres=train_gres,
-        nodes=nodes,
-        mpi=if_nodes("srun"),
-        tasks_per_node=if_nodes(2),
-        mem_mb=train_memory,
-        runtime=240,
-    container:
-        train_image
-    shell:
-        "{params.launch} python {input.code[0]:q}"
+        "python {input.code[0]:q}"
         " --run {wildcards.run:q}"
-        " --stage {wildcards.stage:q}"
-        " --config {params.stage:q}"
-        " {params.budget:q}"
-        " --reward {params.reward:q}"
-        " --accelerator {params.accelerator}"
-        " --model {input.model:q}"
-        " --train {input.train:q}"
-        " --validation {input.val:q}"
-        " --log {log:q}"
-        " --out {output.forecast:q}"
+        " --manifests {input.manifests:q}"
+        " --out {output.manifest:q}"
+        " > {log:q} 2>&1"
 
 
 rule export_model:
     """Merge the chosen checkpoint of {wildcards.run} into a Hugging Face directory, because vLLM does not load verl's shards."""
     input:
         code=code("export_model.py", "mathrl/verl/cpu/platform.py"),
-        manifest=lambda wildcards: f"results/{wildcards.run}/{run_stages(wildcards.run)[-1]}/manifest.json",
+        manifest=last_manifest,
     output:
         export="results/{run}/model/export.json",
     params:
-        out=lambda wildcards, output: str(Path(output.export).parent),
-        choice=lambda wildcards: wildcards.get("choice", "chosen"),
+        out=parent,
+        choice=exported_checkpoint,
         accelerator=config["accelerator"],
     log:
         "logs/export_model/{run}.log",
@@ -172,13 +131,14 @@ rule export_model:
     shell:
         "python {input.code[0]:q}"
         " --manifest {input.manifest:q}"
-        " --choice {params.choice}"
-        " --accelerator {params.accelerator}"
+        " --choice {params.choice:q}"
+        " --accelerator {params.accelerator:q}"
         " --out {params.out:q}"
         " > {log:q} 2>&1"
 
 
 use rule export_model as export_stage with:
+    """Merge the chosen checkpoint of {wildcards.run}, stage {wildcards.stage}, because a later stage starts from it."""
     input:
         code=code("export_model.py", "mathrl/verl/cpu/platform.py"),
         manifest="results/{run}/{stage}/manifest.json",
@@ -191,6 +151,7 @@ use rule export_model as export_stage with:
 
 
 use rule export_model as export_checkpoint with:
+    """Merge the checkpoint {wildcards.choice} of {wildcards.run}, because it is evaluated beside the chosen one."""
     output:
         export="results/{run}@{choice}/model/export.json",
     log:
@@ -207,8 +168,8 @@ rule merge_checkpoint:
     output:
         export="results/{extra}/model/export.json",
     params:
-        out=lambda wildcards, output: str(Path(output.export).parent),
-        checkpoint=lambda wildcards: model_source(wildcards.extra)[1],
+        out=parent,
+        checkpoint=verl_checkpoint,
         accelerator=config["accelerator"],
     log:
         "logs/merge_checkpoint/{extra}.log",
@@ -216,13 +177,13 @@ rule merge_checkpoint:
         "logs/merge_checkpoint/{extra}.tsv"
     threads: 2
     resources:
-        mem_mb=8000,
-        runtime=60,
+        mem_mb=grows(8000),
+        runtime=grows(60),
     container:
         gpu_image()
     shell:
         "python {input.code[0]:q}"
         " --checkpoint {params.checkpoint:q}"
-        " --accelerator {params.accelerator}"
+        " --accelerator {params.accelerator:q}"
         " --out {params.out:q}"
         " > {log:q} 2>&1"

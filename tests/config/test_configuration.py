@@ -254,7 +254,7 @@ def test_what_works_and_may_surprise_is_noticed(config, schema, pins, changes, n
         ({"a": {"sweep": {"rollout_n": [4]}, "seeds": [1, 2]}, "a-rollout_n-4": {}}, "two runs are called 'a-rollout_n-4'"),
         ({"a": {"stages": [{"name": "model"}]}}, "runs.a.stages: 'model' is taken by what else lies in results/a/"),
         ({"a": {"stages": [{"name": "generation"}]}}, "'generation' is taken"),
-        ({"a": {"stages": [{"name": "manifest"}]}}, "'manifest' is taken"),
+        ({"a": {"stages": [{"name": "manifest.json"}]}}, "'manifest.json' is taken"),
         ({"a": {"stages": [{"name": "finalist"}]}}, "stage 'finalist' has the name of a protocol"),
         ({"a": {"stages": [{"name": "x"}, {"name": "x"}]}}, "two stages are called 'x'"),
         (

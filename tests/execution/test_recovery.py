@@ -21,12 +21,11 @@ SCRIPTS = ROOT / "scripts"
 SNAKEMAKE = next((str(path) for path in [ROOT / ".venv-driver/bin/snakemake"] if path.exists()), shutil.which("snakemake") or "")
 
 SNAKEFILE = """
-import os, sys
-sys.path.insert(0, "{scripts}")
-from mathrl.execution import processes, recover
+import os
+from mathrl.execution import processes, recovery
 os.environ[processes.OWNER] = processes.owner_token()
 onstart:
-    recover.claim(".")
+    recovery.claim(".")
 rule long:
     output: "long.txt"
     shell: "{python} {scripts}/run_job.py --grace 1 -- bash -c 'echo $$ > pid; sleep {seconds}; date > long.txt'"
@@ -49,8 +48,10 @@ def call(directory: Path) -> subprocess.CompletedProcess:
 
 def snakemake(directory: Path) -> subprocess.Popen:
     with open(directory / "snakemake.log", "a") as log:
-        command = [SNAKEMAKE, "--cores", "1", "--rerun-incomplete"]
-        return subprocess.Popen(command, cwd=directory, stdout=log, stderr=log, start_new_session=True)
+        # from another folder, as users of a shared installation do
+        command = [SNAKEMAKE, "-s", str(directory / "Snakefile"), "-d", str(directory), "--cores", "1", "--rerun-incomplete"]
+        environment = {**os.environ, "PYTHONPATH": str(SCRIPTS)}
+        return subprocess.Popen(command, cwd="/", env=environment, stdout=log, stderr=log, start_new_session=True)
 
 
 @pytest.fixture

@@ -36,12 +36,12 @@ def test_gpus_are_asked_for(fresh):
 def test_one_run_is_a_target_though_nothing_selects_it(fresh):
     """All its stages are trained, nothing else; each gets the time to save; numbers that do not divide stop it before any job."""
     options = ("-n", "-p", "--workflow-profile", "none", "--cores", "all", "--resources", "gpu=6")
-    done = fresh.run("snakemake", "results/lengthen/manifest", *options)
+    done = fresh.run("snakemake", "results/lengthen/manifest.json", *options)
     assert done.returncode == 0, done.stdout
     jobs = job_counts(done.stdout)
-    assert jobs["train_policy"] == 3 and jobs["finish_run"] == 1 and "generate_samples" not in jobs
+    assert jobs["train_policy"] == 3 and jobs["summarize_run"] == 1 and "generate_samples" not in jobs
     assert done.stdout.count("run_job.py --grace 900 --gpus 6 --") == 3
-    done = fresh.run("snakemake", "results/dapo/manifest", *options, "--config", "training={gpus: 5}", "select=[]")
+    done = fresh.run("snakemake", "results/dapo/manifest.json", *options, "--config", "training={gpus: 5}", "select=[]")
     assert done.returncode == 2 and "Traceback" not in done.stdout
     assert "run dapo, stage main: train_batch_size 264 and mini_batch_size 88 times rollout_n 6 must divide by 5 GPUs" in done.stdout
     assert not (fresh.directory / "results").exists()

@@ -19,7 +19,7 @@ RESERVED = {
     "base", "previous", "samples", "data", "model", "figures", "tensorboard",
     "audit.json", "report.html", "report-so-far.html", "scores.csv", "scores.html", "scores.md",
 }  # fmt: skip
-BESIDE_STAGES = {"generation", "manifest", "model"}  # what lies in results/{run}/ beside a directory for each stage and protocol
+BESIDE_STAGES = {"generation", "manifest.json", "model"}  # what lies in results/{run}/ beside a directory for each stage and protocol
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 

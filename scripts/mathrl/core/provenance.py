@@ -23,7 +23,8 @@ def git_commit() -> str:
     given = os.environ.get("MATHRL_GIT_COMMIT")
     if given:
         return given
-    git = ["git", "-c", f"safe.directory={ROOT}", "-C", str(ROOT)]
+    # The clone may belong to somebody else, and nothing is written into it: not even git's own index.
+    git = ["git", "--no-optional-locks", "-c", f"safe.directory={ROOT}", "-C", str(ROOT)]
     try:
         commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
         dirty = subprocess.run([*git, "status", "--porcelain", "-uno"], capture_output=True, text=True, check=True).stdout

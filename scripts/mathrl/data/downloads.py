@@ -1,4 +1,4 @@
-"""The table of downloads (`pins.tsv`) and the lock beside it (`pins.lock/<name>.json`).
+"""The table of downloads (`pins.tsv`) and the user's lock of it (`pins.lock/<name>.json`).
 
 A pin says where files come from and what they must be: revision, SHA-256 per file, row count. What the table does not know yet
 (the hash of a file nobody has downloaded so far) is recorded in the lock at the first download. The user commits the lock; from
@@ -130,19 +130,29 @@ def find_pin(path: str | Path, name: str, kind: str) -> Pin:
 
 
 def lock_path(table: str | Path, name: str) -> Path:
-    """Where the lock of one pin lies: one file a pin, so that downloads side by side never write the same file."""
-    return Path(table).with_suffix(".lock") / f"{name}.json"
+    """Where the lock of one pin is written: one file a pin, so that downloads side by side never write the same file.
+
+    It lies beside a table of the user's, that is one below the working directory, and in the working directory for a table of an
+    installation that users share.
+    """
+    beside = Path(table).with_suffix(".lock")
+    folder = beside if Path(table).absolute().is_relative_to(Path.cwd()) else Path(beside.name)
+    return folder / f"{name}.json"
 
 
 def read_lock(table: str | Path, name: str) -> dict[str, str]:
-    """Hashes recorded at the first download, by path; empty if there is no lock yet."""
-    path = lock_path(table, name)
-    if not path.exists():
-        return {}
-    lock = read_json(path)
-    if not isinstance(lock, dict) or not isinstance(lock.get("sha256"), dict):
-        raise UserError(f"{path}: is no lock (it lacks 'sha256'); restore it from git or delete it to record it again")
-    return lock["sha256"]
+    """Hashes recorded at the first download, by path; empty if there is no lock yet.
+
+    A lock that lies beside a shared table is enforced too, and comes first.
+    """
+    hashes: dict[str, str] = {}
+    for path in (lock_path(table, name), Path(table).with_suffix(".lock") / f"{name}.json"):
+        if path.exists():
+            lock = read_json(path)
+            if not isinstance(lock, dict) or not isinstance(lock.get("sha256"), dict):
+                raise UserError(f"{path}: is no lock (it lacks 'sha256'); restore it from git or delete it to record it again")
+            hashes |= lock["sha256"]
+    return hashes
 
 
 def write_lock(table: str | Path, pin: Pin, origin: Origin, hashes: dict[str, str], rows: int | None) -> Path:

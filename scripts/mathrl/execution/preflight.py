@@ -6,10 +6,12 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -19,6 +21,28 @@ from mathrl.execution import gpus
 
 LABEL = "org.mathrl.lock-sha256"  # hash of the envs/*.txt that an image was built from
 REBUILD = "make containers"
+
+
+@functools.cache
+def say(notice: str) -> None:
+    """Print a notice for the user, once: a workflow that uses rules of ours by several statements reads ours as often."""
+    print(f"notice: {notice}", file=sys.stderr)
+
+
+def put_first(directory: Path) -> None:
+    """Let this process and its jobs find programs there first."""
+    first = str(directory)
+    os.environ["PATH"] = os.pathsep.join([first, *(path for path in os.get_exec_path() if path != first)])
+
+
+def bind(installation: Path) -> None:
+    """Mount the installation into the containers of this process and its jobs, where the working directory does not hold it.
+
+    Rules run scripts from there, and of the host Apptainer mounts the working directory and /tmp alone.
+    """
+    given = [path for path in os.environ.get("APPTAINER_BIND", "").split(",") if path]
+    if not installation.is_relative_to(Path.cwd()) and str(installation) not in given:
+        os.environ["APPTAINER_BIND"] = ",".join([*given, str(installation)])
 
 
 def image_path(value: str, root: str | os.PathLike) -> str:
