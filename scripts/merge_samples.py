@@ -8,6 +8,7 @@ import argparse
 import json
 from pathlib import Path
 
+from mathrl.core.arguments import NamedFiles
 from mathrl.core.files import UserError, read_json, run_main, write_jsonl
 
 
@@ -16,7 +17,7 @@ def main() -> None:
     parser.add_argument("--generation", nargs="+", type=Path, required=True, help="JSONs of the shards")
     parser.add_argument("--protocol", required=True, help="name of the evaluation protocol")
     parser.add_argument("--settings", required=True, help="of the protocol, JSON; n and greedy say what must be there")
-    parser.add_argument("--benchmark", action="append", required=True, metavar="NAME=FILE", help="canonical JSON lines; repeat")
+    parser.add_argument("--benchmark", action=NamedFiles, nargs="+", required=True, help="canonical JSON lines; repeat")
     parser.add_argument("--out", type=Path, required=True, help="directory for {benchmark}.jsonl.zst")
     args = parser.parse_args()
 
@@ -25,8 +26,7 @@ def main() -> None:
     stores = {read_json(path)["stores"][args.protocol] for path in args.generation}
     if len(stores) != 1:
         raise UserError(f"{args.generation[0]}: its shards were sampled under different settings; generate them again")
-    benchmarks = {name: Path(path) for name, _, path in (text.partition("=") for text in args.benchmark)}
-    merged = sampling.merge(Path(stores.pop()), args.protocol, json.loads(args.settings), benchmarks)
+    merged = sampling.merge(Path(stores.pop()), args.protocol, json.loads(args.settings), args.benchmark)
     for name, rows in merged.items():
         write_jsonl(args.out / f"{name}.jsonl.zst", rows)
 

@@ -100,7 +100,7 @@ def test_scripts(results, tmp_path):
             "holds no eval JSON",
         ),
         ("show_scores.py", ["--scores", "nowhere.csv"], "nowhere.csv: no such file"),
-        ("plot_training.py", ["--runs", "grpo", "--out", "o"], "expected RUN=STAGE"),
+        ("plot_training.py", ["--runs", "grpo", "--out", "o"], "must be RUN=STAGE"),
         ("render_report.py", ["--config", "{", "--models", "m", "--out", "o"], "is no JSON"),
         ("render_report.py", ["--config", "{}", "--models", "m", "--out", "o"], "lacks the key"),
         ("simulate_intervals.py", ["--repeats", "0"], "at least 1"),

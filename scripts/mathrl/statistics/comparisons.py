@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from mathrl.config.configuration import stage_config, stages
+from mathrl.core.files import UserError
 from mathrl.statistics.intervals import combine, difference, mean_difference, t_quantile
 
 FLIPS = 20_000
@@ -206,6 +207,21 @@ def run_groups(config: Mapping[str, Any], models: Sequence[str]) -> dict[str, li
     """The runs among `models` by group; runs that differ in their seed alone are one, every other run is a group of its own."""
     merged = merged_runs(config)
     return replicates({name: merged[name] for name in models if name in merged})
+
+
+def regroup(groups: Mapping[str, list[str]], given: Mapping[str, list[str]]) -> dict[str, list[str]]:
+    """`groups` with those of the command line in their place.
+
+    Raises:
+        UserError: a member that is no run of `groups`.
+    """
+    found = dict(groups)
+    for name, members in given.items():
+        unknown = sorted(set(members) - {run for runs in found.values() for run in runs})
+        if unknown:
+            raise UserError(f"--group {name}={','.join(members)}: must be NAME=RUN,RUN with runs of --models; not one: {unknown[0]}")
+        found = {key: left for key, runs in found.items() if (left := [run for run in runs if run not in members])} | {name: members}
+    return found
 
 
 def label(group: str, runs: Sequence[str]) -> str:
