@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from mathrl.core.files import UserError, sha256_file
+from mathrl.core.files import UserError, replaced_directory, sha256_file
 from mathrl.data.downloads import Origin, Pin, expected_hashes, lock_path, read_lock, write_lock
 
 TRIES = 3
@@ -256,17 +256,9 @@ def link(source: Path, target: Path) -> None:
 
 def place_directory(fetched: Fetched, target: Path) -> None:
     """Put files into the directory `target`, keeping their places below the root: whole or not at all."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    staged = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    shutil.rmtree(staged, ignore_errors=True)
-    try:
+    with replaced_directory(target) as staged:
         for name, path in zip(fetched.names, fetched.paths, strict=True):
             link(path, staged / name)
-        if target.exists():
-            shutil.rmtree(target)
-        os.rename(staged, target)
-    finally:
-        shutil.rmtree(staged, ignore_errors=True)
 
 
 def parquet_rows(paths: list[Path]) -> int:

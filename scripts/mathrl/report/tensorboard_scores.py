@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from mathrl.core.files import replaced_directory
 from mathrl.evaluation.scores import cell, mean_cell
 
 
@@ -25,10 +25,8 @@ def write_run(
     from tensorboard.plugins.hparams import summary_v2
     from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
-    shutil.rmtree(directory, ignore_errors=True)
-    directory.mkdir(parents=True)
     plain = {key: value for key, value in settings.items() if isinstance(value, bool | int | float | str)}
-    with contextlib.closing(EventFileWriter(str(directory))) as writer:
+    with replaced_directory(directory) as fresh, contextlib.closing(EventFileWriter(str(fresh))) as writer:
         metrics = [summary_v2.Metric(tag) for tag in dict.fromkeys(tag for values in scores.values() for tag in values)]
         hparams = [summary_v2.HParam(key) for key in plain]
         for summary in (summary_v2.hparams_config_pb(hparams=hparams, metrics=metrics), summary_v2.hparams_pb(plain)):
