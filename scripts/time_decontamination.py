@@ -10,9 +10,9 @@ import tempfile
 import time
 from pathlib import Path
 
+from mathrl.core.arguments import NamedFiles
 from mathrl.core.files import read_json, run_main
-from mathrl.data.benchmarks import load_benchmark
-from mathrl.decontamination.command import benchmark_files
+from mathrl.data.benchmarks import read_benchmark
 
 
 def words_of(text: str, size: int) -> set[str]:
@@ -29,7 +29,7 @@ def usual_way(problems: Path, benchmarks: dict[str, Path], size: int, workers: i
     with tempfile.TemporaryDirectory() as cache:
         rows = datasets.Dataset.from_parquet(str(problems), cache_dir=cache).select_columns(["id", "problem"])
         for name, path in benchmarks.items():
-            lookup: set[str] = set().union(*(words_of(item["problem"], size) for item in load_benchmark(path)))
+            lookup: set[str] = set().union(*(words_of(item["problem"], size) for item in read_benchmark(path).values()))
             mark = lambda row, lookup=lookup, name=name: {name: bool(words_of(row["problem"], size) & lookup)}  # noqa: E731
             rows = rows.map(mark, num_proc=workers, load_from_cache_file=False)
         return sum(any(flags) for flags in zip(*(rows[name] for name in benchmarks), strict=True))
@@ -38,12 +38,11 @@ def usual_way(problems: Path, benchmarks: dict[str, Path], size: int, workers: i
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--problems", type=Path, required=True, help="parquet with id and problem")
-    parser.add_argument("--benchmark", action="append", required=True, metavar="NAME=FILE", help="canonical JSON lines; repeat")
+    parser.add_argument("--benchmark", action=NamedFiles, nargs="+", required=True, help="canonical JSON lines; repeat")
     parser.add_argument("--workers", type=int, default=2, help="processes of the usual way and threads of ours (default 2)")
     args = parser.parse_args()
 
-    files = benchmark_files(args.benchmark)
-    options = [option for pair in args.benchmark for option in ("--benchmark", pair)]
+    options = ["--benchmark", *(f"{name}={path}" for name, path in args.benchmark.items())]
     seconds, removed = {}, {}
     with tempfile.TemporaryDirectory() as out:
         for methods in ("exact,ngram", "exact,ngram,fuzzy"):
@@ -56,7 +55,7 @@ def main() -> None:
             subprocess.run(command, check=True)
             seconds[methods], removed[methods] = time.perf_counter() - begun, read_json(f"{out}/s.json")["rows_removed"]
     begun = time.perf_counter()
-    removed["any 8-gram, datasets.map"] = usual_way(args.problems, files, 8, args.workers)
+    removed["any 8-gram, datasets.map"] = usual_way(args.problems, args.benchmark, 8, args.workers)
     seconds["any 8-gram, datasets.map"] = time.perf_counter() - begun
     for name, time_taken in seconds.items():
         print(f"{name:26} {time_taken:7.1f} s   {removed[name]:7d} rows removed")

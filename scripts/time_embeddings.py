@@ -13,17 +13,17 @@ import time
 from pathlib import Path
 
 import polars as pl
+from mathrl.core.arguments import NamedFiles
 from mathrl.core.files import run_main
-from mathrl.data.benchmarks import load_benchmark
+from mathrl.data.benchmarks import read_benchmark
 from mathrl.decontamination import Settings, find_matches
-from mathrl.decontamination.command import benchmark_files
 from mathrl.decontamination.embedding import Embedder
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--problems", type=Path, required=True, help="parquet with id and problem")
-    parser.add_argument("--benchmark", action="append", required=True, metavar="NAME=FILE", help="canonical JSON lines; repeat")
+    parser.add_argument("--benchmark", action=NamedFiles, nargs="+", required=True, help="canonical JSON lines; repeat")
     parser.add_argument("--embedding-model", type=Path, required=True, help="directory of a sentence-transformers model")
     parser.add_argument("--rows", type=int, default=3000, help="rows to embed (default 3000)")
     parser.add_argument("--threads", type=int, default=2, help="of both (default 2)")
@@ -35,7 +35,7 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     table = pl.read_parquet(args.problems, columns=["id", "problem"])
     rows = table.gather_every(max(len(table) // args.rows, 1)).head(args.rows)
-    benchmarks = {name: load_benchmark(path) for name, path in benchmark_files(args.benchmark).items()}
+    benchmarks = {name: list(read_benchmark(path).values()) for name, path in args.benchmark.items()}
     usual = SentenceTransformer(str(args.embedding_model), device="cpu")
     usual.encode(["warm up"])
     begun = time.perf_counter()

@@ -7,11 +7,12 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mathrl.core.arguments import split_pair
 from mathrl.core.files import UserError, atomic_path, sha256_file
 from mathrl.core.parquet import PartWriter, parts, schema_of
 from mathrl.core.provenance import provenance
 from mathrl.data import solve_rates
-from mathrl.data.benchmarks import load_benchmark
+from mathrl.data.benchmarks import read_benchmark
 from mathrl.data.cleaning import parse_bands
 from mathrl.data.problems import bands, own_quintiles
 from mathrl.data.verl_rows import benchmark_frame, dev_groups, verl_rows
@@ -30,9 +31,7 @@ def make(args: argparse.Namespace) -> dict[str, Any]:
     """
     import polars as pl
 
-    name, sign, path = args.validation.partition("=")
-    if not sign or not name or not path:
-        raise UserError(f"--validation {args.validation}: must be NAME=FILE")
+    name, path = split_pair(args.validation, "--validation")
     if args.data == "clean" and args.matches is None:
         raise UserError("--data clean: needs --matches, the table of contaminated rows")
     schema_of(args.problems, NEEDED)
@@ -60,7 +59,7 @@ def make(args: argparse.Namespace) -> dict[str, Any]:
     if not counts["train"]:
         raise UserError(f"{args.problems}: no training row is left ({counts}); lower data.dev_size or widen the filters")
     prefix = args.instruction + args.separator
-    items = benchmark_frame(load_benchmark(Path(path)))
+    items = benchmark_frame(list(read_benchmark(path).values()))
     counts["validation"] = len(items)
     numbers = pl.int_range(len(rows), eager=True)
     index_of = {"train": _ranks(training), "dev": _ranks(dev)}
@@ -77,8 +76,6 @@ def make(args: argparse.Namespace) -> dict[str, Any]:
             first += len(part)
             train.write(_select(part, training[here], index_of["train"][here], pl.col("source").fill_null("unknown"), prefix))
             val.write(_select(part, dev[here], index_of["dev"][here], pl.lit("dev"), prefix))
-        if not items.height:
-            raise UserError(f"{path}: holds no items to validate on; fetch the benchmark again")
     settings = {
         "data": args.data, "remove": args.remove, "difficulty": args.difficulty, "sources": args.sources,
         "solve_rate": args.solve_rate, "dev_size": args.dev_size,

@@ -13,6 +13,7 @@ from typing import Any
 
 from mathrl.config.configuration import stages
 from mathrl.core.files import UserError, read_json, read_jsonl
+from mathrl.data.benchmarks import read_benchmark
 from mathrl.evaluation.metrics import STATUS_LETTERS
 from mathrl.evaluation.scores import Evals, load_evals, table
 from mathrl.grading import extract_boxed, grade
@@ -201,7 +202,7 @@ def common_words(first: str, second: str, least: int = 3) -> tuple[list[tuple[st
 
 def _benchmark_rows(benchmark_dir: Path, benchmark: str) -> dict[str, dict[str, Any]]:
     path = benchmark_dir / f"{benchmark}.jsonl"
-    return {str(row["id"]): row for row in read_jsonl(path, ("id", "problem", "answer"))} if path.is_file() else {}
+    return read_benchmark(path) if path.is_file() else {}
 
 
 def _pairs(results: Path, benchmark_dir: Path, benchmarks: Sequence[str], missing: list[dict[str, str]]) -> dict[str, Any] | None:
@@ -277,7 +278,7 @@ def _samples(results: Path, benchmark_dir: Path, study: Mapping[str, Any], missi
             packed["sets"].append({"model": model, "protocol": protocol, "benchmark": benchmark, "data": data})
         if used:
             packed["problems"][benchmark] = pack(
-                {i: {"problem": rows[i]["problem"][:4000], "answer": str(rows[i]["answer"])} for i in ids if i in used}
+                {i: {"problem": rows[i]["problem"][:4000], "answer": rows[i]["answer"]} for i in ids if i in used}
             )
     for run, entry in study["runs"].items():
         rollouts = _read_rollouts(entry["manifests"])

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mathrl.core.parquet import schema_of
-from mathrl.data.benchmarks import load_benchmark
-from mathrl.decontamination.command import benchmark_files
+from mathrl.data.benchmarks import read_benchmark
 
 STYLE = """body{font:15px/1.45 system-ui,sans-serif;margin:2rem auto;padding:0 1rem;max-width:75rem;color:#1b1b1b;background:#fff}
 h1{font-size:1.4rem}article{border-top:1px solid #ccc;padding:.7rem 0}header{color:#555;font-size:.9rem}
@@ -37,7 +36,7 @@ def marked(left: str, right: str) -> tuple[str, str]:
     return result[0], result[1]
 
 
-def matches_page(problems: Path, matches: Path, benchmarks: list[str], limit: int) -> str:
+def matches_page(problems: Path, matches: Path, benchmarks: Mapping[str, Path], limit: int) -> str:
     """All pairs, removed ones first, as one HTML page without scripts or outside files."""
     import polars as pl
 
@@ -51,7 +50,8 @@ def matches_page(problems: Path, matches: Path, benchmarks: list[str], limit: in
     )
     wanted = pairs["problem_id"].unique().to_list()
     texts = dict(pl.scan_parquet(problems).filter(pl.col("id").is_in(wanted)).select("id", "problem").collect().iter_rows())
-    items = {(name, item["id"]): item["problem"] for name, path in benchmark_files(benchmarks).items() for item in load_benchmark(path)}
+    read = {name: read_benchmark(path, may_be_empty=True) for name, path in benchmarks.items()}
+    items = {(name, key): item["problem"] for name, rows in read.items() for key, item in rows.items()}
     shown = [_pair(row, texts, items) for row in pairs.head(limit).iter_rows(named=True)]
     more = f"<p>{len(pairs) - limit} more pairs are in {html.escape(matches.name)}.</p>" if len(pairs) > limit else ""
     counts = f"{pairs['removed'].sum()} pairs are removed, {(~pairs['removed']).sum()} are reported only."
