@@ -7,7 +7,7 @@ import pytest
 import yaml
 from mathrl.config import batches
 from mathrl.config import configuration as configuration
-from mathrl.core.curves import read_scalars
+from mathrl.core.tensorboard import read_scalars
 
 from .conftest import ROOT
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mathrl.config.configuration import stages
+from mathrl.config.configuration import stage_config, stages
 from mathrl.core.files import UserError, read_json, read_jsonl
 from mathrl.data.benchmarks import read_benchmark
 from mathrl.evaluation.metrics import STATUS_LETTERS
@@ -95,9 +95,14 @@ def _runs(results: Path, config: Mapping[str, Any], models: Sequence[str]) -> tu
         wanted = config.get("select", [])
         found = {run: entry for run, entry in read_json(path)["runs"].items() if run in wanted}
     else:
-        found = {run: run_curves(results, run, stages(config, run)) for run in config.get("select", [])}
+        found = {run: run_curves(results, run, stages(config, run), _limits(config, run)) for run in config.get("select", [])}
     runs = {name: found[name] for name in [*(m for m in models if m in found), *(n for n in found if n not in models)]}
     return runs, [entry for run in runs.values() for entry in run["missing"]]
+
+
+def _limits(config: Mapping[str, Any], run: str) -> dict[str, Any]:
+    """The training monitor's limits by stage."""
+    return {stage: stage_config(config, run, stage)["monitor"] for stage in stages(config, run)}
 
 
 def _checkpoints(results: Path, models: Sequence[str], runs: Mapping[str, Any]) -> list[dict[str, Any]]:

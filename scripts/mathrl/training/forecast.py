@@ -144,7 +144,7 @@ def measure(
         numbers = ("steps", "seconds", "generated_tokens", "hours", "gpu_hours", "checkpoints", "disk_gb")
         return dict.fromkeys(numbers, 0) | {"configured_steps": total_steps(stage, rows), "ended_by": exhausted}
 
-    from mathrl.core.curves import read_scalars
+    from mathrl.core.tensorboard import read_scalars
     from mathrl.training import checkpoints
     from mathrl.training import stage as training
 

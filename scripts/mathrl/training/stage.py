@@ -80,7 +80,7 @@ def train(
         UserError: no model, no space, refused configuration, or a failed trainer (the message names the log).
         Paused: SIGTERM came; what was learnt is saved.
     """
-    from mathrl.core.curves import read_scalars
+    from mathrl.core.tensorboard import read_scalars
     from mathrl.grading import GRADING_POLICY
 
     check_model(model)
