@@ -13,7 +13,7 @@ ROOT = Path(workflow.basedir)
 SCRIPTS = ROOT / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
-from mathrl.config import configuration
+from mathrl.config import runs as configuration, validation
 from mathrl.core import code_files, provenance
 from mathrl.core.files import UserError
 from mathrl.data import downloads
@@ -42,7 +42,7 @@ def validated(config):
         schema = yaml.load(handle, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     try:
         targets = [Path(word).parts for word in sys.argv if word.startswith("results/")]
-        for notice in configuration.validate(
+        for notice in validation.validate(
             config, schema, pins(), asked={parts[1] for parts in targets if len(parts) > 1}
         ):
             if MAIN:
@@ -79,7 +79,7 @@ def stage_config(run, stage):
 def stage_json(wildcards):
     """The same as JSON, for the command line; checked again for targets that were not asked for by their path."""
     try:
-        configuration.check_stage(config, wildcards.run, wildcards.stage)
+        validation.check_stage(config, wildcards.run, wildcards.stage)
     except UserError as error:
         raise WorkflowError(str(error)) from None
     return json.dumps(stage_config(wildcards.run, wildcards.stage), sort_keys=True)

@@ -203,7 +203,7 @@ def test_what_may_be_claimed(groups, said, not_said):
 
 
 def test_groups_of_the_configuration_are_its_replicates(config):
-    from mathrl.config.configuration import expanded
+    from mathrl.config.runs import expanded
 
     config |= {"runs": {"grpo": {"seeds": [1, 2]}, "wide": {"sweep": {"rollout_n": [4, 8]}, "seeds": [1, 2]}}, "select": ["grpo", "wide"]}
     spelled_out, groups = expanded(config)

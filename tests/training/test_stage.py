@@ -10,7 +10,7 @@ import time
 import polars
 import psutil
 import pytest
-from mathrl.config import configuration as configuration
+from mathrl.config import runs
 from mathrl.core import curves
 from mathrl.core.files import UserError, write_json
 from mathrl.training import checkpoints
@@ -359,7 +359,7 @@ class Verl:
 @pytest.fixture
 def verl(tmp_path, config, monkeypatch):
     changes = {"train_batch_size": 8, "mini_batch_size": 8, "epochs": 2, "gpus": 1, "save_every": 4, "keep_last": 9}
-    found = Verl(tmp_path, configuration.stage_config(config, "grpo", "main") | changes)
+    found = Verl(tmp_path, runs.stage_config(config, "grpo", "main") | changes)
     monkeypatch.setattr(training, "run_verl", found.run)
     monkeypatch.setattr(training.supervised, "too_long", lambda *_: 0)  # no tokenizer here
     monkeypatch.setattr(curves, "read_scalars", lambda directory, **_: {tag: sorted(steps.items()) for tag, steps in found.curves.items()})

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mathrl.config.configuration import stage_config, stages
+from mathrl.config.runs import stage_config, stages
 from mathrl.core.files import UserError, read_json, read_jsonl
 from mathrl.data.benchmarks import read_benchmark
 from mathrl.evaluation.metrics import STATUS_LETTERS

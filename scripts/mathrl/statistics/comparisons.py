@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mathrl.config.configuration import stage_config, stages
+from mathrl.config.runs import stage_config, stages
 from mathrl.core.files import UserError
 from mathrl.statistics.intervals import LEVEL, combine, difference, mean_difference, t_quantile
 
@@ -88,10 +88,7 @@ def compare_seeds(ours: Sequence[Results], theirs: Sequence[Results], benchmarks
         value = float(first.mean() - second.mean())
         if first.var() + second.var() <= 0:
             return {"value": value, "low": value, "high": value, "n": len(ours)}, 0.0 if value else 1.0
-        if len(second) > 1:
-            test = ttest_ind(first, second, equal_var=False)
-        else:
-            test = ttest_1samp(first - second[0], 0.0)
+        test = ttest_ind(first, second, equal_var=False) if len(second) > 1 else ttest_1samp(first - second[0], 0.0)
         limits = test.confidence_interval(LEVEL)
         return {"value": value, "low": float(limits.low), "high": float(limits.high), "n": len(ours)}, float(test.pvalue)
 
