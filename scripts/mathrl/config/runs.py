@@ -23,6 +23,26 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
+def read_yaml(*paths: str | Path) -> dict[str, Any]:
+    """Configuration files merged key by key, later ones over earlier ones.
+
+    Raises:
+        UserError: a file that is missing or no mapping in YAML.
+    """
+    import yaml
+
+    merged: dict[str, Any] = {}
+    for path in paths:
+        try:
+            value = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            raise UserError(f"{path}: cannot be read as YAML ({error})") from None
+        if not isinstance(value, Mapping):
+            raise UserError(f"{path}: holds no mapping of keys to values")
+        merged = merge(merged, value)
+    return merged
+
+
 def from_command_line(config: Mapping[str, Any], given: Mapping[str, Any], read: Callable[[str], Any]) -> dict[str, Any]:
     """`config` with the values of `given` as numbers, booleans or null where they read so.
 

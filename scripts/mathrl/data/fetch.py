@@ -22,6 +22,8 @@ from pathlib import Path
 from mathrl.core.files import UserError, replaced_directory, sha256_file
 from mathrl.data.downloads import Origin, Pin, expected_hashes, lock_path, read_lock, write_lock
 
+PARTIAL = Path("resources/.partial")  # unfinished transfers, in a folder per name
+BY_HAND = Path("resources/by_hand")  # files brought by hand, in a folder per name
 TRIES = 3
 TIMEOUT = 30  # seconds without a byte
 _BLOCK = 1 << 20
@@ -32,15 +34,6 @@ def argument_parser(description: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pins", type=Path, default=Path("pins.tsv"), help="table of downloads (default pins.tsv)")
     parser.add_argument("--name", required=True, help="row of the table")
-    parser.add_argument(
-        "--partial", type=Path, default=Path("resources/.partial"), help="unfinished transfers (default resources/.partial)"
-    )
-    parser.add_argument(
-        "--by-hand",
-        type=Path,
-        default=Path("resources/by_hand"),
-        help="files brought by hand, in a folder per name (default resources/by_hand)",
-    )
     parser.add_argument("--wait", type=float, default=2.0, help="seconds before the second try, doubled each time (default 2)")
     return parser
 
@@ -62,18 +55,18 @@ class TransferError(Exception):
     """A source could not be reached or did not deliver; another try or another source may."""
 
 
-def fetch(pin: Pin, table: Path, partial: Path, by_hand: Path, wait: float = 2.0) -> Fetched:
+def fetch(pin: Pin, table: Path, wait: float = 2.0) -> Fetched:
     """Bring all files of a pin and verify them.
 
-    `partial` and `by_hand` are folders with one subfolder a pin; `wait` is the pause before the second try in seconds, doubled
-    each time. Raises `UserError` where nothing could be had or what came is not what the pin says.
+    `wait` is the pause before the second try in seconds, doubled each time. Raises `UserError` where nothing could be had or what
+    came is not what the pin says.
     """
-    hand = by_hand / pin.name
+    hand = BY_HAND / pin.name
     if hand.is_dir() and any(hand.iterdir()):
         return verify(pin, table, hand, Origin("file", str(hand)))
     failures = []
     for origin in pin.origins:
-        folder = partial / pin.name / origin.source
+        folder = PARTIAL / pin.name / origin.source
         folder.mkdir(parents=True, exist_ok=True)
         if origin.source != "file" and _complete(pin, table, folder):
             return verify(pin, table, folder, origin)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import difflib
 import gzip
 import json
 import re
@@ -18,6 +17,7 @@ from mathrl.evaluation.metrics import STATUS_LETTERS
 from mathrl.evaluation.scores import Evals, load_evals, table
 from mathrl.grading import extract_boxed, grade
 from mathrl.report.figures import run_curves
+from mathrl.report.shared_text import shared_runs
 from mathrl.statistics.comparisons import compare_all, contamination_contrast, run_groups
 
 PAIRS = 150  # removed pairs shown side by side
@@ -187,24 +187,6 @@ def _provenance(evals: Evals, runs: Mapping[str, Any]) -> dict[str, Any]:
 _MANIFEST_KEYS = ("run", "stage", "steps", "chosen_step", "chosen_why", "fingerprint", "gpu_hours", "tokens", "seconds")
 
 
-def common_words(first: str, second: str, least: int = 3) -> tuple[list[tuple[str, bool]], list[tuple[str, bool]]]:
-    """Both texts cut into (piece, shared) where shared pieces are runs of at least `least` equal words."""
-    cut = [re.findall(r"\s*\S+", text[:PAIR_CHARACTERS]) for text in (first, second)]
-    plain = [[re.sub(r"[\W_]+", "", word).casefold() or word.strip() for word in words] for words in cut]
-    matcher = difflib.SequenceMatcher(None, plain[0], plain[1], autojunk=False)
-    blocks = [block for block in matcher.get_matching_blocks() if block.size >= least]
-    sides: list[list[tuple[str, bool]]] = []
-    for side, words in enumerate(cut):
-        place, pieces = 0, []
-        for block in blocks:
-            start = block.b if side else block.a
-            pieces += [("".join(words[place:start]), False), ("".join(words[start : start + block.size]), True)]
-            place = start + block.size
-        pieces.append(("".join(words[place:]), False))
-        sides.append([piece for piece in pieces if piece[0]])
-    return sides[0], sides[1]
-
-
 def _benchmark_rows(benchmark_dir: Path, benchmark: str) -> dict[str, dict[str, Any]]:
     path = benchmark_dir / f"{benchmark}.jsonl"
     return read_benchmark(path) if path.is_file() else {}
@@ -235,7 +217,7 @@ def _pairs(results: Path, benchmark_dir: Path, benchmarks: Sequence[str], missin
     pairs = []
     for row in shown.iter_rows(named=True):
         item = items[row["benchmark"]].get(row["item_id"], {}).get("problem", "")
-        left, right = common_words(texts.get(row["problem_id"], ""), item)
+        left, right = shared_runs(texts.get(row["problem_id"], ""), item, PAIR_CHARACTERS)
         pairs.append(row | {"left": left, "right": right})
     return {"shown": pairs, "total": total}
 

@@ -1,4 +1,4 @@
-"""The finalist's figures 1–4 for all runs together: validation, mean reward, entropy, response length."""
+"""The data funnel, and the finalist's figures 1–4 for all runs together: validation, mean reward, entropy, response length."""
 
 from __future__ import annotations
 
@@ -59,6 +59,16 @@ def run_curves(results: str | Path, run: str, stages: Sequence[str], limits: Map
 def _flags(flags: Sequence[Mapping[str, Any]], before: int) -> list[dict[str, Any]]:
     """Flags of a stage with their text, counted in steps of the run; `before`: steps of earlier stages."""
     return [{"step": before + flag["step"], "text": flag_text(flag)} for flag in flags]
+
+
+def funnel_chart(funnel: Mapping[str, Any]) -> str:
+    """SVG of the rows left after each step from the dataset to the problems; `funnel` is what clean_problems.py counted."""
+    steps = funnel.get("steps", [])
+    bars = [("rows fetched", steps[0]["rows_in"], f"{steps[0]['rows_in']:,}")] if steps else []
+    for step in steps:
+        lost = step["rows_in"] - step["rows_out"]
+        bars.append((step["step"].replace("_", " "), step["rows_out"], f"{step['rows_out']:,}" + (f"  (−{lost:,})" if lost else "")))
+    return charts.bar_chart(bars, "Data funnel", "Rows left after each cleaning step: " + "; ".join(f"{b[0]} {b[2]}" for b in bars))
 
 
 def flag_text(flag: Mapping[str, Any]) -> str:

@@ -14,7 +14,7 @@ from mathrl.evaluation.metrics import STATUS_LETTERS
 from mathrl.evaluation.scores import METRICS, cell, mean_cell, percent, problem_count, sections
 from mathrl.report import charts
 from mathrl.report.content import SAMPLES_EACH, settings_changed
-from mathrl.report.figures import CAPTIONS, figure_charts, further_charts
+from mathrl.report.figures import CAPTIONS, figure_charts, funnel_chart, further_charts
 from mathrl.statistics.comparisons import claim
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -93,7 +93,7 @@ def report_page(study: Mapping[str, Any]) -> str:
         "leaks": _leaks(study["data"]["contamination"]),
         "clean": study["clean"],
         "pairs": _previews(study["pairs"]),
-        "funnel_chart": safe(_funnel_chart(study["data"]["funnel"])) if study["data"]["funnel"] else "",
+        "funnel_chart": safe(funnel_chart(study["data"]["funnel"])) if study["data"]["funnel"] else "",
         "splits": study["data"]["splits"],
         "dag": safe(_dag(study)),
         "figures": [(safe(svg), CAPTIONS[name]) for name, svg in figures.items()]
@@ -214,15 +214,6 @@ def _leaks(contamination: Mapping[str, Any] | None) -> dict[str, Any]:
         entry = rows.setdefault(row["benchmark"], {"benchmark": row["benchmark"], "total": row["items"], "found": {}})
         entry["found"][row["method"]] = row
     return {"methods": methods, "rows": list(rows.values())}
-
-
-def _funnel_chart(funnel: Mapping[str, Any]) -> str:
-    steps = funnel.get("steps", [])
-    bars = [("rows fetched", steps[0]["rows_in"], f"{steps[0]['rows_in']:,}")] if steps else []
-    for step in steps:
-        lost = step["rows_in"] - step["rows_out"]
-        bars.append((step["step"].replace("_", " "), step["rows_out"], f"{step['rows_out']:,}" + (f"  (−{lost:,})" if lost else "")))
-    return charts.bar_chart(bars, "Data funnel", "Rows left after each cleaning step: " + "; ".join(f"{b[0]} {b[2]}" for b in bars))
 
 
 def _dag(study: Mapping[str, Any]) -> str:
