@@ -11,7 +11,7 @@ import argparse
 from pathlib import Path
 
 from mathrl.core.arguments import NamedLists
-from mathrl.core.files import UserError, read_json, run_main
+from mathrl.core.files import run_main
 
 
 def parse() -> argparse.Namespace:
@@ -26,26 +26,10 @@ def parse() -> argparse.Namespace:
 
 def main() -> None:
     args = parse()
-    from mathrl.evaluation.scores import load_evals
     from mathrl.report.content import read_config
-    from mathrl.report.tensorboard_scores import score_scalars, write_run
-    from mathrl.statistics.comparisons import merged_runs
+    from mathrl.report.tensorboard_scores import write_all
 
-    config, results = read_config(args.config), Path(args.results)
-    protocols = list(config["evaluation"].get("select") or config["evaluation"]["protocols"])
-    benchmarks = config["benchmarks"]
-    evals, _ = load_evals(results, ["base", *args.runs, *args.models], protocols, benchmarks)
-    write_run(Path(args.out) / "base", {}, {0: score_scalars(evals, "base", protocols, benchmarks)})
-    for run, stages in args.runs.items():
-        if run not in config["runs"]:
-            raise UserError(f"--runs {run}: is no run of the configuration; known: {', '.join(config['runs'])}")
-        manifests = [read_json(results / run / stage / "manifest.json") for stage in stages]
-        before = sum(m["steps"] for m in manifests[:-1])
-        points = [model for model in args.models if model.startswith(f"{run}@")]
-        steps = {before + read_json(results / model / "model" / "export.json")["step"]: model for model in points}
-        steps[before + manifests[-1]["chosen_step"]] = run
-        scores = {step: score_scalars(evals, model, protocols, benchmarks) for step, model in steps.items()}
-        write_run(Path(args.out) / run, merged_runs(config)[run], scores)
+    write_all(read_config(args.config), args.runs, args.models, Path(args.results), Path(args.out))
 
 
 if __name__ == "__main__":

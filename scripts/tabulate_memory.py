@@ -18,14 +18,11 @@ def main() -> None:
     parser.add_argument("--gpus", default="24,40,80", help="sizes of a GPU, GiB (default 24,40,80)")
     args = parser.parse_args()
 
-    import yaml
     from mathrl.config import runs
     from mathrl.models.shape import OPENSEEK
     from mathrl.training import memory
 
-    if not args.config.is_file():
-        raise UserError(f"{args.config}: no such file; name the workflow's config.yaml with --config")
-    config, _ = runs.expanded(yaml.safe_load(args.config.read_text()))
+    config, _ = runs.expanded(runs.read_yaml(args.config))
     if args.run not in config["runs"]:
         raise UserError(f"--run {args.run}: no such run in {args.config} (it has: {', '.join(sorted(config['runs']))})")
     names = runs.stages(config, args.run)

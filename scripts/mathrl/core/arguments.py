@@ -57,6 +57,17 @@ class NamedFiles(Named):
         return Path(text)
 
 
+class NamedSettings(Named):
+    """KEY=VALUE → {key: the value as YAML reads it}."""
+
+    form = "KEY=VALUE"
+
+    def value(self, text: str, option: str) -> Any:
+        import yaml
+
+        return yaml.safe_load(text)
+
+
 class NamedLists(Named):
     """NAME=PART,PART → {name: [part, …]}; `form` says what the parts are, as in RUN=STAGE,STAGE."""
 
