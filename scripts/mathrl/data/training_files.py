@@ -58,24 +58,9 @@ def make(args: argparse.Namespace) -> dict[str, Any]:
     own_bands = _own_bands(args, rows, cuts, training) if args.solve_rates else {}
     if not counts["train"]:
         raise UserError(f"{args.problems}: no training row is left ({counts}); lower data.dev_size or widen the filters")
-    prefix = args.instruction + args.separator
     items = benchmark_frame(list(read_benchmark(path).values()))
     counts["validation"] = len(items)
-    numbers = pl.int_range(len(rows), eager=True)
-    index_of = {"train": _ranks(training), "dev": _ranks(dev)}
-    with (
-        atomic_path(args.train) as train_file,
-        atomic_path(args.val) as val_file,
-        PartWriter(train_file) as train,
-        PartWriter(val_file) as val,
-    ):
-        val.write(verl_rows(items, pl.lit(name), prefix, numbers[: len(items)]))
-        first = 0
-        for part in parts(args.problems, list(NEEDED)):
-            here = slice(first, first + len(part))
-            first += len(part)
-            train.write(_select(part, training[here], index_of["train"][here], pl.col("source").fill_null("unknown"), prefix))
-            val.write(_select(part, dev[here], index_of["dev"][here], pl.lit("dev"), prefix))
+    _write(args, training, dev, name, items)
     settings = {
         "data": args.data, "remove": args.remove, "difficulty": args.difficulty, "sources": args.sources,
         "solve_rate": args.solve_rate, "dev_size": args.dev_size,
@@ -91,6 +76,27 @@ def make(args: argparse.Namespace) -> dict[str, Any]:
         "sha256": {"train": sha256_file(args.train), "val": sha256_file(args.val)},
         "provenance": provenance(inputs, settings),
     }
+
+
+def _write(args: argparse.Namespace, training: pl.Series, dev: pl.Series, benchmark: str, items: pl.DataFrame) -> None:
+    """Write both files, each whole or not at all: of the problems those that are marked, and the benchmark's items before the dev rows."""
+    import polars as pl
+
+    prefix = args.instruction + args.separator
+    index_of = {"train": _ranks(training), "dev": _ranks(dev)}
+    with (
+        atomic_path(args.train) as train_file,
+        atomic_path(args.val) as val_file,
+        PartWriter(train_file) as train,
+        PartWriter(val_file) as val,
+    ):
+        val.write(verl_rows(items, pl.lit(benchmark), prefix, pl.int_range(len(items), eager=True)))
+        first = 0
+        for part in parts(args.problems, list(NEEDED)):
+            here = slice(first, first + len(part))
+            first += len(part)
+            train.write(_select(part, training[here], index_of["train"][here], pl.col("source").fill_null("unknown"), prefix))
+            val.write(_select(part, dev[here], index_of["dev"][here], pl.lit("dev"), prefix))
 
 
 def _own_bands(args: argparse.Namespace, rows: pl.DataFrame, cuts: list[float], training: pl.Series) -> dict[str, Any]:
