@@ -5,11 +5,10 @@ python scripts/merge_samples.py --generation results/base/generation/*.json --pr
 """
 
 import argparse
-import json
 from pathlib import Path
 
 from mathrl.core.arguments import NamedFiles
-from mathrl.core.files import UserError, read_json, run_main, write_jsonl
+from mathrl.core.files import mapping, run_main, write_jsonl
 
 
 def main() -> None:
@@ -23,10 +22,8 @@ def main() -> None:
 
     from mathrl.evaluation import sampling
 
-    stores = {read_json(path)["stores"][args.protocol] for path in args.generation}
-    if len(stores) != 1:
-        raise UserError(f"{args.generation[0]}: its shards were sampled under different settings; generate them again")
-    merged = sampling.merge(Path(stores.pop()), args.protocol, json.loads(args.settings), args.benchmark)
+    store = sampling.store_of(args.generation, args.protocol)
+    merged = sampling.merge(store, args.protocol, mapping(args.settings, "--settings"), args.benchmark)
     for name, rows in merged.items():
         write_jsonl(args.out / f"{name}.jsonl.zst", rows)
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
-from mathrl.core.files import UserError, sha256_json, write_json
+from mathrl.core.files import UserError, read_json, sha256_json, write_json
 from mathrl.core.provenance import versions
 from mathrl.data.benchmarks import read_benchmark
 from mathrl.models.checks import check_model
@@ -270,6 +270,18 @@ def _write(handle, request: Request, response: str, finish_reason: str, tokens: 
     }
     handle.write(json.dumps(row, ensure_ascii=False).encode(errors="surrogatepass") + b"\n")
     handle.flush()
+
+
+def store_of(generation: Sequence[Path], protocol: str) -> Path:
+    """The store in which all shards (`generation`: their JSONs) keep their responses under a protocol.
+
+    Raises:
+        UserError: they were sampled under different settings.
+    """
+    stores = {read_json(path)["stores"][protocol] for path in generation}
+    if len(stores) != 1:
+        raise UserError(f"{generation[0]}: its shards were sampled under different settings; generate them again")
+    return Path(stores.pop())
 
 
 def merge(store: Path, protocol: str, settings: Mapping[str, Any], benchmarks: Mapping[str, Path]) -> dict[str, list[dict[str, Any]]]:

@@ -12,6 +12,7 @@ from typing import Any
 
 from mathrl.config.runs import stage_config, stages
 from mathrl.core.files import UserError, read_json, read_jsonl
+from mathrl.core.spread import spread
 from mathrl.data.benchmarks import read_benchmark
 from mathrl.evaluation.metrics import STATUS_LETTERS
 from mathrl.evaluation.scores import Evals, load_evals, table
@@ -210,7 +211,7 @@ def _pairs(results: Path, benchmark_dir: Path, benchmarks: Sequence[str], missin
     )
     total = {"removed": int(grouped["removed"].sum()), "similar": int((~grouped["removed"]).sum())}
     share = max(1, PAIRS // max(len(benchmarks), 1))
-    shown = pl.concat([part[_spread(len(part), share)] for part in grouped.partition_by("benchmark", maintain_order=True)] or [grouped])
+    shown = pl.concat([part[spread(len(part), share)] for part in grouped.partition_by("benchmark", maintain_order=True)] or [grouped])
     wanted = shown["problem_id"].unique()
     texts = dict(pl.scan_parquet(problems).filter(pl.col("id").is_in(wanted.implode())).select("id", "problem").collect().iter_rows())
     items = {name: _benchmark_rows(benchmark_dir, name) for name in shown["benchmark"].unique().to_list()}
@@ -220,11 +221,6 @@ def _pairs(results: Path, benchmark_dir: Path, benchmarks: Sequence[str], missin
         left, right = shared_runs(texts.get(row["problem_id"], ""), item, PAIR_CHARACTERS)
         pairs.append(row | {"left": left, "right": right})
     return {"shown": pairs, "total": total}
-
-
-def _spread(count: int, most: int) -> list[int]:
-    """At most `most` positions, evenly spread over range(count)."""
-    return list(range(count)) if count <= most else [place * count // most for place in range(most)]
 
 
 def pack(value: Any) -> str:
@@ -244,7 +240,7 @@ def _samples(results: Path, benchmark_dir: Path, study: Mapping[str, Any], missi
     for benchmark in study["benchmarks"]:
         rows = _benchmark_rows(benchmark_dir, benchmark)
         ids = list(rows)
-        chosen = {ids[place] for place in _spread(len(ids), SAMPLE_PROBLEMS)}
+        chosen = {ids[place] for place in spread(len(ids), SAMPLE_PROBLEMS)}
         used: set[str] = set()
         for (model, protocol, name), result in study["evals"].items():
             if name != benchmark:
@@ -314,10 +310,10 @@ def _read_rollouts(manifests: Sequence[Mapping[str, Any]], most: int = 240) -> l
             files += [(done + _step(path), path) for path in sorted(found, key=_step)]
         done += int(manifest.get("steps") or 0)
     rows = []
-    for place in _spread(len(files), 30):
+    for place in spread(len(files), 30):
         step, path = files[place]
         found = list(read_jsonl(path, ("output",)))
-        for index in _spread(len(found), max(1, most // 30)):
+        for index in spread(len(found), max(1, most // 30)):
             row = found[index]
             gold = "" if row.get("gts") is None else str(row["gts"])
             right = row["acc"] > 0.5 if isinstance(row.get("acc"), int | float) else None
