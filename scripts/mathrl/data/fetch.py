@@ -2,7 +2,8 @@
 
 Files of a pin come from the first place that has them: a folder filled by hand, the pin's source, its mirror. They arrive in a
 partial folder that survives a kill, so that an interrupted transfer goes on where it stopped; they are checked against the
-known hashes; only then the caller puts them in place. The hubs are asked through their own clients.
+known hashes; only then the caller puts them in place. The hubs are asked through their own clients; files of plain addresses and
+those brought by hand are not, because many training hosts reach no hub and a broken transfer must go on where it stopped.
 """
 
 from __future__ import annotations
