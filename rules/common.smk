@@ -25,7 +25,7 @@ if sys.modules.setdefault("mathrl", importlib.util.module_from_spec(library)).__
     )
 library.loader.exec_module(sys.modules["mathrl"])
 
-from mathrl.config import configuration
+from mathrl.config import runs as configuration, validation
 from mathrl.core import code_files, provenance
 from mathrl.core.files import UserError, sha256_file
 from mathrl.data import downloads
@@ -59,7 +59,7 @@ def validated(config):
     schema = read_yaml("rules/schemas/config.schema.yaml")
     try:
         targets = [Path(word).parts for word in sys.argv if word.startswith("results/")]
-        for notice in configuration.validate(
+        for notice in validation.validate(
             config, schema, pins(), asked={parts[1] for parts in targets if len(parts) > 1}
         ):
             if MAIN:
@@ -112,7 +112,7 @@ def of_stage(key):
 def stage_json(wildcards):
     """All of it as JSON, for the command line; checked again for targets that were not asked for by their path."""
     try:
-        configuration.check_stage(config, wildcards.run, wildcards.stage)
+        validation.check_stage(config, wildcards.run, wildcards.stage)
     except UserError as error:
         raise WorkflowError(str(error)) from None
     return json.dumps(stage_config(wildcards.run, wildcards.stage), sort_keys=True)

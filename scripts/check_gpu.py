@@ -11,10 +11,11 @@ import sys
 import tempfile
 from pathlib import Path
 
+from mathrl.config.runs import read_yaml
+from mathrl.core.arguments import NamedSettings
+from mathrl.core.code_files import ROOT
 from mathrl.core.files import UserError, read_json, run_main, write_json
 from mathrl.core.provenance import provenance
-
-ROOT = Path(__file__).resolve().parents[1]
 
 
 def main() -> None:
@@ -28,7 +29,7 @@ def main() -> None:
     parser.add_argument(
         "--openseek-sizes", action="store_true", help="random weights in OpenSeek's sizes (2.8 GB) instead: what steps cost"
     )
-    parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="training settings other than the check's own")
+    parser.add_argument("--set", action=NamedSettings, nargs="+", help="training settings other than the check's own")
     parser.add_argument(
         "--work", type=Path, help="folder for everything that is made, kept (default: a temporary one, kept on failure only)"
     )
@@ -37,24 +38,20 @@ def main() -> None:
     if args.steps < 1:
         raise UserError(f"--steps {args.steps}: must be 1 or more")
 
-    import yaml
     from mathrl.checks import gpu
 
     gpu.check_host(args.accelerator)
     if args.model and not isinstance(read_json(args.model / "config.json"), dict):
         raise UserError(f"{args.model}: is no Hugging Face model")
-    config = yaml.safe_load(args.config.read_text())
-    changes = {}
-    for change in args.set:
-        key, equals, value = change.partition("=")
-        if not equals or key not in config["training"]:
-            raise UserError(f"--set {change}: must be KEY=VALUE with a key of `training` in {args.config}")
-        changes[key] = yaml.safe_load(value)
+    config = read_yaml(args.config)
+    for key, value in args.set.items():
+        if key not in config["training"]:
+            raise UserError(f"--set {key}={value}: must be KEY=VALUE with a key of `training` in {args.config}")
     folder = args.work or Path(tempfile.mkdtemp(prefix="gpu-check-"))
     folder.mkdir(parents=True, exist_ok=True)
     figures = gpu.run(
         folder=folder.resolve(),
-        training=config["training"] | gpu.SETTINGS | changes,
+        training=config["training"] | gpu.SETTINGS | args.set,
         prompt=config["prompt"],
         accelerator=args.accelerator,
         steps=args.steps,
@@ -64,7 +61,7 @@ def main() -> None:
     )
     print(gpu.verdict(figures))
     if args.out:
-        write_json(args.out, {"schema_version": 1, **figures, "provenance": provenance(config=gpu.SETTINGS | changes)})
+        write_json(args.out, {"schema_version": 1, **figures, "provenance": provenance(config=gpu.SETTINGS | args.set)})
     if not args.work:
         shutil.rmtree(folder)
 

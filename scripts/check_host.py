@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Check by hand what the workflow checks before its first job: images, GPUs, write access.
 
-python scripts/check_host.py --config config.yaml [--cluster]
+python scripts/check_host.py --config config.yaml
 
 Exit code 2 and one line if something would fail.
 """
@@ -11,7 +11,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from mathrl.core.files import UserError, run_main
+from mathrl.config.runs import read_yaml
+from mathrl.core.files import run_main
 from mathrl.execution import preflight
 
 
@@ -24,11 +25,10 @@ def main() -> int:
         metavar="FILE",
         help="config files, later ones win (default config.yaml)",
     )
-    parser.add_argument("--cluster", action="store_true", help="jobs run elsewhere: this host needs no GPU")
     parser.add_argument("--without-containers", action="store_true", help="as Snakemake without --sdm apptainer")
     parser.add_argument("--gpus", type=int, metavar="N", help="what --resources gpu=N will give (default: no limit)")
     given = parser.parse_args()
-    config = load(given.config)
+    config = read_yaml(*given.config)
     name = config["accelerator"]
     notices = preflight.check(
         accelerator=name,
@@ -37,7 +37,7 @@ def main() -> int:
         root=Path(__file__).resolve().parents[1],
         containers=not given.without_containers,
         dry_run=False,
-        cluster=given.cluster,
+        cluster=False,
         requests={"training.gpus": config["training"]["gpus"] * config["training"]["nodes"]},
         given=given.gpus,
     )
@@ -45,30 +45,6 @@ def main() -> int:
         print(f"notice: {line}")
     print("nothing stands in the way")
     return 0
-
-
-def load(paths: list[str]) -> dict:
-    """Config files merged key by key, later ones over earlier ones."""
-    import yaml
-
-    merged: dict = {}
-    for path in paths:
-        try:
-            value = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            raise UserError(f"{path}: cannot be read as YAML ({error})") from None
-        merged = merge(merged, value or {})
-    return merged
-
-
-def merge(below: dict, above: dict) -> dict:
-    """`above` over `below`, mapping by mapping."""
-    both = {
-        key: merge(below[key], above[key])
-        for key in below.keys() & above.keys()
-        if isinstance(above[key], dict) and isinstance(below[key], dict)
-    }
-    return below | above | both
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ python scripts/decontaminate.py --problems results/data/problems.parquet --bench
 import argparse
 from pathlib import Path
 
+from mathrl.core.arguments import NamedFiles
 from mathrl.core.files import run_main
 
 
@@ -14,9 +15,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     files = parser.add_argument_group("files")
     files.add_argument("--problems", type=Path, required=True, help="parquet with the columns id and problem")
-    files.add_argument(
-        "--benchmark", action="append", required=True, metavar="NAME=FILE", help="canonical JSON lines; repeat for each benchmark"
-    )
+    files.add_argument("--benchmark", action=NamedFiles, nargs="+", required=True, help="canonical JSON lines; repeat for each benchmark")
     files.add_argument("--clean", type=Path, help="parquet: the problems without the removed ones")
     files.add_argument("--matches", type=Path, required=True, help="parquet: one row per problem, item and method")
     files.add_argument("--summary", type=Path, required=True, help="JSON: rows and items per benchmark and method")

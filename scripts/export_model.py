@@ -7,25 +7,12 @@ checkpoints, or any checkpoint of verl.
 """
 
 import argparse
-import os
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
-from mathrl.core.files import UserError, read_json, run_main, write_json
-from mathrl.core.provenance import model_sha256, provenance
-from mathrl.models.prepare import add_head
+from mathrl.core.files import read_json, run_main
+from mathrl.models import export
+from mathrl.training.checkpoint_choice import pick
 from mathrl.verl.environment import verl_environment
-
-
-def merge(actor: Path, target: Path, accelerator: str) -> None:
-    """Merge the shards of a checkpoint into `target`, by verl's own merger."""
-    command = [sys.executable, "-m", "verl.model_merger", "merge", "--backend", "fsdp", "--local_dir", str(actor)]
-    command += ["--target_dir", str(target), "--use_cpu_initialization"]
-    done = subprocess.run(command, env={**os.environ, **verl_environment(accelerator)}, stdout=sys.stderr)
-    if done.returncode:
-        raise UserError(f"{actor}: verl's merger ended with exit code {done.returncode}; its output is above")
 
 
 def main() -> None:
@@ -38,35 +25,20 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="model directory, replaced as a whole; export.json says what it is")
     args = parser.parse_args()
 
-    temporary = args.out.with_name(f".{args.out.name}.tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
-    if args.manifest:
-        from mathrl.training.checkpoint_choice import pick
-
-        manifest = read_json(args.manifest)
-        step, why = pick(manifest, args.choice)
-        said = {"run": manifest["run"], "stage": manifest["stage"], "step": step, "why": why}
-        actor = Path(manifest["checkpoints"]) / f"global_step_{step}" / "actor"
-        inputs = {"manifest": args.manifest}
-        if step == 0:
-            shutil.copytree(manifest["start_model"], temporary, ignore=shutil.ignore_patterns("export.json", "README.md"))
-    else:
-        actor = args.checkpoint / "actor"
+    environment = verl_environment(args.accelerator)
+    if args.checkpoint:
         said = {"checkpoint": str(args.checkpoint), "step": int(args.checkpoint.name.removeprefix("global_step_") or 0)}
-        inputs = {}
-    if not temporary.exists():
-        if (actor.parent / "huggingface").is_dir():
-            actor = actor.parent  # a supervised stage's checkpoint has no actor below it
-        if not actor.is_dir():
-            raise UserError(f"{actor}: no such checkpoint; it was removed after training, or was never there")
-        merge(actor, temporary, args.accelerator)
-        add_head(temporary)
-    write_json(
-        temporary / "export.json",
-        {"schema_version": 1, "model_sha256": model_sha256(temporary), "provenance": provenance(inputs)} | said,
-    )
-    shutil.rmtree(args.out, ignore_errors=True)
-    temporary.rename(args.out)
+        export.export_checkpoint(args.checkpoint, args.out, environment, said, {})
+        return
+    manifest = read_json(args.manifest)
+    step, why = pick(manifest, args.choice)
+    said = {"run": manifest["run"], "stage": manifest["stage"], "step": step, "why": why}
+    inputs = {"manifest": args.manifest}
+    if step:
+        checkpoint = Path(manifest["checkpoints"]) / f"global_step_{step}"
+        export.export_checkpoint(checkpoint, args.out, environment, said, inputs)
+    else:
+        export.export_model(Path(manifest["start_model"]), args.out, said, inputs)
 
 
 if __name__ == "__main__":

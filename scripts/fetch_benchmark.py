@@ -17,13 +17,13 @@ def main() -> None:
     args = parser.parse_args()
 
     pin = find_pin(args.pins, args.name, "benchmark")
-    fetched = fetch.fetch(pin, args.pins, args.partial, args.by_hand, args.wait)
+    fetched = fetch.fetch(pin, args.pins, args.wait)
     if len(fetched.paths) != 1:
         raise UserError(f"{pin.name}: {len(fetched.paths)} files came for a benchmark of one; narrow the column 'file' of {args.pins}")
     rows = read_benchmark_file(fetched.paths[0])
     if pin.rows is not None and len(rows) != pin.rows:
         raise UserError(
-            f"{pin.name}: {len(rows)} items came, {args.pins} says {pin.rows}; delete {args.partial / pin.name} and run this again"
+            f"{pin.name}: {len(rows)} items came, {args.pins} says {pin.rows}; delete {fetch.PARTIAL / pin.name} and run this again"
         )
     fetch.record(pin, args.pins, fetched, len(rows))
     write_jsonl(args.out, rows)

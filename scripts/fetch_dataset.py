@@ -16,12 +16,12 @@ def main() -> None:
     args = parser.parse_args()
 
     pin = find_pin(args.pins, args.name, "dataset")
-    fetched = fetch.fetch(pin, args.pins, args.partial, args.by_hand, args.wait)
+    fetched = fetch.fetch(pin, args.pins, args.wait)
     rows = fetch.parquet_rows(fetched.paths)
     if pin.rows is not None and rows != pin.rows:
         raise UserError(
             f"{pin.name}: {rows} rows came, {args.pins} says {pin.rows}; a hub client that brought only metadata or another "
-            f"configuration of the dataset does this: delete {args.partial / pin.name} and run this again, or bring the files by hand"
+            f"configuration of the dataset does this: delete {fetch.PARTIAL / pin.name} and run this again, or bring the files by hand"
         )
     fetch.record(pin, args.pins, fetched, rows)
     with atomic_path(args.out) as temporary:

@@ -16,7 +16,7 @@ def main() -> None:
     args = parser.parse_args()
 
     pin = find_pin(args.pins, args.name, "model")
-    fetched = fetch.fetch(pin, args.pins, args.partial, args.by_hand, args.wait)
+    fetched = fetch.fetch(pin, args.pins, args.wait)
     if "config.json" not in fetched.names:
         has = ", ".join(fetched.names[:8])
         raise UserError(f"{pin.name}: no config.json among the model's files (it has: {has}); is {pin.origin.id} a Hugging Face model?")

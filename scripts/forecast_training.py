@@ -9,36 +9,27 @@ import sys
 import tempfile
 from pathlib import Path
 
-from mathrl.core.files import mapping, run_main, write_json
+from mathrl.core.files import run_main, write_json
 from mathrl.training import arguments
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_to(parser)
-    parser.add_argument("--scratch", type=Path, default=Path("checkpoints"), help="where one checkpoint fits (default checkpoints)")
     parser.add_argument("--out", type=Path, required=True, help="JSON to write")
     args = parser.parse_args()
 
     from mathrl.core.provenance import provenance
     from mathrl.training import forecast
 
-    stage = arguments.stage(args)
-    args.scratch.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="forecast-", dir=args.scratch) as place:
-        found = forecast.measure(
-            stage,
-            accelerator=args.accelerator,
-            model=args.model,
-            train_file=args.train,
-            validation_file=args.validation,
-            reward=mapping(args.reward, "--reward"),
-            place=Path(place),
-            log=args.log,
-        )
+    checkpoints = Path("checkpoints")  # one of them must fit
+    checkpoints.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="forecast-", dir=checkpoints) as place:
+        plan = arguments.plan(args, root=Path(place))
+        found = forecast.measure(plan)
     inputs = {"train": args.train, "validation": args.validation}
-    said = {"schema_version": 1, "run": args.run, "stage": args.stage, **found, "config": stage}
-    write_json(args.out, said | {"provenance": provenance(inputs, config=stage)})
+    said = {"schema_version": 1, "run": args.run, "stage": args.stage, **found, "config": plan.stage}
+    write_json(args.out, said | {"provenance": provenance(inputs, config=plan.stage)})
     name = f"forecast {args.run}" + ("" if args.stage == "main" else f"/{args.stage}")
     print(forecast.describe(name, found), file=sys.stderr)
 

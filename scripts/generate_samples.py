@@ -9,16 +9,9 @@ import json
 import sys
 from pathlib import Path
 
-from mathrl.core.files import UserError, log_to, run_main, write_json
+from mathrl.core.arguments import NamedFiles
+from mathrl.core.files import log_to, run_main, write_json
 from mathrl.core.provenance import model_sha256, provenance
-
-
-def pair(text: str) -> tuple[str, Path]:
-    """NAME=FILE."""
-    name, separator, path = text.partition("=")
-    if not separator:
-        raise UserError(f"--benchmark {text}: must be NAME=FILE")
-    return name, Path(path)
 
 
 def main() -> None:
@@ -27,7 +20,7 @@ def main() -> None:
     parser.add_argument("--model", type=Path, required=True, help="Hugging Face directory")
     parser.add_argument("--protocols", required=True, help="settings by protocol, JSON")
     parser.add_argument("--prompt", required=True, help="instruction and separator, JSON")
-    parser.add_argument("--benchmark", action="append", required=True, metavar="NAME=FILE", help="canonical JSON lines; repeat")
+    parser.add_argument("--benchmark", action=NamedFiles, nargs="+", required=True, help="canonical JSON lines; repeat")
     parser.add_argument("--shard", type=int, default=0, help="number of this job, from 0 (default 0)")
     parser.add_argument("--shards", type=int, default=1, help="jobs that share the work (default 1)")
     parser.add_argument("--engine", required=True, help="batch_size, dtype, batch_invariant, gpu_memory_utilization, JSON")
@@ -42,13 +35,12 @@ def main() -> None:
     from mathrl.evaluation import sampling
 
     digest = model_sha256(args.model)
-    benchmarks = dict(pair(text) for text in args.benchmark)
     result = sampling.generate(
         model_name=args.name,
         model=args.model,
         model_sha256=digest,
         protocols=json.loads(args.protocols),
-        benchmarks=benchmarks,
+        benchmarks=args.benchmark,
         prompt=json.loads(args.prompt),
         shard=args.shard,
         shards=args.shards,
@@ -57,7 +49,7 @@ def main() -> None:
         root=args.store,
         progress=progress,
     )
-    made = {"schema_version": 1, "model": args.name, "model_sha256": digest, "provenance": provenance(benchmarks)}
+    made = {"schema_version": 1, "model": args.name, "model_sha256": digest, "provenance": provenance(args.benchmark)}
     write_json(args.out, result | made)
 
 

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from mathrl.core.files import UserError, read_jsonl, run_main, write_json
 from mathrl.core.provenance import provenance
-from mathrl.evaluation.grading import evaluate, read_benchmark, read_matches, read_samples
+from mathrl.data.benchmarks import read_benchmark
+from mathrl.evaluation.grading import evaluate, read_matches, read_samples
 
 
 def parse() -> argparse.Namespace:
@@ -31,7 +32,6 @@ def parse() -> argparse.Namespace:
         help="strict: the answer in the box only; lenient: last number where there is no box (default: strict)",
     )
     parser.add_argument("--workers", type=int, default=1, help="grading processes (default: 1)")
-    parser.add_argument("--provenance", nargs="*", default=[], metavar="NAME=FILE", help="further files to hash into the result")
     return parser.parse_args()
 
 
@@ -40,11 +40,7 @@ def main() -> None:
     if args.workers < 1:
         raise UserError(f"--workers {args.workers}: at least 1 process is needed")
     name = args.name or Path(args.benchmark).name.removesuffix(".gz").removesuffix(".zst").removesuffix(".jsonl")
-    extra = dict(part.partition("=")[::2] for part in args.provenance)
-    missing = [f"{key}={path}" for key, path in extra.items() if not Path(path).exists()]
-    if missing:
-        raise UserError(f"--provenance {missing[0]}: no such file; give NAME=FILE")
-    problems = read_benchmark(read_jsonl(args.benchmark, ("id", "problem", "answer")), args.benchmark)
+    problems = read_benchmark(args.benchmark)
     samples = read_samples(read_jsonl(args.samples, ("id", "sample", "response")), problems, args.samples)
     contaminated, removing = read_matches(args.matches, name) if args.matches else (None, None)
     result = evaluate(
@@ -57,7 +53,7 @@ def main() -> None:
         removing=removing,
         benchmark=name,
     )
-    inputs = {"samples": args.samples, "benchmark": args.benchmark} | extra
+    inputs = {"samples": args.samples, "benchmark": args.benchmark}
     if args.matches:
         inputs["matches"] = args.matches
     result |= {"model": args.model, "protocol": args.protocol, "benchmark": name, "provenance": provenance(inputs)}

@@ -10,12 +10,13 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from mathrl.core.files import UserError, read_json, run_main
+from mathrl.core.arguments import NamedLists
+from mathrl.core.files import run_main
 
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", nargs="*", default=[], metavar="RUN=STAGE,STAGE", help="runs with their stages, in order")
+    parser.add_argument("--runs", action=NamedLists, nargs="*", form="RUN=STAGE,STAGE", help="runs with their stages, in order")
     parser.add_argument("--config", required=True, help="the workflow's configuration as JSON, or a JSON file")
     parser.add_argument("--results", default="results", help="folder of results (default: results)")
     parser.add_argument("--models", nargs="*", default=[], help="evaluated models, for checkpoints along training (default: none)")
@@ -25,27 +26,10 @@ def parse() -> argparse.Namespace:
 
 def main() -> None:
     args = parse()
-    from mathrl.evaluation.scores import load_evals
     from mathrl.report.content import read_config
-    from mathrl.report.tensorboard_scores import score_scalars, write_run
-    from mathrl.statistics.comparisons import merged_runs
+    from mathrl.report.tensorboard_scores import write_all
 
-    config, results = read_config(args.config), Path(args.results)
-    protocols = list(config["evaluation"].get("select") or config["evaluation"]["protocols"])
-    benchmarks = config["benchmarks"]
-    evals, _ = load_evals(results, ["base", *(run.partition("=")[0] for run in args.runs), *args.models], protocols, benchmarks)
-    write_run(Path(args.out) / "base", {}, {0: score_scalars(evals, "base", protocols, benchmarks)})
-    for entry in args.runs:
-        run, equals, stages = entry.partition("=")
-        if not equals or run not in config["runs"]:
-            raise UserError(f"--runs {entry}: expected RUN=STAGE,STAGE with a run of the configuration")
-        manifests = [read_json(results / run / stage / "manifest.json") for stage in stages.split(",")]
-        before = sum(m["steps"] for m in manifests[:-1])
-        points = [model for model in args.models if model.startswith(f"{run}@")]
-        steps = {before + read_json(results / model / "model" / "export.json")["step"]: model for model in points}
-        steps[before + manifests[-1]["chosen_step"]] = run
-        scores = {step: score_scalars(evals, model, protocols, benchmarks) for step, model in steps.items()}
-        write_run(Path(args.out) / run, merged_runs(config)[run], scores)
+    write_all(read_config(args.config), args.runs, args.models, Path(args.results), Path(args.out))
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ python scripts/measure_solve_rates.py --generation results/data/solve_rate_sampl
 import argparse
 from pathlib import Path
 
-from mathrl.core.files import UserError, atomic_path, mapping, read_json, run_main
+from mathrl.core.files import atomic_path, mapping, run_main
 
 
 def main() -> None:
@@ -22,11 +22,10 @@ def main() -> None:
     from mathrl.data import solve_rates
     from mathrl.evaluation import sampling
 
-    stores = {read_json(path)["stores"][solve_rates.NAME] for path in args.generation}
-    if len(stores) != 1:
-        raise UserError(f"{args.generation[0]}: its shards were sampled under different settings; generate them again")
     settings = mapping(args.settings, "--settings")
-    samples = sampling.merge(Path(stores.pop()), solve_rates.NAME, settings, {solve_rates.NAME: args.problems})
+    samples = sampling.merge(
+        sampling.store_of(args.generation, solve_rates.NAME), solve_rates.NAME, settings, {solve_rates.NAME: args.problems}
+    )
     with atomic_path(args.out) as temporary:
         solve_rates.measure(samples, args.problems, args.workers).write_parquet(temporary)
 

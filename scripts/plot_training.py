@@ -10,14 +10,15 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from mathrl.core.files import UserError, run_main, write_json, write_text
+from mathrl.core.arguments import NamedLists
+from mathrl.core.files import run_main, write_json, write_text
 from mathrl.core.provenance import provenance
 
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--results", default="results", help="folder of results (default: results)")
-    parser.add_argument("--runs", nargs="*", default=[], metavar="RUN=STAGE,STAGE", help="runs with their stages, in order")
+    parser.add_argument("--runs", action=NamedLists, nargs="*", form="RUN=STAGE,STAGE", help="runs with their stages, in order")
     parser.add_argument("--validation-benchmark", help="data source of the validation curve (default: the first one logged)")
     parser.add_argument("--out", required=True, help="folder for validation.svg, reward.svg, …, and curves.json")
     return parser.parse_args()
@@ -28,12 +29,7 @@ def main() -> None:
     from mathrl.report import charts
     from mathrl.report.figures import figure_charts, run_curves
 
-    runs = {}
-    for entry in args.runs:
-        name, equals, stages = entry.partition("=")
-        if not (name and equals and stages):
-            raise UserError(f"--runs {entry}: expected RUN=STAGE,STAGE, for example grpo=main")
-        runs[name] = run_curves(args.results, name, stages.split(","))
+    runs = {name: run_curves(args.results, name, stages) for name, stages in args.runs.items()}
     for figure, svg in figure_charts(runs, args.validation_benchmark).items():
         write_text(Path(args.out) / f"{figure}.svg", charts.standalone(svg))
     write_json(Path(args.out) / "curves.json", {"schema_version": 1, "runs": runs, "provenance": provenance()})

@@ -7,6 +7,7 @@ python scripts/render_matches.py --problems results/data/problems.parquet --matc
 import argparse
 from pathlib import Path
 
+from mathrl.core.arguments import NamedFiles
 from mathrl.core.files import run_main, write_text
 
 
@@ -14,7 +15,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--problems", type=Path, required=True, help="problems, parquet")
     parser.add_argument("--matches", type=Path, required=True, help="matches, parquet")
-    parser.add_argument("--benchmark", action="append", required=True, metavar="NAME=FILE", help="canonical JSON lines; repeat")
+    parser.add_argument("--benchmark", action=NamedFiles, nargs="+", required=True, help="canonical JSON lines; repeat")
     parser.add_argument("--limit", type=int, default=2000, help="pairs on the page (default 2000)")
     parser.add_argument("--out", type=Path, required=True, help="page, HTML")
     args = parser.parse_args()

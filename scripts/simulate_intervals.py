@@ -28,16 +28,10 @@ def main() -> None:
     args = parse()
     if args.repeats < 1 or any(not 0 < accuracy < 1 for accuracy in args.accuracy):
         raise UserError("--repeats must be at least 1 and each --accuracy between 0 and 1")
-    from mathrl.statistics.interval_coverage import KINDS, METHODS, coverage
+    from mathrl.statistics.interval_coverage import lines
 
-    heads = "".join(f"{name:>22}" for name in METHODS)
-    print(f"{'problems':>8} {'accuracy':>8} {'alike':>6}{heads}   (coverage %, width in points)")
-    for problems in args.problems:
-        for accuracy in args.accuracy:
-            for kind in KINDS:
-                found = coverage(problems, args.samples, accuracy, kind, args.repeats, args.seed)
-                cells = "".join(f"{100 * share:>14.1f} /{100 * width:>6.1f}" for share, width in found.values())
-                print(f"{problems:>8} {accuracy:>8} {kind:>6}{cells}", flush=True)
+    for line in lines(args.problems, args.accuracy, args.samples, args.repeats, args.seed):
+        print(line, flush=True)
 
 
 if __name__ == "__main__":

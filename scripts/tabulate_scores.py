@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 
+from mathrl.core.arguments import NamedLists
 from mathrl.core.files import UserError, run_main, write_text
 
 
@@ -20,21 +21,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--primary", help="protocol that comes first (default: the first of --protocols)")
     parser.add_argument("--config", help="configuration as JSON: says which models are runs, and which differ in their seed alone")
     replicates = "replicates of one run; repeat (default: as --config says)"
-    parser.add_argument("--group", action="append", default=[], metavar="NAME=RUN,RUN", help=replicates)
+    parser.add_argument("--group", action=NamedLists, form="NAME=RUN,RUN", help=replicates)
     parser.add_argument("--out", required=True, help="path without ending: .csv, .md and .html are added")
     return parser.parse_args()
-
-
-def regroup(groups: dict[str, list[str]], given: list[str]) -> dict[str, list[str]]:
-    """`groups` with those of the command line in their place."""
-    for text in given:
-        name, equals, runs = text.partition("=")
-        members = runs.split(",")
-        unknown = sorted(set(members) - {run for found in groups.values() for run in found})
-        if not equals or unknown:
-            raise UserError(f"--group {text}: must be NAME=RUN,RUN with runs of --models" + (f"; not one: {unknown[0]}" if unknown else ""))
-        groups = {key: left for key, found in groups.items() if (left := [run for run in found if run not in members])} | {name: members}
-    return groups
 
 
 def main() -> None:
@@ -42,7 +31,7 @@ def main() -> None:
     from mathrl.evaluation.scores import load_evals, table, to_csv, to_markdown
     from mathrl.report.content import read_config
     from mathrl.report.page import scores_page
-    from mathrl.statistics.comparisons import claim, compare_all, run_groups
+    from mathrl.statistics.comparisons import claim, compare_all, regroup, run_groups
 
     primary = args.primary or args.protocols[0]
     if primary not in args.protocols:

@@ -2,56 +2,29 @@
 
 python scripts/time_embeddings.py --problems results/data/problems.parquet --embedding-model resources/models/minilm \\
     --benchmark gsm8k=resources/benchmarks/gsm8k.jsonl
-
-Both sides get the items' vectors for nothing. Ours is counted whole: loading the model, embedding, comparison, and the second
-look in float64. Rows are taken from all over the table.
 """
 
 import argparse
-import tempfile
-import time
 from pathlib import Path
 
-import polars as pl
+from mathrl.checks import speed
+from mathrl.core.arguments import NamedFiles
 from mathrl.core.files import run_main
-from mathrl.data.benchmarks import load_benchmark
-from mathrl.decontamination import Settings, find_matches
-from mathrl.decontamination.command import benchmark_files
-from mathrl.decontamination.embedding import Embedder
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--problems", type=Path, required=True, help="parquet with id and problem")
-    parser.add_argument("--benchmark", action="append", required=True, metavar="NAME=FILE", help="canonical JSON lines; repeat")
+    parser.add_argument("--benchmark", action=NamedFiles, nargs="+", required=True, help="canonical JSON lines; repeat")
     parser.add_argument("--embedding-model", type=Path, required=True, help="directory of a sentence-transformers model")
     parser.add_argument("--rows", type=int, default=3000, help="rows to embed (default 3000)")
     parser.add_argument("--threads", type=int, default=2, help="of both (default 2)")
     args = parser.parse_args()
 
-    import torch
-    from sentence_transformers import SentenceTransformer
-
-    torch.set_num_threads(args.threads)
-    table = pl.read_parquet(args.problems, columns=["id", "problem"])
-    rows = table.gather_every(max(len(table) // args.rows, 1)).head(args.rows)
-    benchmarks = {name: load_benchmark(path) for name, path in benchmark_files(args.benchmark).items()}
-    usual = SentenceTransformer(str(args.embedding_model), device="cpu")
-    usual.encode(["warm up"])
-    begun = time.perf_counter()
-    usual.encode(rows["problem"].to_list())
-    seconds = {"sentence-transformers": time.perf_counter() - begun}
-    with tempfile.TemporaryDirectory() as cache:
-        embedder = Embedder(args.embedding_model, Path(cache))
-        for _ in embedder.embed([item["problem"] for items in benchmarks.values() for item in items]):
-            pass
-        settings = Settings(methods=("semantic",), embedding_model=args.embedding_model, embedding_cache=Path(cache), workers=args.threads)
-        begun = time.perf_counter()
-        matches = find_matches(rows, benchmarks, settings)
-        seconds["ours"] = time.perf_counter() - begun
+    seconds, rows, pairs = speed.time_embeddings(args.problems, args.benchmark, args.embedding_model, args.rows, args.threads)
     for name, taken in seconds.items():
-        print(f"{name:22} {taken:7.1f} s   {len(rows) / taken:7.1f} rows/s")
-    print(f"ratio: {seconds['sentence-transformers'] / seconds['ours']:.2f} ({len(rows)} rows, {len(matches)} pairs)")
+        print(f"{name:22} {taken:7.1f} s   {rows / taken:7.1f} rows/s")
+    print(f"ratio: {seconds['sentence-transformers'] / seconds['ours']:.2f} ({rows} rows, {pairs} pairs)")
 
 
 if __name__ == "__main__":

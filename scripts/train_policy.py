@@ -1,4 +1,4 @@
-"""Train one stage of a run with verl and write its manifest. Goes on from the last whole checkpoint; a finished stage trains nothing.
+"""Train one stage of a run with verl and write its manifest. Goes on from the last complete checkpoint; a finished stage trains nothing.
 
 python scripts/train_policy.py --run grpo --stage main --config '{"gpus": 6, …}' --model resources/models/openseek \\
     --train results/grpo/main/train.parquet --validation results/grpo/main/val.parquet --manifest results/grpo/main/manifest.json
@@ -7,7 +7,7 @@ python scripts/train_policy.py --run grpo --stage main --config '{"gpus": 6, …
 import argparse
 from pathlib import Path
 
-from mathrl.core.files import mapping, run_main
+from mathrl.core.files import run_main
 from mathrl.training import arguments
 
 
@@ -20,19 +20,7 @@ def main() -> None:
 
     from mathrl.training import stage
 
-    stage.train(
-        run=args.run,
-        stage_name=args.stage,
-        stage=arguments.stage(args),
-        reward=mapping(args.reward, "--reward"),
-        accelerator=args.accelerator,
-        model=args.model,
-        train_file=args.train,
-        validation_file=args.validation,
-        root=args.checkpoints / args.run / args.stage,
-        log=args.log,
-        manifest=args.manifest,
-    )
+    stage.train(arguments.plan(args, root=args.checkpoints / args.run / args.stage), args.manifest)
 
 
 if __name__ == "__main__":

@@ -74,9 +74,9 @@ def shared() -> Path:
 
 @pytest.fixture(scope="session")
 def benchmarks(shared) -> dict:
-    from mathrl.data.benchmarks import load_benchmark
+    from mathrl.data.benchmarks import read_benchmark
 
-    return {name: load_benchmark(shared / "benchmarks" / f"{name}.jsonl") for name in BENCHMARKS}
+    return {name: list(read_benchmark(shared / "benchmarks" / f"{name}.jsonl").values()) for name in BENCHMARKS}
 
 
 @pytest.fixture(scope="session")

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 from mathrl.checks import gpu
-from mathrl.core.curves import read_scalars
 from mathrl.core.files import UserError, read_json
+from mathrl.core.tensorboard import read_scalars
 from mathrl.models import random_model
 from mathrl.models.shape import OPENSEEK
 

@@ -5,7 +5,7 @@ import re
 
 import pytest
 import yaml
-from mathrl.config import configuration as configuration
+from mathrl.config import runs, validation
 from mathrl.core.files import UserError
 from mathrl.data.downloads import pin_rows
 
@@ -36,14 +36,14 @@ def change(config, key, value):
 
 
 def test_shipped_config_is_valid(config, schema, pins):
-    notices = configuration.validate(config, schema, pins)
+    notices = validation.validate(config, schema, pins)
     assert any("1584 to 1728" in notice for notice in notices), "264/72 is padded by verl: a user must see it"
 
 
 def test_demo_overlay_is_valid(config, schema, root):
     overlay = yaml.safe_load((root / "profiles/demo/demo.yaml").read_text())
-    demo = configuration.merge(config, overlay)
-    assert configuration.validate(demo, schema, pin_rows(root / demo["pins"])) == []
+    demo = runs.merge(config, overlay)
+    assert validation.validate(demo, schema, pin_rows(root / demo["pins"])) == []
 
 
 def test_the_reports_instruction_byte_for_byte(config):
@@ -154,15 +154,15 @@ def test_bad_values_are_named(config, schema, pins, key, value, message):
     if key in BESIDE:
         config = change(config, *BESIDE[key])
     with pytest.raises(UserError) as error:
-        configuration.validate(change(config, key, value), schema, pins)
+        validation.validate(change(config, key, value), schema, pins)
     assert message in str(error.value) or str(error.value).endswith(message)
     assert "\n" not in str(error.value)
 
 
 def test_stages_override_runs_override_defaults(config):
     config["runs"]["long"] = {"rollout_n": 8, "stages": [{"name": "short"}, {"name": "long", "max_response_length": 1024, "rollout_n": 4}]}
-    assert configuration.stages(config, "long") == ["short", "long"]
-    first, second = (configuration.stage_config(config, "long", name) for name in ("short", "long"))
+    assert runs.stages(config, "long") == ["short", "long"]
+    first, second = (runs.stage_config(config, "long", name) for name in ("short", "long"))
     assert (first["rollout_n"], first["max_response_length"]) == (8, 512)
     assert (second["rollout_n"], second["max_response_length"]) == (4, 1024)
     assert "stages" not in first and "name" not in second
@@ -171,11 +171,11 @@ def test_stages_override_runs_override_defaults(config):
 def test_numbers_on_the_command_line_are_numbers(config):
     """Snakemake gives the values of --config key={…} as text."""
     given = {"training": {"steps": "20", "learning_rate": "0.0001", "validate_before": "false", "dtype": "float32"}}
-    typed = configuration.from_command_line(configuration.merge(config, given), given, yaml.safe_load)["training"]
+    typed = runs.from_command_line(runs.merge(config, given), given, yaml.safe_load)["training"]
     assert (typed["steps"], typed["learning_rate"], typed["validate_before"], typed["dtype"]) == (20, 0.0001, False, "float32")
     assert typed["rollout_n"] == 6
     given = {"runs": {"new": {"seeds": ["1"], "stages": [{"name": "a", "steps": "3", "difficulty": ["1", "2"]}]}}}
-    typed = configuration.from_command_line(configuration.merge(config, given), given, yaml.safe_load)["runs"]["new"]
+    typed = runs.from_command_line(runs.merge(config, given), given, yaml.safe_load)["runs"]["new"]
     assert typed == {"seeds": [1], "stages": [{"name": "a", "steps": 3, "difficulty": [1, 2]}]}
 
 
@@ -183,11 +183,11 @@ def test_seeds_and_sweeps_become_runs(config):
     config["runs"]["lengths"] = {"sweep": {"rollout_n": [4, 6], "max_response_length": [512, 1024]}}
     config["runs"]["three"] = {"seeds": [1, 2, 3], "clip_high": 0.28}
     config["select"] = ["grpo", "lengths", "three"]
-    found, groups = configuration.expanded(config)
+    found, groups = runs.expanded(config)
     swept = [f"lengths-rollout_n-{n}-max_response_length-{length}" for n in (4, 6) for length in (512, 1024)]
     assert found["select"] == ["grpo", *swept, "three-seed-1", "three-seed-2", "three-seed-3"]
-    assert configuration.stage_config(found, swept[1], "main")["max_response_length"] == 1024
-    second = configuration.stage_config(found, "three-seed-2", "main")
+    assert runs.stage_config(found, swept[1], "main")["max_response_length"] == 1024
+    second = runs.stage_config(found, "three-seed-2", "main")
     assert (second["seed"], second["clip_high"]) == (2, 0.28)
     assert groups["three-seed-2"] == {"group": "three", "seed": 2} and groups["grpo"] == {"group": "grpo", "seed": 1}
 
@@ -200,11 +200,9 @@ def test_a_replicate_starts_from_the_replicate_of_its_seed(config, schema, pins)
         "one": {"mini_batch_size": 88, "start_from": "wide-clip_high-0.3"},  # a single run stands for itself
     }
     config["select"] = ["b", "wide-clip_high-0.3"]
-    assert configuration.validate(config, schema, pins) == []
-    found, _ = configuration.expanded(config)
-    starts = {
-        (run, stage): configuration.start_of(found, run, stage) for run in found["runs"] for stage in configuration.stages(found, run)
-    }
+    assert validation.validate(config, schema, pins) == []
+    found, _ = runs.expanded(config)
+    starts = {(run, stage): runs.start_of(found, run, stage) for run in found["runs"] for stage in runs.stages(found, run)}
     assert [starts[f"b-seed-{seed}", "x"] for seed in (1, 2, 3)] == [("run", f"a-seed-{seed}") for seed in (1, 2, 3)]
     assert starts["b-seed-2", "y"] == ("stage", "x") and starts["wide-clip_high-0.2-seed-2", "main"] == ("run", "a-seed-2")
     assert starts["one", "main"] == ("run", "wide-clip_high-0.3-seed-2")
@@ -221,10 +219,10 @@ def test_the_stages_of_a_run_share_its_budget(config):
             {"name": "hard", "budget": {"gpu_hours": 30}},
         ],
     }
-    assert configuration.run_budget(config, "sft") == {"tokens": None, "gpu_hours": 100}
-    assert configuration.stage_config(config, "sft", "hard")["budget"]["gpu_hours"] == 30
-    assert [configuration.sharing_budget(config, "sft", stage) for stage in ("warm", "easy", "hard")] == [[], [], ["easy"]]
-    assert configuration.sharing_budget(config, "curriculum", "hard") == [], "without a budget nothing is shared"
+    assert runs.run_budget(config, "sft") == {"tokens": None, "gpu_hours": 100}
+    assert runs.stage_config(config, "sft", "hard")["budget"]["gpu_hours"] == 30
+    assert [runs.sharing_budget(config, "sft", stage) for stage in ("warm", "easy", "hard")] == [[], [], ["easy"]]
+    assert runs.sharing_budget(config, "curriculum", "hard") == [], "without a budget nothing is shared"
 
 
 @pytest.mark.parametrize(
@@ -239,7 +237,7 @@ def test_the_stages_of_a_run_share_its_budget(config):
 def test_what_works_and_may_surprise_is_noticed(config, schema, pins, changes, notice):
     config["runs"]["odd"] = {"mini_batch_size": 88, **changes}
     config["select"] = ["odd"]
-    notices = configuration.validate(config, schema, pins)
+    notices = validation.validate(config, schema, pins)
     assert (len(notices) == 1 and notice in notices[0]) if notice else notices == []
 
 
@@ -299,7 +297,7 @@ def test_what_works_and_may_surprise_is_noticed(config, schema, pins, changes, n
 def test_runs_that_cannot_be_are_refused(config, schema, pins, runs, message):
     config["runs"] = {"grpo": {}, **runs}
     with pytest.raises(UserError, match=message) as error:
-        configuration.validate(config, schema, pins)
+        validation.validate(config, schema, pins)
     assert "\n" not in str(error.value)
 
 
@@ -314,11 +312,11 @@ def test_runs_that_cannot_be_are_refused(config, schema, pins, runs, message):
 def test_a_stage_to_be_trained_is_looked_at_more_closely(config, schema, pins, root, own, message):
     config["data"]["own_solve_rates"]["n"] = 1
     config["runs"]["s"] = {"mini_batch_size": 88, "algorithm": "supervised", "solutions": str(root / "pins.tsv"), **own}
-    configuration.validate(config, schema, pins)  # nothing trains it
+    validation.validate(config, schema, pins)  # nothing trains it
     with pytest.raises(UserError, match=message):
-        configuration.validate(config, schema, pins, asked={"s"})  # a target on the command line
+        validation.validate(config, schema, pins, asked={"s"})  # a target on the command line
     config["runs"]["after"] = {"mini_batch_size": 88, "start_from": "s"}
     for select in (["s"], ["after"]):
         config["select"] = select
         with pytest.raises(UserError, match=message):
-            configuration.validate(config, schema, pins)
+            validation.validate(config, schema, pins)

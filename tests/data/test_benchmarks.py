@@ -4,7 +4,7 @@ import json
 
 import pytest
 from mathrl.core.files import UserError
-from mathrl.data.benchmarks import canonical_answer, canonical_rows, last_boxed, load_benchmark
+from mathrl.data.benchmarks import canonical_answer, canonical_rows, read_benchmark
 
 TRAPS = [
     ({"answer": 27.0}, "27", "amc23 stores floats"),
@@ -33,8 +33,24 @@ def test_gold(row, gold, reason):
     assert canonical_answer(row) == gold, reason
 
 
-def test_unbalanced_box_is_passed_over():
-    assert last_boxed(r"\boxed{1} and \boxed{2") == "1"
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        ([], "holds no problems; fetch"),
+        ([{"id": 1, "problem": "a", "answer": 1}, {"id": "1", "problem": "b", "answer": 2}], "the id '1' occurs twice"),
+        ([{"id": 1, "problem": 3, "answer": 1}], "the problem of item '1' is no text"),
+        ([{"id": 1, "answer": 1}], "lacks the key 'problem'"),
+    ],
+)
+def test_canonical_file_that_is_none(lines, message, tmp_path):
+    (tmp_path / "b.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    with pytest.raises(UserError, match=message):
+        read_benchmark(tmp_path / "b.jsonl")
+
+
+def test_ids_and_answers_become_text(tmp_path):
+    (tmp_path / "b.jsonl").write_text(json.dumps({"id": 7, "problem": "a", "answer": 1.5, "domain": ["x"]}) + "\n")
+    assert read_benchmark(tmp_path / "b.jsonl") == {"7": {"id": "7", "problem": "a", "answer": "1.5", "domain": ["x"]}}
 
 
 @pytest.mark.parametrize(
@@ -70,4 +86,4 @@ def test_real_files_have_one_gold_each(shared):
             assert item["answer"] == (expected.lstrip("0") or "0" if name == "aime24" else expected.strip()), item["id"]
         assert all(item["answer"] for item in found)
         assert name != "olympiadbench" or not any("$" in item["answer"] for item in found)
-        assert len(load_benchmark(shared / "benchmarks" / f"{name}.jsonl")) == count
+        assert len(read_benchmark(shared / "benchmarks" / f"{name}.jsonl")) == count

@@ -134,7 +134,6 @@ def test_bad_samples_are_one_clear_line(files, rows, message):
     [
         (["--workers", "0"], "--workers 0"),
         (["--matches", "nowhere.parquet"], "nowhere.parquet"),
-        (["--provenance", "model=nowhere.json"], "nowhere.json"),
     ],
 )
 def test_bad_flags(files, more, message):

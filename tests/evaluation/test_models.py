@@ -4,7 +4,7 @@ import json
 
 import pytest
 import yaml
-from mathrl.config import configuration as configuration
+from mathrl.config import runs, validation
 from mathrl.core.files import UserError, write_json
 from mathrl.data.downloads import pin_rows
 from mathrl.training import checkpoints
@@ -24,8 +24,8 @@ def checked(config, root, tmp_path, monkeypatch):
     pins = pin_rows(root / "pins.tsv")
 
     def check(**changes):
-        changed = configuration.merge(config, changes)
-        configuration.validate(changed, schema, pins)
+        changed = runs.merge(config, changes)
+        validation.validate(changed, schema, pins)
         return changed, pins
 
     return check
@@ -33,9 +33,9 @@ def checked(config, root, tmp_path, monkeypatch):
 
 def test_every_kind_of_model_is_known(checked):
     config, pins = checked(models={"a": "mine", "b": "theirs/global_step_40/", "c": "openseek"})
-    found = {name: configuration.model_source(config, name, pins) for name in config["models"]}
+    found = {name: runs.model_source(config, name, pins) for name in config["models"]}
     assert found == {"a": ("directory", "mine"), "b": ("checkpoint", "theirs/global_step_40"), "c": ("pin", "openseek")}
-    assert configuration.evaluated_models(config) == ["base", "a", "b", "c", "grpo"]
+    assert runs.evaluated_models(config) == ["base", "a", "b", "c", "grpo"]
 
 
 # models, what the one line must hold
@@ -67,8 +67,8 @@ def test_checkpoints_are_rows_of_each_selected_run(checked):
     runs = {"grpo": {"keep_every": 200}, "other": {"steps": 400}}
     config, _ = checked(runs=runs, select=["grpo", "other"], evaluation={"steps": [400, "best", "last"]})
     rows = ["grpo@step-400", "grpo@best", "grpo@last", "other@step-400", "other@best", "other@last"]
-    assert configuration.checkpoint_models(config) == rows
-    assert configuration.evaluated_models(config)[-6:] == rows
+    assert runs.checkpoint_models(config) == rows
+    assert runs.evaluated_models(config)[-6:] == rows
 
 
 # points, changes of training, what the one line must hold

@@ -88,20 +88,6 @@ def test_an_edited_problem_is_sampled_anew():
 
 
 @pytest.mark.parametrize(
-    ("lines", "message"),
-    [
-        ([], "has no items"),
-        ([{"id": 1, "problem": "x", "answer": "1"}, {"id": "1", "problem": "y", "answer": "2"}], "two items of one id"),
-        ([{"id": 1, "problem": "x"}], "lacks the key 'answer'"),
-    ],
-)
-def test_bad_benchmarks_are_named(tmp_path, lines, message):
-    write_jsonl(tmp_path / "x.jsonl", lines)
-    with pytest.raises(UserError, match=message):
-        sampling.read_items("x", tmp_path / "x.jsonl")
-
-
-@pytest.mark.parametrize(
     ("accelerator", "config", "kernels"),
     [
         ("cuda", {}, "triton"),

@@ -100,7 +100,7 @@ def test_scripts(results, tmp_path):
             "holds no eval JSON",
         ),
         ("show_scores.py", ["--scores", "nowhere.csv"], "nowhere.csv: no such file"),
-        ("plot_training.py", ["--runs", "grpo", "--out", "o"], "expected RUN=STAGE"),
+        ("plot_training.py", ["--runs", "grpo", "--out", "o"], "must be RUN=STAGE"),
         ("render_report.py", ["--config", "{", "--models", "m", "--out", "o"], "is no JSON"),
         ("render_report.py", ["--config", "{}", "--models", "m", "--out", "o"], "lacks the key"),
         ("simulate_intervals.py", ["--repeats", "0"], "at least 1"),
@@ -203,7 +203,7 @@ def test_what_may_be_claimed(groups, said, not_said):
 
 
 def test_groups_of_the_configuration_are_its_replicates(config):
-    from mathrl.config.configuration import expanded
+    from mathrl.config.runs import expanded
 
     config |= {"runs": {"grpo": {"seeds": [1, 2]}, "wide": {"sweep": {"rollout_n": [4, 8]}, "seeds": [1, 2]}}, "select": ["grpo", "wide"]}
     spelled_out, groups = expanded(config)

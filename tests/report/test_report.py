@@ -342,7 +342,7 @@ def test_score_page_and_model_card(world):
 
 
 def test_scores_reach_tensorboard(world):
-    from mathrl.core.curves import read_scalars
+    from mathrl.core.tensorboard import read_scalars
 
     flags = ["--results", world / "results", "--config", world / "config.json", "--runs", "grpo=main", "--out", world / "tensorboard"]
     call("log_scores.py", *flags, "--models", *MODELS)

@@ -2,8 +2,9 @@
 
 import pytest
 from mathrl.core.files import UserError, read_json
-from mathrl.training import checkpoints
+from mathrl.training import attempt, checkpoints
 from mathrl.training import stage as training
+from mathrl.training.plan import StagePlan
 from mathrl.verl import stop_file
 
 MONITOR = {"stop": False, "window": 2, "reward_drop": 0.5, "entropy_max": 3.0, "grad_norm_max": 100.0, "stall_minutes": None}
@@ -77,8 +78,8 @@ class Verl:
 @pytest.fixture
 def verl(monkeypatch):
     fake = Verl()
-    monkeypatch.setattr(training, "run_verl", fake)
-    monkeypatch.setattr(training.supervised, "too_long", lambda messages, model, limit: fake.cut)  # the model here has no tokenizer
+    monkeypatch.setattr(attempt, "run_verl", fake)
+    monkeypatch.setattr(attempt.sft_messages, "too_long", lambda messages, model, limit: fake.cut)  # the model here has no tokenizer
     return fake
 
 
@@ -100,7 +101,7 @@ def train(config, tmp_path, capsys):
         stage = config["training"] | {"gpus": 1, "save_every": 2, "validate_every": 2, "keep_last": 2, "monitor": MONITOR, "steps": 8}
         if changes.get("algorithm") == "supervised":
             stage |= {"solutions": str(tmp_path / "solutions.parquet"), "train_batch_size": 1}
-        training.train(
+        plan = StagePlan(
             run="x",
             stage_name="main",
             stage=stage | changes,
@@ -111,8 +112,8 @@ def train(config, tmp_path, capsys):
             validation_file=tmp_path / "val.parquet",
             root=tmp_path / "checkpoints",
             log=tmp_path / "verl.log",
-            manifest=tmp_path / "manifest.json",
         )
+        training.train(plan, tmp_path / "manifest.json")
         return read_json(tmp_path / "manifest.json"), capsys.readouterr().err
 
     return call
@@ -127,7 +128,7 @@ def sigterm(verl, monkeypatch):
         verl.before = lambda step: session.interrupt(None) if at.pop(step, None) else None
         return verl(module, arguments, environment, log, session)
 
-    monkeypatch.setattr(training, "run_verl", run)
+    monkeypatch.setattr(attempt, "run_verl", run)
     return lambda step: at.update({step: True})
 
 
@@ -149,7 +150,7 @@ def test_monitor_stop_ends_a_stage_that_collapsed_before_it_was_set(verl, train,
     """A user sees a flag, presses Ctrl-C, sets monitor.stop, and calls again."""
     verl.metrics = falls(3)
     sigterm(5)
-    with pytest.raises(training.Paused):
+    with pytest.raises(attempt.Paused):
         train()
     manifest, said = train(monitor=MONITOR | {"stop": True})
     assert verl.stepped == [1, 2, 3, 4, 5], "it trained on"
@@ -207,7 +208,7 @@ def test_a_reopened_stage_forgets_its_earlier_end(verl, train):
 def test_a_budget_used_up_before_a_pause_is_one_step_over(verl, train, sigterm):
     verl.metrics = lambda step: {"critic/score/mean": 0.6, "training/generated_tokens": 100}
     sigterm(5)
-    with pytest.raises(training.Paused):
+    with pytest.raises(attempt.Paused):
         train()
     manifest, _ = train(budget={"tokens": 400, "gpu_hours": None})
     assert manifest["steps"] == 6 and "6" in manifest["validation"]["dev"] and manifest["generated_tokens"] == 600
@@ -231,7 +232,7 @@ def test_a_supervised_stages_gradient_is_bounded(verl, train):
 def test_each_checkpoint_is_validated_whatever_it_takes(verl, train, sigterm):
     """Neither a pause, nor a kill between save and validation, leaves a checkpoint that `best` cannot choose."""
     sigterm(3)
-    with pytest.raises(training.Paused):
+    with pytest.raises(attempt.Paused):
         train(save_every=4, validate_every=100, validate_before=False)
     assert verl.validated == []
     verl.killed = (4, "saved")

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 import yaml
-from mathrl.config import configuration as configuration
+from mathrl.config import runs
 from mathrl.core.files import UserError, write_json
 from mathrl.training import fingerprints
 
@@ -84,7 +84,7 @@ HASHED_SUPERVISED = {
 
 @pytest.fixture
 def stage(config):
-    return configuration.stage_config(config, "grpo", "main")
+    return runs.stage_config(config, "grpo", "main")
 
 
 class Place:
@@ -124,8 +124,8 @@ def plain(content):
 )
 def test_every_key_of_verl_is_decided(config, place, root, accelerator, hashed):
     if accelerator == "cpu":
-        config = configuration.merge(config, yaml.safe_load((root / "profiles/demo/demo.yaml").read_text()))
-    content = place.content(configuration.stage_config(config, "grpo", "main"), accelerator=accelerator)
+        config = runs.merge(config, yaml.safe_load((root / "profiles/demo/demo.yaml").read_text()))
+    content = place.content(runs.stage_config(config, "grpo", "main"), accelerator=accelerator)
     assert plain(content) == hashed
 
 

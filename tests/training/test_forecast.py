@@ -1,8 +1,10 @@
 """The cost of a run from a few of its steps: the arithmetic by hand; tests/workflow compares it with a run."""
 
 import pytest
+from mathrl.config.batches import total_steps
 from mathrl.core.files import UserError
 from mathrl.training import budget, forecast
+from mathrl.training.plan import StagePlan
 
 STAGE = {
     "steps": None,
@@ -19,8 +21,8 @@ STAGE = {
 
 
 def test_steps_of_the_report():
-    assert forecast.total_steps(STAGE, 215_608) == 816 * 15  # 12,240 steps; the rest of an epoch is no whole batch
-    assert forecast.total_steps(STAGE | {"steps": 60}, 215_608) == 60
+    assert total_steps(STAGE, 215_608) == 816 * 15  # 12,240 steps; the rest of an epoch is no whole batch
+    assert total_steps(STAGE | {"steps": 60}, 215_608) == 60
 
 
 def test_cost_by_hand():
@@ -76,9 +78,10 @@ def test_a_forecast_is_what_a_later_stages_budget_is_cut_by():
 
 
 def test_a_supervised_stage_is_refused(tmp_path):
-    paths = dict.fromkeys(("model", "train_file", "validation_file", "place", "log"), tmp_path)
+    paths = dict.fromkeys(("model", "train_file", "validation_file", "root", "log"), tmp_path)
+    plan = StagePlan("grpo", "main", STAGE | {"algorithm": "supervised"}, reward={}, accelerator="cpu", **paths)
     with pytest.raises(UserError, match="a supervised stage is not forecast"):
-        forecast.measure(STAGE | {"algorithm": "supervised"}, accelerator="cpu", reward={}, **paths)
+        forecast.measure(plan)
 
 
 def test_disk_is_what_retention_leaves_and_the_one_being_written():

@@ -10,11 +10,16 @@ import time
 import polars
 import psutil
 import pytest
-from mathrl.config import configuration as configuration
-from mathrl.core import curves
+from mathrl.config import runs
 from mathrl.core.files import UserError, write_json
-from mathrl.training import checkpoints
+from mathrl.models.checks import check_model
+from mathrl.training import attempt, checkpoints, manifest
 from mathrl.training import stage as training
+from mathrl.training.budget import Spent
+from mathrl.training.checkpoint_choice import choose, validation_curves
+from mathrl.training.collapse import Monitor
+from mathrl.training.plan import StagePlan
+from mathrl.training.session import RAY_LATE, Progress, Session, parse
 from mathrl.verl import stop_file
 
 STAGE = {"learning_rate": 1e-5, "rollout_n": 6, "choose": "best", "save_every": 200, "validate_every": 10}
@@ -35,16 +40,16 @@ STAGE = {"learning_rate": 1e-5, "rollout_n": 6, "choose": "best", "save_every": 
     ],
 )
 def test_choice_of_a_checkpoint(rule, saved, dev, step, why):
-    chosen, reason = training.choose(rule, saved, dev)
+    chosen, reason = choose(rule, saved, dev)
     assert chosen == step and why in reason
 
 
 @pytest.mark.parametrize("rule", ["best", "last"])
 def test_no_checkpoint_after_a_collapse_is_chosen(rule):
     dev = {"10": 0.5, "20": 0.4, "30": 0.9}
-    step, why = training.choose(rule, [10, 20, 30], dev, onset=25)
+    step, why = choose(rule, [10, 20, 30], dev, onset=25)
     assert step == (10 if rule == "best" else 20) and "from step 25 on are out" in why
-    assert training.choose(rule, [10, 20, 30], dev, onset=5)[0] == 0
+    assert choose(rule, [10, 20, 30], dev, onset=5)[0] == 0
 
 
 def test_validation_curves_by_data_source():
@@ -53,18 +58,18 @@ def test_validation_curves_by_data_source():
         "val-aux/gsm8k/format/mean@1": [(0, 0.5)],
         "val-core/dev/acc/mean@1": [(0, 0.1)],
     }
-    assert training.validation_curves(scalars) == {"gsm8k": {"0": 0.07, "10": 0.2}, "dev": {"0": 0.1}}
+    assert validation_curves(scalars) == {"gsm8k": {"0": 0.07, "10": 0.2}, "dev": {"0": 0.1}}
 
 
 def test_progress_is_one_line_a_step():
-    progress = training.Progress("train grpo", 60)
+    progress = Progress("train grpo", 60)
     first = "(TaskRunnerV1 pid=1) step:0 - val-core/dev/acc/mean@1:np.float64(0.25) - val-aux/num_turns/min:np.int32(2)"
-    assert progress.line(*training.parse(first)) == "train grpo: step 0 of 60  validation dev 0.250"
+    assert progress.line(*parse(first)) == "train grpo: step 0 of 60  validation dev 0.250"
     second = "step:1 - critic/score/mean:0.1234375 - response_length/mean:13.625 - timing_s/step:12.6"
-    shown = progress.line(*training.parse(second))
+    shown = progress.line(*parse(second))
     assert shown.startswith("train grpo: step 1 of 60  reward 0.123  length 14 tokens  validation dev 0.250")
-    assert training.parse("(vLLM) loading step: model - done") is None
-    assert training.parse("step:3 - actor/grad_norm:nan - critic/score/mean:np.float64(-1e-05)") == (
+    assert parse("(vLLM) loading step: model - done") is None
+    assert parse("step:3 - actor/grad_norm:nan - critic/score/mean:np.float64(-1e-05)") == (
         3,
         {"actor/grad_norm": pytest.approx(float("nan"), nan_ok=True), "critic/score/mean": -1e-05},
     )
@@ -76,8 +81,8 @@ LIMITS = {"stop": False, "window": 2, "reward_drop": 0.5, "entropy_max": 3.0}
 def session(tmp_path, **changes):
     stage = {"monitor": LIMITS, "budget": {"tokens": None, "gpu_hours": None}, "save_every": 2, "keep_last": 1, "keep_every": None}
     stage |= changes
-    monitor, spent = training.Monitor(stage["monitor"]), training.Spent(stage["budget"], gpus=2)
-    return training.Session(tmp_path, stage, training.Progress("train grpo", None), monitor, spent)
+    monitor, spent = Monitor(stage["monitor"]), Spent(stage["budget"], gpus=2)
+    return Session(tmp_path, stage, Progress("train grpo", None), monitor, spent)
 
 
 def line(step, reward=0.5, tokens=100, **more):
@@ -214,13 +219,13 @@ def test_a_trainer_that_falls_silent_is_ended_with_its_children(tmp_path, capfd)
     code = "import subprocess, time; print('loading', flush=True); subprocess.run(['sleep', '300'])"
     run = session(tmp_path, monitor=LIMITS | {"stall_minutes": 0.05})
     began = time.monotonic()
-    assert training.run_verl(["-c", code], [], {}, tmp_path / "verl.log", run) == -9
+    assert attempt.run_verl(["-c", code], [], {}, tmp_path / "verl.log", run) == -9
     assert run.hung and 3 <= time.monotonic() - began < 60
     assert "train grpo: verl printed nothing for 0.05 minutes: ended" in capfd.readouterr().err
     assert (tmp_path / "verl.log").read_text() == "loading\n"
     lively = session(tmp_path, monitor=LIMITS | {"stall_minutes": 0.05})
     talks = "import time; [(print(n, flush=True), time.sleep(0.5)) for n in range(10)]"
-    assert training.run_verl(["-c", talks], [], {}, tmp_path / "verl.log", lively) == 0 and not lively.hung
+    assert attempt.run_verl(["-c", talks], [], {}, tmp_path / "verl.log", lively) == 0 and not lively.hung
 
 
 def test_ray_that_starts_too_slowly_gets_a_second_attempt(tmp_path, stop_ray_agent, capfd):
@@ -230,7 +235,7 @@ def test_ray_that_starts_too_slowly_gets_a_second_attempt(tmp_path, stop_ray_age
     place = tempfile.mkdtemp(prefix="ray-", dir="/tmp")  # short: it holds sockets
     code = f"import ray; ray.init(num_cpus=1, include_dashboard=False, _temp_dir={place!r}); print('started')"
     try:
-        assert training.run_verl(["-c", code], [], {}, tmp_path / "verl.log", session(tmp_path, monitor=LIMITS | {"stall_minutes": 0})) == 0
+        assert attempt.run_verl(["-c", code], [], {}, tmp_path / "verl.log", session(tmp_path, monitor=LIMITS | {"stall_minutes": 0})) == 0
     finally:
         stopper.join()
         for process in psutil.process_iter(["cmdline"]):
@@ -239,7 +244,7 @@ def test_ray_that_starts_too_slowly_gets_a_second_attempt(tmp_path, stop_ray_age
         shutil.rmtree(place)
     assert "train grpo: Ray did not start in the time it gives itself: a second attempt" in capfd.readouterr().err
     log = (tmp_path / "verl.log").read_text()
-    assert log.count(training.RAY_LATE) == 1 and "started" in log
+    assert log.count(RAY_LATE) == 1 and "started" in log
 
 
 def test_a_pause_stays_a_pause(tmp_path):
@@ -272,7 +277,7 @@ def test_a_directory_that_is_no_model_is_refused(tmp_path, files_there, message)
     if files_there == []:
         model.mkdir()
     with pytest.raises(UserError, match=message):
-        training.check_model(model)
+        check_model(model)
 
 
 def test_script_refuses_in_one_line(script):
@@ -304,7 +309,7 @@ def test_no_room_for_a_checkpoint_is_said_before_training(tmp_path):
     with open(model / "model.safetensors", "wb") as weights:
         weights.truncate(2**42)  # a hole of 4 TiB: takes no room itself, its checkpoints would take 28 TiB
     with pytest.raises(UserError, match=r"a checkpoint takes about .* GB are free; make room there"):
-        training.check_space(tmp_path / "checkpoints/grpo/main", model)
+        attempt.check_space(tmp_path / "checkpoints/grpo/main", model)
 
 
 class Verl:
@@ -340,7 +345,7 @@ class Verl:
     def train(self, **changes):
         """The manifest, and the steps that were trained for it."""
         self.trained = []
-        training.train(
+        plan = StagePlan(
             run="grpo",
             stage_name="main",
             stage={**self.stage, **changes},
@@ -351,18 +356,19 @@ class Verl:
             validation_file=self.folder / "train.parquet",
             root=self.folder / "checkpoints",
             log=self.folder / "verl.log",
-            manifest=self.folder / "manifest.json",
         )
+        training.train(plan, self.folder / "manifest.json")
         return json.loads((self.folder / "manifest.json").read_text()), self.trained
 
 
 @pytest.fixture
 def verl(tmp_path, config, monkeypatch):
     changes = {"train_batch_size": 8, "mini_batch_size": 8, "epochs": 2, "gpus": 1, "save_every": 4, "keep_last": 9}
-    found = Verl(tmp_path, configuration.stage_config(config, "grpo", "main") | changes)
-    monkeypatch.setattr(training, "run_verl", found.run)
-    monkeypatch.setattr(training.supervised, "too_long", lambda *_: 0)  # no tokenizer here
-    monkeypatch.setattr(curves, "read_scalars", lambda directory, **_: {tag: sorted(steps.items()) for tag, steps in found.curves.items()})
+    found = Verl(tmp_path, runs.stage_config(config, "grpo", "main") | changes)
+    monkeypatch.setattr(attempt, "run_verl", found.run)
+    monkeypatch.setattr(attempt.sft_messages, "too_long", lambda *_: 0)  # no tokenizer here
+    for module in (training, manifest):
+        monkeypatch.setattr(module, "read_scalars", lambda *_, **__: {tag: sorted(steps.items()) for tag, steps in found.curves.items()})
     return found
 
 
@@ -409,10 +415,10 @@ def test_a_longer_training_that_was_killed_is_not_taken_for_the_finished_one(ver
         verl.run(*arguments)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(training, "run_verl", killed)
+    monkeypatch.setattr(attempt, "run_verl", killed)
     with pytest.raises(KeyboardInterrupt):
         verl.train(steps=12)
-    monkeypatch.setattr(training, "run_verl", verl.run)
+    monkeypatch.setattr(attempt, "run_verl", verl.run)
     with pytest.raises(UserError, match="trained up to step 12, beyond the 4 that"):
         verl.train(steps=4)
     manifest, trained = verl.train(steps=16)

@@ -7,8 +7,7 @@ import sys
 
 import pytest
 import yaml
-from mathrl.config import batches
-from mathrl.config import configuration as configuration
+from mathrl.config import batches, runs
 from mathrl.core.files import UserError
 from mathrl.verl import grpo_config
 from mathrl.verl.environment import verl_environment
@@ -24,7 +23,7 @@ except grpo_config.UserError as error:
 
 
 def overrides(config, run="grpo", accelerator="cuda"):
-    stage = configuration.stage_config(config, run, "main")
+    stage = runs.stage_config(config, run, "main")
     paths = {"model": "resources/models/m", "train_file": "train.parquet", "validation_file": "val.parquet", "checkpoints": "c"}
     return grpo_config.overrides(stage, accelerator=accelerator, run=run, reward=config["reward"], **paths)
 
@@ -70,7 +69,7 @@ def test_nothing_of_the_cpu_is_in_a_gpu_run(config):
 
 def test_cpu_configuration_is_accepted_by_verl(root, config):
     overlay = yaml.safe_load((root / "profiles/demo/demo.yaml").read_text())
-    demo = configuration.merge(config, overlay)
+    demo = runs.merge(config, overlay)
     answer = resolve(root, overrides(demo, accelerator="cpu"), "cpu")
     assert answer.startswith("RESOLVED"), answer
     found = json.loads(answer.removeprefix("RESOLVED"))
@@ -86,7 +85,7 @@ def test_an_engine_over_two_ranks_keeps_its_processes(config):
 def test_a_cluster_that_is_there_is_not_told_its_size(config, monkeypatch):
     monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
     overlay = {"training": {"gpus": 1, "train_batch_size": 12, "mini_batch_size": 12}}
-    keys = overrides(configuration.merge(config, overlay), accelerator="cpu")
+    keys = overrides(runs.merge(config, overlay), accelerator="cpu")
     init = {key: value for key, value in keys.items() if "ray_init" in key}
     # verl's driver may run on any node: where the events go must not depend on the environment of this one
     assert init == {"+ray_kwargs.ray_init.runtime_env.env_vars.TENSORBOARD_DIR": "c/tensorboard"}
@@ -203,7 +202,7 @@ def test_each_variant_is_on_and_none_has_kl(root, config):
     asked = {}
     for name in VARIANTS:
         run, _, stage = name.partition("/")
-        merged = configuration.stage_config(config, run, stage or "main")
+        merged = runs.stage_config(config, run, stage or "main")
         assert batches.check_batches(merged) == []
         paths = {"model": "m", "train_file": "t", "validation_file": "v", "checkpoints": "c"}
         asked[name] = grpo_config.overrides(merged, accelerator="cuda", run=run, reward=config["reward"], **paths)

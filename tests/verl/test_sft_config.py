@@ -4,7 +4,6 @@ import polars
 import pytest
 from mathrl.core.files import UserError
 from mathrl.data import sft_messages
-from mathrl.verl import sft_config
 
 
 @pytest.fixture
@@ -42,13 +41,6 @@ def test_solutions_that_cannot_be_used_are_refused(files, columns, message):
     with pytest.raises(UserError, match=message):
         sft_messages.write_messages(files / "train.parquet", solutions(files, **columns), files / "m.parquet")
     assert not (files / "m.parquet").exists()
-
-
-def test_steps_of_a_supervised_stage():
-    stage = {"steps": None, "epochs": 3, "train_batch_size": 16}
-    assert sft_config.steps(stage, 70) == 12 and sft_config.steps(stage | {"steps": 5}, 70) == 5
-    with pytest.raises(UserError, match="10 solutions are fewer than train_batch_size 16"):
-        sft_config.steps(stage, 10)
 
 
 def test_solutions_that_verl_cuts_are_counted(files):

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from mathrl.config import configuration as configuration
+from mathrl.config import runs
 
 ROOT = Path(__file__).resolve().parents[2]
 DRIVER = ROOT / ".venv-driver/bin"
@@ -174,8 +174,8 @@ class ShortTraining:
 
     def stage(self, run: str = "grpo", stage: str = "main", **changes) -> dict:
         """The merged configuration of a stage of the demo, cut small."""
-        config = configuration.merge(yaml.safe_load((ROOT / "config.yaml").read_text()), self.overlay())
-        return configuration.merge(configuration.stage_config(config, run, stage), {**self.SMALL, **changes})
+        config = runs.merge(yaml.safe_load((ROOT / "config.yaml").read_text()), self.overlay())
+        return runs.merge(runs.stage_config(config, run, stage), {**self.SMALL, **changes})
 
     @staticmethod
     def overlay() -> dict:

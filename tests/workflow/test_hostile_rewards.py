@@ -18,7 +18,7 @@ SAMPLES, STEPS = 36, 2
 def trained(finished, tmp_path_factory):
     """Two steps from the demo's trained model, a sixth of all answers hostile: (calls of the reward, TensorBoard's curves)."""
     sys.path.insert(0, str(ROOT / "scripts"))
-    from mathrl.core.curves import read_scalars
+    from mathrl.core.tensorboard import read_scalars
 
     place = tmp_path_factory.mktemp("hostile")
     stage = json.loads((finished.directory / "results/grpo/main/manifest.json").read_text())["config"]

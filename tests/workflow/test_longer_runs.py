@@ -1,7 +1,7 @@
 """A stage that was trained goes on where it is to train longer, or with less memory; it never starts again for that."""
 
 import pytest
-from mathrl.core.curves import read_scalars
+from mathrl.core.tensorboard import read_scalars
 
 pytestmark = [pytest.mark.workflow, pytest.mark.full, pytest.mark.timeout(3600)]
 

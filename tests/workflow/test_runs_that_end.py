@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 import pytest
-from mathrl.core.curves import read_scalars
+from mathrl.core.tensorboard import read_scalars
 from mathrl.execution import nodes, processes
 from mathrl.training import checkpoints
 

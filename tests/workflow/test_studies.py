@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 import yaml
-from mathrl.core.curves import read_scalars
+from mathrl.core.tensorboard import read_scalars
 
 from .conftest import ROOT
 

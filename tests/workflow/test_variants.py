@@ -5,9 +5,8 @@ from fractions import Fraction
 
 import pytest
 import yaml
-from mathrl.config import batches
-from mathrl.config import configuration as configuration
-from mathrl.core.curves import read_scalars
+from mathrl.config import batches, runs
+from mathrl.core.tensorboard import read_scalars
 
 from .conftest import ROOT
 
@@ -73,7 +72,7 @@ def lookup(tree, key):
 
 def small_batch(run: str) -> dict[str, int]:
     """The shipped batch numbers in small, in their ratio: the report's 264 / 72 is 11 / 3, which verl pads; 264 / 88 is 12 / 4."""
-    shipped = configuration.stage_config(yaml.safe_load((ROOT / "config.yaml").read_text()), run, "main")
+    shipped = runs.stage_config(yaml.safe_load((ROOT / "config.yaml").read_text()), run, "main")
     batch = 11 if run == "grpo" else 12
     mini = Fraction(shipped["mini_batch_size"], shipped["train_batch_size"]) * batch
     assert mini.denominator == 1

@@ -188,7 +188,7 @@ def measure(manifest: Mapping[str, Any], generation: Mapping[str, Any]) -> dict[
     Raises:
         UserError: probabilities of trainer and engine are missing, no number, or differ by more than rounding.
     """
-    from mathrl.core.curves import read_scalars
+    from mathrl.core.tensorboard import read_scalars
 
     scalars = {tag: [value for _, value in points] for tag, points in read_scalars(Path(manifest["tensorboard"])).items()}
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from mathrl.core.code_files import ROOT
 from mathrl.core.files import UserError, read_jsonl, write_jsonl, write_text
+from mathrl.core.spread import spread
 
 PARTS = ("Snakefile", "config.yaml", "pins.tsv", "rules", "scripts", "envs", "profiles")
 
@@ -35,7 +36,7 @@ def run(folder: Path, overlay: Mapping[str, Any], cores: int, *targets: str) -> 
     write_text(folder / "overlay.json", json.dumps(overlay, indent=2, sort_keys=True) + "\n")
     snakemake = ROOT / ".venv-driver/bin/snakemake"
     command = [str(snakemake) if snakemake.exists() else "snakemake", "--cores", str(cores), "--configfile", "overlay.json", "--", *targets]
-    done = subprocess.run(command, cwd=folder, env=environment(ROOT))
+    done = subprocess.run(command, cwd=folder, env=environment())
     if done.returncode == 0:
         print(f"{folder / 'results/scores.md'}\n{folder / 'results/report.html'}")
     return done.returncode
@@ -48,8 +49,7 @@ def take_items(source: Path, target: Path, items: int) -> list[str]:
         raise UserError(f"{source}: holds no {{benchmark}}.jsonl; fetch the benchmarks first")
     for path in paths:
         rows = list(read_jsonl(path, ("id", "problem", "answer")))
-        places = range(len(rows)) if len(rows) <= items else [place * len(rows) // items for place in range(items)]
-        write_jsonl(target / path.name, (rows[place] for place in places))
+        write_jsonl(target / path.name, (rows[place] for place in spread(len(rows), items)))
     return [path.stem for path in paths]
 
 
@@ -111,7 +111,7 @@ def write_problems(source: Path, target: Path, rows: int) -> None:
     import polars as pl
 
     given = list(read_jsonl(source, ("problem", "answer")))
-    places = range(len(given)) if len(given) <= rows else [place * len(given) // rows for place in range(rows)]
+    places = spread(len(given), rows)
     table = pl.DataFrame({"prompt": [given[i]["problem"] for i in places], "solution": [str(given[i]["answer"]) for i in places]})
     table = table.with_columns(
         pl.lit(source.name.split(".")[0]).alias("source"),
@@ -180,7 +180,7 @@ def training_overlay(names: Sequence[str], steps: int, max_tokens: int) -> dict[
     return settings
 
 
-def environment(ROOT: Path) -> dict[str, str]:
+def environment() -> dict[str, str]:
     """The process environment with both of the workflow's environments in front."""
     folders = [str(ROOT / ".venv-driver/bin"), str(ROOT / ".venv/bin"), os.environ.get("PATH", "")]
     return {**os.environ, "PATH": os.pathsep.join(folders), "HF_HUB_OFFLINE": "1"}

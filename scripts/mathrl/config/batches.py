@@ -1,4 +1,4 @@
-"""Batch numbers that verl accepts, and the nearest that work."""
+"""Batch numbers that verl accepts, the nearest that work, and the steps that they make."""
 
 from __future__ import annotations
 
@@ -64,6 +64,11 @@ def check_batches(stage: Mapping[str, Any], name: str = "training") -> list[str]
         f"{name}: verl pads each batch from {samples} to {padded} samples ({padded - samples} masked, {padded // size} updates a step); "
         f"mini_batch_size {', '.join(map(str, unpadded))} with train_batch_size {batch} would not be padded"
     ]
+
+
+def total_steps(stage: Mapping[str, Any], rows: int) -> int:
+    """Steps of a stage without a budget: as configured, or its epochs over so many rows, incomplete batches left out."""
+    return stage["steps"] or rows // stage["train_batch_size"] * stage["epochs"]
 
 
 def _nearest(value: int, works: Callable[[int], bool], most: int = 3) -> list[int]:

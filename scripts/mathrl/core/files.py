@@ -12,6 +12,7 @@ import hashlib
 import io
 import json
 import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
@@ -68,6 +69,35 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def replaced_directory(path: str | os.PathLike) -> Iterator[Path]:
+    """Yield an empty directory beside `path`; it takes the place of `path` if the block succeeds and is deleted if not.
+
+    A reader finds the old directory or the new one, whole. A directory cannot be renamed onto one that holds files, so the old
+    one is renamed away first: a kill between the two renames leaves `path` missing, and the next call puts the old one back.
+    """
+    path = Path(path)
+    fresh, old = (path.with_name(f".{path.name}.{word}") for word in ("new", "old"))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if old.exists() and not path.exists():
+        old.rename(path)
+    for left in (fresh, old):
+        shutil.rmtree(left, ignore_errors=True)
+    fresh.mkdir()
+    try:
+        yield fresh
+        for file in fresh.rglob("*"):
+            if file.is_file():
+                with open(file, "rb") as written:
+                    os.fsync(written.fileno())
+        if path.exists():
+            path.rename(old)
+        fresh.rename(path)
+        shutil.rmtree(old, ignore_errors=True)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
 
 
 def _umask() -> int:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from mathrl.core.files import UserError, read_json, read_jsonl
+from mathrl.text.boxes import last_boxed
 
 _LEADING_ZEROS = re.compile(r"^0+(?=\d+$)")
 _ID_KEYS = ("id", "unique_id", "idx", "index")
@@ -40,23 +41,6 @@ def canonical_answer(row: dict[str, Any]) -> str | None:
     if "####" in text:
         text = text.rsplit("####", 1)[1].strip().replace(",", "")
     return _LEADING_ZEROS.sub("", text, count=1) or None
-
-
-def last_boxed(text: str) -> str | None:
-    """Content of the last balanced `\\boxed{…}` or `\\fbox{…}`, or of `\\boxed 5`; None without one."""
-    for match in reversed(list(re.finditer(r"\\(?:boxed|fbox)\s*", text))):
-        rest = text[match.end() :]
-        if not rest.startswith("{"):
-            word = re.match(r"[^\s$]+", rest)
-            if word:
-                return word.group()
-            continue
-        depth = 0
-        for place, char in enumerate(rest):
-            depth += (char == "{") - (char == "}")
-            if depth == 0:
-                return rest[1:place].strip()
-    return None
 
 
 def canonical_rows(rows: Iterable[dict[str, Any]], where: str) -> list[dict[str, Any]]:
@@ -110,11 +94,21 @@ def read_benchmark_file(path: Path) -> list[dict[str, Any]]:
     return canonical_rows(rows, str(path))
 
 
-def load_benchmark(path: str | Path) -> list[dict[str, Any]]:
-    """Read a canonical benchmark (`resources/benchmarks/*.jsonl`); ids become text, an empty file gives an empty list."""
-    rows = []
+def read_benchmark(path: str | Path, may_be_empty: bool = False) -> dict[str, dict[str, Any]]:
+    """A canonical benchmark (`resources/benchmarks/*.jsonl`, also .gz and .zst) by id, in file order; ids and answers become text.
+
+    Raises:
+        UserError: a row without id, problem or answer, a problem that is no text, an id that occurs twice, or no rows
+            (unless it `may_be_empty`).
+    """
+    rows: dict[str, dict[str, Any]] = {}
     for row in read_jsonl(path, required=("id", "problem", "answer")):
+        key = str(row["id"])
         if not isinstance(row["problem"], str):
-            raise UserError(f"{path}: the problem of item '{row['id']}' is no text")
-        rows.append({**row, "id": str(row["id"]), "answer": str(row["answer"])})
+            raise UserError(f"{path}: the problem of item '{key}' is no text")
+        if key in rows:
+            raise UserError(f"{path}: the id '{key}' occurs twice; ids must be unique")
+        rows[key] = {**row, "id": key, "answer": str(row["answer"])}
+    if not rows and not may_be_empty:
+        raise UserError(f"{path}: holds no problems; fetch the benchmark again")
     return rows

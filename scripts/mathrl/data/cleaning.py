@@ -114,18 +114,25 @@ def clean(path: Path, out: Path, quarantine: Path, settings: dict[str, Any], cut
         used = contract.quintiles(pl.concat(all_rates)) if cuts is None else cuts
         difficulty = contract.bands(pl.concat(rates), used, lowest=cuts is not None)
         table = pl.DataFrame({"id": identifiers, "duplicate_group": group, "difficulty": difficulty, "keep": keep})
-        first = 0
-        with atomic_path(out) as temporary, PartWriter(temporary) as writer:
-            for piece in accepted:
-                frame = pl.read_parquet(piece)
-                frame = frame.hstack(table[first : first + len(frame)])
-                first += len(frame)
-                problems = frame.filter("keep").select(COLUMNS)
-                contract.validate(problems)
-                writer.write(problems)
+        _write(out, accepted, table)
     return Cleaned(
         rows, funnel, broken, used, difficulty.filter(keep), pl.concat(sources).filter(keep), group.filter(keep).n_unique(), settings
     )
+
+
+def _write(out: Path, accepted: list[Path], table: pl.DataFrame) -> None:
+    """Write the accepted rows (parquet, in parts) with what was found out about each (`table`), without those it does not `keep`."""
+    import polars as pl
+
+    first = 0
+    with atomic_path(out) as temporary, PartWriter(temporary) as writer:
+        for piece in accepted:
+            frame = pl.read_parquet(piece)
+            frame = frame.hstack(table[first : first + len(frame)])
+            first += len(frame)
+            problems = frame.filter("keep").select(COLUMNS)
+            contract.validate(problems)
+            writer.write(problems)
 
 
 def _filters(settings: dict[str, Any], check: contract.AnswerCheck) -> list[tuple[str, Callable[[pl.DataFrame], Any]]]:

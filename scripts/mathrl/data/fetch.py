@@ -2,7 +2,8 @@
 
 Files of a pin come from the first place that has them: a folder filled by hand, the pin's source, its mirror. They arrive in a
 partial folder that survives a kill, so that an interrupted transfer goes on where it stopped; they are checked against the
-known hashes; only then the caller puts them in place. The hubs are asked through their own clients.
+known hashes; only then the caller puts them in place. The hubs are asked through their own clients; files of plain addresses and
+those brought by hand are not, because many training hosts reach no hub and a broken transfer must go on where it stopped.
 """
 
 from __future__ import annotations
@@ -19,9 +20,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from mathrl.core.files import UserError, sha256_file
+from mathrl.core.files import UserError, replaced_directory, sha256_file
 from mathrl.data.downloads import Origin, Pin, expected_hashes, lock_path, read_lock, write_lock
 
+PARTIAL = Path("resources/.partial")  # unfinished transfers, in a folder per name
+BY_HAND = Path("resources/by_hand")  # files brought by hand, in a folder per name
 TRIES = 3
 TIMEOUT = 30  # seconds without a byte
 _BLOCK = 1 << 20
@@ -32,15 +35,6 @@ def argument_parser(description: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pins", type=Path, default=Path("pins.tsv"), help="table of downloads (default pins.tsv)")
     parser.add_argument("--name", required=True, help="row of the table")
-    parser.add_argument(
-        "--partial", type=Path, default=Path("resources/.partial"), help="unfinished transfers (default resources/.partial)"
-    )
-    parser.add_argument(
-        "--by-hand",
-        type=Path,
-        default=Path("resources/by_hand"),
-        help="files brought by hand, in a folder per name (default resources/by_hand)",
-    )
     parser.add_argument("--wait", type=float, default=2.0, help="seconds before the second try, doubled each time (default 2)")
     return parser
 
@@ -62,18 +56,18 @@ class TransferError(Exception):
     """A source could not be reached or did not deliver; another try or another source may."""
 
 
-def fetch(pin: Pin, table: Path, partial: Path, by_hand: Path, wait: float = 2.0) -> Fetched:
+def fetch(pin: Pin, table: Path, wait: float = 2.0) -> Fetched:
     """Bring all files of a pin and verify them.
 
-    `partial` and `by_hand` are folders with one subfolder a pin; `wait` is the pause before the second try in seconds, doubled
-    each time. Raises `UserError` where nothing could be had or what came is not what the pin says.
+    `wait` is the pause before the second try in seconds, doubled each time. Raises `UserError` where nothing could be had or what
+    came is not what the pin says.
     """
-    hand = by_hand / pin.name
+    hand = BY_HAND / pin.name
     if hand.is_dir() and any(hand.iterdir()):
         return verify(pin, table, hand, Origin("file", str(hand)))
     failures = []
     for origin in pin.origins:
-        folder = partial / pin.name / origin.source
+        folder = PARTIAL / pin.name / origin.source
         folder.mkdir(parents=True, exist_ok=True)
         if origin.source != "file" and _complete(pin, table, folder):
             return verify(pin, table, folder, origin)
@@ -256,17 +250,9 @@ def link(source: Path, target: Path) -> None:
 
 def place_directory(fetched: Fetched, target: Path) -> None:
     """Put files into the directory `target`, keeping their places below the root: whole or not at all."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    staged = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    shutil.rmtree(staged, ignore_errors=True)
-    try:
+    with replaced_directory(target) as staged:
         for name, path in zip(fetched.names, fetched.paths, strict=True):
             link(path, staged / name)
-        if target.exists():
-            shutil.rmtree(target)
-        os.rename(staged, target)
-    finally:
-        shutil.rmtree(staged, ignore_errors=True)
 
 
 def parquet_rows(paths: list[Path]) -> int:

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mathrl.core.files import UserError, read_jsonl, write_jsonl
+from mathrl.core.files import UserError, write_jsonl
+from mathrl.data.benchmarks import read_benchmark
 
 if TYPE_CHECKING:
     import polars as pl
@@ -35,9 +36,9 @@ def measure(samples: Mapping[str, Iterable[Mapping[str, Any]]], asked: Path, wor
 
     from mathrl.grading import grade_many
 
-    answers = {row["id"]: str(row["answer"]) for row in read_jsonl(asked, ("id", "answer"))}
+    asked_problems = read_benchmark(asked)
     rows = list(samples[NAME])
-    grades = grade_many([(row["response"], answers[row["id"]]) for row in rows], workers=workers)
+    grades = grade_many([(row["response"], asked_problems[row["id"]]["answer"]) for row in rows], workers=workers)
     right = pl.DataFrame({"id": [row["id"] for row in rows], "right": [float(grade.correct) for grade in grades]})
     return right.group_by("id").agg(solve_rate=pl.col("right").mean(), n=pl.len().cast(pl.Int32)).sort("id")
 

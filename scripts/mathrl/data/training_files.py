@@ -7,11 +7,12 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mathrl.core.arguments import split_pair
 from mathrl.core.files import UserError, atomic_path, sha256_file
 from mathrl.core.parquet import PartWriter, parts, schema_of
 from mathrl.core.provenance import provenance
 from mathrl.data import solve_rates
-from mathrl.data.benchmarks import load_benchmark
+from mathrl.data.benchmarks import read_benchmark
 from mathrl.data.cleaning import parse_bands
 from mathrl.data.problems import bands, own_quintiles
 from mathrl.data.verl_rows import benchmark_frame, dev_groups, verl_rows
@@ -30,9 +31,7 @@ def make(args: argparse.Namespace) -> dict[str, Any]:
     """
     import polars as pl
 
-    name, sign, path = args.validation.partition("=")
-    if not sign or not name or not path:
-        raise UserError(f"--validation {args.validation}: must be NAME=FILE")
+    name, path = split_pair(args.validation, "--validation")
     if args.data == "clean" and args.matches is None:
         raise UserError("--data clean: needs --matches, the table of contaminated rows")
     schema_of(args.problems, NEEDED)
@@ -59,26 +58,9 @@ def make(args: argparse.Namespace) -> dict[str, Any]:
     own_bands = _own_bands(args, rows, cuts, training) if args.solve_rates else {}
     if not counts["train"]:
         raise UserError(f"{args.problems}: no training row is left ({counts}); lower data.dev_size or widen the filters")
-    prefix = args.instruction + args.separator
-    items = benchmark_frame(load_benchmark(Path(path)))
+    items = benchmark_frame(list(read_benchmark(path).values()))
     counts["validation"] = len(items)
-    numbers = pl.int_range(len(rows), eager=True)
-    index_of = {"train": _ranks(training), "dev": _ranks(dev)}
-    with (
-        atomic_path(args.train) as train_file,
-        atomic_path(args.val) as val_file,
-        PartWriter(train_file) as train,
-        PartWriter(val_file) as val,
-    ):
-        val.write(verl_rows(items, pl.lit(name), prefix, numbers[: len(items)]))
-        first = 0
-        for part in parts(args.problems, list(NEEDED)):
-            here = slice(first, first + len(part))
-            first += len(part)
-            train.write(_select(part, training[here], index_of["train"][here], pl.col("source").fill_null("unknown"), prefix))
-            val.write(_select(part, dev[here], index_of["dev"][here], pl.lit("dev"), prefix))
-        if not items.height:
-            raise UserError(f"{path}: holds no items to validate on; fetch the benchmark again")
+    _write(args, training, dev, name, items)
     settings = {
         "data": args.data, "remove": args.remove, "difficulty": args.difficulty, "sources": args.sources,
         "solve_rate": args.solve_rate, "dev_size": args.dev_size,
@@ -94,6 +76,27 @@ def make(args: argparse.Namespace) -> dict[str, Any]:
         "sha256": {"train": sha256_file(args.train), "val": sha256_file(args.val)},
         "provenance": provenance(inputs, settings),
     }
+
+
+def _write(args: argparse.Namespace, training: pl.Series, dev: pl.Series, benchmark: str, items: pl.DataFrame) -> None:
+    """Write both files, each whole or not at all: of the problems those that are marked, and the benchmark's items before the dev rows."""
+    import polars as pl
+
+    prefix = args.instruction + args.separator
+    index_of = {"train": _ranks(training), "dev": _ranks(dev)}
+    with (
+        atomic_path(args.train) as train_file,
+        atomic_path(args.val) as val_file,
+        PartWriter(train_file) as train,
+        PartWriter(val_file) as val,
+    ):
+        val.write(verl_rows(items, pl.lit(benchmark), prefix, pl.int_range(len(items), eager=True)))
+        first = 0
+        for part in parts(args.problems, list(NEEDED)):
+            here = slice(first, first + len(part))
+            first += len(part)
+            train.write(_select(part, training[here], index_of["train"][here], pl.col("source").fill_null("unknown"), prefix))
+            val.write(_select(part, dev[here], index_of["dev"][here], pl.lit("dev"), prefix))
 
 
 def _own_bands(args: argparse.Namespace, rows: pl.DataFrame, cuts: list[float], training: pl.Series) -> dict[str, Any]:

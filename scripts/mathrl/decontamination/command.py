@@ -5,12 +5,11 @@ from __future__ import annotations
 import argparse
 import csv
 import io
-from pathlib import Path
 
 from mathrl.core.files import UserError, atomic_path, write_json, write_text
 from mathrl.core.parquet import PartWriter, parts, row_count, schema_of
 from mathrl.core.provenance import provenance
-from mathrl.data.benchmarks import load_benchmark
+from mathrl.data.benchmarks import read_benchmark
 from mathrl.decontamination.search import find_matches_in
 from mathrl.decontamination.settings import METHODS, Settings
 from mathrl.decontamination.summary import CSV_COLUMNS, summarise
@@ -21,8 +20,8 @@ def run(args: argparse.Namespace) -> None:
     import polars as pl
 
     settings = settings_of(args)
-    files = benchmark_files(args.benchmark)
-    benchmarks = {name: load_benchmark(path) for name, path in files.items()}
+    files = args.benchmark
+    benchmarks = {name: list(read_benchmark(path, may_be_empty=True).values()) for name, path in files.items()}
     schema = schema_of(args.problems, ("id", "problem"))
     if schema["problem"] != pl.String:
         raise UserError(f"{args.problems}: the column 'problem' holds {schema['problem']}, text is needed")
@@ -78,16 +77,3 @@ def _names(text: str, option: str, allowed: tuple[str, ...]) -> tuple[str, ...]:
         if name not in allowed:
             raise UserError(f"{option} {text}: '{name}' is none of {', '.join(allowed)}")
     return names
-
-
-def benchmark_files(pairs: list[str]) -> dict[str, Path]:
-    """`NAME=FILE` options as a dict, in the order given."""
-    files: dict[str, Path] = {}
-    for pair in pairs:
-        name, sign, path = pair.partition("=")
-        if not sign or not name or not path:
-            raise UserError(f"--benchmark {pair}: must be NAME=FILE")
-        if name in files:
-            raise UserError(f"--benchmark {pair}: '{name}' is given twice")
-        files[name] = Path(path)
-    return files

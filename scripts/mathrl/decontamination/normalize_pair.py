@@ -1,7 +1,7 @@
 r"""What a reader takes off a problem before comparing it: mark-up, lists, escapes, hints about the form of the answer; and what
 is read as the same: `twenty-four` and 24, `x squared` and `x^2`, `3 plus x` and `3 + x`, `recieve` and `receive`.
 
-Slower and bolder than `textnorm`, and so for candidate pairs only: the search over all rows never sees it.
+Slower and bolder than `text.normalize`, and so for candidate pairs only: the search over all rows never sees it.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import html
 import re
 from collections.abc import Set
 
+from mathrl.text import number_words
 from mathrl.text.normalize import CONTRASTS, LIGHT, NUMBER_WORDS
 
 NESTED = 4  # fractions within fractions
@@ -55,12 +56,11 @@ _HINT = re.compile(
 )
 SENTENCE = re.compile(r"((?<=[.?!])\s+|(?<=[.?!]\$)\s+|\n\s*\n)")
 
-_UNIT_WORDS = [word for word, value in NUMBER_WORDS.items() if 0 < int(value) < 20]
-_TENS = [word for word, value in NUMBER_WORDS.items() if int(value) >= 20]
-_BELOW_100 = rf"(?:(?:{'|'.join(_TENS)})(?:[- ](?:{'|'.join(_UNIT_WORDS[:9])}))?|{'|'.join(reversed(_UNIT_WORDS))})"
+_UNIT_WORDS = [word for word in number_words.ONES if word != "zero"]
+_BELOW_100 = rf"(?:(?:{'|'.join(number_words.TENS)})(?:[- ](?:{'|'.join(_UNIT_WORDS[:9])}))?|{'|'.join(reversed(_UNIT_WORDS))})"
 _BELOW_1000 = rf"(?:(?:{'|'.join(_UNIT_WORDS[:9])}|a) hundred(?:(?: and)? {_BELOW_100}(?! hundred))?|{_BELOW_100})"
 _NUMBER = re.compile(rf"\b(?:{_BELOW_1000} thousand(?:,?(?: and)? {_BELOW_1000})?|{_BELOW_1000})(?![-\w])", re.IGNORECASE)
-_LONG_NUMBER = re.compile(rf"hundred|thousand|(?:{'|'.join(_TENS)})[- ][a-z]", re.IGNORECASE)  # is there one at all?
+_LONG_NUMBER = re.compile(rf"hundred|thousand|(?:{'|'.join(number_words.TENS)})[- ][a-z]", re.IGNORECASE)  # is there one at all?
 
 _KNOWN = frozenset(word for cells in CONTRASTS for names in cells for word in names.split()) | LIGHT | frozenset(NUMBER_WORDS)
 _SPELT = {value: word for word, value in NUMBER_WORDS.items()}
@@ -106,17 +106,7 @@ def _letter(match: re.Match[str]) -> str:
 def _value(match: re.Match[str]) -> str:
     """The digits of a number of several words; a single word stays."""
     words = re.findall(r"[a-z]+", match[0].lower())
-    if len(words) < 2:
-        return match[0]
-    total = part = 0
-    for word in words:
-        if word == "hundred":
-            part *= 100
-        elif word == "thousand":
-            total, part = part * 1000, 0
-        else:
-            part += 1 if word == "a" else int(NUMBER_WORDS.get(word, 0))
-    return str(total + part)
+    return match[0] if len(words) < 2 else str(number_words.value(words))
 
 
 def _without_hints(text: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +11,7 @@ import torch
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
+from mathrl.core.files import replaced_directory
 from mathrl.demo import world
 from mathrl.demo.muon import Muon
 
@@ -156,9 +156,6 @@ def make(
     second = batches(tokenizer, rng, supervised_steps, taken, instruction, worked, boxed)
     train(model, second, supervised_steps, 2e-3, "chat")
     model.generation_config.temperature = None
-    temporary = out.with_name(f".{out.name}.tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
-    model.save_pretrained(temporary)
-    tokenizer.save_pretrained(temporary)
-    shutil.rmtree(out, ignore_errors=True)
-    temporary.rename(out)
+    with replaced_directory(out) as fresh:
+        model.save_pretrained(fresh)
+        tokenizer.save_pretrained(fresh)

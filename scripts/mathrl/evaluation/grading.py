@@ -13,19 +13,6 @@ from mathrl.statistics.intervals import combine
 SCHEMA_VERSION = 1
 
 
-def read_benchmark(rows: Iterable[Mapping[str, Any]], path: str) -> dict[str, dict[str, Any]]:
-    """Benchmark rows by id (as text), in file order; `UserError` for a doubled id or an empty file."""
-    problems: dict[str, dict[str, Any]] = {}
-    for row in rows:
-        key = str(row["id"])
-        if key in problems:
-            raise UserError(f"{path}: the id '{key}' occurs twice; ids must be unique")
-        problems[key] = dict(row)
-    if not problems:
-        raise UserError(f"{path}: holds no problems")
-    return problems
-
-
 def read_samples(rows: Iterable[Mapping[str, Any]], known: Mapping[str, Any], path: str) -> list[dict[str, Any]]:
     """Sample rows sorted by the benchmark's order and sample number; `UserError` for an unknown id or a doubled sample."""
     order = {key: place for place, key in enumerate(known)}

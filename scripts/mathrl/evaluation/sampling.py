@@ -17,8 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
-from mathrl.core.files import UserError, read_jsonl, sha256_json, write_json
+from mathrl.core.files import UserError, read_json, sha256_json, write_json
 from mathrl.core.provenance import versions
+from mathrl.data.benchmarks import read_benchmark
 from mathrl.models.checks import check_model
 from mathrl.models.engine import engine_environment, inspect_models_here, leave_out_sklearn
 
@@ -46,21 +47,11 @@ class Request:
         return self.benchmark, self.item, self.sample, hashlib.sha256(self.problem.encode()).hexdigest()[:12]
 
 
-def read_items(benchmark: str, path: Path) -> list[dict[str, Any]]:
-    """Items of a benchmark in file order; `UserError` if there are none or two share an id."""
-    items = list(read_jsonl(path, ("id", "problem", "answer")))
-    if not items:
-        raise UserError(f"{path}: benchmark {benchmark} has no items; fetch it again")
-    if len({str(item["id"]) for item in items}) != len(items):
-        raise UserError(f"{path}: benchmark {benchmark} has two items of one id; ids must be unique")
-    return items
-
-
 def all_requests(protocols: Mapping[str, Mapping[str, Any]], benchmarks: Mapping[str, Path]) -> list[Request]:
     """Every response that the protocols ask for, in the order of the merged files."""
-    items = {name: read_items(name, path) for name, path in benchmarks.items()}
+    items = {name: read_benchmark(path).values() for name, path in benchmarks.items()}
     return [
-        Request(protocol, benchmark, str(item["id"]), sample, item["problem"])
+        Request(protocol, benchmark, item["id"], sample, item["problem"])
         for protocol, settings in protocols.items()
         for benchmark in benchmarks
         for item in items[benchmark]
@@ -282,6 +273,18 @@ def _write(handle, request: Request, response: str, finish_reason: str, tokens: 
     }
     handle.write(json.dumps(row, ensure_ascii=False).encode(errors="surrogatepass") + b"\n")
     handle.flush()
+
+
+def store_of(generation: Sequence[Path], protocol: str) -> Path:
+    """The store in which all shards (`generation`: their JSONs) keep their responses under a protocol.
+
+    Raises:
+        UserError: they were sampled under different settings.
+    """
+    stores = {read_json(path)["stores"][protocol] for path in generation}
+    if len(stores) != 1:
+        raise UserError(f"{generation[0]}: its shards were sampled under different settings; generate them again")
+    return Path(stores.pop())
 
 
 def merge(store: Path, protocol: str, settings: Mapping[str, Any], benchmarks: Mapping[str, Path]) -> dict[str, list[dict[str, Any]]]:

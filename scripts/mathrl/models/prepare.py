@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import math
 import re
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mathrl.core.files import UserError, read_json, write_bytes, write_json, write_text
+from mathrl.core.files import UserError, read_json, replaced_directory, write_bytes, write_json, write_text
 from mathrl.data.fetch import link
 from mathrl.models import tensors as weights
 from mathrl.models import tokenizer
@@ -65,22 +64,13 @@ def prepare(source: Path, out: Path) -> dict[str, Any]:
     config = read_json(source / "config.json")
     if not isinstance(config, dict):
         raise UserError(f"{source / 'config.json'}: holds no object; fetch the model again")
-    staged = out.with_name(f".{out.name}.tmp")
-    shutil.rmtree(staged, ignore_errors=True)
-    staged.mkdir(parents=True)
-    try:
+    with replaced_directory(out) as staged:
         if needs_work(source, config):
-            report = _convert(source, config, staged)
-        else:
-            check_code(source, config)
-            _pass(source, staged)
-            added = add_head(staged)
-            report = {"layout": "ordinary", "changes": [f"weights: {HEAD} added, vLLM's DeepSeek-V3 ties nothing"] if added else []}
-        shutil.rmtree(out, ignore_errors=True)
-        staged.rename(out)
-    finally:
-        shutil.rmtree(staged, ignore_errors=True)
-    return report
+            return _convert(source, config, staged)
+        check_code(source, config)
+        _pass(source, staged)
+        added = add_head(staged)
+        return {"layout": "ordinary", "changes": [f"weights: {HEAD} added, vLLM's DeepSeek-V3 ties nothing"] if added else []}
 
 
 def add_head(folder: Path) -> bool:

@@ -1,40 +1,37 @@
-"""Weights as bytes: safetensors headers, and new files put together from ranges of old ones.
+"""Weights in safetensors files: what is in them, and new files put together from tensors of old ones.
 
-Nothing is decoded, so every kept tensor is bit-identical, any data type passes, and a few megabytes of memory are enough.
-Format: 8 bytes length N (little endian), N bytes JSON {name: {dtype, shape, data_offsets}}, data.
+The library maps files into memory and writes from there: nothing is decoded, every kept tensor is bit-identical, and a model of any
+size takes no memory of its own.
 """
 
 from __future__ import annotations
 
-import json
-import math
+import contextlib
 import re
-import struct
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, Any
 
 from mathrl.core.files import UserError, atomic_path, read_json, write_json
 
+if TYPE_CHECKING:
+    import torch
+
 INDEX = "model.safetensors.index.json"
-WIDTH = {"F64": 8, "I64": 8, "F32": 4, "I32": 4, "BF16": 2, "F16": 2, "I16": 2, "F8_E4M3": 1, "F8_E5M2": 1, "I8": 1, "U8": 1, "BOOL": 1}
 FUSED = re.compile(r"(?P<experts>.*\.mlp\.experts)\.(?P<what>gate_up_proj|down_proj)(\.weight)?")
-_BLOCK = 1 << 24
 
 
 @dataclass(frozen=True)
 class Tensor:
-    """Where a tensor's bytes lie: `size` bytes from `start` of the file `path`."""
+    """A tensor of a file, by its `name` there, or a part of one: some rows of one expert of a fused tensor."""
 
     path: Path
-    dtype: str
+    name: str
+    dtype: str  # as in the file: BF16, F32 …
     shape: tuple[int, ...]
-    start: int
-
-    @property
-    def size(self) -> int:
-        return math.prod(self.shape) * WIDTH[self.dtype]
+    expert: int | None = None
+    first_row: int = 0
 
 
 def read_header(path: Path) -> dict[str, Tensor]:
@@ -43,30 +40,21 @@ def read_header(path: Path) -> dict[str, Tensor]:
     Raises:
         UserError: the file is no safetensors file, or shorter than its header says.
     """
-    length = path.stat().st_size
+    with _opened(path, "numpy") as file:
+        slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 - the handle is no mapping
+        return {name: Tensor(path, name, part.get_dtype(), tuple(part.get_shape())) for name, part in slices.items()}
+
+
+@contextlib.contextmanager
+def _opened(path: Path, framework: str) -> Iterator[Any]:
+    from safetensors import SafetensorError, safe_open
+
     try:
-        with open(path, "rb") as handle:
-            (header_bytes,) = struct.unpack("<Q", handle.read(8))
-            if header_bytes > length:
-                raise ValueError("its header is cut off")
-            header = json.loads(handle.read(header_bytes))
-        data = 8 + header_bytes
-        found = {}
-        for name, entry in header.items():
-            if name == "__metadata__":
-                continue
-            if entry["dtype"] not in WIDTH:
-                raise ValueError(f"{name} has the unknown type {entry['dtype']}")
-            begin, end = entry["data_offsets"]
-            tensor = Tensor(path, entry["dtype"], tuple(entry["shape"]), data + begin)
-            if end - begin != tensor.size:
-                raise ValueError(f"{name} has {end - begin} bytes, its shape {list(tensor.shape)} needs {tensor.size}")
-            if data + end > length:
-                raise ValueError(f"it ends after {length} bytes, inside {name}")
-            found[name] = tensor
-    except (struct.error, ValueError, KeyError, TypeError, AttributeError) as error:
+        handle = safe_open(path, framework=framework)
+    except SafetensorError as error:
         raise UserError(f"{path}: is no whole safetensors file ({error}); fetch the model again") from None
-    return found
+    with handle as file:
+        yield file
 
 
 def read_checkpoint(folder: Path) -> dict[str, Tensor]:
@@ -100,7 +88,7 @@ def unfuse(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Experts one tensor each, as published checkpoints have them and vLLM reads them; transformers 5 fuses them as it loads.
 
     A fused `…experts.gate_up_proj` has shape (experts, 2 × intermediate, hidden), `…experts.down_proj` (experts, hidden,
-    intermediate); each expert's part is a range of its bytes.
+    intermediate).
     """
     result: dict[str, Tensor] = {}
     for name, tensor in tensors.items():
@@ -111,59 +99,54 @@ def unfuse(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         experts, rows, columns = tensor.shape
         parts = ["gate_proj", "up_proj"] if match["what"] == "gate_up_proj" else ["down_proj"]
         shape = (rows // len(parts), columns)
-        step = math.prod(shape) * WIDTH[tensor.dtype]
         for expert in range(experts):
             for place, part in enumerate(parts):
-                start = tensor.start + (expert * len(parts) + place) * step
-                result[f"{match['experts']}.{expert}.{part}.weight"] = Tensor(tensor.path, tensor.dtype, shape, start)
+                own = replace(tensor, shape=shape, expert=expert, first_row=place * shape[0])
+                result[f"{match['experts']}.{expert}.{part}.weight"] = own
     return result
+
+
+@contextlib.contextmanager
+def _views(tensors: Iterable[Tensor]) -> Iterator[list[torch.Tensor]]:
+    """The tensors' values, each a view of its mapped file."""
+    with contextlib.ExitStack() as stack:
+        files: dict[Path, Any] = {}
+        views = []
+        for tensor in tensors:
+            if tensor.path not in files:
+                files[tensor.path] = stack.enter_context(_opened(tensor.path, "pt"))
+            view = files[tensor.path].get_tensor(tensor.name)
+            if tensor.expert is not None:
+                view = view[tensor.expert, tensor.first_row : tensor.first_row + tensor.shape[0]]
+            views.append(view)
+        yield views
 
 
 def same_bytes(first: Tensor, second: Tensor) -> bool:
     """Do two tensors hold the same values, bit by bit?"""
+    import torch
+
     if (first.dtype, first.shape) != (second.dtype, second.shape):
         return False
-    with open(first.path, "rb") as one, open(second.path, "rb") as two:
-        one.seek(first.start)
-        two.seek(second.start)
-        left = first.size
-        while left:
-            count = min(_BLOCK, left)
-            if one.read(count) != two.read(count):
-                return False
-            left -= count
-    return True
+    with _views((first, second)) as (one, other):
+        return torch.equal(*(view.reshape(-1).view(torch.uint8) for view in (one, other)))
 
 
 def write(path: Path, tensors: Mapping[str, Tensor]) -> None:
     """Write tensors to a new safetensors file, whole or not at all; the same tensors give the same bytes."""
-    header: dict[str, object] = {"__metadata__": {"format": "pt"}}
-    place = 0
-    for name, tensor in tensors.items():
-        header[name] = {"dtype": tensor.dtype, "shape": list(tensor.shape), "data_offsets": [place, place + tensor.size]}
-        place += tensor.size
-    text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)
-    with atomic_path(path) as temporary, open(temporary, "wb") as out:
-        out.write(struct.pack("<Q", len(text)) + text)
-        for tensor in tensors.values():
-            _copy(tensor, out)
+    from safetensors import TensorSpec, serialize_file
 
-
-def _copy(tensor: Tensor, out: BinaryIO) -> None:
-    with open(tensor.path, "rb") as source:
-        source.seek(tensor.start)
-        left = tensor.size
-        while left:
-            block = source.read(min(_BLOCK, left))
-            if not block:
-                raise UserError(f"{tensor.path}: ends too early; fetch the model again")
-            out.write(block)
-            left -= len(block)
+    with _views(tensors.values()) as views, atomic_path(path) as temporary:
+        specs = {
+            name: TensorSpec(dtype=str(view.dtype).removeprefix("torch."), shape=view.shape, data_ptr=view.data_ptr(), data_len=view.nbytes)
+            for name, view in zip(tensors, views, strict=True)
+        }
+        serialize_file(specs, temporary, {"format": "pt"})
 
 
 def write_index(folder: Path, files: Mapping[str, Mapping[str, Tensor]]) -> None:
     """The index beside shards: which tensor lies in which file."""
     weights = {name: file for file, tensors in files.items() for name in tensors}
-    size = sum(tensor.size for tensors in files.values() for tensor in tensors.values())
+    with _views(tensor for tensors in files.values() for tensor in tensors.values()) as views:
+        size = sum(view.nbytes for view in views)
     write_json(folder / INDEX, {"metadata": {"total_size": size}, "weight_map": weights})

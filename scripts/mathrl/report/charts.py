@@ -1,5 +1,7 @@
-"""Small SVG charts in text: no drawing library, a few kilobytes each, readable at 360 pixels, with alt texts.
+"""Small SVG charts in text: a few kilobytes each, readable at 360 pixels, with alt texts and a text to hover over at every line.
 
+No drawing library: matplotlib takes 270 ms and 19 to 96 kB a chart where these take 8 ms and 5 to 43 kB, its identifiers clash where
+several charts stand in one page, and it writes no texts to hover over.
 Colours are Okabe and Ito's palette, which stays apart for colour-blind readers; series also differ in their dashes.
 """
 
@@ -90,10 +92,6 @@ def escape(text: str) -> str:
     return html.escape(str(text), quote=True)
 
 
-def _path(points: Points, x: Callable[[float], float], y: Callable[[float], float]) -> str:
-    return "M" + "L".join(f"{x(a):.1f} {y(b):.1f}" for a, b in points)
-
-
 def frame(title: str, description: str, width: float, height: float, body: str) -> str:
     """An SVG element with title, description and body; sizes are its natural pixels."""
     return (
@@ -109,6 +107,29 @@ def standalone(svg: str) -> str:
     return f'{head}><style>{STYLE}</style><rect width="100%" height="100%" fill="#fff"/>{rest}\n'
 
 
+@dataclass(frozen=True)
+class _Plane:
+    """The area of a chart in pixels, and the values at its edges."""
+
+    left: float
+    right: float
+    top: float
+    base: float
+    x_low: float
+    x_high: float
+    y_low: float
+    y_high: float
+
+    def x(self, value: float) -> float:
+        return self.left + (value - self.x_low) / (self.x_high - self.x_low) * (self.right - self.left)
+
+    def y(self, value: float) -> float:
+        return self.base - (value - self.y_low) / (self.y_high - self.y_low) * (self.base - self.top)
+
+    def path(self, points: Points) -> str:
+        return "M" + "L".join(f"{self.x(a):.1f} {self.y(b):.1f}" for a, b in points)
+
+
 def line_chart(
     series: Sequence[Series],
     title: str,
@@ -116,7 +137,6 @@ def line_chart(
     x_label: str = "step",
     y_format: Callable[[float], str] = number,
     y_from: float | None = None,
-    y_to: float | None = None,
     marks: Sequence[Mark] = (),
     x_names: Mapping[float, str] | None = None,
     width: float = 370,
@@ -130,64 +150,68 @@ def line_chart(
         (x, limit) for one in series for x, *limits in one.band for limit in limits
     ]
     x_values, y_values = [p[0] for p in every], [p[1] for p in every]
-    y_low = min(y_values) if y_from is None else min(y_from, min(y_values))
-    y_high = max(y_values) if y_to is None else max(y_to, max(y_values))
-    rows = ticks(y_low, y_high)
-    columns = list(x_names) if x_names else ticks(min(x_values), max(x_values), 6)
+    rows = ticks(min(y_values) if y_from is None else min(y_from, min(y_values)), max(y_values))
+    columns = {value: x_names[value] for value in x_names} if x_names else {v: number(v) for v in ticks(min(x_values), max(x_values))}
     x_low, x_high = min(x_values), max(x_values)
     if x_low == x_high:
         x_low, x_high = x_low - 0.5, x_high + 0.5
     legend, legend_height = _legend(series, width)
-    top, bottom, left, right = 26 + legend_height, 36.0, 14 + 6.2 * max(len(y_format(v)) for v in rows), 14.0
-
-    def x(value: float) -> float:
-        return left + (value - x_low) / (x_high - x_low) * (width - left - right)
-
-    def y(value: float) -> float:
-        return height - bottom - (value - rows[0]) / (rows[-1] - rows[0]) * (height - top - bottom)
-
+    left = 14 + 6.2 * max(len(y_format(v)) for v in rows)
+    plane = _Plane(left, width - 14.0, 26 + legend_height, height - 36.0, x_low, x_high, rows[0], rows[-1])
     body = [f'<text class="title" x="{left:g}" y="15">{escape(title)}</text>', legend]
-    for value in rows:
-        body.append(f'<line class="grid" x1="{left:.1f}" x2="{width - right:.1f}" y1="{y(value):.1f}" y2="{y(value):.1f}"/>')
-        body.append(f'<text x="{left - 6:.1f}" y="{y(value) + 4:.1f}" text-anchor="end">{escape(y_format(value))}</text>')
-    for value in columns:
-        if x_low <= value <= x_high:
-            label = escape(x_names[value] if x_names else number(value))
-            body.append(f'<text x="{x(value):.1f}" y="{height - bottom + 16:.1f}" text-anchor="middle">{label}</text>')
-    base = height - bottom
-    body.append(f'<line class="axis" x1="{left:.1f}" x2="{width - right:.1f}" y1="{base:.1f}" y2="{base:.1f}"/>')
-    middle = (left + width - right) / 2
-    body.append(f'<text x="{middle:.1f}" y="{height - 5:.1f}" text-anchor="middle">{escape(x_label)}</text>')
+    body += _axes(plane, {value: y_format(value) for value in rows}, columns, x_label)
     for one in series:
         if one.band:
             edge = [(a, high) for a, _, high in one.band] + [(a, low) for a, low, _ in reversed(one.band)]
-            body.append(f'<path class="band" fill="{one.colour}" d="{_path(edge, x, y)}Z"/>')
+            body.append(f'<path class="band" fill="{one.colour}" d="{plane.path(edge)}Z"/>')
         if one.raw:
-            body.append(f'<path class="raw" stroke="{one.colour}" d="{_path(one.raw, x, y)}"/>')
-    for mark in marks:
-        if not x_low <= mark.x <= x_high:
-            continue
-        place, told = x(mark.x), f"<title>{escape(mark.text)}</title>"
-        if mark.kind == "flag":
-            shape = f"M{place - 6:.1f} {top - 3:.1f}h12l-6 10z"
-            body.append(f'<path class="flag" fill="{mark.colour}" d="{shape}">{told}</path>')
-        else:
-            ends = f'x1="{place:.1f}" x2="{place:.1f}" y1="{top:.1f}" y2="{base:.1f}"'
-            body.append(f'<line class="{mark.kind}" stroke="{mark.colour}" {ends}>{told}</line>')
+            body.append(f'<path class="raw" stroke="{one.colour}" d="{plane.path(one.raw)}"/>')
+    body += [_mark(plane, mark) for mark in marks if x_low <= mark.x <= x_high]
     for one in series:
-        dash = f' stroke-dasharray="{one.dash}"' if one.dash else ""
-        last = y_format(one.points[-1][1])
-        body.append(
-            f'<path class="line" stroke="{one.colour}"{dash} d="{_path(one.points, x, y)}">'
-            f"<title>{escape(one.name)}: {escape(last)} at the end</title></path>"
-        )
-        if one.dots or len(one.points) == 1:
-            body += [
-                f'<circle cx="{x(a):.1f}" cy="{y(b):.1f}" r="3" fill="{one.colour}">'
-                f"<title>{escape(one.name)}: {escape(y_format(b))} at {escape((x_names or {}).get(a) or number(a))}</title></circle>"
-                for a, b in one.points
-            ]
+        body += _line(plane, one, y_format, x_names or {})
     return frame(title, description, width, height, "".join(body))
+
+
+def _axes(plane: _Plane, rows: Mapping[float, str], columns: Mapping[float, str], x_label: str) -> list[str]:
+    """Grid lines with their values, the x axis with its own; `rows` and `columns` are the texts by value."""
+    ends = f'x1="{plane.left:.1f}" x2="{plane.right:.1f}"'
+    body = []
+    for value, text in rows.items():
+        y = plane.y(value)
+        body.append(f'<line class="grid" {ends} y1="{y:.1f}" y2="{y:.1f}"/>')
+        body.append(f'<text x="{plane.left - 6:.1f}" y="{y + 4:.1f}" text-anchor="end">{escape(text)}</text>')
+    for value, text in columns.items():
+        if plane.x_low <= value <= plane.x_high:
+            body.append(f'<text x="{plane.x(value):.1f}" y="{plane.base + 16:.1f}" text-anchor="middle">{escape(text)}</text>')
+    body.append(f'<line class="axis" {ends} y1="{plane.base:.1f}" y2="{plane.base:.1f}"/>')
+    middle = (plane.left + plane.right) / 2
+    body.append(f'<text x="{middle:.1f}" y="{plane.base + 31:.1f}" text-anchor="middle">{escape(x_label)}</text>')
+    return body
+
+
+def _mark(plane: _Plane, mark: Mark) -> str:
+    place, told = plane.x(mark.x), f"<title>{escape(mark.text)}</title>"
+    if mark.kind == "flag":
+        return f'<path class="flag" fill="{mark.colour}" d="M{place - 6:.1f} {plane.top - 3:.1f}h12l-6 10z">{told}</path>'
+    ends = f'x1="{place:.1f}" x2="{place:.1f}" y1="{plane.top:.1f}" y2="{plane.base:.1f}"'
+    return f'<line class="{mark.kind}" stroke="{mark.colour}" {ends}>{told}</line>'
+
+
+def _line(plane: _Plane, one: Series, y_format: Callable[[float], str], x_names: Mapping[float, str]) -> list[str]:
+    """A series' line, and its dots where it has them."""
+    dash = f' stroke-dasharray="{one.dash}"' if one.dash else ""
+    last = y_format(one.points[-1][1])
+    body = [
+        f'<path class="line" stroke="{one.colour}"{dash} d="{plane.path(one.points)}">'
+        f"<title>{escape(one.name)}: {escape(last)} at the end</title></path>"
+    ]
+    if one.dots or len(one.points) == 1:
+        body += [
+            f'<circle cx="{plane.x(a):.1f}" cy="{plane.y(b):.1f}" r="3" fill="{one.colour}">'
+            f"<title>{escape(one.name)}: {escape(y_format(b))} at {escape(x_names.get(a) or number(a))}</title></circle>"
+            for a, b in one.points
+        ]
+    return body
 
 
 def _legend(series: Sequence[Series], width: float) -> tuple[str, float]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import difflib
 import gzip
 import json
 import re
@@ -11,12 +10,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mathrl.config.configuration import stages
+from mathrl.config.runs import stage_config, stages
 from mathrl.core.files import UserError, read_json, read_jsonl
+from mathrl.core.spread import spread
+from mathrl.data.benchmarks import read_benchmark
 from mathrl.evaluation.metrics import STATUS_LETTERS
 from mathrl.evaluation.scores import Evals, load_evals, table
 from mathrl.grading import extract_boxed, grade
 from mathrl.report.figures import run_curves
+from mathrl.report.shared_text import shared_runs
 from mathrl.statistics.comparisons import compare_all, contamination_contrast, run_groups
 
 PAIRS = 150  # removed pairs shown side by side
@@ -94,9 +96,14 @@ def _runs(results: Path, config: Mapping[str, Any], models: Sequence[str]) -> tu
         wanted = config.get("select", [])
         found = {run: entry for run, entry in read_json(path)["runs"].items() if run in wanted}
     else:
-        found = {run: run_curves(results, run, stages(config, run)) for run in config.get("select", [])}
+        found = {run: run_curves(results, run, stages(config, run), _limits(config, run)) for run in config.get("select", [])}
     runs = {name: found[name] for name in [*(m for m in models if m in found), *(n for n in found if n not in models)]}
     return runs, [entry for run in runs.values() for entry in run["missing"]]
+
+
+def _limits(config: Mapping[str, Any], run: str) -> dict[str, Any]:
+    """The training monitor's limits by stage."""
+    return {stage: stage_config(config, run, stage)["monitor"] for stage in stages(config, run)}
 
 
 def _checkpoints(results: Path, models: Sequence[str], runs: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -181,27 +188,9 @@ def _provenance(evals: Evals, runs: Mapping[str, Any]) -> dict[str, Any]:
 _MANIFEST_KEYS = ("run", "stage", "steps", "chosen_step", "chosen_why", "fingerprint", "gpu_hours", "tokens", "seconds")
 
 
-def common_words(first: str, second: str, least: int = 3) -> tuple[list[tuple[str, bool]], list[tuple[str, bool]]]:
-    """Both texts cut into (piece, shared) where shared pieces are runs of at least `least` equal words."""
-    cut = [re.findall(r"\s*\S+", text[:PAIR_CHARACTERS]) for text in (first, second)]
-    plain = [[re.sub(r"[\W_]+", "", word).casefold() or word.strip() for word in words] for words in cut]
-    matcher = difflib.SequenceMatcher(None, plain[0], plain[1], autojunk=False)
-    blocks = [block for block in matcher.get_matching_blocks() if block.size >= least]
-    sides: list[list[tuple[str, bool]]] = []
-    for side, words in enumerate(cut):
-        place, pieces = 0, []
-        for block in blocks:
-            start = block.b if side else block.a
-            pieces += [("".join(words[place:start]), False), ("".join(words[start : start + block.size]), True)]
-            place = start + block.size
-        pieces.append(("".join(words[place:]), False))
-        sides.append([piece for piece in pieces if piece[0]])
-    return sides[0], sides[1]
-
-
 def _benchmark_rows(benchmark_dir: Path, benchmark: str) -> dict[str, dict[str, Any]]:
     path = benchmark_dir / f"{benchmark}.jsonl"
-    return {str(row["id"]): row for row in read_jsonl(path, ("id", "problem", "answer"))} if path.is_file() else {}
+    return read_benchmark(path) if path.is_file() else {}
 
 
 def _pairs(results: Path, benchmark_dir: Path, benchmarks: Sequence[str], missing: list[dict[str, str]]) -> dict[str, Any] | None:
@@ -222,21 +211,16 @@ def _pairs(results: Path, benchmark_dir: Path, benchmarks: Sequence[str], missin
     )
     total = {"removed": int(grouped["removed"].sum()), "similar": int((~grouped["removed"]).sum())}
     share = max(1, PAIRS // max(len(benchmarks), 1))
-    shown = pl.concat([part[_spread(len(part), share)] for part in grouped.partition_by("benchmark", maintain_order=True)] or [grouped])
+    shown = pl.concat([part[spread(len(part), share)] for part in grouped.partition_by("benchmark", maintain_order=True)] or [grouped])
     wanted = shown["problem_id"].unique()
     texts = dict(pl.scan_parquet(problems).filter(pl.col("id").is_in(wanted.implode())).select("id", "problem").collect().iter_rows())
     items = {name: _benchmark_rows(benchmark_dir, name) for name in shown["benchmark"].unique().to_list()}
     pairs = []
     for row in shown.iter_rows(named=True):
         item = items[row["benchmark"]].get(row["item_id"], {}).get("problem", "")
-        left, right = common_words(texts.get(row["problem_id"], ""), item)
+        left, right = shared_runs(texts.get(row["problem_id"], ""), item, PAIR_CHARACTERS)
         pairs.append(row | {"left": left, "right": right})
     return {"shown": pairs, "total": total}
-
-
-def _spread(count: int, most: int) -> list[int]:
-    """At most `most` positions, evenly spread over range(count)."""
-    return list(range(count)) if count <= most else [place * count // most for place in range(most)]
 
 
 def pack(value: Any) -> str:
@@ -256,7 +240,7 @@ def _samples(results: Path, benchmark_dir: Path, study: Mapping[str, Any], missi
     for benchmark in study["benchmarks"]:
         rows = _benchmark_rows(benchmark_dir, benchmark)
         ids = list(rows)
-        chosen = {ids[place] for place in _spread(len(ids), SAMPLE_PROBLEMS)}
+        chosen = {ids[place] for place in spread(len(ids), SAMPLE_PROBLEMS)}
         used: set[str] = set()
         for (model, protocol, name), result in study["evals"].items():
             if name != benchmark:
@@ -277,7 +261,7 @@ def _samples(results: Path, benchmark_dir: Path, study: Mapping[str, Any], missi
             packed["sets"].append({"model": model, "protocol": protocol, "benchmark": benchmark, "data": data})
         if used:
             packed["problems"][benchmark] = pack(
-                {i: {"problem": rows[i]["problem"][:4000], "answer": str(rows[i]["answer"])} for i in ids if i in used}
+                {i: {"problem": rows[i]["problem"][:4000], "answer": rows[i]["answer"]} for i in ids if i in used}
             )
     for run, entry in study["runs"].items():
         rollouts = _read_rollouts(entry["manifests"])
@@ -326,10 +310,10 @@ def _read_rollouts(manifests: Sequence[Mapping[str, Any]], most: int = 240) -> l
             files += [(done + _step(path), path) for path in sorted(found, key=_step)]
         done += int(manifest.get("steps") or 0)
     rows = []
-    for place in _spread(len(files), 30):
+    for place in spread(len(files), 30):
         step, path = files[place]
         found = list(read_jsonl(path, ("output",)))
-        for index in _spread(len(found), max(1, most // 30)):
+        for index in spread(len(found), max(1, most // 30)):
             row = found[index]
             gold = "" if row.get("gts") is None else str(row["gts"])
             right = row["acc"] > 0.5 if isinstance(row.get("acc"), int | float) else None

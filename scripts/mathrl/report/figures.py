@@ -1,4 +1,4 @@
-"""The finalist's figures 1–4 for all runs together: validation, mean reward, entropy, response length."""
+"""The data funnel, and the finalist's figures 1–4 for all runs together: validation, mean reward, entropy, response length."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mathrl.core.curves import collapse_flags, join, read_run, shift, smooth, thin
 from mathrl.core.files import UserError, read_json
 from mathrl.report import charts
+from mathrl.report.curves import join, read_run, shift, smooth, thin
+from mathrl.training import collapse
 
 CAPTIONS = {
     "validation": "Figure 1. Validation accuracy: right answers alone, without the format part of the reward.",
@@ -18,47 +19,56 @@ CAPTIONS = {
 }
 
 
-def run_curves(results: str | Path, run: str, stages: Sequence[str]) -> dict[str, Any]:
-    """Curves of a run's finished stages, joined, steps added up.
+def run_curves(results: str | Path, run: str, stages: Sequence[str], limits: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Curves of a run's stages, joined, steps added up; of stages behind one that is not finished nothing is shown.
 
     {"curves", "stages": [{stage, from, to, chosen}], "missing", "manifests", "flags": [{step, text}], "monitored"}; the flags are
-    those of the training monitor where it was on, else signs found in the curves.
+    those of the training monitor, for a stage still at work taken under `limits`, the configuration's `monitor` by stage.
     """
     parts, marks, missing, manifests, flags = [], [], [], [], []
-    done = 0
+    monitored, done = False, 0
     for stage in stages:
         path = Path(results) / run / stage / "manifest.json"
-        make = f"snakemake --cores all {path}"
         if not path.is_file():
             going = sorted((Path(results).parent / "checkpoints" / run / stage).glob("*/tensorboard"), key=lambda p: p.stat().st_mtime)
             what = f"stage {stage} of run {run} is not finished" + (", its curves so far are shown" if going else "")
-            missing.append({"what": what, "path": str(path), "make": make})
+            missing.append({"what": what, "path": str(path), "make": f"snakemake --cores all {path}"})
             if going and not missing[:-1]:
                 parts.append(shift(read_run(going[-1]), done))
+                if limits:
+                    monitored = True
+                    flags += _flags(collapse.replay(limits[stage], going[-1]), done)
             continue
         manifest = read_json(path)
         manifests.append(manifest)
-        logs = manifest.get("tensorboard")
         steps = int(manifest.get("steps") or 0)
         try:
             if steps:  # none where earlier stages left nothing of the run's budget
-                parts.append(shift(read_run(logs or ""), done))
+                parts.append(shift(read_run(manifest.get("tensorboard") or ""), done))
         except UserError:
             what = f"training curves of {run}, stage {stage}: its TensorBoard logs are gone"
-            missing.append({"what": what, "path": str(logs), "make": f"snakemake --cores all --forcerun train {path}"})
+            make = f"snakemake --cores all --forcerun train_policy {path}"
+            missing.append({"what": what, "path": str(manifest.get("tensorboard")), "make": make})
         marks.append({"stage": stage, "from": done, "to": done + steps, "chosen": manifest.get("chosen_step")})
-        flags += [{"step": done + flag["step"], "text": flag_text(flag)} for flag in manifest.get("collapse") or []]
+        monitored |= "collapse" in manifest
+        flags += _flags(manifest.get("collapse") or [], done)
         done += steps
-    curves = join(parts)
-    monitored = any("collapse" in manifest for manifest in manifests)
-    return {
-        "curves": curves,
-        "stages": marks,
-        "missing": missing,
-        "manifests": manifests,
-        "flags": flags if monitored or not curves else collapse_flags(curves.get("train", {})),
-        "monitored": monitored,
-    }
+    return {"curves": join(parts), "stages": marks, "missing": missing, "manifests": manifests, "flags": flags, "monitored": monitored}
+
+
+def _flags(flags: Sequence[Mapping[str, Any]], before: int) -> list[dict[str, Any]]:
+    """Flags of a stage with their text, counted in steps of the run; `before`: steps of earlier stages."""
+    return [{"step": before + flag["step"], "text": flag_text(flag)} for flag in flags]
+
+
+def funnel_chart(funnel: Mapping[str, Any]) -> str:
+    """SVG of the rows left after each step from the dataset to the problems; `funnel` is what clean_problems.py counted."""
+    steps = funnel.get("steps", [])
+    bars = [("rows fetched", steps[0]["rows_in"], f"{steps[0]['rows_in']:,}")] if steps else []
+    for step in steps:
+        lost = step["rows_in"] - step["rows_out"]
+        bars.append((step["step"].replace("_", " "), step["rows_out"], f"{step['rows_out']:,}" + (f"  (−{lost:,})" if lost else "")))
+    return charts.bar_chart(bars, "Data funnel", "Rows left after each cleaning step: " + "; ".join(f"{b[0]} {b[2]}" for b in bars))
 
 
 def flag_text(flag: Mapping[str, Any]) -> str:

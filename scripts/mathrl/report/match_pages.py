@@ -1,43 +1,32 @@
-"""Pages for readers: matches side by side, and the funnel of rows."""
+"""The page of matches: each training problem beside its benchmark item, what they share marked."""
 
 from __future__ import annotations
 
 import html
-import re
 from collections.abc import Mapping
-from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Any
 
 from mathrl.core.parquet import schema_of
-from mathrl.data.benchmarks import load_benchmark
-from mathrl.decontamination.command import benchmark_files
+from mathrl.data.benchmarks import read_benchmark
+from mathrl.report.shared_text import shared_runs
 
 STYLE = """body{font:15px/1.45 system-ui,sans-serif;margin:2rem auto;padding:0 1rem;max-width:75rem;color:#1b1b1b;background:#fff}
 h1{font-size:1.4rem}article{border-top:1px solid #ccc;padding:.7rem 0}header{color:#555;font-size:.9rem}
 .pair{display:grid;grid-template-columns:1fr 1fr;gap:1.2rem}.pair div{white-space:pre-wrap;overflow-wrap:anywhere}
 mark{background:#ffe08a}.kept{opacity:.75}"""
-_WORD = re.compile(r"\w+|[^\w\s]")
+CHARACTERS = 6000  # of a text that are shown
 
 
-def marked(left: str, right: str) -> tuple[str, str]:
-    """Both texts as HTML, with the words that they share in runs of two or more marked."""
-    spans = [[match.span() for match in _WORD.finditer(text[:6000])] for text in (left, right)]
-    words = [[text[a:b].lower() for a, b in places] for text, places in zip((left, right), spans, strict=True)]
-    blocks = [block for block in SequenceMatcher(None, words[0], words[1], autojunk=False).get_matching_blocks() if block.size >= 2]
-    result = []
-    for side, text in enumerate((left, right)):
-        parts, done = [], 0
-        for block in blocks:
-            first = block.a if side == 0 else block.b
-            begin, end = spans[side][first][0], spans[side][first + block.size - 1][1]
-            parts += [html.escape(text[done:begin]), "<mark>", html.escape(text[begin:end]), "</mark>"]
-            done = end
-        result.append("".join([*parts, html.escape(text[done:6000])]))
-    return result[0], result[1]
+def marked(left: str, right: str) -> list[str]:
+    """Both texts as HTML, with what they share marked."""
+    return [
+        "".join(f"<mark>{html.escape(text)}</mark>" if shared else html.escape(text) for text, shared in side)
+        for side in shared_runs(left, right, CHARACTERS)
+    ]
 
 
-def matches_page(problems: Path, matches: Path, benchmarks: list[str], limit: int) -> str:
+def matches_page(problems: Path, matches: Path, benchmarks: Mapping[str, Path], limit: int) -> str:
     """All pairs, removed ones first, as one HTML page without scripts or outside files."""
     import polars as pl
 
@@ -51,7 +40,8 @@ def matches_page(problems: Path, matches: Path, benchmarks: list[str], limit: in
     )
     wanted = pairs["problem_id"].unique().to_list()
     texts = dict(pl.scan_parquet(problems).filter(pl.col("id").is_in(wanted)).select("id", "problem").collect().iter_rows())
-    items = {(name, item["id"]): item["problem"] for name, path in benchmark_files(benchmarks).items() for item in load_benchmark(path)}
+    read = {name: read_benchmark(path, may_be_empty=True) for name, path in benchmarks.items()}
+    items = {(name, key): item["problem"] for name, rows in read.items() for key, item in rows.items()}
     shown = [_pair(row, texts, items) for row in pairs.head(limit).iter_rows(named=True)]
     more = f"<p>{len(pairs) - limit} more pairs are in {html.escape(matches.name)}.</p>" if len(pairs) > limit else ""
     counts = f"{pairs['removed'].sum()} pairs are removed, {(~pairs['removed']).sum()} are reported only."

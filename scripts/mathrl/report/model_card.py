@@ -17,9 +17,6 @@ def model_card(
     contamination: Mapping[str, Any] | None,
 ) -> str:
     """Markdown text; whatever is not known yet is said to be missing. `settings` are the run's merged training settings."""
-    benchmarks = list(config["benchmarks"])
-    evaluation = config["evaluation"]
-    protocols = list(evaluation.get("select") or evaluation["protocols"])
     last = manifests[-1] if manifests else {}
     prompt = config["prompt"]
     lines = [
@@ -56,20 +53,7 @@ def model_card(
         lines.append(f"| stage {m.get('stage')} | step {m.get('chosen_step')} of {m.get('steps')} ({m.get('chosen_why')}) |")
     lines.append(f"| tokens | {sum(m.get('tokens') or 0 for m in manifests)} |")
     lines.append(f"| GPU-hours | {sum(m.get('gpu_hours') or 0 for m in manifests)} |")
-    lines += ["", "## Scores", "", "Percent of problems, 95 % interval in brackets; mean is unweighted over the benchmarks.", ""]
-    for protocol in protocols:
-        p = evaluation["protocols"][protocol]
-        heads = [f"{b} (n = {(cell(evals.get((run, protocol, b)), 'pass@1') or {}).get('n', 0)})" for b in benchmarks]
-        lines += [
-            f"Protocol `{protocol}`: {p.get('n')} samples at temperature {p.get('temperature')}, at most {p.get('max_tokens')} tokens.",
-            "",
-        ]
-        lines += ["| model | " + " | ".join(heads) + " | mean |", "|---" * (len(benchmarks) + 2) + "|"]
-        for model in ("base", run):
-            cells = [cell(evals.get((model, protocol, b)), "pass@1") for b in benchmarks]
-            lines.append(f"| {model} | " + " | ".join(map(cell_text, cells)) + f" | {cell_text(mean_cell(cells))} |")
-        lines.append("")
-    lines += ["## Contamination", ""]
+    lines += ["", *_scores(run, config, evals), "## Contamination", ""]
     if contamination:
         kept = "were removed before training" if settings.get("data") == "clean" else "were left in on purpose (raw data)"
         lines.append(f"{contamination['rows_removed']} of {contamination['rows']} training rows matched a benchmark item and {kept}.")
@@ -83,6 +67,22 @@ def model_card(
     lines.append(f"Training fingerprint `{last.get('fingerprint', 'unknown')}`, workflow commit ")
     lines[-1] += f"`{last.get('provenance', {}).get('git_commit', 'unknown')}`."
     return "\n".join(lines) + "\n"
+
+
+def _scores(run: str, config: Mapping[str, Any], evals: Mapping[tuple[str, str, str], Mapping[str, Any]]) -> list[str]:
+    """The section of scores: a table a protocol, the base model beside the run."""
+    benchmarks, evaluation = list(config["benchmarks"]), config["evaluation"]
+    lines = ["## Scores", "", "Percent of problems, 95 % interval in brackets; mean is unweighted over the benchmarks.", ""]
+    for protocol in evaluation.get("select") or evaluation["protocols"]:
+        p = evaluation["protocols"][protocol]
+        heads = [f"{b} (n = {(cell(evals.get((run, protocol, b)), 'pass@1') or {}).get('n', 0)})" for b in benchmarks]
+        told = f"Protocol `{protocol}`: {p.get('n')} samples at temperature {p.get('temperature')}, at most {p.get('max_tokens')} tokens."
+        lines += [told, "", "| model | " + " | ".join(heads) + " | mean |", "|---" * (len(benchmarks) + 2) + "|"]
+        for model in ("base", run):
+            cells = [cell(evals.get((model, protocol, b)), "pass@1") for b in benchmarks]
+            lines.append(f"| {model} | " + " | ".join(map(cell_text, cells)) + f" | {cell_text(mean_cell(cells))} |")
+        lines.append("")
+    return lines
 
 
 _SETTINGS = (

@@ -14,10 +14,12 @@ from mathrl.evaluation.metrics import STATUS_LETTERS
 from mathrl.evaluation.scores import METRICS, cell, mean_cell, percent, problem_count, sections
 from mathrl.report import charts
 from mathrl.report.content import SAMPLES_EACH, settings_changed
-from mathrl.report.figures import CAPTIONS, figure_charts, further_charts
+from mathrl.report.figures import CAPTIONS, figure_charts, funnel_chart, further_charts
+from mathrl.report.score_charts import checkpoint_charts, length_charts, pass_charts, workflow_graph
 from mathrl.statistics.comparisons import claim
 
 TEMPLATES = Path(__file__).parent / "templates"
+SECTIONS = ("scores", "contamination", "data", "training", "breakdowns", "responses", "grader", "samples", "provenance")
 
 
 def environment() -> Any:
@@ -79,6 +81,7 @@ def report_page(study: Mapping[str, Any]) -> str:
         "script_hash": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         "style": style(),
         "chart_style": safe(charts.STYLE),
+        "nav": [(name, name.capitalize()) for name in SECTIONS],
         "primary": study["primary"],
         "tiles": _tiles(study),
         "missing": study["missing"],
@@ -87,15 +90,15 @@ def report_page(study: Mapping[str, Any]) -> str:
         "comparisons": comparisons,
         "references": " and ".join(dict.fromkeys(row["against"] for row in comparisons)),
         "claim": claim(study["groups"]),
-        "checkpoint_charts": [safe(svg) for svg in _checkpoint_charts(study)],
-        "pass_chart": [safe(svg) for svg in _pass_charts(study)],
+        "checkpoint_charts": [safe(svg) for svg in checkpoint_charts(study)],
+        "pass_chart": [safe(svg) for svg in pass_charts(study)],
         "contamination": study["data"]["contamination"],
         "leaks": _leaks(study["data"]["contamination"]),
         "clean": study["clean"],
         "pairs": _previews(study["pairs"]),
-        "funnel_chart": safe(_funnel_chart(study["data"]["funnel"])) if study["data"]["funnel"] else "",
+        "funnel_chart": safe(funnel_chart(study["data"]["funnel"])) if study["data"]["funnel"] else "",
         "splits": study["data"]["splits"],
-        "dag": safe(_dag(study)),
+        "dag": safe(workflow_graph(study)),
         "figures": [(safe(svg), CAPTIONS[name]) for name, svg in figures.items()]
         + [(safe(svg), text) for svg, text in further_charts(runs, benchmark, models)],
         "figures_drawn": any(run["curves"] for run in runs.values()),
@@ -105,7 +108,7 @@ def report_page(study: Mapping[str, Any]) -> str:
         "heat": heat,
         "behaviour": _behaviour(study),
         "first_wrong": _first_wrong(study),
-        "length_charts": [(told, safe(svg)) for told, svg in _length_charts(study)],
+        "length_charts": [(told, safe(svg)) for told, svg in length_charts(study)],
         "status_rows": study["counts"],
         "statuses": list(STATUS_LETTERS),
         "audit": _audit_rows(study["audit"]),
@@ -116,17 +119,6 @@ def report_page(study: Mapping[str, Any]) -> str:
         "config_text": json.dumps(config, indent=2, sort_keys=True, ensure_ascii=False),
         "blobs": _blobs(study["samples"]),
     }
-    context["nav"] = [
-        ("scores", "Scores"),
-        ("contamination", "Contamination"),
-        ("data", "Data"),
-        ("training", "Training"),
-        ("breakdowns", "Breakdowns"),
-        ("responses", "Responses"),
-        ("grader", "Grader"),
-        ("samples", "Samples"),
-        ("provenance", "Provenance"),
-    ]
     return environment().get_template("report.html").render(**context, **_score_context(study["rows"], study["benchmarks"])) + "\n"
 
 
@@ -216,41 +208,6 @@ def _leaks(contamination: Mapping[str, Any] | None) -> dict[str, Any]:
     return {"methods": methods, "rows": list(rows.values())}
 
 
-def _funnel_chart(funnel: Mapping[str, Any]) -> str:
-    steps = funnel.get("steps", [])
-    bars = [("rows fetched", steps[0]["rows_in"], f"{steps[0]['rows_in']:,}")] if steps else []
-    for step in steps:
-        lost = step["rows_in"] - step["rows_out"]
-        bars.append((step["step"].replace("_", " "), step["rows_out"], f"{step['rows_out']:,}" + (f"  (−{lost:,})" if lost else "")))
-    return charts.bar_chart(bars, "Data funnel", "Rows left after each cleaning step: " + "; ".join(f"{b[0]} {b[2]}" for b in bars))
-
-
-def _dag(study: Mapping[str, Any]) -> str:
-    config = study["config"]
-    runs = list(config.get("select", []))
-    stages = {run: [s["stage"] for s in study["runs"].get(run, {}).get("stages", [])] or ["main"] for run in runs}
-    evaluated = [m for m in study["models"] if m not in runs]
-    columns = [
-        [
-            ("data", "fetch dataset", str(config.get("dataset", ""))),
-            ("bench", "fetch benchmarks", f"{len(study['benchmarks'])} test sets"),
-            ("model", "fetch model", str(config.get("base_model", ""))),
-        ],
-        [("clean", "clean problems", "contract, duplicates")],
-        [("decon", "decontaminate", ", ".join(config.get("decontamination", {}).get("methods", [])))],
-        [(f"train-{r}", f"train {r}", " → ".join(stages[r])) for r in runs] or [("train-none", "train", "no run selected")],
-        [(f"gen-{m}", f"generate {m}", f"{len(study['protocols'])} protocol(s)") for m in [*evaluated, *runs]],
-        [("grade", "grade samples", "one judge for all")],
-        [("report", "scores and report", "this page")],
-    ]
-    edges = [("data", "clean"), ("clean", "decon"), ("bench", "decon")]
-    edges += [("decon", key) for key, _, _ in columns[3]] + [(f"train-{r}", f"gen-{r}") for r in runs]
-    edges += [("model", key) for key, _, _ in columns[3]] + [("model", f"gen-{m}") for m in evaluated]
-    edges += [(key, "grade") for key, _, _ in columns[4]] + [("grade", "report")]
-    description = "Steps of the workflow from download to report; runs train side by side and every model is sampled once."
-    return charts.graph(columns, edges, "The workflow", description)
-
-
 def _heat(study: Mapping[str, Any]) -> list[dict[str, Any]]:
     labels = {"domain": "domain", "difficulty": "difficulty", "answer_type": "kind of answer", "problem_length": "length of the problem"}
     blocks = []
@@ -305,94 +262,6 @@ def _first_wrong(study: Mapping[str, Any]) -> dict[str, Any] | None:
             if found:
                 return found | {"model": model, "benchmark": benchmark}
     return None
-
-
-def _length_charts(study: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """(caption, SVG) a model."""
-    drawn = []
-    for model in study["models"]:
-        split = [study["evals"].get((model, study["primary"], b)) for b in study["benchmarks"]]
-        split = [e["length"] for e in split if e]
-        if not split:
-            continue
-        widest = max(s["edges"][-1] for s in split)
-        bins = 24
-        width = max(1, -(-widest // bins))
-        merged = {name: [0] * bins for name in ("right", "wrong")}
-        for s in split:
-            for name, counts in merged.items():
-                for place, count in enumerate(s[name]["histogram"]):
-                    counts[min(bins - 1, int((s["edges"][place] + s["edges"][place + 1]) / 2 // width))] += count
-        edges = [width * place for place in range(bins + 1)]
-        sizes = {name: sum(s[name]["n"] for s in split) for name in merged}
-        means = {n: sum((s[n]["mean"] or 0) * s[n]["n"] for s in split) / sizes[n] if sizes[n] else None for n in merged}
-        counts = [("right", merged["right"], charts.PALETTE[2], ""), ("wrong", merged["wrong"], charts.PALETTE[1], "6 3")]
-        told = "; ".join(f"{n}: mean {means[n]:.0f} tokens of {sizes[n]}" for n in merged if means[n] is not None)
-        drawn.append(
-            (told, charts.histogram_chart(edges, counts, f"{model}: response length", f"Share of responses by length. {told}.", "tokens"))
-        )
-    return drawn
-
-
-def _checkpoint_charts(study: Mapping[str, Any]) -> list[str]:
-    """A curve a benchmark, and their mean, over the evaluated checkpoints of each run, with intervals; step 0 is the base model."""
-    by_run: dict[str, list[tuple[int, str]]] = {}
-    for entry in study["checkpoints"]:
-        by_run.setdefault(entry["run"], [(0, "base")]).append((entry["step"], entry["model"]))
-    if not by_run:
-        return []
-    colour = charts.colours(study["models"])
-    marks = [
-        charts.Mark(stage["from"], colour[run][0], f"{run}: stage {stage['stage']} begins", "stage")
-        for run in by_run
-        for stage in study["runs"].get(run, {}).get("stages", [])[1:]
-    ]
-    drawn = []
-    for name in [*study["benchmarks"], "mean"]:
-        series = []
-        for run, points in by_run.items():
-            cells = {}
-            for step, model in points:
-                every = [cell(study["evals"].get((model, study["primary"], b)), "pass@1") for b in study["benchmarks"]]
-                found = mean_cell(every) if name == "mean" else every[study["benchmarks"].index(name)]
-                if found:
-                    cells[step] = found
-            line = [(step, found["value"]) for step, found in sorted(cells.items())]
-            band = [(step, found["low"], found["high"]) for step, found in sorted(cells.items())]
-            series.append(charts.Series(run, line, band=band, colour=colour[run][0], dash=colour[run][1], dots=True))
-        title = "mean over the benchmarks" if name == "mean" else name
-        told = f"pass@1 under {study['primary']}, {title}, at checkpoints along training, with 95 % intervals; step 0 is the base model"
-        drawn.append(charts.line_chart(series, title, told, y_format=charts.percent, y_from=0, marks=marks))
-    return drawn
-
-
-def _pass_charts(study: Mapping[str, Any]) -> list[str]:
-    colour = charts.colours(study["models"])
-    drawn = []
-    for protocol in study["protocols"]:
-        series = []
-        for model in study["models"]:
-            points, band = [], []
-            for place, k in enumerate((1, 2, 4, 8, 16)):
-                mean = mean_cell([cell(study["evals"].get((model, protocol, b)), f"pass@{k}") for b in study["benchmarks"]])
-                if mean:
-                    points.append((place, mean["value"]))
-                    band.append((place, mean["low"], mean["high"]))
-            if len(points) > 1:
-                series.append(charts.Series(model, points, band=band, colour=colour[model][0], dash=colour[model][1], dots=True))
-        if series:
-            drawn.append(
-                charts.line_chart(
-                    series,
-                    f"pass@k, {protocol}",
-                    "Chance that one of k samples is right, mean over the benchmarks, with 95 % intervals",
-                    x_label="k",
-                    x_names=dict(enumerate(("1", "2", "4", "8", "16"))),
-                    y_format=charts.percent,
-                    y_from=0,
-                )
-            )
-    return drawn
 
 
 def _audit_rows(audit: Mapping[str, Any] | None) -> list[dict[str, Any]]:

@@ -3,12 +3,37 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mathrl.evaluation.scores import cell, mean_cell
+from mathrl.core.files import UserError, read_json, replaced_directory
+from mathrl.evaluation.scores import cell, load_evals, mean_cell
+from mathrl.statistics.comparisons import merged_runs
+
+
+def write_all(config: Mapping[str, Any], runs: Mapping[str, Sequence[str]], models: Sequence[str], results: Path, out: Path) -> None:
+    """Write `out`/{run} for the base model and each of `runs` (with its stages in order), each replaced as a whole.
+
+    The scores of a run's exported model stand at its step, those of its checkpoints among `models` (`run@…`) at theirs.
+
+    Raises:
+        UserError: a run that the configuration does not have, or a manifest that is missing.
+    """
+    protocols = list(config["evaluation"].get("select") or config["evaluation"]["protocols"])
+    benchmarks = config["benchmarks"]
+    evals, _ = load_evals(results, ["base", *runs, *models], protocols, benchmarks)
+    write_run(out / "base", {}, {0: score_scalars(evals, "base", protocols, benchmarks)})
+    for run, stages in runs.items():
+        if run not in config["runs"]:
+            raise UserError(f"--runs {run}: is no run of the configuration; known: {', '.join(config['runs'])}")
+        manifests = [read_json(results / run / stage / "manifest.json") for stage in stages]
+        before = sum(m["steps"] for m in manifests[:-1])
+        points = [model for model in models if model.startswith(f"{run}@")]
+        steps = {before + read_json(results / model / "model" / "export.json")["step"]: model for model in points}
+        steps[before + manifests[-1]["chosen_step"]] = run
+        scores = {step: score_scalars(evals, model, protocols, benchmarks) for step, model in steps.items()}
+        write_run(out / run, merged_runs(config)[run], scores)
 
 
 def write_run(
@@ -25,10 +50,8 @@ def write_run(
     from tensorboard.plugins.hparams import summary_v2
     from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
-    shutil.rmtree(directory, ignore_errors=True)
-    directory.mkdir(parents=True)
     plain = {key: value for key, value in settings.items() if isinstance(value, bool | int | float | str)}
-    with contextlib.closing(EventFileWriter(str(directory))) as writer:
+    with replaced_directory(directory) as fresh, contextlib.closing(EventFileWriter(str(fresh))) as writer:
         metrics = [summary_v2.Metric(tag) for tag in dict.fromkeys(tag for values in scores.values() for tag in values)]
         hparams = [summary_v2.HParam(key) for key in plain]
         for summary in (summary_v2.hparams_config_pb(hparams=hparams, metrics=metrics), summary_v2.hparams_pb(plain)):

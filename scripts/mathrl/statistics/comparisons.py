@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from mathrl.config.configuration import stage_config, stages
-from mathrl.statistics.intervals import combine, difference, mean_difference, t_quantile
+from mathrl.config.runs import stage_config, stages
+from mathrl.core.files import UserError
+from mathrl.statistics.intervals import LEVEL, combine, difference, mean_difference, t_quantile
 
 FLIPS = 20_000
 
@@ -76,6 +77,8 @@ def compare_seeds(ours: Sequence[Results], theirs: Sequence[Results], benchmarks
     over both sides where there are replicates on both. Says what another seed would do, on these very problems.
     """
 
+    from scipy.stats import ttest_1samp, ttest_ind
+
     def scores(side: Sequence[Results], names: Sequence[str]) -> np.ndarray:
         found = [[np.mean([score for score, _ in problem_scores([run[name]]).values()]) for name in names] for run in side]
         return np.mean(np.array(found), axis=1)
@@ -83,23 +86,22 @@ def compare_seeds(ours: Sequence[Results], theirs: Sequence[Results], benchmarks
     def estimate(names: Sequence[str]) -> tuple[dict[str, Any], float]:
         first, second = scores(ours, names), scores(theirs, names)
         value = float(first.mean() - second.mean())
-        parts = [(float(side.var(ddof=1)) / len(side), len(side) - 1) for side in (first, second) if len(side) > 1]
-        variance = sum(part for part, _ in parts)
-        if variance <= 0:
+        if first.var() + second.var() <= 0:
             return {"value": value, "low": value, "high": value, "n": len(ours)}, 0.0 if value else 1.0
-        freedom = variance**2 / sum(part**2 / count for part, count in parts)
-        half = t_quantile(freedom) * variance**0.5
-        from scipy.stats import t
-
-        p = float(2 * t.sf(abs(value) / variance**0.5, freedom))
-        return {"value": value, "low": value - half, "high": value + half, "n": len(ours)}, p
+        test = ttest_ind(first, second, equal_var=False) if len(second) > 1 else ttest_1samp(first - second[0], 0.0)
+        limits = test.confidence_interval(LEVEL)
+        return {"value": value, "low": float(limits.low), "high": float(limits.high), "n": len(ours)}, float(test.pvalue)
 
     mean, p = estimate(benchmarks)
     return {"benchmarks": {name: estimate([name])[0] for name in benchmarks}, "mean": mean, "p": p}
 
 
 def sign_flip_p(differences: np.ndarray, flips: int = FLIPS) -> float:
-    """Two-sided p value of sum(differences) under random signs; the seed is fixed, so that equal data gives equal p."""
+    """Two-sided p value of sum(differences) under random signs; the seed is fixed, so that equal data gives equal p.
+
+    By hand: scipy's permutation_test gives the same p where every sign pattern is tried, but takes sixteen times as long for 20,000
+    random ones (128 problems: 2.7 s instead of 0.17 s), and its smallest p is twice as large.
+    """
     differences = differences[differences != 0]
     if not len(differences):
         return 1.0
@@ -117,13 +119,11 @@ def sign_flip_p(differences: np.ndarray, flips: int = FLIPS) -> float:
 
 def holm(p_values: Sequence[float]) -> list[float]:
     """p values adjusted for making several comparisons (Holm 1979), in the given order."""
-    order = np.argsort(p_values, kind="stable")
-    adjusted = [0.0] * len(p_values)
-    highest = 0.0
-    for rank, place in enumerate(order):
-        highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[place]))
-        adjusted[place] = highest
-    return adjusted
+    if not len(p_values):
+        return []
+    from statsmodels.stats.multitest import multipletests
+
+    return multipletests(p_values, method="holm")[1].tolist()
 
 
 def contamination_contrast(
@@ -206,6 +206,21 @@ def run_groups(config: Mapping[str, Any], models: Sequence[str]) -> dict[str, li
     """The runs among `models` by group; runs that differ in their seed alone are one, every other run is a group of its own."""
     merged = merged_runs(config)
     return replicates({name: merged[name] for name in models if name in merged})
+
+
+def regroup(groups: Mapping[str, list[str]], given: Mapping[str, list[str]]) -> dict[str, list[str]]:
+    """`groups` with those of the command line in their place.
+
+    Raises:
+        UserError: a member that is no run of `groups`.
+    """
+    found = dict(groups)
+    for name, members in given.items():
+        unknown = sorted(set(members) - {run for runs in found.values() for run in runs})
+        if unknown:
+            raise UserError(f"--group {name}={','.join(members)}: must be NAME=RUN,RUN with runs of --models; not one: {unknown[0]}")
+        found = {key: left for key, runs in found.items() if (left := [run for run in runs if run not in members])} | {name: members}
+    return found
 
 
 def label(group: str, runs: Sequence[str]) -> str:

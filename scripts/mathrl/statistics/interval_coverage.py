@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -52,3 +53,12 @@ def coverage(
             low, high = METHODS[name](values, samples, generator)
             found[name].append((low <= accuracy <= high, high - low))
     return {name: (float(np.mean([f[0] for f in rows])), float(np.mean([f[1] for f in rows]))) for name, rows in found.items()}
+
+
+def lines(problems: Sequence[int], accuracies: Sequence[float], samples: int, repeats: int, seed: int) -> Iterator[str]:
+    """The simulation as a table, line by line: coverage and mean width in percent of every method in every setting."""
+    yield f"{'problems':>8} {'accuracy':>8} {'alike':>6}{''.join(f'{name:>22}' for name in METHODS)}   (coverage %, width in points)"
+    for count, accuracy, kind in itertools.product(problems, accuracies, KINDS):
+        found = coverage(count, samples, accuracy, kind, repeats, seed)
+        cells = "".join(f"{100 * share:>14.1f} /{100 * width:>6.1f}" for share, width in found.values())
+        yield f"{count:>8} {accuracy:>8} {kind:>6}{cells}"

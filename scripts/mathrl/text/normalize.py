@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from mathrl.text.number_words import WORDS
+
 
 def _words(text: str) -> list[str]:
     return text.split()
@@ -61,18 +63,7 @@ SAME = {
     "ldots": " ", "dots": " ", "cdots": " ", "dotsc": " ", "dotsb": " ", "colon": " ", "mid": "|", "vert": "|", "varphi": "phi", "varepsilon": "epsilon",
     "dbinom": "binom", "tbinom": "binom", "to": "rightarrow", "lbrace": " ", "rbrace": " ",
 }  # fmt: skip
-NUMBER_WORDS = {
-    word: str(number)
-    for number, word in enumerate(
-        _words(
-            "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
-            "seventeen eighteen nineteen"
-        )
-    )
-} | {
-    word: str(number)
-    for number, word in zip(range(20, 100, 10), ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"], strict=True)
-}
+NUMBER_WORDS = {word: str(value) for word, value in WORDS.items()}
 # Words without weight: they carry the sentence, not the problem.
 LIGHT = frozenset(
     _words(

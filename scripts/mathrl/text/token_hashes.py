@@ -1,7 +1,9 @@
-r"""The tokens of very many problems at once, as 64-bit hashes in arrays: the twin of `textnorm.words` for millions of rows.
+r"""The tokens of very many problems at once, as 64-bit hashes in arrays: the twin of `normalize.words` for millions of rows.
 
 A million problems cost one pass over their bytes: a table says what each byte is, tokens begin where that changes, and the hash of a
-token is a difference of prefix sums. `tests/data/test_tokenhash.py` holds both twins to the same tokens.
+token is a difference of prefix sums. `tests/text/test_normalize.py` holds both twins to the same tokens. By hand, because it pays: tokens
+take a third of the time of the plain twin, and n-grams of arrays make the whole search 14 times as fast as `datasets.map` over
+Python sets (scripts/time_decontamination.py).
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ from typing import Any
 
 from mathrl.core.files import mapping, read_json
 from mathrl.training import budget
+from mathrl.training.plan import StagePlan
 
 
 def add_to(parser: argparse.ArgumentParser) -> None:
@@ -25,6 +26,22 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--train", type=Path, required=True, help="training problems, parquet in verl's columns")
     parser.add_argument("--validation", type=Path, required=True, help="validation problems, parquet in verl's columns")
     parser.add_argument("--log", type=Path, default=Path("verl.log"), help="verl's output is appended here (default verl.log)")
+
+
+def plan(args: argparse.Namespace, root: Path) -> StagePlan:
+    """The stage to train below `root`."""
+    return StagePlan(
+        run=args.run,
+        stage_name=args.stage,
+        stage=stage(args),
+        reward=mapping(args.reward, "--reward"),
+        accelerator=args.accelerator,
+        model=args.model,
+        train_file=args.train,
+        validation_file=args.validation,
+        root=root,
+        log=args.log,
+    )
 
 
 def stage(args: argparse.Namespace) -> dict[str, Any]:

@@ -1,8 +1,8 @@
-"""Checkpoints that are whole or not there.
+"""Checkpoints that are complete or not there.
 
 verl writes `global_step_N` in place. A kill in the middle leaves a directory that loads wrongly or not at all, so each save is
-marked complete when its last byte is on disk, and a rerun goes on from the last complete one. verl instantiates `WholeCheckpoints` by name
-(trainer.checkpoint_callback_class); the other functions need no verl.
+marked complete when its last byte is on disk, and a rerun goes on from the last complete one. verl instantiates
+`CompleteCheckpoints` by name (trainer.checkpoint_callback_class); the other functions need no verl.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def is_complete(directory: Path) -> bool:
 
 
 def steps(root: Path) -> list[int]:
-    """Steps with a whole checkpoint below `root`, ascending."""
+    """Steps with a complete checkpoint below `root`, ascending."""
     return sorted(step for step, path in _directories(root).items() if is_complete(path))
 
 
@@ -72,7 +72,7 @@ def _directories(root: Path) -> dict[int, Path]:
 
 
 def repair(root: Path) -> list[str]:
-    """Remove checkpoints that were cut off and point verl at the last whole one; returns what was done, a line each."""
+    """Remove checkpoints that were cut off and point verl at the last complete one; returns what was done, a line each."""
     done = []
     for step in incomplete(root):
         path = root / f"global_step_{step}"
@@ -89,7 +89,7 @@ def repair(root: Path) -> list[str]:
 
 
 def retain(root: Path, last: int, every: int | None, *named: int) -> list[int]:
-    """Remove the whole checkpoints that nothing asks for; returns their steps.
+    """Remove the complete checkpoints that nothing asks for; returns their steps.
 
     Kept: the `last` newest (verl goes on from the newest), the `named` steps, and each that `every` divides.
     """

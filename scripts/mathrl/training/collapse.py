@@ -9,7 +9,10 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
+
+from mathrl.core.tensorboard import by_step, read_scalars
 
 # What is monitored: our name → verl's metric, of reinforcement or of supervision (verl's SFT trainer has names of its own).
 SERIES = {
@@ -89,6 +92,14 @@ class Monitor:
     def onset(self) -> int | None:
         """First step of the window that flagged first: checkpoints from there on are not trusted."""
         return onset(self.flags, self.window)
+
+
+def replay(limits: Mapping[str, Any], directory: Path) -> list[dict[str, Any]]:
+    """Flags of a training that is still at work, from its TensorBoard logs below `directory`."""
+    monitor = Monitor(limits)
+    for step, metrics in by_step(read_scalars(directory, {key for keys in SERIES.values() for key in keys}.__contains__, finite=False)):
+        monitor.add(step, metrics)
+    return monitor.flags
 
 
 def onset(flags: Sequence[Mapping[str, Any]], window: int) -> int | None:

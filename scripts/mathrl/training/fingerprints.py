@@ -188,14 +188,6 @@ def length(stage: Mapping[str, Any]) -> dict[str, Any]:
     return {"epochs": stage["epochs"], "steps": stage["steps"]}
 
 
-def most_steps(stage: Mapping[str, Any], train_file: Path) -> int:
-    """Steps of a stage at most: as configured, or its epochs; verl leaves out prompts that are too long, and says the number later."""
-    import polars
-
-    rows = polars.scan_parquet(train_file).select(polars.len()).collect().item()
-    return stage["steps"] or rows // stage["train_batch_size"] * stage["epochs"]
-
-
 def check_length(name: str, directory: Path, total: int | None) -> None:
     """Refuse to end a stage before steps that are trained already.
 

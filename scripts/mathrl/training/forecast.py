@@ -7,12 +7,16 @@ import math
 import statistics
 import time
 from collections.abc import Mapping
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
+from mathrl.config.batches import total_steps
 from mathrl.core.files import UserError
-from mathrl.training import budget
+from mathrl.core.parquet import row_count
+from mathrl.core.tensorboard import read_scalars
+from mathrl.training import budget, checkpoints
 from mathrl.training.checkpoints import most_at_once
+from mathrl.training.plan import StagePlan
 
 STEPS = 5  # measured; the first is left out, it warms up
 
@@ -28,11 +32,6 @@ def measured_stage(stage: Mapping[str, Any]) -> dict[str, Any]:
         "keep_last": 1,
         "budget": {"tokens": None, "gpu_hours": None},
     }
-
-
-def total_steps(stage: Mapping[str, Any], rows: int) -> int:
-    """Steps of the stage without a budget: as configured, or the epochs over `rows` problems, incomplete batches left out."""
-    return stage["steps"] or rows // stage["train_batch_size"] * stage["epochs"]
 
 
 def regular_validations(stage: Mapping[str, Any], steps: int) -> int:
@@ -57,7 +56,7 @@ def forecast(
         scalars: curves of the measured steps by verl's tag.
         wall: seconds of that short training, start included.
         checkpoint: bytes of one checkpoint.
-        GPUs: GPUs of the job, all nodes (on a CPU: ranks).
+        gpus: GPUs of the job, all nodes (on a CPU: ranks).
 
     Returns:
         `steps` and what ends them (`ended_by`: steps, epochs or the part of the budget that is used up before), seconds by part,
@@ -117,53 +116,26 @@ def describe(name: str, found: Mapping[str, Any]) -> str:
     )
 
 
-def measure(
-    stage: Mapping[str, Any],
-    *,
-    accelerator: str,
-    model: Path,
-    train_file: Path,
-    validation_file: Path,
-    reward: Mapping[str, Any],
-    place: Path,
-    log: Path,
-) -> dict[str, Any]:
-    """Train a few steps below `place` and forecast the whole stage; where earlier stages leave no budget there is nothing to train.
+def measure(plan: StagePlan) -> dict[str, Any]:
+    """Train a few steps below the plan's root and forecast the whole stage; where earlier stages leave no budget nothing is trained.
 
     Raises:
         UserError: a supervised stage, or training failed.
     """
-    import polars
-
-    if stage["algorithm"] == "supervised":
+    if plan.supervised:
         raise UserError("a supervised stage is not forecast: verl's SFT trainer logs no times; its steps are rows / batch × epochs")
-
-    rows = polars.scan_parquet(train_file).select(polars.len()).collect().item()
-    exhausted = budget.exhausted(stage["budget"])
+    rows = row_count(plan.train_file)
+    exhausted = budget.exhausted(plan.stage["budget"])
     if exhausted:
         numbers = ("steps", "seconds", "generated_tokens", "hours", "gpu_hours", "checkpoints", "disk_gb")
-        return dict.fromkeys(numbers, 0) | {"configured_steps": total_steps(stage, rows), "ended_by": exhausted}
+        return dict.fromkeys(numbers, 0) | {"configured_steps": total_steps(plan.stage, rows), "ended_by": exhausted}
 
-    from mathrl.core.curves import read_scalars
-    from mathrl.training import checkpoints
     from mathrl.training import stage as training
 
     began = time.monotonic()
-    training.train(
-        run="forecast",
-        stage_name="main",
-        stage=measured_stage(stage),
-        reward=reward,
-        accelerator=accelerator,
-        model=model,
-        train_file=train_file,
-        validation_file=validation_file,
-        root=place,
-        log=log,
-        manifest=place / "manifest.json",
-    )
+    training.train(replace(plan, run="forecast", stage_name="main", stage=measured_stage(plan.stage)), plan.root / "manifest.json")
     wall = time.monotonic() - began
-    (directory,) = (path.parent for path in place.glob("*/fingerprint.json"))
+    (directory,) = (path.parent for path in plan.root.glob("*/fingerprint.json"))
     newest = directory / f"global_step_{checkpoints.steps(directory)[-1]}"
     size = sum(path.stat().st_size for path in newest.rglob("*") if path.is_file())
-    return forecast(stage, rows, read_scalars(directory / "tensorboard"), wall, size, stage["gpus"] * stage["nodes"])
+    return forecast(plan.stage, rows, read_scalars(directory / "tensorboard"), wall, size, plan.gpus)

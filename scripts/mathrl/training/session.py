@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mathrl.core.tensorboard import by_step
 from mathrl.execution import processes
 from mathrl.training import checkpoints
 from mathrl.training.budget import Spent
@@ -86,13 +87,9 @@ class Session:
 
     def take_history(self, scalars: Mapping[str, list[tuple[int, float]]], until: int) -> None:
         """Replay the metrics of the steps before a resume, so that monitor and budget count the whole stage."""
-        by_step: dict[int, dict[str, float]] = {}
-        for tag, points in scalars.items():
-            for step, value in points:
-                if step <= until:
-                    by_step.setdefault(step, {})[tag] = value
-        for step, metrics in sorted(by_step.items()):
-            self._take(step, metrics)
+        for step, metrics in by_step(scalars):
+            if step <= until:
+                self._take(step, metrics)
         self.last_step = until  # its metrics may be lost with a kill that came between its save and its log
 
     def _take(self, step: int, metrics: Mapping[str, float]) -> str | None:
@@ -139,7 +136,7 @@ class Session:
             stop_file.ask(self.directory, stop_file.ABANDON if self.ended_by == "monitor" else stop_file.FINISH)
 
     def mark_last_complete(self) -> None:
-        """Seal the checkpoint that verl's tracker names."""
+        """Mark the checkpoint that verl's tracker names."""
         tracker = self.directory / checkpoints.TRACKER
         if tracker.exists():
             newest = self.directory / f"global_step_{tracker.read_text().strip()}"

@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from mathrl.core.files import UserError
-
 
 def overrides(
     stage: Mapping[str, Any], *, accelerator: str, model: str, train_file: str, checkpoints: str, run: str, steps: int
@@ -57,14 +55,3 @@ def overrides(
 def command(gpus: int) -> list[str]:
     """How the trainer is started: a process a GPU."""
     return ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(gpus), "-m", "mathrl.verl.sft_trainer"]
-
-
-def steps(stage: Mapping[str, Any], rows: int) -> int:
-    """Steps of the stage: as configured, or its epochs over so many rows; incomplete batches are left out.
-
-    Raises:
-        UserError: fewer rows than a batch.
-    """
-    if rows < stage["train_batch_size"]:
-        raise UserError(f"training.solutions: {rows} solutions are fewer than train_batch_size {stage['train_batch_size']}; lower it")
-    return stage["steps"] or rows // stage["train_batch_size"] * stage["epochs"]

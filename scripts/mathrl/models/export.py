@@ -1,0 +1,62 @@
+"""A checkpoint of verl as a Hugging Face directory that vLLM and transformers load, by verl's own merger."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mathrl.core.files import UserError, replaced_directory, write_json
+from mathrl.core.provenance import model_sha256, provenance
+from mathrl.models.prepare import add_head
+
+NOTE = "export.json"  # says what an exported directory is
+
+
+def export_checkpoint(
+    checkpoint: Path, out: Path, environment: Mapping[str, str], said: Mapping[str, Any], inputs: Mapping[str, Path]
+) -> None:
+    """Merge verl's `checkpoint` (a directory global_step_N) into the directory `out`, replaced as a whole.
+
+    `environment` are the variables of verl's processes, `said` goes into the note, `inputs` are files that it hashes.
+
+    Raises:
+        UserError: no such checkpoint, or the merger failed.
+    """
+    # a supervised stage's checkpoint has no actor below it
+    shards = checkpoint if (checkpoint / "huggingface").is_dir() else checkpoint / "actor"
+    if not shards.is_dir():
+        raise UserError(f"{shards}: no such checkpoint; it was removed after training, or was never there")
+    with replaced_directory(out) as fresh:
+        merge(shards, fresh, environment)
+        add_head(fresh)
+        _note(fresh, said, inputs)
+
+
+def export_model(model: Path, out: Path, said: Mapping[str, Any], inputs: Mapping[str, Path]) -> None:
+    """Copy the Hugging Face directory `model` to `out`, replaced as a whole: a stage may choose the model that it began with."""
+    with replaced_directory(out) as fresh:
+        shutil.copytree(model, fresh, ignore=shutil.ignore_patterns(NOTE, "README.md"), dirs_exist_ok=True)
+        _note(fresh, said, inputs)
+
+
+def merge(shards: Path, target: Path, environment: Mapping[str, str]) -> None:
+    """Run verl's merger on a directory of FSDP shards.
+
+    Raises:
+        UserError: it failed; its output is on stderr.
+    """
+    command = [sys.executable, "-m", "verl.model_merger", "merge", "--backend", "fsdp", "--local_dir", str(shards)]
+    command += ["--target_dir", str(target), "--use_cpu_initialization"]
+    done = subprocess.run(command, env={**os.environ, **environment}, stdout=sys.stderr)
+    if done.returncode:
+        raise UserError(f"{shards}: verl's merger ended with exit code {done.returncode}; its output is above")
+
+
+def _note(directory: Path, said: Mapping[str, Any], inputs: Mapping[str, Path]) -> None:
+    found = {"schema_version": 1, "model_sha256": model_sha256(directory), "provenance": provenance(inputs)}
+    write_json(directory / NOTE, found | dict(said))

@@ -1,0 +1,124 @@
+"""Charts of a study's evaluation: scores along training, pass@k, response lengths, and the graph of its steps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from mathrl.evaluation.scores import cell, mean_cell
+from mathrl.report import charts
+
+
+def workflow_graph(study: Mapping[str, Any]) -> str:
+    """The study's own steps: its runs side by side, stages in order. (Rules and files are in Snakemake's graph, docs/images/dag.svg.)"""
+    config = study["config"]
+    runs = list(config.get("select", []))
+    stages = {run: [s["stage"] for s in study["runs"].get(run, {}).get("stages", [])] or ["main"] for run in runs}
+    evaluated = [m for m in study["models"] if m not in runs]
+    columns = [
+        [
+            ("data", "fetch dataset", str(config.get("dataset", ""))),
+            ("bench", "fetch benchmarks", f"{len(study['benchmarks'])} test sets"),
+            ("model", "fetch model", str(config.get("base_model", ""))),
+        ],
+        [("clean", "clean problems", "contract, duplicates")],
+        [("decon", "decontaminate", ", ".join(config.get("decontamination", {}).get("methods", [])))],
+        [(f"train-{r}", f"train {r}", " → ".join(stages[r])) for r in runs] or [("train-none", "train", "no run selected")],
+        [(f"gen-{m}", f"generate {m}", f"{len(study['protocols'])} protocol(s)") for m in [*evaluated, *runs]],
+        [("grade", "grade samples", "one judge for all")],
+        [("report", "scores and report", "this page")],
+    ]
+    edges = [("data", "clean"), ("clean", "decon"), ("bench", "decon")]
+    edges += [("decon", key) for key, _, _ in columns[3]] + [(f"train-{r}", f"gen-{r}") for r in runs]
+    edges += [("model", key) for key, _, _ in columns[3]] + [("model", f"gen-{m}") for m in evaluated]
+    edges += [(key, "grade") for key, _, _ in columns[4]] + [("grade", "report")]
+    description = "Steps of the workflow from download to report; runs train side by side and every model is sampled once."
+    return charts.graph(columns, edges, "The workflow", description)
+
+
+def length_charts(study: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """(caption, SVG) a model."""
+    drawn = []
+    for model in study["models"]:
+        split = [study["evals"].get((model, study["primary"], b)) for b in study["benchmarks"]]
+        split = [e["length"] for e in split if e]
+        if not split:
+            continue
+        widest = max(s["edges"][-1] for s in split)
+        bins = 24
+        width = max(1, -(-widest // bins))
+        merged = {name: [0] * bins for name in ("right", "wrong")}
+        for s in split:
+            for name, counts in merged.items():
+                for place, count in enumerate(s[name]["histogram"]):
+                    counts[min(bins - 1, int((s["edges"][place] + s["edges"][place + 1]) / 2 // width))] += count
+        edges = [width * place for place in range(bins + 1)]
+        sizes = {name: sum(s[name]["n"] for s in split) for name in merged}
+        means = {n: sum((s[n]["mean"] or 0) * s[n]["n"] for s in split) / sizes[n] if sizes[n] else None for n in merged}
+        counts = [("right", merged["right"], charts.PALETTE[2], ""), ("wrong", merged["wrong"], charts.PALETTE[1], "6 3")]
+        told = "; ".join(f"{n}: mean {means[n]:.0f} tokens of {sizes[n]}" for n in merged if means[n] is not None)
+        drawn.append(
+            (told, charts.histogram_chart(edges, counts, f"{model}: response length", f"Share of responses by length. {told}.", "tokens"))
+        )
+    return drawn
+
+
+def checkpoint_charts(study: Mapping[str, Any]) -> list[str]:
+    """A curve a benchmark, and their mean, over the evaluated checkpoints of each run, with intervals; step 0 is the base model."""
+    by_run: dict[str, list[tuple[int, str]]] = {}
+    for entry in study["checkpoints"]:
+        by_run.setdefault(entry["run"], [(0, "base")]).append((entry["step"], entry["model"]))
+    if not by_run:
+        return []
+    colour = charts.colours(study["models"])
+    marks = [
+        charts.Mark(stage["from"], colour[run][0], f"{run}: stage {stage['stage']} begins", "stage")
+        for run in by_run
+        for stage in study["runs"].get(run, {}).get("stages", [])[1:]
+    ]
+    drawn = []
+    for name in [*study["benchmarks"], "mean"]:
+        series = []
+        for run, points in by_run.items():
+            cells = {}
+            for step, model in points:
+                every = [cell(study["evals"].get((model, study["primary"], b)), "pass@1") for b in study["benchmarks"]]
+                found = mean_cell(every) if name == "mean" else every[study["benchmarks"].index(name)]
+                if found:
+                    cells[step] = found
+            line = [(step, found["value"]) for step, found in sorted(cells.items())]
+            band = [(step, found["low"], found["high"]) for step, found in sorted(cells.items())]
+            series.append(charts.Series(run, line, band=band, colour=colour[run][0], dash=colour[run][1], dots=True))
+        title = "mean over the benchmarks" if name == "mean" else name
+        told = f"pass@1 under {study['primary']}, {title}, at checkpoints along training, with 95 % intervals; step 0 is the base model"
+        drawn.append(charts.line_chart(series, title, told, y_format=charts.percent, y_from=0, marks=marks))
+    return drawn
+
+
+def pass_charts(study: Mapping[str, Any]) -> list[str]:
+    colour = charts.colours(study["models"])
+    drawn = []
+    for protocol in study["protocols"]:
+        series = []
+        for model in study["models"]:
+            points, band = [], []
+            for place, k in enumerate((1, 2, 4, 8, 16)):
+                mean = mean_cell([cell(study["evals"].get((model, protocol, b)), f"pass@{k}") for b in study["benchmarks"]])
+                if mean:
+                    points.append((place, mean["value"]))
+                    band.append((place, mean["low"], mean["high"]))
+            if len(points) > 1:
+                series.append(charts.Series(model, points, band=band, colour=colour[model][0], dash=colour[model][1], dots=True))
+        if series:
+            drawn.append(
+                charts.line_chart(
+                    series,
+                    f"pass@k, {protocol}",
+                    "Chance that one of k samples is right, mean over the benchmarks, with 95 % intervals",
+                    x_label="k",
+                    x_names=dict(enumerate(("1", "2", "4", "8", "16"))),
+                    y_format=charts.percent,
+                    y_from=0,
+                )
+            )
+    return drawn

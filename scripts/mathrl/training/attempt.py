@@ -1,0 +1,167 @@
+"""One run of verl over a stage: from the last complete checkpoint to the stage's end, or to the end that the session asks for."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+from mathrl.config.batches import total_steps
+from mathrl.core.files import UserError
+from mathrl.core.parquet import row_count
+from mathrl.data import sft_messages
+from mathrl.execution.preflight import checkpoint_bytes
+from mathrl.training import budget, checkpoints, fingerprints
+from mathrl.training.plan import StagePlan
+from mathrl.training.process import run_verl
+from mathrl.training.session import Session
+from mathrl.verl import grpo_config, sft_config
+from mathrl.verl.environment import verl_environment
+
+INTERRUPTED = 128 + signal.SIGTERM  # exit code after a pause: not finished, the same command goes on
+
+
+class Paused(SystemExit):
+    """Training was asked to end, saved, and is not finished."""
+
+
+def train_on(plan: StagePlan, session: Session) -> None:
+    """Train from where the stage is.
+
+    Raises:
+        UserError: the configuration is refused, or the trainer failed (the message names its log).
+        Paused: SIGTERM came; what was learnt is saved.
+    """
+    nothing_left = budget.exhausted(plan.stage["budget"])
+    if nothing_left:
+        session.ended_by, session.stopped_by = "budget", nothing_left
+        print(f"{plan.name}: {nothing_left}; nothing to train", file=sys.stderr)
+        return
+    if plan.supervised:
+        keys = _supervised_keys(plan, session)
+        if keys is None:
+            return
+        module = sft_config.command(plan.stage["gpus"])
+    else:
+        keys = _reinforcement_keys(plan, session)
+        module = ["-m", "verl.trainer.main_ppo"]
+    environment = verl_environment(plan.accelerator) | {"TENSORBOARD_DIR": str(session.directory / "tensorboard")}
+    (session.directory / "finished.json").unlink(missing_ok=True)  # what it says of an earlier end holds no longer
+    code = run_verl(module, grpo_config.arguments(keys), environment, plan.log, session)
+    if plan.supervised and code == 0:
+        session.mark_last_complete()
+    _check_end(plan, session, code)
+
+
+def _supervised_keys(plan: StagePlan, session: Session) -> dict[str, Any] | None:
+    """verl's keys for the solutions of the stage's problems, which are written on the way; None where every step is trained already.
+
+    Raises:
+        UserError: no solutions, fewer than a batch, or fewer steps than are trained.
+    """
+    stage, directory = plan.stage, session.directory
+    messages = directory / "messages.parquet"
+    rows = sft_messages.write_messages(plan.train_file, Path(stage["solutions"]), messages)
+    if rows < stage["train_batch_size"]:
+        raise UserError(f"training.solutions: {rows} solutions are fewer than train_batch_size {stage['train_batch_size']}; lower it")
+    session.progress.total = total = total_steps(stage, rows)
+    fingerprints.check_length(plan.name, directory, total)
+    whole = checkpoints.steps(directory)
+    if whole and whole[-1] >= total:
+        return None  # killed after its last save; verl's SFT trainer would take one step more
+    longest = stage["max_prompt_length"] + stage["max_response_length"]
+    cut = sft_messages.too_long(messages, plan.model, longest)
+    if cut:
+        print(
+            f"{plan.name}: {cut} of {rows} solutions are cut off, their last words and box lost: with the prompt they have more tokens "
+            f"than max_prompt_length and max_response_length together ({longest}); raise max_response_length, or leave them out",
+            file=sys.stderr,
+        )
+    return sft_config.overrides(
+        stage,
+        accelerator=plan.accelerator,
+        model=str(plan.model),
+        train_file=str(messages),
+        checkpoints=str(directory),
+        run=plan.run,
+        steps=total,
+    )
+
+
+def _reinforcement_keys(plan: StagePlan, session: Session) -> dict[str, Any]:
+    """verl's keys for reinforcement.
+
+    Raises:
+        UserError: fewer steps than are trained.
+    """
+    stage, directory = plan.stage, session.directory
+    # verl leaves out prompts that are too long, and says the number later
+    fingerprints.check_length(plan.name, directory, total_steps(stage, row_count(plan.train_file)))
+    whole = checkpoints.steps(directory)
+    # A pause, or a kill between save and validation, leaves a checkpoint that no accuracy speaks for: it is validated now.
+    first = str(whole[-1]) not in session.dev if whole else stage["validate_before"]
+    return grpo_config.overrides(
+        {**stage, "validate_before": first},
+        accelerator=plan.accelerator,
+        model=str(plan.model),
+        train_file=str(plan.train_file),
+        validation_file=str(plan.validation_file),
+        checkpoints=str(directory),
+        run=plan.run,
+        reward=plan.reward,
+    )
+
+
+def _check_end(plan: StagePlan, session: Session, code: int) -> None:
+    """Say how verl's end, with this exit code, is to be taken; return where the stage is over.
+
+    Raises:
+        UserError, Paused: as for `train_on`.
+    """
+    name, directory = plan.name, session.directory
+    whole, total = checkpoints.steps(directory), session.progress.total
+    complete = bool(code == 0 and total and whole and whole[-1] >= total)
+    if session.paused and not complete:
+        left = f"saved at step {whole[-1]}" if whole else "before its first checkpoint"
+        print(f"{name}: ended as asked, {left}; the same command goes on from there", file=sys.stderr)
+        raise Paused(INTERRUPTED)
+    if code:
+        limit = plan.stage["monitor"]["stall_minutes"]
+        how = f"hung: it printed nothing for {limit:g} minutes (monitor.stall_minutes)" if session.hung else f"ended with exit code {code}"
+        left = f"; checkpoints up to step {whole[-1]} are kept, the same command goes on from there" if whole else ""
+        raise UserError(f"{name}: verl {how}{_full_disk(directory, plan.model)}; its log is {plan.log}{left}")
+    if not whole and not session.stopped_by:
+        raise UserError(f"{name}: verl ended without a checkpoint; are there fewer problems than train_batch_size? its log is {plan.log}")
+    if not session.stopped_by:
+        fingerprints.check_length(name, directory, total)
+    if total and not session.stopped_by and not complete:
+        raise UserError(f"{name}: verl ended at step {whole[-1]} of {total}; its log is {plan.log}; the same command goes on from there")
+
+
+def check_space(root: Path, model: Path) -> None:
+    """Refuse to train where not even one checkpoint of this model fits.
+
+    Raises:
+        UserError: the file system of `root` has less room than a checkpoint takes.
+    """
+    place = root.absolute()
+    while not place.exists():
+        place = place.parent
+    needed, free = checkpoint_bytes(model, saves=1), shutil.disk_usage(place).free
+    if free < needed:
+        raise UserError(f"{root}: a checkpoint takes about {needed / 1e9:.1f} GB and {free / 1e9:.1f} GB are free; make room there")
+
+
+def _full_disk(directory: Path, model: Path) -> str:
+    """What a failed save says if a checkpoint found no room; torch's own words for it are `unexpected pos`."""
+    incomplete = checkpoints.incomplete(directory)
+    needed, free = checkpoint_bytes(model, saves=1), shutil.disk_usage(directory).free
+    if not incomplete or free >= needed:
+        return ""
+    return (
+        f"; no space left for the checkpoint of step {incomplete[-1]}: it takes about {needed / 1e9:.2g} GB and "
+        f"{free / 1e9:.2g} GB are free; "
+        "make room, or lower keep_last"
+    )

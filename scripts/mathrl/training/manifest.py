@@ -1,0 +1,58 @@
+"""The manifest of a stage: how far it came, which checkpoint is chosen and why, what it used and what it comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mathrl.core.files import write_json
+from mathrl.core.provenance import provenance
+from mathrl.core.tensorboard import read_scalars
+from mathrl.training import checkpoints
+from mathrl.training.checkpoint_choice import DEV, choose, validation_curves
+from mathrl.training.plan import StagePlan
+from mathrl.training.session import Session
+
+TOKENS = ("training/tokens", "train/global_tokens")  # of prompts and responses
+
+
+def write_manifest(path: Path, plan: StagePlan, session: Session, content: Mapping[str, Any]) -> None:
+    """Write the manifest of a stage that has ended; `content` is its fingerprint."""
+    directory = session.directory
+    whole = checkpoints.steps(directory)
+    curves = read_scalars(directory / "tensorboard")
+    scalars = {tag: [(step, value) for step, value in curve if step <= session.last_step] for tag, curve in curves.items()}
+    validation = validation_curves(scalars)
+    rule = "last" if plan.supervised else plan.stage["choose"]  # no accuracy is measured while it is supervised
+    chosen, why = choose(rule, whole, validation.get(DEV, {}), session.monitor.onset)
+    if not session.last_step and session.stopped_by:
+        why = f"no step was trained: {session.stopped_by}"
+    rollouts = directory / "rollouts"
+    result = {
+        "schema_version": 1,
+        "run": plan.run,
+        "stage": plan.stage_name,
+        "fingerprint": directory.name,
+        "checkpoints": str(directory),
+        "tensorboard": str(directory / "tensorboard"),
+        "start_model": str(plan.model),
+        "steps": session.last_step,
+        "stopped_by": session.stopped_by,
+        "collapse": session.monitor.flags,
+        "saved_steps": whole,
+        "chosen_step": chosen,
+        "chosen_why": why,
+        "validation": validation,
+        "seconds": round(session.spent.seconds, 1),
+        "gpu_hours": round(session.spent.gpu_hours, 4) if plan.accelerator == "cuda" else 0.0,
+        "tokens": int(sum(value for tag in TOKENS for _, value in scalars.get(tag, []))),
+        "generated_tokens": session.spent.tokens,
+        "rollouts": str(rollouts) if rollouts.is_dir() else None,
+        "max_probability_gap": max((value for _, value in scalars.get("training/rollout_probs_diff_max", [])), default=None),
+        "config": dict(plan.stage),
+        "provenance": provenance(
+            {"train": plan.train_file, "validation": plan.validation_file}, config=content, model_sha256=content["model_sha256"]
+        ),
+    }
+    write_json(path, result)

@@ -1,0 +1,77 @@
+"""A directory is replaced as a whole: whatever is read meanwhile, and wherever a kill comes."""
+
+import itertools
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from mathrl.core.files import replaced_directory
+
+ROOT = Path(__file__).parents[2]
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_the_new_one_takes_the_place_of_the_old(tmp_path):
+    place = tmp_path / "a" / "model"
+    for content in ("first", "second"):
+        with replaced_directory(place) as fresh:
+            (fresh / content).write_text(content)
+            (fresh / "deep").mkdir()
+        assert names(place) == sorted([content, "deep"]) and names(place.parent) == ["model"]
+
+
+def test_a_failure_leaves_the_old_one(tmp_path):
+    with replaced_directory(tmp_path / "model") as fresh:
+        (fresh / "old").write_text("")
+    with pytest.raises(ZeroDivisionError), replaced_directory(tmp_path / "model") as fresh:
+        (fresh / "new").write_text("")
+        _ = 1 / 0
+    assert names(tmp_path) == ["model"] and names(tmp_path / "model") == ["old"]
+
+
+def test_a_kill_between_the_renames_is_mended_by_the_next_call(tmp_path):
+    (tmp_path / ".model.old").mkdir()
+    (tmp_path / ".model.old" / "old").write_text("")
+    (tmp_path / ".model.new").mkdir()
+    with pytest.raises(ZeroDivisionError), replaced_directory(tmp_path / "model"):
+        _ = 1 / 0
+    assert names(tmp_path) == ["model"] and names(tmp_path / "model") == ["old"]
+
+
+WRITER = """
+import itertools, sys
+from mathrl.core.files import replaced_directory
+for number in itertools.count(int(sys.argv[2])):
+    with replaced_directory(sys.argv[1]) as fresh:
+        for part in range(5):
+            (fresh / str(part)).write_text(str(number))
+    print(number, flush=True)
+"""
+
+
+def test_kills_at_any_time_leave_a_whole_directory(tmp_path):
+    """A writer that replaces a directory of five files over and over is killed a dozen times at different moments."""
+    place, number = tmp_path / "model", 0
+    for delay in itertools.islice(itertools.cycle((0.0, 0.0004, 0.0011, 0.0023, 0.0041)), 12):
+        writer = subprocess.Popen(
+            [sys.executable, "-c", WRITER, place, str(number)],
+            env=os.environ | {"PYTHONPATH": str(ROOT / "scripts")},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert writer.stdout.readline()
+        time.sleep(delay)
+        writer.send_signal(signal.SIGKILL)
+        writer.wait()
+        if not place.exists():  # killed between the two renames: the old one lies beside
+            (tmp_path / ".model.old").rename(place)
+        found = {(place / str(part)).read_text() for part in range(5)}
+        assert len(found) == 1, "files of two versions, or a file without content"
+        number = int(found.pop()) + 1
