@@ -31,7 +31,7 @@ demo-clean:
 
 env: .venv/lock .venv-driver/lock
 
-# Made anew where a lock's content changed, not where its file was touched.
+# Made anew where a lock's content changed, not where its file has a new time.
 .venv/lock: envs/cpu.txt
 	@if sha256sum --check --status $@ 2>/dev/null; then touch $@; else $(MAKE) --no-print-directory .venv; fi
 

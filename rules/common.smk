@@ -320,7 +320,7 @@ def train_gpus(wildcards):
 
 
 def train_memory(wildcards):
-    """MB of a training job on each node; on a CPU some 8 GB a rank."""
+    """MB of a training job on each node; on a CPU some 8 GB per rank."""
     return (
         240000
         if config["accelerator"] == "cuda"

@@ -1,12 +1,12 @@
 # Requires: models (rules/fetch.smk, rules/train.smk), benchmarks (rules/fetch.smk), matches (rules/data.smk).
 # Makes: results/{model}/{protocol}/samples/{benchmark}.jsonl.zst and results/{model}/{protocol}/eval/{benchmark}.json.
-# Steps: generate_samples (one engine a model and GPU, all benchmarks and protocols) → merge_samples → grade_samples.
+# Steps: generate_samples (one engine per model and GPU, all benchmarks and protocols) → merge_samples → grade_samples.
 
 
 rule generate_samples:
     """
     Sample {wildcards.model} on {config[benchmarks]} under {params.names} with one vLLM engine: part {wildcards.shard} of {params.shards}.
-    Finished responses are kept in checkpoints/samples, because engines are dear to start and jobs get killed.
+    Finished responses are cached in checkpoints/samples: starting an engine is slow, and jobs can be killed.
     """
     input:
         code=code("generate_samples.py", "run_job.py"),
@@ -52,7 +52,7 @@ rule generate_samples:
 
 
 rule merge_samples:
-    """Merge the {params.shards} parts of {wildcards.model} under {wildcards.protocol}: one file a benchmark, in its own order."""
+    """Merge the {params.shards} parts of {wildcards.model} under {wildcards.protocol}: one file per benchmark, in its own order."""
     input:
         code=code("merge_samples.py"),
         made=expand("results/{{model}}/generation/{shard}.json", shard=range(config["evaluation"]["shards"])),

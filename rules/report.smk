@@ -8,7 +8,7 @@ import json
 
 rule tabulate_scores:
     """
-    Score table of {params.models} under {params.protocols}: a row a model, a column a benchmark, with 95 % intervals,
+    Score table of {params.models} under {params.protocols}: one row per model, one column per benchmark, with 95 % intervals,
     so that no number stands without its uncertainty.
     """
     input:
@@ -220,7 +220,7 @@ rule write_model_card:
 
 rule render_report:
     """
-    The study report in one HTML file, from the score table to single samples, so that a referee needs nothing else.
+    The study report in one HTML file, from the score table to single samples, so that a reader needs nothing else.
     """
     input:
         evals=rules.tabulate_scores.input.evals,
@@ -257,7 +257,7 @@ rule render_report:
 
 
 rule render_partial_report:
-    """The report from whatever results exist now; what is missing stands in it with the command that makes it."""
+    """The study report from whatever results exist now; what is missing stands in it with the command that makes it."""
     input:
         code=code("render_report.py"),
     output:

@@ -1,7 +1,7 @@
 # Requires: results/{run}/{stage}/train.parquet and val.parquet (rules/data.smk), the base model (rules/fetch.smk).
 # Makes: results/{run}/{stage}/manifest.json and the exported models; checkpoints lie in checkpoints/{run}/{stage}/{fingerprint}/
 # and are no output of any rule, because Snakemake deletes the outputs of a failed job.
-# results/{run}/manifest, a line a stage and figure, is the target that trains a whole run and nothing else.
+# results/{run}/manifest, a line per stage and figure, is the target that trains a whole run and nothing else.
 # Steps: train_policy → export_model (last stage), export_stage (a later stage starts from it), export_checkpoint (one along training);
 # merge_checkpoint for checkpoints of verl that the configuration names.
 
@@ -9,7 +9,7 @@
 rule train_policy:
     """
     Train run {wildcards.run}, stage {wildcards.stage}, with verl on {params.gpus} GPU(s): {params.batch} prompts × {params.n} responses a step.
-    It goes on from the last whole checkpoint of the same configuration, because a long run is killed sooner or later.
+    It goes on from the last complete checkpoint of the same configuration, because a long run is killed sooner or later.
     """
     input:
         code=code(

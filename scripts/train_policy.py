@@ -1,4 +1,4 @@
-"""Train one stage of a run with verl and write its manifest. Goes on from the last whole checkpoint; a finished stage trains nothing.
+"""Train one stage of a run with verl and write its manifest. Goes on from the last complete checkpoint; a finished stage trains nothing.
 
 python scripts/train_policy.py --run grpo --stage main --config '{"gpus": 6, …}' --model resources/models/openseek \\
     --train results/grpo/main/train.parquet --validation results/grpo/main/val.parquet --manifest results/grpo/main/manifest.json

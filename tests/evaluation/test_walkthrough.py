@@ -1,4 +1,4 @@
-"""docs/bring-your-own.md does what it says: its files are written, its commands run."""
+"""docs/how-to/bring-your-own.md does what it says: its files are written, its commands run."""
 
 import json
 import re
@@ -11,7 +11,7 @@ import pytest
 from mathrl.checks import real_model
 
 ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs/bring-your-own.md").read_text()
+PAGE = (ROOT / "docs/how-to/bring-your-own.md").read_text()
 FILES = dict(re.findall(r"```\w+\n# file: (\S+)\n(.*?)```", PAGE, re.DOTALL))
 COMMANDS = re.findall(r"^    (python|snakemake)( .*)$", PAGE, re.MULTILINE)
 
