@@ -9,6 +9,7 @@ import re
 import shlex
 import shutil
 import subprocess
+from collections.abc import Container
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -129,15 +130,15 @@ def is_command(span: str) -> bool:
     return ours and "…" not in span
 
 
-def snakemake_commands() -> dict[str, str]:
-    """Each snakemake command of the pages as a dry run, with a page that has it."""
+def snakemake_commands(but: Container[str] = ()) -> dict[str, str]:
+    """Each snakemake command of the pages as a dry run, with a page that has it; `but` are pages to leave out."""
     found: dict[str, str] = {}
-    for page in pages():
+    for page in (page for page in pages() if page not in but):
         texts = [block.text for block in blocks(page) if block.language == "sh"]
         for words in [words for text in [*texts, *filter(is_command, spans(page))] for words in commands(text)]:
             if Path(words[0]).name == "snakemake" and len(words) > 2 and "--report" not in words:
                 rest = [word for word in words[1:] if word not in ("-n", "--dry-run")]
-                found.setdefault(shlex.join(["snakemake", "-n", *rest]), page)
+                found.setdefault(shlex.join(["snakemake", "-n", "--quiet=all", *rest]), page)
     return found
 
 
