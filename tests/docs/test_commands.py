@@ -43,6 +43,24 @@ def test_each_block_says_what_becomes_of_it(page):
             assert all(json.loads(line) for line in block.text.splitlines() if not line.startswith("#")), where
 
 
+WRONG = {
+    "python scripts/grade_sample.py": "no script scripts/grade_sample.py",
+    "python scripts/grade_samples.py --sampels x": "no option --sampels",
+    "make tests": "make: no target tests",
+    "make forecast RUNS=grpo": "make: no variable RUNS",
+    "snakemake --core 2": "no option --core",
+    "python -m pytest tests/openseek": "no tests tests/openseek",
+    "pytest tests/grading -k no_such_thing": "-k no_such_thing: no such test in tests/grading",
+    "pytest -m slow": "-m slow: no such mark",
+    "ls && mkae demo": "unknown program mkae",
+}
+
+
+@pytest.mark.parametrize(("command", "said"), WRONG.items(), ids=WRONG)
+def test_a_wrong_command_is_found(command, said):
+    assert said in pages.wrong_in(pages.commands(command)[-1], "README.md")
+
+
 @pytest.mark.parametrize("page", pages.pages())
 def test_commands_name_what_there_is(page):
     texts = [block.text for block in pages.blocks(page) if block.language == "sh"] + list(filter(pages.is_command, pages.spans(page)))

@@ -124,7 +124,9 @@ OTHERS = {"cat", "cd", "git", "grep", "pip", "unzip", "$EDITOR"}
 
 
 def is_command(span: str) -> bool:
-    """Whether code in the text is a whole command of ours."""
+    """Whether code in the text is a whole command of ours, or what `pytest` is given to choose tests (`-k words`)."""
+    if re.match(r"(test_\w+\.py )?-[km] \w", span):
+        return True
     words = [word for word in span.split() if not re.fullmatch(r"[A-Z_]+=\S*|env|-u|[A-Z_]+|time", word)]
     ours = len(words) > 1 and (Path(words[0]).name in OURS or words[0].startswith(("scripts/", "tests/", "containers/")))
     return ours and "…" not in span
@@ -160,8 +162,8 @@ def wrong_in(words: list[str], page: str) -> list[str]:
         if script in {block.file for block in blocks(page)}:
             return []
         return wrong_options(help_of("python", script), rest[1:]) if (ROOT / script).is_file() else [f"no script {script}"]
-    if name == "pytest" or re.match(r"tests/.*\.py", program):
-        return wrong_tests(words)
+    if name == "pytest" or re.match(r"-[km]$|(tests/.*|test_\w+)\.py", program):
+        return wrong_tests([word if "/" in word or not word.startswith("test_") else test_file(word) for word in words])
     if name == "make":
         return wrong_targets(rest)
     if name == "snakemake":
@@ -212,6 +214,11 @@ def wrong_tests(words: list[str]) -> list[str]:
             marks = re.findall(r'^    "(\w+):', read("pyproject.toml"), re.M)
             wrong += [f"-m {mark}: no such mark" for mark in re.findall(r"\w+", value.strip("[]")) if mark not in (*marks, "not")]
     return wrong
+
+
+def test_file(name: str) -> str:
+    """Where the tests of this name lie."""
+    return next((path for path in tracked() if path.startswith("tests/") and path.endswith(f"/{name}")), f"tests/{name}")
 
 
 @functools.cache
