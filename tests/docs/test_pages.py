@@ -74,3 +74,22 @@ def test_the_outputs_in_the_readme_are_those_of_the_rules(root):
         names = [span.replace(together[0], kind) for kind in together[1].split(",")] if together else [span]
         missing += [name for name in names if name.strip("/").rpartition("/data/")[2] not in rules]
     assert missing == []
+
+
+def holds(tree, parts):
+    """Whether a nested mapping has a key, given part by part."""
+    return not parts or (isinstance(tree, dict) and parts[0] in tree and holds(tree[parts[0]], parts[1:]))
+
+
+def test_keys_that_pages_name_are_ours_or_verls(root, config):
+    """Such as `data.dev_size` of config.yaml, `monitor.window` of its `training`, `data.train_batch_size` that verl is given."""
+    ours = (config, config["training"])
+    verls = (root / "scripts/mathrl/verl/grpo_config.py").read_text()
+    missing = []
+    for page in pages.pages():
+        for key in re.findall(r"(?m)^([a-z_]+(?:\.[a-z_]+)+)(?:[:=].*)?$", "\n".join(pages.spans(page))):
+            parts = key.split(".")
+            ours_by_name = any(parts[0] in tree for tree in ours) and parts[-1] not in ("json", "tsv", "yaml")
+            if ours_by_name and not any(holds(tree, parts) for tree in ours) and key not in verls:
+                missing.append(f"{page}: {key}")
+    assert missing == []
