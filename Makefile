@@ -10,7 +10,7 @@ PYTEST := .venv/bin/python -m pytest
 TORCH := $(shell sed -n 's/^\(torch==[^ ]*\) .*/\1/p' envs/cpu.txt)
 TORCH_INDEX := https://download.pytorch.org/whl/cpu
 
-.PHONY: .venv .venv-driver demo forecast demo-clean demo-containers env test test-full test-hpc lint format lock containers tensorboard dag
+.PHONY: .venv .venv-driver demo forecast demo-clean demo-containers env test test-full test-hpc lint format lock containers tensorboard dag docs
 
 demo: env
 	@.venv-driver/bin/python scripts/recover_workflow.py --directory .
@@ -31,7 +31,7 @@ demo-clean:
 
 env: .venv/lock .venv-driver/lock
 
-# Made anew where a lock's content changed, not where its file was touched.
+# Made anew where a lock's content changed, not where its file has a new time.
 .venv/lock: envs/cpu.txt
 	@if sha256sum --check --status $@ 2>/dev/null; then touch $@; else $(MAKE) --no-print-directory .venv; fi
 
@@ -69,6 +69,7 @@ lint: env
 	.venv-driver/bin/ruff format --check .
 	.venv-driver/bin/snakefmt --check Snakefile rules
 	$(SNAKEMAKE) --lint --profile profiles/demo
+	.venv-driver/bin/python scripts/check_words.py
 
 format: env
 	.venv-driver/bin/ruff check --fix .
@@ -87,3 +88,8 @@ tensorboard:
 
 dag: env
 	$(SNAKEMAKE) --profile profiles/demo --rulegraph dot | dot -Tsvg -Grankdir=LR > docs/images/dag.svg
+
+# docs/ as a site in site/, which opens from a file
+docs: env
+	NO_MKDOCS_2_WARNING=1 .venv-driver/bin/mkdocs build --strict --quiet
+	@echo "site/index.html"

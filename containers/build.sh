@@ -23,7 +23,7 @@ while [ $# -gt 0 ]; do
 done
 
 cd "$(dirname "$0")/.."
-command -v apptainer >/dev/null || { echo "error: apptainer is not installed; see docs/cluster.md" >&2; exit 2; }
+command -v apptainer >/dev/null || { echo "error: apptainer is not installed; see docs/how-to/cluster.md" >&2; exit 2; }
 host_python=.venv-driver/bin/python
 [ -x "$host_python" ] || host_python=python3
 

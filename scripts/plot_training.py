@@ -1,6 +1,6 @@
 """Draw the training curves of all runs together: validation, mean reward, entropy and response length over steps.
 
-Reads each stage's manifest (which names its TensorBoard logs), writes one SVG a figure and all curves as JSON for the report.
+Reads each stage's manifest (which names its TensorBoard logs), writes one SVG per figure and all curves as JSON for the study report.
 
     python scripts/plot_training.py --results results --runs grpo=main --out results/figures
 """

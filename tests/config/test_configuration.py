@@ -71,7 +71,7 @@ def test_defaults_cover_the_schema(config, schema):
 
 
 def test_the_table_of_our_keys_and_verls_is_whole(schema, root):
-    table = (root / "docs/training.md").read_text().split("What the finalist does not state")[0]
+    table = (root / "docs/reference/training.md").read_text().split("What the finalist does not state")[0]
     keys = {key for line in table.splitlines() if line.startswith("|") for key in re.findall(r"`(\w+)", line.split("|")[1])}
     assert set(schema["properties"]["training"]["properties"]) - keys == set()
 

@@ -17,7 +17,7 @@ from mathrl.grading.pool import Pool
 PROSE_TESTS = ("extraction",)
 """Test functions of Math-Verify and lighteval whose names hold one of these test extraction from prose: left out of "kept"."""
 STEP = 1_584
-"""Completions of one training step of the report: 264 prompts × 6."""
+"""Completions of one training step of the finalist's: 264 prompts × 6."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,7 @@ def measure(item: LabelledSet, workers: int) -> dict[str, Any]:
 
 
 def rounding(sets: Sequence[LabelledSet]) -> list[dict[str, Any]]:
-    """The labelled verdicts that the two rounding rules change (docs/grading.md): accepted with them, refused without."""
+    """The labelled verdicts that the two rounding rules change (docs/reference/grading.md): accepted with them, refused without."""
     changed = []
     for item in sets:
         mine = grader_audit.ours(item.pairs, item.extraction)

@@ -1,4 +1,4 @@
-"""The grader: one judge for reward, filtering and evaluation (rules in docs/grading.md).
+"""The grader: one judge for reward, filtering and evaluation (rules in docs/reference/grading.md).
 
 Cheap verdicts are made in the calling thread within fixed budgets; importing this package loads no algebra system.
 """

@@ -1,7 +1,7 @@
 r"""Is this answer this gold? The cascade over readings, from the cheapest test to the dearest.
 
 `compare` decides within fixed budgets and without the clock; what it cannot decide it says so (`UNDECIDED`), and the caller
-may ask the algebra workers. The rules in words stand in docs/grading.md.
+may ask the algebra workers. The rules in words stand in docs/reference/grading.md.
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ def _numbers(answer: Node, gold: Node) -> bool | None:
 
 
 def _rounded(answer: Node, left, gold: Node, right) -> bool:
-    """The two rounding rules (docs/grading.md): a decimal gold is itself rounded; a long decimal stands for an exact gold."""
+    """The two rounding rules (docs/reference/grading.md): a decimal gold is itself rounded; a long decimal stands for an exact gold."""
     if not ROUNDING_RULES:
         return False
     written, target = _decimal(answer), _decimal(gold)

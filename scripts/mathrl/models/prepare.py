@@ -1,6 +1,6 @@
 """A published model directory → one that trains and samples. An ordinary Hugging Face directory passes through bit by bit.
 
-What may be wrong with a published DeepSeek-V3-shaped checkpoint, and what becomes of it: docs/openseek.md.
+What may be wrong with a published DeepSeek-V3-shaped checkpoint, and what becomes of it: docs/reference/openseek.md.
 """
 
 from __future__ import annotations

@@ -61,7 +61,7 @@ def model_card(
         lines.append("Not known: `results/data/contamination.json` is missing.")
     limits = (
         "Trained on short, verifiable answers; the reward looks at the final answer alone, so that the steps before it may be "
-        "wrong. One seed unless the report says otherwise."
+        "wrong. One seed unless the study report says otherwise."
     )
     lines += ["", "## Limits", "", limits, "", "## Provenance", ""]
     lines.append(f"Training fingerprint `{last.get('fingerprint', 'unknown')}`, workflow commit ")

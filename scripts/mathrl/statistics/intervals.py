@@ -6,7 +6,7 @@ Three tools cover every number of the score table:
 - `combine` for weighted sums and differences of independent scores (the mean over benchmarks, the contamination contrast);
 - `difference` for two scores on the same problems (a run and the base model).
 
-All three are asymmetric near 0 and 1 and stay inside their range. docs/evaluation.md says how the first was chosen.
+All three are asymmetric near 0 and 1 and stay inside their range. docs/reference/evaluation.md says how the first was chosen.
 """
 
 from __future__ import annotations

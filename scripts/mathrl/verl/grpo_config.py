@@ -1,4 +1,4 @@
-"""Our training configuration → verl's. The one place where the two meet; docs/training.md has the table.
+"""Our training configuration → verl's. The one place where the two meet; docs/reference/training.md has the table.
 
 `overrides` gives Hydra overrides for `verl.trainer.main_ppo`; verl composes and validates them (`resolve`). Anything that a run
 wants beyond our keys goes into its `verl:` mapping, applied last.

@@ -1,0 +1,27 @@
+#!/usr/bin/env python3
+"""Check that pages, comments of the configuration and messages use none of the words in docs/words.tsv.
+
+python scripts/check_words.py
+
+Prints a line for each word that is found, with what to write instead, and exits with code 1. Needs the standard library alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from mathrl.checks import words
+from mathrl.core.files import run_main
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--root", type=Path, default=Path(__file__).parents[1], help="the repository (default: the one of this script)")
+    found = words.find(parser.parse_args().root)
+    print("\n".join(found) or "words: none that docs/words.tsv leaves out")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    run_main(main)

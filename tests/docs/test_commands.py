@@ -1,0 +1,102 @@
+"""What README.md, CONTRIBUTING.md and docs/ tell a reader to type works, or says in one word why no test runs it."""
+
+import ast
+import json
+import shlex
+
+import pytest
+import yaml
+from mathrl.config import configuration
+from mathrl.data import downloads
+from support import pages
+
+ELSEWHERE = {"docs/how-to/bring-your-own.md": "tests/evaluation/test_walkthrough.py"}
+"""Pages whose commands another test runs, as it looks at what they say."""
+RUN = [
+    page
+    for page in pages.pages()
+    if page not in ELSEWHERE
+    and any(block.language == "sh" and not block.word and not pages.is_dry_run(block.text) for block in pages.blocks(page))
+]
+
+DRY_RUNS = pages.snakemake_commands(but=ELSEWHERE)
+
+
+@pytest.fixture(scope="session")
+def sources(tmp_path_factory):
+    """The workflow in a folder of its own, for dry runs."""
+    folder = tmp_path_factory.mktemp("pages")
+    pages.copy_sources(folder)
+    return folder
+
+
+@pytest.mark.parametrize("page", pages.pages())
+def test_each_block_says_what_becomes_of_it(page):
+    assert pages.indented_code(page) == [], "put code between ``` lines (CONTRIBUTING.md)"
+    for block in pages.blocks(page):
+        where = f"{page}:{block.line}"
+        assert block.language in ("sh", "yaml", "json", "tsv", "python", "text"), f"{where}: a block of what?"
+        assert block.word in {"", *pages.RUNS, *pages.REASONS} and (block.language == "sh" or not block.word), f"{where}: {block.word}?"
+        if block.language == "python":
+            ast.parse(block.text)
+        if block.language == "json":
+            assert all(json.loads(line) for line in block.text.splitlines() if not line.startswith("#")), where
+
+
+WRONG = {
+    "python scripts/grade_sample.py": "no script scripts/grade_sample.py",
+    "python scripts/grade_samples.py --sampels x": "no option --sampels",
+    "make tests": "make: no target tests",
+    "make forecast RUNS=grpo": "make: no variable RUNS",
+    "snakemake --core 2": "no option --core",
+    "python -m pytest tests/openseek": "no tests tests/openseek",
+    "pytest tests/grading -k no_such_thing": "-k no_such_thing: no such test in tests/grading",
+    "pytest -m slow": "-m slow: no such mark",
+    "ls && mkae demo": "unknown program mkae",
+}
+
+
+@pytest.mark.parametrize(("command", "said"), WRONG.items(), ids=WRONG)
+def test_a_wrong_command_is_found(command, said):
+    assert said in pages.wrong_in(pages.commands(command)[-1], "README.md")
+
+
+@pytest.mark.parametrize("page", pages.pages())
+def test_commands_name_what_there_is(page):
+    texts = [block.text for block in pages.blocks(page) if block.language == "sh"] + list(filter(pages.is_command, pages.spans(page)))
+    wrong = {shlex.join(words): pages.wrong_in(words, page) for text in texts for words in pages.commands(text)}
+    assert {command: said for command, said in wrong.items() if said} == {}
+
+
+@pytest.mark.parametrize(("command", "page"), DRY_RUNS.items(), ids=DRY_RUNS)
+def test_snakemake_finds_its_targets(sources, command, page):
+    pages.write_files(page, sources)
+    done = pages.run(command, sources)
+    assert done.returncode == 0, done.stdout[-3000:]
+
+
+@pytest.mark.parametrize("page", RUN)
+def test_commands_run(tmp_path, page):
+    pages.copy_sources(tmp_path)
+    pages.write_files(page, tmp_path)
+    for block in pages.blocks(page):
+        if block.language == "sh" and not block.word and not pages.is_dry_run(block.text):
+            done = pages.run(block.text, tmp_path)
+            assert done.returncode == 0, f"{page}:{block.line}\n{done.stdout[-3000:]}"
+
+
+@pytest.mark.parametrize("page", [page for page in pages.pages() if any(block.language == "yaml" for block in pages.blocks(page))])
+def test_configurations_are_valid(tmp_path, root, config, page):
+    pages.write_files(page, tmp_path)
+    schema = yaml.safe_load((root / "rules/schemas/config.schema.yaml").read_text())
+    for block in pages.blocks(page):
+        if block.language == "yaml":
+            given = configuration.merge(config, yaml.safe_load(block.text))
+            given["models"] = {}  # directories that a reader has and this folder has not
+            own = tmp_path / given["pins"]
+            configuration.validate(given, schema, downloads.pin_rows(own if own.exists() else root / given["pins"]))
+
+
+@pytest.mark.parametrize(("page", "test"), ELSEWHERE.items())
+def test_other_pages_are_run_by_their_own_test(root, page, test):
+    assert page in (root / test).read_text()

@@ -1,0 +1,308 @@
+"""What a reader finds in the pages: fenced blocks, code in the text, links; and what a command in them names."""
+
+import ast
+import fnmatch
+import functools
+import itertools
+import os
+import re
+import shlex
+import shutil
+import subprocess
+from collections.abc import Container
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+RUNS = {"demo"}
+"""Words after `sh` of blocks that a test runs all the same, after a finished demo."""
+REASONS = {"gpu", "cluster", "network", "root", "data", "minutes", "hours"}
+"""Words after `sh` of blocks that no test runs: why not (CONTRIBUTING.md)."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block: ```language word, then text."""
+
+    page: str
+    line: int
+    language: str
+    word: str
+    text: str
+
+    @property
+    def file(self) -> str | None:
+        """The path in a first line `# file: PATH`."""
+        found = re.match(r"# file: (\S+)\n", self.text)
+        return found[1] if found else None
+
+
+def pages() -> list[str]:
+    """README.md, CONTRIBUTING.md and all below docs/."""
+    return ["README.md", "CONTRIBUTING.md", *sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("docs/**/*.md"))]
+
+
+def read(page: str) -> str:
+    return (ROOT / page).read_text()
+
+
+def blocks(page: str) -> list[Block]:
+    """The fenced blocks of a page."""
+    text = read(page)
+    found = re.finditer(r"^```(\w*)(?: (\w+))?\n(.*?)^```$", text, re.M | re.S)
+    return [Block(page, text[: block.start()].count("\n") + 1, block[1], block[2] or "", block[3]) for block in found]
+
+
+def unfenced(page: str) -> str:
+    """A page without its fenced blocks; every other line stays where it is."""
+    return re.sub(r"^```.*?^```$", lambda block: "\n" * block.group().count("\n"), read(page), flags=re.M | re.S)
+
+
+def spans(page: str) -> list[str]:
+    """Code in the text: what stands between backticks, on one line."""
+    return [" ".join((double or single).split()) for double, single in re.findall(r"``(.+?)``|`([^`]+)`", unfenced(page))]
+
+
+def copy_sources(folder: Path) -> None:
+    """The workflow and its pages in a folder of their own, with both environments and without results."""
+    listed = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True)
+    for name in listed.stdout.splitlines():
+        if (ROOT / name).is_file() and not name.startswith(".venv"):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+    for name in (".venv", ".venv-driver"):
+        (folder / name).symlink_to(ROOT / name)
+
+
+def write_files(page: str, folder: Path) -> None:
+    """Write the page's own files, which begin with `# file: PATH`, into a folder."""
+    for block in blocks(page):
+        if block.file:
+            (folder / block.file).parent.mkdir(parents=True, exist_ok=True)
+            (folder / block.file).write_text(block.text.split("\n", 1)[1])
+
+
+def environment() -> dict[str, str]:
+    """Both environments on the path, as CONTRIBUTING.md tells a reader."""
+    places = [str(ROOT / ".venv/bin"), str(ROOT / ".venv-driver/bin"), os.environ["PATH"]]
+    return {**os.environ, "PATH": ":".join(places), "PYTHONDONTWRITEBYTECODE": "1"}
+
+
+def run(text: str, folder: Path, timeout: float = 300) -> subprocess.CompletedProcess:
+    """Run a block as a reader would; output is text, both streams together."""
+    command = ["bash", "-euo", "pipefail", "-c", text]
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "errors": "replace"}
+    return subprocess.run(command, cwd=folder, env=environment(), timeout=timeout, **streams)
+
+
+def commands(text: str) -> list[list[str]]:
+    """The commands of a block as lists of words, without comments, assignments and what they are redirected to."""
+    found = []
+    for line in text.replace("\\\n", " ").splitlines():
+        lexer = shlex.shlex(line, posix=True, punctuation_chars="|;&<>")
+        lexer.whitespace_split, lexer.commenters = True, "#"
+        words: list[str] = []
+        for word in [*lexer, ";"]:
+            if word in ("|", ";", "&", "&&", "||"):
+                while words and re.fullmatch(r"[A-Z_]+=.*", words[0]):
+                    words.pop(0)
+                if words[:2] == ["env", "-u"]:
+                    words = words[3:]
+                if words[:1] == ["time"]:
+                    words = words[1:]
+                if words:
+                    found.append(words)
+                words = []
+            else:
+                words.append(word)
+    return found
+
+
+OURS = ("python", "python3", "pytest", "make", "snakemake")
+OTHERS = {"cat", "cd", "git", "grep", "pip", "unzip", "$EDITOR"}
+"""Programs that are not ours: paths among their words are looked at like all others."""
+
+
+def is_command(span: str) -> bool:
+    """Whether code in the text is a whole command of ours, or what `pytest` is given to choose tests (`-k words`)."""
+    if re.match(r"(test_\w+\.py )?-[km] \w", span):
+        return True
+    words = [word for word in span.split() if not re.fullmatch(r"[A-Z_]+=\S*|env|-u|[A-Z_]+|time", word)]
+    ours = len(words) > 1 and (Path(words[0]).name in OURS or words[0].startswith(("scripts/", "tests/", "containers/")))
+    return ours and "…" not in span
+
+
+def snakemake_commands(but: Container[str] = ()) -> dict[str, str]:
+    """Each snakemake command of the pages as a dry run, with a page that has it; `but` are pages to leave out."""
+    found: dict[str, str] = {}
+    for page in (page for page in pages() if page not in but):
+        texts = [block.text for block in blocks(page) if block.language == "sh"]
+        for words in [words for text in [*texts, *filter(is_command, spans(page))] for words in commands(text)]:
+            if Path(words[0]).name == "snakemake" and len(words) > 2 and "--report" not in words:
+                rest = [word for word in words[1:] if word not in ("-n", "--dry-run")]
+                found.setdefault(shlex.join(["snakemake", "-n", "--quiet=all", *rest]), page)
+    return found
+
+
+def is_dry_run(text: str) -> bool:
+    """Whether a block is a dry run of Snakemake and nothing else."""
+    return all(Path(words[0]).name == "snakemake" and "-n" in words for words in commands(text))
+
+
+def wrong_in(words: list[str], page: str) -> list[str]:
+    """What a command names that is not there: programs, scripts, options, targets, tests."""
+    program, *rest = words
+    name = Path(program).name
+    if name in ("python", "python3"):
+        if rest[:2] == ["-m", "pytest"]:
+            return wrong_in(["pytest", *rest[2:]], page)
+        if rest[:1] == ["-c"]:
+            return []
+        script = rest[0]
+        if script in {block.file for block in blocks(page)}:
+            return []
+        return wrong_options(help_of("python", script), rest[1:]) if (ROOT / script).is_file() else [f"no script {script}"]
+    if name == "pytest" or re.match(r"-[km]$|(tests/.*|test_\w+)\.py", program):
+        return wrong_tests([word if "/" in word or not word.startswith("test_") else test_file(word) for word in words])
+    if name == "make":
+        return wrong_targets(rest)
+    if name == "snakemake":
+        return wrong_options(help_of("snakemake"), rest)
+    if "/" in program and (ROOT / program).is_file():
+        return [] if os.access(ROOT / program, os.X_OK) else [f"{program} cannot be executed"]
+    return [] if program in OTHERS else [f"unknown program {program}"]
+
+
+@functools.cache
+def help_of(program: str, *arguments: str) -> str:
+    """What a program says of its options."""
+    done = subprocess.run([program, *arguments, "--help"], cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, f"{program} {' '.join(arguments)} --help: {done.stderr[-500:]}"
+    return done.stdout
+
+
+def wrong_options(known: str, words: list[str]) -> list[str]:
+    """Long options among the words that the help does not name."""
+    given = [word.split("=")[0] for word in words if re.match(r"--\w", word)]
+    return [f"no option {option}" for option in given if not re.search(rf"(?<![\w-]){re.escape(option)}(?![\w-])", known)]
+
+
+def wrong_targets(words: list[str]) -> list[str]:
+    """Targets and variables that the Makefile does not have."""
+    makefile = read("Makefile")
+    wrong = []
+    for word in words:
+        if "=" in word:
+            variable = word.split("=")[0]
+            if not re.search(rf"\$[({{](?:or \$\()?{variable}\b|^{variable} *[?:]?=", makefile, re.M):
+                wrong.append(f"make: no variable {variable}")
+        elif not re.search(rf"^{re.escape(word)}:", makefile, re.M):
+            wrong.append(f"make: no target {word}")
+    return wrong
+
+
+def wrong_tests(words: list[str]) -> list[str]:
+    """Files of tests that are not there, marks that are not declared, and words of -k that no test there has."""
+    places = [word for word in words if word.startswith("tests")] or ["tests"]
+    wrong = [f"no tests {place}" for place in places if not (ROOT / place.split("::")[0]).exists()]
+    names = " ".join(test_words(place.split("::")[0]) for place in places)
+    for option, value in itertools.pairwise(words):
+        if option == "-k":
+            wanted = [word for word in re.findall(r"\w+", value) if word not in ("and", "or", "not")]
+            wrong += [f"-k {word}: no such test in {' '.join(places)}" for word in wanted if word.lower() not in names]
+        if option == "-m":
+            marks = re.findall(r'^    "(\w+):', read("pyproject.toml"), re.M)
+            wrong += [f"-m {mark}: no such mark" for mark in re.findall(r"\w+", value.strip("[]")) if mark not in (*marks, "not")]
+    return wrong
+
+
+def test_file(name: str) -> str:
+    """Where the tests of this name lie."""
+    return next((path for path in tracked() if path.startswith("tests/") and path.endswith(f"/{name}")), f"tests/{name}")
+
+
+@functools.cache
+def test_words(place: str) -> str:
+    """Names of the tests below a path and the strings that their ids are made of, in lower case."""
+    found = []
+    for path in filter(Path.is_file, [ROOT / place, *sorted((ROOT / place).rglob("test_*.py"))]):
+        found.append(path.stem)
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
+                found.append(node.name)
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str) and len(node.value) < 80:
+                found.append(node.value)
+    return "\n".join(found).lower()
+
+
+@functools.cache
+def tracked() -> tuple[str, ...]:
+    """Files of the repository."""
+    listed = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True)
+    return tuple(name for name in listed.stdout.splitlines() if (ROOT / name).exists())
+
+
+def missing_paths(page: str) -> list[str]:
+    """Paths of the repository that a page names and that are not there."""
+    text = read(page)
+    own = {block.file for block in blocks(page)}
+    named = re.findall(r"(?<![\w/.-])((?:scripts|rules|tests|docs|envs|profiles|containers)/[\w./*{}@,-]*[\w/*}])", text)
+    wrong = []
+    for path in dict.fromkeys(named):
+        pattern = re.sub(r"\{[^}]*\}", "*", path.rstrip("/"))
+        there = any(fnmatch.fnmatch(name, pattern) or name.startswith(f"{pattern}/") for name in tracked())
+        if not there and path not in own and not path.endswith(".sif") and "verb_noun" not in path:
+            wrong.append(path)
+    code = "\n".join([*spans(page), *(block.text for block in blocks(page))])
+    for path in dict.fromkeys(re.findall(r"(?<![\w/.:-])((?:[\w-]+/)*[\w-]+\.(?:py|smk))\b", code)):
+        if not any(name == path or name.endswith(f"/{path}") for name in tracked()) and path not in own | FOREIGN:
+            wrong.append(path)
+    return wrong
+
+
+FOREIGN = {"benchmark_moe.py", "script.py", "verb_noun.py", "scripts/verb_noun.py"}
+"""Files of other projects, and stand-ins."""
+
+
+def missing_names(page: str) -> list[str]:
+    """Modules and names below `mathrl` that a page names and that are not there."""
+    wrong = []
+    for dotted in dict.fromkeys(re.findall(r"(?<![\w/.])mathrl(?:\.\w+)+", "\n".join(spans(page)))):
+        parts = dotted.split(".")
+        folder = ROOT / "scripts" / "/".join(parts)
+        if folder.is_dir() or folder.with_suffix(".py").is_file():
+            continue
+        module = ROOT / "scripts" / "/".join(parts[:-1])
+        source = module / "__init__.py" if module.is_dir() else module.with_suffix(".py")
+        if not source.is_file() or not re.search(rf"\b{parts[-1]}\b", source.read_text()):
+            wrong.append(dotted)
+    return wrong
+
+
+def anchor(heading: str) -> str:
+    """The anchor that mkdocs and most viewers of Markdown give a heading."""
+    return re.sub(r"[\s-]+", "-", re.sub(r"[^\w\s-]", "", heading.replace("`", "")).strip().lower())
+
+
+def broken_links(page: str) -> list[str]:
+    """Links to files or headings that are not there; pages of the site link to pages of the site only."""
+    wrong = []
+    for target in re.findall(r"\]\(([^)\s]+)\)", unfenced(page)):
+        if re.match(r"https?:", target):
+            continue
+        path, _, heading = target.partition("#")
+        file = (ROOT / page).parent / path if path else ROOT / page
+        if not file.exists():
+            wrong.append(f"{target}: no such file")
+        elif page.startswith("docs/") and not file.resolve().is_relative_to(ROOT / "docs"):
+            wrong.append(f"{target}: outside docs/, so not in the site; name the path as code instead")
+        elif heading:
+            there = {anchor(line.lstrip("# ")) for line in file.read_text().splitlines() if line.startswith("#")}
+            if heading not in there:
+                wrong.append(f"{target}: no such heading")
+    return wrong
+
+
+def indented_code(page: str) -> list[str]:
+    """Blocks of code that are indented instead of fenced, by their first lines; text in lists is indented by less."""
+    return re.findall(r"(?:^|\n)\n( {4}\S.*)", unfenced(page))
