@@ -17,6 +17,25 @@ ROOT = Path(__file__).resolve().parents[1]
 BENCHMARKS = ("aime24", "amc23", "gsm8k", "math500", "minerva_math", "olympiadbench")
 
 
+# Files that take longest, in the order in which parallel workers take them; the demo, which one worker does alone, comes first.
+LONG = ("test_engine.py", "test_search.py", "test_labelled.py", "test_dag.py", "test_semantic.py", "test_prepare.py", "test_packing.py")
+
+
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """With `-n 2 --dist loadgroup` one worker runs the demo and what reads it, the other the rest, file by file."""
+    for item in items:
+        of_demo = "finished" in getattr(item, "fixturenames", ())
+        item.add_marker(pytest.mark.xdist_group("demo" if of_demo else str(item.path.relative_to(ROOT / "tests"))))
+
+    def turn(item: pytest.Item) -> int:
+        if item.get_closest_marker("xdist_group").args == ("demo",):
+            return 0
+        return 1 + LONG.index(item.path.name) if item.path.name in LONG else len(LONG) + 1
+
+    items.sort(key=turn)  # stable: within a file the order stays
+
+
 @pytest.fixture
 def root() -> Path:
     """The repository."""
