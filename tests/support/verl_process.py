@@ -12,8 +12,10 @@ import sys
 
 SERVER = """
 import json, os, sys, tempfile, traceback
-import torch, verl, verl.plugin.platform, omegaconf
+import torch, hydra, omegaconf, verl, verl.plugin.platform, verl.trainer.ppo.utils, verl.utils.config
 from mathrl.verl import grpo_config
+if os.environ.get("VERL_PLATFORM") == "cpu":
+    import mathrl.verl.cpu.worker
 wire = os.fdopen(os.dup(1), "w", buffering=1)
 for line in sys.stdin:
     question = json.loads(line)
@@ -60,5 +62,5 @@ class VerlProcess:
         raise AssertionError(f"the process that imports verl ended with exit code {self.process.wait()}")
 
     def end(self) -> None:
-        self.process.stdin.close()
-        self.process.wait(timeout=60)
+        self.process.kill()  # it has nothing to keep, and verl takes seconds to say goodbye
+        self.process.wait()
