@@ -69,9 +69,9 @@ def _kill(workflow, target: str) -> Kill:
 
     # Snakemake is gone at the first step, the trainer at the first regular checkpoint, Ray in the middle of steps again
     if target == "the trainer":
-        wait_for(lambda: steps() and CHECKPOINT in saved(workflow), 900, "a checkpoint")
+        wait_for(lambda: steps() and CHECKPOINT in saved(workflow), 1800, "a checkpoint")
     else:
-        wait_for(steps, 900, "a step")
+        wait_for(steps, 1800, "a step")
     reached = steps()[-1]
     if target == "Snakemake":
         os.kill(process.pid, signal.SIGKILL)

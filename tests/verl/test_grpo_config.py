@@ -53,6 +53,20 @@ def test_the_report_at_full_size(root, config, resolve):
     assert_contains(json.loads(answer.removeprefix("RESOLVED")), golden)
 
 
+NAMED = """
+import importlib, json, sys
+for name in json.loads(sys.argv[1]):
+    module, _, last = name.rpartition(".")
+    getattr(importlib.import_module(module), last)
+"""
+
+
+def test_what_verl_loads_of_ours_by_name_is_there(config, verl):
+    named = [value for value in overrides(config, accelerator="cpu").values() if str(value).startswith("mathrl.")]
+    assert any("Checkpoints" in name for name in named)
+    verl("cpu").ask(NAMED, json.dumps(named))
+
+
 def test_nothing_of_the_cpu_is_in_a_gpu_run(config):
     text = json.dumps(overrides(config))
     assert "mathrl.verl.cpu" not in text and "trainer.device" not in text

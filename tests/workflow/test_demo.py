@@ -15,7 +15,7 @@ from support.kills import TARGETS
 
 from .conftest import copy_demo, kill, processor_seconds, wait_for
 
-pytestmark = [pytest.mark.workflow, pytest.mark.timeout(2400)]
+pytestmark = [pytest.mark.workflow, pytest.mark.timeout(3600)]
 
 
 def read(workflow, path):
