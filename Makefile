@@ -1,5 +1,5 @@
 # make demo   the whole chain on a laptop, without a GPU (makes the environments first)
-# make test   unit and workflow tests, the demo included
+# make test   unit and workflow tests, the demo included, on two workers (JOBS=1 for one)
 # The rules run in .venv (envs/cpu.txt), Snakemake in .venv-driver (envs/driver.txt); they do not resolve together.
 
 SHELL := bash
@@ -10,7 +10,7 @@ PYTEST := .venv/bin/python -m pytest
 TORCH := $(shell sed -n 's/^\(torch==[^ ]*\) .*/\1/p' envs/cpu.txt)
 TORCH_INDEX := https://download.pytorch.org/whl/cpu
 
-.PHONY: .venv .venv-driver demo forecast demo-clean demo-containers env test test-full test-hpc lint format lock containers tensorboard dag docs
+.PHONY: .venv .venv-driver demo forecast demo-clean demo-containers env test test-full tests-ledger test-hpc lint format lock containers tensorboard dag docs
 
 demo: env
 	@.venv-driver/bin/python scripts/recover_workflow.py --directory .
@@ -55,11 +55,16 @@ env: .venv/lock .venv-driver/lock
 	@.venv-driver/bin/pip install -qq --no-deps --require-hashes -r envs/driver.txt
 	@sha256sum envs/driver.txt > .venv-driver/lock
 
+# One worker runs the demo and what reads it, the others the rest.
 test: env
-	$(PYTEST) -m "not full"
+	$(PYTEST) -m "not full" -n $(or $(JOBS),2) --dist loadgroup --no-loadscope-reorder
 
+# make test-full PART=kills: a part of at most 40 minutes; without PART all of them. What has passed on this code is not run again.
 test-full: env
-	$(PYTEST) -m full
+	.venv/bin/python tests/full.py $(PART)
+
+tests-ledger: env
+	.venv/bin/python tests/full.py --ledger
 
 test-hpc: env
 	tests/hpc/run.sh

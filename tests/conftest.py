@@ -12,9 +12,59 @@ from pathlib import Path
 import psutil
 import pytest
 import yaml
+from support import ledger
 
 ROOT = Path(__file__).resolve().parents[1]
 BENCHMARKS = ("aime24", "amc23", "gsm8k", "math500", "minerva_math", "olympiadbench")
+
+
+# Files that take longest, in the order in which parallel workers take them; the demo, which one worker does alone, comes first.
+LONG = ("test_engine.py", "test_search.py", "test_labelled.py", "test_dag.py", "test_semantic.py", "test_prepare.py", "test_packing.py")
+
+
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """With `-n 2 --dist loadgroup` one worker runs the demo and what reads it, the other the rest, file by file."""
+    _choose_part(config, items)
+    for item in items:
+        of_demo = "finished" in getattr(item, "fixturenames", ())
+        place = item.path.relative_to(ROOT / "tests")
+        room = place.parent if place.parent.name == "verl" else place  # one process imports verl for all of that room
+        item.add_marker(pytest.mark.xdist_group("demo" if of_demo else str(room)))
+
+    def turn(item: pytest.Item) -> int:
+        if item.get_closest_marker("xdist_group").args == ("demo",):
+            return 0
+        return 1 + LONG.index(item.path.name) if item.path.name in LONG else len(LONG) + 1
+
+    items.sort(key=turn)  # stable: within a file the order stays
+
+
+def _choose_part(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Of the long tests, those of part MATHRL_PART that have not passed on this code yet (tests/full.py)."""
+    parts = {item: ledger.part_of(item.nodeid) for item in items if item.get_closest_marker("full")}
+    lost = [item.nodeid for item, part in parts.items() if part is None]
+    if lost:
+        raise pytest.UsageError(f"tests/support/ledger.py: no part of make test-full names {', '.join(lost)}")
+    wanted = os.environ.get("MATHRL_PART")
+    if wanted:
+        again = "MATHRL_AGAIN" in os.environ
+        out = [item for item, part in parts.items() if part != wanted or (not again and ledger.has_passed(item.nodeid))]
+        config.hook.pytest_deselected(items=out)
+        items[:] = [item for item in items if item not in set(out)]
+
+
+_set_up: dict[str, float] = {}  # seconds of fixtures by test
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """The bank remembers long tests that passed, one by one: a killed run costs the test at work only."""
+    if "MATHRL_PART" not in os.environ or "full" not in report.keywords:
+        return
+    if report.when == "setup":
+        _set_up[report.nodeid] = report.duration
+    elif report.when == "call" and report.passed:
+        ledger.note_passed(report.nodeid, _set_up.get(report.nodeid, 0.0) + report.duration)
 
 
 @pytest.fixture

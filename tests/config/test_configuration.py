@@ -9,7 +9,7 @@ from mathrl.config import runs, validation
 from mathrl.core.files import UserError
 from mathrl.data.downloads import pin_rows
 
-DELETE = object()
+DELETE = "(the key is taken out)"
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def change(config, key, value):
     place = changed
     for part in path:
         place = place[part]
-    if value is DELETE:
+    if value == DELETE:
         del place[last]
     else:
         place[last] = value

@@ -5,7 +5,7 @@ import re
 
 import pytest
 from mathrl.core.files import UserError
-from mathrl.demo.world import LEAK_KINDS, apply, draw, make_world
+from mathrl.demo.world import LEAK_KINDS, apply, draw, draw_distinct, make_world
 
 
 @pytest.fixture(scope="module")
@@ -63,5 +63,6 @@ def test_the_same_seed_gives_the_same_world(world):
 
 
 def test_too_many_problems_are_refused():
+    """There are some 1,500 symbolic problems."""
     with pytest.raises(UserError, match="not that many different"):
-        make_world(seed=1, problems=20000, items=10, leaks=0)
+        draw_distinct(random.Random(1), ("symbols",), 2000, set())

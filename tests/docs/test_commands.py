@@ -6,7 +6,7 @@ import shlex
 
 import pytest
 import yaml
-from mathrl.config import configuration
+from mathrl.config import runs, validation
 from mathrl.data import downloads
 from support import pages
 
@@ -91,10 +91,10 @@ def test_configurations_are_valid(tmp_path, root, config, page):
     schema = yaml.safe_load((root / "rules/schemas/config.schema.yaml").read_text())
     for block in pages.blocks(page):
         if block.language == "yaml":
-            given = configuration.merge(config, yaml.safe_load(block.text))
+            given = runs.merge(config, yaml.safe_load(block.text))
             given["models"] = {}  # directories that a reader has and this folder has not
             own = tmp_path / given["pins"]
-            configuration.validate(given, schema, downloads.pin_rows(own if own.exists() else root / given["pins"]))
+            validation.validate(given, schema, downloads.pin_rows(own if own.exists() else root / given["pins"]))
 
 
 @pytest.mark.parametrize(("page", "test"), ELSEWHERE.items())

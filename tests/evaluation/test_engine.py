@@ -49,20 +49,28 @@ def kept(world, name):
     return sum(path.read_bytes().count(b"\n") for path in (world / name).rglob("*.jsonl"))
 
 
-def test_two_shards_and_a_kill_give_what_one_undisturbed_shard_gives(world):
-    whole = finish(world, "one", start(world, "one", 1))
+@pytest.fixture(scope="module")
+def whole(world):
+    """What one undisturbed shard gives."""
+    return finish(world, "one", start(world, "one", 1))
+
+
+@pytest.mark.parametrize("shards", [1, pytest.param(2, marks=pytest.mark.full)])
+def test_a_kill_changes_no_response(world, whole, shards):
+    """Two shards and a kill give what one undisturbed shard gives."""
+    name = f"killed-{shards}"
     assert whole["made"] == len(whole["samples"]) == ITEMS * SAMPLES
     assert len({row["response"] for row in whole["samples"]}) > ITEMS, "the samples of a problem differ"
-    process = start(world, "killed", 2)
+    process = start(world, name, shards)
     end = time.monotonic() + 600
-    while kept(world, "killed") < 12:
+    while kept(world, name) < 12:
         assert process.poll() is None and time.monotonic() < end, process.stderr.read()[-3000:]
         time.sleep(0.01)
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
-    before = kept(world, "killed")
+    before = kept(world, name)
     assert 12 <= before < ITEMS * SAMPLES, "killed in the middle"
-    resumed = finish(world, "killed", start(world, "killed", 2))
+    resumed = finish(world, name, start(world, name, shards))
     assert resumed["made"] == ITEMS * SAMPLES - before, "finished responses are kept"
     assert resumed["samples"] == whole["samples"]
 

@@ -63,12 +63,13 @@ def locked(path: Path) -> bool:
     return False
 
 
-def test_two_hundred_random_jobs_a_third_killed(state):
-    """200 jobs want 1–6 of 6 devices, a third die by SIGKILL (supervisor or job): no device double, none lost."""
+@pytest.mark.parametrize("jobs", [60, pytest.param(200, marks=pytest.mark.full)])
+def test_random_jobs_a_third_killed(state, jobs):
+    """60 or 200 jobs want 1–6 of 6 devices, a third die by SIGKILL (supervisor or job): no device double, none lost."""
     dice = random.Random(7)
     script = state / "job.py"
     script.write_text(JOB)
-    todo = list(range(200))
+    todo = list(range(jobs))
     errors: list[str] = []
     killed = [0]
     lock = threading.Lock()
@@ -111,8 +112,8 @@ def test_two_hundred_random_jobs_a_third_killed(state):
         thread.join()
     assert errors == []
     assert not list(state.glob("double-*")), "a device was held by two jobs"
-    assert killed[0] > 40
-    assert len(list(state.glob("ran-*"))) > 120
+    assert killed[0] > jobs / 5
+    assert len(list(state.glob("ran-*"))) > jobs * 0.6
     last = supervised("--gpus", "6", "--", "true")  # all six can be had: none is lost
     assert last.wait(timeout=20) == 0, last.stderr.read()
     assert not list((state / "locks").glob("ticket-*"))

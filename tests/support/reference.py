@@ -1,14 +1,20 @@
 """DeepSeek-V3's forward pass written out from the published tensors, one token and one expert at a time: the reference."""
 
+from __future__ import annotations
+
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
-from safetensors.torch import load_file
+if TYPE_CHECKING:
+    import torch
 
 
 def logits(folder: Path, ids: list[int]) -> torch.Tensor:
     """Logits (tokens, vocabulary) in float32, from published files; the head is the embedding."""
+    import torch  # not above: every worker would pay for it while it collects
+    from safetensors.torch import load_file
+
     c = json.loads((folder / "config.json").read_text())
     w = {name: tensor.float() for file in sorted(folder.glob("*.safetensors")) for name, tensor in load_file(file).items()}
     heads, nope, rope, value = (c[key] for key in ("num_attention_heads", "qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim"))

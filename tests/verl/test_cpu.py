@@ -1,26 +1,8 @@
-"""One test for each thing that mathrl.verl.cpu adapts; in a process of its own, as in verl's workers."""
-
-import json
-import os
-import subprocess
-import sys
+"""One test for each thing that mathrl.verl.cpu adapts; in a fork of a process that has imported verl, as verl's workers do."""
 
 import pytest
-from mathrl.verl.environment import verl_environment
 
 PLATFORM = "from mathrl.verl.cpu import platform as p; "
-
-
-def python(code: str, accelerator: str, *arguments: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-c", code, *arguments],
-        env={**os.environ, **verl_environment(accelerator), "VLLM_LOGGING_LEVEL": "ERROR"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    return done.stdout.strip().splitlines()[-1]
 
 
 CASES = {
@@ -107,32 +89,12 @@ CASES = {
 }
 
 
-RUN_ALL = """
-import contextlib, io, json, sys, traceback
-results = {}
-for name, code in json.loads(sys.argv[1]).items():
-    out = io.StringIO()
-    try:
-        with contextlib.redirect_stdout(out):
-            exec(code, {})
-        results[name] = out.getvalue().strip()
-    except Exception:
-        results[name] = traceback.format_exc()
-print("RESULTS" + json.dumps(results))
-"""
-
-
-@pytest.fixture(scope="module")
-def results():
-    """What each case prints, all in one process: importing verl and vLLM takes seconds."""
-    return json.loads(python(RUN_ALL, "cpu", json.dumps({name: code for name, (code, _) in CASES.items()})).removeprefix("RESULTS"))
-
-
 @pytest.mark.parametrize("name", CASES)
-def test_adaptation(results, name):
-    assert results[name] == CASES[name][1]
+def test_adaptation(verl, name):
+    code, expected = CASES[name]
+    assert verl("cpu").ask(code).strip().splitlines()[-1] == expected
 
 
-def test_nothing_is_loaded_for_cuda():
+def test_nothing_is_loaded_for_cuda(verl):
     code = "import sys, verl.plugin.platform as p; print(sorted(m for m in sys.modules if m.startswith('mathrl.verl.cpu')))"
-    assert python(code, "cuda") == "[]"
+    assert verl("cuda").ask(code).strip() == "[]"

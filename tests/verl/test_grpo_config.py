@@ -1,9 +1,6 @@
 """What verl makes of our configuration, composed and validated by verl's own code."""
 
 import json
-import os
-import subprocess
-import sys
 
 import pytest
 import yaml
@@ -28,19 +25,15 @@ def overrides(config, run="grpo", accelerator="cuda"):
     return grpo_config.overrides(stage, accelerator=accelerator, run=run, reward=config["reward"], **paths)
 
 
-def resolve(root, keys, accelerator="cuda"):
-    """Compose in a process of its own: verl reads its platform from the environment at import."""
-    done = subprocess.run(
-        [sys.executable, "-c", RESOLVE, json.dumps(keys)],
-        env={**os.environ, **verl_environment(accelerator)},
-        capture_output=True,
-        text=True,
-        cwd=root,
-        timeout=300,
-    )
-    line = [line for line in done.stdout.splitlines() if line.startswith(("RESOLVED", "REFUSED"))]
-    assert line, done.stderr[-2000:]
-    return line[0]
+@pytest.fixture
+def resolve(verl):
+    """What verl makes of keys, or the line with which it refuses them."""
+
+    def ask(keys, accelerator="cuda"):
+        printed = verl(accelerator).ask(RESOLVE, json.dumps(keys)).splitlines()
+        return next(line for line in printed if line.startswith(("RESOLVED", "REFUSED")))
+
+    return ask
 
 
 def assert_contains(found, golden, where=""):
@@ -52,11 +45,25 @@ def assert_contains(found, golden, where=""):
             assert found[key] == value, f"{where}{key}"
 
 
-def test_the_report_at_full_size(root, config):
-    answer = resolve(root, overrides(config))
+def test_the_report_at_full_size(root, config, resolve):
+    answer = resolve(overrides(config))
     assert answer.startswith("RESOLVED"), answer
     golden = yaml.safe_load((root / "tests/golden/verl_grpo.yaml").read_text())
     assert_contains(json.loads(answer.removeprefix("RESOLVED")), golden)
+
+
+NAMED = """
+import importlib, json, sys
+for name in json.loads(sys.argv[1]):
+    module, _, last = name.rpartition(".")
+    getattr(importlib.import_module(module), last)
+"""
+
+
+def test_what_verl_loads_of_ours_by_name_is_there(config, verl):
+    named = [value for value in overrides(config, accelerator="cpu").values() if str(value).startswith("mathrl.")]
+    assert any("Checkpoints" in name for name in named)
+    verl("cpu").ask(NAMED, json.dumps(named))
 
 
 def test_nothing_of_the_cpu_is_in_a_gpu_run(config):
@@ -67,10 +74,10 @@ def test_nothing_of_the_cpu_is_in_a_gpu_run(config):
     assert variables["VERL_USE_EXTERNAL_MODULES"] == "mathrl.verl.plugin"
 
 
-def test_cpu_configuration_is_accepted_by_verl(root, config):
+def test_cpu_configuration_is_accepted_by_verl(root, config, resolve):
     overlay = yaml.safe_load((root / "profiles/demo/demo.yaml").read_text())
     demo = runs.merge(config, overlay)
-    answer = resolve(root, overrides(demo, accelerator="cpu"), "cpu")
+    answer = resolve(overrides(demo, accelerator="cpu"), "cpu")
     assert answer.startswith("RESOLVED"), answer
     found = json.loads(answer.removeprefix("RESOLVED"))
     assert found["trainer"]["device"] == "cpu"
@@ -91,9 +98,9 @@ def test_a_cluster_that_is_there_is_not_told_its_size(config, monkeypatch):
     assert init == {"+ray_kwargs.ray_init.runtime_env.env_vars.TENSORBOARD_DIR": "c/tensorboard"}
 
 
-def test_verl_refuses_in_one_line(root, config):
+def test_verl_refuses_in_one_line(config, resolve):
     config["training"]["verl"] = {"actor_rollout_ref.actor.clip_rate_high": 0.28}
-    answer = resolve(root, overrides(config))
+    answer = resolve(overrides(config))
     assert answer.startswith("REFUSED") and "clip_rate_high" in answer
 
 
@@ -198,26 +205,16 @@ VARIANTS = {
 }
 
 
-def test_each_variant_is_on_and_none_has_kl(root, config):
-    asked = {}
+def test_each_variant_is_on_and_none_has_kl(config, resolve):
     for name in VARIANTS:
         run, _, stage = name.partition("/")
         merged = runs.stage_config(config, run, stage or "main")
         assert batches.check_batches(merged) == []
         paths = {"model": "m", "train_file": "t", "validation_file": "v", "checkpoints": "c"}
-        asked[name] = grpo_config.overrides(merged, accelerator="cuda", run=run, reward=config["reward"], **paths)
-    code = """
-import json, sys
-from mathrl.verl import grpo_config
-print("RESOLVED" + json.dumps({name: grpo_config.resolve(keys) for name, keys in json.loads(sys.argv[1]).items()}))
-"""
-    environment = {**os.environ, **verl_environment("cuda")}
-    done = subprocess.run(
-        [sys.executable, "-c", code, json.dumps(asked)], env=environment, capture_output=True, text=True, cwd=root, timeout=300
-    )
-    line = [line for line in done.stdout.splitlines() if line.startswith("RESOLVED")]
-    assert line, done.stderr[-2000:]
-    for name, resolved in json.loads(line[0].removeprefix("RESOLVED")).items():
+        keys = grpo_config.overrides(merged, accelerator="cuda", run=run, reward=config["reward"], **paths)
+        answer = resolve(keys)
+        assert answer.startswith("RESOLVED"), answer
+        resolved = json.loads(answer.removeprefix("RESOLVED"))
         for key, wanted in VARIANTS[name].items():
             value = resolved
             for part in key.split("."):

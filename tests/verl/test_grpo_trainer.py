@@ -1,13 +1,9 @@
 """What our subclass changes in verl's trainer, on verl's own code."""
 
 import json
-import os
-import subprocess
-import sys
 
 import pytest
 from mathrl.verl import stop_file
-from mathrl.verl.environment import verl_environment
 
 # Two responses of 1 and 3 tokens after a prompt of two; verl's trainer with everything around it left out.
 ENTROPY = """
@@ -35,12 +31,13 @@ print("FOUND" + json.dumps(found))
 """
 
 
-def test_entropy_is_per_token_however_the_loss_is_aggregated(root):
-    environment = {**os.environ, **verl_environment("cpu")}
-    done = subprocess.run([sys.executable, "-c", ENTROPY], env=environment, capture_output=True, text=True, cwd=root, timeout=300)
-    line = [line for line in done.stdout.splitlines() if line.startswith("FOUND")]
-    assert line, done.stderr[-2000:]
-    assert list(json.loads(line[0].removeprefix("FOUND")).values()) == pytest.approx([2.5] * 4)
+def found(printed):
+    (line,) = [line for line in printed.splitlines() if line.startswith("FOUND")]
+    return json.loads(line.removeprefix("FOUND"))
+
+
+def test_entropy_is_per_token_however_the_loss_is_aggregated(verl):
+    assert list(found(verl("cpu").ask(ENTROPY)).values()) == pytest.approx([2.5] * 4)
 
 
 # verl's own training loop with a step, a save and a validation that only say so; once for each way to be asked for an end.
@@ -89,14 +86,9 @@ ENDS = [
 ]
 
 
-def test_what_is_saved_is_validated(root, tmp_path):
-    environment = {**os.environ, **verl_environment("cpu")}
-    command = [sys.executable, "-c", LOOP, str(tmp_path), json.dumps([asked for asked, *_ in ENDS])]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=root, timeout=300)
-    line = [line for line in done.stdout.splitlines() if line.startswith("FOUND")]
-    assert line, done.stderr[-2000:]
+def test_what_is_saved_is_validated(verl, tmp_path):
     expected = [{"step": list(range(1, steps + 1)), "save": saved, "validate": validated} for _, steps, saved, validated in ENDS]
-    assert json.loads(line[0].removeprefix("FOUND")) == expected
+    assert found(verl("cpu").ask(LOOP, str(tmp_path), json.dumps([asked for asked, *_ in ENDS]))) == expected
 
 
 # verl's SFT trainer with nothing around its own loop.
@@ -111,9 +103,8 @@ for rank in (0, 1):
 """
 
 
-def test_the_supervised_trainer_says_once_that_steps_begin(root):
+def test_the_supervised_trainer_says_once_that_steps_begin(verl):
     """From there on SIGTERM saves instead of kills."""
-    environment = {**os.environ, **verl_environment("cpu")}
-    done = subprocess.run([sys.executable, "-c", SUPERVISED], env=environment, capture_output=True, text=True, cwd=root, timeout=300)
-    lines = [line for line in done.stdout.splitlines() if line.startswith(("FIT", stop_file.TOTAL))]
-    assert lines == [f"{stop_file.TOTAL}40", "FIT 0", "FIT 1"], done.stderr[-2000:]
+    printed = verl("cpu").ask(SUPERVISED).splitlines()
+    lines = [line for line in printed if line.startswith(("FIT", stop_file.TOTAL))]
+    assert lines == [f"{stop_file.TOTAL}40", "FIT 0", "FIT 1"], printed

@@ -7,13 +7,14 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 import yaml
 from mathrl.config import runs
+from support import bank, kills
+from support.waiting import wait_for as wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
 DRIVER = ROOT / ".venv-driver/bin"
@@ -22,6 +23,9 @@ SOURCES = ("Snakefile", "config.yaml", "pins.tsv", "Makefile", "pyproject.toml",
 
 class Workflow:
     """Commands in a copy of the workflow."""
+
+    chain: "kills.Chain | None" = None  # how it was killed on its way
+    output = ""  # of the last `make demo`
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -101,17 +105,6 @@ def job_counts(output: str) -> dict[str, int]:
     return counts
 
 
-def wait_for(condition, timeout: float, what: str, pause: float = 0.2):
-    """Poll until `condition()` is true; its value."""
-    end = time.monotonic() + timeout
-    while time.monotonic() < end:
-        value = condition()
-        if value:
-            return value
-        time.sleep(pause)
-    raise AssertionError(f"{what}: not within {timeout} s")
-
-
 def kill(pid: int) -> None:
     os.kill(pid, signal.SIGKILL)
 
@@ -122,8 +115,8 @@ def make_workflow(tmp_path_factory):
     if not (DRIVER / "snakemake").exists():
         pytest.fail("make env first: .venv-driver is missing")
 
-    def make(name: str) -> Workflow:
-        directory = tmp_path_factory.mktemp(name, numbered=True) / "workflow"
+    def make(name: str, place: Path | None = None) -> Workflow:
+        directory = (place or tmp_path_factory.mktemp(name, numbered=True)) / "workflow"
         directory.mkdir()
         for source in SOURCES:
             origin = ROOT / source
@@ -140,17 +133,38 @@ def make_workflow(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def finished(make_workflow):
-    """The demo, run once to its end by `make demo` for all tests that look at its results.
+    """The demo, run to its end for all tests that look at its results.
 
+    `make test` kills it three times on its way (`finished.chain` has what was seen), and the same command ends it. With MATHRL_BANK,
+    which `make test-full` sets, it is the bank's: nobody killed it, so that its times can be compared.
     MATHRL_FINISHED_DEMO names the directory of one that ran before, to try a single test.
     """
     if "MATHRL_FINISHED_DEMO" in os.environ:
-        return Workflow(Path(os.environ["MATHRL_FINISHED_DEMO"]))
+        return Workflow(Path(os.environ["MATHRL_FINISHED_DEMO"]).resolve())
+    if bank.folder():
+
+        def make(place: Path) -> None:
+            done = make_workflow("demo", place).run("make", "demo")
+            assert done.returncode == 0, done.stdout[-6000:]
+            (place / "output").write_text(done.stdout)
+
+        place = bank.deposit("demo", "", make)
+        workflow = Workflow(place / "workflow")
+        workflow.output = (place / "output").read_text()
+        return workflow
     workflow = make_workflow("demo")
-    began = time.monotonic()
+    workflow.chain = kills.kill_in_turn(workflow)
     done = workflow.run("make", "demo")
-    workflow.output, workflow.seconds = done.stdout, time.monotonic() - began
+    workflow.output = done.stdout
     assert done.returncode == 0, done.stdout[-6000:]
+    return workflow
+
+
+def copy_demo(finished: Workflow, workflow: Workflow, *more: str) -> Workflow:
+    """Copy what a finished demo has made into another workflow, its checkpoints only where `more` names them."""
+    for made in ("resources", "results", "logs", ".snakemake", *more):
+        shutil.copytree(finished.directory / made, workflow.directory / made, symlinks=True, dirs_exist_ok=True)
+    shutil.rmtree(workflow.directory / ".snakemake/locks", ignore_errors=True)
     return workflow
 
 
@@ -191,15 +205,33 @@ class ShortTraining:
             *("--checkpoints", str(self.root), "--log", str(self.place / "verl.log"), "--manifest", str(self.place / "manifest.json")),
         ]
 
-    def start(self, stage: dict, **more) -> subprocess.Popen:
+    def start(self, stage: dict, environment: dict[str, str] | None = None, **more) -> subprocess.Popen:
         """Start training; its lines go to `lines`."""
         with open(self.place / "lines", "ab") as lines:
-            return subprocess.Popen(self.command(stage, **more), stdout=lines, stderr=lines, cwd=self.place, start_new_session=True)
+            streams = {"stdout": lines, "stderr": lines, "env": {**os.environ, **(environment or {})}}
+            return subprocess.Popen(self.command(stage, **more), cwd=self.place, start_new_session=True, **streams)
+
+    def reached(self) -> int:
+        """The last step that the compact lines name."""
+        steps = [line.split(" step ")[1].split()[0] for line in self.said().splitlines() if line.startswith("train ") and " step " in line]
+        return int(steps[-1]) if steps else 0
 
     def train(self, stage: dict, code: int = 0, **more) -> dict:
         """Train to the end; the manifest."""
         assert self.start(stage, **more).wait(timeout=900) == code, self.said() + self.log()[-3000:]
         return self.manifest() if code == 0 else {}
+
+    def banked(self, stage: dict, run: str = "grpo", **more) -> dict:
+        """Train to the end for a test that only reads the result: once for all tests, where there is a bank. The manifest."""
+        if not bank.folder():
+            return self.train(stage, run=run, **more)
+
+        def make(place: Path) -> None:
+            type(self)(self.demo, place).train(stage, run=run, **more)
+
+        self.place = bank.deposit(f"short-{run}", json.dumps(stage, sort_keys=True), make)
+        self.root = self.place / "checkpoints"
+        return self.manifest()
 
     def manifest(self) -> dict:
         return json.loads((self.place / "manifest.json").read_text())

@@ -58,6 +58,7 @@ def killed(process, handles: list[int] | None = None) -> None:
     assert process.wait(timeout=60) == 128 + signal.SIGKILL
 
 
+@pytest.mark.full
 def test_sigterm_saves_after_the_step_and_the_rerun_goes_on(short):
     stage = short.stage(steps=8, save_every=8, validate_every=8)
     process = short.start(stage)

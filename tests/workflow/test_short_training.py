@@ -1,0 +1,119 @@
+"""One training of a few steps with much in it: the variant dapo, hostile answers among its rewards, and SIGTERM in the middle.
+
+It starts from the demo's trained model, so that right answers are among the responses. tests/grading/hostile_reward.py puts a hostile
+answer in the place of each sixth. That the same command goes on after a pause is shown by the demo itself (test_demo.py).
+"""
+
+import json
+import signal
+
+import pytest
+from mathrl.core.tensorboard import read_scalars
+from mathrl.training import checkpoints
+from support import variants
+from support.waiting import wait_for
+
+from .conftest import ROOT, ShortTraining
+
+pytestmark = [pytest.mark.workflow, pytest.mark.timeout(1800)]
+
+PROMPTS, UPDATES = 6, 3
+
+
+class Paused:
+    """What the training left: its checkpoint directory, curves by tag, calls of the reward, kept rollouts by step."""
+
+    def __init__(self, short: ShortTraining, code: int) -> None:
+        self.short, self.code = short, code
+        self.directory = short.directory()
+        self.saved = checkpoints.steps(self.directory)
+        self.curves = {tag: [value for _, value in points] for tag, points in read_scalars(self.directory / "tensorboard").items()}
+        self.calls = [json.loads(line) for line in (short.place / "calls.jsonl").read_text().splitlines()]
+        self.steps = range(1, self.saved[-1] + 1)
+        self.rollouts = [
+            [json.loads(line) for line in (self.directory / f"rollouts/{step}.jsonl").read_text().splitlines()] for step in self.steps
+        ]
+
+
+@pytest.fixture(scope="module")
+def paused(finished, tmp_path_factory):
+    short = ShortTraining(finished, tmp_path_factory.mktemp("short"))
+    batch = {"train_batch_size": PROMPTS, "mini_batch_size": PROMPTS // UPDATES, "micro_batch_size": PROMPTS // UPDATES * 4}
+    more = {"steps": 8, "save_every": 8, "validate_before": False, "choose": "last", "rollouts_per_step": 1000}
+    stage = short.stage("dapo", **batch, **more, overlong_penalty={"buffer": 30, "factor": 0.5})
+    stage["verl"] = {"trainer.test_freq": -1, "reward.custom_reward_function.path": str(ROOT / "tests/grading/hostile_reward.py")}
+    model = finished.directory / "results/grpo/model"
+    process = short.start(stage, run="dapo", model=model, environment={"MATHRL_HOSTILE_LOG": str(short.place / "calls.jsonl")})
+
+    def stepped():
+        assert process.poll() is None, short.said() + short.log()[-4000:]
+        return short.reached() >= 1
+
+    wait_for(stepped, 600, "a step")
+    process.send_signal(signal.SIGTERM)
+    return Paused(short, process.wait(timeout=180))
+
+
+def test_sigterm_saves_after_the_step_at_work(paused):
+    short, (saved,) = paused.short, paused.saved
+    assert paused.code == 143, short.said()
+    assert 1 < saved < 8
+    assert f"ended as asked, saved at step {saved}; the same command goes on from there" in short.said()
+    assert not (short.place / "manifest.json").exists()
+    assert checkpoints.is_complete(paused.directory / f"global_step_{saved}")
+
+
+def test_the_variant_is_on(paused):
+    variants.check("dapo", paused.directory, paused.curves)
+    variants.check_overlong_penalty(paused.curves)
+    assert variants.updates(paused.directory / f"global_step_{paused.saved[-1]}") == UPDATES * paused.saved[-1]
+    assert max(paused.curves["training/rollout_probs_diff_max"]) <= 1e-4  # trainer and engine see the same policy
+
+
+def test_whole_groups_are_kept_and_padding_is_counted_nowhere(paused):
+    samples = PROMPTS * 4
+    assert [len(rows) for rows in paused.rollouts] == [samples] * len(paused.steps)
+    for rows in paused.rollouts:
+        assert all({"input", "output", "gts", "score", "status", "pred", "acc"} <= row.keys() for row in rows)
+        assert all("Question:" in row["input"] and row["gts"] for row in rows)
+    generated = [samples * mean for mean in paused.curves["response_length/mean"]]
+    assert sum(paused.curves["training/generated_tokens"]) > sum(generated)  # what dynamic sampling threw away was generated too
+    assert sum(paused.curves["training/tokens"]) >= sum(paused.curves["perf/total_num_tokens"])
+
+
+def test_hostile_answers_have_their_status(paused):
+    expected = {"hang": {"timeout"}, "eat": {"error", "timeout"}, "crash": {"error"}}  # a loaded machine may eat too slowly
+    for kind, statuses in expected.items():
+        found = [call for call in paused.calls if call["kind"] == kind]
+        assert len(found) >= 2 and {call["status"] for call in found} <= statuses, (kind, found)
+        assert {call["score"] for call in found} == {0.1}
+
+
+def test_right_answers_still_score_one(paused):
+    from mathrl.grading import grade
+
+    usual = [call for call in paused.calls if not call["kind"]]
+    for call in usual:
+        assert call["score"] == pytest.approx(grade(call["response"], call["gold"]).score), call
+    assert sum(call["score"] == pytest.approx(1.0) for call in usual) >= 10
+
+
+def test_a_hostile_answer_costs_at_most_the_cap(paused):
+    """A call waits at most the cap for itself and for each hostile answer that is graded meanwhile."""
+    from mathrl.grading.pool import CAP_SECONDS
+
+    hostile = [call for call in paused.calls if call["kind"]]
+    for call in paused.calls:
+        meanwhile = sum(other["started"] < call["ended"] and call["started"] < other["ended"] for other in hostile)
+        assert call["ended"] - call["started"] <= CAP_SECONDS * (1 + meanwhile), call
+
+
+def test_every_status_and_term_of_a_step_is_in_tensorboard(paused):
+    for place, rows in enumerate(paused.rollouts):
+        for status in ("equal", "different", "no_box", "unparsed_answer", "unparsed_gold", "timeout", "error"):
+            assert paused.curves[f"grader/{status}"][place] == sum(row["status"] == status for row in rows), status
+        for term, key in (("format", "format"), ("correct", "acc")):
+            mean = sum(row[key] for row in rows) / len(rows)
+            assert paused.curves[f"reward_terms/{term}"][place] == pytest.approx(mean, abs=1e-6), term
+        assert paused.curves["training/boxed"][place] == paused.curves["reward_terms/format"][place]
+    assert sum(paused.curves["grader/timeout"]) + sum(paused.curves["grader/error"]) > 0
