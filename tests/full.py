@@ -2,7 +2,8 @@
 """Run the long tests in parts of at most 40 minutes each: make test-full, or make test-full PART=kills
 
 Tests of a part that have passed on this very code are not run again (--again does); trainings that several tests read lie in the bank,
-.bank or $MATHRL_BANK. Each part ends with an entry in tests/ledger.json and docs/reference/tests.md. `--ledger` only looks what is stale by now.
+.bank or $MATHRL_BANK. Each part ends with an entry in tests/ledger.json and
+docs/reference/tests.md. `--ledger` only looks what is stale by now.
 """
 
 from __future__ import annotations
