@@ -142,12 +142,14 @@ DUPLICATES = [
 
 @pytest.mark.parametrize(("left", "right", "same", "reason"), DUPLICATES, ids=[reason for *_, reason in DUPLICATES])
 def test_duplicates(left, right, same, reason):
-    from mathrl.data.duplicates import duplicate_groups
+    from mathrl.data.duplicates import Signatures
     from mathrl.data.problems import problem_ids
 
     texts = pl.Series([left, right, "Something else entirely with 99 words."])
     for order in (texts, texts.reverse()):
-        groups = dict(zip(order, duplicate_groups(order, problem_ids(order), "near"), strict=True))
+        signatures = Signatures()
+        signatures.add(order)
+        groups = dict(zip(order, signatures.groups(problem_ids(order), "near"), strict=True))
         assert (groups[left] == groups[right]) == same, reason
 
 

@@ -319,7 +319,7 @@ def test_the_code_of_a_reward_term_counts(terms, place, stage, capsys):
         (terms / name).write_text("x = 1")
     assert place.directory(stage, reward=reward) == old
     (terms / "my_words.py").write_text("LIMIT = 500")
-    fingerprints.imports.direct.cache_clear()
+    fingerprints.code_files.direct.cache_clear()
     assert place.directory(stage, reward=reward) != old
     assert "it differs in: reward_code.my_words.py (" in capsys.readouterr().err
 
@@ -342,6 +342,6 @@ def test_a_term_without_a_module_is_refused(terms, term):
 
 def test_a_term_that_is_no_python_is_refused_in_one_line(terms):
     (terms / "my_terms.py").write_text("def brief(:\n")
-    fingerprints.imports.direct.cache_clear()
+    fingerprints.code_files.direct.cache_clear()
     with pytest.raises(UserError, match=r"my_terms\.py: is no Python \(invalid syntax"):
         fingerprints.term_code({"my_terms:brief": 0.1})

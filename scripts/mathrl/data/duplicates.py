@@ -61,13 +61,6 @@ class Signatures:
         return pl.DataFrame({"key": names, "id": ids}).select(pl.col("id").min().over("key")).to_series()
 
 
-def duplicate_groups(problems: pl.Series, ids: pl.Series, kind: str, workers: int = 2) -> pl.Series:
-    """The groups of one table, see `Signatures.groups`."""
-    signatures = Signatures()
-    signatures.add(problems, workers)
-    return signatures.groups(ids, kind)
-
-
 def _signature(tokens: token_hashes.Tokens) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return token_hashes.mix(token_hashes.sequence_keys(tokens) ^ tokens.signs), fixed_keys(tokens), sketch(tokens)
 

@@ -165,8 +165,3 @@ def number_value(token: str) -> str:
         token = token.rstrip("0").rstrip(".")
     token = token.lstrip("0")
     return token if token[:1].isdigit() else "0" + token
-
-
-def exact_key(text: str) -> str:
-    """Words and numbers only: equal for problems that differ in case, layout, delimiters and punctuation."""
-    return " ".join(words(tokens(text)))
