@@ -348,7 +348,7 @@ def test_scores_reach_tensorboard(world):
     call("log_scores.py", *flags, "--models", *MODELS)
     scalars = read_scalars(world / "tensorboard/grpo")
     evaluated = json.loads((world / "results/grpo/finalist/eval/toy.json").read_text())["metrics"]["pass@1"]["value"]
-    assert scalars["eval/report/toy/pass@1"] == [(step, pytest.approx(evaluated)) for step in (20, 40, 60)], "checkpoints at their steps"
+    assert scalars["eval/finalist/toy/pass@1"] == [(step, pytest.approx(evaluated)) for step in (20, 40, 60)], "checkpoints at their steps"
     from tensorboard.backend.event_processing.plugin_event_accumulator import EventAccumulator
 
     accumulator = EventAccumulator(str(world / "tensorboard/grpo")).Reload()
