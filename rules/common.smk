@@ -16,6 +16,10 @@ ROOT = Path(
     workflow.current_basedir.get_path_or_uri(secret_free=True)
 ).parent  # the installation, also as a module of another
 SCRIPTS = ROOT / "scripts"
+if not SCRIPTS.is_dir():
+    raise WorkflowError(
+        f"{SCRIPTS}: no such folder; use a clone of the whole repository as Snakefile, not a file on a web host"
+    )
 
 # Snakemake puts the folders of its Snakefiles on Python's path, and scripts/ is none of them: the library is loaded by its place.
 library = importlib.util.spec_from_file_location("mathrl", SCRIPTS / "mathrl/__init__.py")
