@@ -9,7 +9,7 @@ PYTHON ?= $(shell for p in python3 python3.12 python3.11; do $$p -c '$(FITS)' 2>
 SNAKEMAKE := .venv-driver/bin/snakemake
 PYTEST := .venv/bin/python -m pytest
 
-.PHONY: .venv .venv-driver .venv-harness .venv-tools demo forecast demo-clean demo-containers env harness laptop test test-full test-hpc lint format lock containers tensorboard dag
+.PHONY: .venv .venv-driver .venv-harness .venv-tools demo forecast demo-clean demo-containers driver env harness laptop test test-full test-hpc lint format lock containers tensorboard dag
 
 demo: env
 	@.venv-driver/bin/python scripts/recover.py --directory .
@@ -32,6 +32,9 @@ demo-clean:
 env:
 	@sha256sum --check --status .venv/lock .venv-driver/lock 2>/dev/null || $(MAKE) --silent laptop .venv-tools/lock
 	@$(MAKE) --no-print-directory -j2 .venv/lock .venv-driver/lock
+
+# Snakemake alone, for a host whose rules run in containers.
+driver: .venv-driver/lock
 
 # Other evaluation harnesses, for the tests that compare with them.
 harness: .venv-harness/lock
@@ -91,7 +94,7 @@ format: env
 lock: .venv-tools/lock
 	PATH=$(CURDIR)/.venv-tools/bin:$$PATH envs/lock.sh
 
-containers: env
+containers: driver
 	containers/build.sh
 
 tensorboard:
