@@ -1,16 +1,15 @@
 # make demo   the whole chain on a laptop, without a GPU (makes the environments first)
 # make test   unit and workflow tests, the demo included, on two workers (JOBS=1 for one)
 # The rules run in .venv (envs/cpu.txt), Snakemake in .venv-driver (envs/driver.txt); they do not resolve together.
+# envs/install.py makes them from the locks.
 
 SHELL := bash
 FITS := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))
 PYTHON ?= $(shell for p in python3 python3.12 python3.11; do $$p -c '$(FITS)' 2>/dev/null && echo $$p && break; done)
 SNAKEMAKE := .venv-driver/bin/snakemake
 PYTEST := .venv/bin/python -m pytest
-TORCH := $(shell sed -n 's/^\(torch==[^ ]*\) .*/\1/p' envs/cpu.txt)
-TORCH_INDEX := https://download.pytorch.org/whl/cpu
 
-.PHONY: .venv .venv-driver demo forecast demo-clean demo-containers env test test-full tests-ledger test-hpc lint format lock containers tensorboard dag docs
+.PHONY: .venv .venv-driver .venv-harness .venv-tools demo forecast demo-clean demo-containers driver env harness laptop test test-full tests-ledger test-hpc lint format lock containers tensorboard dag docs
 
 demo: env
 	@.venv-driver/bin/python scripts/recover_workflow.py --directory .
@@ -29,31 +28,48 @@ forecast: env
 demo-clean:
 	rm -rf resources results checkpoints logs
 
-env: .venv/lock .venv-driver/lock
+# Both environments are made side by side. Where they are there, nothing is asked of the machine.
+env:
+	@sha256sum --check --status .venv/lock .venv-driver/lock 2>/dev/null || $(MAKE) --silent laptop .venv-tools/lock
+	@$(MAKE) --no-print-directory -j2 .venv/lock .venv-driver/lock
+
+# Snakemake alone, for a host whose rules run in containers.
+driver: .venv-driver/lock
+
+# Other evaluation harnesses, for the tests that compare with them.
+harness: .venv-harness/lock
+
+laptop:
+	@PYTHON=$(PYTHON) envs/check_laptop.sh
+
+.venv/lock: envs/cpu.txt
+.venv-driver/lock: envs/driver.txt
+.venv-harness/lock: envs/harness.txt
+.venv-tools/lock: envs/tools.txt
 
 # Made anew where a lock's content changed, not where its file has a new time.
-.venv/lock: envs/cpu.txt
-	@if sha256sum --check --status $@ 2>/dev/null; then touch $@; else $(MAKE) --no-print-directory .venv; fi
+.venv/lock .venv-driver/lock .venv-harness/lock .venv-tools/lock:
+	@if sha256sum --check --status $@ 2>/dev/null; then touch $@; else $(MAKE) --no-print-directory $(@D); fi
 
-.venv-driver/lock: envs/driver.txt .venv/lock
-	@if sha256sum --check --status $@ 2>/dev/null; then touch $@; else $(MAKE) --no-print-directory .venv-driver; fi
+.venv: laptop .venv-tools/lock
+	@echo "making .venv: torch and vLLM for the CPU, about 4 GB"
+	@$(PYTHON) -m venv --clear --without-pip .venv
+	@.venv-tools/bin/python envs/install.py cpu .venv
+	@sha256sum envs/cpu.txt > .venv/lock
 
-# torch's CPU build lies on PyTorch's own index, or on whatever index pip is configured with where that one is out of reach.
-.venv:
+.venv-driver .venv-harness: .venv-%: .venv-tools/lock
+	@echo "making $@: $(if $(filter driver,$*),Snakemake and the source checks,lm-eval and inspect-ai)"
+	@$(PYTHON) -m venv --clear --without-pip $@
+	@.venv-tools/bin/python envs/install.py $* $@
+	@sha256sum envs/$*.txt > $@/lock
+
+# What installs the others.
+.venv-tools:
 	@$(or $(PYTHON),false) -c '$(FITS)' 2>/dev/null \
 	  || { echo "error: no Python 3.11 or 3.12 found; name one: make env PYTHON=/path/to/python3.12" >&2; exit 2; }
-	@echo "making .venv: torch and vLLM for the CPU, about 4 GB"
-	@$(PYTHON) -m venv --clear .venv
-	@extra=$$(.venv/bin/pip download -qqq --no-deps --dest .venv/torch "$(TORCH)" >/dev/null 2>&1 \
-	    && echo "--find-links .venv/torch" || echo "--extra-index-url $(TORCH_INDEX)"); \
-	  .venv/bin/pip install -qq --no-deps --require-hashes $$extra -r envs/cpu.txt
-	@rm -rf .venv/torch && sha256sum envs/cpu.txt > .venv/lock
-
-.venv-driver:
-	@echo "making .venv-driver: Snakemake"
-	@$(PYTHON) -m venv --clear .venv-driver
-	@.venv-driver/bin/pip install -qq --no-deps --require-hashes -r envs/driver.txt
-	@sha256sum envs/driver.txt > .venv-driver/lock
+	@$(PYTHON) -m venv --clear .venv-tools
+	@.venv-tools/bin/pip install -qq --no-deps --require-hashes -r envs/tools.txt
+	@sha256sum envs/tools.txt > .venv-tools/lock
 
 # One worker runs the demo and what reads it, the others the rest.
 test: env
@@ -81,11 +97,10 @@ format: env
 	.venv-driver/bin/ruff format .
 	.venv-driver/bin/snakefmt Snakefile rules
 
-lock:
-	@$(PYTHON) -m venv .venv-lock && .venv-lock/bin/pip install -qq uv==0.13.9
-	PATH=$(CURDIR)/.venv-lock/bin:$$PATH envs/lock.sh
+lock: .venv-tools/lock
+	PATH=$(CURDIR)/.venv-tools/bin:$$PATH envs/lock.sh
 
-containers: env
+containers: driver
 	containers/build.sh
 
 tensorboard:
