@@ -14,7 +14,7 @@ from typing import Any
 from support import bank
 from support.bank import ROOT
 
-LEDGER, PAGE = ROOT / "tests/ledger.json", ROOT / "docs/tests.md"
+LEDGER, PAGE = ROOT / "tests/ledger.json", next((ROOT / "docs").rglob("tests.md"))
 BEGIN, END = "<!-- ledger: written by `make tests-ledger` -->", "<!-- end of the ledger -->"
 MINUTES = 40
 
