@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
 from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
 
 from support.waiting import wait_for
 
 # what is killed, in turn: the processes below the job by their command line, or Snakemake itself
 TARGETS = {"Snakemake": "", "the trainer": "main_ppo", "Ray": "gcs_server|raylet"}
-WORKER = "ray::"  # begins the command line of a process that Ray has given work
+WORKER = "ray::TaskRunner"  # Ray is up and verl starts on it; a process renames itself, which hides its environment
 STEP = re.compile(r" step (\d+) of ")
 CHECKPOINT = 10  # `save_every` of the demo
 DATA = ("results/data/problems.parquet", "results/data/matches.parquet", "results/grpo/main/train.parquet")
@@ -45,6 +49,14 @@ def saved(workflow) -> list[int]:
     return sorted(int(path.parent.name.removeprefix("global_step_")) for path in found)
 
 
+def _ray_has_work(workflow) -> bool:
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.cmdline()[:1] and process.cmdline()[0].startswith(WORKER) and Path(process.cwd()) == workflow.directory.resolve():
+                return True
+    return False
+
+
 def kill_in_turn(workflow) -> Chain:
     """Start the demo and kill it, once for each target, each time while its training job runs."""
     chain = Chain()
@@ -75,7 +87,7 @@ def _kill(workflow, target: str) -> Kill:
     elif target == "the trainer":
         wait_for(lambda: steps() and CHECKPOINT in saved(workflow), 1800, "a checkpoint")
     else:
-        wait_for(lambda: steps() or any(WORKER in command for command in workflow.processes().values()), 1800, "a process of verl on Ray")
+        wait_for(lambda: steps() or _ray_has_work(workflow), 1800, "a process of verl on Ray")
     reached = max(steps(), default=0)
     if target == "Snakemake":
         os.kill(process.pid, signal.SIGKILL)
