@@ -62,7 +62,7 @@ def test_what_is_refused(arguments, message, monkeypatch):
     assert message in done.stderr
 
 
-@pytest.mark.parametrize("slow", [False, True], ids=["at once", "an agent too slow"])
+@pytest.mark.parametrize("slow", [False, pytest.param(True, marks=pytest.mark.full)], ids=["at once", "an agent too slow"])
 def test_two_ray_nodes_join(slow, stop_ray_agent, tmp_path):
     """Head, worker and driver as srun starts them, on loopback; an earlier `ray.init()` has left its token in the home."""
     (tmp_path / ".ray").mkdir()

@@ -12,10 +12,11 @@ import sys
 
 SERVER = """
 import json, os, sys, tempfile, traceback
-import torch, hydra, omegaconf, verl, verl.plugin.platform, verl.trainer.ppo.utils, verl.utils.config
-from mathrl.verl import grpo_config
-if os.environ.get("VERL_PLATFORM") == "cpu":
-    import mathrl.verl.cpu.worker
+import torch, verl
+if sys.argv[1:] != ["bare"]:
+    import hydra, omegaconf, verl.plugin.platform, verl.trainer.ppo.utils, verl.utils.config
+    if os.environ.get("VERL_PLATFORM") == "cpu":
+        import mathrl.verl.cpu.worker
 wire = os.fdopen(os.dup(1), "w", buffering=1)
 for line in sys.stdin:
     question = json.loads(line)
@@ -44,12 +45,14 @@ for line in sys.stdin:
 class VerlProcess:
     """`ask` runs a program as `python -c` would, in a fork of a process that has imported verl for this accelerator."""
 
-    def __init__(self, accelerator: str, cwd) -> None:
+    def __init__(self, accelerator: str, cwd, bare: bool = False) -> None:
+        """`bare`: nothing is imported but verl, for questions about what it imports by itself."""
         from mathrl.verl.environment import verl_environment
 
         environment = {**os.environ, **verl_environment(accelerator), "VLLM_LOGGING_LEVEL": "ERROR"}
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
-        self.process = subprocess.Popen([sys.executable, "-c", SERVER], env=environment, text=True, cwd=cwd, **pipes)
+        command = [sys.executable, "-c", SERVER, *(["bare"] if bare else [])]
+        self.process = subprocess.Popen(command, env=environment, text=True, cwd=cwd, **pipes)
 
     def ask(self, code: str, *arguments: str) -> str:
         """What the program prints."""

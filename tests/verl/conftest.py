@@ -11,10 +11,10 @@ def verl():
     """`verl("cpu").ask(program, *arguments)`: what the program prints."""
     started = {}
 
-    def process(accelerator: str) -> VerlProcess:
-        if accelerator not in started:
-            started[accelerator] = VerlProcess(accelerator, Path(__file__).resolve().parents[2])
-        return started[accelerator]
+    def process(accelerator: str, bare: bool = False) -> VerlProcess:
+        if (accelerator, bare) not in started:
+            started[accelerator, bare] = VerlProcess(accelerator, Path(__file__).resolve().parents[2], bare)
+        return started[accelerator, bare]
 
     yield process
     for one in started.values():

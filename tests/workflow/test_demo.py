@@ -200,7 +200,7 @@ def kills(finished):
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_a_kill_leaves_nothing_and_costs_no_checkpoint(kills, target):
-    """kill -9 of Snakemake, of the trainer, of Ray, each with the training at work."""
+    """kill -9 of Snakemake and of the trainer in the middle of steps, of Ray while verl starts on it."""
     kill = kills[target]
     assert not kill.recovered, kill.recovered
     assert kill.after[: len(kill.before)] == kill.before, "a kill must not cost a finished checkpoint"

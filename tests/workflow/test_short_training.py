@@ -15,7 +15,7 @@ from support.waiting import wait_for
 
 from .conftest import ROOT, ShortTraining
 
-pytestmark = [pytest.mark.workflow, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.workflow, pytest.mark.timeout(3600)]
 
 PROMPTS, UPDATES = 6, 3
 
