@@ -148,7 +148,7 @@ def test_verl_renders_problems_with_this_tokenizer(prepared):
     from transformers import AutoTokenizer
     from verl.utils.tokenizer.continuous_token_wiring import create_continuous_token_builder
 
-    importlib.import_module("mathrl.verl.grpo_trainer")  # as verl does in each of its processes
+    importlib.import_module("mathrl.verl.plugin")  # as verl does in each of its processes
     tokenizer = AutoTokenizer.from_pretrained(prepared[1])
     builder = create_continuous_token_builder(tokenizer, hf_model_type="deepseek_v3")
     chat = [{"role": "user", "content": "What is 3 + 4?"}]

@@ -65,7 +65,7 @@ def test_nothing_of_the_cpu_is_in_a_gpu_run(config):
     assert "mathrl.verl.cpu" not in text and "trainer.device" not in text
     variables = verl_environment("cuda")
     assert not {"VERL_PLATFORM", "VERL_ENGINE_DEVICE"} & set(variables)
-    assert variables["VERL_USE_EXTERNAL_MODULES"] == "mathrl.verl.grpo_trainer"
+    assert variables["VERL_USE_EXTERNAL_MODULES"] == "mathrl.verl.plugin"
 
 
 def test_cpu_configuration_is_accepted_by_verl(root, config):

@@ -168,9 +168,13 @@ def _start_engine(model, protocols, engine, accelerator, requests, prompt):
     from vllm import LLM, SamplingParams
 
     if accelerator == "cpu":
+        from vllm.model_executor.models import registry
+
         from mathrl.models import cpu_rotary
 
         cpu_rotary.apply()
+        # vLLM looks at a model's class in a process of its own, which imports vLLM once more, so that CUDA is not initialized here.
+        registry._run_in_subprocess = lambda look: look()
     return LLM(**engine_settings(model, protocols, engine, accelerator, requests, prompt)), SamplingParams
 
 

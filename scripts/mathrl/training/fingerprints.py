@@ -60,6 +60,7 @@ UNHASHED = (
     "actor_rollout_ref.rollout.max_num_batched_tokens",
     "actor_rollout_ref.rollout.agent.num_workers",
     "actor_rollout_ref.rollout.checkpoint_engine.",
+    "actor_rollout_ref.rollout.engine_kwargs.vllm.distributed_executor_backend",  # in which process the engine computes
     "actor_rollout_ref.rollout.engine_kwargs.vllm.moe_backend",  # whose kernels compute the experts
     "engine.param_offload",
     "engine.optimizer_offload",

@@ -170,6 +170,9 @@ def _cpu(stage: Mapping[str, Any], total: int, model: str) -> dict[str, Any]:
         "+ray_kwargs.ray_init.num_gpus": stage["gpus"],
         "+ray_kwargs.ray_init.include_dashboard": False,
     }
+    if stage["tensor_parallel"] == 1:
+        # one process less to start, and no exchange of each token's batch between two (environment.py)
+        keys[f"+{ROLLOUT}.engine_kwargs.vllm.distributed_executor_backend"] = "uni"
     if stage["dtype"] == "float32":
         precision = dict.fromkeys(("param_dtype", "reduce_dtype", "buffer_dtype"), "fp32")
         keys[f"+{ACTOR}.fsdp_config.mixed_precision"] = precision

@@ -1,6 +1,6 @@
 """verl's synchronous trainer, plus what a run needs to be stopped, monitored and looked at.
 
-verl imports this module in each of its processes (VERL_USE_EXTERNAL_MODULES); it then finds our class under the name `sync`.
+The process that trains imports this module (mathrl.verl.plugin); verl then finds our class under the name `sync`.
 The name must stay, because verl takes a trainer of any other name for an asynchronous one.
 
 - A file `stop` beside the checkpoints ends training after the step at work: see `mathrl.verl.stop_file`.
@@ -10,7 +10,6 @@ The name must stay, because verl takes a trainer of any other name for an asynch
   of responses cut off at the limit (`training/truncated`); so are the tokens of prompts and responses trained on (`training/tokens`).
 - The entropy is per token, however the loss is aggregated, so that runs can be compared and the monitor's limits hold.
 - A few rollouts of each step are kept, whole groups, with their verdicts.
-- DeepSeek-V3-shaped models train with whatever tokenizer they have: verl takes the shape for DeepSeek's own tokens.
 """
 
 from __future__ import annotations
@@ -21,7 +20,6 @@ from omegaconf import OmegaConf, open_dict
 from transfer_queue import KVBatchMeta
 from verl.trainer.ppo.v1 import trainer_base
 from verl.trainer.ppo.v1.trainer_sync import PPOTrainerSync
-from verl.utils.tokenizer import continuous_token_wiring
 
 from mathrl.core.files import write_json
 from mathrl.verl import reward_metrics, stop_file
@@ -107,7 +105,3 @@ class Trainer(PPOTrainerSync):
 
 
 trainer_base.TRAINER_REGISTRY["sync"] = Trainer
-
-# verl joins the turns of a dialogue by rules that it looks up by model_type, and for deepseek_v3 refuses a tokenizer without DeepSeek's
-# end-of-sentence token. OpenSeek has Qwen's tokens. A problem is one turn, which verl's general rule renders by the chat template.
-continuous_token_wiring._MODEL_TYPE_TO_FAMILY.pop("deepseek_v3", None)

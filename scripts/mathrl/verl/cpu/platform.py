@@ -1,4 +1,5 @@
-"""verl's platform for a host without a GPU, and three places where verl asks the host for something only a GPU has.
+"""verl's platform for a host without a GPU, three places where verl asks the host for something only a GPU has,
+and one where it asks vLLM for more than it reads.
 
 verl imports this module in each of its processes (VERL_USE_EXTERNAL_MODULES) and takes the platform it registers
 (VERL_PLATFORM=cpu). Tested piece by piece in tests/cpu/test_platform.py.
@@ -7,6 +8,7 @@ verl imports this module in each of its processes (VERL_USE_EXTERNAL_MODULES) an
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib.metadata
 import resource
 import types
@@ -14,6 +16,8 @@ import types
 import psutil
 import torch
 from verl.plugin.platform import PlatformBase, PlatformRegistry
+
+from mathrl.verl.after_import import after_import
 
 
 def _resident(*_args, **_kwargs) -> int:
@@ -157,6 +161,18 @@ def pin_nothing() -> None:
     torch.Tensor.pin_memory = lambda self, *args, **kwargs: self
 
 
+def ask_for_finished_responses(server: types.ModuleType) -> None:
+    """Let vLLM hand a response to verl's server when it is finished, as token ids: verl reads it only then, and never its text.
+
+    vLLM otherwise wakes a task of each request for each token and turns the token into text. On a host where this front end shares
+    two cores with the engine that costs as much as a small model itself.
+    """
+    from vllm.sampling_params import RequestOutputKind
+
+    server.SamplingParams = functools.partial(server.SamplingParams, output_kind=RequestOutputKind.FINAL_ONLY, detokenize=False)
+
+
 answer_for_vllm()
 use_one_gloo_backend()
 pin_nothing()
+after_import("verl.workers.rollout.vllm_rollout.vllm_async_server", ask_for_finished_responses)
