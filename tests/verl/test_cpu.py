@@ -24,6 +24,8 @@ def python(code: str, accelerator: str, *arguments: str) -> str:
 
 
 CASES = {
+    # the first, as all run in one process: importing verl imports no trainer, which most of its dozen processes never need
+    "verl alone": ("import sys, verl; print('verl.trainer.ppo.v1' in sys.modules, 'vllm' in sys.modules)", "False False"),
     # verl takes our platform by its own switch, VERL_PLATFORM
     "verl's platform is ours": (
         "from verl.plugin.platform import get_platform; print(type(get_platform()).__name__, get_platform().device_name)",
@@ -73,6 +75,24 @@ CASES = {
         "made = m.cpu_fused_moe(x, packed, d, None, None, share, ids, 'silu', 'vec', False)\n"
         "print(packed is w, torch.allclose(made, wanted, atol=1e-4))",
         "True True",
+    ),
+    # verl's server asks vLLM for what it reads: whole responses, as token ids
+    "whole responses": (
+        "from verl.workers.rollout.vllm_rollout import vllm_async_server as s\n"
+        "asked = s.SamplingParams(max_tokens=3); print(asked.output_kind.name, asked.detokenize, asked.max_tokens)",
+        "FINAL_ONLY False 3",
+    ),
+    # vLLM turns "uni" into two processes on a CPU unless an environment variable says otherwise; and looks at the model's class here
+    "one engine process": (
+        "import json, pathlib, subprocess, tempfile; from vllm.engine.arg_utils import EngineArgs\n"
+        "import verl.workers.rollout.vllm_rollout.vllm_async_server\n"
+        "subprocess.run = None\n"
+        "model = pathlib.Path(tempfile.mkdtemp()); sizes = dict(hidden_size=32, intermediate_size=32, num_attention_heads=2)\n"
+        "sizes |= dict(num_hidden_layers=1, num_key_value_heads=2, vocab_size=64, max_position_embeddings=64)\n"
+        "(model / 'config.json').write_text(json.dumps({'model_type': 'llama', 'architectures': ['LlamaForCausalLM'], **sizes}))\n"
+        "asked = EngineArgs(model=str(model), distributed_executor_backend='uni', dtype='float32', skip_tokenizer_init=True)\n"
+        "print(asked.create_engine_config().parallel_config.distributed_executor_backend)",
+        "uni",
     ),
     # verl's two seconds between looks would be longer than a step of the demo: our trainer sets the poll
     "trainer": (

@@ -73,7 +73,14 @@ def test_cpu_configuration_is_accepted_by_verl(root, config):
     demo = configuration.merge(config, overlay)
     answer = resolve(root, overrides(demo, accelerator="cpu"), "cpu")
     assert answer.startswith("RESOLVED"), answer
-    assert json.loads(answer.removeprefix("RESOLVED"))["trainer"]["device"] == "cpu"
+    found = json.loads(answer.removeprefix("RESOLVED"))
+    assert found["trainer"]["device"] == "cpu"
+    assert found["actor_rollout_ref"]["rollout"]["engine_kwargs"]["vllm"]["distributed_executor_backend"] == "uni"
+
+
+def test_an_engine_over_two_ranks_keeps_its_processes(config):
+    config["training"] |= {"gpus": 2, "tensor_parallel": 2}
+    assert not [key for key in overrides(config, accelerator="cpu") if "distributed_executor_backend" in key]
 
 
 def test_a_cluster_that_is_there_is_not_told_its_size(config, monkeypatch):

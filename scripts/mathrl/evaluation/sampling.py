@@ -20,7 +20,7 @@ from typing import Any, TextIO
 from mathrl.core.files import UserError, read_jsonl, sha256_json, write_json
 from mathrl.core.provenance import versions
 from mathrl.models.checks import check_model
-from mathrl.models.engine import engine_environment
+from mathrl.models.engine import engine_environment, inspect_models_here
 
 GREEDY = -1  # sample number of the one greedy response
 CONTEST_PROMPT = (
@@ -168,13 +168,10 @@ def _start_engine(model, protocols, engine, accelerator, requests, prompt):
     from vllm import LLM, SamplingParams
 
     if accelerator == "cpu":
-        from vllm.model_executor.models import registry
-
         from mathrl.models import cpu_rotary
 
         cpu_rotary.apply()
-        # vLLM looks at a model's class in a process of its own, which imports vLLM once more, so that CUDA is not initialized here.
-        registry._run_in_subprocess = lambda look: look()
+        inspect_models_here()
     return LLM(**engine_settings(model, protocols, engine, accelerator, requests, prompt)), SamplingParams
 
 

@@ -22,3 +22,13 @@ def engine_environment(accelerator: str) -> dict[str, str]:
             "VLLM_MLA_DISABLE": "1",  # DeepSeek-V3's shape: vLLM has no kernel for its latent cache on a CPU
         }
     return variables
+
+
+def inspect_models_here() -> None:
+    """Let vLLM look at a model's class in this process, to be called before an engine is made on a CPU.
+
+    vLLM otherwise starts a process for it, which imports torch and vLLM once more, so that CUDA is not initialized in this one.
+    """
+    from vllm.model_executor.models import registry
+
+    registry._run_in_subprocess = lambda look: look()

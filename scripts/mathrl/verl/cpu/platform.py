@@ -17,6 +17,7 @@ import psutil
 import torch
 from verl.plugin.platform import PlatformBase, PlatformRegistry
 
+from mathrl.models.engine import inspect_models_here
 from mathrl.verl.after_import import after_import
 
 
@@ -161,11 +162,16 @@ def pin_nothing() -> None:
     torch.Tensor.pin_memory = lambda self, *args, **kwargs: self
 
 
+def serve_cheaply(server: types.ModuleType) -> None:
+    """What verl's server of vLLM need not do on a host where it shares two cores with everything else."""
+    ask_for_finished_responses(server)
+    inspect_models_here()
+
+
 def ask_for_finished_responses(server: types.ModuleType) -> None:
     """Let vLLM hand a response to verl's server when it is finished, as token ids: verl reads it only then, and never its text.
 
-    vLLM otherwise wakes a task of each request for each token and turns the token into text. On a host where this front end shares
-    two cores with the engine that costs as much as a small model itself.
+    vLLM otherwise wakes a task of each request for each token and turns the token into text.
     """
     from vllm.sampling_params import RequestOutputKind
 
@@ -175,4 +181,4 @@ def ask_for_finished_responses(server: types.ModuleType) -> None:
 answer_for_vllm()
 use_one_gloo_backend()
 pin_nothing()
-after_import("verl.workers.rollout.vllm_rollout.vllm_async_server", ask_for_finished_responses)
+after_import("verl.workers.rollout.vllm_rollout.vllm_async_server", serve_cheaply)
