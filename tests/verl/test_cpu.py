@@ -76,6 +76,11 @@ CASES = {
         "print(packed is w, torch.allclose(made, wanted, atol=1e-4))",
         "True True",
     ),
+    # nor scikit-learn, which transformers imports for a kind of generation that nobody asks for
+    "no scikit-learn": (
+        "import sys, verl.workers.rollout, transformers.generation.candidate_generator; print('sklearn' in sys.modules)",
+        "False",
+    ),
     # verl's server asks vLLM for what it reads: whole responses, as token ids
     "whole responses": (
         "from verl.workers.rollout.vllm_rollout import vllm_async_server as s\n"

@@ -20,7 +20,7 @@ from typing import Any, TextIO
 from mathrl.core.files import UserError, read_jsonl, sha256_json, write_json
 from mathrl.core.provenance import versions
 from mathrl.models.checks import check_model
-from mathrl.models.engine import engine_environment, inspect_models_here
+from mathrl.models.engine import engine_environment, inspect_models_here, leave_out_sklearn
 
 GREEDY = -1  # sample number of the one greedy response
 CONTEST_PROMPT = (
@@ -165,6 +165,8 @@ def _start_engine(model, protocols, engine, accelerator, requests, prompt):
     os.environ.update(engine_environment(accelerator))
     if engine.get("batch_invariant"):
         os.environ["VLLM_BATCH_INVARIANT"] = "1"
+    if accelerator == "cpu":
+        leave_out_sklearn()
     from vllm import LLM, SamplingParams
 
     if accelerator == "cpu":

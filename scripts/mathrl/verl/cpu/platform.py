@@ -17,7 +17,7 @@ import psutil
 import torch
 from verl.plugin.platform import PlatformBase, PlatformRegistry
 
-from mathrl.models.engine import inspect_models_here
+from mathrl.models.engine import inspect_models_here, leave_out_sklearn
 from mathrl.verl.after_import import after_import
 
 
@@ -181,4 +181,5 @@ def ask_for_finished_responses(server: types.ModuleType) -> None:
 answer_for_vllm()
 use_one_gloo_backend()
 pin_nothing()
+leave_out_sklearn()
 after_import("verl.workers.rollout.vllm_rollout.vllm_async_server", serve_cheaply)
