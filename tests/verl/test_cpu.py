@@ -69,6 +69,15 @@ CASES = {
         "asked = s.SamplingParams(max_tokens=3); print(asked.output_kind.name, asked.detokenize, asked.max_tokens)",
         "FINAL_ONLY False 3",
     ),
+    # an agent loop is made without Hydra, unless its configuration names more than its class
+    "agent loops": (
+        "from verl.experimental.agent_loop import agent_loop as a\n"
+        "wrapped = a.DictConfigWrap(config=3)\n"
+        "made = a.hydra.utils.instantiate(config={'_target_': 'types.SimpleNamespace'}, given=wrapped)\n"
+        "other = a.hydra.utils.instantiate(config={'_target_': 'types.SimpleNamespace', 'own': 1}, given=wrapped)\n"
+        "print(made.given is wrapped, other.own, other.given.config)",
+        "True 1 3",
+    ),
     # vLLM turns "uni" into two processes on a CPU unless an environment variable says otherwise; and looks at the model's class here
     "one engine process": (
         "import json, pathlib, subprocess, tempfile; from vllm.engine.arg_utils import EngineArgs\n"

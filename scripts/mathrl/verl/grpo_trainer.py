@@ -44,7 +44,8 @@ class Trainer(PPOTrainerSync):
 
         self.replay_buffer._clear_groups = clear_and_count
         if config.trainer.device == "cpu":
-            self.replay_buffer.poll_interval = 0.05  # verl's two seconds are longer than a whole step of a small model
+            # verl's two seconds are longer than a whole step of a small model; each look costs it and TransferQueue a few milliseconds
+            self.replay_buffer.poll_interval = 0.1
 
     def on_train_begin(self) -> None:
         super().on_train_begin()

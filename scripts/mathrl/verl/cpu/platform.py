@@ -1,8 +1,8 @@
 """verl's platform for a host without a GPU, three places where verl asks the host for something only a GPU has,
-and one where it asks vLLM for more than it reads.
+and three where it does work that takes longer than a small model itself.
 
 verl imports this module in each of its processes (VERL_USE_EXTERNAL_MODULES) and takes the platform it registers
-(VERL_PLATFORM=cpu). Tested piece by piece in tests/cpu/test_platform.py.
+(VERL_PLATFORM=cpu). Tested piece by piece in tests/verl/test_cpu.py.
 """
 
 from __future__ import annotations
@@ -178,8 +178,21 @@ def ask_for_finished_responses(server: types.ModuleType) -> None:
     server.SamplingParams = functools.partial(server.SamplingParams, output_kind=RequestOutputKind.FINAL_ONLY, detokenize=False)
 
 
+def make_agent_loops_directly(module: types.ModuleType) -> None:
+    """Make the object that asks for one response by its class. Hydra takes 2 ms for it, as long as a small model for two tokens."""
+    usual, find = module.hydra.utils.instantiate, functools.cache(module.hydra.utils.get_class)
+
+    def instantiate(config, **arguments):
+        if set(config) == {"_target_"}:
+            return find(config["_target_"])(**arguments)
+        return usual(config=config, **arguments)
+
+    module.hydra = types.SimpleNamespace(utils=types.SimpleNamespace(instantiate=instantiate))
+
+
 answer_for_vllm()
 use_one_gloo_backend()
 pin_nothing()
 leave_out_sklearn()
 after_import("verl.workers.rollout.vllm_rollout.vllm_async_server", serve_cheaply)
+after_import("verl.experimental.agent_loop.agent_loop", make_agent_loops_directly)
