@@ -26,7 +26,11 @@ def test_the_environment_counts_more_than_files(install):
         ({"index-url": "https://a/simple"}, ["--default-index", "https://a/simple"], {}),
         ({"extra-index-url": "https://b\nhttps://c"}, ["--index", "https://b", "--index", "https://c"], {}),
         ({"find-links": "wheels", "no-index": "true"}, ["--no-index", "--find-links", "wheels"], {}),
-        ({"trusted-host": "a", "cert": "c.pem", "timeout": "60"}, ["--allow-insecure-host", "a"], {"SSL_CERT_FILE": "c.pem", "UV_HTTP_TIMEOUT": "60"}),
+        (
+            {"trusted-host": "a", "cert": "c.pem", "timeout": "60"},
+            ["--allow-insecure-host", "a"],
+            {"SSL_CERT_FILE": "c.pem", "UV_HTTP_TIMEOUT": "60"},
+        ),
     ],
     ids=["nothing", "index", "more-indexes", "no-index", "network"],
 )

@@ -43,7 +43,10 @@ def check(root, tmp_path):
         ({"machine": "aarch64"}, "found Linux on aarch64"),
         ({"total": 7.6 * GIB}, "found 7.6 GiB of memory, and the demo needs 12 GB"),
         ({"limits": {"memory.max": 8 * GIB}}, "found 8.0 GiB"),
-        ({"groups": "0::/user.slice/me\n", "limits": {"user.slice/memory.max": 6 * GIB, "user.slice/me/memory.max": "max"}}, "found 6.0 GiB"),
+        (
+            {"groups": "0::/user.slice/me\n", "limits": {"user.slice/memory.max": 6 * GIB, "user.slice/me/memory.max": "max"}},
+            "found 6.0 GiB",
+        ),
         ({"PYTHON": "false"}, "found no Python.h for false"),
         ({"groups": "4:memory:/job\n", "limits": {"memory/job/memory.limit_in_bytes": 4 * GIB}}, "found 4.0 GiB"),
     ],

@@ -5,7 +5,9 @@ import re
 import pytest
 
 LOCKS = ["cpu", "cuda", "driver", "harness", "tools"]
-FORBIDDEN = re.compile(r"^(nvidia-(?!ml-py)|cuda|triton|torchvision|torchaudio|torchcodec|flash.?attn|cupy)", re.I)  # nvidia-ml-py only asks
+FORBIDDEN = re.compile(
+    r"^(nvidia-(?!ml-py)|cuda|triton|torchvision|torchaudio|torchcodec|flash.?attn|cupy)", re.I
+)  # nvidia-ml-py only asks
 UNMOVED = {"verl": "0.9.1", "transformers": "5.9.0", "tensordict": "0.10.0", "ray": "2.60.0", "transferqueue": "0.1.11"}
 
 
@@ -77,6 +79,18 @@ def test_what_both_environments_import_is_the_same(lock):
 
 def test_both_kinds_of_machine_run_the_same_versions(lock):
     """Laptop and GPU differ in torch, vLLM and what these ask for, not in the packages that compute results."""
-    names = ["polars", "pandera", "pyarrow", "numpy", "scipy", "statsmodels", "sympy", "math-verify", "datasets", "rapidfuzz", "reasoning-gym"]
+    names = [
+        "polars",
+        "pandera",
+        "pyarrow",
+        "numpy",
+        "scipy",
+        "statsmodels",
+        "sympy",
+        "math-verify",
+        "datasets",
+        "rapidfuzz",
+        "reasoning-gym",
+    ]
     cpu, cuda = versions(lock("cpu")), versions(lock("cuda"))
     assert {name: cpu[name] for name in names} == {name: cuda[name] for name in names}
