@@ -119,7 +119,7 @@ def overrides(
         "trainer.rollout_data_dir": f"{checkpoints}/rollouts" if stage["rollouts_per_step"] else None,
         "+trainer.rollouts_per_step": stage["rollouts_per_step"],  # for mathrl.verl.grpo_trainer
         "trainer.resume_mode": "auto",
-        "trainer.checkpoint_callback_class": "mathrl.training.checkpoints.WholeCheckpoints",
+        "trainer.checkpoint_callback_class": "mathrl.training.checkpoints.CompleteCheckpoints",
     }
     if stage["loss_aggregation"] == "seq-mean-token-sum-norm":
         # a fixed divisor instead of each response's own length (Dr. GRPO)
