@@ -1,8 +1,8 @@
 """Checkpoints that are whole or not there.
 
 verl writes `global_step_N` in place. A kill in the middle leaves a directory that loads wrongly or not at all, so each save is
-marked complete when its last byte is on disk, and a rerun goes on from the last complete one. verl instantiates `CompleteCheckpoints` by name
-(trainer.checkpoint_callback_class); the other functions need no verl.
+marked complete when its last byte is on disk, and a rerun goes on from the last complete one.
+verl instantiates `CompleteCheckpoints` by name (trainer.checkpoint_callback_class); the other functions need no verl.
 """
 
 from __future__ import annotations
