@@ -84,6 +84,15 @@ def test_cpu_configuration_is_accepted_by_verl(root, config, resolve):
     assert found["actor_rollout_ref"]["rollout"]["engine_kwargs"]["vllm"]["distributed_executor_backend"] == "uni"
 
 
+@pytest.mark.parametrize("accelerator", ["cuda", "cpu"])
+def test_classes_that_verl_loads_by_name_are_there(root, config, accelerator):
+    names = [value for value in overrides(config, accelerator=accelerator).values() if str(value).startswith("mathrl.")]
+    assert len(names) == {"cuda": 1, "cpu": 2}[accelerator]
+    for name in names:
+        module, _, found = name.rpartition(".")
+        assert f"class {found}" in (root / "scripts" / module.replace(".", "/")).with_suffix(".py").read_text(), name
+
+
 def test_an_engine_over_two_ranks_keeps_its_processes(config):
     config["training"] |= {"gpus": 2, "tensor_parallel": 2}
     assert not [key for key in overrides(config, accelerator="cpu") if "distributed_executor_backend" in key]
