@@ -79,7 +79,7 @@ def _two_relations(
 ) -> bool:
     if mine and theirs:
         return _two_assignments(answer, gold, mine, theirs, same, how)
-    if theirs and not symbols(theirs[1]):
+    if theirs and gold.ops[0] == "=" and not symbols(theirs[1]):
         return False  # the gold is solved, the answer is still an equation
     verdict = same_equations(answer, gold, how)
     if verdict is not None:

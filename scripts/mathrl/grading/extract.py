@@ -27,6 +27,8 @@ _JOINT = re.compile(
     r"(?:(?:[A-Za-z]|\\[a-z]+)(?:_\{?\w{1,3}\}?)?\s*=\s*)?"
 )
 """What may stand between the boxes of one answer: "and", "or", commas, a name with an equals sign."""
+_JOINT_OF_GOLD = re.compile(_JOINT.pattern + r"|[^{}]{0,12}\band\b[^{}]{0,10}|[^A-Za-z0-9{}]{0,20}")
+"""Golds do not hedge: more may stand between their boxes."""
 _NAME = re.compile(r"(?:^|[\s$(\[&,{])((?:[A-Za-z]|\\[a-z]+)(?:_\{?\w{1,3}\}?)?)\s*=\s*$")
 _BULLET = re.compile(r"(?:^|\n)[ \t]*-[ \t]+$")
 _HEAD = re.compile(r"(?:\d+\s*/\s*|\d+(?:\.\d+)?\s*(?:\\times|\\cdot|\*)\s*|(?<![\d.])\d+)$")
@@ -113,7 +115,7 @@ def extract_boxed(response: str) -> str | None:
     return boxes[-1].content if boxes else None
 
 
-def extract_answer(response: str) -> str | None:
+def extract_answer(response: str, joint: re.Pattern = _JOINT) -> str | None:
     r"""The one answer that the boxes of a response state; None where there is none.
 
     Boxes that only "and", "or" and commas join are one answer of several parts, and nothing else: neither part passes alone.
@@ -128,7 +130,7 @@ def extract_answer(response: str) -> str | None:
     run = [boxes[-1]]
     for box in reversed(boxes[:-1]):
         between = text[box.end : run[0].start]
-        if len(between) > 80 or len(run) >= MAX_RUN or not _JOINT.fullmatch(between):
+        if len(between) > 80 or len(run) >= MAX_RUN or not joint.fullmatch(between):
             break
         run.insert(0, box)
     if len({box.content for box in run}) == 1:
@@ -182,7 +184,9 @@ def _opening_around(before: str) -> int | None:
 
 def gold_answer(gold: str) -> str:
     """The answer part of a gold that came as a whole solution with boxes; others as they are."""
-    return gold if "boxed" not in gold and "fbox" not in gold else extract_answer(gold) or gold.rsplit("box", 1)[1].lstrip("ed{ ")
+    if "boxed" not in gold and "fbox" not in gold:
+        return gold
+    return extract_answer(gold, _JOINT_OF_GOLD) or gold.rsplit("box", 1)[1].lstrip("ed{ ")
 
 
 def extract_lenient(response: str) -> str | None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 
 from mathrl.grading.compare import DIFFERENT, EQUAL, NO_ANSWER, NO_GOLD, compare
-from mathrl.grading.extract import extract_answer, extract_boxed, extract_lenient, gold_answer
+from mathrl.grading.extract import extract_answer, extract_lenient, gold_answer
 from mathrl.grading.numbers import How
 from mathrl.grading.problem import how_to_compare, is_copied
 from mathrl.grading.prose import stated
@@ -22,6 +23,7 @@ FORMAT_WEIGHT = 0.1
 CORRECT_WEIGHT = 0.9
 MAX_EXTRACTED_CHARS = 4_000
 """A longer answer is compared as a string only."""
+_PLAIN = re.compile(r"\s*(-?\d{1,30})\s*")
 _CACHED_CHARS = 400
 """Verdicts on pairs of more characters are not kept, so that the cache stays small."""
 
@@ -53,6 +55,12 @@ def make_grade(extracted: str | None, status: str, boxed: bool) -> Grade:
     return Grade(FORMAT_WEIGHT * boxed + CORRECT_WEIGHT * correct, correct, boxed, extracted, status)
 
 
+def _plain_numbers(extracted: str, answer: str) -> tuple[int, int] | None:
+    """The two as numbers, where both are plain digits: most answers are, and no rule says otherwise of them."""
+    mine, theirs = _PLAIN.fullmatch(extracted), _PLAIN.fullmatch(answer)
+    return (int(mine[1]), int(theirs[1])) if mine and theirs else None
+
+
 def _decide_now(extracted: str, gold: str, how: How) -> tuple[str, str]:
     """(status, the answer that was compared) of an extracted answer against a gold."""
     status = compare(extracted, gold, how)
@@ -72,6 +80,8 @@ _decide_cached = lru_cache(maxsize=16_384)(_decide_now)
 def verdict(extracted: str, answer: str, problem: str | None = None, benchmark: str = "") -> str:
     """The status of an extracted answer against a gold; never raises."""
     try:
+        if (numbers := _plain_numbers(extracted, answer)) is not None:
+            return EQUAL if numbers[0] == numbers[1] else DIFFERENT
         if len(extracted) > MAX_EXTRACTED_CHARS:
             return EQUAL if extracted.strip() == answer.strip() else NO_ANSWER
         gold = gold_answer(answer)
@@ -98,8 +108,10 @@ def grade(response: str, answer: str, problem: str | None = None, *, extraction:
     if not isinstance(response, str):
         return make_grade(None, "no_box", False)
     try:
-        boxed = extract_boxed(response) is not None
-        extracted = extract_answer(response) if boxed else extract_lenient(response) if extraction == "lenient" else None
+        extracted = extract_answer(response)
+        boxed = extracted is not None
+        if not boxed and extraction == "lenient":
+            extracted = extract_lenient(response)
     except Exception:
         return make_grade(None, "error", False)
     if extracted is None:

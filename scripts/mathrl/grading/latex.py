@@ -61,7 +61,7 @@ _SPACES = re.compile(r"(\\\\)|\\[,;:> ]|~|\s+")
 _TAIL = re.compile(r"""["'`,.;:}\s]+$""")
 _GLUED = re.compile(r"(?<=[\d)])(\s*)(or|and)(?=[A-Z(\d\\-])")
 _THOUSANDS_TIGHT = re.compile(r"(?<=\d)(?:\{,\}|,\\!\s*|\\,|\\!|\\;|'(?=\d{3}(?!\d)))(?=\d{3}(?!\d))")
-_DECORATION = re.compile(r"</?[A-Za-z]{1,10}/?>|\*\*|__(?=\S)|(?<=\S)__|```[a-z]*|^\s*[#*]+\s*(?=\S)|^\s*\$?\\therefore")
+_DECORATION = re.compile(r"</?[A-Za-z]{1,10}/?>|(?<![\w)}\]])\*\*|\*\*(?![\w({\\-])|(?<!\S)__(?=\S)|(?<=\S)__(?!\S)|```[a-z]*|^\s*[#*]+\s*(?=\S)|^\s*\$?\\therefore")
 _NUMBER = r"-?\d[\d,]*(?:\.\d+)?(?:\s*(?:thousand|million|billion|trillion))?"
 _CURRENCY = re.compile(r"(?:\bUS|\bU\.S\.|\bUSD)?\s*(\\[$€£¥₹]|(?<![A-Za-z])(?:Rs|USD|EUR|INR|RMB)\b\.?)\s*(" + _NUMBER + ")")
 _CURRENCY_AFTER = re.compile(r"(?<=\d)\s*(\\[€£¥₹$])")
@@ -153,7 +153,7 @@ def clean(text: str) -> str:
     text = text.replace("...", r"\ldots ")
     if text.count("$") == 1 and re.match(r"\s*-?\$\s*\d", text):
         text = text.replace("$", r"\$")
-    text = re.sub(r"\\!", "", _THOUSANDS_TIGHT.sub("", text))
+    text = re.sub(r"\\q?quad", " ", re.sub(r"\\!", "", _THOUSANDS_TIGHT.sub("", text)))
     text = re.sub(r"\\(?:left|right)\s*\.", " ", text)
     text = _BLACKBOARD.sub(r"\\bb\1 ", text)
     text = _mark_texts(notation.unit_vectors(text))

@@ -40,8 +40,10 @@ def _names_differ(left: Row, right: Row) -> bool:
 
 
 def _in_order(record: dict[str, Node]) -> Row:
-    """The values of a record as a point: single letters in the order of the alphabet, other names as they stand."""
-    names = sorted(record) if all(re.fullmatch(r"[A-Za-z](_\{?\d+\}?)?", name) for name in record) else list(record)
+    """The values of a record as a point: letters that follow each other (x, y) in their order, other names as they stand."""
+    letters = sorted(record)
+    follow = "".join(letters) in "abcdefghijklmnopqrstuvwxyz" or all(re.fullmatch(letters[0][0] + r"_\{?\d\}?", name) for name in letters)
+    names = letters if follow else list(record)
     return tuple(record[name] for name in names)
 
 

@@ -31,7 +31,9 @@ def data(text: str) -> str:
     """
     if not _QUOTED.search(text) or not text.lstrip().startswith(("{", "[", '"', "'", "`")):
         return text
-    found = _decoded(text.lstrip())
+    found, inner = _decoded(text.lstrip())
+    if found is not None and not _QUOTED.search(inner):
+        return inner
     if isinstance(found, dict):
         named = next((key for key in _ANSWER_KEYS if key in found), None)
         if named is not None:
@@ -45,8 +47,8 @@ def data(text: str) -> str:
     return text if written is None else written
 
 
-def _decoded(text: str) -> object:
-    """The data at the head of a text, its closing brackets added where they are cut off; None where there are none."""
+def _decoded(text: str) -> tuple[object, str]:
+    """The data at the head of a text, its closing bracket added where it is cut off, and their writing; None where there are none."""
     if '"' not in text:
         text = text.replace("'", '"')
     for closing in ("", "}", "]"):
@@ -54,8 +56,8 @@ def _decoded(text: str) -> object:
             found, end = _DECODER.raw_decode(text + closing)
         except (ValueError, RecursionError):
             continue
-        return found if not (text + closing)[end:].strip(" \t\n,.;}]\"'`") else None
-    return None
+        return (found, text[:end]) if not (text + closing)[end:].strip(" \t\n,.;}]\"'`") else (None, "")
+    return None, ""
 
 
 def _written(found: object) -> str | None:

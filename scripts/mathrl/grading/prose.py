@@ -17,7 +17,7 @@ SENTENCES = 4
 """So many sentences are tried, from the end."""
 
 _SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z\\$(])|\n+|<\|[^|]*\|>\w*")
-_FORMULA = re.compile(r"\$\$(.+?)\$\$|(?<!\\)\$(.+?)(?<!\\)\$|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.DOTALL)
+_FORMULA = re.compile(r"\$\$((?:.|\n)+?)\$\$|(?<!\\)\$(.+?)(?<!\\)\$|\\\((.+?)\\\)|\\\[((?:.|\n)+?)\\\]")
 _STATES = re.compile(r"\b(?:is|are|was|equals|be|of)\b(?:\s+(?:equal to|approximately|about|exactly|just|simply|only))?|(?<=\w)'s\b|(?<![<>!:])[=:](?!=)")
 _NUMBER = re.compile(r"(?<![\w.])-?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:/\d+)?\\?%?")
 _WORD = re.compile(r"(?<!\\)\b[A-Za-z]{2,}")
@@ -54,7 +54,8 @@ def _of_sentence(sentence: str) -> str | None:
 def _after(plain: str) -> list[str]:
     """The two words behind the only number or formula of a sentence."""
     match = _NUMBER.search(plain)
-    return plain[match.end() if match else plain.find("\0") + 1 :].split()[:2]
+    words = plain[match.end() if match else plain.find("\0") + 1 :].split()[:2]
+    return [] if words and words[0] in ("is", "are") else words
 
 
 def _of_tail(tail: str, formulas: list[str]) -> str | None:

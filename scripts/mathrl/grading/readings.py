@@ -50,6 +50,8 @@ _LEAD = re.compile(
     r"|=|:|[A-Za-z]{3,15}(?:\s[a-z]{3,15})?\s*:)\s+(?=\S)",
     re.IGNORECASE,
 )
+_BROKEN = re.compile(r"(?<!\$)\$(?!\$)[ \t]*\n|\\\([ \t]*\n")
+"""Inline mathematics does not span lines."""
 _NO_CHAIN = re.compile(r"[<>]|\\(?:le|ge|ne|in|approx|equiv)(?![a-z])|[,;]")
 
 _UNIT = (
@@ -86,7 +88,7 @@ def _readings(text: str) -> tuple[Node, ...]:
     if words:
         return words
     lead = _LEAD.match(cleaned)
-    if lead:
+    if lead and not _BROKEN.search(text):
         cleaned = cleaned[lead.end() :].strip()
     found: list[Node] = []
     for candidate in _writings(cleaned.removeprefix(r"\approx").strip()):
