@@ -12,6 +12,7 @@ _OPTION = re.compile(r"^\s*(?:\\text\s*\{\s*)?(?:the\s+)?(?:correct\s+)?(?:optio
 _OTHER_CHOICE = re.compile(r"\(\s*[A-J]\s*\)|(?<![A-Za-z'])[A-J]\s*[).:\]]|^\W*(?:(?:or|and)\b)?\W*[A-J](?![A-Za-z'])")
 _LETTERS = re.compile(r"(?:[A-J]\s*(?:,|;|and|&|\s)*\s*){2,8}")
 _CLOCK = re.compile(r"(\d{1,2})\s*:\s*(\d{2})\s*(?:([ap])\.?\s?m\.?)?|(\d{1,2})\s*([ap])\.?\s?m\.?", re.IGNORECASE)
+_SYMBOLS = re.compile(r"[\^*|]")
 _SAME_WORDS = {
     "dne": "does not exist", "doesnt exist": "does not exist", "limit does not exist": "does not exist", "doesn t exist": "does not exist",
     "infinitely many solutions": "infinitely many", "infinite solutions": "infinitely many", "infinite": "infinitely many",
@@ -97,7 +98,7 @@ def same_words(answer: str, gold: str) -> bool:
     """Word answers: the same words; yes and true, no and false; a sentence that opens with "Yes," for Yes."""
     left, right = plain_words(answer), plain_words(gold)
     if left == right:
-        return True
+        return _SYMBOLS.findall(answer) == _SYMBOLS.findall(gold)
     if right not in _YES:
         return False
     if left in _YES:

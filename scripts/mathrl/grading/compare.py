@@ -12,7 +12,7 @@ from mathrl.grading import choices, conditions, lists
 from mathrl.grading.expressions import expand_signs, same_expressions, same_family
 from mathrl.grading.latex import string_key
 from mathrl.grading.nodes import (
-    Based, Bracket, Braces, Builder, Div, Empty, Items, Matrix, Mod, Mul, Neg, Node, Num, Paren, Percent, Piecewise, PlusMinus, Ratio, Rel,
+    Based, Bracket, Braces, Builder, Div, Empty, Items, Matrix, Mod, Mul, Neg, Node, Paren, Percent, Piecewise, PlusMinus, Ratio, Rel,
     Reals, Scalar, SetOp, Sym, Text, symbols, walk,
 )  # fmt: skip
 from mathrl.grading.numbers import How
@@ -23,6 +23,7 @@ EQUAL, DIFFERENT, NO_ANSWER, NO_GOLD = "equal", "different", "unparsed_answer", 
 NOT_GOLDS = frozenset({"proof", "proof needed", "see solution", "not found", "none given", "unknown", "answer", "see proof", ""})
 """Golds that are no answers."""
 MAX_DEPTH = 6
+_BASED = re.compile(r"\(?([0-9A-F]*\d[0-9A-F]*)\)?_\{?\(?(?:\d{1,2}|⟦?[a-z]{3,7}⟧?)\)?\}?")
 _COMMA_DECIMAL = re.compile(r"[-+]?\d{1,12},(?:\d{1,2}|\d{4,12})")
 
 
@@ -86,8 +87,6 @@ class Comparison:
                 return conditions.same_builders(answer, gold, self)
             case Piecewise(), Piecewise():
                 return conditions.same_pieces_of_function(answer, gold, self)
-            case (Num(), Based()):
-                return answer.places == 0 and str(answer.value) == gold.digits  # the base is the question's
             case (Mod(), _) | (_, Mod()) | (Builder(), _) | (_, Builder()) | (Based(), _) | (_, Based()):
                 return False
         family = self._families(answer, gold)
@@ -172,6 +171,9 @@ def compare(answer: str, gold: str, how: How) -> str:
         return EQUAL
     if not own:
         return NO_ANSWER
+    based = _BASED.fullmatch(key)
+    if based and own == based[1]:
+        return EQUAL  # the base is the question's
     verdict = choices.same_choice(answer, gold)
     verdict = choices.same_time(answer, gold) if verdict is None else verdict
     if verdict is not None:

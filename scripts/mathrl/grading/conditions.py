@@ -69,7 +69,7 @@ def same_relations(answer: Node, gold: Node, same: Same, how: How) -> bool | Non
             return same(answer.terms[0], gold)  # "p(x) = 0" for the polynomial p(x)
         value = stated_value(answer)
         if value is not None:
-            return same(value, gold)
+            return same(value, gold) or (not symbols(answer) and all(same(term, answer.terms[0]) or same(answer.terms[0], term) for term in answer.terms) and any(same(term, gold) for term in answer.terms))
         return None if isinstance(gold, Bracket | SetOp | Braces | Items) or pieces_of(gold) is not None else False
     return None
 

@@ -72,8 +72,12 @@ _CURRENCIES = {
 _PRIMES = re.compile(r"\^\s*(?:\{\s*('{1,3})\s*\}|('{1,3}))")
 _RUN_ON = re.compile(r"\\(pi|sin|cos|tan|sec|csc|cot|ln)(?!h\b|h[^a-z])([a-zA-Z]{1,2})(?![A-Za-z])")
 """A command and the variable after it without a space between them: \\pir, \\cosx."""
-_AFTERTHOUGHT = re.compile(r"(?<=[^\s,])\s*,?\s*(?:altogether|in total|in all|total|respectively|approximately|\(?approx\.?\)?)\s*[.]?\s*$")
-_ADDED = re.compile(r"(?<=\S)\s*\(\s*(?:or|i\.?e\.?,?|that is,?|equivalently,?|=|\\approx|approximately|about)\s+?([^()]*(?:\([^()]*\)[^()]*)*)\)\s*$")
+_AFTERTHOUGHT = re.compile(r"(?<=[^\s,])\s*,?\s*⟦?\(?(?:altogether|in total|in all|total|respectively|approximately|approx\.?)\)?⟧?\s*[.]?\s*$")
+_ADDED = re.compile(
+    r"(?<=\S)\s*⟦?\s*\(\s*(?:or|i\.?e\.?,?|that is,?|equivalently,?|=|\\approx|approximately|about)\s*(?:⟧|\s)([^()]*(?:\([^()]*\)[^()]*)*)⟦?\)⟧?\s*$"
+    r"|,?\s*⟦?\s*,?\b(?:i\.e\.|that is|or equivalently|equivalently),?\s*⟧?\s+(.+)$"
+)
+"""A second writing of the answer, in brackets or behind "that is"."""
 
 
 def unwrap_boxes(text: str) -> str:
@@ -168,7 +172,7 @@ def clean(text: str) -> str:
     text = _WRAPPERS.sub(" ", text)
     text = _SPACES.sub(lambda m: m[1] or " ", text)
     text = re.sub(r"\\text\s*$", "", text)
-    text = _ADDED.sub(r" or \1", _AFTERTHOUGHT.sub("", _strip_tail(text.strip())))
+    text = _ADDED.sub(lambda m: f" or {m[1] or m[2]}", _AFTERTHOUGHT.sub("", _strip_tail(text.strip())))
     return text.strip()
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from mathrl.grading import units
-from mathrl.grading.nodes import Add, Degrees, Div, Fn, Mul, Neg, Node, Num, Paren, Percent, Pow, Quantity, walk
+from mathrl.grading.nodes import PI, Add, Degrees, Div, Fn, Mul, Neg, Node, Num, Paren, Percent, Pow, Quantity, walk
 from mathrl.grading.value import Undecided, Value, as_fraction, close, constant, is_imaginary
 
 SIGNIFICANT = 5
@@ -64,6 +64,11 @@ def _is_power_of_ten(node: Node) -> bool:
     return isinstance(node, Pow) and node.base == TEN and _is_signed(node.exponent)
 
 
+def _is_radians(node: Node) -> bool:
+    """A multiple of pi without a sum: an angle as it is written in radians."""
+    return all(isinstance(part, Num | Mul | Div | Neg | Paren) or part == PI for part in walk(node))
+
+
 _FAMILIES = {
     **dict.fromkeys(("sin", "cos", "tan", "cot", "sec", "csc"), "trigonometric"),
     **dict.fromkeys(("arcsin", "arccos", "arctan", "arg"), "inverse"),
@@ -83,7 +88,7 @@ def _work_left(node: Node) -> set[str]:
 def is_worked_out(answer: Node, gold: Node) -> bool:
     r"""Has the answer no work left that the gold has done? \tan 15^\circ is not worked out for 2-\sqrt3, nor 2^{10} for 1024."""
     if is_finished(gold):
-        return is_finished(answer)
+        return is_finished(answer) or (is_marked(gold, Degrees) and _is_radians(answer))
     return is_finished(answer) or _work_left(answer) <= _work_left(gold)
 
 

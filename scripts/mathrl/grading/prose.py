@@ -46,7 +46,7 @@ def _of_sentence(sentence: str) -> str | None:
         if found is not None:
             return found
     numbers = _NUMBER.findall(plain)
-    if len(formulas) + len(numbers) != 1 or changes_value(" ".join(_after(plain))):
+    if len(_WORD.findall(plain)) < 3 or len(formulas) + len(numbers) != 1 or changes_value(" ".join(_after(plain))):
         return None
     return (formulas or numbers)[0]
 

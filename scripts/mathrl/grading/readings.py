@@ -33,7 +33,7 @@ _SHORT_WORDS = frozenset(
         "am an as at be by do ex go ha he hi ho id if in is it la ma me mi my no of oh ok on or ox pa pi re so to um up us we ye bad dad cab dab"
     ).split()
 )
-_LETTERS = re.compile(r"[a-z]{2}|[b-df-hj-np-tv-z]{3}|abc|abd|bcd|acd")
+_LETTERS = re.compile(r"[a-z]{2}|[b-df-hj-np-tv-z]{3}|abc|abd|bcd|acd|[A-Z]{2}")
 
 _BRACKETS = re.compile(r"\\[{}]|[()\[\]]")
 _GROUPS = re.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?![\d,]|,\s*\d)|(?<![\d.,])\d{1,2}(?:,\d{2})+,\d{3}(?![\d,]|,\s*\d)")
@@ -120,7 +120,7 @@ def _word_readings(plain: str) -> tuple[Node, ...]:
         return (Text(words), Empty())
     if _ALL_REALS.fullmatch(words):
         return (Text(words), Reals())
-    if _LETTERS.fullmatch(plain) and plain not in _SHORT_WORDS | _MATHS_WORDS:
+    if _LETTERS.fullmatch(plain) and plain.lower() not in _SHORT_WORDS | _MATHS_WORDS:
         return (Text(words), Mul(tuple(map(Sym, plain))))
     if plain in _MATHS_WORDS or _APPLIED.fullmatch(plain) or re.search(r"\b(?:and|or)\b", words):
         return ()
