@@ -67,7 +67,7 @@ def plain_words(text: str) -> str:
         words = word_key(clean(text))
     except Unparsed:
         words = word_key(text)
-    return _SAME_WORDS.get(words, words)
+    return _SAME_WORDS.get(words, re.sub(r"(?<=\d)(?:st|nd|rd|th)\b", "", words))
 
 
 def same_time(answer: str, gold: str) -> bool | None:

@@ -111,7 +111,7 @@ class Comparison:
         if isinstance(left, Scalar) and isinstance(right, Scalar):
             return same_family(left, right)
         if isinstance(left, Items) and isinstance(right, Items):
-            return lists.matching(left.items, right.items, same_family)
+            return lists.matching(lists.values_of(left.items), lists.values_of(right.items), same_family)
         return None
 
     def _sets_and_lists(self, answer: Node, gold: Node) -> bool:

@@ -120,10 +120,10 @@ def counted(node: Node) -> tuple[Node, str] | None:
         return None
     *firsts, last = node.items
     letter = _whole_letter(last)
-    if letter is None or len(firsts) != 1:
+    if letter is None:
         return None
-    value = assignment(firsts[0])
-    return (value[1] if value else firsts[0]), letter
+    values = tuple(pair[1] if (pair := assignment(first)) else first for first in firsts)
+    return (values[0] if len(values) == 1 else Items(values, "or")), letter
 
 
 def _whole_letter(node: Node) -> str | None:

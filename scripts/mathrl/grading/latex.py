@@ -61,7 +61,7 @@ _SPACES = re.compile(r"(\\\\)|\\[,;:> ]|~|\s+")
 _TAIL = re.compile(r"""["'`,.;:}\s]+$""")
 _GLUED = re.compile(r"(?<=[\d)])(\s*)(or|and)(?=[A-Z(\d\\-])")
 _THOUSANDS_TIGHT = re.compile(r"(?<=\d)(?:\{,\}|,\\!\s*|\\,|\\!|\\;|'(?=\d{3}(?!\d)))(?=\d{3}(?!\d))")
-_DECORATION = re.compile(r"</?[A-Za-z]{1,10}/?>|(?<![\w)}\]])\*\*|\*\*(?![\w({\\-])|(?<!\S)__(?=\S)|(?<=\S)__(?!\S)|```[a-z]*|^\s*[#*]+\s*(?=\S)|^\s*\$?\\therefore")
+_DECORATION = re.compile(r"</?[A-Za-z]{1,10}/?>|(?<![\w)}\]])\*\*|\*\*(?![\w({\\-])|(?<!\S)__(?=\S)|(?<=\S)__(?!\S)|```[a-z]*|^\s*[#*]+\s*(?=\S)|(?<=\w)\*\s*$|^\s*\$?\\therefore")
 _NUMBER = r"-?\d[\d,]*(?:\.\d+)?(?:\s*(?:thousand|million|billion|trillion))?"
 _CURRENCY = re.compile(r"(?:\bUS|\bU\.S\.|\bUSD)?\s*(\\[$€£¥₹]|(?<![A-Za-z])(?:Rs|USD|EUR|INR|RMB)\b\.?)\s*(" + _NUMBER + ")")
 _CURRENCY_AFTER = re.compile(r"(?<=\d)\s*(\\[€£¥₹$])")
@@ -169,6 +169,8 @@ def clean(text: str) -> str:
     text = _RUN_ON.sub(r"\\\1 \2", _PRIMES.sub(r"\1\2", text))
     if r"\begin" not in text:
         text = text.replace(r"\\", " , ").replace("&", " ")
+    else:
+        text = re.sub(r"[.,;]\s*(?=\\\\|\\end|&)", " ", text)
     text = _WRAPPERS.sub(" ", text)
     text = _SPACES.sub(lambda m: m[1] or " ", text)
     text = re.sub(r"\\text\s*$", "", text)

@@ -16,10 +16,13 @@ MAX_CHARS = 4_000
 SENTENCES = 4
 """So many sentences are tried, from the end."""
 
-_SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z\\$(])|\n+|<\|[^|]*\|>\w*")
+_SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z\\$(])|\n+|<\|[^|]*\|>\w*|(?=\b(?:Therefore|Thus|Hence|So|Final Answer)\b)")
+_HEDGE = re.compile(r"\b(?:not|could|may|might|can|if|unless|or|either|neither|cannot|without|maybe|perhaps)\b|n't")
 _FORMULA = re.compile(r"\$\$((?:.|\n)+?)\$\$|(?<!\\)\$(.+?)(?<!\\)\$|\\\((.+?)\\\)|\\\[((?:.|\n)+?)\\\]")
-_STATES = re.compile(r"\b(?:is|are|was|equals|be|of)\b(?:\s+(?:equal to|approximately|about|exactly|just|simply|only))?|(?<=\w)'s\b|(?<![<>!:])[=:](?!=)")
+_STATES = re.compile(r"\b(?:is|are|was|equals|of)\b(?:\s+(?:equal to|approximately|about|exactly|just|simply|only))?|(?<=\w)'s\b|(?<![<>!:])[=:](?!=)")
 _NUMBER = re.compile(r"(?<![\w.])-?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:/\d+)?\\?%?")
+_SEVERAL = re.compile(_STATES.pattern.split("(?:\\s+")[0] + r"\s*(?:\0|-?\d)[^\n]*?(?:[,;]\s|\band\b)")
+"""A sentence that states a value before its last one."""
 _WORD = re.compile(r"(?<!\\)\b[A-Za-z]{2,}")
 
 
@@ -40,13 +43,14 @@ def _of_sentence(sentence: str) -> str | None:
     plain = _FORMULA.sub(" \0 ", sentence).rstrip(" .!")
     marks = list(_STATES.finditer(plain))
     if marks:
-        tail = plain[marks[-1].end() :].strip()
-        before = plain[: marks[-1].end()].count("\0")
-        found = _of_tail(tail, formulas[before : before + tail.count("\0")])
+        head, tail = plain[: marks[-1].end()], plain[marks[-1].end() :].strip()
+        if _SEVERAL.search(head):
+            return None
+        found = _of_tail(tail, formulas[head.count("\0") :], "answer" in head.lower())
         if found is not None:
             return found
     numbers = _NUMBER.findall(plain)
-    if len(_WORD.findall(plain)) < 3 or len(formulas) + len(numbers) != 1 or changes_value(" ".join(_after(plain))):
+    if len(_WORD.findall(plain)) < 3 or _HEDGE.search(plain) or len(formulas) + len(numbers) != 1 or changes_value(" ".join(_after(plain))):
         return None
     return (formulas or numbers)[0]
 
@@ -58,15 +62,15 @@ def _after(plain: str) -> list[str]:
     return [] if words and words[0] in ("is", "are") else words
 
 
-def _of_tail(tail: str, formulas: list[str]) -> str | None:
+def _of_tail(tail: str, formulas: list[str], is_answer: bool) -> str | None:
     """What stands behind the verb: one formula, an answer as it is, or a number with words for what is counted."""
     if formulas:
         alone = len(formulas) == 1 and not _NUMBER.search(tail) and not changes_value(" ".join(_after(tail)))
         return formulas[0] if alone else _filled(tail, formulas)
-    if any(not isinstance(node, Text) for node in readings(tail)) or re.fullmatch(r"[A-J]", tail):
+    if any(not isinstance(node, Text) for node in readings(tail)) or re.fullmatch(r"[A-J]", tail) or (is_answer and len(tail.split()) <= 2):
         return tail
     match = _NUMBER.match(tail)
-    if match and len(_NUMBER.findall(tail)) == 1 and not changes_value(tail[match.end() :]):
+    if match and len(_NUMBER.findall(tail)) == 1 and not changes_value(" ".join(_after(tail))):
         return match[0]
     return None
 

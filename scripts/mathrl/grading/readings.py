@@ -50,6 +50,12 @@ _LEAD = re.compile(
     r"|=|:|[A-Za-z]{3,15}(?:\s[a-z]{3,15})?\s*:)\s+(?=\S)",
     re.IGNORECASE,
 )
+_HEAD = r"\s*[,;]?\s*\(?\s*⟦?\s*[,;(]?\s*(?:(?:where|for|with|and|,)\s*)*(?:(?:all|any|every|some|an)\s*)?"
+_WHOLE_BEFORE = re.compile(_HEAD + r"integers?\s*(?:values? of)?\s*⟧?\s*([A-Za-z])\s*⟦?\)?⟧?$")
+_WHOLE_AFTER = re.compile(
+    _HEAD + r"⟧?\s*(?<![A-Za-z\\])([A-Za-z])\s*(?:\\in\s*(?:\\bb)?Z|⟦?\s*(?:is|are|be|∈|in)\s+(?:(?:an|any|some)\s+)?integers?\s*⟧?)\s*⟦?\)?⟧?$"
+)
+"""What says that a letter counts: "where k is an integer", "(k \\in \\mathbb{Z})", "for integer n"."""
 _BROKEN = re.compile(r"(?<!\$)\$(?!\$)[ \t]*\n|\\\([ \t]*\n")
 """Inline mathematics does not span lines."""
 _NO_CHAIN = re.compile(r"[<>]|\\(?:le|ge|ne|in|approx|equiv)(?![a-z])|[,;]")
@@ -90,6 +96,7 @@ def _readings(text: str) -> tuple[Node, ...]:
     lead = _LEAD.match(cleaned)
     if lead and not _BROKEN.search(text):
         cleaned = cleaned[lead.end() :].strip()
+    cleaned = _WHOLE_AFTER.sub(r", \1 \\in \\bbZ ", _WHOLE_BEFORE.sub(r", \1 \\in \\bbZ ", cleaned))
     found: list[Node] = []
     for candidate in _writings(cleaned.removeprefix(r"\approx").strip()):
         node = _parsed(candidate)

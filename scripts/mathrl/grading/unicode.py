@@ -29,8 +29,9 @@ _INVISIBLE = re.compile("[\u00ad\u034f\u061c\u180b-\u180f\u200b-\u200f\u202a-\u2
 
 _CHINESE_WORDS = {
     "无实数解": "no solution", "没有实数解": "no solution", "无解": "no solution", "没有解": "no solution", "无实根": "no solution",
+    "没有实数根": "no solution", "无实数根": "no solution",
     "空集": r"\emptyset ", "不存在": "does not exist", "全体实数": r"\mathbb{R}", "所有实数": r"\mathbb{R}", "任意实数": r"\mathbb{R}",
-    "实数集": r"\mathbb{R}", "无穷多": "infinitely many", "无数": "infinitely many", "正确": "true", "错误": "false", "不是": "no",
+    "实数集": r"\mathbb{R}", "无穷多": "infinitely many", "无数": "infinitely many", "正确": "true", "错误": "false", "不是": "no", "是的": "yes", "不对": "false",
     "不能": "no", "不可以": "no", "正无穷": r"\infty ", "负无穷": r"-\infty ", "无穷大": r"\infty ", "无穷": r"\infty ",
     "或者": " or ", "以及": " and ", "并且": " and ", "平方根": "root", "答案是": "", "答案为": "", "答案": "", "等于": "=", "约为": "",
     "大约": "", "大于等于": r"\ge ", "小于等于": r"\le ", "大于": ">", "小于": "<",
@@ -44,12 +45,13 @@ _CHINESE_UNITS = {
 }  # fmt: skip
 _CHINESE_COUNTS = "个人本只名棵岁次位辆张块件支条头盒箱瓶页台朵袋双枝分种题"
 _CHINESE_SCALES = {"万": 10**4, "亿": 10**8, "千": 10**3, "百": 10**2}
-_CHINESE_DIGITS = {char: value for value, char in enumerate("零一二三四五六七八九十")} | {"两": 2}
+_CHINESE_DIGITS = {char: value for value, char in enumerate("零一二三四五六七八九")} | {"两": 2}
+_NUMERALS = re.compile(r"[一二两三四五六七八九]?十[一二三四五六七八九]?|(?<![\u4e00-\u9fff])[零一二两三四五六七八九](?![\u4e00-\u9fff])|[一二两三四五六七八九](?=分之)|(?<=分之)[一二三四五六七八九]")
 _CHINESE = re.compile(r"[\u4e00-\u9fff]")
 _PER_CENT = re.compile(r"百分之\s*(\d+(?:\.\d+)?)")
-_PARTS = re.compile(r"([一二两三四五六七八九十]|\d+)分之([一二两三四五六七八九十]|\d+)")
+_PARTS = re.compile(r"(\d+)分之(\d+)")
 _WORDS = re.compile("|".join(sorted(_CHINESE_WORDS, key=len, reverse=True)))
-_UNITS = re.compile(rf"(?<=[\d}})½]){'(?:' + '|'.join(sorted(_CHINESE_UNITS, key=len, reverse=True)) + ')'}")
+_UNITS = re.compile(rf"(?<=[\d}})½ ])\s*{'(?:' + '|'.join(sorted(_CHINESE_UNITS, key=len, reverse=True)) + ')'}")
 _SCALED = re.compile(r"(\d+(?:\.\d+)?)\s*([万亿千百])")
 
 
@@ -61,20 +63,23 @@ def _scaled(match: re.Match) -> str:
     return (whole + decimals.ljust(size, "0")).lstrip("0") or "0"
 
 
+def _numeral(text: str) -> int:
+    tens, mark, ones = text.rpartition("十")
+    return (10 * _CHINESE_DIGITS.get(tens, 1) if mark else 0) + _CHINESE_DIGITS.get(ones, 0)
+
+
 def _chinese(text: str) -> str:
     """Chinese words, units, scales and simple numbers in the words of the grammar."""
     bare = text.strip(" .,!。答:：")
     if bare in _CHINESE_WHOLE:
         return _CHINESE_WHOLE[bare]
-    if bare in _CHINESE_DIGITS:
-        return str(_CHINESE_DIGITS[bare])
-    text = re.sub(r"^\s*(?:答|解|所以|因此|则|故)\s*[:,]?\s*", "", text)
     text = _WORDS.sub(lambda match: _CHINESE_WORDS[match[0]], text)
-    text = _PER_CENT.sub(r"\1\\%", text)
-    text = _PARTS.sub(lambda m: r"\frac{{{1}}}{{{0}}}".format(*(str(_CHINESE_DIGITS.get(part, part)) for part in m.groups())), text)
+    text = re.sub(r"^\s*(?:答|解|所以|因此|则|故)\s*[:,]?\s*", "", text)
+    text = _NUMERALS.sub(lambda match: str(_numeral(match[0])), text)
+    text = _PARTS.sub(r"\\frac{\2}{\1}", _PER_CENT.sub(r"\1\\%", text))
     text = re.sub(r"(?<=[\d}])\s*度", r"^{\\circ}", text)
     text = _SCALED.sub(_scaled, text)
-    text = _UNITS.sub(lambda match: f"⟦{_CHINESE_UNITS[match[0]]}⟧", text)
+    text = _UNITS.sub(lambda match: f"⟦{_CHINESE_UNITS[match[0].strip()]}⟧", text)
     text = re.sub(rf"(?<=[\d}}])\s*[{_CHINESE_COUNTS}](?![\u4e00-\u9fff])", "", text)
     return re.sub("[和与且及]", " and ", text).replace("或", " or ")
 
