@@ -15,6 +15,7 @@ from functools import lru_cache
 from mathrl.grading.compare import Comparison
 from mathrl.grading.conditions import assignment
 from mathrl.grading.expressions import canonical
+from mathrl.grading.latex import string_key
 from mathrl.grading.nodes import Braces, Bracket, Degrees, Div, Items, Mul, Neg, Node, Num, Paren, Percent, Quantity, Rel, Sym, Text, walk
 from mathrl.grading.numbers import How, is_finished
 from mathrl.grading.readings import readings
@@ -113,6 +114,8 @@ def _parts(node: Node) -> Iterator[Node]:
 
 def is_copied(answer: str, gold: str, problem: str, how: How) -> bool:
     """Is an answer that is equal to the gold only a formula of the problem, written otherwise than the gold?"""
+    if string_key(answer) == string_key(gold):
+        return False
     golds = readings(gold)[:2]
     answers = readings(answer)[:2]
     written = {canonical(node) for node in golds}
