@@ -145,10 +145,11 @@ def _grade(response: str, answer: str, extraction: str, ask: bool) -> Grade | No
     return make_grade(extracted, status, boxed is not None)
 
 
-def grade(response: str, answer: str, extraction: str = "strict") -> Grade:
+def grade(response: str, answer: str, problem: str | None = None, extraction: str = "strict") -> Grade:
     """Grade one response against one gold; never raises, never longer than the cap.
 
-    extraction "strict" wants a box; "lenient" falls back to "the answer is …" and to the last number.
+    problem: the text of the problem (not looked at yet). extraction "strict" wants a box; "lenient" falls back to
+    "the answer is …" and to the last number.
     """
     if not isinstance(response, str):
         return make_grade(None, "no_box", False)
@@ -159,26 +160,15 @@ def grade(response: str, answer: str, extraction: str = "strict") -> Grade:
 
 
 def grade_many(
-    pairs: Iterable[tuple[str, str]],
-    workers: int = 1,
-    grader: str = "ours",
-    extraction: str = "strict",
-    benchmark: str = "",
+    pairs: Iterable[tuple[str, str] | tuple[str, str, str | None]], workers: int = 1, extraction: str = "strict"
 ) -> list[Grade]:
-    """Grade (response, answer) pairs in their order; the verdicts do not depend on `workers`.
+    """Grade (response, answer) pairs, or triples with the problem, in their order; the verdicts do not depend on `workers`.
 
-    workers: how many algebra processes may run at once. grader: "ours" or "contest"; benchmark: a name that the contest's
-    judge treats apart (minerva_math keeps units), of no use to ours.
+    workers: how many algebra processes may run at once.
     """
     pairs = list(pairs)
-    if grader == "contest":
-        from mathrl.grading.contest import contest_grades
-
-        return contest_grades(pairs, benchmark)
-    if grader != "ours":
-        raise ValueError(f"grader is '{grader}', expected 'ours' or 'contest'")
     found: list[Grade | None] = []
-    for response, answer in pairs:
+    for response, answer, *_ in pairs:
         try:
             found.append(_grade(response, str(answer), extraction, ask=False))
         except Exception:
@@ -187,7 +177,7 @@ def grade_many(
     if rest:
         pool_for(ALGEBRA, workers)
         with ThreadPoolExecutor(max_workers=max(1, workers)) as threads:
-            later = threads.map(lambda index: grade(pairs[index][0], pairs[index][1], extraction), rest)
+            later = threads.map(lambda index: grade(*pairs[index], extraction=extraction), rest)
             for index, result in zip(rest, later, strict=True):
                 found[index] = result
     return found
