@@ -26,7 +26,7 @@ def main() -> int:
     parser.add_argument("--samples", nargs="+", required=True, metavar="NAME=FILE", help="samples (.jsonl, .gz, .zst) a benchmark")
     parser.add_argument("--benchmark", nargs="+", required=True, metavar="NAME=FILE", help="benchmark file (.jsonl) for each")
     parser.add_argument("--out", required=True, help="JSON to write")
-    parser.add_argument("--workers", type=int, default=2, help="processes for Math-Verify (default 2)")
+    parser.add_argument("--workers", type=int, default=2, help="processes for Math-Verify and for the contest's judge (default 2)")
     parser.add_argument(
         "--limit", type=int, default=2_000, help="samples a benchmark, evenly spread (default 2000; Math-Verify takes about 20 ms each)"
     )
@@ -55,7 +55,7 @@ def main() -> int:
         judges = {
             "ours": grader_audit.ours(pairs),
             "math_verify": grader_audit.math_verify(pairs, arguments.workers),
-            "contest": grader_audit.contest(pairs, name),
+            "contest": grader_audit.contest(pairs, name, arguments.workers),
         }
         described = [{"id": row["id"], "sample": row.get("sample", 0), "answer": answers[str(row["id"])]} for row in rows]
         patterns, listed = grader_audit.disagreements(described, judges, arguments.list)

@@ -1,4 +1,4 @@
-"""The goals on labelled answers and generations (shared data), both kinds of error, and the contest's own verdicts."""
+"""The goals on labelled answers and generations (shared data), and both kinds of error."""
 
 import csv
 import json
@@ -11,7 +11,6 @@ import pytest
 from mathrl.checks import grader_accuracy, grader_audit
 from mathrl.core.files import read_jsonl
 from mathrl.grading import grade_many
-from mathrl.grading.contest import extract_answer, math_equal, strip_string
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -64,57 +63,6 @@ def test_every_difference_from_the_contests_labels_has_its_reason():
     differing = {line for line, (row, result) in enumerate(zip(rows, ours, strict=True), 1) if result.correct != row["correct"]}
     assert differing == wrong_labels("contest_model_qwen_eval")
     assert {(rows[line - 1]["gold"], rows[line - 1]["pred"]) for line in differing} == {("1625", "162500")}
-
-
-@pytest.mark.parametrize(("file", "name"), [("contest_model_qwen_eval", ""), ("qwen_math_cot_100", "math")])
-def test_the_contest_judge_agrees_with_the_original_everywhere(file, name):
-    rows = list(read_jsonl(shared() / "generations" / f"{file}.jsonl.gz"))
-    found = grade_many([(row["response"], row["gold"]) for row in rows], grader="contest", benchmark=name)
-    assert [result.extracted or "" for result in found] == [row["pred"] for row in rows]
-    assert [result.correct for result in found] == [row["correct"] for row in rows]
-
-
-@pytest.mark.parametrize(
-    ("prediction", "reference", "same", "reason"),
-    [
-        ("162500", "1625", True, "a factor of 100"),
-        ("0.5", "50", True, "a factor of 100"),
-        ("100.005", "100", True, "within 1e-4"),
-        ("100.02", "100", False, "beyond 1e-4"),
-        ("pots", "stop", True, "a word is a product of letters"),
-        ("(1,2)", "[1,2]", True, "brackets: part by part, round or square"),
-        ("(1,0.5)", r"(1,\frac{1}{2})", True, "tuples part by part"),
-        ("x=5", "5", True, "a short left side"),
-        ("x+y=1", "1-x=y", True, "equations"),
-        (r"\frac{100}{3}", "33.3", False, "1e-3 away"),
-        (r"\frac{100}{3}", "33.333", True, "1e-5 away"),
-        (r"\begin{pmatrix}1\\2\end{pmatrix}", r"\begin{pmatrix}1\\2.00001\end{pmatrix}", True, "cell by cell"),
-        ("(x+1)^2", "x^2+2x+1", True, "symbolic"),
-        ("__import__('os').getpid()", "1", False, "nothing is evaluated"),
-    ],
-)
-def test_the_contest_judges_quirks(prediction, reference, same, reason):
-    assert math_equal(prediction, reference) is same, reason
-
-
-@pytest.mark.parametrize(
-    ("response", "answer", "reason"),
-    [
-        (r"\boxed{1,000} dollars", "1,000", "commas stay"),
-        ("The answer is: 12.", "12", "the phrase"),
-        ("first 3 then -4.00", "-4", "the last number, zeros dropped"),
-        (r"\boxed{5 \text{ cm}}", "5", "text at the end"),
-        (r"\boxed{025}", "25", "a word number"),
-        (r"\boxed{twenty one}", "21", "a word number"),
-        (r"\boxed{\frac12}", r"\frac{1}{2}", "braces"),
-        (r"\boxed{3/4}", r"\frac{3}{4}", "a slash"),
-        ("no number", "", "nothing"),
-        ("<think>\\boxed{1}</think>so \\boxed{2}", "2", "after the thought"),
-    ],
-)
-def test_the_contest_extraction(response, answer, reason):
-    assert extract_answer(response) == answer, reason
-    assert strip_string(strip_string(answer)) == strip_string(answer)
 
 
 def run(script, *arguments):

@@ -9,8 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
+from mathrl.evaluation.contest_judge import contest_grades
 from mathrl.grading import judge
-from mathrl.grading.judge import grade, grade_many
+from mathrl.grading.judge import grade
 from mathrl.grading.pool import Pool
 
 MATH_VERIFY = "mathrl.grading.algebra:judge_response"
@@ -38,16 +39,16 @@ def ours(pairs: Sequence[tuple[str, str]], extraction: str = "strict") -> list[V
     found = []
     for response, gold in pairs:
         known, clock, cpu = len(judge._algebra_seen), time.perf_counter(), time.thread_time()
-        result = grade(response, gold, extraction)
+        result = grade(response, gold, extraction=extraction)
         cpu, clock = time.thread_time() - cpu, time.perf_counter() - clock
         asked = len(judge._algebra_seen) != known or result.status in ("timeout", "error")
         found.append(Verdict(result.correct, result.status, clock if asked else cpu, result.extracted))
     return found
 
 
-def contest(pairs: Sequence[tuple[str, str]], benchmark: str = "") -> list[Verdict]:
+def contest(pairs: Sequence[tuple[str, str]], benchmark: str = "", workers: int = 1) -> list[Verdict]:
     """The contest judge's verdicts."""
-    graded = grade_many(pairs, grader="contest", benchmark=benchmark)
+    graded = contest_grades(pairs, benchmark, workers)
     return [Verdict(result.correct, result.status, 0.0, result.extracted) for result in graded]
 
 

@@ -190,7 +190,10 @@ def gold_answer(gold: str) -> str:
 
 
 def extract_lenient(response: str) -> str | None:
-    """The box; failing that what follows the last "answer is", "answer:" or "####"; failing that the last number."""
+    """The box; failing that what follows the last "answer is", "answer:" or "####"; failing that the last number.
+
+    A box that is never closed (a response cut off) is no answer, after "answer is" neither: there the last number counts.
+    """
     boxed = extract_boxed(response)
     if boxed is not None or not isinstance(response, str):
         return boxed
@@ -199,7 +202,7 @@ def extract_lenient(response: str) -> str | None:
     if marked:
         answer = (marked[-1].group(1) or marked[-1].group(2)).strip().strip("*").strip()
         sentence = re.split(r"(?<=[^\d\s])\.\s|\.\s+(?=[A-Z])", answer, maxsplit=1)[0].strip().rstrip(".")
-        if sentence:
+        if sentence and not _BOX.search(sentence):
             return sentence
     numbers = _NUMBER.findall(text)
     return numbers[-1] if numbers else None

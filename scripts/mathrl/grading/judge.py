@@ -120,26 +120,10 @@ def grade(response: str, answer: str, problem: str | None = None, *, extraction:
 
 
 def grade_many(
-    pairs: Iterable[Sequence[str | None]],
-    workers: int = 1,
-    grader: str = "ours",
-    extraction: str = "strict",
-    benchmark: str = "",
+    questions: Iterable[Sequence[str | None]], *, workers: int = 1, extraction: str = "strict", benchmark: str = ""
 ) -> list[Grade]:
-    """Grade (response, answer) pairs or (response, answer, problem) triples in their order.
-
-    workers: has no effect on a verdict, and none on ours. grader: "ours" or "contest"; benchmark: see `grade`.
-
-    Raises:
-        ValueError: there is no such grader.
-    """
-    if grader == "contest":
-        from mathrl.grading.contest import contest_grades
-
-        return contest_grades([(pair[0], pair[1]) for pair in pairs], benchmark)
-    if grader != "ours":
-        raise ValueError(f"grader is '{grader}', expected 'ours' or 'contest'")
-    return [grade(*pair[:3], extraction=extraction, benchmark=benchmark) for pair in pairs]
+    """Grade (response, answer) pairs or (response, answer, problem) triples in their order; `workers` has no effect on a verdict."""
+    return [grade(*question[:3], extraction=extraction, benchmark=benchmark) for question in questions]
 
 
 def clear_caches() -> None:
