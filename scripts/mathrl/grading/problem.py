@@ -29,7 +29,7 @@ ROUNDED_GOLDS = frozenset({"minerva_math"})
 
 _FORMULA = re.compile(r"\$\$(.+?)\$\$|(?<!\\)\$(.+?)(?<!\\)\$|\\\((.+?)\\\)|\\\[(.+?)\\\]|\\begin\{align\*?\}(.+?)\\end\{align\*?\}", re.DOTALL)
 _SPLIT = re.compile(r"\\\\|\\q?quad|\\text\s*\{[^{}]*\}|\\(?:mbox|textrm)\s*\{[^{}]*\}|;|&|(?<=[^\d]),(?=\s)|\\left\\\{|\\begin\{[a-z]*\*?\}|\\end\{[a-z]*\*?\}")
-_PLAIN = re.compile(r"[-(\[\\]*[\dA-Za-z\\√(][^\s,;:?!。，？]*(?:\s*[-+*/=<>^]\s*[^\s,;:?!。，？]+)+|[-(]*\d[\d./]*%?\)*")
+_PLAIN = re.compile(r"\d+ \d+/\d+|[-(\[\\]*[\dA-Za-z\\√(][^\s,;:?!。，？]*(?:\s*[-+*/=<>^]\s*[^\s,;:?!。，？]+)+|[-(]*\d[\d./]*%?\)*")
 _PERCENT = re.compile(r"%|percent|per cent|百分")
 _DEGREES = re.compile(r"\\circ|°|degree|angle|\\ang|∠|度|角|rotat|latitude|longitude|arc|polar|phase|argument")
 
