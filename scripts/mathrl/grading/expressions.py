@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from fractions import Fraction
 
 from mathrl.grading.nodes import (
-    Add, BigOp, Degrees, Div, Mul, Neg, Node, Num, Paren, PlusMinus, Pow, Rel, Scalar, Sym, difference, rebuild, rename, symbols, walk,
+    Add, BigOp, Degrees, Div, Mul, Neg, Node, Num, Paren, PlusMinus, Pow, Rel, Scalar, Sym, rebuild, rename, symbols, walk,
 )  # fmt: skip
 from mathrl.grading.numbers import How, is_finished, same_numbers
 from mathrl.grading.value import (
@@ -201,7 +201,7 @@ def same_equations(answer: Rel, gold: Rel, how: How) -> bool | None:
         return False
     if not symbols(gold):
         return all(same_expressions(mine, theirs, how) for mine, theirs in zip(answer.terms, gold.terms, strict=True))
-    found = _is_multiple(difference(*answer.terms), difference(*gold.terms))
+    found = _is_multiple(*(Add((node.terms[0], Neg(node.terms[1]))) for node in (answer, gold)))
     if found is None and all(same_expressions(mine, theirs, how) for mine, theirs in zip(answer.terms, gold.terms, strict=True)):
         return True
     return found
