@@ -1,3 +1,4 @@
+# ruff: noqa: E501
 r"""Cases by kind: what a policy must not be able to do, and right answers in unusual writing.
 
 A kind is (name, reason, right, wrong); both are lists of (answer or response, gold).

@@ -35,11 +35,11 @@ def test_kinds(right, wrong):
     assert [pair for pair in wrong if grade(response(pair[0]), pair[1]).correct] == []
 
 
-@pytest.mark.parametrize("rule", RULES, ids=[rule.name for rule in RULES])
+@pytest.mark.parametrize("rule", RULES, ids=[rule["name"] for rule in RULES])
 def test_each_rule_holds_for_its_examples(rule):
-    assert [pair for pair in rule.right if not grade(response(pair[0]), pair[1]).correct] == []
-    assert [pair for pair in rule.wrong if grade(response(pair[0]), pair[1]).correct] == []
-    assert (PAGE.parents[1] / f"scripts/mathrl/grading/{rule.module}.py").is_file()
+    assert [pair for pair in rule["right"] if not grade(response(pair[0]), pair[1]).correct] == []
+    assert [pair for pair in rule["wrong"] if grade(response(pair[0]), pair[1]).correct] == []
+    assert (PAGE.parents[1] / f"scripts/mathrl/grading/{rule['module']}.py").is_file()
 
 
 def test_the_page_shows_the_rules():
@@ -94,7 +94,13 @@ def test_a_response_that_is_no_text(text):
 
 @pytest.mark.parametrize(
     ("answer", "read", "reason"),
-    [("42", True, "a number"), ("yes", True, "a word"), ("I do not know", False, "a sentence"), ("", False, "empty"), ("@", False, "a sign")],
+    [
+        ("42", True, "a number"),
+        ("yes", True, "a word"),
+        ("I do not know", False, "a sentence"),
+        ("", False, "empty"),
+        ("@", False, "a sign"),
+    ],
 )
 def test_whether_a_box_holds_an_answer(answer, read, reason):
     assert can_be_read(answer) is read, reason

@@ -12,8 +12,32 @@ from fractions import Fraction
 
 from mathrl.grading.latex import Token, Unparsed, word_key
 from mathrl.grading.nodes import (
-    DOTS, INFINITY, ONE, PI, BigOp, Bracket, Braces, Builder, Call, Div, Empty, Fn, Items, Matrix, Mul, Neg, Node, Num, Paren,
-    Piecewise, PlusMinus, Pow, Reals, Rel, Sym, Text,
+    DOTS,
+    INFINITY,
+    ONE,
+    PI,
+    BigOp,
+    Braces,
+    Bracket,
+    Builder,
+    Call,
+    Div,
+    Empty,
+    Fn,
+    Items,
+    Matrix,
+    Mul,
+    Neg,
+    Node,
+    Num,
+    Paren,
+    Piecewise,
+    PlusMinus,
+    Pow,
+    Reals,
+    Rel,
+    Sym,
+    Text,
 )  # fmt: skip
 
 MAX_DEPTH = 40

@@ -12,8 +12,30 @@ from mathrl.grading import choices, conditions, lists
 from mathrl.grading.expressions import expand_signs, same_expressions, same_family
 from mathrl.grading.latex import string_key
 from mathrl.grading.nodes import (
-    Based, Bracket, Braces, Builder, Div, Empty, Items, Matrix, Mod, Mul, Neg, Node, Paren, Percent, Piecewise, PlusMinus, Ratio, Rel,
-    Reals, Scalar, SetOp, Sym, Text, symbols, walk,
+    Based,
+    Braces,
+    Bracket,
+    Builder,
+    Div,
+    Empty,
+    Items,
+    Matrix,
+    Mod,
+    Mul,
+    Neg,
+    Node,
+    Paren,
+    Percent,
+    Piecewise,
+    PlusMinus,
+    Ratio,
+    Rel,
+    Scalar,
+    SetOp,
+    Sym,
+    Text,
+    symbols,
+    walk,
 )  # fmt: skip
 from mathrl.grading.numbers import How
 from mathrl.grading.readings import readings

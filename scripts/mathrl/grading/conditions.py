@@ -4,7 +4,27 @@ from __future__ import annotations
 
 from mathrl.grading.expressions import Same, same_equations, same_family
 from mathrl.grading.nodes import (
-    ZERO, Braces, Bracket, Builder, Call, Div, Fn, Items, Mod, Mul, Neg, Node, Piecewise, Pow, Ratio, Rel, SetOp, Sym, Text, rename, symbols,
+    ZERO,
+    Braces,
+    Bracket,
+    Builder,
+    Call,
+    Div,
+    Fn,
+    Items,
+    Mod,
+    Mul,
+    Neg,
+    Node,
+    Piecewise,
+    Pow,
+    Ratio,
+    Rel,
+    SetOp,
+    Sym,
+    Text,
+    rename,
+    symbols,
 )  # fmt: skip
 from mathrl.grading.numbers import How
 from mathrl.grading.sets import FLIPPED, pieces_of, same_pieces

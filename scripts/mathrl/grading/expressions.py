@@ -6,11 +6,38 @@ from collections.abc import Callable, Iterator
 from fractions import Fraction
 
 from mathrl.grading.nodes import (
-    Add, BigOp, Degrees, Div, Mul, Neg, Node, Num, Paren, PlusMinus, Pow, Rel, Scalar, Sym, rebuild, rename, symbols, walk,
+    Add,
+    BigOp,
+    Degrees,
+    Div,
+    Mul,
+    Neg,
+    Node,
+    Num,
+    Paren,
+    PlusMinus,
+    Pow,
+    Rel,
+    Scalar,
+    Sym,
+    rebuild,
+    rename,
+    symbols,
+    walk,
 )  # fmt: skip
 from mathrl.grading.numbers import How, is_finished, same_numbers
 from mathrl.grading.value import (
-    FIRST_LARGE, FIRST_SIGNED, LARGE_TOLERANCE, POINTS, RELATIVE_TOLERANCE, Evaluator, Undecided, Value, close, constant, is_imaginary,
+    FIRST_LARGE,
+    FIRST_SIGNED,
+    LARGE_TOLERANCE,
+    POINTS,
+    RELATIVE_TOLERANCE,
+    Evaluator,
+    Undecided,
+    Value,
+    close,
+    constant,
+    is_imaginary,
 )  # fmt: skip
 
 Same = Callable[[Node, Node], bool]

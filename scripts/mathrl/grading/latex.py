@@ -111,9 +111,7 @@ def _strip_tail(text: str) -> str:
     for char in tail:
         if char == "}" and surplus < 0:
             surplus += 1
-        elif char == "}":
-            kept += char
-        elif char == "'" and not kept and body[-1:].isalpha() and text.count("'") % 2:
+        elif char == "}" or (char == "'" and not kept and body[-1:].isalpha() and text.count("'") % 2):
             kept += char
     return body + kept
 

@@ -8,7 +8,23 @@ from fractions import Fraction
 from mathrl.grading.conditions import assignment
 from mathrl.grading.expressions import Same, same_expressions
 from mathrl.grading.nodes import (
-    DOTS, ONE, ZERO, Braces, Bracket, Div, Items, Matrix, Mul, Neg, Node, Num, Percent, Quantity, Ratio, Scalar, product,
+    DOTS,
+    ONE,
+    ZERO,
+    Braces,
+    Bracket,
+    Div,
+    Items,
+    Matrix,
+    Mul,
+    Neg,
+    Node,
+    Num,
+    Percent,
+    Quantity,
+    Ratio,
+    Scalar,
+    product,
 )  # fmt: skip
 from mathrl.grading.numbers import How, is_finished, is_marked
 from mathrl.grading.sets import MAX_ITEMS, pieces_of

@@ -7,8 +7,31 @@ from fractions import Fraction
 from mathrl.grading.atoms import FUNCTIONS, GREEK, OPENS_FACTOR, Atoms
 from mathrl.grading.latex import Unparsed, tokenize, word_key
 from mathrl.grading.nodes import (
-    Add, Based, Bracket, Braces, Call, Degrees, Div, Factorial, Fn, Items, Mod, Mul, Neg, Node, Num, Paren, Percent, PlusMinus, Pow,
-    Quantity, Ratio, Rel, SetOp, Sym, total,
+    Add,
+    Based,
+    Braces,
+    Bracket,
+    Call,
+    Degrees,
+    Div,
+    Factorial,
+    Fn,
+    Items,
+    Mod,
+    Mul,
+    Neg,
+    Node,
+    Num,
+    Paren,
+    Percent,
+    PlusMinus,
+    Pow,
+    Quantity,
+    Ratio,
+    Rel,
+    SetOp,
+    Sym,
+    total,
 )  # fmt: skip
 from mathrl.grading.units import changes_value, is_known
 

@@ -14,7 +14,25 @@ from mathrl.grading import notation
 from mathrl.grading.atoms import FUNCTIONS, GREEK
 from mathrl.grading.latex import Unparsed, clean, word_key
 from mathrl.grading.nodes import (
-    DOTS, ZERO, Add, Bracket, Div, Empty, Items, Mul, Neg, Node, Num, Paren, Reals, SetOp, Braces, Sym, Text, product, walk,
+    DOTS,
+    ZERO,
+    Add,
+    Braces,
+    Bracket,
+    Div,
+    Empty,
+    Items,
+    Mul,
+    Neg,
+    Node,
+    Num,
+    Paren,
+    Reals,
+    SetOp,
+    Sym,
+    Text,
+    product,
+    walk,
 )  # fmt: skip
 from mathrl.grading.parser import parse
 from mathrl.grading.units import UNITS

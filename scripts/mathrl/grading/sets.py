@@ -5,7 +5,22 @@ from __future__ import annotations
 from fractions import Fraction
 
 from mathrl.grading.nodes import (
-    INFINITY, Braces, Bracket, Call, Empty, Fn, Items, Neg, Node, Paren, Reals, Rel, Scalar, SetOp, Sym, symbols,
+    INFINITY,
+    Braces,
+    Bracket,
+    Call,
+    Empty,
+    Fn,
+    Items,
+    Neg,
+    Node,
+    Paren,
+    Reals,
+    Rel,
+    Scalar,
+    SetOp,
+    Sym,
+    symbols,
 )  # fmt: skip
 from mathrl.grading.value import close, constant, is_imaginary
 

@@ -15,7 +15,25 @@ from fractions import Fraction
 from functools import lru_cache
 
 from mathrl.grading.nodes import (
-    Add, BigOp, Call, Degrees, Div, Factorial, Fn, Mul, Neg, Node, Num, Paren, Percent, Pow, Quantity, Ratio, Rel, Sym, symbols,
+    Add,
+    BigOp,
+    Call,
+    Degrees,
+    Div,
+    Factorial,
+    Fn,
+    Mul,
+    Neg,
+    Node,
+    Num,
+    Paren,
+    Percent,
+    Pow,
+    Quantity,
+    Ratio,
+    Rel,
+    Sym,
+    symbols,
 )  # fmt: skip
 
 MAX_BITS = 8_192
