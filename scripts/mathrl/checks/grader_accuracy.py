@@ -93,7 +93,9 @@ def measure(item: LabelledSet, workers: int) -> dict[str, Any]:
         "rows": len(item.questions),
         "ours": part(mine, range(len(item.questions))),
         "math_verify": part(theirs, range(len(item.questions))),
-        "kept": {"rows": len(kept), "ours": part(mine, kept), "math_verify": part(theirs, kept)} if len(kept) < len(item.questions) else None,
+        "kept": {"rows": len(kept), "ours": part(mine, kept), "math_verify": part(theirs, kept)}
+        if len(kept) < len(item.questions)
+        else None,
         "errors": errors,
         "false_accepts_of_ours_alone": [row for row in errors if row["ours"] and not row["math_verify"]],
     }

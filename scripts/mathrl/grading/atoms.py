@@ -10,35 +10,8 @@ import re
 from collections.abc import Callable
 from fractions import Fraction
 
+from mathrl.grading import nodes as n
 from mathrl.grading.latex import Token, Unparsed, word_key
-from mathrl.grading.nodes import (
-    DOTS,
-    INFINITY,
-    ONE,
-    PI,
-    BigOp,
-    Braces,
-    Bracket,
-    Builder,
-    Call,
-    Div,
-    Empty,
-    Fn,
-    Items,
-    Matrix,
-    Mul,
-    Neg,
-    Node,
-    Num,
-    Paren,
-    Piecewise,
-    PlusMinus,
-    Pow,
-    Reals,
-    Rel,
-    Sym,
-    Text,
-)  # fmt: skip
 
 MAX_DEPTH = 40
 MAX_DIGITS = 1_000
@@ -56,8 +29,8 @@ GREEK = frozenset(
 )
 OPERATORS = frozenset({"sum", "prod", "int", "iint", "oint", "lim"})
 ACCENTS = frozenset({"bar", "hat", "tilde", "dot", "ddot"})
-_SETS = {"bbR": Reals(), "bbZ": Sym("bbZ"), "bbN": Sym("bbN"), "bbQ": Sym("bbQ"), "bbC": Sym("bbC")}
-_VALUES = {"pi": PI, "infty": INFINITY, "emptyset": Empty(), "ldots": DOTS} | _SETS | {f"vec{x}": Sym(rf"\vec{x}") for x in "ijk"}
+_SETS = {"bbR": n.Reals(), "bbZ": n.Sym("bbZ"), "bbN": n.Sym("bbN"), "bbQ": n.Sym("bbQ"), "bbC": n.Sym("bbC")}
+_VALUES = {"pi": n.PI, "infty": n.INFINITY, "emptyset": n.Empty(), "ldots": n.DOTS} | _SETS | {f"vec{x}": n.Sym(rf"\vec{x}") for x in "ijk"}
 _NUMBER_WORDS = "zero one two three four five six seven eight nine ten eleven twelve".split()  # noqa: SIM905
 _MATRICES = ("pmatrix", "bmatrix", "matrix", "vmatrix", "Bmatrix", "Vmatrix", "array", "smallmatrix", "cases")
 _IF = ("if", "for", "when", "where", "otherwise", "else", "as")
@@ -67,30 +40,30 @@ OPENS_FACTOR = frozenset({r"\frac", r"\binom", r"\lfloor", r"\lceil", r"\|", r"\
 """Commands with which a factor may begin."""
 
 
-def number(text: str) -> Num:
+def number(text: str) -> n.Num:
     """A written number; raises `Unparsed` beyond `MAX_DIGITS`."""
     if len(text) > MAX_DIGITS:
         raise Unparsed("a number of more digits than the budget")
     whole, _, decimals = text.partition(".")
-    return Num(Fraction(int((whole + decimals) or "0"), 10 ** len(decimals)), len(decimals))
+    return n.Num(Fraction(int((whole + decimals) or "0"), 10 ** len(decimals)), len(decimals))
 
 
-def _scaled(written: Num, exponent: int) -> Num:
+def _scaled(written: n.Num, exponent: int) -> n.Num:
     if abs(exponent) > 400:
         raise Unparsed("an exponent beyond the budget")
-    return Num(written.value * Fraction(10) ** exponent, (written.places or 0) - exponent)
+    return n.Num(written.value * Fraction(10) ** exponent, (written.places or 0) - exponent)
 
 
 class Atoms:
     """A position in the tokens, and the readers of the smallest parts."""
 
-    items: Callable[[], tuple[list[Node], str]]
-    relation: Callable[[], Node]
-    sum: Callable[[], Node]
-    term: Callable[[], Node]
-    factor: Callable[[], Node]
+    items: Callable[[], tuple[list[n.Node], str]]
+    relation: Callable[[], n.Node]
+    sum: Callable[[], n.Node]
+    term: Callable[[], n.Node]
+    factor: Callable[[], n.Node]
     starts_factor: Callable[[], bool]
-    juxtapose: Callable[[Node, Node], Node]
+    juxtapose: Callable[[n.Node, n.Node], n.Node]
 
     def __init__(self, tokens: list[Token]):
         self.tokens = tokens
@@ -154,7 +127,7 @@ class Atoms:
                     return "".join(parts)
             parts.append(word_key(text) if kind == "text" else text)
 
-    def argument(self, signed: bool = False, whole: bool = False) -> Node:
+    def argument(self, signed: bool = False, whole: bool = False) -> n.Node:
         r"""One LaTeX argument: a braced group, or the next token (\frac12, x^2). whole: take all digits of a number."""
         kind, text = self.peek()
         if (kind, text) == ("op", "{"):
@@ -170,21 +143,21 @@ class Atoms:
         if signed and kind == "op" and text in "+-":
             self.at += 1
             inner = self.argument(signed=True)
-            return Neg(inner) if text == "-" else inner
+            return n.Neg(inner) if text == "-" else inner
         if kind == "word" and len(text) > 1 and text not in FUNCTIONS and text not in GREEK and text != "pi":
             self.tokens[self.at] = ("word", text[1:])
-            return Sym(text[0])
+            return n.Sym(text[0])
         return self.atom()
 
-    def group(self) -> Node:
+    def group(self) -> n.Node:
         self.expect("{")
         found, joiner = self.items()
         self.expect("}")
         if not found:
             raise Unparsed("an empty group")
-        return found[0] if len(found) == 1 else Items(tuple(found), joiner)
+        return found[0] if len(found) == 1 else n.Items(tuple(found), joiner)
 
-    def arguments_of_call(self) -> tuple[Node, ...] | None:
+    def arguments_of_call(self) -> tuple[n.Node, ...] | None:
         """The arguments in brackets of an unknown function; None where what follows is no such thing."""
         if self.peek() != ("op", "("):
             return None
@@ -199,7 +172,7 @@ class Atoms:
 
     # -- atoms --------------------------------------------------------------------------------------------------
 
-    def atom(self) -> Node:
+    def atom(self) -> n.Node:
         self.descend()
         kind, text = self.take()
         match kind:
@@ -218,7 +191,7 @@ class Atoms:
         self.depth -= 1
         return node
 
-    def written_number(self, text: str) -> Node:
+    def written_number(self, text: str) -> n.Node:
         """Digits, with an exponent of ten behind an e or E (1.2e5, 1.2e-5)."""
         if self.peek()[1] in ("e", "E", "e+", "E+"):
             sign, digits = "", self.peek(1)
@@ -229,13 +202,13 @@ class Atoms:
                 return _scaled(number(text), int(sign + digits[1]))
         return number(text)
 
-    def quoted(self, text: str) -> Node:
+    def quoted(self, text: str) -> n.Node:
         words = word_key(text)
         if not words:
             raise Unparsed("an empty text")
-        return Sym(words) if len(words) > 1 else Sym(text.strip())
+        return n.Sym(words) if len(words) > 1 else n.Sym(text.strip())
 
-    def operator(self, text: str) -> Node:
+    def operator(self, text: str) -> n.Node:
         match text:
             case "{":
                 self.at -= 1
@@ -247,17 +220,17 @@ class Atoms:
             case "+":
                 return self.factor()
             case "-":
-                return Neg(self.factor())
+                return n.Neg(self.factor())
         raise Unparsed(f"unexpected {text}")
 
-    def absolute(self, mark: str, name: str) -> Node:
+    def absolute(self, mark: str, name: str) -> n.Node:
         self.in_abs += 1
         inner = self.sum()
         self.in_abs -= 1
         self.expect(mark)
-        return Fn(name, (inner,))
+        return n.Fn(name, (inner,))
 
-    def bracket(self, opening: str) -> Node:
+    def bracket(self, opening: str) -> n.Node:
         outer, self.in_abs = self.in_abs, 0
         found, _ = self.items()
         self.in_abs = outer
@@ -265,47 +238,47 @@ class Atoms:
         if not found:
             raise Unparsed("empty brackets")
         only = found[0] if len(found) == 1 else None
-        if only is not None and opening + closing == "()" and not isinstance(only, Bracket):
-            if isinstance(only, Num):
-                return Bracket("(", ")", (only,)) if self.peek() == ("op", "_") else Paren(only)
+        if only is not None and opening + closing == "()" and not isinstance(only, n.Bracket):
+            if isinstance(only, n.Num):
+                return n.Bracket("(", ")", (only,)) if self.peek() == ("op", "_") else n.Paren(only)
             return only
-        if only is not None and opening + closing == "[]" and (isinstance(only, Matrix) or self.at < len(self.tokens)):
+        if only is not None and opening + closing == "[]" and (isinstance(only, n.Matrix) or self.at < len(self.tokens)):
             return only
-        return Bracket(opening, closing, tuple(found))
+        return n.Bracket(opening, closing, tuple(found))
 
-    def word(self, text: str) -> Node:
+    def word(self, text: str) -> n.Node:
         lower = text.lower()
         if text in FUNCTIONS or (lower in FUNCTIONS and len(text) > 2):
             return self.function(lower)
         if lower in ("pi", "infty", "infinity", "inf", "oo"):
-            return PI if lower == "pi" else INFINITY
+            return n.PI if lower == "pi" else n.INFINITY
         if text in GREEK and len(text) > 2:
-            return Sym(text)
+            return n.Sym(text)
         if lower in _NUMBER_WORDS:
-            return Num(Fraction(_NUMBER_WORDS.index(lower)))
+            return n.Num(Fraction(_NUMBER_WORDS.index(lower)))
         if len(text) == 1:
             return self.letter(text)
         split = re.fullmatch(r"([A-Za-z]?)(sin|cos|tan|ln|log|exp|sqrt|pi)([A-Za-z]?)", text)
         if split:
             before, name, after = split.groups()
             self.put_back(name, after)
-            return Mul((Sym(before), self.factor())) if before else self.factor()
+            return n.Mul((n.Sym(before), self.factor())) if before else self.factor()
         if len(text) <= 3:
             self.put_back(*text[1:])
-            return Sym(text[0])
-        return Sym(text)
+            return n.Sym(text[0])
+        return n.Sym(text)
 
-    def letter(self, text: str) -> Node:
+    def letter(self, text: str) -> n.Node:
         at_zero = [token[1] for token in self.tokens[self.at : self.at + 3]] == ["(", "0", ")"]  # y(0) is no product
         found = self.arguments_of_call() if text in "fghFGHWO" or at_zero else None
-        return Sym(text) if found is None else Call(text, found)
+        return n.Sym(text) if found is None else n.Call(text, found)
 
     # -- functions ----------------------------------------------------------------------------------------------
 
-    def function(self, name: str) -> Node:
+    def function(self, name: str) -> n.Node:
         name = _ALIAS.get(name, name)
-        power: Node | None = None
-        base: Node | None = None
+        power: n.Node | None = None
+        base: n.Node | None = None
         while self.peek() in (("op", "^"), ("op", "_")):
             if self.take()[1] == "^":
                 power = self.argument(signed=True)
@@ -316,11 +289,11 @@ class Atoms:
             if name != "log":
                 raise Unparsed("a function with a subscript")
             args = (*args, base)
-        if power == Neg(ONE) and name in ("sin", "cos", "tan"):
-            return Fn("arc" + name, args)
-        return Fn(name, args) if power is None else Pow(Fn(name, args), power)
+        if power == n.Neg(n.ONE) and name in ("sin", "cos", "tan"):
+            return n.Fn("arc" + name, args)
+        return n.Fn(name, args) if power is None else n.Pow(n.Fn(name, args), power)
 
-    def function_arguments(self, name: str) -> tuple[Node, ...]:
+    def function_arguments(self, name: str) -> tuple[n.Node, ...]:
         kind, text = self.peek()
         if kind == "op" and text in "([":
             self.at += 1
@@ -336,7 +309,7 @@ class Atoms:
             raise Unparsed("a function of nothing")
         return tuple(args)
 
-    def bare_argument(self, name: str) -> Node:
+    def bare_argument(self, name: str) -> n.Node:
         """What an unbracketed function applies to: the following factors, up to an operator or another function."""
         self.descend()
         negative = self.accept("-")
@@ -346,15 +319,15 @@ class Atoms:
             if (kind == "cmd" and text[1:] in FUNCTIONS) or (kind == "word" and text in FUNCTIONS) or (kind == "op" and text == "("):
                 break
             node = self.juxtapose(node, self.factor())
-        if self.peek() == ("op", "/") and name != "sqrt" and self.peek(1)[0] == "num" and node == PI:
+        if self.peek() == ("op", "/") and name != "sqrt" and self.peek(1)[0] == "num" and node == n.PI:
             self.at += 1
-            node = Div(node, self.factor())
+            node = n.Div(node, self.factor())
         self.depth -= 1
-        return Neg(node) if negative else node
+        return n.Neg(node) if negative else node
 
     # -- commands -----------------------------------------------------------------------------------------------
 
-    def command(self, name: str) -> Node:
+    def command(self, name: str) -> n.Node:
         if name in _VALUES:
             return _VALUES[name]
         if name in FUNCTIONS and name != "sqrt":
@@ -362,16 +335,16 @@ class Atoms:
         if name in OPERATORS:
             return self.big_operator(name)
         if name in GREEK:
-            return Sym(name)
+            return n.Sym(name)
         if name in ACCENTS:
             return self.accent(name)
         match name:
             case "frac":
-                return Div(self.argument(), self.argument())
+                return n.Div(self.argument(), self.argument())
             case "sqrt":
                 return self.root()
             case "binom":
-                return Fn("binom", (self.argument(), self.argument()))
+                return n.Fn("binom", (self.argument(), self.argument()))
             case "{":
                 return self.braces()
             case "begin":
@@ -379,25 +352,25 @@ class Atoms:
             case _:
                 return self.rare_command(name)
 
-    def rare_command(self, name: str) -> Node:
+    def rare_command(self, name: str) -> n.Node:
         match name:
             case "repeating":
                 top, bottom = self.argument(whole=True), self.argument(whole=True)
-                return Num(top.value / bottom.value, None)
+                return n.Num(top.value / bottom.value, None)
             case "lfloor" | "lceil":
                 inner = self.sum()
                 self.expect(rf"\r{name[1:]}")
-                return Fn(name[1:], (inner,))
+                return n.Fn(name[1:], (inner,))
             case "|":
                 return self.absolute(r"\|", "norm")
             case "angle" | "triangle":
                 return self.factor()
             case "pm" | "mp":
-                return PlusMinus(None, self.factor(), 1 if name == "pm" else -1)
+                return n.PlusMinus(None, self.factor(), 1 if name == "pm" else -1)
         raise Unparsed(f"the command {name}")
 
-    def root(self) -> Node:
-        degree: Node | None = None
+    def root(self) -> n.Node:
+        degree: n.Node | None = None
         if self.accept("["):
             degree = self.sum()
             self.expect("]")
@@ -406,34 +379,34 @@ class Atoms:
             self.expect(")")
         else:
             inner = self.argument(whole=True)  # nobody writes \sqrt13 for 3
-        return Fn("sqrt", (inner,)) if degree is None else Fn("root", (inner, degree))
+        return n.Fn("sqrt", (inner,)) if degree is None else n.Fn("root", (inner, degree))
 
-    def accent(self, name: str) -> Node:
+    def accent(self, name: str) -> n.Node:
         r"""\bar z is another variable than z; \overline{AB} is the segment AB."""
         label = self.label()
         if re.fullmatch(r"[A-Z]{2,3}", label) and name == "bar":
-            return Mul(tuple(map(Sym, label)))
-        return Sym(f"{name} {label}")
+            return n.Mul(tuple(map(n.Sym, label)))
+        return n.Sym(f"{name} {label}")
 
-    def big_operator(self, name: str) -> Node:
-        bounds: list[tuple[str, Node]] = []
+    def big_operator(self, name: str) -> n.Node:
+        bounds: list[tuple[str, n.Node]] = []
         while self.peek() in (("op", "_"), ("op", "^")):
             mark = self.take()[1]
             bounds.append((mark, self.argument(signed=True, whole=True)))
         body = self.sum() if "int" in name else self.term()
-        return BigOp(name, tuple(sorted(bounds, key=lambda bound: bound[0])), body)
+        return n.BigOp(name, tuple(sorted(bounds, key=lambda bound: bound[0])), body)
 
     # -- sets and matrices --------------------------------------------------------------------------------------
 
-    def braces(self) -> Node:
+    def braces(self) -> n.Node:
         built = self.set_builder()
         if built is not None:
             return built
         found, _ = self.items()
         self.expect(r"\}")
-        return Braces(tuple(found)) if found else Empty()
+        return n.Braces(tuple(found)) if found else n.Empty()
 
-    def set_builder(self) -> Node | None:
+    def set_builder(self) -> n.Node | None:
         r"""What follows the opening brace of \{x \mid x > 0\}: its conditions on x, or a `Builder`; None where it is no such set."""
         saved = self.at, self.depth, self.in_abs, list(self.tokens)
         self.in_abs = 1  # so that the bar does not open an absolute value
@@ -444,17 +417,17 @@ class Atoms:
                 conditions, joiner = self.items()
                 self.expect(r"\}")
                 self.in_abs = saved[2]
-                if conditions and isinstance(element, Rel | Sym):
-                    parts = [*([element] if isinstance(element, Rel) else []), *conditions]
-                    return parts[0] if len(parts) == 1 else Items(tuple(parts), "or" if joiner == "or" else "and")
+                if conditions and isinstance(element, n.Rel | n.Sym):
+                    parts = [*([element] if isinstance(element, n.Rel) else []), *conditions]
+                    return parts[0] if len(parts) == 1 else n.Items(tuple(parts), "or" if joiner == "or" else "and")
                 if conditions:
-                    return Builder(element, tuple(conditions))
+                    return n.Builder(element, tuple(conditions))
         except Unparsed:
             pass
         self.at, self.depth, self.in_abs, self.tokens = saved
         return None
 
-    def environment(self) -> Node:
+    def environment(self) -> n.Node:
         name = self.label() if self.peek() == ("op", "{") else ""
         if name.rstrip("*") not in _MATRICES:
             raise Unparsed(f"the environment {name}")
@@ -463,13 +436,13 @@ class Atoms:
         rows = self.rows()
         if not rows or len({len(line) for line in rows}) != 1:
             raise Unparsed("a matrix of uneven rows")
-        if name == "cases" or (len(rows[0]) == 2 and all(isinstance(row[1], Rel | Text) for row in rows)):
-            return Piecewise(rows)
-        return Fn("det", (Matrix(rows),)) if name == "vmatrix" else Matrix(rows)
+        if name == "cases" or (len(rows[0]) == 2 and all(isinstance(row[1], n.Rel | n.Text) for row in rows)):
+            return n.Piecewise(rows)
+        return n.Fn("det", (n.Matrix(rows),)) if name == "vmatrix" else n.Matrix(rows)
 
-    def rows(self) -> tuple[tuple[Node, ...], ...]:
-        rows: list[tuple[Node, ...]] = []
-        row: list[Node] = []
+    def rows(self) -> tuple[tuple[n.Node, ...], ...]:
+        rows: list[tuple[n.Node, ...]] = []
+        row: list[n.Node] = []
         while True:
             kind, text = self.peek()
             if kind == "end":
@@ -486,11 +459,11 @@ class Atoms:
             else:
                 row.append(self.cell(kind, text))
 
-    def cell(self, kind: str, text: str) -> Node:
+    def cell(self, kind: str, text: str) -> n.Node:
         words = word_key(text)
         if kind in ("text", "word") and words.split(" ")[0] in _IF:
             self.at += 1
             if self.peek()[1] in ("&", "\\\\", r"\end", "end", "."):
-                return Text("otherwise" if words in ("otherwise", "else") else words)
+                return n.Text("otherwise" if words in ("otherwise", "else") else words)
             return self.cell(*self.peek())
         return self.relation()

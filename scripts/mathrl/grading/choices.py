@@ -7,8 +7,12 @@ import re
 from mathrl.grading.latex import Unparsed, clean, word_key
 
 _YES = {"yes": "yes", "true": "yes", "no": "no", "false": "no", "correct": "yes", "incorrect": "no"}
-_CHOICE = re.compile(r"^(?:\\?[({\[]|\\text\s*\{|\\textbf\s*\{|\\mathrm\s*\{|\\mathbf\s*\{|\$|\s|\*)*([A-J])\s*((?:[)\]}.:,$\s*]|\\\)|$)+)(.*)$", re.DOTALL)
-_OPTION = re.compile(r"^\s*(?:\\text\s*\{\s*)?(?:the\s+)?(?:correct\s+)?(?:option|choice|answer)\s+(?:is\s+)?(?=[(\[]?[A-J]\b)", re.IGNORECASE)
+_CHOICE = re.compile(
+    r"^(?:\\?[({\[]|\\text\s*\{|\\textbf\s*\{|\\mathrm\s*\{|\\mathbf\s*\{|\$|\s|\*)*([A-J])\s*((?:[)\]}.:,$\s*]|\\\)|$)+)(.*)$", re.DOTALL
+)
+_OPTION = re.compile(
+    r"^\s*(?:\\text\s*\{\s*)?(?:the\s+)?(?:correct\s+)?(?:option|choice|answer)\s+(?:is\s+)?(?=[(\[]?[A-J]\b)", re.IGNORECASE
+)
 _OTHER_CHOICE = re.compile(r"\(\s*[A-J]\s*\)|(?<![A-Za-z'])[A-J]\s*[).:\]]|^\W*(?:(?:or|and)\b)?\W*[A-J](?![A-Za-z'])")
 _LETTERS = re.compile(r"(?:[A-J]\s*(?:,|;|and|&|\s)*\s*){2,8}")
 _CLOCK = re.compile(r"(\d{1,2})\s*:\s*(\d{2})\s*(?:([ap])\.?\s?m\.?)?|(\d{1,2})\s*([ap])\.?\s?m\.?", re.IGNORECASE)
@@ -111,5 +115,7 @@ def same_words(answer: str, gold: str) -> bool:
     if head is None:
         return False
     said = _YES[(head[1] or head[2]).lower()]
-    rest = {_YES[word] for word in re.findall(r"\b(yes|no|true|false)\b(?!\s+(?:solution|more|less|real|such))", text[head.end() : 120].lower())}
+    rest = {
+        _YES[word] for word in re.findall(r"\b(yes|no|true|false)\b(?!\s+(?:solution|more|less|real|such))", text[head.end() : 120].lower())
+    }
     return said == _YES[right] and rest <= {said}

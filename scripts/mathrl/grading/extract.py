@@ -21,7 +21,9 @@ _BARE_BOX = re.compile(
 )
 """A box without braces: \\boxed 7, \\boxed\\frac12."""
 _PLACEHOLDER = re.compile(r"\s*(?:(?:the |your |final )*answer|\\ldots|\.\.\.|\\dots|…|\?|\\cdot|\\_*|_+)?\s*", re.IGNORECASE)
-_MENTION = re.compile(r"(?:\b(?:in|within|inside|into|using|with|by|as|the|a|an|of|via|LaTeX)|[`\"'])\s*[`$\"'(]*\s*(?:\\[(\[])?\s*$", re.IGNORECASE)
+_MENTION = re.compile(
+    r"(?:\b(?:in|within|inside|into|using|with|by|as|the|a|an|of|via|LaTeX)|[`\"'])\s*[`$\"'(]*\s*(?:\\[(\[])?\s*$", re.IGNORECASE
+)
 _JOINT = re.compile(
     r"(?:[\s$,;.:&*/|]|\\[()\[\],;:!> \\]|\\q?quad|\\(?:text|textrm|mathrm|mbox)\s*\{[^{}]{0,40}?\b(?:and|or)\s*,?\s*\}|\b(?:and|or|else|maybe|perhaps|also)\b)*"
     r"(?:(?:[A-Za-z]|\\[a-z]+)(?:_\{?\w{1,3}\}?)?\s*=\s*)?"
@@ -83,7 +85,9 @@ def find_boxes(text: str) -> list[Box]:
                 found.append(Box(starts[opened], match.end(), text[opened + 1 : match.start()].strip()))
     if "box" in text:
         bare = [Box(match.start(), match.end(), match[1].strip()) for match in _BARE_BOX.finditer(text)]
-        found = sorted(found + [box for box in bare if not any(other.start < box.start < other.end for other in found[-8:])], key=lambda box: box.start)
+        found = sorted(
+            found + [box for box in bare if not any(other.start < box.start < other.end for other in found[-8:])], key=lambda box: box.start
+        )
     if not found and starts and text.rstrip(" \n$.").endswith("}"):
         opened = max(starts)
         found = [Box(starts[opened], len(text), text[opened + 1 : text.rindex("}")].strip())]

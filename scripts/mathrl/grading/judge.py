@@ -122,9 +122,7 @@ def grade(response: str, answer: str, problem: str | None = None, *, extraction:
     return make_grade(extracted, verdict(extracted, str(answer), problem, benchmark), boxed)
 
 
-def grade_many(
-    questions: Iterable[Sequence[str | None]], workers: int = 1, extraction: str = "strict", benchmark: str = ""
-) -> list[Grade]:
+def grade_many(questions: Iterable[Sequence[str | None]], workers: int = 1, extraction: str = "strict", benchmark: str = "") -> list[Grade]:
     """Grade (response, answer) pairs or (response, answer, problem) triples in their order; `workers` has no effect on a verdict."""
     return [grade(*question[:3], extraction=extraction, benchmark=benchmark) for question in questions]
 

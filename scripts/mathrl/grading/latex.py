@@ -53,7 +53,9 @@ _BLACKBOARD = re.compile(r"\\mathbb\s*\{?\s*([RZNQC])\s*\}?")
 _TEXT = re.compile(
     r"\\(?:text|textrm|textbf|textit|textnormal|textsf|texttt|mathrm|mbox|hbox|operatorname\*?|rm)\s*\{((?:[^{}]|\{[^{}]*\})*)\}"
 )
-_MARK = re.compile(r"\\(?:tag\*?|label|hspace\*?|vspace\*?|phantom|hphantom|vphantom|color)\s*\{[^{}]*\}|\\(?:textcolor|colorbox)\s*\{[^{}]*\}")
+_MARK = re.compile(
+    r"\\(?:tag\*?|label|hspace\*?|vspace\*?|phantom|hphantom|vphantom|color)\s*\{[^{}]*\}|\\(?:textcolor|colorbox)\s*\{[^{}]*\}"
+)
 _TEXT_DIGITS = re.compile(r"⟦([\d.,]+|\s*\\?[$€£¥₹]\s*)⟧")
 _BOX = re.compile(r"\\(?:boxed|fbox)\s*\{")
 _WRAPPERS = re.compile(r"\$|\\[()\[\]]")
@@ -61,7 +63,9 @@ _SPACES = re.compile(r"(\\\\)|\\[,;:> ]|~|\s+")
 _TAIL = re.compile(r"""["'`,.;:}\s]+$""")
 _GLUED = re.compile(r"(?<=[\d)])(\s*)(or|and)(?=[A-Z(\d\\-])")
 _THOUSANDS_TIGHT = re.compile(r"(?<=\d)(?:\{,\}|,\\!\s*|\\,|\\!|\\;|'(?=\d{3}(?!\d)))(?=\d{3}(?!\d))")
-_DECORATION = re.compile(r"</?[A-Za-z]{1,10}/?>|(?<![\w)}\]])\*\*|\*\*(?![\w({\\-])|(?<!\S)__(?=\S)|(?<=\S)__(?!\S)|```[a-z]*|^\s*[#*]+\s*(?=\S)|(?<=\w)\*\s*$|^\s*\$?\\therefore")
+_DECORATION = re.compile(
+    r"</?[A-Za-z]{1,10}/?>|(?<![\w)}\]])\*\*|\*\*(?![\w({\\-])|(?<!\S)__(?=\S)|(?<=\S)__(?!\S)|```[a-z]*|^\s*[#*]+\s*(?=\S)|(?<=\w)\*\s*$|^\s*\$?\\therefore"
+)
 _NUMBER = r"-?\d[\d,]*(?:\.\d+)?(?:\s*(?:thousand|million|billion|trillion))?"
 _CURRENCY = re.compile(r"(?:\bUS|\bU\.S\.|\bUSD)?\s*(\\[$€£¥₹]|(?<![A-Za-z])(?:Rs|USD|EUR|INR|RMB)\b\.?)\s*(" + _NUMBER + ")")
 _CURRENCY_AFTER = re.compile(r"(?<=\d)\s*(\\[€£¥₹$])")
@@ -72,7 +76,9 @@ _CURRENCIES = {
 _PRIMES = re.compile(r"\^\s*(?:\{\s*('{1,3})\s*\}|('{1,3}))")
 _RUN_ON = re.compile(r"\\(pi|sin|cos|tan|sec|csc|cot|ln)(?!h\b|h[^a-z])([a-zA-Z]{1,2})(?![A-Za-z])")
 """A command and the variable after it without a space between them: \\pir, \\cosx."""
-_AFTERTHOUGHT = re.compile(r"(?<=[^\s,])\s*,?\s*⟦?\(?(?:altogether|in total|in all|total|respectively|approximately|approx\.?)\)?⟧?\s*[.]?\s*$")
+_AFTERTHOUGHT = re.compile(
+    r"(?<=[^\s,])\s*,?\s*⟦?\(?(?:altogether|in total|in all|total|respectively|approximately|approx\.?)\)?⟧?\s*[.]?\s*$"
+)
 _ADDED = re.compile(
     r"(?<=\S)\s*⟦?\s*\(\s*(?:or|i\.?e\.?,?|that is,?|equivalently,?|=|\\approx|approximately|about)\s*(?:⟧|\s)([^()]*(?:\([^()]*\)[^()]*)*)⟦?\)⟧?\s*$"
     r"|,?\s*⟦?\s*,?\b(?:i\.e\.|that is|or equivalently|equivalently),?\s*⟧?\s+(.+)$"

@@ -46,7 +46,9 @@ _CHINESE_UNITS = {
 _CHINESE_COUNTS = "个人本只名棵岁次位辆张块件支条头盒箱瓶页台朵袋双枝分种题"
 _CHINESE_SCALES = {"万": 10**4, "亿": 10**8, "千": 10**3, "百": 10**2}
 _CHINESE_DIGITS = {char: value for value, char in enumerate("零一二三四五六七八九")} | {"两": 2}
-_NUMERALS = re.compile(r"[一二两三四五六七八九]?十[一二三四五六七八九]?|(?<![\u4e00-\u9fff])[零一二两三四五六七八九](?![\u4e00-\u9fff])|[一二两三四五六七八九](?=分之)|(?<=分之)[一二三四五六七八九]")
+_NUMERALS = re.compile(
+    r"[一二两三四五六七八九]?十[一二三四五六七八九]?|(?<![\u4e00-\u9fff])[零一二两三四五六七八九](?![\u4e00-\u9fff])|[一二两三四五六七八九](?=分之)|(?<=分之)[一二三四五六七八九]"
+)
 _CHINESE = re.compile(r"[\u4e00-\u9fff]")
 _PER_CENT = re.compile(r"百分之\s*(\d+(?:\.\d+)?)")
 _PARTS = re.compile(r"(\d+)分之(\d+)")
