@@ -71,8 +71,6 @@ class Atoms:
         self.depth = 0
         self.in_abs = 0
 
-    # -- tokens -------------------------------------------------------------------------------------------------
-
     def peek(self, ahead: int = 0) -> Token:
         index = self.at + ahead
         return self.tokens[index] if index < len(self.tokens) else ("end", "")
@@ -104,8 +102,6 @@ class Atoms:
     def put_back(self, *words: str) -> None:
         """Put words in front of the remaining tokens."""
         self.tokens[self.at : self.at] = [("word", word) for word in words if word]
-
-    # -- arguments ----------------------------------------------------------------------------------------------
 
     def label(self) -> str:
         """The text of a subscript or of a braced name."""
@@ -169,8 +165,6 @@ class Atoms:
             return tuple(found)
         self.at = mark
         return None
-
-    # -- atoms --------------------------------------------------------------------------------------------------
 
     def atom(self) -> n.Node:
         self.descend()
@@ -273,8 +267,6 @@ class Atoms:
         found = self.arguments_of_call() if text in "fghFGHWO" or at_zero else None
         return n.Sym(text) if found is None else n.Call(text, found)
 
-    # -- functions ----------------------------------------------------------------------------------------------
-
     def function(self, name: str) -> n.Node:
         name = _ALIAS.get(name, name)
         power: n.Node | None = None
@@ -324,8 +316,6 @@ class Atoms:
             node = n.Div(node, self.factor())
         self.depth -= 1
         return n.Neg(node) if negative else node
-
-    # -- commands -----------------------------------------------------------------------------------------------
 
     def command(self, name: str) -> n.Node:
         if name in _VALUES:
@@ -395,8 +385,6 @@ class Atoms:
             bounds.append((mark, self.argument(signed=True, whole=True)))
         body = self.sum() if "int" in name else self.term()
         return n.BigOp(name, tuple(sorted(bounds, key=lambda bound: bound[0])), body)
-
-    # -- sets and matrices --------------------------------------------------------------------------------------
 
     def braces(self) -> n.Node:
         built = self.set_builder()

@@ -113,9 +113,6 @@ def _same_chains(answer: n.Rel, gold: n.Rel, same: Same) -> bool:
     )
 
 
-# -- conditions on a parameter ----------------------------------------------------------------------------------------
-
-
 def counted(node: n.Node) -> tuple[n.Node, str] | None:
     r"""(expression, letter) of "x = \pi/4 + k\pi, k \in \mathbb{Z}": a family with its whole-number letter; None for others."""
     if not isinstance(node, n.Items) or len(node.items) < 2:

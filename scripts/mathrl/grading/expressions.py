@@ -26,9 +26,6 @@ ENOUGH = 3
 """Test points at which two expressions must have values for a verdict."""
 
 
-# -- canonical writing ------------------------------------------------------------------------------------------------
-
-
 def canonical(node: n.Node) -> n.Node:
     """The tree in one order of terms and factors, without brackets, plus signs and products with one: how it is written, no more."""
     node = n.rebuild(node, canonical)
@@ -60,9 +57,6 @@ def _flat(kind: type, items: tuple[n.Node, ...]) -> Iterator[n.Node]:
 def _ordered(kind: type, items: Iterator[n.Node], neutral: Fraction) -> n.Node:
     kept = sorted((part for part in items if not (isinstance(part, n.Num) and part.value == neutral)), key=repr)
     return n.Num(neutral, None) if not kept else kept[0] if len(kept) == 1 else kind(tuple(kept))
-
-
-# -- values at test points --------------------------------------------------------------------------------------------
 
 
 def same_expressions(answer: n.Node, gold: n.Node, how: How) -> bool:
@@ -103,8 +97,6 @@ def _agree(answer: n.Node, gold: n.Node) -> bool:
             return False
     return agreed >= ENOUGH
 
-
-# -- parameters -------------------------------------------------------------------------------------------------------
 
 _CONSTANTS_OF_INTEGRATION = frozenset({"C", "c", "K", "k", "C_1", "c_1", "C_0", "const", "constant", "A"})
 _INTEGER_PARAMETERS = frozenset("k n m l j t p q r N K M".split())  # noqa: SIM905
@@ -182,9 +174,6 @@ def _substituted(node: n.Node, name: str, whole: int) -> n.Node:
     return n.rebuild(node, lambda part: _substituted(part, name, whole))
 
 
-# -- plus-minus -------------------------------------------------------------------------------------------------------
-
-
 def expand_signs(node: n.Node) -> list[n.Node]:
     """A tree with plus-minus as its two readings (all upper signs, all lower signs); others as they are."""
     if not any(isinstance(part, n.PlusMinus) for part in n.walk(node)):
@@ -198,9 +187,6 @@ def _with_sign(node: n.Node, sign: int) -> n.Node:
         right = n.Neg(right) if node.sign * sign < 0 else right
         return right if node.left is None else n.Add((_with_sign(node.left, sign), right))
     return n.rebuild(node, lambda part: _with_sign(part, sign))
-
-
-# -- equations --------------------------------------------------------------------------------------------------------
 
 
 def same_equations(answer: n.Rel, gold: n.Rel, how: How) -> bool | None:

@@ -15,9 +15,6 @@ from mathrl.grading.value import constant
 Row = tuple[n.Node, ...]
 
 
-# -- records ----------------------------------------------------------------------------------------------------------
-
-
 def _records(items: Row) -> list[dict[str, n.Node]] | None:
     """ "p = 5, q = 2; p = 7, q = 2" as records; None where an item is no assignment."""
     pairs = [assignment(item) for item in items]
@@ -58,9 +55,6 @@ def values_of(items: Row) -> Row:
     return tuple(values)
 
 
-# -- matching ---------------------------------------------------------------------------------------------------------
-
-
 def matching(left: Row, right: Row, same: Same) -> bool:
     """Do two unordered collections hold the same values? Repetitions count only where both have as many items."""
     if max(len(left), len(right)) > MAX_ITEMS:
@@ -90,9 +84,6 @@ def distinct(items: Row, same: Same) -> Row:
 def ordered(left: Row, right: Row, same: Same) -> bool:
     """Equal item by item."""
     return len(left) == len(right) <= MAX_ITEMS and all(same(a, b) for a, b in zip(left, right, strict=True))
-
-
-# -- collections ------------------------------------------------------------------------------------------------------
 
 
 def same_points(answer: n.Bracket, gold: n.Bracket, same: Same) -> bool:
@@ -168,9 +159,6 @@ def same_ratios(answer: n.Node, gold: n.Node, same: Same, how: How) -> bool | No
     if any(n.ZERO in node.items for node in (answer, gold) if isinstance(node, n.Ratio)):
         return False
     return same_expressions(left, right, how) if isinstance(left, n.Scalar) and isinstance(right, n.Scalar) else False
-
-
-# -- matrices ---------------------------------------------------------------------------------------------------------
 
 
 def _data_rows(node: n.Node) -> tuple[Row, ...] | None:

@@ -30,9 +30,6 @@ class How:
     words: frozenset[str] = frozenset()
 
 
-# -- finished numbers -------------------------------------------------------------------------------------------------
-
-
 def is_finished(node: n.Node) -> bool:
     r"""A finished number: digits, a sign, a fraction of finished numbers, a power of ten as scale, percent, degrees, a unit.
 
@@ -92,9 +89,6 @@ def is_worked_out(answer: n.Node, gold: n.Node) -> bool:
     return is_finished(answer) or _work_left(answer) <= _work_left(gold)
 
 
-# -- units ------------------------------------------------------------------------------------------------------------
-
-
 def _split(node: n.Node) -> tuple[n.Node, str | None]:
     """A number and its unit (None where it has none); radians are no unit."""
     match node:
@@ -136,9 +130,6 @@ def _with_units(answer: n.Node, gold: n.Node, how: How) -> tuple[n.Node, n.Node]
     return (n.Num(value * factor.value, None) if isinstance(value, Fraction) and is_finished(mine) else n.Mul((mine, factor))), theirs
 
 
-# -- percent and degrees ----------------------------------------------------------------------------------------------
-
-
 def is_marked(node: n.Node, mark: type) -> bool:
     """Does a number carry a percent or a degree sign?"""
     while isinstance(node, n.Neg | n.Paren):
@@ -178,9 +169,6 @@ def _equal_without_mark(answer: n.Node, gold: n.Node, how: How) -> bool:
         if mark is n.Degrees or not (isinstance(values[0], Fraction) and abs(values[0]) < 1):
             return True
     return False
-
-
-# -- rounding ---------------------------------------------------------------------------------------------------------
 
 
 def decimal(node: n.Node) -> tuple[Fraction, int] | None:
@@ -249,9 +237,6 @@ def _is_more_precise(answer: n.Node, value: Value, gold: n.Node) -> bool:
         further = 1 if _significant(target, places) >= 3 else 2
         return is_finished(answer) and all((value * Fraction(10) ** (places + extra)).denominator != 1 for extra in range(further))
     return True
-
-
-# -- the verdict ------------------------------------------------------------------------------------------------------
 
 
 def same_numbers(answer: n.Node, gold: n.Node, how: How) -> bool:

@@ -26,8 +26,6 @@ _OTHERS = {r"\pm": 1, r"\mp": -1}
 class Parser(Atoms):
     """Lists, relations, sums, products and what stands behind a factor."""
 
-    # -- lists and relations ------------------------------------------------------------------------------------
-
     def connective(self) -> str | None:
         kind, text = self.peek()
         if kind == "op" and text in ",;":
@@ -93,8 +91,6 @@ class Parser(Atoms):
         while self.accept(":"):
             parts.append(self.sum())
         return n.Ratio(tuple(parts)) if len(parts) > 1 else parts[0]
-
-    # -- expressions --------------------------------------------------------------------------------------------
 
     def sum(self) -> n.Node:
         self.descend()
@@ -172,8 +168,6 @@ class Parser(Atoms):
                 return text in OPENS_FACTOR and not (text == r"\|" and self.in_abs)
         return False
 
-    # -- units --------------------------------------------------------------------------------------------------
-
     def unit_follows(self, node: n.Node) -> bool:
         """A word after a value that is a unit and not a factor."""
         kind, text = self.peek()
@@ -236,8 +230,6 @@ class Parser(Atoms):
             raise Unparsed("a number behind a unit")
         further = self.unit(further)
         return n.Add((*(node.items if isinstance(node, n.Add) else (node,)), further))
-
-    # -- factors ------------------------------------------------------------------------------------------------
 
     def factor(self) -> n.Node:
         node = self.atom()
