@@ -6,6 +6,7 @@ tokens and a bounded depth, and it evaluates nothing.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable
 from fractions import Fraction
@@ -15,55 +16,49 @@ from mathrl.grading.latex import Token, Unparsed, word_key
 
 MAX_DEPTH = 40
 MAX_DIGITS = 1_000
-FUNCTIONS = frozenset(
-    (  # noqa: SIM905
-        "sin cos tan cot sec csc arcsin arccos arctan sinh cosh tanh coth ln log exp sqrt abs det gcd lcm max min arg asin acos atan"
-    ).split()
-)
-_ALIAS = {"asin": "arcsin", "acos": "arccos", "atan": "arctan", "ctg": "cot", "tg": "tan"}
-GREEK = frozenset(
-    (  # noqa: SIM905
-        "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi rho sigma tau upsilon phi chi psi omega "
-        "Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega ell hbar Re Im aleph nabla partial"
-    ).split()
-)
-OPERATORS = frozenset({"sum", "prod", "int", "iint", "oint", "lim"})
-ACCENTS = frozenset({"bar", "hat", "tilde", "dot", "ddot"})
-_SETS = {"bbR": n.Reals(), "bbZ": n.Sym("bbZ"), "bbN": n.Sym("bbN"), "bbQ": n.Sym("bbQ"), "bbC": n.Sym("bbC")}
-_VALUES = {"pi": n.PI, "infty": n.INFINITY, "emptyset": n.Empty(), "ldots": n.DOTS} | _SETS | {f"vec{x}": n.Sym(rf"\vec{x}") for x in "ijk"}
+_NAMES = {
+    "functions": "sin cos tan cot sec csc arcsin arccos arctan sinh cosh tanh coth ln log exp sqrt abs det gcd lcm max min arg asin acos atan",
+    "greek": "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi rho sigma tau upsilon phi chi psi omega Gamma Delta "
+    "Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega ell hbar Re Im aleph nabla partial",
+}
+FUNCTIONS, GREEK = (frozenset(_NAMES[kind].split()) for kind in ("functions", "greek"))
+_OPERATORS = frozenset({"sum", "prod", "int", "iint", "oint", "lim"})
+_ACCENTS = frozenset({"bar", "hat", "tilde", "dot", "ddot"})
+_ALIAS = {"asin": "arcsin", "acos": "arccos", "atan": "arctan"}
+_VALUES = {"pi": n.PI, "infty": n.INFINITY, "emptyset": n.Empty(), "ldots": n.DOTS, "bbR": n.Reals()}
+_VALUES |= {name: n.Sym(name) for name in ("bbZ", "bbN", "bbQ", "bbC")} | {f"vec{letter}": n.Sym(rf"\vec{letter}") for letter in "ijk"}
 _NUMBER_WORDS = "zero one two three four five six seven eight nine ten eleven twelve".split()  # noqa: SIM905
 _MATRICES = ("pmatrix", "bmatrix", "matrix", "vmatrix", "Bmatrix", "Vmatrix", "array", "smallmatrix", "cases")
 _IF = ("if", "for", "when", "where", "otherwise", "else", "as")
-OPENS_FACTOR = frozenset({r"\frac", r"\binom", r"\lfloor", r"\lceil", r"\|", r"\begin", r"\{", r"\repeating", r"\angle", r"\triangle"}) | {
-    f"\\{name}" for name in (*_VALUES, *FUNCTIONS, *OPERATORS, *GREEK, *ACCENTS) if name != "ldots"
-}
+_OPENING = ("frac", "binom", "lfloor", "lceil", "|", "begin", "{", "repeating", "angle", "triangle")
+OPENS_FACTOR = frozenset(f"\\{name}" for name in {*_OPENING, *_VALUES, *FUNCTIONS, *_OPERATORS, *GREEK, *_ACCENTS} - {"ldots"})
 """Commands with which a factor may begin."""
 
 
-def number(text: str) -> n.Num:
-    """A written number; raises `Unparsed` beyond `MAX_DIGITS`."""
-    if len(text) > MAX_DIGITS:
+def nested(read: Callable) -> Callable:
+    """A reader that counts the depth; raises `Unparsed` beyond `MAX_DEPTH`."""
+
+    @functools.wraps(read)
+    def counted(self: Atoms, *arguments: object) -> object:
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            raise Unparsed("nested deeper than the budget")
+        found = read(self, *arguments)
+        self.depth -= 1
+        return found
+
+    return counted
+
+
+def _number(text: str, exponent: int = 0) -> n.Num:
+    if len(text) > MAX_DIGITS or abs(exponent) > 400:
         raise Unparsed("a number of more digits than the budget")
     whole, _, decimals = text.partition(".")
-    return n.Num(Fraction(int((whole + decimals) or "0"), 10 ** len(decimals)), len(decimals))
-
-
-def _scaled(written: n.Num, exponent: int) -> n.Num:
-    if abs(exponent) > 400:
-        raise Unparsed("an exponent beyond the budget")
-    return n.Num(written.value * Fraction(10) ** exponent, (written.places or 0) - exponent)
+    return n.Num(Fraction(int((whole + decimals) or "0"), 10 ** len(decimals)) * Fraction(10) ** exponent, len(decimals) - exponent)
 
 
 class Atoms:
-    """A position in the tokens, and the readers of the smallest parts."""
-
-    items: Callable[[], tuple[list[n.Node], str]]
-    relation: Callable[[], n.Node]
-    sum: Callable[[], n.Node]
-    term: Callable[[], n.Node]
-    factor: Callable[[], n.Node]
-    starts_factor: Callable[[], bool]
-    juxtapose: Callable[[n.Node, n.Node], n.Node]
+    """A position in the tokens, and the readers of the smallest parts. `Parser` adds items, relation, sum, term and factor."""
 
     def __init__(self, tokens: list[Token]):
         self.tokens = tokens
@@ -76,40 +71,33 @@ class Atoms:
         return self.tokens[index] if index < len(self.tokens) else ("end", "")
 
     def take(self) -> Token:
-        token = self.peek()
         self.at += 1
-        return token
+        return self.peek(-1)
 
-    def accept(self, *texts: str) -> bool:
-        kind, text = self.peek()
-        if text in texts and kind in ("op", "cmd"):
-            self.at += 1
-            return True
-        return False
+    def accept(self, text: str) -> bool:
+        """Take an operator or a command if it comes next."""
+        found = self.peek() in (("op", text), ("cmd", text))
+        self.at += found
+        return found
 
     def expect(self, *texts: str) -> str:
-        kind, text = self.peek()
+        kind, text = self.take()
         if kind not in ("op", "cmd") or text not in texts:
             raise Unparsed(f"expected {texts[0]}, found {text or 'the end'}")
-        self.at += 1
         return text
 
-    def descend(self) -> None:
-        self.depth += 1
-        if self.depth > MAX_DEPTH:
-            raise Unparsed("nested deeper than the budget")
-
-    def put_back(self, *words: str) -> None:
-        """Put words in front of the remaining tokens."""
-        self.tokens[self.at : self.at] = [("word", word) for word in words if word]
+    def split(self, first: int = 1) -> str:
+        """Take the first characters of a token and leave the rest."""
+        kind, text = self.peek()
+        self.tokens[self.at : self.at + 1] = [(kind, text[first:])] if text[first:] else []
+        return text[:first]
 
     def label(self) -> str:
         """The text of a subscript or of a braced name."""
         if not self.accept("{"):
             kind, text = self.peek()
-            if kind == "num" and len(text) > 1 and text.isdigit():
-                self.tokens[self.at] = (kind, text[1:])
-                return text[0]
+            if kind == "num" and text.isdigit():
+                return self.split()
             self.at += 1
             return word_key(text) if kind == "text" else text
         depth, parts = 1, []
@@ -117,10 +105,9 @@ class Atoms:
             kind, text = self.take()
             if kind == "end":
                 raise Unparsed("a subscript without an end")
-            if kind == "op" and text in "{}":
-                depth += 1 if text == "{" else -1
-                if not depth:
-                    return "".join(parts)
+            depth += (kind == "op") * ((text == "{") - (text == "}"))
+            if not depth:
+                return "".join(parts)
             parts.append(word_key(text) if kind == "text" else text)
 
     def argument(self, signed: bool = False, whole: bool = False) -> n.Node:
@@ -129,20 +116,13 @@ class Atoms:
         if (kind, text) == ("op", "{"):
             return self.group()
         if kind == "num" and not signed and not whole and "." not in text[1:]:
-            if text[0] == ".":
-                raise Unparsed("a fraction without a numerator")
-            if len(text) > 1:
-                self.tokens[self.at] = ("num", text[1:])
-            else:
-                self.at += 1
-            return number(text[0])
+            return _number(self.split())
         if signed and kind == "op" and text in "+-":
             self.at += 1
             inner = self.argument(signed=True)
             return n.Neg(inner) if text == "-" else inner
         if kind == "word" and len(text) > 1 and text not in FUNCTIONS and text not in GREEK and text != "pi":
-            self.tokens[self.at] = ("word", text[1:])
-            return n.Sym(text[0])
+            return n.Sym(self.split())
         return self.atom()
 
     def group(self) -> n.Node:
@@ -153,54 +133,48 @@ class Atoms:
             raise Unparsed("an empty group")
         return found[0] if len(found) == 1 else n.Items(tuple(found), joiner)
 
+    def inside(self) -> tuple[n.Node, ...]:
+        """The items in a bracket, in which a bar opens an absolute value again."""
+        outer, self.in_abs = self.in_abs, 0
+        found, _ = self.items()
+        self.in_abs = outer
+        return tuple(found)
+
     def arguments_of_call(self) -> tuple[n.Node, ...] | None:
         """The arguments in brackets of an unknown function; None where what follows is no such thing."""
-        if self.peek() != ("op", "("):
-            return None
         mark = self.at
-        self.at += 1
-        found, _ = self.items()
-        if self.peek() == ("op", ")") and found:
-            self.at += 1
-            return tuple(found)
+        found = self.inside() if self.accept("(") else ()
+        if found and self.accept(")"):
+            return found
         self.at = mark
         return None
 
+    @nested
     def atom(self) -> n.Node:
-        self.descend()
         kind, text = self.take()
         match kind:
             case "num":
-                node = self.written_number(text)
+                return self.written_number(text)
             case "word":
-                node = self.word(text)
-            case "text":
-                node = self.quoted(text)
+                return self.word(text)
+            case "text" if words := word_key(text):
+                return n.Sym(words if len(words) > 1 else text.strip())
             case "op":
-                node = self.operator(text)
+                return self.operator(text)
             case "cmd":
-                node = self.command(text[1:])
-            case _:
-                raise Unparsed("the end, where a value was expected")
-        self.depth -= 1
-        return node
+                return self.command(text[1:])
+        raise Unparsed("the end, where a value was expected")
 
     def written_number(self, text: str) -> n.Node:
         """Digits, with an exponent of ten behind an e or E (1.2e5, 1.2e-5)."""
-        if self.peek()[1] in ("e", "E", "e+", "E+"):
-            sign, digits = "", self.peek(1)
-            if digits[1] in ("-", "+") and "." in text:
-                sign, digits = digits[1], self.peek(2)
-            if digits[0] == "num" and re.fullmatch(r"\d{1,3}", digits[1]):
-                self.at += 3 if sign else 2
-                return _scaled(number(text), int(sign + digits[1]))
-        return number(text)
-
-    def quoted(self, text: str) -> n.Node:
-        words = word_key(text)
-        if not words:
-            raise Unparsed("an empty text")
-        return n.Sym(words) if len(words) > 1 else n.Sym(text.strip())
+        if self.peek()[1] in ("e", "E"):
+            signed = self.peek(1)[1] in ("-", "+") and "." in text
+            kind, digits = self.peek(1 + signed)
+            if kind == "num" and re.fullmatch(r"\d{1,3}", digits):
+                sign = -1 if signed and self.peek(1)[1] == "-" else 1
+                self.at += 2 + signed
+                return _number(text, sign * int(digits))
+        return _number(text)
 
     def operator(self, text: str) -> n.Node:
         match text:
@@ -225,20 +199,17 @@ class Atoms:
         return n.Fn(name, (inner,))
 
     def bracket(self, opening: str) -> n.Node:
-        outer, self.in_abs = self.in_abs, 0
-        found, _ = self.items()
-        self.in_abs = outer
+        found = self.inside()
         closing = self.expect(")", "]")
         if not found:
             raise Unparsed("empty brackets")
-        only = found[0] if len(found) == 1 else None
-        if only is not None and opening + closing == "()" and not isinstance(only, n.Bracket):
-            if isinstance(only, n.Num):
-                return n.Bracket("(", ")", (only,)) if self.peek() == ("op", "_") else n.Paren(only)
-            return only
-        if only is not None and opening + closing == "[]" and (isinstance(only, n.Matrix) or self.at < len(self.tokens)):
-            return only
-        return n.Bracket(opening, closing, tuple(found))
+        if len(found) == 1 and opening + closing == "()" and not isinstance(found[0], n.Bracket):
+            if not isinstance(found[0], n.Num):
+                return found[0]
+            return n.Bracket("(", ")", found) if self.peek() == ("op", "_") else n.Paren(found[0])
+        if len(found) == 1 and opening + closing == "[]" and (isinstance(found[0], n.Matrix) or self.at < len(self.tokens)):
+            return found[0]
+        return n.Bracket(opening, closing, found)
 
     def word(self, text: str) -> n.Node:
         lower = text.lower()
@@ -246,75 +217,59 @@ class Atoms:
             return self.function(lower)
         if lower in ("pi", "infty", "infinity", "inf", "oo"):
             return n.PI if lower == "pi" else n.INFINITY
-        if text in GREEK and len(text) > 2:
-            return n.Sym(text)
         if lower in _NUMBER_WORDS:
             return n.Num(Fraction(_NUMBER_WORDS.index(lower)))
         if len(text) == 1:
-            return self.letter(text)
+            at_zero = [token[1] for token in self.tokens[self.at : self.at + 3]] == ["(", "0", ")"]  # y(0) is no product
+            found = self.arguments_of_call() if text in "fghFGHWO" or at_zero else None
+            return n.Sym(text) if found is None else n.Call(text, found)
         split = re.fullmatch(r"([A-Za-z]?)(sin|cos|tan|ln|log|exp|sqrt|pi)([A-Za-z]?)", text)
         if split:
-            before, name, after = split.groups()
-            self.put_back(name, after)
+            before, *rest = split.groups()
+            self.tokens[self.at : self.at] = [("word", word) for word in rest if word]
             return n.Mul((n.Sym(before), self.factor())) if before else self.factor()
-        if len(text) <= 3:
-            self.put_back(*text[1:])
+        if len(text) <= 3 and text not in GREEK:
+            self.tokens[self.at : self.at] = [("word", letter) for letter in text[1:]]
             return n.Sym(text[0])
         return n.Sym(text)
 
-    def letter(self, text: str) -> n.Node:
-        at_zero = [token[1] for token in self.tokens[self.at : self.at + 3]] == ["(", "0", ")"]  # y(0) is no product
-        found = self.arguments_of_call() if text in "fghFGHWO" or at_zero else None
-        return n.Sym(text) if found is None else n.Call(text, found)
-
     def function(self, name: str) -> n.Node:
         name = _ALIAS.get(name, name)
-        power: n.Node | None = None
-        base: n.Node | None = None
+        power = base = None
         while self.peek() in (("op", "^"), ("op", "_")):
             if self.take()[1] == "^":
                 power = self.argument(signed=True)
             else:
                 base = self.argument()
         args = self.function_arguments(name)
-        if base is not None:
-            if name != "log":
-                raise Unparsed("a function with a subscript")
-            args = (*args, base)
+        if not args or (base is not None and name != "log"):
+            raise Unparsed("a function of nothing, or with a subscript")
         if power == n.Neg(n.ONE) and name in ("sin", "cos", "tan"):
             return n.Fn("arc" + name, args)
-        return n.Fn(name, args) if power is None else n.Pow(n.Fn(name, args), power)
+        node = n.Fn(name, args if base is None else (*args, base))
+        return node if power is None else n.Pow(node, power)
 
     def function_arguments(self, name: str) -> tuple[n.Node, ...]:
-        kind, text = self.peek()
-        if kind == "op" and text in "([":
-            self.at += 1
-            outer, self.in_abs = self.in_abs, 0
-            args, _ = self.items()
-            self.in_abs = outer
-            self.expect(")" if text == "(" else "]")
-        elif (kind, text) == ("op", "{"):
-            args = [self.group()]
-        else:
-            args = [self.bare_argument(name)]
-        if not args:
-            raise Unparsed("a function of nothing")
-        return tuple(args)
+        for opening, closing in ("()", "[]"):
+            if self.accept(opening):
+                args = self.inside()
+                self.expect(closing)
+                return args
+        return (self.group() if self.peek() == ("op", "{") else self.bare_argument(name),)
 
+    @nested
     def bare_argument(self, name: str) -> n.Node:
         """What an unbracketed function applies to: the following factors, up to an operator or another function."""
-        self.descend()
         negative = self.accept("-")
         node = self.factor()
         while self.starts_factor() and name != "sqrt":
             kind, text = self.peek()
-            if (kind == "cmd" and text[1:] in FUNCTIONS) or (kind == "word" and text in FUNCTIONS) or (kind == "op" and text == "("):
+            if text.removeprefix("\\") in FUNCTIONS or (kind, text) == ("op", "("):
                 break
             node = self.juxtapose(node, self.factor())
         if self.peek() == ("op", "/") and name != "sqrt" and self.peek(1)[0] == "num" and node == n.PI:
             self.at += 1
             node = n.Div(node, self.factor())
-        self.depth -= 1
         return n.Neg(node) if negative else node
 
     def command(self, name: str) -> n.Node:
@@ -322,11 +277,11 @@ class Atoms:
             return _VALUES[name]
         if name in FUNCTIONS and name != "sqrt":
             return self.function(name)
-        if name in OPERATORS:
+        if name in _OPERATORS:
             return self.big_operator(name)
         if name in GREEK:
             return n.Sym(name)
-        if name in ACCENTS:
+        if name in _ACCENTS:
             return self.accent(name)
         match name:
             case "frac":
@@ -339,8 +294,7 @@ class Atoms:
                 return self.braces()
             case "begin":
                 return self.environment()
-            case _:
-                return self.rare_command(name)
+        return self.rare_command(name)
 
     def rare_command(self, name: str) -> n.Node:
         match name:
@@ -360,7 +314,7 @@ class Atoms:
         raise Unparsed(f"the command {name}")
 
     def root(self) -> n.Node:
-        degree: n.Node | None = None
+        degree = None
         if self.accept("["):
             degree = self.sum()
             self.expect("]")
@@ -374,15 +328,12 @@ class Atoms:
     def accent(self, name: str) -> n.Node:
         r"""\bar z is another variable than z; \overline{AB} is the segment AB."""
         label = self.label()
-        if re.fullmatch(r"[A-Z]{2,3}", label) and name == "bar":
-            return n.Mul(tuple(map(n.Sym, label)))
-        return n.Sym(f"{name} {label}")
+        return n.Mul(tuple(map(n.Sym, label))) if name == "bar" and re.fullmatch(r"[A-Z]{2,3}", label) else n.Sym(f"{name} {label}")
 
     def big_operator(self, name: str) -> n.Node:
-        bounds: list[tuple[str, n.Node]] = []
+        bounds = []
         while self.peek() in (("op", "_"), ("op", "^")):
-            mark = self.take()[1]
-            bounds.append((mark, self.argument(signed=True, whole=True)))
+            bounds.append((self.take()[1], self.argument(signed=True, whole=True)))
         body = self.sum() if "int" in name else self.term()
         return n.BigOp(name, tuple(sorted(bounds, key=lambda bound: bound[0])), body)
 
@@ -400,16 +351,16 @@ class Atoms:
         self.in_abs = 1  # so that the bar does not open an absolute value
         try:
             element = self.relation()
-            if self.accept("|"):
-                self.in_abs = 0
-                conditions, joiner = self.items()
-                self.expect(r"\}")
-                self.in_abs = saved[2]
-                if conditions and isinstance(element, n.Rel | n.Sym):
-                    parts = [*([element] if isinstance(element, n.Rel) else []), *conditions]
-                    return parts[0] if len(parts) == 1 else n.Items(tuple(parts), "or" if joiner == "or" else "and")
-                if conditions:
-                    return n.Builder(element, tuple(conditions))
+            self.expect("|")
+            self.in_abs = 0
+            conditions, joiner = self.items()
+            self.expect(r"\}")
+            self.in_abs = saved[2]
+            if conditions and isinstance(element, n.Rel | n.Sym):
+                parts = [*([element] if isinstance(element, n.Rel) else []), *conditions]
+                return parts[0] if len(parts) == 1 else n.Items(tuple(parts), "or" if joiner == "or" else "and")
+            if conditions:
+                return n.Builder(element, tuple(conditions))
         except Unparsed:
             pass
         self.at, self.depth, self.in_abs, self.tokens = saved
@@ -429,29 +380,25 @@ class Atoms:
         return n.Fn("det", (n.Matrix(rows),)) if name == "vmatrix" else n.Matrix(rows)
 
     def rows(self) -> tuple[tuple[n.Node, ...], ...]:
-        rows: list[tuple[n.Node, ...]] = []
-        row: list[n.Node] = []
+        rows: list[tuple[n.Node, ...]] = [()]
         while True:
             kind, text = self.peek()
             if kind == "end":
                 raise Unparsed("a matrix without an end")
-            if kind == "cmd" and text in ("\\\\", r"\end"):
+            if text in ("\\\\", r"\end", r"\hline", "&", ",", "."):
                 self.at += 1
-                rows += [tuple(row)] if row else []
-                row = []
+                rows += [()] if text == "\\\\" else []
                 if text == r"\end":
                     self.label()
-                    return tuple(rows)
-            elif (kind, text) in (("op", "&"), ("cmd", r"\hline"), ("op", ","), ("op", ".")):
-                self.at += 1
+                    return tuple(filter(None, rows))
             else:
-                row.append(self.cell(kind, text))
+                rows[-1] += (self.cell(kind, text),)
 
     def cell(self, kind: str, text: str) -> n.Node:
         words = word_key(text)
         if kind in ("text", "word") and words.split(" ")[0] in _IF:
             self.at += 1
-            if self.peek()[1] in ("&", "\\\\", r"\end", "end", "."):
-                return n.Text("otherwise" if words in ("otherwise", "else") else words)
+            if self.peek()[1] in ("&", "\\\\", r"\end", "", "."):
+                return n.Text("otherwise" if words == "else" else words)
             return self.cell(*self.peek())
         return self.relation()

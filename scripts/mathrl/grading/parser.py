@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 from mathrl.grading import nodes as n
-from mathrl.grading.atoms import FUNCTIONS, GREEK, OPENS_FACTOR, Atoms
+from mathrl.grading.atoms import FUNCTIONS, GREEK, OPENS_FACTOR, Atoms, nested
 from mathrl.grading.latex import Unparsed, tokenize, word_key
 from mathrl.grading.units import changes_value, is_known
 
@@ -38,9 +38,9 @@ class Parser(Atoms):
         kind, text = self.peek()
         return kind == "end" or (kind == "op" and text in ")]}") or (kind, text) == ("cmd", r"\}")
 
+    @nested
     def items(self) -> tuple[list[n.Node], str]:
         """Items up to a closing token, and what joined them ("," where several did)."""
-        self.descend()
         found: list[n.Node] = []
         joiner = ","
         while True:
@@ -54,11 +54,10 @@ class Parser(Atoms):
                 break
             if self.connective() is None:
                 raise Unparsed(f"unexpected {self.peek()[1]}")
-        self.depth -= 1
         return found, joiner
 
+    @nested
     def relation(self) -> n.Node:
-        self.descend()
         terms = [self.set_expression()]
         ops: list[str] = []
         while self.peek()[0] in ("op", "cmd") and self.peek()[1] in _RELATIONS:
@@ -69,7 +68,6 @@ class Parser(Atoms):
                 raise Unparsed("nothing after =")
             ops.append(op)
             terms.append(self.set_expression())
-        self.depth -= 1
         node = n.Rel(tuple(terms), tuple(ops)) if ops else terms[0]
         return n.Mod(node, self.argument(whole=True)) if self.accept(r"\pmod") else node
 
@@ -92,8 +90,8 @@ class Parser(Atoms):
             parts.append(self.sum())
         return n.Ratio(tuple(parts)) if len(parts) > 1 else parts[0]
 
+    @nested
     def sum(self) -> n.Node:
-        self.descend()
         terms = [self.first_term()]
         while True:
             kind, text = self.peek()
@@ -110,7 +108,6 @@ class Parser(Atoms):
                 terms = [n.PlusMinus(n.total(tuple(terms)), self.term(), _OTHERS[text])]
             else:
                 break
-        self.depth -= 1
         return n.total(tuple(terms))
 
     def first_term(self) -> n.Node:
@@ -125,8 +122,8 @@ class Parser(Atoms):
             return n.PlusMinus(None, self.term(), _OTHERS[text])
         return self.term()
 
+    @nested
     def term(self) -> n.Node:
-        self.descend()
         node = self.factor()
         while True:
             kind, text = self.peek()
@@ -144,7 +141,6 @@ class Parser(Atoms):
                 node = self.juxtapose(node, self.factor())
             else:
                 break
-        self.depth -= 1
         return node
 
     def signed_factor(self) -> n.Node:
