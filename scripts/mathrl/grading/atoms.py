@@ -17,7 +17,8 @@ from mathrl.grading.latex import Token, Unparsed, word_key
 MAX_DEPTH = 40
 MAX_DIGITS = 1_000
 _NAMES = {
-    "functions": "sin cos tan cot sec csc arcsin arccos arctan sinh cosh tanh coth ln log exp sqrt abs det gcd lcm max min arg asin acos atan",
+    "functions": "sin cos tan cot sec csc arcsin arccos arctan sinh cosh tanh coth ln log exp sqrt abs det gcd lcm max min arg "
+    "asin acos atan",
     "greek": "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi rho sigma tau upsilon phi chi psi omega Gamma Delta "
     "Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega ell hbar Re Im aleph nabla partial",
 }

@@ -18,12 +18,15 @@ _LETTERS = re.compile(r"(?:[A-J]\s*(?:,|;|and|&|\s)*\s*){2,8}")
 _CLOCK = re.compile(r"(\d{1,2})\s*:\s*(\d{2})\s*(?:([ap])\.?\s?m\.?)?|(\d{1,2})\s*([ap])\.?\s?m\.?", re.IGNORECASE)
 _SYMBOLS = re.compile(r"[\^*|]")
 _SAME_WORDS = {
-    "dne": "does not exist", "doesnt exist": "does not exist", "limit does not exist": "does not exist", "doesn t exist": "does not exist",
-    "infinitely many solutions": "infinitely many", "infinite solutions": "infinitely many", "infinite": "infinitely many",
-    "infinite number of solutions": "infinitely many", "none": "no solution", "no solutions": "no solution", "no real solution": "no solution",
-    "no real solutions": "no solution", "there is no solution": "no solution", "there are no solutions": "no solution", "no roots": "no solution",
-    "no real roots": "no solution", "solution does not exist": "no solution", "no such number exists": "no solution",
-}  # fmt: skip
+    same: phrase
+    for phrase, others in {
+        "does not exist": "dne, doesnt exist, limit does not exist, doesn t exist",
+        "infinitely many": "infinitely many solutions, infinite solutions, infinite, infinite number of solutions",
+        "no solution": "none, no solutions, no real solution, no real solutions, there is no solution, there are no solutions, no roots, "
+        "no real roots, solution does not exist, no such number exists",
+    }.items()
+    for same in others.split(", ")
+}
 
 
 def _choice(text: str) -> tuple[str, str, bool] | None:

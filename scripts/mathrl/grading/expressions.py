@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from fractions import Fraction
+from itertools import pairwise
 
 from mathrl.grading import nodes as n
 from mathrl.grading.numbers import How, is_finished, same_numbers
@@ -164,7 +165,7 @@ def _progression(node: n.Node) -> tuple[complex, complex] | None:
         return None
     numbers = [complex(value) for value in values]
     step = numbers[1] - numbers[0]
-    even = all(abs(b - a - step) <= 1e-9 * max(1.0, abs(step)) for a, b in zip(numbers, numbers[1:], strict=False))
+    even = all(abs(b - a - step) <= 1e-9 * max(1.0, abs(step)) for a, b in pairwise(numbers))
     return (numbers[0], step) if even and abs(step) > 1e-12 else None
 
 

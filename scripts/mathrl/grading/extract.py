@@ -25,7 +25,8 @@ _MENTION = re.compile(
     r"(?:\b(?:in|within|inside|into|using|with|by|as|the|a|an|of|via|LaTeX)|[`\"'])\s*[`$\"'(]*\s*(?:\\[(\[])?\s*$", re.IGNORECASE
 )
 _JOINT = re.compile(
-    r"(?:[\s$,;.:&*/|]|\\[()\[\],;:!> \\]|\\q?quad|\\(?:text|textrm|mathrm|mbox)\s*\{[^{}]{0,40}?\b(?:and|or)\s*,?\s*\}|\b(?:and|or|else|maybe|perhaps|also)\b)*"
+    r"(?:[\s$,;.:&*/|]|\\[()\[\],;:!> \\]|\\q?quad|\\(?:text|textrm|mathrm|mbox)\s*\{[^{}]{0,40}?\b(?:and|or)\s*,?\s*\}"
+    r"|\b(?:and|or|else|maybe|perhaps|also)\b)*"
     r"(?:(?:[A-Za-z]|\\[a-z]+)(?:_\{?\w{1,3}\}?)?\s*=\s*)?"
 )
 """What may stand between the boxes of one answer: "and", "or", commas, a name with an equals sign."""

@@ -27,11 +27,11 @@ _FORMATS = {
     r"\ast": "*", r"\star": "*", r"\land": r"\wedge", r"\lor": r"\vee", r"\varnothing": r"\emptyset", r"\dots": r"\ldots",
     r"\cdots": r"\ldots", r"\dotsc": r"\ldots", r"\varphi": r"\phi", r"\varepsilon": r"\epsilon", r"\vartheta": r"\theta",
     r"\lbrack": "[", r"\rbrack": "]", r"\degree": r"^{\circ}", r"\textdegree": r"^{\circ}", r"\euro": r"\€", r"\pounds": r"\£",
-    r"\dollar": r"\$", r"\textdollar": r"\$", r"\imath": "i", r"\lg": r"\log_{10}", r"\percent": r"\%", r"\slash": "/", r"\simeq": r"\approx",
+    r"\dollar": r"\$", r"\textdollar": r"\$", r"\imath": "i", r"\lg": r"\log_{10}",
+    r"\percent": r"\%", r"\slash": "/", r"\simeq": r"\approx",
     r"\lparen": "(", r"\rparen": ")", r"\bigcup": r"\cup", r"\sim": r"\approx", r"\smallsetminus": r"\setminus",
     r"\backslash": r"\setminus", r"\prime": "'", r"\to": r"\rightarrow", r"\colonequals": "=", r"\overline": r"\bar",
     r"\widehat": r"\hat", r"\widetilde": r"\tilde", r"\dbinom": r"\binom", r"\tbinom": r"\binom", r"\infin": r"\infty", r"\Or": r"\vee",
-    r"\bmod": r"\bmod",
 }  # fmt: skip
 _NOTHING = (  # noqa: SIM905
     "left right middle displaystyle textstyle scriptstyle limits nolimits rm bf it sf tt tiny small normalsize large Large LARGE huge Huge "
@@ -80,7 +80,8 @@ _AFTERTHOUGHT = re.compile(
     r"(?<=[^\s,])\s*,?\s*⟦?\(?(?:altogether|in total|in all|total|respectively|approximately|approx\.?)\)?⟧?\s*[.]?\s*$"
 )
 _ADDED = re.compile(
-    r"(?<=\S)\s*⟦?\s*\(\s*(?:or|i\.?e\.?,?|that is,?|equivalently,?|=|\\approx|approximately|about)\s*(?:⟧|\s)([^()]*(?:\([^()]*\)[^()]*)*)⟦?\)⟧?\s*$"
+    r"(?<=\S)\s*⟦?\s*\(\s*(?:or|i\.?e\.?,?|that is,?|equivalently,?|=|\\approx|approximately|about)\s*(?:⟧|\s)"
+    r"([^()]*(?:\([^()]*\)[^()]*)*)⟦?\)⟧?\s*$"
     r"|,?\s*⟦?\s*,?\b(?:i\.e\.|that is|or equivalently|equivalently),?\s*⟧?\s+(.+)$"
 )
 """A second writing of the answer, in brackets or behind "that is"."""
@@ -171,10 +172,8 @@ def clean(text: str) -> str:
         text = _CURRENCY_AFTER.sub(lambda m: f"⟦{_CURRENCIES[m[1]]}⟧", _CURRENCY.sub(_currency, text))
         text = re.sub(r"\\[$€£¥₹]", " ", text)
     text = _RUN_ON.sub(r"\\\1 \2", _PRIMES.sub(r"\1\2", text))
-    if r"\begin" not in text:
-        text = text.replace(r"\\", " , ").replace("&", " ")
-    else:
-        text = re.sub(r"[.,;]\s*(?=\\\\|\\end|&)", " ", text)
+    rows = r"\begin" in text
+    text = re.sub(r"[.,;]\s*(?=\\\\|\\end|&)", " ", text) if rows else text.replace(r"\\", " , ").replace("&", " ")
     text = _WRAPPERS.sub(" ", text)
     text = _SPACES.sub(lambda m: m[1] or " ", text)
     text = re.sub(r"\\text\s*$", "", text)

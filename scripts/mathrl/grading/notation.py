@@ -127,7 +127,8 @@ _PLAIN = [
     ("(", re.compile(r"(?<![A-Za-z\\])log(2|10)\s*\("), r"\\log_{\1}("),
     ("(", re.compile(r"(?<![A-Za-z\\])cbrt\s*\("), r"\\sqrt[3]("),
     ("^", re.compile(r"(?<=\d)\s*[xX]\s*(?=10\s*\^)"), r" \\times "),
-    ("mod", re.compile(r"(?:\\left\s*)?\(\s*\\?(?:(?:text|mathrm|operatorname)\s*\{\s*mod\s*\}|[bp]?mod)" + _MODULUS + r"(?:\\right\s*)?\)"),
+    ("mod", re.compile(r"(?:\\left\s*)?\(\s*\\?(?:(?:text|mathrm|operatorname)\s*\{\s*mod\s*\}|[bp]?mod)"
+                       + _MODULUS + r"(?:\\right\s*)?\)"),
      r"\\pmod{\1}"),
     ("mod", re.compile(r"\\(?:mod|pmod)\s*\{?\s*(\w{1,12})\s*\}?|(?<=[\w)}\s])\s+mod\s+(\w{1,12})$"),
      lambda m: rf"\pmod{{{m[1] or m[2]}}}"),

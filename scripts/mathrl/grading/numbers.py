@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 
 from mathrl.grading import nodes as n
 from mathrl.grading import units
@@ -107,7 +108,7 @@ def _compound(items: tuple[n.Node, ...]) -> tuple[n.Node, str | None]:
     parts = [(constant(part.inner), units.size_of(part.unit)) if isinstance(part, n.Quantity) else (None, None) for part in items]
     if any(not isinstance(value, Fraction) or size is None or size[1] != parts[-1][1][1] for value, size in parts if parts[-1][1]):
         return n.Add(items), "?"
-    if not parts[-1][1] or any(a[1][0] <= b[1][0] for a, b in zip(parts, parts[1:], strict=False)):
+    if not parts[-1][1] or any(a[1][0] <= b[1][0] for a, b in pairwise(parts)):
         return n.Add(items), "?"
     smallest = parts[-1][1][0]
     return n.Num(sum((value * size[0] / smallest for value, size in parts), Fraction(0)), None), items[-1].unit

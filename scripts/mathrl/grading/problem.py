@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import lru_cache
+from itertools import islice
 
 from mathrl.grading import nodes as n
 from mathrl.grading.compare import Comparison
@@ -61,14 +62,10 @@ def _formulas(problem: str) -> frozenset[n.Node]:
 
 
 def _texts(problem: str) -> Iterator[str]:
-    count = 0
-    for match in _FORMULA.finditer(problem):
+    for match in islice(_FORMULA.finditer(problem), MAX_FORMULAS):
         formula = next(filter(None, match.groups()))
         pieces = [piece for piece in _SPLIT.split(formula) if piece and piece.strip()]
         yield from dict.fromkeys((formula, *pieces, *(side for piece in pieces for side in piece.split("="))))
-        count += 1
-        if count >= MAX_FORMULAS:
-            return
     for match in _PLAIN.findall(_FORMULA.sub(" ", problem))[:MAX_FORMULAS]:
         yield match.strip(".,")
 

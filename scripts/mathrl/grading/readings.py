@@ -32,7 +32,8 @@ _APPLIED = re.compile(r"(?:arc)?(?:sin|cos|tan|cot|sec|csc|sinh|cosh|tanh|ln|log
 _MATHS_WORDS = FUNCTIONS | GREEK | {"pi", "infty", "infinity", "inf", "oo"}
 _SHORT_WORDS = frozenset(
     (  # noqa: SIM905
-        "am an as at be by do ex go ha he hi ho id if in is it la ma me mi my no of oh ok on or ox pa pi re so to um up us we ye bad dad cab dab"
+        "am an as at be by do ex go ha he hi ho id if in is it la ma me mi my no of oh ok on or ox pa pi re so to um up us we ye "
+        "bad dad cab dab"
     ).split()
 )
 _LETTERS = re.compile(r"[a-z]{2}|[b-df-hj-np-tv-z]{3}|abc|abd|bcd|acd|[A-Z]{2}")

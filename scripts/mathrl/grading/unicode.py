@@ -31,7 +31,8 @@ _CHINESE_WORDS = {
     "无实数解": "no solution", "没有实数解": "no solution", "无解": "no solution", "没有解": "no solution", "无实根": "no solution",
     "没有实数根": "no solution", "无实数根": "no solution",
     "空集": r"\emptyset ", "不存在": "does not exist", "全体实数": r"\mathbb{R}", "所有实数": r"\mathbb{R}", "任意实数": r"\mathbb{R}",
-    "实数集": r"\mathbb{R}", "无穷多": "infinitely many", "无数": "infinitely many", "正确": "true", "错误": "false", "不是": "no", "是的": "yes", "不对": "false",
+    "实数集": r"\mathbb{R}", "无穷多": "infinitely many", "无数": "infinitely many", "正确": "true", "错误": "false",
+    "不是": "no", "是的": "yes", "不对": "false",
     "不能": "no", "不可以": "no", "正无穷": r"\infty ", "负无穷": r"-\infty ", "无穷大": r"\infty ", "无穷": r"\infty ",
     "或者": " or ", "以及": " and ", "并且": " and ", "平方根": "root", "答案是": "", "答案为": "", "答案": "", "等于": "=", "约为": "",
     "大约": "", "大于等于": r"\ge ", "小于等于": r"\le ", "大于": ">", "小于": "<",
@@ -41,7 +42,8 @@ _CHINESE_UNITS = {
     "平方厘米": "cm^2", "平方分米": "dm^2", "平方米": "m^2", "平方千米": "km^2", "平方公里": "km^2", "立方厘米": "cm^3", "立方分米": "dm^3",
     "立方米": "m^3", "厘米": "cm", "分米": "dm", "毫米": "mm", "千米": "km", "公里": "km", "米": "m", "公顷": "hectares", "毫升": "ml",
     "升": "l", "千克": "kg", "公斤": "kg", "毫克": "mg", "克": "g", "吨": "tonnes", "小时": "hours", "分钟": "minutes", "秒": "seconds",
-    "天": "days", "周": "weeks", "个月": "months", "月": "months", "年": "years", "元": "yuan", "角": "jiao", "美元": "dollars", "欧元": "euros",
+    "天": "days", "周": "weeks", "个月": "months", "月": "months", "年": "years", "元": "yuan", "角": "jiao",
+    "美元": "dollars", "欧元": "euros",
 }  # fmt: skip
 _CHINESE_COUNTS = "个人本只名棵岁次位辆张块件支条头盒箱瓶页台朵袋双枝分种题"
 _CHINESE_SCALES = {"万": 10**4, "亿": 10**8, "千": 10**3, "百": 10**2}

@@ -1,8 +1,9 @@
 """The reward of a response: a weighted sum of named terms.
 
 The config names the terms and their weights, `{"format": 0.1, "correct": 0.9}` by default. `correct`, `format` (a box is there: the
-finalist's rule) and `answer_format` (a box whose content can be read as an answer) are ours; any other name is `module:function`, a function `(grade, data_source, response, answer, extra_info) -> float` that is
-imported by name. So a user adds a term, or a reward model behind one, without touching this module; each term has its own curve.
+finalist's rule) and `answer_format` (a box whose content can be read as an answer) are ours. Any other name is `module:function`, a
+function `(grade, data_source, response, answer, extra_info) -> float` that is imported by name. So a user adds a term, or a reward
+model behind one, without touching this module; each term has its own curve.
 """
 
 from __future__ import annotations
