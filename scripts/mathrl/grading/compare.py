@@ -12,7 +12,7 @@ from mathrl.grading import choices, conditions, lists
 from mathrl.grading import nodes as n
 from mathrl.grading.expressions import expand_signs, same_expressions, same_family
 from mathrl.grading.latex import string_key
-from mathrl.grading.numbers import How
+from mathrl.grading.numbers import How, decimal
 from mathrl.grading.readings import readings
 from mathrl.grading.sets import is_set, pieces_of, same_pieces
 
@@ -179,11 +179,12 @@ def compare(answer: str, gold: str, how: How) -> str:
     answers = readings(answer)
     if (not answers or not golds or isinstance(golds[0], n.Text) or isinstance(answers[0], n.Text)) and choices.same_words(answer, gold):
         return EQUAL
-    commas = all(_COMMA_DECIMAL.fullmatch(text.strip().strip("$")) for text in (answer, gold))
+    commas = [_COMMA_DECIMAL.fullmatch(text.strip().strip("$")) is not None for text in (answer, gold)]
     same = Comparison(how).same
     for mine in answers:
         for theirs in golds:
-            two_lists = commas and isinstance(mine, n.Scalar) and isinstance(theirs, n.Scalar)  # -2,1 is not -2,10
-            if not two_lists and same(mine, theirs):
+            if commas[0] and isinstance(mine, n.Scalar) and isinstance(theirs, n.Scalar) and (commas[1] or decimal(theirs) is None):
+                continue  # -2,1 is not -2,10, and 1,2 is not 6/5
+            if same(mine, theirs):
                 return EQUAL
     return NO_GOLD if not golds else DIFFERENT if answers else NO_ANSWER
