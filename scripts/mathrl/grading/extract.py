@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-MAX_RESPONSE_CHARS = 2_000_000
-"""Only the last so many characters of a response are looked at; a model's whole context is far shorter."""
+MAX_RESPONSE_CHARS = 200_000
+"""Only the last so many characters of a response are looked at, about 50,000 tokens."""
 MAX_RUN = 50
 """Boxes that may be one answer together."""
 

@@ -157,7 +157,10 @@ def clean(text: str) -> str:
     """
     if len(text) > MAX_ANSWER_CHARS:
         raise Unparsed("longer than the budget")
-    text = re.sub(r"\s+", " ", to_latex(text))  # long runs of spaces would make the patterns below slow
+    text = to_latex(text)
+    if len(text) > 2 * MAX_ANSWER_CHARS:
+        raise Unparsed("longer than the budget in LaTeX")
+    text = re.sub(r"\s+", " ", text)  # long runs of spaces would make the patterns below slow
     text = _drop_dress(text)
     text = text.replace("...", r"\ldots ")
     if text.count("$") == 1 and re.match(r"\s*-?\$\s*\d", text):
