@@ -105,7 +105,7 @@ def same_words(answer: str, gold: str) -> bool:
     """Word answers: the same words; yes and true, no and false; a sentence that opens with "Yes," for Yes."""
     left, right = plain_words(answer), plain_words(gold)
     if left == right:
-        return _SYMBOLS.findall(answer) == _SYMBOLS.findall(gold)
+        return _SYMBOLS.findall(answer) == _SYMBOLS.findall(gold) and re.search(r"[^\W\d_]", left) is not None
     if right not in _YES:
         return False
     if left in _YES:

@@ -72,8 +72,9 @@ def same_expressions(answer: n.Node, gold: n.Node, how: How) -> bool:
     if _has_big_operator(answer) and _has_big_operator(gold):
         answer, gold = _bound_renamed(answer), _bound_renamed(gold)
         left, right = n.symbols(answer), n.symbols(gold)
-    if left - right == {"j"} and n.Sym("i") in n.walk(gold):
-        answer, left = n.rename(answer, {"j": "i"}), left & right
+    if left ^ right == {"j"} and n.Sym("i") in (*n.walk(gold), *n.walk(answer)):
+        answer, gold = n.rename(answer, {"j": "i"}), n.rename(gold, {"j": "i"})
+        left = right = left & right
     if left != right:
         renamed = _parameters_renamed(answer, gold)
         if renamed is not None:

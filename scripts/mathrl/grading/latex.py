@@ -54,7 +54,7 @@ _TEXT = re.compile(
     r"\\(?:text|textrm|textbf|textit|textnormal|textsf|texttt|mathrm|mbox|hbox|operatorname\*?|rm)\s*\{((?:[^{}]|\{[^{}]*\})*)\}"
 )
 _MARK = re.compile(
-    r"\\(?:tag\*?|label|hspace\*?|vspace\*?|phantom|hphantom|vphantom|color)\s*\{[^{}]*\}|\\(?:textcolor|colorbox)\s*\{[^{}]*\}"
+    r"\\(?:tag\*?|label|hspace\*?|vspace\*?|phantom|hphantom|vphantom|color)\s*\{[^{}]*\}|\\(?:textcolor|f?colorbox)\s*\{[^{}]*\}(?:\s*\{[^{}]*\}(?=\s*\{))?|\\bbox\s*\[[^\]]*\]"
 )
 _TEXT_DIGITS = re.compile(r"⟦([\d.,]+|\s*\\?[$€£¥₹]\s*)⟧")
 _BOX = re.compile(r"\\(?:boxed|fbox)\s*\{")
@@ -64,7 +64,8 @@ _TAIL = re.compile(r"""["'`,.;:}\s]+$""")
 _GLUED = re.compile(r"(?<=[\d)])(\s*)(or|and)(?=[A-Z(\d\\-])")
 _THOUSANDS_TIGHT = re.compile(r"(?<=\d)(?:\{,\}|,\\!\s*|\\,|\\!|\\;|'(?=\d{3}(?!\d)))(?=\d{3}(?!\d))")
 _DECORATION = re.compile(
-    r"</?[A-Za-z]{1,10}/?>|(?<![\w)}\]])\*\*|\*\*(?![\w({\\-])|(?<!\S)__(?=\S)|(?<=\S)__(?!\S)|```[a-z]*|^\s*[#*]+\s*(?=\S)|(?<=\w)\*\s*$|^\s*\$?\\therefore"
+    r"<\|[^|]{0,30}\|>|"
+    r"</?[A-Za-z]{1,10}/?>|(?<![\w)}\]])\*\*|\*\*(?![\w({\\-])|(?<!\S)_{2,}(?=\S)|(?<=\S)_{2,}(?!\S)|```[a-z]*|^\s*[#*]+\s*(?=\S)|(?<=\w)\*\s*$|^\s*\$?\\therefore"
 )
 _NUMBER = r"-?\d[\d,]*(?:\.\d+)?(?:\s*(?:thousand|million|billion|trillion))?"
 _CURRENCY = re.compile(r"(?:\bUS|\bU\.S\.|\bUSD)?\s*(\\[$€£¥₹]|(?<![A-Za-z])(?:Rs|USD|EUR|INR|RMB)\b\.?)\s*(" + _NUMBER + ")")
@@ -76,9 +77,8 @@ _CURRENCIES = {
 _PRIMES = re.compile(r"\^\s*(?:\{\s*('{1,3})\s*\}|('{1,3}))")
 _RUN_ON = re.compile(r"\\(pi|sin|cos|tan|sec|csc|cot|ln)(?!h\b|h[^a-z])([a-zA-Z]{1,2})(?![A-Za-z])")
 """A command and the variable after it without a space between them: \\pir, \\cosx."""
-_AFTERTHOUGHT = re.compile(
-    r"(?<=[^\s,])\s*,?\s*⟦?\(?(?:altogether|in total|in all|total|respectively|approximately|approx\.?)\)?⟧?\s*[.]?\s*$"
-)
+_SAID = r"\(?(?:(?:the )?(?:final )?answer|exactly|exact|altogether|in total|in all|total|respectively|approximately|approx\.?)\)?"
+_AFTERTHOUGHT = re.compile(rf"(?<=[^\s,])\s*,?\s*(?:⟦\s*{_SAID}\s*⟧|{_SAID})\s*\.?\s*$")
 _ADDED = re.compile(
     r"(?<=\S)\s*⟦?\s*\(\s*(?:or|i\.?e\.?,?|that is,?|equivalently,?|=|\\approx|approximately|about)\s*(?:⟧|\s)"
     r"([^()]*(?:\([^()]*\)[^()]*)*)⟦?\)⟧?\s*$"
@@ -138,8 +138,15 @@ def _currency(match: re.Match) -> str:
     return f" {match[2]}⟦{_CURRENCIES[match[1].rstrip('.')]}⟧"
 
 
+_ROMAN = re.compile(r"\\(?:mathrm|operatorname|text)\s*\{\s*([ie])\s*\}")
+_TEXT_LEAD = re.compile(
+    r"^\s*(?:⟦\s*(?:the )?(?:final )?(?:answer|ans|solution|result)\s*(?:is)?\s*[:=]?\s*⟧|\\rightarrow)\s*", re.IGNORECASE
+)
+
+
 def _mark_texts(text: str) -> str:
     r"""\text{…} as ⟦…⟧, so that words stay apart from products of letters; digits in text are digits."""
+    text = _ROMAN.sub(r" \1 ", text)
     for _ in range(3):
         changed = _TEXT.sub(lambda m: "⟦" + m[1].replace("⟦", " ").replace("⟧", " ").strip("~ ") + "⟧", text)
         if changed == text:
@@ -180,8 +187,9 @@ def clean(text: str) -> str:
     text = _WRAPPERS.sub(" ", text)
     text = _SPACES.sub(lambda m: m[1] or " ", text)
     text = re.sub(r"\\text\s*$", "", text)
+    text = _TEXT_LEAD.sub("", text)
     text = _ADDED.sub(lambda m: f" or {m[1] or m[2]}", _AFTERTHOUGHT.sub("", _strip_tail(text.strip())))
-    return text.strip()
+    return text.rstrip("\\ ").lstrip()
 
 
 def string_key(text: str) -> str:

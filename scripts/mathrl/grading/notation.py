@@ -141,6 +141,10 @@ _PLAIN = [
     ("{", re.compile(r"\\(?:SI|qty)\s*\{([^{}]*)\}\s*\{([^{}]*)\}"), lambda m: f" {m[1]} \\text{{ {_SIUNITX.sub(' ', m[2])} }}"),
     (".", re.compile(r"\b(sq|cu|hrs?|mins?|secs?|ft|in|lbs?|oz)\.(?=\s|$)"), r"\1"),
     ("root", re.compile(r"\\root\s*(\w|\{[^{}]*\})\s*\\of"), r"\\sqrt[\1]"),
+    ("[", re.compile(r"^\s*\]([^\[\]]+[,;][^\[\]]+)([\[\]])\s*$"), lambda m: f"({m[1]}{')' if m[2] == '[' else ']'}"),
+    ("[", re.compile(r"^\s*\[([^\[\]]+[,;][^\[\]]+)\[\s*$"), r"[\1)"),
+    ("]", re.compile(r"^\s*\]([^\[\]]+[,;][^\[\]]+)\]\s*$"), r"(\1]"),
+    ("<", re.compile(r"^\s*<([^<>=]+,[^<>=]+)>\s*$"), r"(\1)"),
     ("to ", re.compile(r"^\s*(\d{1,9}) to (\d{1,9})\s*$"), r"\1:\2"),
     ("(", re.compile(r"^\s*[A-Z](?:_\{?\w\}?|')?\s*(\([^()]*,[^()]*\))\s*$"), r"\1"),  # a point with its name
 ]  # fmt: skip

@@ -27,7 +27,7 @@ _ALL_BUT = re.compile(
 _NO_SOLUTION = re.compile(
     r"(?:there (?:is|are) )?no (?:real )?(?:solutions?|roots?)(?: exists?)?|empty set|empty|none|no such \w+(?: exists?)?"
 )
-_WORDS = re.compile(r"(?:[Aa]\s+(?=[A-Za-z]{4}))?[A-Za-z]{2,}(?:[\s'-]+[A-Za-z]+)*\s*")
+_WORDS = re.compile(r"(?:[Aa]\s+(?=[A-Za-z]{4})|I\s+(?=[a-z]{2}))?[A-Za-z]{2,}(?:[\s'-]+[A-Za-z]+)*\s*")
 _APPLIED = re.compile(r"(?:arc)?(?:sin|cos|tan|cot|sec|csc|sinh|cosh|tanh|ln|log|exp|sqrt)(?:\s+[a-z]{1,2}){1,3}\s*")
 _MATHS_WORDS = FUNCTIONS | GREEK | {"pi", "infty", "infinity", "inf", "oo"}
 _SHORT_WORDS = frozenset(
