@@ -358,6 +358,8 @@ ASKED = [
     (r"50\%", "50", "What percent is left?", "equal", "percent was asked for"),
     (r"50^\circ", "50", "How many apples are left?", "different", "nobody asked for an angle"),
     (r"50^\circ", "50", "What is angle $A$?", "equal", "an angle was asked for"),
+    ("3, 5", "(3,5)", "Find the domain of $f$ in interval notation.", "different", "an interval needs its brackets"),
+    ("3, 5", "(3,5)", "Find the point of intersection.", "equal", "a point does not"),
     (r"5\text{ gizmo}", "5", "How many gizmos are there?", "equal", "a word of the problem"),
 ]
 

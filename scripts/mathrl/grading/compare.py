@@ -139,7 +139,7 @@ class Comparison:
             case n.Items() | n.Braces(), n.Items() | n.Braces():
                 return lists.same_lists(answer, gold, self)
             case (n.Bracket(), n.Items()) | (n.Items(), n.Bracket()):
-                return lists.same_point_and_list(answer, gold, self)
+                return lists.same_point_and_list(answer, gold, self, self.how)
             case n.Items(), n.Scalar():
                 return self._one_value(answer.items, gold)
             case n.Scalar(), n.Items(joiner="or"):

@@ -24,6 +24,8 @@ FORMAT_WEIGHT = 0.1
 CORRECT_WEIGHT = 0.9
 MAX_EXTRACTED_CHARS = 4_000
 """A longer answer is compared as a string only."""
+MAX_GOLD_SENTENCE = 250
+"""A longer gold in prose states more than one thing."""
 MAX_WORDS = 3
 """Longer answers in words count as read by nobody."""
 _PLAIN = re.compile(r"\s*(-?\d{1,30})\s*")
@@ -69,7 +71,8 @@ def _decide_now(extracted: str, gold: str, how: How) -> tuple[str, str]:
     status = compare(extracted, gold, how)
     if status not in (EQUAL, NO_GOLD) or (status == NO_GOLD and " " in gold):
         answers = [extracted, stated(extracted)] if " " in extracted else [extracted]
-        golds = [gold, stated(gold)] if " " in gold and not readings(gold) else [gold]
+        sentence = " " in gold and len(gold) <= MAX_GOLD_SENTENCE and not readings(gold)
+        golds = [gold, said] if sentence and (said := stated(gold)) and not said.strip().isalpha() else [gold]
         for theirs in filter(None, golds):
             for mine in filter(None, answers):
                 if (mine, theirs) != (extracted, gold) and compare(mine, theirs, how) == EQUAL:

@@ -127,12 +127,12 @@ def _as_point(node: n.Items | n.Bracket) -> Row | None:
     return _in_order(records[0]) if records and len(records) == 1 else values_of(node.items)
 
 
-def same_point_and_list(answer: n.Items | n.Bracket, gold: n.Items | n.Bracket, same: Same) -> bool:
+def same_point_and_list(answer: n.Items | n.Bracket, gold: n.Items | n.Bracket, same: Same, how: How) -> bool:
     """A point with brackets against a list without; an interval wants its brackets."""
     bracket = answer if isinstance(answer, n.Bracket) else gold
     if isinstance(answer, n.Bracket) and (answer.opening, answer.closing) == ("[", "]"):
         return matching(values_of(answer.items), values_of(gold.items), same)  # a data list for a bare list
-    if (bracket.opening, bracket.closing) != ("(", ")") and pieces_of(bracket) is not None:
+    if ((bracket.opening, bracket.closing) != ("(", ")") or how.interval) and pieces_of(bracket) is not None:
         return False
     left, right = _as_point(answer), _as_point(gold)
     if left is None or right is None:

@@ -22,12 +22,14 @@ class How:
     """What the judge knows beside the two answers.
 
     rounded: the golds are rounded decimals (a property of the benchmark). percent, degrees: may the sign be left out?
-    words: the words of the problem, each of which may name what is counted.
+    interval: does the problem ask for an interval, so that (3,5) is no point? words: the words of the problem, each of which may
+    name what is counted.
     """
 
     rounded: bool = False
     percent: bool = True
     degrees: bool = True
+    interval: bool = False
     words: frozenset[str] = frozenset()
 
 

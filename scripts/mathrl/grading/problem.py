@@ -35,8 +35,11 @@ _SPLIT = re.compile(
     r"\\\\|\\q?quad|\\text\s*\{[^{}]*\}|\\(?:mbox|textrm)\s*\{[^{}]*\}|;|&|(?<=[^\d]),(?=\s)|\\left\\\{|\\begin\{[a-z]*\*?\}|\\end\{[a-z]*\*?\}"
 )
 _PLAIN = re.compile(r"\d+ \d+/\d+|[-(\[\\]*[\dA-Za-z\\√(][^\s,;:?!。，？]*(?:\s*[-+*/=<>^]\s*[^\s,;:?!。，？]+)+|[-(]*\d[\d./]*%?\)*")
-_PERCENT = re.compile(r"%|percent|per cent|百分")
-_DEGREES = re.compile(r"\\circ|°|degree|angle|\\ang|∠|度|角|rotat|latitude|longitude|arc|polar|phase|argument")
+_SPEAKS_OF = {
+    "percent": re.compile(r"%|percent|per cent|百分"),
+    "interval": re.compile(r"\bintervals?\b|\brange of|\bdomain\b|\binequalit"),
+    "degrees": re.compile(r"\\circ|°|degree|angle|\\ang|∠|度|角|rotat|latitude|longitude|arc|polar|phase|argument"),
+}
 
 
 @lru_cache(maxsize=1024)
@@ -47,7 +50,8 @@ def how_to_compare(problem: str | None, benchmark: str = "") -> How:
         return how
     text = problem[-MAX_PROBLEM_CHARS:].lower()
     words = frozenset(re.findall(r"[^\W\d_]{3,}", text))
-    return replace(how, percent=bool(_PERCENT.search(text)), degrees=bool(_DEGREES.search(text)), words=words)
+    found = {name: bool(pattern.search(text)) for name, pattern in _SPEAKS_OF.items()}
+    return replace(how, **found, words=words)
 
 
 @lru_cache(maxsize=512)

@@ -12,14 +12,15 @@ _TO_LATEX = {
     "Ø": r"\emptyset ", "°": r"^{\circ}", "º": r"^{\circ}", "˚": r"^{\circ}", "∘": r"\circ ", "℃": r"^{\circ} C", "℉": r"^{\circ} F",
     "′": "'", "’": "'", "‘": "'", "“": '"', "”": '"', "…": r"\ldots ", "⋯": r"\ldots ", "⟨": "(", "⟩": ")", "〈": "(", "〉": ")",
     "ℝ": r"\mathbb{R}", "ℤ": r"\mathbb{Z}", "ℕ": r"\mathbb{N}", "ℚ": r"\mathbb{Q}", "ℂ": r"\mathbb{C}",
-    "π": r"\pi ", "∏": r"\prod ", "∑": r"\sum ", "∫": r"\int ", 
+    "π": r"\pi ", "∏": r"\prod ", "∑": r"\sum ", "∫": r"\int ",
     "∠": r"\angle ",
     "△": r"\triangle ", "∴": "", "⇒": r"\Rightarrow ", "→": r"\to ", "ˆ": "^", "＾": "^", "，": ", ", "、": ", ", "（": "(", "）": ")",
     "。": ".", "：": ":", "；": ";", "％": "%", "﹣": "-", "＋": "+", "＝": "=", "✓": "", "✔": "", "✅": "", "■": "", "□": "", "∎": "",
     "∣": "|", "∥": r"\|", "€": r"\€ ", "£": r"\£ ", "¥": r"\¥ ", "￥": r"\¥ ", "₹": r"\₹ ", "¢": r"⟦cents⟧", "Å": r"\AA ", "μ": r"\mu ", "µ": r"\mu ",
 }  # fmt: skip
 _TO_LATEX |= {chr(0x2460 + index): f"({index + 1})" for index in range(20)}  # circled numbers
-_TO_LATEX |= {char: r"\frac{%s}{%s}" % tuple(unicodedata.normalize("NFKC", char).split("⁄")) for char in "¼½¾⅐⅑⅒⅓⅔⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞"}  # noqa: UP031
+_VULGAR = "¼½¾⅐⅑⅒⅓⅔⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞"
+_TO_LATEX |= {char: r"\frac{%s}{%s}" % tuple(unicodedata.normalize("NFKC", char).split("⁄")) for char in _VULGAR}  # noqa: UP031
 _TO_LATEX |= {char: f"\\{unicodedata.name(char).split()[-1].capitalize()} " for char in "ΓΔΘΛΞΠΣΦΨΩ"}
 _GREEK = {chr(code): "\\" + unicodedata.name(chr(code)).split()[-1].lower() + " " for code in range(0x3B1, 0x3CA)} | {"λ": r"\lambda "}
 _TRANSLATE = str.maketrans({**_GREEK, **_TO_LATEX})
