@@ -20,7 +20,7 @@ _TO_LATEX = {
 }  # fmt: skip
 _TO_LATEX |= {chr(0x2460 + index): f"({index + 1})" for index in range(20)}  # circled numbers
 _VULGAR = "¼½¾⅐⅑⅒⅓⅔⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞"
-_TO_LATEX |= {char: r"\frac{%s}{%s}" % tuple(unicodedata.normalize("NFKC", char).split("⁄")) for char in _VULGAR}  # noqa: UP031
+_TO_LATEX |= {char: r"\frac{{{}}}{{{}}}".format(*unicodedata.normalize("NFKC", char).split("⁄")) for char in _VULGAR}
 _TO_LATEX |= {char: f"\\{unicodedata.name(char).split()[-1].capitalize()} " for char in "ΓΔΘΛΞΠΣΦΨΩ"}
 _GREEK = {chr(code): "\\" + unicodedata.name(chr(code)).split()[-1].lower() + " " for code in range(0x3B1, 0x3CA)} | {"λ": r"\lambda "}
 _TRANSLATE = str.maketrans({**_GREEK, **_TO_LATEX})
