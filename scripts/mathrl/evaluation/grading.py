@@ -46,13 +46,22 @@ def grade_samples(
 ) -> list[GradedProblem]:
     """Grade every sample under the protocol's extraction and the other one; problems without samples are left out.
 
-    Equal (response, answer) pairs are graded once. benchmark: its name, which the contest's judge heeds (units of minerva_math).
+    Equal (response, answer, problem) triples are graded once. benchmark: its name; minerva_math has rules of its own in both judges.
     """
-    from mathrl.grading import extract_boxed, grade_many
+    from mathrl.grading import Grade, extract_boxed, grade_many
 
-    pairs = [(row["response"], str(problems[row["id"]]["answer"])) for row in samples]
+    def judged(questions: list[tuple[str, str, str]], way: str) -> dict[tuple[str, str, str], Grade]:
+        if grader == "contest":
+            from mathrl.evaluation.contest_judge import contest_grades
+
+            found = contest_grades([(response, answer) for response, answer, _ in questions], benchmark, workers)
+        else:
+            found = grade_many(questions, workers, way, benchmark)
+        return dict(zip(questions, found, strict=True))
+
+    pairs = [(row["response"], str(problems[row["id"]]["answer"]), str(problems[row["id"]]["problem"])) for row in samples]
     unique = list(dict.fromkeys(pairs))
-    main = dict(zip(unique, grade_many(unique, workers, grader, extraction, benchmark), strict=True))
+    main = judged(unique, extraction)
     boxed = {response: extract_boxed(response) is not None for response in dict.fromkeys(p[0] for p in unique)}
     # Without a box a strict verdict is "no box", known without grading; with one, only the contest judge may differ,
     # which looks for other marks first.
@@ -60,7 +69,7 @@ def grade_samples(
     again = [p for p in unique if (boxed[p[0]] if other == "strict" else not boxed[p[0]]) or grader == "contest"]
     if extraction == "lenient" and grader == "ours":
         again = []
-    second = dict(zip(again, grade_many(again, workers, grader, other, benchmark), strict=True)) if again else {}
+    second = judged(again, other) if again else {}
 
     graded: dict[str, GradedProblem] = {}
     for row, pair in zip(samples, pairs, strict=True):

@@ -1,0 +1,123 @@
+"""A function called in worker processes, each call with a limit on processor time and memory.
+
+For code that may hang or take all memory on some inputs (computer algebra on a model's text). A call beyond the limit ends its
+worker; the next call gets a new one. The limit is processor time, so that a busy machine changes no result. Arguments and
+results are JSON. An idle worker ends when its caller does, a busy one at its limit at the latest.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import json
+import multiprocessing
+import os
+import resource
+import signal
+import threading
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from multiprocessing.connection import Connection
+from typing import Any
+
+CLOCK_FACTOR = 40
+"""A worker that got so little of a busy machine that it takes this many times its limit on the clock is given up."""
+
+
+def _serve(calls: Connection, task: str, cpu_seconds: float, memory: int) -> None:
+    """A worker's life: one JSON list of arguments in, one JSON reply out, until the caller closes the pipe."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGPROF, signal.SIG_DFL)  # ends the process when the timer runs out
+    null = os.open(os.devnull, os.O_RDWR)
+    for stream in (0, 1, 2):
+        os.dup2(null, stream)
+    module, _, name = task.partition(":")
+    function = getattr(importlib.import_module(module), name)
+    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    with contextlib.suppress(EOFError, BrokenPipeError):
+        while True:
+            arguments = json.loads(calls.recv_bytes())
+            signal.setitimer(signal.ITIMER_PROF, cpu_seconds)
+            try:
+                reply = {"value": function(*arguments)}
+            except Exception:
+                reply = {"lost": "error"}
+            signal.setitimer(signal.ITIMER_PROF, 0)
+            calls.send_bytes(json.dumps(reply).encode())
+
+
+class _Worker:
+    def __init__(self, task: str, cpu_seconds: float, memory: int):
+        context = multiprocessing.get_context("forkserver")
+        self.calls, far = context.Pipe()
+        self.process = context.Process(target=_serve, args=(far, task, cpu_seconds, memory), daemon=True)
+        self.process.start()
+        far.close()
+
+    def ask(self, arguments: Sequence[Any], clock_seconds: float) -> dict[str, Any]:
+        """{"value": result}, or {"lost": "timeout" or "error"}."""
+        try:
+            self.calls.send_bytes(json.dumps(arguments).encode())
+            if self.calls.poll(clock_seconds):
+                return json.loads(self.calls.recv_bytes())
+        except (EOFError, OSError):
+            self.process.join(clock_seconds)
+            return {"lost": "timeout" if self.process.exitcode == -signal.SIGPROF else "error"}
+        self.process.kill()
+        return {"lost": "timeout"}
+
+    def close(self) -> None:
+        self.calls.close()
+        self.process.kill()
+        self.process.join()
+
+
+class CappedCalls:
+    """Calls of `module:function`; a worker stays for the next call unless it was lost.
+
+    cpu_seconds: processor time of one call; memory: address space of a worker in bytes, loaded modules included; preload:
+    modules that are loaded once for all workers, so that a new worker takes milliseconds.
+    """
+
+    def __init__(self, task: str, cpu_seconds: float, memory: int = 2 << 30, preload: Sequence[str] = ()):
+        self.task, self.cpu_seconds, self.memory, self.preload = task, cpu_seconds, memory, preload
+        self._idle: list[_Worker] = []
+        self._lock = threading.Lock()
+        self._owner = os.getpid()
+
+    def _lease(self) -> _Worker:
+        with self._lock:
+            if self._owner != os.getpid():  # a forked copy of the caller must not share its pipes
+                self._idle, self._owner = [], os.getpid()
+            if self._idle:
+                return self._idle.pop()
+        multiprocessing.get_context("forkserver").set_forkserver_preload(list(self.preload))
+        return _Worker(self.task, self.cpu_seconds, self.memory)
+
+    def ask(self, *arguments: Any) -> dict[str, Any]:
+        """{"value": result}, or {"lost": "timeout" or "error"}; from any thread."""
+        worker = self._lease()
+        try:
+            reply = worker.ask(arguments, CLOCK_FACTOR * self.cpu_seconds)
+        except BaseException:
+            worker.close()
+            raise
+        if "lost" in reply and not worker.process.is_alive():
+            worker.close()
+        else:
+            with self._lock:
+                self._idle.append(worker)
+        return reply
+
+    def map(self, calls: Iterable[Sequence[Any]], workers: int = 1) -> list[dict[str, Any]]:
+        """Replies in the order of the calls, from at most `workers` processes at once."""
+        with ThreadPoolExecutor(max_workers=max(1, workers)) as threads:
+            return list(threads.map(lambda arguments: self.ask(*arguments), calls))
+
+    def close(self) -> None:
+        """End the workers."""
+        with self._lock:
+            idle, self._idle = self._idle, []
+        for worker in idle:
+            worker.close()
