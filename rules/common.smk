@@ -117,7 +117,7 @@ def engine_settings():
     return json.dumps({key: config["evaluation"][key] for key in keys}, sort_keys=True)
 
 
-def probe_settings():
+def solve_rate_sampling():
     """How the base model is sampled on training problems: as it will be in training."""
     own = config["data"]["own_solve_rates"]
     drawn = {
@@ -280,14 +280,14 @@ def gpu_image():
     return image(config["accelerator"])
 
 
-def cards(wanted):
-    """The resource `gpu` of a job that wants so many cards; none on a host that trains on its CPU."""
+def gpus(wanted):
+    """The resource `gpu` of a job that wants so many GPUs; none on a host that trains on its CPU."""
     return wanted if config["accelerator"] == "cuda" else 0
 
 
-def embedding_cards():
-    """Cards for semantic decontamination; none without a model for it."""
-    return cards(1 if config["embedding_model"] else 0)
+def embedding_gpus():
+    """GPUs for semantic decontamination; none without a model for it."""
+    return gpus(1 if config["embedding_model"] else 0)
 
 
 def grows(value):
@@ -314,9 +314,9 @@ def if_nodes(value):
     return lambda wildcards: value if nodes(wildcards) > 1 else None
 
 
-def train_cards(wildcards):
-    """Cards of a training job on one node; over several, `gres` asks for them node by node."""
-    return cards(stage_config(wildcards.run, wildcards.stage)["gpus"]) if nodes(wildcards) == 1 else 0
+def train_gpus(wildcards):
+    """GPUs of a training job on one node; over several, `gres` asks for them node by node."""
+    return gpus(stage_config(wildcards.run, wildcards.stage)["gpus"]) if nodes(wildcards) == 1 else 0
 
 
 def train_memory(wildcards):
@@ -329,8 +329,8 @@ def train_memory(wildcards):
 
 
 def train_gres(wildcards):
-    """Cards of each node where there are several."""
-    count = cards(stage_config(wildcards.run, wildcards.stage)["gpus"])
+    """GPUs of each node where there are several."""
+    count = gpus(stage_config(wildcards.run, wildcards.stage)["gpus"])
     return f"gpu:{count}" if nodes(wildcards) > 1 and count else None
 
 
@@ -346,16 +346,16 @@ def launch(wildcards):
     return f"trap '' TERM; {supervisor(wildcards, grace)}"
 
 
-def launch_trial(wildcards):
+def launch_forecast(wildcards):
     """What starts a few steps of training, which save nothing that is kept."""
     return supervisor(wildcards, 30)
 
 
 def supervisor(wildcards, grace):
-    """A supervisor with cards of this host, or of a Ray cluster over the job's nodes; `grace` is in seconds."""
-    supervised = f"python3 scripts/run_job.py --grace {grace} --cards"
+    """A supervisor with GPUs of this host, or of a Ray cluster over the job's nodes; `grace` is in seconds."""
+    supervised = f"python3 scripts/run_job.py --grace {grace} --gpus"
     if nodes(wildcards) == 1:
-        return f"{supervised} {train_cards(wildcards)} --"
+        return f"{supervised} {train_gpus(wildcards)} --"
     # The image goes through the environment: another one is no reason to train again.
     node_image.remember(gpu_image() if uses_containers() else "", workflow.deployment_settings.apptainer_args or "")
     ranks = "" if config["accelerator"] == "cuda" else " --cpus 16"  # logical: most of verl's actors sleep
@@ -369,7 +369,7 @@ def checkpoint_space():
     for run in config["select"]:
         for stage in (stage_config(run, name) for name in run_stages(run)):
             saves += checkpoints.most_at_once(
-                stage["steps"], stage["save_every"], stage["keep_last"], stage["keep_every"], stage["watch"]["window"]
+                stage["steps"], stage["save_every"], stage["keep_last"], stage["keep_every"], stage["monitor"]["window"]
             )
     return preflight.checkpoint_bytes(model_directory("base"), saves)
 
@@ -389,7 +389,7 @@ def check_host(dry_run):
             dry_run=dry_run,
             cluster=executor not in ("local", "dryrun", "touch"),
             requests={
-                f"run {run}": cards(stage_config(run, stage)["gpus"])
+                f"run {run}": gpus(stage_config(run, stage)["gpus"])
                 for run in config["select"]
                 for stage in run_stages(run)
                 if stage_config(run, stage)["nodes"] == 1
@@ -424,7 +424,7 @@ wildcard_constraints:
     benchmark="|".join(config["benchmarks"]),
     model_name="|".join(row["name"] for row in pins().values() if row["kind"] == "model"),
     run="|".join(config["runs"]),
-    point=r"step-\d+|best|last",
+    choice=r"step-\d+|best|last",
     extra="|".join(config["models"]) or "(?!)",
     stage="|".join(stage_names()),
     model="|".join(

@@ -89,13 +89,13 @@ rule decontaminate_problems:
         "logs/decontaminate_problems.tsv"
     threads: 2
     resources:
-        gpu=embedding_cards(),
+        gpu=embedding_gpus(),
         mem_mb=grows(4000),
         runtime=grows(240),
     container:
-        gpu_image() if embedding_cards() else image("cpu")
+        gpu_image() if embedding_gpus() else image("cpu")
     shell:
-        "python3 scripts/run_job.py --cards {resources.gpu} --"
+        "python3 scripts/run_job.py --gpus {resources.gpu} --"
         " python {input.code[0]:q}"
         " --problems {input.problems:q}"
         " {params.benchmarks}"
@@ -167,13 +167,13 @@ rule render_matches:
         " > {log:q} 2>&1"
 
 
-rule choose_probes:
+rule choose_solve_rate_problems:
     """Choose {params.wanted} training problems whose solve rate is measured with the base model, by a hash of their ids."""
     input:
         code=code("choose_solve_rate_problems.py"),
         problems="results/data/problems.parquet",
     output:
-        probes="results/data/probes.jsonl",
+        asked="results/data/solve_rate_problems.jsonl",
     params:
         wanted=(
             [f"--count={config['data']['own_solve_rates']['problems']}"]
@@ -181,9 +181,9 @@ rule choose_probes:
             else []
         ),
     log:
-        "logs/choose_probes.log",
+        "logs/choose_solve_rate_problems.log",
     benchmark:
-        "logs/choose_probes.tsv"
+        "logs/choose_solve_rate_problems.tsv"
     threads: 1
     resources:
         mem_mb=grows(2000),
@@ -191,43 +191,43 @@ rule choose_probes:
     container:
         image("cpu")
     shell:
-        "python {input.code[0]:q} --problems {input.problems:q} {params.wanted} --out {output.probes:q} > {log:q} 2>&1"
+        "python {input.code[0]:q} --problems {input.problems:q} {params.wanted} --out {output.asked:q} > {log:q} 2>&1"
 
 
-rule sample_probes:
+rule sample_solve_rate_problems:
     """Sample the base model on the chosen training problems: part {wildcards.shard} of {params.shards}; finished responses are kept."""
     input:
         code=code("generate_samples.py", "run_job.py"),
         model=f"resources/models/{config['base_model']}",
-        probes="results/data/probes.jsonl",
+        asked="results/data/solve_rate_problems.jsonl",
     output:
-        made="results/data/probes/{shard}.json",
+        made="results/data/solve_rate_samples/{shard}.json",
     params:
-        protocols=json.dumps({"probes": probe_settings()}, sort_keys=True),
+        protocols=json.dumps({"solve_rates": solve_rate_sampling()}, sort_keys=True),
         prompt=json.dumps(config["prompt"], sort_keys=True),
         engine=engine_settings(),
         shards=config["evaluation"]["shards"],
         accelerator=config["accelerator"],
     log:
-        "logs/sample_probes/{shard}.log",
+        "logs/sample_solve_rate_problems/{shard}.log",
     benchmark:
-        "logs/sample_probes/{shard}.tsv"
+        "logs/sample_solve_rate_problems/{shard}.tsv"
     threads: 2
     resources:
-        gpu=cards(1),
+        gpu=gpus(1),
         mem_mb=grows(6000 if config["accelerator"] == "cpu" else 32000),
         runtime=24 * 60,
     container:
         gpu_image()
     shell:
-        "python scripts/run_job.py --cards {resources.gpu} --"
+        "python scripts/run_job.py --gpus {resources.gpu} --"
         " python {input.code[0]:q}"
-        " --name probes"
+        " --name solve_rates"
         " --model {input.model:q}"
         " --protocols {params.protocols:q}"
         " --prompt {params.prompt:q}"
         " --engine {params.engine:q}"
-        " --benchmark probes={input.probes:q}"
+        " --benchmark solve_rates={input.asked:q}"
         " --shard {wildcards.shard}"
         " --shards {params.shards}"
         " --accelerator {params.accelerator}"
@@ -239,12 +239,12 @@ rule measure_solve_rates:
     """Grade the base model's responses to training problems: its own solve rates, for stages that ask for `solve_rates: own`."""
     input:
         code=code("measure_solve_rates.py"),
-        made=expand("results/data/probes/{shard}.json", shard=range(config["evaluation"]["shards"])),
-        probes="results/data/probes.jsonl",
+        made=expand("results/data/solve_rate_samples/{shard}.json", shard=range(config["evaluation"]["shards"])),
+        asked="results/data/solve_rate_problems.jsonl",
     output:
         rates="results/data/solve_rates.parquet",
     params:
-        settings=json.dumps(probe_settings(), sort_keys=True),
+        settings=json.dumps(solve_rate_sampling(), sort_keys=True),
     log:
         "logs/measure_solve_rates.log",
     benchmark:
@@ -258,7 +258,7 @@ rule measure_solve_rates:
     shell:
         "python {input.code[0]:q}"
         " --generation {input.made:q}"
-        " --probes {input.probes:q}"
+        " --problems {input.asked:q}"
         " --settings {params.settings:q}"
         " --workers {threads}"
         " --out {output.rates:q}"

@@ -1,6 +1,6 @@
 # Requires: models (rules/fetch.smk, rules/train.smk), benchmarks (rules/fetch.smk), matches (rules/data.smk).
 # Makes: results/{model}/{protocol}/samples/{benchmark}.jsonl.zst and results/{model}/{protocol}/eval/{benchmark}.json.
-# Steps: generate_samples (one engine a model and card, all benchmarks and protocols) → merge_samples → grade_samples.
+# Steps: generate_samples (one engine a model and GPU, all benchmarks and protocols) → merge_samples → grade_samples.
 
 
 rule generate_samples:
@@ -30,13 +30,13 @@ rule generate_samples:
         "logs/generate_samples/{model}/{shard}.tsv"
     threads: 2
     resources:
-        gpu=cards(1),
+        gpu=gpus(1),
         mem_mb=grows(6000 if config["accelerator"] == "cpu" else 32000),
         runtime=24 * 60,
     container:
         gpu_image()
     shell:
-        "python scripts/run_job.py --cards {resources.gpu} --"
+        "python scripts/run_job.py --gpus {resources.gpu} --"
         " python {input.code[0]:q}"
         " --name {wildcards.model:q}"
         " --model {params.model:q}"

@@ -55,7 +55,7 @@ rule tabulate_scores:
 
 rule plot_training:
     """
-    Training curves of {params.runs} together: the report's figures 1 to 4, smoothed and raw,
+    Training curves of {params.runs} together: the finalist's figures 1 to 4, smoothed and raw,
     so that runs are compared on one axis.
     """
     input:

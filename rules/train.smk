@@ -8,7 +8,7 @@
 
 rule train_policy:
     """
-    Train run {wildcards.run}, stage {wildcards.stage}, with verl on {params.gpus} card(s): {params.batch} prompts × {params.n} responses a step.
+    Train run {wildcards.run}, stage {wildcards.stage}, with verl on {params.gpus} GPU(s): {params.batch} prompts × {params.n} responses a step.
     It goes on from the last whole checkpoint of the same configuration, because a long run is killed sooner or later.
     """
     input:
@@ -46,7 +46,7 @@ rule train_policy:
         "logs/train_policy/{run}/{stage}.tsv"
     threads: lambda wildcards: 32 if nodes(wildcards) == 1 else 16  # SLURM gives them twice a node: tasks_per_node
     resources:
-        gpu=train_cards,
+        gpu=train_gpus,
         gres=train_gres,
         nodes=nodes,
         mpi=if_nodes("srun"),
@@ -115,7 +115,7 @@ rule forecast_training:
     params:
         stage=stage_json,
         budget=run_budget,
-        launch=launch_trial,
+        launch=launch_forecast,
         reward=json.dumps(config["reward"], sort_keys=True),
         accelerator=config["accelerator"],
     log:
@@ -124,7 +124,7 @@ rule forecast_training:
         "logs/forecast_training/{run}/{stage}.tsv"
     threads: lambda wildcards: 32 if nodes(wildcards) == 1 else 16  # as for train_policy
     resources:
-        gpu=train_cards,
+        gpu=train_gpus,
         gres=train_gres,
         nodes=nodes,
         mpi=if_nodes("srun"),
@@ -157,7 +157,7 @@ rule export_model:
         export="results/{run}/model/export.json",
     params:
         out=lambda wildcards, output: str(Path(output.export).parent),
-        point=lambda wildcards: wildcards.get("point", "chosen"),
+        choice=lambda wildcards: wildcards.get("choice", "chosen"),
         accelerator=config["accelerator"],
     log:
         "logs/export_model/{run}.log",
@@ -172,7 +172,7 @@ rule export_model:
     shell:
         "python {input.code[0]:q}"
         " --manifest {input.manifest:q}"
-        " --point {params.point}"
+        " --choice {params.choice}"
         " --accelerator {params.accelerator}"
         " --out {params.out:q}"
         " > {log:q} 2>&1"
@@ -192,11 +192,11 @@ use rule export_model as export_stage with:
 
 use rule export_model as export_checkpoint with:
     output:
-        export="results/{run}@{point}/model/export.json",
+        export="results/{run}@{choice}/model/export.json",
     log:
-        "logs/export_checkpoint/{run}@{point}.log",
+        "logs/export_checkpoint/{run}@{choice}.log",
     benchmark:
-        "logs/export_checkpoint/{run}@{point}.tsv"
+        "logs/export_checkpoint/{run}@{choice}.tsv"
 
 
 rule merge_checkpoint:

@@ -1,6 +1,6 @@
 """Grader audit: where ours, Math-Verify and the contest's judge disagree on the samples at hand.
 
-python scripts/audit_grader.py --samples math500=results/base/report/samples/math500.jsonl.zst \\
+python scripts/audit_grader.py --samples math500=results/base/finalist/samples/math500.jsonl.zst \\
     --benchmark math500=resources/benchmarks/math500.jsonl --out audit.json
 """
 

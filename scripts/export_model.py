@@ -2,7 +2,7 @@
 checkpoints, or any checkpoint of verl.
 
     python scripts/export_model.py --manifest results/grpo/main/manifest.json --out results/grpo/model
-    python scripts/export_model.py --manifest results/grpo/main/manifest.json --point step-400 --out results/grpo@step-400/model
+    python scripts/export_model.py --manifest results/grpo/main/manifest.json --choice step-400 --out results/grpo@step-400/model
     python scripts/export_model.py --checkpoint elsewhere/global_step_100 --out results/theirs/model
 """
 
@@ -33,7 +33,7 @@ def main() -> None:
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--manifest", type=Path, help="of the stage; names checkpoints and the chosen step")
     source.add_argument("--checkpoint", type=Path, help="a directory global_step_N of verl")
-    parser.add_argument("--point", default="chosen", help="with --manifest: chosen, best, last or step-N (default chosen)")
+    parser.add_argument("--choice", default="chosen", help="with --manifest: chosen, best, last or step-N (default chosen)")
     parser.add_argument("--accelerator", choices=("cuda", "cpu"), default="cuda", help="default cuda")
     parser.add_argument("--out", type=Path, required=True, help="model directory, replaced as a whole; export.json says what it is")
     args = parser.parse_args()
@@ -44,7 +44,7 @@ def main() -> None:
         from mathrl.training.checkpoint_choice import pick
 
         manifest = read_json(args.manifest)
-        step, why = pick(manifest, args.point)
+        step, why = pick(manifest, args.choice)
         said = {"run": manifest["run"], "stage": manifest["stage"], "step": step, "why": why}
         actor = Path(manifest["checkpoints"]) / f"global_step_{step}" / "actor"
         inputs = {"manifest": args.manifest}

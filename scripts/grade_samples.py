@@ -1,7 +1,7 @@
 """Grade one benchmark's samples and write its metrics, counts, breakdowns and clean-subset scores as JSON.
 
-    python scripts/grade_samples.py --samples results/base/report/samples/gsm8k.jsonl.zst \
-        --benchmark resources/benchmarks/gsm8k.jsonl --out results/base/report/eval/gsm8k.json
+    python scripts/grade_samples.py --samples results/base/finalist/samples/gsm8k.jsonl.zst \
+        --benchmark resources/benchmarks/gsm8k.jsonl --out results/base/finalist/eval/gsm8k.json
 """
 
 from __future__ import annotations
@@ -46,14 +46,14 @@ def main() -> None:
         raise UserError(f"--provenance {missing[0]}: no such file; give NAME=FILE")
     problems = read_benchmark(read_jsonl(args.benchmark, ("id", "problem", "answer")), args.benchmark)
     samples = read_samples(read_jsonl(args.samples, ("id", "sample", "response")), problems, args.samples)
-    touched, removing = read_matches(args.matches, name) if args.matches else (None, None)
+    contaminated, removing = read_matches(args.matches, name) if args.matches else (None, None)
     result = evaluate(
         samples,
         problems,
         grader=args.grader,
         extraction=args.extraction,
         workers=args.workers,
-        touched=touched,
+        contaminated=contaminated,
         removing=removing,
         benchmark=name,
     )

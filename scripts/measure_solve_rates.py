@@ -1,7 +1,7 @@
 """Solve rates of training problems from the base model's own responses, graded like everything else.
 
-python scripts/measure_solve_rates.py --generation results/data/probes/0.json --probes results/data/probes.jsonl \\
-    --settings '{"n": 8, …}' --out results/data/solve_rates.parquet
+python scripts/measure_solve_rates.py --generation results/data/solve_rate_samples/0.json \\
+    --problems results/data/solve_rate_problems.jsonl --settings '{"n": 8, …}' --out results/data/solve_rates.parquet
 """
 
 import argparse
@@ -13,7 +13,7 @@ from mathrl.core.files import UserError, atomic_path, mapping, read_json, run_ma
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--generation", nargs="+", type=Path, required=True, help="JSONs of the shards")
-    parser.add_argument("--probes", type=Path, required=True, help="problems that were asked, JSON lines")
+    parser.add_argument("--problems", type=Path, required=True, help="problems that were asked, JSON lines")
     parser.add_argument("--settings", required=True, help="how they were sampled, JSON")
     parser.add_argument("--workers", type=int, default=1, help="processes (default 1)")
     parser.add_argument("--out", type=Path, required=True, help="parquet to write: id, solve_rate (0-1), n (responses)")
@@ -22,13 +22,13 @@ def main() -> None:
     from mathrl.data import solve_rates
     from mathrl.evaluation import sampling
 
-    stores = {read_json(path)["stores"][solve_rates.PROBES] for path in args.generation}
+    stores = {read_json(path)["stores"][solve_rates.NAME] for path in args.generation}
     if len(stores) != 1:
         raise UserError(f"{args.generation[0]}: its shards were sampled under different settings; generate them again")
     settings = mapping(args.settings, "--settings")
-    samples = sampling.merge(Path(stores.pop()), solve_rates.PROBES, settings, {solve_rates.PROBES: args.probes})
+    samples = sampling.merge(Path(stores.pop()), solve_rates.NAME, settings, {solve_rates.NAME: args.problems})
     with atomic_path(args.out) as temporary:
-        solve_rates.measure(samples, args.probes, args.workers).write_parquet(temporary)
+        solve_rates.measure(samples, args.problems, args.workers).write_parquet(temporary)
 
 
 if __name__ == "__main__":

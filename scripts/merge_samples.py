@@ -1,7 +1,7 @@
 """Merge the shards of one model and protocol into one samples file a benchmark; how the work was split does not show in them.
 
-python scripts/merge_samples.py --generation results/base/generation/*.json --protocol report --settings '{"n": 4, "greedy": true}' \\
-    --benchmark gsm8k=resources/benchmarks/gsm8k.jsonl --out results/base/report/samples
+python scripts/merge_samples.py --generation results/base/generation/*.json --protocol finalist --settings '{"n": 4, "greedy": true}' \\
+    --benchmark gsm8k=resources/benchmarks/gsm8k.jsonl --out results/base/finalist/samples
 """
 
 import argparse

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Run a command with cards of its own, and end everything that it started when it ends.
+"""Run a command with GPUs of its own, and end everything that it started when it ends.
 
-python scripts/run_job.py --cards 2 -- python train.py
+python scripts/run_job.py --gpus 2 -- python train.py
 
-Exit code: the command's; 128 + n if signal n ended it; 2 if the cards cannot be had here.
+Exit code: the command's; 128 + n if signal n ended it; 2 if the GPUs cannot be had here.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     """Command line; what follows `--` is the command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        "--cards",
+        "--gpus",
         type=int,
         default=0,
         metavar="N",
@@ -28,7 +28,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--state",
         metavar="DIR",
-        help="directory of the card locks, one a host and user (default $MATHRL_CARDS_DIR or /tmp/mathrl-cards-UID)",
+        help="directory of the GPU locks, one a host and user (default $MATHRL_GPUS_DIR or /tmp/mathrl-gpus-UID)",
     )
     parser.add_argument(
         "--grace",
@@ -42,15 +42,15 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     if given.command[:1] == ["--"]:
         given.command = given.command[1:]
     if not given.command:
-        raise UserError("no command given; put it after --: run_job.py --cards 1 -- COMMAND")
-    if given.cards < 0 or given.grace < 0:
-        raise UserError("--cards and --grace must not be negative")
+        raise UserError("no command given; put it after --: run_job.py --gpus 1 -- COMMAND")
+    if given.gpus < 0 or given.grace < 0:
+        raise UserError("--gpus and --grace must not be negative")
     return given
 
 
 def main() -> int:
     given = parse(sys.argv[1:])
-    return Supervisor(given.command, given.cards, given.state, given.grace).run()
+    return Supervisor(given.command, given.gpus, given.state, given.grace).run()
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from mathrl.execution.node_image import remembered
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--gpus", type=int, required=True, metavar="N", help="cards of each node")
+    parser.add_argument("--gpus", type=int, required=True, metavar="N", help="GPUs of each node")
     parser.add_argument("--cpus", type=int, metavar="N", help="CPUs of each node for Ray (default: the job's)")
     parser.add_argument(
         "--image",
@@ -32,7 +32,7 @@ def main() -> int:
         metavar="ARGS",
         help="for apptainer exec, e.g. --nv (default none)",
     )
-    parser.add_argument("--accelerator", choices=("cuda", "cpu"), default="cuda", help="cpu: ranks without cards (default cuda)")
+    parser.add_argument("--accelerator", choices=("cuda", "cpu"), default="cuda", help="cpu: ranks without GPUs (default cuda)")
     inner = parser.add_argument_group("used by the script itself, on each node")
     inner.add_argument("--head", metavar="ADDRESS", help=argparse.SUPPRESS)
     inner.add_argument("--join", metavar="ADDRESS", help=argparse.SUPPRESS)

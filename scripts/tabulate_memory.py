@@ -1,4 +1,4 @@
-"""Expected memory per card of a training stage, on cards of several sizes: fits, or which keys to change.
+"""Expected memory per GPU of a training stage, on GPUs of several sizes: fits, or which keys to change.
 
 python scripts/tabulate_memory.py --config config.yaml --run grpo --model-config resources/models/openseek/config.json
 """
@@ -15,7 +15,7 @@ def main() -> None:
     parser.add_argument("--run", default="grpo", help="named run (default grpo)")
     parser.add_argument("--stage", help="of the run (default: its first)")
     parser.add_argument("--model-config", type=Path, help="the model's config.json (default: OpenSeek-Small's sizes)")
-    parser.add_argument("--cards", default="24,40,80", help="sizes of a card, GiB (default 24,40,80)")
+    parser.add_argument("--gpus", default="24,40,80", help="sizes of a GPU, GiB (default 24,40,80)")
     args = parser.parse_args()
 
     import yaml
@@ -32,17 +32,17 @@ def main() -> None:
     if args.stage not in (None, *names):
         raise UserError(f"--stage {args.stage}: run {args.run} has no such stage (it has: {', '.join(names)})")
     try:
-        cards = [float(size) for size in args.cards.split(",")]
+        gpus = [float(size) for size in args.gpus.split(",")]
         model = memory.read_model(read_json(args.model_config) if args.model_config else OPENSEEK)
     except KeyError as error:
         raise UserError(f"{args.model_config}: lacks {error}; is it the config.json of a DeepSeek-V3 or Llama model?") from None
     except ValueError:
-        raise UserError(f"--cards {args.cards}: must be sizes in GiB, such as 24,40,80") from None
+        raise UserError(f"--gpus {args.gpus}: must be sizes in GiB, such as 24,40,80") from None
     stage = configuration.stage_config(config, args.run, args.stage or names[0])
     print((memory.__doc__ or "").strip(), end="\n\n")
     print(f"{model.parameters / 1e9:.3f} billion parameters, {2 * model.cache} bytes of KV cache a token in bfloat16")
-    print(f"run {args.run}, GiB on each of {stage['gpus'] * stage['nodes']} cards:\n")
-    print(memory.table(model, stage, cards))
+    print(f"run {args.run}, GiB on each of {stage['gpus'] * stage['nodes']} GPUs:\n")
+    print(memory.table(model, stage, gpus))
 
 
 if __name__ == "__main__":

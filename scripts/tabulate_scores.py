@@ -1,6 +1,6 @@
 """Make the score table from eval JSONs: scores.csv, scores.md and scores.html, in percent with 95 % intervals and n.
 
-    python scripts/tabulate_scores.py --results results --models base grpo --protocols report contest \
+    python scripts/tabulate_scores.py --results results --models base grpo --protocols finalist contest \
         --benchmarks aime24 gsm8k --primary contest --out results/scores
 """
 

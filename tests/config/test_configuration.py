@@ -71,7 +71,7 @@ def test_defaults_cover_the_schema(config, schema):
 
 
 def test_the_table_of_our_keys_and_verls_is_whole(schema, root):
-    table = (root / "docs/training.md").read_text().split("What the report does not state")[0]
+    table = (root / "docs/training.md").read_text().split("What the finalist does not state")[0]
     keys = {key for line in table.splitlines() if line.startswith("|") for key in re.findall(r"`(\w+)", line.split("|")[1])}
     assert set(schema["properties"]["training"]["properties"]) - keys == set()
 
@@ -86,7 +86,7 @@ BESIDE = {
     "training.difficulty": ("data.difficulty_bands", [0.6, 0.3]),
     "training.remove": ("embedding_model", None),
     "decontamination.remove": ("decontamination.methods", ["exact"]),
-    "evaluation.protocols.report.n": ("evaluation.protocols.report.greedy", False),
+    "evaluation.protocols.finalist.n": ("evaluation.protocols.finalist.greedy", False),
 }
 
 # key, value, what the message must hold
@@ -101,7 +101,7 @@ BAD = [
     ("training.dtype", "fp16", "it may be bfloat16, float32"),
     ("training.gpus", 0, "at least 1"),
     ("training.nodes", 0, "hosts of a training job"),
-    ("runs.grpo", {"rollout_n": 5, "train_batch_size": 265}, "must divide by 6 cards; nearest that do: train_batch_size 258, 264, 270"),
+    ("runs.grpo", {"rollout_n": 5, "train_batch_size": 265}, "must divide by 6 GPUs; nearest that do: train_batch_size 258, 264, 270"),
     ("training.mini_batch_size", 300, "larger than train_batch_size 264"),
     ("accelerator", "gpu", "it may be cuda, cpu"),
     ("benchmarks", ["aime24", "amc32"], "unknown benchmark 'amc32'; pins.tsv knows: aime24, amc23"),
@@ -113,11 +113,15 @@ BAD = [
     ("runs.fast", {"lr": 1}, "run fast, stage main: unknown key 'lr'"),
     ("runs.fast", {"steps": 0}, "run fast, stage main: steps is 0"),
     ("runs.fast", {"stages": [{"name": "a", "epochs": 0}]}, "run fast, stage a: epochs is 0"),
-    ("evaluation.select", ["raport"], "unknown protocol 'raport'; known: report, contest"),
+    ("evaluation.select", ["raport"], "unknown protocol 'raport'; known: finalist, contest"),
     ("evaluation.primary", DELETE, "evaluation lacks the key 'primary'"),
-    ("evaluation.protocols.report.n", -1, "evaluation.protocols.report.n is -1"),
+    ("evaluation.protocols.finalist.n", -1, "evaluation.protocols.finalist.n is -1"),
     ("runs", {"grpo": {}, "scores.csv": {}}, "runs.scores.csv: this name is taken"),
-    ("evaluation.protocols.report.temperature", float("nan"), "evaluation.protocols.report.temperature is nan; it must be a finite number"),
+    (
+        "evaluation.protocols.finalist.temperature",
+        float("nan"),
+        "evaluation.protocols.finalist.temperature is nan; it must be a finite number",
+    ),
     ("training.validate_every", 0, "training.validate_every is 0; it must be at least 1"),
     ("training.save_every", 0, "training.save_every is 0; it must be at least 1"),
     ("training.budget.gpu_hours", 0, "training.budget.gpu_hours is 0; it must be more than 0"),
@@ -132,7 +136,7 @@ BAD = [
     ("reward.terms", {"corect": 1.0}, "reward term 'corect' is neither correct, format nor 'module:function'"),
     ("reward.terms", {"correct": 1.0, "mine:correct": 1.0}, "would share one curve"),
     ("select", ["grpo", "grpo"], "select"),
-    ("evaluation.protocols.report.n", 0, "n 0 without greedy asks for no response"),
+    ("evaluation.protocols.finalist.n", 0, "n 0 without greedy asks for no response"),
     ("evaluation.protocols.model", PROTOCOL, "evaluation.protocols.model: this name is taken"),
     ("evaluation.protocols.main", PROTOCOL, "runs.grpo: stage 'main' has the name of a protocol"),
     ("runs.s", {"stages": []}, "runs.s.stages"),
@@ -251,7 +255,7 @@ def test_what_works_and_may_surprise_is_noticed(config, schema, pins, changes, n
         ({"a": {"stages": [{"name": "model"}]}}, "runs.a.stages: 'model' is taken by what else lies in results/a/"),
         ({"a": {"stages": [{"name": "generation"}]}}, "'generation' is taken"),
         ({"a": {"stages": [{"name": "manifest"}]}}, "'manifest' is taken"),
-        ({"a": {"stages": [{"name": "report"}]}}, "stage 'report' has the name of a protocol"),
+        ({"a": {"stages": [{"name": "finalist"}]}}, "stage 'finalist' has the name of a protocol"),
         ({"a": {"stages": [{"name": "x"}, {"name": "x"}]}}, "two stages are called 'x'"),
         (
             {"a": {"sweep": {"clip_high": [0.2]}, "stages": [{"name": "x", "clip_high": 0.3}]}},

@@ -49,7 +49,7 @@ def test_values_that_are_not_finite_are_left_out(tmp_path):
     assert read_scalars(tmp_path)["a"] == [(3, 1.0)]
 
 
-def test_values_that_are_not_finite_are_kept_for_the_watch(tmp_path):
+def test_values_that_are_not_finite_are_kept_for_the_monitor(tmp_path):
     """A later log holds, finite or not: what an earlier process logged of that step is not what was trained on."""
     write_events(tmp_path, [(1, "a", 1.0), (2, "a", 2.0), (1, "b", math.inf)], "events.out.tfevents.100.host")
     write_events(tmp_path, [(2, "a", math.nan)], "events.out.tfevents.200.host")

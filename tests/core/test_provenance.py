@@ -27,7 +27,7 @@ def test_the_hash_of_a_model_is_of_what_determines_it(tmp_path):
     for name in ("config.json", "model.safetensors", "README.md", "generation_config.json"):
         (tmp_path / name).write_text(name)
     first = provenance.model_sha256(tmp_path)
-    (tmp_path / "README.md").write_text("another card")
+    (tmp_path / "README.md").write_text("another model card")
     assert provenance.model_sha256(tmp_path) == first
     write_json(tmp_path / "export.json", {"note": "of somebody else's tool"})
     assert provenance.model_sha256(tmp_path) == first
@@ -39,13 +39,13 @@ def test_the_hash_of_a_model_is_of_what_determines_it(tmp_path):
 
 
 def test_an_untrained_export_is_the_model_that_training_began_with(tmp_path, script):
-    """Neither the card of the run before nor the note of its export make another model of it."""
+    """Neither the model card of the run before nor the note of its export make another model of it."""
     start = tmp_path / "start"
     start.mkdir()
     for name in ("config.json", "model.safetensors"):
         (start / name).write_text(name)
     first = provenance.model_sha256(start)
-    (start / "README.md").write_text("the card of another run")
+    (start / "README.md").write_text("the model card of another run")
     manifest = {"run": "r", "stage": "main", "checkpoints": "none", "chosen_step": 0, "chosen_why": "no better", "start_model": "start"}
     write_json(tmp_path / "manifest.json", manifest)
     assert script("export_model.py", "--manifest", "manifest.json", "--accelerator", "cpu", "--out", "model").returncode == 0

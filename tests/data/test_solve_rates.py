@@ -26,21 +26,21 @@ def files(tmp_path):
     return tmp_path
 
 
-def test_probes_do_not_depend_on_the_order_and_a_larger_sample_contains_the_smaller(files):
+def test_the_chosen_problems_do_not_depend_on_the_order_and_a_larger_sample_contains_the_smaller(files):
     polars.DataFrame(PROBLEMS[::-1]).write_parquet(files / "reversed.parquet")
     chosen = {}
     for name, count in (("problems", 5), ("reversed", 5), ("problems", 12), ("problems", None)):
-        solve_rates.choose_probes(files / f"{name}.parquet", count, files / "probes.jsonl")
-        chosen[name, count] = [row["id"] for row in read_jsonl(files / "probes.jsonl")]
+        solve_rates.choose_problems(files / f"{name}.parquet", count, files / "asked.jsonl")
+        chosen[name, count] = [row["id"] for row in read_jsonl(files / "asked.jsonl")]
     assert chosen["problems", 5] == chosen["reversed", 5] == chosen["problems", 12][:5]
     assert len(chosen["problems", None]) == 20
 
 
 def test_rates_are_the_share_of_right_responses(files):
-    solve_rates.choose_probes(files / "problems.parquet", None, files / "probes.jsonl")
+    solve_rates.choose_problems(files / "problems.parquet", None, files / "asked.jsonl")
     responses = {"p3": ["\\boxed{4}", "\\boxed{5}", "4", "so \\boxed{4.0}"], "p4": ["no idea", "", "\\boxed{", "\\boxed{6}"]}
     rows = [{"id": name, "sample": i, "response": text} for name, texts in responses.items() for i, text in enumerate(texts)]
-    found = solve_rates.measure({"probes": rows}, files / "probes.jsonl", workers=1).to_dicts()
+    found = solve_rates.measure({"solve_rates": rows}, files / "asked.jsonl", workers=1).to_dicts()
     assert found == [{"id": "p3", "solve_rate": 0.5, "n": 4}, {"id": "p4", "solve_rate": 0.0, "n": 4}]
 
 

@@ -55,7 +55,7 @@ def grade(folder, *more, samples="samples.jsonl.zst", check=True):
 
 
 def test_numbers_by_hand(files):
-    found = grade(files, "--model", "base", "--protocol", "report")
+    found = grade(files, "--model", "base", "--protocol", "finalist")
     jsonschema.validate(found, SCHEMA)
     value = {name: metric["value"] for name, metric in found["metrics"].items()}
     assert (found["benchmark"], found["n_problems"], found["n_benchmark"], found["n_samples"]) == ("toy", 3, 3, 2)
@@ -121,10 +121,10 @@ def test_clean_and_touched_items(files):
     jsonschema.validate(found, SCHEMA)
     clean = found["clean_subset"]
     assert clean["removing"] == ["exact", "ngram"]
-    assert (clean["touched"]["n"], clean["touched"]["value"]) == (1, 0.5)
+    assert (clean["contaminated"]["n"], clean["contaminated"]["value"]) == (1, 0.5)
     assert (clean["clean"]["n"], clean["clean"]["value"]) == (2, 0.25), "semantic only reports, so b is clean"
     assert clean["by_method"]["semantic"]["n"] == 1
-    assert found["per_problem"]["touched"] == ["exact ngram", "semantic", ""]
+    assert found["per_problem"]["contaminated"] == ["exact ngram", "semantic", ""]
 
 
 @pytest.mark.parametrize(

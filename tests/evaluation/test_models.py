@@ -107,7 +107,7 @@ def manifest(tmp_path):
     """Of a stage of 60 steps that saved four checkpoints and has lost one of them."""
     for step in (20, 40, 60):
         write_json(tmp_path / f"global_step_{step}/actor/x.json", {})
-        checkpoints.seal(tmp_path / f"global_step_{step}")
+        checkpoints.mark_complete(tmp_path / f"global_step_{step}")
     found = {"run": "grpo", "stage": "main", "checkpoints": str(tmp_path), "config": {"choose": "last"}, "validation": {}}
     dev = {"0": 0.1, "20": 0.4, "40": 0.4, "60": 0.3}
     return found | {"chosen_step": 60, "chosen_why": "last", "validation": {"dev": dev}, "saved_steps": [10, 20, 40, 60]}
@@ -136,13 +136,13 @@ def test_a_step_that_is_gone_is_named_with_those_that_are_there(manifest, point)
 def test_best_is_never_after_a_collapse(manifest):
     manifest["validation"]["dev"]["60"] = 0.9
     collapse = [{"limit": "reward_drop", "metric": "reward", "step": 55, "value": 0.1, "bound": 0.2}]
-    manifest |= {"collapse": collapse, "config": {"choose": "last", "watch": {"window": 10}}, "chosen_step": 40}
+    manifest |= {"collapse": collapse, "config": {"choose": "last", "monitor": {"window": 10}}, "chosen_step": 40}
     assert pick(manifest, "best")[0] == 20
     assert pick(manifest, "last")[0] == 60, "where training ended, sound or not"
 
 
 def test_export_says_it_in_one_line(manifest, script, tmp_path):
     (tmp_path / "m.json").write_text(json.dumps(manifest))
-    done = script("export_model.py", "--manifest", "m.json", "--point", "step-10", "--out", "model")
+    done = script("export_model.py", "--manifest", "m.json", "--choice", "step-10", "--out", "model")
     assert done.returncode == 2 and "there are steps 20, 40, 60" in done.stderr and len(done.stderr.strip().splitlines()) == 1
     assert not (tmp_path / "model").exists()

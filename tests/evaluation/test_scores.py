@@ -24,7 +24,11 @@ def share(value, n=30):
 def evaluation(value):
     metrics = {"pass@1": share(value), "greedy": share(value / 2), "maj@4": share(value)}
     table = {"id": ["a", "b"], "n": [4, 4], "correct": [round(8 * value), 0], "greedy": [None, None]}
-    return {"metrics": metrics, "per_problem": table, "clean_subset": {"available": True, "clean": share(value), "touched": share(0.0, 0)}}
+    return {
+        "metrics": metrics,
+        "per_problem": table,
+        "clean_subset": {"available": True, "clean": share(value), "contaminated": share(0.0, 0)},
+    }
 
 
 @pytest.fixture
@@ -123,7 +127,7 @@ def scored(*counts):
     """An eval JSON in which problem i has counts[i] right samples of four."""
     metrics = {"pass@1": share(sum(counts) / 4 / len(counts), len(counts))}
     ids = [str(place) for place in range(len(counts))]
-    columns = {"id": ids, "n": [4] * len(ids), "correct": list(counts), "greedy": [None] * len(ids), "touched": [""] * len(ids)}
+    columns = {"id": ids, "n": [4] * len(ids), "correct": list(counts), "greedy": [None] * len(ids), "contaminated": [""] * len(ids)}
     return {"metrics": metrics, "per_problem": columns, "clean_subset": {"available": False}}
 
 

@@ -1,4 +1,4 @@
-"""Cards of one host: distinct devices for each job, given back however the job dies."""
+"""GPUs of one host: distinct devices for each job, given back however the job dies."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from mathrl.execution import gpus, processes
 
 RUN = str(Path(__file__).resolve().parents[2] / "scripts" / "run_job.py")
 
-# A job: takes a lock of its own per device (two holders of one device are caught), notes its cards, works a while.
+# A job: takes a lock of its own per device (two holders of one device are caught), notes its GPUs, works a while.
 # Some of them leave a daemon behind that closes everything it inherited, like Ray's.
 JOB = r"""
 import fcntl, os, subprocess, sys, time
@@ -33,7 +33,7 @@ for name in os.environ["CUDA_VISIBLE_DEVICES"].split(","):
     os.set_inheritable(handle, True)
     handles.append(handle)
 if daemon:
-    # keeps our check lock (it still computes on the card) and drops every other inherited file
+    # keeps our check lock (it still computes on the GPU) and drops every other inherited file
     subprocess.Popen(["sleep", "30"], pass_fds=handles, start_new_session=True)
 open(f"{directory}/ran-{os.getpid()}", "w").close()
 time.sleep(seconds)
@@ -45,8 +45,8 @@ def state(tmp_path, monkeypatch):
     """A lock directory of this test, and six devices that only exist by declaration."""
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     monkeypatch.delenv("SLURM_JOB_ID", raising=False)
-    monkeypatch.setenv("MATHRL_CARDS", "6")
-    monkeypatch.setenv("MATHRL_CARDS_DIR", str(tmp_path / "locks"))
+    monkeypatch.setenv("MATHRL_GPUS", "6")
+    monkeypatch.setenv("MATHRL_GPUS_DIR", str(tmp_path / "locks"))
     return tmp_path
 
 
@@ -82,7 +82,7 @@ def test_two_hundred_random_jobs_a_third_killed(state):
                 count, seconds = dice.randint(1, 6), dice.uniform(0, 0.05)
                 daemon, victim, delay = dice.random() < 0.3, dice.random(), dice.uniform(0.05, 0.25)
             job = [sys.executable, "-S", "-E", str(script), str(state), str(seconds), "daemon" if daemon else "plain"]
-            process = supervised("--cards", str(count), "--", *job)
+            process = supervised("--gpus", str(count), "--", *job)
             if victim < 1 / 3:
                 time.sleep(delay)
                 target = process.pid
@@ -113,31 +113,31 @@ def test_two_hundred_random_jobs_a_third_killed(state):
     assert not list(state.glob("double-*")), "a device was held by two jobs"
     assert killed[0] > 40
     assert len(list(state.glob("ran-*"))) > 120
-    last = supervised("--cards", "6", "--", "true")  # all six can be had: none is lost
+    last = supervised("--gpus", "6", "--", "true")  # all six can be had: none is lost
     assert last.wait(timeout=20) == 0, last.stderr.read()
     assert not list((state / "locks").glob("ticket-*"))
     assert not [path for path in state.glob("used-*") if locked(path)], "a process of a dead job lives on"
 
 
-def test_a_card_stays_taken_until_the_last_process_is_gone(state):
-    """The command ends but its child in the same tree works on: nobody else gets the card meanwhile."""
-    first = supervised("--cards", "6", "--grace", "9", "--", "bash", "-c", "trap '' TERM; (trap '' TERM; sleep 1.5) & exit 0")
+def test_a_gpu_stays_taken_until_the_last_process_is_gone(state):
+    """The command ends but its child in the same tree works on: nobody else gets the GPU meanwhile."""
+    first = supervised("--gpus", "6", "--grace", "9", "--", "bash", "-c", "trap '' TERM; (trap '' TERM; sleep 1.5) & exit 0")
     begin = time.monotonic()
     time.sleep(0.4)
-    second = supervised("--cards", "1", "--", "true")
+    second = supervised("--gpus", "1", "--", "true")
     assert second.wait(timeout=15) == 0
     assert time.monotonic() - begin > 1.2
     assert first.wait(timeout=15) == 0
 
 
-def test_a_killed_supervisor_does_not_free_cards_in_use(state):
+def test_a_killed_supervisor_does_not_free_gpus_in_use(state):
     """SIGKILL of the supervisor: the command dies too, a daemon that closed the lock is ended before the next job."""
     pid_file = state / "pid"
     script = (
         "import subprocess, time; p = subprocess.Popen(['sleep', '60'], start_new_session=True);"
         f"open({str(pid_file)!r}, 'w').write(str(p.pid)); time.sleep(60)"
     )
-    first = supervised("--cards", "6", "--", sys.executable, "-c", script)
+    first = supervised("--gpus", "6", "--", sys.executable, "-c", script)
     until = time.monotonic() + 10
     while not (pid_file.exists() and pid_file.read_text()) and time.monotonic() < until:
         time.sleep(0.02)
@@ -145,7 +145,7 @@ def test_a_killed_supervisor_does_not_free_cards_in_use(state):
     first.kill()
     first.wait()
     assert processes.start_time(daemon) is not None, "this case needs a daemon that survived"
-    second = supervised("--cards", "2", "--", "true")
+    second = supervised("--gpus", "2", "--", "true")
     _, text = second.communicate(timeout=20)
     assert second.returncode == 0
     assert "left behind" in text
@@ -153,27 +153,27 @@ def test_a_killed_supervisor_does_not_free_cards_in_use(state):
 
 
 def test_who_waits_longest_comes_first(state):
-    """A job for six cards is not starved by a stream of jobs for one."""
-    first = supervised("--cards", "1", "--", "sleep", "0.8")
+    """A job for six GPUs is not starved by a stream of jobs for one."""
+    first = supervised("--gpus", "1", "--", "sleep", "0.8")
     time.sleep(0.3)
     order = state / "order"
-    big = supervised("--cards", "6", "--", "bash", "-c", f"echo big >> {order}")
+    big = supervised("--gpus", "6", "--", "bash", "-c", f"echo big >> {order}")
     time.sleep(0.3)
-    small = [supervised("--cards", "1", "--", "bash", "-c", f"echo small >> {order}") for _ in range(3)]
+    small = [supervised("--gpus", "1", "--", "bash", "-c", f"echo small >> {order}") for _ in range(3)]
     for process in [first, big, *small]:
         assert process.wait(timeout=20) == 0
     assert order.read_text().split()[0] == "big"
 
 
-def test_jobs_with_other_cards_do_not_wait_for_each_other(state):
-    """A queue before cards 0 and 1 does not hold up a job that may only use 2 and 3."""
+def test_jobs_with_other_gpus_do_not_wait_for_each_other(state):
+    """A queue before GPUs 0 and 1 does not hold up a job that may only use 2 and 3."""
     environment = os.environ | {"CUDA_VISIBLE_DEVICES": "0,1"}
-    first = supervised("--cards", "2", "--", "sleep", "1.5", env=environment)
+    first = supervised("--gpus", "2", "--", "sleep", "1.5", env=environment)
     time.sleep(0.3)
-    waiting = supervised("--cards", "2", "--", "true", env=environment)
+    waiting = supervised("--gpus", "2", "--", "true", env=environment)
     time.sleep(0.2)
     begin = time.monotonic()
-    other = supervised("--cards", "2", "--", "true", env=environment | {"CUDA_VISIBLE_DEVICES": "2,3"})
+    other = supervised("--gpus", "2", "--", "true", env=environment | {"CUDA_VISIBLE_DEVICES": "2,3"})
     assert other.wait(timeout=10) == 0
     assert time.monotonic() - begin < 1.0
     assert first.poll() is None
@@ -185,25 +185,25 @@ def test_jobs_with_other_cards_do_not_wait_for_each_other(state):
     ("given", "expected", "reason"),
     [
         ("4,2,0", ["4", "2", "0"], "order and choice of the user"),
-        ("", [], "empty: no card, as CUDA reads it"),
-        ("-1", [], "the usual way to switch cards off"),
+        ("", [], "empty: no GPU, as CUDA reads it"),
+        ("-1", [], "the usual way to switch GPUs off"),
         ("0,1,-1,2", ["0", "1"], "CUDA stops at the first invalid entry"),
-        ("1,1", ["1"], "named twice is one card"),
+        ("1,1", ["1"], "named twice is one GPU"),
         ("GPU-a,GPU-b", ["GPU-a", "GPU-b"], "UUIDs"),
     ],
 )
 def test_devices_given_from_outside(given, expected, reason):
-    assert gpus.visible_devices({"CUDA_VISIBLE_DEVICES": given, "MATHRL_CARDS": "6"}) == expected, reason
+    assert gpus.visible_devices({"CUDA_VISIBLE_DEVICES": given, "MATHRL_GPUS": "6"}) == expected, reason
 
 
-def test_an_index_and_the_uuid_of_one_card_are_one_lock():
+def test_an_index_and_the_uuid_of_one_gpu_are_one_lock():
     physical = ["GPU-11111111-aaaa", "GPU-22222222-bbbb"]
     assert gpus.device_key("1", physical) == gpus.device_key("GPU-22222222-bbbb", physical) == gpus.device_key("GPU-2", physical)
     assert gpus.device_key("0", physical) != gpus.device_key("1", physical)
     assert gpus.device_key("GPU-", physical) == "GPU-", "a prefix of both is neither"
 
 
-def test_only_cards_from_the_given_list_are_taken(state, monkeypatch):
+def test_only_gpus_from_the_given_list_are_taken(state, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5,3")
     held = gpus.acquire(2, "1.1.test")
     assert held.names == ["5", "3"]
@@ -215,7 +215,7 @@ def test_only_cards_from_the_given_list_are_taken(state, monkeypatch):
     [
         ({"CUDA_VISIBLE_DEVICES": "0,1"}, 3, "asks for 3 GPU.* may use 2 .0,1."),
         ({"CUDA_VISIBLE_DEVICES": ""}, 1, "shows none .CUDA_VISIBLE_DEVICES is empty.*profiles/demo"),
-        ({"MATHRL_CARDS": "0"}, 1, "shows none; .*profiles/demo"),
+        ({"MATHRL_GPUS": "0"}, 1, "shows none; .*profiles/demo"),
     ],
 )
 def test_what_can_never_be_had_is_refused(state, monkeypatch, environment, count, message):
@@ -230,17 +230,17 @@ def test_what_can_never_be_had_is_refused(state, monkeypatch, environment, count
     [
         ("4,5", 0, "4,5", "SLURM chose: nothing is changed"),
         ("4", 2, "", "fewer than asked: Snakemake lowered the request silently"),
-        (None, 2, "", "a node without cards"),
+        (None, 2, "", "a node without GPUs"),
     ],
 )
 def test_under_slurm_nothing_is_assigned(state, given, code, shown, reason):
     if given is None and gpus.physical_devices():
-        pytest.skip("this host has cards")
+        pytest.skip("this host has GPUs")
     environment = {name: value for name, value in os.environ.items() if name != "CUDA_VISIBLE_DEVICES"} | {"SLURM_JOB_ID": "7"}
     if given is not None:
         environment |= {"CUDA_VISIBLE_DEVICES": given, "ROCR_VISIBLE_DEVICES": given}  # as SLURM does; verl refuses both
     process = subprocess.run(
-        [sys.executable, RUN, "--cards", "2", "--", "sh", "-c", "echo $CUDA_VISIBLE_DEVICES$ROCR_VISIBLE_DEVICES"],
+        [sys.executable, RUN, "--gpus", "2", "--", "sh", "-c", "echo $CUDA_VISIBLE_DEVICES$ROCR_VISIBLE_DEVICES"],
         env=environment,
         capture_output=True,
         text=True,

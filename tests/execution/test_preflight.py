@@ -23,12 +23,12 @@ DEFINITION = """Bootstrap: scratch
 
 @pytest.fixture
 def place(tmp_path, monkeypatch):
-    """A workflow's root with a lock, six declared cards, and this as the working directory."""
+    """A workflow's root with a lock, six declared GPUs, and this as the working directory."""
     (tmp_path / "envs").mkdir()
     (tmp_path / "envs/cpu.txt").write_text("polars==2.1.0\n")
     (tmp_path / "envs/cuda.txt").write_text("torch==2.11.0\n")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("MATHRL_CARDS", "6")
+    monkeypatch.setenv("MATHRL_GPUS", "6")
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     return tmp_path
 
@@ -80,7 +80,7 @@ def test_refused(place, changes, message, reason):
 
 
 def test_a_host_without_gpu_names_the_laptop_profile(place, monkeypatch):
-    monkeypatch.setenv("MATHRL_CARDS", "0")
+    monkeypatch.setenv("MATHRL_GPUS", "0")
     with pytest.raises(UserError, match=r"shows no GPU; .*profiles/demo"):
         check(place)
 
@@ -95,7 +95,7 @@ def test_a_host_without_gpu_names_the_laptop_profile(place, monkeypatch):
     ],
 )
 def test_hosts_that_need_no_gpu(place, monkeypatch, changes, reason):
-    monkeypatch.setenv("MATHRL_CARDS", "0")
+    monkeypatch.setenv("MATHRL_GPUS", "0")
     check(place, **changes)
 
 

@@ -127,7 +127,7 @@ def test_a_command_that_ignores_sigterm_is_killed_after_the_grace(tmp_path):
 
 
 def test_the_job_ends_when_its_snakemake_is_gone(tmp_path):
-    """Snakemake killed by -9: its job does not go on for hours and hold the cards."""
+    """Snakemake killed by -9: its job does not go on for hours and hold the GPUs."""
     snakemake = subprocess.Popen(["sleep", "60"])
     token = processes.owner_token(snakemake.pid)
     process = start("--", sys.executable, "-c", DAEMON, str(tmp_path / "pid"), "time.sleep(60)", MATHRL_OWNER=token)
@@ -226,8 +226,8 @@ def test_shared_memory_of_killed_processes_is_removed(tmp_path):
     ("arguments", "message"),
     [
         ([], "no command given"),
-        (["--cards", "-1", "--", "true"], "must not be negative"),
-        (["--cards", "1", "--grace", "-1", "--", "true"], "must not be negative"),
+        (["--gpus", "-1", "--", "true"], "must not be negative"),
+        (["--gpus", "1", "--grace", "-1", "--", "true"], "must not be negative"),
     ],
 )
 def test_bad_arguments(arguments, message):

@@ -1,6 +1,6 @@
 """What tests/hpc/run.sh claims, checked.
 
-check.py cards DIR | walltime DIR | redone LOG LOG | adopt DIR PYTHON | scores A B | provenance DIR LOCK
+check.py gpus DIR | walltime DIR | redone LOG LOG | adopt DIR PYTHON | scores A B | provenance DIR LOCK
 """
 
 import csv
@@ -11,24 +11,24 @@ import sys
 from pathlib import Path
 
 
-def cards(directory: str) -> str:
-    """Jobs of six cards never overlap with any other on their node; two jobs never have one device at once; one image."""
+def gpus(directory: str) -> str:
+    """Jobs of six GPUs never overlap with any other on their node; two jobs never have one device at once; one image."""
     notes = {path.stem: json.loads(path.read_text()) for path in Path(directory).glob("*.*.json")}
     assert len(notes) == 8, sorted(notes)
     side_by_side = 0
     for name, one in notes.items():
         assert one["image"].startswith("lock sha256:"), (name, one)
         wanted = 6 if name.startswith("train") else 1
-        assert len(set(one["cards"].split(","))) == wanted, (name, one)
+        assert len(set(one["gpus"].split(","))) == wanted, (name, one)
         for other, two in notes.items():
             if other <= name or one["node"] != two["node"]:
                 continue
             if one["begin"] < two["end"] and two["begin"] < one["end"]:
                 side_by_side += 1
-                shared = set(one["cards"].split(",")) & set(two["cards"].split(","))
-                assert not shared, f"{name} and {other} ran at once on cards {shared}"
+                shared = set(one["gpus"].split(",")) & set(two["gpus"].split(","))
+                assert not shared, f"{name} and {other} ran at once on GPUs {shared}"
     assert side_by_side, "no two jobs ran at once: nothing was shown"
-    return f"{side_by_side} pairs of jobs ran at once on distinct devices, jobs of six cards alone"
+    return f"{side_by_side} pairs of jobs ran at once on distinct devices, jobs of six GPUs alone"
 
 
 def walltime(directory: str) -> str:
@@ -109,7 +109,7 @@ def provenance(directory: str, lock: str) -> str:
 
 
 if __name__ == "__main__":
-    checks = {check.__name__: check for check in (cards, walltime, redone, adopt, scores, provenance)}
+    checks = {check.__name__: check for check in (gpus, walltime, redone, adopt, scores, provenance)}
     name, *arguments = sys.argv[1:]
     try:
         said = checks[name](*arguments)

@@ -1,4 +1,4 @@
-# Jobs that note when, where and on which cards they ran; for tests/hpc/run.sh. Config: root (the checkout), seconds.
+# Jobs that note when, where and on which GPUs they ran; for tests/hpc/run.sh. Config: root (the checkout), seconds.
 
 import os
 import sys
@@ -10,7 +10,7 @@ from mathrl.execution import processes, slurm
 if workflow.exec_mode.name != "SUBPROCESS":
     os.environ[processes.OWNER] = processes.owner_token()
 slurm.note_deadline()
-RUN = f"python3 {config['root']}/scripts/run_job.py --grace 10 --cards"
+RUN = f"python3 {config['root']}/scripts/run_job.py --grace 10 --gpus"
 NOTE = f"python3 {config['root']}/tests/hpc/note.py"
 
 

@@ -1,4 +1,4 @@
-"""A job that notes when, where and on which cards it ran: note.py OUT SECONDS [--save FILE] [--megabytes N]; OUT.begun once it runs."""
+"""A job that notes when, where and on which GPUs it ran: note.py OUT SECONDS [--save FILE] [--megabytes N]; OUT.begun once it runs."""
 
 import argparse
 import json
@@ -33,7 +33,7 @@ note = {
     "begin": begin,
     "end": time.time(),
     "node": socket.gethostname(),
-    "cards": os.environ.get("CUDA_VISIBLE_DEVICES", ""),
+    "gpus": os.environ.get("CUDA_VISIBLE_DEVICES", ""),
     "image": os.environ.get("MATHRL_IMAGE", "no container"),
     "memory": len(taken),
 }

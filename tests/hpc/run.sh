@@ -86,7 +86,7 @@ step_refusals() {
     refused "asks for 6 GPU(s) and Snakemake was given 4" "${cuda[@]}" --resources gpu=4
     refused "this host shows no GPU; .*profiles/demo" "${cuda[@]}" --resources gpu=6
     [ ! -e results ] || fail "a job ran before the refusal"
-    echo "ok: $(tail -n 1 "$base/refusals.log"); a stale image, a missing one, too many cards and none are refused"
+    echo "ok: $(tail -n 1 "$base/refusals.log"); a stale image, a missing one, too many GPUs and none are refused"
 }
 
 refused() { # refused LINE ARGUMENTS...: Snakemake with these arguments says this line and runs nothing
@@ -109,17 +109,17 @@ small_jobs() { # small_jobs DIRECTORY ARGUMENTS...
         --apptainer-args="--bind $root" "$@"
 }
 
-# jobs of six cards queue, jobs of one card run side by side on distinct devices: on this host and under SLURM
+# jobs of six GPUs queue, jobs of one GPU run side by side on distinct devices: on this host and under SLURM
 step_jobs() {
     rm -rf "$base/jobs.local" "$base/jobs.slurm"
-    MATHRL_CARDS=6 MATHRL_CARDS_DIR=$base/cards small_jobs jobs.local --cores 8 --sdm apptainer >"$base/jobs.local.log" 2>&1 ||
+    MATHRL_GPUS=6 MATHRL_GPUS_DIR=$base/gpus small_jobs jobs.local --cores 8 --sdm apptainer >"$base/jobs.local.log" 2>&1 ||
         { tail -n 40 "$base/jobs.local.log"; fail "local jobs"; }
-    "$python" "$here/check.py" cards "$base/jobs.local"
+    "$python" "$here/check.py" gpus "$base/jobs.local"
     scontrol update nodename=n2 state=drain reason="one node for this step"
     small_jobs jobs.slurm --profile "$root/profiles/slurm" >"$base/jobs.slurm.log" 2>&1 ||
         { tail -n 40 "$base/jobs.slurm.log"; fail "jobs through SLURM"; }
     scontrol update nodename=n2 state=resume
-    "$python" "$here/check.py" cards "$base/jobs.slurm"
+    "$python" "$here/check.py" gpus "$base/jobs.slurm"
 }
 
 # pre-empted: again by itself. walltime: told early enough to save, reported with its log; memory: killed, and again with more
@@ -236,7 +236,7 @@ step_demo() {
     saved=$(grep -oE "saved at step [0-9]+" "$base/demo.$call.log" | head -n 1)
     from=$(grep -rhoE "goes on from step [0-9]+" "$base/log/jobs/rule_train_policy" | tail -n 1)
     [ "${saved##* }" = "${from##* }" ] || fail "training $saved and ${from:-does not go on}"
-    grep -rqE "cards [0-5] \(given by SLURM\)" "$base/log/jobs/rule_generate_samples" || fail "sampling had no card of its own"
+    grep -rqE "GPUs [0-5] \(given by SLURM\)" "$base/log/jobs/rule_generate_samples" || fail "sampling had no GPU of its own"
     strangers_live "${others[@]}"
     "$python" "$here/check.py" provenance results "$(lock)"
     echo "ok: the demo through SLURM; training of ${limit[1]} steps $saved at its walltime and $from"

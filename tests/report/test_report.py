@@ -37,7 +37,7 @@ def configuration():
     config["benchmarks"] = ["toy", "other"]
     config["runs"] = {"grpo": {}, "dapo": {"clip_high": 0.28, "stages": [{"name": "short"}, {"name": "long"}]}}
     config["select"] = ["grpo", "dapo"]
-    config["evaluation"] |= {"protocols": {"report": protocol}, "select": ["report"], "primary": "report", "steps": [20, "last"]}
+    config["evaluation"] |= {"protocols": {"finalist": protocol}, "select": ["finalist"], "primary": "finalist", "steps": [20, "last"]}
     config["training"]["validation_benchmark"] = "toy"
     return config
 
@@ -79,16 +79,16 @@ def make_world(folder, hostile=HOSTILE):
                     answer = i + 1 if (i * 7 + number * 3) % 10 < 10 * skill else 0
                     text = f"{hostile} {i} + 1 = {i + 1} so \\boxed{{{answer}}} {hostile}"
                     rows.append({"id": f"{benchmark}-{i}", "sample": number, "response": text, "finish_reason": "stop", "tokens": 20 + i})
-            path = results / f"{model}/report/samples/{benchmark}.jsonl.zst"
+            path = results / f"{model}/finalist/samples/{benchmark}.jsonl.zst"
             write_jsonl(path, rows)
-            flags = ["--samples", path, "--benchmark", folder / f"benchmarks/{benchmark}.jsonl", "--model", model, "--protocol", "report"]
+            flags = ["--samples", path, "--benchmark", folder / f"benchmarks/{benchmark}.jsonl", "--model", model, "--protocol", "finalist"]
             call(
                 "grade_samples.py",
                 *flags,
                 "--matches",
                 results / "data/matches.parquet",
                 "--out",
-                results / f"{model}/report/eval/{benchmark}.json",
+                results / f"{model}/finalist/eval/{benchmark}.json",
             )
     for point, step in (("step-20", 20), ("last", 60)):  # the same responses stand in for those of other checkpoints
         shutil.copytree(results / "grpo", results / f"grpo@{point}")
@@ -166,7 +166,7 @@ def test_everything_has_its_place(world):
         "Figure 1.",
         "Figure 4.",
         "pass@k",
-        "touched − clean",
+        "contaminated − clean",
         "no claim between algorithms",
         "grpo: response length",
         "Kept training rollouts",
@@ -214,9 +214,9 @@ def test_stages_stand_on_one_axis_and_flags_in_figures_and_table(world):
     page = (world / "report.html").read_text()
     assert "<title>dapo: stage long begins</title>" in page
     assert "<title>dapo: exported checkpoint of step 100</title>" in page, "sixty steps of the first stage, forty of the second"
-    assert "<title>dapo, step 90: reward 0.1234, limit 0.4 (watch.reward_drop)</title>" in page
+    assert "<title>dapo, step 90: reward 0.1234, limit 0.4 (monitor.reward_drop)</title>" in page
     table = page.split('aria-label="signs of collapse"')[1].split("</table>")[0]
-    assert "<td>90</td>" in table and "watch.reward_drop" in table
+    assert "<td>90</td>" in table and "monitor.reward_drop" in table
 
 
 def test_rollouts_as_verl_dumps_them_are_judged(tmp_path):
@@ -246,8 +246,8 @@ def test_samples_are_packed_with_verdicts(world):
 def test_missing_parts_are_named_with_their_command(world, tmp_path):
     broken = tmp_path / "broken"
     shutil.copytree(world, broken)
-    (broken / "results/grpo/report/eval/toy.json").unlink()
-    (broken / "results/dapo/report/samples/other.jsonl.zst").unlink()
+    (broken / "results/grpo/finalist/eval/toy.json").unlink()
+    (broken / "results/dapo/finalist/samples/other.jsonl.zst").unlink()
     (broken / "results/data/contamination.json").unlink()
     (broken / "results/data/funnel.json").write_text("{")
     (broken / "results/dapo/long/manifest.json").unlink()
@@ -255,8 +255,8 @@ def test_missing_parts_are_named_with_their_command(world, tmp_path):
     page = render(broken)
     assert 'class="missing"' in page
     for path in (
-        "grpo/report/eval/toy.json",
-        "dapo/report/samples/other.jsonl.zst",
+        "grpo/finalist/eval/toy.json",
+        "dapo/finalist/samples/other.jsonl.zst",
         "data/contamination.json",
         "data/funnel.json",
         "dapo/long/manifest.json",
@@ -322,8 +322,8 @@ def test_filters_work(world, browser):
     assert "gold answer: 1" in browser.run("document.querySelector('#r-list').textContent")
 
 
-def test_score_page_and_card(world):
-    flags = ["--results", world / "results", "--models", "base", "grpo", "--protocols", "report", "--benchmarks", "toy", "other"]
+def test_score_page_and_model_card(world):
+    flags = ["--results", world / "results", "--models", "base", "grpo", "--protocols", "finalist", "--benchmarks", "toy", "other"]
     call("tabulate_scores.py", *flags, "--out", world / "scores")
     assert "<script" not in (world / "scores.html").read_text()
     call(
@@ -347,7 +347,7 @@ def test_scores_reach_tensorboard(world):
     flags = ["--results", world / "results", "--config", world / "config.json", "--runs", "grpo=main", "--out", world / "tensorboard"]
     call("log_scores.py", *flags, "--models", *MODELS)
     scalars = read_scalars(world / "tensorboard/grpo")
-    evaluated = json.loads((world / "results/grpo/report/eval/toy.json").read_text())["metrics"]["pass@1"]["value"]
+    evaluated = json.loads((world / "results/grpo/finalist/eval/toy.json").read_text())["metrics"]["pass@1"]["value"]
     assert scalars["eval/report/toy/pass@1"] == [(step, pytest.approx(evaluated)) for step in (20, 40, 60)], "checkpoints at their steps"
     from tensorboard.backend.event_processing.plugin_event_accumulator import EventAccumulator
 
@@ -375,10 +375,10 @@ def test_large_study_in_20_seconds_and_15_megabytes(tmp_path):
                 for number in range(16):
                     text = " ".join(generator.choices(words, k=40)) + f" \\boxed{{{generator.choice((7, 8))}}}"
                     rows.append({"id": str(i), "sample": number, "response": text, "finish_reason": "stop", "tokens": 300})
-            path = tmp_path / f"results/{model}/report/samples/{benchmark}.jsonl.zst"
+            path = tmp_path / f"results/{model}/finalist/samples/{benchmark}.jsonl.zst"
             write_jsonl(path, rows)
             flags = ["--samples", path, "--benchmark", tmp_path / f"benchmarks/{benchmark}.jsonl", "--out"]
-            call("grade_samples.py", *flags, tmp_path / f"results/{model}/report/eval/{benchmark}.json")
+            call("grade_samples.py", *flags, tmp_path / f"results/{model}/finalist/eval/{benchmark}.json")
     for run in ("grpo", "dapo"):
         tags = ["critic/score/mean", "actor/entropy", "response_length/mean", *(f"timing_s/t{k}" for k in range(40))]
         write_events(tmp_path / "logs" / run, [(s, tag, generator.random()) for s in range(8000) for tag in tags])
@@ -397,7 +397,10 @@ def test_large_study_in_20_seconds_and_15_megabytes(tmp_path):
 @pytest.mark.parametrize(
     ("flag", "text"),
     [
-        ({"limit": "reward_drop", "metric": "reward", "step": 3, "value": 0.1, "bound": 0.4}, "reward 0.1, limit 0.4 (watch.reward_drop)"),
+        (
+            {"limit": "reward_drop", "metric": "reward", "step": 3, "value": 0.1, "bound": 0.4},
+            "reward 0.1, limit 0.4 (monitor.reward_drop)",
+        ),
         ({"limit": "not_finite", "metric": "grad_norm", "step": 3, "value": "nan", "bound": None}, "grad norm is nan"),
     ],
 )

@@ -161,18 +161,18 @@ def test_holm_by_hand():
     assert holm([]) == []
 
 
-def result(correct, touched, n=4):
+def result(correct, contaminated, n=4):
     ids = [str(place) for place in range(len(correct))]
-    per_problem = {"id": ids, "n": [n] * len(ids), "correct": correct, "greedy": [None] * len(ids), "touched": touched}
+    per_problem = {"id": ids, "n": [n] * len(ids), "correct": correct, "greedy": [None] * len(ids), "contaminated": contaminated}
     return {"per_problem": per_problem, "clean_subset": {"available": True, "removing": ["exact"]}}
 
 
 def test_contrast_is_the_difference_of_differences():
-    touched = ["exact"] * 10 + [""] * 30
-    base = {"a": result([2] * 10 + [1] * 30, touched)}
-    run = {"a": result([4] * 10 + [2] * 30, touched)}
+    contaminated = ["exact"] * 10 + [""] * 30
+    base = {"a": result([2] * 10 + [1] * 30, contaminated)}
+    run = {"a": result([4] * 10 + [2] * 30, contaminated)}
     found = contamination_contrast(run, base, ["a"])
-    assert found["touched"]["value"] == pytest.approx(0.5) and found["clean"]["value"] == pytest.approx(0.25)
+    assert found["contaminated"]["value"] == pytest.approx(0.5) and found["clean"]["value"] == pytest.approx(0.25)
     assert found["contrast"]["value"] == pytest.approx(0.25)
     assert found["contrast"]["low"] < 0.25 < found["contrast"]["high"]
 

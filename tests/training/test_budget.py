@@ -24,7 +24,7 @@ def finished(tokens=0, seconds=0.0, gpus=6):
         ({"tokens": 40, "gpu_hours": None}, {"tokens": 100}, [finished(30)], {"tokens": 40, "gpu_hours": None}),  # the smaller of both
         ({"tokens": 80, "gpu_hours": None}, {"tokens": 100}, [finished(30)], {"tokens": 70, "gpu_hours": None}),
         (NONE, {"tokens": 100}, [finished(130)], {"tokens": 0, "gpu_hours": None}),  # the last step went beyond
-        (NONE, {"gpu_hours": 10}, [finished(seconds=3600)], {"tokens": None, "gpu_hours": 4}),  # an hour on six cards
+        (NONE, {"gpu_hours": 10}, [finished(seconds=3600)], {"tokens": None, "gpu_hours": 4}),  # an hour on six GPUs
         (NONE, {"gpu_hours": 10}, [finished(seconds=5999.9)], {"tokens": None, "gpu_hours": 0}),  # rounded in the manifest
     ],
 )
@@ -62,10 +62,10 @@ def test_a_stage_that_nothing_is_left_for_ends_at_once_with_its_start_model(scri
     (finished_file,) = (tmp_path / "checkpoints/curriculum/hard").glob("*/finished.json")
     assert json.loads(finished_file.read_text())["budget"] == {"tokens": 0, "gpu_hours": None}, "a raised budget lets it go on"
     assert manifest["chosen_why"] == f"no step was trained: {manifest['stopped_by']}"
-    for point in ("chosen", "best", "last"):
-        done = script("export_model.py", "--manifest", path, "--point", point, "--accelerator", "cpu", "--out", f"out-{point}")
+    for choice in ("chosen", "best", "last"):
+        done = script("export_model.py", "--manifest", path, "--choice", choice, "--accelerator", "cpu", "--out", f"out-{choice}")
         assert done.returncode == 0, done.stderr
-        assert (tmp_path / f"out-{point}/model.safetensors").read_bytes() == b"weights"
+        assert (tmp_path / f"out-{choice}/model.safetensors").read_bytes() == b"weights"
     assert run_curves(tmp_path / "results", "curriculum", ["hard"])["missing"] == [], "no curve is missed where no step was made"
     done = script("forecast_training.py", *arguments, "--out", "forecast.json")
     assert done.returncode == 0 and "forecast curriculum/hard: no step, earlier stages left nothing" in done.stderr, done.stderr

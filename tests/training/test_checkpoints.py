@@ -9,7 +9,7 @@ def save(root, step, content=b"weights"):
     actor.mkdir(parents=True)
     (actor / "model.pt").write_bytes(content)
     (root / f"global_step_{step}" / "data.pt").write_bytes(b"order")
-    checkpoints.WholeCheckpoints().on_save(trainer=None, global_step=step, checkpoint_dir=str(root / f"global_step_{step}"))
+    checkpoints.CompleteCheckpoints().on_save(trainer=None, global_step=step, checkpoint_dir=str(root / f"global_step_{step}"))
     (root / checkpoints.TRACKER).write_text(str(step))
 
 
@@ -20,8 +20,8 @@ def test_whole_checkpoints_are_kept(tmp_path):
     assert checkpoints.steps(tmp_path) == [10, 20]
 
 
-def unsealed(directory):
-    (directory / checkpoints.SEAL).unlink()
+def unmarked(directory):
+    (directory / checkpoints.MARK).unlink()
 
 
 def truncated(directory):
@@ -32,11 +32,11 @@ def lost(directory):
     (directory / "data.pt").unlink()
 
 
-def half_a_seal(directory):
-    (directory / checkpoints.SEAL).write_text('{"files": {"act')
+def half_a_mark(directory):
+    (directory / checkpoints.MARK).write_text('{"files": {"act')
 
 
-@pytest.mark.parametrize("harm", [unsealed, truncated, lost, half_a_seal])
+@pytest.mark.parametrize("harm", [unmarked, truncated, lost, half_a_mark])
 def test_a_cut_off_checkpoint_falls_back_to_the_one_before(tmp_path, harm):
     save(tmp_path, 10)
     save(tmp_path, 20)
@@ -50,7 +50,7 @@ def test_a_cut_off_checkpoint_falls_back_to_the_one_before(tmp_path, harm):
 
 def test_without_a_whole_checkpoint_training_starts_anew(tmp_path):
     save(tmp_path, 10)
-    unsealed(tmp_path / "global_step_10")
+    unmarked(tmp_path / "global_step_10")
     checkpoints.repair(tmp_path)
     assert not (tmp_path / checkpoints.TRACKER).exists()
 

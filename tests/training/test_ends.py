@@ -2,10 +2,11 @@
 
 import pytest
 from mathrl.core.files import UserError, read_json
-from mathrl.training import checkpoints, stop_file
+from mathrl.training import checkpoints
 from mathrl.training import stage as training
+from mathrl.verl import stop_file
 
-WATCH = {"stop": False, "window": 2, "reward_drop": 0.5, "entropy_max": 3.0, "grad_norm_max": 100.0, "stall_minutes": None}
+MONITOR = {"stop": False, "window": 2, "reward_drop": 0.5, "entropy_max": 3.0, "grad_norm_max": 100.0, "stall_minutes": None}
 
 
 class Verl:
@@ -59,7 +60,7 @@ class Verl:
                 (directory / "weights").write_text("w")
                 (place / checkpoints.TRACKER).write_text(str(step))
                 if not supervised:
-                    checkpoints.seal(directory)
+                    checkpoints.mark_complete(directory)
             if self.killed == (step, "saved"):
                 break
             if not supervised:
@@ -96,7 +97,7 @@ def train(config, tmp_path, capsys):
     (model / "model.safetensors").write_bytes(b"w")
 
     def call(**changes):
-        stage = config["training"] | {"gpus": 1, "save_every": 2, "validate_every": 2, "keep_last": 2, "watch": WATCH, "steps": 8}
+        stage = config["training"] | {"gpus": 1, "save_every": 2, "validate_every": 2, "keep_last": 2, "monitor": MONITOR, "steps": 8}
         if changes.get("algorithm") == "supervised":
             stage |= {"solutions": str(tmp_path / "solutions.parquet"), "train_batch_size": 1}
         training.train(
@@ -144,27 +145,27 @@ def test_a_rerun_of_a_finished_stage_keeps_its_flags(verl, train):
     assert "nothing to train" in said and (again["collapse"], again["chosen_step"]) == (first["collapse"], 4)
 
 
-def test_watch_stop_ends_a_stage_that_collapsed_before_it_was_set(verl, train, sigterm):
-    """A user sees a flag, presses Ctrl-C, sets watch.stop, and calls again."""
+def test_monitor_stop_ends_a_stage_that_collapsed_before_it_was_set(verl, train, sigterm):
+    """A user sees a flag, presses Ctrl-C, sets monitor.stop, and calls again."""
     verl.metrics = falls(3)
     sigterm(5)
     with pytest.raises(training.Paused):
         train()
-    manifest, said = train(watch=WATCH | {"stop": True})
+    manifest, said = train(monitor=MONITOR | {"stop": True})
     assert verl.stepped == [1, 2, 3, 4, 5], "it trained on"
     assert manifest["steps"] == 5 and "collapse flagged at step 4" in manifest["stopped_by"] and manifest["chosen_step"] == 2
-    assert "ends at step 5, as watch.stop asks: collapse flagged at step 4" in said
-    manifest, said = train(watch=WATCH | {"stop": True})
+    assert "ends at step 5, as monitor.stop asks: collapse flagged at step 4" in said
+    manifest, said = train(monitor=MONITOR | {"stop": True})
     assert "training was complete at step 5 (collapse flagged at step 4" in said and manifest["chosen_step"] == 2
 
 
 def test_what_does_not_concern_a_collapse_does_not_reopen_a_stage(verl, train):
     verl.metrics = falls(3)
-    stops = WATCH | {"stop": True}
-    first, _ = train(watch=stops, save_every=3)
+    stops = MONITOR | {"stop": True}
+    first, _ = train(monitor=stops, save_every=3)
     assert first["steps"] == 5 and first["saved_steps"] == [3]
-    for watch in (stops | {"stall_minutes": 5}, stops | {"window": 3}, stops | {"entropy_max": 4.0}):
-        manifest, said = train(watch=watch, save_every=3)
+    for monitor in (stops | {"stall_minutes": 5}, stops | {"window": 3}, stops | {"entropy_max": 4.0}):
+        manifest, said = train(monitor=monitor, save_every=3)
         assert len(verl.stepped) == 5 and "nothing to train" in said
         assert manifest["steps"] == 5 and manifest["stopped_by"].startswith("collapse flagged at step")
 
@@ -172,9 +173,9 @@ def test_what_does_not_concern_a_collapse_does_not_reopen_a_stage(verl, train):
 @pytest.mark.parametrize("changes", [{"reward_drop": None}, {"stop": False}])
 def test_limits_that_no_longer_stop_it_let_a_stage_go_on_from_its_checkpoint(verl, train, changes):
     verl.metrics = lambda step: falls(3)(step) | {"training/generated_tokens": 100}
-    stops = WATCH | {"stop": True}
-    train(watch=stops, save_every=3)
-    manifest, said = train(watch=stops | changes, save_every=3)
+    stops = MONITOR | {"stop": True}
+    train(monitor=stops, save_every=3)
+    manifest, said = train(monitor=stops | changes, save_every=3)
     assert "goes on from step 3" in said and verl.stepped == [1, 2, 3, 4, 5, 4, 5, 6, 7, 8]
     assert manifest["steps"] == 8 and manifest["generated_tokens"] == 800, "steps 4 and 5 were counted twice"
     assert [flag["step"] for flag in manifest["collapse"]] == ([] if "reward_drop" in changes else [4])
@@ -213,9 +214,9 @@ def test_a_budget_used_up_before_a_pause_is_one_step_over(verl, train, sigterm):
 
 
 @pytest.mark.parametrize("stop", [False, True])
-def test_a_supervised_stage_is_watched(verl, train, stop):
+def test_a_supervised_stage_is_monitored(verl, train, stop):
     verl.metrics = lambda step: {"train/loss": float("nan") if step >= 6 else 1.0, "train/grad_norm": 1.0, "train/lr": 1e-5}
-    manifest, _ = train(algorithm="supervised", watch=WATCH | {"stop": stop}, keep_last=1)
+    manifest, _ = train(algorithm="supervised", monitor=MONITOR | {"stop": stop}, keep_last=1)
     assert manifest["collapse"][0] == {"limit": "not_finite", "metric": "loss", "step": 6, "value": "nan", "bound": None}
     assert manifest["chosen_step"] == 4 and "are out, the run collapsed there" in manifest["chosen_why"]
     assert manifest["steps"] == (7 if stop else 8)
@@ -284,5 +285,5 @@ def test_steps_that_a_kill_took_back_are_no_part_of_the_manifest(verl, train):
     verl.killed = (7, "logged")
     with pytest.raises(UserError):
         train(validate_every=1)
-    manifest, _ = train(watch=WATCH | {"stop": True})
+    manifest, _ = train(monitor=MONITOR | {"stop": True})
     assert manifest["steps"] == 6 and manifest["tokens"] == 60 and "7" not in manifest["validation"]["dev"]

@@ -133,7 +133,7 @@ def test_every_key_of_a_supervised_stage_is_decided(place, supervised):
     assert plain(place.content(supervised)) == HASHED_SUPERVISED
 
 
-# What watches, what is fast, what only chooses rows of a file that is hashed, and how long it goes.
+# What observes, what is fast, what only chooses rows of a file that is hashed, and how long it goes.
 HARMLESS = {
     "choose": "last",
     "save_every": 10,
@@ -145,7 +145,7 @@ HARMLESS = {
     "validation_benchmark": "math500",
     "rollouts_per_step": 0,
     "budget": {"tokens": 5, "gpu_hours": None},
-    "watch": {"stop": True},
+    "monitor": {"stop": True},
     "gpu_memory_utilization": 0.4,
     "gradient_checkpointing": False,
     "micro_batch_size": 2,

@@ -13,7 +13,7 @@ STAGE = {
     "save_every": 200,
     "keep_last": 2,
     "keep_every": None,
-    "watch": {"window": 10},
+    "monitor": {"window": 10},
     "budget": {"tokens": None, "gpu_hours": None},
 }
 
@@ -29,7 +29,7 @@ def test_cost_by_hand():
         "timing_s/save_checkpoint": [(5, 10.0)],
         "timing_s/testing": [(5, 20.0)],
     }
-    found = forecast.forecast(STAGE | {"steps": 400}, 1000, scalars, wall=460.0, checkpoint=20 * 10**9, cards=6)
+    found = forecast.forecast(STAGE | {"steps": 400}, 1000, scalars, wall=460.0, checkpoint=20 * 10**9, gpus=6)
     assert (found["step_seconds"], found["start_seconds"]) == (60.0, 100.0)
     # 100 s to start, 400 steps, 41 validations, 2 saves
     assert found["hours"] == pytest.approx((100 + 400 * 60 + 41 * 20 + 2 * 10) / 3600, abs=1e-4)
@@ -51,7 +51,7 @@ TRIAL = {
         ({"tokens": None, "gpu_hours": None}, 400, "steps"),
         ({"tokens": 3_000_000, "gpu_hours": None}, 10, "budget.tokens"),
         ({"tokens": 3_000_001, "gpu_hours": None}, 11, "budget.tokens"),  # the step that uses it up is carried out
-        # 10 steps and a validation take 620 s of six cards, 1.033 hours
+        # 10 steps and a validation take 620 s of six GPUs, 1.033 hours
         ({"tokens": None, "gpu_hours": 1.03}, 10, "budget.gpu_hours"),
         ({"tokens": None, "gpu_hours": 1.04}, 11, "budget.gpu_hours"),
         ({"tokens": 3_000_000, "gpu_hours": 0.5}, 5, "budget.gpu_hours"),  # whichever is used up first
@@ -60,7 +60,7 @@ TRIAL = {
     ],
 )
 def test_a_budget_ends_a_forecast_where_it_ends_training(budget, steps, ended_by):
-    found = forecast.forecast(STAGE | {"steps": 400, "budget": budget}, 1000, TRIAL, wall=460.0, checkpoint=20 * 10**9, cards=6)
+    found = forecast.forecast(STAGE | {"steps": 400, "budget": budget}, 1000, TRIAL, wall=460.0, checkpoint=20 * 10**9, gpus=6)
     assert (found["steps"], found["ended_by"], found["configured_steps"]) == (steps, ended_by, 400)
     assert found["generated_tokens"] == steps * 300_000
     said = forecast.describe("forecast grpo", found)
@@ -70,9 +70,9 @@ def test_a_budget_ends_a_forecast_where_it_ends_training(budget, steps, ended_by
 
 
 def test_a_forecast_is_what_a_later_stages_budget_is_cut_by():
-    found = forecast.forecast(STAGE | {"steps": 10}, 1000, TRIAL, wall=460.0, checkpoint=1, cards=6)
+    found = forecast.forecast(STAGE | {"steps": 10}, 1000, TRIAL, wall=460.0, checkpoint=1, gpus=6)
     left = budget.left({"gpu_hours": None}, {"gpu_hours": 2.05}, [found | {"config": {"gpus": 6, "nodes": 1}}])
-    assert left == {"gpu_hours": pytest.approx(1.0)}  # ten steps, a validation and a save: 630 s of six cards
+    assert left == {"gpu_hours": pytest.approx(1.0)}  # ten steps, a validation and a save: 630 s of six GPUs
 
 
 def test_a_supervised_stage_is_refused(tmp_path):
@@ -83,18 +83,18 @@ def test_a_supervised_stage_is_refused(tmp_path):
 
 def test_disk_is_what_retention_leaves_and_the_one_being_written():
     scalars = {"timing_s/step": [(step, 1.0) for step in range(1, 6)]}
-    found = forecast.forecast(STAGE | {"steps": 12_200}, 1000, scalars, wall=5.0, checkpoint=20 * 10**9, cards=6)
+    found = forecast.forecast(STAGE | {"steps": 12_200}, 1000, scalars, wall=5.0, checkpoint=20 * 10**9, gpus=6)
     # two newest, the best, the newest from before a collapse, the next; 61 saves without retention: 1.2 TB
     assert (found["checkpoints"], found["disk_gb"]) == (5, 100.0)
-    every = forecast.forecast(STAGE | {"steps": 12_200, "keep_every": 2000}, 1000, scalars, wall=5.0, checkpoint=20 * 10**9, cards=6)
+    every = forecast.forecast(STAGE | {"steps": 12_200, "keep_every": 2000}, 1000, scalars, wall=5.0, checkpoint=20 * 10**9, gpus=6)
     assert every["checkpoints"] == 11
-    odd = forecast.forecast(STAGE | {"steps": 12_200, "keep_every": 500}, 1000, scalars, wall=5.0, checkpoint=20 * 10**9, cards=6)
+    odd = forecast.forecast(STAGE | {"steps": 12_200, "keep_every": 500}, 1000, scalars, wall=5.0, checkpoint=20 * 10**9, gpus=6)
     assert odd["checkpoints"] == 5 + 12  # step 500 is never saved, so every thousandth is kept
-    often = STAGE | {"steps": 12_200, "save_every": 2}  # neither of the two newest is from before the watch's window
-    assert forecast.forecast(often, 1000, scalars, wall=5.0, checkpoint=20 * 10**9, cards=6)["checkpoints"] == 6
+    often = STAGE | {"steps": 12_200, "save_every": 2}  # neither of the two newest is from before the monitor's window
+    assert forecast.forecast(often, 1000, scalars, wall=5.0, checkpoint=20 * 10**9, gpus=6)["checkpoints"] == 6
 
 
 def test_each_save_is_validated():
     scalars = {"timing_s/step": [(step, 1.0) for step in range(1, 6)], "timing_s/testing": [(5, 3600.0)]}
     stage = STAGE | {"steps": 100, "validate_every": 30, "save_every": 20}  # 0, 20, 30, 40, 60, 80, 90, 100
-    assert forecast.forecast(stage, 1000, scalars, wall=0.0, checkpoint=1, cards=1)["hours"] == pytest.approx(8, abs=0.05)
+    assert forecast.forecast(stage, 1000, scalars, wall=0.0, checkpoint=1, gpus=1)["hours"] == pytest.approx(8, abs=0.05)

@@ -171,17 +171,17 @@ def test_openseek_in_figures(stage):
     assert packed["mask"] == 3 * 16384**2
 
 
-@pytest.mark.parametrize("card", [16, 24, 32, 40, 80])
+@pytest.mark.parametrize("gpu", [16, 24, 32, 40, 80])
 @pytest.mark.parametrize("changes", [{}, {"dynamic_batch": True}, {"gradient_checkpointing": False}, {"gpu_memory_utilization": 0.9}])
-def test_what_is_advised_fits(stage, card, changes):
+def test_what_is_advised_fits(stage, gpu, changes):
     model = memory.read_model(OPENSEEK)
     stage |= changes
-    said = memory.advice(model, stage, card * GIB)
+    said = memory.advice(model, stage, gpu * GIB)
     assert "does not" not in said
     if said != "fits":
-        assert not memory.fits(memory.estimate(model, stage, card * GIB), stage, card * GIB)
+        assert not memory.fits(memory.estimate(model, stage, gpu * GIB), stage, gpu * GIB)
         stage |= {key: json.loads(value) for key, value in (pair.split(": ") for pair in said.split(", "))}
-    assert memory.fits(memory.estimate(model, stage, card * GIB), stage, card * GIB)
+    assert memory.fits(memory.estimate(model, stage, gpu * GIB), stage, gpu * GIB)
 
 
 def test_what_cannot_fit_is_said(stage):
@@ -189,12 +189,12 @@ def test_what_cannot_fit_is_said(stage):
 
 
 def test_script(script, root, tmp_path):
-    done = script("tabulate_memory.py", "--config", root / "config.yaml", "--cards", "24,80")
+    done = script("tabulate_memory.py", "--config", root / "config.yaml", "--gpus", "24,80")
     assert done.returncode == 0, done.stderr
     assert "12·P/N" in done.stdout and "| 80 |" in done.stdout and "1.395 billion parameters, 6912 bytes" in done.stdout
     (tmp_path / "config.json").write_text(json.dumps(LLAMA))
     assert script("tabulate_memory.py", "--config", root / "config.yaml", "--model-config", tmp_path / "config.json").returncode == 0
     (tmp_path / "config.json").write_text('{"hidden_size": 3}')
-    for wrong in (["--run", "none"], ["--cards", "big"], ["--stage", "none"], ["--model-config", tmp_path / "config.json"]):
+    for wrong in (["--run", "none"], ["--gpus", "big"], ["--stage", "none"], ["--model-config", tmp_path / "config.json"]):
         done = script("tabulate_memory.py", "--config", root / "config.yaml", *wrong)
         assert done.returncode == 2 and len(done.stderr.splitlines()) == 1, done.stderr

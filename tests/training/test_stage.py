@@ -13,8 +13,9 @@ import pytest
 from mathrl.config import configuration as configuration
 from mathrl.core import curves
 from mathrl.core.files import UserError, write_json
-from mathrl.training import checkpoints, stop_file
+from mathrl.training import checkpoints
 from mathrl.training import stage as training
+from mathrl.verl import stop_file
 
 STAGE = {"learning_rate": 1e-5, "rollout_n": 6, "choose": "best", "save_every": 200, "validate_every": 10}
 
@@ -73,10 +74,10 @@ LIMITS = {"stop": False, "window": 2, "reward_drop": 0.5, "entropy_max": 3.0}
 
 
 def session(tmp_path, **changes):
-    stage = {"watch": LIMITS, "budget": {"tokens": None, "gpu_hours": None}, "save_every": 2, "keep_last": 1, "keep_every": None}
+    stage = {"monitor": LIMITS, "budget": {"tokens": None, "gpu_hours": None}, "save_every": 2, "keep_last": 1, "keep_every": None}
     stage |= changes
-    watch, spent = training.Watch(stage["watch"]), training.Spent(stage["budget"], cards=2)
-    return training.Session(tmp_path, stage, training.Progress("train grpo", None), watch, spent)
+    monitor, spent = training.Monitor(stage["monitor"]), training.Spent(stage["budget"], gpus=2)
+    return training.Session(tmp_path, stage, training.Progress("train grpo", None), monitor, spent)
 
 
 def line(step, reward=0.5, tokens=100, **more):
@@ -97,7 +98,7 @@ def test_a_used_up_budget_finishes_the_stage(tmp_path):
     assert len(list(run.follow(line(1)))) == 1 and stop_file.asked(tmp_path) is None
     assert "budget.tokens 150 used up (200)" in list(run.follow(line(2)))[1]
     assert stop_file.asked(tmp_path) == stop_file.FINISH
-    validated = session(tmp_path, budget={"tokens": None, "gpu_hours": 3.0})  # the cards are taken while they validate too
+    validated = session(tmp_path, budget={"tokens": None, "gpu_hours": 3.0})  # the GPUs are taken while they validate too
     assert "budget.gpu_hours 3 used up (3)" in list(validated.follow(line(1, **{"timing_s/testing": 1800})))[1]
     hours = session(tmp_path, budget={"tokens": None, "gpu_hours": 4.0})
     said = [text for step in (1, 2) for text in hours.follow(line(step))]
@@ -116,10 +117,10 @@ def test_a_budget_counts_the_steps_before_a_resume(tmp_path):
 
 def test_a_collapse_is_flagged_and_stops_only_where_asked(tmp_path):
     for stop in (False, True):
-        run = session(tmp_path, watch=LIMITS | {"stop": stop})
+        run = session(tmp_path, monitor=LIMITS | {"stop": stop})
         said = [text for step, reward in enumerate([0.6, 0.6, 0.6, 0.1, 0.1], 1) for text in run.follow(line(step, reward))]
-        assert "train grpo: collapse flagged at step 5: reward 0.1 is beyond 0.3 (watch.reward_drop)" in said
-        assert run.watch.onset == 4
+        assert "train grpo: collapse flagged at step 5: reward 0.1 is beyond 0.3 (monitor.reward_drop)" in said
+        assert run.monitor.onset == 4
         assert stop_file.asked(tmp_path) == (stop_file.ABANDON if stop else None)
 
 
@@ -128,25 +129,25 @@ def test_what_asks_for_an_end_first_has_ended_the_stage(tmp_path):
     falls = [0.6, 0.6, 0.1, 0.1, 0.1, 0.1]
     run = session(tmp_path, budget={"tokens": 600, "gpu_hours": None})
     said = [text for step, reward in enumerate(falls, 1) for text in run.follow(line(step, reward))]
-    assert "collapse flagged at step 4" in " ".join(said) and run.watch.flags
+    assert "collapse flagged at step 4" in " ".join(said) and run.monitor.flags
     assert (run.ended_by, stop_file.asked(tmp_path)) == ("budget", stop_file.FINISH)
     stop_file.clear(tmp_path)
-    run = session(tmp_path, budget={"tokens": 500, "gpu_hours": None}, watch=LIMITS | {"stop": True})
+    run = session(tmp_path, budget={"tokens": 500, "gpu_hours": None}, monitor=LIMITS | {"stop": True})
     said = [text for step, reward in enumerate(falls, 1) for text in run.follow(line(step, reward))]
-    assert (run.ended_by, stop_file.asked(tmp_path)) == ("watch", stop_file.ABANDON) and "collapse" in run.stopped_by
+    assert (run.ended_by, stop_file.asked(tmp_path)) == ("monitor", stop_file.ABANDON) and "collapse" in run.stopped_by
 
 
 def save(root, step):
     directory = root / f"global_step_{step}"
     directory.mkdir()
     (directory / "weights").write_text("w")
-    checkpoints.seal(directory)
+    checkpoints.mark_complete(directory)
 
 
 @pytest.mark.parametrize(("window", "last", "every"), [(10, 2, 2), (10, 1, 2), (10, 1, 4), (4, 2, 2), (3, 1, 5), (10, 3, 5)])
 def test_a_collapse_always_leaves_a_checkpoint_from_before_its_window(tmp_path, window, last, every):
     """Whenever the flag comes, and the best on dev is always the newest; disk holds no more than the forecast of it says."""
-    run = session(tmp_path, watch=LIMITS | {"window": window}, save_every=every, keep_last=last)
+    run = session(tmp_path, monitor=LIMITS | {"window": window}, save_every=every, keep_last=last)
     for step in range(1, 61):
         if step % every == 0:
             save(tmp_path, step)
@@ -165,7 +166,7 @@ def test_the_last_checkpoint_before_a_collapse_stays_while_training_goes_on(tmp_
         if step % 2 == 0:
             save(tmp_path, step)
         list(run.follow(line(step, 0.6 if step < 12 else 0.1, **{"val-core/dev/acc/mean@1": 0.5 if step == 4 else 0.1})))
-    assert run.watch.onset == 12 and checkpoints.steps(tmp_path) == [4, 10, 30]  # the best, the last sound one, the newest
+    assert run.monitor.onset == 12 and checkpoints.steps(tmp_path) == [4, 10, 30]  # the best, the last sound one, the newest
 
 
 class Process:
@@ -188,14 +189,14 @@ def test_sigterm_kills_only_what_has_begun_no_step(tmp_path):
     assert not stepping.killed and stop_file.asked(tmp_path) == stop_file.PAUSE
 
 
-def test_a_supervised_stage_is_watched_by_verls_other_names(tmp_path):
-    run = session(tmp_path, watch=LIMITS | {"grad_norm_max": 100.0})
+def test_a_supervised_stage_is_monitored_by_verls_other_names(tmp_path):
+    run = session(tmp_path, monitor=LIMITS | {"grad_norm_max": 100.0})
     said = [text for step in range(1, 4) for text in run.follow(f"step:{step} - train/loss:1.5 - train/grad_norm:250.0")]
-    assert "collapse flagged at step 2: grad_norm 250 is beyond 100 (watch.grad_norm_max)" in " ".join(said)
+    assert "collapse flagged at step 2: grad_norm 250 is beyond 100 (monitor.grad_norm_max)" in " ".join(said)
     assert list(run.follow("step:4 - train/loss:nan - train/grad_norm:1.0"))[1].endswith("flagged at step 4: loss is nan")
 
 
-def test_a_supervised_checkpoint_is_sealed_before_the_next_step_is_shown(tmp_path):
+def test_a_supervised_checkpoint_is_marked_complete_before_the_next_step_is_shown(tmp_path):
     """Who sees step 3 may kill: the checkpoint of step 2 is whole."""
     (tmp_path / "global_step_2").mkdir()
     (tmp_path / checkpoints.TRACKER).write_text("2")
@@ -211,13 +212,13 @@ def test_a_number_that_is_none_flags_at_once(tmp_path):
 
 def test_a_trainer_that_falls_silent_is_ended_with_its_children(tmp_path, capfd):
     code = "import subprocess, time; print('loading', flush=True); subprocess.run(['sleep', '300'])"
-    run = session(tmp_path, watch=LIMITS | {"stall_minutes": 0.05})
+    run = session(tmp_path, monitor=LIMITS | {"stall_minutes": 0.05})
     began = time.monotonic()
     assert training.run_verl(["-c", code], [], {}, tmp_path / "verl.log", run) == -9
     assert run.hung and 3 <= time.monotonic() - began < 60
     assert "train grpo: verl printed nothing for 0.05 minutes: ended" in capfd.readouterr().err
     assert (tmp_path / "verl.log").read_text() == "loading\n"
-    lively = session(tmp_path, watch=LIMITS | {"stall_minutes": 0.05})
+    lively = session(tmp_path, monitor=LIMITS | {"stall_minutes": 0.05})
     talks = "import time; [(print(n, flush=True), time.sleep(0.5)) for n in range(10)]"
     assert training.run_verl(["-c", talks], [], {}, tmp_path / "verl.log", lively) == 0 and not lively.hung
 
@@ -229,7 +230,7 @@ def test_ray_that_starts_too_slowly_gets_a_second_attempt(tmp_path, stop_ray_age
     place = tempfile.mkdtemp(prefix="ray-", dir="/tmp")  # short: it holds sockets
     code = f"import ray; ray.init(num_cpus=1, include_dashboard=False, _temp_dir={place!r}); print('started')"
     try:
-        assert training.run_verl(["-c", code], [], {}, tmp_path / "verl.log", session(tmp_path, watch=LIMITS | {"stall_minutes": 0})) == 0
+        assert training.run_verl(["-c", code], [], {}, tmp_path / "verl.log", session(tmp_path, monitor=LIMITS | {"stall_minutes": 0})) == 0
     finally:
         stopper.join()
         for process in psutil.process_iter(["cmdline"]):
@@ -252,12 +253,12 @@ def test_a_pause_stays_a_pause(tmp_path):
 
 def test_a_finished_stage_goes_on_where_its_budget_was_raised():
     state = {"steps": 10, "stopped_by": "budget", "budget": {"tokens": 100, "gpu_hours": None}}
-    assert training.is_over(state, {"budget": {"tokens": 100, "gpu_hours": None}, "watch": LIMITS})
-    assert not training.is_over(state, {"budget": {"tokens": 200, "gpu_hours": None}, "watch": LIMITS})
-    assert training.is_over({"steps": 10, "stopped_by": None}, {"budget": {}, "watch": {}})
-    state = {"steps": 10, "stopped_by": "collapse", "watch": LIMITS | {"stall_minutes": 60}}
-    assert training.is_over(state, {"watch": LIMITS | {"stall_minutes": 5}})  # ends what hangs, no matter of collapse
-    assert not training.is_over(state, {"watch": LIMITS | {"window": 3, "stall_minutes": 60}})
+    assert training.is_over(state, {"budget": {"tokens": 100, "gpu_hours": None}, "monitor": LIMITS})
+    assert not training.is_over(state, {"budget": {"tokens": 200, "gpu_hours": None}, "monitor": LIMITS})
+    assert training.is_over({"steps": 10, "stopped_by": None}, {"budget": {}, "monitor": {}})
+    state = {"steps": 10, "stopped_by": "collapse", "monitor": LIMITS | {"stall_minutes": 60}}
+    assert training.is_over(state, {"monitor": LIMITS | {"stall_minutes": 5}})  # ends what hangs, no matter of collapse
+    assert not training.is_over(state, {"monitor": LIMITS | {"window": 3, "stall_minutes": 60}})
 
 
 @pytest.mark.parametrize(
@@ -328,7 +329,7 @@ class Verl:
             if step % 4 == 0 or step == total:
                 place = session.directory / f"global_step_{step}"
                 place.mkdir()
-                checkpoints.seal(place)
+                checkpoints.mark_complete(place)
             metrics = {"critic/score/mean": 0.5, "training/generated_tokens": 100}
             for tag, value in metrics.items():
                 self.curves.setdefault(tag, {})[step] = value
@@ -419,10 +420,10 @@ def test_a_longer_training_that_was_killed_is_not_taken_for_the_finished_one(ver
 
 
 def test_steps_that_are_trained_again_count_once(verl):
-    """A stage that its watch ended goes on from its last checkpoint under another watch: what came after was not saved."""
+    """A stage that its monitor ended goes on from its last checkpoint under another monitor: what came after was not saved."""
     verl.train(steps=8)
     (finished,) = verl.folder.glob("checkpoints/*/finished.json")
-    write_json(finished, {"steps": 8, "stopped_by": "collapse", "watch": {}})
+    write_json(finished, {"steps": 8, "stopped_by": "collapse", "monitor": {}})
     shutil.rmtree(finished.parent / "global_step_8")
     manifest, trained = verl.train(steps=8)
     assert trained == [5, 6, 7, 8] and manifest["generated_tokens"] == 800

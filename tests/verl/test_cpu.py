@@ -29,7 +29,7 @@ CASES = {
         "from verl.plugin.platform import get_platform; print(type(get_platform()).__name__, get_platform().device_name)",
         "PlatformCPU cpu",
     ),
-    # Ray's cards are logical: init(num_gpus=N) makes them on any host
+    # Ray's GPUs are logical: init(num_gpus=N) makes them on any host
     "Ray resource": ("from verl.plugin.platform import get_platform; print(get_platform().ray_resource_name())", "GPU"),
     # verl's device functions work on the host's memory
     "memory": (

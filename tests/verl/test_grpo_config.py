@@ -118,21 +118,21 @@ def test_padding_is_announced(batch, mini, n, gpus, notice):
 def test_batches_that_do_not_divide_are_refused_with_the_nearest():
     stage = {"train_batch_size": 265, "mini_batch_size": 72, "rollout_n": 5, "gpus": 6, "nodes": 1}
     with pytest.raises(
-        UserError, match=r"train_batch_size 265 times rollout_n 5 must .* train_batch_size 258, 264, 270; or so many cards: 1, 5"
+        UserError, match=r"train_batch_size 265 times rollout_n 5 must .* train_batch_size 258, 264, 270; or so many GPUs: 1, 5"
     ):
         batches.check_batches(stage)
 
 
-def test_a_number_of_cards_that_does_not_divide_is_refused_with_what_works(config):
+def test_a_number_of_gpus_that_does_not_divide_is_refused_with_what_works(config):
     config["training"]["gpus"] = 5
-    with pytest.raises(UserError, match=r"train_batch_size 260, 265, 270; mini_batch_size 65, 70, 75; or so many cards: 3, 4, 6"):
+    with pytest.raises(UserError, match=r"train_batch_size 260, 265, 270; mini_batch_size 65, 70, 75; or so many GPUs: 3, 4, 6"):
         batches.check_batches(config["training"], "run grpo")
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"tensor_parallel": 4}, "6 cards do not divide into engines of tensor_parallel 4; nearest that do: 2, 3, 6"),
+        ({"tensor_parallel": 4}, "6 GPUs do not divide into engines of tensor_parallel 4; nearest that do: 2, 3, 6"),
         ({"dynamic_batch": True, "max_tokens_per_gpu": 2048}, "max_tokens_per_gpu 2048 holds no whole sequence; write 2560 or more"),
         ({"algorithm": "supervised", "nodes": 2}, "a supervised stage trains on one node; write nodes: 1 there"),
     ],
@@ -144,7 +144,7 @@ def test_what_verl_would_refuse_hours_later_is_refused_at_once(config, changes, 
 
 def test_a_micro_batch_that_does_not_divide_is_refused_with_the_nearest(config):
     config["training"]["micro_batch_size"] = 5
-    with pytest.raises(UserError, match=r"micro_batch_size 5 must divide the 72 samples that a card has .* nearest that do: 3, 4, 6"):
+    with pytest.raises(UserError, match=r"micro_batch_size 5 must divide the 72 samples that a GPU has .* nearest that do: 3, 4, 6"):
         batches.check_batches(config["training"], "run grpo")
 
 
@@ -162,7 +162,7 @@ VARIANTS = {
         "actor_rollout_ref.actor.use_dynamic_bsz": True,
         "actor_rollout_ref.rollout.log_prob_use_dynamic_bsz": True,
         "actor_rollout_ref.rollout.log_prob_max_token_len_per_gpu": 16384,
-        "actor_rollout_ref.model.use_remove_padding": True,  # or one long response among short ones would not fit any card
+        "actor_rollout_ref.model.use_remove_padding": True,  # or one long response among short ones would not fit any GPU
         "actor_rollout_ref.actor.use_remove_padding": True,
         "actor_rollout_ref.model.use_fused_kernels": True,
         "actor_rollout_ref.actor.use_fused_kernels": True,

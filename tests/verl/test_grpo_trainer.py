@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from mathrl.training import stop_file
+from mathrl.verl import stop_file
 from mathrl.verl.environment import verl_environment
 
 # Two responses of 1 and 3 tokens after a prompt of two; verl's trainer with everything around it left out.
@@ -48,7 +48,7 @@ LOOP = """
 import json, sys, types
 from pathlib import Path
 from omegaconf import OmegaConf
-from mathrl.training import stop_file
+from mathrl.verl import stop_file
 from mathrl.verl.grpo_trainer import PPOTrainerSync, Trainer, trainer_base
 trainer_base.SkipManager = types.SimpleNamespace(init=lambda *a: None, set_step=lambda *a: None)
 trainer_base.tq = types.SimpleNamespace(kv_clear=lambda **k: None)

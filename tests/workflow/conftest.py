@@ -154,7 +154,7 @@ def finished(make_workflow):
     return workflow
 
 
-class Trial:
+class ShortTraining:
     """A short training by scripts/train_policy.py, from the demo's base model on the demo's problems."""
 
     SMALL = {  # noqa: RUF012
@@ -217,6 +217,6 @@ class Trial:
 
 
 @pytest.fixture
-def trial(finished, tmp_path):
+def short(finished, tmp_path):
     """A short training in a directory of its own."""
-    return Trial(finished, tmp_path)
+    return ShortTraining(finished, tmp_path)

@@ -19,13 +19,13 @@ def test_the_reports_experiment(fresh):
     assert done.returncode == 0, done.stdout
     jobs = job_counts(done.stdout)
     assert jobs["train_policy"] == 1
-    assert jobs["generate_samples"] == 2 * 6, "two models × six cards: an engine starts once a model and card, not once a benchmark"
+    assert jobs["generate_samples"] == 2 * 6, "two models × six GPUs: an engine starts once a model and GPU, not once a benchmark"
     assert jobs["grade_samples"] == 2 * 2 * 6, "two models × two protocols × six benchmarks"
     assert "1584 to 1728" in done.stdout, "that verl pads 264/72 is said where a user sees it"
     assert seconds < 5, f"{seconds:.1f} s of processor time; docs/demo.md has the time on the clock"
 
 
-def test_cards_are_asked_for(fresh):
+def test_gpus_are_asked_for(fresh):
     targets = ("results/grpo/main/manifest.json", "results/base/generation/0.json")
     done = fresh.run("snakemake", "-n", "--workflow-profile", "none", "--cores", "all", "--resources", "gpu=6", "--", *targets)
     assert done.returncode == 0, done.stdout
@@ -40,10 +40,10 @@ def test_one_run_is_a_target_though_nothing_selects_it(fresh):
     assert done.returncode == 0, done.stdout
     jobs = job_counts(done.stdout)
     assert jobs["train_policy"] == 3 and jobs["finish_run"] == 1 and "generate_samples" not in jobs
-    assert done.stdout.count("run_job.py --grace 900 --cards 6 --") == 3
+    assert done.stdout.count("run_job.py --grace 900 --gpus 6 --") == 3
     done = fresh.run("snakemake", "results/dapo/manifest", *options, "--config", "training={gpus: 5}", "select=[]")
     assert done.returncode == 2 and "Traceback" not in done.stdout
-    assert "run dapo, stage main: train_batch_size 264 and mini_batch_size 88 times rollout_n 6 must divide by 5 cards" in done.stdout
+    assert "run dapo, stage main: train_batch_size 264 and mini_batch_size 88 times rollout_n 6 must divide by 5 GPUs" in done.stdout
     assert not (fresh.directory / "results").exists()
 
 
@@ -105,7 +105,7 @@ def test_a_forecast_over_several_nodes_is_launched_as_training_is(fresh):
         assert done.returncode == 0, done.stdout
         ((found, resources, seconds, launched),) = pattern.findall(done.stdout)
         assert (found, seconds) == (rule, grace)
-        assert launched == "--cards 0 -- python3 scripts/run_on_nodes.py --gpus 6 --accelerator cuda --"
+        assert launched == "--gpus 0 -- python3 scripts/run_on_nodes.py --gpus 6 --accelerator cuda --"
         assert {"nodes=2", "mpi=srun", "tasks_per_node=2", "gres=gpu:6"} <= set(resources.split(", ")), resources
 
 
@@ -118,6 +118,6 @@ def test_own_solve_rates_come_with_the_configured_bands(fresh):
         assert f"--solve-rates=results/data/solve_rates.parquet --difficulty-bands {bands} " in done.stdout
 
 
-def test_more_cards_than_given_are_refused(fresh):
+def test_more_gpus_than_given_are_refused(fresh):
     done = fresh.run("snakemake", "-n", "--cores", "all", "--resources", "gpu=4")
     assert done.returncode != 0 and "asks for 6 GPU(s) and Snakemake was given 4" in " ".join(done.stdout.split())

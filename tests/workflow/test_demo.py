@@ -22,7 +22,7 @@ def read(workflow, path):
 
 
 def evaluation(workflow, model, benchmark):
-    return read(workflow, f"results/{model}/report/eval/{benchmark}.json")["metrics"]
+    return read(workflow, f"results/{model}/finalist/eval/{benchmark}.json")["metrics"]
 
 
 def value(metrics, name):
@@ -48,8 +48,8 @@ def test_every_artefact_is_there(finished):
         "results/scores.html",
         "results/report.html",
         *[f"results/figures/{name}.svg" for name in ("validation", "reward", "entropy", "response_length")],
-        *[f"results/{m}/report/samples/{b}.jsonl.zst" for m in ("base", "grpo") for b in BENCHMARKS],
-        *[f"results/{m}/report/eval/{b}.json" for m in ("base", "grpo") for b in BENCHMARKS],
+        *[f"results/{m}/finalist/samples/{b}.jsonl.zst" for m in ("base", "grpo") for b in BENCHMARKS],
+        *[f"results/{m}/finalist/eval/{b}.json" for m in ("base", "grpo") for b in BENCHMARKS],
     ]
     assert [path for path in wanted if not (finished.directory / path).is_file()] == []
 
@@ -103,7 +103,7 @@ def test_verls_columns_are_the_reports(finished):
 
 
 def test_results_carry_their_provenance(finished):
-    for path in ("results/grpo/main/manifest.json", "results/grpo/model/export.json", "results/base/report/eval/demo_words.json"):
+    for path in ("results/grpo/main/manifest.json", "results/grpo/model/export.json", "results/base/finalist/eval/demo_words.json"):
         block = read(finished, path)["provenance"]
         assert block["image"] == "no container" and block["inputs"], path
 
@@ -131,13 +131,13 @@ def test_touching_every_file_reruns_nothing(finished):
 
 
 def test_an_evaluation_parameter_reruns_evaluation_only(finished):
-    jobs = finished.planned("--config", "evaluation={protocols: {report: {temperature: 0.5}}}")
+    jobs = finished.planned("--config", "evaluation={protocols: {finalist: {temperature: 0.5}}}")
     assert {"generate_samples", "merge_samples", "grade_samples", "tabulate_scores", "render_report"} <= set(jobs)
     assert not {"train_policy", "format_training_data", "export_model", "make_demo_model"} & set(jobs)
 
 
 def test_another_judge_grades_again_without_sampling(finished):
-    jobs = finished.planned("--config", "evaluation={protocols: {report: {extraction: lenient}}}")
+    jobs = finished.planned("--config", "evaluation={protocols: {finalist: {extraction: lenient}}}")
     assert "grade_samples" in jobs and not {"generate_samples", "train_policy"} & set(jobs)
 
 

@@ -19,7 +19,7 @@ CODE = {"my_terms.py": "from my_words import LIMIT\n\ndef brief(*_):\n    return
 
 
 @pytest.fixture(scope="module")
-def touched(make_workflow):
+def contaminated(make_workflow):
     workflow = make_workflow("terms")
     made = [f"results/{run}/main/{name}" for run in ("grpo", "second") for name in ("train.parquet", "val.parquet", "manifest.json")]
     made += ["resources/models/openseek/config.json", "results/grpo/model/export.json", "results/grpo/main/forecast.json"]
@@ -35,11 +35,11 @@ def touched(make_workflow):
 
 
 @pytest.fixture
-def trained(touched):
+def trained(contaminated):
     """Code as it was when it was trained with; its contents count, not its time."""
     for name, text in CODE.items():
-        (touched.directory / "scripts" / name).write_text(text)
-    return touched
+        (contaminated.directory / "scripts" / name).write_text(text)
+    return contaminated
 
 
 def call(workflow, *options):

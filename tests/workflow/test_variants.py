@@ -81,16 +81,16 @@ def small_batch(run: str) -> dict[str, int]:
 
 
 @pytest.mark.parametrize("run", FULL)
-def test_a_variant_trains_and_is_on(trial, run):
+def test_a_variant_trains_and_is_on(short, run):
     changes = {"overlong_penalty": {"buffer": 30, "factor": 0.5}} if run == "dapo" else {}
-    stage = trial.stage(run, **small_batch(run), rollouts_per_step=1000, **changes)
+    stage = short.stage(run, **small_batch(run), rollouts_per_step=1000, **changes)
     samples = stage["train_batch_size"] * stage["rollout_n"]
     notices = batches.check_batches(stage)
     assert ("from 44 to 48 samples (4 masked, 4 updates a step)" in notices[0]) if run == "grpo" else notices == []
-    manifest = trial.train(stage, run=run)
+    manifest = short.train(stage, run=run)
     assert manifest["steps"] == 4 and manifest["stopped_by"] is None
     assert manifest["max_probability_gap"] <= 1e-4  # trainer and engine see the same policy, padded or packed
-    resolved = json.loads((trial.directory() / "verl_config.json").read_text())
+    resolved = json.loads((short.directory() / "verl_config.json").read_text())
     curves = {tag: [value for _, value in points] for tag, points in read_scalars(manifest["tensorboard"]).items()}
     keys, checks = SHOWN[run]
     for key, value in {**COMMON, **keys}.items():
@@ -99,14 +99,14 @@ def test_a_variant_trains_and_is_on(trial, run):
         assert holds(curves[tag]), (tag, curves[tag])
     # no KL in any of them
     assert not any("kl_loss" in tag or "reward_kl" in tag for tag in curves)
-    assert updates(trial) == 4 * (4 if run == "grpo" else 3)
+    assert updates(short) == 4 * (4 if run == "grpo" else 3)
     # terms and verdicts reach the trainer's own curves; whole rollouts are kept; what verl pads with is counted nowhere
     assert len(curves["reward_terms/correct"]) == 4
     assert curves["grader/equal"] == pytest.approx([samples * mean for mean in curves["reward_terms/correct"]])
     verdicts = [values for tag, values in curves.items() if tag.startswith("grader/")]
     assert [sum(step) for step in zip(*verdicts, strict=True)] == [samples] * 4
     generated = [samples * mean for mean in curves["response_length/mean"]]
-    kept = [json.loads(line) for line in (trial.directory() / "rollouts/4.jsonl").read_text().splitlines()]
+    kept = [json.loads(line) for line in (short.directory() / "rollouts/4.jsonl").read_text().splitlines()]
     assert len(kept) == samples and {"input", "output", "gts", "score", "status", "pred", "acc"} <= kept[0].keys()
     assert all("Question:" in row["input"] and row["gts"] for row in kept)
     assert manifest["tokens"] == sum(curves["training/tokens"])
@@ -121,10 +121,10 @@ def test_a_variant_trains_and_is_on(trial, run):
         assert manifest["generated_tokens"] == pytest.approx(sum(generated))
 
 
-def updates(trial) -> int:
+def updates(short) -> int:
     """Updates of the weights so far, as the saved optimizer counts them."""
     import torch
 
-    (saved,) = (trial.directory() / "global_step_4/actor").glob("optim_*.pt")
+    (saved,) = (short.directory() / "global_step_4/actor").glob("optim_*.pt")
     (steps,) = {int(state["step"]) for state in torch.load(saved, weights_only=False)["state"].values()}
     return steps

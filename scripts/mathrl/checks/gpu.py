@@ -1,6 +1,6 @@
 """Does this machine train and sample? A few real steps of verl's GRPO, then vLLM on the exported model, and a verdict in plain words.
 
-The model is the demo's, made on the spot; on a card its step time says that everything works, not how fast a large model will be.
+The model is the demo's, made on the spot; on a GPU its step time says that everything works, not how fast a large model will be.
 """
 
 from __future__ import annotations
@@ -39,17 +39,17 @@ SETTINGS = {
 # What a log says → what it means. The first that is found, from above, is told.
 SYMPTOMS = (
     (r"driver on your system is too old|driver version is insufficient", "the NVIDIA driver is too old for this torch; update the driver"),
-    (r"no kernel image is available", "this torch has no code for a card this old; use a card of compute capability 7.5 or newer"),
+    (r"no kernel image is available", "this torch has no code for a GPU this old; use a GPU of compute capability 7.5 or newer"),
     (
         r"CUDA out of memory|OutOfMemoryError|Free memory on device",
-        "the card's memory is taken or too small; see nvidia-smi, end what holds it",
+        "the GPU's memory is taken or too small; see nvidia-smi, end what holds it",
     ),
     (r"No space left on device", "the disk is full; make room, or name another place with --work"),
     (
         r"Could not find nvcc|CUDA_HOME|ninja.*not found",
         "vLLM wants to compile a kernel and finds no compiler; run in the image containers/cuda.sif",
     ),
-    (r"NCCL (error|WARN)", "the cards cannot talk to each other (NCCL); try one card, or NCCL_P2P_DISABLE=1"),
+    (r"NCCL (error|WARN)", "the GPUs cannot talk to each other (NCCL); try one GPU, or NCCL_P2P_DISABLE=1"),
     (
         r"ModuleNotFoundError: No module named '([\w.]+)'",
         "a package is missing: {0}; install envs/cuda.txt or use the image containers/cuda.sif",
@@ -61,7 +61,7 @@ def check_host(accelerator: str) -> dict[str, Any]:
     """What the check will run on.
 
     Raises:
-        UserError: no card, a driver that torch cannot use, or a package that is missing.
+        UserError: no GPU, a driver that torch cannot use, or a package that is missing.
     """
     for package in ("torch", "vllm", "verl"):
         if importlib.util.find_spec(package) is None:
@@ -69,7 +69,7 @@ def check_host(accelerator: str) -> dict[str, Any]:
     if accelerator == "cpu":
         return {"device": f"CPU, {os.cpu_count()} cores", "memory_gib": 0.0}
     if not Path("/dev/nvidiactl").exists() and not Path("/dev/dxg").exists():
-        raise UserError("no CUDA device on this machine; run on one with an NVIDIA card, or check the CPU path with --accelerator cpu")
+        raise UserError("no CUDA device on this machine; run on one with an NVIDIA GPU, or check the CPU path with --accelerator cpu")
     import torch
 
     if torch.version.cuda is None:
@@ -78,7 +78,7 @@ def check_host(accelerator: str) -> dict[str, Any]:
         torch.cuda.init()
         properties = torch.cuda.get_device_properties(0)
     except (RuntimeError, AssertionError) as error:
-        raise UserError(explain(str(error)) or f"torch cannot use the card: {str(error).splitlines()[0]}") from None
+        raise UserError(explain(str(error)) or f"torch cannot use the GPU: {str(error).splitlines()[0]}") from None
     if properties.major < 8:
         raise UserError(f"{properties.name} has compute capability {properties.major}.{properties.minor}; bfloat16 needs 8.0 or newer")
     return {"device": properties.name, "memory_gib": round(properties.total_memory / (1 << 30), 1)}
@@ -219,14 +219,14 @@ def check_gap(gap: float | None, dtype: str) -> None:
     if not gap <= LARGEST_GAP[dtype]:
         raise UserError(
             f"trainer and engine disagree: token probabilities differ by {gap:.2g} on average, rounding in {dtype} makes "
-            f"{LARGEST_GAP[dtype]:g} at most; the weights that vLLM got are not the trainer's, or its kernels are broken on this card"
+            f"{LARGEST_GAP[dtype]:g} at most; the weights that vLLM got are not the trainer's, or its kernels are broken on this GPU"
         )
 
 
 def verdict(figures: Mapping[str, Any]) -> str:
     """The lines to print when everything worked."""
     memory = f", peak memory {figures['peak_memory_gib']:.1f} GiB" if figures["peak_memory_gib"] else ""
-    mfu = f", MFU {figures['mfu']:.2%} (a tiny model cannot fill a card)" if figures["mfu"] else ""
+    mfu = f", MFU {figures['mfu']:.2%} (a tiny model cannot fill a GPU)" if figures["mfu"] else ""
     return (
         f"OK: {figures['device']}\n"
         f"  training  {figures['steps']} steps, {figures['seconds_per_step']} s each, "

@@ -132,7 +132,7 @@ def write_pins(given: Path, names: Sequence[str]) -> None:
 
 
 def overlay(names: Sequence[str], samples: int, max_tokens: int, shards: int) -> dict[str, Any]:
-    """Settings over config.yaml: this model, these benchmarks, no run, the report's and the contest's prompt and judge."""
+    """Settings over config.yaml: this model, these benchmarks, no run, the finalist's and the contest's prompt and judge."""
     short = {"n": samples, "max_tokens": max_tokens}
     return {
         "accelerator": "cpu",
@@ -147,18 +147,18 @@ def overlay(names: Sequence[str], samples: int, max_tokens: int, shards: int) ->
         "evaluation": {
             "shards": shards,
             "dtype": "bfloat16",
-            "protocols": {"report": short | {"greedy": False}, "contest": short},
-            "select": ["report", "contest"],
+            "protocols": {"finalist": short | {"greedy": False}, "contest": short},
+            "select": ["finalist", "contest"],
             "primary": "contest",
         },
     }
 
 
 def training_overlay(names: Sequence[str], steps: int, max_tokens: int) -> dict[str, Any]:
-    """Settings over config.yaml for a few GRPO steps on a CPU, evaluated by the report's protocol."""
+    """Settings over config.yaml for a few GRPO steps on a CPU, evaluated by the finalist's protocol."""
     settings = overlay(names, samples=2, max_tokens=max_tokens, shards=1)
-    settings["evaluation"]["protocols"] = {"report": {"n": 2, "max_tokens": max_tokens}}
-    settings["evaluation"] |= {"select": ["report"], "primary": "report"}
+    settings["evaluation"]["protocols"] = {"finalist": {"n": 2, "max_tokens": max_tokens}}
+    settings["evaluation"] |= {"select": ["finalist"], "primary": "finalist"}
     settings["select"] = ["grpo"]
     settings["data"] = {"dev_size": 8}
     settings["training"] |= {

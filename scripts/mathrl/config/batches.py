@@ -11,47 +11,47 @@ from mathrl.core.files import UserError
 def check_batches(stage: Mapping[str, Any], name: str = "training") -> list[str]:
     """Refuse batch numbers that verl would refuse, with the nearest that work; returns notices about padding.
 
-    verl's trainer pads every batch so that it divides into mini-batches of equal size on every card: 264 × 6 samples with
+    verl's trainer pads every batch so that it divides into mini-batches of equal size on every GPU: 264 × 6 samples with
     mini-batch 72 become 1728, 144 of them masked.
 
     Raises:
-        UserError: batch × n does not divide by the cards, a mini-batch not by micro-batches, or it is larger than the batch.
+        UserError: batch × n does not divide by the GPUs, a mini-batch not by micro-batches, or it is larger than the batch.
     """
-    cards = stage["gpus"] * stage["nodes"]
+    gpus = stage["gpus"] * stage["nodes"]
     batch, mini, n = stage["train_batch_size"], stage["mini_batch_size"], stage["rollout_n"]
     if stage.get("algorithm") == "supervised":
         n, mini = 1, batch  # one update a step, of solutions
-    if cards < 1:
-        raise UserError(f"config: {name}.gpus: training needs at least one card (on a CPU: one rank); write 1 or more")
+    if gpus < 1:
+        raise UserError(f"config: {name}.gpus: training needs at least one GPU (on a CPU: one rank); write 1 or more")
     if stage.get("algorithm") == "supervised" and stage["nodes"] > 1:
         raise UserError(f"config: {name}: a supervised stage trains on one node; write nodes: 1 there")
     engine = 1 if stage.get("algorithm") == "supervised" else stage.get("tensor_parallel", 1)
-    if cards % engine:
-        counts = ", ".join(map(str, _nearest(engine, lambda number: cards % number == 0)))
-        raise UserError(f"config: {name}: {cards} cards do not divide into engines of tensor_parallel {engine}; nearest that do: {counts}")
+    if gpus % engine:
+        counts = ", ".join(map(str, _nearest(engine, lambda number: gpus % number == 0)))
+        raise UserError(f"config: {name}: {gpus} GPUs do not divide into engines of tensor_parallel {engine}; nearest that do: {counts}")
     sizes = {"train_batch_size": batch, "mini_batch_size": mini}
-    bad = [key for key, size in sizes.items() if size * n % cards]
+    bad = [key for key, size in sizes.items() if size * n % gpus]
     if bad:
-        near = [f"{key} {', '.join(map(str, _nearest(sizes[key], lambda size: size * n % cards == 0)))}" for key in bad]
-        counts = _nearest(cards, lambda count: not any(size * n % count for size in sizes.values()))
+        near = [f"{key} {', '.join(map(str, _nearest(sizes[key], lambda size: size * n % gpus == 0)))}" for key in bad]
+        counts = _nearest(gpus, lambda count: not any(size * n % count for size in sizes.values()))
         raise UserError(
-            f"config: {name}: {' and '.join(f'{key} {sizes[key]}' for key in bad)} times rollout_n {n} must divide by {cards} cards; "
-            f"nearest that do: {'; '.join(near)}; or so many cards: {', '.join(map(str, counts))}"
+            f"config: {name}: {' and '.join(f'{key} {sizes[key]}' for key in bad)} times rollout_n {n} must divide by {gpus} GPUs; "
+            f"nearest that do: {'; '.join(near)}; or so many GPUs: {', '.join(map(str, counts))}"
         )
     if mini > batch:
         raise UserError(f"config: {name}.mini_batch_size {mini} is larger than train_batch_size {batch}; choose a divisor of {batch}")
     samples, size = batch * n, mini * n
     padded = -(-samples // size) * size
-    parts = {"micro_batch_size": size // cards}
+    parts = {"micro_batch_size": size // gpus}
     if stage.get("algorithm") != "supervised":  # its loss takes no log-probabilities of before
-        parts["micro_batch_size_log_prob"] = padded // cards
-    for key, per_card in parts.items():
-        if stage["dynamic_batch"] or (key not in stage) or per_card % stage[key] == 0:
+        parts["micro_batch_size_log_prob"] = padded // gpus
+    for key, per_gpu in parts.items():
+        if stage["dynamic_batch"] or (key not in stage) or per_gpu % stage[key] == 0:
             continue
-        divisors = _nearest(stage[key], lambda number, per_card=per_card: per_card % number == 0)
+        divisors = _nearest(stage[key], lambda number, per_gpu=per_gpu: per_gpu % number == 0)
         what = "each mini-batch" if key == "micro_batch_size" else "each step"
         raise UserError(
-            f"config: {name}: {key} {stage[key]} must divide the {per_card} samples that a card has of {what}; "
+            f"config: {name}: {key} {stage[key]} must divide the {per_gpu} samples that a GPU has of {what}; "
             f"nearest that do: {', '.join(map(str, divisors))}"
         )
     longest = stage.get("max_prompt_length", 0) + stage.get("max_response_length", 0)
@@ -59,7 +59,7 @@ def check_batches(stage: Mapping[str, Any], name: str = "training") -> list[str]
         raise UserError(f"config: {name}.max_tokens_per_gpu {stage['max_tokens_per_gpu']} holds no whole sequence; write {longest} or more")
     if padded == samples:
         return []
-    unpadded = [m for m in range(max(1, mini // 2), min(batch, 2 * mini) + 1) if batch % m == 0 and m * n % cards == 0]
+    unpadded = [m for m in range(max(1, mini // 2), min(batch, 2 * mini) + 1) if batch % m == 0 and m * n % gpus == 0]
     return [
         f"{name}: verl pads each batch from {samples} to {padded} samples ({padded - samples} masked, {padded // size} updates a step); "
         f"mini_batch_size {', '.join(map(str, unpadded))} with train_batch_size {batch} would not be padded"

@@ -143,7 +143,7 @@ def validate(
         for stage in stages(config, run):  # the numbers of runs that are not trained need not fit an overlay that changes the batch
             notices += check_stage(config, run, stage)
     for run in config["select"]:
-        _check_points(config["evaluation"]["steps"], stage_config(config, run, stages(config, run)[-1]), run)
+        _check_steps(config["evaluation"]["steps"], stage_config(config, run, stages(config, run)[-1]), run)
     return notices
 
 
@@ -270,7 +270,7 @@ def check_stage(config: Mapping[str, Any], run: str, stage: str) -> list[str]:
     return notices
 
 
-def _check_points(points: list[Any], last: Mapping[str, Any], run: str) -> None:
+def _check_steps(points: list[Any], last: Mapping[str, Any], run: str) -> None:
     """Refuse a step that the run's last stage never saves, or saves and removes again."""
     every, total, keep = last["save_every"], last["steps"], last["keep_every"]
     for point in points:

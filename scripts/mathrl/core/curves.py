@@ -23,7 +23,7 @@ def read_scalars(directory: str | Path, wanted: Callable[[str], bool] = lambda t
     """Scalars by tag as (step, value), steps ascending; where a step was logged twice (a resumed run), the later one holds.
 
     A record cut off at the end of a file (a killed job) ends that file. Values that are not finite cannot be drawn and are left
-    out; `finite=False` keeps them, for the watch.
+    out; `finite=False` keeps them, for the monitor.
     """
     from tensorboard.compat.proto.event_pb2 import Event
 
@@ -103,7 +103,7 @@ def pick(scalars: Mapping[str, Curve], *patterns: str) -> Curve:
     return []
 
 
-# What each curve of the report is called in verl's logs; the first tag that exists is taken.
+# What each curve of the study report is called in verl's logs; the first tag that exists is taken.
 SOURCES: dict[str, tuple[str, ...]] = {
     "reward": ("critic/score/mean", "critic/rewards/mean"),
     "entropy": ("actor/entropy", "actor/entropy_loss"),

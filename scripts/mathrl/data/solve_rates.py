@@ -12,11 +12,11 @@ from mathrl.core.files import UserError, read_jsonl, write_jsonl
 if TYPE_CHECKING:
     import polars as pl
 
-PROBES = "probes"  # the probes play a benchmark of this name when they are sampled
+NAME = "solve_rates"  # the chosen problems play a benchmark of this name when they are sampled
 COLUMNS = ("id", "solve_rate", "n")
 
 
-def choose_probes(problems: Path, wanted: int | None, out: Path) -> int:
+def choose_problems(problems: Path, wanted: int | None, out: Path) -> int:
     """Write `wanted` problems (None: all) as a benchmark file: those with the lowest hash of their id, so that the choice does not
     depend on the order of the rows and a larger sample contains the smaller; returns how many."""
     import polars as pl
@@ -26,17 +26,17 @@ def choose_probes(problems: Path, wanted: int | None, out: Path) -> int:
     return write_jsonl(out, rows[:wanted])
 
 
-def measure(samples: Mapping[str, Iterable[Mapping[str, Any]]], probes: Path, workers: int) -> pl.DataFrame:
-    """Share of right responses of each probe: columns `id`, `solve_rate` (0–1), `n` (responses).
+def measure(samples: Mapping[str, Iterable[Mapping[str, Any]]], asked: Path, workers: int) -> pl.DataFrame:
+    """Share of right responses of each chosen problem: columns `id`, `solve_rate` (0–1), `n` (responses).
 
-    `samples`: {PROBES: rows with `id` and `response`}.
+    `samples`: {NAME: rows with `id` and `response`}.
     """
     import polars as pl
 
     from mathrl.grading import grade_many
 
-    answers = {row["id"]: str(row["answer"]) for row in read_jsonl(probes, ("id", "answer"))}
-    rows = list(samples[PROBES])
+    answers = {row["id"]: str(row["answer"]) for row in read_jsonl(asked, ("id", "answer"))}
+    rows = list(samples[NAME])
     grades = grade_many([(row["response"], answers[row["id"]]) for row in rows], workers=workers)
     right = pl.DataFrame({"id": [row["id"] for row in rows], "right": [float(grade.correct) for grade in grades]})
     return right.group_by("id").agg(solve_rate=pl.col("right").mean(), n=pl.len().cast(pl.Int32)).sort("id")

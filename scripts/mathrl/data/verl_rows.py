@@ -1,4 +1,4 @@
-"""Training and validation rows in verl's columns, exactly as the report's."""
+"""Training and validation rows in verl's columns, exactly as the finalist's."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ def grade_samples(
     grader: str = "ours",
     extraction: str = "strict",
     workers: int = 1,
-    touched: Mapping[str, frozenset[str]] | None = None,
+    contaminated: Mapping[str, frozenset[str]] | None = None,
     benchmark: str = "",
 ) -> list[GradedProblem]:
     """Grade every sample under the protocol's extraction and the other one; problems without samples are left out.
@@ -73,7 +73,7 @@ def grade_samples(
     if grader == "contest":
         graded_once = _by_contest(unique, benchmark, workers)
     else:
-        graded_once = _by_ours(unique, boxed, extraction, workers)
+        graded_once = _by_ours(unique, boxed, extraction, benchmark, workers)
     equalities = {response: check_equalities(response) for response in boxed}
 
     graded: dict[str, GradedProblem] = {}
@@ -92,7 +92,7 @@ def grade_samples(
             equalities=equalities[row["response"]],
         )
         if row["id"] not in graded:
-            graded[row["id"]] = _problem(row["id"], problems[row["id"]], touched or {})
+            graded[row["id"]] = _problem(row["id"], problems[row["id"]], contaminated or {})
         if sample.sample < 0:
             graded[row["id"]].greedy = sample
         else:
@@ -105,7 +105,7 @@ Question = tuple[str, str, str]
 
 
 def _by_ours(
-    questions: list[Question], boxed: Mapping[str, bool], extraction: str, workers: int
+    questions: list[Question], boxed: Mapping[str, bool], extraction: str, benchmark: str, workers: int
 ) -> dict[Question, tuple[Grade, bool, bool]]:
     """Our verdict on each question under `extraction`, and whether it is right strictly and leniently.
 
@@ -113,11 +113,13 @@ def _by_ours(
     """
     from mathrl.grading import grade_many
 
-    main = dict(zip(questions, grade_many(questions, workers=workers, extraction=extraction), strict=True))
+    def graded(some: list[Question], extraction: str) -> dict[Question, Grade]:
+        return dict(zip(some, grade_many(some, workers=workers, extraction=extraction, benchmark=benchmark), strict=True))
+
+    main = graded(questions, extraction)
     if extraction == "lenient":
         return {question: (verdict, verdict.correct and boxed[question[0]], verdict.correct) for question, verdict in main.items()}
-    open_ones = [question for question in questions if not boxed[question[0]]]
-    lenient = dict(zip(open_ones, grade_many(open_ones, workers=workers, extraction="lenient"), strict=True))
+    lenient = graded([question for question in questions if not boxed[question[0]]], "lenient")
     return {question: (verdict, verdict.correct, lenient.get(question, verdict).correct) for question, verdict in main.items()}
 
 
@@ -129,7 +131,7 @@ def _by_contest(questions: list[Question], benchmark: str, workers: int) -> dict
     return {question: (grade, grade.correct and grade.format, grade.correct) for question, grade in zip(questions, grades, strict=True)}
 
 
-def _problem(key: str, row: Mapping[str, Any], touched: Mapping[str, frozenset[str]]) -> GradedProblem:
+def _problem(key: str, row: Mapping[str, Any], contaminated: Mapping[str, frozenset[str]]) -> GradedProblem:
     domain = row.get("domain") or ()
     difficulty = row.get("difficulty")
     return GradedProblem(
@@ -138,7 +140,7 @@ def _problem(key: str, row: Mapping[str, Any], touched: Mapping[str, frozenset[s
         answer=str(row["answer"]),
         domain=(domain,) if isinstance(domain, str) else tuple(str(part) for part in domain),
         difficulty=int(difficulty) if isinstance(difficulty, int | float) else None,
-        touched=tuple(sorted(touched.get(key, ()))),
+        contaminated=tuple(sorted(contaminated.get(key, ()))),
     )
 
 
@@ -153,28 +155,28 @@ def read_matches(path: str, benchmark: str) -> tuple[dict[str, frozenset[str]], 
     except Exception as error:
         raise UserError(f"{path}: is no table of matches ({error})") from None
     removing = frozenset(table.filter(polars.col("removed"))["method"].unique().to_list())
-    touched: dict[str, set[str]] = {}
+    contaminated: dict[str, set[str]] = {}
     for item, method in table.filter(polars.col("benchmark") == benchmark).select("item_id", "method").unique().iter_rows():
-        touched.setdefault(str(item), set()).add(method)
-    return {item: frozenset(methods) for item, methods in touched.items()}, removing
+        contaminated.setdefault(str(item), set()).add(method)
+    return {item: frozenset(methods) for item, methods in contaminated.items()}, removing
 
 
 def clean_subset(problems: list[GradedProblem], removing: frozenset[str] | None) -> dict[str, Any]:
-    """pass@1 of touched and clean items: touched = a training row matched before removal, by a method that removes rows.
+    """pass@1 of contaminated and clean items: contaminated = a training row matched before removal, by a method that removes rows.
 
     Methods that only report (semantic, by default) have their own line in `by_method` and touch nothing.
     """
     if removing is None:
         return {"available": False, "why": "graded without a table of matches (--matches)"}
-    methods = sorted({method for problem in problems for method in problem.touched} | removing)
-    touched = [p for p in problems if removing & set(p.touched)]
-    clean = [p for p in problems if not removing & set(p.touched)]
-    subset = {"available": True, "removing": sorted(removing), "touched": subset_metric(touched), "clean": subset_metric(clean)}
-    subset["by_method"] = {method: subset_metric([p for p in problems if method in p.touched]) for method in methods}
-    if touched and clean:
-        parts = [(m["value"], m["low"], m["high"]) for m in (subset["touched"], subset["clean"])]
+    methods = sorted({method for problem in problems for method in problem.contaminated} | removing)
+    contaminated = [p for p in problems if removing & set(p.contaminated)]
+    clean = [p for p in problems if not removing & set(p.contaminated)]
+    subset = {"available": True, "removing": sorted(removing), "contaminated": subset_metric(contaminated), "clean": subset_metric(clean)}
+    subset["by_method"] = {method: subset_metric([p for p in problems if method in p.contaminated]) for method in methods}
+    if contaminated and clean:
+        parts = [(m["value"], m["low"], m["high"]) for m in (subset["contaminated"], subset["clean"])]
         value, low, high = combine(parts, (1.0, -1.0))
-        subset["touched_minus_clean"] = {"value": value, "low": low, "high": high, "n": len(problems)}
+        subset["contaminated_minus_clean"] = {"value": value, "low": low, "high": high, "n": len(problems)}
     return subset
 
 
@@ -185,14 +187,16 @@ def evaluate(
     grader: str,
     extraction: str,
     workers: int,
-    touched: Mapping[str, frozenset[str]] | None = None,
+    contaminated: Mapping[str, frozenset[str]] | None = None,
     removing: frozenset[str] | None = None,
     benchmark: str = "",
 ) -> dict[str, Any]:
     """The eval JSON without its name tags and provenance."""
     from mathrl.grading import group_answers
 
-    graded = grade_samples(samples, problems, grader=grader, extraction=extraction, workers=workers, touched=touched, benchmark=benchmark)
+    graded = grade_samples(
+        samples, problems, grader=grader, extraction=extraction, workers=workers, contaminated=contaminated, benchmark=benchmark
+    )
     sizes = [len(p.samples) for p in graded]
     result = summarize(graded, group_answers)
     result |= {

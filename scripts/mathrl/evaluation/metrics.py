@@ -21,6 +21,7 @@ PASS_AT = (1, 2, 4, 8, 16)
 STATUS_LETTERS = {
     "equal": "1",
     "different": "0",
+    "copied": "c",
     "no_box": "b",
     "unparsed_answer": "u",
     "unparsed_gold": "g",
@@ -57,7 +58,7 @@ class GradedProblem:
     answer: str
     domain: tuple[str, ...] = ()
     difficulty: int | None = None
-    touched: tuple[str, ...] = ()  # methods by which a training row matched it
+    contaminated: tuple[str, ...] = ()  # methods by which a training row matched it
     samples: list[GradedSample] = field(default_factory=list)
     greedy: GradedSample | None = None
 
@@ -237,7 +238,7 @@ def _ratio(metrics: dict[str, Any], name: str, part: np.ndarray, whole: np.ndarr
 def _per_problem(problems: Sequence[GradedProblem], group_answers: Callable[[list[str | None]], list[int]]) -> dict[str, list]:
     """Columns with one entry a problem, in the benchmark's order; `verdicts` has one letter a sample (STATUS_LETTERS)."""
     columns: dict[str, list] = {
-        name: [] for name in ("id", "n", "correct", "strict", "lenient", "boxed", "majority", "greedy", "verdicts", "touched")
+        name: [] for name in ("id", "n", "correct", "strict", "lenient", "boxed", "majority", "greedy", "verdicts", "contaminated")
     }
     for problem in problems:
         samples = problem.samples
@@ -251,7 +252,7 @@ def _per_problem(problems: Sequence[GradedProblem], group_answers: Callable[[lis
         columns["majority"].append(majority)
         columns["greedy"].append(int(problem.greedy.correct) if problem.greedy else None)
         columns["verdicts"].append("".join(STATUS_LETTERS[s.status] for s in samples))
-        columns["touched"].append(" ".join(sorted(problem.touched)))
+        columns["contaminated"].append(" ".join(sorted(problem.contaminated)))
     return columns
 
 

@@ -201,7 +201,7 @@ def engine_settings(
     else:
         settings["gpu_memory_utilization"] = engine["gpu_memory_utilization"]
         if "quantization_config" not in _read(model):
-            settings["moe_backend"] = "triton"  # the experts' kernels of training (verl/grpo_config.py), on every card
+            settings["moe_backend"] = "triton"  # the experts' kernels of training (verl/grpo_config.py), on every GPU
     return settings
 
 

@@ -25,7 +25,7 @@ METRICS = {
     "greedy_lenient": "greedy, last number where there is no box",
     "maj@n": "majority of the samples",
     "clean": "sampled, clean items only",
-    "touched": "sampled, touched items only",
+    "contaminated": "sampled, contaminated items only",
 }
 
 # Published results of the same benchmarks: they are quoted, never measured here, and enter no test. Percent.
@@ -87,7 +87,7 @@ def cell(result: Mapping[str, Any] | None, metric: str) -> dict[str, Any] | None
     """{value, low, high, n} of one metric of an eval JSON; None where it is not there."""
     if result is None:
         return None
-    if metric in ("clean", "touched"):
+    if metric in ("clean", "contaminated"):
         subset = result.get("clean_subset", {})
         found = subset.get(metric) if subset.get("available") else None
         return found if found and found["n"] else None

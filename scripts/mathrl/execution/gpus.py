@@ -1,14 +1,14 @@
-"""Which job has which card of this host: one file lock per physical device.
+"""Which job has which GPU of this host: one file lock per physical device.
 
-Snakemake counts cards (`--resources gpu=6`) but gives none to a job. Here a job takes n distinct devices and its last
+Snakemake counts GPUs (`--resources gpu=6`) but gives none to a job. Here a job takes n distinct devices and its last
 process gives them back, however it dies:
 
-- A card is a file `card-<device>` under the state directory; who holds its lock has the card. The file is inherited
+- A GPU is a file `gpu-<device>` under the state directory; who holds its lock has the GPU. The file is inherited
   by the command and its children, so the kernel releases it when the last of them is gone.
-- A daemon may close what it inherits (Ray's do). So the file also names the job, and a card whose lock is free is still
+- A daemon may close what it inherits (Ray's do). So the file also names the job, and a GPU whose lock is free is still
   taken while a process carries that job's tag. If that job's supervisor is dead they are orphans and are ended.
-- All n cards are taken at once or none, under one mutex: no deadlock. Who waits holds a ticket; nobody overtakes an
-  older ticket that could want the same cards: no starvation.
+- All n GPUs are taken at once or none, under one mutex: no deadlock. Who waits holds a ticket; nobody overtakes an
+  older ticket that could want the same GPUs: no starvation.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from pathlib import Path
 from mathrl.core.files import UserError
 from mathrl.execution import processes
 
-STATE = "MATHRL_CARDS_DIR"
-DEVICES = "MATHRL_CARDS"
+STATE = "MATHRL_GPUS_DIR"
+DEVICES = "MATHRL_GPUS"
 
 
 def state_directory(given: str | os.PathLike | None = None) -> Path:
@@ -35,7 +35,7 @@ def state_directory(given: str | os.PathLike | None = None) -> Path:
     Not in the repository, which hosts may share; not in $TMPDIR or $XDG_RUNTIME_DIR, which differ from login to login
     and are not mounted in containers: /tmp is.
     """
-    path = Path(given or os.environ.get(STATE) or f"/tmp/mathrl-cards-{os.getuid()}")
+    path = Path(given or os.environ.get(STATE) or f"/tmp/mathrl-gpus-{os.getuid()}")
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     info = path.lstat()
     if not stat.S_ISDIR(info.st_mode) or info.st_uid != os.getuid():
@@ -44,7 +44,7 @@ def state_directory(given: str | os.PathLike | None = None) -> Path:
 
 
 def physical_devices() -> list[str]:
-    """UUIDs of this host's NVIDIA cards in PCI order, which is how `CUDA_DEVICE_ORDER=PCI_BUS_ID` numbers them."""
+    """UUIDs of this host's NVIDIA GPUs in PCI order, which is how `CUDA_DEVICE_ORDER=PCI_BUS_ID` numbers them."""
     found = []
     for path in sorted(Path("/proc/driver/nvidia/gpus").glob("*/information")):
         try:
@@ -60,7 +60,7 @@ def physical_devices() -> list[str]:
 def visible_devices(environment: dict[str, str] | os._Environ = os.environ) -> list[str]:
     """Devices that jobs may use, as CUDA names them (index or UUID): CUDA_VISIBLE_DEVICES if set, else all of the host.
 
-    `MATHRL_CARDS` (a number or a comma-separated list) says what the host has where the driver cannot tell: in tests.
+    `MATHRL_GPUS` (a number or a comma-separated list) says what the host has where the driver cannot tell: in tests.
     """
     given = environment.get("CUDA_VISIBLE_DEVICES")
     if given is None:
@@ -79,7 +79,7 @@ def visible_devices(environment: dict[str, str] | os._Environ = os.environ) -> l
 
 
 def device_key(name: str, physical: list[str]) -> str:
-    """Name of a device's lock file: the same for an index and for the UUID (or its unique prefix) of the same card."""
+    """Name of a device's lock file: the same for an index and for the UUID (or its unique prefix) of the same GPU."""
     if name.isdigit():
         name = physical[int(name)] if int(name) < len(physical) else name
     else:
@@ -101,10 +101,10 @@ def _try_lock(handle: int) -> bool:
 
 
 def _say(line: str) -> None:
-    print(f"cards: {line}", file=sys.stderr, flush=True)
+    print(f"GPUs: {line}", file=sys.stderr, flush=True)
 
 
-class Cards:
+class GpuSlots:
     """Devices held by one job: their names for CUDA and the open lock files, which the job's processes inherit."""
 
     def __init__(self, names: list[str], handles: list[int]):
@@ -112,7 +112,7 @@ class Cards:
         self.handles = handles
 
     def release(self) -> None:
-        """Give the cards back. Only for a job none of whose processes is left."""
+        """Give the GPUs back. Only for a job none of whose processes is left."""
         for handle in self.handles:
             os.ftruncate(handle, 0)
             fcntl.flock(handle, fcntl.LOCK_UN)
@@ -126,20 +126,20 @@ def acquire(
     state: str | os.PathLike | None = None,
     alive: Callable[[], bool] = lambda: True,
     pause: Callable[[float], None] = time.sleep,
-) -> Cards | None:
-    """Take `count` distinct cards for a job; waits, first come first served, until they are free.
+) -> GpuSlots | None:
+    """Take `count` distinct GPUs for a job; waits, first come first served, until they are free.
 
     `alive` is asked in each round; when it says no, the wait ends with None (the job was cancelled meanwhile). Raises
-    `UserError` if the host has fewer cards than that, or none.
+    `UserError` if the host has fewer GPUs than that, or none.
     """
     if count == 0:
-        return Cards([], [])
+        return GpuSlots([], [])
     names = visible_devices()
     if not names:
         raise UserError(
             f"this job asks for {count} GPU(s) and this host shows none"
             + (" (CUDA_VISIBLE_DEVICES is empty)" if "CUDA_VISIBLE_DEVICES" in os.environ else "")
-            + "; run it on a host with NVIDIA cards, or on a laptop's CPU: snakemake --profile profiles/demo"
+            + "; run it on a host with NVIDIA GPUs, or on a laptop's CPU: snakemake --profile profiles/demo"
         )
     if count > len(names):
         raise UserError(
@@ -191,7 +191,7 @@ def _draw_ticket(directory: Path, wanted: set[str]) -> tuple[Path, int]:
 
 
 def _older_tickets(directory: Path, mine: Path, wanted: set[str]) -> bool:
-    """Whether someone alive waits since before us for any of the same cards; tickets of the dead are thrown away."""
+    """Whether someone alive waits since before us for any of the same GPUs; tickets of the dead are thrown away."""
     for path in sorted(directory.glob("ticket-*")):
         if path.name >= mine.name:
             break
@@ -206,13 +206,13 @@ def _older_tickets(directory: Path, mine: Path, wanted: set[str]) -> bool:
     return False
 
 
-def _take(directory: Path, names: list[str], keys: dict[str, str], count: int, job: str) -> Cards | None:
+def _take(directory: Path, names: list[str], keys: dict[str, str], count: int, job: str) -> GpuSlots | None:
     held: dict[str, int] = {}
     try:
         for name in names:
             if keys[name] in {keys[other] for other in held}:
-                continue  # an index and a UUID of the same card
-            handle = _open(directory / f"card-{keys[name]}")
+                continue  # an index and a UUID of the same GPU
+            handle = _open(directory / f"gpu-{keys[name]}")
             if _try_lock(handle) and not _still_used(handle, keys[name]):
                 held[name] = handle
             else:
@@ -225,21 +225,21 @@ def _take(directory: Path, names: list[str], keys: dict[str, str], count: int, j
             os.ftruncate(handle, 0)
             os.pwrite(handle, job.encode(), 0)
             os.set_inheritable(handle, True)
-        cards = Cards(list(held), list(held.values()))
+        gpus = GpuSlots(list(held), list(held.values()))
         held = {}
-        return cards
+        return gpus
     finally:
         for handle in held.values():
             os.close(handle)
 
 
 def _still_used(handle: int, key: str) -> bool:
-    """Whether processes of the last job on this card live on without its lock; orphans among them are ended here."""
+    """Whether processes of the last job on this GPU live on without its lock; orphans among them are ended here."""
     job = os.pread(handle, 4096, 0).decode(errors="replace")
     if not job or not processes.tagged(processes.JOB, job):
         return False
     if not processes.supervisor_is_gone(job):
         return True
     for line in processes.end_all(lambda: set(processes.tagged(processes.JOB, job))):
-        _say(f"card {key}: ended process {line}, left behind by a job whose supervisor was killed")
+        _say(f"GPU {key}: ended process {line}, left behind by a job whose supervisor was killed")
     return bool(processes.tagged(processes.JOB, job))

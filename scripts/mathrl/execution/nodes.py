@@ -230,7 +230,7 @@ def drive(address: str, nodes: int, command: Sequence[str]) -> None:
         if time.monotonic() > until:
             raise UserError(f"{alive} of {nodes} nodes joined Ray within {JOIN_SECONDS:.0f} s; see the job's log")
         time.sleep(0.5)
-    cards = ray.cluster_resources().get("GPU", 0)
+    gpus = ray.cluster_resources().get("GPU", 0)
     ray.shutdown()
-    _say(f"all {nodes} nodes have joined, {cards:g} ranks")
+    _say(f"all {nodes} nodes have joined, {gpus:g} ranks")
     os.execvpe(command[0], list(command), os.environ | {"RAY_ADDRESS": address})

@@ -1,4 +1,4 @@
-"""What can be known to go wrong before the first job: images, cards, space, write access.
+"""What can be known to go wrong before the first job: images, GPUs, space, write access.
 
 `check` is the whole; each part is a function of its own. A part returns notices (lines for the user) and raises
 `UserError` where going on makes no sense. Nothing here takes longer than 0.2 s.
@@ -52,7 +52,7 @@ def check_images(
                 notices.append(f"containers.{name}: {value} is not pinned by digest (…@sha256:…); it may change under you")
             continue
         path = Path(image_path(value, root))
-        # every rule may run in the CUDA image; rules that use a card only there
+        # every rule may run in the CUDA image; rules that use a GPU only there
         allowed = set(locks.values()) if name == "cpu" else {locks[name]}
         wrong = None
         if not path.exists():
@@ -79,9 +79,9 @@ def check_deployment(containers: bool) -> list[str]:
 
 
 def check_requests(requests: Mapping[str, int], given: int | None) -> None:
-    """No run asks for more cards than `--resources gpu=N` gives: Snakemake would silently give it fewer.
+    """No run asks for more GPUs than `--resources gpu=N` gives: Snakemake would silently give it fewer.
 
-    `requests`: who asks (`runs.grpo`) → cards a job of it needs, over all its nodes. `given` None: no limit was set.
+    `requests`: who asks (`runs.grpo`) → GPUs a job of it needs, over all its nodes. `given` None: no limit was set.
     """
     for who, count in sorted(requests.items()):
         if given is not None and count > given:
@@ -92,12 +92,12 @@ def check_requests(requests: Mapping[str, int], given: int | None) -> None:
 
 
 def check_host(requests: Mapping[str, int]) -> None:
-    """This host, which will execute the jobs itself, has the cards that the largest of them needs."""
+    """This host, which will execute the jobs itself, has the GPUs that the largest of them needs."""
     largest = max(requests.values(), default=0)
     there = len(gpus.visible_devices())
     if largest and not there:
         raise UserError(
-            "accelerator: cuda, and this host shows no GPU; run on a host with NVIDIA cards, through SLURM "
+            "accelerator: cuda, and this host shows no GPU; run on a host with NVIDIA GPUs, through SLURM "
             "(--profile profiles/slurm), or on a laptop's CPU: snakemake --profile profiles/demo"
         )
     if largest > there:

@@ -1,7 +1,7 @@
 """Clear the way for Snakemake after a kill: refuse a second one, end orphans, remove a dead one's lock.
 
 `kill -9` of Snakemake (or the OOM killer of a full machine) leaves its jobs running and its lock in place. Both hinder
-the next call. Nothing is touched that belongs to somebody alive, to another directory or to another host.
+the next call. Nothing is ended or removed that belongs to somebody alive, to another directory or to another host.
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ def _prctl(option: int, value: int) -> None:
 
 
 class Supervisor:
-    """One command, its cards and its end. `run` returns the exit code: the command's, or 128 + signal."""
+    """One command, its GPUs and its end. `run` returns the exit code: the command's, or 128 + signal."""
 
     def __init__(self, command: Sequence[str], count: int, state: str | None = None, grace: float = 30.0, service: bool = False):
         """`service`: others need this command while they save. SIGTERM, which SLURM sends to all, ends it not; SIGUSR1 does."""
@@ -61,10 +61,10 @@ class Supervisor:
         self.last_words: Callable[[], None] = lambda: None  # called when the command ended unasked, before its Ray's files go
 
     def run(self) -> int:
-        """Take cards, run the command, end what is left, give the cards back."""
+        """Take GPUs, run the command, end what is left, give the GPUs back."""
         _prctl(PR_SET_CHILD_SUBREAPER, 1)
         self.mask = signal.pthread_sigmask(signal.SIG_BLOCK, FORWARDED | {signal.SIGCHLD})
-        held = self._take_cards()
+        held = self._take_gpus()
         if held is None:
             return 128 + (self.asked or signal.SIGTERM)
         try:
@@ -82,12 +82,12 @@ class Supervisor:
         code = os.waitstatus_to_exitcode(self.status)
         return 128 - code if code < 0 else code
 
-    def _take_cards(self) -> gpus.Cards | None:
-        if "SLURM_JOB_ID" in os.environ:  # SLURM gives cards itself
+    def _take_gpus(self) -> gpus.GpuSlots | None:
+        if "SLURM_JOB_ID" in os.environ:  # SLURM gives GPUs itself
             given = os.environ.get("CUDA_VISIBLE_DEVICES")
             if self.count and given is None and not gpus.physical_devices():
                 raise UserError(
-                    f"this job asks for {self.count} GPU(s) and its SLURM node shows none; choose a partition with cards "
+                    f"this job asks for {self.count} GPU(s) and its SLURM node shows none; choose a partition with GPUs "
                     "(profiles/slurm), or run on a laptop's CPU: snakemake --profile profiles/demo"
                 )
             if self.count and given is not None and len(gpus.visible_devices()) < self.count:
@@ -96,11 +96,11 @@ class Supervisor:
                     f"start Snakemake with --resources gpu={self.count} or more, or lower training.gpus"
                 )
             if self.count and given:
-                _say(f"cards {given} (given by SLURM)")
-            return gpus.Cards([], [])
-        return gpus.acquire(self.count, self.job, self.state, self._watch, self._pause)
+                _say(f"GPUs {given} (given by SLURM)")
+            return gpus.GpuSlots([], [])
+        return gpus.acquire(self.count, self.job, self.state, self._check_owner, self._pause)
 
-    def _watch(self) -> bool:
+    def _check_owner(self) -> bool:
         """False once this job shall end: a signal came, or nobody waits for it any more."""
         if self.asked is None and self.owner:
             if processes.owner_is_gone(self.owner):
@@ -116,7 +116,7 @@ class Supervisor:
         self._step(seconds)
 
     def _step(self, seconds: float) -> None:
-        """Wait for a signal, at most this long; pass it on, reap, watch the owner and the deadline."""
+        """Wait for a signal, at most this long; pass it on, reap, check the owner and the deadline."""
         info = signal.sigtimedwait(FORWARDED | {signal.SIGCHLD}, seconds)
         if info is not None and info.si_signo != signal.SIGCHLD:
             if info.si_signo in ({signal.SIGUSR1} if self.service else ENDING) and self.asked is None:
@@ -124,7 +124,7 @@ class Supervisor:
             elif self.child and not self.service:
                 processes.send([self.child], info.si_signo)
         self._reap()
-        self._watch()
+        self._check_owner()
         if self.status is None and self.child and time.monotonic() > self.deadline:
             _say(f"the command did not end within {self.grace:g} s: killed")
             processes.send([self.child], signal.SIGKILL)
@@ -146,14 +146,14 @@ class Supervisor:
                 if pid == self.child:
                     self.status = status
 
-    def _start(self, held: gpus.Cards) -> None:
+    def _start(self, held: gpus.GpuSlots) -> None:
         environment = dict(os.environ)
         environment |= {processes.JOB: self.job, processes.WORKDIR: os.getcwd(), "RAY_TMPDIR": str(self.ray_directory)}
         if "CUDA_VISIBLE_DEVICES" in environment:
             environment.pop("ROCR_VISIBLE_DEVICES", None)  # SLURM sets both on any GPU node, and verl refuses both together
         if held.names:
             environment |= {"CUDA_VISIBLE_DEVICES": ",".join(held.names), "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
-            _say(f"cards {','.join(held.names)}")
+            _say(f"GPUs {','.join(held.names)}")
         self.ray_directory.mkdir(mode=0o700, exist_ok=True)
         me = os.getpid()
         self.child = os.fork()

@@ -1,4 +1,4 @@
-r"""Finding the answer in a response: the last balanced ``\boxed{…}``.
+r"""Finding the answer in a response: its boxes, and what stands directly around them.
 
 The scan is linear in the length of the response (a response may be a megabyte of backslashes) and never recurses.
 """
@@ -6,137 +6,187 @@ The scan is linear in the length of the response (a response may be a megabyte o
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 MAX_RESPONSE_CHARS = 2_000_000
 """Only the last so many characters of a response are looked at; a model's whole context is far shorter."""
+MAX_RUN = 50
+"""Boxes that may be one answer together."""
 
 _BOX = re.compile(r"\\(?:boxed|fbox)\s*\{")
 _BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
-_CONNECTIVE = re.compile(
-    r"(?:[\s$,;.:]|\\[()\[\],;:!> ]|\\q?quad|\\(?:text|textrm|mathrm|mbox)\s*\{\s*(?:,?\s*(?:and|or)\s*,?)\s*\}|\b(?:and|or)\b)*"
+_BARE_BOX = re.compile(
+    r"\\(?:boxed|fbox)(?![A-Za-z])\s*(?!\s*\{)(\\[dt]?frac\s*(?:\{[^{}]*\}|\w)\s*(?:\{[^{}]*\}|\w)|-?\\sqrt\s*(?:\{[^{}]*\}|\w)"
+    r"|\\[A-Za-z]+|[-+]?\d[\d,]*(?:\.\d+)?|[A-Za-z])"
 )
-_JOINED = re.compile(
-    r"[^{}]{0,60}\band\b[^{}]{0,20}|[^{}]{0,60},[^{}]{0,20}|[^A-Za-z0-9{}]{0,20}|[^{}]{0,20}\\text\s*\{[^{}]{0,40}\band\b[^{}]{0,10}\}[^{}]{0,10}"
+"""A box without braces: \\boxed 7, \\boxed\\frac12."""
+_PLACEHOLDER = re.compile(r"\s*(?:(?:the |your |final )*answer|\\ldots|\.\.\.|\\dots|…|\?|\\cdot|\\_*|_+)?\s*", re.IGNORECASE)
+_MENTION = re.compile(r"(?:\b(?:in|within|inside|into|using|with|by|as|the|a|an|of|via|LaTeX)|[`\"'])\s*[`$\"'(]*\s*(?:\\[(\[])?\s*$", re.IGNORECASE)
+_JOINT = re.compile(
+    r"(?:[\s$,;.:&*/|]|\\[()\[\],;:!> \\]|\\q?quad|\\(?:text|textrm|mathrm|mbox)\s*\{[^{}]{0,40}?\b(?:and|or)\s*,?\s*\}|\b(?:and|or|else|maybe|perhaps|also)\b)*"
+    r"(?:(?:[A-Za-z]|\\[a-z]+)(?:_\{?\w{1,3}\}?)?\s*=\s*)?"
 )
-"""Looser joints: up to four words with an "and" or a comma among them; they count only against a gold of several parts."""
-_FINAL = re.compile(r"final answer is:?\s*(?:\$([^$]{1,500})\$|\\\((.{1,500}?)\\\)|\\\[(.{1,500}?)\\\])", re.IGNORECASE | re.DOTALL)
-_SEGMENT = re.compile(r"\$\$(.+?)\$\$|(?<!\\)\$(.+?)(?<!\\)\$|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.DOTALL)
-_CLOSING = re.compile(
-    r"(?:\b(?:is|are|equals|be)|\w's)\s+(?:equal to |approximately |about |exactly )?"
-    r"(-?[$€£]?\d[\d.,/]*(?:\s?(?:%|€|£|\$|[a-z]{1,3}[²³]?)(?![a-z]))?|-?\d*[A-Za-z])$"
+"""What may stand between the boxes of one answer: "and", "or", commas, a name with an equals sign."""
+_JOINT_OF_GOLD = re.compile(_JOINT.pattern + r"|[^{}]{0,12}\band\b[^{}]{0,10}|[^A-Za-z0-9{}]{0,20}")
+"""Golds do not hedge: more may stand between their boxes."""
+_NAME = re.compile(r"(?:^|[\s$(\[&,{])((?:[A-Za-z]|\\[a-z]+)(?:_\{?\w{1,3}\}?)?)\s*=\s*$")
+_BULLET = re.compile(r"(?:^|\n)[ \t]*-[ \t]+$")
+_HEAD = re.compile(r"(?:\d+\s*/\s*|\d+(?:\.\d+)?\s*(?:\\times|\\cdot|\*)\s*|(?<![\d.])\d+)$")
+_OUTER = re.compile(r"(?:\\(?:[dtc]?frac|binom|sqrt(?:\[[^\[\]]*\])?)\s*(?:\{[^{}]*\}\s*)?|[\^_])$")
+_BEHIND = re.compile(
+    r"\s*(?:\\[,;: ]\s*)?(\^\s*(?:\{[^{}]{1,20}\}|\\circ|\w)|!|\\?%|(?:\\times|\\cdot)\s*10\s*\^\s*(?:\{[^{}]{1,9}\}|-?\d+)"
+    r"|\$?\s*(?:\\(?:text|mathrm)\s*\{\s*)?(?:dozen|hundred|thousand|million|billion|trillion)\b)"
 )
-_CONCLUSION = re.compile(r"(?:^|[.\n]\s*)((?:Therefore|Thus|Hence|So),?\s[^\n]{3,400}?)(?:\.\s|\.?\s*<\||\.?\s*$)", re.MULTILINE)
 _LENIENT_MARK = re.compile(
     r"(?:final\s+answer|the\s+answer|answer)\s*(?:is|:|=)\s*:?\s*([^\n]{1,300})|####\s*([^\n]{1,300})", re.IGNORECASE
 )
 _NUMBER = re.compile(r"-?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:/\d+)?%?")
 
 
-def _boxes(response: str) -> list[tuple[int, int, str]]:
-    """All balanced, outermost boxes of `response`, in order, as (start, end, content)."""
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A box of a response: where it begins and ends in the answer part, and what it holds."""
+
+    start: int
+    end: int
+    content: str
+
+
+def answer_part(response: str) -> str:
+    """The part of a response that may hold its answer: what follows the thoughts; nothing while they are not closed."""
     text = response[-MAX_RESPONSE_CHARS:]
+    if "think>" in text:
+        closed = text.rfind("</think>")
+        text = text[closed + len("</think>") :] if closed >= 0 else text
+        if text.rfind("<think>") >= 0:
+            text = text[: text.rfind("<think>")]
+    return text
+
+
+def find_boxes(text: str) -> list[Box]:
+    r"""All balanced, outermost boxes in order; ``\boxed 7`` and ``\boxed\frac12`` count as boxes too.
+
+    Where no box is balanced, a last one that was opened and ends with the text's last closing brace counts.
+    """
     starts = {match.end() - 1: match.start() for match in _BOX.finditer(text)}
-    if not starts:
-        return []
-    found: list[tuple[int, int, str]] = []
+    found: list[Box] = []
     open_braces: list[int] = []
-    for match in _BRACE.finditer(text, min(starts)):
+    for match in _BRACE.finditer(text, min(starts)) if starts else ():
         token = match.group()
         if token == "{":
             open_braces.append(match.start())
         elif token == "}" and open_braces:
             opened = open_braces.pop()
             if opened in starts:
-                begin = starts[opened]
-                while found and found[-1][0] > begin:
+                while found and found[-1].start > starts[opened]:
                     found.pop()
-                found.append((begin, match.end(), text[opened + 1 : match.start()]))
+                found.append(Box(starts[opened], match.end(), text[opened + 1 : match.start()].strip()))
+    if "box" in text:
+        bare = [Box(match.start(), match.end(), match[1].strip()) for match in _BARE_BOX.finditer(text)]
+        found = sorted(found + [box for box in bare if not any(other.start < box.start < other.end for other in found[-8:])], key=lambda box: box.start)
+    if not found and starts and text.rstrip(" \n$.").endswith("}"):
+        opened = max(starts)
+        found = [Box(starts[opened], len(text), text[opened + 1 : text.rindex("}")].strip())]
     return found
+
+
+def _real_boxes(text: str) -> list[Box]:
+    """The boxes without those that only speak of a box: "in \\boxed{}", "\\boxed{answer}"; all, where there is no other."""
+    boxes = find_boxes(text)
+
+    def is_mention(box: Box) -> bool:
+        if not _PLACEHOLDER.fullmatch(box.content):
+            return False
+        return bool(box.content) or _MENTION.search(text[max(0, box.start - 40) : box.start]) is not None
+
+    return [box for box in boxes if not is_mention(box)] or boxes[-1:]
 
 
 def extract_boxed(response: str) -> str | None:
     r"""Content of the last balanced ``\boxed{…}`` (or ``\fbox{…}``) of a response, stripped; None where there is none.
 
     Nested braces and escaped braces (``\{``) are respected, text after the box is ignored, and a last box that is never
-    closed (a response cut off at its token limit) is passed over for the one before it.
+    closed (a response cut off at its token limit) is passed over for the one before it. A box in thoughts that are not
+    finished is none, and a box that only echoes the prompt (``in \boxed{}``) is passed over.
     """
-    if not isinstance(response, str):
+    if not isinstance(response, str) or "box" not in response:
         return None
-    boxes = _boxes(response)
-    return boxes[-1][2].strip() if boxes else None
+    boxes = _real_boxes(answer_part(response))
+    return boxes[-1].content if boxes else None
 
 
-def extract_boxed_run(response: str) -> list[str]:
-    r"""Contents of the last run of boxes that only "and", "or", commas and spaces hold apart.
+def extract_answer(response: str, joint: re.Pattern = _JOINT) -> str | None:
+    r"""The one answer that the boxes of a response state; None where there is none.
 
-    ``\boxed{3} and \boxed{5}`` is one answer of two parts; ``\boxed{17} no: \boxed{42}`` is a change of mind, not a run.
+    Boxes that only "and", "or" and commas join are one answer of several parts, and nothing else: neither part passes alone.
+    A sign, a fraction bar or a word like "million" directly at the box belongs to the answer.
     """
-    if not isinstance(response, str):
-        return []
-    text = response[-MAX_RESPONSE_CHARS:]
-    boxes = _boxes(response)
+    if not isinstance(response, str) or "box" not in response:
+        return None
+    text = answer_part(response)
+    boxes = _real_boxes(text)
     if not boxes:
-        return []
+        return None
     run = [boxes[-1]]
     for box in reversed(boxes[:-1]):
-        between = text[box[1] : run[0][0]]
-        if len(between) > 60 or len(run) >= 50:
-            break
-        joined = _JOINED.fullmatch(between) and len(re.findall(r"[A-Za-z]{2,}", between)) <= 5
-        if not joined and not _CONNECTIVE.fullmatch(between):
+        between = text[box.end : run[0].start]
+        if len(between) > 80 or len(run) >= MAX_RUN or not joint.fullmatch(between):
             break
         run.insert(0, box)
-    return [content.strip() for _, _, content in run]
+    if len({box.content for box in run}) == 1:
+        return _with_surroundings(text, run[-1])
+    parts = [_named(text, box) for box in run]
+    joiner = " or " if re.search(r"\bor\b", text[run[0].end : run[-1].start]) else ", "
+    return joiner.join(dict.fromkeys(parts))
 
 
-def prose_answer(text: str) -> str | None:
-    """The one answer that prose holds: what follows "the final answer is", else the only formula or number of its last
-    conclusion, or what a closing "is" states. None where that leaves a choice.
-    """
-    if len(text) > 4_000:
-        return None
-    text = re.sub(r"\s*\n\s*", "\n", re.sub(r"[^\S\n]+", " ", text)).strip()
-    if " " not in text:
-        return None
-    final = list(_FINAL.finditer(text))
-    if final:
-        return next(group for group in final[-1].groups() if group)
-    heading = text.rfind("Final Answer:")
-    if heading >= 0:
-        text = re.split(r"\.\s+I hope|\s*<\|", text[heading + len("Final Answer:") :].strip())[0].strip()
-    elif len(text) > 150:
-        conclusions = _CONCLUSION.findall(text)
-        if not conclusions:
-            return None
-        text = conclusions[-1]
-    if len(text) > 400 or re.search(r"(?<!\$)\$(?!\$)[ \t]*\n|\\\([ \t]*\n", text):
-        return None  # inline mathematics does not span lines
-    segments = [next(group for group in match.groups() if group) for match in _SEGMENT.finditer(text)]
-    rest = _SEGMENT.sub(" \x00 ", text).strip().rstrip(".").rstrip()
-    if not segments and len(re.findall(r"(?<!\\)\b[A-Za-z]{2,}", rest)) < 2:
-        return None  # no sentence
-    numbers = _NUMBER.findall(rest)
-    if segments and not numbers and re.search(r"[A-Za-z]{2,}", rest) and not re.search(r"[\\=<>]", rest):
-        wide = [segment for segment in segments if not re.fullmatch(r"\s*[A-Za-z]\s*", segment)]
-        if len(wide) == 1:
-            return wide[0]
-        return segments[-1] if re.search(r"\b(?:is|are|equals)\s+\x00$", rest) else None
-    closing = _CLOSING.search(rest)
-    if closing:
-        return closing.group(1)
-    if len(numbers) == 1 and (heading >= 0 or re.match(r"(?:Therefore|Thus|Hence|So)\b", text)) and not re.search(r"[\\=<>^]", rest):
-        return numbers[0]
+def _named(text: str, box: Box) -> str:
+    name = _NAME.search(text[max(0, box.start - 20) : box.start])
+    return f"{name[1]} = {box.content}" if name and "=" not in box.content else box.content
+
+
+def _with_surroundings(text: str, box: Box) -> str:
+    """The content of a box with what changes its value from outside."""
+    before, behind = text[max(0, box.start - 60) : box.start], text[box.end : box.end + 60]
+    outer = _opening_around(before)
+    if outer is not None:
+        return before[outer:] + text[box.start : box.end] + behind[: behind.find("}") + 1]
+    content = box.content
+    if match := _BEHIND.match(behind):
+        content = f"{content} {re.sub(r'[$]|.*[{]', '', match[1]) if match[1][-1:].isalpha() and 'circ' not in match[1] else match[1]}"
+    if _is_negated(before):
+        return f"-({content})" if re.search(r"[-+]", content) else f"-{content}"
+    head = _HEAD.search(before)
+    return f"{head[0]} {content}" if head else content
+
+
+def _is_negated(before: str) -> bool:
+    """Does a minus sign belong to the box? Bullets, dashes and subtractions do not."""
+    head = before.rstrip()
+    if not head.endswith("-") or _BULLET.search(before):
+        return False
+    left = head[:-1].rstrip()
+    if not left or left[-1] in "=($[,:{":
+        return True
+    return head == before and left != head[:-1]
+
+
+def _opening_around(before: str) -> int | None:
+    """Where the fraction, root or power begins whose braces are still open before a box; None where there is none."""
+    depth = 0
+    for index in range(len(before) - 1, -1, -1):
+        depth += (before[index] == "}") - (before[index] == "{")
+        if depth < 0:
+            match = _OUTER.search(before[:index])
+            return match.start() if match else None
     return None
 
 
 def gold_answer(gold: str) -> str:
-    """The answer part of a gold that came as a whole solution: its boxes, or its final answer; others as they are."""
-    if "boxed" in gold:
-        run = extract_boxed_run(gold)
-        if run:
-            return ", ".join(run)
-        return gold.rsplit("boxed", 1)[1].lstrip("{ ")
-    return prose_answer(gold) or gold if len(gold) > 40 and re.search(r"[A-Za-z]{3,} [A-Za-z]{2,}", gold) else gold
+    """The answer part of a gold that came as a whole solution with boxes; others as they are."""
+    if "boxed" not in gold and "fbox" not in gold:
+        return gold
+    return extract_answer(gold, _JOINT_OF_GOLD) or gold.rsplit("box", 1)[1].lstrip("ed{ ")
 
 
 def extract_lenient(response: str) -> str | None:

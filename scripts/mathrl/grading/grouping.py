@@ -3,8 +3,8 @@ r"""Groups of equal answers for majority voting, independent of the order of the
 Equivalence is not transitive (50 % is 50 and is 0.5, but 50 is not 0.5), so groups are not grown by pairwise comparison.
 Each answer gets a key that depends on nothing but itself, and equal keys are a group:
 
-- a number: its exact value, or 12 significant digits where it is irrational; a percent sign and a degree sign are left out
-  ("50 %" goes with "50", not with "0.5"), units too;
+- a number: its exact value, or 10 digits where it is irrational; a percent sign and a degree sign are left out ("50 %" goes
+  with "50", not with "0.5"), units too;
 - lists and sets: the sorted keys of their items; tuples, intervals, matrices: their keys in order;
 - an expression with variables: its values at the fixed test points; an assignment: the key of its right side;
 - words: the words; what cannot be read: the writing without spaces.
@@ -14,10 +14,18 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from mathrl.grading.compare import SCALARS, _set_of, _simplify, _unmark, assignment
+from mathrl.grading.compare import simplified
+from mathrl.grading.conditions import assignment
 from mathrl.grading.latex import string_key
-from mathrl.grading.parse import Node, readings
-from mathrl.grading.value import Evaluator, Undecided, symbols
+from mathrl.grading.nodes import Braces, Bracket, Degrees, Empty, Items, Matrix, Node, Percent, Ratio, Reals, Rel, Scalar, SetOp, symbols
+from mathrl.grading.numbers import without_mark
+from mathrl.grading.readings import readings
+from mathrl.grading.sets import pieces_of
+from mathrl.grading.value import Evaluator, Undecided
+
+KEY_POINTS = 4
+"""Test points of an expression's key."""
+MAX_DEPTH = 6
 
 
 def _digits(number: complex) -> str:
@@ -27,47 +35,48 @@ def _digits(number: complex) -> str:
 
 
 def _scalar_key(node: Node) -> str:
-    for mark in ("pct", "deg"):
-        node = _unmark(node, mark)
-    points = range(4) if symbols(node) else range(1)
+    node = without_mark(without_mark(node, Percent), Degrees)
     parts = []
-    for point in points:
+    for point in range(KEY_POINTS if symbols(node) else 1):
         value = Evaluator(point)(node)
-        if isinstance(value, Fraction):
-            parts.append(str(value))
-        else:
+        if isinstance(value, complex):
             near = Fraction(value.real).limit_denominator(1000) if abs(value.imag) < 1e-12 and abs(value) < 1e9 else None
             exact = near is not None and abs(near - Fraction(value.real)) <= abs(near) * Fraction(1, 10**13) and not symbols(node)
             parts.append(str(near) if exact else _digits(value))
+        else:
+            parts.append(str(value))
     return "n:" + ";".join(parts)
 
 
+def _set_key(node: Node) -> str:
+    pieces = pieces_of(node)
+    if pieces is None:
+        raise Undecided("no set")
+    return "s:" + repr([(str(piece[0]), str(piece[1]), *piece[2:]) for piece in pieces])
+
+
 def _key(node: Node, depth: int = 0) -> str:
-    node = _simplify(node)
-    if depth > 6:
+    node = simplified(node)
+    if depth > MAX_DEPTH:
         raise Undecided("nested too deep")
     pair = assignment(node)
     if pair:
         return _key(pair[1], depth + 1)
-    kind = node[0]
-    if kind in SCALARS:
-        return _scalar_key(node)
-    if kind in ("list", "set"):
-        return "{" + "|".join(sorted({_key(part, depth + 1) for part in node[1]})) + "}"
-    if kind in ("rel", "union", "inter", "minus", "reals", "empty"):
-        pieces = _set_of(node)
-        if pieces is None:
-            raise Undecided("no set")
-        return "s:" + repr([(str(piece[0]), str(piece[1]), *piece[2:]) for piece in pieces])
-    if kind == "tuple":
-        pieces = _set_of(node) if node[1:3] not in (("(", ")"), ("[", "]")) else None
-        if pieces is not None:
-            return "s:" + repr([(str(piece[0]), str(piece[1]), *piece[2:]) for piece in pieces])
-        return node[1] + "|".join(_key(part, depth + 1) for part in node[3]) + node[2]
-    if kind == "matrix":
-        return "m:" + "/".join("|".join(_key(part, depth + 1) for part in row) for row in node[1])
-    if kind == "ratio":
-        return "r:" + ":".join(_key(part, depth + 1) for part in node[1])
+    match node:
+        case Scalar():
+            return _scalar_key(node)
+        case Items(items=items) | Braces(items=items):
+            return "{" + "|".join(sorted({_key(part, depth + 1) for part in items})) + "}"
+        case Rel() | SetOp() | Reals() | Empty():
+            return _set_key(node)
+        case Bracket(opening=opening, closing=closing, items=items):
+            if (opening, closing) not in (("(", ")"), ("[", "]")) and pieces_of(node) is not None:
+                return _set_key(node)
+            return opening + "|".join(_key(part, depth + 1) for part in items) + closing
+        case Matrix(rows=rows):
+            return "m:" + "/".join("|".join(_key(part, depth + 1) for part in row) for row in rows)
+        case Ratio(items=items):
+            return "r:" + ":".join(_key(part, depth + 1) for part in items)
     return repr(node)
 
 

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 
-from mathrl.grading.algebra import within_budget
-from mathrl.grading.compare import EQUAL, UNDECIDED, compare, is_literal
-from mathrl.grading.extract import extract_boxed, extract_boxed_run, extract_lenient, gold_answer, prose_answer
-from mathrl.grading.parse import readings
-from mathrl.grading.pool import pool_for
+from mathrl.grading.compare import DIFFERENT, EQUAL, NO_ANSWER, NO_GOLD, compare
+from mathrl.grading.extract import extract_answer, extract_lenient, gold_answer
+from mathrl.grading.numbers import How
+from mathrl.grading.problem import how_to_compare, is_copied
+from mathrl.grading.prose import stated
+from mathrl.grading.readings import clear_cache as clear_readings
+from mathrl.grading.readings import readings
 
-ALGEBRA = "mathrl.grading.algebra:verify"
-
-GRADING_POLICY = "2"
+GRADING_POLICY = "3"
 """Version of the grader's rules, raised by hand with every change that can change a verdict; part of the training fingerprint."""
 
-STATUSES = ("equal", "different", "no_box", "unparsed_answer", "unparsed_gold", "timeout", "error")
+STATUSES = (EQUAL, DIFFERENT, "copied", "no_box", NO_ANSWER, NO_GOLD, "error")
 FORMAT_WEIGHT = 0.1
 CORRECT_WEIGHT = 0.9
+MAX_EXTRACTED_CHARS = 4_000
+"""A longer answer is compared as a string only."""
+_PLAIN = re.compile(r"\s*(-?\d{1,30})\s*")
+_CACHED_CHARS = 400
+"""Verdicts on pairs of more characters are not kept, so that the cache stays small."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,143 +49,88 @@ class Grade:
 
 def make_grade(extracted: str | None, status: str, boxed: bool) -> Grade:
     """A `Grade` from what was found and how it compared."""
-    correct = status == "equal"
+    correct = status == EQUAL
     if extracted is not None and not extracted.isascii():
         extracted = extracted.encode("utf-8", "replace").decode()  # lone surrogates cannot be written to a file
     return Grade(FORMAT_WEIGHT * boxed + CORRECT_WEIGHT * correct, correct, boxed, extracted, status)
 
 
-MAX_EXTRACTED_CHARS = 4_000
-"""A longer answer is compared as a string only."""
-_CACHED_CHARS = 400
-"""Verdicts on pairs of more characters are not kept, so that the cache stays small."""
+def _plain_numbers(extracted: str, answer: str) -> tuple[int, int] | None:
+    """The two as numbers, where both are plain digits: most answers are, and no rule says otherwise of them."""
+    mine, theirs = _PLAIN.fullmatch(extracted), _PLAIN.fullmatch(answer)
+    return (int(mine[1]), int(theirs[1])) if mine and theirs else None
 
 
-def _decide(extracted: str, answer: str) -> tuple[str, bool]:
-    """(status, may the algebra workers be asked?) of an extracted answer against a gold, by our own rules."""
-    if len(extracted) > MAX_EXTRACTED_CHARS:
-        return ("equal" if extracted.strip() == answer.strip() else "unparsed_answer"), False
-    small = len(extracted) + len(answer) <= _CACHED_CHARS
-    return _decide_cached(extracted, answer) if small else _decide_now(extracted, answer)
-
-
-def _decide_now(extracted: str, answer: str) -> tuple[str, bool]:
-    try:
-        gold = gold_answer(answer)
-        outcome, note = compare(extracted, gold)
-        if outcome != EQUAL and " " in extracted:
-            inner = prose_answer(extracted)
-            if inner is not None:
-                second = compare(inner, gold)
-                outcome, note = second if second[0] != UNDECIDED or outcome == UNDECIDED else (outcome, note)
-        if outcome != UNDECIDED:
-            return outcome, False
-        if note == "no gold":
-            return "unparsed_gold", False
-        status = {"gold": "unparsed_gold", "both": "unparsed_gold", "answer": "unparsed_answer"}.get(note, "different")
-        finished = any(reading[0] == "text" or is_literal(reading) for reading in readings(gold))
-        return status, not finished and within_budget(extracted, gold)
-    except Exception:  # whatever a model wrote must not end a training step; the status shows it
-        return "error", False
+def _decide_now(extracted: str, gold: str, how: How) -> tuple[str, str]:
+    """(status, the answer that was compared) of an extracted answer against a gold."""
+    status = compare(extracted, gold, how)
+    if status not in (EQUAL, NO_GOLD) or (status == NO_GOLD and " " in gold):
+        answers = [extracted, stated(extracted)] if " " in extracted else [extracted]
+        golds = [gold, stated(gold)] if " " in gold and not readings(gold) else [gold]
+        for theirs in filter(None, golds):
+            for mine in filter(None, answers):
+                if (mine, theirs) != (extracted, gold) and compare(mine, theirs, how) == EQUAL:
+                    return EQUAL, mine
+    return status, extracted
 
 
 _decide_cached = lru_cache(maxsize=16_384)(_decide_now)
 
 
-def verdict(extracted: str, answer: str) -> str:
-    """The status of an extracted answer against a gold; never raises, takes no longer than the cap."""
-    status, ask = _decide(extracted, answer)
-    return _algebra(extracted, answer, status) if ask else status
-
-
-_algebra_seen: dict[tuple[str, str], str] = {}
-
-
-def _algebra(extracted: str, answer: str, status: str) -> str:
-    """Ask the algebra workers; `status` is what stands if they do not find the two equal."""
-    key = (extracted, answer)
-    known = _algebra_seen.get(key)
-    if known is not None:
-        return known
-    reply = pool_for(ALGEBRA).ask(extracted, gold_answer(answer))
-    if reply.get("timeout"):
-        return "timeout"
-    if "error" in reply:
+def verdict(extracted: str, answer: str, problem: str | None = None, benchmark: str = "") -> str:
+    """The status of an extracted answer against a gold; never raises."""
+    try:
+        if (numbers := _plain_numbers(extracted, answer)) is not None:
+            return EQUAL if numbers[0] == numbers[1] else DIFFERENT
+        if len(extracted) > MAX_EXTRACTED_CHARS:
+            return EQUAL if extracted.strip() == answer.strip() else NO_ANSWER
+        gold = gold_answer(answer)
+        how = how_to_compare(problem, benchmark)
+        decide = _decide_cached if len(extracted) + len(gold) <= _CACHED_CHARS else _decide_now
+        status, compared = decide(extracted, gold, how)
+        return "copied" if status == EQUAL and problem and is_copied(compared, gold, problem, how) else status
+    except Exception:  # whatever a model wrote must not end a training step; the status shows it
         return "error"
-    if len(_algebra_seen) > 50_000:
-        _algebra_seen.clear()
-    _algebra_seen[key] = found = "equal" if reply["value"] else status
-    return found
 
 
-def equivalent(extracted: str, answer: str) -> bool:
+def equivalent(extracted: str, answer: str, problem: str | None = None, benchmark: str = "") -> bool:
     """Is this answer this gold? No box involved; False for everything that cannot be decided."""
-    return isinstance(extracted, str) and verdict(extracted, str(answer)) == "equal"
+    return isinstance(extracted, str) and verdict(extracted, str(answer), problem, benchmark) == EQUAL
 
 
-def _grade(response: str, answer: str, extraction: str, ask: bool) -> Grade | None:
-    """A grade; None where the algebra workers would be needed and `ask` is False."""
-    boxed = extract_boxed(response)
-    extracted = boxed if boxed is not None or extraction == "strict" else extract_lenient(response)
-    if extracted is None:
-        return make_grade(None, "no_box", False)
-    candidates = [extracted]
-    if boxed is not None and response.count("boxed") + response.count("fbox") > 1:
-        run = extract_boxed_run(response)
-        if len(run) > 1:
-            candidates.append(", ".join(run))
-    decided = [_decide(candidate, answer) for candidate in candidates]
-    for candidate, (status, _) in zip(candidates, decided, strict=True):
-        if status == "equal":
-            return make_grade(candidate, status, boxed is not None)
-    status = decided[0][0]
-    for candidate, (first, open_question) in zip(candidates, decided, strict=True):
-        if open_question:
-            if not ask:
-                return None
-            final = _algebra(candidate, answer, first)
-            if final == "equal":
-                return make_grade(candidate, final, boxed is not None)
-            status = final if candidate is extracted else status
-    return make_grade(extracted, status, boxed is not None)
+def grade(response: str, answer: str, problem: str | None = None, *, extraction: str = "strict", benchmark: str = "") -> Grade:
+    """Grade one response against one gold; never raises.
 
-
-def grade(response: str, answer: str, problem: str | None = None, extraction: str = "strict") -> Grade:
-    """Grade one response against one gold; never raises, never longer than the cap.
-
-    problem: the text of the problem (not looked at yet). extraction "strict" wants a box; "lenient" falls back to
-    "the answer is …" and to the last number.
+    problem: the text of the problem; with it, a formula copied from the problem does not pass (docs/grading.md).
+    extraction: "strict" wants a box; "lenient" falls back to "the answer is …" and to the last number. benchmark: its name,
+    for the rules that belong to one (rounded golds).
     """
     if not isinstance(response, str):
         return make_grade(None, "no_box", False)
     try:
-        return _grade(response, answer if isinstance(answer, str) else str(answer), extraction, ask=True)
+        extracted = extract_answer(response)
+        boxed = extracted is not None
+        if not boxed and extraction == "lenient":
+            extracted = extract_lenient(response)
     except Exception:
         return make_grade(None, "error", False)
+    if extracted is None:
+        return make_grade(None, "no_box", False)
+    return make_grade(extracted, verdict(extracted, str(answer), problem, benchmark), boxed)
 
 
 def grade_many(
-    pairs: Iterable[tuple[str, str] | tuple[str, str, str | None]], workers: int = 1, extraction: str = "strict"
+    questions: Iterable[Sequence[str | None]], *, workers: int = 1, extraction: str = "strict", benchmark: str = ""
 ) -> list[Grade]:
-    """Grade (response, answer) pairs, or triples with the problem, in their order; the verdicts do not depend on `workers`.
+    """Grade (response, answer) pairs or (response, answer, problem) triples in their order; `workers` has no effect on a verdict."""
+    return [grade(*question[:3], extraction=extraction, benchmark=benchmark) for question in questions]
 
-    workers: how many algebra processes may run at once.
-    """
-    pairs = list(pairs)
-    found: list[Grade | None] = []
-    for response, answer, *_ in pairs:
-        try:
-            found.append(_grade(response, str(answer), extraction, ask=False))
-        except Exception:
-            found.append(make_grade(None, "error", False))
-    rest = [index for index, result in enumerate(found) if result is None]
-    if rest:
-        pool_for(ALGEBRA, workers)
-        with ThreadPoolExecutor(max_workers=max(1, workers)) as threads:
-            later = threads.map(lambda index: grade(*pairs[index], extraction=extraction), rest)
-            for index, result in zip(rest, later, strict=True):
-                found[index] = result
-    return found
+
+def clear_caches() -> None:
+    """Forget earlier verdicts, so that a timing starts cold."""
+    _decide_cached.cache_clear()
+    clear_readings()
+    how_to_compare.cache_clear()
 
 
 def group_answers(extracted: list[str | None]) -> list[int]:

@@ -6,9 +6,9 @@ Everything here is a chain of linear replacements on a text of bounded length; n
 from __future__ import annotations
 
 import re
-import unicodedata
 
-from mathrl.grading import rewrite
+from mathrl.grading import notation
+from mathrl.grading.unicode import to_latex
 
 MAX_ANSWER_CHARS = 2_000
 """Longer answers are compared as strings only."""
@@ -20,58 +20,64 @@ class Unparsed(Exception):
     """The text is no answer this grammar knows; the message says why."""
 
 
-_UNICODE = {
-    "−": "-", "–": "-", "—": "-", "‐": "-", "‑": "-", "×": r"\times ", "·": r"\cdot ", "⋅": r"\cdot ", "∙": r"\cdot ",
-    "÷": r"\div ", "∕": "/", "⁄": "/", "√": r"\sqrt ", "∞": r"\infty ", "≤": r"\le ", "≥": r"\ge ", "≠": r"\ne ", "≡": r"\equiv ",
-    "≈": r"\approx ", "±": r"\pm ", "∓": r"\mp ", "∪": r"\cup ", "∩": r"\cap ", "∈": r"\in ", "∅": r"\emptyset ",
-    "°": r"^{\circ}", "º": r"^{\circ}", "∘": r"\circ ", "′": "'", "’": "'", "‘": "'", "“": '"', "”": '"', "…": r"\ldots ",
-    "⟨": "(", "⟩": ")", "〈": "(", "〉": ")", "ℝ": r"\mathbb{R}", "ℤ": r"\mathbb{Z}", "π": r"\pi ", "∏": r"\prod ",
-    "∑": r"\sum ", "∫": r"\int ", "½": r"\frac{1}{2}", "⅓": r"\frac{1}{3}", "⅔": r"\frac{2}{3}", "¼": r"\frac{1}{4}",
-    "¾": r"\frac{3}{4}", "⅛": r"\frac{1}{8}", "∠": "", "，": ",", "（": "(", "）": ")", "。": ".", "：": ":", "；": ";",
-    "％": "%", "﹣": "-", "＋": "+", "＝": "=", "¥": "", "€": "", "£": "", "￥": "",
+_FORMATS = {
+    r"\dfrac": r"\frac", r"\tfrac": r"\frac", r"\cfrac": r"\frac", r"\sfrac": r"\frac", r"\nicefrac": r"\frac", r"\leqslant": r"\le",
+    r"\geqslant": r"\ge", r"\leq": r"\le", r"\geq": r"\ge", r"\neq": r"\ne", r"\lt": "<", r"\gt": ">", r"\lbrace": r"\{",
+    r"\rbrace": r"\}", r"\lvert": "|", r"\rvert": "|", r"\vert": "|", r"\mid": "|", r"\langle": "(", r"\rangle": ")", r"\colon": ":",
+    r"\ast": "*", r"\star": "*", r"\land": r"\wedge", r"\lor": r"\vee", r"\varnothing": r"\emptyset", r"\dots": r"\ldots",
+    r"\cdots": r"\ldots", r"\dotsc": r"\ldots", r"\varphi": r"\phi", r"\varepsilon": r"\epsilon", r"\vartheta": r"\theta",
+    r"\lbrack": "[", r"\rbrack": "]", r"\degree": r"^{\circ}", r"\textdegree": r"^{\circ}", r"\euro": r"\€", r"\pounds": r"\£",
+    r"\dollar": r"\$", r"\textdollar": r"\$", r"\imath": "i", r"\lg": r"\log_{10}", r"\percent": r"\%", r"\slash": "/", r"\simeq": r"\approx",
+    r"\lparen": "(", r"\rparen": ")", r"\bigcup": r"\cup", r"\sim": r"\approx", r"\smallsetminus": r"\setminus",
+    r"\backslash": r"\setminus", r"\prime": "'", r"\to": r"\rightarrow", r"\colonequals": "=", r"\overline": r"\bar",
+    r"\widehat": r"\hat", r"\widetilde": r"\tilde", r"\dbinom": r"\binom", r"\tbinom": r"\binom", r"\infin": r"\infty", r"\Or": r"\vee",
+    r"\bmod": r"\bmod",
 }  # fmt: skip
-_UNICODE |= {chr(0x2460 + index): f"({index + 1})" for index in range(20)}  # circled numbers
-_SUPERSCRIPT = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ", "0123456789+-n")
-_SUBSCRIPT = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
-_GREEK = {chr(code): "\\" + unicodedata.name(chr(code)).split()[-1].lower() + " " for code in range(0x3B1, 0x3CA)}
-_GREEK["λ"] = r"\lambda "
-_TRANSLATE = str.maketrans({**_GREEK, **_UNICODE})
-
+_NOTHING = (  # noqa: SIM905
+    "left right middle displaystyle textstyle scriptstyle limits nolimits rm bf it sf tt tiny small normalsize large Large LARGE huge Huge "
+    "relax therefore because implies Rightarrow quad qquad enspace thinspace mathstrut checkmark blacksquare square Box qed bigl bigr Bigl "
+    "Bigr biggl biggr Biggl Biggr big Big bigg Bigg bold nonumber hfill noindent boldmath"
+).split()
+_FONTS = (  # noqa: SIM905
+    "mathbf mathit mathsf mathtt mathcal boldsymbol bm mathbb mathscr mathfrak vec overrightarrow underline ensuremath uline emph cancel "
+    "underbrace overbrace displaylines mathop mathrel mathbin mathord"
+).split()
+_FORMATS |= {f"\\{name}": " " for name in (*_NOTHING, *_FONTS)}
+_FORMAT = re.compile(r"\\[A-Za-z]+")
 _COMMANDS = (
     r"(?:d?frac|tfrac|sqrt|pi|left|right|ln|log|circ|text|boxed|cdot|times|theta|alpha|beta|gamma|chi|sum|infty|sin|cos|tan"
-    r"|pm|le|ge|leq|geq|mathrm)"
+    r"|pm|le|ge|leq|geq|mathrm|begin|end|cup|in|infty|mathbb)"
 )
 _DOUBLED = re.compile(r"\\\\(?=" + _COMMANDS + r"(?![A-Za-z]))")
-_SIZES = re.compile(
-    r"\\(?:left|right|big[lr]?|Big[lr]?|bigg[lr]?|Bigg[lr]?|middle|displaystyle|textstyle|scriptstyle|limits|nolimits"
-    r"|rm|bf|it)(?![A-Za-z])"
-)
-_NULL_DELIMITER = re.compile(r"\\(?:left|right)\s*\.")
-_FONT = re.compile(r"\\(?:mathbf|mathit|mathsf|mathtt|mathcal|boldsymbol|bm|mathbb|vec|hat|overrightarrow|widehat|underline)(?![A-Za-z])")
 _BLACKBOARD = re.compile(r"\\mathbb\s*\{?\s*([RZNQC])\s*\}?")
-_TEXT = re.compile(r"\\(?:text|textrm|textbf|textit|textnormal|textsf|mathrm|mbox|hbox|operatorname\*?|rm)\s*\{([^{}]*)\}")
-_TEXT_DIGITS = re.compile(r"⟦([\d.,]+)⟧")
+_TEXT = re.compile(
+    r"\\(?:text|textrm|textbf|textit|textnormal|textsf|texttt|mathrm|mbox|hbox|operatorname\*?|rm)\s*\{((?:[^{}]|\{[^{}]*\})*)\}"
+)
+_MARK = re.compile(r"\\(?:tag\*?|label|hspace\*?|vspace\*?|phantom|hphantom|vphantom|color)\s*\{[^{}]*\}|\\(?:textcolor|colorbox)\s*\{[^{}]*\}")
+_TEXT_DIGITS = re.compile(r"⟦([\d.,]+|\s*\\?[$€£¥₹]\s*)⟧")
 _BOX = re.compile(r"\\(?:boxed|fbox)\s*\{")
 _WRAPPERS = re.compile(r"\$|\\[()\[\]]")
-_SPACES = re.compile(r"(\\\\)|\\(?:[,;:> ]|q?quad|hspace\{[^{}]*\}|enspace|thinspace|phantom\{[^{}]*\})|~|[\s ]+")
-_JSON = re.compile(r"""^\s*[{"'`]*(?:json)?\s*\{?\s*["'](?:answer|final_answer)["']\s*:\s*(.*)$""", re.DOTALL)
+_SPACES = re.compile(r"(\\\\)|\\[,;:> ]|~|\s+")
 _TAIL = re.compile(r"""["'`,.;:}\s]+$""")
 _GLUED = re.compile(r"(?<=[\d)])(\s*)(or|and)(?=[A-Z(\d\\-])")
-_THOUSANDS_TIGHT = re.compile(r"(?<=\d)(?:\{,\}|,\\!\s*|\\,|\\!)(?=\d{3}(?!\d))")
-_FORMATS = {
-    r"\dfrac": r"\frac", r"\tfrac": r"\frac", r"\cfrac": r"\frac", r"\leqslant": r"\le", r"\geqslant": r"\ge",
-    r"\leq": r"\le", r"\geq": r"\ge", r"\neq": r"\ne", r"\lt": "<", r"\gt": ">", r"\lbrace": r"\{", r"\rbrace": r"\}",
-    r"\lvert": "|", r"\rvert": "|", r"\vert": "|", r"\mid": "|", r"\langle": "(", r"\rangle": ")", r"\colon": ":",
-    r"\ast": "*", r"\star": "*", r"\land": r"\wedge", r"\lor": r"\vee", r"\varnothing": r"\emptyset", r"\dots": r"\ldots",
-    r"\cdots": r"\ldots", r"\varphi": r"\phi", r"\varepsilon": r"\epsilon", r"\vartheta": r"\theta", r"\lbrack": "[",
-    r"\rbrack": "]", r"\degree": r"^{\circ}", r"\textdegree": r"^{\circ}", r"\euro": "", r"\pounds": "", r"\dollar": "",
-    r"\imath": "i", r"\lg": r"\log_{10}", r"\percent": r"\%", r"\slash": "/", r"\simeq": r"\approx",
-    r"\lparen": "(", r"\rparen": ")", r"\relax": "", r"\bigcup": r"\cup", r"\sim": r"\approx", r"\smallsetminus": r"\setminus",
-    r"\backslash": r"\setminus", r"\prime": "'", r"\to": r"\rightarrow", r"\colonequals": "=",
+_THOUSANDS_TIGHT = re.compile(r"(?<=\d)(?:\{,\}|,\\!\s*|\\,|\\!|\\;|'(?=\d{3}(?!\d)))(?=\d{3}(?!\d))")
+_DECORATION = re.compile(r"</?[A-Za-z]{1,10}/?>|(?<![\w)}\]])\*\*|\*\*(?![\w({\\-])|(?<!\S)__(?=\S)|(?<=\S)__(?!\S)|```[a-z]*|^\s*[#*]+\s*(?=\S)|(?<=\w)\*\s*$|^\s*\$?\\therefore")
+_NUMBER = r"-?\d[\d,]*(?:\.\d+)?(?:\s*(?:thousand|million|billion|trillion))?"
+_CURRENCY = re.compile(r"(?:\bUS|\bU\.S\.|\bUSD)?\s*(\\[$€£¥₹]|(?<![A-Za-z])(?:Rs|USD|EUR|INR|RMB)\b\.?)\s*(" + _NUMBER + ")")
+_CURRENCY_AFTER = re.compile(r"(?<=\d)\s*(\\[€£¥₹$])")
+_CURRENCIES = {
+    "\\$": "dollars", "\\€": "euros", "\\£": "gbp", "\\¥": "yuan", "\\₹": "rupees", "Rs": "rupees", "USD": "dollars", "EUR": "euros",
+    "INR": "rupees", "RMB": "yuan",
 }  # fmt: skip
+_PRIMES = re.compile(r"\^\s*(?:\{\s*('{1,3})\s*\}|('{1,3}))")
 _RUN_ON = re.compile(r"\\(pi|sin|cos|tan|sec|csc|cot|ln)(?!h\b|h[^a-z])([a-zA-Z]{1,2})(?![A-Za-z])")
 """A command and the variable after it without a space between them: \\pir, \\cosx."""
-_FORMAT = re.compile(r"\\[A-Za-z]+")
+_AFTERTHOUGHT = re.compile(r"(?<=[^\s,])\s*,?\s*⟦?\(?(?:altogether|in total|in all|total|respectively|approximately|approx\.?)\)?⟧?\s*[.]?\s*$")
+_ADDED = re.compile(
+    r"(?<=\S)\s*⟦?\s*\(\s*(?:or|i\.?e\.?,?|that is,?|equivalently,?|=|\\approx|approximately|about)\s*(?:⟧|\s)([^()]*(?:\([^()]*\)[^()]*)*)⟦?\)⟧?\s*$"
+    r"|,?\s*⟦?\s*,?\b(?:i\.e\.|that is|or equivalently|equivalently),?\s*⟧?\s+(.+)$"
+)
+"""A second writing of the answer, in brackets or behind "that is"."""
 
 
 def unwrap_boxes(text: str) -> str:
@@ -83,12 +89,8 @@ def unwrap_boxes(text: str) -> str:
         depth, index = 1, match.end()
         while index < len(text) and depth:
             char = text[index]
-            if char == "\\":
-                index += 1
-            elif char == "{":
-                depth += 1
-            elif char == "}":
-                depth -= 1
+            index += char == "\\"
+            depth += (char == "{") - (char == "}")
             index += 1
         inner = text[match.end() : index - 1] if not depth else text[match.end() :]
         text = f"{text[: match.start()]} {inner} {text[index:]}"
@@ -97,24 +99,49 @@ def unwrap_boxes(text: str) -> str:
 
 def _strip_tail(text: str) -> str:
     """Drop trailing punctuation, quotes and closing braces that nothing opened."""
-    while True:
-        match = _TAIL.search(text[-40:])
-        if match is None:
-            return text
-        tail = match.group()
-        body = text[: len(text) - len(tail)]
-        if body.endswith("\\"):  # an escaped brace or space belongs to the answer
-            body, tail = body + tail[0], tail[1:]
-        kept = ""
-        surplus = text.count("{") - text.count("}")
-        for char in tail:
-            if char == "}" and surplus >= 0:
-                kept += char
-            elif char == "}":
-                surplus += 1
-            elif char == "'" and not kept:
-                kept += char if body[-1:].isalpha() and text.count("'") % 2 else ""
-        return body + kept
+    match = _TAIL.search(text, max(0, len(text) - 40))
+    if match is None:
+        return text
+    tail = match.group()
+    body = text[: len(text) - len(tail)]
+    if body.endswith("\\"):  # an escaped brace or space belongs to the answer
+        body, tail = body + tail[0], tail[1:]
+    kept = ""
+    surplus = text.count("{") - text.count("}")
+    for char in tail:
+        if char == "}" and surplus < 0:
+            surplus += 1
+        elif char == "}":
+            kept += char
+        elif char == "'" and not kept and body[-1:].isalpha() and text.count("'") % 2:
+            kept += char
+    return body + kept
+
+
+def _drop_dress(text: str) -> str:
+    """Without what only dresses an answer up: markdown, tags, colours, over-escaping, data structures around it."""
+    text = notation.data(text)
+    text = _MARK.sub(" ", _DECORATION.sub(" ", text))
+    if r"\\begin" in text or (r"\begin" not in text and _DOUBLED.search(text)):
+        text = re.sub(r"\\\\" if r"\\\\" in text else r"\\\\(?=[A-Za-z{}|,;!])", r"\\", text)
+    text = notation.plain_names(notation.labelled_parts(notation.system(text.strip())))
+    text = text.replace('"', " ").replace(r"\*", "*").replace("`", " ")
+    return unwrap_boxes(_GLUED.sub(r"\1 \2 ", text))
+
+
+def _currency(match: re.Match) -> str:
+    return f" {match[2]}⟦{_CURRENCIES[match[1].rstrip('.')]}⟧"
+
+
+def _mark_texts(text: str) -> str:
+    r"""\text{…} as ⟦…⟧, so that words stay apart from products of letters; digits in text are digits."""
+    for _ in range(3):
+        changed = _TEXT.sub(lambda m: "⟦" + m[1].replace("⟦", " ").replace("⟧", " ").strip("~ ") + "⟧", text)
+        if changed == text:
+            break
+        text = changed
+    text = re.sub(r"⟦([^⟦⟧]*)\$([^⟦⟧$]*)\$([^⟦⟧]*)⟧", r"⟦\1⟧ \2 ⟦\3⟧", text).replace("⟦⟧", " ")
+    return _TEXT_DIGITS.sub(r" \1 ", text)
 
 
 def clean(text: str) -> str:
@@ -125,45 +152,30 @@ def clean(text: str) -> str:
     """
     if len(text) > MAX_ANSWER_CHARS:
         raise Unparsed("longer than the budget")
-    if not text.isascii():
-        text = re.sub(r"[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ]+", lambda m: "^{" + m.group().translate(_SUPERSCRIPT) + "}", text)
-        text = re.sub(r"[₀-₉]+", lambda m: "_{" + m.group().translate(_SUBSCRIPT) + "}", text)
-        text = text.translate(_TRANSLATE)
-        text = unicodedata.normalize("NFKC", text).replace("⟦", " ").replace("⟧", " ")
-    text = re.sub(r"\s+", " ", text)  # long runs of spaces would make the patterns below slow
-    text = rewrite.containers(text)
-    json_answer = _JSON.match(text)
-    if json_answer:
-        text = json_answer.group(1)
-    text = rewrite.plain_names(rewrite.labelled_parts(rewrite.system(text)))
-    text = text.replace('"', " ").replace(r"\*", "*")
-    text = _GLUED.sub(r"\1 \2 ", text)
-    if "\\\\" in text and r"\begin" not in text:
-        text = _DOUBLED.sub(lambda m: "\\", text)
-    text = unwrap_boxes(text)
-    text = text.replace(r"\$", " ").replace("```", " ").replace("...", r"\ldots ")
-    text = _THOUSANDS_TIGHT.sub("", text)
-    text = re.sub(r"\\!", "", text)
-    text = _NULL_DELIMITER.sub(" ", text)
-    text = _SIZES.sub(" ", text)
+    text = re.sub(r"\s+", " ", to_latex(text))  # long runs of spaces would make the patterns below slow
+    text = _drop_dress(text)
+    text = text.replace("...", r"\ldots ")
+    if text.count("$") == 1 and re.match(r"\s*-?\$\s*\d", text):
+        text = text.replace("$", r"\$")
+    text = re.sub(r"\\q?quad", " ", re.sub(r"\\!", "", _THOUSANDS_TIGHT.sub("", text)))
+    text = re.sub(r"\\(?:left|right)\s*\.", " ", text)
     text = _BLACKBOARD.sub(r"\\bb\1 ", text)
-    text = _FONT.sub(" ", rewrite.unit_vectors(text))
-    for _ in range(3):
-        changed = _TEXT.sub(lambda m: "⟦" + m.group(1).replace("$", " ").strip() + "⟧", text)
-        if changed == text:
-            break
-        text = changed
-    text = _TEXT_DIGITS.sub(r" \1 ", text)
-    text = _FORMAT.sub(lambda m: _FORMATS.get(m.group(), m.group()), text)
-    text = re.sub(r"\^\s*(?:\{\s*('{1,3})\s*\}|('{1,3}))", r"\1\2", text)
-    text = _RUN_ON.sub(r"\\\1 \2", text)
+    text = _mark_texts(notation.unit_vectors(text))
+    text = _FORMAT.sub(lambda m: _FORMATS.get(m[0], m[0]), text)
+    if r"\$" in text or not text.isascii() or re.search("Rs|USD|EUR|INR|RMB", text):
+        text = re.sub(r"(-)\s*(\\[$€£¥₹])", r"\2\1", text)
+        text = _CURRENCY_AFTER.sub(lambda m: f"⟦{_CURRENCIES[m[1]]}⟧", _CURRENCY.sub(_currency, text))
+        text = re.sub(r"\\[$€£¥₹]", " ", text)
+    text = _RUN_ON.sub(r"\\\1 \2", _PRIMES.sub(r"\1\2", text))
     if r"\begin" not in text:
-        text = text.replace(r"\\", " , ")
-        text = text.replace("&", " ")
+        text = text.replace(r"\\", " , ").replace("&", " ")
+    else:
+        text = re.sub(r"[.,;]\s*(?=\\\\|\\end|&)", " ", text)
     text = _WRAPPERS.sub(" ", text)
-    text = _SPACES.sub(lambda m: m.group(1) or " ", text)
+    text = _SPACES.sub(lambda m: m[1] or " ", text)
     text = re.sub(r"\\text\s*$", "", text)
-    return _strip_tail(text.strip()).strip()
+    text = _ADDED.sub(lambda m: f" or {m[1] or m[2]}", _AFTERTHOUGHT.sub("", _strip_tail(text.strip())))
+    return text.strip()
 
 
 def string_key(text: str) -> str:
@@ -181,6 +193,7 @@ def word_key(text: str) -> str:
     return " ".join(word for word in words if word not in ("the", "a", "an") or len(words) == 1)
 
 
+Token = tuple[str, str]
 _TOKEN = re.compile(
     r"""(?P<num>\d+(?:\.\d+|\.(?=\s*[-+*/^)}]))?|\.\d+)
       |(?P<text>⟦[^⟦⟧]*⟧)
@@ -192,9 +205,9 @@ _TOKEN = re.compile(
 )
 
 
-def tokenize(text: str) -> list[tuple[str, str]]:
-    """Tokens (kind, text) of a cleaned answer: num, text, cmd, word, op, sp; raises `Unparsed` on anything else."""
-    tokens: list[tuple[str, str]] = []
+def tokenize(text: str) -> list[Token]:
+    """Tokens (kind, text) of a cleaned answer: num, text, cmd, word, op; raises `Unparsed` on anything else."""
+    tokens: list[Token] = []
     position = 0
     while position < len(text):
         match = _TOKEN.match(text, position)

@@ -116,14 +116,14 @@ def _checkpoints(results: Path, models: Sequence[str], runs: Mapping[str, Any]) 
 
 
 def _clean(evals: Evals, models: Sequence[str], protocol: str, benchmarks: Sequence[str]) -> dict[str, Any]:
-    """Scores of touched and clean items a model and benchmark, and each model's contrast against base."""
+    """Scores of contaminated and clean items a model and benchmark, and each model's contrast against base."""
     tables = {m: {b: evals[m, protocol, b] for b in benchmarks if (m, protocol, b) in evals} for m in models}
     rows = []
     for model in models:
         parts = {b: tables[model][b]["clean_subset"] for b in benchmarks if b in tables[model]}
         shown = {b: part for b, part in parts.items() if part.get("available")}
         if shown:
-            rows.append({"model": model, "parts": shown, "any": any(p["touched"]["n"] for p in shown.values())})
+            rows.append({"model": model, "parts": shown, "any": any(p["contaminated"]["n"] for p in shown.values())})
     contrasts = []
     for model in models:
         if model != "base" and tables.get("base"):

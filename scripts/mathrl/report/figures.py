@@ -1,4 +1,4 @@
-"""The report's figures 1–4 for all runs together: validation, mean reward, entropy, response length."""
+"""The finalist's figures 1–4 for all runs together: validation, mean reward, entropy, response length."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ CAPTIONS = {
 def run_curves(results: str | Path, run: str, stages: Sequence[str]) -> dict[str, Any]:
     """Curves of a run's finished stages, joined, steps added up.
 
-    {"curves", "stages": [{stage, from, to, chosen}], "missing", "manifests", "flags": [{step, text}], "watched"}; the flags are
-    those of the watch on training where it was on, else signs found in the curves.
+    {"curves", "stages": [{stage, from, to, chosen}], "missing", "manifests", "flags": [{step, text}], "monitored"}; the flags are
+    those of the training monitor where it was on, else signs found in the curves.
     """
     parts, marks, missing, manifests, flags = [], [], [], [], []
     done = 0
@@ -50,23 +50,23 @@ def run_curves(results: str | Path, run: str, stages: Sequence[str]) -> dict[str
         flags += [{"step": done + flag["step"], "text": flag_text(flag)} for flag in manifest.get("collapse") or []]
         done += steps
     curves = join(parts)
-    watched = any("collapse" in manifest for manifest in manifests)
+    monitored = any("collapse" in manifest for manifest in manifests)
     return {
         "curves": curves,
         "stages": marks,
         "missing": missing,
         "manifests": manifests,
-        "flags": flags if watched or not curves else collapse_flags(curves.get("train", {})),
-        "watched": watched,
+        "flags": flags if monitored or not curves else collapse_flags(curves.get("train", {})),
+        "monitored": monitored,
     }
 
 
 def flag_text(flag: Mapping[str, Any]) -> str:
-    """A flag of the watch in words: metric, value, and the limit that it passed, which a number that is none has not."""
+    """A flag of the monitor in words: metric, value, and the limit that it passed, which a number that is none has not."""
     if flag.get("limit") == "not_finite":
         return f"{str(flag.get('metric')).replace('_', ' ')} is {flag.get('value')}"
     shown = [charts.number(v) if isinstance(v, int | float) else str(v) for v in (flag.get("value"), flag.get("bound", flag.get("limit")))]
-    named = f" (watch.{flag['limit']})" if isinstance(flag.get("limit"), str) else ""
+    named = f" (monitor.{flag['limit']})" if isinstance(flag.get("limit"), str) else ""
     return f"{str(flag.get('metric')).replace('_', ' ')} {shown[0]}, limit {shown[1]}{named}"
 
 

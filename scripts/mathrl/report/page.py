@@ -80,7 +80,7 @@ def report_page(study: Mapping[str, Any]) -> str:
         "style": style(),
         "chart_style": safe(charts.STYLE),
         "primary": study["primary"],
-        "cards": _cards(study),
+        "tiles": _tiles(study),
         "missing": study["missing"],
         "marks": _marks(study["comparisons"]),
         "any_mark": bool(_marks(study["comparisons"])),
@@ -100,7 +100,7 @@ def report_page(study: Mapping[str, Any]) -> str:
         + [(safe(svg), text) for svg, text in further_charts(runs, benchmark, models)],
         "figures_drawn": any(run["curves"] for run in runs.values()),
         "flags": [{"run": name, **flag} for name, run in runs.items() for flag in run["flags"]],
-        "watched": any(run["watched"] for run in runs.values()),
+        "monitored": any(run["monitored"] for run in runs.values()),
         "staged": any(len(run["stages"]) > 1 for run in runs.values()),
         "heat": heat,
         "behaviour": _behaviour(study),
@@ -176,25 +176,25 @@ def _comparison_rows(study: Mapping[str, Any]) -> list[dict[str, Any]]:
     return rows
 
 
-def _cards(study: Mapping[str, Any]) -> list[dict[str, str]]:
+def _tiles(study: Mapping[str, Any]) -> list[dict[str, str]]:
     def mean(model: str) -> dict[str, Any] | None:
         return mean_cell([cell(study["evals"].get((model, study["primary"], b)), "pass@1") for b in study["benchmarks"]])
 
-    cards = []
+    tiles = []
     for model in study["models"][:4]:
         found = mean(model)
         if found:
             note = f"{100 * found['low']:.1f} – {100 * found['high']:.1f}, mean of {len(study['benchmarks'])}"
-            cards.append({"label": model, "value": f"{percent(found['value'])} %", "note": note})
+            tiles.append({"label": model, "value": f"{percent(found['value'])} %", "note": note})
     for row in [row for row in study["comparisons"] if row["against"] == "base"][:2]:
         low, high = 100 * row["mean"]["low"], 100 * row["mean"]["high"]
         value = f"{100 * row['mean']['value']:+.2f}"
-        cards.append({"label": f"{row['model']} − base", "value": value, "note": f"points, {low:+.1f} to {high:+.1f}, paired"})
+        tiles.append({"label": f"{row['model']} − base", "value": value, "note": f"points, {low:+.1f} to {high:+.1f}, paired"})
     contamination = study["data"]["contamination"]
     if contamination:
         note = f"of {contamination['rows']:,} training rows removed as leaks"
-        cards.append({"label": "contamination", "value": f"{contamination['rows_removed']:,}", "note": note})
-    return cards
+        tiles.append({"label": "contamination", "value": f"{contamination['rows_removed']:,}", "note": note})
+    return tiles
 
 
 def _previews(pairs: Mapping[str, Any] | None) -> Mapping[str, Any] | None:

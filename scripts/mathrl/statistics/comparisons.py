@@ -129,10 +129,10 @@ def holm(p_values: Sequence[float]) -> list[float]:
 def contamination_contrast(
     run: Mapping[str, Mapping[str, Any]], base: Mapping[str, Mapping[str, Any]], benchmarks: Sequence[str]
 ) -> dict[str, Any] | None:
-    """(run − base on touched items) − (run − base on clean items): what contamination bought.
+    """(run − base on contaminated items) − (run − base on clean items): what contamination bought.
 
-    Taken within each benchmark that has both kinds of items, so that neither touched items being easier nor one benchmark being
-    easier than another enters; combined with weights touched × clean / (touched + clean). Returns {"touched", "clean",
+    Taken within each benchmark that has both kinds of items, so that neither contaminated items being easier nor one benchmark being
+    easier than another enters; combined with weights contaminated × clean / (contaminated + clean). Returns {"contaminated", "clean",
     "contrast"}, each {value, low, high, n}, and "benchmarks", the names used; None where no benchmark has both kinds.
     """
     estimates: dict[bool, list[tuple[float, float, float]]] = {True: [], False: []}
@@ -144,7 +144,7 @@ def contamination_contrast(
         removing = set(run[name]["clean_subset"]["removing"])
         columns = run[name]["per_problem"]
         known = set(base[name]["per_problem"]["id"])
-        pairs = zip(columns["id"], columns["touched"], strict=True)
+        pairs = zip(columns["id"], columns["contaminated"], strict=True)
         flags = np.array([bool(removing & set(methods.split())) for i, methods in pairs if i in known])
         if not flags.any() or flags.all():
             continue
@@ -157,10 +157,10 @@ def contamination_contrast(
         return None
     weights = [t * c / (t + c) for t, c in zip(sizes[True], sizes[False], strict=True)]
     weights = [weight / sum(weights) for weight in weights]
-    touched, clean = (combine(estimates[flag], weights) for flag in (True, False))
-    counts = {"touched": sum(sizes[True]), "clean": sum(sizes[False])}
-    parts = {"touched": touched, "clean": clean, "contrast": combine((touched, clean), (1.0, -1.0))}
-    counts["contrast"] = counts["touched"] + counts["clean"]
+    contaminated, clean = (combine(estimates[flag], weights) for flag in (True, False))
+    counts = {"contaminated": sum(sizes[True]), "clean": sum(sizes[False])}
+    parts = {"contaminated": contaminated, "clean": clean, "contrast": combine((contaminated, clean), (1.0, -1.0))}
+    counts["contrast"] = counts["contaminated"] + counts["clean"]
     result = {name: dict(zip(("value", "low", "high"), part, strict=True)) | {"n": counts[name]} for name, part in parts.items()}
     return result | {"benchmarks": used}
 

@@ -7,9 +7,9 @@ from typing import Any
 
 
 def used(stage: Mapping[str, Any]) -> dict[str, float]:
-    """What a stage used, from its manifest or forecast: generated tokens, and hours of steps and validations times cards."""
-    cards = stage["config"]["gpus"] * stage["config"]["nodes"]
-    return {"tokens": stage["generated_tokens"], "gpu_hours": stage["seconds"] * cards / 3600}
+    """What a stage used, from its manifest or forecast: generated tokens, and hours of steps and validations times GPUs."""
+    gpus = stage["config"]["gpus"] * stage["config"]["nodes"]
+    return {"tokens": stage["generated_tokens"], "gpu_hours": stage["seconds"] * gpus / 3600}
 
 
 def left(own: Mapping[str, float | None], whole: Mapping[str, float | None], earlier: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -19,7 +19,7 @@ def left(own: Mapping[str, float | None], whole: Mapping[str, float | None], ear
         limits = [] if limit is None else [limit]
         if whole.get(name) is not None:
             rest = whole[name] - sum(used(stage)[name] for stage in earlier)
-            # manifests round seconds: less than one, times cards, is nothing
+            # manifests round seconds: less than one, times GPUs, is nothing
             limits.append(max(0, rest) if name == "tokens" or rest * 3600 >= 1 else 0)
         bounds[name] = min(limits, default=None)
     return bounds
@@ -32,11 +32,11 @@ def exhausted(budget: Mapping[str, float | None]) -> str | None:
 
 
 class Spent:
-    """What a stage has used: generated tokens and card hours, against its budget."""
+    """What a stage has used: generated tokens and GPU-hours, against its budget."""
 
-    def __init__(self, budget: Mapping[str, float | None], cards: int) -> None:
+    def __init__(self, budget: Mapping[str, float | None], gpus: int) -> None:
         self.budget = {name: limit for name, limit in budget.items() if limit is not None}
-        self.cards = cards
+        self.gpus = gpus
         self.tokens = 0
         self.seconds = 0.0
 
@@ -52,5 +52,5 @@ class Spent:
 
     @property
     def gpu_hours(self) -> float:
-        """Hours of steps and validations times cards (on a CPU: ranks)."""
-        return self.seconds * self.cards / 3600
+        """Hours of steps and validations times GPUs (on a CPU: ranks)."""
+        return self.seconds * self.gpus / 3600

@@ -44,7 +44,7 @@ def choose(rule: str, saved: list[int], dev: Mapping[str, float], onset: int | N
     return step, f"highest accuracy on the dev split of the training data ({dev[str(step)]:.4f}) among steps {among}{note}"
 
 
-def pick(manifest: Mapping[str, Any], point: str) -> tuple[int, str]:
+def pick(manifest: Mapping[str, Any], choice: str) -> tuple[int, str]:
     """(step, why) of `chosen`, `best`, `last` or `step-N` in a stage's manifest; step 0 is the model that the stage began with.
 
     `best` is chosen on the dev split among the steps before a collapse, whatever the run itself exports; `last` is where training
@@ -54,15 +54,15 @@ def pick(manifest: Mapping[str, Any], point: str) -> tuple[int, str]:
         UserError: no such name, or the step was never saved or has been removed; says which steps there are.
     """
     saved = checkpoints.steps(Path(manifest["checkpoints"]))
-    if point == "chosen":
+    if choice == "chosen":
         return manifest["chosen_step"], manifest["chosen_why"]
-    if point == "last":
+    if choice == "last":
         return (saved[-1], "the last checkpoint") if saved else (0, "no checkpoint was saved")
-    if point == "best":
+    if choice == "best":
         return choose("best", saved, (manifest.get("validation") or {}).get(DEV, {}), collapsed_at(manifest))
-    number = point.removeprefix("step-")
-    if number == point or not number.isdigit():
-        raise UserError(f"--point {point}: must be chosen, best, last or step-N")
+    number = choice.removeprefix("step-")
+    if number == choice or not number.isdigit():
+        raise UserError(f"--choice {choice}: must be chosen, best, last or step-N")
     if int(number) not in saved:
         have = ", ".join(map(str, saved)) or "none"
         raise UserError(
@@ -73,6 +73,6 @@ def pick(manifest: Mapping[str, Any], point: str) -> tuple[int, str]:
 
 
 def collapsed_at(manifest: Mapping[str, Any]) -> int | None:
-    """Where the stage's watch saw a collapse begin; None without one, or in a manifest of a run that was not watched."""
-    window = ((manifest.get("config") or {}).get("watch") or {}).get("window", 1)
+    """Where the stage's monitor saw a collapse begin; None without one, or in a manifest of a run that was not monitored."""
+    window = ((manifest.get("config") or {}).get("monitor") or {}).get("window", 1)
     return onset(manifest.get("collapse") or [], window)

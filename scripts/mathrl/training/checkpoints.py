@@ -1,7 +1,7 @@
 """Checkpoints that are whole or not there.
 
 verl writes `global_step_N` in place. A kill in the middle leaves a directory that loads wrongly or not at all, so each save is
-sealed when its last byte is on disk, and a rerun goes on from the last sealed one. verl instantiates `WholeCheckpoints` by name
+marked complete when its last byte is on disk, and a rerun goes on from the last complete one. verl instantiates `WholeCheckpoints` by name
 (trainer.checkpoint_callback_class); the other functions need no verl.
 """
 
@@ -14,52 +14,52 @@ from pathlib import Path
 
 from mathrl.core.files import UserError, read_json, write_json, write_text
 
-SEAL = "whole.json"
+MARK = "whole.json"
 TRACKER = "latest_checkpointed_iteration.txt"  # verl's: the step that resume_mode=auto loads
 
 
-class WholeCheckpoints:
-    """verl's checkpoint callback: seal each checkpoint after its save."""
+class CompleteCheckpoints:
+    """verl's checkpoint callback: mark each checkpoint after its save."""
 
     def __init__(self, config=None) -> None:
         self.config = config
 
     def on_save(self, trainer, global_step: int, checkpoint_dir: str, async_save: bool = False, **kwargs) -> None:
         """Called by verl on the driver after every rank has written its part."""
-        seal(Path(checkpoint_dir))
+        mark_complete(Path(checkpoint_dir))
 
 
 def _sizes(directory: Path) -> dict[str, int]:
-    files = (path for path in sorted(directory.rglob("*")) if path.is_file() and path.name != SEAL)
+    files = (path for path in sorted(directory.rglob("*")) if path.is_file() and path.name != MARK)
     return {path.relative_to(directory).as_posix(): path.stat().st_size for path in files}
 
 
-def seal(directory: Path) -> None:
+def mark_complete(directory: Path) -> None:
     """Flush a checkpoint to disk and write down its files and sizes (bytes)."""
     for name in _sizes(directory):
         with open(directory / name, "rb") as handle:
             os.fsync(handle.fileno())
-    write_json(directory / SEAL, {"schema_version": 1, "files": _sizes(directory)})
+    write_json(directory / MARK, {"schema_version": 1, "files": _sizes(directory)})
 
 
-def is_whole(directory: Path) -> bool:
-    """Whether a checkpoint was sealed and still has all its bytes."""
+def is_complete(directory: Path) -> bool:
+    """Whether a checkpoint was marked complete and still has all its bytes."""
     try:
-        sealed = read_json(directory / SEAL)["files"]
+        marked = read_json(directory / MARK)["files"]
     except (UserError, KeyError, TypeError):
         return False
     found = _sizes(directory)
-    return all(found.get(name) == size for name, size in sealed.items())
+    return all(found.get(name) == size for name, size in marked.items())
 
 
 def steps(root: Path) -> list[int]:
     """Steps with a whole checkpoint below `root`, ascending."""
-    return sorted(step for step, path in _directories(root).items() if is_whole(path))
+    return sorted(step for step, path in _directories(root).items() if is_complete(path))
 
 
-def torn(root: Path) -> list[int]:
+def incomplete(root: Path) -> list[int]:
     """Steps whose checkpoint was cut off while being written, ascending."""
-    return sorted(step for step, path in _directories(root).items() if not is_whole(path))
+    return sorted(step for step, path in _directories(root).items() if not is_complete(path))
 
 
 def _directories(root: Path) -> dict[int, Path]:
@@ -74,7 +74,7 @@ def _directories(root: Path) -> dict[int, Path]:
 def repair(root: Path) -> list[str]:
     """Remove checkpoints that were cut off and point verl at the last whole one; returns what was done, a line each."""
     done = []
-    for step in torn(root):
+    for step in incomplete(root):
         path = root / f"global_step_{step}"
         shutil.rmtree(path)
         done.append(f"{path}: was cut off while being written; removed, step {step} is trained again")
@@ -98,7 +98,7 @@ def retain(root: Path, last: int, every: int | None, *named: int) -> list[int]:
     gone = [step for step in saved if step not in kept]
     for step in gone:
         directory = root / f"global_step_{step}"
-        (directory / SEAL).unlink()  # from here on a kill leaves a directory that `repair` removes
+        (directory / MARK).unlink()  # from here on a kill leaves a directory that `repair` removes
         shutil.rmtree(directory)
     return gone
 
@@ -107,7 +107,7 @@ def most_at_once(steps: int | None, save_every: int, last: int, every: int | Non
     """Checkpoints that lie on disk at most while a stage trains: those kept, and the next one beside them; `steps` None: many.
 
     Beside the `last` newest and the best these are the newest from before a collapse, or up to two around the beginning of the
-    watch's `window` (see `training.Session.retain`).
+    monitor's `window` (see `session.Session.retain`).
     """
     around_window = max(1, ((last - 1) * save_every < window) + (last * save_every < window))
     kept = last + 1 + around_window + (steps // math.lcm(every, save_every) if steps and every else 0)

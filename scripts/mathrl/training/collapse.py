@@ -1,4 +1,4 @@
-"""A watch on a run: limits that tell collapse from learning, and budgets that end it.
+"""The training monitor: limits that tell collapse from learning, and budgets that end it.
 
 Every limit holds for the mean over a window of steps, so that one bad batch flags nothing; a value that is no finite number
 flags at once. Limits are relative to the best window so far where a good value depends on the task (reward, boxed rate).
@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-# What is watched: our name → verl's metric, of reinforcement or of supervision (verl's SFT trainer has names of its own).
+# What is monitored: our name → verl's metric, of reinforcement or of supervision (verl's SFT trainer has names of its own).
 SERIES = {
     "reward": ("critic/score/mean",),
     "boxed_rate": ("training/boxed",),
@@ -37,8 +37,8 @@ LIMITS = {
 }
 
 
-class Watch:
-    """Flags of one stage. `limits`: the config's `watch` mapping, null switches a limit off."""
+class Monitor:
+    """Flags of one stage. `limits`: the config's `monitor` mapping, null switches a limit off."""
 
     def __init__(self, limits: Mapping[str, Any]) -> None:
         self.limits = {name: limits[name] for name in LIMITS if limits.get(name) is not None}
@@ -101,5 +101,5 @@ def describe(flag: Mapping[str, Any]) -> str:
     if flag["bound"] is None:
         return f"collapse flagged at step {flag['step']}: {flag['metric']} is {flag['value']}"
     return (
-        f"collapse flagged at step {flag['step']}: {flag['metric']} {flag['value']:g} is beyond {flag['bound']:g} (watch.{flag['limit']})"
+        f"collapse flagged at step {flag['step']}: {flag['metric']} {flag['value']:g} is beyond {flag['bound']:g} (monitor.{flag['limit']})"
     )

@@ -34,7 +34,7 @@ UNHASHED = (
     "trainer.rollout_data_dir",
     "trainer.project_name",
     "trainer.experiment_name",
-    # what is watched, kept, and gone on from
+    # what is monitored, kept, and gone on from
     "trainer.logger",
     "trainer.val_before_train",
     "trainer.test_freq",
@@ -42,7 +42,7 @@ UNHASHED = (
     "trainer.rollouts_per_step",
     "trainer.resume_mode",
     "trainer.checkpoint_callback_class",
-    # speed and memory, the remedies for a full card: verl divides a loss by the whole mini-batch's tokens or responses, so that
+    # speed and memory, the remedies for a full GPU: verl divides a loss by the whole mini-batch's tokens or responses, so that
     # another division into micro-batches changes a gradient by rounding only
     "actor_rollout_ref.actor.ppo_micro_batch_size_per_gpu",
     "actor_rollout_ref.actor.ppo_max_token_len_per_gpu",

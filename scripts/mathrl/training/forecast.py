@@ -1,4 +1,4 @@
-"""What a stage will cost, from a few of its own steps: time, card hours and disk, before a long run is submitted."""
+"""What a stage will cost, from a few of its own steps: time, GPU-hours and disk, before a long run is submitted."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mathrl.training.checkpoints import most_at_once
 STEPS = 5  # measured; the first is left out, it warms up
 
 
-def trial_stage(stage: Mapping[str, Any]) -> dict[str, Any]:
+def measured_stage(stage: Mapping[str, Any]) -> dict[str, Any]:
     """The stage cut to a few steps, with one validation and one save at their end."""
     return {
         **stage,
@@ -47,17 +47,17 @@ def validated_steps(stage: Mapping[str, Any], steps: int) -> int:
 
 
 def forecast(
-    stage: Mapping[str, Any], rows: int, scalars: Mapping[str, list[tuple[int, float]]], wall: float, checkpoint: int, cards: int
+    stage: Mapping[str, Any], rows: int, scalars: Mapping[str, list[tuple[int, float]]], wall: float, checkpoint: int, gpus: int
 ) -> dict[str, Any]:
     """Expected cost of a stage.
 
     Args:
         stage: its merged configuration, the budget what earlier stages of the run leave.
         rows: training problems.
-        scalars: curves of the trial by verl's tag.
-        wall: seconds of the whole trial, start included.
+        scalars: curves of the measured steps by verl's tag.
+        wall: seconds of that short training, start included.
         checkpoint: bytes of one checkpoint.
-        cards: GPUs of the job, all nodes (on a CPU: ranks).
+        GPUs: GPUs of the job, all nodes (on a CPU: ranks).
 
     Returns:
         `steps` and what ends them (`ended_by`: steps, epochs or the part of the budget that is used up before), seconds by part,
@@ -73,7 +73,7 @@ def forecast(
 
     def counted(steps: int) -> dict[str, float]:
         seconds = steps * step_seconds + regular_validations(stage, steps) * validation + steps // stage["save_every"] * save
-        return {"tokens": steps * tokens, "gpu_hours": seconds * cards / 3600}
+        return {"tokens": steps * tokens, "gpu_hours": seconds * gpus / 3600}
 
     planned = total_steps(stage, rows)
     steps, ended_by = planned, "steps" if stage["steps"] else "epochs"
@@ -85,7 +85,7 @@ def forecast(
     saves = steps // stage["save_every"] + bool(steps % stage["save_every"])
     trained = steps * step_seconds + validations * validation + saves * save
     seconds = start + trained + bool(stage["validate_before"]) * validation
-    most = most_at_once(steps, stage["save_every"], stage["keep_last"], stage["keep_every"], stage["watch"]["window"])
+    most = most_at_once(steps, stage["save_every"], stage["keep_last"], stage["keep_every"], stage["monitor"]["window"])
     return {
         "steps": steps,
         "configured_steps": planned,
@@ -97,7 +97,7 @@ def forecast(
         "validation_seconds": round(validation, 2),
         "save_seconds": round(save, 2),
         "hours": round(seconds / 3600, 4),
-        "gpu_hours": round(seconds / 3600 * cards, 4),
+        "gpu_hours": round(seconds / 3600 * gpus, 4),
         "checkpoints": most,
         "disk_gb": round(most * checkpoint / 1e9, 3),
     }
@@ -152,7 +152,7 @@ def measure(
     training.train(
         run="forecast",
         stage_name="main",
-        stage=trial_stage(stage),
+        stage=measured_stage(stage),
         reward=reward,
         accelerator=accelerator,
         model=model,

@@ -1,6 +1,6 @@
-"""Expected memory per card: training with FSDP2 beside a vLLM engine that shares the card.
+"""Expected memory per GPU: training with FSDP2 beside a vLLM engine that shares the GPU.
 
-Bytes on one card of N; P parameters, w bytes a number in computation (2 for bfloat16), B samples of T tokens in a micro-batch.
+Bytes on one GPU of N; P parameters, w bytes a number in computation (2 for bfloat16), B samples of T tokens in a micro-batch.
 
     state      12·P/N               float32 weights and Adam's two moments, sharded
     gradients  4·P/N                float32, sharded
@@ -14,7 +14,7 @@ Bytes on one card of N; P parameters, w bytes a number in computation (2 for bfl
     asleep     1.0 GiB              what the sleeping engine keeps (graphs); assumed
     sync       2.0 GiB              verl's buffer on its way to the engine (update_weights_bucket_megabytes)
 
-Update: all but sync. Rollout: state + context + sync + the engine's share (gpu_memory_utilization × card), of which w·P weights and
+Update: all but sync. Rollout: state + context + sync + the engine's share (gpu_memory_utilization × GPU), of which w·P weights and
 1.5 GiB for activations leave the rest to the KV cache. T is the longest prompt and response: an upper bound, most sequences are shorter.
 With `dynamic_batch` sequences are packed into one row: B = 1, T = max_tokens_per_gpu. Attention keeps no T × T matrix of scores.
 """
@@ -78,8 +78,8 @@ def read_model(config: Mapping[str, Any]) -> Model:
     return Model(total, max(sizes), outside, layers, hidden, config["vocab_size"], kept, cache)
 
 
-def estimate(model: Model, stage: Mapping[str, Any], card: float) -> dict[str, float]:
-    """Bytes per card by part, for a stage of training on cards of `card` bytes; `update` and `rollout` are the two sums."""
+def estimate(model: Model, stage: Mapping[str, Any], gpu: float) -> dict[str, float]:
+    """Bytes per GPU by part, for a stage of training on GPUs of `GPU` bytes; `update` and `rollout` are the two sums."""
     ranks, width = stage["gpus"] * stage["nodes"], WIDTH[stage["dtype"]]
     tokens = stage["max_prompt_length"] + stage["max_response_length"]
     sequences, length = stage["micro_batch_size"], tokens
@@ -97,23 +97,23 @@ def estimate(model: Model, stage: Mapping[str, Any], card: float) -> dict[str, f
         "logits": LOGIT_COPIES * min(rows, CHUNK) * width * model.vocabulary,
     }
     parts["update"] = sum(parts.values()) + CONTEXT + ASLEEP
-    parts["engine"] = stage["gpu_memory_utilization"] * card
+    parts["engine"] = stage["gpu_memory_utilization"] * gpu
     parts["cache"] = parts["engine"] - width * model.parameters / stage["tensor_parallel"] - ENGINE
     parts["rollout"] = parts["state"] + CONTEXT + SYNC + parts["engine"]
-    # MLA's latent is not split over the cards of an engine, so neither is it counted as if it were
+    # MLA's latent is not split over the GPUs of an engine, so neither is it counted as if it were
     parts["cached_tokens"] = max(0.0, parts["cache"]) / (width * model.cache)
     return parts
 
 
-def fits(parts: Mapping[str, float], stage: Mapping[str, Any], card: float) -> bool:
-    """Do both phases fit on a card, with room in the cache for eight whole sequences?"""
+def fits(parts: Mapping[str, float], stage: Mapping[str, Any], gpu: float) -> bool:
+    """Do both phases fit on a GPU, with room in the cache for eight whole sequences?"""
     tokens = stage["max_prompt_length"] + stage["max_response_length"]
-    return parts["update"] <= card and parts["rollout"] <= card and parts["cached_tokens"] >= 8 * tokens
+    return parts["update"] <= gpu and parts["rollout"] <= gpu and parts["cached_tokens"] >= 8 * tokens
 
 
-def advice(model: Model, stage: Mapping[str, Any], card: float) -> str:
+def advice(model: Model, stage: Mapping[str, Any], gpu: float) -> str:
     """`fits`, or the keys of `training` to change until it does (those that change no result first), or that it cannot."""
-    if fits(estimate(model, stage, card), stage, card):
+    if fits(estimate(model, stage, gpu), stage, gpu):
         return "fits"
     changed = dict(stage)
     keys: dict[str, Any] = {}
@@ -121,24 +121,24 @@ def advice(model: Model, stage: Mapping[str, Any], card: float) -> str:
         keys["gradient_checkpointing"] = changed["gradient_checkpointing"] = True
     rows = "max_tokens_per_gpu" if changed.get("dynamic_batch") else "micro_batch_size"
     least = changed["max_prompt_length"] + changed["max_response_length"] if changed.get("dynamic_batch") else 1
-    while estimate(model, changed, card)["update"] > card and changed[rows] > least:
+    while estimate(model, changed, gpu)["update"] > gpu and changed[rows] > least:
         keys[rows] = changed[rows] = max(least, changed[rows] // 2)
         if rows == "micro_batch_size":
             keys["micro_batch_size_log_prob"] = changed["micro_batch_size_log_prob"] = keys[rows]
     for share in (changed["gpu_memory_utilization"], *(step / 20 for step in range(17, 1, -1))):
-        trial = changed | {"gpu_memory_utilization": share}
-        if fits(estimate(model, trial, card), trial, card):
+        smaller = changed | {"gpu_memory_utilization": share}
+        if fits(estimate(model, smaller, gpu), smaller, gpu):
             if share != changed["gpu_memory_utilization"]:
                 keys["gpu_memory_utilization"] = share
             return ", ".join(f"{key}: {str(value).lower()}" for key, value in keys.items())
-    needed = estimate(model, changed, card)["update"] / GIB
-    return f"does not fit: an update takes {needed:.0f} GiB at least; more cards (gpus), or a shorter max_response_length"
+    needed = estimate(model, changed, gpu)["update"] / GIB
+    return f"does not fit: an update takes {needed:.0f} GiB at least; more GPUs (gpus), or a shorter max_response_length"
 
 
-def table(model: Model, stage: Mapping[str, Any], cards: list[float]) -> str:
-    """A Markdown table, GiB, a row a card size (given in GiB)."""
+def table(model: Model, stage: Mapping[str, Any], gpus: list[float]) -> str:
+    """A Markdown table, GiB, a row a GPU size (given in GiB)."""
     head = [
-        "card",
+        "gpu",
         "state",
         "gradients",
         "layers",
@@ -151,7 +151,7 @@ def table(model: Model, stage: Mapping[str, Any], cards: list[float]) -> str:
         "verdict",
     ]
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-    for size in cards:
+    for size in gpus:
         parts = estimate(model, stage, size * GIB)
         gib = {key: f"{value / GIB:.1f}" for key, value in parts.items()}
         activations = f"{(parts['saved'] + parts['recomputed'] + parts['mask']) / GIB:.1f}"

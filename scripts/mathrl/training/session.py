@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from mathrl.execution import processes
-from mathrl.training import checkpoints, stop_file
+from mathrl.training import checkpoints
 from mathrl.training.budget import Spent
 from mathrl.training.checkpoint_choice import DEV, choose
-from mathrl.training.collapse import Watch, describe
+from mathrl.training.collapse import Monitor, describe
+from mathrl.verl import stop_file
 
 METRIC = re.compile(r"([\w/@.\-]+):(?:np\.\w+\()?(-?[\d.]+(?:e[+-]?\d+)?|-?inf|nan)\)?(?= - |\s*$)")
 RAY_LATE = "The current node timed out during startup"  # of Ray's exception
@@ -67,24 +68,24 @@ class Progress:
 
 @dataclass
 class Session:
-    """What happens beside verl while it trains: progress, watch, budget, retention, and the polite end."""
+    """What happens beside verl while it trains: progress, monitor, budget, retention, and the polite end."""
 
     directory: Path
     stage: Mapping[str, Any]
     progress: Progress
-    watch: Watch
+    monitor: Monitor
     spent: Spent
     dev: dict[str, float] = field(default_factory=dict)  # accuracy on the dev split by step
     stepping: bool = False  # verl has loaded everything and is at its first step, or beyond
     last_step: int = 0  # of the stage
     stopped_by: str | None = None  # why training was ended before its steps were done
-    ended_by: str | None = None  # the key of the stage that did it: watch or budget
+    ended_by: str | None = None  # the key of the stage that did it: monitor or budget
     paused: bool = False
     hung: bool = False
     ray_late: bool = False  # Ray gave up on its own start
 
     def take_history(self, scalars: Mapping[str, list[tuple[int, float]]], until: int) -> None:
-        """Replay the metrics of the steps before a resume, so that watch and budget count the whole stage."""
+        """Replay the metrics of the steps before a resume, so that monitor and budget count the whole stage."""
         by_step: dict[int, dict[str, float]] = {}
         for tag, points in scalars.items():
             for step, value in points:
@@ -102,11 +103,11 @@ class Session:
         if not set(TRAINED) & set(metrics):
             return None  # a validation without a step
         self.last_step = step
-        flags = self.watch.add(step, metrics)
+        flags = self.monitor.add(step, metrics)
         used_up = self.spent.add(metrics)
         said = "; ".join(describe(flag) for flag in flags)
-        if not self.ended_by and flags and self.stage["watch"]["stop"]:
-            self.ended_by, self.stopped_by = "watch", said
+        if not self.ended_by and flags and self.stage["monitor"]["stop"]:
+            self.ended_by, self.stopped_by = "monitor", said
         elif not self.ended_by and used_up:
             self.ended_by, self.stopped_by = "budget", used_up
         return "; ".join(filter(None, (said, used_up))) or None
@@ -123,7 +124,7 @@ class Session:
             return
         step, metrics = found
         if "train/loss" in metrics:
-            self.seal_last()  # the supervised trainer has no hook for it; what it saved before this step is on disk
+            self.mark_last_complete()  # the supervised trainer has no hook for it; what it saved before this step is on disk
         yield self.progress.line(step, metrics)
         said = self._take(step, metrics)
         if said:
@@ -135,15 +136,15 @@ class Session:
     def ask_for_end(self) -> None:
         """Pass on to verl what ended the stage: what was learnt until a collapse is not wanted, what a budget paid for is."""
         if self.ended_by and not self.paused:
-            stop_file.ask(self.directory, stop_file.ABANDON if self.ended_by == "watch" else stop_file.FINISH)
+            stop_file.ask(self.directory, stop_file.ABANDON if self.ended_by == "monitor" else stop_file.FINISH)
 
-    def seal_last(self) -> None:
+    def mark_last_complete(self) -> None:
         """Seal the checkpoint that verl's tracker names."""
         tracker = self.directory / checkpoints.TRACKER
         if tracker.exists():
             newest = self.directory / f"global_step_{tracker.read_text().strip()}"
-            if newest.is_dir() and not (newest / checkpoints.SEAL).exists():
-                checkpoints.seal(newest)
+            if newest.is_dir() and not (newest / checkpoints.MARK).exists():
+                checkpoints.mark_complete(newest)
 
     def retain(self) -> None:
         """Remove checkpoints that nothing asks for: kept are the last few, the best on the dev split, and every n-th.
@@ -152,9 +153,9 @@ class Session:
         could leave none. The oldest within the window is kept to take its place when the window has moved past it.
         """
         saved = checkpoints.steps(self.directory)
-        onset = self.watch.onset
+        onset = self.monitor.onset
         best, _ = choose("best", saved, self.dev, onset)
-        distrusted = self.last_step - self.watch.window + 1 if onset is None else onset
+        distrusted = self.last_step - self.monitor.window + 1 if onset is None else onset
         before = [step for step in saved if step < distrusted]
         within = saved[len(before) :] if onset is None else []
         checkpoints.retain(self.directory, self.stage["keep_last"], self.stage["keep_every"], best, *before[-1:], *within[:1])
@@ -171,11 +172,11 @@ class Session:
             process.kill()
 
     def end_if_silent(self, process: subprocess.Popen, last_sign: Callable[[], float], ended: threading.Event) -> None:
-        """Kill a trainer that has printed nothing for `watch.stall_minutes`, until `ended`.
+        """Kill a trainer that has printed nothing for `monitor.stall_minutes`, until `ended`.
 
         verl's driver waits for ever for an engine that is gone (killed for its memory, say), and for a rank that hangs in NCCL.
         """
-        limit = self.stage["watch"]["stall_minutes"]
+        limit = self.stage["monitor"]["stall_minutes"]
         while limit and not ended.wait(min(5.0, limit * 6)):
             if time.monotonic() - last_sign() > limit * 60:
                 self.hung = True

@@ -19,13 +19,13 @@ from mathrl.core.provenance import provenance
 from mathrl.data import sft_messages
 from mathrl.execution.preflight import checkpoint_bytes
 from mathrl.models.checks import check_model
-from mathrl.training import budget, checkpoints, fingerprints, stop_file
+from mathrl.training import budget, checkpoints, fingerprints
 from mathrl.training.budget import Spent
 from mathrl.training.checkpoint_choice import DEV, choose, validation_curves
-from mathrl.training.collapse import Watch
+from mathrl.training.collapse import Monitor
 from mathrl.training.process import run_verl
 from mathrl.training.session import Progress, Session
-from mathrl.verl import grpo_config, sft_config
+from mathrl.verl import grpo_config, sft_config, stop_file
 from mathrl.verl.environment import verl_environment
 
 TOKENS = ("training/tokens", "train/global_tokens")  # of prompts and responses
@@ -56,7 +56,7 @@ def is_over(state: Mapping[str, Any], stage: Mapping[str, Any]) -> bool:
     def deciding(settings: Mapping[str, Any]) -> dict[str, Any]:
         return {key: value for key, value in settings.items() if key != "stall_minutes"}  # that one only ends what hangs
 
-    same = all(key not in state or deciding(state[key]) == deciding(stage[key]) for key in ("budget", "watch"))
+    same = all(key not in state or deciding(state[key]) == deciding(stage[key]) for key in ("budget", "monitor"))
     return same and ("length" not in state or state["length"] == fingerprints.length(stage))
 
 
@@ -95,8 +95,8 @@ def train(
     history = read_scalars(directory / "tensorboard", finite=False)
 
     def after(step: int) -> Session:
-        watch, spent = Watch(stage["watch"]), Spent(stage["budget"], stage["gpus"] * stage["nodes"])
-        session = Session(directory, stage, Progress(name, stage["steps"]), watch, spent)
+        monitor, spent = Monitor(stage["monitor"]), Spent(stage["budget"], stage["gpus"] * stage["nodes"])
+        session = Session(directory, stage, Progress(name, stage["steps"]), monitor, spent)
         session.take_history(history, step)
         return session
 
@@ -112,8 +112,8 @@ def train(
         why = f" ({session.stopped_by})" if session.stopped_by else ""
         print(f"{name}: training was complete at step {state['steps']}{why}; nothing to train", file=sys.stderr)
     else:
-        if session.ended_by == "watch":  # flagged before a pause, or before watch.stop was set
-            print(f"{name}: ends at step {session.last_step}, as watch.stop asks: {session.stopped_by}", file=sys.stderr)
+        if session.ended_by == "monitor":  # flagged before a pause, or before monitor.stop was set
+            print(f"{name}: ends at step {session.last_step}, as monitor.stop asks: {session.stopped_by}", file=sys.stderr)
         else:
             check_space(root, model)
             if whole:
@@ -128,7 +128,7 @@ def train(
     scalars = {tag: [(step, value) for step, value in curve if step <= session.last_step] for tag, curve in curves.items()}
     validation = validation_curves(scalars)
     rule = "last" if stage["algorithm"] == "supervised" else stage["choose"]  # no accuracy is measured while it is supervised
-    chosen, why = choose(rule, whole, validation.get(DEV, {}), session.watch.onset)
+    chosen, why = choose(rule, whole, validation.get(DEV, {}), session.monitor.onset)
     if not session.last_step and session.stopped_by:
         why = f"no step was trained: {session.stopped_by}"
     rollouts = directory / "rollouts"
@@ -142,7 +142,7 @@ def train(
         "start_model": str(model),
         "steps": session.last_step,
         "stopped_by": session.stopped_by,
-        "collapse": session.watch.flags,
+        "collapse": session.monitor.flags,
         "saved_steps": whole,
         "chosen_step": chosen,
         "chosen_why": why,
@@ -163,12 +163,13 @@ def train(
 
 def _full_disk(directory: Path, model: Path) -> str:
     """What a failed save says if a checkpoint found no room; torch's own words for it are `unexpected pos`."""
-    torn = checkpoints.torn(directory)
+    incomplete = checkpoints.incomplete(directory)
     needed, free = checkpoint_bytes(model, saves=1), shutil.disk_usage(directory).free
-    if not torn or free >= needed:
+    if not incomplete or free >= needed:
         return ""
     return (
-        f"; no space left for the checkpoint of step {torn[-1]}: it takes about {needed / 1e9:.2g} GB and {free / 1e9:.2g} GB are free; "
+        f"; no space left for the checkpoint of step {incomplete[-1]}: it takes about {needed / 1e9:.2g} GB and "
+        f"{free / 1e9:.2g} GB are free; "
         "make room, or lower keep_last"
     )
 
@@ -212,7 +213,7 @@ def _train_on(session, name, stage, reward, accelerator, model, train_file, vali
     (directory / "finished.json").unlink(missing_ok=True)  # what it says of an earlier end holds no longer
     code = run_verl(module, grpo_config.arguments(keys), environment, log, session)
     if stage["algorithm"] == "supervised" and code == 0:
-        session.seal_last()
+        session.mark_last_complete()
     whole = checkpoints.steps(directory)
     total = session.progress.total
     complete = bool(code == 0 and total and whole and whole[-1] >= total)
@@ -221,8 +222,8 @@ def _train_on(session, name, stage, reward, accelerator, model, train_file, vali
         print(f"{name}: ended as asked, {left}; the same command goes on from there", file=sys.stderr)
         raise Paused(INTERRUPTED)
     if code:
-        limit = stage["watch"]["stall_minutes"]
-        how = f"hung: it printed nothing for {limit:g} minutes (watch.stall_minutes)" if session.hung else f"ended with exit code {code}"
+        limit = stage["monitor"]["stall_minutes"]
+        how = f"hung: it printed nothing for {limit:g} minutes (monitor.stall_minutes)" if session.hung else f"ended with exit code {code}"
         left = f"; checkpoints up to step {whole[-1]} are kept, the same command goes on from there" if whole else ""
         raise UserError(f"{name}: verl {how}{_full_disk(directory, model)}; its log is {log}{left}")
     if not whole and not session.stopped_by:

@@ -69,7 +69,7 @@ def overrides(
         # from its positions): verl counts tokens without padding, and one long response among short ones would multiply them.
         "actor_rollout_ref.model.use_remove_padding": stage["dynamic_batch"],
         # Log-probabilities of 512 tokens at a time, plain PyTorch in spite of the name. Without flash-attn verl otherwise takes them
-        # token by token, some ten kernels each, with all logits of the micro-batch on the card: seven copies, most of its memory.
+        # token by token, some ten kernels each, with all logits of the micro-batch on the GPU: seven copies, most of its memory.
         "actor_rollout_ref.model.use_fused_kernels": True,
         "actor_rollout_ref.model.enable_gradient_checkpointing": stage["gradient_checkpointing"],
         "+actor_rollout_ref.model.override_config.attn_implementation": "sdpa",
@@ -99,7 +99,7 @@ def overrides(
         f"{ROLLOUT}.log_prob_micro_batch_size_per_gpu": stage["micro_batch_size_log_prob"],
         f"{ROLLOUT}.max_model_len": total,
         f"{ROLLOUT}.load_format": "safetensors",
-        f"{ROLLOUT}.calculate_log_probs": True,  # the train/rollout probability gap is watched
+        f"{ROLLOUT}.calculate_log_probs": True,  # the train/rollout probability gap is monitored
         # reward
         "reward.custom_reward_function.path": str(SCRIPTS / "reward.py"),
         "reward.custom_reward_function.name": "compute_score",
@@ -137,11 +137,11 @@ def overrides(
     if accelerator == "cpu":
         keys |= _cpu(stage, total, model)
     else:
-        # Logical: verl's actors ask for three a card and ten besides, whatever the host has, and most of them sleep. Ray would wait
+        # Logical: verl's actors ask for three a GPU and ten besides, whatever the host has, and most of them sleep. Ray would wait
         # for ever on a host of fewer, and start a process for each core of a host of many.
         keys["ray_kwargs.ray_init.num_cpus"] = 4 * stage["gpus"] + 12
         # FlashInfer's experts, vLLM's choice on Blackwell, hold their weights in another layout after the first start, which the next
-        # weight sync cannot fill; and nvcc compiles some of them at run time. Triton's are vLLM's choice on all cards before.
+        # weight sync cannot fill; and nvcc compiles some of them at run time. Triton's are vLLM's choice on all GPUs before.
         keys[f"+{ROLLOUT}.engine_kwargs.vllm.moe_backend"] = "triton"
     if "RAY_ADDRESS" in os.environ:
         # a cluster is there (scripts/run_on_nodes.py): Ray refuses to be told its size, and verl's own driver may run on any node
@@ -151,7 +151,7 @@ def overrides(
 
 
 def _cpu(stage: Mapping[str, Any], total: int, model: str) -> dict[str, Any]:
-    """What differs without a GPU: no CUDA kernels, no sleeping engine, logical Ray cards, one worker of each kind."""
+    """What differs without a GPU: no CUDA kernels, no sleeping engine, logical Ray GPUs, one worker of each kind."""
     keys: dict[str, Any] = {
         "trainer.device": "cpu",
         f"{ACTOR}.use_torch_compile": False,

@@ -1,14 +1,14 @@
-"""verl's synchronous trainer, plus what a run needs to be stopped, watched and looked at.
+"""verl's synchronous trainer, plus what a run needs to be stopped, monitored and looked at.
 
 verl imports this module in each of its processes (VERL_USE_EXTERNAL_MODULES); it then finds our class under the name `sync`.
 The name must stay, because verl takes a trainer of any other name for an asynchronous one.
 
-- A file `stop` beside the checkpoints ends training after the step at work: see `mathrl.training.stop_file`.
+- A file `stop` beside the checkpoints ends training after the step at work: see `mathrl.verl.stop_file`.
 - Each step that is saved is validated too, whatever `test_freq` says: a checkpoint is chosen by an accuracy of its own.
 - The parts of the reward and the grader's verdicts, which verl 0.9.1 drops, become metrics: see `mathrl.verl.reward_metrics`.
 - Every generated token is counted, also of groups that dynamic sampling throws away (`training/generated_tokens`), and the share
   of responses cut off at the limit (`training/truncated`); so are the tokens of prompts and responses trained on (`training/tokens`).
-- The entropy is per token, however the loss is aggregated, so that runs can be compared and the watch's limits hold.
+- The entropy is per token, however the loss is aggregated, so that runs can be compared and the monitor's limits hold.
 - A few rollouts of each step are kept, whole groups, with their verdicts.
 - DeepSeek-V3-shaped models train with whatever tokenizer they have: verl takes the shape for DeepSeek's own tokens.
 """
@@ -24,8 +24,7 @@ from verl.trainer.ppo.v1.trainer_sync import PPOTrainerSync
 from verl.utils.tokenizer import continuous_token_wiring
 
 from mathrl.core.files import write_json
-from mathrl.training import stop_file
-from mathrl.verl import reward_metrics
+from mathrl.verl import reward_metrics, stop_file
 
 
 class Trainer(PPOTrainerSync):

@@ -2,7 +2,7 @@
 
 verl 0.9.1 keeps what the reward function returns beside the score (`reward_extra_info`) with each sample, but brings it into the
 metrics of validation only. Our trainer (mathrl.verl.grpo_trainer) adds it to those of a training step: `reward_terms/<term>` (mean before
-weighing), `grader/<status>` (samples) and `training/boxed` (share of responses with a box, rewarded or not: it is watched). Padding
+weighing), `grader/<status>` (samples) and `training/boxed` (share of responses with a box, rewarded or not: it is monitored). Padding
 does not count; a colocated reward model gives nothing to add.
 """
 

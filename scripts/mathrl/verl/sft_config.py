@@ -15,7 +15,7 @@ def overrides(
     stage: Mapping[str, Any], *, accelerator: str, model: str, train_file: str, checkpoints: str, run: str, steps: int
 ) -> dict[str, Any]:
     """verl's keys and values (`sft_trainer_engine`) for a supervised stage of so many steps."""
-    cards = stage["gpus"]
+    gpus = stage["gpus"]
     keys: dict[str, Any] = {
         "data.train_files": train_file,
         "data.train_batch_size": stage["train_batch_size"],
@@ -40,7 +40,7 @@ def overrides(
         "trainer.logger": ["console", "tensorboard"],
         "trainer.seed": stage["seed"],
         "trainer.nnodes": 1,
-        "trainer.n_gpus_per_node": cards,
+        "trainer.n_gpus_per_node": gpus,
         "trainer.total_epochs": 10**6,  # the steps end it
         "trainer.total_training_steps": steps,
         "trainer.save_freq": stage["save_every"],
@@ -54,9 +54,9 @@ def overrides(
     return keys | dict(stage["verl"])
 
 
-def command(cards: int) -> list[str]:
-    """How the trainer is started: a process a card."""
-    return ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(cards), "-m", "mathrl.verl.sft_trainer"]
+def command(gpus: int) -> list[str]:
+    """How the trainer is started: a process a GPU."""
+    return ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(gpus), "-m", "mathrl.verl.sft_trainer"]
 
 
 def steps(stage: Mapping[str, Any], rows: int) -> int:

@@ -1,4 +1,4 @@
-"""verl's SFT trainer, plus an end that can be asked for: see `mathrl.training.stop_file`. Run in place of `verl.trainer.sft_trainer`."""
+"""verl's SFT trainer, plus an end that can be asked for: see `mathrl.verl.stop_file`. Run in place of `verl.trainer.sft_trainer`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from verl.trainer import sft_trainer
 
-from mathrl.training import stop_file
+from mathrl.verl import stop_file
 
 
 class Trainer(sft_trainer.SFTTrainer):

@@ -1,4 +1,4 @@
-"""What the process that watches a trainer and verl's driver tell each other: the end after the step at work is asked for by a file
+"""What the process that follows a trainer and verl's driver tell each other: the end after the step at work is asked for by a file
 in the checkpoint directory, the number of steps is announced by a line of the log."""
 
 from __future__ import annotations

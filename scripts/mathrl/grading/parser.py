@@ -1,0 +1,377 @@
+r"""Answers to trees: a recursive-descent parser for the mathematics that stands in a box. Nodes are in nodes.py."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from mathrl.grading.atoms import FUNCTIONS, GREEK, OPENS_FACTOR, Atoms
+from mathrl.grading.latex import Unparsed, tokenize, word_key
+from mathrl.grading.nodes import (
+    Add, Based, Bracket, Braces, Call, Degrees, Div, Factorial, Fn, Items, Mod, Mul, Neg, Node, Num, Paren, Percent, PlusMinus, Pow,
+    Quantity, Ratio, Rel, SetOp, Sym, total,
+)  # fmt: skip
+from mathrl.grading.units import changes_value, is_known
+
+_RELATIONS = {
+    "=": "=", "==": "=", "<": "<", ">": ">", "<=": "<=", ">=": ">=", "!=": "!=", r"\le": "<=", r"\ge": ">=", r"\ne": "!=",
+    r"\in": "in", r"\rightarrow": "->", r"\approx": "~", r"\equiv": "=", r"\doteq": "~", r"\ll": "<", r"\gg": ">",
+}  # fmt: skip
+_SET_OPERATORS = {r"\cup": "union", r"\cap": "inter", r"\setminus": "minus"}
+_CONNECTIVES = {r"\wedge": "and", r"\vee": "or"}
+_MULTIPLIERS = {"dozen": 12, "hundred": 10**2, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
+_PERCENT = frozenset({"percent", "pct", "percentage", "percents"})
+_DEGREE = frozenset({"degree", "degrees", "deg"})
+_SCALES = {"F": "fahrenheit", "C": "celsius"}
+_BASES = {word: str(value) for value, word in enumerate("two three four five six seven eight nine ten".split(), 2)}  # noqa: SIM905
+_OTHERS = {r"\pm": 1, r"\mp": -1}
+
+
+class Parser(Atoms):
+    """Lists, relations, sums, products and what stands behind a factor."""
+
+    # -- lists and relations ------------------------------------------------------------------------------------
+
+    def connective(self) -> str | None:
+        kind, text = self.peek()
+        if kind == "op" and text in ",;":
+            return ","
+        if kind in ("word", "text") and word_key(text) in ("and", "or"):
+            return word_key(text)
+        return _CONNECTIVES.get(text) if kind == "cmd" else None
+
+    def at_close(self) -> bool:
+        kind, text = self.peek()
+        return kind == "end" or (kind == "op" and text in ")]}") or (kind, text) == ("cmd", r"\}")
+
+    def items(self) -> tuple[list[Node], str]:
+        """Items up to a closing token, and what joined them ("," where several did)."""
+        self.descend()
+        found: list[Node] = []
+        joiner = ","
+        while True:
+            while mark := self.connective():
+                joiner = mark if mark != "," else joiner
+                self.at += 1
+            if self.at_close():
+                break
+            found.append(self.relation())
+            if self.at_close():
+                break
+            if self.connective() is None:
+                raise Unparsed(f"unexpected {self.peek()[1]}")
+        self.depth -= 1
+        return found, joiner
+
+    def relation(self) -> Node:
+        self.descend()
+        terms = [self.set_expression()]
+        ops: list[str] = []
+        while self.peek()[0] in ("op", "cmd") and self.peek()[1] in _RELATIONS:
+            op = _RELATIONS[self.take()[1]]
+            if op in "<>" and self.accept("="):
+                op += "="
+            if self.peek()[0] == "end" and op == "=":
+                raise Unparsed("nothing after =")
+            ops.append(op)
+            terms.append(self.set_expression())
+        self.depth -= 1
+        node = Rel(tuple(terms), tuple(ops)) if ops else terms[0]
+        return Mod(node, self.argument(whole=True)) if self.accept(r"\pmod") else node
+
+    def set_expression(self) -> Node:
+        left = self.ratio()
+        while True:
+            kind, text = self.peek()
+            if kind == "cmd" and text in _SET_OPERATORS:
+                self.at += 1
+                left = SetOp(_SET_OPERATORS[text], left, self.ratio())
+            elif (kind, text) == ("word", "U") and isinstance(left, Bracket | SetOp | Braces):
+                self.at += 1
+                left = SetOp("union", left, self.ratio())
+            else:
+                return left
+
+    def ratio(self) -> Node:
+        parts = [self.sum()]
+        while self.accept(":"):
+            parts.append(self.sum())
+        return Ratio(tuple(parts)) if len(parts) > 1 else parts[0]
+
+    # -- expressions --------------------------------------------------------------------------------------------
+
+    def sum(self) -> Node:
+        self.descend()
+        terms = [self.first_term()]
+        while True:
+            kind, text = self.peek()
+            if kind == "op" and text in "+-":
+                self.at += 1
+                if text == "+" and self.peek() == ("op", "/") and self.peek(1) == ("op", "-"):  # +/-
+                    self.at += 2
+                    terms = [PlusMinus(total(tuple(terms)), self.term(), 1)]
+                else:
+                    term = self.term()
+                    terms.append(Neg(term) if text == "-" else term)
+            elif kind == "cmd" and text in _OTHERS:
+                self.at += 1
+                terms = [PlusMinus(total(tuple(terms)), self.term(), _OTHERS[text])]
+            else:
+                break
+        self.depth -= 1
+        return total(tuple(terms))
+
+    def first_term(self) -> Node:
+        kind, text = self.peek()
+        if kind == "op" and text in "+-":
+            self.at += 1
+            if text == "+" and self.accept("-"):
+                return PlusMinus(None, self.term(), 1)  # "+-5" is how plain text writes it
+            return Neg(self.term()) if text == "-" else self.term()
+        if kind == "cmd" and text in _OTHERS:
+            self.at += 1
+            return PlusMinus(None, self.term(), _OTHERS[text])
+        return self.term()
+
+    def term(self) -> Node:
+        self.descend()
+        node = self.factor()
+        while True:
+            kind, text = self.peek()
+            if (kind, text) in (("op", "*"), ("cmd", r"\cdot"), ("cmd", r"\times"), ("cmd", r"\bullet")):
+                self.at += 1
+                node = _product(node, self.signed_factor())
+            elif (kind, text) in (("op", "/"), ("cmd", r"\div")):
+                self.at += 1
+                node = Div(node, self.signed_factor())
+            elif kind in ("text", "word") and self.unit_follows(node):
+                node = self.unit(node)
+            elif kind == "num" and _is_quantity(node):
+                node = self.compound(node)
+            elif self.starts_factor():
+                node = self.juxtapose(node, self.factor())
+            else:
+                break
+        self.depth -= 1
+        return node
+
+    def signed_factor(self) -> Node:
+        if self.accept("-"):
+            if self.peek() == ("op", "-"):
+                raise Unparsed("--")
+            return Neg(self.signed_factor())
+        self.accept("+")
+        return self.factor()
+
+    def starts_factor(self) -> bool:
+        kind, text = self.peek()
+        match kind:
+            case "num":
+                return True
+            case "word":
+                return word_key(text) not in ("and", "or")
+            case "op":
+                return text in "({[" or (text == "|" and not self.in_abs)
+            case "cmd":
+                return text in OPENS_FACTOR and not (text == r"\|" and self.in_abs)
+        return False
+
+    # -- units --------------------------------------------------------------------------------------------------
+
+    def unit_follows(self, node: Node) -> bool:
+        """A word after a value that is a unit and not a factor."""
+        kind, text = self.peek()
+        if kind == "text":
+            words = word_key(text)
+            return words not in ("and", "or") and len(words.split()) <= 5
+        word = text.lower()
+        if word in ("and", "or") or not _is_numeric(node):
+            return False
+        if word in _PERCENT or word in _DEGREE or word in _MULTIPLIERS or (len(word) > 1 and is_known(word)):
+            return True
+        next_kind, next_text = self.peek(1)
+        return (
+            len(word) >= 3
+            and word not in FUNCTIONS
+            and word not in GREEK
+            and word not in ("pi", "infty")
+            and (next_kind in ("end", "word") or (next_kind == "op" and next_text in ",;"))
+        )
+
+    def unit(self, node: Node) -> Node:
+        kind, text = self.take()
+        words = [text.lower()] if kind == "word" else word_key(text).split()
+        while kind == "word" and self.peek()[0] == "word" and self.connective() is None and len(words) < 5:
+            words.append(self.take()[1].lower())
+        while words and words[0] in _MULTIPLIERS:
+            factor = Fraction(_MULTIPLIERS[words.pop(0)])
+            node = Num(node.value * factor) if isinstance(node, Num) else Mul((node, Num(factor)))
+        if not words:
+            return node
+        if words[0] in _PERCENT and len(words) == 1:
+            return Percent(node)
+        if words[0] in _DEGREE:
+            return Quantity(node, _SCALES[words[1][0].upper()]) if words[1:] and words[1][0] in "cf" else Degrees(node)
+        name = self.unit_name(" ".join(words))
+        if changes_value(name) or name[0].isdigit():
+            raise Unparsed("words that are no unit")
+        if isinstance(node, Degrees) and word_key(name).upper() in _SCALES:
+            return Quantity(node.inner, _SCALES[word_key(name).upper()])
+        return Quantity(node.inner, f"{node.unit} {name}") if isinstance(node, Quantity) else Quantity(node, name)
+
+    def unit_name(self, name: str) -> str:
+        """A unit with the powers and further units behind it: m/s^2."""
+        while True:
+            if self.accept("^"):
+                power = self.argument(signed=True)
+                name += "^" + (str(power.value) if isinstance(power, Num) else f"-{power.inner.value}" if _is_minus(power) else "?")
+            elif self.peek() == ("op", "/") and self.peek(1)[0] in ("text", "word"):
+                self.at += 1
+                name += "/" + word_key(self.take()[1])
+            elif self.peek()[0] == "text" and self.connective() is None:
+                name += " " + word_key(self.take()[1])
+            else:
+                return name
+
+    def compound(self, node: Node) -> Node:
+        """5 ft 3 in: a quantity, and the rest of it in a smaller unit."""
+        further = self.factor()
+        if self.peek()[0] not in ("text", "word") or not self.unit_follows(further):
+            raise Unparsed("a number behind a unit")
+        further = self.unit(further)
+        return Add((*(node.items if isinstance(node, Add) else (node,)), further))
+
+    # -- factors ------------------------------------------------------------------------------------------------
+
+    def factor(self) -> Node:
+        node = self.atom()
+        while True:
+            kind, text = self.peek()
+            match kind, text:
+                case "op", "^" | "**":
+                    self.at += 1
+                    node = self.power(node)
+                case "op", "!":
+                    self.at += 1
+                    node = Factorial(node)
+                case ("op", "%") | ("cmd", r"\%"):
+                    self.at += 1
+                    node = Percent(node)
+                case "cmd", r"\circ" if _is_numeric(node):
+                    self.at += 1
+                    node = self.degree(node)
+                case "op", "'" if isinstance(node, Sym | Call):
+                    self.at += 1
+                    node = self.prime(node)
+                case "op", "_":
+                    self.at += 1
+                    node = self.subscript(node)
+                case _:
+                    return node
+
+    def power(self, node: Node) -> Node:
+        if self.accept(r"\circ"):
+            return self.degree(node)
+        if [self.peek(ahead)[1] for ahead in range(3)] == ["{", r"\circ", "}"]:
+            self.at += 3
+            return self.degree(node)
+        return Pow(node, self.argument(signed=True))
+
+    def degree(self, node: Node) -> Node:
+        kind, text = self.peek()
+        if kind in ("word", "text") and text in _SCALES:
+            self.at += 1
+            return Quantity(node, _SCALES[text])
+        return Degrees(node)
+
+    def prime(self, node: Sym | Call) -> Node:
+        if isinstance(node, Call):
+            return Call(node.name + "'", node.args)
+        args = self.arguments_of_call()  # f'(0) is no product
+        return Sym(node.name + "'") if args is None else Call(node.name + "'", args)
+
+    def subscript(self, node: Node) -> Node:
+        label = self.label().strip("()")
+        if isinstance(node, Sym):
+            return Sym(f"{node.name}_{label}")
+        if isinstance(node, Bracket) and len(node.items) == 1:
+            node = node.items[0]
+        if not isinstance(node, Num) or node.places != 0:
+            raise Unparsed("a subscript on an expression")
+        base = _BASES.get(label, label)
+        if not base.isdigit() or len(base) > 3:
+            raise Unparsed("a number with a subscript that is no base")
+        return node if base == "10" else Based(str(node.value.numerator), int(base))
+
+    def juxtapose(self, left: Node, right: Node) -> Node:
+        r"""Two factors side by side: a mixed number (2\frac13), or a product; two bare numbers are no answer."""
+        mixed = _mixed(left, right)
+        if mixed is not None:
+            return mixed
+        if _opens_with_number(right) and isinstance(left, Num | Div | Percent | Degrees):
+            raise Unparsed("two numbers side by side")
+        last = left.items[-1] if isinstance(left, Mul) else left
+        if isinstance(right, Num) and isinstance(last, Sym):
+            raise Unparsed("a number after a letter")
+        if isinstance(left, Bracket | Braces | Items) or isinstance(right, Braces | Items):
+            raise Unparsed("brackets side by side")
+        if isinstance(left, Quantity) or isinstance(right, Quantity):
+            raise Unparsed("a unit between factors")
+        return _product(left, right)
+
+
+def _mixed(left: Node, right: Node) -> Node | None:
+    match left, right:
+        case Num(value=whole, places=0), Div(top=Num(value=top, places=0), bottom=Num(value=bottom, places=0)) if 0 < top < bottom:
+            return Num(whole + top / bottom, None)
+        case Num(), Percent(inner=Div() as part) | Degrees(inner=Div() as part):
+            mixed = _mixed(left, part)  # the sign belongs to the whole mixed number
+            return None if mixed is None else type(right)(mixed)
+    return None
+
+
+def _is_minus(node: Node) -> bool:
+    return isinstance(node, Neg) and isinstance(node.inner, Num)
+
+
+def _is_quantity(node: Node) -> bool:
+    return isinstance(node, Quantity) or (isinstance(node, Add) and all(isinstance(part, Quantity) for part in node.items))
+
+
+def _is_numeric(node: Node) -> bool:
+    """No symbols but pi inside: something a unit can follow."""
+    match node:
+        case Num():
+            return True
+        case Sym(name=name):
+            return name in ("pi", "infty")
+        case Neg(inner=inner) | Factorial(inner=inner) | Percent(inner=inner) | Degrees(inner=inner) | Paren(inner=inner):
+            return _is_numeric(inner)
+        case Div(top=left, bottom=right) | Pow(base=left, exponent=right):
+            return _is_numeric(left) and _is_numeric(right)
+        case Add(items=items) | Mul(items=items) | Fn(args=items):
+            return all(map(_is_numeric, items))
+    return False
+
+
+def _product(left: Node, right: Node) -> Node:
+    return Mul((*left.items, right) if isinstance(left, Mul) else (left, right))
+
+
+def _opens_with_number(node: Node) -> bool:
+    while True:
+        match node:
+            case Pow(base=inner) | Factorial(inner=inner) | Percent(inner=inner) | Degrees(inner=inner) | Quantity(inner=inner):
+                node = inner
+            case _:
+                return isinstance(node, Num)
+
+
+def parse(text: str) -> Node:
+    """The tree of a cleaned answer; raises `Unparsed`, or RecursionError and ValueError where the budget ends."""
+    parser = Parser(tokenize(text))
+    found, joiner = parser.items()
+    if parser.peek()[0] != "end":
+        raise Unparsed(f"unexpected {parser.peek()[1]}")
+    if not found:
+        raise Unparsed("nothing")
+    return found[0] if len(found) == 1 else Items(tuple(found), joiner)

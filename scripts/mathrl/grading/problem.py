@@ -1,0 +1,135 @@
+r"""The problem as part of the judgement: what may be left out, and what was only copied.
+
+A formula of the problem is no answer to it. An answer that is equal to the gold does not pass if it, or a part of it, stands
+in the problem, is by itself equal to the gold or to a part of it, and the gold is written otherwise. How it is written: up to
+the order of terms and factors, brackets, and products with one. Numbers of the gold's own form (18, $18, 18.0) pass.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import lru_cache
+
+from mathrl.grading.compare import Comparison
+from mathrl.grading.conditions import assignment
+from mathrl.grading.expressions import canonical
+from mathrl.grading.latex import string_key
+from mathrl.grading.nodes import Braces, Bracket, Degrees, Div, Items, Mul, Neg, Node, Num, Paren, Percent, Quantity, Rel, Sym, Text, walk
+from mathrl.grading.numbers import How, is_finished
+from mathrl.grading.readings import readings
+from mathrl.grading.value import close, constant
+
+MAX_PROBLEM_CHARS = 6_000
+"""So much of a problem is read, from its end (where the question stands)."""
+MAX_FORMULAS = 60
+ROUNDED_GOLDS = frozenset({"minerva_math"})
+"""Benchmarks whose decimal golds are rounded results of a calculation, so that a more precise answer passes."""
+
+_FORMULA = re.compile(r"\$\$(.+?)\$\$|(?<!\\)\$(.+?)(?<!\\)\$|\\\((.+?)\\\)|\\\[(.+?)\\\]|\\begin\{align\*?\}(.+?)\\end\{align\*?\}", re.DOTALL)
+_SPLIT = re.compile(r"\\\\|\\q?quad|\\text\s*\{[^{}]*\}|\\(?:mbox|textrm)\s*\{[^{}]*\}|;|&|(?<=[^\d]),(?=\s)|\\left\\\{|\\begin\{[a-z]*\*?\}|\\end\{[a-z]*\*?\}")
+_PLAIN = re.compile(r"[-(\[\\]*[\dA-Za-z\\√(][^\s,;:?!。，？]*(?:\s*[-+*/=<>^]\s*[^\s,;:?!。，？]+)+|[-(]*\d[\d./]*%?\)*")
+_PERCENT = re.compile(r"%|percent|per cent|百分")
+_DEGREES = re.compile(r"\\circ|°|degree|angle|\\ang|∠|度|角|rotat|latitude|longitude|arc|polar|phase|argument")
+
+
+@lru_cache(maxsize=1024)
+def how_to_compare(problem: str | None, benchmark: str = "") -> How:
+    """What a problem and its benchmark say about the comparison of answers."""
+    how = How(rounded=benchmark in ROUNDED_GOLDS)
+    if not problem:
+        return how
+    text = problem[-MAX_PROBLEM_CHARS:].lower()
+    words = frozenset(re.findall(r"[^\W\d_]{3,}", text))
+    return replace(how, percent=bool(_PERCENT.search(text)), degrees=bool(_DEGREES.search(text)), words=words)
+
+
+@lru_cache(maxsize=512)
+def _formulas(problem: str) -> frozenset[Node]:
+    """All trees, and parts of trees, that stand in a problem, in canonical writing."""
+    found: set[Node] = set()
+    for text in _texts(problem[-MAX_PROBLEM_CHARS:]):
+        for reading in readings(text)[:2]:
+            if not isinstance(reading, Text):
+                found.update(walk(canonical(reading)))
+    return frozenset(found)
+
+
+def _texts(problem: str) -> Iterator[str]:
+    count = 0
+    for match in _FORMULA.finditer(problem):
+        formula = next(filter(None, match.groups()))
+        pieces = [piece for piece in _SPLIT.split(formula) if piece and piece.strip()]
+        yield from dict.fromkeys((formula, *pieces, *(side for piece in pieces for side in piece.split("="))))
+        count += 1
+        if count >= MAX_FORMULAS:
+            return
+    for match in _PLAIN.findall(_FORMULA.sub(" ", problem))[:MAX_FORMULAS]:
+        yield match.strip(".,")
+
+
+def _flat(text: str) -> str:
+    """The text without spaces and sizes: how a copy looks that no parser reads."""
+    return re.sub(r"\\(?:left|right|displaystyle|,|;|!|:|\s)|[\s${}]|\\[()\[\]]", "", text.replace("dfrac", "frac").replace("tfrac", "frac"))
+
+
+def _bare(node: Node) -> Node:
+    """The value of an assignment, without unit, sign marks and brackets."""
+    pair = assignment(node)
+    node = pair[1] if pair else node
+    while isinstance(node, Paren | Quantity | Percent | Degrees):
+        node = node.inner
+    return node
+
+
+def _form(node: Node) -> str:
+    while isinstance(node, Neg | Paren):
+        node = node.inner
+    if isinstance(node, Num):
+        return "mixed" if node.places is None else "decimal"
+    return "fraction" if isinstance(node, Div) else "scaled" if isinstance(node, Mul) else type(node).__name__
+
+
+def _is_alike(answer: Node, gold: Node) -> bool:
+    """Two finished numbers of one form: as many in digits, or both fractions. A percent sign beside the digits does not count."""
+    mine, theirs = _bare(answer), _bare(gold)
+    if not (is_finished(mine) and is_finished(theirs)) or _form(mine) != _form(theirs):
+        return False
+    values = constant(mine), constant(theirs)
+    return None not in values and close(*values)
+
+
+def _is_trivial(node: Node) -> bool:
+    return isinstance(node, Sym | Text) or (isinstance(node, Neg) and isinstance(node.inner, Sym))
+
+
+def _parts(node: Node) -> Iterator[Node]:
+    """A gold and the parts that an answer may be compared with."""
+    yield node
+    match node:
+        case Items(items=items) | Braces(items=items) | Bracket(items=items) | Rel(terms=items):
+            yield from items
+
+
+def is_copied(answer: str, gold: str, problem: str, how: How) -> bool:
+    """Is an answer that is equal to the gold only a formula of the problem, written otherwise than the gold?"""
+    if string_key(answer) == string_key(gold):
+        return False
+    golds = readings(gold)[:2]
+    answers = readings(answer)[:2]
+    written = {canonical(node) for node in golds}
+    if any(canonical(node) in written for node in answers) or any(_is_alike(a, g) for a in answers for g in golds):
+        return False
+    if not answers or not golds:
+        return len(_flat(answer)) > 3 and _flat(answer) in _flat(problem[-MAX_PROBLEM_CHARS:])
+    kept = {part for node in written for part in walk(node)}
+    formulas = _formulas(problem)
+    same = Comparison(how).same
+    for node in answers:
+        for part in walk(canonical(node)):
+            if part in kept or _is_trivial(part) or part not in formulas:
+                continue
+            if any(same(part, other) and not _is_alike(part, other) for theirs in golds for other in _parts(theirs)):
+                return True
+    return False
