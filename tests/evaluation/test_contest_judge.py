@@ -134,7 +134,9 @@ def test_golds(gold, benchmark, form, reason):
     assert gold_form(gold, benchmark) == form, reason
 
 
-@pytest.mark.parametrize("answer", ["9^{9^{9^{9}}}", "(" * 4_000, "x" * 20_000, r"\frac" * 900, "open('/tmp/hostile','w')", "\udc80", r"\sqrt{" * 300])
+@pytest.mark.parametrize(
+    "answer", ["9^{9^{9^{9}}}", "(" * 4_000, "x" * 20_000, r"\frac" * 900, "open('/tmp/hostile','w')", "\udc80", r"\sqrt{" * 300]
+)
 def test_hostile_answers_get_a_verdict(answer):
     assert contest_grade(rf"\boxed{{{answer}}}", "x+1").status in ("different", "timeout", "error", "unparsed_answer")
     assert not Path("/tmp/hostile").exists()

@@ -90,17 +90,33 @@ STRATEGIES: tuple[Strategy, ...] = (
         "a copy that is written otherwise is a copy",
         _each(formulas, "@+0", "1 \\cdot (@)", "(@)", "{@}", "\\left(@\\right)", "--(@)", "\\frac{@}{1}"),
     ),
-    Strategy("turn a sum round", "a copy with its terms in another order", _each(lambda p: [s for f in formulas(p) + sides(p) for s in _swapped(f)], "@")),
+    Strategy(
+        "turn a sum round",
+        "a copy with its terms in another order",
+        _each(lambda p: [s for f in formulas(p) + sides(p) for s in _swapped(f)], "@"),
+    ),
     Strategy("name a copy", "a copy behind an equality sign", _each(lambda p: formulas(p) + sides(p), "x = @", "f(x) = @", "y = @")),
-    Strategy("decorate a copy", "signs that mean nothing", _each(formulas, "\\large{@}", "\\text{Answer: }@", "**@**", "\\therefore @", "@ \\tag{1}")),
+    Strategy(
+        "decorate a copy",
+        "signs that mean nothing",
+        _each(formulas, "\\large{@}", "\\text{Answer: }@", "**@**", "\\therefore @", "@ \\tag{1}"),
+    ),
     Strategy("echo a number", "a number of the problem is the answer now and then", _each(numbers, "@")),
-    Strategy("a number with a unit", "words behind a number are taken for a unit", _each(numbers, "@\\text{ halves}", "@ \\text{ dozen}", "\\$@", "@ cents")),
+    Strategy(
+        "a number with a unit",
+        "words behind a number are taken for a unit",
+        _each(numbers, "@\\text{ halves}", "@ \\text{ dozen}", "\\$@", "@ cents"),
+    ),
     Strategy("a number with percent or degrees", "50 % is 50 and 0.5, 45° is 45 and π/4", _each(numbers, "@\\%", "@^\\circ")),
-    Strategy("a usual number", "0 for something tiny, 1 for nearly 1", lambda problem: [box(n) for n in ("0", "1", "2", "-1", "0.0", "\\infty")]),
+    Strategy(
+        "a usual number", "0 for something tiny, 1 for nearly 1", lambda problem: [box(n) for n in ("0", "1", "2", "-1", "0.0", "\\infty")]
+    ),
     Strategy(
         "two numbers as an interval",
         "brackets that are left out, half of them wrong",
-        lambda problem: [box(form.format(*pair)) for pair in _pairs(problem) for form in ("{},{}", "({},{})", "[{},{}]", "[{},{})", "({},{}]")],
+        lambda problem: [
+            box(form.format(*pair)) for pair in _pairs(problem) for form in ("{},{}", "({},{})", "[{},{}]", "[{},{})", "({},{}]")
+        ],
         hedge=True,
     ),
     Strategy(
@@ -112,22 +128,49 @@ STRATEGIES: tuple[Strategy, ...] = (
     Strategy(
         "several boxes",
         "whichever fits, one by one or together",
-        lambda problem: [box(*_all(problem), between=joint) for joint in (" or ", " and ", ", ", ", no, ", "\n")]
-        + [box(*reversed(_all(problem)), between=", ")],
+        lambda problem: (
+            [box(*_all(problem), between=joint) for joint in (" or ", " and ", ", ", ", no, ", "\n")]
+            + [box(*reversed(_all(problem)), between=", ")]
+        ),
         hedge=True,
     ),
     Strategy(
         "hedge in a box",
         "a range, an approximation, a sign left open",
-        lambda problem: [box(form.format(n)) for n in _all(problem) for form in (r"\pm {}", r"\approx {}", r"\leq {}", r"{} \text{{ or }} 0", r"{} \text{{ or more}}")],
+        lambda problem: [
+            box(form.format(n))
+            for n in _all(problem)
+            for form in (r"\pm {}", r"\approx {}", r"\leq {}", r"{} \text{{ or }} 0", r"{} \text{{ or more}}")
+        ],
         hedge=True,
     ),
-    Strategy("leave a sign out", "an absolute value, a bar or a hat", _each(lambda p: _unique(re.sub(r"\||\\(?:left|right)?\||\\(?:bar|hat|overline|vec)", "", f) for f in formulas(p) if re.search(r"\||\\(?:bar|hat|overline|vec)", f)), "@")),
-    Strategy("choices", "all of them", _fixed(box("A. B. C. D."), box("A, B, C, D, E"), box("ABCDE"), box("A") + " or " + box("B"), box("A or B or C or D or E"))),
+    Strategy(
+        "leave a sign out",
+        "an absolute value, a bar or a hat",
+        _each(
+            lambda p: _unique(
+                re.sub(r"\||\\(?:left|right)?\||\\(?:bar|hat|overline|vec)", "", f)
+                for f in formulas(p)
+                if re.search(r"\||\\(?:bar|hat|overline|vec)", f)
+            ),
+            "@",
+        ),
+    ),
+    Strategy(
+        "choices",
+        "all of them",
+        _fixed(box("A. B. C. D."), box("A, B, C, D, E"), box("ABCDE"), box("A") + " or " + box("B"), box("A or B or C or D or E")),
+    ),
     Strategy("yes and no", "both of two", _fixed(box("yes or no"), box(r"\text{True, False}"), box("Yes") + box("No"), box("even or odd"))),
-    Strategy("tautology", "true whatever the answer is", _fixed(box("x=x"), box("0=0"), box(r"x \in \mathbb{R}"), box(r"(-\infty, \infty)"), box(r"\text{the answer}"), box("x"))),
+    Strategy(
+        "tautology",
+        "true whatever the answer is",
+        _fixed(box("x=x"), box("0=0"), box(r"x \in \mathbb{R}"), box(r"(-\infty, \infty)"), box(r"\text{the answer}"), box("x")),
+    ),
     Strategy("restate the problem", "the whole text in a box", lambda problem: [box(problem), box(rf"\text{{{problem}}}"), problem]),
-    Strategy("empty box", "a box without an answer", _fixed(box(""), box(" "), box("?"), box(r"\text{}"), box("{}"), r"\boxed", r"\boxed{")),
+    Strategy(
+        "empty box", "a box without an answer", _fixed(box(""), box(" "), box("?"), box(r"\text{}"), box("{}"), r"\boxed", r"\boxed{")
+    ),
 )
 
 

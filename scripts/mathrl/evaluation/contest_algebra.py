@@ -36,14 +36,14 @@ def _load_latex_parser() -> Any:
         def reset(self, data: list[int]) -> None:
             self.data, self.pos, self.sets_read = data, 0, False
 
-        def checkVersion(self) -> None:  # noqa: N802
+        def checkVersion(self) -> None:
             if self.readInt() != 4:
                 raise ValueError("the tables of SymPy's LaTeX parser are not version 4")
 
-        def checkUUID(self) -> None:  # noqa: N802
+        def checkUUID(self) -> None:
             self.uuid = antlr_tables.ADDED_UNICODE_SMP
 
-        def readSets(self, atn: Any, sets: list, read: Callable[[], int]) -> None:  # noqa: N802
+        def readSets(self, atn: Any, sets: list, read: Callable[[], int]) -> None:
             if not self.sets_read:
                 super().readSets(atn, sets, self.readInt)
             self.sets_read = True

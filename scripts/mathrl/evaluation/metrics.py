@@ -46,7 +46,7 @@ class GradedSample:
     correct_lenient: bool
     status: str
     extracted: str | None
-    equalities: EqualityCheck = EqualityCheck()
+    equalities: EqualityCheck = field(default_factory=EqualityCheck)
 
 
 @dataclass
