@@ -138,13 +138,15 @@ def _call(node: ast.Call) -> Any:
 
 _SPACE = re.compile(r"~|\$|\\,|\\q?quad|\\displaystyle")
 _LEADING_ZEROS = re.compile(r"(?<![\d.,])0+(?=\d)")
-_MATRIX = re.compile(r"(.*?)(?:\\times|\\cdot)?\\begin\{([pb]?matrix)\}(.*)\\end\{\2\}")
+_MATRIX = re.compile(r"(.*?)(?:\\times|\\cdot)?\\begin\{([pb]?matrix)\}(.*)\\end\{\2\}(?:\\\\.*)?")
 
 
 def parse_loosely(text: str) -> Any:
     """What latex2sympy reads where SymPy's LaTeX parser fails."""
     text = _LEADING_ZEROS.sub("", _SPACE.sub(" ", text)).strip()
     matrix = _MATRIX.fullmatch(text)
+    if r"\overline" in text:
+        raise _Refused("a bar: to latex2sympy the name of a symbol, to the first parser a conjugate")
     if not matrix:
         return parse_latex(text)
     rows = [[parse_latex(cell) for cell in row.split("&")] for row in matrix[3].split("\\\\") if row.strip()]
