@@ -38,10 +38,14 @@ def formulas(problem: str) -> list[str]:
     return _unique(next(group for group in found.groups() if group) for found in _FORMULA.finditer(problem))
 
 
+def _balanced(text: str) -> bool:
+    return all(text.count(opening) == text.count(closing) for opening, closing in ("{}", "()"))
+
+
 def sides(problem: str) -> list[str]:
     """The sides of the relations in the formulas, and the members of their lists."""
     pieces = (piece for formula in formulas(problem) for part in _SEPARATOR.split(formula) for piece in _RELATION.split(part))
-    return [side for side in _unique(pieces) if side not in formulas(problem)]
+    return [side for side in _unique(pieces) if side not in formulas(problem) and _balanced(side)]
 
 
 def numbers(problem: str) -> list[str]:
