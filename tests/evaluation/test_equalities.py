@@ -1,9 +1,12 @@
 """Equalities between numbers that a response writes down."""
 
+import os
 import time
+from pathlib import Path
 
 import pytest
-from mathrl.evaluation.equalities import MAX_EQUALITIES, check_equalities
+from mathrl.core.files import read_jsonl
+from mathrl.evaluation.equalities import MAX_EQUALITIES, check_equalities, check_steps
 
 
 @pytest.mark.parametrize(
@@ -35,11 +38,60 @@ from mathrl.evaluation.equalities import MAX_EQUALITIES, check_equalities
         ("9^9^9^9 = 3 * 1", 0, 0, "beyond the budget"),
         ("__import__('os').system('x') = 1 + 1", 0, 0, "nothing is run"),
         ("", 0, 0, "nothing there"),
+        ("15 - 4 = 11. 11 + 9 = 20.", 2, 2, "two sentences"),
+        ("15 - 4 = 11. Then 11 + 9 = 21. It is 21.", 2, 1, "the second sentence is wrong"),
+        ("1/3 = 0.4", 1, 0, "0.4 is no rounding of 1/3"),
+        ("2/3 = 0.7 and 2/3 = 0.67 and 2/3 = 0.66", 3, 3, "rounded, rounded, cut off after two decimals"),
+        ("P(X = 4) = 35 * 2 and (2,6,3) = 4 + 9 and 1 + 2 = (3,4)", 0, 0, "a bracket that began before, or goes on"),
+        ("(as 3 + 4 = 7) and (3 + 4)*2 = 14", 2, 2, "brackets around it"),
+        ("2/3 = 0.6", 1, 0, "one decimal cut off is a wrong rounding"),
+        ("1/3 = 33% and 2/3 = 66.7%", 2, 2, "a percentage is a decimal"),
+        ("10/3 = 3", 1, 0, "a whole number is not rounded"),
+        ("1+1=2\n1 + 1 = 2\n1+1=2", 1, 1, "repeating earns nothing"),
+        ("1+1=3\n1+1=3", 1, 0, "and costs nothing more"),
+        ("2 + 3 = 2 + 3 = 5", 1, 1, "the same text on both sides says nothing"),
+        ("\\[\na &= 3 \\cdot 4 \\\\\n&= 12 \\\\\nb &= 5 + 1 = 7\n\\]", 2, 1, "rows of a display; one that begins with = goes on"),
     ],
+    ids=lambda value: value if isinstance(value, str) and len(value) > 12 and "\n" not in value else "",
 )
 def test_equalities(response, checked, true, why):
     found = check_equalities(response)
     assert (found.checked, found.true) == (checked, true), why
+
+
+def test_step_by_step():
+    found = check_equalities("1. 3 + 4 = 7. So 7.\n2. 2 * 7 = 15 and 1 + 1 = 2\n3. 2 * 7 = 15 again")
+    assert [(step.checked, step.true) for step in found.steps] == [(1, 1), (0, 0), (2, 1), (0, 0)]
+    assert found.wrong_step == 2 and found.steps[2].first_wrong == "2 * 7 = 15"
+    assert check_equalities("3 + 4 = 7").wrong_step is None
+
+
+def first_errors(name, shared):
+    """Right, of all: traces whose first wrong step is named and traces without one; false flags, of the steps before."""
+    rows = list(read_jsonl(shared / "steps" / name))
+    named, clean, flags, steps = [], [], 0, 0
+    for row in rows:
+        found = check_steps(row["steps"])
+        (clean if row["first_error"] is None else named).append(found.wrong_step == row["first_error"])
+        for check in found.steps[: row["first_error"]]:
+            flags, steps = flags + (check.true < check.checked), steps + (check.checked > 0)
+    shares = [sum(kind) / len(kind) for kind in (named, clean)]
+    return 2 * shares[0] * shares[1] / sum(shares), flags / steps
+
+
+@pytest.mark.parametrize(
+    ("name", "least", "most", "why"),
+    [
+        ("bigbench_mistake_arithmetic.jsonl", 0.90, 0.04, "arithmetic is what it sees"),
+        ("prmbench_p1.jsonl.gz", 0.04, 0.07, "it is blind on the errors of real mathematics, and rarely wrong"),
+    ],
+)
+def test_first_errors_and_false_flags(name, least, most, why):
+    shared = Path(os.environ.get("MATHRL_SHARED") or Path(__file__).resolve().parents[2].parent / "shared") / "data"
+    if not (shared / "steps").is_dir():
+        pytest.skip("the shared steps are not here")
+    f1, false_flags = first_errors(name, shared)
+    assert f1 >= least and false_flags <= most, (why, f1, false_flags)
 
 
 def test_first_wrong_one_is_named():

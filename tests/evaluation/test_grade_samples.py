@@ -67,13 +67,29 @@ def test_numbers_by_hand(files):
     assert value["boxed_rate"] == pytest.approx(4 / 6)
     assert value["truncated_rate"] == pytest.approx(1 / 6)
     assert value["accuracy_if_boxed"] == pytest.approx(2 / 4)
-    assert value["equality_accuracy"] == 0.0, "of the sampled ones only 1 + 1 = 3 can be checked"
+    assert value["equality_coverage"] == pytest.approx(1 / 6), "of the sampled ones only 1 + 1 = 3 can be checked"
+    assert value["equality_accuracy"] is None, "below the least coverage nothing is given"
+    assert (found["counts"]["equalities"], found["counts"]["false_equalities"]) == (1, 1)
     assert found["first_wrong_equality"] == {"id": "b", "sample": 1, "equality": "1 + 1 = 3"}
     assert found["statuses"] | {"equal": 2, "different": 2, "no_box": 2} == found["statuses"]
     assert found["counts"]["truncated"] == 1 and found["counts"]["samples"] == 6
     assert found["per_problem"]["verdicts"] == ["1b", "10", "0b"]
     assert {c["cell"]: c["n"] for c in found["breakdowns"]["domain"]} == {"Algebra": 2, "Counting": 1}
     assert not found["clean_subset"]["available"]
+
+
+def test_each_response_is_read_for_equalities_once(files, monkeypatch):
+    from mathrl.core.files import read_jsonl
+    from mathrl.evaluation import grading
+
+    read = []
+    original = grading.check_equalities
+    monkeypatch.setattr(grading, "check_equalities", lambda response: read.append(response) or original(response))
+    problems = grading.read_benchmark(PROBLEMS, "toy")
+    samples = grading.read_samples(read_jsonl(files / "samples.jsonl.zst"), problems, "samples")
+    found = grading.evaluate(samples, problems, grader="ours", extraction="strict", workers=1)
+    assert sorted(read) == sorted({row["response"] for row in SAMPLES})
+    assert found["first_wrong_equality"]["equality"] == "1 + 1 = 3"
 
 
 def test_lenient_protocol_keeps_the_strict_score_beside_it(files):

@@ -40,11 +40,11 @@ def _serve(calls: Connection, task: str, cpu_seconds: float, memory: int) -> Non
             arguments = json.loads(calls.recv_bytes())
             signal.setitimer(signal.ITIMER_PROF, cpu_seconds)
             try:
-                reply = {"value": function(*arguments)}
+                reply = json.dumps({"value": function(*arguments)})
             except Exception:
-                reply = {"lost": "error"}
+                reply = json.dumps({"lost": "error"})
             signal.setitimer(signal.ITIMER_PROF, 0)
-            calls.send_bytes(json.dumps(reply).encode())
+            calls.send_bytes(reply.encode())
 
 
 class _Worker:

@@ -3,6 +3,7 @@ r"""SymPy's part of the contest's judge; runs in capped workers only (`contest_j
 The original reads a text with SymPy's LaTeX parser, else with SymPy's expression parser, else with latex2sympy, and takes the
 first that does not fail; each has its quirks (the LaTeX parser stops silently where it understands no more). We use the
 first as it is. The second ends in Python's `eval`: here its own rewriting is kept and the result is walked, never evaluated.
+Of the third, a relative of the first that needs another antlr4, we rebuild what it adds on answers: spaces, leading zeros, matrices.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import ast
 import builtins
 import operator
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -34,14 +36,14 @@ def _load_latex_parser() -> Any:
         def reset(self, data: list[int]) -> None:
             self.data, self.pos, self.sets_read = data, 0, False
 
-        def checkVersion(self) -> None:  # noqa: N802
+        def checkVersion(self) -> None:
             if self.readInt() != 4:
                 raise ValueError("the tables of SymPy's LaTeX parser are not version 4")
 
-        def checkUUID(self) -> None:  # noqa: N802
+        def checkUUID(self) -> None:
             self.uuid = antlr_tables.ADDED_UNICODE_SMP
 
-        def readSets(self, atn: Any, sets: list, read: Callable[[], int]) -> None:  # noqa: N802
+        def readSets(self, atn: Any, sets: list, read: Callable[[], int]) -> None:
             if not self.sets_read:
                 super().readSets(atn, sets, self.readInt)
             self.sets_read = True
@@ -55,22 +57,11 @@ def _load_latex_parser() -> Any:
         antlr4.ATNDeserializer = original
     if loaded.LaTeXParser is None:
         raise ImportError("SymPy's LaTeX parser cannot be loaded")
-    return loaded
+    loaded.version = lambda package: "4.11"  # it asks for the version by name before it parses
+    return loaded.parse_latex
 
 
-_latex = _load_latex_parser()
-
-
-def parse_latex(text: str) -> Any:
-    """What SymPy's `parse_latex` returns, which refuses to run with this antlr4."""
-    text = text.strip()
-    listener = _latex.MathErrorListener(text)
-    lexer = _latex.LaTeXLexer(antlr4.InputStream(text))
-    parser = _latex.LaTeXParser(antlr4.CommonTokenStream(lexer))
-    for part in (lexer, parser):
-        part.removeErrorListeners()
-        part.addErrorListener(listener)
-    return _latex.convert_relation(parser.math().relation())
+parse_latex = _load_latex_parser()
 
 
 class _Refused(Exception):
@@ -145,8 +136,26 @@ def _call(node: ast.Call) -> Any:
     return function(*arguments)
 
 
+_SPACE = re.compile(r"~|\$|\\,|\\q?quad|\\displaystyle")
+_LEADING_ZEROS = re.compile(r"(?<![\d.,])0+(?=\d)")
+_MATRIX = re.compile(r"(.*?)(?:\\times|\\cdot)?\\begin\{([pb]?matrix)\}(.*)\\end\{\2\}(?:\\\\.*)?")
+
+
+def parse_loosely(text: str) -> Any:
+    """What latex2sympy reads where SymPy's LaTeX parser fails."""
+    text = _LEADING_ZEROS.sub("", _SPACE.sub(" ", text)).strip()
+    matrix = _MATRIX.fullmatch(text)
+    if r"\overline" in text:
+        raise _Refused("a bar: to latex2sympy the name of a symbol, to the first parser a conjugate")
+    if not matrix:
+        return parse_latex(text)
+    rows = [[parse_latex(cell) for cell in row.split("&")] for row in matrix[3].split("\\\\") if row.strip()]
+    factor = {"": 1, "-": -1}.get(matrix[1].strip())
+    return (parse_latex(matrix[1]) if factor is None else factor) * sympy.Matrix(rows)
+
+
 def _parse(text: str) -> Any:
-    for parser in (parse_latex, parse_python):
+    for parser in (parse_latex, parse_python, parse_loosely):
         for form in (text.replace("\\\\", "\\"), text):
             try:
                 return parser(form)

@@ -43,7 +43,10 @@ _ONES = (  # noqa: SIM905
 _TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()  # noqa: SIM905
 _SCALES = {"billion": 10**9, "million": 10**6, "thousand": 10**3}
 _NUMBER_WORDS = (
-    {word: value for value, word in enumerate(_ONES)} | {word: 10 * value for value, word in enumerate(_TENS, 2)} | {"hundred": 100} | _SCALES
+    {word: value for value, word in enumerate(_ONES)}
+    | {word: 10 * value for value, word in enumerate(_TENS, 2)}
+    | {"hundred": 100}
+    | _SCALES
 )
 
 
@@ -382,7 +385,9 @@ def contest_grades(pairs: Iterable[tuple[str, str]], benchmark: str = "", worker
     asked = [pair for pair, status in known.items() if status is None]
     for pair, reply in zip(asked, _calls.map(asked, workers), strict=True):
         known[pair] = ("equal" if reply["value"] else "different") if "value" in reply else reply["lost"]
-    return [_grade(response, prediction, known[prediction, gold]) for (response, _), (prediction, gold) in zip(pairs, compared, strict=True)]
+    return [
+        _grade(response, prediction, known[prediction, gold]) for (response, _), (prediction, gold) in zip(pairs, compared, strict=True)
+    ]
 
 
 def _grade(response: str, prediction: str, status: str) -> Grade:

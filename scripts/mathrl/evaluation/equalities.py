@@ -1,16 +1,20 @@
 """Equality accuracy: of the equalities between numbers that a response writes down, the share that is true.
 
 A cheap process metric, named for what it is: it sees `3 * 4 = 12`, not reasoning. Only plain arithmetic is checked (digits,
-+ − × ÷ ^, fractions, brackets, percent); everything else is left out of the count and shows in the coverage. Numbers are
-exact fractions with a budget; nothing from a response is evaluated as code.
++ − × ÷ ^, fractions, brackets, percent); everything else is left out of the count and shows in the coverage. Each equality
+counts once, however often a response repeats it. Numbers are exact fractions with a budget; nothing from a response is
+evaluated as code.
 """
 
 from __future__ import annotations
 
 import itertools
 import re
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from fractions import Fraction
+
+from mathrl.text.reasoning_steps import reasoning_steps
 
 MAX_SIDE = 120  # characters of one side
 MAX_BITS = 4096  # size of any intermediate number
@@ -36,8 +40,8 @@ _CLEAN = [
     (re.compile(r"[$£€]"), ""),
 ]
 _FRACTION = re.compile(r"\\[dt]?frac\s*\{([^{}]*)\}\s*\{([^{}]*)\}")
-_BEFORE = re.compile(r"[\d+\-*/^().%\s]*$")  # the arithmetic at the end of what stands left of a sign
-_AFTER = re.compile(r"[\d+\-*/^().%\s]*")  # … and at the start of what stands right of it
+_BEFORE = re.compile(r"(?:[\d+\-*/^()%\s]|\.(?=\d))*$")  # the arithmetic at the end of what stands left of a sign
+_AFTER = re.compile(r"(?:[\d+\-*/^()%\s]|\.(?=\d))*")  # … and at the start of what stands right of it
 _TOKEN = re.compile(r"\s*(\d+(?:\.\d+)?|\.\d+|\*\*|[+\-*/^()%])")
 
 
@@ -46,44 +50,90 @@ class _NotArithmetic(Exception):
 
 
 @dataclass(frozen=True)
-class EqualityCheck:
-    """`checked` equalities, `true` ones, and the text of the first wrong one (None if all are true)."""
+class StepCheck:
+    """One reasoning step: `checked` equalities that stand in it for the first time in the response, and `true` ones of them."""
 
     checked: int
     true: int
-    first_wrong: str | None
+    first_wrong: str | None = None
+
+
+@dataclass(frozen=True)
+class EqualityCheck:
+    """`checked` different equalities of a response, `true` ones, the text of the first wrong one, and all that step by step."""
+
+    checked: int = 0
+    true: int = 0
+    first_wrong: str | None = None
+    steps: tuple[StepCheck, ...] = field(default=(), repr=False)
+
+    @property
+    def wrong_step(self) -> int | None:
+        """Number (from 0) of the first reasoning step with a false equality."""
+        return next((place for place, step in enumerate(self.steps) if step.true < step.checked), None)
 
 
 def check_equalities(response: str) -> EqualityCheck:
     """Check every equality between two pieces of plain arithmetic in `response`; `a = b = c` counts as a = b and b = c.
 
-    A bare number on both sides (`12 = 12`) is no calculation and is not counted. A result that is written with d decimals is
-    true if it lies within half a unit of the last one (rounding), or within one unit (cutting off).
+    Not counted: a bare number on both sides (`12 = 12`), twice the same text (`2 + 3 = 2 + 3`), what was written before. A
+    result that is written with d decimals is true if the exact one rounds to it; with two decimals or more it may also be cut off.
     """
+    return check_steps(reasoning_steps(response))
+
+
+def check_steps(steps: list[str]) -> EqualityCheck:
+    """The same of a response that is cut into its steps already."""
+    seen: set[tuple[str, str]] = set()
+    checks: list[StepCheck] = []
+    for step in steps:
+        found = StepCheck(0, 0)
+        if "=" in step and len(seen) < MAX_EQUALITIES:
+            found = _check_step(step, seen)
+        checks.append(found)
+    wrong = next((check.first_wrong for check in checks if check.first_wrong), None)
+    return EqualityCheck(sum(check.checked for check in checks), sum(check.true for check in checks), wrong, tuple(checks))
+
+
+def _check_step(step: str, seen: set[tuple[str, str]]) -> StepCheck:
+    """One step's equalities that are not `seen` yet; they are added there."""
     checked = true = 0
     wrong = None
-    for line in response.splitlines():
-        if "=" not in line:
+    for left, right in _equalities(step):
+        key = (re.sub(r"\s", "", left), re.sub(r"\s", "", right))
+        if key in seen or key[0] == key[1]:
             continue
-        parts = _plain(line[:4000]).replace("==", "=").split("=")
+        verdict = _holds(left, right)
+        if verdict is None:
+            continue
+        seen.add(key)
+        checked += 1
+        true += verdict
+        if not verdict and wrong is None:
+            wrong = re.sub(r"\(\((\d+)\)/\((\d+)\)\)", r"\1/\2", f"{left} = {right}")
+        if len(seen) >= MAX_EQUALITIES:
+            break
+    return StepCheck(checked, true, wrong)
+
+
+def _equalities(step: str) -> Iterator[tuple[str, str]]:
+    """Both sides of each equality sign of a step that has arithmetic on both. Rows of a display that begin with `=` go on."""
+    text = re.sub(r"\\\\(?:\[[^\]]{0,10}\])?|\n", "\n", step[:4000].replace("&", " "))
+    text = re.sub(r"\s*\n\s*(?==)", " ", text)
+    for line in text.split("\n"):
+        parts = _plain(line).replace("==", "=").split("=")
         for before, after in itertools.pairwise(parts):
             left, right = _left_side(before), _right_side(after)
-            verdict = _holds(left, right) if left and right else None
-            if verdict is None:
-                continue
-            checked += 1
-            true += verdict
-            if not verdict and wrong is None:
-                wrong = re.sub(r"\(\((\d+)\)/\((\d+)\)\)", r"\1/\2", f"{left} = {right}")
-            if checked == MAX_EQUALITIES:
-                return EqualityCheck(checked, true, wrong)
-    return EqualityCheck(checked, true, wrong)
+            if left and right:
+                yield left, right
 
 
 def _left_side(text: str) -> str | None:
     """The arithmetic that ends `text`, or None where it is only the tail of an expression with letters (`x + 3`)."""
     found = _BEFORE.search(text)
     side, rest = found.group(), text[: found.start()]
+    if side.count(")") > side.count("("):  # the end of P(X=4) or (2,6,3)
+        return None
     if rest:
         if not side[:1].isspace() and (rest[-1].isalnum() or rest[-1] in "_\\{}^<>!:≠≤≥¿"):
             return None
@@ -107,7 +157,7 @@ def _right_side(text: str) -> str | None:
             return None
         if re.match(r"(?!a\b)[A-Za-z](?![A-Za-z])|\\(?:sqrt|pi|sin|cos|log|ln)", rest):
             return None
-        if side.rstrip()[-1:] in ("+", "-", "*", "/", "^"):
+        if side.rstrip()[-1:] in ("+", "-", "*", "/", "^") or side.count("(") > side.count(")"):
             return None
     return _trim(side) or None
 
@@ -133,7 +183,7 @@ def _holds(left: str, right: str) -> bool | None:
         first, second = evaluate(left), evaluate(right)
     except _NotArithmetic:
         return None
-    return first == second or abs(first - second) < max(_last_place(left), _last_place(right))
+    return first == second or _written_short(left, first, second) or _written_short(right, second, first)
 
 
 def _trim(side: str) -> str:
@@ -150,12 +200,15 @@ def _has_operation(side: str) -> bool:
     return re.search(r"[+*/^%]|(?<=[\d)])\s*-", side) is not None
 
 
-def _last_place(side: str) -> Fraction:
-    """Unit of the last decimal place of a bare decimal number, else 0: a written decimal may be rounded or cut off."""
-    found = re.fullmatch(r"-?\s*\d*\.(\d+)\s*%?", side)
-    if not found:
-        return Fraction(0)
-    return Fraction(1, 10 ** len(found.group(1))) / (100 if side.endswith("%") else 1)
+def _written_short(side: str, written: Fraction, exact: Fraction) -> bool:
+    """Is this side a bare decimal number, and the exact value rounded to its last place, or cut off there?"""
+    found = re.fullmatch(r"-?\s*\d*(?:\.(\d+))?\s*(%?)", side)
+    if not found or not (found[1] or found[2]):
+        return False
+    decimals = len(found[1] or "") + (2 if found[2] else 0)
+    unit = Fraction(1, 10**decimals)
+    cut = decimals >= 2 and written * exact >= 0 and 0 <= abs(exact) - abs(written) < unit
+    return cut or 2 * abs(exact - written) <= unit
 
 
 def evaluate(text: str) -> Fraction:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mathrl.core.files import UserError
 from mathrl.evaluation.equalities import check_equalities
 from mathrl.evaluation.metrics import GradedProblem, GradedSample, subset_metric, summarize
 from mathrl.statistics.intervals import combine
+
+if TYPE_CHECKING:
+    from mathrl.grading import Grade
 
 SCHEMA_VERSION = 1
 
@@ -46,48 +49,34 @@ def grade_samples(
 ) -> list[GradedProblem]:
     """Grade every sample under the protocol's extraction and the other one; problems without samples are left out.
 
-    Equal (response, answer, problem) triples are graded once. benchmark: its name; minerva_math has rules of its own in both judges.
+    Equal responses to a problem are graded and read for equalities once. benchmark: its name, which the contest's judge heeds
+    (units of minerva_math).
     """
-    from mathrl.grading import Grade, extract_boxed, grade_many
+    from mathrl.grading import extract_boxed
 
-    def judged(questions: list[tuple[str, str, str]], way: str) -> dict[tuple[str, str, str], Grade]:
-        if grader == "contest":
-            from mathrl.evaluation.contest_judge import contest_grades
-
-            found = contest_grades([(response, answer) for response, answer, _ in questions], benchmark, workers)
-        else:
-            found = grade_many(questions, workers, way, benchmark)
-        return dict(zip(questions, found, strict=True))
-
-    pairs = [(row["response"], str(problems[row["id"]]["answer"]), str(problems[row["id"]]["problem"])) for row in samples]
-    unique = list(dict.fromkeys(pairs))
-    main = judged(unique, extraction)
-    boxed = {response: extract_boxed(response) is not None for response in dict.fromkeys(p[0] for p in unique)}
-    # Without a box a strict verdict is "no box", known without grading; with one, only the contest judge may differ,
-    # which looks for other marks first.
-    other = "strict" if extraction == "lenient" else "lenient"
-    again = [p for p in unique if (boxed[p[0]] if other == "strict" else not boxed[p[0]]) or grader == "contest"]
-    if extraction == "lenient" and grader == "ours":
-        again = []
-    second = judged(again, other) if again else {}
+    asked = [(row["response"], str(problems[row["id"]]["answer"]), str(problems[row["id"]]["problem"])) for row in samples]
+    unique = list(dict.fromkeys(asked))
+    boxed = {response: extract_boxed(response) is not None for response, *_ in unique}
+    if grader == "contest":
+        graded_once = _by_contest(unique, benchmark, workers)
+    else:
+        graded_once = _by_ours(unique, boxed, extraction, benchmark, workers)
+    equalities = {response: check_equalities(response) for response in boxed}
 
     graded: dict[str, GradedProblem] = {}
-    for row, pair in zip(samples, pairs, strict=True):
-        verdict, has_box = main[pair], boxed[pair[0]]
-        alternative = second[pair].correct if pair in second else (verdict.correct and has_box)
-        strict, lenient = (alternative, verdict.correct) if extraction == "lenient" else (verdict.correct, alternative)
-        equalities = check_equalities(row["response"])
+    for row, question in zip(samples, asked, strict=True):
+        verdict, strict, lenient = graded_once[question]
         sample = GradedSample(
             sample=row["sample"],
             tokens=int(row.get("tokens") or 0),
             truncated=row.get("finish_reason") == "length",
-            boxed=has_box,
+            boxed=boxed[row["response"]],
             correct=verdict.correct,
             correct_strict=strict,
             correct_lenient=lenient,
             status=verdict.status,
             extracted=verdict.extracted,
-            equalities=(equalities.checked, equalities.true),
+            equalities=equalities[row["response"]],
         )
         if row["id"] not in graded:
             graded[row["id"]] = _problem(row["id"], problems[row["id"]], contaminated or {})
@@ -96,6 +85,37 @@ def grade_samples(
         else:
             graded[row["id"]].samples.append(sample)
     return list(graded.values())
+
+
+Question = tuple[str, str, str]
+"""A response, the gold answer and the problem."""
+
+
+def _by_ours(
+    questions: list[Question], boxed: Mapping[str, bool], extraction: str, benchmark: str, workers: int
+) -> dict[Question, tuple[Grade, bool, bool]]:
+    """Our verdict on each question under `extraction`, and whether it is right strictly and leniently.
+
+    A box decides both ways alike; without one a strict verdict is "no box", so that only the lenient one is left to ask for.
+    """
+    from mathrl.grading import grade_many
+
+    def graded(some: list[Question], extraction: str) -> dict[Question, Grade]:
+        return dict(zip(some, grade_many(some, workers=workers, extraction=extraction, benchmark=benchmark), strict=True))
+
+    main = graded(questions, extraction)
+    if extraction == "lenient":
+        return {question: (verdict, verdict.correct and boxed[question[0]], verdict.correct) for question, verdict in main.items()}
+    lenient = graded([question for question in questions if not boxed[question[0]]], "lenient")
+    return {question: (verdict, verdict.correct, lenient.get(question, verdict).correct) for question, verdict in main.items()}
+
+
+def _by_contest(questions: list[Question], benchmark: str, workers: int) -> dict[Question, tuple[Grade, bool, bool]]:
+    """The contest's verdicts; it has one extraction, and is strictly right where the response holds the word "boxed"."""
+    from mathrl.evaluation.contest_judge import contest_grades
+
+    grades = contest_grades([(response, answer) for response, answer, _ in questions], benchmark, workers)
+    return {question: (grade, grade.correct and grade.format, grade.correct) for question, grade in zip(questions, grades, strict=True)}
 
 
 def _problem(key: str, row: Mapping[str, Any], contaminated: Mapping[str, frozenset[str]]) -> GradedProblem:
@@ -174,15 +194,15 @@ def evaluate(
         "grader": grader,
         "extraction": extraction,
         "clean_subset": clean_subset(graded, removing),
-        "first_wrong_equality": _first_wrong(samples),
+        "first_wrong_equality": _first_wrong(graded),
     }
     return result
 
 
-def _first_wrong(samples: list[dict[str, Any]]) -> dict[str, Any] | None:
-    """Where the first wrong equality stands, in the order of the benchmark."""
-    for row in samples:
-        wrong = check_equalities(row["response"]).first_wrong
-        if wrong:
-            return {"id": row["id"], "sample": row["sample"], "equality": wrong}
+def _first_wrong(problems: list[GradedProblem]) -> dict[str, Any] | None:
+    """Where the first wrong equality stands, in the order of the benchmark, the greedy response first."""
+    for problem in problems:
+        for sample in [*filter(None, [problem.greedy]), *problem.samples]:
+            if sample.equalities.first_wrong:
+                return {"id": problem.id, "sample": sample.sample, "equality": sample.equalities.first_wrong}
     return None

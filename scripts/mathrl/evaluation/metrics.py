@@ -14,12 +14,14 @@ from typing import Any
 
 import numpy as np
 
+from mathrl.evaluation.equalities import EqualityCheck
 from mathrl.statistics.intervals import mean_interval, ratio_interval, unbounded_mean_interval
 
 PASS_AT = (1, 2, 4, 8, 16)
 STATUS_LETTERS = {
     "equal": "1",
     "different": "0",
+    "copied": "c",
     "no_box": "b",
     "unparsed_answer": "u",
     "unparsed_gold": "g",
@@ -27,6 +29,8 @@ STATUS_LETTERS = {
     "error": "e",
 }
 LENGTH_BINS = 24
+LEAST_COVERAGE = 0.2
+"""Share of responses that write an equality; below it, what equalities say is not given (value None): it speaks of too few."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,7 @@ class GradedSample:
     correct_lenient: bool
     status: str
     extracted: str | None
-    equalities: tuple[int, int] = (0, 0)  # checked, true
+    equalities: EqualityCheck = field(default_factory=EqualityCheck)
 
 
 @dataclass
@@ -150,6 +154,8 @@ def summarize(problems: Sequence[GradedProblem], group_answers: Callable[[list[s
         "unparsed": sum(s.status.startswith("unparsed") for s in samples),
         "timeout": sum(s.status == "timeout" for s in samples),
         "error": sum(s.status == "error" for s in samples),
+        "equalities": sum(s.equalities.checked for s in samples),
+        "false_equalities": sum(s.equalities.checked - s.equalities.true for s in samples),
     }
     result["length"] = _lengths(samples)
     result["breakdowns"] = _breakdowns(sampled or greedy)
@@ -189,11 +195,36 @@ def _sampled_metrics(metrics: dict[str, Any], problems: Sequence[GradedProblem],
     boxed = np.array([sum(s.boxed for s in p.samples) for p in problems], dtype=float)
     right = np.array([sum(s.boxed and s.correct for s in p.samples) for p in problems], dtype=float)
     _ratio(metrics, "accuracy_if_boxed", right, boxed)
-    checked = np.array([sum(s.equalities[0] for s in p.samples) for p in problems], dtype=float)
-    true = np.array([sum(s.equalities[1] for s in p.samples) for p in problems], dtype=float)
-    _ratio(metrics, "equality_accuracy", true, checked)
-    with_any = [float(np.mean([s.equalities[0] > 0 for s in p.samples])) for p in problems]
-    metrics["equality_coverage"] = metric(with_any, mean_size)
+    metrics |= _equality_metrics(problems, mean_size)
+
+
+def _equality_metrics(problems: Sequence[GradedProblem], mean_size: float) -> dict[str, Any]:
+    """Coverage, and what equalities say: of all, of reasoning steps with any, and of right answers with a false one.
+
+    The value is None where the coverage is below `LEAST_COVERAGE`, so that a reader sees that there is none.
+    """
+
+    def sums(count: Callable[[GradedSample], int]) -> np.ndarray:
+        return np.array([sum(count(s) for s in p.samples) for p in problems], dtype=float)
+
+    with_any = [float(np.mean([s.equalities.checked > 0 for s in p.samples])) for p in problems]
+    found: dict[str, Any] = {"equality_coverage": metric(with_any, mean_size)}
+    shares = {
+        "equality_accuracy": (sums(lambda s: s.equalities.true), sums(lambda s: s.equalities.checked)),
+        "step_equality_accuracy": (
+            sums(lambda s: sum(0 < step.checked == step.true for step in s.equalities.steps)),
+            sums(lambda s: sum(step.checked > 0 for step in s.equalities.steps)),
+        ),
+        "right_with_false_equality": (
+            sums(lambda s: s.correct and s.equalities.true < s.equalities.checked),
+            sums(lambda s: s.correct),
+        ),
+    }
+    for name, (part, whole) in shares.items():
+        if found["equality_coverage"]["value"] >= LEAST_COVERAGE:
+            _ratio(found, name, part, whole)
+        found.setdefault(name, {"value": None, "low": None, "high": None, "n": int((whole > 0).sum())})
+    return found
 
 
 def _ratio(metrics: dict[str, Any], name: str, part: np.ndarray, whole: np.ndarray) -> None:

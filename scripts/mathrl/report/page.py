@@ -230,29 +230,43 @@ def _heat(study: Mapping[str, Any]) -> list[dict[str, Any]]:
     return blocks
 
 
+BEHAVIOUR = (
+    "boxed_rate",
+    "truncated_rate",
+    "accuracy_if_boxed",
+    "maj@n",
+    "equality_coverage",
+    "equality_accuracy",
+    "step_equality_accuracy",
+    "right_with_false_equality",
+)
+
+
 def _behaviour(study: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """One row per model and protocol; each mean names the benchmarks that have no value of it."""
     rows = []
     for protocol in study["protocols"]:
         for model in study["models"]:
-            found = [study["evals"].get((model, protocol, b)) for b in study["benchmarks"]]
-            found = [e for e in found if e]
+            found = {b: e for b in study["benchmarks"] if (e := study["evals"].get((model, protocol, b)))}
             if not found:
                 continue
-
-            def mean(metric: str, found: list = found) -> dict[str, Any] | None:
-                return mean_cell([part for e in found if (part := cell(e, metric))])
-
-            tokens = [e["metrics"]["mean_tokens"]["value"] for e in found if "mean_tokens" in e["metrics"]]
-            names = ("boxed_rate", "truncated_rate", "accuracy_if_boxed", "maj@n", "equality_accuracy", "equality_coverage")
+            tokens = [e["metrics"]["mean_tokens"]["value"] for e in found.values() if "mean_tokens" in e["metrics"]]
             rows.append(
                 {
                     "model": model,
                     "protocol": protocol,
-                    "shares": [mean(name) for name in names],
+                    "shares": [mean_of_those_with(found, name) for name in BEHAVIOUR],
                     "tokens": f"{sum(tokens) / len(tokens):.0f}" if tokens else "–",
                 }
             )
     return rows
+
+
+def mean_of_those_with(evals: Mapping[str, Mapping[str, Any]], metric: str) -> dict[str, Any]:
+    """Mean of a metric over the benchmarks that have a value of it, and `without`: those that have none."""
+    cells = {benchmark: cell(result, metric) for benchmark, result in evals.items()}
+    valued = {benchmark: part for benchmark, part in cells.items() if part and part["value"] is not None}
+    return {"mean": mean_cell(list(valued.values())), "without": [benchmark for benchmark in cells if benchmark not in valued]}
 
 
 def _first_wrong(study: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -13,7 +13,8 @@ _DISPLAY = re.compile(r"(?P<open>\\\[|\\begin\{)|(?P<close>\\\]|\\end\{)|(?P<bot
 _STOP = re.compile(r"(?:[.!?]+(?:[)\]\"'”*$]|\\\))*[ \t]+(?=[^a-z\s])|[。！？])")
 _ABBREVIATION = re.compile(r"(?:^|[\s(])(?:e\.g|i\.e|vs|cf|resp|approx|Mr|Mrs|Ms|Dr|St|No|Eq|Fig)$")
 _LABEL = re.compile(
-    r"[\s#>*_(\[-]*(?:(?:step|case|part|solution|answer|explanation)\b)?[\s#]*(?:\d{1,3}|[a-hA-H]|[ivxIVX]{1,4})?[\s.:)\]*_#-]*", re.IGNORECASE
+    r"[\s#>*_(\[-]*(?:(?:step|case|part|solution|answer|explanation)\b)?[\s#]*(?:\d{1,3}|[a-hA-H]|[ivxIVX]{1,4})?[\s.:)\]*_#-]*",
+    re.IGNORECASE,
 )
 
 MAX_LABEL = 40  # characters
@@ -49,10 +50,8 @@ def _blocks(response: str) -> list[str]:
         if depth == 0:
             start = place
         for sign in _DISPLAY.finditer(line):
-            if sign["both"]:
-                depth = 0 if depth else 1
-            else:
-                depth = max(0, depth + (1 if sign["open"] else -1))
+            change = -1 if sign["close"] or (sign["both"] and depth) else 1
+            depth = max(0, depth + change)
         if depth == 0:
             blocks.append("\n".join(lines[start : place + 1]))
     return blocks + lines[start:] if depth else blocks
