@@ -9,7 +9,7 @@ from mathrl.grading.rules import RULES, written
 from .cases import ASKED, BOXES, CASES, ROUNDED, UNGRADABLE_GOLDS
 from .kinds import KINDS
 
-PAGE = Path(__file__).resolve().parents[2] / "docs/grading.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs/reference/grading.md"
 
 
 def response(answer: str) -> str:
@@ -44,7 +44,7 @@ def test_each_rule_holds_for_its_examples(rule):
 
 def test_the_page_shows_the_rules():
     page = PAGE.read_text(encoding="utf-8")
-    assert written(page) == page, "run: python scripts/mathrl/grading/rules.py docs/grading.md"
+    assert written(page) == page, "run: python scripts/mathrl/grading/rules.py docs/reference/grading.md"
 
 
 @pytest.mark.parametrize(("answer", "gold", "same", "reason"), ROUNDED, ids=[f"{a} ~ {g}: {r}" for a, g, _, r in ROUNDED])

@@ -107,7 +107,7 @@ def equivalent(extracted: str, answer: str, problem: str | None = None, benchmar
 def grade(response: str, answer: str, problem: str | None = None, *, extraction: str = "strict", benchmark: str = "") -> Grade:
     """Grade one response against one gold; never raises.
 
-    problem: the text of the problem; with it, a formula copied from the problem does not pass (docs/grading.md).
+    problem: the text of the problem; with it, a formula copied from the problem does not pass (docs/reference/grading.md).
     extraction: "strict" wants a box; "lenient" falls back to "the answer is …" and to the last number. benchmark: its name,
     for the rules that belong to one (rounded golds).
     """

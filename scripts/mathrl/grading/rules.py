@@ -1,6 +1,6 @@
-"""The table of rules (rules.toml) for docs/grading.md and for the tests.
+"""The table of rules (rules.toml) for docs/reference/grading.md and for the tests.
 
-python scripts/mathrl/grading/rules.py docs/grading.md   # write the table into the page
+python scripts/mathrl/grading/rules.py docs/reference/grading.md   # write the table into the page
 """
 
 from __future__ import annotations
