@@ -20,6 +20,7 @@ PASS_AT = (1, 2, 4, 8, 16)
 STATUS_LETTERS = {
     "equal": "1",
     "different": "0",
+    "copied": "c",
     "no_box": "b",
     "unparsed_answer": "u",
     "unparsed_gold": "g",
