@@ -43,7 +43,7 @@ def main() -> int:
     for name, path in sorted(samples.items()):
         if name not in golds:
             raise UserError(f"--samples {name}: no --benchmark {name}=FILE for it")
-        answers = {str(row["id"]): str(row["answer"]) for row in read_jsonl(golds[name], required=("id", "answer"))}
+        answers = {str(row["id"]): (str(row["answer"]), row.get("problem")) for row in read_jsonl(golds[name], required=("id", "answer"))}
         rows = list(read_jsonl(path, required=("id", "response")))
         if not rows:
             raise UserError(f"{path}: holds no samples")
@@ -51,13 +51,13 @@ def main() -> int:
         unknown = next((row["id"] for row in rows if str(row["id"]) not in answers), None)
         if unknown is not None:
             raise UserError(f"{path}: id '{unknown}' is not in {golds[name]}; are they of the same benchmark?")
-        pairs = [(row["response"], answers[str(row["id"])]) for row in rows]
+        questions = [(row["response"], *answers[str(row["id"])]) for row in rows]
         judges = {
-            "ours": grader_audit.ours(pairs),
-            "math_verify": grader_audit.math_verify(pairs, arguments.workers),
-            "contest": grader_audit.contest(pairs, name, arguments.workers),
+            "ours": grader_audit.ours(questions, benchmark=name),
+            "math_verify": grader_audit.math_verify(questions, arguments.workers),
+            "contest": grader_audit.contest(questions, name, arguments.workers),
         }
-        described = [{"id": row["id"], "sample": row.get("sample", 0), "answer": answers[str(row["id"])]} for row in rows]
+        described = [{"id": row["id"], "sample": row.get("sample", 0), "answer": answers[str(row["id"])][0]} for row in rows]
         patterns, listed = grader_audit.disagreements(described, judges, arguments.list)
         accepted = {judge: sum(verdict.correct for verdict in verdicts) for judge, verdicts in judges.items()}
         report[name] = {"samples": len(rows), "accepted": accepted, "patterns": patterns, "disagreements": listed}

@@ -17,6 +17,7 @@ def main() -> int:
     parser.add_argument("--verifier", type=Path, required=True, help="folder with the labelled answers (.jsonl, .jsonl.gz)")
     parser.add_argument("--generations", type=Path, required=True, help="folder with the labelled responses (.jsonl.gz)")
     parser.add_argument("--benchmarks", type=Path, help="folder with the benchmarks (.jsonl), to count the golds that are rounded")
+    parser.add_argument("--cases", type=Path, nargs="*", default=[], help="files of cases (.jsonl: kind, pred or response, gold, right)")
     parser.add_argument("--out", type=Path, required=True, help="JSON to write")
     parser.add_argument("--workers", type=int, default=1, help="Math-Verify processes; 1 (default) for fair timing")
     parser.add_argument("--only", nargs="*", default=[], help="names of sets; default all")
@@ -37,10 +38,15 @@ def main() -> int:
         print(f"{name}: {value:.3f}", file=sys.stderr)
     changed = grader_accuracy.rounding(chosen)
     right = sum(row["label"] for row in changed)
-    print(f"rounding rules: {len(changed)} verdicts accepted by them alone, {right} of them right by the label", file=sys.stderr)
+    print(f"if golds were rounded: {len(changed)} more verdicts, {right} of them right by the label", file=sys.stderr)
+    copied = grader_accuracy.copied(chosen)
+    print(f"right answers refused as copies of the problem: {len(copied)}", file=sys.stderr)
     golds = grader_accuracy.rounded_golds(arguments.benchmarks) if arguments.benchmarks else {}
     for name, (count, total) in golds.items():
-        print(f"rounded golds of {name}: {count} of {total}", file=sys.stderr)
+        print(f"decimal golds of {name}: {count} of {total}", file=sys.stderr)
+    cases = {path.stem: grader_accuracy.cases(path) for path in arguments.cases}
+    for name, found in cases.items():
+        print(f"cases {name}: {found['accuracy']:.4f} of {found['rows']}, {found['false_accepts']} false accepts", file=sys.stderr)
     inputs = {item.name: item.path for item in chosen}
     write_json(
         arguments.out,
@@ -50,6 +56,8 @@ def main() -> int:
             "sets": results,
             "speed": speed,
             "rounding": {"changed": changed, "golds": golds},
+            "copied": copied,
+            "cases": cases,
             "provenance": provenance(inputs),
         },
     )

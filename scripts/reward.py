@@ -51,12 +51,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--response", required=True, help="text of the response")
     parser.add_argument("--answer", required=True, help="gold answer")
+    parser.add_argument("--problem", help="text of the problem; with it, a formula copied from the problem does not pass")
     parser.add_argument("--terms", help='weights as JSON, for example {"format": 0.1, "correct": 0.9} (the default)')
     arguments = parser.parse_args()
     from mathrl.core.files import UserError
 
     try:
-        found = compute_score("", arguments.response, arguments.answer, terms=arguments.terms)
+        known = {"original_problem": arguments.problem} if arguments.problem else None
+        found = compute_score("", arguments.response, arguments.answer, known, terms=arguments.terms)
     except ValueError as error:
         raise UserError(f"--terms: {error}") from None
     print(json.dumps(found, sort_keys=True, ensure_ascii=False))

@@ -1,9 +1,19 @@
-"""The tables of cases.py, both ways where the types are equal."""
+"""The tables: cases.py line by line, kinds.py by kind, the rules' own examples, and the page that shows the rules."""
+
+from pathlib import Path
 
 import pytest
-from mathrl.grading import STATUSES, equivalent, extract_boxed, grade, judge
+from mathrl.grading import STATUSES, can_be_read, equivalent, extract_boxed, grade, grade_many
+from mathrl.grading.rules import RULES, written
 
-from .cases import BOXES, CASES, UNGRADABLE_GOLDS
+from .cases import ASKED, BOXES, CASES, ROUNDED, UNGRADABLE_GOLDS
+from .kinds import KINDS
+
+PAGE = Path(__file__).resolve().parents[2] / "docs/grading.md"
+
+
+def response(answer: str) -> str:
+    return answer if "boxed" in answer or "fbox" in answer else rf"Hence \boxed{{{answer}}}"
 
 
 @pytest.mark.parametrize(("answer", "gold", "same", "reason"), CASES, ids=[f"{a} ~ {g}: {r}" for a, g, _, r in CASES])
@@ -19,9 +29,39 @@ def test_a_box_changes_nothing(answer, gold, same, reason):
     assert result.status in STATUSES
 
 
-@pytest.mark.parametrize(("response", "content", "reason"), BOXES, ids=[r for *_, r in BOXES])
-def test_extraction(response, content, reason):
-    assert extract_boxed(response) == content, reason
+@pytest.mark.parametrize(("right", "wrong"), [kind[2:] for kind in KINDS], ids=[kind[0] for kind in KINDS])
+def test_kinds(right, wrong):
+    assert [pair for pair in right if not grade(response(pair[0]), pair[1]).correct] == []
+    assert [pair for pair in wrong if grade(response(pair[0]), pair[1]).correct] == []
+
+
+@pytest.mark.parametrize("rule", RULES, ids=[rule["name"] for rule in RULES])
+def test_each_rule_holds_for_its_examples(rule):
+    assert [pair for pair in rule["right"] if not grade(response(pair[0]), pair[1]).correct] == []
+    assert [pair for pair in rule["wrong"] if grade(response(pair[0]), pair[1]).correct] == []
+    assert (PAGE.parents[1] / f"scripts/mathrl/grading/{rule['module']}.py").is_file()
+
+
+def test_the_page_shows_the_rules():
+    page = PAGE.read_text(encoding="utf-8")
+    assert written(page) == page, "run: python scripts/mathrl/grading/rules.py docs/grading.md"
+
+
+@pytest.mark.parametrize(("answer", "gold", "same", "reason"), ROUNDED, ids=[f"{a} ~ {g}: {r}" for a, g, _, r in ROUNDED])
+def test_rounded_golds_are_a_property_of_the_benchmark(answer, gold, same, reason):
+    assert equivalent(answer, gold, benchmark="minerva_math") is same, reason
+    assert not equivalent(answer, gold) and not equivalent(answer, gold, benchmark="math500")
+
+
+@pytest.mark.parametrize(("answer", "gold", "problem", "status", "reason"), ASKED, ids=[f"{a} ~ {g}: {r}" for a, g, *_, r in ASKED])
+def test_the_problem_is_part_of_the_judgement(answer, gold, problem, status, reason):
+    assert grade(rf"\boxed{{{answer}}}", gold, problem).status == status, reason
+    assert grade_many([(rf"\boxed{{{answer}}}", gold, problem)])[0].status == status
+
+
+@pytest.mark.parametrize(("text", "content", "reason"), BOXES, ids=[r for *_, r in BOXES])
+def test_extraction(text, content, reason):
+    assert extract_boxed(text) == content, reason
 
 
 @pytest.mark.parametrize("gold", UNGRADABLE_GOLDS)
@@ -36,12 +76,6 @@ def test_no_box_scores_nothing():
     assert grade("First 7, then 42", "42", extraction="lenient").correct
 
 
-def test_a_change_of_mind_is_not_joined():
-    assert grade(r"\boxed{17} no: \boxed{42}", "42").correct
-    assert not grade(r"\boxed{42} no: \boxed{17}", "42").correct
-    assert not grade(r"\boxed{17} no: \boxed{42}", "17, 42").correct
-
-
 def test_parts_of_one_answer_are_joined():
     assert grade(r"\boxed{(98, 2)} \quad \text{and} \quad \boxed{(99, 503)}", "(98, 2), (99, 503)").correct
     assert grade(r"$\boxed{3}$ and $\boxed{5}$", r"\{3, 5\}").correct
@@ -53,15 +87,20 @@ def test_golds_that_are_whole_solutions():
     assert grade(r"\boxed{1, 2}", r"\(\boxed{1}\) and \(\boxed{2}\)").correct
 
 
-@pytest.mark.parametrize("response", [None, 7, b"\\boxed{1}"])
-def test_a_response_that_is_no_text(response):
-    assert grade(response, "1").status == "no_box"
+@pytest.mark.parametrize("text", [None, 7, b"\\boxed{1}"])
+def test_a_response_that_is_no_text(text):
+    assert grade(text, "1").status == "no_box"
 
 
-def test_symbolic_golds_may_ask_the_algebra_system(monkeypatch):
-    monkeypatch.setattr(judge.pool_for(judge.ALGEBRA), "cap", 60.0)  # a loaded machine must not decide this test
-    answer, gold = r"\dot{x} + y", r"y + \dot{x}"
-    assert judge._decide(answer, gold) == ("unparsed_gold", True), "our grammar does not read it"
-    assert equivalent(answer, gold)
-    assert not equivalent(r"2\dot{x} + y", gold)
-    assert not judge._decide(r"x + y", gold)[1], "other commands: nothing to ask"
+@pytest.mark.parametrize(
+    ("answer", "read", "reason"),
+    [
+        ("42", True, "a number"),
+        ("yes", True, "a word"),
+        ("I do not know", False, "a sentence"),
+        ("", False, "empty"),
+        ("@", False, "a sign"),
+    ],
+)
+def test_whether_a_box_holds_an_answer(answer, read, reason):
+    assert can_be_read(answer) is read, reason

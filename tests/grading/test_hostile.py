@@ -3,13 +3,14 @@
 import os
 import random
 import resource
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import psutil
 import pytest
-from mathrl.grading import STATUSES, extract_boxed, extract_lenient, grade, grade_many, group_answers, judge
-from mathrl.grading.pool import CAP_SECONDS
+from mathrl.grading import STATUSES, extract_boxed, extract_lenient, grade, grade_many, group_answers
 
 from .hostile import ANSWERS, REWARD_BATCH
 
@@ -17,24 +18,19 @@ IN_PROCESS_SECONDS = 0.5
 """What our own rules may take at most, on a slow and loaded machine too; they take milliseconds."""
 
 
-@pytest.fixture(autouse=True, scope="module")
-def warm_pool():
-    judge.pool_for(judge.ALGEBRA).warm()
-
-
 @pytest.mark.parametrize(("name", "answer", "gold"), ANSWERS, ids=[name for name, *_ in ANSWERS])
 def test_hostile_answers(name, answer, gold):
     for response in (rf"\boxed{{{answer}}}", answer):
         started = time.process_time()
-        result = grade(response, gold)
+        result = grade(response, gold, f"Find ${answer[:3_000]}$ if ${gold[:3_000]}$.")
         ours = time.process_time() - started
         assert result.status in STATUSES and result.score in (0.0, 0.1, 1.0)
         assert ours < IN_PROCESS_SECONDS
-    started = time.monotonic()
+    started = time.process_time()
     grade(rf"\boxed{{{gold}}}", answer)
     extract_lenient(answer)
     group_answers([answer, gold])
-    assert time.monotonic() - started < CAP_SECONDS + 3
+    assert time.process_time() - started < 3 * IN_PROCESS_SECONDS
     assert not Path("/tmp/hostile").exists()
 
 
@@ -54,12 +50,25 @@ def test_hostile_answers_do_not_pass_for_other_answers():
 
 
 def test_one_batch_of_hostile_and_right_responses():
-    judge._algebra_seen.clear()
-    started = time.monotonic()
-    results = grade_many([(response, gold) for response, gold, _ in REWARD_BATCH], workers=2)
-    assert time.monotonic() - started < CAP_SECONDS * len(ANSWERS)
+    started = time.process_time()
+    results = grade_many([(response, gold) for response, gold, _ in REWARD_BATCH])
+    assert time.process_time() - started < len(ANSWERS) * IN_PROCESS_SECONDS / 2
     for (response, _, score), result in zip(REWARD_BATCH, results, strict=True):
         assert score is None or result.score == pytest.approx(score), response
+
+
+def test_importing_the_grader_loads_no_algebra_system_and_starts_no_process():
+    program = """
+import sys
+from mathrl.grading import grade
+assert grade(r"\\boxed{42}", "42").correct and not grade(r"\\boxed{x+1}", "7").correct
+print([name for name in ("sympy", "mpmath", "torch", "math_verify", "numpy") if name in sys.modules])
+import psutil
+print(psutil.Process().children())
+"""
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).resolve().parents[2] / "scripts")}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=60)
+    assert done.stdout == "[]\n[]\n", done.stdout + done.stderr
 
 
 FRAGMENTS = (  # noqa: SIM905
@@ -97,7 +106,7 @@ def fuzz(count: int, seed: int) -> float:
         answer = fuzzed(generator)
         gold = fuzzed(generator) if generator.random() < 0.3 else generator.choice(golds)
         started = time.process_time()
-        status, _ = judge._decide(answer, gold)
+        status = grade(rf"\boxed{{{answer}}}", gold, f"What is ${gold[:200]}$ and {answer[:200]}?").status
         extract_boxed(answer)
         longest = max(longest, time.process_time() - started)
         assert status in STATUSES and status != "error", (answer, gold)

@@ -44,6 +44,30 @@ def test_contract(compute_score, response, gold, score, acc, form, status):
     assert counts == {name: float(name == status) for name in STATUSES}
     assert all(isinstance(value, float | str) for value in found.values())
     assert found["term_format"] == form and found["term_correct"] == acc
+    assert found["status_without_problem"] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("extra_info", "status", "reason"),
+    [
+        ({"original_problem": "Factor $ab+5b+2a+10$."}, "copied", "the problem of our own rows"),
+        ({"prompt": [{"role": "user", "content": "Factor $ab+5b+2a+10$."}]}, "copied", "the last user message"),
+        ({"original_problem": "", "prompt": "Factor $ab+5b+2a+10$."}, "copied", "a prompt that is a text"),
+        ({"prompt": [{"role": "system", "content": "Factor $ab+5b+2a+10$."}]}, "equal", "no user message"),
+        ({"index": 0}, "equal", "nothing is known"),
+        (None, "equal", "nothing is known"),
+    ],
+)
+def test_the_problem_comes_with_the_row(compute_score, extra_info, status, reason):
+    found = compute_score("x", r"\boxed{ab+5b+2a+10}", "(a+5)(b+2)", extra_info)
+    assert found["status"] == status, reason
+    assert found["status_without_problem"] == float(status == "equal")
+
+
+def test_a_box_and_a_box_with_an_answer_are_two_terms(compute_score):
+    terms = {"format": 0.1, "answer_format": 0.2}
+    scores = [compute_score("x", text, "7", terms=terms)["score"] for text in (r"\boxed{8}", r"\boxed{}", r"\boxed{I do not know}", "8")]
+    assert scores == [pytest.approx(0.3), pytest.approx(0.1), pytest.approx(0.1), 0.0]
 
 
 def test_works_in_threads(compute_score):
@@ -84,7 +108,7 @@ def test_a_users_term_joins_with_its_own_curve(compute_score, tmp_path, monkeypa
         ({}, "no terms"),
         ({"correct": "0.9"}, "not a finite number"),
         ({"correct": float("nan")}, "not a finite number"),
-        ({"corect": 1.0}, "neither correct, format nor 'module:function'"),
+        ({"corect": 1.0}, "neither correct, format, answer_format nor 'module:function'"),
         ({"json:nothing": 1.0}, "cannot be loaded"),
         ({"no_such_module:term": 1.0}, "cannot be loaded"),
         ({"json:__name__": 1.0}, "is no function"),

@@ -1,4 +1,4 @@
-"""Hanging, memory-eating and crashing answers in the reward batches of a real verl run (tests/grading/hostile_reward.py)."""
+"""Hostile answers in the reward batches of a real verl run (tests/grading/hostile_reward.py)."""
 
 import json
 import os
@@ -48,11 +48,10 @@ def trained(finished, tmp_path_factory):
 def test_the_steps_go_on_and_hostile_answers_have_their_status(trained):
     calls, _ = trained
     assert len(calls) == SAMPLES * STEPS
-    expected = {"hang": {"timeout"}, "eat": {"error", "timeout"}, "crash": {"error"}}  # a loaded machine may eat too slowly
-    for kind, statuses in expected.items():
-        found = [call for call in calls if call["kind"] == kind]
-        assert len(found) == 4 and {call["status"] for call in found} <= statuses, (kind, found)
-        assert {call["score"] for call in found} == {0.1}
+    hostile = [call for call in calls if call["kind"]]
+    assert len(hostile) == 12 and len({call["kind"] for call in hostile}) == 4
+    assert {call["status"] for call in hostile} <= {"different", "unparsed_answer", "no_box", "unparsed_gold"}, hostile
+    assert {call["score"] for call in hostile} <= {0.0, 0.1}
 
 
 def test_right_answers_still_score_one(trained):
@@ -61,27 +60,22 @@ def test_right_answers_still_score_one(trained):
     calls, _ = trained
     usual = [call for call in calls if not call["kind"]]
     for call in usual:
-        assert call["score"] == pytest.approx(grade(call["response"], call["gold"]).score), call
+        assert call["score"] == pytest.approx(grade(call["response"], call["gold"]).score) or call["status"] == "copied", call
     assert sum(call["score"] == pytest.approx(1.0) for call in usual) >= 10
 
 
-def test_a_hostile_answer_costs_at_most_the_cap(trained):
-    """Of all the time that a step's rewards take, at most the cap for each hostile answer among them."""
-    from mathrl.grading.pool import CAP_SECONDS
-
+def test_a_hostile_answer_costs_little(trained):
     calls, _ = trained
-    for step in range(STEPS):
-        batch = calls[step * SAMPLES : (step + 1) * SAMPLES]
-        hostile = [call for call in batch if call["kind"]]
-        took = max(call["ended"] for call in batch) - min(call["started"] for call in hostile)
-        assert took <= CAP_SECONDS * len(hostile), took
+    assert max(call["seconds"] for call in calls) < 0.5
 
 
 def test_every_status_and_term_of_a_step_is_in_tensorboard(trained):
+    from mathrl.grading import STATUSES
+
     calls, scalars = trained
     for step in range(1, STEPS + 1):
         batch = calls[(step - 1) * SAMPLES : step * SAMPLES]
-        for status in ("equal", "different", "no_box", "unparsed_answer", "unparsed_gold", "timeout", "error"):
+        for status in STATUSES:
             assert dict(scalars[f"grader/{status}"])[step] == sum(call["status"] == status for call in batch), status
         for term in ("format", "correct"):
             mean = sum(call[f"term_{term}"] for call in batch) / SAMPLES

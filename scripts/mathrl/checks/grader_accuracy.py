@@ -10,9 +10,10 @@ from typing import Any
 
 from mathrl.checks import grader_audit
 from mathrl.core.files import UserError, read_jsonl
-from mathrl.grading import compare, judge, parse
-from mathrl.grading.extract import extract_boxed
-from mathrl.grading.pool import Pool
+from mathrl.grading import extract_boxed, grade_many
+from mathrl.grading.judge import clear_caches
+from mathrl.grading.numbers import is_rounded
+from mathrl.grading.readings import readings
 
 PROSE_TESTS = ("extraction",)
 """Test functions of Math-Verify and lighteval whose names hold one of these test extraction from prose: left out of "kept"."""
@@ -22,11 +23,11 @@ STEP = 1_584
 
 @dataclass(frozen=True, slots=True)
 class LabelledSet:
-    """One labelled file: pairs (response, gold), labels, and which rows count for the goal."""
+    """One labelled file: questions (response, gold, problem or None), labels, and which rows count for the goal."""
 
     name: str
     path: Path
-    pairs: list[tuple[str, str]]
+    questions: list[grader_audit.Question]
     labels: list[bool]
     kept: list[bool]
     generations: bool
@@ -37,7 +38,7 @@ class LabelledSet:
 def _verifier(name: str, path: Path) -> LabelledSet:
     rows = list(read_jsonl(path, required=("gold", "pred", "equal")))
     kept = [not any(word in row.get("note", "").split("::")[-1] for word in PROSE_TESTS) for row in rows]
-    pairs = [(grader_audit.boxed(row["pred"]), row["gold"]) for row in rows]
+    pairs = [(grader_audit.boxed(row["pred"]), row["gold"], row.get("problem")) for row in rows]
     return LabelledSet(name, path, pairs, [bool(row["equal"]) for row in rows], kept, False, "strict", delimit=all(kept))
 
 
@@ -49,7 +50,7 @@ def _generations(name: str, path: Path) -> LabelledSet:
         response = row["response"]
         if extract_boxed(response) is None and not contest:
             response = rf"{response} \boxed{{{row['pred']}}}"
-        pairs.append((response, str(row["gold"])))
+        pairs.append((response, str(row["gold"]), row.get("problem")))
     labels = [bool(row["correct"]) for row in rows]
     return LabelledSet(name, path, pairs, labels, [True] * len(rows), True, "lenient" if contest else "strict")
 
@@ -65,19 +66,11 @@ def find_sets(verifier: Path, generations: Path) -> list[LabelledSet]:
     return found
 
 
-def clear_caches() -> None:
-    """Forget earlier verdicts, so that a timing starts cold."""
-    for cached in (parse._readings_cached, judge._decide_cached):
-        cached.cache_clear()
-    judge._algebra_seen.clear()
-
-
 def measure(item: LabelledSet, workers: int) -> dict[str, Any]:
     """Ours and Math-Verify on one set: all rows, the kept rows, and the rows where either errs."""
-    judge.pool_for(judge.ALGEBRA).warm()
     clear_caches()
-    mine = grader_audit.ours(item.pairs, item.extraction)
-    theirs = grader_audit.math_verify(item.pairs, workers, delimit=item.delimit)
+    mine = grader_audit.ours(item.questions, item.extraction)
+    theirs = grader_audit.math_verify(item.questions, workers, delimit=item.delimit)
     kept = [index for index, keep in enumerate(item.kept) if keep]
 
     def part(verdicts: Sequence[grader_audit.Verdict], indices: Sequence[int]) -> dict[str, Any]:
@@ -93,63 +86,78 @@ def measure(item: LabelledSet, workers: int) -> dict[str, Any]:
             "math_verify": theirs[index].correct,
             "kept": item.kept[index],
         }
-        for index, (_, gold) in enumerate(item.pairs)
+        for index, (_, gold, *_) in enumerate(item.questions)
         if item.labels[index] != mine[index].correct
     ]
     return {
-        "rows": len(item.pairs),
-        "ours": part(mine, range(len(item.pairs))),
-        "math_verify": part(theirs, range(len(item.pairs))),
-        "kept": {"rows": len(kept), "ours": part(mine, kept), "math_verify": part(theirs, kept)} if len(kept) < len(item.pairs) else None,
+        "rows": len(item.questions),
+        "ours": part(mine, range(len(item.questions))),
+        "math_verify": part(theirs, range(len(item.questions))),
+        "kept": {"rows": len(kept), "ours": part(mine, kept), "math_verify": part(theirs, kept)}
+        if len(kept) < len(item.questions)
+        else None,
         "errors": errors,
         "false_accepts_of_ours_alone": [row for row in errors if row["ours"] and not row["math_verify"]],
     }
 
 
 def rounding(sets: Sequence[LabelledSet]) -> list[dict[str, Any]]:
-    """The labelled verdicts that the two rounding rules change (docs/grading.md): accepted with them, refused without."""
+    """The labelled verdicts that would change if the golds were known to be rounded, as minerva_math's are."""
     changed = []
     for item in sets:
-        mine = grader_audit.ours(item.pairs, item.extraction)
-        clear_caches()
-        compare.ROUNDING_RULES = False
-        try:
-            without = grader_audit.ours(item.pairs, item.extraction)
-        finally:
-            compare.ROUNDING_RULES = True
-            clear_caches()
+        without = grader_audit.ours(item.questions, item.extraction)
+        rounded = grader_audit.ours(item.questions, item.extraction, benchmark="minerva_math")
         changed += [
             {"set": item.name, "line": line, "gold": gold[-100:], "extracted": (a.extracted or "")[-100:], "label": label}
-            for line, ((_, gold), a, b, label) in enumerate(zip(item.pairs, mine, without, item.labels, strict=True), 1)
+            for line, ((_, gold, *_), a, b, label) in enumerate(zip(item.questions, rounded, without, item.labels, strict=True), 1)
             if a.correct != b.correct
         ]
     return changed
 
 
 def rounded_golds(folder: Path) -> dict[str, list[int]]:
-    """[golds to which the rounding rule applies, golds] of each benchmark file of a folder."""
+    """[golds that are decimals and may be rounded, golds] of each benchmark file of a folder."""
     found = {}
     for path in sorted(folder.glob("*.jsonl*")):
-        answers = [str(row["answer"]) for row in read_jsonl(path, required=("answer",))]
-        found[path.name.split(".jsonl")[0]] = [sum(map(compare.is_rounded, answers)), len(answers)]
+        answers = [readings(str(row["answer"]))[:1] for row in read_jsonl(path, required=("answer",))]
+        found[path.name.split(".jsonl")[0]] = [sum(any(map(is_rounded, nodes)) for nodes in answers), len(answers)]
+    return found
+
+
+def copied(sets: Sequence[LabelledSet]) -> list[dict[str, Any]]:
+    """The answers labelled right that are refused only because they stand in the problem: the cost of the rule."""
+    found = []
+    for item in sets:
+        for line, (question, label) in enumerate(zip(item.questions, item.labels, strict=True), 1):
+            if label and question[2:] and grade_many([question], extraction=item.extraction)[0].status == "copied":
+                found.append({"set": item.name, "line": line, "gold": question[1][-100:]})
     return found
 
 
 def speed(sets: Sequence[LabelledSet]) -> dict[str, float]:
-    """Seconds: cold start of a pool of two, and one step of the report (1,584 completions) with two warm workers."""
-    pairs = [pair for group in zip(*(item.pairs for item in sets), strict=False) for pair in group][:STEP]
-    pool = Pool(judge.ALGEBRA, 2)
-    started = time.perf_counter()
-    pool.warm()
-    cold = time.perf_counter() - started
-    pool.close()
-    if not pairs:
-        return {"cold start of two workers, s": cold}
-    judge.pool_for(judge.ALGEBRA, 2).warm()
+    """Seconds for one step of the report (1,584 completions), cold, in one thread."""
+    questions = [question for group in zip(*(item.questions for item in sets), strict=False) for question in group][:STEP]
     clear_caches()
     started = time.perf_counter()
-    judge.grade_many(pairs, workers=2)
-    return {"cold start of two workers, s": cold, f"{len(pairs)} completions, two warm workers, s": time.perf_counter() - started}
+    grade_many(questions)
+    return {f"{len(questions)} completions, s": time.perf_counter() - started}
+
+
+def cases(path: Path) -> dict[str, Any]:
+    """Our verdicts on a file of cases (`kind`, `pred` or `response`, `gold`, `right`, perhaps `problem`): by kind, and the wrong ones."""
+    kinds: dict[str, list[int]] = {}
+    wrong = []
+    for row in read_jsonl(path, required=("kind", "gold", "right")):
+        response = row["response"] if row.get("response") is not None else rf"\boxed{{{row['pred']}}}"
+        [verdict] = grade_many([(response, str(row["gold"]), row.get("problem"))])
+        count = kinds.setdefault(row["kind"], [0, 0])
+        count[0] += verdict.correct == bool(row["right"])
+        count[1] += 1
+        if verdict.correct != bool(row["right"]):
+            wrong.append({"kind": row["kind"], "response": response, "gold": row["gold"], "right": row["right"], "status": verdict.status})
+    rows = sum(total for _, total in kinds.values())
+    accepts = sum(not row["right"] for row in wrong)
+    return {"rows": rows, "accuracy": 1 - len(wrong) / rows, "false_accepts": accepts, "kinds": kinds, "wrong": wrong}
 
 
 def table(results: dict[str, dict[str, Any]]) -> list[str]:

@@ -5,18 +5,18 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
+from mathrl.core.capped_calls import CappedCalls
 from mathrl.evaluation.contest_judge import contest_grades
-from mathrl.grading import judge
-from mathrl.grading.judge import grade
-from mathrl.grading.pool import Pool
+from mathrl.grading import grade
 
-MATH_VERIFY = "mathrl.grading.algebra:judge_response"
+MATH_VERIFY = "mathrl.checks.grader_math_verify:judge_response"
 MATH_VERIFY_CAP = 10.0
-"""Seconds that Math-Verify may take for one answer; then it counts as refusing."""
+"""Seconds of processor time that Math-Verify may take for one answer; then its worker ends and it counts as refusing."""
+Question = tuple[str, str] | tuple[str, str, str | None]
+"""A response, the gold answer, and the problem where it is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,45 +34,40 @@ def boxed(answer: str) -> str:
     return answer if "boxed" in answer or "\\fbox" in answer else rf"\boxed{{{answer}}}"
 
 
-def ours(pairs: Sequence[tuple[str, str]], extraction: str = "strict") -> list[Verdict]:
-    """Our verdicts, one after the other in this thread, each timed: CPU time, or the clock where a worker was asked."""
+def ours(questions: Sequence[Question], extraction: str = "strict", benchmark: str = "") -> list[Verdict]:
+    """Our verdicts, one after the other in this thread, each with its processor time."""
     found = []
-    for response, gold in pairs:
-        known, clock, cpu = len(judge._algebra_seen), time.perf_counter(), time.thread_time()
-        result = grade(response, gold, extraction=extraction)
-        cpu, clock = time.thread_time() - cpu, time.perf_counter() - clock
-        asked = len(judge._algebra_seen) != known or result.status in ("timeout", "error")
-        found.append(Verdict(result.correct, result.status, clock if asked else cpu, result.extracted))
+    for question in questions:
+        started = time.thread_time()
+        result = grade(*question, extraction=extraction, benchmark=benchmark)
+        found.append(Verdict(result.correct, result.status, time.thread_time() - started, result.extracted))
     return found
 
 
-def contest(pairs: Sequence[tuple[str, str]], benchmark: str = "", workers: int = 1) -> list[Verdict]:
+def contest(questions: Sequence[Question], benchmark: str = "", workers: int = 1) -> list[Verdict]:
     """The contest judge's verdicts."""
-    graded = contest_grades(pairs, benchmark, workers)
+    graded = contest_grades([(response, gold) for response, gold, *_ in questions], benchmark, workers)
     return [Verdict(result.correct, result.status, 0.0, result.extracted) for result in graded]
 
 
-def math_verify(pairs: Sequence[tuple[str, str]], workers: int = 1, delimit: bool = True) -> list[Verdict]:
-    """Math-Verify's verdicts, in killable workers; the seconds are its own CPU time.
+def math_verify(questions: Sequence[Question], workers: int = 1, delimit: bool = True) -> list[Verdict]:
+    """Math-Verify's verdicts, in killable workers; the seconds are its own processor time.
 
     delimit: put golds without LaTeX delimiters between dollar signs, which is what Math-Verify reads best (0.90 against
     0.89 of the Odyssey answers); its own test cases are golds as they should be.
     """
-    pairs = [(response, f"${gold}$" if delimit and "$" not in gold else gold) for response, gold in pairs]
-    pool = Pool(MATH_VERIFY, workers, cap=MATH_VERIFY_CAP)
+    pairs = [(response, f"${gold}$" if delimit and "$" not in gold else gold) for response, gold, *_ in questions]
+    calls = CappedCalls(MATH_VERIFY, MATH_VERIFY_CAP, preload=("math_verify",))
     try:
-        pool.warm()
-        with ThreadPoolExecutor(max_workers=workers) as threads:
-            replies = list(threads.map(lambda pair: pool.ask(*pair), pairs))
+        replies = calls.map(pairs, workers)
     finally:
-        pool.close()
+        calls.close()
     found = []
     for reply in replies:
         if "value" in reply:
             found.append(Verdict(reply["value"][0], "equal" if reply["value"][0] else "different", reply["value"][1]))
         else:
-            timed_out = bool(reply.get("timeout"))
-            found.append(Verdict(False, "timeout" if timed_out else "error", MATH_VERIFY_CAP if timed_out else 0.0))
+            found.append(Verdict(False, reply["lost"], MATH_VERIFY_CAP if reply["lost"] == "timeout" else 0.0))
     return found
 
 

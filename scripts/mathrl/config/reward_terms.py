@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-OWN_TERMS = ("correct", "format")
+OWN_TERMS = ("correct", "format", "answer_format")
 
 
 def check_names(terms: Mapping[str, float]) -> None:

@@ -35,9 +35,9 @@ def measure(samples: Mapping[str, Iterable[Mapping[str, Any]]], asked: Path, wor
 
     from mathrl.grading import grade_many
 
-    answers = {row["id"]: str(row["answer"]) for row in read_jsonl(asked, ("id", "answer"))}
+    answers = {row["id"]: (str(row["answer"]), row.get("problem")) for row in read_jsonl(asked, ("id", "answer"))}
     rows = list(samples[NAME])
-    grades = grade_many([(row["response"], answers[row["id"]]) for row in rows], workers=workers)
+    grades = grade_many([(row["response"], *answers[row["id"]]) for row in rows], workers=workers)
     right = pl.DataFrame({"id": [row["id"] for row in rows], "right": [float(grade.correct) for grade in grades]})
     return right.group_by("id").agg(solve_rate=pl.col("right").mean(), n=pl.len().cast(pl.Int32)).sort("id")
 

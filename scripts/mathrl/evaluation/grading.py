@@ -62,8 +62,8 @@ def grade_samples(
 ) -> list[GradedProblem]:
     """Grade every sample under the protocol's extraction and the other one; problems without samples are left out.
 
-    Equal responses to a problem are graded and read for equalities once. benchmark: its name, which the contest's judge heeds
-    (units of minerva_math).
+    Equal responses to a problem are graded and read for equalities once. benchmark: its name; minerva_math has rules of its own
+    in both judges.
     """
     from mathrl.grading import extract_boxed
 

@@ -1,15 +1,16 @@
 """The grader: one judge for reward, filtering and evaluation (rules in docs/grading.md).
 
-Cheap verdicts are made in the calling thread within fixed budgets; importing this package loads no algebra system.
+Verdicts are made in the calling thread within fixed budgets; nothing is evaluated, and no algebra system is loaded.
 """
 
 from mathrl.grading.extract import extract_boxed, extract_lenient
-from mathrl.grading.judge import GRADING_POLICY, STATUSES, Grade, equivalent, grade, grade_many, group_answers
+from mathrl.grading.judge import GRADING_POLICY, STATUSES, Grade, can_be_read, equivalent, grade, grade_many, group_answers
 
 __all__ = [
     "GRADING_POLICY",
     "STATUSES",
     "Grade",
+    "can_be_read",
     "equivalent",
     "extract_boxed",
     "extract_lenient",

@@ -7,19 +7,26 @@ import re
 from mathrl.grading.latex import Unparsed, clean, word_key
 
 _YES = {"yes": "yes", "true": "yes", "no": "no", "false": "no", "correct": "yes", "incorrect": "no"}
-_CHOICE = re.compile(r"^(?:\\?[({\[]|\\text\s*\{|\\textbf\s*\{|\\mathrm\s*\{|\\mathbf\s*\{|\$|\s|\*)*([A-J])\s*((?:[)\]}.:,$\s*]|\\\)|$)+)(.*)$", re.DOTALL)
-_OPTION = re.compile(r"^\s*(?:\\text\s*\{\s*)?(?:the\s+)?(?:correct\s+)?(?:option|choice|answer)\s+(?:is\s+)?(?=[(\[]?[A-J]\b)", re.IGNORECASE)
+_CHOICE = re.compile(
+    r"^(?:\\?[({\[]|\\text\s*\{|\\textbf\s*\{|\\mathrm\s*\{|\\mathbf\s*\{|\$|\s|\*)*([A-J])\s*((?:[)\]}.:,$\s*]|\\\)|$)+)(.*)$", re.DOTALL
+)
+_OPTION = re.compile(
+    r"^\s*(?:\\text\s*\{\s*)?(?:the\s+)?(?:correct\s+)?(?:option|choice|answer)\s+(?:is\s+)?(?=[(\[]?[A-J]\b)", re.IGNORECASE
+)
 _OTHER_CHOICE = re.compile(r"\(\s*[A-J]\s*\)|(?<![A-Za-z'])[A-J]\s*[).:\]]|^\W*(?:(?:or|and)\b)?\W*[A-J](?![A-Za-z'])")
 _LETTERS = re.compile(r"(?:[A-J]\s*(?:,|;|and|&|\s)*\s*){2,8}")
 _CLOCK = re.compile(r"(\d{1,2})\s*:\s*(\d{2})\s*(?:([ap])\.?\s?m\.?)?|(\d{1,2})\s*([ap])\.?\s?m\.?", re.IGNORECASE)
 _SYMBOLS = re.compile(r"[\^*|]")
 _SAME_WORDS = {
-    "dne": "does not exist", "doesnt exist": "does not exist", "limit does not exist": "does not exist", "doesn t exist": "does not exist",
-    "infinitely many solutions": "infinitely many", "infinite solutions": "infinitely many", "infinite": "infinitely many",
-    "infinite number of solutions": "infinitely many", "none": "no solution", "no solutions": "no solution", "no real solution": "no solution",
-    "no real solutions": "no solution", "there is no solution": "no solution", "there are no solutions": "no solution", "no roots": "no solution",
-    "no real roots": "no solution", "solution does not exist": "no solution", "no such number exists": "no solution",
-}  # fmt: skip
+    same: phrase
+    for phrase, others in {
+        "does not exist": "dne, doesnt exist, limit does not exist, doesn t exist",
+        "infinitely many": "infinitely many solutions, infinite solutions, infinite, infinite number of solutions",
+        "no solution": "none, no solutions, no real solution, no real solutions, there is no solution, there are no solutions, no roots, "
+        "no real roots, solution does not exist, no such number exists",
+    }.items()
+    for same in others.split(", ")
+}
 
 
 def _choice(text: str) -> tuple[str, str, bool] | None:
@@ -98,7 +105,7 @@ def same_words(answer: str, gold: str) -> bool:
     """Word answers: the same words; yes and true, no and false; a sentence that opens with "Yes," for Yes."""
     left, right = plain_words(answer), plain_words(gold)
     if left == right:
-        return _SYMBOLS.findall(answer) == _SYMBOLS.findall(gold)
+        return _SYMBOLS.findall(answer) == _SYMBOLS.findall(gold) and re.search(r"[^\W\d_]", left) is not None
     if right not in _YES:
         return False
     if left in _YES:
@@ -111,5 +118,7 @@ def same_words(answer: str, gold: str) -> bool:
     if head is None:
         return False
     said = _YES[(head[1] or head[2]).lower()]
-    rest = {_YES[word] for word in re.findall(r"\b(yes|no|true|false)\b(?!\s+(?:solution|more|less|real|such))", text[head.end() : 120].lower())}
+    rest = {
+        _YES[word] for word in re.findall(r"\b(yes|no|true|false)\b(?!\s+(?:solution|more|less|real|such))", text[head.end() : 120].lower())
+    }
     return said == _YES[right] and rest <= {said}

@@ -9,13 +9,10 @@ import re
 from dataclasses import dataclass
 
 from mathrl.grading import choices, conditions, lists
+from mathrl.grading import nodes as n
 from mathrl.grading.expressions import expand_signs, same_expressions, same_family
 from mathrl.grading.latex import string_key
-from mathrl.grading.nodes import (
-    Based, Bracket, Braces, Builder, Div, Empty, Items, Matrix, Mod, Mul, Neg, Node, Paren, Percent, Piecewise, PlusMinus, Ratio, Rel,
-    Reals, Scalar, SetOp, Sym, Text, symbols, walk,
-)  # fmt: skip
-from mathrl.grading.numbers import How
+from mathrl.grading.numbers import How, decimal
 from mathrl.grading.readings import readings
 from mathrl.grading.sets import is_set, pieces_of, same_pieces
 
@@ -27,30 +24,30 @@ _BASED = re.compile(r"\(?([0-9A-F]*\d[0-9A-F]*)\)?_\{?\(?(?:\d{1,2}|⟦?[a-z]{3,
 _COMMA_DECIMAL = re.compile(r"[-+]?\d{1,12},(?:\d{1,2}|\d{4,12})")
 
 
-def simplified(node: Node) -> Node:
+def simplified(node: n.Node) -> n.Node:
     """Peel what carries no meaning: plus-minus becomes a list, a set of one its item, brackets around a number go."""
     while True:
         match node:
-            case Items() | Braces():
+            case n.Items() | n.Braces():
                 node = _flat(node)
-                if isinstance(node, Items | Braces):
+                if isinstance(node, n.Items | n.Braces):
                     return node
-            case Paren(inner=inner):
+            case n.Paren(inner=inner):
                 node = inner
-            case Bracket(opening="[", closing="]", items=(Scalar() as only,)):
+            case n.Bracket(opening="[", closing="]", items=(n.Scalar() as only,)):
                 node = only
-            case Mul() | Div() | Neg() if (matrix := lists.scaled_matrix(node)) is not node:
+            case n.Mul() | n.Div() | n.Neg() if (matrix := lists.scaled_matrix(node)) is not node:
                 node = matrix
             case _:
-                signs = [] if isinstance(node, Rel) else expand_signs(node)
-                return Items(tuple(signs), "or") if len(signs) > 1 else node
+                signs = [] if isinstance(node, n.Rel) else expand_signs(node)
+                return n.Items(tuple(signs), "or") if len(signs) > 1 else node
 
 
-def _flat(node: Items | Braces) -> Node:
+def _flat(node: n.Items | n.Braces) -> n.Node:
     items = tuple(sign for part in node.items for sign in expand_signs(part))
     if len(items) == 1:
         return items[0]
-    return Items(items, node.joiner) if isinstance(node, Items) else Braces(items)
+    return n.Items(items, node.joiner) if isinstance(node, n.Items) else n.Braces(items)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +57,11 @@ class Comparison:
     how: How
     depth: int = 0
 
-    def __call__(self, answer: Node, gold: Node) -> bool:
+    def __call__(self, answer: n.Node, gold: n.Node) -> bool:
         """Are two parts equal, one level down?"""
         return Comparison(self.how, self.depth + 1).same(answer, gold)
 
-    def same(self, answer: Node, gold: Node) -> bool:
+    def same(self, answer: n.Node, gold: n.Node) -> bool:
         """Are two readings equal?"""
         if answer == gold:
             return True
@@ -73,32 +70,32 @@ class Comparison:
         answer, gold = simplified(answer), simplified(gold)
         if answer == gold:
             return True
-        if isinstance(answer, Scalar) and isinstance(gold, Scalar):
+        if isinstance(answer, n.Scalar) and isinstance(gold, n.Scalar):
             return same_expressions(answer, gold, self.how)
         return self._by_kind(answer, gold)
 
-    def _by_kind(self, answer: Node, gold: Node) -> bool:
+    def _by_kind(self, answer: n.Node, gold: n.Node) -> bool:
         match answer, gold:
-            case (Text(), _) | (_, Text()):
+            case (n.Text(), _) | (_, n.Text()):
                 return False
-            case Mod(), Mod():
+            case n.Mod(), n.Mod():
                 return conditions.same_congruences(answer, gold, self)
-            case Builder(), Builder():
+            case n.Builder(), n.Builder():
                 return conditions.same_builders(answer, gold, self)
-            case Piecewise(), Piecewise():
+            case n.Piecewise(), n.Piecewise():
                 return conditions.same_pieces_of_function(answer, gold, self)
-            case (Mod(), _) | (_, Mod()) | (Builder(), _) | (_, Builder()) | (Based(), _) | (_, Based()):
+            case (n.Mod(), _) | (_, n.Mod()) | (n.Builder(), _) | (_, n.Builder()) | (n.Based(), _) | (_, n.Based()):
                 return False
         family = self._families(answer, gold)
         if family is not None:
             return family
-        if isinstance(answer, Rel) or isinstance(gold, Rel):
+        if isinstance(answer, n.Rel) or isinstance(gold, n.Rel):
             verdict = conditions.same_relations(answer, gold, self, self.how)
             if verdict is not None:
                 return verdict
         return self._sets_and_lists(answer, gold)
 
-    def _families(self, answer: Node, gold: Node) -> bool | None:
+    def _families(self, answer: n.Node, gold: n.Node) -> bool | None:
         r"""Solutions that a whole number counts: k\pi with or without "k \in \mathbb{Z}"; None for others."""
         theirs, mine = conditions.counted(gold), conditions.counted(answer)
         if theirs is None and mine is None:
@@ -108,58 +105,58 @@ class Comparison:
             pair = conditions.assignment(node)
             expressions.append(found[0] if found else pair[1] if pair else node)
         left, right = (simplified(part) for part in expressions)
-        if isinstance(left, Scalar) and isinstance(right, Scalar):
+        if isinstance(left, n.Scalar) and isinstance(right, n.Scalar):
             return same_family(left, right)
-        if isinstance(left, Items) and isinstance(right, Items):
+        if isinstance(left, n.Items) and isinstance(right, n.Items):
             return lists.matching(lists.values_of(left.items), lists.values_of(right.items), same_family)
         return None
 
-    def _sets_and_lists(self, answer: Node, gold: Node) -> bool:
-        if isinstance(answer, Ratio) or isinstance(gold, Ratio):
+    def _sets_and_lists(self, answer: n.Node, gold: n.Node) -> bool:
+        if isinstance(answer, n.Ratio) or isinstance(gold, n.Ratio):
             return bool(lists.same_ratios(answer, gold, self, self.how))
-        if is_set(answer) and is_set(gold) and not (isinstance(answer, Bracket) and isinstance(gold, Bracket)):
+        if is_set(answer) and is_set(gold) and not (isinstance(answer, n.Bracket) and isinstance(gold, n.Bracket)):
             verdict = self._sets(answer, gold)
             if verdict is not None:
                 return verdict
-        if isinstance(answer, Matrix) or isinstance(gold, Matrix):
+        if isinstance(answer, n.Matrix) or isinstance(gold, n.Matrix):
             return lists.same_matrices(answer, gold, self)
         return self._lists(answer, gold)
 
-    def _sets(self, answer: Node, gold: Node) -> bool | None:
+    def _sets(self, answer: n.Node, gold: n.Node) -> bool | None:
         left, right = pieces_of(answer), pieces_of(gold)
         if left is not None and right is not None:
-            names = symbols(answer), symbols(gold)
+            names = n.symbols(answer), n.symbols(gold)
             return not (names[0] and names[1] and names[0] != names[1]) and same_pieces(left, right)
-        if isinstance(answer, SetOp) and isinstance(gold, SetOp) and answer.kind == gold.kind:
+        if isinstance(answer, n.SetOp) and isinstance(gold, n.SetOp) and answer.kind == gold.kind:
             crossed = answer.kind != "minus" and self(answer.left, gold.right) and self(answer.right, gold.left)
             return crossed or (self(answer.left, gold.left) and self(answer.right, gold.right))
-        return None if isinstance(answer, Items) or isinstance(gold, Items) else False
+        return None if isinstance(answer, n.Items) or isinstance(gold, n.Items) else False
 
-    def _lists(self, answer: Node, gold: Node) -> bool:
+    def _lists(self, answer: n.Node, gold: n.Node) -> bool:
         match answer, gold:
-            case Bracket(), Bracket():
+            case n.Bracket(), n.Bracket():
                 return lists.same_points(answer, gold, self)
-            case Items() | Braces(), Items() | Braces():
+            case n.Items() | n.Braces(), n.Items() | n.Braces():
                 return lists.same_lists(answer, gold, self)
-            case (Bracket(), Items()) | (Items(), Bracket()):
-                return lists.same_point_and_list(answer, gold, self)
-            case Items(), Scalar():
+            case (n.Bracket(), n.Items()) | (n.Items(), n.Bracket()):
+                return lists.same_point_and_list(answer, gold, self, self.how)
+            case n.Items(), n.Scalar():
                 return self._one_value(answer.items, gold)
-            case Scalar(), Items(joiner="or"):
+            case n.Scalar(), n.Items(joiner="or"):
                 return self._one_value(gold.items, answer)
-            case (Empty(), Braces() | Items()) | (Braces() | Items(), Empty()):
+            case (n.Empty(), n.Braces() | n.Items()) | (n.Braces() | n.Items(), n.Empty()):
                 return False
         return False
 
-    def _one_value(self, items: tuple[Node, ...], other: Node) -> bool:
+    def _one_value(self, items: tuple[n.Node, ...], other: n.Node) -> bool:
         """One value in several writings: 1/2 or 0.5. A list of several values, or of signs, is no value."""
-        if any(isinstance(part, PlusMinus) for item in items for part in walk(item)):
+        if any(isinstance(part, n.PlusMinus) for item in items for part in n.walk(item)):
             return False
-        return all(isinstance(item, Scalar) and self(item, other) for item in items) and len(items) <= lists.MAX_ITEMS
+        return all(isinstance(item, n.Scalar) and self(item, other) for item in items) and len(items) <= lists.MAX_ITEMS
 
 
-def _is_number(node: Node) -> bool:
-    return isinstance(node, Scalar) and not isinstance(node, Sym | Percent)
+def _is_number(node: n.Node) -> bool:
+    return isinstance(node, n.Scalar) and not isinstance(node, n.Sym | n.Percent)
 
 
 def compare(answer: str, gold: str, how: How) -> str:
@@ -180,13 +177,14 @@ def compare(answer: str, gold: str, how: How) -> str:
         return EQUAL if verdict else DIFFERENT
     golds = readings(gold)
     answers = readings(answer)
-    if (not answers or not golds or isinstance(golds[0], Text) or isinstance(answers[0], Text)) and choices.same_words(answer, gold):
+    if (not answers or not golds or isinstance(golds[0], n.Text) or isinstance(answers[0], n.Text)) and choices.same_words(answer, gold):
         return EQUAL
-    commas = all(_COMMA_DECIMAL.fullmatch(text.strip().strip("$")) for text in (answer, gold))
+    commas = [_COMMA_DECIMAL.fullmatch(text.strip().strip("$")) is not None for text in (answer, gold)]
     same = Comparison(how).same
     for mine in answers:
         for theirs in golds:
-            two_lists = commas and isinstance(mine, Scalar) and isinstance(theirs, Scalar)  # -2,1 is not -2,10
-            if not two_lists and same(mine, theirs):
+            if commas[0] and isinstance(mine, n.Scalar) and isinstance(theirs, n.Scalar) and (commas[1] or decimal(theirs) is None):
+                continue  # -2,1 is not -2,10, and 1,2 is not 6/5
+            if same(mine, theirs):
                 return EQUAL
     return NO_GOLD if not golds else DIFFERENT if answers else NO_ANSWER

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
+from mathrl.grading import nodes as n
 from mathrl.grading.expressions import Same, same_equations, same_family
-from mathrl.grading.nodes import (
-    ZERO, Braces, Bracket, Builder, Call, Div, Fn, Items, Mod, Mul, Neg, Node, Piecewise, Pow, Ratio, Rel, SetOp, Sym, Text, rename, symbols,
-)  # fmt: skip
 from mathrl.grading.numbers import How
 from mathrl.grading.sets import FLIPPED, pieces_of, same_pieces
 
@@ -13,85 +11,89 @@ _FUNCTION_NAMES = frozenset({"y", "f()", "g()", "h()"})
 _MIRRORED = FLIPPED | {"=": "=", "!=": "!=", "~": "~"}
 
 
-def _name_of(node: Node) -> str | None:
+def _name_of(node: n.Node) -> str | None:
     """The name that the left side of an assignment gives: x, a_3, f() (whatever its argument), |AB|, CD."""
     match node:
-        case Sym(name=name):
+        case n.Sym(name=name):
             return name
-        case Call(name=name, args=args):
-            return f"{name}()" if all(isinstance(part, Sym) for part in args) else repr(node)
-        case Mul(items=items) if all(isinstance(part, Sym) for part in items):
+        case n.Call(name=name, args=args):
+            return f"{name}()" if all(isinstance(part, n.Sym) for part in args) else repr(node)
+        case n.Mul(items=items) if all(isinstance(part, n.Sym) for part in items):
             return "".join(part.name for part in items)
-        case Bracket(items=items):
+        case n.Bracket(items=items):
             names = [_name_of(part) for part in items]
             return None if None in names else "(" + ",".join(names) + ")"
-        case Fn() | Div() | Ratio() | Neg() | Pow():
-            return repr(node) if symbols(node) else None
+        case n.Fn() | n.Div() | n.Ratio() | n.Neg() | n.Pow():
+            return repr(node) if n.symbols(node) else None
     return None
 
 
-def assignment(node: Node) -> tuple[str, Node] | None:
+def assignment(node: n.Node) -> tuple[str, n.Node] | None:
     """(name, value) of "x = 5", "f(x) = …", "x = 5 ≈ …", "x ∈ …"; None for other relations."""
-    if not isinstance(node, Rel):
+    if not isinstance(node, n.Rel):
         return None
     terms, ops = node.terms, node.ops
-    if ops == ("=",) and isinstance(terms[1], Sym) and not symbols(terms[0]) and symbols(terms[1]):
+    if ops == ("=",) and isinstance(terms[1], n.Sym) and not n.symbols(terms[0]) and n.symbols(terms[1]):
         return terms[1].name, terms[0]  # 5 = x
-    if ops == ("~",) and isinstance(terms[0], Sym):
+    if ops == ("~",) and isinstance(terms[0], n.Sym):
         return terms[0].name, terms[1]
     if ops[0] not in ("=", "in") or any(op not in ("=", "~") for op in ops[1:]):
         return None
     name = _name_of(terms[0])
     value = [term for term, op in zip(terms[1:], ops, strict=True) if op != "~"][-1]
-    if name is None or (symbols(terms[0]) & symbols(value) and not isinstance(terms[0], Call)):
+    if name is None or (n.symbols(terms[0]) & n.symbols(value) and not isinstance(terms[0], n.Call)):
         return None
     return name, value
 
 
-def stated_value(node: Rel) -> Node | None:
+def stated_value(node: n.Rel) -> n.Node | None:
     """The value that "2 + 2 = 4" or "sqrt 2 ~ 1.41" states: the last part that is not an approximation."""
     if any(op not in ("=", "~") for op in node.ops):
         return None
     return next(term for term, op in zip(reversed(node.terms), (*reversed(node.ops), "="), strict=True) if op == "=")
 
 
-def same_relations(answer: Node, gold: Node, same: Same, how: How) -> bool | None:
+def same_relations(answer: n.Node, gold: n.Node, same: Same, how: How) -> bool | None:
     """A relation against anything; None where sets or lists must decide."""
     mine, theirs = assignment(answer), assignment(gold)
-    if isinstance(answer, Rel) and isinstance(gold, Rel):
+    if isinstance(answer, n.Rel) and isinstance(gold, n.Rel):
         return _two_relations(answer, gold, mine, theirs, same, how)
     if theirs:
         return same(answer, theirs[1])
     if mine:
         return same(mine[1], gold)
-    if isinstance(answer, Rel):
-        if answer.ops == ("=",) and answer.terms[1] == ZERO and symbols(answer) and symbols(answer) == symbols(gold):
+    if isinstance(answer, n.Rel):
+        if answer.ops == ("=",) and answer.terms[1] == n.ZERO and n.symbols(answer) and n.symbols(answer) == n.symbols(gold):
             return same(answer.terms[0], gold)  # "p(x) = 0" for the polynomial p(x)
         value = stated_value(answer)
         if value is not None:
-            return same(value, gold) or (not symbols(answer) and all(same(term, answer.terms[0]) or same(answer.terms[0], term) for term in answer.terms) and any(same(term, gold) for term in answer.terms))
-        return None if isinstance(gold, Bracket | SetOp | Braces | Items) or pieces_of(gold) is not None else False
+            return same(value, gold) or (
+                not n.symbols(answer)
+                and all(same(term, answer.terms[0]) or same(answer.terms[0], term) for term in answer.terms)
+                and any(same(term, gold) for term in answer.terms)
+            )
+        return None if isinstance(gold, n.Bracket | n.SetOp | n.Braces | n.Items) or pieces_of(gold) is not None else False
     return None
 
 
 def _two_relations(
-    answer: Rel, gold: Rel, mine: tuple[str, Node] | None, theirs: tuple[str, Node] | None, same: Same, how: How
+    answer: n.Rel, gold: n.Rel, mine: tuple[str, n.Node] | None, theirs: tuple[str, n.Node] | None, same: Same, how: How
 ) -> bool:
     if mine and theirs:
         return _two_assignments(answer, gold, mine, theirs, same, how)
-    if theirs and gold.ops[0] == "=" and not symbols(theirs[1]):
+    if theirs and gold.ops[0] == "=" and not n.symbols(theirs[1]):
         return False  # the gold is solved, the answer is still an equation
     verdict = same_equations(answer, gold, how)
     if verdict is not None:
         return verdict
     sets = pieces_of(answer), pieces_of(gold)
     if None not in sets:
-        return symbols(answer) == symbols(gold) and same_pieces(*sets)
+        return n.symbols(answer) == n.symbols(gold) and same_pieces(*sets)
     return _same_chains(answer, gold, same)
 
 
-def _two_assignments(answer: Rel, gold: Rel, mine: tuple[str, Node], theirs: tuple[str, Node], same: Same, how: How) -> bool:
-    calls = [node.terms[0] for node in (answer, gold) if isinstance(node.terms[0], Call)]
+def _two_assignments(answer: n.Rel, gold: n.Rel, mine: tuple[str, n.Node], theirs: tuple[str, n.Node], same: Same, how: How) -> bool:
+    calls = [node.terms[0] for node in (answer, gold) if isinstance(node.terms[0], n.Call)]
     if len(calls) == 2 and calls[0].args != calls[1].args:
         return bool(same_equations(answer, gold, how))  # f(n) = n^3 is not f(x) = n^3
     functions = {mine[0], theirs[0]} <= _FUNCTION_NAMES and "y" in (mine[0], theirs[0])  # y = 2x + 1 for f(x) = 2x + 1
@@ -100,7 +102,7 @@ def _two_assignments(answer: Rel, gold: Rel, mine: tuple[str, Node], theirs: tup
     return bool(same_equations(answer, gold, how))
 
 
-def _same_chains(answer: Rel, gold: Rel, same: Same) -> bool:
+def _same_chains(answer: n.Rel, gold: n.Rel, same: Same) -> bool:
     """Chains of relations, term by term, read from the left or from the right."""
     if len(answer.terms) != len(gold.terms):
         return False
@@ -111,60 +113,62 @@ def _same_chains(answer: Rel, gold: Rel, same: Same) -> bool:
     )
 
 
-# -- conditions on a parameter ----------------------------------------------------------------------------------------
-
-
-def counted(node: Node) -> tuple[Node, str] | None:
+def counted(node: n.Node) -> tuple[n.Node, str] | None:
     r"""(expression, letter) of "x = \pi/4 + k\pi, k \in \mathbb{Z}": a family with its whole-number letter; None for others."""
-    if not isinstance(node, Items) or len(node.items) < 2:
+    if not isinstance(node, n.Items) or len(node.items) < 2:
         return None
     *firsts, last = node.items
     letter = _whole_letter(last)
     if letter is None:
         return None
     values = tuple(pair[1] if (pair := assignment(first)) else first for first in firsts)
-    return (values[0] if len(values) == 1 else Items(values, "or")), letter
+    return (values[0] if len(values) == 1 else n.Items(values, "or")), letter
 
 
-def _whole_letter(node: Node) -> str | None:
+def _whole_letter(node: n.Node) -> str | None:
     match node:
-        case Rel(terms=(Sym(name=name), Sym(name="bbZ" | "bbN" | "Z" | "N" | "integers" | "integer")), ops=("in",)):
+        case n.Rel(terms=(n.Sym(name=name), n.Sym(name="bbZ" | "bbN" | "Z" | "N" | "integers" | "integer")), ops=("in",)):
             return name
-        case Rel(terms=(Sym(name=name), Text() | Sym()), ops=("=",)) if "integer" in repr(node):
+        case n.Rel(terms=(n.Sym(name=name), n.Text() | n.Sym()), ops=("=",)) if "integer" in repr(node):
             return name
     return None
 
 
-def same_builders(answer: Builder, gold: Builder, same: Same) -> bool:
+def same_builders(answer: n.Builder, gold: n.Builder, same: Same) -> bool:
     """Two sets by their elements: the same conditions and elements, up to the letter that runs."""
     letters = [_whole_letter(node.conditions[0]) if len(node.conditions) == 1 else None for node in (answer, gold)]
-    if None not in letters and symbols(answer.element) == {letters[0]} and symbols(gold.element) == {letters[1]}:
+    if None not in letters and n.symbols(answer.element) == {letters[0]} and n.symbols(gold.element) == {letters[1]}:
         if answer.conditions[0].terms[1] != gold.conditions[0].terms[1]:
             return False
         whole = gold.conditions[0].terms[1].name in ("bbZ", "Z")
-        renamed = rename(answer.element, {letters[0]: letters[1]})
+        renamed = n.rename(answer.element, {letters[0]: letters[1]})
         return same_family(answer.element, gold.element) if whole else same(renamed, gold.element)
-    own, other = sorted(symbols(answer.element)), sorted(symbols(gold.element))
+    own, other = sorted(n.symbols(answer.element)), sorted(n.symbols(gold.element))
     names = dict(zip(own, other, strict=True)) if len(own) == len(other) == 1 else {}
-    parts = [same(rename(a, names), b) for a, b in zip((answer.element, *answer.conditions), (gold.element, *gold.conditions), strict=False)]
+    parts = [
+        same(n.rename(a, names), b) for a, b in zip((answer.element, *answer.conditions), (gold.element, *gold.conditions), strict=False)
+    ]
     return len(answer.conditions) == len(gold.conditions) and all(parts)
 
 
-def same_pieces_of_function(answer: Piecewise, gold: Piecewise, same: Same) -> bool:
+def same_pieces_of_function(answer: n.Piecewise, gold: n.Piecewise, same: Same) -> bool:
     """Piecewise functions: each value with its own condition; the rows in any order."""
     rest = list(gold.rows)
     for row in answer.rows:
-        found = next((other for other in rest if len(row) == len(other) and all(_same_cell(a, b, same) for a, b in zip(row, other, strict=True))), None)
+        found = next(
+            (other for other in rest if len(row) == len(other) and all(_same_cell(a, b, same) for a, b in zip(row, other, strict=True))),
+            None,
+        )
         if found is None:
             return False
         rest.remove(found)
     return not rest
 
 
-def _same_cell(answer: Node, gold: Node, same: Same) -> bool:
-    return answer == gold if isinstance(answer, Text) or isinstance(gold, Text) else same(answer, gold)
+def _same_cell(answer: n.Node, gold: n.Node, same: Same) -> bool:
+    return answer == gold if isinstance(answer, n.Text) or isinstance(gold, n.Text) else same(answer, gold)
 
 
-def same_congruences(answer: Mod, gold: Mod, same: Same) -> bool:
+def same_congruences(answer: n.Mod, gold: n.Mod, same: Same) -> bool:
     """Congruences: the same modulus and the same residue as written."""
     return same(answer.inner, gold.inner) and same(answer.modulus, gold.modulus)

@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-MAX_RESPONSE_CHARS = 2_000_000
-"""Only the last so many characters of a response are looked at; a model's whole context is far shorter."""
+MAX_RESPONSE_CHARS = 200_000
+"""Only the last so many characters of a response are looked at, about 50,000 tokens."""
 MAX_RUN = 50
 """Boxes that may be one answer together."""
 
@@ -21,9 +21,12 @@ _BARE_BOX = re.compile(
 )
 """A box without braces: \\boxed 7, \\boxed\\frac12."""
 _PLACEHOLDER = re.compile(r"\s*(?:(?:the |your |final )*answer|\\ldots|\.\.\.|\\dots|…|\?|\\cdot|\\_*|_+)?\s*", re.IGNORECASE)
-_MENTION = re.compile(r"(?:\b(?:in|within|inside|into|using|with|by|as|the|a|an|of|via|LaTeX)|[`\"'])\s*[`$\"'(]*\s*(?:\\[(\[])?\s*$", re.IGNORECASE)
+_MENTION = re.compile(
+    r"(?:\b(?:in|within|inside|into|use|using|with|by|as|the|a|an|of|via|LaTeX)|[`\"'])\s*[`$\"'(]*\s*(?:\\[(\[])?\s*$", re.IGNORECASE
+)
 _JOINT = re.compile(
-    r"(?:[\s$,;.:&*/|]|\\[()\[\],;:!> \\]|\\q?quad|\\(?:text|textrm|mathrm|mbox)\s*\{[^{}]{0,40}?\b(?:and|or)\s*,?\s*\}|\b(?:and|or|else|maybe|perhaps|also)\b)*"
+    r"(?:[\s$,;.:&*/|]|\\[()\[\],;:!> \\]|\\q?quad|\\(?:text|textrm|mathrm|mbox)\s*\{[^{}]{0,40}?\b(?:and|or)\s*,?\s*\}"
+    r"|\b(?:and|or|else|maybe|perhaps|also)\b)*"
     r"(?:(?:[A-Za-z]|\\[a-z]+)(?:_\{?\w{1,3}\}?)?\s*=\s*)?"
 )
 """What may stand between the boxes of one answer: "and", "or", commas, a name with an equals sign."""
@@ -34,9 +37,11 @@ _BULLET = re.compile(r"(?:^|\n)[ \t]*-[ \t]+$")
 _HEAD = re.compile(r"(?:\d+\s*/\s*|\d+(?:\.\d+)?\s*(?:\\times|\\cdot|\*)\s*|(?<![\d.])\d+)$")
 _OUTER = re.compile(r"(?:\\(?:[dtc]?frac|binom|sqrt(?:\[[^\[\]]*\])?)\s*(?:\{[^{}]*\}\s*)?|[\^_])$")
 _BEHIND = re.compile(
-    r"\s*(?:\\[,;: ]\s*)?(\^\s*(?:\{[^{}]{1,20}\}|\\circ|\w)|!|\\?%|(?:\\times|\\cdot)\s*10\s*\^\s*(?:\{[^{}]{1,9}\}|-?\d+)"
+    r"\s*(?:\\[,;: ]\s*)?(\^\s*(?:\{[^{}]{1,20}\}|\\circ|\w)|!(?=\s*(?:\$|\\[)\]]))|\\?%"
+    r"|(?:/\s*\d|\+\s*[\w\\]|\*\s*\w|-(?:\d|\\|[a-z](?![a-z]))|\\(?:sqrt|pi|frac|cdot|times|pm)(?![a-z])|[xyzabnkti](?![A-Za-z]))[^$\n=,;]{0,30}"
     r"|\$?\s*(?:\\(?:text|mathrm)\s*\{\s*)?(?:dozen|hundred|thousand|million|billion|trillion)\b)"
 )
+"""What changes the value of a box from behind it: a power, a factor, a further term, a scale."""
 _LENIENT_MARK = re.compile(
     r"(?:final\s+answer|the\s+answer|answer)\s*(?:is|:|=)\s*:?\s*([^\n]{1,300})|####\s*([^\n]{1,300})", re.IGNORECASE
 )
@@ -83,7 +88,9 @@ def find_boxes(text: str) -> list[Box]:
                 found.append(Box(starts[opened], match.end(), text[opened + 1 : match.start()].strip()))
     if "box" in text:
         bare = [Box(match.start(), match.end(), match[1].strip()) for match in _BARE_BOX.finditer(text)]
-        found = sorted(found + [box for box in bare if not any(other.start < box.start < other.end for other in found[-8:])], key=lambda box: box.start)
+        found = sorted(
+            found + [box for box in bare if not any(other.start < box.start < other.end for other in found[-8:])], key=lambda box: box.start
+        )
     if not found and starts and text.rstrip(" \n$.").endswith("}"):
         opened = max(starts)
         found = [Box(starts[opened], len(text), text[opened + 1 : text.rindex("}")].strip())]
@@ -130,7 +137,7 @@ def extract_answer(response: str, joint: re.Pattern = _JOINT) -> str | None:
     run = [boxes[-1]]
     for box in reversed(boxes[:-1]):
         between = text[box.end : run[0].start]
-        if len(between) > 80 or len(run) >= MAX_RUN or not joint.fullmatch(between):
+        if not (box.content and run[0].content) or len(between) > 80 or len(run) >= MAX_RUN or not joint.fullmatch(between):
             break
         run.insert(0, box)
     if len({box.content for box in run}) == 1:
@@ -153,7 +160,8 @@ def _with_surroundings(text: str, box: Box) -> str:
         return before[outer:] + text[box.start : box.end] + behind[: behind.find("}") + 1]
     content = box.content
     if match := _BEHIND.match(behind):
-        content = f"{content} {re.sub(r'[$]|.*[{]', '', match[1]) if match[1][-1:].isalpha() and 'circ' not in match[1] else match[1]}"
+        scale = re.search(r"[a-z]{5,}$", match[1])
+        content = f"{content} {scale[0] if scale and 'circ' not in match[1] else match[1]}"
     if _is_negated(before):
         return f"-({content})" if re.search(r"[-+]", content) else f"-{content}"
     head = _HEAD.search(before)

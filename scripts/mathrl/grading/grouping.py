@@ -14,10 +14,10 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+from mathrl.grading import nodes as n
 from mathrl.grading.compare import simplified
 from mathrl.grading.conditions import assignment
 from mathrl.grading.latex import string_key
-from mathrl.grading.nodes import Braces, Bracket, Degrees, Empty, Items, Matrix, Node, Percent, Ratio, Reals, Rel, Scalar, SetOp, symbols
 from mathrl.grading.numbers import without_mark
 from mathrl.grading.readings import readings
 from mathrl.grading.sets import pieces_of
@@ -34,28 +34,28 @@ def _digits(number: complex) -> str:
     return f"{real},{imaginary}"
 
 
-def _scalar_key(node: Node) -> str:
-    node = without_mark(without_mark(node, Percent), Degrees)
+def _scalar_key(node: n.Node) -> str:
+    node = without_mark(without_mark(node, n.Percent), n.Degrees)
     parts = []
-    for point in range(KEY_POINTS if symbols(node) else 1):
+    for point in range(KEY_POINTS if n.symbols(node) else 1):
         value = Evaluator(point)(node)
         if isinstance(value, complex):
             near = Fraction(value.real).limit_denominator(1000) if abs(value.imag) < 1e-12 and abs(value) < 1e9 else None
-            exact = near is not None and abs(near - Fraction(value.real)) <= abs(near) * Fraction(1, 10**13) and not symbols(node)
+            exact = near is not None and abs(near - Fraction(value.real)) <= abs(near) * Fraction(1, 10**13) and not n.symbols(node)
             parts.append(str(near) if exact else _digits(value))
         else:
             parts.append(str(value))
     return "n:" + ";".join(parts)
 
 
-def _set_key(node: Node) -> str:
+def _set_key(node: n.Node) -> str:
     pieces = pieces_of(node)
     if pieces is None:
         raise Undecided("no set")
     return "s:" + repr([(str(piece[0]), str(piece[1]), *piece[2:]) for piece in pieces])
 
 
-def _key(node: Node, depth: int = 0) -> str:
+def _key(node: n.Node, depth: int = 0) -> str:
     node = simplified(node)
     if depth > MAX_DEPTH:
         raise Undecided("nested too deep")
@@ -63,19 +63,19 @@ def _key(node: Node, depth: int = 0) -> str:
     if pair:
         return _key(pair[1], depth + 1)
     match node:
-        case Scalar():
+        case n.Scalar():
             return _scalar_key(node)
-        case Items(items=items) | Braces(items=items):
+        case n.Items(items=items) | n.Braces(items=items):
             return "{" + "|".join(sorted({_key(part, depth + 1) for part in items})) + "}"
-        case Rel() | SetOp() | Reals() | Empty():
+        case n.Rel() | n.SetOp() | n.Reals() | n.Empty():
             return _set_key(node)
-        case Bracket(opening=opening, closing=closing, items=items):
+        case n.Bracket(opening=opening, closing=closing, items=items):
             if (opening, closing) not in (("(", ")"), ("[", "]")) and pieces_of(node) is not None:
                 return _set_key(node)
             return opening + "|".join(_key(part, depth + 1) for part in items) + closing
-        case Matrix(rows=rows):
+        case n.Matrix(rows=rows):
             return "m:" + "/".join("|".join(_key(part, depth + 1) for part in row) for row in rows)
-        case Ratio(items=items):
+        case n.Ratio(items=items):
             return "r:" + ":".join(_key(part, depth + 1) for part in items)
     return repr(node)
 

@@ -9,6 +9,7 @@ from functools import lru_cache
 
 from mathrl.grading.compare import DIFFERENT, EQUAL, NO_ANSWER, NO_GOLD, compare
 from mathrl.grading.extract import extract_answer, extract_lenient, gold_answer
+from mathrl.grading.nodes import Text
 from mathrl.grading.numbers import How
 from mathrl.grading.problem import how_to_compare, is_copied
 from mathrl.grading.prose import stated
@@ -23,6 +24,10 @@ FORMAT_WEIGHT = 0.1
 CORRECT_WEIGHT = 0.9
 MAX_EXTRACTED_CHARS = 4_000
 """A longer answer is compared as a string only."""
+MAX_GOLD_SENTENCE = 250
+"""A longer gold in prose states more than one thing."""
+MAX_WORDS = 3
+"""Longer answers in words count as read by nobody."""
 _PLAIN = re.compile(r"\s*(-?\d{1,30})\s*")
 _CACHED_CHARS = 400
 """Verdicts on pairs of more characters are not kept, so that the cache stays small."""
@@ -66,7 +71,8 @@ def _decide_now(extracted: str, gold: str, how: How) -> tuple[str, str]:
     status = compare(extracted, gold, how)
     if status not in (EQUAL, NO_GOLD) or (status == NO_GOLD and " " in gold):
         answers = [extracted, stated(extracted)] if " " in extracted else [extracted]
-        golds = [gold, stated(gold)] if " " in gold and not readings(gold) else [gold]
+        sentence = " " in gold and len(gold) <= MAX_GOLD_SENTENCE and not readings(gold)
+        golds = [gold, said] if sentence and (said := stated(gold)) and not said.strip().isalpha() else [gold]
         for theirs in filter(None, golds):
             for mine in filter(None, answers):
                 if (mine, theirs) != (extracted, gold) and compare(mine, theirs, how) == EQUAL:
@@ -119,11 +125,14 @@ def grade(response: str, answer: str, problem: str | None = None, *, extraction:
     return make_grade(extracted, verdict(extracted, str(answer), problem, benchmark), boxed)
 
 
-def grade_many(
-    questions: Iterable[Sequence[str | None]], *, workers: int = 1, extraction: str = "strict", benchmark: str = ""
-) -> list[Grade]:
+def grade_many(questions: Iterable[Sequence[str | None]], workers: int = 1, extraction: str = "strict", benchmark: str = "") -> list[Grade]:
     """Grade (response, answer) pairs or (response, answer, problem) triples in their order; `workers` has no effect on a verdict."""
     return [grade(*question[:3], extraction=extraction, benchmark=benchmark) for question in questions]
+
+
+def can_be_read(extracted: str) -> bool:
+    """Can an extracted answer be read: as mathematics, or as a few words?"""
+    return any(not isinstance(node, Text) or len(node.words.split()) <= MAX_WORDS for node in readings(extracted))
 
 
 def clear_caches() -> None:

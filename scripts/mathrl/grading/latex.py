@@ -27,11 +27,11 @@ _FORMATS = {
     r"\ast": "*", r"\star": "*", r"\land": r"\wedge", r"\lor": r"\vee", r"\varnothing": r"\emptyset", r"\dots": r"\ldots",
     r"\cdots": r"\ldots", r"\dotsc": r"\ldots", r"\varphi": r"\phi", r"\varepsilon": r"\epsilon", r"\vartheta": r"\theta",
     r"\lbrack": "[", r"\rbrack": "]", r"\degree": r"^{\circ}", r"\textdegree": r"^{\circ}", r"\euro": r"\€", r"\pounds": r"\£",
-    r"\dollar": r"\$", r"\textdollar": r"\$", r"\imath": "i", r"\lg": r"\log_{10}", r"\percent": r"\%", r"\slash": "/", r"\simeq": r"\approx",
+    r"\dollar": r"\$", r"\textdollar": r"\$", r"\imath": "i", r"\lg": r"\log_{10}",
+    r"\percent": r"\%", r"\slash": "/", r"\simeq": r"\approx",
     r"\lparen": "(", r"\rparen": ")", r"\bigcup": r"\cup", r"\sim": r"\approx", r"\smallsetminus": r"\setminus",
     r"\backslash": r"\setminus", r"\prime": "'", r"\to": r"\rightarrow", r"\colonequals": "=", r"\overline": r"\bar",
     r"\widehat": r"\hat", r"\widetilde": r"\tilde", r"\dbinom": r"\binom", r"\tbinom": r"\binom", r"\infin": r"\infty", r"\Or": r"\vee",
-    r"\bmod": r"\bmod",
 }  # fmt: skip
 _NOTHING = (  # noqa: SIM905
     "left right middle displaystyle textstyle scriptstyle limits nolimits rm bf it sf tt tiny small normalsize large Large LARGE huge Huge "
@@ -53,7 +53,9 @@ _BLACKBOARD = re.compile(r"\\mathbb\s*\{?\s*([RZNQC])\s*\}?")
 _TEXT = re.compile(
     r"\\(?:text|textrm|textbf|textit|textnormal|textsf|texttt|mathrm|mbox|hbox|operatorname\*?|rm)\s*\{((?:[^{}]|\{[^{}]*\})*)\}"
 )
-_MARK = re.compile(r"\\(?:tag\*?|label|hspace\*?|vspace\*?|phantom|hphantom|vphantom|color)\s*\{[^{}]*\}|\\(?:textcolor|colorbox)\s*\{[^{}]*\}")
+_MARK = re.compile(
+    r"\\(?:tag\*?|label|hspace\*?|vspace\*?|phantom|hphantom|vphantom|color)\s*\{[^{}]*\}|\\(?:textcolor|f?colorbox)\s*\{[^{}]*\}(?:\s*\{[^{}]*\}(?=\s*\{))?|\\bbox\s*\[[^\]]*\]"
+)
 _TEXT_DIGITS = re.compile(r"⟦([\d.,]+|\s*\\?[$€£¥₹]\s*)⟧")
 _BOX = re.compile(r"\\(?:boxed|fbox)\s*\{")
 _WRAPPERS = re.compile(r"\$|\\[()\[\]]")
@@ -61,7 +63,10 @@ _SPACES = re.compile(r"(\\\\)|\\[,;:> ]|~|\s+")
 _TAIL = re.compile(r"""["'`,.;:}\s]+$""")
 _GLUED = re.compile(r"(?<=[\d)])(\s*)(or|and)(?=[A-Z(\d\\-])")
 _THOUSANDS_TIGHT = re.compile(r"(?<=\d)(?:\{,\}|,\\!\s*|\\,|\\!|\\;|'(?=\d{3}(?!\d)))(?=\d{3}(?!\d))")
-_DECORATION = re.compile(r"</?[A-Za-z]{1,10}/?>|(?<![\w)}\]])\*\*|\*\*(?![\w({\\-])|(?<!\S)__(?=\S)|(?<=\S)__(?!\S)|```[a-z]*|^\s*[#*]+\s*(?=\S)|(?<=\w)\*\s*$|^\s*\$?\\therefore")
+_DECORATION = re.compile(
+    r"<\|[^|]{0,30}\|>|"
+    r"</?[A-Za-z]{1,10}/?>|(?<![\w)}\]])\*\*|\*\*(?![\w({\\-])|(?<!\S)_{2,}(?=\S)|(?<=\S)_{2,}(?!\S)|```[a-z]*|^\s*[#*]+\s*(?=\S)|(?<=\w)\*\s*$|^\s*\$?\\therefore"
+)
 _NUMBER = r"-?\d[\d,]*(?:\.\d+)?(?:\s*(?:thousand|million|billion|trillion))?"
 _CURRENCY = re.compile(r"(?:\bUS|\bU\.S\.|\bUSD)?\s*(\\[$€£¥₹]|(?<![A-Za-z])(?:Rs|USD|EUR|INR|RMB)\b\.?)\s*(" + _NUMBER + ")")
 _CURRENCY_AFTER = re.compile(r"(?<=\d)\s*(\\[€£¥₹$])")
@@ -72,9 +77,11 @@ _CURRENCIES = {
 _PRIMES = re.compile(r"\^\s*(?:\{\s*('{1,3})\s*\}|('{1,3}))")
 _RUN_ON = re.compile(r"\\(pi|sin|cos|tan|sec|csc|cot|ln)(?!h\b|h[^a-z])([a-zA-Z]{1,2})(?![A-Za-z])")
 """A command and the variable after it without a space between them: \\pir, \\cosx."""
-_AFTERTHOUGHT = re.compile(r"(?<=[^\s,])\s*,?\s*⟦?\(?(?:altogether|in total|in all|total|respectively|approximately|approx\.?)\)?⟧?\s*[.]?\s*$")
+_SAID = r"\(?(?:(?:the )?(?:final )?answer|exactly|exact|altogether|in total|in all|total|respectively|approximately|approx\.?)\)?"
+_AFTERTHOUGHT = re.compile(rf"(?<=[^\s,])\s*,?\s*(?:⟦\s*{_SAID}\s*⟧|{_SAID})\s*\.?\s*$")
 _ADDED = re.compile(
-    r"(?<=\S)\s*⟦?\s*\(\s*(?:or|i\.?e\.?,?|that is,?|equivalently,?|=|\\approx|approximately|about)\s*(?:⟧|\s)([^()]*(?:\([^()]*\)[^()]*)*)⟦?\)⟧?\s*$"
+    r"(?<=\S)\s*⟦?\s*\(\s*(?:or|i\.?e\.?,?|that is,?|equivalently,?|=|\\approx|approximately|about)\s*(?:⟧|\s)"
+    r"([^()]*(?:\([^()]*\)[^()]*)*)⟦?\)⟧?\s*$"
     r"|,?\s*⟦?\s*,?\b(?:i\.e\.|that is|or equivalently|equivalently),?\s*⟧?\s+(.+)$"
 )
 """A second writing of the answer, in brackets or behind "that is"."""
@@ -111,9 +118,7 @@ def _strip_tail(text: str) -> str:
     for char in tail:
         if char == "}" and surplus < 0:
             surplus += 1
-        elif char == "}":
-            kept += char
-        elif char == "'" and not kept and body[-1:].isalpha() and text.count("'") % 2:
+        elif char == "}" or (char == "'" and not kept and body[-1:].isalpha() and text.count("'") % 2):
             kept += char
     return body + kept
 
@@ -133,8 +138,15 @@ def _currency(match: re.Match) -> str:
     return f" {match[2]}⟦{_CURRENCIES[match[1].rstrip('.')]}⟧"
 
 
+_ROMAN = re.compile(r"\\(?:mathrm|operatorname|text)\s*\{\s*([ie])\s*\}")
+_TEXT_LEAD = re.compile(
+    r"^\s*(?:⟦\s*(?:the )?(?:final )?(?:answer|ans|solution|result)\s*(?:is)?\s*[:=]?\s*⟧|\\rightarrow)\s*", re.IGNORECASE
+)
+
+
 def _mark_texts(text: str) -> str:
     r"""\text{…} as ⟦…⟧, so that words stay apart from products of letters; digits in text are digits."""
+    text = _ROMAN.sub(r" \1 ", text)
     for _ in range(3):
         changed = _TEXT.sub(lambda m: "⟦" + m[1].replace("⟦", " ").replace("⟧", " ").strip("~ ") + "⟧", text)
         if changed == text:
@@ -152,7 +164,10 @@ def clean(text: str) -> str:
     """
     if len(text) > MAX_ANSWER_CHARS:
         raise Unparsed("longer than the budget")
-    text = re.sub(r"\s+", " ", to_latex(text))  # long runs of spaces would make the patterns below slow
+    text = to_latex(text)
+    if len(text) > 2 * MAX_ANSWER_CHARS:
+        raise Unparsed("longer than the budget in LaTeX")
+    text = re.sub(r"\s+", " ", text)  # long runs of spaces would make the patterns below slow
     text = _drop_dress(text)
     text = text.replace("...", r"\ldots ")
     if text.count("$") == 1 and re.match(r"\s*-?\$\s*\d", text):
@@ -167,15 +182,14 @@ def clean(text: str) -> str:
         text = _CURRENCY_AFTER.sub(lambda m: f"⟦{_CURRENCIES[m[1]]}⟧", _CURRENCY.sub(_currency, text))
         text = re.sub(r"\\[$€£¥₹]", " ", text)
     text = _RUN_ON.sub(r"\\\1 \2", _PRIMES.sub(r"\1\2", text))
-    if r"\begin" not in text:
-        text = text.replace(r"\\", " , ").replace("&", " ")
-    else:
-        text = re.sub(r"[.,;]\s*(?=\\\\|\\end|&)", " ", text)
+    rows = r"\begin" in text
+    text = re.sub(r"[.,;]\s*(?=\\\\|\\end|&)", " ", text) if rows else text.replace(r"\\", " , ").replace("&", " ")
     text = _WRAPPERS.sub(" ", text)
     text = _SPACES.sub(lambda m: m[1] or " ", text)
     text = re.sub(r"\\text\s*$", "", text)
+    text = _TEXT_LEAD.sub("", text)
     text = _ADDED.sub(lambda m: f" or {m[1] or m[2]}", _AFTERTHOUGHT.sub("", _strip_tail(text.strip())))
-    return text.strip()
+    return text.rstrip("\\ ").lstrip()
 
 
 def string_key(text: str) -> str:

@@ -5,27 +5,22 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
+from mathrl.grading import nodes as n
 from mathrl.grading.conditions import assignment
 from mathrl.grading.expressions import Same, same_expressions
-from mathrl.grading.nodes import (
-    DOTS, ONE, ZERO, Braces, Bracket, Div, Items, Matrix, Mul, Neg, Node, Num, Percent, Quantity, Ratio, Scalar, product,
-)  # fmt: skip
 from mathrl.grading.numbers import How, is_finished, is_marked
 from mathrl.grading.sets import MAX_ITEMS, pieces_of
 from mathrl.grading.value import constant
 
-Row = tuple[Node, ...]
+Row = tuple[n.Node, ...]
 
 
-# -- records ----------------------------------------------------------------------------------------------------------
-
-
-def _records(items: Row) -> list[dict[str, Node]] | None:
+def _records(items: Row) -> list[dict[str, n.Node]] | None:
     """ "p = 5, q = 2; p = 7, q = 2" as records; None where an item is no assignment."""
     pairs = [assignment(item) for item in items]
     if any(pair is None for pair in pairs):
         return None
-    records: list[dict[str, Node]] = [{}]
+    records: list[dict[str, n.Node]] = [{}]
     for name, value in pairs:
         if name in records[-1]:
             records.append({})
@@ -39,7 +34,7 @@ def _names_differ(left: Row, right: Row) -> bool:
     return bool(names[0] and names[1] and names[0] != names[1])
 
 
-def _in_order(record: dict[str, Node]) -> Row:
+def _in_order(record: dict[str, n.Node]) -> Row:
     """The values of a record as a point: letters that follow each other (x, y) in their order, other names as they stand."""
     letters = sorted(record)
     follow = "".join(letters) in "abcdefghijklmnopqrstuvwxyz" or all(re.fullmatch(letters[0][0] + r"_\{?\d\}?", name) for name in letters)
@@ -51,16 +46,13 @@ def values_of(items: Row) -> Row:
     """Items of a list with their names taken off ("x = 1, 2" is 1, 2); records of several names become points."""
     records = _records(items)
     if records is not None and len(records) > 1 and len(records[0]) > 1 and len({tuple(sorted(record)) for record in records}) == 1:
-        return tuple(Bracket("(", ")", _in_order(record)) for record in records)
-    values: list[Node] = []
+        return tuple(n.Bracket("(", ")", _in_order(record)) for record in records)
+    values: list[n.Node] = []
     for item in items:
         pair = assignment(item)
         value = pair[1] if pair else item
-        values += value.items if pair and isinstance(value, Items) else (value,)
+        values += value.items if pair and isinstance(value, n.Items) else (value,)
     return tuple(values)
-
-
-# -- matching ---------------------------------------------------------------------------------------------------------
 
 
 def matching(left: Row, right: Row, same: Same) -> bool:
@@ -82,7 +74,7 @@ def matching(left: Row, right: Row, same: Same) -> bool:
 
 def distinct(items: Row, same: Same) -> Row:
     """The items without repetitions."""
-    kept: list[Node] = []
+    kept: list[n.Node] = []
     for item in items:
         if not any(same(item, other) for other in kept):
             kept.append(item)
@@ -94,10 +86,7 @@ def ordered(left: Row, right: Row, same: Same) -> bool:
     return len(left) == len(right) <= MAX_ITEMS and all(same(a, b) for a, b in zip(left, right, strict=True))
 
 
-# -- collections ------------------------------------------------------------------------------------------------------
-
-
-def same_points(answer: Bracket, gold: Bracket, same: Same) -> bool:
+def same_points(answer: n.Bracket, gold: n.Bracket, same: Same) -> bool:
     """Two brackets: item by item, and the same kind of bracket where it may be an interval."""
     if _names_differ(answer.items, gold.items):
         return False
@@ -106,11 +95,11 @@ def same_points(answer: Bracket, gold: Bracket, same: Same) -> bool:
     return ordered(values_of(answer.items), values_of(gold.items), same)
 
 
-def same_lists(answer: Items | Braces, gold: Items | Braces, same: Same) -> bool:
+def same_lists(answer: n.Items | n.Braces, gold: n.Items | n.Braces, same: Same) -> bool:
     """Two lists or sets: unordered, but for lists with dots and for records, which are compared name by name."""
     if _names_differ(answer.items, gold.items):
         return False
-    if DOTS in answer.items or DOTS in gold.items:
+    if n.DOTS in answer.items or n.DOTS in gold.items:
         return ordered(answer.items, gold.items, same)
     left, right = _records(answer.items), _records(gold.items)
     single = [bool(record) and len(record) == 1 and len(record[0]) > 1 for record in (left, right)]
@@ -119,15 +108,18 @@ def same_lists(answer: Items | Braces, gold: Items | Braces, same: Same) -> bool
         if set(mine) != set(theirs):
             return False
         return ordered(tuple(mine[name] for name in theirs), tuple(theirs.values()), same)
-    if any(single) and isinstance(answer, Items) and isinstance(gold, Items):
-        mine, theirs = (_in_order(record[0]) if one else values_of(node.items) for one, record, node in zip(single, (left, right), (answer, gold), strict=True))
+    if any(single) and isinstance(answer, n.Items) and isinstance(gold, n.Items):
+        mine, theirs = (
+            _in_order(record[0]) if one else values_of(node.items)
+            for one, record, node in zip(single, (left, right), (answer, gold), strict=True)
+        )
         return ordered(mine, theirs, same)
     return matching(values_of(answer.items), values_of(gold.items), same)
 
 
-def _as_point(node: Items | Bracket) -> Row | None:
+def _as_point(node: n.Items | n.Bracket) -> Row | None:
     """The values of a bracket, or of a list that may be a point written without brackets; None for alternatives."""
-    if isinstance(node, Bracket):
+    if isinstance(node, n.Bracket):
         return values_of(node.items)
     records = _records(node.items)
     if node.joiner == "or" or (records and len(records) > 1 and len(records[0]) == 1):
@@ -135,91 +127,88 @@ def _as_point(node: Items | Bracket) -> Row | None:
     return _in_order(records[0]) if records and len(records) == 1 else values_of(node.items)
 
 
-def same_point_and_list(answer: Items | Bracket, gold: Items | Bracket, same: Same) -> bool:
+def same_point_and_list(answer: n.Items | n.Bracket, gold: n.Items | n.Bracket, same: Same, how: How) -> bool:
     """A point with brackets against a list without; an interval wants its brackets."""
-    bracket = answer if isinstance(answer, Bracket) else gold
-    if isinstance(answer, Bracket) and (answer.opening, answer.closing) == ("[", "]"):
+    bracket = answer if isinstance(answer, n.Bracket) else gold
+    if isinstance(answer, n.Bracket) and (answer.opening, answer.closing) == ("[", "]"):
         return matching(values_of(answer.items), values_of(gold.items), same)  # a data list for a bare list
-    if (bracket.opening, bracket.closing) != ("(", ")") and pieces_of(bracket) is not None:
+    if ((bracket.opening, bracket.closing) != ("(", ")") or how.interval) and pieces_of(bracket) is not None:
         return False
     left, right = _as_point(answer), _as_point(gold)
     if left is None or right is None:
         return False
-    if any(isinstance(part, Bracket) for part in (*left[:1], *right[:1])) and len(left) != len(right):
+    if any(isinstance(part, n.Bracket) for part in (*left[:1], *right[:1])) and len(left) != len(right):
         return False
     return ordered(left, right, same)
 
 
-def same_ratios(answer: Node, gold: Node, same: Same, how: How) -> bool | None:
+def same_ratios(answer: n.Node, gold: n.Node, same: Same, how: How) -> bool | None:
     """Ratios up to a factor; a ratio of two as a fraction. None where the other side is no number."""
-    if isinstance(answer, Ratio) and isinstance(gold, Ratio):
+    if isinstance(answer, n.Ratio) and isinstance(gold, n.Ratio):
         if ordered(answer.items, gold.items, same):
             return True
-        if len(answer.items) != len(gold.items) or ZERO in (*answer.items, *gold.items):
+        if len(answer.items) != len(gold.items) or n.ZERO in (*answer.items, *gold.items):
             return False  # 12:00 is a time
-        if not all(isinstance(part, Scalar) for part in (*answer.items, *gold.items)):
+        if not all(isinstance(part, n.Scalar) for part in (*answer.items, *gold.items)):
             return False
         pairs = zip(answer.items[1:], gold.items[1:], strict=True)
-        return all(same_expressions(Mul((a, gold.items[0])), Mul((b, answer.items[0])), how) for a, b in pairs)
-    if any(is_marked(node, Percent) or isinstance(node, Quantity) for node in (answer, gold)):
+        return all(same_expressions(n.Mul((a, gold.items[0])), n.Mul((b, answer.items[0])), how) for a, b in pairs)
+    if any(is_marked(node, n.Percent) or isinstance(node, n.Quantity) for node in (answer, gold)):
         return False  # 13:1 is no 13 %, and no 13 days
-    left, right = (Div(*node.items) if isinstance(node, Ratio) and len(node.items) == 2 else node for node in (answer, gold))
-    if any(ZERO in node.items for node in (answer, gold) if isinstance(node, Ratio)):
+    left, right = (n.Div(*node.items) if isinstance(node, n.Ratio) and len(node.items) == 2 else node for node in (answer, gold))
+    if any(n.ZERO in node.items for node in (answer, gold) if isinstance(node, n.Ratio)):
         return False
-    return same_expressions(left, right, how) if isinstance(left, Scalar) and isinstance(right, Scalar) else False
+    return same_expressions(left, right, how) if isinstance(left, n.Scalar) and isinstance(right, n.Scalar) else False
 
 
-# -- matrices ---------------------------------------------------------------------------------------------------------
-
-
-def _data_rows(node: Node) -> tuple[Row, ...] | None:
+def _data_rows(node: n.Node) -> tuple[Row, ...] | None:
     """The rows of [[1, 2], [3, 4]]; None for other trees."""
-    if not isinstance(node, Bracket) or (node.opening, node.closing) != ("[", "]"):
+    if not isinstance(node, n.Bracket) or (node.opening, node.closing) != ("[", "]"):
         return None
-    rows = tuple(part.items if isinstance(part, Bracket) and part.opening == "[" else () for part in node.items)
+    rows = tuple(part.items if isinstance(part, n.Bracket) and part.opening == "[" else () for part in node.items)
     return rows if all(rows) and len({len(row) for row in rows}) == 1 else None
 
 
-def scaled_matrix(node: Node) -> Node:
+def scaled_matrix(node: n.Node) -> n.Node:
     """A number times a matrix, a matrix over a number, a sum of matrices as the matrix; others as they are."""
     match node:
-        case Neg(inner=inner) if isinstance(matrix := scaled_matrix(inner), Matrix):
-            return _each(matrix, Neg(ONE))
-        case Mul(items=items) if sum(isinstance(part, Matrix) for part in items) == 1:
-            matrix = next(part for part in items if isinstance(part, Matrix))
-            factor = product(tuple(part for part in items if part is not matrix))
-            return _each(matrix, factor) if isinstance(factor, Scalar) else node
-        case Div(top=Matrix() as matrix, bottom=bottom):
-            return _each(matrix, Div(ONE, bottom))
+        case n.Neg(inner=inner) if isinstance(matrix := scaled_matrix(inner), n.Matrix):
+            return _each(matrix, n.Neg(n.ONE))
+        case n.Mul(items=items) if sum(isinstance(part, n.Matrix) for part in items) == 1:
+            matrix = next(part for part in items if isinstance(part, n.Matrix))
+            factor = n.product(tuple(part for part in items if part is not matrix))
+            return _each(matrix, factor) if isinstance(factor, n.Scalar) else node
+        case n.Div(top=n.Matrix() as matrix, bottom=bottom):
+            return _each(matrix, n.Div(n.ONE, bottom))
     return node
 
 
-def _each(matrix: Matrix, factor: Node) -> Node:
-    if not all(isinstance(part, Scalar) for row in matrix.rows for part in row):
-        return Mul((factor, matrix))
-    return Matrix(tuple(tuple(_times(factor, part) for part in row) for row in matrix.rows))
+def _each(matrix: n.Matrix, factor: n.Node) -> n.Node:
+    if not all(isinstance(part, n.Scalar) for row in matrix.rows for part in row):
+        return n.Mul((factor, matrix))
+    return n.Matrix(tuple(tuple(_times(factor, part) for part in row) for row in matrix.rows))
 
 
-def _times(factor: Node, part: Node) -> Node:
-    found = Mul((factor, part))
+def _times(factor: n.Node, part: n.Node) -> n.Node:
+    found = n.Mul((factor, part))
     value = constant(found) if is_finished(factor) and is_finished(part) else None
-    return Num(value, None) if isinstance(value, Fraction) else found
+    return n.Num(value, None) if isinstance(value, Fraction) else found
 
 
-def _rows_of(node: Node) -> tuple[Row, ...] | None:
-    if isinstance(node, Matrix):
+def _rows_of(node: n.Node) -> tuple[Row, ...] | None:
+    if isinstance(node, n.Matrix):
         return node.rows
     if rows := _data_rows(node):
         return rows
-    return tuple((part,) for part in node.items) if isinstance(node, Bracket) and len(node.items) > 1 else None
+    return tuple((part,) for part in node.items) if isinstance(node, n.Bracket) and len(node.items) > 1 else None
 
 
-def same_matrices(answer: Node, gold: Node, same: Same) -> bool:
+def same_matrices(answer: n.Node, gold: n.Node, same: Same) -> bool:
     """Matrices cell by cell; a point stands for a column or a row."""
     left, right = _rows_of(answer), _rows_of(gold)
     if left is None or right is None:
         return False
-    if isinstance(answer, Matrix) != isinstance(gold, Matrix) and not (_data_rows(answer) or _data_rows(gold)):
+    if isinstance(answer, n.Matrix) != isinstance(gold, n.Matrix) and not (_data_rows(answer) or _data_rows(gold)):
         left, right = (tuple((part,) for row in rows for part in row) if 1 in (len(rows), len(rows[0])) else rows for rows in (left, right))
     if len(left) != len(right) or len(left[0]) != len(right[0]):
         return False

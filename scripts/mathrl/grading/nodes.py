@@ -1,7 +1,7 @@
 r"""The trees that answers are read into: one frozen class for each kind of node.
 
 Scalars have a value; the other nodes are lists, sets, conditions and whatever else may stand in a box. A tree is never
-changed and never evaluated as code. `children` and `rebuild` walk any tree.
+changed and never evaluated as code.
 """
 
 from __future__ import annotations
@@ -10,22 +10,24 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
-_node = dataclass(frozen=True, slots=True)
-
 
 class Node:
-    """Any tree."""
+    """Any tree. Every class below is a frozen dataclass."""
 
-    __slots__ = ()
+    def __init_subclass__(cls) -> None:
+        dataclass(frozen=True)(cls)
 
 
 class Scalar(Node):
     """A tree that may have a value."""
 
-    __slots__ = ()
+
+class Wrapped(Scalar):
+    """A scalar around one other."""
+
+    inner: Node
 
 
-@_node
 class Num(Scalar):
     """A written number; places: digits after the point (negative for 3e5), None where the writing is no decimal."""
 
@@ -33,53 +35,53 @@ class Num(Scalar):
     places: int | None = 0
 
 
-@_node
-class Paren(Scalar):
-    """A number in brackets: 2(3) is a product, 2 3 is not."""
-
-    inner: Node
-
-
-@_node
 class Sym(Scalar):
     """A variable, a constant or an opaque word."""
 
     name: str
 
 
-@_node
-class Neg(Scalar):
+class Paren(Wrapped):
+    """A number in brackets: 2(3) is a product, 2 3 is not."""
+
+
+class Neg(Wrapped): ...
+
+
+class Factorial(Wrapped): ...
+
+
+class Percent(Wrapped): ...
+
+
+class Degrees(Wrapped): ...
+
+
+class Quantity(Scalar):
+    """A number with a unit, or with the words for what is counted."""
+
     inner: Node
+    unit: str
 
 
-@_node
 class Add(Scalar):
     items: tuple[Node, ...]
 
 
-@_node
 class Mul(Scalar):
     items: tuple[Node, ...]
 
 
-@_node
 class Div(Scalar):
     top: Node
     bottom: Node
 
 
-@_node
 class Pow(Scalar):
     base: Node
     exponent: Node
 
 
-@_node
-class Factorial(Scalar):
-    inner: Node
-
-
-@_node
 class Fn(Scalar):
     """A known function: sin, log, sqrt, abs, binom …"""
 
@@ -87,7 +89,6 @@ class Fn(Scalar):
     args: tuple[Node, ...]
 
 
-@_node
 class Call(Scalar):
     """f(x): an unknown function."""
 
@@ -95,7 +96,6 @@ class Call(Scalar):
     args: tuple[Node, ...]
 
 
-@_node
 class BigOp(Scalar):
     """A sum, product, integral or limit; never worked out. bounds: (mark, bound), mark "_" or "^"."""
 
@@ -104,25 +104,6 @@ class BigOp(Scalar):
     body: Node
 
 
-@_node
-class Percent(Scalar):
-    inner: Node
-
-
-@_node
-class Degrees(Scalar):
-    inner: Node
-
-
-@_node
-class Quantity(Scalar):
-    """A number with a unit, or with the words for what is counted."""
-
-    inner: Node
-    unit: str
-
-
-@_node
 class PlusMinus(Node):
     """left ± right (sign 1) or left ∓ right (sign -1); left is None for ±5."""
 
@@ -131,16 +112,14 @@ class PlusMinus(Node):
     sign: int
 
 
-@_node
 class Bracket(Node):
-    """(1, 2), [0, 1), ⟨1, 2⟩: a point, an interval or a vector."""
+    """(1, 2), [0, 1): a point, an interval or a vector."""
 
     opening: str
     closing: str
     items: tuple[Node, ...]
 
 
-@_node
 class Items(Node):
     """1, 2 or 3 without brackets; joiner: ",", "and" or "or"."""
 
@@ -148,14 +127,12 @@ class Items(Node):
     joiner: str = ","
 
 
-@_node
 class Braces(Node):
     """A set written out: {1, 2}."""
 
     items: tuple[Node, ...]
 
 
-@_node
 class Builder(Node):
     r"""A set by its elements: {2k+1 : k \in Z}."""
 
@@ -163,7 +140,6 @@ class Builder(Node):
     conditions: tuple[Node, ...]
 
 
-@_node
 class Rel(Node):
     """x = 5, 0 < x <= 1: terms with the relations between them."""
 
@@ -171,7 +147,6 @@ class Rel(Node):
     ops: tuple[str, ...]
 
 
-@_node
 class SetOp(Node):
     """kind: "union", "inter" or "minus"."""
 
@@ -180,7 +155,6 @@ class SetOp(Node):
     right: Node
 
 
-@_node
 class Mod(Node):
     r"""n \equiv 1 \pmod 4."""
 
@@ -188,24 +162,20 @@ class Mod(Node):
     modulus: Node
 
 
-@_node
 class Ratio(Node):
     items: tuple[Node, ...]
 
 
-@_node
 class Matrix(Node):
     rows: tuple[tuple[Node, ...], ...]
 
 
-@_node
 class Piecewise(Node):
     """(value, condition) rows."""
 
     rows: tuple[tuple[Node, ...], ...]
 
 
-@_node
 class Based(Node):
     """The digits of a number in another base: 101_2."""
 
@@ -213,31 +183,20 @@ class Based(Node):
     base: int
 
 
-@_node
 class Text(Node):
     words: str
 
 
-@_node
-class Reals(Node):
-    pass
+class Reals(Node): ...
 
 
-@_node
-class Empty(Node):
-    pass
+class Empty(Node): ...
 
 
 ONE, ZERO = Num(Fraction(1)), Num(Fraction(0))
 INFINITY, PI, DOTS = Sym("infty"), Sym("pi"), Sym("…")
 CONSTANTS = frozenset({"pi", "e", "i", "infty"})
 """Names of symbols that are no variables."""
-
-
-def children(node: Node) -> Iterator[Node]:
-    """The nodes directly below a node, in order."""
-    for field in node.__slots__:
-        yield from _nodes_in(getattr(node, field))
 
 
 def _nodes_in(value: object) -> Iterator[Node]:
@@ -254,31 +213,24 @@ def walk(node: Node) -> Iterator[Node]:
     while stack:
         part = stack.pop()
         yield part
-        stack.extend(children(part))
+        stack.extend(_nodes_in(tuple(vars(part).values())))
 
 
 def rebuild(node: Node, change: Callable[[Node], Node]) -> Node:
     """The node with `change` applied to each node directly below it."""
-    return type(node)(*(_rebuilt(getattr(node, field), change) for field in node.__slots__))
+    return type(node)(*(_rebuilt(field, change) for field in vars(node).values()))
 
 
 def _rebuilt(value: object, change: Callable[[Node], Node]) -> object:
-    if isinstance(value, Node):
-        return change(value)
     if isinstance(value, tuple):
         return tuple(_rebuilt(part, change) for part in value)
-    return value
+    return change(value) if isinstance(value, Node) else value
 
 
 def symbols(node: Node) -> frozenset[str]:
     """The variables of a tree (not pi, e, i, infinity); unknown functions as "f()"."""
-    found = set()
-    for part in walk(node):
-        if isinstance(part, Sym) and part.name not in CONSTANTS:
-            found.add(part.name)
-        elif isinstance(part, Call):
-            found.add(f"{part.name}()")
-    return frozenset(found)
+    names = (part.name if isinstance(part, Sym) else f"{part.name}()" for part in walk(node) if isinstance(part, Sym | Call))
+    return frozenset(names) - CONSTANTS
 
 
 def product(factors: tuple[Node, ...]) -> Node:
@@ -287,19 +239,13 @@ def product(factors: tuple[Node, ...]) -> Node:
 
 
 def total(terms: tuple[Node, ...]) -> Node:
-    """The terms as one node; 0 for none."""
-    return ZERO if not terms else terms[0] if len(terms) == 1 else Add(terms)
-
-
-def difference(left: Node, right: Node) -> Node:
-    """left - right as a tree."""
-    return Add((left, Neg(right)))
+    """The terms as one node."""
+    return terms[0] if len(terms) == 1 else Add(terms)
 
 
 def rename(node: Node, names: dict[str, str]) -> Node:
     """The tree with variables renamed, also inside subscripts: {"k": "n"} takes a_k to a_n."""
     if isinstance(node, Sym):
         head, mark, tail = node.name.partition("_")
-        name = names.get(node.name) or names.get(head, head) + mark + names.get(tail, tail)
-        return Sym(name)
+        return Sym(names.get(node.name) or names.get(head, head) + mark + names.get(tail, tail))
     return rebuild(node, lambda part: rename(part, names))

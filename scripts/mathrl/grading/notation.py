@@ -127,7 +127,8 @@ _PLAIN = [
     ("(", re.compile(r"(?<![A-Za-z\\])log(2|10)\s*\("), r"\\log_{\1}("),
     ("(", re.compile(r"(?<![A-Za-z\\])cbrt\s*\("), r"\\sqrt[3]("),
     ("^", re.compile(r"(?<=\d)\s*[xX]\s*(?=10\s*\^)"), r" \\times "),
-    ("mod", re.compile(r"(?:\\left\s*)?\(\s*\\?(?:(?:text|mathrm|operatorname)\s*\{\s*mod\s*\}|[bp]?mod)" + _MODULUS + r"(?:\\right\s*)?\)"),
+    ("mod", re.compile(r"(?:\\left\s*)?\(\s*\\?(?:(?:text|mathrm|operatorname)\s*\{\s*mod\s*\}|[bp]?mod)"
+                       + _MODULUS + r"(?:\\right\s*)?\)"),
      r"\\pmod{\1}"),
     ("mod", re.compile(r"\\(?:mod|pmod)\s*\{?\s*(\w{1,12})\s*\}?|(?<=[\w)}\s])\s+mod\s+(\w{1,12})$"),
      lambda m: rf"\pmod{{{m[1] or m[2]}}}"),
@@ -140,6 +141,10 @@ _PLAIN = [
     ("{", re.compile(r"\\(?:SI|qty)\s*\{([^{}]*)\}\s*\{([^{}]*)\}"), lambda m: f" {m[1]} \\text{{ {_SIUNITX.sub(' ', m[2])} }}"),
     (".", re.compile(r"\b(sq|cu|hrs?|mins?|secs?|ft|in|lbs?|oz)\.(?=\s|$)"), r"\1"),
     ("root", re.compile(r"\\root\s*(\w|\{[^{}]*\})\s*\\of"), r"\\sqrt[\1]"),
+    ("[", re.compile(r"^\s*\]([^\[\]]+[,;][^\[\]]+)([\[\]])\s*$"), lambda m: f"({m[1]}{')' if m[2] == '[' else ']'}"),
+    ("[", re.compile(r"^\s*\[([^\[\]]+[,;][^\[\]]+)\[\s*$"), r"[\1)"),
+    ("]", re.compile(r"^\s*\]([^\[\]]+[,;][^\[\]]+)\]\s*$"), r"(\1]"),
+    ("<", re.compile(r"^\s*<([^<>=]+,[^<>=]+)>\s*$"), r"(\1)"),
     ("to ", re.compile(r"^\s*(\d{1,9}) to (\d{1,9})\s*$"), r"\1:\2"),
     ("(", re.compile(r"^\s*[A-Z](?:_\{?\w\}?|')?\s*(\([^()]*,[^()]*\))\s*$"), r"\1"),  # a point with its name
 ]  # fmt: skip

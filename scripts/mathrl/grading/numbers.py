@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 
+from mathrl.grading import nodes as n
 from mathrl.grading import units
-from mathrl.grading.nodes import PI, Add, Degrees, Div, Fn, Mul, Neg, Node, Num, Paren, Percent, Pow, Quantity, walk
 from mathrl.grading.value import Undecided, Value, as_fraction, close, constant, is_imaginary
 
 SIGNIFICANT = 5
 """A decimal of so many significant digits, four of them decimals, stands for an exact value (2.6667 for 8/3)."""
 ROUNDING = Fraction(1, 80)
 """A more precise answer that rounds to a rounded gold must also lie within this relative distance of it."""
-TEN = Num(Fraction(10))
+TEN = n.Num(Fraction(10))
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,52 +22,51 @@ class How:
     """What the judge knows beside the two answers.
 
     rounded: the golds are rounded decimals (a property of the benchmark). percent, degrees: may the sign be left out?
-    words: the words of the problem, each of which may name what is counted.
+    interval: does the problem ask for an interval, so that (3,5) is no point? words: the words of the problem, each of which may
+    name what is counted.
     """
 
     rounded: bool = False
     percent: bool = True
     degrees: bool = True
+    interval: bool = False
     words: frozenset[str] = frozenset()
 
 
-# -- finished numbers -------------------------------------------------------------------------------------------------
-
-
-def is_finished(node: Node) -> bool:
+def is_finished(node: n.Node) -> bool:
     r"""A finished number: digits, a sign, a fraction of finished numbers, a power of ten as scale, percent, degrees, a unit.
 
     What still has to be worked out (2+2, 5!, \sqrt{16}, \binom{4}{2}) is not finished, whatever its value.
     """
     match node:
-        case Num():
+        case n.Num():
             return True
-        case Neg(inner=inner) | Paren(inner=inner) | Percent(inner=inner) | Degrees(inner=inner) | Quantity(inner=inner):
+        case n.Neg(inner=inner) | n.Paren(inner=inner) | n.Percent(inner=inner) | n.Degrees(inner=inner) | n.Quantity(inner=inner):
             return is_finished(inner)
-        case Div(top=top, bottom=bottom):
+        case n.Div(top=top, bottom=bottom):
             return _is_signed(top) and _is_signed(bottom)
-        case Pow():
+        case n.Pow():
             return _is_power_of_ten(node)
-        case Mul(items=(first, second)):
-            return is_finished(first) and not isinstance(first, Mul) and _is_power_of_ten(second)
-        case Add(items=items):
-            return all(isinstance(part, Quantity) and is_finished(part) for part in items)
+        case n.Mul(items=(first, second)):
+            return is_finished(first) and not isinstance(first, n.Mul) and _is_power_of_ten(second)
+        case n.Add(items=items):
+            return all(isinstance(part, n.Quantity) and is_finished(part) for part in items)
     return False
 
 
-def _is_signed(node: Node) -> bool:
-    while isinstance(node, Neg | Paren):
+def _is_signed(node: n.Node) -> bool:
+    while isinstance(node, n.Neg | n.Paren):
         node = node.inner
-    return isinstance(node, Num)
+    return isinstance(node, n.Num)
 
 
-def _is_power_of_ten(node: Node) -> bool:
-    return isinstance(node, Pow) and node.base == TEN and _is_signed(node.exponent)
+def _is_power_of_ten(node: n.Node) -> bool:
+    return isinstance(node, n.Pow) and node.base == TEN and _is_signed(node.exponent)
 
 
-def _is_radians(node: Node) -> bool:
+def _is_radians(node: n.Node) -> bool:
     """A multiple of pi without a sum: an angle as it is written in radians."""
-    return all(isinstance(part, Num | Mul | Div | Neg | Paren) or part == PI for part in walk(node))
+    return all(isinstance(part, n.Num | n.Mul | n.Div | n.Neg | n.Paren) or part == n.PI for part in n.walk(node))
 
 
 _FAMILIES = {
@@ -77,49 +77,46 @@ _FAMILIES = {
 }
 
 
-def _work_left(node: Node) -> set[str]:
+def _work_left(node: n.Node) -> set[str]:
     """Kinds of work that an expression leaves to the reader: functions to look up, a division by a complex number."""
-    found = {_FAMILIES[part.name] for part in walk(node) if isinstance(part, Fn) and part.name in _FAMILIES}
-    if any(isinstance(part, Div) and (value := constant(part.bottom)) is not None and is_imaginary(value) for part in walk(node)):
+    found = {_FAMILIES[part.name] for part in n.walk(node) if isinstance(part, n.Fn) and part.name in _FAMILIES}
+    if any(isinstance(part, n.Div) and (value := constant(part.bottom)) is not None and is_imaginary(value) for part in n.walk(node)):
         found.add("complex division")
     return found
 
 
-def is_worked_out(answer: Node, gold: Node) -> bool:
+def is_worked_out(answer: n.Node, gold: n.Node) -> bool:
     r"""Has the answer no work left that the gold has done? \tan 15^\circ is not worked out for 2-\sqrt3, nor 2^{10} for 1024."""
     if is_finished(gold):
-        return is_finished(answer) or (is_marked(gold, Degrees) and _is_radians(answer))
+        return is_finished(answer) or (is_marked(gold, n.Degrees) and _is_radians(answer))
     return is_finished(answer) or _work_left(answer) <= _work_left(gold)
 
 
-# -- units ------------------------------------------------------------------------------------------------------------
-
-
-def _split(node: Node) -> tuple[Node, str | None]:
+def _split(node: n.Node) -> tuple[n.Node, str | None]:
     """A number and its unit (None where it has none); radians are no unit."""
     match node:
-        case Quantity(inner=inner, unit=unit):
+        case n.Quantity(inner=inner, unit=unit):
             return inner, None if unit in ("rad", "radian", "radians") else unit
-        case Neg(inner=inner) | Paren(inner=inner):
+        case n.Neg(inner=inner) | n.Paren(inner=inner):
             bare, unit = _split(inner)
             return type(node)(bare), unit
-        case Add(items=items) if isinstance(items[0], Quantity):
+        case n.Add(items=items) if isinstance(items[0], n.Quantity):
             return _compound(items)
     return node, None
 
 
-def _compound(items: tuple[Node, ...]) -> tuple[Node, str | None]:
+def _compound(items: tuple[n.Node, ...]) -> tuple[n.Node, str | None]:
     """5 ft 3 in as 63 in: the sum in the last unit, where all parts have one dimension and the units get smaller."""
-    parts = [(constant(part.inner), units.size_of(part.unit)) if isinstance(part, Quantity) else (None, None) for part in items]
+    parts = [(constant(part.inner), units.size_of(part.unit)) if isinstance(part, n.Quantity) else (None, None) for part in items]
     if any(not isinstance(value, Fraction) or size is None or size[1] != parts[-1][1][1] for value, size in parts if parts[-1][1]):
-        return Add(items), "?"
-    if not parts[-1][1] or any(a[1][0] <= b[1][0] for a, b in zip(parts, parts[1:], strict=False)):
-        return Add(items), "?"
+        return n.Add(items), "?"
+    if not parts[-1][1] or any(a[1][0] <= b[1][0] for a, b in pairwise(parts)):
+        return n.Add(items), "?"
     smallest = parts[-1][1][0]
-    return Num(sum((value * size[0] / smallest for value, size in parts), Fraction(0)), None), items[-1].unit
+    return n.Num(sum((value * size[0] / smallest for value, size in parts), Fraction(0)), None), items[-1].unit
 
 
-def _with_units(answer: Node, gold: Node, how: How) -> tuple[Node, Node] | None:
+def _with_units(answer: n.Node, gold: n.Node, how: How) -> tuple[n.Node, n.Node] | None:
     """The two without their units, the answer in the gold's unit; None where the units differ."""
     (mine, unit), (theirs, other) = _split(answer), _split(gold)
     if unit is None:
@@ -131,67 +128,61 @@ def _with_units(answer: Node, gold: Node, how: How) -> tuple[Node, Node] | None:
         return (mine, theirs) if sizes[0] == sizes[1] is not None or units.agree(unit, other) else None
     if sizes[0][1] != sizes[1][1]:
         return None
-    factor = Num(sizes[0][0] / sizes[1][0], None)
+    factor = n.Num(sizes[0][0] / sizes[1][0], None)
     value = constant(mine)
-    return (Num(value * factor.value, None) if isinstance(value, Fraction) and is_finished(mine) else Mul((mine, factor))), theirs
+    return (n.Num(value * factor.value, None) if isinstance(value, Fraction) and is_finished(mine) else n.Mul((mine, factor))), theirs
 
 
-# -- percent and degrees ----------------------------------------------------------------------------------------------
-
-
-def is_marked(node: Node, mark: type) -> bool:
+def is_marked(node: n.Node, mark: type) -> bool:
     """Does a number carry a percent or a degree sign?"""
-    while isinstance(node, Neg | Paren):
+    while isinstance(node, n.Neg | n.Paren):
         node = node.inner
     return isinstance(node, mark)
 
 
-def without_mark(node: Node, mark: type) -> Node:
+def without_mark(node: n.Node, mark: type) -> n.Node:
     """The number without its percent or degree sign."""
     if isinstance(node, mark):
         return node.inner
-    if isinstance(node, Neg | Paren):
+    if isinstance(node, n.Neg | n.Paren):
         return type(node)(without_mark(node.inner, mark))
-    return Quantity(without_mark(node.inner, mark), node.unit) if isinstance(node, Quantity) else node
+    return n.Quantity(without_mark(node.inner, mark), node.unit) if isinstance(node, n.Quantity) else node
 
 
-def _marks_clash(answer: Node, gold: Node) -> bool:
+def _marks_clash(answer: n.Node, gold: n.Node) -> bool:
     """Percent against degrees, or either against a unit: 15 % is no 15 cm, though each may be written 15."""
     for one, other in ((answer, gold), (gold, answer)):
         unit = _split(other)[1]
-        if is_marked(one, Percent) and (unit is not None or is_marked(other, Degrees)):
+        if is_marked(one, n.Percent) and (unit is not None or is_marked(other, n.Degrees)):
             return True
-        if is_marked(one, Degrees) and unit is not None and unit not in ("celsius", "fahrenheit"):
+        if is_marked(one, n.Degrees) and unit is not None and unit not in ("celsius", "fahrenheit"):
             return True
     return False
 
 
-def _equal_without_mark(answer: Node, gold: Node, how: How) -> bool:
+def _equal_without_mark(answer: n.Node, gold: n.Node, how: How) -> bool:
     """The sign beside the number may be left out: 50 % for 50 (not 0.5 % for 0.5), 45 degrees for 45."""
-    for mark, allowed in ((Percent, how.percent), (Degrees, how.degrees)):
+    for mark, allowed in ((n.Percent, how.percent), (n.Degrees, how.degrees)):
         if is_marked(answer, mark) == is_marked(gold, mark) or not (allowed or is_marked(gold, mark)):
             continue
         bare = [without_mark(node, mark) for node in (answer, gold)]
         values = [constant(node) for node in bare]
         if None in values or not close(*values) or not is_worked_out(*bare):
             continue
-        if mark is Degrees or not (isinstance(values[0], Fraction) and abs(values[0]) < 1):
+        if mark is n.Degrees or not (isinstance(values[0], Fraction) and abs(values[0]) < 1):
             return True
     return False
 
 
-# -- rounding ---------------------------------------------------------------------------------------------------------
-
-
-def decimal(node: Node) -> tuple[Fraction, int] | None:
+def decimal(node: n.Node) -> tuple[Fraction, int] | None:
     """(value, decimal places) of a written decimal, None for other trees. Places may be negative (3.8e35)."""
     match node:
-        case Num(value=value, places=places):
+        case n.Num(value=value, places=places):
             return None if places is None else (value, places)
-        case Neg(inner=inner) | Paren(inner=inner) | Quantity(inner=inner):
+        case n.Neg(inner=inner) | n.Paren(inner=inner) | n.Quantity(inner=inner):
             found = decimal(inner)
-            return None if found is None else (-found[0] if isinstance(node, Neg) else found[0], found[1])
-        case Mul(items=(first, Pow() as scale)) if _is_power_of_ten(scale):
+            return None if found is None else (-found[0] if isinstance(node, n.Neg) else found[0], found[1])
+        case n.Mul(items=(first, n.Pow() as scale)) if _is_power_of_ten(scale):
             found, exponent = decimal(first), constant(scale.exponent)
             if found and isinstance(exponent, Fraction) and exponent.denominator == 1 and abs(exponent) <= 400:
                 return found[0] * Fraction(10) ** exponent.numerator, found[1] - exponent.numerator
@@ -202,7 +193,7 @@ def _significant(value: Fraction, places: int) -> int:
     return len(str(abs(int(value * Fraction(10) ** places)))) if abs(places) <= 500 else 0
 
 
-def is_rounded(gold: Node) -> bool:
+def is_rounded(gold: n.Node) -> bool:
     """Is this gold a decimal that may be rounded?"""
     found = decimal(gold)
     if found is None or found[0] == 0:
@@ -223,7 +214,7 @@ def _stands_for(value: Value, target: Fraction, places: int) -> bool:
     return cut or abs(exact - target) <= unit / 2 * Fraction(1000001, 1000000) + slack
 
 
-def is_long_decimal_of(answer: Node, value: Value) -> bool:
+def is_long_decimal_of(answer: n.Node, value: Value) -> bool:
     """A decimal of `SIGNIFICANT` digits or more, four of them decimals, that stands for an exact value."""
     written = decimal(answer)
     if written is None or written[1] < 4 or _significant(*written) < SIGNIFICANT:
@@ -231,7 +222,7 @@ def is_long_decimal_of(answer: Node, value: Value) -> bool:
     return _stands_for(value, *written)
 
 
-def _is_more_precise(answer: Node, value: Value, gold: Node) -> bool:
+def _is_more_precise(answer: n.Node, value: Value, gold: n.Node) -> bool:
     """Does a more precise answer round to a rounded gold?
 
     A gold of one or two significant digits is often exact (2.5 litres), so there the answer must have two digits more (0.4167
@@ -251,10 +242,7 @@ def _is_more_precise(answer: Node, value: Value, gold: Node) -> bool:
     return True
 
 
-# -- the verdict ------------------------------------------------------------------------------------------------------
-
-
-def same_numbers(answer: Node, gold: Node, how: How) -> bool:
+def same_numbers(answer: n.Node, gold: n.Node, how: How) -> bool:
     """Two constants: equal values, signs and units read both ways, and the rounding rules."""
     if _marks_clash(answer, gold):
         return False

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from mathrl.grading.atoms import FUNCTIONS, GREEK, OPENS_FACTOR, Atoms
+from mathrl.grading import nodes as n
+from mathrl.grading.atoms import FUNCTIONS, GREEK, OPENS_FACTOR, Atoms, nested
 from mathrl.grading.latex import Unparsed, tokenize, word_key
-from mathrl.grading.nodes import (
-    Add, Based, Bracket, Braces, Call, Degrees, Div, Factorial, Fn, Items, Mod, Mul, Neg, Node, Num, Paren, Percent, PlusMinus, Pow,
-    Quantity, Ratio, Rel, SetOp, Sym, total,
-)  # fmt: skip
-from mathrl.grading.units import changes_value, is_known
+from mathrl.grading.units import changes_value, is_known, size_of
 
 _RELATIONS = {
     "=": "=", "==": "=", "<": "<", ">": ">", "<=": "<=", ">=": ">=", "!=": "!=", r"\le": "<=", r"\ge": ">=", r"\ne": "!=",
@@ -29,8 +26,6 @@ _OTHERS = {r"\pm": 1, r"\mp": -1}
 class Parser(Atoms):
     """Lists, relations, sums, products and what stands behind a factor."""
 
-    # -- lists and relations ------------------------------------------------------------------------------------
-
     def connective(self) -> str | None:
         kind, text = self.peek()
         if kind == "op" and text in ",;":
@@ -43,10 +38,10 @@ class Parser(Atoms):
         kind, text = self.peek()
         return kind == "end" or (kind == "op" and text in ")]}") or (kind, text) == ("cmd", r"\}")
 
-    def items(self) -> tuple[list[Node], str]:
+    @nested
+    def items(self) -> tuple[list[n.Node], str]:
         """Items up to a closing token, and what joined them ("," where several did)."""
-        self.descend()
-        found: list[Node] = []
+        found: list[n.Node] = []
         joiner = ","
         while True:
             while mark := self.connective():
@@ -59,11 +54,10 @@ class Parser(Atoms):
                 break
             if self.connective() is None:
                 raise Unparsed(f"unexpected {self.peek()[1]}")
-        self.depth -= 1
         return found, joiner
 
-    def relation(self) -> Node:
-        self.descend()
+    @nested
+    def relation(self) -> n.Node:
         terms = [self.set_expression()]
         ops: list[str] = []
         while self.peek()[0] in ("op", "cmd") and self.peek()[1] in _RELATIONS:
@@ -74,33 +68,30 @@ class Parser(Atoms):
                 raise Unparsed("nothing after =")
             ops.append(op)
             terms.append(self.set_expression())
-        self.depth -= 1
-        node = Rel(tuple(terms), tuple(ops)) if ops else terms[0]
-        return Mod(node, self.argument(whole=True)) if self.accept(r"\pmod") else node
+        node = n.Rel(tuple(terms), tuple(ops)) if ops else terms[0]
+        return n.Mod(node, self.argument(whole=True)) if self.accept(r"\pmod") else node
 
-    def set_expression(self) -> Node:
+    def set_expression(self) -> n.Node:
         left = self.ratio()
         while True:
             kind, text = self.peek()
             if kind == "cmd" and text in _SET_OPERATORS:
                 self.at += 1
-                left = SetOp(_SET_OPERATORS[text], left, self.ratio())
-            elif (kind, text) == ("word", "U") and isinstance(left, Bracket | SetOp | Braces):
+                left = n.SetOp(_SET_OPERATORS[text], left, self.ratio())
+            elif (kind, text) == ("word", "U") and isinstance(left, n.Bracket | n.SetOp | n.Braces):
                 self.at += 1
-                left = SetOp("union", left, self.ratio())
+                left = n.SetOp("union", left, self.ratio())
             else:
                 return left
 
-    def ratio(self) -> Node:
+    def ratio(self) -> n.Node:
         parts = [self.sum()]
         while self.accept(":"):
             parts.append(self.sum())
-        return Ratio(tuple(parts)) if len(parts) > 1 else parts[0]
+        return n.Ratio(tuple(parts)) if len(parts) > 1 else parts[0]
 
-    # -- expressions --------------------------------------------------------------------------------------------
-
-    def sum(self) -> Node:
-        self.descend()
+    @nested
+    def sum(self) -> n.Node:
         terms = [self.first_term()]
         while True:
             kind, text = self.peek()
@@ -108,32 +99,31 @@ class Parser(Atoms):
                 self.at += 1
                 if text == "+" and self.peek() == ("op", "/") and self.peek(1) == ("op", "-"):  # +/-
                     self.at += 2
-                    terms = [PlusMinus(total(tuple(terms)), self.term(), 1)]
+                    terms = [n.PlusMinus(n.total(tuple(terms)), self.term(), 1)]
                 else:
                     term = self.term()
-                    terms.append(Neg(term) if text == "-" else term)
+                    terms.append(n.Neg(term) if text == "-" else term)
             elif kind == "cmd" and text in _OTHERS:
                 self.at += 1
-                terms = [PlusMinus(total(tuple(terms)), self.term(), _OTHERS[text])]
+                terms = [n.PlusMinus(n.total(tuple(terms)), self.term(), _OTHERS[text])]
             else:
                 break
-        self.depth -= 1
-        return total(tuple(terms))
+        return n.total(tuple(terms))
 
-    def first_term(self) -> Node:
+    def first_term(self) -> n.Node:
         kind, text = self.peek()
         if kind == "op" and text in "+-":
             self.at += 1
             if text == "+" and self.accept("-"):
-                return PlusMinus(None, self.term(), 1)  # "+-5" is how plain text writes it
-            return Neg(self.term()) if text == "-" else self.term()
+                return n.PlusMinus(None, self.term(), 1)  # "+-5" is how plain text writes it
+            return n.Neg(self.term()) if text == "-" else self.term()
         if kind == "cmd" and text in _OTHERS:
             self.at += 1
-            return PlusMinus(None, self.term(), _OTHERS[text])
+            return n.PlusMinus(None, self.term(), _OTHERS[text])
         return self.term()
 
-    def term(self) -> Node:
-        self.descend()
+    @nested
+    def term(self) -> n.Node:
         node = self.factor()
         while True:
             kind, text = self.peek()
@@ -142,7 +132,7 @@ class Parser(Atoms):
                 node = _product(node, self.signed_factor())
             elif (kind, text) in (("op", "/"), ("cmd", r"\div")):
                 self.at += 1
-                node = Div(node, self.signed_factor())
+                node = n.Div(node, self.signed_factor())
             elif kind in ("text", "word") and self.unit_follows(node):
                 node = self.unit(node)
             elif kind == "num" and _is_quantity(node):
@@ -151,14 +141,13 @@ class Parser(Atoms):
                 node = self.juxtapose(node, self.factor())
             else:
                 break
-        self.depth -= 1
         return node
 
-    def signed_factor(self) -> Node:
+    def signed_factor(self) -> n.Node:
         if self.accept("-"):
             if self.peek() == ("op", "-"):
                 raise Unparsed("--")
-            return Neg(self.signed_factor())
+            return n.Neg(self.signed_factor())
         self.accept("+")
         return self.factor()
 
@@ -175,9 +164,7 @@ class Parser(Atoms):
                 return text in OPENS_FACTOR and not (text == r"\|" and self.in_abs)
         return False
 
-    # -- units --------------------------------------------------------------------------------------------------
-
-    def unit_follows(self, node: Node) -> bool:
+    def unit_follows(self, node: n.Node) -> bool:
         """A word after a value that is a unit and not a factor."""
         kind, text = self.peek()
         if kind == "text":
@@ -197,33 +184,33 @@ class Parser(Atoms):
             and (next_kind in ("end", "word") or (next_kind == "op" and next_text in ",;"))
         )
 
-    def unit(self, node: Node) -> Node:
+    def unit(self, node: n.Node) -> n.Node:
         kind, text = self.take()
         words = [text.lower()] if kind == "word" else word_key(text).split()
         while kind == "word" and self.peek()[0] == "word" and self.connective() is None and len(words) < 5:
             words.append(self.take()[1].lower())
         while words and words[0] in _MULTIPLIERS:
             factor = Fraction(_MULTIPLIERS[words.pop(0)])
-            node = Num(node.value * factor) if isinstance(node, Num) else Mul((node, Num(factor)))
+            node = n.Num(node.value * factor) if isinstance(node, n.Num) else n.Mul((node, n.Num(factor)))
         if not words:
             return node
         if words[0] in _PERCENT and len(words) == 1:
-            return Percent(node)
+            return n.Percent(node)
         if words[0] in _DEGREE:
-            return Quantity(node, _SCALES[words[1][0].upper()]) if words[1:] and words[1][0] in "cf" else Degrees(node)
+            return n.Quantity(node, _SCALES[words[1][0].upper()]) if words[1:] and words[1][0] in "cf" else n.Degrees(node)
         name = self.unit_name(" ".join(words))
-        if changes_value(name) or name[0].isdigit():
+        if (changes_value(name) and size_of(name) is None) or name[0].isdigit():
             raise Unparsed("words that are no unit")
-        if isinstance(node, Degrees) and word_key(name).upper() in _SCALES:
-            return Quantity(node.inner, _SCALES[word_key(name).upper()])
-        return Quantity(node.inner, f"{node.unit} {name}") if isinstance(node, Quantity) else Quantity(node, name)
+        if isinstance(node, n.Degrees) and word_key(name).upper() in _SCALES:
+            return n.Quantity(node.inner, _SCALES[word_key(name).upper()])
+        return n.Quantity(node.inner, f"{node.unit} {name}") if isinstance(node, n.Quantity) else n.Quantity(node, name)
 
     def unit_name(self, name: str) -> str:
         """A unit with the powers and further units behind it: m/s^2."""
         while True:
             if self.accept("^"):
                 power = self.argument(signed=True)
-                name += "^" + (str(power.value) if isinstance(power, Num) else f"-{power.inner.value}" if _is_minus(power) else "?")
+                name += "^" + (str(power.value) if isinstance(power, n.Num) else f"-{power.inner.value}" if _is_minus(power) else "?")
             elif self.peek() == ("op", "/") and self.peek(1)[0] in ("text", "word"):
                 self.at += 1
                 name += "/" + word_key(self.take()[1])
@@ -232,17 +219,15 @@ class Parser(Atoms):
             else:
                 return name
 
-    def compound(self, node: Node) -> Node:
+    def compound(self, node: n.Node) -> n.Node:
         """5 ft 3 in: a quantity, and the rest of it in a smaller unit."""
         further = self.factor()
         if self.peek()[0] not in ("text", "word") or not self.unit_follows(further):
             raise Unparsed("a number behind a unit")
         further = self.unit(further)
-        return Add((*(node.items if isinstance(node, Add) else (node,)), further))
+        return n.Add((*(node.items if isinstance(node, n.Add) else (node,)), further))
 
-    # -- factors ------------------------------------------------------------------------------------------------
-
-    def factor(self) -> Node:
+    def factor(self) -> n.Node:
         node = self.atom()
         while True:
             kind, text = self.peek()
@@ -252,14 +237,14 @@ class Parser(Atoms):
                     node = self.power(node)
                 case "op", "!":
                     self.at += 1
-                    node = Factorial(node)
+                    node = n.Factorial(node)
                 case ("op", "%") | ("cmd", r"\%"):
                     self.at += 1
-                    node = Percent(node)
+                    node = n.Percent(node)
                 case "cmd", r"\circ" if _is_numeric(node):
                     self.at += 1
                     node = self.degree(node)
-                case "op", "'" if isinstance(node, Sym | Call):
+                case "op", "'" if isinstance(node, n.Sym | n.Call):
                     self.at += 1
                     node = self.prime(node)
                 case "op", "_":
@@ -268,105 +253,105 @@ class Parser(Atoms):
                 case _:
                     return node
 
-    def power(self, node: Node) -> Node:
+    def power(self, node: n.Node) -> n.Node:
         if self.accept(r"\circ"):
             return self.degree(node)
         if [self.peek(ahead)[1] for ahead in range(3)] == ["{", r"\circ", "}"]:
             self.at += 3
             return self.degree(node)
-        return Pow(node, self.argument(signed=True))
+        return n.Pow(node, self.argument(signed=True))
 
-    def degree(self, node: Node) -> Node:
+    def degree(self, node: n.Node) -> n.Node:
         kind, text = self.peek()
         if kind in ("word", "text") and text in _SCALES:
             self.at += 1
-            return Quantity(node, _SCALES[text])
-        return Degrees(node)
+            return n.Quantity(node, _SCALES[text])
+        return n.Degrees(node)
 
-    def prime(self, node: Sym | Call) -> Node:
-        if isinstance(node, Call):
-            return Call(node.name + "'", node.args)
+    def prime(self, node: n.Sym | n.Call) -> n.Node:
+        if isinstance(node, n.Call):
+            return n.Call(node.name + "'", node.args)
         args = self.arguments_of_call()  # f'(0) is no product
-        return Sym(node.name + "'") if args is None else Call(node.name + "'", args)
+        return n.Sym(node.name + "'") if args is None else n.Call(node.name + "'", args)
 
-    def subscript(self, node: Node) -> Node:
+    def subscript(self, node: n.Node) -> n.Node:
         label = self.label().strip("()")
-        if isinstance(node, Sym):
-            return Sym(f"{node.name}_{label}")
-        if isinstance(node, Bracket) and len(node.items) == 1:
+        if isinstance(node, n.Sym):
+            return n.Sym(f"{node.name}_{label}")
+        if isinstance(node, n.Bracket) and len(node.items) == 1:
             node = node.items[0]
-        if not isinstance(node, Num) or node.places != 0:
+        if not isinstance(node, n.Num) or node.places != 0:
             raise Unparsed("a subscript on an expression")
         base = _BASES.get(label, label)
         if not base.isdigit() or len(base) > 3:
             raise Unparsed("a number with a subscript that is no base")
-        return node if base == "10" else Based(str(node.value.numerator), int(base))
+        return node if base == "10" else n.Based(str(node.value.numerator), int(base))
 
-    def juxtapose(self, left: Node, right: Node) -> Node:
+    def juxtapose(self, left: n.Node, right: n.Node) -> n.Node:
         r"""Two factors side by side: a mixed number (2\frac13), or a product; two bare numbers are no answer."""
         mixed = _mixed(left, right)
         if mixed is not None:
             return mixed
-        if _opens_with_number(right) and isinstance(left, Num | Div | Percent | Degrees):
+        if _opens_with_number(right) and isinstance(left, n.Num | n.Div | n.Percent | n.Degrees):
             raise Unparsed("two numbers side by side")
-        last = left.items[-1] if isinstance(left, Mul) else left
-        if isinstance(right, Num) and isinstance(last, Sym):
+        last = left.items[-1] if isinstance(left, n.Mul) else left
+        if isinstance(right, n.Num) and isinstance(last, n.Sym):
             raise Unparsed("a number after a letter")
-        if isinstance(left, Bracket | Braces | Items) or isinstance(right, Braces | Items):
+        if isinstance(left, n.Bracket | n.Braces | n.Items) or isinstance(right, n.Braces | n.Items):
             raise Unparsed("brackets side by side")
-        if isinstance(left, Quantity) or isinstance(right, Quantity):
+        if isinstance(left, n.Quantity) or isinstance(right, n.Quantity):
             raise Unparsed("a unit between factors")
         return _product(left, right)
 
 
-def _mixed(left: Node, right: Node) -> Node | None:
+def _mixed(left: n.Node, right: n.Node) -> n.Node | None:
     match left, right:
-        case Num(value=whole, places=0), Div(top=Num(value=top, places=0), bottom=Num(value=bottom, places=0)) if 0 < top < bottom:
-            return Num(whole + top / bottom, None)
-        case Num(), Percent(inner=Div() as part) | Degrees(inner=Div() as part):
+        case n.Num(value=whole, places=0), n.Div(top=n.Num(value=top, places=0), bottom=n.Num(value=bottom, places=0)) if 0 < top < bottom:
+            return n.Num(whole + top / bottom, None)
+        case n.Num(), n.Percent(inner=n.Div() as part) | n.Degrees(inner=n.Div() as part):
             mixed = _mixed(left, part)  # the sign belongs to the whole mixed number
             return None if mixed is None else type(right)(mixed)
     return None
 
 
-def _is_minus(node: Node) -> bool:
-    return isinstance(node, Neg) and isinstance(node.inner, Num)
+def _is_minus(node: n.Node) -> bool:
+    return isinstance(node, n.Neg) and isinstance(node.inner, n.Num)
 
 
-def _is_quantity(node: Node) -> bool:
-    return isinstance(node, Quantity) or (isinstance(node, Add) and all(isinstance(part, Quantity) for part in node.items))
+def _is_quantity(node: n.Node) -> bool:
+    return isinstance(node, n.Quantity) or (isinstance(node, n.Add) and all(isinstance(part, n.Quantity) for part in node.items))
 
 
-def _is_numeric(node: Node) -> bool:
+def _is_numeric(node: n.Node) -> bool:
     """No symbols but pi inside: something a unit can follow."""
     match node:
-        case Num():
+        case n.Num():
             return True
-        case Sym(name=name):
+        case n.Sym(name=name):
             return name in ("pi", "infty")
-        case Neg(inner=inner) | Factorial(inner=inner) | Percent(inner=inner) | Degrees(inner=inner) | Paren(inner=inner):
+        case n.Neg(inner=inner) | n.Factorial(inner=inner) | n.Percent(inner=inner) | n.Degrees(inner=inner) | n.Paren(inner=inner):
             return _is_numeric(inner)
-        case Div(top=left, bottom=right) | Pow(base=left, exponent=right):
+        case n.Div(top=left, bottom=right) | n.Pow(base=left, exponent=right):
             return _is_numeric(left) and _is_numeric(right)
-        case Add(items=items) | Mul(items=items) | Fn(args=items):
+        case n.Add(items=items) | n.Mul(items=items) | n.Fn(args=items):
             return all(map(_is_numeric, items))
     return False
 
 
-def _product(left: Node, right: Node) -> Node:
-    return Mul((*left.items, right) if isinstance(left, Mul) else (left, right))
+def _product(left: n.Node, right: n.Node) -> n.Node:
+    return n.Mul((*left.items, right) if isinstance(left, n.Mul) else (left, right))
 
 
-def _opens_with_number(node: Node) -> bool:
+def _opens_with_number(node: n.Node) -> bool:
     while True:
         match node:
-            case Pow(base=inner) | Factorial(inner=inner) | Percent(inner=inner) | Degrees(inner=inner) | Quantity(inner=inner):
+            case n.Pow(base=inner) | n.Factorial(inner=inner) | n.Percent(inner=inner) | n.Degrees(inner=inner) | n.Quantity(inner=inner):
                 node = inner
             case _:
-                return isinstance(node, Num)
+                return isinstance(node, n.Num)
 
 
-def parse(text: str) -> Node:
+def parse(text: str) -> n.Node:
     """The tree of a cleaned answer; raises `Unparsed`, or RecursionError and ValueError where the budget ends."""
     parser = Parser(tokenize(text))
     found, joiner = parser.items()
@@ -374,4 +359,4 @@ def parse(text: str) -> Node:
         raise Unparsed(f"unexpected {parser.peek()[1]}")
     if not found:
         raise Unparsed("nothing")
-    return found[0] if len(found) == 1 else Items(tuple(found), joiner)
+    return found[0] if len(found) == 1 else n.Items(tuple(found), joiner)

@@ -11,12 +11,13 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import lru_cache
+from itertools import islice
 
+from mathrl.grading import nodes as n
 from mathrl.grading.compare import Comparison
 from mathrl.grading.conditions import assignment
 from mathrl.grading.expressions import canonical
 from mathrl.grading.latex import string_key
-from mathrl.grading.nodes import Braces, Bracket, Degrees, Div, Items, Mul, Neg, Node, Num, Paren, Percent, Quantity, Rel, Sym, Text, walk
 from mathrl.grading.numbers import How, is_finished
 from mathrl.grading.readings import readings
 from mathrl.grading.value import close, constant
@@ -27,11 +28,18 @@ MAX_FORMULAS = 60
 ROUNDED_GOLDS = frozenset({"minerva_math"})
 """Benchmarks whose decimal golds are rounded results of a calculation, so that a more precise answer passes."""
 
-_FORMULA = re.compile(r"\$\$(.+?)\$\$|(?<!\\)\$(.+?)(?<!\\)\$|\\\((.+?)\\\)|\\\[(.+?)\\\]|\\begin\{align\*?\}(.+?)\\end\{align\*?\}", re.DOTALL)
-_SPLIT = re.compile(r"\\\\|\\q?quad|\\text\s*\{[^{}]*\}|\\(?:mbox|textrm)\s*\{[^{}]*\}|;|&|(?<=[^\d]),(?=\s)|\\left\\\{|\\begin\{[a-z]*\*?\}|\\end\{[a-z]*\*?\}")
-_PLAIN = re.compile(r"[-(\[\\]*[\dA-Za-z\\√(][^\s,;:?!。，？]*(?:\s*[-+*/=<>^]\s*[^\s,;:?!。，？]+)+|[-(]*\d[\d./]*%?\)*")
-_PERCENT = re.compile(r"%|percent|per cent|百分")
-_DEGREES = re.compile(r"\\circ|°|degree|angle|\\ang|∠|度|角|rotat|latitude|longitude|arc|polar|phase|argument")
+_FORMULA = re.compile(
+    r"\$\$(.+?)\$\$|(?<!\\)\$(.+?)(?<!\\)\$|\\\((.+?)\\\)|\\\[(.+?)\\\]|\\begin\{align\*?\}(.+?)\\end\{align\*?\}", re.DOTALL
+)
+_SPLIT = re.compile(
+    r"\\\\|\\q?quad|\\text\s*\{[^{}]*\}|\\(?:mbox|textrm)\s*\{[^{}]*\}|;|&|(?<=[^\d]),(?=\s)|\\left\\\{|\\begin\{[a-z]*\*?\}|\\end\{[a-z]*\*?\}"
+)
+_PLAIN = re.compile(r"\d+ \d+/\d+|[-(\[\\]*[\dA-Za-z\\√(][^\s,;:?!。，？]*(?:\s*[-+*/=<>^]\s*[^\s,;:?!。，？]+)+|[-(]*\d[\d./]*%?\)*")
+_SPEAKS_OF = {
+    "percent": re.compile(r"%|percent|per cent|百分"),
+    "interval": re.compile(r"\bintervals?\b|\brange of|\bdomain\b|\binequalit"),
+    "degrees": re.compile(r"\\circ|°|degree|angle|\\ang|∠|度|角|rotat|latitude|longitude|arc|polar|phase|argument"),
+}
 
 
 @lru_cache(maxsize=1024)
@@ -42,56 +50,55 @@ def how_to_compare(problem: str | None, benchmark: str = "") -> How:
         return how
     text = problem[-MAX_PROBLEM_CHARS:].lower()
     words = frozenset(re.findall(r"[^\W\d_]{3,}", text))
-    return replace(how, percent=bool(_PERCENT.search(text)), degrees=bool(_DEGREES.search(text)), words=words)
+    found = {name: bool(pattern.search(text)) for name, pattern in _SPEAKS_OF.items()}
+    return replace(how, **found, words=words)
 
 
 @lru_cache(maxsize=512)
-def _formulas(problem: str) -> frozenset[Node]:
+def _formulas(problem: str) -> frozenset[n.Node]:
     """All trees, and parts of trees, that stand in a problem, in canonical writing."""
-    found: set[Node] = set()
+    found: set[n.Node] = set()
     for text in _texts(problem[-MAX_PROBLEM_CHARS:]):
         for reading in readings(text)[:2]:
-            if not isinstance(reading, Text):
-                found.update(walk(canonical(reading)))
+            if not isinstance(reading, n.Text):
+                found.update(n.walk(canonical(reading)))
     return frozenset(found)
 
 
 def _texts(problem: str) -> Iterator[str]:
-    count = 0
-    for match in _FORMULA.finditer(problem):
+    for match in islice(_FORMULA.finditer(problem), MAX_FORMULAS):
         formula = next(filter(None, match.groups()))
         pieces = [piece for piece in _SPLIT.split(formula) if piece and piece.strip()]
         yield from dict.fromkeys((formula, *pieces, *(side for piece in pieces for side in piece.split("="))))
-        count += 1
-        if count >= MAX_FORMULAS:
-            return
     for match in _PLAIN.findall(_FORMULA.sub(" ", problem))[:MAX_FORMULAS]:
         yield match.strip(".,")
 
 
 def _flat(text: str) -> str:
     """The text without spaces and sizes: how a copy looks that no parser reads."""
-    return re.sub(r"\\(?:left|right|displaystyle|,|;|!|:|\s)|[\s${}]|\\[()\[\]]", "", text.replace("dfrac", "frac").replace("tfrac", "frac"))
+    return re.sub(
+        r"\\(?:left|right|displaystyle|,|;|!|:|\s)|[\s${}]|\\[()\[\]]", "", text.replace("dfrac", "frac").replace("tfrac", "frac")
+    )
 
 
-def _bare(node: Node) -> Node:
+def _bare(node: n.Node) -> n.Node:
     """The value of an assignment, without unit, sign marks and brackets."""
     pair = assignment(node)
     node = pair[1] if pair else node
-    while isinstance(node, Paren | Quantity | Percent | Degrees):
+    while isinstance(node, n.Paren | n.Quantity | n.Percent | n.Degrees):
         node = node.inner
     return node
 
 
-def _form(node: Node) -> str:
-    while isinstance(node, Neg | Paren):
+def _form(node: n.Node) -> str:
+    while isinstance(node, n.Neg | n.Paren):
         node = node.inner
-    if isinstance(node, Num):
+    if isinstance(node, n.Num):
         return "mixed" if node.places is None else "decimal"
-    return "fraction" if isinstance(node, Div) else "scaled" if isinstance(node, Mul) else type(node).__name__
+    return "fraction" if isinstance(node, n.Div) else "scaled" if isinstance(node, n.Mul) else type(node).__name__
 
 
-def _is_alike(answer: Node, gold: Node) -> bool:
+def _is_alike(answer: n.Node, gold: n.Node) -> bool:
     """Two finished numbers of one form: as many in digits, or both fractions. A percent sign beside the digits does not count."""
     mine, theirs = _bare(answer), _bare(gold)
     if not (is_finished(mine) and is_finished(theirs)) or _form(mine) != _form(theirs):
@@ -100,15 +107,15 @@ def _is_alike(answer: Node, gold: Node) -> bool:
     return None not in values and close(*values)
 
 
-def _is_trivial(node: Node) -> bool:
-    return isinstance(node, Sym | Text) or (isinstance(node, Neg) and isinstance(node.inner, Sym))
+def _is_trivial(node: n.Node) -> bool:
+    return isinstance(node, n.Sym | n.Text) or (isinstance(node, n.Neg) and isinstance(node.inner, n.Sym))
 
 
-def _parts(node: Node) -> Iterator[Node]:
+def _parts(node: n.Node) -> Iterator[n.Node]:
     """A gold and the parts that an answer may be compared with."""
     yield node
     match node:
-        case Items(items=items) | Braces(items=items) | Bracket(items=items) | Rel(terms=items):
+        case n.Items(items=items) | n.Braces(items=items) | n.Bracket(items=items) | n.Rel(terms=items):
             yield from items
 
 
@@ -123,11 +130,11 @@ def is_copied(answer: str, gold: str, problem: str, how: How) -> bool:
         return False
     if not answers or not golds:
         return len(_flat(answer)) > 3 and _flat(answer) in _flat(problem[-MAX_PROBLEM_CHARS:])
-    kept = {part for node in written for part in walk(node)}
+    kept = {part for node in written for part in n.walk(node)}
     formulas = _formulas(problem)
     same = Comparison(how).same
     for node in answers:
-        for part in walk(canonical(node)):
+        for part in n.walk(canonical(node)):
             if part in kept or _is_trivial(part) or part not in formulas:
                 continue
             if any(same(part, other) and not _is_alike(part, other) for theirs in golds for other in _parts(theirs)):

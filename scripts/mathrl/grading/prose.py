@@ -19,7 +19,9 @@ SENTENCES = 4
 _SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z\\$(])|\n+|<\|[^|]*\|>\w*|(?=\b(?:Therefore|Thus|Hence|So|Final Answer)\b)")
 _HEDGE = re.compile(r"\b(?:not|could|may|might|can|if|unless|or|either|neither|cannot|without|maybe|perhaps)\b|n't")
 _FORMULA = re.compile(r"\$\$((?:.|\n)+?)\$\$|(?<!\\)\$(.+?)(?<!\\)\$|\\\((.+?)\\\)|\\\[((?:.|\n)+?)\\\]")
-_STATES = re.compile(r"\b(?:is|are|was|equals|of)\b(?:\s+(?:equal to|approximately|about|exactly|just|simply|only))?|(?<=\w)'s\b|(?<![<>!:])[=:](?!=)")
+_STATES = re.compile(
+    r"\b(?:is|are|was|equals|of)\b(?:\s+(?:equal to|approximately|about|exactly|just|simply|only))?|(?<=\w)'s\b|(?<![<>!:])[=:](?!=)"
+)
 _NUMBER = re.compile(r"(?<![\w.])-?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:/\d+)?\\?%?")
 _SEVERAL = re.compile(_STATES.pattern.split("(?:\\s+")[0] + r"\s*(?:\0|-?\d)[^\n]*?(?:[,;]\s|\band\b)")
 """A sentence that states a value before its last one."""

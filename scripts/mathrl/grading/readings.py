@@ -10,12 +10,10 @@ from collections.abc import Iterator
 from fractions import Fraction
 from functools import lru_cache
 
+from mathrl.grading import nodes as n
 from mathrl.grading import notation
 from mathrl.grading.atoms import FUNCTIONS, GREEK
 from mathrl.grading.latex import Unparsed, clean, word_key
-from mathrl.grading.nodes import (
-    DOTS, ZERO, Add, Bracket, Div, Empty, Items, Mul, Neg, Node, Num, Paren, Reals, SetOp, Braces, Sym, Text, product, walk,
-)  # fmt: skip
 from mathrl.grading.parser import parse
 from mathrl.grading.units import UNITS
 
@@ -23,14 +21,19 @@ CACHED_CHARS = 200
 """Readings of longer answers are not kept, so that the cache stays small."""
 
 _ALL_REALS = re.compile(r"(?:set of )?(?:all|any|every) (?:real(?: number)?s?)|real numbers|reals")
-_ALL_BUT = re.compile(r"(?:all|any|every) real(?: number)?s? (?:except|but|other than|excluding|besides|not equal to) (.{1,80})", re.IGNORECASE)
-_NO_SOLUTION = re.compile(r"(?:there (?:is|are) )?no (?:real )?(?:solutions?|roots?)(?: exists?)?|empty set|empty|none|no such \w+(?: exists?)?")
-_WORDS = re.compile(r"(?:[Aa]\s+(?=[A-Za-z]{4}))?[A-Za-z]{2,}(?:[\s'-]+[A-Za-z]+)*\s*")
+_ALL_BUT = re.compile(
+    r"(?:all|any|every) real(?: number)?s? (?:except|but|other than|excluding|besides|not equal to) (.{1,80})", re.IGNORECASE
+)
+_NO_SOLUTION = re.compile(
+    r"(?:there (?:is|are) )?no (?:real )?(?:solutions?|roots?)(?: exists?)?|empty set|empty|none|no such \w+(?: exists?)?"
+)
+_WORDS = re.compile(r"(?:[Aa]\s+(?=[A-Za-z]{4})|I\s+(?=[a-z]{2}))?[A-Za-z]{2,}(?:[\s'-]+[A-Za-z]+)*\s*")
 _APPLIED = re.compile(r"(?:arc)?(?:sin|cos|tan|cot|sec|csc|sinh|cosh|tanh|ln|log|exp|sqrt)(?:\s+[a-z]{1,2}){1,3}\s*")
 _MATHS_WORDS = FUNCTIONS | GREEK | {"pi", "infty", "infinity", "inf", "oo"}
 _SHORT_WORDS = frozenset(
     (  # noqa: SIM905
-        "am an as at be by do ex go ha he hi ho id if in is it la ma me mi my no of oh ok on or ox pa pi re so to um up us we ye bad dad cab dab"
+        "am an as at be by do ex go ha he hi ho id if in is it la ma me mi my no of oh ok on or ox pa pi re so to um up us we ye "
+        "bad dad cab dab"
     ).split()
 )
 _LETTERS = re.compile(r"[a-z]{2}|[b-df-hj-np-tv-z]{3}|abc|abd|bcd|acd|[A-Z]{2}")
@@ -53,7 +56,8 @@ _LEAD = re.compile(
 _HEAD = r"\s*[,;]?\s*\(?\s*⟦?\s*[,;(]?\s*(?:(?:where|for|with|and|,)\s*)*(?:(?:all|any|every|some|an)\s*)?"
 _WHOLE_BEFORE = re.compile(_HEAD + r"integers?\s*(?:values? of)?\s*⟧?\s*([A-Za-z])\s*⟦?\)?⟧?$")
 _WHOLE_AFTER = re.compile(
-    _HEAD + r"⟧?\s*(?<![A-Za-z\\])([A-Za-z])\s*(?:\\in\s*(?:\\bb)?Z|⟦?\s*(?:is|are|be|∈|in)\s+(?:(?:an|any|some)\s+)?integers?\s*⟧?)\s*⟦?\)?⟧?$"
+    _HEAD
+    + r"⟧?\s*(?<![A-Za-z\\])([A-Za-z])\s*(?:\\in\s*(?:\\bb)?Z|⟦?\s*(?:is|are|be|∈|in)\s+(?:(?:an|any|some)\s+)?integers?\s*⟧?)\s*⟦?\)?⟧?$"
 )
 """What says that a letter counts: "where k is an integer", "(k \\in \\mathbb{Z})", "for integer n"."""
 _BROKEN = re.compile(r"(?<!\$)\$(?!\$)[ \t]*\n|\\\([ \t]*\n")
@@ -75,15 +79,15 @@ _COMPOUND = re.compile(rf"-?{_PIECE}(?:\s*(?:,|and|⟦and⟧|\s)\s*{_PIECE}){{1,
 """5 ft 3 in, 1 hour and 30 minutes."""
 _PIECES = re.compile(rf"(\d+(?:\.\d+)?)\s*⟦?\s*({_UNIT})(?![A-Za-z])")
 _PURE_NUMBER = re.compile(r"[-+]?[\d.,]+(?:\s*(?:\\times|\\cdot|\*)\s*10\s*\^\s*(?:\{\s*-?\d+\s*\}|-?\d+))?|[-+]?[\d.]+[eE][-+]?\d+")
-_UNIT_VECTORS = (Sym(r"\veci"), Sym(r"\vecj"), Sym(r"\veck"))
+_UNIT_VECTORS = (n.Sym(r"\veci"), n.Sym(r"\vecj"), n.Sym(r"\veck"))
 
 
-def readings(text: str) -> tuple[Node, ...]:
+def readings(text: str) -> tuple[n.Node, ...]:
     """All readings of an answer, likeliest first; empty where there is none. An answer of letters alone is a word first."""
     return _readings_cached(text) if len(text) <= CACHED_CHARS else _readings(text)
 
 
-def _readings(text: str) -> tuple[Node, ...]:
+def _readings(text: str) -> tuple[n.Node, ...]:
     try:
         cleaned = clean(text)
     except Unparsed:
@@ -97,7 +101,7 @@ def _readings(text: str) -> tuple[Node, ...]:
     if lead and not _BROKEN.search(text):
         cleaned = cleaned[lead.end() :].strip()
     cleaned = _WHOLE_AFTER.sub(r", \1 \\in \\bbZ ", _WHOLE_BEFORE.sub(r", \1 \\in \\bbZ ", cleaned))
-    found: list[Node] = []
+    found: list[n.Node] = []
     for candidate in _writings(cleaned.removeprefix(r"\approx").strip()):
         node = _parsed(candidate)
         if node is not None and node not in found:
@@ -105,8 +109,8 @@ def _readings(text: str) -> tuple[Node, ...]:
     if not found:
         found += _last_part(cleaned)
     inside = re.fullmatch(r"⟦([^⟦⟧]*)⟧", cleaned)
-    if inside and (not found or (isinstance(found[0], Sym) and len(found[0].name) > 1)):
-        return readings(inside[1]) or (Text(word_key(inside[1])),)
+    if inside and (not found or (isinstance(found[0], n.Sym) and len(found[0].name) > 1)):
+        return readings(inside[1]) or (n.Text(word_key(inside[1])),)
     return tuple(found)
 
 
@@ -114,36 +118,36 @@ _readings_cached = lru_cache(maxsize=8192)(_readings)
 clear_cache = _readings_cached.cache_clear
 
 
-def _word_readings(plain: str) -> tuple[Node, ...]:
+def _word_readings(plain: str) -> tuple[n.Node, ...]:
     """Readings of letters alone: number words, words for sets, words; and a product of two or three letters."""
     if "⟦" in plain or not _WORDS.fullmatch(plain):
         return _all_but(plain)
     words = word_key(plain)
     number = notation.number_in_words(plain)
     if number is not None:
-        top, bottom = Num(Fraction(number[0])), Num(Fraction(number[1]))
-        return (top if number[1] == 1 else Div(top, bottom), Text(words))
+        top, bottom = n.Num(Fraction(number[0])), n.Num(Fraction(number[1]))
+        return (top if number[1] == 1 else n.Div(top, bottom), n.Text(words))
     if _NO_SOLUTION.fullmatch(words):
-        return (Text(words), Empty())
+        return (n.Text(words), n.Empty())
     if _ALL_REALS.fullmatch(words):
-        return (Text(words), Reals())
+        return (n.Text(words), n.Reals())
     if _LETTERS.fullmatch(plain) and plain.lower() not in _SHORT_WORDS | _MATHS_WORDS:
-        return (Text(words), Mul(tuple(map(Sym, plain))))
+        return (n.Text(words), n.Mul(tuple(map(n.Sym, plain))))
     if plain in _MATHS_WORDS or _APPLIED.fullmatch(plain) or re.search(r"\b(?:and|or)\b", words):
         return ()
-    return (Text(words),)
+    return (n.Text(words),)
 
 
-def _all_but(plain: str) -> tuple[Node, ...]:
+def _all_but(plain: str) -> tuple[n.Node, ...]:
     r"""All real numbers except 4: the real line without a point."""
     match = _ALL_BUT.fullmatch(plain.replace("⟦", " ").replace("⟧", " ").strip())
     rest = _parsed(re.sub(r"^[a-z]\s*=", "", match[1])) if match else None
     if rest is None:
         return ()
-    return (SetOp("minus", Reals(), Braces(rest.items if isinstance(rest, Items) else (rest,))),)
+    return (n.SetOp("minus", n.Reals(), n.Braces(rest.items if isinstance(rest, n.Items) else (rest,))),)
 
 
-def _parsed(text: str) -> Node | None:
+def _parsed(text: str) -> n.Node | None:
     try:
         return _dots(_vector(parse(text)))
     except (Unparsed, RecursionError, ValueError, ArithmeticError, IndexError, AttributeError):
@@ -217,46 +221,46 @@ def _unit_tail(text: str) -> str | None:
     return f"{match['head']} ⟦{' '.join(bare.split())}⟧"
 
 
-def _last_part(text: str) -> list[Node]:
+def _last_part(text: str) -> list[n.Node]:
     """The last part of a chain of equations that cannot be read as a whole."""
     if "=" not in text or _NO_CHAIN.search(text):
         return []
     before, part = text.rsplit("=", 1)
     node = _parsed(part)
     bare = re.search(r"=\s*[A-Za-z]\s*$", before)
-    return [] if node is None or (node == ZERO and not bare) else [node]  # "… = 0" says nothing without its left side
+    return [] if node is None or (node == n.ZERO and not bare) else [node]  # "… = 0" says nothing without its left side
 
 
-def _vector(node: Node) -> Node:
+def _vector(node: n.Node) -> n.Node:
     r"""A sum of multiples of \veci, \vecj, \veck as the tuple of its components; raises `Unparsed` where it is none but holds one."""
-    if not any(part in _UNIT_VECTORS for part in walk(node)):
+    if not any(part in _UNIT_VECTORS for part in n.walk(node)):
         return node
-    components: dict[Node, Node] = {}
-    for term in node.items if isinstance(node, Add) else (node,):
+    components: dict[n.Node, n.Node] = {}
+    for term in node.items if isinstance(node, n.Add) else (node,):
         sign = 1
-        while isinstance(term, Neg | Paren):
-            sign, term = (-sign if isinstance(term, Neg) else sign), term.inner
-        factors = term.items if isinstance(term, Mul) else (term,)
+        while isinstance(term, n.Neg | n.Paren):
+            sign, term = (-sign if isinstance(term, n.Neg) else sign), term.inner
+        factors = term.items if isinstance(term, n.Mul) else (term,)
         names = [part for part in factors if part in _UNIT_VECTORS]
-        rest = product(tuple(part for part in factors if part not in _UNIT_VECTORS))
-        if len(names) != 1 or names[0] in components or any(part in _UNIT_VECTORS for part in walk(rest)):
+        rest = n.product(tuple(part for part in factors if part not in _UNIT_VECTORS))
+        if len(names) != 1 or names[0] in components or any(part in _UNIT_VECTORS for part in n.walk(rest)):
             raise Unparsed("unit vectors in other than a sum")
-        components[names[0]] = Neg(rest) if sign < 0 else rest
+        components[names[0]] = n.Neg(rest) if sign < 0 else rest
     size = 3 if _UNIT_VECTORS[2] in components else 2
-    return Bracket("(", ")", tuple(components.get(name, ZERO) for name in _UNIT_VECTORS[:size]))
+    return n.Bracket("(", ")", tuple(components.get(name, n.ZERO) for name in _UNIT_VECTORS[:size]))
 
 
-def _dots(node: Node) -> Node:
+def _dots(node: n.Node) -> n.Node:
     """A list with dots between whole numbers in equal steps, written out; others as they are."""
-    if not isinstance(node, Items | Braces) or DOTS not in node.items:
+    if not isinstance(node, n.Items | n.Braces) or n.DOTS not in node.items:
         return node
-    at = node.items.index(DOTS)
-    numbers = [part.value for part in (*node.items[:at], *node.items[at + 1 :]) if isinstance(part, Num)]
+    at = node.items.index(n.DOTS)
+    numbers = [part.value for part in (*node.items[:at], *node.items[at + 1 :]) if isinstance(part, n.Num)]
     if at < 2 or at == len(node.items) - 1 or len(numbers) != len(node.items) - 1:
         return node
     step = numbers[1] - numbers[0]
     count = (numbers[at] - numbers[0]) / step if step else Fraction(-1)
     if count.denominator != 1 or not at <= count <= 64 or any(numbers[k] != numbers[0] + k * step for k in range(at)):
         return node
-    items = tuple(Num(numbers[0] + k * step) for k in range(int(count) + 1)) + node.items[at + 2 :]
-    return Items(items, node.joiner) if isinstance(node, Items) else Braces(items)
+    items = tuple(n.Num(numbers[0] + k * step) for k in range(int(count) + 1)) + node.items[at + 2 :]
+    return n.Items(items, node.joiner) if isinstance(node, n.Items) else n.Braces(items)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from mathrl.grading.nodes import (
-    INFINITY, Braces, Bracket, Call, Empty, Fn, Items, Neg, Node, Paren, Reals, Rel, Scalar, SetOp, Sym, symbols,
-)  # fmt: skip
+from mathrl.grading import nodes as n
 from mathrl.grading.value import close, constant, is_imaginary
 
 MAX_ITEMS = 64
@@ -19,49 +17,49 @@ Piece = tuple[Bound, Bound, bool, bool]
 _LINE: list[Piece] = [(-INFINITE, INFINITE, False, False)]
 
 
-def is_set(node: Node) -> bool:
+def is_set(node: n.Node) -> bool:
     """May this tree stand for a set of reals?"""
     match node:
-        case SetOp() | Reals() | Empty():
+        case n.SetOp() | n.Reals() | n.Empty():
             return True
-        case Rel(ops=ops):
+        case n.Rel(ops=ops):
             return any(op != "=" for op in ops)
-        case Items(items=items):
-            return all(isinstance(part, Rel) and part.ops != ("=",) for part in items)
-        case Bracket(items=items):
+        case n.Items(items=items):
+            return all(isinstance(part, n.Rel) and part.ops != ("=",) for part in items)
+        case n.Bracket(items=items):
             return len(items) == 2
     return False
 
 
-def pieces_of(node: Node) -> list[Piece] | None:
+def pieces_of(node: n.Node) -> list[Piece] | None:
     """A set of reals as sorted, disjoint intervals; None where the tree is none, or has several variables."""
     match node:
-        case Reals():
+        case n.Reals():
             return _LINE
-        case Empty():
+        case n.Empty():
             return []
-        case Bracket(opening=opening, closing=closing, items=(left, right)):
+        case n.Bracket(opening=opening, closing=closing, items=(left, right)):
             low, high = _bound(left), _bound(right)
             return None if low is None or high is None or low > high else [(low, high, opening == "[", closing == "]")]
-        case Braces(items=items) if len(items) <= MAX_ITEMS:
+        case n.Braces(items=items) if len(items) <= MAX_ITEMS:
             points = [_bound(part) for part in items]
             return None if None in points else merged([(value, value, True, True) for value in points])
-        case SetOp(kind=kind, left=left, right=right):
+        case n.SetOp(kind=kind, left=left, right=right):
             return _combined(kind, pieces_of(left), pieces_of(right))
-        case Rel():
+        case n.Rel():
             return _solved(node)
-        case Items(items=items) if all(isinstance(part, Rel) for part in items):
+        case n.Items(items=items) if all(isinstance(part, n.Rel) for part in items):
             return _conditions(node)
     return None
 
 
-def _bound(node: Node) -> Bound | None:
+def _bound(node: n.Node) -> Bound | None:
     sign = 1
-    while isinstance(node, Neg | Paren):
-        sign, node = (-sign if isinstance(node, Neg) else sign), node.inner
-    if node == INFINITY:
+    while isinstance(node, n.Neg | n.Paren):
+        sign, node = (-sign if isinstance(node, n.Neg) else sign), node.inner
+    if node == n.INFINITY:
         return sign * INFINITE
-    if not isinstance(node, Scalar) or symbols(node):
+    if not isinstance(node, n.Scalar) or n.symbols(node):
         return None
     value = constant(node)
     if value is None or isinstance(value, Fraction):
@@ -77,10 +75,10 @@ def _combined(kind: str, left: list[Piece] | None, right: list[Piece] | None) ->
     return merged(_intersection(left, right if kind == "inter" else _complement(right)))
 
 
-def _conditions(node: Items) -> list[Piece] | None:
+def _conditions(node: n.Items) -> list[Piece] | None:
     """Several conditions on one variable: all of them, or one where "or" joins them or no number meets all."""
     parts = [pieces_of(part) for part in node.items]
-    if None in parts or len({symbols(part) for part in node.items}) != 1:
+    if None in parts or len({n.symbols(part) for part in node.items}) != 1:
         return None
     meet = parts[0]
     for part in parts[1:]:
@@ -88,26 +86,28 @@ def _conditions(node: Items) -> list[Piece] | None:
     return merged([piece for part in parts for piece in part]) if node.joiner == "or" or not meet else meet
 
 
-def variable_of(node: Node) -> str | None:
+def variable_of(node: n.Node) -> str | None:
     """The name of a bare variable, of f(x) for any x, or of |x|."""
-    if isinstance(node, Sym) and symbols(node):
+    if isinstance(node, n.Sym) and n.symbols(node):
         return node.name
-    if isinstance(node, Call) and all(isinstance(part, Sym) for part in node.args):
+    if isinstance(node, n.Call) and all(isinstance(part, n.Sym) for part in node.args):
         return f"{node.name}()"
     match node:
-        case Fn(name="abs", args=(Sym(name=name),)):
+        case n.Fn(name="abs", args=(n.Sym(name=name),)):
             return f"|{name}|"
     return None
 
 
-def _unsigned(node: Rel) -> Rel:
+def _unsigned(node: n.Rel) -> n.Rel:
     """ "-x > -1" as "x < 1"; others as they are."""
-    if not any(isinstance(term, Neg) and variable_of(term.inner) for term in node.terms) or not set(node.ops) <= {*FLIPPED, "=", "!="}:
+    if not any(isinstance(term, n.Neg) and variable_of(term.inner) for term in node.terms) or not set(node.ops) <= {*FLIPPED, "=", "!="}:
         return node
-    return Rel(tuple(term.inner if isinstance(term, Neg) else Neg(term) for term in node.terms), tuple(FLIPPED.get(op, op) for op in node.ops))
+    return n.Rel(
+        tuple(term.inner if isinstance(term, n.Neg) else n.Neg(term) for term in node.terms), tuple(FLIPPED.get(op, op) for op in node.ops)
+    )
 
 
-def _solved(node: Rel) -> list[Piece] | None:
+def _solved(node: n.Rel) -> list[Piece] | None:
     """The solution set of "a < x <= b", "x != a", "x in …" for one bare variable."""
     node = _unsigned(node)
     names = [variable_of(term) for term in node.terms]

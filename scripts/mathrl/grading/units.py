@@ -149,6 +149,8 @@ def may_follow(words: str, problem_words: Container[str] = frozenset()) -> bool:
 
     Units, words of the problem and plain plurals (what is counted) may; words that change the value never.
     """
+    if size_of(words) is not None:
+        return True
     parts = re.findall(r"[^\W\d_]+'?", words.lower())
     return all(part not in CHANGING and (_is_harmless(part) or part in problem_words or part + "s" in problem_words) for part in parts)
 

@@ -14,9 +14,7 @@ from collections.abc import Callable
 from fractions import Fraction
 from functools import lru_cache
 
-from mathrl.grading.nodes import (
-    Add, BigOp, Call, Degrees, Div, Factorial, Fn, Mul, Neg, Node, Num, Paren, Percent, Pow, Quantity, Ratio, Rel, Sym, symbols,
-)  # fmt: skip
+from mathrl.grading import nodes as n
 
 MAX_BITS = 8_192
 """Rational numbers may grow to this many bits; beyond it a value is undecided."""
@@ -200,7 +198,7 @@ class Evaluator:
         self.point = point
         self.operations = 0
 
-    def __call__(self, node: Node) -> Value:
+    def __call__(self, node: n.Node) -> Value:
         """The value of a tree; raises `Undecided`."""
         try:
             value = self._value(node)
@@ -210,54 +208,54 @@ class Evaluator:
             raise Undecided("not finite")
         return value
 
-    def _value(self, node: Node) -> Value:
+    def _value(self, node: n.Node) -> Value:
         self.operations += 1
         if self.operations > MAX_OPERATIONS:
             raise Undecided("more operations than the budget")
         match node:
-            case Num(value=value):
+            case n.Num(value=value):
                 return value
-            case Sym(name=name):
+            case n.Sym(name=name):
                 return self._symbol(name)
-            case Add(items=items):
+            case n.Add(items=items):
                 return self._fold(items, _sum)
-            case Mul(items=items):
+            case n.Mul(items=items):
                 return self._fold(items, _product)
-            case Div(top=top, bottom=bottom):
+            case n.Div(top=top, bottom=bottom):
                 return _quotient(self._value(top), self._value(bottom))
-            case Neg(inner=inner):
+            case n.Neg(inner=inner):
                 return -self._value(inner)
-            case Pow(base=base, exponent=exponent):
-                if base == Sym("e"):
+            case n.Pow(base=base, exponent=exponent):
+                if base == n.Sym("e"):
                     return _not_vanished(cmath.exp(as_complex(self._value(exponent))))
                 return power(self._value(base), self._value(exponent))
-            case Fn(name=name, args=args):
+            case n.Fn(name=name, args=args):
                 return self._function(name, args)
             case _:
                 return self._rare(node)
 
-    def _fold(self, items: tuple[Node, ...], operation: Callable[[Value, Value], Value]) -> Value:
+    def _fold(self, items: tuple[n.Node, ...], operation: Callable[[Value, Value], Value]) -> Value:
         found = self._value(items[0])
         for part in items[1:]:
             found = operation(found, self._value(part))
         return found
 
-    def _rare(self, node: Node) -> Value:
+    def _rare(self, node: n.Node) -> Value:
         match node:
-            case Paren(inner=inner) | Quantity(inner=inner):
+            case n.Paren(inner=inner) | n.Quantity(inner=inner):
                 return self._value(inner)
-            case Percent(inner=inner):
+            case n.Percent(inner=inner):
                 return self._value(inner) / 100
-            case Degrees(inner=inner):
+            case n.Degrees(inner=inner):
                 return as_complex(self._value(inner)) * math.pi / 180
-            case Factorial(inner=inner):
+            case n.Factorial(inner=inner):
                 return self._factorial(self._value(inner))
-            case Call(name=name, args=args):
+            case n.Call(name=name, args=args):
                 inner = sum(as_complex(self._value(part)) * (index + 1) for index, part in enumerate(args))
                 return _unknown(f"{name}{self.point}", inner)
-            case BigOp():
+            case n.BigOp():
                 return self._big_operator(node)
-            case Ratio(items=(left, right)):
+            case n.Ratio(items=(left, right)):
                 return _quotient(self._value(left), self._value(right))
         raise Undecided(f"no number: {type(node).__name__}")
 
@@ -268,12 +266,12 @@ class Evaluator:
             raise Undecided("a factorial beyond the budget")
         return Fraction(math.factorial(number.numerator))
 
-    def _big_operator(self, node: BigOp) -> complex:
+    def _big_operator(self, node: n.BigOp) -> complex:
         """A sum, integral … as an unknown function of its bounds and its body: equal if these are, and equal to nothing else."""
         found = as_complex(self._value(node.body))
         for weight, (mark, bound) in enumerate(node.bounds, 2):
-            for place, term in enumerate(bound.terms if isinstance(bound, Rel) else (bound,), 1):
-                value = complex(sample("infinity", 0)) if term == Sym("infty") else as_complex(self._value(term))
+            for place, term in enumerate(bound.terms if isinstance(bound, n.Rel) else (bound,), 1):
+                value = complex(sample("infinity", 0)) if term == n.Sym("infty") else as_complex(self._value(term))
                 found += value * (weight + place / 7) * (1.3 if mark == "^" else 0.7)
         return _unknown(node.name, found)
 
@@ -284,7 +282,7 @@ class Evaluator:
             raise Undecided("infinity")
         return sample(name, self.point)
 
-    def _function(self, name: str, args: tuple[Node, ...]) -> Value:
+    def _function(self, name: str, args: tuple[n.Node, ...]) -> Value:
         values = [self._value(part) for part in args]
         if name in _FUNCTIONS and len(values) == 1:
             return self._known(name, as_complex(values[0]))
@@ -296,7 +294,7 @@ class Evaluator:
             case "root", [first, degree]:
                 whole = isinstance(degree, Fraction) and degree.denominator == 1 and 2 <= degree <= 64
                 return _root(first, degree.numerator) if whole else power(first, 1 / degree)
-            case ("abs" | "norm"), [first]:
+            case (("abs" | "norm"), [first]):
                 return abs(first) if isinstance(first, Fraction) else complex(abs(first))
             case "log", [first]:
                 return cmath.log(as_complex(first))
@@ -318,8 +316,8 @@ class Evaluator:
                 raise Undecided("a pole")
         return value
 
-    def _step(self, name: str, args: tuple[Node, ...], values: list[Value]) -> Value:
-        if any(map(symbols, args)):
+    def _step(self, name: str, args: tuple[n.Node, ...], values: list[Value]) -> Value:
+        if any(map(n.symbols, args)):
             # an unknown function, symmetric in its arguments (test points are too few for steps and corners)
             return _unknown(name, sum(cmath.sin(1.1 * as_complex(value) + 0.4) for value in values))
         if name in ("floor", "ceil") and len(values) == 1:
@@ -348,7 +346,7 @@ def _exact_log(value: Value, base: Value) -> Fraction | None:
     return None
 
 
-def constant(node: Node) -> Value | None:
+def constant(node: n.Node) -> Value | None:
     """The value of a tree without variables; None where there is none within the budget."""
     try:
         return Evaluator()(node)

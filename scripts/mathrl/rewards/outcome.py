@@ -1,8 +1,9 @@
 """The reward of a response: a weighted sum of named terms.
 
-The config names the terms and their weights, `{"format": 0.1, "correct": 0.9}` by default. `format` and `correct` are
-ours; any other name is `module:function`, a function `(grade, data_source, response, answer, extra_info) -> float` that is
-imported by name. So a user adds a term, or a reward model behind one, without touching this module; each term has its own curve.
+The config names the terms and their weights, `{"format": 0.1, "correct": 0.9}` by default. `correct`, `format` (a box is there: the
+finalist's rule) and `answer_format` (a box whose content can be read as an answer) are ours. Any other name is `module:function`, a
+function `(grade, data_source, response, answer, extra_info) -> float` that is imported by name. So a user adds a term, or a reward
+model behind one, without touching this module; each term has its own curve.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from functools import lru_cache
 from typing import Any
 
 from mathrl.config.reward_terms import check_names, curve_name
-from mathrl.grading import STATUSES, Grade, grade
+from mathrl.grading import STATUSES, Grade, can_be_read, grade
 
 DEFAULT_TERMS = {"format": 0.1, "correct": 0.9}
 MAX_PRED_CHARS = 500
@@ -25,6 +26,7 @@ Term = Callable[[Grade, str, str, str, Mapping[str, Any] | None], float]
 _OWN: dict[str, Term] = {
     "correct": lambda result, *_: float(result.correct),
     "format": lambda result, *_: float(result.format),
+    "answer_format": lambda result, *_: float(result.format and can_be_read(result.extracted or "")),
 }
 
 
@@ -51,6 +53,18 @@ def check_terms(terms: Mapping[str, float]) -> dict[str, float]:
     return {str(name): float(weight) for name, weight in terms.items()}
 
 
+def problem_of(extra_info: Mapping[str, Any] | None) -> str | None:
+    """The text of the problem: `original_problem`, failing that the last user message of `prompt`; None where there is neither."""
+    known = extra_info or {}
+    problem = known.get("original_problem")
+    if isinstance(problem, str) and problem.strip():
+        return problem
+    prompt = known.get("prompt")
+    messages = [prompt] if isinstance(prompt, str) else list(prompt) if prompt is not None else []
+    contents = [part.get("content") if isinstance(part, Mapping) and part.get("role") == "user" else part for part in messages]
+    return next((content for content in reversed(contents) if isinstance(content, str) and content.strip()), None)
+
+
 def reward(
     data_source: str,
     response: str,
@@ -62,9 +76,11 @@ def reward(
 
     `score` is Σ weight × term; `acc` and `format` are 0.0 or 1.0; `pred` and `status` are text (verl drops text from its
     metrics); `term_<name>` is each term before weighing and `status_<status>` is 1.0 for the verdict's status, numeric so
-    that verl carries them to TensorBoard.
+    that verl carries them to TensorBoard. `status_without_problem` is 1.0 where the problem is not known, so that a formula
+    copied from it cannot be told.
     """
-    result = grade(response, answer)
+    problem = problem_of(extra_info)
+    result = grade(response, answer, problem)
     values = {name: float(load_term(name)(result, data_source, response, answer, extra_info)) for name in terms}
     for name, value in values.items():
         if not math.isfinite(value):
@@ -78,4 +94,5 @@ def reward(
     }
     found.update({f"term_{curve_name(name)}": value for name, value in values.items()})
     found.update({f"status_{status}": float(result.status == status) for status in STATUSES})
+    found["status_without_problem"] = float(problem is None)
     return found
