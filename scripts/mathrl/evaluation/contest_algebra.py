@@ -3,7 +3,8 @@ r"""SymPy's part of the contest's judge; runs in capped workers only (`contest_j
 The original reads a text with SymPy's LaTeX parser, else with SymPy's expression parser, else with latex2sympy, and takes the
 first that does not fail; each has its quirks (the LaTeX parser stops silently where it understands no more). We use the
 first as it is. The second ends in Python's `eval`: here its own rewriting is kept and the result is walked, never evaluated.
-Of the third, a relative of the first that needs another antlr4, we rebuild what it adds on answers: spaces, leading zeros, matrices.
+Of the third, a relative of the first that needs another antlr4, we rebuild what it adds on answers: spaces, leading zeros,
+lists, matrices.
 """
 
 from __future__ import annotations
@@ -147,6 +148,8 @@ def parse_loosely(text: str) -> Any:
     matrix = _MATRIX.fullmatch(text)
     if r"\overline" in text:
         raise _Refused("a bar: to latex2sympy the name of a symbol, to the first parser a conjugate")
+    if not matrix and re.fullmatch(r"\{.+,.+\}|\[.+,.+\]", text):
+        return [parse_latex(part) for part in text[1:-1].split(",")]
     if not matrix:
         return parse_latex(text)
     rows = [[parse_latex(cell) for cell in row.split("&")] for row in matrix[3].split("\\\\") if row.strip()]

@@ -16,6 +16,19 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 1
 
 
+def read_benchmark(rows: Iterable[Mapping[str, Any]], path: str) -> dict[str, dict[str, Any]]:
+    """Benchmark rows by id (as text), in file order; `UserError` for a doubled id or an empty file."""
+    problems: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        key = str(row["id"])
+        if key in problems:
+            raise UserError(f"{path}: the id '{key}' occurs twice; ids must be unique")
+        problems[key] = dict(row)
+    if not problems:
+        raise UserError(f"{path}: holds no problems")
+    return problems
+
+
 def read_samples(rows: Iterable[Mapping[str, Any]], known: Mapping[str, Any], path: str) -> list[dict[str, Any]]:
     """Sample rows sorted by the benchmark's order and sample number; `UserError` for an unknown id or a doubled sample."""
     order = {key: place for place, key in enumerate(known)}
@@ -49,8 +62,8 @@ def grade_samples(
 ) -> list[GradedProblem]:
     """Grade every sample under the protocol's extraction and the other one; problems without samples are left out.
 
-    Equal responses to a problem are graded and read for equalities once. benchmark: its name, which the contest's judge heeds
-    (units of minerva_math).
+    Equal responses to a problem are graded and read for equalities once. benchmark: its name; minerva_math has rules of its own
+    in both judges.
     """
     from mathrl.grading import extract_boxed
 
