@@ -64,8 +64,8 @@ def test_batch_invariant_kernels_are_refused_where_there_are_none(checked):
 
 
 def test_checkpoints_are_rows_of_each_selected_run(checked):
-    runs = {"grpo": {"keep_every": 200}, "other": {"steps": 400}}
-    config, _ = checked(runs=runs, select=["grpo", "other"], evaluation={"steps": [400, "best", "last"]})
+    wanted = {"grpo": {"keep_every": 200}, "other": {"steps": 400}}
+    config, _ = checked(runs=wanted, select=["grpo", "other"], evaluation={"steps": [400, "best", "last"]})
     rows = ["grpo@step-400", "grpo@best", "grpo@last", "other@step-400", "other@best", "other@last"]
     assert runs.checkpoint_models(config) == rows
     assert runs.evaluated_models(config)[-6:] == rows

@@ -27,7 +27,7 @@ def copy(tmp_path_factory):
 
 def run(folder, words):
     program = sys.executable if words[0] == "python" else words[0]
-    return subprocess.run([program, *words[1:]], cwd=folder, env=real_model.environment(ROOT), capture_output=True, text=True)
+    return subprocess.run([program, *words[1:]], cwd=folder, env=real_model.environment(), capture_output=True, text=True)
 
 
 def test_the_page_has_its_files_and_commands():

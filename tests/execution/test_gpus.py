@@ -169,15 +169,14 @@ def test_who_waits_longest_comes_first(state):
 def test_jobs_with_other_gpus_do_not_wait_for_each_other(state):
     """A queue before GPUs 0 and 1 does not hold up a job that may only use 2 and 3."""
     environment = os.environ | {"CUDA_VISIBLE_DEVICES": "0,1"}
-    first = supervised("--gpus", "2", "--", "sleep", "1.5", env=environment)
+    first = supervised("--gpus", "2", "--", "sleep", "15", env=environment)
     time.sleep(0.3)
     waiting = supervised("--gpus", "2", "--", "true", env=environment)
     time.sleep(0.2)
-    begin = time.monotonic()
     other = supervised("--gpus", "2", "--", "true", env=environment | {"CUDA_VISIBLE_DEVICES": "2,3"})
     assert other.wait(timeout=10) == 0
-    assert time.monotonic() - begin < 1.0
-    assert first.poll() is None
+    assert first.poll() is None, "it waited for the queue"
+    first.terminate()
     assert waiting.wait(timeout=10) == 0
     first.wait(timeout=10)
 
