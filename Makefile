@@ -40,7 +40,7 @@ driver: .venv-driver/lock
 harness: .venv-harness/lock
 
 laptop:
-	@PYTHON=$(PYTHON) envs/check_laptop.sh
+	@PYTHON=$(PYTHON) ANYWAY=$(ANYWAY) envs/check_laptop.sh
 
 .venv/lock: envs/cpu.txt
 .venv-driver/lock: envs/driver.txt

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+INSTALLATION = "/shared/mathrl/"  # what the pages call an installation that many users share: here, this one
 RUNS = {"demo"}
 """Words after `sh` of blocks that a test runs all the same, after a finished demo."""
 REASONS = {"gpu", "cluster", "network", "root", "data", "minutes", "hours"}
@@ -90,7 +91,7 @@ def environment() -> dict[str, str]:
 
 def run(text: str, folder: Path, timeout: float = 300) -> subprocess.CompletedProcess:
     """Run a block as a reader would; output is text, both streams together."""
-    command = ["bash", "-euo", "pipefail", "-c", text]
+    command = ["bash", "-euo", "pipefail", "-c", text.replace(INSTALLATION, f"{ROOT}/")]
     streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "errors": "replace"}
     return subprocess.run(command, cwd=folder, env=environment(), timeout=timeout, **streams)
 
@@ -151,7 +152,7 @@ def is_dry_run(text: str) -> bool:
 
 def wrong_in(words: list[str], page: str) -> list[str]:
     """What a command names that is not there: programs, scripts, options, targets, tests."""
-    program, *rest = words
+    program, *rest = (word.removeprefix(INSTALLATION) for word in words)
     name = Path(program).name
     if name in ("python", "python3"):
         if rest[:2] == ["-m", "pytest"]:
