@@ -39,7 +39,7 @@ def test_kinds(right, wrong):
 def test_each_rule_holds_for_its_examples(rule):
     assert [pair for pair in rule["right"] if not grade(response(pair[0]), pair[1]).correct] == []
     assert [pair for pair in rule["wrong"] if grade(response(pair[0]), pair[1]).correct] == []
-    assert (PAGE.parents[1] / f"scripts/mathrl/grading/{rule['module']}.py").is_file()
+    assert (PAGE.parents[2] / f"scripts/mathrl/grading/{rule['module']}.py").is_file()
 
 
 def test_the_page_shows_the_rules():
