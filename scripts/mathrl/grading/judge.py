@@ -25,7 +25,8 @@ CORRECT_WEIGHT = 0.9
 MAX_EXTRACTED_CHARS = 4_000
 """A longer answer is compared as a string only."""
 MAX_GOLD_SENTENCE = 250
-"""A longer gold in prose states more than one thing."""
+"""A longer gold in prose states more than one thing, unless it announces its final answer, as Minerva's solutions do."""
+_ANNOUNCED = re.compile(r"\bfinal answer is\b", re.IGNORECASE)
 MAX_WORDS = 3
 """Longer answers in words count as read by nobody."""
 _PLAIN = re.compile(r"\s*(-?\d{1,30})\s*")
@@ -71,7 +72,7 @@ def _decide_now(extracted: str, gold: str, how: How) -> tuple[str, str]:
     status = compare(extracted, gold, how)
     if status not in (EQUAL, NO_GOLD) or (status == NO_GOLD and " " in gold):
         answers = [extracted, stated(extracted)] if " " in extracted else [extracted]
-        sentence = " " in gold and len(gold) <= MAX_GOLD_SENTENCE and not readings(gold)
+        sentence = " " in gold and (len(gold) <= MAX_GOLD_SENTENCE or _ANNOUNCED.search(gold)) and not readings(gold)
         golds = [gold, said] if sentence and (said := stated(gold)) and not said.strip().isalpha() else [gold]
         for theirs in filter(None, golds):
             for mine in filter(None, answers):
