@@ -4,7 +4,8 @@ Cheap verdicts are made in the calling thread within fixed budgets; importing th
 """
 
 from mathrl.grading.extract import extract_boxed, extract_lenient
-from mathrl.grading.judge import GRADING_POLICY, STATUSES, Grade, equivalent, grade, grade_many, group_answers
+from mathrl.grading.judge import GRADING_POLICY, equivalent, grade, grade_many, group_answers
+from mathrl.grading.verdict import STATUSES, Grade
 
 __all__ = [
     "GRADING_POLICY",

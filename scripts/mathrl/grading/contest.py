@@ -17,9 +17,9 @@ from functools import lru_cache
 from math import isclose
 
 from mathrl.grading.compare import SCALARS
-from mathrl.grading.judge import Grade, make_grade
 from mathrl.grading.parse import Node, readings
 from mathrl.grading.value import POINTS, Evaluator, Undecided, close, symbols
+from mathrl.grading.verdict import Grade, make_grade
 from mathrl.grading.words import ONES, SCALES, TENS
 
 MAX_CHARS = 2_000

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
 from functools import lru_cache
 
 from mathrl.grading.algebra import within_budget
@@ -12,43 +11,12 @@ from mathrl.grading.compare import EQUAL, UNDECIDED, compare, is_literal
 from mathrl.grading.extract import extract_boxed, extract_boxed_run, extract_lenient, gold_answer, prose_answer
 from mathrl.grading.parse import readings
 from mathrl.grading.pool import pool_for
+from mathrl.grading.verdict import Grade, make_grade
 
 ALGEBRA = "mathrl.grading.algebra:verify"
 
 GRADING_POLICY = "2"
 """Version of the grader's rules, raised by hand with every change that can change a verdict; part of the training fingerprint."""
-
-STATUSES = ("equal", "different", "no_box", "unparsed_answer", "unparsed_gold", "timeout", "error")
-FORMAT_WEIGHT = 0.1
-CORRECT_WEIGHT = 0.9
-
-
-@dataclass(frozen=True, slots=True)
-class Grade:
-    """One verdict.
-
-    score: 0.1 × format + 0.9 × correct (the default reward; scripts/reward.py weighs its own terms);
-    correct, format: bool; extracted: the answer found, None if none; status: one of `STATUSES`.
-    """
-
-    score: float
-    correct: bool
-    format: bool
-    extracted: str | None
-    status: str
-
-    def as_dict(self) -> dict:
-        """The fields as a dict."""
-        return asdict(self)
-
-
-def make_grade(extracted: str | None, status: str, boxed: bool) -> Grade:
-    """A `Grade` from what was found and how it compared."""
-    correct = status == "equal"
-    if extracted is not None and not extracted.isascii():
-        extracted = extracted.encode("utf-8", "replace").decode()  # lone surrogates cannot be written to a file
-    return Grade(FORMAT_WEIGHT * boxed + CORRECT_WEIGHT * correct, correct, boxed, extracted, status)
-
 
 MAX_EXTRACTED_CHARS = 4_000
 """A longer answer is compared as a string only."""
