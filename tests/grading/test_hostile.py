@@ -11,6 +11,7 @@ import pytest
 from mathrl.grading import STATUSES, extract_boxed, extract_lenient, grade, grade_many, group_answers, judge
 from mathrl.grading.contest import contest_grade
 from mathrl.grading.pool import CAP_SECONDS
+from support.speed import slowness
 
 from .hostile import ANSWERS, REWARD_BATCH
 
@@ -30,7 +31,7 @@ def test_hostile_answers(name, answer, gold):
         result = grade(response, gold)
         ours = time.process_time() - started
         assert result.status in STATUSES and result.score in (0.0, 0.1, 1.0)
-        assert ours < IN_PROCESS_SECONDS
+        assert ours < IN_PROCESS_SECONDS or ours < IN_PROCESS_SECONDS * slowness()
     started = time.monotonic()
     grade(rf"\boxed{{{gold}}}", answer)
     extract_lenient(answer)
