@@ -31,7 +31,7 @@ demo-clean:
 # Both environments are made side by side. Where they are there, nothing is asked of the machine.
 env:
 	@sha256sum --check --status .venv/lock .venv-driver/lock 2>/dev/null || $(MAKE) --silent laptop .venv-tools/lock
-	@$(MAKE) --no-print-directory -j2 .venv/lock .venv-driver/lock
+	@$(MAKE) --silent -j2 .venv/lock .venv-driver/lock
 
 # Snakemake alone, for a host whose rules run in containers.
 driver: .venv-driver/lock

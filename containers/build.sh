@@ -36,9 +36,12 @@ platforms+=(--platform manylinux2014_x86_64 --platform manylinux1_x86_64 --platf
 index=()
 # torch's CPU build is on PyTorch's own index; a host that has it elsewhere says so in pip's settings
 [ "$name" = cpu ] && [ -z "${PIP_FIND_LINKS-}" ] && index=(--extra-index-url https://download.pytorch.org/whl/cpu)
-"$host_python" -m pip download -qq --disable-pip-version-check --no-deps --require-hashes \
-    --implementation cp --python-version "$python" "${platforms[@]}" "${index[@]}" \
-    --dest "$work/wheels" --requirement "envs/$name.txt"
+# the second time for what builds the packages that publish no wheel: the build sees no network
+for lock in "$name" tools; do
+    "$host_python" -m pip download -qq --disable-pip-version-check --no-deps --require-hashes \
+        --implementation cp --python-version "$python" "${platforms[@]}" "${index[@]}" \
+        --dest "$work/wheels" --requirement "envs/$lock.txt"
+done
 
 commit=$(git rev-parse HEAD 2>/dev/null || echo unknown)
 [ -z "$(git status --porcelain --untracked-files=no 2>/dev/null)" ] || commit=$commit+changes

@@ -34,6 +34,7 @@ for name in cpu cuda driver harness tools; do
             --python-platform "$platform" --python-version "$python" --requirement -
     done
     [ "$name" = cpu ] && continue # its torch may be there for one Python only
-    missing=$(comm -13 <(pins "$name" | sort) <(compile --python-version 3.12 --constraint <(pins "$name") "$name.in" | sort))
+    asked=$(compile --python-version 3.12 --constraint <(pins "$name") "$name.in")
+    missing=$(comm -13 <(pins "$name" | sort) <(sed -n 's/^\([A-Za-z0-9].*\)/\1/p' <<<"$asked" | sort))
     [ -z "$missing" ] || { echo "error: $name.txt lacks what Python 3.12 asks for: $missing" >&2; exit 1; }
 done

@@ -38,7 +38,8 @@ class Paused:
 @pytest.fixture(scope="module")
 def paused(finished, tmp_path_factory):
     short = ShortTraining(finished, tmp_path_factory.mktemp("short"))
-    batch = {"train_batch_size": PROMPTS, "mini_batch_size": PROMPTS // UPDATES, "micro_batch_size": PROMPTS // UPDATES * 4}
+    mini = PROMPTS // UPDATES
+    batch = {"train_batch_size": PROMPTS, "mini_batch_size": mini, "micro_batch_size": mini * 4, "micro_batch_size_log_prob": PROMPTS * 4}
     more = {"steps": 8, "save_every": 8, "validate_before": False, "choose": "last", "rollouts_per_step": 1000}
     stage = short.stage("dapo", **batch, **more, overlong_penalty={"buffer": 30, "factor": 0.5})
     stage["verl"] = {"trainer.test_freq": -1, "reward.custom_reward_function.path": str(ROOT / "tests/grading/hostile_reward.py")}
