@@ -354,6 +354,8 @@ ASKED = [
     (r"\sqrt{2}", r"\sqrt2", r"Which of $\sqrt{2}$ and $\sqrt{3}$ is smaller?", "equal", "the gold itself stands in the problem"),
     (r"\frac{2x}{1+x^2}", r"\frac{2x}{x^2+1}", "Differentiate $\\ln(x^2+1)$.", "equal", "a part of the gold stands in the problem"),
     ("x = 5", "5", "If $x = 5$, what is $x$?", "equal", "a number of the gold's form"),
+    (r"\frac{12}{18}", r"\frac23", r"Reduce $\frac{12}{18}$.", "copied", "a fraction that was to be reduced"),
+    (r"\pi", r"180^{\circ}", r"Convert $\pi$ to degrees.", "copied", "a constant"),
     (r"50\%", "50", "How many apples are left?", "different", "nobody asked for percent"),
     (r"50\%", "50", "What percent is left?", "equal", "percent was asked for"),
     (r"50^\circ", "50", "How many apples are left?", "different", "nobody asked for an angle"),
@@ -362,6 +364,14 @@ ASKED = [
     ("3, 5", "(3,5)", "Find the point of intersection.", "equal", "a point does not"),
     (r"5\text{ gizmo}", "5", "How many gizmos are there?", "equal", "a word of the problem"),
 ]
+
+MORE = [
+    ("b", r"\text{A, B}", DIFFERENT, "a letter is no article"),
+    ("x", r"\frac{4y}{y-6}=x", DIFFERENT, "the name on the right side"),
+    (r"x=\frac{4y}{y-6}", r"\frac{4y}{y-6}=x", SAME, "an equation the other way round"),
+    ("1,2", r"\frac65", DIFFERENT, "a list is no fraction"),
+]
+CASES += MORE
 
 UNGRADABLE_GOLDS = ["proof", "Proof.", "not found", ""]
 

@@ -43,7 +43,7 @@ def same_choice(answer: str, gold: str) -> bool | None:
     if theirs is None:
         return _same_letters(answer, gold)
     marked = re.search(r"[A-J]\s*[).:\]}]", gold) is not None
-    if theirs[1] and not marked:
+    if (theirs[1] and not marked) or _OTHER_CHOICE.search(theirs[1]):
         return _same_letters(answer, gold)
     mine = _choice(_OPTION.sub("", answer))
     if mine is None:

@@ -168,7 +168,7 @@ def compare(answer: str, gold: str, how: How) -> str:
         return EQUAL
     if not own:
         return NO_ANSWER
-    based = _BASED.fullmatch(key)
+    based = _BASED.fullmatch(key) if len(key) <= 60 else None
     if based and own == based[1]:
         return EQUAL  # the base is the question's
     verdict = choices.same_choice(answer, gold)

@@ -33,7 +33,8 @@ def assignment(node: n.Node) -> tuple[str, n.Node] | None:
     if not isinstance(node, n.Rel):
         return None
     terms, ops = node.terms, node.ops
-    if ops == ("=",) and isinstance(terms[1], n.Sym) and not n.symbols(terms[0]) and n.symbols(terms[1]):
+    named = isinstance(terms[0], n.Sym | n.Call | n.Bracket | n.Mul)
+    if ops == ("=",) and isinstance(terms[1], n.Sym) and not named and not n.symbols(terms[1]) <= n.symbols(terms[0]):
         return terms[1].name, terms[0]  # 5 = x
     if ops == ("~",) and isinstance(terms[0], n.Sym):
         return terms[0].name, terms[1]

@@ -204,7 +204,8 @@ def string_key(text: str) -> str:
 def word_key(text: str) -> str:
     """Words in lower case with single spaces, without punctuation: how word answers are compared."""
     words = re.sub(r"[^\w\s+\-/<>=]", " ", text.replace("_", " ").lower()).split()
-    return " ".join(word for word in words if word not in ("the", "a", "an") or len(words) == 1)
+    prose = len(words) > 1 and max(map(len, words)) > 2
+    return " ".join(word for word in words if not prose or word not in ("the", "a", "an"))
 
 
 Token = tuple[str, str]

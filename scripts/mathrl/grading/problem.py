@@ -99,16 +99,17 @@ def _form(node: n.Node) -> str:
 
 
 def _is_alike(answer: n.Node, gold: n.Node) -> bool:
-    """Two finished numbers of one form: as many in digits, or both fractions. A percent sign beside the digits does not count."""
+    """Two finished numbers of one form: both in digits, or both mixed. A percent sign beside the digits does not count."""
     mine, theirs = _bare(answer), _bare(gold)
-    if not (is_finished(mine) and is_finished(theirs)) or _form(mine) != _form(theirs):
+    if not (is_finished(mine) and is_finished(theirs)) or _form(mine) != _form(theirs) or _form(mine) == "fraction":
         return False
     values = constant(mine), constant(theirs)
     return None not in values and close(*values)
 
 
 def _is_trivial(node: n.Node) -> bool:
-    return isinstance(node, n.Sym | n.Text) or (isinstance(node, n.Neg) and isinstance(node.inner, n.Sym))
+    bare = node.inner if isinstance(node, n.Neg) else node
+    return isinstance(bare, n.Text) or (isinstance(bare, n.Sym) and bare.name not in n.CONSTANTS)
 
 
 def _parts(node: n.Node) -> Iterator[n.Node]:

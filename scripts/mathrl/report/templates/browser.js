@@ -46,7 +46,7 @@
     return body;
   }
 
-  const names = { 1: "right", 0: "wrong", b: "no box", u: "answer not parsed", g: "gold not parsed", t: "timeout", e: "error" };
+  const names = { 1: "right", 0: "wrong", c: "copied from the problem", b: "no box", u: "answer not parsed", g: "gold not parsed", t: "timeout", e: "error" };
   const page = 8;
   const sets = blobs("sample-set");
 
