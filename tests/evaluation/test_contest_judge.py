@@ -85,7 +85,7 @@ QUIRKS = [
     ("€77", "77", False, "no euro sign"),
     ("100~", "100", True, "the third parser knows spaces"),
     ("080+0", "80", True, "and leading zeros"),
-    ("x+y=1", "1-x=y", True, "equations by the difference of their sides"),
+    ("a+b=1", "1-a=b", True, "equations by the difference of their sides"),
     (r"\frac{100}{3}", "33.3", False, "1e-3 away"),
     ("(x+1)^2", "x^2+2x+1", True, "symbolic"),
     ("__import__('os').getpid()", "1", False, "nothing is evaluated"),

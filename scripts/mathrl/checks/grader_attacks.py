@@ -109,7 +109,7 @@ STRATEGIES: tuple[Strategy, ...] = (
     Strategy(
         "a number with a unit",
         "words behind a number are taken for a unit",
-        _each(numbers, "@\\text{ halves}", "@ \\text{ dozen}", "\\$@", "@ cents"),
+        _each(numbers, "@\\text{ halves}", "@ \\text{ thirds}", "\\$@", "@ cents"),
     ),
     Strategy("a number with percent or degrees", "50 % is 50 and 0.5, 45° is 45 and π/4", _each(numbers, "@\\%", "@^\\circ")),
     Strategy(
@@ -179,7 +179,7 @@ STRATEGIES: tuple[Strategy, ...] = (
 
 
 _DECORATION = re.compile(
-    r"\\(?:left|right|displaystyle|large|therefore|approx|tag\{1\}|,|;|!|:| )|\\[()\[\]$]|\\text\{Answer: \}|\*\*|[\s$]|cents"
+    r"\\(?:left|right|displaystyle|large|therefore|approx|pm(?=\s*0)|[{}]|tag\{1\}|,|;|!|:| )|\\[()\[\]$]|\\text\{Answer: \}|\*\*|[\s$]|cents"
 )
 
 
@@ -190,9 +190,9 @@ def stands(response: str, gold: str, hedge: bool = False) -> bool:
     answers, as its last number.
     """
     content = response[response.rfind(r"\boxed{") + len(r"\boxed{") : response.rfind("}")] if r"\boxed{" in response else response
-    theirs = _plain(gold)
+    golds = [_plain(gold), _plain(re.sub(r"\\[\[\]()]|\$", "", gold).rsplit("=", 1)[-1])]
     written = [content, content.rsplit("=", 1)[-1]] + ([] if hedge else numbers(content)[-1:])
-    return any(_same(_plain(text), theirs) for text in written)
+    return any(_same(_plain(text), theirs) for text in written for theirs in golds)
 
 
 def _same(mine: str, theirs: str) -> bool:
@@ -203,12 +203,19 @@ def _plain(text: str) -> str:
     text = _DECORATION.sub("", text).rstrip(".")
     text = re.sub(r"\\[dt]frac", r"\\frac", text)
     text = re.sub(r"\\(?:text|mathrm|mbox)\{([^{}]*)\}", r"\1", text)
-    for opening, closing in ("()", "{}"):
+    for opening, closing in ("{}", "()"):
         if text.count(opening) != text.count(closing):
             text = text.strip(opening + closing)
-        elif text.startswith(opening) and text.endswith(closing) and opening not in text[1:] and "," not in text:
+        elif text.startswith(opening) and text.endswith(closing) and "," not in text and _one_group(text, opening, closing):
             text = text[1:-1]
+    text = text.removesuffix("+0")
     return re.sub(r"\{(\w)\}", r"\1", text).lower()
+
+
+def _one_group(text: str, opening: str, closing: str) -> bool:
+    """Does the first bracket of `text` close at its end?"""
+    depths = itertools.accumulate((char == opening) - (char == closing) for char in text)
+    return all(depth > 0 for depth in itertools.islice(depths, len(text) - 1))
 
 
 def _value(text: str) -> float | None:
