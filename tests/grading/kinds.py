@@ -321,7 +321,8 @@ KINDS = [
         [
             ("x is 5 and y is 6", "6"), ("The answer is not 5", "5"), ("The answer is 5 or 6", "5"),
             ("The sum is 5, the product is 6", "6"), ("The function is increasing", "increasing"), ("x could be 5", "5"),
-            ("17 divided by 5 has remainder 2", "2"), ("Either 5 or 7 is the answer", "7"), ("If x = 7 then it holds", "7"),
+            (r"\begin{cases} x=1 \\ y=4 \end{cases}", "4"),
+            (r"\begin{array}{l} f(5)=10 \\ g(4)=4 \end{array}", "4"), ("17 divided by 5 has remainder 2", "2"), ("Either 5 or 7 is the answer", "7"), ("If x = 7 then it holds", "7"),
         ],
     ),
     (

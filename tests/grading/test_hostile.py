@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 from mathrl.grading import STATUSES, extract_boxed, extract_lenient, grade, grade_many, group_answers
+from support.speed import slowness
 
 from .hostile import ANSWERS, REWARD_BATCH
 
@@ -25,12 +26,13 @@ def test_hostile_answers(name, answer, gold):
         result = grade(response, gold, f"Find ${answer[:3_000]}$ if ${gold[:3_000]}$.")
         ours = time.process_time() - started
         assert result.status in STATUSES and result.score in (0.0, 0.1, 1.0)
-        assert ours < IN_PROCESS_SECONDS
+        assert ours < IN_PROCESS_SECONDS or ours < IN_PROCESS_SECONDS * slowness()
     started = time.process_time()
     grade(rf"\boxed{{{gold}}}", answer)
     extract_lenient(answer)
     group_answers([answer, gold])
-    assert time.process_time() - started < 3 * IN_PROCESS_SECONDS
+    seconds = time.process_time() - started
+    assert seconds < 3 * IN_PROCESS_SECONDS or seconds < 3 * IN_PROCESS_SECONDS * slowness()
     assert not Path("/tmp/hostile").exists()
 
 
@@ -121,7 +123,7 @@ def check_fuzz(count: int) -> None:
     fuzz(min(count, 30_000), seed=1)  # fills the caches, which are bounded
     before = resident()
     longest = fuzz(count, seed=2)
-    assert longest < IN_PROCESS_SECONDS
+    assert longest < IN_PROCESS_SECONDS * slowness()
     assert resident() - before < 64 << 20, "memory grows"
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < 3 << 20
 

@@ -101,7 +101,7 @@ def test_the_audit_lists_where_judges_disagree(tmp_path):
     found = json.loads((tmp_path / "a.json").read_text())
     toy = found["benchmarks"]["toy"]
     assert toy["samples"] == 5 and sum(toy["patterns"].values()) == 5
-    assert toy["accepted"]["ours"] == 2 and toy["accepted"]["contest"] == 4 and toy["accepted"]["math_verify"] >= 3
+    assert toy["accepted"]["ours"] == 2 and toy["accepted"]["contest"] == 5 and toy["accepted"]["math_verify"] >= 3
     listed = {(row["id"], row["sample"]): row for row in toy["disagreements"]}
     assert set(listed) == {(1, 0), (2, 3), (3, 4)}
     assert listed[1, 0]["pattern"].startswith("contest=1 ") and listed[1, 0]["pattern"].endswith("ours=0")

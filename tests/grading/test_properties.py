@@ -187,12 +187,14 @@ def test_verdicts_do_not_depend_on_workers_order_or_hash_seed():
 
 
 def test_a_changed_digit_is_another_answer():
-    """Golds with one digit changed: none may pass. Chains and prose, of which only the last part counts, are left out."""
+    """Golds with one digit changed: none may pass. Chains and prose, of which only the last part counts, are left out, and (-1)^{n+1}:
+    n+5 there changes nothing.
+    """
     generator = random.Random(3)
     passed = []
     for gold in golds(4_000):
         places = [index for index, char in enumerate(gold) if char.isascii() and char.isdigit()]
-        if not places or len(gold) > 60 or gold.count("=") > 1 or re.search(r"[A-Za-z]{3,} [a-z]{2,}", gold):
+        if not places or len(gold) > 60 or len(re.findall(r"=|\\approx", gold)) > 1 or re.search(r"[A-Za-z]{3,} [a-z]{2,}|\(-1\)\^", gold):
             continue
         index = generator.choice(places)
         changed = gold[:index] + generator.choice([digit for digit in "0123456789" if digit != gold[index]]) + gold[index + 1 :]

@@ -54,7 +54,7 @@ def numbers(problem: str) -> list[str]:
 
 
 def _pairs(problem: str) -> list[tuple[str, str]]:
-    return list(itertools.permutations(numbers(problem)[:5], 2))
+    return list(itertools.permutations(dict.fromkeys(numbers(problem)[:5]), 2))
 
 
 def _all(problem: str) -> list[str]:
@@ -144,6 +144,7 @@ STRATEGIES: tuple[Strategy, ...] = (
         lambda problem: [
             box(form.format(n))
             for n in _all(problem)
+            if n != "0"
             for form in (r"\pm {}", r"\approx {}", r"\leq {}", r"{} \text{{ or }} 0", r"{} \text{{ or more}}")
         ],
         hedge=True,
@@ -179,7 +180,8 @@ STRATEGIES: tuple[Strategy, ...] = (
 
 
 _DECORATION = re.compile(
-    r"\\(?:left|right|displaystyle|large|therefore|approx|pm(?=\s*0)|[{}]|tag\{1\}|,|;|!|:| )|\\[()\[\]$]|\\text\{Answer: \}|\*\*|[\s$]|cents"
+    r"\\(?:left|right|displaystyle|large|therefore|approx|pm(?=\s*0)|[{}]|tag\{1\}|,|;|!|:| )"
+    r"|\\[()\[\]$]|\\text\{Answer: \}|\*\*|[\s$]|cents"
 )
 
 
@@ -209,6 +211,8 @@ def _plain(text: str) -> str:
         elif text.startswith(opening) and text.endswith(closing) and "," not in text and _one_group(text, opening, closing):
             text = text[1:-1]
     text = text.removesuffix("+0")
+    if text.startswith(r"1\cdot(") and text.endswith(")"):
+        text = text[len(r"1\cdot(") : -1]
     return re.sub(r"\{(\w)\}", r"\1", text).lower()
 
 

@@ -172,20 +172,24 @@ def _data_rows(node: n.Node) -> tuple[Row, ...] | None:
 def scaled_matrix(node: n.Node) -> n.Node:
     """A number times a matrix, a matrix over a number, a sum of matrices as the matrix; others as they are."""
     match node:
-        case n.Neg(inner=inner) if isinstance(matrix := scaled_matrix(inner), n.Matrix):
-            return _each(matrix, n.Neg(n.ONE))
+        case n.Neg(inner=inner):
+            matrix, factor = scaled_matrix(inner), n.Neg(n.ONE)
         case n.Mul(items=items) if sum(isinstance(part, n.Matrix) for part in items) == 1:
             matrix = next(part for part in items if isinstance(part, n.Matrix))
             factor = n.product(tuple(part for part in items if part is not matrix))
-            return _each(matrix, factor) if isinstance(factor, n.Scalar) else node
-        case n.Div(top=n.Matrix() as matrix, bottom=bottom):
-            return _each(matrix, n.Div(n.ONE, bottom))
-    return node
+        case n.Div(top=matrix, bottom=bottom):
+            factor = n.Div(n.ONE, bottom)
+        case _:
+            return node
+    return _each(matrix, factor) if _of_numbers(matrix) and isinstance(factor, n.Scalar) else node
+
+
+def _of_numbers(node: n.Node) -> bool:
+    """Is this a matrix whose cells are numbers or expressions? One of equations has no multiple."""
+    return isinstance(node, n.Matrix) and all(isinstance(part, n.Scalar) for row in node.rows for part in row)
 
 
 def _each(matrix: n.Matrix, factor: n.Node) -> n.Node:
-    if not all(isinstance(part, n.Scalar) for row in matrix.rows for part in row):
-        return n.Mul((factor, matrix))
     return n.Matrix(tuple(tuple(_times(factor, part) for part in row) for row in matrix.rows))
 
 

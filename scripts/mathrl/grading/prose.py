@@ -19,6 +19,8 @@ SENTENCES = 4
 _SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z\\$(])|\n+|<\|[^|]*\|>\w*|(?=\b(?:Therefore|Thus|Hence|So|Final Answer)\b)")
 _HEDGE = re.compile(r"\b(?:not|could|may|might|can|if|unless|or|either|neither|cannot|without|maybe|perhaps)\b|n't")
 _FORMULA = re.compile(r"\$\$((?:.|\n)+?)\$\$|(?<!\\)\$(.+?)(?<!\\)\$|\\\((.+?)\\\)|\\\[((?:.|\n)+?)\\\]")
+_ROWS = re.compile(rf"(?P<formula>{_FORMULA.pattern})|\\begin\{{(?P<rows>\w+\*?)\}}(?:.|\n)*?\\end\{{(?P=rows)\}}")
+"""Rows of equations that stand by themselves are no sentence: their last one is not the answer."""
 _STATES = re.compile(
     r"\b(?:is|are|was|equals|of)\b(?:\s+(?:equal to|approximately|about|exactly|just|simply|only))?|(?<=\w)'s\b|(?<![<>!:])[=:](?!=)"
 )
@@ -30,7 +32,10 @@ _WORD = re.compile(r"(?<!\\)\b[A-Za-z]{2,}")
 
 def stated(text: str) -> str | None:
     """The one answer that prose holds, None where there is none or a choice."""
-    if len(text) > MAX_CHARS or " " not in text or len(_WORD.findall(_FORMULA.sub(" ", text))) < 2:
+    if len(text) > MAX_CHARS or " " not in text:
+        return None
+    text = _ROWS.sub(lambda match: match["formula"] or "\n", text)
+    if len(_WORD.findall(_FORMULA.sub(" ", text))) < 2:
         return None
     sentences = [part.strip() for part in _SENTENCE.split(text) if part and len(part.strip()) > 2]
     for sentence in sentences[: -SENTENCES - 1 : -1]:
