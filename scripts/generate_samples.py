@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mathrl.core.arguments import NamedFiles
 from mathrl.core.files import log_to, run_main, write_json
-from mathrl.core.provenance import model_sha256, provenance
+from mathrl.core.provenance import provenance
 
 
 def main() -> None:
@@ -34,11 +34,9 @@ def main() -> None:
 
     from mathrl.evaluation import sampling
 
-    digest = model_sha256(args.model)
     result = sampling.generate(
         model_name=args.name,
         model=args.model,
-        model_sha256=digest,
         protocols=json.loads(args.protocols),
         benchmarks=args.benchmark,
         prompt=json.loads(args.prompt),
@@ -49,7 +47,7 @@ def main() -> None:
         root=args.store,
         progress=progress,
     )
-    made = {"schema_version": 1, "model": args.name, "model_sha256": digest, "provenance": provenance(args.benchmark)}
+    made = {"schema_version": 1, "model": args.name, "provenance": provenance(args.benchmark)}
     write_json(args.out, result | made)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
 
-from mathrl.core.files import sha256_tree, write_json
+from mathrl.core.files import write_json
 from mathrl.evaluation import sampling
 
 PROTOCOL = {"prompt": "training", "temperature": 1.0, "top_p": 0.95, "n": 4, "greedy": True, "max_tokens": 24, "seed": 0}
@@ -45,7 +45,6 @@ def main() -> None:
         result = sampling.generate(
             model_name="toy",
             model=Path(model),
-            model_sha256=sha256_tree(model),
             protocols=protocols,
             benchmarks=benchmarks,
             prompt={"instruction": "Solve. ", "separator": ""},

@@ -1,10 +1,14 @@
 """How sampling work is split, seeded, kept and merged: none of it may show in the result."""
 
 import json
+import shutil
+import sys
 
 import pytest
 from mathrl.core.files import UserError, write_jsonl
+from mathrl.core.hashes import model_sha256
 from mathrl.evaluation import sampling
+from support.models import NO_WEIGHTS
 
 PROTOCOL = {"prompt": "training", "temperature": 1.0, "top_p": 1.0, "max_tokens": 8, "seed": 0, "n": 2, "greedy": True}
 PROMPT = {"instruction": "Solve.", "separator": " "}
@@ -80,6 +84,38 @@ def test_the_store_knows_what_decides_a_response(tmp_path):
     others.append(place(batch_invariant=True))
     assert len({place(), *others}) == 7
     assert place() == place(batch_invariant=False) == place(batch_size=4), "how the work is batched is no part of it"
+
+
+class EngineStarts(Exception):
+    """Instead of an engine."""
+
+
+def test_samples_of_a_model_are_not_taken_for_those_of_other_weights(benchmarks, tmp_path, monkeypatch):
+    """The other directory is a copy; its export.json still says the first one's hash."""
+    model, other = tmp_path / "model", tmp_path / "other"
+    model.mkdir()
+    (model / "config.json").write_text("{}")
+    (model / "model.safetensors").write_bytes(NO_WEIGHTS)
+    (model / "export.json").write_text(json.dumps({"model_sha256": model_sha256(model)}))
+    shutil.copytree(model, other)
+    (other / "model.safetensors").write_bytes((3).to_bytes(8, "little") + b"{ }")
+
+    def start(*_):
+        raise EngineStarts
+
+    monkeypatch.setattr(sampling, "_start_engine", start)
+    engine = {"dtype": "float32"}
+    store = sampling.store_directory(tmp_path, sampling.store_content(model_sha256(model), PROTOCOL, PROMPT, engine))
+    write_jsonl(store / "0.jsonl", (row(r, "yes") for r in sampling.all_requests({"p": PROTOCOL}, benchmarks)))
+
+    def generate(model):
+        given = {"model_name": "m", "model": model, "protocols": {"p": PROTOCOL}, "benchmarks": benchmarks, "prompt": PROMPT}
+        more = {"shard": 0, "shards": 1, "engine": engine, "accelerator": "cpu", "root": tmp_path, "progress": sys.stderr}
+        return sampling.generate(**given, **more)
+
+    assert generate(model)["made"] == 0
+    with pytest.raises(EngineStarts):
+        generate(other)
 
 
 def test_an_edited_problem_is_sampled_anew():

@@ -5,6 +5,7 @@ import json
 import pytest
 from mathrl.report.figures import run_curves
 from mathrl.training import budget
+from support.models import NO_WEIGHTS
 
 NONE = {"tokens": None, "gpu_hours": None}
 
@@ -44,7 +45,7 @@ def test_a_stage_that_nothing_is_left_for_ends_at_once_with_its_start_model(scri
     model = tmp_path / "model"
     model.mkdir()
     (model / "config.json").write_text("{}")
-    (model / "model.safetensors").write_bytes(b"weights")
+    (model / "model.safetensors").write_bytes(NO_WEIGHTS)
     for name in ("train.parquet", "val.parquet"):
         polars.DataFrame({"prompt": ["1+1"]}).write_parquet(tmp_path / name)
     (tmp_path / "easy.json").write_text(json.dumps(finished(tokens=1200)))
@@ -65,7 +66,7 @@ def test_a_stage_that_nothing_is_left_for_ends_at_once_with_its_start_model(scri
     for choice in ("chosen", "best", "last"):
         done = script("export_model.py", "--manifest", path, "--choice", choice, "--accelerator", "cpu", "--out", f"out-{choice}")
         assert done.returncode == 0, done.stderr
-        assert (tmp_path / f"out-{choice}/model.safetensors").read_bytes() == b"weights"
+        assert (tmp_path / f"out-{choice}/model.safetensors").read_bytes() == NO_WEIGHTS
     assert run_curves(tmp_path / "results", "curriculum", ["hard"])["missing"] == [], "no curve is missed where no step was made"
     done = script("forecast_training.py", *arguments, "--out", "forecast.json")
     assert done.returncode == 0 and "forecast curriculum/hard: no step, earlier stages left nothing" in done.stderr, done.stderr

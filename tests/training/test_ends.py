@@ -6,6 +6,7 @@ from mathrl.training import attempt, checkpoints
 from mathrl.training import stage as training
 from mathrl.training.plan import StagePlan
 from mathrl.verl import stop_file
+from support.models import NO_WEIGHTS
 
 MONITOR = {"stop": False, "window": 2, "reward_drop": 0.5, "entropy_max": 3.0, "grad_norm_max": 100.0, "stall_minutes": None}
 
@@ -95,7 +96,7 @@ def train(config, tmp_path, capsys):
     model = tmp_path / "model"
     model.mkdir()
     (model / "config.json").write_text("{}")
-    (model / "model.safetensors").write_bytes(b"w")
+    (model / "model.safetensors").write_bytes(NO_WEIGHTS)
 
     def call(**changes):
         stage = config["training"] | {"gpus": 1, "save_every": 2, "validate_every": 2, "keep_last": 2, "monitor": MONITOR, "steps": 8}

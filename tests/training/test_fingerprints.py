@@ -291,7 +291,9 @@ def test_a_model_card_and_another_export_of_the_same_weights_change_nothing(plac
     (place.model / "README.md").write_text("all scores")
     assert place.directory(stage) == exported
     write_json(place.model / "export.json", {"model_sha256": "cd", "provenance": {"git_commit": "second"}})
-    assert place.directory(stage) != exported
+    assert place.directory(stage) == before == exported, "no file beside the weights is believed"
+    (place.model / "model.safetensors").write_text("0")
+    assert place.directory(stage) != before
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ from mathrl.training.collapse import Monitor
 from mathrl.training.plan import StagePlan
 from mathrl.training.session import RAY_LATE, Progress, Session, parse
 from mathrl.verl import stop_file
+from support.models import NO_WEIGHTS
 
 STAGE = {"learning_rate": 1e-5, "rollout_n": 6, "choose": "best", "save_every": 200, "validate_every": 10}
 
@@ -280,6 +281,28 @@ def test_a_directory_that_is_no_model_is_refused(tmp_path, files_there, message)
         check_model(model)
 
 
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "empty"),
+        (NO_WEIGHTS[:9], "cut off in its header"),
+        (b"\x40" + bytes(7) + b'{"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}}   ' + bytes(4), "cut off in its tensors"),
+        (NO_WEIGHTS + b"more", "longer than it says"),
+        (b"version https://git-lfs.github.com/spec/v1", "a pointer that was never fetched"),
+    ],
+)
+def test_half_written_weights_are_refused_in_one_line(tmp_path, content, reason):
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "model.safetensors").write_bytes(content)
+    with pytest.raises(UserError, match=r"model\.safetensors: is no whole safetensors file; fetch or copy the model again"):
+        check_model(tmp_path)
+    (tmp_path / "model.safetensors").write_bytes(NO_WEIGHTS)
+    check_model(tmp_path)
+    write_json(tmp_path / "model.safetensors.index.json", {"weight_map": {"a": "model-00002-of-2.safetensors"}})
+    with pytest.raises(UserError, match=r"model-00002-of-2\.safetensors, which .* names, is missing"):
+        check_model(tmp_path)
+
+
 def test_script_refuses_in_one_line(script):
     done = script(
         "train_policy.py",
@@ -318,8 +341,8 @@ class Verl:
     def __init__(self, folder, stage):
         self.folder, self.stage, self.curves, self.trained, self.dropped, self.starts = folder, stage, {}, [], 0, 0
         (folder / "model").mkdir()
-        for name in ("config.json", "model.safetensors"):
-            (folder / "model" / name).write_text("{}")
+        (folder / "model/config.json").write_text("{}")
+        (folder / "model/model.safetensors").write_bytes(NO_WEIGHTS)
         polars.DataFrame({"problem": ["p"] * 40, "extra_info": [{"original_problem": "p"}] * 40}).write_parquet(folder / "train.parquet")
 
     def run(self, module, arguments, environment, log, session):

@@ -134,6 +134,25 @@ def read_json(path: str | os.PathLike) -> Any:
         raise UserError(f"{path}: is no JSON ({error}); make it again") from None
 
 
+def write_checked_json(path: str | os.PathLike, value: dict[str, Any]) -> None:
+    """Write an object as JSON that carries its own hash under the key `checksum`, for `read_checked_json`."""
+    write_json(path, value | {"checksum": sha256_json(value)})
+
+
+def read_checked_json(path: str | os.PathLike) -> dict[str, Any]:
+    """Read such a file; `UserError` if it is missing, or not as it was written."""
+    value = read_json(path)
+    checksum = value.pop("checksum", None) if isinstance(value, dict) else None
+    if checksum is None or sha256_json(value) != checksum:
+        raise UserError(f"{path}: is damaged: it is not as it was written")
+    return value
+
+
+def sha256_text(text: str) -> str:
+    """SHA-256 of a text in UTF-8, in hex."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 def sha256_file(path: str | os.PathLike) -> str:
     """SHA-256 of a file's bytes, in hex."""
     with open(path, "rb") as handle:

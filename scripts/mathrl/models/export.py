@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from mathrl.core.files import UserError, replaced_directory, write_json
-from mathrl.core.provenance import model_sha256, provenance
+from mathrl.core.hashes import NOTE, model_sha256
+from mathrl.core.provenance import provenance
 from mathrl.models.prepare import add_head
-
-NOTE = "export.json"  # says what an exported directory is
 
 
 def export_checkpoint(

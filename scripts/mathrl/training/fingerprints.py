@@ -15,7 +15,8 @@ from typing import Any
 from mathrl.core import code_files
 from mathrl.core.code_files import SCRIPTS
 from mathrl.core.files import UserError, read_json, sha256_file, sha256_json, write_json
-from mathrl.core.provenance import model_sha256, versions
+from mathrl.core.hashes import model_sha256
+from mathrl.core.provenance import versions
 from mathrl.training import checkpoints
 from mathrl.verl import grpo_config, sft_config
 
