@@ -11,6 +11,7 @@ from pathlib import Path
 
 from mathrl.core.files import read_json, run_main
 from mathrl.models import export
+from mathrl.training import checkpoints
 from mathrl.training.checkpoint_choice import pick
 from mathrl.verl.environment import verl_environment
 
@@ -27,6 +28,7 @@ def main() -> None:
 
     environment = verl_environment(args.accelerator)
     if args.checkpoint:
+        checkpoints.check(args.checkpoint)
         said = {"checkpoint": str(args.checkpoint), "step": int(args.checkpoint.name.removeprefix("global_step_") or 0)}
         export.export_checkpoint(args.checkpoint, args.out, environment, said, {})
         return
@@ -36,6 +38,7 @@ def main() -> None:
     inputs = {"manifest": args.manifest}
     if step:
         checkpoint = Path(manifest["checkpoints"]) / f"global_step_{step}"
+        checkpoints.check(checkpoint)
         export.export_checkpoint(checkpoint, args.out, environment, said, inputs)
     else:
         export.export_model(Path(manifest["start_model"]), args.out, said, inputs)

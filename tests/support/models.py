@@ -8,7 +8,7 @@ NO_WEIGHTS = (2).to_bytes(8, "little") + b"{}"  # a safetensors file of no tenso
 
 def zeroed(model: Path, place: Path) -> Path:
     """A copy of a model with all its files, what is said of it included; only each weight is zero."""
-    from safetensors.numpy import load_file, save_file
+    from safetensors.torch import load_file, save_file
 
     shutil.copytree(model, place)
     for path in place.glob("*.safetensors"):

@@ -1,6 +1,7 @@
 """Checkpoints are whole or not there, whatever moment a kill chooses."""
 
 import pytest
+from mathrl.core.files import UserError, write_json
 from mathrl.training import checkpoints
 
 
@@ -46,6 +47,45 @@ def test_a_cut_off_checkpoint_falls_back_to_the_one_before(tmp_path, harm):
     assert checkpoints.steps(tmp_path) == [10]
     assert (tmp_path / checkpoints.TRACKER).read_text() == "10"
     assert not (tmp_path / "global_step_20").exists()
+
+
+def flip(path, place):
+    content = bytearray(path.read_bytes())
+    content[place] ^= 0x10
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("file", ["actor/model.pt", "data.pt"])
+def test_a_flipped_byte_falls_back_to_the_one_before(tmp_path, file):
+    save(tmp_path, 10)
+    save(tmp_path, 20)
+    flip(tmp_path / "global_step_20" / file, 2)
+    with pytest.raises(UserError, match=f"global_step_20/{file}: is damaged.*move global_step_20 away, then snakemake --forcerun"):
+        checkpoints.check(tmp_path / "global_step_20")
+    (line,) = checkpoints.repair(tmp_path)
+    assert f"global_step_20/{file}: is damaged" in line and checkpoints.steps(tmp_path) == [10]
+    assert (tmp_path / checkpoints.TRACKER).read_text() == "10"
+    checkpoints.check(tmp_path / "global_step_10")
+
+
+def test_no_flip_in_a_mark_is_believed(tmp_path):
+    save(tmp_path, 10)
+    mark = tmp_path / "global_step_10" / checkpoints.MARK
+    whole = mark.read_bytes()
+    for place in range(len(whole)):
+        mark.write_bytes(whole)
+        flip(mark, place)
+        complete = checkpoints.is_complete(tmp_path / "global_step_10")
+        assert not complete or whole[place : place + 1].isspace(), place
+
+
+def test_a_mark_of_an_earlier_commit_holds(tmp_path):
+    save(tmp_path, 10)
+    place = tmp_path / "global_step_10"
+    write_json(place / checkpoints.MARK, {"schema_version": 1, "files": {"actor/model.pt": 7, "data.pt": 5}})
+    assert checkpoints.repair(tmp_path) == [] and checkpoints.steps(tmp_path) == [10]
+    (place / "data.pt").write_bytes(b"longer")
+    assert not checkpoints.is_complete(place)
 
 
 def test_without_a_whole_checkpoint_training_starts_anew(tmp_path):

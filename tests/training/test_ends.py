@@ -85,7 +85,7 @@ def verl(monkeypatch):
 
 
 @pytest.fixture
-def train(config, tmp_path, capsys):
+def train(config, tmp_path, capsys, own_code):
     """Train with changes of the default stage; returns manifest and what was said."""
     import polars
 

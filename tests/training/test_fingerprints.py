@@ -1,13 +1,10 @@
 """What opens a new directory of checkpoints and what does not."""
 
-import json
-import sys
-
 import pytest
 import yaml
 from mathrl.config import runs
 from mathrl.core.files import UserError, write_json
-from mathrl.training import fingerprints
+from mathrl.training import checkpoints, directories, fingerprints
 
 REWARD = {"terms": {"format": 0.1, "correct": 0.9}}
 
@@ -98,15 +95,15 @@ class Place:
         for name in ("config.json", "model.safetensors", "tokenizer.json"):
             (self.model / name).write_text("{}")
 
-    def content(self, stage, reward=REWARD, policy=1, accelerator="cuda"):
-        return fingerprints.fingerprint(stage, self.train, self.model, reward, policy, accelerator)
+    def content(self, stage, reward=REWARD, accelerator="cuda"):
+        return fingerprints.fingerprint(stage, self.train, self.model, reward, accelerator)
 
-    def directory(self, stage, **more):
-        return fingerprints.open_directory(self.folder / "checkpoints", self.content(stage, **more))
+    def directory(self, stage, adopt=None, **more):
+        return directories.open_directory(self.folder / "checkpoints", self.content(stage, **more), adopt, self.model)[0]
 
 
 @pytest.fixture
-def place(tmp_path):
+def place(tmp_path, own_code):
     return Place(tmp_path)
 
 
@@ -142,6 +139,7 @@ HARMLESS = {
     "end_minutes": 1,
     "keep_last": 9,
     "keep_every": 1000,
+    "adopt": "0123456789ab",
     "validation_benchmark": "math500",
     "rollouts_per_step": 0,
     "budget": {"tokens": 5, "gpu_hours": None},
@@ -207,22 +205,90 @@ def test_every_key_of_a_stage_is_tried_above(stage):
     assert set(HARMLESS) | set(DETERMINING) | {"algorithm", "solutions"} == set(stage)
 
 
-def test_it_is_said_what_differs(place, stage, capsys):
+def test_it_is_said_what_differs(place, stage, own_code, capsys):
     place.directory(stage)
     assert not capsys.readouterr().err
     place.directory({**stage, "learning_rate": 2e-5})
-    assert "it differs in: verl.actor_rollout_ref.actor.optim.lr (1e-05 → 2e-05)\n" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "is kept (up to step 0), it differs in: verl.actor_rollout_ref.actor.optim.lr (1e-05 → 2e-05)\n" in said
+    own_code.edit("reward.py", "X = 2\n")
+    place.directory(stage)
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 2, "every earlier directory is named"
+    assert any(line.endswith("it differs in: code of reward.py") for line in said)
 
 
-def test_other_data_model_reward_or_grading_policy_is_another_training(place, stage):
-    seen = {place.directory(stage), place.directory(stage, policy=2), place.directory(stage, reward={"terms": {"correct": 1.0}})}
+def test_what_differs_may_be_called_harmless(place, stage, own_code, capsys):
+    first = place.directory(stage)
+    written = (first / "fingerprint.json").read_bytes()
+    own_code.edit("reward.py", "X = 2\n")
+    content = place.content(stage)
+    opened = directories.open_directory(first.parent, content, first.name)
+    assert opened == (first, ["code of reward.py"]) and (first / "fingerprint.json").read_bytes() == written
+    assert "called harmless: code of reward.py" in capsys.readouterr().err
+    assert not (first.parent / fingerprints.name(content)).exists(), "no directory of its own is begun"
+    with pytest.raises(UserError, match=f"adopt: .*0123456789ab is no directory of checkpoints of this stage; there are: {first.name}"):
+        place.directory(stage, adopt="0123456789ab")
+    assert place.directory(stage, adopt=fingerprints.name(content)).name == fingerprints.name(content), "its own needs no adoption"
+
+
+def earlier_scheme(place, stage, **more):
+    """A directory as an earlier commit made it, trained up to step 10."""
+    content = place.content(stage)
+    old = {key: value for key, value in content.items() if key not in ("scheme", "code", "code_files")}
+    old |= {"reward_code": {}, "grading_policy": "3", "versions": {"python": content["versions"]["python"]}} | more
+    directory = place.folder / "checkpoints" / fingerprints.name(old)
+    write_json(directory / "fingerprint.json", old)
+    (directory / "global_step_10").mkdir()
+    checkpoints.mark_complete(directory / "global_step_10")
+    return directory
+
+
+def test_an_upgrade_of_the_workflow_trains_nothing_again_unasked(place, stage, capsys):
+    old = earlier_scheme(place, stage)
+    with pytest.raises(UserError, match=f"up to step 10 under an earlier scheme.*set training.adopt: '{old.name}' to go on with it"):
+        place.directory(stage)
+    assert [path.name for path in old.parent.iterdir()] == [old.name]
+    assert place.directory(stage, adopt=old.name) == old
+    assert "called harmless: code (None → " in capsys.readouterr().err
+    old.rename(place.folder / "away")
+    assert place.directory(stage).name != old.name, "moved away, it is trained anew"
+
+
+def test_another_configuration_than_the_earlier_schemes_is_trained_as_ever(place, stage, capsys):
+    old = earlier_scheme(place, stage)
+    new = place.directory({**stage, "learning_rate": 2e-5})
+    assert new != old and f"{old} is kept (up to step 10), it differs in: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("damaged", ["", "{", "[]", '{"scheme": 2, "checksum": "ab"}', None], ids=["empty", "cut", "list", "other", "flip"])
+def test_a_damaged_fingerprint_of_another_directory_blocks_nothing(place, stage, capsys, damaged):
+    old = place.directory({**stage, "learning_rate": 2e-5})
+    text = (old / "fingerprint.json").read_text()
+    (old / "fingerprint.json").write_text(text.replace('"grpo"', '"grp0"') if damaged is None else damaged)
+    new = place.directory(stage)
+    said = capsys.readouterr().err
+    assert new.exists() and f"{old}/fingerprint.json: is" in said and "it is not compared, and kept" in said
+
+
+def test_a_damaged_fingerprint_of_the_own_directory_is_written_again(place, stage, capsys):
+    own = place.directory(stage)
+    whole = (own / "fingerprint.json").read_bytes()
+    for damaged in (b"", whole.replace(b"code of", b"c0de of").replace(b'"algorithm"', b'"alg0rithm"'), whole[:50]):
+        (own / "fingerprint.json").write_bytes(damaged)
+        assert place.directory(stage) == own and (own / "fingerprint.json").read_bytes() == whole
+        assert f"{own}/fingerprint.json: is" in capsys.readouterr().err
+
+
+def test_other_data_model_or_reward_is_another_training(place, stage):
+    seen = {place.directory(stage), place.directory(stage, reward={"terms": {"correct": 1.0}})}
     place.train.write_bytes(b"other rows")
     seen.add(place.directory(stage))
     (place.model / "tokenizer.json").write_text('{"a": 1}')
     seen.add(place.directory(stage))
     (place.model / "model.safetensors").write_text("other weights")
     seen.add(place.directory(stage))
-    assert len(seen) == 6
+    assert len(seen) == 5
 
 
 def test_an_edit_of_what_verl_gets_is_another_training(place, stage, monkeypatch):
@@ -272,7 +338,7 @@ def test_a_supervised_stage(place, supervised):
     first = place.directory(supervised)
     same = ("micro_batch_size", "micro_batch_size_log_prob", "max_tokens_per_gpu", "gradient_checkpointing", "epochs", "steps", "remove")
     assert {place.directory({**supervised, key: HARMLESS[key]}) for key in same} == {first}
-    assert place.directory(supervised, policy=2, reward={"terms": {"correct": 1.0}}) == first  # nothing is graded
+    assert place.directory(supervised, reward={"terms": {"correct": 1.0}}) == first  # nothing is graded
     cosine = {**supervised, "verl": {"optim.lr_scheduler_type": "cosine"}}
     others = {place.directory({**supervised, key: value}) for key, value in (("learning_rate", 1e-4), ("seed", 3), ("gpus", 2))}
     others |= {place.directory(cosine), place.directory({**cosine, "steps": 10})}
@@ -294,56 +360,3 @@ def test_a_model_card_and_another_export_of_the_same_weights_change_nothing(plac
     assert place.directory(stage) == before == exported, "no file beside the weights is believed"
     (place.model / "model.safetensors").write_text("0")
     assert place.directory(stage) != before
-
-
-@pytest.fixture
-def terms(tmp_path, monkeypatch):
-    """A scripts/ of its own with a term, what it imports, and what it does not."""
-    scripts = tmp_path / "scripts"
-    for name, text in {
-        "my_terms.py": "import json\nfrom my_words import LIMIT\n\ndef brief(*_):\n    return LIMIT\n",
-        "my_words.py": "from mathrl.io import UserError\nLIMIT = 400\n",
-        "other.py": "",
-        "mathrl/__init__.py": "",
-        "mathrl/core/files.py": "",
-    }.items():
-        (scripts / name).parent.mkdir(parents=True, exist_ok=True)
-        (scripts / name).write_text(text)
-    monkeypatch.setattr(fingerprints, "SCRIPTS", scripts)
-    return scripts
-
-
-def test_the_code_of_a_reward_term_counts(terms, place, stage, capsys):
-    reward = {"terms": {"correct": 0.9, "my_terms:brief": 0.1}}
-    old = place.directory(stage, reward=reward)
-    assert set(json.loads((old / "fingerprint.json").read_text())["reward_code"]) == {"my_terms.py", "my_words.py"}
-    for name in ("other.py", "mathrl/core/files.py"):
-        (terms / name).write_text("x = 1")
-    assert place.directory(stage, reward=reward) == old
-    (terms / "my_words.py").write_text("LIMIT = 500")
-    fingerprints.code_files.direct.cache_clear()
-    assert place.directory(stage, reward=reward) != old
-    assert "it differs in: reward_code.my_words.py (" in capsys.readouterr().err
-
-
-def test_a_term_of_an_installed_module_counts_by_its_file(terms, tmp_path, monkeypatch):
-    (tmp_path / "installed_terms.py").write_text("")
-    monkeypatch.syspath_prepend(tmp_path)
-    old = fingerprints.term_code({"installed_terms:brief": 1.0})
-    (tmp_path / "installed_terms.py").write_text("x = 1")
-    assert list(old) == ["installed_terms"] and fingerprints.term_code({"installed_terms:brief": 1.0}) != old
-    sys.modules.pop("installed_terms", None)
-
-
-@pytest.mark.parametrize("term", ["nowhere_terms:brief", "nowhere.terms:brief", "sys:exit"])
-def test_a_term_without_a_module_is_refused(terms, term):
-    name = term.partition(":")[0]
-    with pytest.raises(UserError, match=f"config: reward.terms: '{term}': there is no module '{name}'; write scripts/"):
-        fingerprints.term_code({"correct": 0.9, term: 0.1})
-
-
-def test_a_term_that_is_no_python_is_refused_in_one_line(terms):
-    (terms / "my_terms.py").write_text("def brief(:\n")
-    fingerprints.code_files.direct.cache_clear()
-    with pytest.raises(UserError, match=r"my_terms\.py: is no Python \(invalid syntax"):
-        fingerprints.term_code({"my_terms:brief": 0.1})

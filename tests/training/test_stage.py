@@ -11,7 +11,8 @@ import polars
 import psutil
 import pytest
 from mathrl.config import runs
-from mathrl.core.files import UserError, write_json
+from mathrl.core import provenance
+from mathrl.core.files import UserError, write_checked_json, write_json
 from mathrl.models.checks import check_model
 from mathrl.training import attempt, checkpoints, manifest
 from mathrl.training import stage as training
@@ -385,7 +386,7 @@ class Verl:
 
 
 @pytest.fixture
-def verl(tmp_path, config, monkeypatch):
+def verl(tmp_path, config, monkeypatch, own_code):
     changes = {"train_batch_size": 8, "mini_batch_size": 8, "epochs": 2, "gpus": 1, "save_every": 4, "keep_last": 9}
     found = Verl(tmp_path, runs.stage_config(config, "grpo", "main") | changes)
     monkeypatch.setattr(attempt, "run_verl", found.run)
@@ -452,7 +453,7 @@ def test_steps_that_are_trained_again_count_once(verl):
     """A stage that its monitor ended goes on from its last checkpoint under another monitor: what came after was not saved."""
     verl.train(steps=8)
     (finished,) = verl.folder.glob("checkpoints/*/finished.json")
-    write_json(finished, {"steps": 8, "stopped_by": "collapse", "monitor": {}})
+    write_checked_json(finished, {"steps": 8, "stopped_by": "collapse", "monitor": {}})
     shutil.rmtree(finished.parent / "global_step_8")
     manifest, trained = verl.train(steps=8)
     assert trained == [5, 6, 7, 8] and manifest["generated_tokens"] == 800
@@ -471,3 +472,95 @@ def test_a_supervised_stage_goes_on_and_trains_no_step_too_many(verl):
     finished.unlink()  # a kill between the last save and the end
     manifest, trained = verl.train(**stage, epochs=3)
     assert manifest["steps"] == 15 and not trained
+
+
+@pytest.fixture
+def commit(monkeypatch):
+    """Let the workflow be of a commit."""
+
+    def of(name):
+        monkeypatch.setenv("MATHRL_GIT_COMMIT", name)
+        provenance.git_commit.cache_clear()
+
+    yield of
+    provenance.git_commit.cache_clear()
+
+
+def who(manifest):
+    return [(entry["git_commit"], entry["first_step"], entry["last_step"]) for entry in manifest["trained_by"]]
+
+
+def test_a_training_keeps_its_commit_whatever_is_committed_later(verl, commit):
+    commit("first")
+    verl.train()
+    (note,) = verl.folder.glob("checkpoints/*/trained_by/*.json")
+    written = note.read_bytes()
+    commit("second")
+    manifest, trained = verl.train()
+    assert not trained and who(manifest) == [("first", 1, 10)] and manifest["provenance"]["git_commit"] == "second"
+    commit("third")
+    manifest, trained = verl.train(steps=15)
+    assert who(manifest) == [("first", 1, 10), ("third", 11, 15)] and note.read_bytes() == written
+    assert all(entry["model_sha256"] and entry["versions"] and entry["inputs"] for entry in manifest["trained_by"])
+
+
+def test_steps_that_were_lost_belong_to_who_trained_them_again(verl, commit, monkeypatch):
+    def killed(module, arguments, environment, log, session):
+        raise KeyboardInterrupt
+
+    commit("first")
+    verl.train(steps=8)
+    (finished,) = verl.folder.glob("checkpoints/*/finished.json")
+    commit("second")
+    monkeypatch.setattr(attempt, "run_verl", killed)
+    with pytest.raises(KeyboardInterrupt):
+        verl.train(steps=12)
+    assert not finished.exists()
+    commit("third")
+    shutil.rmtree(finished.parent / "global_step_8")
+    monkeypatch.setattr(attempt, "run_verl", verl.run)
+    assert who(verl.train(steps=12)[0]) == [("first", 1, 4), ("third", 5, 12)]
+
+
+def test_an_adopted_training_says_what_was_called_harmless_and_for_which_steps(verl, own_code, commit):
+    commit("first")
+    first, _ = verl.train(steps=8)
+    assert first["harmless"] is None
+    own_code.edit("reward.py", "NAME = 'another'\n")
+    commit("second")
+    manifest, trained = verl.train(steps=12, adopt=first["fingerprint"])
+    assert trained == [9, 10, 11, 12] and manifest["fingerprint"] == first["fingerprint"]
+    assert manifest["harmless"] == ["code of reward.py"]
+    assert [entry["harmless"] for entry in manifest["trained_by"]] == [None, ["code of reward.py"]]
+    assert manifest["trained_by"][0]["fingerprint"] == first["fingerprint"] != manifest["trained_by"][1]["fingerprint"]
+
+
+def test_a_damaged_note_of_the_training_is_named_and_not_used(verl, commit, capsys):
+    commit("first")
+    verl.train()
+    (note,) = verl.folder.glob("checkpoints/*/trained_by/*.json")
+    note.write_text(note.read_text().replace('"first"', '"forst"'))
+    manifest, _ = verl.train()
+    assert who(manifest) == [("unknown", 1, 10)] and f"{note}: is damaged" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("damaged", ["", '{"steps": 99}', None])
+def test_a_damaged_end_of_a_stage_is_made_again(verl, capsys, damaged):
+    verl.train()
+    (finished,) = verl.folder.glob("checkpoints/*/finished.json")
+    whole = finished.read_text()
+    finished.write_text(whole.replace("10", "11") if damaged is None else damaged)
+    manifest, _ = verl.train()
+    assert manifest["steps"] == 10 and f"{finished}: is" in capsys.readouterr().err and finished.read_text() == whole
+
+
+def test_a_damaged_checkpoint_is_named_and_its_steps_are_trained_again(verl, capsys):
+    verl.train()
+    place = next(verl.folder.glob("checkpoints/*/global_step_8"))
+    (place / "model.pt").write_bytes(b"weights")
+    checkpoints.mark_complete(place)
+    (place / "model.pt").write_bytes(b"weighty")
+    manifest, trained = verl.train(steps=12)
+    said = capsys.readouterr().err
+    assert "global_step_8/model.pt: is damaged: it is not as it was saved; the checkpoint is removed" in said
+    assert manifest["saved_steps"] == [4, 10, 12] and trained == [11, 12]

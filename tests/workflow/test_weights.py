@@ -7,7 +7,7 @@ import pytest
 from mathrl.core.hashes import model_sha256
 from support.models import zeroed
 
-from .conftest import Workflow, job_counts
+from .conftest import copy_demo, job_counts
 
 pytestmark = [pytest.mark.workflow, pytest.mark.full, pytest.mark.timeout(3600)]
 
@@ -18,9 +18,8 @@ def zero(finished, tmp_path_factory):
     return zeroed(finished.directory / "results/grpo/model", tmp_path_factory.mktemp("zero") / "model")
 
 
-def test_it_scores_zero(finished, zero, tmp_path):
-    shutil.copytree(finished.directory, tmp_path / "workflow", symlinks=True)
-    workflow = Workflow(tmp_path / "workflow")
+def test_it_scores_zero(finished, zero, make_workflow, tmp_path):
+    workflow = copy_demo(finished, make_workflow("zero", tmp_path), "checkpoints")
     shutil.copytree(zero, workflow.directory / "zero")
     (workflow.directory / "more.json").write_text(json.dumps({"models": {"zero": "zero"}}))
     targets = [f"results/zero/finalist/eval/demo_{name}.json" for name in ("symbols", "words", "mixed")]

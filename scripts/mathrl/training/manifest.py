@@ -9,7 +9,7 @@ from typing import Any
 from mathrl.core.files import write_json
 from mathrl.core.provenance import provenance
 from mathrl.core.tensorboard import read_scalars
-from mathrl.training import checkpoints
+from mathrl.training import checkpoints, fingerprints, trained_by
 from mathrl.training.checkpoint_choice import DEV, choose, validation_curves
 from mathrl.training.plan import StagePlan
 from mathrl.training.session import Session
@@ -17,8 +17,12 @@ from mathrl.training.session import Session
 TOKENS = ("training/tokens", "train/global_tokens")  # of prompts and responses
 
 
-def write_manifest(path: Path, plan: StagePlan, session: Session, content: Mapping[str, Any]) -> None:
-    """Write the manifest of a stage that has ended; `content` is its fingerprint."""
+def write_manifest(path: Path, plan: StagePlan, session: Session, content: Mapping[str, Any], harmless: list[str] | None) -> None:
+    """Write the manifest of a stage that has ended.
+
+    `content` is its fingerprint; `harmless` is what differs from that of its directory, where the user adopted it. `trained_by` is the
+    provenance of the training, `provenance` that of the manifest alone.
+    """
     directory = session.directory
     whole = checkpoints.steps(directory)
     curves = read_scalars(directory / "tensorboard")
@@ -29,13 +33,16 @@ def write_manifest(path: Path, plan: StagePlan, session: Session, content: Mappi
     if not session.last_step and session.stopped_by:
         why = f"no step was trained: {session.stopped_by}"
     rollouts = directory / "rollouts"
+    inputs = {"train": plan.train_file, "validation": plan.validation_file}
     result = {
-        "schema_version": 1,
+        "schema_version": 2,
         "run": plan.run,
         "stage": plan.stage_name,
         "fingerprint": directory.name,
         "checkpoints": str(directory),
         "tensorboard": str(directory / "tensorboard"),
+        "trained_by": trained_by.told(directory, session.last_step),
+        "harmless": harmless,
         "start_model": str(plan.model),
         "steps": session.last_step,
         "stopped_by": session.stopped_by,
@@ -51,8 +58,6 @@ def write_manifest(path: Path, plan: StagePlan, session: Session, content: Mappi
         "rollouts": str(rollouts) if rollouts.is_dir() else None,
         "max_probability_gap": max((value for _, value in scalars.get("training/rollout_probs_diff_max", [])), default=None),
         "config": dict(plan.stage),
-        "provenance": provenance(
-            {"train": plan.train_file, "validation": plan.validation_file}, config=content, model_sha256=content["model_sha256"]
-        ),
+        "provenance": provenance(inputs, config=fingerprints.counted(content), model_sha256=content["model_sha256"]),
     }
     write_json(path, result)

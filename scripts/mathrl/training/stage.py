@@ -8,15 +8,16 @@ end (SIGTERM, a budget, a collapse) is carried out by the trainer at the end of 
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from mathrl.core.files import read_json, write_json
+from mathrl.core.files import UserError, read_checked_json, read_json, write_checked_json
+from mathrl.core.provenance import provenance
 from mathrl.core.tensorboard import read_scalars
 from mathrl.models.checks import check_model
-from mathrl.training import checkpoints, fingerprints
-from mathrl.training.attempt import check_space, train_on
+from mathrl.training import checkpoints, directories, fingerprints, trained_by
+from mathrl.training.attempt import FINISHED, check_space, train_on
 from mathrl.training.budget import Spent
 from mathrl.training.collapse import Monitor
 from mathrl.training.manifest import write_manifest
@@ -32,16 +33,13 @@ def train(plan: StagePlan, manifest: Path) -> None:
         UserError: no model, no space, refused configuration, or a failed trainer (the message names the log).
         Paused: SIGTERM came; what was learnt is saved.
     """
-    from mathrl.grading import GRADING_POLICY
-
     check_model(plan.model)
-    content = fingerprints.fingerprint(plan.stage, plan.train_file, plan.model, plan.reward, GRADING_POLICY, plan.accelerator)
-    directory = fingerprints.open_directory(plan.root, content)
+    content = fingerprints.fingerprint(plan.stage, plan.train_file, plan.model, plan.reward, plan.accelerator)
+    directory, harmless = directories.open_directory(plan.root, content, plan.stage.get("adopt"), plan.model)
     for line in checkpoints.repair(directory):
         print(line, file=sys.stderr)
     stop_file.clear(directory)
-    finished = directory / "finished.json"
-    state = read_json(finished) if finished.exists() else None
+    state = _finished(directory)
     session, over = _resumed(plan, directory, state)
     session.retain()  # a smaller keep_last makes room before it is asked for
     if state and over:
@@ -50,11 +48,34 @@ def train(plan: StagePlan, manifest: Path) -> None:
         why = f" ({session.stopped_by})" if session.stopped_by else ""
         print(f"{plan.name}: training was complete at step {state['steps']}{why}; nothing to train", file=sys.stderr)
     else:
-        _train_to_end(plan, session)
+        _train_to_end(plan, session, lambda after: _note(plan, directory, after, content, harmless))
         condition = {session.ended_by: plan.stage[session.ended_by]} if session.ended_by else {"length": fingerprints.length(plan.stage)}
-        write_json(finished, {"schema_version": 1, "steps": session.last_step, "stopped_by": session.stopped_by, **condition})
+        state = {"schema_version": 2, "steps": session.last_step, "stopped_by": session.stopped_by, **condition}
+        write_checked_json(directory / FINISHED, state)
     session.retain()
-    write_manifest(manifest, plan, session, content)
+    write_manifest(manifest, plan, session, content, harmless)
+
+
+def _finished(directory: Path) -> dict[str, Any] | None:
+    """What the end of the stage left behind; None where it has not ended, or where that is damaged."""
+    path = directory / FINISHED
+    if not path.exists():
+        return None
+    try:
+        state = read_json(path)
+        if isinstance(state, dict) and state.get("schema_version") == 1 and "checksum" not in state:
+            return state  # of an earlier commit
+        return read_checked_json(path)
+    except UserError as error:
+        print(f"{error}; the stage goes on from its last checkpoint", file=sys.stderr)
+        return None
+
+
+def _note(plan: StagePlan, directory: Path, after: int, content: Mapping[str, Any], harmless: list[str] | None) -> None:
+    """Write down what trains from here on."""
+    inputs = {"train": plan.train_file, "validation": plan.validation_file}
+    own = provenance(inputs, config=dict(plan.stage), model_sha256=content["model_sha256"])
+    trained_by.begin(directory, after, own, content, fingerprints.name(content), harmless)
 
 
 def _resumed(plan: StagePlan, directory: Path, state: Mapping[str, Any] | None) -> tuple[Session, bool]:
@@ -78,8 +99,8 @@ def _resumed(plan: StagePlan, directory: Path, state: Mapping[str, Any] | None) 
     return (session if over or not state else after(last)), over
 
 
-def _train_to_end(plan: StagePlan, session: Session) -> None:
-    """Train what is left; nothing where the monitor ends the stage as it stands."""
+def _train_to_end(plan: StagePlan, session: Session, begins: Callable[[int], None]) -> None:
+    """Train what is left; nothing where the monitor ends the stage as it stands. `begins` is told from which step the trainer goes on."""
     if session.ended_by == "monitor":  # flagged before a pause, or before monitor.stop was set
         print(f"{plan.name}: ends at step {session.last_step}, as monitor.stop asks: {session.stopped_by}", file=sys.stderr)
         return
@@ -88,7 +109,7 @@ def _train_to_end(plan: StagePlan, session: Session) -> None:
     if whole:
         print(f"{plan.name}: goes on from step {whole[-1]}", file=sys.stderr)
     session.ask_for_end()  # a budget that is used up pays for one more step, with the validation that ends a stage
-    train_on(plan, session)
+    train_on(plan, session, begins)
 
 
 def is_over(state: Mapping[str, Any], stage: Mapping[str, Any]) -> bool:

@@ -1,0 +1,93 @@
+"""The code that can change a gradient: ours, the user's reward terms and plug-ins, and all that they import."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from mathrl.core import code_files
+from mathrl.core.code_meaning import meanings
+from mathrl.core.files import UserError, sha256_file
+
+SCRIPTS = code_files.SCRIPTS
+
+
+class Code:
+    """Code that is gathered by the names under which verl and the configuration know it."""
+
+    def __init__(self, own: Iterable[str]) -> None:
+        self._found = meanings([SCRIPTS / name for name in own], SCRIPTS)
+
+    def files(self) -> dict[str, str]:
+        """Hash of what each file does, by its place below scripts/, or by its name for the user's elsewhere."""
+        return {_shown(path): meaning for path, meaning in sorted(self._found.items())}
+
+    def named_by(self, value: Any) -> Any:
+        """A value for verl; where it names Python code of ours or of the user's, that is gathered, and stands in its place."""
+        if isinstance(value, Mapping):
+            return {key: self.named_by(item) for key, item in value.items()}
+        if isinstance(value, list):
+            return [self.named_by(item) for item in value]
+        if not isinstance(value, str):
+            return value
+        if value.endswith(".py") and Path(value).is_file():
+            return self._take(Path(value).resolve())
+        module = value.removeprefix("pkg://")
+        file = code_files.module_file(module, SCRIPTS)
+        if file:
+            return self._take(file)
+        parent, _, name = module.rpartition(".")
+        file = code_files.module_file(parent, SCRIPTS) if parent else None
+        return f"{self._take(file)}.{name}" if file else value
+
+    def term(self, term: str) -> str:
+        """A reward term; of `module:function` the module's code is gathered, and stands in the place of its name.
+
+        Raises:
+            UserError: there is no such module.
+        """
+        module, separator, function = term.partition(":")
+        if not separator:
+            return term  # one of ours
+        file = code_files.module_file(module, SCRIPTS)
+        return f"{self._take(file or _installed(module, term), module)}:{function}"
+
+    def _take(self, path: Path, module: str = "") -> str:
+        """Gather a file and what it imports; what it does, in short."""
+        if path.is_relative_to(SCRIPTS):
+            found = meanings([path], SCRIPTS)
+        else:
+            found = _outside(path, path.parents[module.count(".") + (path.name == "__init__.py")])
+        self._found |= found
+        return f"code {found.get(path, 'of nothing')[:12]}"
+
+
+def _outside(path: Path, root: Path) -> dict[Path, str]:
+    """The same for a file that lies elsewhere; `root` is the folder in which Python looks for it.
+
+    Beside a file of the user's own, all modules of that folder are looked for; of an installed package, its own files count, what
+    else it imports does not.
+    """
+    if root.name not in ("site-packages", "dist-packages"):
+        return meanings([path], root, SCRIPTS)
+    if path.parent == root:
+        return {path: sha256_file(path)}
+    package = root / path.relative_to(root).parts[0]
+    return meanings(package.rglob("*.py"), package)
+
+
+def _shown(path: Path) -> str:
+    return path.relative_to(SCRIPTS).as_posix() if path.is_relative_to(SCRIPTS) else path.name
+
+
+def _installed(module: str, term: str) -> Path:
+    """The file of a module that lies elsewhere than below scripts/."""
+    try:
+        spec = importlib.util.find_spec(module)
+    except (ImportError, ValueError):
+        spec = None
+    if spec is None or not spec.has_location or not str(spec.origin).endswith(".py"):
+        raise UserError(f"config: reward.terms: '{term}': there is no module '{module}'; write scripts/{module.replace('.', '/')}.py")
+    return Path(spec.origin).resolve()
