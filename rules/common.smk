@@ -4,6 +4,7 @@ import functools
 import importlib.util
 import json
 import os
+import re
 import shlex
 import sys
 from pathlib import Path
@@ -33,7 +34,7 @@ from mathrl.config import runs as configuration, validation
 from mathrl.core import code_files, provenance
 from mathrl.core.files import UserError, sha256_file
 from mathrl.data import downloads
-from mathrl.execution import node_image, preflight, processes, recovery, slurm
+from mathrl.execution import damage, node_image, preflight, processes, recovery, slurm
 from mathrl.training import checkpoints
 
 MAIN = workflow.exec_mode.name == "DEFAULT"
@@ -300,10 +301,12 @@ def evaluations():
 
 def data_files():
     """Clean problems, what was found among them, and the training data of the selected runs."""
-    names = ("problems.parquet", "matches.parquet", "contamination.json", "funnel.svg", "matches.html")
-    made = [f"results/data/{name}" for name in names]
+    names = ("problems.parquet", "quarantine.parquet", "funnel.json", "funnel.svg", "matches.parquet", "matches.html")
+    made = [f"results/data/{name}" for name in (*names, "contamination.json", "contamination.csv")]
     return made + [
-        f"results/{stage}/{name}" for stage in selected_stages() for name in ("train.parquet", "val.parquet")
+        f"results/{stage}/{name}"
+        for stage in selected_stages()
+        for name in ("train.parquet", "val.parquet", "data.json")
     ]
 
 
@@ -325,14 +328,16 @@ def study():
     A failed job leaves its outputs missing, and Snakemake makes a missing file only where it is asked for or what follows
     from it is out of date. What followed from an earlier configuration is there and looks up to date; so all are asked for.
     """
-    files = [f"resources/datasets/{config['dataset']}.parquet", model_directory("base"), *benchmark_files()]
+    base = f"resources/models/{config['base_model']}"
+    files = [f"resources/datasets/{config['dataset']}.parquet", base, f"{base}.json", *benchmark_files()]
     files += [*data_files(), *trained_files(), *(f"results/{run}/model/README.md" for run in config["select"])]
     for model in evaluated_models():
         files += [f"results/{model}/generation/{shard}.json" for shard in range(config["evaluation"]["shards"])]
         for protocol in protocols():
             files += [f"results/{model}/{protocol}/samples/{name}.jsonl.zst" for name in config["benchmarks"]]
-    ends = ("results/figures/curves.json", "results/audit.json", "results/scores.csv", "results/report.html")
-    return [*files, *evaluations(), *ends]
+    ends = ["results/audit.json", *(f"results/scores.{kind}" for kind in ("csv", "md", "html")), "results/report.html"]
+    drawn = ("validation.svg", "reward.svg", "entropy.svg", "response_length.svg", "curves.json")
+    return [*files, *evaluations(), *(f"results/figures/{name}" for name in drawn), *ends]
 
 
 def start_model(wildcards):
@@ -638,7 +643,12 @@ def begin():
 # Over the installation's config.yaml lies what Snakemake was given: files, --config, or the `config` of an outer workflow.
 config = configuration.merge(read_yaml("config.yaml"), config)
 config = validated(configuration.from_command_line(config, workflow.config_settings.config or {}, yaml.safe_load))
-if MAIN and {"-n", "--dry-run", "--dryrun"} & set(sys.argv):
+DRY_RUN = any(re.fullmatch(r"-[a-zA-Z]{,3}n[a-zA-Z]{,3}|--dry-?run", word) for word in sys.argv)
+if MAIN:
+    # a Snakemake that works here already puts files in place at this moment
+    for line in damage.clear(remove=not DRY_RUN and recovery.live_snakemake(Path.cwd()) is None):
+        preflight.say(line)
+if MAIN and DRY_RUN:
     for notice in check_host(dry_run=True):
         preflight.say(notice)
 

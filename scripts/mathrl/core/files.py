@@ -19,6 +19,8 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from mathrl.core import checksums
+
 
 class UserError(Exception):
     """Bad input. The message is one line that names the file, the key and the remedy; scripts exit with code 2."""
@@ -66,6 +68,7 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
         with open(temporary, "rb") as written:
             os.fsync(written.fileno())
         os.chmod(temporary, 0o666 & ~_umask())
+        checksums.note(path, temporary)
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -92,12 +95,21 @@ def replaced_directory(path: str | os.PathLike) -> Iterator[Path]:
             if file.is_file():
                 with open(file, "rb") as written:
                     os.fsync(written.fileno())
+        checksums.note(path, fresh)
         if path.exists():
             path.rename(old)
         fresh.rename(path)
         shutil.rmtree(old, ignore_errors=True)
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
+
+
+def check_unchanged(path: str | os.PathLike) -> None:
+    """Refuse a file or directory of a study that is not as it was written (`mathrl.core.checksums`); `UserError` names the file."""
+    try:
+        checksums.check(path)
+    except checksums.DamagedError as error:
+        raise UserError(str(error)) from None
 
 
 def _umask() -> int:
@@ -125,6 +137,7 @@ def write_json(path: str | os.PathLike, value: Any) -> None:
 
 def read_json(path: str | os.PathLike) -> Any:
     """Read a JSON file; `UserError` if it is missing or no JSON."""
+    check_unchanged(path)
     try:
         with open(path, encoding="utf-8") as handle:
             return json.load(handle)
@@ -182,15 +195,38 @@ def open_text(path: str | os.PathLike) -> Iterator[io.TextIOBase]:
     path = Path(path)
     if not path.exists():
         raise UserError(f"{path}: no such file")
+    check_unchanged(path)
     with contextlib.ExitStack() as stack:
         raw = stack.enter_context(open(path, "rb"))
         if path.suffix == ".gz":
             raw = stack.enter_context(gzip.GzipFile(fileobj=raw))
         elif path.suffix == ".zst":
-            import zstandard
-
-            raw = stack.enter_context(zstandard.ZstdDecompressor().stream_reader(raw))
+            raw = io.BufferedReader(_Unpacked(raw))
         yield stack.enter_context(io.TextIOWrapper(raw, encoding="utf-8", newline="\n"))
+
+
+class _Unpacked(io.RawIOBase):
+    """A zstd file unpacked. The library's own reader takes the end of the file for the end of its content, wherever it was cut off."""
+
+    def __init__(self, packed: io.RawIOBase) -> None:
+        import zstandard
+
+        self._packed, self._unpack, self._left = packed, zstandard.ZstdDecompressor().decompressobj(), b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer) -> int:
+        while not self._left:
+            if self._unpack.eof and not self._unpack.unused_data:
+                return 0
+            block = self._packed.read(1 << 16)
+            if not block:
+                raise EOFError("it is cut off")
+            self._left = self._unpack.decompress(block)
+        taken, self._left = self._left[: len(buffer)], self._left[len(buffer) :]
+        buffer[: len(taken)] = taken
+        return len(taken)
 
 
 def mapping(text: str, option: str) -> dict[str, Any]:
@@ -242,7 +278,7 @@ def write_jsonl(path: str | os.PathLike, rows: Iterable[dict[str, Any]]) -> int:
         elif suffix == ".zst":
             import zstandard
 
-            out = stack.enter_context(zstandard.ZstdCompressor(level=6).stream_writer(out))
+            out = stack.enter_context(zstandard.ZstdCompressor(level=6, write_checksum=True).stream_writer(out))
         for row in rows:
             out.write(json.dumps(row, ensure_ascii=False, allow_nan=False).encode() + b"\n")
             count += 1

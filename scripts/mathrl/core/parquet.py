@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from mathrl.core.files import UserError
+from mathrl.core.files import UserError, check_unchanged
 
 if TYPE_CHECKING:
     import polars as pl
@@ -19,6 +19,7 @@ def schema_of(path: str | os.PathLike, needed: tuple[str, ...] = ()) -> dict[str
     """Columns of a parquet file and their types; `UserError` if it is no whole parquet file or lacks a needed column."""
     import polars as pl
 
+    check_unchanged(path)
     try:
         schema = dict(pl.read_parquet_schema(path))
     except FileNotFoundError:
@@ -29,6 +30,19 @@ def schema_of(path: str | os.PathLike, needed: tuple[str, ...] = ()) -> dict[str
         if name not in schema:
             raise UserError(f"{path}: lacks the column '{name}' (it has: {', '.join(schema) or 'no column'})")
     return schema
+
+
+def read(path: str | os.PathLike, columns: list[str] | None = None) -> pl.DataFrame:
+    """A whole table; `UserError` where it is no whole parquet file or lacks a column."""
+    import polars as pl
+
+    check_unchanged(path)
+    try:
+        return pl.read_parquet(path, columns=columns)
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file") from None
+    except Exception as error:
+        raise UserError(f"{path}: is no whole parquet file ({short(error)}); make or fetch it again") from None
 
 
 def row_count(path: str | os.PathLike) -> int:
@@ -42,6 +56,7 @@ def parts(path: str | os.PathLike, columns: list[pl.Expr] | list[str], size: int
     """The table in parts of `size` rows, in order; an empty table gives one empty part."""
     import polars as pl
 
+    check_unchanged(path)
     for first in range(0, max(row_count(path), 1), size):
         try:
             part = pl.scan_parquet(path).slice(first, size).select(columns).collect()

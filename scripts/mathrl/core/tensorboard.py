@@ -1,15 +1,18 @@
 """Scalars from TensorBoard event files, restarts of a run as one curve.
 
-Records are read by hand: TensorBoard's own reader checks their sums in Python and takes seven times as long (40,000 values 7.1 s
-instead of 1.1 s), and a training of 12,000 steps writes a million.
+Records are read by hand: TensorBoard's own reader checks their sums one by one in Python and takes seven times as long (40,000 values
+7.1 s instead of 1.1 s), and a training of 12,000 steps writes a million. Here the sums of all records of one length are checked at once.
 """
 
 from __future__ import annotations
 
 import math
 import struct
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+
+import numpy as np
 
 Curve = list[tuple[int, float]]  # (step, value)
 
@@ -23,8 +26,8 @@ def event_files(directory: str | Path) -> list[Path]:
 def read_scalars(directory: str | Path, wanted: Callable[[str], bool] = lambda tag: True, finite: bool = True) -> dict[str, Curve]:
     """Scalars by tag as (step, value), steps ascending; where a step was logged twice (a resumed run), the later one holds.
 
-    A record cut off at the end of a file (a killed job) ends that file. Values that are not finite cannot be drawn and are left
-    out; `finite=False` keeps them, for the monitor.
+    A record cut off at the end of a file (a killed job) ends that file; a damaged one is named on stderr and left out. Values that
+    are not finite cannot be drawn and are left out; `finite=False` keeps them, for the monitor.
     """
     from tensorboard.compat.proto.event_pb2 import Event
 
@@ -55,16 +58,56 @@ def read_scalars(directory: str | Path, wanted: Callable[[str], bool] = lambda t
 
 
 def _records(path: Path) -> Iterable[bytes]:
-    """Payloads of a TFRecord file: length (8 bytes), its CRC (4), payload, its CRC (4)."""
-    data = memoryview(path.read_bytes())
-    place = 0
+    """Payloads of a TFRecord file: length (8 bytes), its CRC (4), payload, its CRC (4). Damaged ones are named and left out."""
+    data = np.frombuffer(path.read_bytes(), np.uint8)
+    starts, lengths, place = [], [], 0
     while place + 12 <= len(data):
         (length,) = struct.unpack_from("<Q", data, place)
-        end = place + 12 + length
-        if end + 4 > len(data):
-            return
-        yield bytes(data[place + 12 : end])
-        place = end + 4
+        starts.append(place + 12)
+        lengths.append(length)
+        place += 16 + length
+    heads = _unharmed(data, np.array(starts, np.int64) - 12, np.full(len(starts), 8))
+    if not heads.all():
+        starts, lengths = starts[: heads.argmin()], lengths[: heads.argmin()]
+        print(f"{path}: is damaged after its record {len(starts)}; what follows is left out", file=sys.stderr)
+    elif place > len(data):  # the last record is cut off by a kill
+        starts, lengths = starts[:-1], lengths[:-1]
+    good = _unharmed(data, np.array(starts, np.int64), np.array(lengths, np.int64))
+    for start, length, whole in zip(starts, lengths, good, strict=True):
+        if whole:
+            yield data[start : start + length].tobytes()
+        else:
+            print(f"{path}: is damaged at byte {start}; that record is left out", file=sys.stderr)
+
+
+def _unharmed(data: np.ndarray, starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """Which of the payloads have the sum that follows them."""
+    good = np.zeros(len(starts), bool)
+    for length in np.unique(lengths):
+        (mine,) = np.nonzero(lengths == length)
+        payloads = data[starts[mine, None] + np.arange(length)]
+        sums = data[starts[mine, None] + length + np.arange(4)]
+        good[mine] = _checksums(payloads) == np.ascontiguousarray(sums).view("<u4")[:, 0]
+    return good
+
+
+def _checksums(rows: np.ndarray) -> np.ndarray:
+    """The masked CRC-32C of each row of bytes, as TFRecord has it."""
+    crc = np.full(len(rows), 0xFFFFFFFF, np.uint32)
+    for column in rows.T:
+        crc = _TABLE[(crc ^ column) & 0xFF] ^ (crc >> 8)
+    crc ^= np.uint32(0xFFFFFFFF)
+    return ((crc >> 15) | (crc << 17)) + np.uint32(0xA282EAD8)
+
+
+def _table() -> np.ndarray:
+    table = np.arange(256, dtype=np.uint32)
+    for _ in range(8):
+        table = np.where(table & 1, (table >> 1) ^ np.uint32(0x82F63B78), table >> 1)
+    return table.astype(np.uint32)
+
+
+_TABLE = _table()
 
 
 def by_step(scalars: Mapping[str, Curve]) -> list[tuple[int, dict[str, float]]]:

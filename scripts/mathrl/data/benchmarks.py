@@ -17,6 +17,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from mathrl.core import parquet
 from mathrl.core.files import UserError, read_json, read_jsonl
 from mathrl.text.boxes import last_boxed
 
@@ -79,10 +80,8 @@ def canonical_rows(rows: Iterable[dict[str, Any]], where: str) -> list[dict[str,
 def read_benchmark_file(path: Path) -> list[dict[str, Any]]:
     """Read a benchmark as it was downloaded (.jsonl, .json, .parquet, also .gz and .zst) and bring it into our shape."""
     if path.suffix == ".parquet":
-        import polars as pl
-
         try:
-            rows: Iterable[dict[str, Any]] = pl.read_parquet(path).to_dicts()
+            rows: Iterable[dict[str, Any]] = parquet.read(path).to_dicts()
         except Exception as error:
             raise UserError(f"{path}: is no readable parquet file ({' '.join(str(error).split())[:200]}); fetch it again") from None
     elif path.suffix == ".json":

@@ -16,6 +16,7 @@ from typing import Any
 
 from mathrl.core.files import UserError, read_json, write_json
 
+SHA256 = re.compile(r"[0-9a-f]{64}")
 COLUMNS = ("name", "kind", "source", "id", "revision", "file", "sha256", "rows", "licence", "url", "mirror")
 KINDS = ("dataset", "benchmark", "model")
 SOURCES = ("modelscope", "huggingface", "http", "file")
@@ -149,8 +150,9 @@ def read_lock(table: str | Path, name: str) -> dict[str, str]:
     for path in (lock_path(table, name), Path(table).with_suffix(".lock") / f"{name}.json"):
         if path.exists():
             lock = read_json(path)
-            if not isinstance(lock, dict) or not isinstance(lock.get("sha256"), dict):
-                raise UserError(f"{path}: is no lock (it lacks 'sha256'); restore it from git or delete it to record it again")
+            known = lock.get("sha256") if isinstance(lock, dict) else None
+            if not isinstance(known, dict) or not known or not all(SHA256.fullmatch(str(sha256)) for sha256 in known.values()):
+                raise UserError(f"{path}: is no lock (it lacks 'sha256' of each file); restore it from git or delete it to record it again")
             hashes |= lock["sha256"]
     return hashes
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from mathrl.core import parquet
 from mathrl.core.files import UserError, atomic_path
 
 
@@ -25,11 +26,11 @@ def write_messages(train_file: Path, solutions: Path, out: Path) -> int:
 
     if not solutions.is_file():
         raise UserError(f"{solutions}: no such file; training.solutions names a parquet with the columns problem and solution")
-    given = polars.read_parquet(solutions)
+    given = parquet.read(solutions)
     for column in ("problem", "solution"):
         if column not in given.columns:
             raise UserError(f"{solutions}: the column '{column}' is missing; it has {', '.join(given.columns)}")
-    problems = polars.read_parquet(train_file).with_columns(
+    problems = parquet.read(train_file).with_columns(
         polars.col("extra_info").struct.field("original_problem").alias("problem"), polars.int_range(polars.len()).alias("place")
     )
     joined = problems.join(given.select("problem", "solution"), on="problem", how="inner", maintain_order="left_right")
@@ -47,12 +48,11 @@ def write_messages(train_file: Path, solutions: Path, out: Path) -> int:
 
 def too_long(messages: Path, model: Path, limit: int) -> int:
     """How many rows have more than `limit` tokens with their chat template: verl's SFT dataset cuts these off at the right."""
-    import polars
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(str(model))
     found = 0
-    for part in polars.read_parquet(messages, columns=["messages"]).iter_slices(1000):
+    for part in parquet.read(messages, columns=["messages"]).iter_slices(1000):
         texts = [tokenizer.apply_chat_template(turns, tokenize=False) for turns in part["messages"].to_list()]
         found += sum(len(tokens) > limit for tokens in tokenizer(texts, add_special_tokens=False)["input_ids"])
     return found

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mathrl.core import parquet
 from mathrl.core.files import UserError, write_jsonl
 from mathrl.data.benchmarks import read_benchmark
 
@@ -20,9 +21,8 @@ COLUMNS = ("id", "solve_rate", "n")
 def choose_problems(problems: Path, wanted: int | None, out: Path) -> int:
     """Write `wanted` problems (None: all) as a benchmark file: those with the lowest hash of their id, so that the choice does not
     depend on the order of the rows and a larger sample contains the smaller; returns how many."""
-    import polars as pl
 
-    rows = pl.read_parquet(problems, columns=["id", "problem", "answer"]).to_dicts()
+    rows = parquet.read(problems, columns=["id", "problem", "answer"]).to_dicts()
     rows.sort(key=lambda row: hashlib.sha256(row["id"].encode()).digest())
     return write_jsonl(out, rows[:wanted])
 
@@ -50,12 +50,11 @@ def read(path: Path) -> pl.DataFrame:
     Raises:
         UserError: a needed column is missing.
     """
-    import polars as pl
 
     from mathrl.core.parquet import schema_of
 
     schema_of(path, COLUMNS)
-    rates = pl.read_parquet(path, columns=list(COLUMNS))
+    rates = parquet.read(path, columns=list(COLUMNS))
     if not len(rates):
         raise UserError(f"{path}: holds no measured problem; raise data.own_solve_rates.problems")
     return rates

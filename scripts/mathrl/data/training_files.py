@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mathrl.core import parquet
 from mathrl.core.arguments import split_pair
 from mathrl.core.files import UserError, atomic_path, sha256_file
 from mathrl.core.parquet import PartWriter, parts, schema_of
@@ -36,7 +37,7 @@ def make(args: argparse.Namespace) -> dict[str, Any]:
         raise UserError("--data clean: needs --matches, the table of contaminated rows")
     schema_of(args.problems, NEEDED)
     matched = contaminated(args.matches, args.remove) if args.matches else []
-    rows = pl.read_parquet(args.problems, columns=["id", "duplicate_group", "difficulty", "source", "solve_rate"])
+    rows = parquet.read(args.problems, columns=["id", "duplicate_group", "difficulty", "source", "solve_rate"])
     if args.solve_rates:
         own = solve_rates.read(args.solve_rates)
         rows = rows.drop("solve_rate").join(own.select("id", "solve_rate"), on="id", how="left", maintain_order="left")
@@ -157,4 +158,4 @@ def contaminated(path: Path, remove: str) -> list[str]:
     listed = pl.col("method").is_in(methods) & pl.col("confirmed")
     if "similar" in methods:
         listed = listed | ((pl.col("method") == "semantic") & ~pl.col("confirmed"))
-    return pl.read_parquet(path).filter(listed)["problem_id"].unique().sort().to_list()
+    return parquet.read(path).filter(listed)["problem_id"].unique().sort().to_list()

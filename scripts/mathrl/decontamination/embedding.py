@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from mathrl.core.files import UserError, atomic_path, read_json, sha256_file
+from mathrl.core.files import UserError, atomic_path, check_unchanged, read_json, sha256_file
 
 WINDOW = 8192  # texts that are sorted together
 MAX_TEXT = 20_000  # characters that are read; the model takes a few hundred tokens
@@ -144,6 +144,8 @@ class Store:
         for path in sorted(directory.glob("*.keys.npy")):
             vectors = path.with_name(path.name.replace(".keys.", ".vectors."))
             if vectors.is_file():
+                for file in (path, vectors):
+                    check_unchanged(file)
                 self._add(np.load(path), np.load(vectors, mmap_mode="r"))
 
     def _add(self, keys: np.ndarray, vectors: np.ndarray) -> None:

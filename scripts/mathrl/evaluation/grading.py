@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from mathrl.core import parquet
 from mathrl.core.files import UserError
 from mathrl.evaluation.equalities import check_equalities
 from mathrl.evaluation.metrics import GradedProblem, GradedSample, subset_metric, summarize
@@ -46,8 +47,26 @@ def read_samples(rows: Iterable[Mapping[str, Any]], known: Mapping[str, Any], pa
         samples.append({**row, "id": key})
     if not samples:
         raise UserError(f"{path}: holds no samples; generate them first")
+    _check_all_there(samples, known, path)
     samples.sort(key=lambda row: (order[row["id"]], row["sample"]))
     return samples
+
+
+def _check_all_there(samples: list[dict[str, Any]], known: Mapping[str, Any], path: str) -> None:
+    """Refuse a file that lacks items or samples: it would be graded as a smaller benchmark."""
+    numbers: dict[str, set[int]] = {}
+    for row in samples:
+        numbers.setdefault(row["id"], set()).add(row["sample"])
+    missing = [key for key in known if key not in numbers]
+    if missing:
+        raise UserError(
+            f"{path}: has no sample of {len(missing)} of the benchmark's {len(known)} items, the first is '{missing[0]}'; "
+            "it is cut off or of another benchmark: sample again"
+        )
+    every = set().union(*numbers.values())
+    for key, found in numbers.items():
+        if found != every:
+            raise UserError(f"{path}: the id '{key}' lacks sample {min(every - found)}, which other items have; sample again")
 
 
 def grade_samples(
@@ -148,12 +167,7 @@ def read_matches(path: str, benchmark: str) -> tuple[dict[str, frozenset[str]], 
     """Methods by which each item of `benchmark` matched a training row, and the methods whose matches remove rows."""
     import polars
 
-    try:
-        table = polars.read_parquet(path, columns=["benchmark", "item_id", "method", "removed"])
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file") from None
-    except Exception as error:
-        raise UserError(f"{path}: is no table of matches ({error})") from None
+    table = parquet.read(path, ["benchmark", "item_id", "method", "removed"])
     removing = frozenset(table.filter(polars.col("removed"))["method"].unique().to_list())
     contaminated: dict[str, set[str]] = {}
     for item, method in table.filter(polars.col("benchmark") == benchmark).select("item_id", "method").unique().iter_rows():

@@ -11,6 +11,7 @@ import contextlib
 import hashlib
 import json
 import os
+import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -31,6 +32,8 @@ CONTEST_PROMPT = (
 )  # FlagAI-Open/OpenSeek, evaluation/qwen_eval
 SAMPLING = ("prompt", "temperature", "top_p", "max_tokens", "seed")  # what of a protocol determines a response; n and the grader do not
 
+CHECKED, HASH = ".checked.jsonl", 16  # files of a store whose lines begin with so many hex digits of their hash
+KEYS = ("benchmark", "id", "sample", "problem", "response", "finish_reason", "tokens")
 HASHES = "hashes.json"  # beside the stores: SHA-256 of the models' files, while they stay as they are
 
 
@@ -95,19 +98,31 @@ def store_directory(root: Path, content: Mapping[str, Any]) -> Path:
 
 
 def read_store(directory: Path) -> dict[tuple[str, str, int, str], dict[str, Any]]:
-    """Finished responses by key. A line that a kill cut off ends its file and is ignored."""
+    """Finished responses by key. A line that a kill cut off is ignored; a damaged one is named, and its response made again."""
     found = {}
     for path in sorted(directory.glob("*.jsonl")):
         with open(path, "rb") as lines:
-            for line in lines:
+            for number, line in enumerate(lines, 1):
                 if not line.endswith(b"\n"):
                     break
-                try:
-                    row = json.loads(line)
-                except ValueError:
-                    break
-                found[row["benchmark"], row["id"], row["sample"], row["problem"]] = row
+                row = _row(line, checked=path.name.endswith(CHECKED))
+                if row is None:
+                    print(f"{path}: line {number} is damaged; its response is made again", file=sys.stderr)
+                else:
+                    found[row["benchmark"], row["id"], row["sample"], row["problem"]] = row
     return found
+
+
+def _row(line: bytes, checked: bool) -> dict[str, Any] | None:
+    """A line of a store; None where it is not as it was written. A `checked` one begins with its hash; those of earlier commits do not."""
+    sha256, _, text = line.partition(b" ") if checked else (b"", b"", line)
+    if checked and sha256.decode(errors="replace") != hashlib.sha256(text).hexdigest()[:HASH]:
+        return None
+    try:
+        row = json.loads(text)
+        return row if {*KEYS} <= set(row) and isinstance(row["response"], str) and isinstance(row["sample"], int) else None
+    except (ValueError, TypeError):
+        return None
 
 
 def prompt_ids(tokenizer: Any, request: Request, protocol: Mapping[str, Any], prompt: Mapping[str, Any]) -> list[int]:
@@ -232,7 +247,7 @@ def _run(llm, sampling_params, requests, stores, protocols, prompt, shard: int, 
         for path in set(stores.values()):
             path.mkdir(parents=True, exist_ok=True)
             # A file of its own for every attempt: what a kill cut off is never written on.
-            open_files[path] = stack.enter_context(open(path / f"{shard}-{os.getpid()}-{time.time_ns()}.jsonl", "ab"))
+            open_files[path] = stack.enter_context(open(path / f"{shard}-{os.getpid()}-{time.time_ns()}{CHECKED}", "ab"))
         # Greedy and sampled responses apart: in a batch with a request that has no generator, vLLM's CPU sampler uses none at all.
         for phase in (True, False):
             waiting = {}
@@ -285,7 +300,8 @@ def _write(handle, request: Request, response: str, finish_reason: str, tokens: 
         "finish_reason": finish_reason,
         "tokens": tokens,
     }
-    handle.write(json.dumps(row, ensure_ascii=False).encode(errors="surrogatepass") + b"\n")
+    text = json.dumps(row, ensure_ascii=False).encode(errors="surrogatepass") + b"\n"
+    handle.write(hashlib.sha256(text).hexdigest()[:HASH].encode() + b" " + text)
     handle.flush()
 
 

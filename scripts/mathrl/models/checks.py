@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from mathrl.core.files import UserError, read_json
+from mathrl.core.files import UserError, check_unchanged, read_json
 
 INDEX = "model.safetensors.index.json"
 
@@ -14,8 +14,9 @@ def check_model(model: Path) -> None:
     """Refuse a directory that no model can be loaded from.
 
     Raises:
-        UserError: config.json or the weights are missing, or a file of weights is not complete.
+        UserError: a file is not as it was written, config.json or the weights are missing, or a file of weights is not complete.
     """
+    check_unchanged(model)
     if not (model / "config.json").is_file():
         have = ", ".join(sorted(p.name for p in model.iterdir())[:8]) if model.is_dir() else "no such directory"
         raise UserError(f"{model}: is no Hugging Face model, config.json is missing ({have}); check base_model in the config")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mathrl.config.runs import stage_config, stages
+from mathrl.core import parquet
 from mathrl.core.files import UserError, read_json, read_jsonl
 from mathrl.core.spread import spread
 from mathrl.data.benchmarks import read_benchmark
@@ -204,7 +205,7 @@ def _pairs(results: Path, benchmark_dir: Path, benchmarks: Sequence[str], missin
     import polars as pl
 
     grouped = (
-        pl.read_parquet(matches)
+        parquet.read(matches)
         .filter(pl.col("benchmark").is_in(list(benchmarks)))
         .group_by("benchmark", "item_id", "problem_id")
         .agg(pl.col("method").sort(), pl.col("score").max(), pl.col("removed").any())
@@ -214,7 +215,7 @@ def _pairs(results: Path, benchmark_dir: Path, benchmarks: Sequence[str], missin
     share = max(1, PAIRS // max(len(benchmarks), 1))
     shown = pl.concat([part[spread(len(part), share)] for part in grouped.partition_by("benchmark", maintain_order=True)] or [grouped])
     wanted = shown["problem_id"].unique()
-    texts = dict(pl.scan_parquet(problems).filter(pl.col("id").is_in(wanted.implode())).select("id", "problem").collect().iter_rows())
+    texts = dict(parquet.read(problems, ["id", "problem"]).filter(pl.col("id").is_in(wanted.implode())).iter_rows())
     items = {name: _benchmark_rows(benchmark_dir, name) for name in shown["benchmark"].unique().to_list()}
     pairs = []
     for row in shown.iter_rows(named=True):

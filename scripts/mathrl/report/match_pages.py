@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from mathrl.core import parquet
 from mathrl.core.parquet import schema_of
 from mathrl.data.benchmarks import read_benchmark
 from mathrl.report.shared_text import shared_runs
@@ -33,13 +34,13 @@ def matches_page(problems: Path, matches: Path, benchmarks: Mapping[str, Path], 
     schema_of(matches, ("problem_id", "benchmark", "item_id", "method", "score", "removed"))
     schema_of(problems, ("id", "problem"))
     pairs = (
-        pl.read_parquet(matches)
+        parquet.read(matches)
         .group_by("benchmark", "item_id", "problem_id")
         .agg(pl.struct("method", "score").sort_by("method"), pl.col("removed").any())
         .sort("removed", "benchmark", "item_id", "problem_id", descending=[True, False, False, False])
     )
     wanted = pairs["problem_id"].unique().to_list()
-    texts = dict(pl.scan_parquet(problems).filter(pl.col("id").is_in(wanted)).select("id", "problem").collect().iter_rows())
+    texts = dict(parquet.read(problems, ["id", "problem"]).filter(pl.col("id").is_in(wanted)).iter_rows())
     read = {name: read_benchmark(path, may_be_empty=True) for name, path in benchmarks.items()}
     items = {(name, key): item["problem"] for name, rows in read.items() for key, item in rows.items()}
     shown = [_pair(row, texts, items) for row in pairs.head(limit).iter_rows(named=True)]

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from mathrl.core.files import UserError, read_checked_json, read_json, write_checked_json
+from mathrl.core.files import UserError, check_unchanged, read_checked_json, read_json, write_checked_json
 from mathrl.core.provenance import provenance
 from mathrl.core.tensorboard import read_scalars
 from mathrl.models.checks import check_model
@@ -34,6 +34,8 @@ def train(plan: StagePlan, manifest: Path) -> None:
         Paused: SIGTERM came; what was learnt is saved.
     """
     check_model(plan.model)
+    for path in (plan.train_file, plan.validation_file):
+        check_unchanged(path)
     content = fingerprints.fingerprint(plan.stage, plan.train_file, plan.model, plan.reward, plan.accelerator)
     directory, harmless = directories.open_directory(plan.root, content, plan.stage.get("adopt"), plan.model)
     for line in checkpoints.repair(directory):
