@@ -328,8 +328,9 @@ def study():
     A failed job leaves its outputs missing, and Snakemake makes a missing file only where it is asked for or what follows
     from it is out of date. What followed from an earlier configuration is there and looks up to date; so all are asked for.
     """
-    base = f"resources/models/{config['base_model']}"
-    files = [f"resources/datasets/{config['dataset']}.parquet", base, f"{base}.json", *benchmark_files()]
+    models = [f"resources/models/{config['base_model']}", *embedding_model()]
+    files = [f"resources/datasets/{config['dataset']}.parquet", *models, *(f"{model}.json" for model in models)]
+    files += [*benchmark_files(), *(f"results/tensorboard/{name}" for name in ("base", *config["select"]))]
     files += [*data_files(), *trained_files(), *(f"results/{run}/model/README.md" for run in config["select"])]
     for model in evaluated_models():
         files += [f"results/{model}/generation/{shard}.json" for shard in range(config["evaluation"]["shards"])]

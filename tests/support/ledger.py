@@ -29,6 +29,7 @@ PARTS = {
         "workflow/test_studies.py::test_the_forecast",
         "workflow/test_models.py",
         "workflow/test_weights.py",
+        "workflow/test_damage.py",
         "workflow/test_runs_that_end.py::test_two_ranks",
         "workflow/test_runs_that_end.py::test_two_ray_nodes",
     ),

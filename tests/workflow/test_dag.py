@@ -34,6 +34,14 @@ def test_gpus_are_asked_for(fresh):
     assert wanted == {"train_policy": "6", "generate_samples": "1", "decontaminate_problems": "1"}, done.stdout[-3000:]
 
 
+def test_every_file_of_a_study_is_asked_for(fresh):
+    """What is damaged is taken away, and Snakemake makes a file again only where it is asked for."""
+    done = fresh.run("snakemake", "-n", "--workflow-profile", "none", "--cores", "all", "--resources", "gpu=6")
+    made = {name for line in re.findall(r"^    output: (.*)$", done.stdout, re.M) for name in line.split(", ")}
+    (asked,) = re.findall(r"^rule all:\n    input: (.*)$", done.stdout, re.M)
+    assert made - set(asked.split(", ")) == {"resources/published/minilm", "resources/published/openseek"}, "they are used once"
+
+
 def test_one_run_is_a_target_though_nothing_selects_it(fresh):
     """All its stages are trained, nothing else; each gets the time to save; numbers that do not divide stop it before any job."""
     options = ("-n", "-p", "--workflow-profile", "none", "--cores", "all", "--resources", "gpu=6")

@@ -1,0 +1,131 @@
+"""Damage in a finished demo: 300 times at random, each named; and what Snakemake makes of several at once."""
+
+import os
+import random
+import shutil
+from pathlib import Path
+
+import pytest
+from mathrl.core import checksums
+from mathrl.core.files import UserError, read_checked_json, sha256_file
+from mathrl.core.tensorboard import read_scalars
+from mathrl.evaluation import sampling
+from mathrl.execution import damage
+from mathrl.training import checkpoints, directories, trained_by
+from support.damage import flip, harm
+
+from .conftest import copy_demo, job_counts
+
+pytestmark = [pytest.mark.workflow, pytest.mark.full, pytest.mark.timeout(3600)]
+TIMES = 300
+
+
+@pytest.fixture
+def demo(finished, make_workflow, tmp_path, monkeypatch):
+    """A copy of the demo with its checkpoints, as the working directory."""
+    workflow = copy_demo(finished, make_workflow("damage", tmp_path), "checkpoints")
+    monkeypatch.chdir(workflow.directory)
+    if "MATHRL_FINISHED_DEMO" in os.environ:  # it may be of a commit that noted nothing
+        for path in [*Path().glob("results/**/*"), *Path().glob("resources/*/*")]:
+            if (path.is_file() or path.parent.name == "models") and not any(path.is_relative_to(known) for known, _ in checksums.records()):
+                checksums.note(path, path)
+        for place in Path("checkpoints").glob("*/*/*/global_step_*"):
+            checkpoints.mark_complete(place)
+    return workflow
+
+
+def artefacts():
+    """Every file that a later step or a resume reads, with what must name it."""
+    found = {}
+    for path, record in checksums.records():
+        for name in checksums.noted(record):
+            found[path / name if path.is_dir() else path] = by_damage
+    for place in Path("checkpoints").glob("*/*/*/"):
+        if (place / directories.FILE).exists():
+            found[place / directories.FILE] = by_fingerprint
+            found |= dict.fromkeys(place.glob(f"{trained_by.FOLDER}/*.json"), by_checksum)
+            found |= dict.fromkeys(place.glob("finished.json"), by_checksum)
+            found |= {path: by_mark for step in place.glob("global_step_*") for path in step.rglob("*") if path.is_file()}
+            found |= dict.fromkeys(place.glob("tensorboard/*"), by_curves)
+    found |= dict.fromkeys(Path("checkpoints/samples").glob(f"*/*{sampling.CHECKED}"), by_store)
+    return found
+
+
+def by_damage(path, capsys):
+    return "\n".join(damage.clear(remove=False))
+
+
+def by_fingerprint(path, capsys):
+    return refusal(lambda: directories.read(path.parent))
+
+
+def by_checksum(path, capsys):
+    return refusal(lambda: read_checked_json(path))
+
+
+def by_mark(path, capsys):
+    step = next(parent for parent in path.parents if parent.name.startswith("global_step_"))
+    if not checkpoints.is_complete(step):
+        return f"{path} cut off"
+    return f"{step / (checkpoints.damage(step) or '')}"
+
+
+def by_curves(path, capsys):
+    before = capsys.readouterr()
+    del before
+    read_scalars(path.parent)
+    return capsys.readouterr().err
+
+
+def by_store(path, capsys):
+    capsys.readouterr()
+    sampling.read_store(path.parent)
+    return capsys.readouterr().err
+
+
+def refusal(read):
+    try:
+        read()
+    except UserError as error:
+        return str(error)
+    return ""
+
+
+def test_three_hundred_damages_are_named(demo, capsys):
+    rng = random.Random(13)
+    found = artefacts()
+    assert len({function.__name__ for function in found.values()}) >= 4 and len(found) > 50
+    silent = []
+    for number in range(TIMES):
+        path = rng.choice(sorted(found))
+        whole, times = path.read_bytes(), path.stat()
+        how = harm(rng, path) if whole else None
+        if how is None or path.read_bytes() == whole:
+            continue
+        said = found[path](path, capsys)
+        if str(path) not in said:
+            harmless = path.suffix == ".json" and how.startswith("bit") and path.read_bytes().split() == whole.split()
+            at_the_end = found[path] in (by_store, by_curves) and not how.startswith("bit")  # as a kill leaves it: less is there
+            if not (harmless or at_the_end):
+                silent.append((number, str(path), how))
+        path.write_bytes(whole)
+        os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert not silent
+
+
+def test_snakemake_makes_again_what_is_damaged_and_trains_nothing(demo):
+    rng = random.Random(5)
+    names = ["results/grpo/model/tokenizer.json", "results/data/problems.parquet", "results/grpo/main/train.parquet", "results/scores.csv"]
+    names += ["results/data/funnel.json", "results/base/finalist/samples/demo_words.jsonl.zst"]
+    before = {name: sha256_file(name) for name in names}
+    checkpoint = {path: path.stat().st_mtime_ns for path in Path("checkpoints").rglob("*.pt")}
+    for name in names:
+        Path(name).write_bytes(b"") if name.endswith("csv") else flip(rng, Path(name))
+    done = demo.snakemake()
+    assert done.returncode == 0, done.stdout[-6000:]
+    for name in names:
+        assert f"notice: {name}: is damaged: it is not as it was written; it is made again" in done.stdout
+    assert {name: sha256_file(name) for name in names} == before
+    assert {path: path.stat().st_mtime_ns for path in checkpoint} == checkpoint, "nothing is trained"
+    assert job_counts(demo.snakemake("-n").stdout) == {}
+    shutil.rmtree("results/grpo/model/.old", ignore_errors=True)
