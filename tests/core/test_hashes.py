@@ -112,6 +112,12 @@ def test_a_damaged_cache_is_no_cache(model, tmp_path, monkeypatch):
         assert hashes.model_sha256(model, cache) == first
 
 
+def test_a_folder_that_cannot_be_written_costs_the_cache_alone(model, tmp_path, monkeypatch):
+    monkeypatch.setattr(hashes, "SETTLED", -1)
+    (tmp_path / "file").write_text("")
+    assert hashes.model_sha256(model, tmp_path / "file/hashes.json") == hashes.model_sha256(model)
+
+
 def test_what_is_no_part_of_a_model(model, tmp_path):
     first = hashes.model_sha256(model)
     for name in ("README.md", "export.json", ".snakemake_timestamp"):

@@ -72,13 +72,14 @@ def redone(first: str, second: str) -> str:
 def adopt(directory: str, python: str) -> str:
     """Name the finished training below DIR as this Python's: the image has another patch version, all else must be the same."""
     (path,) = Path(directory).glob("*/fingerprint.json")
-    content = json.loads(path.read_text())
-    content["versions"]["python"] = python
-    path.write_text(json.dumps(content))
     sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
-    from mathrl.core.files import sha256_json
+    from mathrl.core.files import write_checked_json
+    from mathrl.training import directories, fingerprints
 
-    path.parent.rename(path.parent.with_name(sha256_json(content)[:12]))
+    content = directories.read(path.parent)
+    content["versions"]["python"] = python
+    write_checked_json(path, content)
+    path.parent.rename(path.parent.with_name(fingerprints.name(content)))
     return "the training made in containers is taken over"
 
 

@@ -6,6 +6,7 @@ its bytes changes `ctime`, which nobody can set back. The cache checks itself to
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -34,7 +35,8 @@ def sha256_files(paths: Iterable[Path], cache: Path | None = None) -> dict[Path,
         if before not in known and _is_settled(path) and identity(path) == before:
             learnt[before] = found[path]
     if cache and learnt:
-        write_checked_json(cache, {"schema_version": 1, "sha256": _read(cache) | learnt})
+        with contextlib.suppress(OSError):  # somebody else's folder: it is read again next time
+            write_checked_json(cache, {"schema_version": 1, "sha256": _read(cache) | learnt})
     return found
 
 
@@ -46,7 +48,7 @@ def _is_settled(path: Path) -> bool:
 def _read(cache: Path) -> Mapping[str, str]:
     try:
         return read_checked_json(cache)["sha256"]
-    except (UserError, KeyError):
+    except (UserError, KeyError, OSError):
         return {}
 
 
