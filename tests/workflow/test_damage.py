@@ -2,7 +2,6 @@
 
 import os
 import random
-import shutil
 from pathlib import Path
 
 import pytest
@@ -113,7 +112,28 @@ def test_three_hundred_damages_are_named(demo, capsys):
     assert not silent
 
 
+def test_snakemake_names_damage_and_makes_it_again(make_workflow, tmp_path):
+    """The data part alone, from nothing: of two files one is emptied, in the other a bit is flipped."""
+    workflow = make_workflow("data", tmp_path)
+    names = ["results/data/problems.parquet", "results/data/contamination.csv", "results/data/contamination.json"]
+    done = workflow.snakemake("--", *names)
+    assert done.returncode == 0 and "is damaged" not in done.stdout, done.stdout[-4000:]
+    before = {name: sha256_file(workflow.directory / name) for name in names}
+    flip(random.Random(1), workflow.directory / names[0])
+    (workflow.directory / names[1]).write_bytes(b"")
+    planned = workflow.snakemake("-n", "--", *names)
+    assert planned.stdout.count("is damaged: it is not as it was written; a run makes it again") == 2
+    assert (workflow.directory / names[0]).exists()
+    done = workflow.snakemake("--", *names)
+    assert done.returncode == 0, done.stdout[-4000:]
+    for name in names[:2]:
+        assert f"notice: {name}: is damaged: it is not as it was written; it is made again" in done.stdout
+    assert {name: sha256_file(workflow.directory / name) for name in names} == before
+    assert "Nothing to be done" in workflow.snakemake("--", *names).stdout
+
+
 def test_snakemake_makes_again_what_is_damaged_and_trains_nothing(demo):
+    """With MATHRL_FINISHED_DEMO, of a demo by this very code: another makes everything again."""
     rng = random.Random(5)
     names = ["results/grpo/model/tokenizer.json", "results/data/problems.parquet", "results/grpo/main/train.parquet", "results/scores.csv"]
     names += ["results/data/funnel.json", "results/base/finalist/samples/demo_words.jsonl.zst"]
@@ -128,4 +148,3 @@ def test_snakemake_makes_again_what_is_damaged_and_trains_nothing(demo):
     assert {name: sha256_file(name) for name in names} == before
     assert {path: path.stat().st_mtime_ns for path in checkpoint} == checkpoint, "nothing is trained"
     assert job_counts(demo.snakemake("-n").stdout) == {}
-    shutil.rmtree("results/grpo/model/.old", ignore_errors=True)
