@@ -146,7 +146,14 @@ _PLAIN = [
     ("]", re.compile(r"^\s*\]([^\[\]]+[,;][^\[\]]+)\]\s*$"), r"(\1]"),
     ("<", re.compile(r"^\s*<([^<>=]+,[^<>=]+)>\s*$"), r"(\1)"),
     ("to ", re.compile(r"^\s*(\d{1,9}) to (\d{1,9})\s*$"), r"\1:\2"),
-    ("(", re.compile(r"^\s*[A-Z](?:_\{?\w\}?|')?\s*(\([^()]*,[^()]*\))\s*$"), r"\1"),  # a point with its name
+    (  # a point with its name
+        "(",
+        re.compile(
+            r"^(?:[\s$]|\\displaystyle|\\\()*[A-Z](?:_\{?\w\}?|')?\s*(?:\\left)?\s*(\([^(),]*,[^()\\]*(?:\\(?!right)[^()\\]*)*)"
+            r"(?:\\right)?\s*\)(?:[\s$]|\\\))*$"
+        ),
+        r"\1)",
+    ),
 ]  # fmt: skip
 _SIUNITX = re.compile(r"\\(?=[a-z])|[~.]")
 
