@@ -146,3 +146,8 @@ def test_boxes_are_counted_whatever_is_rewarded(compute_score):
     summary = reward_metrics.summarize(rows)
     assert summary["training/boxed"] == 0.75 and summary["reward_terms/correct"] == 0.5
     assert "reward_terms/format" not in summary and summary["grader/no_box"] == 1
+
+
+def test_a_benchmark_of_rounded_golds_is_graded_in_validation_as_in_evaluation():
+    assert reward("minerva_math", r"\boxed{1.618}", "1.62")["acc"] == 1.0
+    assert reward("train", r"\boxed{1.618}", "1.62")["acc"] == 0.0

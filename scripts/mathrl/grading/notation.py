@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 
-from mathrl.grading.words import ONES, SCALES, TENS
+from mathrl.text.number_words import ONES, SCALES, TENS
 
 _QUOTED = re.compile(r"""["']""")
 _NAME = re.compile(r"\\?(?:alpha|beta|gamma|delta|lambda|mu|theta|sigma|[A-Za-z])(?:_?\{?\d+\}?)?")
