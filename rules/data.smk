@@ -15,6 +15,7 @@ rule clean_problems:
         funnel="results/data/funnel.json",
     params:
         max_quarantine=config["data"]["max_quarantine"],
+        max_dropped=config["data"]["max_dropped"],
         verifiable=switch("--verifiable", config["data"]["filters"]["verifiable"]),
         duplicates=config["data"]["filters"]["duplicates"],
         english_only=switch("--english-only", config["data"]["filters"]["english_only"]),
@@ -34,6 +35,7 @@ rule clean_problems:
         "python {input.code[0]:q}"
         " --dataset {input.dataset:q}"
         " --max-quarantine {params.max_quarantine:q}"
+        " --max-dropped {params.max_dropped:q}"
         " {params.verifiable:q}"
         " --duplicates {params.duplicates:q}"
         " {params.english_only:q}"

@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from mathrl.core.files import UserError, read_json, write_json
+from mathrl.data.layouts import parse_mapping
 
-COLUMNS = ("name", "kind", "source", "id", "revision", "file", "sha256", "rows", "licence", "url", "mirror")
+COLUMNS = ("name", "kind", "source", "id", "revision", "file", "sha256", "rows", "licence", "url", "mirror", "columns")
+OPTIONAL = {"mirror", "columns"}
 KINDS = ("dataset", "benchmark", "model")
 SOURCES = ("modelscope", "huggingface", "http", "file")
 _HASH = re.compile(r"[0-9a-f]{64}")
@@ -47,6 +49,7 @@ class Pin:
     rows: int | None = None
     licence: str = ""
     url: str = ""
+    columns: dict[str, str] = field(default_factory=dict)  # how its columns are read (layouts.parse_mapping)
 
     @property
     def origins(self) -> tuple[Origin, ...]:
@@ -65,7 +68,7 @@ def read_pins(path: str | Path) -> dict[str, Pin]:
     with open(path, encoding="utf-8", newline="") as handle:
         lines = [(number, line) for number, line in enumerate(handle, 1) if line.strip() and not line.startswith("#")]
     reader = csv.DictReader((line for _, line in lines), delimiter="\t", quoting=csv.QUOTE_NONE)
-    missing = set(COLUMNS) - {"mirror"} - set(reader.fieldnames or ())
+    missing = set(COLUMNS) - OPTIONAL - set(reader.fieldnames or ())
     if missing:
         raise UserError(f"{path}: lacks the column '{sorted(missing)[0]}' (it has: {', '.join(reader.fieldnames or ())})")
     pins: dict[str, Pin] = {}
@@ -115,6 +118,7 @@ def _parse(row: dict[str, str | None], where: str) -> Pin:
         rows=int(cell["rows"]) if cell["rows"] else None,
         licence=cell["licence"],
         url=cell["url"],
+        columns=parse_mapping(cell.get("columns", ""), where),
     )
 
 

@@ -51,6 +51,11 @@ class Fetched:
     def names(self) -> list[str]:
         return [path.relative_to(self.root).as_posix() for path in self.paths]
 
+    @property
+    def where(self) -> str:
+        """What messages call the files: the only one, or their folder."""
+        return str(self.paths[0] if len(self.paths) == 1 else self.root)
+
 
 class TransferError(Exception):
     """A source could not be reached or did not deliver; another try or another source may."""
@@ -253,31 +258,3 @@ def place_directory(fetched: Fetched, target: Path) -> None:
     with replaced_directory(target) as staged:
         for name, path in zip(fetched.names, fetched.paths, strict=True):
             link(path, staged / name)
-
-
-def parquet_rows(paths: list[Path]) -> int:
-    """Rows of all parquet files, from their footers; `UserError` for a file that is no whole parquet file."""
-    import polars as pl
-
-    total = 0
-    for path in paths:
-        try:
-            total += pl.scan_parquet(path).select(pl.len()).collect().item()
-        except Exception as error:
-            raise UserError(
-                f"{path}: is no whole parquet file ({' '.join(str(error).split())[:200]}); delete it and fetch it again"
-            ) from None
-    return total
-
-
-def join_parquet(paths: list[Path], target: Path) -> None:
-    """Write all parquet files, in order of their names, as one; a single file is taken as it is."""
-    if len(paths) == 1:
-        shutil.copyfile(paths[0], target)
-        return
-    import polars as pl
-
-    try:
-        pl.scan_parquet(paths).sink_parquet(target)
-    except Exception as error:
-        raise UserError(f"{paths[0].parent}: parquet files do not fit together ({' '.join(str(error).split())[:200]})") from None
