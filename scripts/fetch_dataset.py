@@ -17,7 +17,7 @@ def main() -> None:
 
     pin = find_pin(args.pins, args.name, "dataset")
     fetched = fetch.fetch(pin, args.pins, args.wait)
-    with atomic_path(args.out) as temporary:
+    with fetch.disk_has_room(args.out), atomic_path(args.out) as temporary:
         rows, notice = published.write_dataset(fetched.paths, pin.columns, temporary, fetched.where)
         published.say(pin.name, notice)
         if pin.rows is not None and rows != pin.rows:

@@ -304,9 +304,9 @@ def test_golds_tell_different_problems_from_contradictions(rows, kept, reason, q
 )
 def test_bands_of_few_values_are_not_empty_and_lose_no_row(counts, quick):
     rates = [rate for rate, count in counts.items() for _ in range(count)]
-    done = clean(
+    _, summary, said = quick(
         [row(prompt=f"A wall of {i * 3 + 2} bricks has {i} rows. How wide is it?", llama8b_solve_rate=rate) for i, rate in enumerate(rates)]
     )
-    found = json.loads((tmp_path / "funnel.json").read_text())["difficulty"]
+    found = summary["difficulty"]
     assert found["outside"] == 0 and sorted(found["rows"]) == [str(band) for band in range(1, min(5, len(counts)) + 1)]
     assert sum(found["rows"].values()) == len(rates) and "coincide" in said

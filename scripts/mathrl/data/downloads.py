@@ -55,6 +55,11 @@ class Pin:
     def origins(self) -> tuple[Origin, ...]:
         return (self.origin,) if self.mirror is None else (self.origin, self.mirror)
 
+    @property
+    def asks(self) -> str:
+        """What is asked for, in one text: where this changes, what was fetched or locked before is another thing."""
+        return " ".join((str(self.origin), *self.files))
+
     def wants(self, path: str) -> bool:
         """Is this path of the source one of the files asked for?"""
         return not self.files or any(fnmatch.fnmatchcase(path, pattern) for pattern in self.files)
@@ -144,28 +149,37 @@ def lock_path(table: str | Path, name: str) -> Path:
     return folder / f"{name}.json"
 
 
-def read_lock(table: str | Path, name: str) -> dict[str, str]:
-    """Hashes recorded at the first download, by path; empty if there is no lock yet.
+def read_lock(table: str | Path, pin: Pin) -> dict[str, str]:
+    """Hashes recorded at the first download, by path; empty if there is no lock yet, or only one of an earlier pin of this name.
 
     A lock that lies beside a shared table is enforced too, and comes first.
     """
     hashes: dict[str, str] = {}
-    for path in (lock_path(table, name), Path(table).with_suffix(".lock") / f"{name}.json"):
+    for path in (lock_path(table, pin.name), Path(table).with_suffix(".lock") / f"{pin.name}.json"):
         if path.exists():
             lock = read_json(path)
             if not isinstance(lock, dict) or not isinstance(lock.get("sha256"), dict):
                 raise UserError(f"{path}: is no lock (it lacks 'sha256'); restore it from git or delete it to record it again")
-            hashes |= lock["sha256"]
+            if _is_of(lock, pin):
+                hashes |= lock["sha256"]
     return hashes
+
+
+def _is_of(lock: dict[str, Any], pin: Pin) -> bool:
+    """Was this lock written for what the pin asks for now? (Locks of before say only where the files came from.)"""
+    if "pin" in lock:
+        return lock["pin"] == pin.asks
+    origin = str(lock.get("origin", ""))
+    return not origin or origin.startswith("file:") or origin in map(str, pin.origins)
 
 
 def write_lock(table: str | Path, pin: Pin, origin: Origin, hashes: dict[str, str], rows: int | None) -> Path:
     """Record what the first download brought."""
     path = lock_path(table, pin.name)
-    write_json(path, {"schema_version": 1, "name": pin.name, "origin": str(origin), "rows": rows, "sha256": hashes})
+    write_json(path, {"schema_version": 1, "name": pin.name, "pin": pin.asks, "origin": str(origin), "rows": rows, "sha256": hashes})
     return path
 
 
 def expected_hashes(table: str | Path, pin: Pin) -> dict[str, str]:
     """All known hashes of a pin: the lock's, overruled by the table's."""
-    return {**read_lock(table, pin.name), **pin.sha256}
+    return {**read_lock(table, pin), **pin.sha256}
