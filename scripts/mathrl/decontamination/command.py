@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import csv
 import io
+from pathlib import Path
 
 from mathrl.core.files import UserError, atomic_path, write_json, write_text
 from mathrl.core.parquet import PartWriter, parts, row_count, schema_of
@@ -21,8 +22,9 @@ def run(args: argparse.Namespace) -> None:
 
     settings = settings_of(args)
     files = args.benchmark
-    benchmarks = {name: list(read_benchmark(path, may_be_empty=True).values()) for name, path in files.items()}
     schema = schema_of(args.problems, ("id", "problem"))
+    _check_ids(args.problems)
+    benchmarks = {name: list(read_benchmark(path, may_be_empty=True).values()) for name, path in files.items()}
     if schema["problem"] != pl.String:
         raise UserError(f"{args.problems}: the column 'problem' holds {schema['problem']}, text is needed")
     columns = [pl.col("id").cast(pl.String), pl.col("problem").fill_null("")]
@@ -52,6 +54,30 @@ def run(args: argparse.Namespace) -> None:
         writer.writerows(summary["table"])
         write_text(args.csv, text.getvalue())
     write_json(args.summary, summary)
+
+
+def _check_ids(problems: Path) -> None:
+    """Refuse ids that are null or come twice: a match names a row by its id, and other rows would leave with it."""
+    import polars as pl
+
+    ids = pl.scan_parquet(problems).select(pl.col("id").cast(pl.String)).collect()["id"]
+    if ids.null_count():
+        row = int(ids.is_null().arg_max() or 0)
+        raise UserError(f"{problems}: {ids.null_count()} rows have no id (the first is row {row}); give each row an id of its own")
+    twice = ids.filter(ids.is_duplicated())
+    if len(twice):
+        raise UserError(f"{problems}: the id '{twice[0]}' occurs {int((ids == twice[0]).sum())} times; give each row an id of its own")
+
+
+def same_problems(problems: Path, ids: list[str]) -> list[str]:
+    """Ids of the rows of `problems` that are, by the methods that need no model, the same problems as the rows `ids`."""
+    import polars as pl
+
+    if not ids:
+        return []
+    items = pl.scan_parquet(problems).filter(pl.col("id").is_in(ids)).select("id", "problem").collect().to_dicts()
+    found = find_matches_in(parts(problems, [pl.col("id"), pl.col("problem")]), {"dev": items}, Settings())
+    return found["problem_id"].unique().sort().to_list()
 
 
 def settings_of(args: argparse.Namespace) -> Settings:
