@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Set
 from dataclasses import dataclass
 from functools import cached_property
 
 from mathrl.decontamination import normalize_pair
+from mathrl.decontamination.meanings import DENIALS, LIGHT_IDEOGRAPHS, opposite_forms, same_words
 from mathrl.text.normalize import CONTRASTS, LIGHT, OPERATORS, drawings, is_number, number_value, tokens, without_drawings
 
 MAX_TEXT = 20_000  # characters that are compared
@@ -23,6 +25,7 @@ NUMBER_WEIGHT = 3.0  # a number says more about a problem than a word
 LETTER_WEIGHT = 0.5  # a variable less
 SAME_LENGTH = 0.75  # word counts, the shorter over the longer, of two texts of which none is a part of the other
 FEW_NUMBERS = 6
+FEW_WORDS = 3
 SHORT = 12  # words that are not light
 ALIKE = 0.5  # of the words of the longer text: below that nobody looks for misspellings
 SAME_FORMULA = 0.5
@@ -33,11 +36,15 @@ _ALONE = re.compile(r"(?<![A-Za-z\\])[A-Za-z](?![A-Za-z])")
 _PROPER = re.compile(r"(?<![A-Za-z\\])[A-Z][a-z]+(?![A-Za-z])")
 _INSIDE = re.compile(r"(?<=[a-z,;] )[A-Z][a-z]+(?![A-Za-z])")  # a capital letter that no sentence begins with
 _LOWER = re.compile(r"(?<![A-Za-z])[a-z]+(?![A-Za-z])")
+_GROUP = re.compile(r"(?<![A-Za-z])(?:\\left)?\(([^()]*)(?:\\right)?\)(?=\s*(?:\^|[A-Za-z(\d]|\*|/))")
 _ASKS = re.compile(
     r"\b(?:find|determine|compute|calculate|evaluate|what|how|which|simplify|solve|prove|express(?! your answer)"
     r"|tell me|work out|figure out)\b",
     re.IGNORECASE,
 )
+
+
+_CASES = 0x1200  # letters without case, that no problem uses
 
 
 @dataclass(frozen=True)
@@ -56,8 +63,18 @@ class Text:
     @classmethod
     def plain(cls, source: str, drawing: str) -> Text:
         """A text that `reading.plain` has been over."""
-        source = _two_cases(source)
+        source = _apart(source, two_cases(source))
         return cls(source, _sequence(source), drawing)
+
+    def with_cases(self, letters: Set[str]) -> Text:
+        """The same text where these capital letters are variables of their own, because the other text has both cases."""
+        source = _apart(self.source, letters)
+        return self if source == self.source else Text(source, _sequence(source), self.drawing)
+
+    @cached_property
+    def cases(self) -> frozenset[str]:
+        """Capital letters that are variables of their own."""
+        return frozenset(chr(ord(char) - _CASES) for char in self.source if _CASES + 65 <= ord(char) <= _CASES + 90)
 
     @cached_property
     def numbers(self) -> Counter[str]:
@@ -92,6 +109,23 @@ class Text:
         return frozenset(t for t in _sequence(_question(self.source)) if len(t) > 1 and not is_number(t) and t not in LIGHT)
 
     @cached_property
+    def ideographs(self) -> Counter[str]:
+        """Chinese, Japanese and Korean characters that carry the problem, not the sentence."""
+        return Counter(token for token in self.sequence if is_ideograph(token) and token not in LIGHT_IDEOGRAPHS)
+
+    @cached_property
+    def denials(self) -> int:
+        """How often something is denied: `not`, `without`, `never`."""
+        return sum(token in DENIALS for token in self.sequence)
+
+    @cached_property
+    def groups(self) -> Counter[tuple[str, ...]]:
+        """What stands in brackets as one factor or base: the tokens inside, where a sum or difference is among them."""
+        return Counter(
+            inner for match in _GROUP.finditer(self.source) if {"+", "-"} & set(inner := _sequence(match[1]))
+        )
+
+    @cached_property
     def sentences(self) -> tuple[tuple[str, ...], ...]:
         """The sequence, cut into sentences."""
         names = dict(self.renaming)
@@ -117,12 +151,12 @@ class Text:
     @cached_property
     def formula(self) -> tuple[str, ...]:
         """Variables, numbers and operators in order."""
-        return tuple(token for token in self.sequence if len(token) == 1 or is_number(token) or token in OPERATORS)
+        return tuple(token for token in self.sequence if (len(token) == 1 and not is_ideograph(token)) or is_number(token) or token in OPERATORS)
 
     @cached_property
     def variables(self) -> tuple[str, ...]:
         """Single letters in the order in which they come up."""
-        return tuple(dict.fromkeys(token for token in self.sequence if len(token) == 1 and token.isalpha() and token not in LIGHT))
+        return tuple(dict.fromkeys(filter(_is_variable, self.sequence)))
 
     def renamed(self, names: dict[str, str]) -> Text:
         """The same text with other variables."""
@@ -145,7 +179,7 @@ class Text:
     @cached_property
     def words(self) -> Counter[str]:
         """Content without numbers and variables."""
-        return Counter({token: n for token, n in self.content.items() if len(token) > 1 and not is_number(token)})
+        return Counter({token: n for token, n in self.content.items() if (len(token) > 1 or is_ideograph(token)) and not is_number(token)})
 
     @cached_property
     def neighbours(self) -> tuple[Counter[tuple[str, str]], Counter[tuple[str, str]]]:
@@ -160,7 +194,7 @@ class Text:
         return Counter(token for token in self.sequence if self._is_ordered(token))
 
     def _is_ordered(self, token: str) -> bool:
-        return is_number(token) or token in "+-" or token in self.inner or (len(token) == 1 and token.isalpha() and token not in LIGHT)
+        return is_number(token) or token in "+-^" or token in self.inner or _is_variable(token)
 
     @cached_property
     def beside(self) -> tuple[dict[str, set[str]], ...]:
@@ -179,6 +213,15 @@ class Text:
     def phrases(self) -> Counter[tuple[str, ...]]:
         """Runs of three formula tokens: what stays the same when sentences change places."""
         return Counter(zip(self.formula, self.formula[1:], self.formula[2:], strict=False))
+
+
+def is_ideograph(token: str) -> bool:
+    """Is this token one character of a script that writes words without blanks?"""
+    return len(token) == 1 and "\u3000" <= token <= "\ud7ff"
+
+
+def _is_variable(token: str) -> bool:
+    return len(token) == 1 and token.isalpha() and token not in LIGHT and not is_ideograph(token)
 
 
 def _weight(counts: Counter[str]) -> float:
@@ -203,6 +246,7 @@ class Pair:
     """An item and a row side by side; what is expensive is computed when asked for."""
 
     def __init__(self, item: Text, row: Text) -> None:
+        item, row = item.with_cases(row.cases), row.with_cases(item.cases)
         row = _respelt(item, row)
         if item.variables != row.variables and len(item.variables) == len(row.variables) and set(item.variables) != set(row.variables):
             row = row.renamed(dict(zip(row.variables, item.variables, strict=True)))
@@ -214,8 +258,12 @@ class Pair:
         item, row = self.item, self.row
         if self.other_numbers or not self.in_order:
             return False
+        if item.formula == row.formula and item.groups != row.groups:
+            return False
         if self.part:
             return True
+        if self.other_word:
+            return False
         if _exchanged(item.signs, row.signs):
             return False
         lost, gained = item.contrasts - row.contrasts, row.contrasts - item.contrasts
@@ -232,6 +280,8 @@ class Pair:
                 return False
             if max(ours, theirs) <= SHORT and _exchanged(item.names, row.names):
                 return False
+            if max(ours, theirs) <= FEW_WORDS and item.numbers != row.numbers:
+                return False  # a formula, and another one that holds it
         if self.places < SAME_PLACES:
             return False
         if set(item.names) == set(row.names) and _exchanged(item.asked, row.asked):
@@ -246,6 +296,50 @@ class Pair:
     def other_numbers(self) -> bool:
         """Was a number exchanged for another one?"""
         return _exchanged(self.item.numbers, self.row.numbers) > 0
+
+    @cached_property
+    def other_word(self) -> bool:
+        """Was a word exchanged that makes another problem?
+
+        Two texts that differ in one place alone, where each has a word of its own: only words that are known to say the same, other
+        forms of one word, and names of people may stand there. Nobody can list all words that make another problem (inside, outside).
+        Where more is different the text was reworded, and only known opposites decide. Ideographs have no forms: none is exchanged.
+        """
+        item, row = self.item, self.row
+        if item.ideographs and row.ideographs:
+            return _exchanged(item.ideographs, row.ideographs) > 0
+        if self.length >= SAME_LENGTH and item.denials != row.denials:
+            return True
+        changes = self.changes
+        if any(mine and theirs and _opposite(mine, theirs) for mine, theirs in changes):
+            return True
+        unknown = {(mine, theirs) for mine, theirs in changes if mine and theirs and not self._same_meaning(mine, theirs)}
+        return len(unknown) == 1 and all(len(mine) <= 2 and len(theirs) <= 2 for mine, theirs in unknown)
+
+    @cached_property
+    def length(self) -> float:
+        """Words of the shorter text over those of the longer."""
+        ours, theirs = self.item.words.total(), self.row.words.total()
+        return min(ours, theirs) / max(ours, theirs, 1)
+
+    @cached_property
+    def changes(self) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
+        """The places in which two aligned texts differ: the words there, without light ones, numbers and variables."""
+        from difflib import SequenceMatcher
+
+        left, right = self.item.words_in_order[:1000], self.row.words_in_order[:1000]
+        found = []
+        for kind, a, b, c, d in SequenceMatcher(None, left, right, autojunk=False).get_opcodes():
+            if kind != "equal":
+                found.append(tuple(tuple(token for token in part if _is_word(token)) for part in (left[a:b], right[c:d])))
+        return found
+
+    def _same_meaning(self, mine: tuple[str, ...], theirs: tuple[str, ...]) -> bool:
+        """Words of one meaning, forms of one word, or names of two people."""
+        if same_words(mine, theirs):
+            return True
+        names = all(word in self.item.proper for word in mine) and all(word in self.row.proper for word in theirs)
+        return names and not any(word in _CONTRAST for word in (*mine, *theirs))
 
     @cached_property
     def in_order(self) -> bool:
@@ -296,7 +390,16 @@ class Pair:
     def part(self) -> bool:
         """Is one text inside the other, in one run?"""
         size = min(len(self.item.sequence), len(self.row.sequence))
-        return size >= 8 and len(self.run) == size
+        if size < 8 or len(self.run) != size:
+            return False
+        longer = max(self.item.sequence, self.row.sequence, key=len)
+        starts = [place for place in range(len(longer) - size + 1) if longer[place : place + size] == self.run]
+        ends = "+*/^=<>"  # where a formula goes on, its beginning is no problem of its own
+        return any(
+            (not place or (longer[place - 1] not in ends and self.run[0] not in ends))
+            and (place + size == len(longer) or (longer[place + size] not in ends and self.run[-1] not in ends))
+            for place in starts
+        )
 
     @cached_property
     def framed(self) -> bool:
@@ -331,7 +434,7 @@ class Pair:
         Light words and operators are left out. The first forgives another order, the second misspellings.
         """
         words, others = self.item.words.total(), self.row.words.total()
-        if words and others and (self.item.words & self.row.words).total() < 0.4 * max(words, others):
+        if words and others and max(words, others) > FEW_WORDS and (self.item.words & self.row.words).total() < 0.4 * max(words, others):
             return 0.0
         total = self.item.weight + self.row.weight
         shared = 2 * (_weight(self.item.content & self.row.content) + self._other_names) / total if total else 0.0
@@ -359,6 +462,20 @@ class Pair:
         return min(missing, more) / self.item.weight if self.item.weight else 0.0
 
 
+def _is_word(token: str) -> bool:
+    return len(token) > 1 and not is_number(token) and token not in LIGHT
+
+
+def _opposite(mine: tuple[str, ...], theirs: tuple[str, ...]) -> bool:
+    """Is there a known opposite of one word among the others, or the same word with and without `un-`?"""
+    for word in mine:
+        for other in theirs:
+            left, right = _CONTRAST.get(word), _CONTRAST.get(other)
+            if (left and right and left[0] == right[0] and left[1] != right[1]) or opposite_forms(word, other):
+                return True
+    return False
+
+
 def _letters(text: Text) -> str:
     return " ".join(token for token in text.sequence if token not in LIGHT and token not in OPERATORS)
 
@@ -373,11 +490,15 @@ def _respelt(item: Text, row: Text) -> Text:
     return row if source == row.source else Text.plain(source, row.drawing)
 
 
-def _two_cases(text: str) -> str:
-    """`T` and `t` as two variables: where both stand alone, the capital one is written as a letter that has no case."""
+def two_cases(text: str) -> set[str]:
+    """Capital letters of a text that stand alone and whose small ones do so too: `T` and `t` are two variables."""
     alone = set(_ALONE.findall(text))
-    both = {letter for letter in alone if letter.isupper() and letter.lower() in alone and letter not in "AI"}
-    return _ALONE.sub(lambda match: chr(0x1200 + ord(match.group())) if match.group() in both else match.group(), text) if both else text
+    return {letter for letter in alone if letter.isupper() and letter.lower() in alone and letter not in "AI"}
+
+
+def _apart(text: str, letters: Set[str]) -> str:
+    """These capital letters, where they stand alone, as letters that have no case."""
+    return _ALONE.sub(lambda match: chr(_CASES + ord(match.group())) if match.group() in letters else match.group(), text) if letters else text
 
 
 def _sequence(text: str) -> tuple[str, ...]:

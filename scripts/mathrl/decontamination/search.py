@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mathrl.decontamination import normalize_pair
 from mathrl.decontamination.compare import Pair, Text
 from mathrl.text import token_hashes
 
@@ -113,7 +114,9 @@ class Index:
         import polars as pl
 
         self.settings = settings
-        self.items = [(name, str(item["id"]), item["problem"]) for name, rows in benchmarks.items() for item in rows]
+        self.items = [
+            (name, str(item["id"]), text) for name, rows in benchmarks.items() for item in rows for text in normalize_pair.questions(item["problem"])
+        ]
         tokens = token_hashes.tokenise(pl.Series([text for _, _, text in self.items], dtype=pl.String))
         self.keys = token_hashes.sequence_keys(tokens)
         self.lengths = np.diff(tokens.starts())
@@ -306,7 +309,8 @@ def find_matches_in(parts: Iterable[pl.DataFrame], benchmarks: Mapping[str, Sequ
             kept.append(part.select("id", "problem")[asked].with_columns(row=pl.Series(asked + rows_before, dtype=pl.Int64)))
         rows_before += len(part)
     matches = _verdicts(found.joined(), pl.concat(kept), index) if kept else []
-    return pl.DataFrame(matches, schema=dict(_schema())).sort("problem_id", "benchmark", "item_id", "method")
+    table = pl.DataFrame(matches, schema=dict(_schema())).sort("problem_id", "benchmark", "item_id", "method", "score", descending=[False] * 4 + [True])
+    return table.unique(["problem_id", "benchmark", "item_id", "method"], keep="first", maintain_order=True)
 
 
 def _schema() -> list[tuple[str, Any]]:
