@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from mathrl.decontamination import normalize_pair
-from mathrl.decontamination.meanings import DENIALS, LIGHT_IDEOGRAPHS, opposite_forms, same_words
+from mathrl.decontamination.meanings import DENIALS, FILLERS, LIGHT_IDEOGRAPHS, opposite_forms, same_words
 from mathrl.text.normalize import CONTRASTS, LIGHT, OPERATORS, drawings, is_number, number_value, tokens, without_drawings
 
 MAX_TEXT = 20_000  # characters that are compared
@@ -92,6 +92,38 @@ class Text:
     def content(self) -> Counter[str]:
         """Words, numbers and variables that are no light words."""
         return Counter(token for token in self.sequence if token not in LIGHT and token not in OPERATORS)
+
+    @cached_property
+    def names(self) -> Counter[str]:
+        """Letters of variables and of words in capitals."""
+        return self._change(_names(self.source))
+
+    @cached_property
+    def asked(self) -> Counter[str]:
+        """The same, of the sentence that asks."""
+        return self._change(_names(_question(self.source)))
+
+    @cached_property
+    def question(self) -> frozenset[str]:
+        """Words of the sentence that asks, without light ones."""
+        return frozenset(t for t in _sequence(_question(self.source)) if len(t) > 1 and not is_number(t) and t not in LIGHT)
+
+    @cached_property
+    def ideographs(self) -> Counter[str]:
+        """Chinese, Japanese and Korean characters that carry the problem, not the sentence."""
+        return Counter(token for token in self.sequence if is_ideograph(token) and token not in LIGHT_IDEOGRAPHS)
+
+    @cached_property
+    def denials(self) -> int:
+        """How often something is denied: `not`, `without`, `never`."""
+        return sum(token in DENIALS for token in self.sequence)
+
+    @cached_property
+    def groups(self) -> Counter[tuple[str, ...]]:
+        """What stands in brackets as one factor or base: the tokens inside, where a sum or difference is among them."""
+        names = dict(self.renaming)
+        inside = [tuple(names.get(token, token) for token in _sequence(match[1])) for match in _GROUP.finditer(self.source)]
+        return Counter(group for group in inside if {"+", "-"} & set(group))
 
     @cached_property
     def names(self) -> Counter[str]:
@@ -258,9 +290,9 @@ class Pair:
         item, row = self.item, self.row
         if self.other_numbers or not self.in_order:
             return False
-        if item.formula == row.formula and item.groups != row.groups:
+        if item.formula == row.formula and not row.renaming and item.groups != row.groups:
             return False
-        if self.part:
+        if self.part or self.embedded:
             return True
         if self.other_word:
             return False
@@ -402,6 +434,12 @@ class Pair:
         )
 
     @cached_property
+    def embedded(self) -> bool:
+        """Is the item, too short for a run, a sentence of the row?"""
+        sequence = self.item.sequence
+        return len(sequence) >= 3 and any(map(is_number, sequence)) and sequence in self.row.sentences
+
+    @cached_property
     def framed(self) -> bool:
         """Is the row the item with words around it, and no number, variable or sign of its own?"""
         return self.item.ordered == self.row.ordered and self.item.signs == self.row.signs and not self.item.content - self.row.content
@@ -463,7 +501,7 @@ class Pair:
 
 
 def _is_word(token: str) -> bool:
-    return len(token) > 1 and not is_number(token) and token not in LIGHT
+    return len(token) > 1 and not is_number(token) and token not in LIGHT and token not in FILLERS
 
 
 def _opposite(mine: tuple[str, ...], theirs: tuple[str, ...]) -> bool:

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 DENIALS = frozenset("not no never without neither nor except non isn doesn don cannot".split())
 LIGHT_IDEOGRAPHS = frozenset("的了吗呢把有个是求问在里与及给被它们这那请解答使则且つはがをにのでとをすせよてるしたかもくだ")
+# Words that a copy may add, drop or exchange for a light one.
+FILLERS = frozenset("owns own owned when where now then also exactly simply indeed here just only named called them they having number".split())
 # Each line: words of one meaning, as far as problems go; several words of one meaning are joined by `_`.
 _SAME = """
 find determine compute calculate evaluate obtain work_out figure_out
@@ -65,10 +67,12 @@ def same_words(mine: tuple[str, ...], theirs: tuple[str, ...]) -> bool:
 
 
 def slip(one: str, other: str) -> bool:
-    """One letter more, less or other inside a word: a slip of the pen that nobody reads as another word."""
+    """One letter more, less or other inside a word, or two letters exchanged: a slip of the pen that nobody reads as another word."""
     from rapidfuzz.distance import OSA
 
-    return min(len(one), len(other)) >= 3 and one[0] == other[0] and one[-1] == other[-1] and OSA.distance(one, other, score_cutoff=1) <= 1
+    if min(len(one), len(other)) < 3 or OSA.distance(one, other, score_cutoff=1) > 1:
+        return False
+    return sorted(one) == sorted(other) or (one[0] == other[0] and one[-1] == other[-1])
 
 
 def same_stem(one: str, other: str) -> bool:

@@ -54,6 +54,9 @@ _HINT = re.compile(
     r"[^?]*\b(?:answers?|result|nearest|lowest terms|simplest form)\b",
     re.IGNORECASE | re.DOTALL,
 )
+_DOLLARS = re.compile(r"\${2,}")
+_DASHES = str.maketrans("−‐‑", "---")
+_BOLD_NUMBER = re.compile(r"(?<![\w*)}\]])\*\*(-?\d[\d.,/]*)\*\*(?![\w*])")
 _FUNCTIONS = re.compile(r"(?<![\\A-Za-z])(sqrt|sin|cos|tan|cot|log|ln|pi)(?=[\s({\d]|$)")
 _LETTERS_APART = re.compile(r"(?<![A-Za-z\\])[A-HJ-Z](?: [A-Z])+(?![A-Za-z'])")
 _POWER_ONE = re.compile(r"\^(?:\{1\}|1(?!\d))")
@@ -82,7 +85,8 @@ _WORD = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{4,}(?![A-Za-z])")
 
 def plain(text: str) -> str:
     """The text without dressing, in the spelling that two texts have in common."""
-    text = text.replace("$$", "$")
+    text = _DOLLARS.sub("$", text.translate(_DASHES)).replace("\\(", "$").replace("\\)", "$")
+    text = _BOLD_NUMBER.sub(r"\1", text)
     if "<" in text:
         text = _SMALL.sub(lambda match: ("^{" if match[1].lower() == "sup" else "_{") + match[2] + "}", text)
         text = _BLOCK.sub(" ", _INLINE.sub("", text))
