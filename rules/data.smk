@@ -51,7 +51,7 @@ rule clean_problems:
 rule decontaminate_problems:
     """Look for items of {config[benchmarks]} among the problems by {params.methods}; nothing is removed here, matches carry their evidence."""
     input:
-        code=code("decontaminate.py", "run_job.py"),
+        code=code("decontaminate.py", "run_job.py", *method_files()),
         problems="results/data/problems.parquet",
         benchmarks=benchmark_files(),
         embedding_model=embedding_model(),
@@ -71,10 +71,7 @@ rule decontaminate_problems:
         benchmarks=benchmark_options,
         methods=searching_methods(),
         remove_by=",".join(config["decontamination"]["remove"]),
-        ngram_size=config["decontamination"]["ngram_size"],
-        ngram_coverage=config["decontamination"]["ngram_coverage"],
-        fuzzy_similarity=config["decontamination"]["fuzzy_similarity"],
-        semantic_similarity=config["decontamination"]["semantic_similarity"],
+        thresholds=decontamination_thresholds(),
         embedding_model=embedding_option,
     log:
         "logs/decontaminate_problems/all.log",
@@ -95,10 +92,7 @@ rule decontaminate_problems:
         " {params.benchmarks:q}"
         " --methods {params.methods:q}"
         " --remove {params.remove_by:q}"
-        " --ngram-size {params.ngram_size:q}"
-        " --ngram-coverage {params.ngram_coverage:q}"
-        " --fuzzy-similarity {params.fuzzy_similarity:q}"
-        " --semantic-similarity {params.semantic_similarity:q}"
+        " {params.thresholds:q}"
         " {params.embedding_model:q}"
         " --embedding-cache resources/embeddings"
         " --workers {threads:q}"

@@ -102,7 +102,9 @@ def test_nothing_left_is_said(formatted):
 def test_dev_shares_no_match_with_train_by_the_products_own_search(formatted, tmp_path):
     """A row of another duplicate group that the search calls the same problem as a dev row is in neither part."""
     table = pl.read_parquet(tmp_path / "p.parquet")
-    story = "A farmer has {} cows, {} sheep and a dog, and he sells half of the cows at the market in the next town. How many animals are left?"
+    story = (
+        "A farmer has {} cows, {} sheep and a dog, and he sells half of the cows at the market in the next town. How many animals are left?"
+    )
     texts = [story.format(i, 2 * i + 1) for i in range(300)] + [f"Please answer: {story.format(i, 2 * i + 1)}" for i in range(300)]
     table = table.with_columns(problem=pl.Series(texts), duplicate_group=pl.Series([f"{i:016x}" for i in range(600)]))
     table.write_parquet(tmp_path / "p.parquet")

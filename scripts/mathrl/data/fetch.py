@@ -168,7 +168,7 @@ def verify(pin: Pin, table: Path, folder: Path, origin: Origin) -> Fetched:
     if read_lock(table, pin) and unknown and "*" not in known and pin.origin.source != "file":
         raise UserError(
             f"{pin.name}: {origin} has files that the lock {lock_path(table, pin.name)} does not know ({', '.join(unknown[:5])}): "
-            f"its content has changed; name a fixed revision in {table}, or delete the lock and {PARTIAL / pin.name} to accept the new files"
+            f"its content has changed; name a fixed revision in {table}, or delete the lock and {PARTIAL / pin.name} to accept them"
         )
     return Fetched(folder, paths, origin)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import csv
 import io
+import re
+from dataclasses import fields
 from pathlib import Path
 
 from mathrl.core.files import UserError, atomic_path, write_json, write_text
@@ -12,7 +14,7 @@ from mathrl.core.parquet import PartWriter, parts, row_count, schema_of
 from mathrl.core.provenance import provenance
 from mathrl.data.benchmarks import read_benchmark
 from mathrl.decontamination.search import find_matches_in
-from mathrl.decontamination.settings import METHODS, Settings
+from mathrl.decontamination.settings import FLAGGING, METHODS, Settings
 from mathrl.decontamination.summary import CSV_COLUMNS, summarise
 
 
@@ -31,11 +33,7 @@ def run(args: argparse.Namespace) -> None:
     matches = find_matches_in(parts(args.problems, columns), benchmarks, settings)
     count = row_count(args.problems)
     summary = summarise(matches, {name: len(rows) for name, rows in benchmarks.items()}, count, settings.methods)
-    options = {
-        "methods": list(settings.methods), "remove": list(settings.remove), "ngram_size": settings.ngram_size,
-        "ngram_coverage": settings.ngram_coverage, "fuzzy_similarity": settings.fuzzy_similarity,
-        "semantic_similarity": settings.semantic_similarity,
-    }  # fmt: skip
+    options = settings.thresholds()
     summary["settings"] = options
     summary["provenance"] = provenance({"problems": args.problems, **files}, options)
     if args.clean:
@@ -83,23 +81,23 @@ def same_problems(problems: Path, ids: list[str]) -> list[str]:
 def settings_of(args: argparse.Namespace) -> Settings:
     """Check the options of the command line."""
     methods = _names(args.methods, "--methods", METHODS)
-    remove = methods if args.remove is None else _names(args.remove, "--remove", (*METHODS, "similar"))
-    for name in ("ngram_coverage", "fuzzy_similarity", "semantic_similarity"):
+    default = tuple(method for method in methods if method not in FLAGGING)
+    remove = default if args.remove is None else _names(args.remove, "--remove", (*METHODS, "similar"))
+    for name in ("ngram_coverage", "fuzzy_similarity", "semantic_similarity", "reworded_similarity"):
         if not 0 < getattr(args, name) <= 1:
             raise UserError(f"--{name.replace('_', '-')} {getattr(args, name):g}: must be above 0 and at most 1")
     if args.ngram_size < 2:
         raise UserError(f"--ngram-size {args.ngram_size}: must be at least 2 words")
-    if "semantic" in methods and args.embedding_model is None:
-        raise UserError("--methods semantic: needs --embedding-model, the directory of a sentence-transformers model")
-    return Settings(
-        methods, remove, args.ngram_size, args.ngram_coverage, args.fuzzy_similarity, args.semantic_similarity,
-        args.embedding_model, args.embedding_cache, max(args.workers, 1),
-    )  # fmt: skip
+    for method in methods:
+        if method in ("semantic", "reworded") and args.embedding_model is None:
+            raise UserError(f"--methods {method}: needs --embedding-model, the directory of a sentence-transformers model")
+    names = {field.name for field in fields(Settings)} & set(vars(args)) - {"methods", "remove", "workers"}
+    return Settings(methods=methods, remove=remove, workers=max(args.workers, 1), **{name: getattr(args, name) for name in names})
 
 
 def _names(text: str, option: str, allowed: tuple[str, ...]) -> tuple[str, ...]:
     names = tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
     for name in names:
-        if name not in allowed:
-            raise UserError(f"{option} {text}: '{name}' is none of {', '.join(allowed)}")
+        if name not in allowed and not re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", name):
+            raise UserError(f"{option} {text}: '{name}' is none of {', '.join(allowed)}, and no module:Class")
     return names

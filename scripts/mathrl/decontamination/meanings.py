@@ -1,12 +1,34 @@
-# ruff: noqa: E501 - tables are read by lines
 """Words that say the same in a problem, words that deny, and forms of one word: what a copy may exchange and stay a copy."""
 
 from __future__ import annotations
 
-DENIALS = frozenset("not no never without neither nor except non isn doesn don cannot".split())
+DENIALS = frozenset(["not", "no", "never", "without", "neither", "nor", "except", "non", "isn", "doesn", "don", "cannot"])
 LIGHT_IDEOGRAPHS = frozenset("的了吗呢把有个是求问在里与及给被它们这那请解答使则且つはがをにのでとをすせよてるしたかもくだ")
 # Words that a copy may add, drop or exchange for a light one.
-FILLERS = frozenset("owns own owned when where now then also exactly simply indeed here just only named called them they having number".split())
+FILLERS = frozenset(
+    [
+        "owns",
+        "own",
+        "owned",
+        "when",
+        "where",
+        "now",
+        "then",
+        "also",
+        "exactly",
+        "simply",
+        "indeed",
+        "here",
+        "just",
+        "only",
+        "named",
+        "called",
+        "them",
+        "they",
+        "having",
+        "number",
+    ]
+)
 # Each line: words of one meaning, as far as problems go; several words of one meaning are joined by `_`.
 _SAME = """
 find determine compute calculate evaluate obtain work_out figure_out

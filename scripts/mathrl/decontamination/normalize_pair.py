@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - tables are read by lines
 r"""What a reader takes off a problem before comparing it: mark-up, lists, escapes, hints about the form of the answer; and what
 is read as the same: `twenty-four` and 24, `x squared` and `x^2`, `3 plus x` and `3 + x`, `recieve` and `receive`.
 
@@ -63,7 +64,9 @@ _POWER_ONE = re.compile(r"\^(?:\{1\}|1(?!\d))")
 _SHARES = {"half": "1/2", "halves": "1/2", "one half": "1/2", "a half": "1/2", "one third": "1/3", "a third": "1/3", "two thirds": "2/3", "quarter": "1/4",
            "a quarter": "1/4", "one quarter": "1/4", "one fourth": "1/4", "a fourth": "1/4", "three quarters": "3/4", "three fourths": "3/4",
            "one fifth": "1/5", "a fifth": "1/5", "one tenth": "1/10", "a tenth": "1/10"}  # fmt: skip
-_SHARE = re.compile(rf"(?<![\w-])(?:{'|'.join(sorted((name.replace(' ', '[- ]') for name in _SHARES), key=len, reverse=True))})(?![\w-])", re.IGNORECASE)
+_SHARE = re.compile(
+    rf"(?<![\w-])(?:{'|'.join(sorted((name.replace(' ', '[- ]') for name in _SHARES), key=len, reverse=True))})(?![\w-])", re.IGNORECASE
+)
 _PERCENTS = {"10": "1/10", "20": "1/5", "25": "1/4", "50": "1/2", "75": "3/4"}
 _AS_SHARE = re.compile(rf"(?<![\d.,])({'|'.join(_PERCENTS)})\s*\\?%")
 # British spellings with the American ones.

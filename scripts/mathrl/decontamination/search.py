@@ -9,31 +9,26 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mathrl.decontamination import normalize_pair
-from mathrl.decontamination.compare import Pair, Text
+from mathrl.decontamination.compare import Pair
+from mathrl.decontamination.texts import Text
 from mathrl.text import token_hashes
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from mathrl.decontamination.semantic import Similarity
-from mathrl.decontamination.settings import Settings
+from mathrl.decontamination.methods import make
+from mathrl.decontamination.settings import TOKENS, Settings
 
-COMMON = 5  # an n-gram found in more different rows that are no copies of the item is boilerplate
 STEP = 20_000  # n-grams of rows that are expanded at a time
-COMMON_ITEMS = 2  # and so is one that more benchmark items have
-WHOLE = 0.8  # so large a part of all n-grams is a match even where most of them are boilerplate
 RARE = 5  # word pairs of at most so many items make candidates for the fuzzy method
 FEW_PAIRS = 4  # an item with fewer (a formula) is looked for by runs of three words, variables and light words included
 SHARE = 0.2  # of an item's rare word pairs that a candidate has
-EXCHANGED = 0.15  # of an item's content that a row may have replaced
 OVERLAP = 0.55  # of the distinct words of a fuzzy candidate and the item (Dice); lower than any similarity that is asked for
-SEMANTIC_WORDS = 0.6  # token similarity that confirms a semantic match whose numbers agree
 SHORTEST = 2  # words of an item that is looked for as a whole because it has no n-gram
 LENGTHS = 0.5  # of a fuzzy candidate's words and the item's, the shorter over the longer
 
@@ -82,32 +77,32 @@ class Postings:
         items = self.items[np.repeat(self.starts[which], counts) + offset]
         return np.repeat(rows, counts), items, np.repeat(which, counts)
 
-    def worthwhile(self, rows: np.ndarray, which: np.ndarray, limit: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def worthwhile(self, rows: np.ndarray, which: np.ndarray, settings: Settings) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Of `expand` what can lead to a match: memory must not grow with an ending that many rows and many items share.
 
-        An n-gram of more than `COMMON_ITEMS` items is boilerplate and counts only where a row has `WHOLE` of an item. So it is looked
+        An n-gram of more than `boilerplate_items` items counts only where a row has `whole` of an item. So it is looked
         at for items that are boilerplate for the most part, and for pairs that share enough of the item's other n-grams.
         """
-        common = np.diff(self.starts)[which] > COMMON_ITEMS
+        common = np.diff(self.starts)[which] > settings.boilerplate_items
         if not common.any():
             return self.expand(rows, which)
         found = [self.expand(rows[~common], which[~common])]
         width = len(self.sizes)
         pairs, shared = np.unique(found[0][0] * width + found[0][1], return_counts=True)
-        need = max(WHOLE, limit)
-        near = pairs[shared >= (need - self.common_share[pairs % width]) * self.sizes[pairs % width] - 1e-9]
-        boilerplate = self.common_share > need - 1e-9
+        need = max(settings.whole, settings.ngram_coverage)
+        common_share = self.common_share(settings.boilerplate_items)
+        near = pairs[shared >= (need - common_share[pairs % width]) * self.sizes[pairs % width] - 1e-9]
+        boilerplate = common_share > need - 1e-9
         for first in range(0, int(common.sum()), STEP):
             row, item, key = self.expand(rows[common][first : first + STEP], which[common][first : first + STEP])
             keep = boilerplate[item] | np.isin(row * width + item, near)
             found.append((row[keep], item[keep], key[keep]))
         return tuple(np.concatenate(part) for part in zip(*found, strict=True))  # type: ignore[return-value]
 
-    @cached_property
-    def common_share(self) -> np.ndarray:
-        """Share of each item's n-grams that more than `COMMON_ITEMS` items have."""
+    def common_share(self, items: int) -> np.ndarray:
+        """Share of each item's n-grams that more than `items` items have."""
         counts = np.diff(self.starts)
-        many = np.repeat(counts > COMMON_ITEMS, counts)
+        many = np.repeat(counts > items, counts)
         return np.bincount(self.items[many], minlength=len(self.sizes)) / np.maximum(self.sizes, 1)
 
 
@@ -151,7 +146,10 @@ class Index:
 
         self.settings = settings
         self.items = [
-            (name, str(item["id"]), text) for name, rows in benchmarks.items() for item in rows for text in normalize_pair.questions(item["problem"])
+            (name, str(item["id"]), text)
+            for name, rows in benchmarks.items()
+            for item in rows
+            for text in normalize_pair.questions(item["problem"])
         ]
         tokens = token_hashes.tokenise(pl.Series([text for _, _, text in self.items], dtype=pl.String))
         self.keys = token_hashes.sequence_keys(tokens)
@@ -165,11 +163,7 @@ class Index:
         formulas = self.pairs.sizes < FEW_PAIRS
         self.runs = Postings.of(tokens.chosen(formulas[tokens.rows]), 3, RARE)
         self.texts: dict[int, Text] = {}
-        self.similarity: Similarity | None = None
-        if "semantic" in settings.methods:
-            from mathrl.decontamination.semantic import Similarity
-
-            self.similarity = Similarity([text for _, _, text in self.items], settings)
+        self.more = {name: make(name, [text for _, _, text in self.items], settings) for name in settings.methods if name not in TOKENS}
 
     def text(self, item: int) -> Text:
         if item not in self.texts:
@@ -177,7 +171,7 @@ class Index:
         return self.texts[item]
 
 
-PAIRS = ("exact", "ngram", "fuzzy", "semantic", "short")
+PAIRS = ("exact", "ngram", "fuzzy", "short")
 
 
 @dataclass
@@ -187,32 +181,35 @@ class Candidates:
     exact: tuple[np.ndarray, ...]  # row, item
     ngram: tuple[np.ndarray, ...]  # row, item, key
     fuzzy: tuple[np.ndarray, ...]  # row, item
-    semantic: tuple[np.ndarray, ...]  # row, item
     short: tuple[np.ndarray, ...]  # row, item: rows that hold an item too short for an n-gram, whole
     row_keys: np.ndarray  # token sequence of the rows in `ngram`, one entry a hit
+    more: dict[str, tuple[np.ndarray, ...]] = field(default_factory=dict)  # row, item, by the methods that are objects
     parts: list[Candidates] = field(default_factory=list)
 
     @classmethod
     def empty(cls) -> Candidates:
         none = np.zeros(0, np.int64)
-        return cls((none,) * 2, (none,) * 4, (none,) * 2, (none,) * 2, (none,) * 2, np.zeros(0, np.uint64))
+        return cls((none,) * 2, (none,) * 4, (none,) * 2, (none,) * 2, np.zeros(0, np.uint64))
 
     def rows(self) -> np.ndarray:
         """All rows that occur in a pair, sorted."""
-        return np.unique(np.concatenate([self.exact[0], self.ngram[0], self.fuzzy[0], self.semantic[0], self.short[0]]))
+        return np.unique(np.concatenate([*(getattr(self, name)[0] for name in PAIRS), *(pairs[0] for pairs in self.more.values())]))
 
     def add(self, other: Candidates, offset: int) -> None:
         """Take in the candidates of further rows, `offset` rows later."""
         for name in PAIRS:
             rows, *rest = getattr(other, name)
             setattr(other, name, (rows + offset, *rest))
+        other.more = {name: (rows + offset, *rest) for name, (rows, *rest) in other.more.items()}
         self.parts.append(other)
 
     def joined(self) -> Candidates:
         """All parts as one."""
         join = lambda name: tuple(np.concatenate(a) for a in zip(*(getattr(p, name) for p in [self, *self.parts]), strict=True))  # noqa: E731
         keys = np.concatenate([part.row_keys for part in [self, *self.parts]])
-        return Candidates(*(join(name) for name in PAIRS), keys)
+        names = list(dict.fromkeys(name for part in self.parts for name in part.more))
+        more = {name: tuple(map(np.concatenate, zip(*(p.more[name] for p in self.parts if name in p.more), strict=True))) for name in names}
+        return Candidates(*(join(name) for name in PAIRS), keys, more)
 
 
 def search(problems: pl.Series, index: Index, boilerplate: Boilerplate) -> Candidates:
@@ -232,7 +229,7 @@ def search(problems: pl.Series, index: Index, boilerplate: Boilerplate) -> Candi
         if len(rows):
             here.exact = (np.repeat(rows, counts[rows]), np.concatenate([order[left[row] : left[row] + counts[row]] for row in rows]))
         if "ngram" in methods:
-            here.ngram = index.ngrams.worthwhile(*index.ngrams.found(tokens, index.settings.ngram_size), index.settings.ngram_coverage)
+            here.ngram = index.ngrams.worthwhile(*index.ngrams.found(tokens, index.settings.ngram_size), index.settings)
             here.row_keys = keys[here.ngram[0]]  # Boilerplate.take needs them, and makes of the n-grams what is kept
             here.short = _short_hits(tokens, index)
         if "fuzzy" in methods:
@@ -284,13 +281,13 @@ def _by_words(tokens: token_hashes.Tokens, index: Index) -> tuple[np.ndarray, np
 class Boilerplate:
     """Counts, over all rows, who else has an item's n-grams, and forgets the hits that can matter no more.
 
-    An n-gram of an item is boilerplate if more than `COMMON_ITEMS` items have it, or more than `COMMON` different rows that are no
-    copies of the item (they share less than the asked part of its n-grams). Rows that are equal after normalisation count once. A leak
-    does not become boilerplate by being copied, however often, and rows without the n-gram have no say.
+    An n-gram of an item is boilerplate if more than `boilerplate_items` items have it, or more than `boilerplate_rows` different
+    rows that are no copies of the item (they share less than the asked part of its n-grams). Rows that are equal after normalisation
+    count once. A leak does not become boilerplate by being copied, and rows without the n-gram have no say.
     """
 
     def __init__(self, index: Index) -> None:
-        self.width, self.postings, self.limit = len(index.items), index.ngrams, index.settings.ngram_coverage
+        self.width, self.postings, self.settings = len(index.items), index.ngrams, index.settings
         self.slots, self.keys = np.zeros(0, np.int64), np.zeros(0, np.uint64)  # (n-gram, item) and the rows seen there, a few each
         self.full = np.zeros(0, np.int64)  # slots that are boilerplate, sorted
 
@@ -302,17 +299,17 @@ class Boilerplate:
         rows, items, which = found.ngram
         _, inverse, shared = np.unique(rows * self.width + items, return_inverse=True, return_counts=True)
         count = shared[inverse]
-        stranger = count / self.postings.sizes[items] < self.limit
+        stranger = count / self.postings.sizes[items] < self.settings.ngram_coverage
         slot = which * self.width + items
-        new = stranger & ~_member(slot, self.full) & (np.diff(self.postings.starts)[which] <= COMMON_ITEMS)
+        new = stranger & ~_member(slot, self.full) & (np.diff(self.postings.starts)[which] <= self.settings.boilerplate_items)
         slots, keys = np.concatenate((self.slots, slot[new])), np.concatenate((self.keys, found.row_keys[new]))
         _, first = np.unique(token_hashes.mix(slots.astype(np.uint64)) ^ keys, return_index=True)
         order = first[np.argsort(slots[first], kind="stable")]
         slots, keys = slots[order], keys[order]
         begin = np.flatnonzero(np.concatenate(([True], slots[1:] != slots[:-1]))) if len(slots) else np.zeros(0, np.int64)
         sizes = np.diff(np.append(begin, len(slots)))
-        self.full = np.union1d(self.full, slots[begin[sizes > COMMON]])
-        some = np.repeat(sizes <= COMMON, sizes)
+        self.full = np.union1d(self.full, slots[begin[sizes > self.settings.boilerplate_rows]])
+        some = np.repeat(sizes <= self.settings.boilerplate_rows, sizes)
         self.slots, self.keys = slots[some], keys[some]
         keep = ~(stranger & _member(slot, self.full))
         found.ngram = (rows[keep], items[keep], which[keep], count[keep])
@@ -323,18 +320,18 @@ class Boilerplate:
         rows, items, which, count = found.ngram
         if not len(rows):
             return rows, items, np.zeros(0)
-        width, sizes, limit = self.width, self.postings.sizes, self.limit
+        width, sizes, limit = self.width, self.postings.sizes, self.settings.ngram_coverage
         holders = np.diff(self.postings.starts)
-        common = _member(which * width + items, self.full) | (holders[which] > COMMON_ITEMS)
+        common = _member(which * width + items, self.full) | (holders[which] > self.settings.boilerplate_items)
         boilerplate = np.bincount(self.full % width, minlength=width)
-        boilerplate += np.bincount(self.postings.items[np.repeat(holders > COMMON_ITEMS, holders)], minlength=width)
+        boilerplate += np.bincount(self.postings.items[np.repeat(holders > self.settings.boilerplate_items, holders)], minlength=width)
         pair, first, inverse = np.unique(rows * width + items, return_index=True, return_inverse=True)
         pair_rows, pair_items = np.divmod(pair, width)
         coverage = count[first] / sizes[pair_items]
         informative = (sizes - boilerplate)[pair_items]
         kept = np.bincount(inverse[~common], minlength=len(pair))
         discounted = np.divide(kept, informative, out=np.zeros(len(pair)), where=informative > 0)
-        match = ((discounted >= limit) & (kept >= np.minimum(3, sizes[pair_items]))) | (coverage >= max(WHOLE, limit))
+        match = ((discounted >= limit) & (kept >= np.minimum(3, sizes[pair_items]))) | (coverage >= max(self.settings.whole, limit))
         score = np.where(discounted >= limit, discounted, coverage)
         return pair_rows[match], pair_items[match], score[match]
 
@@ -356,7 +353,7 @@ def whole(pair: Pair, settings: Settings) -> bool:
         return True
     if pair.item.drawn and not pair.row.drawn:
         return False
-    return pair.exchanged <= EXCHANGED
+    return pair.exchanged <= settings.replaced
 
 
 def find_matches(problems: pl.DataFrame, benchmarks: Mapping[str, Sequence[dict[str, Any]]], settings: Settings) -> pl.DataFrame:
@@ -375,14 +372,16 @@ def find_matches_in(parts: Iterable[pl.DataFrame], benchmarks: Mapping[str, Sequ
     for part in parts:
         if index.items:
             here = search(part["problem"], index, boilerplate)
-            if index.similarity:
-                here.semantic = index.similarity.near(part["problem"], f"problems from row {rows_before} on")
+            for name, method in index.more.items():
+                here.more[name] = method.near(part["problem"], f"{name}: problems from row {rows_before} on")
             asked = here.rows()
             found.add(here, rows_before)
             kept.append(part.select("id", "problem")[asked].with_columns(row=pl.Series(asked + rows_before, dtype=pl.Int64)))
         rows_before += len(part)
     matches = _verdicts(found.joined(), pl.concat(kept), index, boilerplate) if kept else []
-    table = pl.DataFrame(matches, schema=dict(_schema())).sort("problem_id", "benchmark", "item_id", "method", "score", descending=[False] * 4 + [True])
+    table = pl.DataFrame(matches, schema=dict(_schema())).sort(
+        "problem_id", "benchmark", "item_id", "method", "score", descending=[False] * 4 + [True]
+    )
     return table.unique(["problem_id", "benchmark", "item_id", "method"], keep="first", maintain_order=True)
 
 
@@ -405,8 +404,7 @@ def _verdicts(found: Candidates, rows: pl.DataFrame, index: Index, boilerplate: 
     scored.append(("ngram", *boilerplate.covered(found)))
     scored.append(("ngram", *found.short, np.ones(len(found.short[0]))))
     scored.append(("fuzzy", *found.fuzzy, None))
-    if index.similarity:
-        scored.append(("semantic", *index.similarity.scored(found.semantic, texts)))
+    scored += [(name, *method.scored(found.more[name], texts)) for name, method in index.more.items() if name in found.more]
     matches: list[dict[str, Any]] = []
     prepared: dict[str, Text] = {}
     pairs: dict[tuple[int, int], Pair] = {}
@@ -420,11 +418,10 @@ def _verdicts(found: Candidates, rows: pl.DataFrame, index: Index, boilerplate: 
                 if text not in prepared:
                     prepared[text] = Text.of(text)
                 pair = pairs[row, item] = Pair(index.text(item), prepared[text])
-            if pair.other_numbers and method != "semantic":
-                continue
             score = pair.similarity if scores is None else float(scores[place])
-            confirmed = confirms(method, pair, score, settings)
-            if not confirmed and method != "semantic":
+            other = index.more.get(method)
+            confirmed = other.confirms(pair, score) if other else confirms(method, pair, score, settings)
+            if not confirmed and not (other and other.lists(pair)):
                 continue
             name, identifier, item_text = index.items[item]
             matches.append({
@@ -437,8 +434,6 @@ def _verdicts(found: Candidates, rows: pl.DataFrame, index: Index, boilerplate: 
 
 def confirms(method: str, pair: Pair, score: float, settings: Settings) -> bool:
     """Is a candidate pair of this method the same problem?"""
-    if method == "fuzzy" and score < settings.fuzzy_similarity:
+    if pair.other_numbers or (method == "fuzzy" and score < settings.fuzzy_similarity):
         return False
-    if not pair.agrees or (method == "ngram" and not whole(pair, settings)):
-        return False
-    return method != "semantic" or pair.part or pair.similarity >= SEMANTIC_WORDS
+    return pair.agrees and (method != "ngram" or whole(pair, settings))
