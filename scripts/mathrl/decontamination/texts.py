@@ -23,7 +23,8 @@ _ALONE = re.compile(r"(?<![A-Za-z\\])[A-Za-z](?![A-Za-z])")
 _PROPER = re.compile(r"(?<![A-Za-z\\])[A-Z][a-z]+(?![A-Za-z])")
 _INSIDE = re.compile(r"(?<=[a-z,;] )[A-Z][a-z]+(?![A-Za-z])")  # a capital letter that no sentence begins with
 _LOWER = re.compile(r"(?<![A-Za-z])[a-z]+(?![A-Za-z])")
-_GROUP = re.compile(r"(?<![A-Za-z])(?:\\left)?\(([^()]*)(?:\\right)?\)(?=\s*(?:\^|[A-Za-z(\d]|\*|/))")
+_ONE_TOKEN = re.compile(r"(?<![a-z])\(\s*([\w.]+|\\[a-z]+)\s*\)|(?<=sqrt)\(\s*(?:[\w.]+)\s*\)")
+_GROUP = re.compile(r"(?<![A-Za-z])(?:\\left)?\(([^()]*)(?:\\right)?\)(?=\s*(?:\^|[A-Za-z(\d]|\*))")
 _ASKS = re.compile(
     r"\b(?:find|determine|compute|calculate|evaluate|what|how|which|simplify|solve|prove|express(?! your answer)"
     r"|tell me|work out|figure out)\b",
@@ -109,8 +110,9 @@ class Text:
     def groups(self) -> Counter[tuple[str, ...]]:
         """What stands in brackets as one factor or base: the tokens inside, where a sum or difference is among them."""
         names = dict(self.renaming)
-        inside = [tuple(names.get(token, token) for token in sequence_of(match[1])) for match in _GROUP.finditer(self.source)]
-        return Counter(group for group in inside if {"+", "-"} & set(group))
+        source = _ONE_TOKEN.sub(lambda match: f" {match[1] or 0} ", self.source)
+        inside = [tuple(names.get(token, token) for token in sequence_of(match[1])) for match in _GROUP.finditer(source)]
+        return Counter(group for group in inside if len(group) > 2 and {"+", "-"} & set(group[1:]))
 
     @cached_property
     def sentences(self) -> tuple[tuple[str, ...], ...]:
