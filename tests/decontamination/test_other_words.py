@@ -155,3 +155,13 @@ def test_memory_does_not_grow_with_an_ending_that_all_rows_and_many_items_share(
     found = matches(rows, items)
     assert found["problem_id"].unique().to_list() == ["10000"]
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 600_000
+
+
+@pytest.mark.parametrize(("ids", "message"), [([None, "b"], "1 rows have no id \\(the first is row 0\\)"), (["a", "a"], "the id 'a' occurs 2 times")])
+def test_ids_that_are_missing_or_repeated_are_refused(ids, message, tmp_path):
+    from mathrl.core.files import UserError
+    from mathrl.decontamination import command
+
+    pl.DataFrame({"id": ids, "problem": ["x", "y"]}).write_parquet(tmp_path / "p.parquet")
+    with pytest.raises(UserError, match=message):
+        command._check_ids(tmp_path / "p.parquet")
