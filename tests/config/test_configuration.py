@@ -133,7 +133,7 @@ BAD = [
     ("training.remove", ["semantic"], "remove: semantic needs a model; name one as embedding_model"),
     ("decontamination.remove", ["fuzzy"], "remove: fuzzy needs the method fuzzy; add it to decontamination.methods"),
     ("data.difficulty_bands", [], "data.difficulty_bands"),
-    ("reward.terms", {"corect": 1.0}, "reward term 'corect' is neither correct, format nor 'module:function'"),
+    ("reward.terms", {"corect": 1.0}, "reward term 'corect' is neither correct, format, answer_format nor 'module:function'"),
     ("reward.terms", {"correct": 1.0, "mine:correct": 1.0}, "would share one curve"),
     ("select", ["grpo", "grpo"], "select"),
     ("evaluation.protocols.finalist.n", 0, "n 0 without greedy asks for no response"),

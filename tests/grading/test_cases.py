@@ -44,7 +44,7 @@ def test_each_rule_holds_for_its_examples(rule):
 
 def test_the_page_shows_the_rules():
     page = PAGE.read_text(encoding="utf-8")
-    assert written(page) == page, "run: python scripts/mathrl/grading/rules.py docs/reference/grading.md"
+    assert written(page) == page, "run: python scripts/write_grading_rules.py"
 
 
 @pytest.mark.parametrize(("answer", "gold", "same", "reason"), ROUNDED, ids=[f"{a} ~ {g}: {r}" for a, g, _, r in ROUNDED])

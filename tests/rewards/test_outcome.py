@@ -11,6 +11,7 @@ import pytest
 from mathrl.config.reward_terms import curve_name
 from mathrl.grading import GRADING_POLICY, STATUSES
 from mathrl.rewards.outcome import check_terms, load_term
+from mathrl.rewards.outcome import reward as reward_of
 from mathrl.verl import reward_metrics
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
@@ -146,3 +147,8 @@ def test_boxes_are_counted_whatever_is_rewarded(compute_score):
     summary = reward_metrics.summarize(rows)
     assert summary["training/boxed"] == 0.75 and summary["reward_terms/correct"] == 0.5
     assert "reward_terms/format" not in summary and summary["grader/no_box"] == 1
+
+
+def test_a_benchmark_of_rounded_golds_is_graded_in_validation_as_in_evaluation():
+    assert reward_of("minerva_math", r"\boxed{1.618}", "1.62")["acc"] == 1.0
+    assert reward_of("train", r"\boxed{1.618}", "1.62")["acc"] == 0.0

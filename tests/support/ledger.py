@@ -31,6 +31,7 @@ PARTS = {
         "workflow/test_runs_that_end.py::test_two_ranks",
         "workflow/test_runs_that_end.py::test_two_ray_nodes",
     ),
+    "grader": ("grading/", "evaluation/test_contest_judge.py"),
     "rooms": ("",),
 }
 

@@ -9,8 +9,10 @@ import signal
 
 import pytest
 from mathrl.core.tensorboard import read_scalars
+from mathrl.grading import STATUSES, grade
 from mathrl.training import checkpoints
 from support import variants
+from support.speed import slowness
 from support.waiting import wait_for
 
 from .conftest import ROOT, ShortTraining
@@ -83,38 +85,29 @@ def test_whole_groups_are_kept_and_padding_is_counted_nowhere(paused):
 
 
 def test_hostile_answers_have_their_status(paused):
-    expected = {"hang": {"timeout"}, "eat": {"error", "timeout"}, "crash": {"error"}}  # a loaded machine may eat too slowly
-    for kind, statuses in expected.items():
-        found = [call for call in paused.calls if call["kind"] == kind]
-        assert len(found) >= 2 and {call["status"] for call in found} <= statuses, (kind, found)
-        assert {call["score"] for call in found} == {0.1}
+    hostile = [call for call in paused.calls if call["kind"]]
+    assert len(hostile) >= 4 and len({call["kind"] for call in hostile}) == 4
+    assert {call["status"] for call in hostile} <= {"different", "unparsed_answer", "no_box", "unparsed_gold"}, hostile
+    assert {call["score"] for call in hostile} <= {0.0, 0.1}
 
 
 def test_right_answers_still_score_one(paused):
-    from mathrl.grading import grade
-
     usual = [call for call in paused.calls if not call["kind"]]
     for call in usual:
-        assert call["score"] == pytest.approx(grade(call["response"], call["gold"]).score), call
+        assert call["score"] == pytest.approx(grade(call["response"], call["gold"]).score) or call["status"] == "copied", call
     assert sum(call["score"] == pytest.approx(1.0) for call in usual) >= 10
 
 
-def test_a_hostile_answer_costs_at_most_the_cap(paused):
-    """A call waits at most the cap for itself and for each hostile answer that is graded meanwhile."""
-    from mathrl.grading.pool import CAP_SECONDS
-
-    hostile = [call for call in paused.calls if call["kind"]]
-    for call in paused.calls:
-        meanwhile = sum(other["started"] < call["ended"] and call["started"] < other["ended"] for other in hostile)
-        assert call["ended"] - call["started"] <= CAP_SECONDS * (1 + meanwhile), call
+def test_a_hostile_answer_costs_little(paused):
+    assert max(call["seconds"] for call in paused.calls) < 0.5 * slowness()
 
 
 def test_every_status_and_term_of_a_step_is_in_tensorboard(paused):
     for place, rows in enumerate(paused.rollouts):
-        for status in ("equal", "different", "no_box", "unparsed_answer", "unparsed_gold", "timeout", "error"):
+        for status in STATUSES:
             assert paused.curves[f"grader/{status}"][place] == sum(row["status"] == status for row in rows), status
         for term, key in (("format", "format"), ("correct", "acc")):
             mean = sum(row[key] for row in rows) / len(rows)
             assert paused.curves[f"reward_terms/{term}"][place] == pytest.approx(mean, abs=1e-6), term
         assert paused.curves["training/boxed"][place] == paused.curves["reward_terms/format"][place]
-    assert sum(paused.curves["grader/timeout"]) + sum(paused.curves["grader/error"]) > 0
+    assert sum(paused.curves["grader/error"]) == 0, "no answer throws the grader"

@@ -193,7 +193,8 @@ def stands(response: str, gold: str, hedge: bool = False) -> bool:
     """
     content = response[response.rfind(r"\boxed{") + len(r"\boxed{") : response.rfind("}")] if r"\boxed{" in response else response
     golds = [_plain(gold), _plain(re.sub(r"\\[\[\]()]|\$", "", gold).rsplit("=", 1)[-1])]
-    written = [content, content.rsplit("=", 1)[-1]] + ([] if hedge else numbers(content)[-1:])
+    unnamed = re.sub(r"^\s*[A-Z](?:_\{?\w+\}?)?(?=\([^()]*,[^()]*\)\s*$)", "", content)  # a point without its name
+    written = [content, unnamed, content.rsplit("=", 1)[-1]] + ([] if hedge else numbers(content)[-1:])
     return any(_same(_plain(text), theirs) for text in written for theirs in golds)
 
 

@@ -38,8 +38,8 @@ def measure(samples: Mapping[str, Iterable[Mapping[str, Any]]], asked: Path, wor
 
     asked_problems = read_benchmark(asked)
     rows = list(samples[NAME])
-    triples = [(row["response"], *(asked_problems[row["id"]][key] for key in ("answer", "problem"))) for row in rows]
-    grades = grade_many(triples, workers=workers)
+    questions = [(row["response"], *(asked_problems[row["id"]][key] for key in ("answer", "problem"))) for row in rows]
+    grades = grade_many(questions, workers=workers)
     right = pl.DataFrame({"id": [row["id"] for row in rows], "right": [float(grade.correct) for grade in grades]})
     return right.group_by("id").agg(solve_rate=pl.col("right").mean(), n=pl.len().cast(pl.Int32)).sort("id")
 

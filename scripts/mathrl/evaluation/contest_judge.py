@@ -17,6 +17,7 @@ from math import isclose
 
 from mathrl.core.capped_calls import CappedCalls
 from mathrl.grading import Grade
+from mathrl.text.number_words import ONES, SCALES, WORDS
 
 ALGEBRA = "mathrl.evaluation.contest_algebra:math_equal_by_algebra"
 CPU_SECONDS = 5
@@ -37,17 +38,7 @@ _UNITS = (  # noqa: SIM905
 ).split("|")
 _UNIT_PATTERNS = [re.compile(r"(^|\W)" + unit + r"($|\W)") for unit in (*_UNITS, *(unit + "s" for unit in _UNITS))]
 
-_ONES = (  # noqa: SIM905
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen"
-).split()
-_TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()  # noqa: SIM905
-_SCALES = {"billion": 10**9, "million": 10**6, "thousand": 10**3}
-_NUMBER_WORDS = (
-    {word: value for value, word in enumerate(_ONES)}
-    | {word: 10 * value for value, word in enumerate(_TENS, 2)}
-    | {"hundred": 100}
-    | _SCALES
-)
+_NUMBER_WORDS = WORDS | {"hundred": 100} | SCALES
 
 
 def _small_number(words: list[str]) -> int:
@@ -72,11 +63,11 @@ def _word_number(text: str) -> str:
     except ValueError:  # ² is a digit to one and no number to the other
         return text
     words = [word for word in plain.split() if word in _NUMBER_WORDS or word == "point"]
-    if not words or any(words.count(word) > 1 for word in (*_SCALES, "point")):
+    if not words or any(words.count(word) > 1 for word in (*SCALES, "point")):
         return text
     decimals = words[words.index("point") + 1 :] if "point" in words else []
     words = words[: words.index("point")] if "point" in words else words
-    places = [words.index(scale) for scale in _SCALES if scale in words]
+    places = [words.index(scale) for scale in reversed(SCALES) if scale in words]  # billions come first
     if places != sorted(places):
         return text
     try:
@@ -84,7 +75,7 @@ def _word_number(text: str) -> str:
     except IndexError:
         return text
     if decimals:
-        digits = "".join(str(_ONES.index(word)) for word in decimals if word in _ONES[:10])
+        digits = "".join(str(ONES[word]) for word in decimals if ONES.get(word, 10) < 10)
         total += float("0." + digits) if len(digits) == len(decimals) else 0
     return str(total)
 

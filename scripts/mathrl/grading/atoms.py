@@ -13,6 +13,7 @@ from fractions import Fraction
 
 from mathrl.grading import nodes as n
 from mathrl.grading.latex import Token, Unparsed, word_key
+from mathrl.text.number_words import ONES
 
 MAX_DEPTH = 40
 MAX_DIGITS = 1_000
@@ -28,7 +29,8 @@ _ACCENTS = frozenset({"bar", "hat", "tilde", "dot", "ddot"})
 _ALIAS = {"asin": "arcsin", "acos": "arccos", "atan": "arctan"}
 _VALUES = {"pi": n.PI, "infty": n.INFINITY, "emptyset": n.Empty(), "ldots": n.DOTS, "bbR": n.Reals()}
 _VALUES |= {name: n.Sym(name) for name in ("bbZ", "bbN", "bbQ", "bbC")} | {f"vec{letter}": n.Sym(rf"\vec{letter}") for letter in "ijk"}
-_NUMBER_WORDS = "zero one two three four five six seven eight nine ten eleven twelve".split()  # noqa: SIM905
+MAX_NUMBER_WORD = 12
+"""Number words up to this one are read in formulas; larger ones where an answer is a number in words alone (`notation`)."""
 _MATRICES = ("pmatrix", "bmatrix", "matrix", "vmatrix", "Bmatrix", "Vmatrix", "array", "smallmatrix", "cases")
 _IF = ("if", "for", "when", "where", "otherwise", "else", "as")
 _OPENING = ("frac", "binom", "lfloor", "lceil", "|", "begin", "{", "repeating", "angle", "triangle")
@@ -218,8 +220,8 @@ class Atoms:
             return self.function(lower)
         if lower in ("pi", "infty", "infinity", "inf", "oo"):
             return n.PI if lower == "pi" else n.INFINITY
-        if lower in _NUMBER_WORDS:
-            return n.Num(Fraction(_NUMBER_WORDS.index(lower)))
+        if ONES.get(lower, MAX_NUMBER_WORD + 1) <= MAX_NUMBER_WORD:
+            return n.Num(Fraction(ONES[lower]))
         if len(text) == 1:
             at_zero = [token[1] for token in self.tokens[self.at : self.at + 3]] == ["(", "0", ")"]  # y(0) is no product
             found = self.arguments_of_call() if text in "fghFGHWO" or at_zero else None

@@ -8,13 +8,14 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from mathrl.text.boxes import boxes
+
 MAX_RESPONSE_CHARS = 200_000
 """Only the last so many characters of a response are looked at, about 50,000 tokens."""
 MAX_RUN = 50
 """Boxes that may be one answer together."""
 
 _BOX = re.compile(r"\\(?:boxed|fbox)\s*\{")
-_BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
 _BARE_BOX = re.compile(
     r"\\(?:boxed|fbox)(?![A-Za-z])\s*(?!\s*\{)(\\[dt]?frac\s*(?:\{[^{}]*\}|\w)\s*(?:\{[^{}]*\}|\w)|-?\\sqrt\s*(?:\{[^{}]*\}|\w)"
     r"|\\[A-Za-z]+|[-+]?\d[\d,]*(?:\.\d+)?|[A-Za-z])"
@@ -24,15 +25,16 @@ _PLACEHOLDER = re.compile(r"\s*(?:(?:the |your |final )*answer|\\ldots|\.\.\.|\\
 _MENTION = re.compile(
     r"(?:\b(?:in|within|inside|into|use|using|with|by|as|the|a|an|of|via|LaTeX)|[`\"'])\s*[`$\"'(]*\s*(?:\\[(\[])?\s*$", re.IGNORECASE
 )
+_SYMBOL = r"(?:[A-Za-z]|\\[a-z]+)(?:_\{?\w{1,3}\}?)?"
 _JOINT = re.compile(
     r"(?:[\s$,;.:&*/|]|\\[()\[\],;:!> \\]|\\q?quad|\\(?:text|textrm|mathrm|mbox)\s*\{[^{}]{0,40}?\b(?:and|or)\s*,?\s*\}"
     r"|\b(?:and|or|else|maybe|perhaps|also)\b)*"
-    r"(?:(?:[A-Za-z]|\\[a-z]+)(?:_\{?\w{1,3}\}?)?\s*=\s*)?"
+    rf"(?:{_SYMBOL}\s*=\s*)?"
 )
 """What may stand between the boxes of one answer: "and", "or", commas, a name with an equals sign."""
 _JOINT_OF_GOLD = re.compile(_JOINT.pattern + r"|[^{}]{0,12}\band\b[^{}]{0,10}|[^A-Za-z0-9{}]{0,20}")
 """Golds do not hedge: more may stand between their boxes."""
-_NAME = re.compile(r"(?:^|[\s$(\[&,{])((?:[A-Za-z]|\\[a-z]+)(?:_\{?\w{1,3}\}?)?)\s*=\s*$")
+_NAME = re.compile(rf"(?:^|[\s$(\[&,{{])({_SYMBOL})\s*=\s*$")
 _BULLET = re.compile(r"(?:^|\n)[ \t]*-[ \t]+$")
 _HEAD = re.compile(r"(?:\d+\s*/\s*|\d+(?:\.\d+)?\s*(?:\\times|\\cdot|\*)\s*|(?<![\d.])\d+)$")
 _OUTER = re.compile(r"(?:\\(?:[dtc]?frac|binom|sqrt(?:\[[^\[\]]*\])?)\s*(?:\{[^{}]*\}\s*)?|[\^_])$")
@@ -73,40 +75,27 @@ def find_boxes(text: str) -> list[Box]:
 
     Where no box is balanced, a last one that was opened and ends with the text's last closing brace counts.
     """
-    starts = {match.end() - 1: match.start() for match in _BOX.finditer(text)}
-    found: list[Box] = []
-    open_braces: list[int] = []
-    for match in _BRACE.finditer(text, min(starts)) if starts else ():
-        token = match.group()
-        if token == "{":
-            open_braces.append(match.start())
-        elif token == "}" and open_braces:
-            opened = open_braces.pop()
-            if opened in starts:
-                while found and found[-1].start > starts[opened]:
-                    found.pop()
-                found.append(Box(starts[opened], match.end(), text[opened + 1 : match.start()].strip()))
+    found = [Box(start, end, content.strip()) for start, end, content in boxes(text)]
     if "box" in text:
         bare = [Box(match.start(), match.end(), match[1].strip()) for match in _BARE_BOX.finditer(text)]
         found = sorted(
             found + [box for box in bare if not any(other.start < box.start < other.end for other in found[-8:])], key=lambda box: box.start
         )
-    if not found and starts and text.rstrip(" \n$.").endswith("}"):
-        opened = max(starts)
-        found = [Box(starts[opened], len(text), text[opened + 1 : text.rindex("}")].strip())]
+    if not found and text.rstrip(" \n$.").endswith("}") and (opened := list(_BOX.finditer(text))):
+        found = [Box(opened[-1].start(), len(text), text[opened[-1].end() : text.rindex("}")].strip())]
     return found
 
 
 def _real_boxes(text: str) -> list[Box]:
     """The boxes without those that only speak of a box: "in \\boxed{}", "\\boxed{answer}"; all, where there is no other."""
-    boxes = find_boxes(text)
+    found = find_boxes(text)
 
     def is_mention(box: Box) -> bool:
         if not _PLACEHOLDER.fullmatch(box.content):
             return False
         return bool(box.content) or _MENTION.search(text[max(0, box.start - 40) : box.start]) is not None
 
-    return [box for box in boxes if not is_mention(box)] or boxes[-1:]
+    return [box for box in found if not is_mention(box)] or found[-1:]
 
 
 def extract_boxed(response: str) -> str | None:
@@ -118,8 +107,8 @@ def extract_boxed(response: str) -> str | None:
     """
     if not isinstance(response, str) or "box" not in response:
         return None
-    boxes = _real_boxes(answer_part(response))
-    return boxes[-1].content if boxes else None
+    found = _real_boxes(answer_part(response))
+    return found[-1].content if found else None
 
 
 def extract_answer(response: str, joint: re.Pattern = _JOINT) -> str | None:
@@ -131,11 +120,11 @@ def extract_answer(response: str, joint: re.Pattern = _JOINT) -> str | None:
     if not isinstance(response, str) or "box" not in response:
         return None
     text = answer_part(response)
-    boxes = _real_boxes(text)
-    if not boxes:
+    found = _real_boxes(text)
+    if not found:
         return None
-    run = [boxes[-1]]
-    for box in reversed(boxes[:-1]):
+    run = [found[-1]]
+    for box in reversed(found[:-1]):
         between = text[box.end : run[0].start]
         if not (box.content and run[0].content) or len(between) > 80 or len(run) >= MAX_RUN or not joint.fullmatch(between):
             break

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 
-from mathrl.grading.words import ONES, SCALES, TENS
+from mathrl.text.number_words import ONES, SCALES, TENS
 
 _QUOTED = re.compile(r"""["']""")
 _NAME = re.compile(r"\\?(?:alpha|beta|gamma|delta|lambda|mu|theta|sigma|[A-Za-z])(?:_?\{?\d+\}?)?")
@@ -146,7 +146,14 @@ _PLAIN = [
     ("]", re.compile(r"^\s*\]([^\[\]]+[,;][^\[\]]+)\]\s*$"), r"(\1]"),
     ("<", re.compile(r"^\s*<([^<>=]+,[^<>=]+)>\s*$"), r"(\1)"),
     ("to ", re.compile(r"^\s*(\d{1,9}) to (\d{1,9})\s*$"), r"\1:\2"),
-    ("(", re.compile(r"^\s*[A-Z](?:_\{?\w\}?|')?\s*(\([^()]*,[^()]*\))\s*$"), r"\1"),  # a point with its name
+    (  # a point with its name
+        "(",
+        re.compile(
+            r"^(?:[\s$]|\\displaystyle|\\\()*[A-Z](?:_\{?\w\}?|')?\s*(?:\\left)?\s*(\([^(),]*,[^()\\]*(?:\\(?!right)[^()\\]*)*)"
+            r"(?:\\right)?\s*\)(?:[\s$]|\\\))*$"
+        ),
+        r"\1)",
+    ),
 ]  # fmt: skip
 _SIUNITX = re.compile(r"\\(?=[a-z])|[~.]")
 

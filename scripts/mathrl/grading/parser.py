@@ -8,6 +8,7 @@ from mathrl.grading import nodes as n
 from mathrl.grading.atoms import FUNCTIONS, GREEK, OPENS_FACTOR, Atoms, nested
 from mathrl.grading.latex import Unparsed, tokenize, word_key
 from mathrl.grading.units import changes_value, is_known, size_of
+from mathrl.text.number_words import ONES, SCALES
 
 _RELATIONS = {
     "=": "=", "==": "=", "<": "<", ">": ">", "<=": "<=", ">=": ">=", "!=": "!=", r"\le": "<=", r"\ge": ">=", r"\ne": "!=",
@@ -15,11 +16,11 @@ _RELATIONS = {
 }  # fmt: skip
 _SET_OPERATORS = {r"\cup": "union", r"\cap": "inter", r"\setminus": "minus"}
 _CONNECTIVES = {r"\wedge": "and", r"\vee": "or"}
-_MULTIPLIERS = {"dozen": 12, "hundred": 10**2, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
+_MULTIPLIERS = {"dozen": 12, "hundred": 10**2, "trillion": 10**12} | SCALES
 _PERCENT = frozenset({"percent", "pct", "percentage", "percents"})
 _DEGREE = frozenset({"degree", "degrees", "deg"})
 _SCALES = {"F": "fahrenheit", "C": "celsius"}
-_BASES = {word: str(value) for value, word in enumerate("two three four five six seven eight nine ten".split(), 2)}  # noqa: SIM905
+_BASES = {word: str(value) for word, value in ONES.items() if 2 <= value <= 10}
 _OTHERS = {r"\pm": 1, r"\mp": -1}
 
 

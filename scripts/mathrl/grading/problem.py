@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import lru_cache
-from itertools import islice
+from itertools import chain, islice
 
 from mathrl.grading import nodes as n
 from mathrl.grading.compare import Comparison
@@ -135,8 +135,9 @@ def is_copied(answer: str, gold: str, problem: str, how: How) -> bool:
     formulas = _formulas(problem)
     same = Comparison(how).same
     for node in answers:
-        for part in n.walk(canonical(node)):
-            if part in kept or _is_trivial(part) or part not in formulas:
+        for part in chain(n.walk(node), n.walk(canonical(node))):
+            key = canonical(part)
+            if key in kept or _is_trivial(key) or key not in formulas:
                 continue
             if any(same(part, other) and not _is_alike(part, other) for theirs in golds for other in _parts(theirs)):
                 return True

@@ -139,11 +139,9 @@ def further_charts(runs: Mapping[str, Mapping[str, Any]], benchmark: str | None,
             caption = "Right answers, boxed answers and the weighted reward apart: the reward holds the format part, accuracy does not."
             drawn.append((charts.line_chart(series, title, f"{caption} Data source {chosen}.", y_from=0), caption))
         for title, curves in (("reward terms in training", run["curves"].get("parts")), ("grader verdicts", run["curves"].get("statuses"))):
-            if curves:
-                series = [
-                    smoothed_series(_short(tag), curve, (charts.PALETTE[i % 8], charts.DASHES[i % 8]))
-                    for i, (tag, curve) in enumerate(list(curves.items())[:8])
-                ]
+            some = [(tag, curve) for tag, curve in (curves or {}).items() if any(value for _, value in curve)][:8]  # no line along zero
+            if some:
+                series = [smoothed_series(_short(tag), curve, (charts.PALETTE[i], charts.DASHES[i])) for i, (tag, curve) in enumerate(some)]
                 drawn.append((charts.line_chart(series, f"{name}: {title}", f"{title} of run {name} over training steps"), ""))
     others = sorted({source for run in runs.values() for source in run["curves"].get("validation", {})})
     for source in others:

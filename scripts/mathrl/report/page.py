@@ -230,16 +230,8 @@ def _heat(study: Mapping[str, Any]) -> list[dict[str, Any]]:
     return blocks
 
 
-BEHAVIOUR = (
-    "boxed_rate",
-    "truncated_rate",
-    "accuracy_if_boxed",
-    "maj@n",
-    "equality_coverage",
-    "equality_accuracy",
-    "step_equality_accuracy",
-    "right_with_false_equality",
-)
+SHARES = ("boxed_rate", "truncated_rate", "accuracy_if_boxed", "maj@n")
+EQUALITIES = ("equality_coverage", "equality_accuracy", "step_equality_accuracy", "right_with_false_equality")
 
 
 def _behaviour(study: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -255,7 +247,8 @@ def _behaviour(study: Mapping[str, Any]) -> list[dict[str, Any]]:
                 {
                     "model": model,
                     "protocol": protocol,
-                    "shares": [mean_of_those_with(found, name) for name in BEHAVIOUR],
+                    "shares": [mean_of_those_with(found, name) for name in SHARES],
+                    "equalities": [mean_of_those_with(found, name) for name in EQUALITIES],
                     "tokens": f"{sum(tokens) / len(tokens):.0f}" if tokens else "–",
                 }
             )

@@ -80,7 +80,7 @@ def reward(
     copied from it cannot be told.
     """
     problem = problem_of(extra_info)
-    result = grade(response, answer, problem)
+    result = grade(response, answer, problem, benchmark=data_source)  # the benchmark's name where verl validates
     values = {name: float(load_term(name)(result, data_source, response, answer, extra_info)) for name in terms}
     for name, value in values.items():
         if not math.isfinite(value):
