@@ -211,9 +211,22 @@ def removing_methods(wildcards):
 
 
 def searching_methods():
-    """Methods that look for matches, separated by commas: `semantic` needs a model."""
+    """Methods that look for matches, separated by commas: `semantic` and `reworded` need a model."""
     methods = config["decontamination"]["methods"]
-    return ",".join(method for method in methods if method != "semantic" or config["embedding_model"])
+    with_model = ("semantic", "reworded")
+    return ",".join(method for method in methods if method not in with_model or config["embedding_model"])
+
+
+def decontamination_thresholds():
+    """The thresholds of the search for contamination as arguments."""
+    settings = {key: value for key, value in config["decontamination"].items() if key not in ("methods", "remove")}
+    return [f"--{key.replace('_', '-')}={value}" for key, value in settings.items()]
+
+
+def method_files():
+    """Files below scripts/ of the user's methods of decontamination, `module:Class`."""
+    modules = [method.partition(":")[0] for method in config["decontamination"]["methods"] if ":" in method]
+    return sorted({file for module in modules for file in code_files.module_files(module, SCRIPTS)})
 
 
 def benchmark_files():

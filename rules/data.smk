@@ -15,6 +15,7 @@ rule clean_problems:
         funnel="results/data/funnel.json",
     params:
         max_quarantine=config["data"]["max_quarantine"],
+        max_dropped=config["data"]["max_dropped"],
         verifiable=switch("--verifiable", config["data"]["filters"]["verifiable"]),
         duplicates=config["data"]["filters"]["duplicates"],
         english_only=switch("--english-only", config["data"]["filters"]["english_only"]),
@@ -34,6 +35,7 @@ rule clean_problems:
         "python {input.code[0]:q}"
         " --dataset {input.dataset:q}"
         " --max-quarantine {params.max_quarantine:q}"
+        " --max-dropped {params.max_dropped:q}"
         " {params.verifiable:q}"
         " --duplicates {params.duplicates:q}"
         " {params.english_only:q}"
@@ -49,7 +51,7 @@ rule clean_problems:
 rule decontaminate_problems:
     """Look for items of {config[benchmarks]} among the problems by {params.methods}; nothing is removed here, matches carry their evidence."""
     input:
-        code=code("decontaminate.py", "run_job.py"),
+        code=code("decontaminate.py", "run_job.py", *method_files()),
         problems="results/data/problems.parquet",
         benchmarks=benchmark_files(),
         embedding_model=embedding_model(),
@@ -69,10 +71,7 @@ rule decontaminate_problems:
         benchmarks=benchmark_options,
         methods=searching_methods(),
         remove_by=",".join(config["decontamination"]["remove"]),
-        ngram_size=config["decontamination"]["ngram_size"],
-        ngram_coverage=config["decontamination"]["ngram_coverage"],
-        fuzzy_similarity=config["decontamination"]["fuzzy_similarity"],
-        semantic_similarity=config["decontamination"]["semantic_similarity"],
+        thresholds=decontamination_thresholds(),
         embedding_model=embedding_option,
     log:
         "logs/decontaminate_problems/all.log",
@@ -93,10 +92,7 @@ rule decontaminate_problems:
         " {params.benchmarks:q}"
         " --methods {params.methods:q}"
         " --remove {params.remove_by:q}"
-        " --ngram-size {params.ngram_size:q}"
-        " --ngram-coverage {params.ngram_coverage:q}"
-        " --fuzzy-similarity {params.fuzzy_similarity:q}"
-        " --semantic-similarity {params.semantic_similarity:q}"
+        " {params.thresholds:q}"
         " {params.embedding_model:q}"
         " --embedding-cache resources/embeddings"
         " --workers {threads:q}"

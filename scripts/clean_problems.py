@@ -18,7 +18,10 @@ def main() -> None:
     parser.add_argument("--quarantine", type=Path, required=True, help="rows that break the contract, parquet with row and reason")
     parser.add_argument("--funnel", type=Path, required=True, help="rows in and out of each step, JSON")
     parser.add_argument("--max-quarantine", type=float, default=0.01, help="share of rows; more in quarantine stops (default 0.01)")
-    parser.add_argument("--verifiable", action="store_true", help="drop answers that the grader cannot verify against themselves")
+    parser.add_argument(
+        "--max-dropped", type=float, default=0.5, help="share of rows; a layout or filter that drops more stops (default 0.5)"
+    )
+    parser.add_argument("--verifiable", action="store_true", help="drop golds that no response can be right about")
     parser.add_argument(
         "--duplicates", choices=("none", "exact", "near"), default="near", help="keep the first of each group (default near)"
     )
@@ -34,7 +37,9 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2, help="processes (default 2); the output does not depend on it")
     args = parser.parse_args()
 
-    settings = {name: getattr(args, name) for name in ("max_quarantine", "verifiable", "duplicates", "english_only", "sources")}
+    settings = {
+        name: getattr(args, name) for name in ("max_quarantine", "max_dropped", "verifiable", "duplicates", "english_only", "sources")
+    }
     settings["difficulty_bands"] = cleaning.parse_bands(args.difficulty_bands) or "quintiles"
     cuts = cleaning.parse_bands(args.difficulty_bands)
     result = cleaning.clean(args.dataset, args.out, args.quarantine, settings, cuts, args.workers)

@@ -20,7 +20,7 @@ def main() -> None:
     fetched = fetch.fetch(pin, args.pins, args.wait)
     if len(fetched.paths) != 1:
         raise UserError(f"{pin.name}: {len(fetched.paths)} files came for a benchmark of one; narrow the column 'file' of {args.pins}")
-    rows = read_benchmark_file(fetched.paths[0])
+    rows = read_benchmark_file(fetched.paths[0], pin.columns)
     if pin.rows is not None and len(rows) != pin.rows:
         raise UserError(
             f"{pin.name}: {len(rows)} items came, {args.pins} says {pin.rows}; delete {fetch.PARTIAL / pin.name} and run this again"

@@ -6,7 +6,7 @@ python scripts/fetch_dataset.py --pins pins.tsv --name big-math --out resources/
 from pathlib import Path
 
 from mathrl.core.files import UserError, atomic_path, run_main
-from mathrl.data import fetch
+from mathrl.data import fetch, published
 from mathrl.data.downloads import find_pin
 
 
@@ -17,15 +17,15 @@ def main() -> None:
 
     pin = find_pin(args.pins, args.name, "dataset")
     fetched = fetch.fetch(pin, args.pins, args.wait)
-    rows = fetch.parquet_rows(fetched.paths)
-    if pin.rows is not None and rows != pin.rows:
-        raise UserError(
-            f"{pin.name}: {rows} rows came, {args.pins} says {pin.rows}; a hub client that brought only metadata or another "
-            f"configuration of the dataset does this: delete {fetch.PARTIAL / pin.name} and run this again, or bring the files by hand"
-        )
-    fetch.record(pin, args.pins, fetched, rows)
-    with atomic_path(args.out) as temporary:
-        fetch.join_parquet(fetched.paths, temporary)
+    with fetch.disk_has_room(args.out), atomic_path(args.out) as temporary:
+        rows, notice = published.write_dataset(fetched.paths, pin.columns, temporary, fetched.where)
+        published.say(pin.name, notice)
+        if pin.rows is not None and rows != pin.rows:
+            raise UserError(
+                f"{pin.name}: {rows} rows came, {args.pins} says {pin.rows}; a hub client that brought only metadata or another "
+                f"configuration of the dataset does this: delete {fetch.PARTIAL / pin.name} and run this again, or bring the files by hand"
+            )
+        fetch.record(pin, args.pins, fetched, rows)
 
 
 if __name__ == "__main__":

@@ -41,7 +41,9 @@ def main() -> None:
     parser.add_argument("--summary", type=Path, required=True, help="counts and hashes, JSON")
     args = parser.parse_args()
 
-    write_json(args.summary, training_files.make(args))
+    from mathrl.decontamination.command import same_problems
+
+    write_json(args.summary, training_files.make(args, same_problems))
 
 
 if __name__ == "__main__":

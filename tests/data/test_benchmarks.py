@@ -4,7 +4,7 @@ import json
 
 import pytest
 from mathrl.core.files import UserError
-from mathrl.data.benchmarks import canonical_answer, canonical_rows, read_benchmark
+from mathrl.data.benchmarks import canonical_rows, read_benchmark
 
 TRAPS = [
     ({"answer": 27.0}, "27", "amc23 stores floats"),
@@ -23,14 +23,14 @@ TRAPS = [
     ({"final_answer": ["$2^{1009}$"], "solution": r"\boxed{7}"}, "2^{1009}", "olympiadbench: final_answer, without $"),
     ({"final_answer": ["$69$,$84$"], "is_multiple_answer": True}, "69,84", "olympiadbench: several answers in one string"),
     ({"answer": r"\left( 3, \frac{\pi}{2} \right)"}, r"\left( 3, \frac{\pi}{2} \right)", "math500: as it is"),
-    ({"answer": True}, None, "no answer is a truth value"),
-    ({"solution": "no box"}, None, "a solution without a box"),
+    ({"final_answer": ["$2$", "$-2$"], "is_multiple_answer": True}, "2, -2", "several golds in a list: all of them"),
+    ({"answer": True}, "True", "a truth value is an answer"),
 ]
 
 
 @pytest.mark.parametrize(("row", "gold", "reason"), TRAPS, ids=[reason for *_, reason in TRAPS])
 def test_gold(row, gold, reason):
-    assert canonical_answer(row) == gold, reason
+    assert canonical_rows([{"problem": "?", **row}], "file")[0]["answer"] == gold, reason
 
 
 @pytest.mark.parametrize(
@@ -56,9 +56,9 @@ def test_ids_and_answers_become_text(tmp_path):
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        ([{"id": 1, "text": "?", "answer": "1"}], "row 1 has no problem (keys: answer, id, text)"),
-        ([{"id": 1, "problem": "?"}], "row 1 has no answer"),
-        ([{"id": 1, "problem": "a", "answer": "1"}, {"id": 1, "problem": "b", "answer": "2"}], "row 2 has the id '1'"),
+        ([{"id": 1, "text": "?", "answer": "1"}], "no layout is known with these columns: id, text, answer"),
+        ([{"id": 1, "problem": "?"}], "no layout is known with these columns: id, problem"),
+        ([{"id": 1, "problem": "?", "answer": None}], "1 of 1 items cannot be used: no answer (1: row 1)"),
     ],
 )
 def test_bad_row_is_named(rows, message):

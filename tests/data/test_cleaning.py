@@ -43,6 +43,28 @@ def many(count: int = 300) -> list[dict]:
     ]
 
 
+@pytest.fixture
+def quick(tmp_path, capsys):
+    """The same without a process of its own: rows and options in, the problems' answers and the summary out."""
+    from mathrl.data import cleaning
+
+    def call(rows, **options):
+        pl.DataFrame(rows, strict=False).write_parquet(tmp_path / "raw.parquet")
+        settings = {
+            "max_quarantine": 0.5,
+            "max_dropped": 0.5,
+            "verifiable": False,
+            "duplicates": "near",
+            "english_only": False,
+            "sources": None,
+        }
+        out, quarantine = tmp_path / "problems.parquet", tmp_path / "quarantine.parquet"
+        made = cleaning.clean(tmp_path / "raw.parquet", out, quarantine, settings | options, None, 1)
+        return pl.read_parquet(out)["answer"].to_list(), made.summary(tmp_path / "raw.parquet"), capsys.readouterr().err
+
+    return call
+
+
 BAD_ROWS = [
     (row(prompt="  \n"), "empty problem"),
     (row(prompt=None), "empty problem"),
@@ -204,8 +226,87 @@ def test_same_bytes_whatever_the_workers_and_the_parts(clean, tmp_path, monkeypa
 
 
 def test_plain_answers_are_what_the_grader_accepts():
-    from mathrl.data.problems import PLAIN_ANSWER
+    from mathrl.data.answers import PLAIN_ANSWER
     from mathrl.grading import equivalent
 
     for answer in ("0", "-17", "3.14159", "-0.5", "22/7", r"\frac{1}{2}", r"-\dfrac{22}{7}", "123456789012345"):
         assert pl.Series([answer]).str.contains(PLAIN_ANSWER).all() and equivalent(answer, answer), answer
+
+
+EARNED = [
+    ("12", True, "a number"),
+    (r"\\left( 3, \\frac{\\pi}{2} \\right)".replace("\\\\", "\\"), True, "a point"),
+    ("x^2 + 3x", True, "a formula"),
+    ("B", True, "a letter"),
+    ("She has 3 + 4 = <<3+4=7>>7.\n#### 7", False, "GSM8K's solution"),
+    ("First we see that " + "it is so and " * 40, False, "a text"),
+    ("so we get $\\boxed{7}$", False, "MATH's solution"),
+    ("notfound", False, "NuminaMath's placeholder"),
+    ("null", False, "PURE's placeholder"),
+    ("None", False, "GSM-Plus' placeholder"),
+    ("NaN", False, "a missing number"),
+    ("proof", False, "no answer is asked for"),
+]
+
+
+def test_only_golds_that_can_be_earned_are_verifiable():
+    from mathrl.data.answers import AnswerCheck
+
+    with AnswerCheck(1) as check:
+        reasons = check.reasons(pl.Series([gold for gold, *_ in EARNED]))
+    for (gold, earned, what), reason in zip(EARNED, reasons, strict=True):
+        assert (reason is None) == earned, (what, gold, reason)
+
+
+def test_filter_that_drops_too_many_stops_with_reasons_and_examples(clean, tmp_path):
+    rows = [row(prompt=f"{entry['prompt']} How?", solution=f"So {i}.\n#### {i}") for i, entry in enumerate(many(20))]
+    done = clean([*rows, *many(15)], "--verifiable")
+    assert done.returncode == 2 and "the filter verifiable drops 20 of 35 rows" in done.stderr
+    assert "the gold is a whole solution: 20 rows, such as 'So 0. #### 0', 'So 1. #### 1', 'So 2. #### 2'" in done.stderr
+    assert not (tmp_path / "problems.parquet").exists()
+
+
+def test_rows_that_the_layout_left_out_are_counted_by_reason(quick):
+    rows = [{**entry, "left_out": None} for entry in many(9)] + [row(solution=None, left_out="the solution has no box")]
+    _, funnel, _ = quick(rows)
+    assert funnel["steps"][0] == {"step": "layout", "rows_in": 10, "rows_out": 9}
+    assert funnel["dropped"] == {"layout": {"the solution has no box": 1}} and funnel["quarantine"] == {}
+
+
+def test_number_that_is_none_goes_to_quarantine(quick):
+    rows = [{"problem": f"What is {i} plus {i}, then?", "answer": float("nan") if i == 2 else float(i)} for i in range(5)]
+    answers, funnel, _ = quick(rows)
+    assert funnel["quarantine"] == {"empty answer": 1} and answers == ["0", "1", "3", "4"]
+
+
+TWICE = [
+    ([("Find $n$ if $n^2=49$.", "7"), ("Find n if n^2 = 49.", "-7")], [], "one problem, two golds: nobody knows which"),
+    ([("Find $n$ if $n^2=49$.", "0.5"), ("Find n if n^2 = 49.", "1/2")], ["0.5"], "one gold in two writings"),
+    ([("Find $x$ for which $(x+1)^2=9$.", "2"), ("Find $x$ for which $x+1^2=9$.", "8")], ["2", "8"], "brackets make another problem"),
+    ([("Arrange the letters of the word RADII in many ways.", "60"), ("Arrange the letters of the word MADAM in many ways.", "30")],
+     ["60", "30"], "another word, another gold"),
+    ([("Look: [asy]draw((0,0)--(3,4));[/asy] How long is the line from O to P?", "5"),
+      ("Look: [asy]draw((0,0)--(6,8));[/asy] How long is the line from O to P?", "10")], ["5", "10"], "another drawing"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("rows", "kept", "reason"), TWICE, ids=[reason for *_, reason in TWICE])
+def test_golds_tell_different_problems_from_contradictions(rows, kept, reason, quick):
+    answers, funnel, _ = quick([*many(3), *({"prompt": text, "solution": gold} for text, gold in rows)])
+    assert answers[3:] == kept
+    steps = {step["step"]: step["rows_in"] - step["rows_out"] for step in funnel["steps"]}
+    assert steps.get("conflicting_golds", 0) == (0 if kept else 2)
+
+
+@pytest.mark.parametrize(
+    "counts",
+    [{0.0: 28, 0.125: 30, 0.25: 12, 0.5: 20, 1.0: 10}, {0.0: 70, 0.5: 10, 1.0: 20}, {0.0: 500, **{i / 16: 3 for i in range(1, 17)}}],
+)
+def test_bands_of_few_values_are_not_empty_and_lose_no_row(counts, quick):
+    rates = [rate for rate, count in counts.items() for _ in range(count)]
+    _, summary, said = quick(
+        [row(prompt=f"A wall of {i * 3 + 2} bricks has {i} rows. How wide is it?", llama8b_solve_rate=rate) for i, rate in enumerate(rates)]
+    )
+    found = summary["difficulty"]
+    assert found["outside"] == 0 and sorted(found["rows"]) == [str(band) for band in range(1, min(5, len(counts)) + 1)]
+    assert sum(found["rows"].values()) == len(rates) and "coincide" in said

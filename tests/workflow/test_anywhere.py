@@ -140,7 +140,7 @@ def test_the_lock_of_a_shared_table_is_the_users(tmp_path, monkeypatch):
     lock = shared / "pins.lock/thing.json"
     lock.parent.mkdir(parents=True)
     lock.write_text(json.dumps({"sha256": {"a": "3" * 64}}))
-    assert downloads.read_lock(shared / "pins.tsv", "thing") == {"a": "3" * 64, "b": "2" * 64}, "the installation's own is enforced"
+    assert downloads.read_lock(shared / "pins.tsv", pin) == {"a": "3" * 64, "b": "2" * 64}, "the installation's own is enforced"
     assert downloads.lock_path(mine / "more/pins.tsv", "thing") == mine / "more/pins.lock/thing.json"
 
 

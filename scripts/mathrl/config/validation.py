@@ -192,7 +192,7 @@ def _check_removal(config: Mapping[str, Any], methods: list[str], where: str) ->
         needed = "semantic" if method == "similar" else method
         if needed not in config["decontamination"]["methods"]:
             raise UserError(f"config: {where}: {method} needs the method {needed}; add it to decontamination.methods")
-        if needed == "semantic" and config["embedding_model"] is None:
+        if needed in ("semantic", "reworded") and config["embedding_model"] is None:
             raise UserError(f"config: {where}: {method} needs a model; name one as embedding_model")
 
 

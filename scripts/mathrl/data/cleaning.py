@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from mathrl.core.files import UserError, atomic_path
-from mathrl.core.parquet import PartWriter, parts
+from mathrl.core.parquet import PartWriter, parts, row_count
 from mathrl.core.provenance import provenance
 from mathrl.data import problems as contract
-from mathrl.data.duplicates import Signatures
+from mathrl.data.answers import AnswerCheck
+from mathrl.data.duplicates import Signatures, sort_out
 
 if TYPE_CHECKING:
     import polars as pl
@@ -39,6 +41,11 @@ class Cleaned:
         return {
             "schema_version": 1,
             "steps": self.funnel.steps,
+            **(
+                {"dropped": {step: dict(sorted(counts.items())) for step, counts in self.funnel.reasons.items() if counts}}
+                if any(self.funnel.reasons.values())
+                else {}
+            ),
             "quarantine": dict(sorted(self.quarantine["reason"].value_counts().iter_rows())),
             "difficulty": {
                 "cuts": self.cuts,
@@ -68,9 +75,9 @@ def parse_bands(words: list[str]) -> list[float] | None:
 def clean(path: Path, out: Path, quarantine: Path, settings: dict[str, Any], cuts: list[float] | None, workers: int) -> Cleaned:
     """Read, check and filter a dataset in parts, and write problems and quarantine (each whole or not at all).
 
-    `settings` has the keys of the command line: max_quarantine, verifiable, duplicates, english_only, sources. The order of rows is
-    kept; of duplicates the first stays. Raises `UserError` if too many rows break the contract or none is left; the quarantine is
-    written all the same, so that the user can see why.
+    `settings` has the keys of the command line: max_quarantine, max_dropped, verifiable, duplicates, english_only, sources. The order
+    of rows is kept; of duplicates the first stays. Raises `UserError` if too many rows break the contract, a filter drops too many, or
+    none is left; the quarantine is written all the same, so that the user can see why.
     """
     import polars as pl
 
@@ -79,18 +86,16 @@ def clean(path: Path, out: Path, quarantine: Path, settings: dict[str, Any], cut
     bad, ids, rates, sources, all_rates = [], [], [], [], []
     rows = 0
     out.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=out.parent, prefix=".clean_problems.") as folder, contract.AnswerCheck(workers) as check:
+    with TemporaryDirectory(dir=out.parent, prefix=".clean_problems.") as folder, AnswerCheck(workers) as check:
         accepted = []
         for number, raw in enumerate(parts(path, columns)):
-            frame, broken = contract.split_violations(raw, rows)
+            read = _with_gold(raw.with_row_index("row", offset=rows), funnel)
+            frame, broken = contract.split_violations(read)
             rows += len(raw)
             all_rates.append(raw["solve_rate"])
             bad.append(broken)
-            funnel.add("contract", len(raw), len(frame))
-            for step, wanted in _filters(settings, check):
-                kept = frame.filter(wanted(frame))
-                funnel.add(step, len(frame), len(kept))
-                frame = kept
+            funnel.add("contract", len(read), len(frame))
+            frame = _filtered(frame, settings, check, funnel)
             signatures.add(frame["problem"], workers)
             ids.append(contract.problem_ids(frame["problem"]))
             rates.append(frame["solve_rate"])
@@ -101,23 +106,99 @@ def clean(path: Path, out: Path, quarantine: Path, settings: dict[str, Any], cut
         with atomic_path(quarantine) as temporary:
             broken.write_parquet(temporary)
         _refuse(path, broken, rows, settings["max_quarantine"])
+        funnel.refuse(path, settings["max_dropped"])
         identifiers = contract.numbered(pl.concat(ids))
         group = signatures.groups(identifiers, "near")
         keep = pl.repeat(True, len(group), dtype=pl.Boolean, eager=True)
         if settings["duplicates"] != "none":
             same = group if settings["duplicates"] == "near" else signatures.groups(identifiers, "exact")
-            keep = same.is_first_distinct()
-            funnel.add(f"duplicates_{settings['duplicates']}", len(keep), int(keep.sum()))
+            keep = _first_of_each(accepted, same, f"duplicates_{settings['duplicates']}", funnel)
         if not keep.any():
             step = next(step["step"] for step in funnel.steps if step["rows_out"] == 0)
             raise UserError(f"{path}: no row is left after the step '{step}'; correct data.filters or the dataset")
-        used = contract.quintiles(pl.concat(all_rates)) if cuts is None else cuts
-        difficulty = contract.bands(pl.concat(rates), used, lowest=cuts is not None)
+        used, lowest = _cuts(path, pl.concat(all_rates), cuts)
+        difficulty = contract.bands(pl.concat(rates), used, lowest=lowest)
         table = pl.DataFrame({"id": identifiers, "duplicate_group": group, "difficulty": difficulty, "keep": keep})
         _write(out, accepted, table)
     return Cleaned(
         rows, funnel, broken, used, difficulty.filter(keep), pl.concat(sources).filter(keep), group.filter(keep).n_unique(), settings
     )
+
+
+def _with_gold(raw: pl.DataFrame, funnel: contract.Funnel) -> pl.DataFrame:
+    """The rows in which the layout of the data set found a problem and its gold; the others are counted by reason."""
+    import polars as pl
+
+    if raw["left_out"].null_count() == len(raw):
+        return raw.drop("left_out")
+    kept, lost = raw.filter(pl.col("left_out").is_null()), raw.filter(pl.col("left_out").is_not_null())
+    funnel.add("layout", len(raw), len(kept))
+    funnel.explain("layout", lost["left_out"], "row " + lost["row"].cast(pl.String))
+    return kept.drop("left_out")
+
+
+def _filtered(frame: pl.DataFrame, settings: dict[str, Any], check: AnswerCheck, funnel: contract.Funnel) -> pl.DataFrame:
+    """The rows that pass the filters that are switched on, in order; each is counted."""
+    import polars as pl
+
+    for step, wanted in _filters(settings):
+        kept = frame.filter(wanted(frame))
+        funnel.add(step, len(frame), len(kept))
+        frame = kept
+    if settings["verifiable"]:
+        reasons = check.reasons(frame["answer"])
+        kept, lost = frame.filter(reasons.is_null()), frame.filter(reasons.is_not_null())
+        funnel.add("verifiable", len(frame), len(kept))
+        funnel.explain(
+            "verifiable", reasons.drop_nulls(), lost["answer"].str.slice(0, 60).str.replace_all(r"\s+", " ").map_elements(repr, pl.String)
+        )
+        frame = kept
+    return frame
+
+
+def _first_of_each(accepted: list[Path], same: pl.Series, step: str, funnel: contract.Funnel) -> pl.Series:
+    """Which rows stay: of equal problems the first, of a problem with contradicting golds none; both are counted."""
+    import polars as pl
+
+    several = same.is_duplicated()
+    rows = pl.concat([pl.read_parquet(piece, columns=["problem", "answer"]).filter(several[first : first + count])
+                      for piece, first, count in _places(accepted)])  # fmt: skip
+    fate = sort_out(rows["problem"].to_list(), rows["answer"].to_list(), same.filter(several).to_list())
+    fates = (
+        pl.repeat(None, len(same), dtype=pl.String, eager=True).scatter(several.arg_true(), fate)
+        if fate
+        else pl.repeat(None, len(same), dtype=pl.String, eager=True)
+    )
+    conflicts = int((fates == "conflict").sum())
+    if conflicts:
+        funnel.add("conflicting_golds", len(same), len(same) - conflicts)
+    funnel.add(step, len(same) - conflicts, int(fates.is_null().sum()))
+    return fates.is_null()
+
+
+def _places(accepted: list[Path]) -> Iterator[tuple[Path, int, int]]:
+    """Each piece with the number of its first row and of its rows."""
+    first = 0
+    for piece in accepted:
+        count = row_count(piece)
+        yield piece, first, count
+        first += count
+
+
+def _cuts(path: Path, rates: pl.Series, cuts: list[float] | None) -> tuple[list[float], bool]:
+    """Cut-offs of the difficulty bands, and does the hardest band go down to 0?"""
+    if cuts is not None:
+        return cuts, True
+    used = contract.quintiles(rates)
+    if len(set(used)) == len(used):
+        return used, False
+    found = contract.discrete_cuts(rates)
+    print(
+        f"notice: {path}: solve rates take few values, so that upstream's quintiles {used} coincide; bands are cut between the values, at "
+        f"{found}: {len(found) + 1 if found else 0} bands, none empty, no row outside",
+        file=sys.stderr,
+    )
+    return found, True
 
 
 def _write(out: Path, accepted: list[Path], table: pl.DataFrame) -> None:
@@ -135,8 +216,8 @@ def _write(out: Path, accepted: list[Path], table: pl.DataFrame) -> None:
             writer.write(problems)
 
 
-def _filters(settings: dict[str, Any], check: contract.AnswerCheck) -> list[tuple[str, Callable[[pl.DataFrame], Any]]]:
-    """The filters that are switched on, in order."""
+def _filters(settings: dict[str, Any]) -> list[tuple[str, Callable[[pl.DataFrame], Any]]]:
+    """The filters by source and language that are switched on, in order."""
     import polars as pl
 
     filters: list[tuple[str, Callable[[pl.DataFrame], Any]]] = []
@@ -144,8 +225,6 @@ def _filters(settings: dict[str, Any], check: contract.AnswerCheck) -> list[tupl
         filters.append(("sources", lambda frame: pl.col("source").is_in(settings["sources"]).fill_null(False)))
     if settings["english_only"]:
         filters.append(("english_only", lambda frame: contract.english(frame["problem"])))
-    if settings["verifiable"]:
-        filters.append(("verifiable", lambda frame: check.accepted(frame["answer"])))
     return filters
 
 

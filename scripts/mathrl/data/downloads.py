@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from mathrl.core.files import UserError, read_json, write_json
+from mathrl.data.layouts import parse_mapping
 
-SHA256 = re.compile(r"[0-9a-f]{64}")
-COLUMNS = ("name", "kind", "source", "id", "revision", "file", "sha256", "rows", "licence", "url", "mirror")
+COLUMNS = ("name", "kind", "source", "id", "revision", "file", "sha256", "rows", "licence", "url", "mirror", "columns")
+OPTIONAL = {"mirror", "columns"}
 KINDS = ("dataset", "benchmark", "model")
 SOURCES = ("modelscope", "huggingface", "http", "file")
 _HASH = re.compile(r"[0-9a-f]{64}")
@@ -48,10 +49,16 @@ class Pin:
     rows: int | None = None
     licence: str = ""
     url: str = ""
+    columns: dict[str, str] = field(default_factory=dict)  # how its columns are read (layouts.parse_mapping)
 
     @property
     def origins(self) -> tuple[Origin, ...]:
         return (self.origin,) if self.mirror is None else (self.origin, self.mirror)
+
+    @property
+    def asks(self) -> str:
+        """What is asked for, in one text: where this changes, what was fetched or locked before is another thing."""
+        return " ".join((str(self.origin), *self.files))
 
     def wants(self, path: str) -> bool:
         """Is this path of the source one of the files asked for?"""
@@ -66,7 +73,7 @@ def read_pins(path: str | Path) -> dict[str, Pin]:
     with open(path, encoding="utf-8", newline="") as handle:
         lines = [(number, line) for number, line in enumerate(handle, 1) if line.strip() and not line.startswith("#")]
     reader = csv.DictReader((line for _, line in lines), delimiter="\t", quoting=csv.QUOTE_NONE)
-    missing = set(COLUMNS) - {"mirror"} - set(reader.fieldnames or ())
+    missing = set(COLUMNS) - OPTIONAL - set(reader.fieldnames or ())
     if missing:
         raise UserError(f"{path}: lacks the column '{sorted(missing)[0]}' (it has: {', '.join(reader.fieldnames or ())})")
     pins: dict[str, Pin] = {}
@@ -116,6 +123,7 @@ def _parse(row: dict[str, str | None], where: str) -> Pin:
         rows=int(cell["rows"]) if cell["rows"] else None,
         licence=cell["licence"],
         url=cell["url"],
+        columns=parse_mapping(cell.get("columns", ""), where),
     )
 
 
@@ -141,29 +149,38 @@ def lock_path(table: str | Path, name: str) -> Path:
     return folder / f"{name}.json"
 
 
-def read_lock(table: str | Path, name: str) -> dict[str, str]:
-    """Hashes recorded at the first download, by path; empty if there is no lock yet.
+def read_lock(table: str | Path, pin: Pin) -> dict[str, str]:
+    """Hashes recorded at the first download, by path; empty if there is no lock yet, or only one of an earlier pin of this name.
 
     A lock that lies beside a shared table is enforced too, and comes first.
     """
     hashes: dict[str, str] = {}
-    for path in (lock_path(table, name), Path(table).with_suffix(".lock") / f"{name}.json"):
+    for path in (lock_path(table, pin.name), Path(table).with_suffix(".lock") / f"{pin.name}.json"):
         if path.exists():
             lock = read_json(path)
             known = lock.get("sha256") if isinstance(lock, dict) else None
-            if not isinstance(known, dict) or not known or not all(SHA256.fullmatch(str(sha256)) for sha256 in known.values()):
+            if not isinstance(known, dict) or not known or not all(_HASH.fullmatch(str(sha256)) for sha256 in known.values()):
                 raise UserError(f"{path}: is no lock (it lacks 'sha256' of each file); restore it from git or delete it to record it again")
-            hashes |= lock["sha256"]
+            if _is_of(lock, pin):
+                hashes |= known
     return hashes
+
+
+def _is_of(lock: dict[str, Any], pin: Pin) -> bool:
+    """Was this lock written for what the pin asks for now? (Locks of before say only where the files came from.)"""
+    if "pin" in lock:
+        return lock["pin"] == pin.asks
+    origin = str(lock.get("origin", ""))
+    return not origin or origin.startswith("file:") or origin in map(str, pin.origins)
 
 
 def write_lock(table: str | Path, pin: Pin, origin: Origin, hashes: dict[str, str], rows: int | None) -> Path:
     """Record what the first download brought."""
     path = lock_path(table, pin.name)
-    write_json(path, {"schema_version": 1, "name": pin.name, "origin": str(origin), "rows": rows, "sha256": hashes})
+    write_json(path, {"schema_version": 1, "name": pin.name, "pin": pin.asks, "origin": str(origin), "rows": rows, "sha256": hashes})
     return path
 
 
 def expected_hashes(table: str | Path, pin: Pin) -> dict[str, str]:
     """All known hashes of a pin: the lock's, overruled by the table's."""
-    return {**read_lock(table, pin.name), **pin.sha256}
+    return {**read_lock(table, pin), **pin.sha256}

@@ -7,12 +7,15 @@ template with other numbers are two problems. Groups depend on the texts alone, 
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from functools import cache
 from string import ascii_lowercase
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mathrl.data.answers import classes
 from mathrl.text import token_hashes
 from mathrl.text.normalize import CONTRASTS
 
@@ -119,3 +122,37 @@ def sketch(tokens: token_hashes.Tokens) -> np.ndarray:
         least = np.minimum.reduceat(np.minimum(single * odd, double * odd), starts[some])
         result[some, number] = least >> np.uint64(32)
     return result
+
+
+def strict_text(problem: str) -> str:
+    """A problem without blanks, dollars and case: rows that have it in common are one problem, drawings and brackets included."""
+    return re.sub(r"[\s$]+", "", problem).lower()
+
+
+def sort_out(problems: Sequence[str], answers: Sequence[str], groups: Sequence[str]) -> list[str | None]:
+    """What happens to each row of groups of equal problems: None (kept), `duplicate` or `conflict`.
+
+    Rows with the same text and golds that say different things are a conflict: nobody knows which gold is right, and all leave. Rows
+    that are only nearly equal and have different golds are different problems: the first of each gold stays.
+    """
+    found: list[str | None] = [None] * len(groups)
+    members: dict[str, list[int]] = {}
+    for place, group in enumerate(groups):
+        members.setdefault(group, []).append(place)
+    for rows in members.values():
+        if len(rows) == 1:
+            continue
+        said = classes([answers[row] for row in rows])
+        of_text: dict[str, set[int]] = {}
+        texts = [strict_text(problems[row]) for row in rows]
+        for text, gold in zip(texts, said, strict=True):
+            of_text.setdefault(text, set()).add(gold)
+        seen: set[int] = set()
+        for row, text, gold in zip(rows, texts, said, strict=True):
+            if len(of_text[text]) > 1:
+                found[row] = "conflict"
+            elif gold in seen:
+                found[row] = "duplicate"
+            else:
+                seen.add(gold)
+    return found

@@ -10,7 +10,10 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
+import http.client
 import os
+import re
 import shutil
 import sys
 import time
@@ -20,14 +23,17 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from mathrl.core.files import UserError, replaced_directory, sha256_file
+from mathrl.core.files import UserError, replaced_directory, sha256_file, write_text
 from mathrl.data.downloads import Origin, Pin, expected_hashes, lock_path, read_lock, write_lock
+from mathrl.data.raw_rows import what_it_is_not
 
 PARTIAL = Path("resources/.partial")  # unfinished transfers, in a folder per name
 BY_HAND = Path("resources/by_hand")  # files brought by hand, in a folder per name
+STAMP = ".asked"  # in the partial folder: which origin and files it holds
 TRIES = 3
 TIMEOUT = 30  # seconds without a byte
 _BLOCK = 1 << 20
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def argument_parser(description: str) -> argparse.ArgumentParser:
@@ -51,6 +57,11 @@ class Fetched:
     def names(self) -> list[str]:
         return [path.relative_to(self.root).as_posix() for path in self.paths]
 
+    @property
+    def where(self) -> str:
+        """What messages call the files: the only one, or their folder."""
+        return str(self.paths[0] if len(self.paths) == 1 else self.root)
+
 
 class TransferError(Exception):
     """A source could not be reached or did not deliver; another try or another source may."""
@@ -64,10 +75,16 @@ def fetch(pin: Pin, table: Path, wait: float = 2.0) -> Fetched:
     """
     hand = BY_HAND / pin.name
     if hand.is_dir() and any(hand.iterdir()):
-        return verify(pin, table, hand, Origin("file", str(hand)))
+        try:
+            return verify(pin, table, hand, Origin("file", str(hand)))
+        except TransferError as error:
+            wanted = " ".join(pin.files) or "all files"
+            raise UserError(f"{hand}: {error}; put the files where {table} wants them below {hand}/ ({wanted})") from None
     failures = []
     for origin in pin.origins:
         folder = PARTIAL / pin.name / origin.source
+        if origin.source != "file":
+            _of_this_pin(folder, f"{origin} {' '.join(pin.files)}")
         folder.mkdir(parents=True, exist_ok=True)
         if origin.source != "file" and _complete(pin, table, folder):
             return verify(pin, table, folder, origin)
@@ -89,11 +106,31 @@ def fetch(pin: Pin, table: Path, wait: float = 2.0) -> Fetched:
     )
 
 
+@contextlib.contextmanager
+def disk_has_room(out: Path) -> Iterator[None]:
+    """One line for a disk that fills while the block writes `out`."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        raise UserError(f"{out}: no space left on the disk; free some and run this again") from None
+
+
+def _of_this_pin(folder: Path, asked: str) -> None:
+    """Throw away what an earlier pin of this name brought: an old file under a new revision would go on as the new one."""
+    stamp = folder / STAMP
+    if folder.exists() and (not stamp.exists() or stamp.read_text(encoding="utf-8") != asked):
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_text(stamp, asked)
+
+
 def _complete(pin: Pin, table: Path, folder: Path) -> bool:
     """Did an earlier run bring all files whose hashes are known? Then no network is needed."""
     known = expected_hashes(table, pin)
     names = [path.relative_to(folder).as_posix() for path in _files(folder)]
-    return (bool(read_lock(table, pin.name)) and all(name in names for name in known)) or ("*" in known and len(names) == 1)
+    return (bool(read_lock(table, pin)) and all(name in names for name in known)) or ("*" in known and len(names) == 1)
 
 
 def verify(pin: Pin, table: Path, folder: Path, origin: Origin) -> Fetched:
@@ -107,6 +144,8 @@ def verify(pin: Pin, table: Path, folder: Path, origin: Origin) -> Fetched:
     if not paths:
         has = ", ".join(sorted(p.name for p in _files(folder))[:5]) or "nothing"
         raise TransferError(f"brought no file like {' '.join(pin.files)} (it brought: {has}; only metadata?)")
+    for path in paths:
+        _refuse_pages(pin, path, origin)
     if "*" in known and len(paths) > 1:
         raise UserError(f"{table}: '{pin.name}' has one sha256 for {len(paths)} files; write path=hash pairs")
     found = {path.relative_to(folder).as_posix(): sha256_file(path) for path in paths}
@@ -116,7 +155,7 @@ def verify(pin: Pin, table: Path, folder: Path, origin: Origin) -> Fetched:
             theirs = origin.source != "file"
             if theirs:
                 (folder / name).unlink()
-            source = f"the lock {lock_path(table, pin.name)}" if name in read_lock(table, pin.name) and name not in pin.sha256 else table
+            source = f"the lock {lock_path(table, pin.name)}" if name in read_lock(table, pin) and name not in pin.sha256 else table
             raise UserError(
                 f"{pin.name}: {name} from {origin} has sha256 {digest}, {source} says {expected}; "
                 + ("the file was deleted: run this again, or " if theirs else "bring the right file, or ")
@@ -125,7 +164,24 @@ def verify(pin: Pin, table: Path, folder: Path, origin: Origin) -> Fetched:
     for name in known:
         if name != "*" and name not in found:
             raise TransferError(f"did not bring {name}, whose hash is pinned")
+    unknown = [name for name in found if name not in known]
+    if read_lock(table, pin) and unknown and "*" not in known and pin.origin.source != "file":
+        raise UserError(
+            f"{pin.name}: {origin} has files that the lock {lock_path(table, pin.name)} does not know ({', '.join(unknown[:5])}): "
+            f"its content has changed; name a fixed revision in {table}, or delete the lock and {PARTIAL / pin.name} to accept them"
+        )
     return Fetched(folder, paths, origin)
+
+
+def _refuse_pages(pin: Pin, path: Path, origin: Origin) -> None:
+    """A web page or a git-LFS pointer in the place of a file is no file: it is deleted, so that the next run asks again."""
+    wrong = what_it_is_not(path)
+    if wrong is None or (pin.kind == "model" and "git-LFS" not in wrong):
+        return
+    if origin.source == "file":
+        raise UserError(f"{path}: {wrong}")
+    path.unlink()
+    raise TransferError(f"{path.name} {wrong}")
 
 
 def record(pin: Pin, table: Path, fetched: Fetched, rows: int | None) -> None:
@@ -164,31 +220,68 @@ def _from_file(pin: Pin, origin: Origin, folder: Path) -> None:
 
 
 def _from_http(pin: Pin, origin: Origin, folder: Path) -> None:
-    target = folder / (pin.files[0] if pin.files else origin.id.rstrip("/").rsplit("/", 1)[-1])
+    target = folder / (pin.files[0] if pin.files else origin.id.rstrip("/").rsplit("/", 1)[-1].split("?")[0] or "file")
     if target.exists():
         return
     part = target.with_name(target.name + ".part")
+    version = target.with_name(f".{target.name}.version")  # ETag or date of the answer that the part belongs to
     part.parent.mkdir(parents=True, exist_ok=True)
-    have = part.stat().st_size if part.exists() else 0
-    request = urllib.request.Request(origin.id, headers={"Range": f"bytes={have}-"} if have else {})
+    begun = version.read_text(encoding="utf-8") if part.exists() and version.exists() else ""
+    have = part.stat().st_size if begun else 0
     try:
+        request = urllib.request.Request(origin.id, headers={"Range": f"bytes={have}-", "If-Range": begun} if have else {})
         with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:
-            resumed = answer.status == 206
-            length = answer.headers.get("Content-Length")
-            total = (have if resumed else 0) + int(length) if length else None
-            with open(part, "ab" if resumed else "wb") as out:
+            start, total = _extent(answer)
+            if start not in (0, have) or (start and _version(answer) not in ("", begun)):
+                part.unlink()
+                raise TransferError("went on with another version of the file; starting again")
+            version.write_text(_version(answer), encoding="utf-8")
+            with open(part, "ab" if start else "wb") as out:
                 while block := answer.read(_BLOCK):
                     out.write(block)
     except urllib.error.HTTPError as error:
         if error.code == 416:  # the part is longer than the file: it belongs to something else
-            part.unlink()
-        raise TransferError(f"answered {error.code} {error.reason}") from None
-    except (OSError, ValueError) as error:
-        raise TransferError(str(error)) from None
+            part.unlink(missing_ok=True)
+        raise TransferError(f"answered {error.code} {error.reason}{_MEANS.get(error.code, '')}") from None
+    except OSError as error:
+        if error.errno in _FULL:
+            shutil.rmtree(folder)
+            raise UserError(f"{folder}: no space left on the disk for {origin}; free some and run this again") from None
+        raise TransferError(str(error) or type(error).__name__) from None
+    except (ValueError, http.client.HTTPException) as error:  # no address at all, or an answer that breaks off
+        raise TransferError(f"{type(error).__name__}: {error}") from None
     size = part.stat().st_size
-    if total is not None and size < total:
+    if total is not None and size != total:
+        if size > total:
+            part.unlink()
         raise TransferError(f"broke off after {size} of {total} bytes")
     os.replace(part, target)
+    version.unlink(missing_ok=True)
+
+
+_MEANS = {
+    401: " (the file is gated: accept its licence and log in, or bring it by hand)",
+    403: " (the file is gated: accept its licence and log in, or bring it by hand)",
+    404: " (nothing is there: correct the address or the revision)",
+    429: " (too many requests: wait a while)",
+}
+
+
+def _extent(answer: http.client.HTTPResponse) -> tuple[int, int | None]:
+    """Where the bytes of an answer begin in the file, and how many the file has (None: unknown)."""
+    if answer.status == 206:
+        match = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", answer.headers.get("Content-Range", ""))
+        if match is None:
+            raise TransferError("answered with a part of the file and did not say which")
+        return int(match[1]), None if match[2] == "*" else int(match[2])
+    length = answer.headers.get("Content-Length")
+    return 0, int(length) if length else None
+
+
+def _version(answer: http.client.HTTPResponse) -> str:
+    """What tells two versions of a file apart: a strong ETag or the date of the last change; empty where the server gives neither."""
+    tag = answer.headers.get("ETag", "")
+    return tag if tag and not tag.startswith("W/") else answer.headers.get("Last-Modified", "")
 
 
 def _from_huggingface(pin: Pin, origin: Origin, folder: Path) -> None:
@@ -253,31 +346,3 @@ def place_directory(fetched: Fetched, target: Path) -> None:
     with replaced_directory(target) as staged:
         for name, path in zip(fetched.names, fetched.paths, strict=True):
             link(path, staged / name)
-
-
-def parquet_rows(paths: list[Path]) -> int:
-    """Rows of all parquet files, from their footers; `UserError` for a file that is no whole parquet file."""
-    import polars as pl
-
-    total = 0
-    for path in paths:
-        try:
-            total += pl.scan_parquet(path).select(pl.len()).collect().item()
-        except Exception as error:
-            raise UserError(
-                f"{path}: is no whole parquet file ({' '.join(str(error).split())[:200]}); delete it and fetch it again"
-            ) from None
-    return total
-
-
-def join_parquet(paths: list[Path], target: Path) -> None:
-    """Write all parquet files, in order of their names, as one; a single file is taken as it is."""
-    if len(paths) == 1:
-        shutil.copyfile(paths[0], target)
-        return
-    import polars as pl
-
-    try:
-        pl.scan_parquet(paths).sink_parquet(target)
-    except Exception as error:
-        raise UserError(f"{paths[0].parent}: parquet files do not fit together ({' '.join(str(error).split())[:200]})") from None

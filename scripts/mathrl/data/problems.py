@@ -7,10 +7,8 @@ the contract goes to quarantine with a reason; what a filter drops is counted. N
 from __future__ import annotations
 
 import hashlib
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache
-from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,17 +25,20 @@ ALIASES = {
     "source": ("source",),
     "domain": ("domain", "subject"),
     "solve_rate": ("solve_rate", "llama8b_solve_rate"),
+    "left_out": ("left_out",),  # why the layout of the data set found no gold
 }
 REQUIRED = ("problem", "answer")
-PLAIN_ANSWER = r"^-?(\d{1,15}(\.\d{1,15})?|\d{1,9}/[1-9]\d{0,8}|\\[dt]?frac\{\d{1,9}\}\{[1-9]\d{0,8}\})$"
+EXAMPLES = 3  # rows shown for each reason
 MAX_PROBLEM = 20_000  # characters; nothing longer fits a prompt, and a 5 MB text is a broken row
 
 
 @dataclass
 class Funnel:
-    """Rows in → rows out, step by step, in the order of the steps."""
+    """Rows in → rows out, step by step, in the order of the steps; why rows were dropped, where a step knows reasons."""
 
     steps: list[dict[str, Any]] = field(default_factory=list)
+    reasons: dict[str, dict[str, int]] = field(default_factory=dict)
+    examples: dict[tuple[str, str], list[str]] = field(default_factory=dict)
 
     def add(self, step: str, before: int, after: int) -> None:
         """Count rows of a step; a step that comes again (for the next part of the table) is added to."""
@@ -47,6 +48,29 @@ class Funnel:
         else:
             known["rows_in"] += before
             known["rows_out"] += after
+
+    def explain(self, step: str, reasons: pl.Series, rows: pl.Series) -> None:
+        """Count why rows were dropped, and keep three examples of each reason. `rows`: what the user can find them by."""
+        counts = self.reasons.setdefault(step, {})
+        for reason, row in zip(reasons, rows, strict=True):
+            counts[reason] = counts.get(reason, 0) + 1
+            if counts[reason] <= EXAMPLES:
+                self.examples.setdefault((step, reason), []).append(row)
+
+    def refuse(self, path: str | Path, limit: float) -> None:
+        """Stop where a step that knows reasons drops more than the share `limit` of its rows; reasons and examples are in the message."""
+        for entry in self.steps:
+            lost = entry["rows_in"] - entry["rows_out"]
+            if entry["step"] not in self.reasons or lost <= limit * entry["rows_in"]:
+                continue
+            often = sorted(self.reasons[entry["step"]].items(), key=lambda pair: (-pair[1], pair[0]))[:EXAMPLES]
+            told = "; ".join(
+                f"{reason}: {count} rows, such as {', '.join(self.examples[entry['step'], reason])}" for reason, count in often
+            )
+            raise UserError(
+                f"{path}: the filter {entry['step']} drops {lost} of {entry['rows_in']} rows, over data.max_dropped = {limit:g} "
+                f"({told}); map the data set's columns in the table of downloads, or raise data.max_dropped"
+            )
 
 
 def dataset_columns(path: str | Path) -> list[pl.Expr]:
@@ -87,6 +111,10 @@ def _typed(columns: list[pl.Expr], names: dict[str, Any], chosen: dict[str, str 
                 raise UserError(f"{path}: column '{name}' holds {kind}, numbers from 0 to 1 are needed")
         elif isinstance(kind, pl.List | pl.Struct | pl.Array | pl.Binary):
             raise UserError(f"{path}: column '{name}' holds {kind}, text is needed")
+        elif kind.is_float():  # NaN is no answer, 27.0 is 27
+            whole = (column == column.floor()) & (column.abs() < 1e15)
+            number = pl.when(whole).then(column.cast(pl.Int64, strict=False).cast(pl.String)).otherwise(column.cast(pl.String))
+            expression = pl.when(column.is_nan() | column.is_infinite()).then(None).otherwise(number)
         else:
             expression = column.cast(pl.String)
         result.append(expression.alias(ours))
@@ -110,7 +138,7 @@ def split_violations(frame: pl.DataFrame, first: int = 0) -> tuple[pl.DataFrame,
         .when(broken).then(pl.lit("invalid characters"))
         .when(rate.is_nan() | (rate < 0) | (rate > 1)).then(pl.lit("solve rate outside 0–1"))
     )  # fmt: skip
-    marked = frame.with_row_index("row", offset=first).with_columns(reason=reason)
+    marked = (frame if "row" in frame.columns else frame.with_row_index("row", offset=first)).with_columns(reason=reason)
     good = marked.filter(pl.col("reason").is_null()).drop("row", "reason")
     bad = marked.filter(pl.col("reason").is_not_null()).with_columns(pl.col("problem", "answer").str.slice(0, 1000))
     return good.with_columns(pl.col("answer").str.strip_chars()), bad.with_columns(pl.col("row").cast(pl.Int64))
@@ -182,6 +210,25 @@ def quintiles(solve_rate: pl.Series) -> list[float]:
     return [] if known.is_empty() else [float(known.quantile(share, "linear")) for share in (0.8, 0.6, 0.4, 0.2, 0.0)]
 
 
+def discrete_cuts(solve_rate: pl.Series, levels: int = 5) -> list[float]:
+    """Cut-offs for rates that take few values, where quintiles coincide: each level holds at least one value, sizes as even as they can be.
+
+    Falling; a rate equal to a cut-off is below it, and the hardest level goes down to 0, so that no row is lost.
+    """
+    known = solve_rate.drop_nulls().filter(solve_rate.drop_nulls().is_between(0, 1))
+    values = sorted(known.value_counts().iter_rows(), reverse=True)
+    levels = min(levels, len(values))
+    cuts: list[float] = []
+    held = 0
+    for place, (rate, count) in enumerate(values):
+        left = levels - 1 - len(cuts)  # levels after the one that is being filled
+        full = held >= (len(cuts) + 1) * len(known) / levels or held + count / 2 > (len(cuts) + 1) * len(known) / levels
+        if (place > len(cuts) and left and (full or len(values) - place == left)) or (place and left and len(values) - place == left):
+            cuts.append(float(rate))
+        held += count
+    return cuts
+
+
 def own_quintiles(solve_rate: pl.Series) -> list[float]:
     """Cut-offs for rates measured with few responses a problem: the quintiles, falling, of those between 0 and 1.
 
@@ -207,44 +254,6 @@ def bands(solve_rate: pl.Series, cuts: list[float], lowest: bool = True) -> pl.S
         unknown = unknown | (pl.col("rate") <= min(cuts))
     frame = pl.DataFrame({"rate": solve_rate}, schema={"rate": pl.Float64})
     return frame.select(difficulty=pl.when(unknown).then(None).otherwise(level).cast(pl.Int8)).to_series()
-
-
-class AnswerCheck:
-    """Asks the grader which answers it accepts as answers to themselves: each distinct answer once, plain numbers and fractions
-    (which it always accepts) never. A context manager, for its worker processes."""
-
-    def __init__(self, workers: int) -> None:
-        self.workers = workers
-        self.known: dict[str, bool] = {}
-        self._pool: ProcessPoolExecutor | None = None
-
-    def __enter__(self) -> AnswerCheck:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._pool:
-            self._pool.shutdown()
-
-    def accepted(self, answers: pl.Series) -> pl.Series:
-        """For each answer: does the grader accept it?"""
-        distinct = answers.unique(maintain_order=True)
-        asked = [answer for answer in distinct.filter(~distinct.str.contains(PLAIN_ANSWER)) if answer not in self.known]
-        pieces = [asked[place : place + 500] for place in range(0, len(asked), 500)]
-        if len(pieces) > 1 and self.workers > 1:
-            self._pool = self._pool or ProcessPoolExecutor(self.workers, mp_context=get_context("spawn"))
-            verdicts = list(self._pool.map(_equal_to_themselves, pieces))
-        else:
-            verdicts = [_equal_to_themselves(piece) for piece in pieces]
-        for piece, answer in zip(pieces, verdicts, strict=True):
-            self.known.update(zip(piece, answer, strict=True))
-        refused = [answer for answer, verdict in self.known.items() if not verdict]
-        return ~answers.is_in(refused)
-
-
-def _equal_to_themselves(answers: list[str]) -> list[bool]:
-    from mathrl.grading import equivalent
-
-    return [bool(equivalent(answer, answer)) for answer in answers]
 
 
 def english(problems: pl.Series) -> pl.Series:

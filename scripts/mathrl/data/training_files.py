@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,11 +25,12 @@ if TYPE_CHECKING:
 NEEDED = ("id", "problem", "answer", "source", "domain", "solve_rate", "difficulty", "duplicate_group")
 
 
-def make(args: argparse.Namespace) -> dict[str, Any]:
+def make(args: argparse.Namespace, near: Callable[[Path, list[str]], list[str]]) -> dict[str, Any]:
     """Write training and validation rows and return the summary.
 
     The dev split is chosen before anything is removed, so that a run on raw data and one on clean data hold out the same
-    groups; contaminated rows are never in dev.
+    groups; contaminated rows are never in dev. `near` finds, for the table of problems and the ids in dev, the ids of further rows
+    that are the same problems by the search for contamination: they are in neither part.
     """
     import polars as pl
 
@@ -46,12 +48,13 @@ def make(args: argparse.Namespace) -> dict[str, Any]:
     held_out = rows["duplicate_group"].is_in(dev_groups(rows["duplicate_group"], args.dev_size))
     dirty = rows["id"].is_in(matched)
     removed = ~held_out & dirty if args.data == "clean" else pl.repeat(False, len(rows), dtype=pl.Boolean, eager=True)
-    training = ~held_out & ~removed
-    outside = {}
+    dev = held_out & ~dirty
+    beside = rows["id"].is_in(near(args.problems, rows["id"].filter(dev).to_list())) & ~held_out & ~removed
+    training = ~held_out & ~removed & ~beside
+    outside = {"near_dev": int(beside.sum())} if beside.any() else {}
     for reason, kept in selections(rows, args):
         outside[reason] = int((training & ~kept).sum())
         training &= kept
-    dev = held_out & ~dirty
     counts = {
         "problems": len(rows), "removed": int(removed.sum()), **outside,
         "train": int(training.sum()), "dev": int(dev.sum()),

@@ -5,13 +5,16 @@ from __future__ import annotations
 import argparse
 import csv
 import io
+import re
+from dataclasses import fields
+from pathlib import Path
 
 from mathrl.core.files import UserError, atomic_path, write_json, write_text
 from mathrl.core.parquet import PartWriter, parts, row_count, schema_of
 from mathrl.core.provenance import provenance
 from mathrl.data.benchmarks import read_benchmark
 from mathrl.decontamination.search import find_matches_in
-from mathrl.decontamination.settings import METHODS, Settings
+from mathrl.decontamination.settings import FLAGGING, METHODS, Settings
 from mathrl.decontamination.summary import CSV_COLUMNS, summarise
 
 
@@ -21,19 +24,16 @@ def run(args: argparse.Namespace) -> None:
 
     settings = settings_of(args)
     files = args.benchmark
-    benchmarks = {name: list(read_benchmark(path, may_be_empty=True).values()) for name, path in files.items()}
     schema = schema_of(args.problems, ("id", "problem"))
+    _check_ids(args.problems)
+    benchmarks = {name: list(read_benchmark(path, may_be_empty=True).values()) for name, path in files.items()}
     if schema["problem"] != pl.String:
         raise UserError(f"{args.problems}: the column 'problem' holds {schema['problem']}, text is needed")
     columns = [pl.col("id").cast(pl.String), pl.col("problem").fill_null("")]
     matches = find_matches_in(parts(args.problems, columns), benchmarks, settings)
     count = row_count(args.problems)
     summary = summarise(matches, {name: len(rows) for name, rows in benchmarks.items()}, count, settings.methods)
-    options = {
-        "methods": list(settings.methods), "remove": list(settings.remove), "ngram_size": settings.ngram_size,
-        "ngram_coverage": settings.ngram_coverage, "fuzzy_similarity": settings.fuzzy_similarity,
-        "semantic_similarity": settings.semantic_similarity,
-    }  # fmt: skip
+    options = settings.thresholds()
     summary["settings"] = options
     summary["provenance"] = provenance({"problems": args.problems, **files}, options)
     if args.clean:
@@ -54,26 +54,50 @@ def run(args: argparse.Namespace) -> None:
     write_json(args.summary, summary)
 
 
+def _check_ids(problems: Path) -> None:
+    """Refuse ids that are null or come twice: a match names a row by its id, and other rows would leave with it."""
+    import polars as pl
+
+    ids = pl.scan_parquet(problems).select(pl.col("id").cast(pl.String)).collect()["id"]
+    if ids.null_count():
+        row = int(ids.is_null().arg_max() or 0)
+        raise UserError(f"{problems}: {ids.null_count()} rows have no id (the first is row {row}); give each row an id of its own")
+    twice = ids.filter(ids.is_duplicated())
+    if len(twice):
+        raise UserError(f"{problems}: the id '{twice[0]}' occurs {int((ids == twice[0]).sum())} times; give each row an id of its own")
+
+
+def same_problems(problems: Path, ids: list[str]) -> list[str]:
+    """Ids of the rows of `problems` that are, by the methods that need no model, the same problems as the rows `ids`."""
+    import polars as pl
+
+    if not ids:
+        return []
+    items = pl.scan_parquet(problems).filter(pl.col("id").is_in(ids)).select("id", "problem").collect().to_dicts()
+    found = find_matches_in(parts(problems, [pl.col("id"), pl.col("problem")]), {"dev": items}, Settings())
+    return found["problem_id"].unique().sort().to_list()
+
+
 def settings_of(args: argparse.Namespace) -> Settings:
     """Check the options of the command line."""
     methods = _names(args.methods, "--methods", METHODS)
-    remove = methods if args.remove is None else _names(args.remove, "--remove", (*METHODS, "similar"))
-    for name in ("ngram_coverage", "fuzzy_similarity", "semantic_similarity"):
+    default = tuple(method for method in methods if method not in FLAGGING)
+    remove = default if args.remove is None else _names(args.remove, "--remove", (*METHODS, "similar"))
+    for name in ("ngram_coverage", "fuzzy_similarity", "semantic_similarity", "reworded_similarity"):
         if not 0 < getattr(args, name) <= 1:
             raise UserError(f"--{name.replace('_', '-')} {getattr(args, name):g}: must be above 0 and at most 1")
     if args.ngram_size < 2:
         raise UserError(f"--ngram-size {args.ngram_size}: must be at least 2 words")
-    if "semantic" in methods and args.embedding_model is None:
-        raise UserError("--methods semantic: needs --embedding-model, the directory of a sentence-transformers model")
-    return Settings(
-        methods, remove, args.ngram_size, args.ngram_coverage, args.fuzzy_similarity, args.semantic_similarity,
-        args.embedding_model, args.embedding_cache, max(args.workers, 1),
-    )  # fmt: skip
+    for method in methods:
+        if method in ("semantic", "reworded") and args.embedding_model is None:
+            raise UserError(f"--methods {method}: needs --embedding-model, the directory of a sentence-transformers model")
+    names = {field.name for field in fields(Settings)} & set(vars(args)) - {"methods", "remove", "workers"}
+    return Settings(methods=methods, remove=remove, workers=max(args.workers, 1), **{name: getattr(args, name) for name in names})
 
 
 def _names(text: str, option: str, allowed: tuple[str, ...]) -> tuple[str, ...]:
     names = tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
     for name in names:
-        if name not in allowed:
-            raise UserError(f"{option} {text}: '{name}' is none of {', '.join(allowed)}")
+        if name not in allowed and not re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", name):
+            raise UserError(f"{option} {text}: '{name}' is none of {', '.join(allowed)}, and no module:Class")
     return names

@@ -8,201 +8,28 @@ is not `7 + 7 + 8`. Another order is allowed only where whole sentences, or numb
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from dataclasses import dataclass
 from functools import cached_property
 
 from mathrl.decontamination import normalize_pair
-from mathrl.text.normalize import CONTRASTS, LIGHT, OPERATORS, drawings, is_number, number_value, tokens, without_drawings
+from mathrl.decontamination.meanings import FILLERS, opposite_forms, same_words
+from mathrl.decontamination.texts import CONTRAST_OF, Text, weight_of
+from mathrl.text.normalize import LIGHT, OPERATORS, is_number
 
-MAX_TEXT = 20_000  # characters that are compared
-_CONTRAST = {word: (group, cell) for group, cells in enumerate(CONTRASTS) for cell, names in enumerate(cells) for word in names.split()}
-SIGNS = frozenset("+-*/=<>!")
-NUMBER_WEIGHT = 3.0  # a number says more about a problem than a word
-LETTER_WEIGHT = 0.5  # a variable less
 SAME_LENGTH = 0.75  # word counts, the shorter over the longer, of two texts of which none is a part of the other
 FEW_NUMBERS = 6
+FEW_WORDS = 3
 SHORT = 12  # words that are not light
 ALIKE = 0.5  # of the words of the longer text: below that nobody looks for misspellings
 SAME_FORMULA = 0.5
 SAME_PLACES = 0.6
-# A variable or a name in capitals; `a`, `A` and `I` only where they are no words.
-_NAME = re.compile(r"(?<![A-Za-z\\])(?:[B-HJ-Z]|[A-Z]{2,}|[b-z]|[aAI](?=[$,)^_=+\\-])|(?<=[$(=+\-])[aAI])(?![A-Za-z])")
-_ALONE = re.compile(r"(?<![A-Za-z\\])[A-Za-z](?![A-Za-z])")
-_PROPER = re.compile(r"(?<![A-Za-z\\])[A-Z][a-z]+(?![A-Za-z])")
-_INSIDE = re.compile(r"(?<=[a-z,;] )[A-Z][a-z]+(?![A-Za-z])")  # a capital letter that no sentence begins with
-_LOWER = re.compile(r"(?<![A-Za-z])[a-z]+(?![A-Za-z])")
-_ASKS = re.compile(
-    r"\b(?:find|determine|compute|calculate|evaluate|what|how|which|simplify|solve|prove|express(?! your answer)"
-    r"|tell me|work out|figure out)\b",
-    re.IGNORECASE,
-)
-
-
-@dataclass(frozen=True)
-class Text:
-    """A problem prepared for comparing: its tokens, and what is read from them when it is asked for."""
-
-    source: str  # without drawings
-    sequence: tuple[str, ...]
-    drawing: str
-    renaming: tuple[tuple[str, str], ...] = ()  # variables that were given other names
-
-    @classmethod
-    def of(cls, text: str) -> Text:
-        return cls.plain(normalize_pair.plain(without_drawings(text[:MAX_TEXT])), drawings(text[:MAX_TEXT]))
-
-    @classmethod
-    def plain(cls, source: str, drawing: str) -> Text:
-        """A text that `reading.plain` has been over."""
-        source = _two_cases(source)
-        return cls(source, _sequence(source), drawing)
-
-    @cached_property
-    def numbers(self) -> Counter[str]:
-        return Counter(filter(is_number, self.sequence))
-
-    @cached_property
-    def signs(self) -> Counter[str]:
-        return Counter(token for token in self.sequence if token in SIGNS)
-
-    @cached_property
-    def contrasts(self) -> Counter[tuple[int, int]]:
-        return Counter(_CONTRAST[token] for token in self.sequence if token in _CONTRAST)
-
-    @cached_property
-    def content(self) -> Counter[str]:
-        """Words, numbers and variables that are no light words."""
-        return Counter(token for token in self.sequence if token not in LIGHT and token not in OPERATORS)
-
-    @cached_property
-    def names(self) -> Counter[str]:
-        """Letters of variables and of words in capitals."""
-        return self._change(_names(self.source))
-
-    @cached_property
-    def asked(self) -> Counter[str]:
-        """The same, of the sentence that asks."""
-        return self._change(_names(_question(self.source)))
-
-    @cached_property
-    def question(self) -> frozenset[str]:
-        """Words of the sentence that asks, without light ones."""
-        return frozenset(t for t in _sequence(_question(self.source)) if len(t) > 1 and not is_number(t) and t not in LIGHT)
-
-    @cached_property
-    def sentences(self) -> tuple[tuple[str, ...], ...]:
-        """The sequence, cut into sentences."""
-        names = dict(self.renaming)
-        return tuple(
-            tuple(names.get(token, token) for token in _sequence(sentence)) for sentence in normalize_pair.SENTENCE.split(self.source)[::2]
-        )
-
-    @cached_property
-    def drawn(self) -> Counter[str]:
-        """Numbers in drawings."""
-        return Counter(filter(is_number, tokens(self.drawing)))
-
-    @cached_property
-    def proper(self) -> frozenset[str]:
-        """Words that are written with a capital letter wherever they stand."""
-        return frozenset(word.lower() for word in _PROPER.findall(self.source)) - frozenset(_LOWER.findall(self.source))
-
-    @cached_property
-    def inner(self) -> frozenset[str]:
-        """Those of them that stand inside a sentence: names of people and places."""
-        return frozenset(word.lower() for word in _INSIDE.findall(self.source)) & self.proper
-
-    @cached_property
-    def formula(self) -> tuple[str, ...]:
-        """Variables, numbers and operators in order."""
-        return tuple(token for token in self.sequence if len(token) == 1 or is_number(token) or token in OPERATORS)
-
-    @cached_property
-    def variables(self) -> tuple[str, ...]:
-        """Single letters in the order in which they come up."""
-        return tuple(dict.fromkeys(token for token in self.sequence if len(token) == 1 and token.isalpha() and token not in LIGHT))
-
-    def renamed(self, names: dict[str, str]) -> Text:
-        """The same text with other variables."""
-        sequence = tuple(names.get(token, token) for token in self.sequence)
-        return Text(self.source, sequence, self.drawing, tuple(names.items()))
-
-    def _change(self, counts: Counter[str]) -> Counter[str]:
-        names = dict(self.renaming)
-        return Counter({names.get(token, token): count for token, count in counts.items()}) if names else counts
-
-    @cached_property
-    def words_in_order(self) -> tuple[str, ...]:
-        """Words and numbers, without operators."""
-        return tuple(token for token in self.sequence if token not in OPERATORS)
-
-    @cached_property
-    def weight(self) -> float:
-        return _weight(self.content)
-
-    @cached_property
-    def words(self) -> Counter[str]:
-        """Content without numbers and variables."""
-        return Counter({token: n for token, n in self.content.items() if len(token) > 1 and not is_number(token)})
-
-    @cached_property
-    def neighbours(self) -> tuple[Counter[tuple[str, str]], Counter[tuple[str, str]]]:
-        """Each number with the token before it, and with the token behind it; signs that may be written otherwise are passed over."""
-        tokens = ["", *(token for token in self.sequence if token not in "/*^|%!"), ""]
-        places = [place for place, token in enumerate(tokens) if token and is_number(token)]
-        return Counter((tokens[p - 1], tokens[p]) for p in places), Counter((tokens[p], tokens[p + 1]) for p in places)
-
-    @cached_property
-    def ordered(self) -> Counter[str]:
-        """What must stand in order: numbers, variables, names, plus and minus."""
-        return Counter(token for token in self.sequence if self._is_ordered(token))
-
-    def _is_ordered(self, token: str) -> bool:
-        return is_number(token) or token in "+-" or token in self.inner or (len(token) == 1 and token.isalpha() and token not in LIGHT)
-
-    @cached_property
-    def beside(self) -> tuple[dict[str, set[str]], ...]:
-        """The numbers before each word or variable, and those behind each: `12 red marbles` has 12 before `red`."""
-        tokens = [token for token in self.sequence if token not in LIGHT and token not in OPERATORS]
-        before: dict[str, set[str]] = {}
-        behind: dict[str, set[str]] = {}
-        for left, right in zip(["", *tokens], [*tokens, ""], strict=True):
-            if left and is_number(left):
-                before.setdefault("" if right and is_number(right) else right, set()).add(left)
-            if right and is_number(right):
-                behind.setdefault("" if left and is_number(left) else left, set()).add(right)
-        return before, behind
-
-    @cached_property
-    def phrases(self) -> Counter[tuple[str, ...]]:
-        """Runs of three formula tokens: what stays the same when sentences change places."""
-        return Counter(zip(self.formula, self.formula[1:], self.formula[2:], strict=False))
-
-
-def _weight(counts: Counter[str]) -> float:
-    return sum(
-        count * (NUMBER_WEIGHT if is_number(token) else LETTER_WEIGHT if len(token) == 1 and token.isascii() else 1.0)
-        for token, count in counts.items()
-    )
-
-
-def _names(text: str) -> Counter[str]:
-    return Counter(letter for name in _NAME.findall(text) for letter in name)
-
-
-def _question(text: str) -> str:
-    """The last sentence with a question mark, or else the last one that asks for something, or else the last one."""
-    sentences = [sentence for sentence in normalize_pair.SENTENCE.split(text)[::2] if sentence.strip()]
-    asking = [sentence for sentence in sentences if "?" in sentence] or [sentence for sentence in sentences if _ASKS.search(sentence)]
-    return (asking or sentences or [""])[-1]
 
 
 class Pair:
     """An item and a row side by side; what is expensive is computed when asked for."""
 
     def __init__(self, item: Text, row: Text) -> None:
+        item, row = item.with_cases(row.cases), row.with_cases(item.cases)
         row = _respelt(item, row)
         if item.variables != row.variables and len(item.variables) == len(row.variables) and set(item.variables) != set(row.variables):
             row = row.renamed(dict(zip(row.variables, item.variables, strict=True)))
@@ -214,8 +41,12 @@ class Pair:
         item, row = self.item, self.row
         if self.other_numbers or not self.in_order:
             return False
-        if self.part:
+        if item.formula == row.formula and not row.renaming and item.groups != row.groups:
+            return False
+        if self.part or self.embedded:
             return True
+        if self.other_word:
+            return False
         if _exchanged(item.signs, row.signs):
             return False
         lost, gained = item.contrasts - row.contrasts, row.contrasts - item.contrasts
@@ -232,6 +63,8 @@ class Pair:
                 return False
             if max(ours, theirs) <= SHORT and _exchanged(item.names, row.names):
                 return False
+            if max(ours, theirs) <= FEW_WORDS and item.numbers != row.numbers:
+                return False  # a formula, and another one that holds it
         if self.places < SAME_PLACES:
             return False
         if set(item.names) == set(row.names) and _exchanged(item.asked, row.asked):
@@ -246,6 +79,63 @@ class Pair:
     def other_numbers(self) -> bool:
         """Was a number exchanged for another one?"""
         return _exchanged(self.item.numbers, self.row.numbers) > 0
+
+    @cached_property
+    def keeps_meaning(self) -> bool:
+        """Can one be a paraphrase of the other?
+
+        No number is exchanged, at most one more is there (`one`, `the three of them`), nothing is denied on one side alone, and no word
+        stands for its opposite.
+        """
+        item, row = self.item, self.row
+        if self.other_numbers or abs(item.numbers.total() - row.numbers.total()) > 1 or (item.denials > 0) != (row.denials > 0):
+            return False
+        lost, gained = item.contrasts - row.contrasts, row.contrasts - item.contrasts
+        return not {group for group, _ in lost} & {group for group, _ in gained}
+
+    @cached_property
+    def other_word(self) -> bool:
+        """Was a word exchanged that makes another problem?
+
+        Two texts that differ in one place alone, where each has a word of its own: only words that are known to say the same, other
+        forms of one word, and names of people may stand there. Nobody can list all words that make another problem (inside, outside).
+        Where more is different the text was reworded, and only known opposites decide. Ideographs have no forms: none is exchanged.
+        """
+        item, row = self.item, self.row
+        if item.ideographs and row.ideographs:
+            return _exchanged(item.ideographs, row.ideographs) > 0
+        if self.length >= SAME_LENGTH and item.denials != row.denials:
+            return True
+        changes = self.changes
+        if any(mine and theirs and _opposite(mine, theirs) for mine, theirs in changes):
+            return True
+        unknown = {(mine, theirs) for mine, theirs in changes if mine and theirs and not self._same_meaning(mine, theirs)}
+        return len(unknown) == 1 and all(len(mine) <= 2 and len(theirs) <= 2 for mine, theirs in unknown)
+
+    @cached_property
+    def length(self) -> float:
+        """Words of the shorter text over those of the longer."""
+        ours, theirs = self.item.words.total(), self.row.words.total()
+        return min(ours, theirs) / max(ours, theirs, 1)
+
+    @cached_property
+    def changes(self) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
+        """The places in which two aligned texts differ: the words there, without light ones, numbers and variables."""
+        from difflib import SequenceMatcher
+
+        left, right = self.item.words_in_order[:1000], self.row.words_in_order[:1000]
+        found = []
+        for kind, a, b, c, d in SequenceMatcher(None, left, right, autojunk=False).get_opcodes():
+            if kind != "equal":
+                found.append(tuple(tuple(token for token in part if _is_word(token)) for part in (left[a:b], right[c:d])))
+        return found
+
+    def _same_meaning(self, mine: tuple[str, ...], theirs: tuple[str, ...]) -> bool:
+        """Words of one meaning, forms of one word, or names of two people."""
+        if same_words(mine, theirs):
+            return True
+        names = all(word in self.item.proper for word in mine) and all(word in self.row.proper for word in theirs)
+        return names and not any(word in CONTRAST_OF for word in (*mine, *theirs))
 
     @cached_property
     def in_order(self) -> bool:
@@ -296,7 +186,22 @@ class Pair:
     def part(self) -> bool:
         """Is one text inside the other, in one run?"""
         size = min(len(self.item.sequence), len(self.row.sequence))
-        return size >= 8 and len(self.run) == size
+        if size < 8 or len(self.run) != size:
+            return False
+        longer = max(self.item.sequence, self.row.sequence, key=len)
+        starts = [place for place in range(len(longer) - size + 1) if longer[place : place + size] == self.run]
+        ends = "+*/^=<>"  # where a formula goes on, its beginning is no problem of its own
+        return any(
+            (not place or (longer[place - 1] not in ends and self.run[0] not in ends))
+            and (place + size == len(longer) or (longer[place + size] not in ends and self.run[-1] not in ends))
+            for place in starts
+        )
+
+    @cached_property
+    def embedded(self) -> bool:
+        """Is the item, too short for a run, a sentence of the row?"""
+        sequence = self.item.sequence
+        return len(sequence) >= 3 and any(map(is_number, sequence)) and sequence in self.row.sentences
 
     @cached_property
     def framed(self) -> bool:
@@ -331,10 +236,15 @@ class Pair:
         Light words and operators are left out. The first forgives another order, the second misspellings.
         """
         words, others = self.item.words.total(), self.row.words.total()
-        if words and others and (self.item.words & self.row.words).total() < 0.4 * max(words, others):
+        if (
+            words
+            and others
+            and max(words, others) > FEW_WORDS + 1
+            and (self.item.words & self.row.words).total() < 0.4 * max(words, others)
+        ):
             return 0.0
         total = self.item.weight + self.row.weight
-        shared = 2 * (_weight(self.item.content & self.row.content) + self._other_names) / total if total else 0.0
+        shared = 2 * (weight_of(self.item.content & self.row.content) + self._other_names) / total if total else 0.0
         if shared < 0.5:
             return shared
         from rapidfuzz.fuzz import ratio
@@ -354,9 +264,23 @@ class Pair:
     @cached_property
     def exchanged(self) -> float:
         """Share of the item's content that the row has replaced, 0–1. Nothing is replaced in a row that was cut or has more."""
-        missing = _weight(self.item.content - self.row.content)
-        more = _weight(self.row.content - self.item.content)
+        missing = weight_of(self.item.content - self.row.content)
+        more = weight_of(self.row.content - self.item.content)
         return min(missing, more) / self.item.weight if self.item.weight else 0.0
+
+
+def _is_word(token: str) -> bool:
+    return len(token) > 1 and not is_number(token) and token not in LIGHT and token not in FILLERS
+
+
+def _opposite(mine: tuple[str, ...], theirs: tuple[str, ...]) -> bool:
+    """Is there a known opposite of one word among the others, or the same word with and without `un-`?"""
+    for word in mine:
+        for other in theirs:
+            left, right = CONTRAST_OF.get(word), CONTRAST_OF.get(other)
+            if (left and right and left[0] == right[0] and left[1] != right[1]) or opposite_forms(word, other):
+                return True
+    return False
 
 
 def _letters(text: Text) -> str:
@@ -371,17 +295,6 @@ def _respelt(item: Text, row: Text) -> Text:
     missing = frozenset(item.numbers - row.numbers)
     source = normalize_pair.respelt(row.source, frozenset(row.sequence), frozenset(item.sequence), missing)
     return row if source == row.source else Text.plain(source, row.drawing)
-
-
-def _two_cases(text: str) -> str:
-    """`T` and `t` as two variables: where both stand alone, the capital one is written as a letter that has no case."""
-    alone = set(_ALONE.findall(text))
-    both = {letter for letter in alone if letter.isupper() and letter.lower() in alone and letter not in "AI"}
-    return _ALONE.sub(lambda match: chr(0x1200 + ord(match.group())) if match.group() in both else match.group(), text) if both else text
-
-
-def _sequence(text: str) -> tuple[str, ...]:
-    return tuple(number_value(token) if is_number(token) else token for token in tokens(text))
 
 
 def _inside(shorter: list[str], longer: list[str]) -> bool:

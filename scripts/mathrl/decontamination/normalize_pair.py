@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - tables are read by lines
 r"""What a reader takes off a problem before comparing it: mark-up, lists, escapes, hints about the form of the answer; and what
 is read as the same: `twenty-four` and 24, `x squared` and `x^2`, `3 plus x` and `3 + x`, `recieve` and `receive`.
 
@@ -11,7 +12,7 @@ import re
 from collections.abc import Set
 
 from mathrl.text import number_words
-from mathrl.text.normalize import CONTRASTS, LIGHT, NUMBER_WORDS
+from mathrl.text.normalize import CONTRASTS, LIGHT, NUMBER_WORDS, SMALL
 
 NESTED = 4  # fractions within fractions
 # A tag without attributes or with `name=value` ones: `a <b and c> d` holds none.
@@ -54,7 +55,27 @@ _HINT = re.compile(
     r"[^?]*\b(?:answers?|result|nearest|lowest terms|simplest form)\b",
     re.IGNORECASE | re.DOTALL,
 )
-SENTENCE = re.compile(r"((?<=[.?!])\s+|(?<=[.?!]\$)\s+|\n\s*\n)")
+_BLANKS = re.compile(r"[ \t]{2,}")
+_DOLLARS = re.compile(r"\${2,}")
+_DASHES = str.maketrans({"−": "-", "‐": "-", "‑": "-"} | {small: sign for small, sign in SMALL.items() if sign[0] in "^_"})
+_BOLD_NUMBER = re.compile(r"(?<![\w*)}\]])\*\*(-?\d[\d.,/]*)\*\*(?![\w*])")
+_FUNCTIONS = re.compile(r"(?<![\\A-Za-z])(sqrt|sin|cos|tan|cot|log|ln|pi)(?=[\s({\d]|$)")
+_LETTERS_APART = re.compile(r"(?<![A-Za-z\\])[A-HJ-Z](?: [A-Z])+(?![A-Za-z'])")
+_POWER_ONE = re.compile(r"\^(?:\{1\}|1(?!\d))(?=\s*\+\s*[a-z]\^)")  # the first term of x^1 + x^2 + …
+_SHARES = {"half": "1/2", "halves": "1/2", "one half": "1/2", "a half": "1/2", "one third": "1/3", "a third": "1/3", "two thirds": "2/3", "quarter": "1/4",
+           "a quarter": "1/4", "one quarter": "1/4", "one fourth": "1/4", "a fourth": "1/4", "three quarters": "3/4", "three fourths": "3/4",
+           "one fifth": "1/5", "a fifth": "1/5", "one tenth": "1/10", "a tenth": "1/10"}  # fmt: skip
+_SHARE = re.compile(
+    rf"(?<![\w-])(?:{'|'.join(sorted((name.replace(' ', '[- ]') for name in _SHARES), key=len, reverse=True))})(?![\w-])", re.IGNORECASE
+)
+_PERCENTS = {"10": "1/10", "20": "1/5", "25": "1/4", "50": "1/2", "75": "3/4"}
+_AS_SHARE = re.compile(rf"(?<![\d.,])({'|'.join(_PERCENTS)})\s*\\?%")
+# British spellings with the American ones.
+_SPELLINGS = ((re.compile(r"(?<=[a-z]{2}[bt])re(?=s?\b)"), "er"), (re.compile(r"(?<=[a-z]{3})our(?=s?\b|ed\b|ing\b)(?<!hour)(?<!four)(?<!your)"), "or"),
+              (re.compile(r"(?<=[a-z]{4})is(?=e[sd]?\b|ing\b)(?<!prom)(?<!rais)"), "iz"))  # fmt: skip
+_QUESTION = re.compile(r"\?|^(?:find|determine|compute|calculate|evaluate|what|how|which|simplify|solve|show|prove)\b", re.IGNORECASE)
+_ASKED = re.compile(r"(?<![A-Za-z\\])\(([a-h])\)\s+(?=\S)")
+SENTENCE = re.compile(r"(,\s+(?=where\b)|(?<=[.?!])\s+|(?<=[.?!]\$)\s+|\n\s*\n)")
 
 _UNIT_WORDS = [word for word in number_words.ONES if word != "zero"]
 _BELOW_100 = rf"(?:(?:{'|'.join(number_words.TENS)})(?:[- ](?:{'|'.join(_UNIT_WORDS[:9])}))?|{'|'.join(reversed(_UNIT_WORDS))})"
@@ -69,6 +90,8 @@ _WORD = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{4,}(?![A-Za-z])")
 
 def plain(text: str) -> str:
     """The text without dressing, in the spelling that two texts have in common."""
+    text = _DOLLARS.sub("$", text.translate(_DASHES)).replace("\\(", "$").replace("\\)", "$")
+    text = _BLANKS.sub(" ", _BOLD_NUMBER.sub(r"\1", text))
     if "<" in text:
         text = _SMALL.sub(lambda match: ("^{" if match[1].lower() == "sup" else "_{") + match[2] + "}", text)
         text = _BLOCK.sub(" ", _INLINE.sub("", text))
@@ -91,8 +114,26 @@ def plain(text: str) -> str:
     text = _DIGIT_IN_WORD.sub(_letter, _HYPHEN_AFTER_FORMULA.sub(" ", text))
     text = _TWICE.sub("twice", _NUMBER.sub(_value, text) if _LONG_NUMBER.search(text) else text)
     text = _SAID.sub(lambda match: f"{match[1]} {_SIGNS[match[2]]} ", text)
-    text = _UNITS.sub(lambda match: str(match.lastgroup), text)
-    return _without_hints(_PERCENT.sub("%", text))
+    text = _PERCENT.sub("%", _UNITS.sub(lambda match: str(match.lastgroup), text))
+    text = _POWER_ONE.sub("", _FUNCTIONS.sub(r"\\\1", text))
+    if not text.isupper():  # all in capitals, `a b` would be read as a triangle's side
+        text = _LETTERS_APART.sub(lambda match: match[0].replace(" ", ""), text)
+    for pattern, spelling in _SPELLINGS:
+        text = pattern.sub(spelling, text)
+    text = _AS_SHARE.sub(lambda match: _PERCENTS[match[1]], text)
+    return _without_hints(_SHARE.sub(lambda match: _SHARES[match[0].lower().replace("-", " ")], text))
+
+
+def questions(text: str) -> list[str]:
+    """A problem, and where it asks (a), (b), (c) of one story, each of these questions with the story."""
+    marks = list(_ASKED.finditer(text))
+    if [mark[1].lower() for mark in marks] != list("abcdefgh"[: len(marks)]) or len(marks) < 2:
+        return [text]
+    ends = [mark.start() for mark in marks[1:]] + [len(text)]
+    asked = [text[mark.end() : end] for mark, end in zip(marks, ends, strict=True)]
+    if not all(_QUESTION.search(part) for part in asked):  # two conditions, not two questions
+        return [text]
+    return [text, *(text[: marks[0].start()] + part for part in asked)]
 
 
 def _letter(match: re.Match[str]) -> str:

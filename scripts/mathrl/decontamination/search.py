@@ -13,26 +13,23 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mathrl.decontamination.compare import Pair, Text
+from mathrl.decontamination import normalize_pair
+from mathrl.decontamination.compare import Pair
+from mathrl.decontamination.texts import Text
 from mathrl.text import token_hashes
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from mathrl.decontamination.semantic import Similarity
-from mathrl.decontamination.settings import Settings
+from mathrl.decontamination.methods import make
+from mathrl.decontamination.settings import TOKENS, Settings
 
-COMMON = 5  # an n-gram found in more different rows that are no copies of the item is boilerplate
-COMMON_ITEMS = 2  # and so is one that more benchmark items have
-WHOLE = 0.8  # so large a part of all n-grams is a match even where most of them are boilerplate
+STEP = 20_000  # n-grams of rows that are expanded at a time
 RARE = 5  # word pairs of at most so many items make candidates for the fuzzy method
 FEW_PAIRS = 4  # an item with fewer (a formula) is looked for by runs of three words, variables and light words included
 SHARE = 0.2  # of an item's rare word pairs that a candidate has
-EXCHANGED = 0.15  # of an item's content that a row may have replaced
 OVERLAP = 0.55  # of the distinct words of a fuzzy candidate and the item (Dice); lower than any similarity that is asked for
-SEMANTIC_WORDS = 0.6  # token similarity that confirms a semantic match whose numbers agree
-SHORTEST = 3  # words of an item that is looked for as a whole because it has no n-gram,
-ADDED = 20  # in rows that have at most so many words more
+SHORTEST = 2  # words of an item that is looked for as a whole because it has no n-gram
 LENGTHS = 0.5  # of a fuzzy candidate's words and the item's, the shorter over the longer
 
 
@@ -64,14 +61,49 @@ class Postings:
 
     def hits(self, tokens: token_hashes.Tokens, size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Distinct `(row, item, key)` of the n-grams that rows and items share, as three arrays."""
+        return self.expand(*self.found(tokens, size))
+
+    def found(self, tokens: token_hashes.Tokens, size: int) -> tuple[np.ndarray, np.ndarray]:
+        """Distinct `(row, key)` of the n-grams of rows that items have."""
         values, first = token_hashes.grams(tokens, size)
         where, which = token_hashes.find(values, self.keys, self.marked)
         seen = np.unique(tokens.rows[first[where]].astype(np.int64) * (len(self.keys) + 1) + which)
-        rows, which = np.divmod(seen, len(self.keys) + 1)
+        return np.divmod(seen, len(self.keys) + 1)
+
+    def expand(self, rows: np.ndarray, which: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """`(row, item, key)` from `(row, key)`: one entry per item that has the key."""
         counts = self.starts[which + 1] - self.starts[which]
         offset = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
         items = self.items[np.repeat(self.starts[which], counts) + offset]
         return np.repeat(rows, counts), items, np.repeat(which, counts)
+
+    def worthwhile(self, rows: np.ndarray, which: np.ndarray, settings: Settings) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Of `expand` what can lead to a match: memory must not grow with an ending that many rows and many items share.
+
+        An n-gram of more than `boilerplate_items` items counts only where a row has `whole` of an item. So it is looked
+        at for items that are boilerplate for the most part, and for pairs that share enough of the item's other n-grams.
+        """
+        common = np.diff(self.starts)[which] > settings.boilerplate_items
+        if not common.any():
+            return self.expand(rows, which)
+        found = [self.expand(rows[~common], which[~common])]
+        width = len(self.sizes)
+        pairs, shared = np.unique(found[0][0] * width + found[0][1], return_counts=True)
+        need = max(settings.whole, settings.ngram_coverage)
+        common_share = self.common_share(settings.boilerplate_items)
+        near = pairs[shared >= (need - common_share[pairs % width]) * self.sizes[pairs % width] - 1e-9]
+        boilerplate = common_share > need - 1e-9
+        for first in range(0, int(common.sum()), STEP):
+            row, item, key = self.expand(rows[common][first : first + STEP], which[common][first : first + STEP])
+            keep = boilerplate[item] | np.isin(row * width + item, near)
+            found.append((row[keep], item[keep], key[keep]))
+        return tuple(np.concatenate(part) for part in zip(*found, strict=True))  # type: ignore[return-value]
+
+    def common_share(self, items: int) -> np.ndarray:
+        """Share of each item's n-grams that more than `items` items have."""
+        counts = np.diff(self.starts)
+        many = np.repeat(counts > items, counts)
+        return np.bincount(self.items[many], minlength=len(self.sizes)) / np.maximum(self.sizes, 1)
 
 
 class Vocabulary:
@@ -113,12 +145,20 @@ class Index:
         import polars as pl
 
         self.settings = settings
-        self.items = [(name, str(item["id"]), item["problem"]) for name, rows in benchmarks.items() for item in rows]
+        self.items = [
+            (name, str(item["id"]), text)
+            for name, rows in benchmarks.items()
+            for item in rows
+            for text in normalize_pair.questions(item["problem"])
+        ]
         tokens = token_hashes.tokenise(pl.Series([text for _, _, text in self.items], dtype=pl.String))
         self.keys = token_hashes.sequence_keys(tokens)
         self.lengths = np.diff(tokens.starts())
         self.ngrams = Postings.of(tokens, settings.ngram_size)
         self.short = _short_items(tokens, self.lengths, settings.ngram_size)
+        place = np.arange(len(tokens.hashes)) - tokens.starts()[tokens.rows]
+        few = (self.lengths < settings.ngram_size) & (self.lengths >= SHORTEST)
+        self.short_starts = Postings.of(tokens.chosen(few[tokens.rows] & (place < SHORTEST)), SHORTEST)
         content = tokens.content()
         self.content_lengths = np.diff(content.starts())
         self.vocabulary = Vocabulary(content)
@@ -126,11 +166,7 @@ class Index:
         formulas = self.pairs.sizes < FEW_PAIRS
         self.runs = Postings.of(tokens.chosen(formulas[tokens.rows]), 3, RARE)
         self.texts: dict[int, Text] = {}
-        self.similarity: Similarity | None = None
-        if "semantic" in settings.methods:
-            from mathrl.decontamination.semantic import Similarity
-
-            self.similarity = Similarity([text for _, _, text in self.items], settings)
+        self.more = {name: make(name, [text for _, _, text in self.items], settings) for name in settings.methods if name not in TOKENS}
 
     def text(self, item: int) -> Text:
         if item not in self.texts:
@@ -138,7 +174,7 @@ class Index:
         return self.texts[item]
 
 
-PAIRS = ("exact", "ngram", "fuzzy", "semantic", "short")
+PAIRS = ("exact", "ngram", "fuzzy", "short")
 
 
 @dataclass
@@ -148,35 +184,38 @@ class Candidates:
     exact: tuple[np.ndarray, ...]  # row, item
     ngram: tuple[np.ndarray, ...]  # row, item, key
     fuzzy: tuple[np.ndarray, ...]  # row, item
-    semantic: tuple[np.ndarray, ...]  # row, item
     short: tuple[np.ndarray, ...]  # row, item: rows that hold an item too short for an n-gram, whole
     row_keys: np.ndarray  # token sequence of the rows in `ngram`, one entry a hit
+    more: dict[str, tuple[np.ndarray, ...]] = field(default_factory=dict)  # row, item, by the methods that are objects
     parts: list[Candidates] = field(default_factory=list)
 
     @classmethod
     def empty(cls) -> Candidates:
         none = np.zeros(0, np.int64)
-        return cls((none,) * 2, (none,) * 3, (none,) * 2, (none,) * 2, (none,) * 2, np.zeros(0, np.uint64))
+        return cls((none,) * 2, (none,) * 4, (none,) * 2, (none,) * 2, np.zeros(0, np.uint64))
 
     def rows(self) -> np.ndarray:
         """All rows that occur in a pair, sorted."""
-        return np.unique(np.concatenate([self.exact[0], self.ngram[0], self.fuzzy[0], self.semantic[0], self.short[0]]))
+        return np.unique(np.concatenate([*(getattr(self, name)[0] for name in PAIRS), *(pairs[0] for pairs in self.more.values())]))
 
     def add(self, other: Candidates, offset: int) -> None:
         """Take in the candidates of further rows, `offset` rows later."""
         for name in PAIRS:
             rows, *rest = getattr(other, name)
             setattr(other, name, (rows + offset, *rest))
+        other.more = {name: (rows + offset, *rest) for name, (rows, *rest) in other.more.items()}
         self.parts.append(other)
 
     def joined(self) -> Candidates:
         """All parts as one."""
         join = lambda name: tuple(np.concatenate(a) for a in zip(*(getattr(p, name) for p in [self, *self.parts]), strict=True))  # noqa: E731
         keys = np.concatenate([part.row_keys for part in [self, *self.parts]])
-        return Candidates(*(join(name) for name in PAIRS), keys)
+        names = list(dict.fromkeys(name for part in self.parts for name in part.more))
+        more = {name: tuple(map(np.concatenate, zip(*(p.more[name] for p in self.parts if name in p.more), strict=True))) for name in names}
+        return Candidates(*(join(name) for name in PAIRS), keys, more)
 
 
-def search(problems: pl.Series, index: Index) -> Candidates:
+def search(problems: pl.Series, index: Index, boilerplate: Boilerplate) -> Candidates:
     """One pass over the rows."""
     found, methods = Candidates.empty(), index.settings.methods
     order = np.argsort(index.keys, kind="stable")
@@ -184,6 +223,7 @@ def search(problems: pl.Series, index: Index) -> Candidates:
 
     def look(tokens: token_hashes.Tokens) -> Candidates:
         here = Candidates.empty()
+        here.ngram = here.ngram[:3]
         keys = token_hashes.sequence_keys(tokens)
         left = np.searchsorted(sorted_keys, keys, side="left")
         counts = np.searchsorted(sorted_keys, keys, side="right") - left
@@ -192,14 +232,15 @@ def search(problems: pl.Series, index: Index) -> Candidates:
         if len(rows):
             here.exact = (np.repeat(rows, counts[rows]), np.concatenate([order[left[row] : left[row] + counts[row]] for row in rows]))
         if "ngram" in methods:
-            here.ngram = index.ngrams.hits(tokens, index.settings.ngram_size)
-            here.row_keys = keys[here.ngram[0]]
+            here.ngram = index.ngrams.worthwhile(*index.ngrams.found(tokens, index.settings.ngram_size), index.settings)
+            here.row_keys = keys[here.ngram[0]]  # Boilerplate.take needs them, and makes of the n-grams what is kept
             here.short = _short_hits(tokens, index)
         if "fuzzy" in methods:
             here.fuzzy = _by_words(tokens, index)
         return here
 
     for first, here in token_hashes.in_chunks(problems, index.settings.workers, look):
+        boilerplate.take(here)
         found.add(here, first)
     return found.joined()
 
@@ -215,12 +256,14 @@ def _short_items(tokens: token_hashes.Tokens, lengths: np.ndarray, size: int) ->
 
 
 def _short_hits(tokens: token_hashes.Tokens, index: Index) -> tuple[np.ndarray, np.ndarray]:
-    """`(row, item)` of rows that are not much longer than a short item and hold all of its words in one run."""
-    lengths = np.diff(tokens.starts())
-    near = tokens.chosen((lengths < index.settings.ngram_size + ADDED)[tokens.rows])
+    """`(row, item)` of rows that hold all words of a short item in one run."""
+    if index.short:  # most rows do not even hold the first words of one
+        near = np.zeros(tokens.count, bool)
+        near[index.short_starts.found(tokens, SHORTEST)[0]] = True
+        tokens = tokens.chosen(near[tokens.rows])
     rows, items = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
     for words, postings in index.short.items():
-        row, item, _ = postings.hits(near, words)
+        row, item, _ = postings.hits(tokens, words)
         rows.append(row)
         items.append(item)
     return np.concatenate(rows), np.concatenate(items)
@@ -242,46 +285,82 @@ def _by_words(tokens: token_hashes.Tokens, index: Index) -> tuple[np.ndarray, np
     return rows[enough], items[enough]
 
 
-def covered(found: Candidates, index: Index) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """`(rows, items, coverage)` of the pairs whose shared n-grams cover enough of the item, boilerplate discounted.
+class Boilerplate:
+    """Counts, over all rows, who else has an item's n-grams, and forgets the hits that can matter no more.
 
-    An n-gram of an item is boilerplate if more than `COMMON` different rows have it that are no copies of the item (they share
-    less than the asked part of its n-grams). Rows that are equal after normalisation count once. A leak does not become
-    boilerplate by being copied, however often, and rows without the n-gram have no say.
+    An n-gram of an item is boilerplate if more than `boilerplate_items` items have it, or more than `boilerplate_rows` different
+    rows that are no copies of the item (they share less than the asked part of its n-grams). Rows that are equal after normalisation
+    count once. A leak does not become boilerplate by being copied, and rows without the n-gram have no say.
     """
-    rows, items, which = found.ngram
-    if not len(rows):
-        return rows, items, np.zeros(0)
-    width = len(index.items)
-    pair, inverse, shared = np.unique(rows * width + items, return_inverse=True, return_counts=True)
-    pair_rows, pair_items = np.divmod(pair, width)
-    coverage = shared / index.ngrams.sizes[pair_items]
-    stranger = coverage[inverse] < index.settings.ngram_coverage
-    # Different strangers per (item, n-gram): rows with equal tokens are one.
-    slot = which * width + items
-    slots, slot_of = np.unique(slot, return_inverse=True)
-    seen = np.unique(np.rec.fromarrays([slot_of[stranger], found.row_keys[stranger]], names="slot,key"))
-    strangers = np.bincount(seen["slot"].astype(np.int64), minlength=len(slots))
-    common = (strangers > COMMON) | (np.diff(index.ngrams.starts)[slots // width] > COMMON_ITEMS)
-    boilerplate = np.bincount(slots[common] % width, minlength=width)
-    informative = (index.ngrams.sizes - boilerplate)[pair_items]
-    kept = np.bincount(inverse[~common[slot_of]], minlength=len(pair))
-    discounted = np.divide(kept, informative, out=np.zeros(len(pair)), where=informative > 0)
-    limit = index.settings.ngram_coverage
-    match = ((discounted >= limit) & (kept >= np.minimum(3, index.ngrams.sizes[pair_items]))) | (coverage >= max(WHOLE, limit))
-    score = np.where(discounted >= limit, discounted, coverage)
-    return pair_rows[match], pair_items[match], score[match]
+
+    def __init__(self, index: Index) -> None:
+        self.width, self.postings, self.settings = len(index.items), index.ngrams, index.settings
+        self.slots, self.keys = np.zeros(0, np.int64), np.zeros(0, np.uint64)  # (n-gram, item) and the rows seen there, a few each
+        self.full = np.zeros(0, np.int64)  # slots that are boilerplate, sorted
+
+    def take(self, found: Candidates) -> None:
+        """Take in the n-grams that further rows share with items; of `found.ngram` only what may lead to a match is left.
+
+        Its entries become row, item, n-gram and how many n-grams row and item share.
+        """
+        rows, items, which = found.ngram
+        _, inverse, shared = np.unique(rows * self.width + items, return_inverse=True, return_counts=True)
+        count = shared[inverse]
+        stranger = count / self.postings.sizes[items] < self.settings.ngram_coverage
+        slot = which * self.width + items
+        new = stranger & ~_member(slot, self.full) & (np.diff(self.postings.starts)[which] <= self.settings.boilerplate_items)
+        slots, keys = np.concatenate((self.slots, slot[new])), np.concatenate((self.keys, found.row_keys[new]))
+        _, first = np.unique(token_hashes.mix(slots.astype(np.uint64)) ^ keys, return_index=True)
+        order = first[np.argsort(slots[first], kind="stable")]
+        slots, keys = slots[order], keys[order]
+        begin = np.flatnonzero(np.concatenate(([True], slots[1:] != slots[:-1]))) if len(slots) else np.zeros(0, np.int64)
+        sizes = np.diff(np.append(begin, len(slots)))
+        self.full = np.union1d(self.full, slots[begin[sizes > self.settings.boilerplate_rows]])
+        some = np.repeat(sizes <= self.settings.boilerplate_rows, sizes)
+        self.slots, self.keys = slots[some], keys[some]
+        keep = ~(stranger & _member(slot, self.full))
+        found.ngram = (rows[keep], items[keep], which[keep], count[keep])
+        found.row_keys = found.row_keys[:0]
+
+    def covered(self, found: Candidates) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """`(rows, items, coverage)` of the pairs whose shared n-grams cover enough of the item, boilerplate discounted."""
+        rows, items, which, count = found.ngram
+        if not len(rows):
+            return rows, items, np.zeros(0)
+        width, sizes, limit = self.width, self.postings.sizes, self.settings.ngram_coverage
+        holders = np.diff(self.postings.starts)
+        common = _member(which * width + items, self.full) | (holders[which] > self.settings.boilerplate_items)
+        boilerplate = np.bincount(self.full % width, minlength=width)
+        boilerplate += np.bincount(self.postings.items[np.repeat(holders > self.settings.boilerplate_items, holders)], minlength=width)
+        pair, first, inverse = np.unique(rows * width + items, return_index=True, return_inverse=True)
+        pair_rows, pair_items = np.divmod(pair, width)
+        coverage = count[first] / sizes[pair_items]
+        informative = (sizes - boilerplate)[pair_items]
+        kept = np.bincount(inverse[~common], minlength=len(pair))
+        discounted = np.divide(kept, informative, out=np.zeros(len(pair)), where=informative > 0)
+        match = ((discounted >= limit) & (kept >= np.minimum(3, sizes[pair_items]))) | (coverage >= max(self.settings.whole, limit))
+        score = np.where(discounted >= limit, discounted, coverage)
+        return pair_rows[match], pair_items[match], score[match]
+
+
+def _member(values: np.ndarray, sorted_keys: np.ndarray) -> np.ndarray:
+    """Which values are among the sorted keys."""
+    if not len(sorted_keys):
+        return np.zeros(len(values), bool)
+    place = np.searchsorted(sorted_keys, values)
+    place[place == len(sorted_keys)] = 0
+    return sorted_keys[place] == values
 
 
 def whole(pair: Pair, settings: Settings) -> bool:
     """Is a row that shares n-grams the problem, or a part of it, or a text around it? (Not another question on the same story.)"""
     if len(pair.item.words_in_order) < settings.ngram_size:
-        return pair.framed
+        return pair.framed or pair.embedded
     if pair.similarity >= settings.fuzzy_similarity:
         return True
     if pair.item.drawn and not pair.row.drawn:
         return False
-    return pair.exchanged <= EXCHANGED
+    return pair.exchanged <= settings.replaced
 
 
 def find_matches(problems: pl.DataFrame, benchmarks: Mapping[str, Sequence[dict[str, Any]]], settings: Settings) -> pl.DataFrame:
@@ -294,19 +373,23 @@ def find_matches_in(parts: Iterable[pl.DataFrame], benchmarks: Mapping[str, Sequ
     import polars as pl
 
     index = Index(benchmarks, settings)
+    boilerplate = Boilerplate(index)
     found, kept = Candidates.empty(), []
     rows_before = 0
     for part in parts:
         if index.items:
-            here = search(part["problem"], index)
-            if index.similarity:
-                here.semantic = index.similarity.near(part["problem"], f"problems from row {rows_before} on")
+            here = search(part["problem"], index, boilerplate)
+            for name, method in index.more.items():
+                here.more[name] = method.near(part["problem"], f"{name}: problems from row {rows_before} on")
             asked = here.rows()
             found.add(here, rows_before)
             kept.append(part.select("id", "problem")[asked].with_columns(row=pl.Series(asked + rows_before, dtype=pl.Int64)))
         rows_before += len(part)
-    matches = _verdicts(found.joined(), pl.concat(kept), index) if kept else []
-    return pl.DataFrame(matches, schema=dict(_schema())).sort("problem_id", "benchmark", "item_id", "method")
+    matches = _verdicts(found.joined(), pl.concat(kept), index, boilerplate) if kept else []
+    table = pl.DataFrame(matches, schema=dict(_schema())).sort(
+        "problem_id", "benchmark", "item_id", "method", "score", descending=[False] * 4 + [True]
+    )
+    return table.unique(["problem_id", "benchmark", "item_id", "method"], keep="first", maintain_order=True)
 
 
 def _schema() -> list[tuple[str, Any]]:
@@ -319,17 +402,16 @@ def _schema() -> list[tuple[str, Any]]:
     ]  # fmt: skip
 
 
-def _verdicts(found: Candidates, rows: pl.DataFrame, index: Index) -> list[dict[str, Any]]:
+def _verdicts(found: Candidates, rows: pl.DataFrame, index: Index, boilerplate: Boilerplate) -> list[dict[str, Any]]:
     """Look at all candidate pairs; `rows` holds `row`, `id` and `problem` of the rows in them."""
     settings = index.settings
     identifiers = dict(zip(rows["row"].to_list(), rows["id"].to_list(), strict=True))
     texts = dict(zip(rows["row"].to_list(), rows["problem"].to_list(), strict=True))
     scored: list[tuple[str, np.ndarray, np.ndarray, np.ndarray | None]] = [("exact", *found.exact, np.ones(len(found.exact[0])))]
-    scored.append(("ngram", *covered(found, index)))
+    scored.append(("ngram", *boilerplate.covered(found)))
     scored.append(("ngram", *found.short, np.ones(len(found.short[0]))))
     scored.append(("fuzzy", *found.fuzzy, None))
-    if index.similarity:
-        scored.append(("semantic", *index.similarity.scored(found.semantic, texts)))
+    scored += [(name, *method.scored(found.more[name], texts)) for name, method in index.more.items() if name in found.more]
     matches: list[dict[str, Any]] = []
     prepared: dict[str, Text] = {}
     pairs: dict[tuple[int, int], Pair] = {}
@@ -343,11 +425,12 @@ def _verdicts(found: Candidates, rows: pl.DataFrame, index: Index) -> list[dict[
                 if text not in prepared:
                     prepared[text] = Text.of(text)
                 pair = pairs[row, item] = Pair(index.text(item), prepared[text])
-            if pair.other_numbers and method != "semantic":
+            other = index.more.get(method)
+            if other is None and pair.other_numbers:
                 continue
             score = pair.similarity if scores is None else float(scores[place])
-            confirmed = confirms(method, pair, score, settings)
-            if not confirmed and method != "semantic":
+            confirmed = other.confirms(pair, score) if other else confirms(method, pair, score, settings)
+            if not confirmed and not (other and other.lists(pair)):
                 continue
             name, identifier, item_text = index.items[item]
             matches.append({
@@ -362,6 +445,4 @@ def confirms(method: str, pair: Pair, score: float, settings: Settings) -> bool:
     """Is a candidate pair of this method the same problem?"""
     if method == "fuzzy" and score < settings.fuzzy_similarity:
         return False
-    if not pair.agrees or (method == "ngram" and not whole(pair, settings)):
-        return False
-    return method != "semantic" or pair.part or pair.similarity >= SEMANTIC_WORDS
+    return pair.agrees and (method != "ngram" or whole(pair, settings))

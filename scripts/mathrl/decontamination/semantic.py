@@ -26,9 +26,10 @@ MARGIN = 0.01  # of the cosine: bfloat16 is off by at most 0.002 where texts are
 class Similarity:
     """Cosines of rows and items: first near enough, then exact."""
 
-    def __init__(self, items: list[str], settings: Settings) -> None:
+    def __init__(self, items: list[str], settings: Settings, least: float) -> None:
+        """`least`: the cosine from which on a pair is near."""
         assert settings.embedding_model is not None
-        self.items, self.settings = items, settings
+        self.items, self.least = items, least
         self.fast = Embedder(settings.embedding_model, settings.embedding_cache)
         self.exact = Embedder(settings.embedding_model, settings.embedding_cache, "float64")
         self._vectors: np.ndarray | None = None
@@ -43,7 +44,7 @@ class Similarity:
         distinct = _by_length(rows_of)
         found, items = [], []
         for first, vectors in self.fast.embed(distinct, label):
-            for place, item in np.argwhere(vectors @ self._vectors.T >= self.settings.semantic_similarity - MARGIN):
+            for place, item in np.argwhere(vectors @ self._vectors.T >= self.least - MARGIN):
                 same = rows_of[distinct[first + place]]
                 found += same
                 items += [item] * len(same)
@@ -62,7 +63,7 @@ class Similarity:
         cosine = np.concatenate([
             (vectors[left[first : first + 4096]] * vectors[right[first : first + 4096]]).sum(axis=1) for first in range(0, len(left), 4096)
         ])  # fmt: skip
-        keep = cosine >= self.settings.semantic_similarity
+        keep = cosine >= self.least
         return rows[keep], items[keep], cosine[keep]
 
 

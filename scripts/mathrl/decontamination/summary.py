@@ -56,6 +56,9 @@ def summarise(matches: pl.DataFrame, items: Mapping[str, int], rows: int, method
         "rows_matched": matches["problem_id"].n_unique(),
         "rows_removed": removed,
         "rows_left": rows - removed,
+        "removed_alone": {  # rows that each method would remove if it were the only one
+            method: matches.filter((pl.col("method") == method) & pl.col("confirmed"))["problem_id"].n_unique() for method in methods
+        },
         "share_of_score": round(sum(entry["share_of_score"] for entry in table if entry["method"] == "any"), 6),
         "table": table,
     }

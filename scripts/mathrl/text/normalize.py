@@ -83,7 +83,7 @@ CONTRASTS = (
     ("odd", "even"),
     ("sin sine", "cos cosine", "tan tangent", "cot cotangent", "sec secant", "csc cosecant"),
     ("sum add total altogether plus", "difference subtract minus", "product multiply", "quotient divide ratio"),
-    ("first", "last", "second", "third"),
+    ("first", "last", "second", "third", "fourth", "fifth", "sixth", "half", "quarter"),
     ("increase increases increased increasing", "decrease decreases decreased decreasing"),
     ("area", "perimeter", "volume", "circumference"),
     ("inscribed", "circumscribed"),
@@ -100,7 +100,59 @@ CONTRASTS = (
     ("ascending", "descending"),
     ("convex", "concave"),
     ("gcd gcf hcf", "lcm"),
+    ("hourly", "daily", "weekly", "monthly", "yearly annually annual"),
+    ("hour hours", "day days", "week weeks", "month months", "year years", "minute minutes", "seconds"),
+    (
+        "monday mondays",
+        "tuesday tuesdays",
+        "wednesday wednesdays",
+        "thursday thursdays",
+        "friday fridays",
+        "saturday saturdays",
+        "sunday sundays",
+    ),
+    ("january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november", "december"),
+    ("twice double doubled", "thrice triple tripled", "halved"),
+    ("inside interior internal within", "outside exterior external"),
+    ("gain gains gained profit", "loss lose loses lost"),
+    ("discount reduction", "tax surcharge markup tip"),
+    ("inclusive", "exclusive"),
+    ("ordered", "unordered"),
+    ("rational", "irrational"),
+    ("prime primes", "composite composites"),
+    ("above over", "below under"),
+    ("north northern", "south southern", "east eastern", "west western"),
+    ("upstream", "downstream"),
+    ("clockwise", "counterclockwise anticlockwise"),
+    ("with", "without"),
+    ("always", "never", "sometimes"),
+    ("all every each", "some", "none"),
+    ("together", "separately"),
+    ("older oldest", "younger youngest"),
+    ("taller tallest longer longest", "shorter shortest"),
+    ("faster fastest", "slower slowest"),
+    ("cheaper cheapest", "dearer dearest"),
+    ("heavier heaviest", "lighter lightest"),
+    ("perpendicular", "parallel"),
+    ("integer integers", "real reals", "complex"),
+    ("radius radii", "diameter diameters"),
+    ("length lengths", "width widths", "height heights", "depth"),
+    ("cylinder", "cone", "sphere", "cube", "pyramid", "prism"),
+    ("isosceles", "equilateral", "scalene", "right-angled"),
+    ("square squares", "rectangle rectangles", "rhombus", "trapezoid trapezium", "parallelogram", "circle circles"),
+    ("numerator", "denominator"),
+    ("divisor divisors factor factors", "multiple multiples"),
+    ("row rows", "column columns"),
+    ("boys boy", "girls girl"),
+    ("men man", "women woman"),
+    ("adults adult", "children child kids"),
+    ("buys bought buy", "sells sold sell"),
+    ("same equal", "different unequal"),
+    ("morning", "afternoon", "evening", "night"),
+    ("units ones", "tens", "hundreds", "thousands"),
+    ("true", "false"),
 )
+_CHOOSE = re.compile(r"\b(\d+) choose (\d+)\b")
 OPERATORS = frozenset("+-*/=<>^!|%")
 
 _DRAWING = re.compile(r"\[asy\].*?(?:\[/asy\]|$)", re.DOTALL | re.IGNORECASE)
@@ -122,6 +174,7 @@ def fold(text: str) -> str:
         text = unicodedata.normalize("NFKC", text).lower()
         text = "".join(UNICODE.get(char, char) for char in text)
     text = _HTML.sub(lambda match: HTML[match.group()], text.lower())
+    text = _CHOOSE.sub(r"binom \1 \2", text)
     text = _BOLD.sub(r"\1", _THOUSANDS.sub("", _COMMA.sub(",", text)))
     text = _HYPHEN.sub(" ", _FRACTION.sub(r" \1/\2 ", text))
     return _COMMAND.sub(_command, text)

@@ -150,6 +150,9 @@ def prepare(texts: pl.Series) -> pl.Series:
     if marked.any():
         plain = texts.filter(marked).str.replace_many(list(HTML), list(HTML.values()), ascii_case_insensitive=True)
         texts = texts.scatter(marked.arg_true(), plain)
+    chosen = texts.str.contains(" choose ", literal=True)
+    if chosen.any():
+        texts = texts.scatter(chosen.arg_true(), texts.filter(chosen).str.replace_all(r"\b(\d+) (?i:choose) (\d+)\b", "binom $1 $2"))
     texts = texts.str.replace_all(r"\\[dtc]?frac *(\d) *(\d)", r" $1/$2 ")
     return texts.str.replace_many(["{,}", r",\!"], [",", ","]) + "\n"
 

@@ -1,0 +1,227 @@
+r"""One gold answer as text from whatever a data set holds, or the reason why a row has none.
+
+- a number: an integer where it is one (27.0 is 27), never in powers of ten; NaN is no answer;
+- a truth value: True or False;
+- several golds in a list: the first where the grader holds all for equal, else all of them (`2, -2`);
+- a letter, an index or the text of an option, where there are choices: the letter;
+- a text: what the rule of the layout finds in it. Placeholders (`None`, `notfound`, `proof`) are no answers.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+from mathrl.text.boxes import last_boxed
+
+LETTERS = "ABCDEFGHIJ"
+PLACEHOLDERS = frozenset(
+    [
+        "",
+        "none",
+        "null",
+        "nan",
+        "n/a",
+        "na",
+        "nil",
+        "unknown",
+        "notfound",
+        "not found",
+        "proof",
+        "see solution",
+        "see proof",
+        "no answer",
+        "answer not found",
+        "undefined answer",
+        "-",
+    ]
+)
+_LEADING_ZEROS = re.compile(r"^0+(?=\d+$)")
+_THOUSANDS = re.compile(r"^([-+$€£\s]*)(\d{1,3}(?:,\d{3})+(?:\.\d+)?)([\s%.$]*|\s+[a-z ]+)$")
+_UNIT = re.compile(r"(?<=[\d.])\s*\([^()]*[A-Za-z][^()]*\)")
+_BRACKETS = re.compile(r"^\(([^(),]*)\)$")
+_LABEL = re.compile(r"^\s*[\[(]?\s*([A-Ja-j])\s*[\])][.:]?\s*|^\s*([A-Ja-j])\s*[.:]\s+|^\s*([A-J])\s*[.:]\s*")
+_OPTION_START = re.compile(r"(?:^|(?<=[\s,;|]))[\[(]?\s*([A-Ja-j])\s*[.)\]:]\s*")
+
+
+class NoGold(Exception):
+    """This row has no answer that can be graded; the text says why, without the row's own values, so that reasons can be counted."""
+
+
+def text_of(value: Any) -> str:
+    """The text of one value; `NoGold` for what is no answer."""
+    if value is None:
+        raise NoGold("no answer")
+    if isinstance(value, bool | int):
+        return str(value)
+    if isinstance(value, float | Decimal):
+        if not math.isfinite(value):
+            raise NoGold("the answer is no number (NaN or infinite)")
+        return str(int(value)) if value == int(value) else f"{Decimal(repr(value)) if isinstance(value, float) else value:f}"
+    if isinstance(value, str):
+        text = value.strip()
+        if text.lower().strip(" .\\{}$") in PLACEHOLDERS:
+            raise NoGold(f"the answer is the text {text.lower()!r}" if text else "no answer")
+        if text.startswith('{"') and _is_object(text):
+            raise NoGold("the answer is a JSON object")
+        return text
+    if isinstance(value, list | tuple):
+        return _one_of(list(value))
+    raise NoGold(f"the answer is an object of type {type(value).__name__}")
+
+
+def _is_object(text: str) -> bool:
+    try:
+        return isinstance(json.loads(text), dict)
+    except ValueError:
+        return False
+
+
+def _one_of(values: list[Any]) -> str:
+    texts = list(dict.fromkeys(text_of(value) for value in values))
+    if not texts:
+        raise NoGold("no answer")
+    if len(texts) == 1:
+        return texts[0]
+    from mathrl.grading import equivalent
+
+    if all(equivalent(other, texts[0]) for other in texts[1:]):
+        return texts[0]
+    return ", ".join(texts)
+
+
+def plain(text: str) -> str:
+    """An integer without leading zeros (025)."""
+    return _LEADING_ZEROS.sub("", text, count=1)
+
+
+def _last_box(text: str) -> str:
+    found = last_boxed(text)
+    if not found:
+        raise NoGold("the solution has no box")
+    return found
+
+
+def _boxed_or_short(text: str) -> str:
+    return last_boxed(text) or text
+
+
+def _after(mark: str) -> Callable[[str], str]:
+    def rule(text: str) -> str:
+        if mark not in text:
+            raise NoGold(f"the answer has no mark '{mark}'")
+        found = text.rsplit(mark, 1)[1].strip()
+        if not found:
+            raise NoGold(f"nothing stands behind the mark '{mark}'")
+        return _THOUSANDS.sub(lambda match: match[1] + match[2].replace(",", "") + match[3], found)
+
+    return rule
+
+
+def _without_dollars(text: str) -> str:
+    return text.replace("$", "").strip()
+
+
+def _number_without_unit(text: str) -> str:
+    return ", ".join(part.strip() for part in _UNIT.sub("", text).split(";"))
+
+
+def _list_in_text(text: str) -> str:
+    """`["34"]` is 34: a JSON list written as a text."""
+    if text[:1] == "[" and text[-1:] == "]":
+        try:
+            value = json.loads(text)
+        except ValueError:
+            return text
+        if isinstance(value, list) and value and all(isinstance(entry, str) for entry in value):
+            return _one_of(value)
+    return text
+
+
+def _without_brackets(text: str) -> str:
+    """`(1/2)` is 1/2, as ape210k writes fractions."""
+    return _BRACKETS.sub(r"\1", text)
+
+
+RULES: dict[str, Callable[[str], str]] = {
+    "as_is": lambda text: text,
+    "last_box": _last_box,
+    "box_or_text": _boxed_or_short,
+    "without_dollars": _without_dollars,
+    "without_unit": _number_without_unit,
+    "list_in_text": _list_in_text,
+    "without_brackets": _without_brackets,
+}
+
+
+def rule_of(name: str) -> Callable[[str], str]:
+    """The rule with this name, or `after: MARK`."""
+    return _after(name.removeprefix("after:").strip().strip("\"'")) if name.startswith("after:") else RULES[name]
+
+
+def found_by(rule: Callable[[str], str], value: Any) -> str:
+    """The gold in a value by a rule, in plain spelling."""
+    return plain(text_of(rule(text_of(value))))
+
+
+def options_of(value: Any) -> list[str] | None:
+    """The texts of the choices in order, from a list, a mapping of letters, or one text with all of them; None where there are none."""
+    if isinstance(value, dict):
+        value = [entry for _, entry in sorted(value.items()) if entry is not None]
+    if isinstance(value, list):
+        if value and all(isinstance(entry, dict) for entry in value):
+            value = [next((entry[key] for key in ("content", "text", "value") if key in entry), None) for entry in value]
+        options = [_LABEL.sub("", str(entry), count=1).strip() for entry in value if entry is not None]
+        return options or None
+    if isinstance(value, str) and value.strip():
+        wanted = _in_order(list(_OPTION_START.finditer(value)))
+        if len(wanted) < 2:
+            raise NoGold("the choices are one text that cannot be taken apart")
+        ends = [match.start() for match in wanted[1:]] + [len(value)]
+        return [value[match.end() : end].strip().rstrip(",;|").strip() for match, end in zip(wanted, ends, strict=True)]
+    return None
+
+
+def _in_order(starts: list[re.Match[str]]) -> list[re.Match[str]]:
+    """Of the places that look like labels those that are A, B, C … in order."""
+    found: list[re.Match[str]] = []
+    for match in starts:
+        if len(found) < len(LETTERS) and match[1].upper() == LETTERS[len(found)]:
+            found.append(match)
+    return found
+
+
+def letter_of(value: Any, options: list[str]) -> str:
+    """The letter of the right option: given as letter, as index from 0, or as the option's text."""
+    if len(options) > len(LETTERS):
+        raise NoGold("more than ten choices")
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    texts = [" ".join(option.split()) for option in options]
+    if isinstance(value, int) and not isinstance(value, bool):
+        if not 0 <= value < len(options):
+            raise NoGold("the index of the right choice is outside the choices")
+        return LETTERS[value]
+    text = " ".join(text_of(value).split())
+    label = text.strip("()[]. :").upper()
+    if len(label) == 1 and label in LETTERS[: len(options)]:
+        return label
+    if texts.count(text) == 1:
+        return LETTERS[texts.index(text)]
+    labelled = _LABEL.match(text)
+    if labelled:
+        letter = next(group for group in labelled.groups() if group).upper()
+        if letter in LETTERS[: len(options)] and " ".join(text[labelled.end() :].split()) in (texts[LETTERS.index(letter)], ""):
+            return letter
+    raise NoGold("the answer is none of the choices")
+
+
+def with_choices(problem: str, options: list[str]) -> str:
+    """The problem with its options below it, labelled (A), (B), …; as it is where it shows them already."""
+    if all(re.search(rf"(?<![A-Za-z]){letter}\s*[.):\]]", problem) for letter in LETTERS[: len(options)]):
+        return problem
+    return problem + "".join(f"\n({letter}) {option}" for letter, option in zip(LETTERS, options, strict=False))

@@ -1,0 +1,262 @@
+# ruff: noqa: E501 - tables are read by lines
+"""Data sets as they are published: each layout of the field, each way to write a file, and what must never be read in silence."""
+
+import bz2
+import gzip
+import json
+import lzma
+
+import polars as pl
+import pyarrow as pa
+import pytest
+import zstandard
+from mathrl.core.files import UserError
+from mathrl.data import layouts, prompts, published
+from mathrl.data.benchmarks import canonical_rows
+from mathrl.data.raw_rows import read_rows
+
+TEXTS = ["What is $2+3$?", "How many primes are below 12?", "Find $x$ if $x^2=49$ and $x>0$."]
+BOXED = "so we get $\\boxed{5}$, or rather $\\boxed{7}$."
+DAPO = (
+    "Solve the following math problem step by step. The last line of your response should be of the form Answer: $Answer (without quotes) "
+    "where $Answer is the answer to the problem.\n\n{}\n\nRemember to put your answer on its own line after \"Answer:\"."
+)  # fmt: skip
+BOX = "{} Let's think step by step and output the final answer within \\boxed{{}}."
+PLEASE = "{}\nPlease reason step by step, and put your final answer within \\boxed{{}}."
+
+
+def user(text):
+    return [{"role": "system", "content": "You are helpful."}, {"role": "user", "content": text}]
+
+
+def verl(gold, wrap="{}", **extra):
+    return lambda text: {
+        "data_source": "set", "prompt": user(wrap.replace("{{}}", "{}").replace("{}", text, 1)), "ability": "math",
+        "reward_model": {"ground_truth": gold, "style": "rule"}, "extra_info": {"index": 1, **extra},
+    }  # fmt: skip
+
+
+# name of the layout, row of a text, its gold, its problem where it is not the text alone
+LAYOUTS = [
+    ("Big-Math", lambda t: {"prompt": t, "solution": "7", "source": "a", "domain": ["x"], "llama8b_solve_rate": 0.5}, "7", None),
+    ("problem and answer", lambda t: {"problem": t, "solution": "long", "answer": "7", "year": 1983, "difficulty": 4.0}, "7", None),
+    ("verl", verl("7", BOX), "7", None),
+    ("verl", verl("7", DAPO), "7", None),
+    ("verl", verl('["7"]'), "7", None),
+    ("verl", verl(7), "7", None),
+    ("verl", lambda t: verl("7", PLEASE, question=t)(t), "7", None),
+    ("DAPO (processed)", lambda t: {"prompt": t, "solution": "7", "source_prompt": user(t), **{"reward_model": {"ground_truth": "7"}}}, "7", None),
+    ("GSM8K", lambda t: {"question": t, "answer": "It is 3 + 4 = <<3+4=7>>7.\n#### 7"}, "7", None),
+    ("GSM8K", lambda t: {"question": t, "answer": "A lot.\n#### 70,000"}, "70000", None),
+    ("GSM8K", lambda t: {"question": t, "answer": "A point.\n#### (1,200)"}, "(1,200)", None),
+    ("DeepMath", lambda t: {"question": t, "final_answer": "7", "difficulty": 4.5, "topic": "x", "r1_solution_1": BOXED}, "7", None),
+    ("NuminaMath", lambda t: {"problem": t, "solution": BOXED, "answer": "7", "problem_type": "Algebra", "question_type": "MCQ"}, "7", None),
+    ("NuminaMath-CoT", lambda t: {"source": "a", "problem": t, "solution": BOXED, "messages": user(t)}, "7", None),
+    ("OpenMathReasoning", lambda t: {"expected_answer": "7", "problem": t, "pass_rate_72b_tir": "n/a", "generated_solution": BOXED}, "7", None),
+    ("Polaris", lambda t: {"problem": t, "answer": "7", "difficulty": "2/8"}, "7", None),
+    ("SimpleRL", lambda t: {"question": t, "gt_answer": "7", "target": "7", "level": 3}, "7", None),
+    ("SYNTHETIC-1", lambda t: {"prompt": PLEASE.format(t), "verification_info": '{"ground_truth": "7"}', "task_type": "m"}, "7", None),
+    ("Tülu", lambda t: {"messages": user(f"Question: Two?\nAnswer: It is 2.\n\nQuestion: {t}\nAnswer:"), "ground_truth": "7"}, "7", None),
+    ("MathQA", lambda t: {"Problem": t, "options": "a ) 24 , b ) 7 , c ) 1,024", "correct": "b"}, "B", "(A) 24\n(B) 7\n(C) 1,024"),
+    ("PURE", lambda t: {"question": t, "answer": "null", "ref_answer": "7", "level": "3"}, "7", None),
+    ("ROLL", lambda t: {"prompt": t, "ground_truth": "7", "case_type": "", "messages": json.dumps(user(t))}, "7", None),
+    ("MATH", lambda t: {"problem": t, "level": "3", "type": "Algebra", "solution": BOXED}, "7", None),
+    ("SwS", lambda t: {"problem": t, "label_answer": "7", "model_acc": 0.125}, "7", None),
+    ("ape210k", lambda t: {"id": "1", "original_text": t, "ans": "(1/2)", "equation": "x=1/2"}, "1/2", None),
+    ("Open-Reasoner-Zero", lambda t: {"prompt": [{"from": "user", "value": t}], "final_answer": "7"}, "7", None),
+    (
+        "Open-Reasoner-Zero (turns)",
+        lambda t: {"turns": [{"from": "human", "value": t}, {"from": "assistant", "ground_truth": {"value": "7"}}]}, "7", None,
+    ),
+    ("NeMo-Skills", lambda t: {"id": "a", "problem": t, "expected_answer": "7", "reference_solution": ""}, "7", None),
+    ("MathArena", lambda t: {"problem_idx": 1, "problem": t, "answer": "7", "problem_type": ["Algebra"]}, "7", None),
+    ("AQuA", lambda t: {"question": t, "options": ["A)21", "B)7", "C)3"], "rationale": "", "correct": "B"}, "B", "(A) 21\n(B) 7\n(C) 3"),
+    ("SAT", lambda t: {"question": t, "options": "A) 21\nB) 7", "Answer": "B"}, "B", "(A) 21\n(B) 7"),
+    ("MMLU", lambda t: {"question": t, "choices": ["21", "7"], "answer": 1}, "B", "(A) 21\n(B) 7"),
+    ("AGIEval", lambda t: {"question": t, "options": {"A": "21", "B": "7"}, "label": "B", "answer": None}, "B", "(A) 21\n(B) 7"),
+    ("choice_answer", lambda t: {"question": t, "answer": "7", "choice_answer": "B"}, "B", None),
+    ("ASDiv", lambda t: {"body": "Eve has 7 apples.", "question": t, "answer": "9 (apples)"}, "9", "Eve has 7 apples."),
+    ("SVAMP", lambda t: {"Body": "Eve has 7.", "Question": t, "Answer": 9.0}, "9", "Eve has 7."),
+    ("MAWPS", lambda t: {"input": t, "target": 0.5}, "0.5", None),
+    ("CARP", lambda t: {"content": t, "answer": "7", "steps": ""}, "7", None),
+    ("TheoremQA", lambda t: {"Question": t, "Answer": True, "Answer_type": "bool", "Picture": None}, "True", None),
+    ("OlympiadBench", lambda t: {"question": t, "final_answer": ["$3$", "$4$"], "is_multiple_answer": True, "context": None}, "3, 4", None),
+    ("problem and answer", lambda t: {"problem": t, "answer": ["\\frac{1}{2}", "0.5"]}, "\\frac{1}{2}", None),
+    ("problem and short solution", lambda t: {"problem": t, "solution": "7"}, "7", None),
+    ("problem and answer", lambda t: {"prompt": PLEASE.format(t), "answer": "7", "source": "a", "id": "1"}, "7", None),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "row", "gold", "shown"), LAYOUTS, ids=[f"{n}-{entry[0]}" for n, entry in enumerate(LAYOUTS)])
+def test_layout_is_recognised_and_read(name, row, gold, shown, tmp_path):
+    rows = [row(text) for text in TEXTS]
+    assert layouts.recognise(rows, "file").name == name
+    (tmp_path / "data.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in rows))
+    count, notice = published.write_dataset([tmp_path / "data.jsonl"], {}, tmp_path / "out.parquet", "file")
+    table = pl.read_parquet(tmp_path / "out.parquet")
+    assert count == 3 and f"layout '{name}'" in notice and table["left_out"].null_count() == 3
+    assert table["answer"].to_list() == [gold] * 3
+    for text, problem in zip(TEXTS, table["problem"], strict=True):
+        assert problem == text if shown is None else (text in problem and shown in problem)
+
+
+def test_solve_rates_and_domains_come_with_their_layout(tmp_path):
+    rows = [{"problem": "a b", "answer": "1", "difficulty": "2/8", "topic": "Sums"}, {"problem": "c d", "answer": "2", "difficulty": "8/8"}]
+    (tmp_path / "d.json").write_text(json.dumps(rows))
+    published.write_dataset([tmp_path / "d.json"], {}, tmp_path / "o.parquet", "file")
+    table = pl.read_parquet(tmp_path / "o.parquet")
+    assert table["solve_rate"].to_list() == [0.25, 1.0] and table["domain"].to_list() == [["Sums"], None]
+
+
+ROWS = [{"question": text, "answer": str(number)} for number, text in enumerate(TEXTS)]
+LINES = "".join(json.dumps(row) + "\n" for row in ROWS).encode()
+CSV = b'question,answer\n"What is $2+3$?",0\n"How many primes are below 12?",1\n"Find $x$ if $x^2=49$ and $x>0$.",2\n'
+FILES = {
+    "lines": LINES,
+    "lines with a mark": b"\xef\xbb\xbf" + LINES,
+    "lines called json": LINES,
+    "list": json.dumps(ROWS).encode(),
+    "list, indented": json.dumps(ROWS, indent=2).encode(),
+    "map of rows": json.dumps({f"r{n}": row for n, row in enumerate(ROWS)}).encode(),
+    "map of columns": json.dumps({name: {str(n): row[name] for n, row in enumerate(ROWS)} for name in ROWS[0]}).encode(),
+    "columns of lists": json.dumps({name: [row[name] for row in ROWS] for name in ROWS[0]}).encode(),
+    "below a key": json.dumps({"version": 1, "data": ROWS}, indent=1).encode(),
+    "csv": CSV,
+    "tsv": CSV.replace(b'",', b'"\t').replace(b"question,", b"question\t"),
+    "gzip": gzip.compress(LINES),
+    "bzip2": bz2.compress(LINES),
+    "xz": lzma.compress(LINES),
+    "zstd": zstandard.compress(LINES),
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_text_file_is_read_whatever_it_is_called(name, tmp_path):
+    (tmp_path / "file.data").write_bytes(FILES[name])
+    rows = [{key: str(row[key]) for key in ("question", "answer")} for row in read_rows(tmp_path / "file.data")]
+    assert rows == ROWS
+
+
+@pytest.mark.parametrize("kind", ["parquet", "arrow stream", "arrow file"])
+def test_table_is_read(kind, tmp_path):
+    path, table = tmp_path / "file", pl.DataFrame(ROWS)
+    if kind == "parquet":
+        table.write_parquet(path)
+    else:
+        opener = pa.ipc.new_stream if kind == "arrow stream" else pa.ipc.new_file
+        with opener(str(path), table.to_arrow().schema) as out:
+            out.write_table(table.to_arrow())
+    assert list(read_rows(path)) == ROWS
+
+
+NO_DATA = [
+    (b"version https://git-lfs.github.com/spec/v1\noid sha256:90\nsize 1\n", "git-LFS pointer"),
+    (b"<!DOCTYPE html><html>sign in</html>", "web page (HTML)"),
+    (b"\n\n<html><body>sign in", "web page (HTML)"),
+    (b"", "is empty"),
+    (b"\n \n", "is empty"),
+    (b"PK\x03\x04...", "zip archive"),
+    (b"PAR1 and nothing", "no whole parquet file"),
+    (gzip.compress(LINES)[:-20], "no whole gzip file"),
+    (LINES + b'{"question": "cut', "line 4 cannot be read"),
+    (b'{"question": "a", "answer": "1"}\n[1]\n', "line 2 is no JSON object"),
+    (b"[1, 2]", "row 1 is no JSON object"),
+    (b"just some words\nmore", "no data file that is known"),
+    (b"a,b\n1,2,3\n", "row 1 has more or fewer cells"),
+    (b'{"question": "caf\xe9", "answer": "1"}\n', "no UTF-8"),
+    (b"[]", "holds no rows"),
+    (b'{"text": "a", "label": null}\n', "no layout is known with these columns: text, label"),
+]
+
+
+@pytest.mark.parametrize(("content", "message"), NO_DATA, ids=[message for _, message in NO_DATA])
+def test_what_is_no_data_is_named(content, message, tmp_path):
+    (tmp_path / "file").write_bytes(content)
+    with pytest.raises(UserError) as error:
+        published.write_dataset([tmp_path / "file"], {}, tmp_path / "out.parquet", str(tmp_path / "file"))
+    assert message in str(error.value) and str(tmp_path / "file") in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (float("nan"), "no number"), ({"value": "4"}, "object"), ('{"func_name": "f"}', "JSON object"), ([], "no answer"), (None, "no answer"),
+        ("None", "the text 'none'"), ("proof", "the text 'proof'"), ("notfound", "the text 'notfound'"), ("  ", "no answer"),
+        ([{"a": 1}], "object"),
+    ],
+)  # fmt: skip
+def test_what_is_no_answer_is_left_out_with_its_reason(answer, reason, tmp_path):
+    rows = [{"problem": text, "answer": "7"} for text in TEXTS] + [{"problem": "Which?", "answer": answer}]
+    (tmp_path / "f.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    count, notice = published.write_dataset([tmp_path / "f.jsonl"], {}, tmp_path / "o.parquet", "f")
+    assert count == 4 and "1 of 4 rows" in notice and reason in notice and "row 4" in notice
+    assert reason in pl.read_parquet(tmp_path / "o.parquet")["left_out"][3]
+    with pytest.raises(UserError, match="1 of 1 items cannot be used"):
+        canonical_rows(rows[3:], "f")
+
+
+def test_shards_that_differ_in_types_and_columns_are_one_data_set(tmp_path):
+    first = pl.DataFrame({"problem": ["a b"], "answer": ["1"], "solve_rate": [0.5]}, schema_overrides={"solve_rate": pl.Float32})
+    first.write_parquet(tmp_path / "a.parquet")
+    pl.DataFrame({"year": [1], "answer": [2.0], "problem": ["c d"], "solve_rate": [0.25]}).write_parquet(tmp_path / "b.parquet")
+    pl.DataFrame({"problem": ["e f"], "answer": [3], "solve_rate": [None]}).write_parquet(tmp_path / "c.parquet")
+    paths = [tmp_path / f"{name}.parquet" for name in "abc"]
+    assert published.write_dataset(paths, {}, tmp_path / "o.parquet", "shards")[0] == 3
+    assert pl.read_parquet(tmp_path / "o.parquet").select("problem", "answer", "solve_rate").rows() == [
+        ("a b", "1", 0.5), ("c d", "2", 0.25), ("e f", "3", None),
+    ]  # fmt: skip
+
+
+def test_mapping_of_a_pin_says_where_things_are(tmp_path):
+    (tmp_path / "f.jsonl").write_text(json.dumps({"ask": "What?", "deep": {"sol": "It is #ANS# 7"}, "rate": "1/4", "kind": "x"}) + "\n")
+    mapping = layouts.parse_mapping(
+        'problem: ask, answer: deep.sol, gold: {after: "#ANS#"}, solve_rate: rate, source: kind', "pins.tsv: line 2"
+    )
+    published.write_dataset([tmp_path / "f.jsonl"], mapping, tmp_path / "o.parquet", "f")
+    assert pl.read_parquet(tmp_path / "o.parquet").rows() == [("What?", "7", "x", None, 0.25, None)]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("problem: [", "is no mapping"),
+        ("question: ask", "'question' is none of problem, answer"),
+        ("gold: first", "gold 'first' is none of as_is, last_box"),
+        ("layout: gsm", "layout 'gsm' is none of"),
+        ("problem: 3", "problem must be a text"),
+        ("problem: nowhere, answer: deep.sol", "no row has 'nowhere'"),
+    ],
+)
+def test_wrong_mapping_is_one_line(text, message, tmp_path):
+    (tmp_path / "f.jsonl").write_text(json.dumps({"ask": "What?", "deep": {"sol": "7"}}) + "\n")
+    with pytest.raises(UserError, match=message):
+        published.write_dataset([tmp_path / "f.jsonl"], layouts.parse_mapping(text, "pins.tsv: line 2"), tmp_path / "o.parquet", "f")
+
+
+def test_instruction_that_nobody_knows_is_what_all_prompts_share():
+    texts = [f"The number {n} is odd or even? Say how {n} is made." for n in range(12)]
+    wrapped = [
+        f"You are a kind tutor. Work on the following problem.\n{text}\nGive your response after careful reasoning." for text in texts
+    ]
+    wrapper = prompts.Wrapper(wrapped)
+    assert [wrapper.problem(text) for text in wrapped] == texts
+    plain = [f"A farmer has {n} cows and buys 7 more. How many cows has he now?" for n in range(12)]
+    assert [prompts.Wrapper(plain).problem(text) for text in plain] == plain
+
+
+def test_benchmark_items_that_come_again_are_counted(capsys):
+    rows = [{"id": 1, "problem": "a?", "answer": "1"}] * 3 + [
+        {"id": 1, "problem": "b?", "answer": "2"},
+        {"id": 9, "problem": "a?", "answer": "1"},
+    ]
+    assert [row["id"] for row in canonical_rows(rows, "f")] == ["1", "1-2", "9"]
+    said = capsys.readouterr().err
+    assert "the item comes again (2: row 2, 3)" in said and "1 items have the problem of an earlier item" in said
+
+
+def test_benchmark_with_few_items_without_an_answer_is_read_and_with_many_refused(capsys):
+    rows = [{"question": f"{n}?", "answer": str(n)} for n in range(30)]
+    assert len(canonical_rows([*rows, {"question": "x?", "answer": ""}], "f")) == 30
+    assert "1 of 31 rows are left out: no answer" in capsys.readouterr().err
+    with pytest.raises(UserError, match="5 of 35 items cannot be used"):
+        canonical_rows([*rows, *[{"question": "x?", "answer": ""}] * 5], "f")
