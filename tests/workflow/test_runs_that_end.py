@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 from mathrl.core.tensorboard import read_scalars
-from mathrl.execution import nodes, processes
+from mathrl.execution import nodes, processes, secrets
 from mathrl.training import checkpoints
 
 from .conftest import ROOT, wait_for
@@ -245,7 +245,7 @@ def test_two_ray_nodes_train_as_one(short, tmp_path, monkeypatch):
     address = f"127.0.0.1:{nodes.free_port('127.0.0.1')}"
     mine = [sys.executable, str(ROOT / "scripts/run_on_nodes.py"), "--gpus", "1", "--cpus", "16", "--accelerator", "cpu"]
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")
-    for name, value in nodes.authentication().items():
+    for name, value in secrets.authentication().items():
         monkeypatch.setenv(name, value)
     environment = {**os.environ, "RAY_TMPDIR": tempfile.mkdtemp(prefix="ray-", dir="/tmp")}  # short: it holds sockets
     services = []

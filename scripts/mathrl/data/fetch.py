@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mathrl.core.files import UserError, replaced_directory, sha256_file
-from mathrl.data.downloads import Origin, Pin, expected_hashes, lock_path, read_lock, write_lock
+from mathrl.data.downloads import Origin, Pin, expected_hashes, lock_path, read_lock, stays_inside, write_lock
 
 PARTIAL = Path("resources/.partial")  # unfinished transfers, in a folder per name
 BY_HAND = Path("resources/by_hand")  # files brought by hand, in a folder per name
@@ -164,7 +164,10 @@ def _from_file(pin: Pin, origin: Origin, folder: Path) -> None:
 
 
 def _from_http(pin: Pin, origin: Origin, folder: Path) -> None:
-    target = folder / (pin.files[0] if pin.files else origin.id.rstrip("/").rsplit("/", 1)[-1])
+    name = pin.files[0] if pin.files else origin.id.rstrip("/").rsplit("/", 1)[-1]
+    if not stays_inside(name):
+        raise TransferError(f"'{name}', the end of the address, is no name of a file")
+    target = folder / name
     if target.exists():
         return
     part = target.with_name(target.name + ".part")

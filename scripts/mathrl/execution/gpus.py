@@ -16,7 +16,6 @@ from __future__ import annotations
 import fcntl
 import os
 import re
-import stat
 import sys
 import time
 from collections.abc import Callable
@@ -35,12 +34,7 @@ def state_directory(given: str | os.PathLike | None = None) -> Path:
     Not in the repository, which hosts may share; not in $TMPDIR or $XDG_RUNTIME_DIR, which differ from login to login
     and are not mounted in containers: /tmp is.
     """
-    path = Path(given or os.environ.get(STATE) or f"/tmp/mathrl-gpus-{os.getuid()}")
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    info = path.lstat()
-    if not stat.S_ISDIR(info.st_mode) or info.st_uid != os.getuid():
-        raise UserError(f"{path}: is no directory of this user; remove it, or name another by {STATE}")
-    return path
+    return processes.own_directory(Path(given or os.environ.get(STATE) or f"/tmp/mathrl-gpus-{os.getuid()}"), f"name another by {STATE}")
 
 
 def physical_devices() -> list[str]:

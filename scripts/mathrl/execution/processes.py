@@ -10,9 +10,12 @@ import contextlib
 import os
 import signal
 import socket
+import stat
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+
+from mathrl.core.files import UserError
 
 JOB = "MATHRL_JOB"  # in the environment of every process of a supervised job: `<supervisor pid>.<its start>.<random>`
 WORKDIR = "MATHRL_WORKDIR"  # the working directory of the job, absolute
@@ -22,10 +25,10 @@ OWNER = "MATHRL_OWNER"  # the Snakemake process that the job belongs to: `pid:st
 def start_time(pid: int) -> int | None:
     """Start of a process in clock ticks since boot; None if there is no such process or it is a zombie."""
     try:
-        stat = Path(f"/proc/{pid}/stat").read_text(errors="replace")
+        line = Path(f"/proc/{pid}/stat").read_text(errors="replace")
     except OSError:
         return None
-    fields = stat[stat.rindex(")") + 2 :].split()
+    fields = line[line.rindex(")") + 2 :].split()
     return None if fields[0] in "ZX" else int(fields[19])
 
 
@@ -51,6 +54,21 @@ def supervisor_is_gone(job: str) -> bool:
         return start_time(int(pid)) != int(start)
     except ValueError:
         return False
+
+
+def own_directory(path: Path, otherwise: str = "ask its owner to") -> Path:
+    """A directory that only this user can enter, made if need be; in /tmp another user may have been there first.
+
+    Raises:
+        UserError: it belongs to somebody else, or is none.
+    """
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    info = path.lstat()
+    if not stat.S_ISDIR(info.st_mode) or info.st_uid != os.getuid():
+        raise UserError(f"{path}: is no directory of this user; remove it, or {otherwise}")
+    if stat.S_IMODE(info.st_mode) & 0o077:
+        path.chmod(0o700)
+    return path
 
 
 def pids() -> Iterator[int]:
@@ -95,8 +113,8 @@ def descendants(root: int) -> set[int]:
     children: dict[int, list[int]] = {}
     for pid in pids():
         with contextlib.suppress(OSError, ValueError):
-            stat = Path(f"/proc/{pid}/stat").read_text(errors="replace")
-            fields = stat[stat.rindex(")") + 2 :].split()
+            line = Path(f"/proc/{pid}/stat").read_text(errors="replace")
+            fields = line[line.rindex(")") + 2 :].split()
             if fields[0] not in "ZX":
                 children.setdefault(int(fields[1]), []).append(pid)
     found: set[int] = set()

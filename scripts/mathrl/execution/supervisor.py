@@ -154,7 +154,7 @@ class Supervisor:
         if held.names:
             environment |= {"CUDA_VISIBLE_DEVICES": ",".join(held.names), "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
             _say(f"GPUs {','.join(held.names)}")
-        self.ray_directory.mkdir(mode=0o700, exist_ok=True)
+        processes.own_directory(self.ray_directory)  # over several nodes its name can be guessed
         me = os.getpid()
         self.child = os.fork()
         if self.child == 0:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import sys
@@ -13,6 +14,7 @@ from mathrl.core.files import UserError
 from mathrl.core.parquet import row_count
 from mathrl.data import sft_messages
 from mathrl.execution.preflight import checkpoint_bytes
+from mathrl.execution.secrets import isolation
 from mathrl.training import budget, checkpoints, fingerprints
 from mathrl.training.plan import StagePlan
 from mathrl.training.process import run_verl
@@ -47,7 +49,8 @@ def train_on(plan: StagePlan, session: Session) -> None:
     else:
         keys = _reinforcement_keys(plan, session)
         module = ["-m", "verl.trainer.main_ppo"]
-    environment = verl_environment(plan.accelerator) | {"TENSORBOARD_DIR": str(session.directory / "tensorboard")}
+    environment = verl_environment(plan.accelerator) | isolation(os.environ)
+    environment |= {"TENSORBOARD_DIR": str(session.directory / "tensorboard")}
     (session.directory / "finished.json").unlink(missing_ok=True)  # what it says of an earlier end holds no longer
     code = run_verl(module, grpo_config.arguments(keys), environment, plan.log, session)
     if plan.supervised and code == 0:
