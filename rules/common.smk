@@ -41,6 +41,7 @@ if workflow.exec_mode.name != "SUBPROCESS" or processes.OWNER not in os.environ:
     # Supervised commands end when the process named here is gone; in a SLURM job that is the job's own Snakemake.
     os.environ[processes.OWNER] = processes.owner_token()
 slurm.note_deadline()
+preflight.same_everywhere()
 os.environ.setdefault("MATHRL_GIT_COMMIT", provenance.git_commit())  # there is no git in the images
 
 
@@ -51,7 +52,7 @@ def place(path):
 
 def read_yaml(path):
     """A YAML file of the installation."""
-    with open(ROOT / path) as handle:
+    with open(ROOT / path, encoding="utf-8") as handle:
         return yaml.load(handle, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 
 
@@ -174,6 +175,11 @@ def solve_rate_sampling():
         "max_tokens": own["max_tokens"],
     }
     return {"prompt": "training", "greedy": False, "seed": 0, **drawn}
+
+
+def literal(text):
+    """A param as it is: in a plain string Snakemake takes `{answer}` for a wildcard."""
+    return lambda wildcards: text
 
 
 def switch(flag, on):

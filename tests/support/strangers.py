@@ -13,31 +13,31 @@ from mathrl.execution import processes
 
 # Sent to every port: HTTP requests that vLLM and Ray's agents answer, and TransferQueue's greeting with a frame that makes a file.
 STRANGER = r"""
-import json, pickle, os, sys
-import http.client, zmq
+import concurrent.futures, http.client, json, os, pickle, sys
+import zmq
 class Bomb:
     def __reduce__(self):
         return (os.system, ("touch " + sys.argv[1],))
-found = {}
-for address in sys.argv[2:]:
-    host, port = address.rsplit(":", 1)
-    said = {}
-    for path in ("/v1/models", "/metrics", "/ping"):
-        try:
-            link = http.client.HTTPConnection(host, int(port), timeout=2)
-            link.request("GET", path)
-            said[path] = link.getresponse().status
-        except Exception as error:
-            said[path] = type(error).__name__
-    peer = zmq.Context().socket(zmq.DEALER)
-    peer.linger = 300
-    peer.identity = b"TQ_STORAGE_stranger"
+def asked(address, path):
+    try:
+        link = http.client.HTTPConnection(*address.rsplit(":", 1), timeout=1)
+        link.request("GET", path)
+        answer = link.getresponse()
+        return "metrics" if answer.status == 200 and answer.read(6) in (b"# HELP", b"") else answer.status
+    except Exception as error:
+        return type(error).__name__
+def visit(address):
+    said = {path: asked(address, path) for path in ("/v1/models", "/metrics")}
+    peer = zmq.Context.instance().socket(zmq.DEALER)
+    peer.linger, peer.identity = 0, b"TQ_STORAGE_stranger"
     peer.connect("tcp://" + address)
     peer.send_multipart([b"\xc1\xfe\xed", pickle.dumps(Bomb())])
-    said["bytes"] = bool(peer.poll(300))
+    peer.poll(1000)
     peer.close()
-    found[address] = said
-print(json.dumps(found))
+    return said
+with concurrent.futures.ThreadPoolExecutor(64) as pool:
+    print(json.dumps(dict(zip(sys.argv[2:], pool.map(visit, sys.argv[2:])))), flush=True)
+os._exit(0)
 """
 
 

@@ -11,6 +11,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import polars as pl
 import pytest
 from mathrl.data import downloads
 from mathrl.execution import preflight
@@ -225,3 +226,19 @@ def test_the_target_data_trains_nothing_whatever_a_run_is_called(installation, t
     assert jobs["format_training_data"] == 2 and not {"train_policy", "export_model", "generate_samples"} & set(jobs)
     jobs = planned(tmp_path, *study(installation, tmp_path / "mine", *setting, "--", "train"))
     assert (jobs["train_policy"], jobs["export_model"]) == (2, 2) and "generate_samples" not in jobs
+
+
+def test_a_folder_a_home_and_a_locale_as_they_are(make_workflow, tmp_path):
+    """A space, a quote, a semicolon and braces in the path, ASCII only, no home, the user's own PYTHONPATH, braces in the instruction."""
+    place = tmp_path / "it's a; test {x}"
+    place.mkdir()
+    workflow = make_workflow("odd", place)
+    mine = {"prompt": {"instruction": "Put it into \\boxed{answer} …", "separator": " "}}
+    (workflow.directory / "mine.yaml").write_text(json.dumps(mine))
+    options = ("--profile", "profiles/demo", "--cores", "1", "--configfile", "profiles/demo/demo.yaml", "mine.yaml")
+    odd = {"LC_ALL": "C", "PYTHONUTF8": "0", "HOME": "/proc", "XDG_CACHE_HOME": str(tmp_path / "cache"), "PYTHONPATH": str(tmp_path)}
+    made = "results/grpo/main/train.parquet"
+    done = snakemake(workflow.directory, *options, "--", made, **odd)
+    assert done.returncode == 0, done.stdout
+    prompts = pl.read_parquet(workflow.directory / made)["prompt"].list.first().struct.field("content")
+    assert prompts.str.starts_with("Put it into \\boxed{answer} … ").all()

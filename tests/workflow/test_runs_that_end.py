@@ -19,7 +19,7 @@ from mathrl.core.tensorboard import read_scalars
 from mathrl.execution import nodes, processes, secrets
 from mathrl.training import checkpoints
 
-from .conftest import ROOT, wait_for
+from .conftest import ROOT, ShortTraining, wait_for
 
 pytestmark = [pytest.mark.workflow, pytest.mark.timeout(3600)]
 
@@ -237,6 +237,20 @@ def test_two_ranks_train_as_one(short, changes):
     """FSDP2 over two CPU ranks with two vLLM replicas."""
     manifest = short.train(short.stage(**changes, gpus=2, micro_batch_size=8, micro_batch_size_log_prob=16))
     assert manifest["steps"] == 4 and manifest["max_probability_gap"] <= 1e-4
+
+
+@pytest.mark.full
+def test_two_trainings_of_a_host_at_once_do_not_meet(finished, tmp_path):
+    """Each has a Ray that calls it job 01000000; the weights that an engine got are its own trainer's, as the gap says."""
+    both = []
+    for seed in (1, 2):
+        place = tmp_path / str(seed)
+        place.mkdir()
+        short = ShortTraining(finished, place)
+        both.append((short, short.start(short.stage(seed=seed))))
+    for short, process in both:
+        assert process.wait(timeout=900) == 0, short.said() + short.log()[-3000:]
+        assert short.manifest()["steps"] == 4 and short.manifest()["max_probability_gap"] <= 1e-4
 
 
 @pytest.mark.full

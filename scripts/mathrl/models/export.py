@@ -77,7 +77,7 @@ def check_weights(shards: Path) -> None:
             why = said[1].rstrip(". ") if said else " ".join(str(error).split())[:200]
             raise UserError(
                 f"{path}: holds more than weights, or is damaged ({why}); nothing of it was run. Use a checkpoint that verl saved"
-            )
+            ) from None
 
 
 def _note(directory: Path, said: Mapping[str, Any], inputs: Mapping[str, Path]) -> None:

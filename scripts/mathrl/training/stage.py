@@ -14,6 +14,7 @@ from typing import Any
 
 from mathrl.core.files import read_json, write_json
 from mathrl.core.tensorboard import read_scalars
+from mathrl.execution.preflight import check_limits
 from mathrl.models.checks import check_model
 from mathrl.training import checkpoints, fingerprints
 from mathrl.training.attempt import check_space, train_on
@@ -83,6 +84,7 @@ def _train_to_end(plan: StagePlan, session: Session) -> None:
     if session.ended_by == "monitor":  # flagged before a pause, or before monitor.stop was set
         print(f"{plan.name}: ends at step {session.last_step}, as monitor.stop asks: {session.stopped_by}", file=sys.stderr)
         return
+    check_limits(plan.accelerator, (64 << 20) * plan.gpus)  # the job's, which need not be those of who started the workflow
     check_space(plan.root, plan.model)
     whole = checkpoints.steps(session.directory)
     if whole:
