@@ -144,8 +144,34 @@ def test_the_job_ends_when_its_snakemake_is_gone(tmp_path):
 
 
 def test_an_owner_on_another_host_is_not_judged(tmp_path):
-    process = start("--", "sleep", "1.2", MATHRL_OWNER="1:1:another-host")
+    process = start("--", "sleep", "1.2", MATHRL_OWNER="1:1:another-world:another-host")
     assert process.wait(timeout=10) == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes namespaces everywhere")
+@pytest.mark.parametrize("namespace", [("--pid", "--fork", "--mount-proc"), ("--uts", "--fork")], ids=["pid", "uts"])
+def test_a_namespace_of_its_own_does_not_end_the_job(namespace):
+    """As `apptainer --containall` and `--uts` make it: process ids of outside mean nothing inside."""
+    environment = {**os.environ, "MATHRL_OWNER": processes.owner_token()}
+    command = ["unshare", *namespace, "sh", "-c", 'hostname "$0" 2>/dev/null; exec "$@"', processes.socket.gethostname()]
+    done = subprocess.run(
+        [*command, sys.executable, RUN, "--", "sh", "-c", "sleep 1.2; echo done"], env=environment, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout) == (0, "done\n"), done.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes namespaces everywhere")
+def test_a_job_in_a_namespace_is_no_orphan_outside():
+    """Seen from outside its supervisor's number is another process's."""
+    process = subprocess.Popen(["unshare", "--pid", "--fork", "--mount-proc", sys.executable, RUN, "--", "sleep", "30"])
+    try:
+        assert wait_for(lambda: any(processes.command_line(pid) == "sleep 30" for pid in processes.descendants(process.pid)))
+        (inside,) = [pid for pid in processes.descendants(process.pid) if processes.command_line(pid) == "sleep 30"]
+        job = processes.environment(inside)[processes.JOB]
+        assert not processes.supervisor_is_gone(job) and processes.supervisor(job) is None
+    finally:
+        processes.send([process.pid, *processes.descendants(process.pid)], signal.SIGKILL)
+        process.wait()
 
 
 def test_a_service_lives_on_while_others_save(tmp_path):

@@ -164,7 +164,8 @@ def acquire(
                 fcntl.flock(mutex, fcntl.LOCK_UN)
             waited = time.monotonic() - begin
             if waited > 1 and waited >= told:
-                _say(f"waiting for {count} of {','.join(names)} ({waited:.0f} s)" + ("" if first else ", others wait before"))
+                who = _holders(directory, wanted) if first else ", others wait before"
+                _say(f"waiting for {count} of {','.join(names)} ({waited:.0f} s){who}")
                 told = waited + 60
             pause(0.03 if waited < 10 else 0.5)
         return None
@@ -175,8 +176,22 @@ def acquire(
         os.close(mutex)
 
 
+def _holders(directory: Path, wanted: set[str]) -> str:
+    """Who has these GPUs, for the line that says so: processes that hold a lock, whatever they are."""
+    lines = []
+    for key in sorted(wanted):
+        held = processes.holders((directory / f"gpu-{key}").resolve())
+        lines += [f"GPU {key} is held by pid {pid} {processes.command_line(pid)}" for pid in held[:1]]
+    return "; " + "; ".join(lines) if lines else ""
+
+
+def _tickets(directory: Path) -> list[Path]:
+    """The queue, longest wait first; whatever else somebody put there is none of ours."""
+    return sorted(path for path in directory.glob("ticket-*") if re.fullmatch(r"ticket-\d{9,}", path.name))
+
+
 def _draw_ticket(directory: Path, wanted: set[str]) -> tuple[Path, int]:
-    numbers = [int(path.name.split("-")[1]) for path in directory.glob("ticket-*")]
+    numbers = [int(path.name.split("-")[1]) for path in _tickets(directory)]
     path = directory / f"ticket-{max(numbers, default=0) + 1:09d}"
     handle = _open(path)
     os.write(handle, "\n".join(sorted(wanted)).encode())
@@ -186,7 +201,7 @@ def _draw_ticket(directory: Path, wanted: set[str]) -> tuple[Path, int]:
 
 def _older_tickets(directory: Path, mine: Path, wanted: set[str]) -> bool:
     """Whether someone alive waits since before us for any of the same GPUs; tickets of the dead are thrown away."""
-    for path in sorted(directory.glob("ticket-*")):
+    for path in _tickets(directory):
         if path.name >= mine.name:
             break
         handle = _open(path)
@@ -207,7 +222,7 @@ def _take(directory: Path, names: list[str], keys: dict[str, str], count: int, j
             if keys[name] in {keys[other] for other in held}:
                 continue  # an index and a UUID of the same GPU
             handle = _open(directory / f"gpu-{keys[name]}")
-            if _try_lock(handle) and not _still_used(handle, keys[name]):
+            if _lock_if_free(handle, keys[name]):
                 held[name] = handle
             else:
                 os.close(handle)
@@ -225,6 +240,15 @@ def _take(directory: Path, names: list[str], keys: dict[str, str], count: int, j
     finally:
         for handle in held.values():
             os.close(handle)
+
+
+def _lock_if_free(handle: int, key: str) -> bool:
+    """Take a GPU's lock where nobody uses the GPU. A lock that orphans of a killed supervisor hold is free once they are ended."""
+    if not _try_lock(handle):
+        orphaned = processes.supervisor_is_gone(os.pread(handle, 4096, 0).decode(errors="replace"))
+        if not orphaned or _still_used(handle, key) or not _try_lock(handle):
+            return False
+    return not _still_used(handle, key)
 
 
 def _still_used(handle: int, key: str) -> bool:

@@ -173,7 +173,7 @@ def check_queue(directory: str | os.PathLike = ".") -> None:
         return
     rows = [line.split("|", 2) for line in done.stdout.splitlines() if line.count("|") >= 2]
     here = os.path.realpath(directory)
-    jobs = [job for job, where, comment in rows if os.path.realpath(where) == here and comment.startswith("rule_")]
+    jobs = [job for job, where, comment in rows if os.path.realpath(where) == here and comment.startswith(("rule_", "group_"))]
     if jobs:
         raise UserError(
             f"{len(jobs)} SLURM job(s) of an earlier call still work here ({', '.join(jobs[:10])}); "

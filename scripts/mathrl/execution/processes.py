@@ -7,7 +7,9 @@ unique until the machine restarts, a pid alone is not.
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
+import secrets
 import signal
 import socket
 import stat
@@ -17,9 +19,9 @@ from pathlib import Path
 
 from mathrl.core.files import UserError
 
-JOB = "MATHRL_JOB"  # in the environment of every process of a supervised job: `<supervisor pid>.<its start>.<random>`
+JOB = "MATHRL_JOB"  # in the environment of every process of a supervised job: see job_id
 WORKDIR = "MATHRL_WORKDIR"  # the working directory of the job, absolute
-OWNER = "MATHRL_OWNER"  # the Snakemake process that the job belongs to: `pid:start:host`
+OWNER = "MATHRL_OWNER"  # the Snakemake process that the job belongs to: see owner_token
 
 
 def start_time(pid: int) -> int | None:
@@ -32,28 +34,61 @@ def start_time(pid: int) -> int | None:
     return None if fields[0] in "ZX" else int(fields[19])
 
 
+@functools.cache
+def world() -> str:
+    """Where a process id of ours means a process: this boot of this machine, and the PID namespace that /proc shows.
+
+    A container may have a namespace of its own (`apptainer --containall`) and a host name of its own.
+    """
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text()[:8]
+        return f"{boot}-{os.stat('/proc/self/ns/pid').st_ino}"
+    except OSError:
+        return "unknown"
+
+
 def owner_token(pid: int | None = None) -> str:
-    """`pid:start:host` of a process (default: this one), the value of MATHRL_OWNER."""
+    """`pid:start:world:host` of a process (default: this one), the value of MATHRL_OWNER."""
     pid = pid or os.getpid()
-    return f"{pid}:{start_time(pid)}:{socket.gethostname()}"
+    return f"{pid}:{start_time(pid)}:{world()}:{socket.gethostname()}"
 
 
 def owner_is_gone(token: str | None) -> bool:
-    """Whether the process of an owner token has ended; no if it cannot be known (another host, no or an odd token)."""
+    """Whether the process of an owner token has ended; no if it cannot be known (another host or namespace, no or an odd token)."""
     try:
-        pid, start, host = (token or "").split(":", 2)
-        return host == socket.gethostname() and start_time(int(pid)) != int(start)
+        pid, start, where, _ = (token or "").split(":", 3)
+        return where == world() and start_time(int(pid)) != int(start)
     except ValueError:
         return False
+
+
+def job_id() -> str:
+    """A new id of a job whose supervisor is this process: `pid.start.world.random`."""
+    return f"{os.getpid()}.{start_time(os.getpid())}.{world()}.{secrets.token_hex(4)}"
+
+
+def supervisor(job: str) -> int | None:
+    """The process that supervises a job; None if it cannot be known: an odd id, another host or namespace."""
+    pid, _, rest = job.partition(".")
+    return int(pid) if pid.isdigit() and rest.count(".") == 2 and rest.split(".")[1] == world() else None
 
 
 def supervisor_is_gone(job: str) -> bool:
-    """Whether the supervisor that made this job id has ended."""
-    try:
-        pid, start, _ = job.split(".", 2)
-        return start_time(int(pid)) != int(start)
-    except ValueError:
-        return False
+    """Whether the supervisor that made this job id has ended; no if it cannot be known."""
+    pid = supervisor(job)
+    return pid is not None and str(start_time(pid)) != job.split(".")[1]
+
+
+def holders(path: Path) -> list[int]:
+    """Processes of this user that have a file open."""
+    found = []
+    for pid in pids():
+        with contextlib.suppress(OSError):
+            for link in os.scandir(f"/proc/{pid}/fd"):
+                if os.readlink(link.path) == str(path):
+                    found.append(pid)
+                    break
+    return found
 
 
 def own_directory(path: Path, otherwise: str = "ask its owner to") -> Path:

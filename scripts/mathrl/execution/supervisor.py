@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
-import secrets
 import shutil
 import signal
 import sys
@@ -47,7 +46,7 @@ class Supervisor:
         self.count = count
         self.state = state
         self.grace = grace
-        self.job = f"{os.getpid()}.{processes.start_time(os.getpid())}.{secrets.token_hex(4)}"
+        self.job = processes.job_id()
         self.owner = os.environ.get(processes.OWNER)
         self.parent = os.getppid()
         self.child = 0
