@@ -604,10 +604,19 @@ def checkpoint_space():
     return preflight.checkpoint_bytes(model_directory("base"), saves)
 
 
+def executor_asked_for(dry_run):
+    """What executes the jobs, or would: a dry run puts its own executor in the place of the profile's."""
+    if not dry_run:
+        return getattr(workflow.executor_plugin, "name", "local") if workflow.executor_plugin else "local"
+    from snakemake.cli import parse_args
+
+    return parse_args(sys.argv[1:])[1].executor or "local"
+
+
 def check_host(dry_run):
     """Preflight: refuse before the first job what cannot work on this host; returns notices."""
     gpu = workflow.resource_settings.resources.get("gpu")
-    executor = getattr(workflow.executor_plugin, "name", "local") if workflow.executor_plugin else "local"
+    executor = executor_asked_for(dry_run)
     used = {"cpu", config["accelerator"]}
     try:
         return preflight.check(

@@ -280,7 +280,7 @@ def test_who_waits_for_a_lock_of_somebody_unknown_is_told_who_has_it(state):
     waiting = supervised("--gpus", "6", "--", "true")
     try:
         assert "GPUs: waiting for 6" in (line := waiting.stderr.readline()), line
-        assert f"GPU 3 is held by pid {holder.pid} flock" in line or "GPU 3 is held by pid" in line and "sleep 60" in line
+        assert f"GPU 3 is held by pid {holder.pid} flock" in line or ("GPU 3 is held by pid" in line and "sleep 60" in line)
     finally:
         os.killpg(holder.pid, signal.SIGKILL)
         holder.wait()

@@ -191,13 +191,14 @@ def snakemake(*arguments: str) -> subprocess.CompletedProcess:
     [
         ("--cores", "all", "--resources", "gpu=6"),
         ("--profile", "profiles/local", "--cores", "all"),
-        ("--profile", "profiles/slurm"),
+        ("--profile", "profiles/slurm", "--config", "training={nodes: 2}"),
     ],
 )
 def test_profiles_resolve_anywhere(arguments):
     done = snakemake(*arguments)
     assert done.returncode == 0, done.stderr[-2000:]
     assert "train" in done.stdout + done.stderr
+    assert "only SLURM can give" not in done.stdout + done.stderr, "a dry run hides the executor that was asked for"
 
 
 def test_the_demo_is_not_caught_by_the_default_profile():
