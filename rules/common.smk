@@ -40,6 +40,9 @@ MAIN = workflow.exec_mode.name == "DEFAULT"
 if workflow.exec_mode.name != "SUBPROCESS" or processes.OWNER not in os.environ:
     # Supervised commands end when the process named here is gone; in a SLURM job that is the job's own Snakemake.
     os.environ[processes.OWNER] = processes.owner_token()
+os.environ[processes.WORKDIR] = (
+    os.getcwd()
+)  # with it whoever starts next knows this directory's jobs, should they be left behind
 slurm.note_deadline()
 preflight.same_everywhere()
 os.environ.setdefault("MATHRL_GIT_COMMIT", provenance.git_commit())  # there is no git in the images
@@ -644,7 +647,9 @@ def check_host(dry_run):
 
 
 def begin():
-    """Before the first job: say whose directory this is, and stop if this host cannot do the work."""
+    """Before the first job: end what a killed Snakemake left here, say whose directory this is, and stop if this host cannot do the work."""
+    for line in recovery.end_orphans(Path.cwd().resolve()):
+        preflight.say(f"ended orphan {line}")
     recovery.claim(".")
     for notice in check_host(dry_run=False):
         preflight.say(notice)

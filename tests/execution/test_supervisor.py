@@ -297,3 +297,34 @@ def test_no_time_limit_is_no_deadline(monkeypatch):
     monkeypatch.delenv("SLURM_JOB_ID", raising=False)
     slurm.note_deadline()
     assert slurm.DEADLINE not in os.environ
+
+
+def test_temporary_files_of_a_job_go_with_it_unless_the_user_names_a_place(tmp_path):
+    code = "import tempfile; print(tempfile.mkstemp(suffix='ckpt.lock')[1])"
+    process = start("--", sys.executable, "-c", code)
+    made = Path(process.communicate(timeout=20)[0].strip())
+    assert made.parts[2].startswith("mathrl-ray-") and not made.exists()
+    process = start("--", sys.executable, "-c", code, TMPDIR=str(tmp_path))
+    assert Path(process.communicate(timeout=20)[0].strip()).parent == tmp_path
+
+
+def test_what_a_killed_supervisor_left_in_tmp_goes_with_the_next_job(tmp_path):
+    process = start("--", "sh", "-c", f"echo $RAY_TMPDIR > {tmp_path}/place; sleep 60")
+    assert wait_for(lambda: (tmp_path / "place").exists() and (tmp_path / "place").read_text().strip())
+    left = Path((tmp_path / "place").read_text().strip())
+    process.kill()
+    process.wait()
+    assert left.is_dir()
+    job = (left / "job").read_text()
+    assert wait_for(lambda: len(processes.tagged(processes.JOB, job)) == 1), "its shell died with it, the shell's child lives on"
+    following = start("--", "true")
+    assert "left behind by a job whose supervisor was killed" in following.communicate(timeout=20)[1] and following.returncode == 0
+    assert not left.exists() and not processes.tagged(processes.JOB, job)
+
+
+def test_semaphores_of_processes_that_are_ended_go_with_them():
+    child = subprocess.Popen(["sleep", "60"])
+    semaphore = Path(f"/dev/shm/sem.loky-{child.pid}-test")
+    semaphore.write_bytes(b"")
+    processes.end_all(lambda: {child.pid} - ({child.pid} if child.poll() is not None else set()))
+    assert not semaphore.exists()

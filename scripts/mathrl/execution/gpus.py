@@ -22,7 +22,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mathrl.core.files import UserError
-from mathrl.execution import processes
+from mathrl.execution import locks, processes
 
 STATE = "MATHRL_GPUS_DIR"
 DEVICES = "MATHRL_GPUS"
@@ -82,18 +82,6 @@ def device_key(name: str, physical: list[str]) -> str:
     return re.sub(r"[^A-Za-z0-9.-]", "_", name)
 
 
-def _open(path: Path) -> int:
-    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-
-
-def _try_lock(handle: int) -> bool:
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
 def _say(line: str) -> None:
     print(f"GPUs: {line}", file=sys.stderr, flush=True)
 
@@ -144,7 +132,7 @@ def acquire(
     physical = physical_devices()
     keys = {name: device_key(name, physical) for name in names}
     wanted = set(keys.values())
-    mutex = _open(directory / "mutex")
+    mutex = locks.open_lock(directory / "mutex")
     ticket = None
     begin, told = time.monotonic(), 0.0
     try:
@@ -193,7 +181,7 @@ def _tickets(directory: Path) -> list[Path]:
 def _draw_ticket(directory: Path, wanted: set[str]) -> tuple[Path, int]:
     numbers = [int(path.name.split("-")[1]) for path in _tickets(directory)]
     path = directory / f"ticket-{max(numbers, default=0) + 1:09d}"
-    handle = _open(path)
+    handle = locks.open_lock(path)
     os.write(handle, "\n".join(sorted(wanted)).encode())
     fcntl.flock(handle, fcntl.LOCK_EX)
     return path, handle
@@ -204,9 +192,9 @@ def _older_tickets(directory: Path, mine: Path, wanted: set[str]) -> bool:
     for path in _tickets(directory):
         if path.name >= mine.name:
             break
-        handle = _open(path)
+        handle = locks.open_lock(path)
         try:
-            if _try_lock(handle):
+            if locks.try_lock(handle):
                 path.unlink(missing_ok=True)
             elif wanted & set(os.read(handle, 1 << 16).decode().split("\n")):
                 return True
@@ -221,8 +209,8 @@ def _take(directory: Path, names: list[str], keys: dict[str, str], count: int, j
         for name in names:
             if keys[name] in {keys[other] for other in held}:
                 continue  # an index and a UUID of the same GPU
-            handle = _open(directory / f"gpu-{keys[name]}")
-            if _lock_if_free(handle, keys[name]):
+            handle = locks.open_lock(directory / f"gpu-{keys[name]}")
+            if locks.lock_if_free(handle, f"GPU {keys[name]}"):
                 held[name] = handle
             else:
                 os.close(handle)
@@ -231,8 +219,7 @@ def _take(directory: Path, names: list[str], keys: dict[str, str], count: int, j
         if len(held) < count:
             return None
         for handle in held.values():
-            os.ftruncate(handle, 0)
-            os.pwrite(handle, job.encode(), 0)
+            locks.sign(handle, job)
             os.set_inheritable(handle, True)
         gpus = GpuSlots(list(held), list(held.values()))
         held = {}
@@ -240,24 +227,3 @@ def _take(directory: Path, names: list[str], keys: dict[str, str], count: int, j
     finally:
         for handle in held.values():
             os.close(handle)
-
-
-def _lock_if_free(handle: int, key: str) -> bool:
-    """Take a GPU's lock where nobody uses the GPU. A lock that orphans of a killed supervisor hold is free once they are ended."""
-    if not _try_lock(handle):
-        orphaned = processes.supervisor_is_gone(os.pread(handle, 4096, 0).decode(errors="replace"))
-        if not orphaned or _still_used(handle, key) or not _try_lock(handle):
-            return False
-    return not _still_used(handle, key)
-
-
-def _still_used(handle: int, key: str) -> bool:
-    """Whether processes of the last job on this GPU live on without its lock; orphans among them are ended here."""
-    job = os.pread(handle, 4096, 0).decode(errors="replace")
-    if not job or not processes.tagged(processes.JOB, job):
-        return False
-    if not processes.supervisor_is_gone(job):
-        return True
-    for line in processes.end_all(lambda: set(processes.tagged(processes.JOB, job))):
-        _say(f"GPU {key}: ended process {line}, left behind by a job whose supervisor was killed")
-    return bool(processes.tagged(processes.JOB, job))

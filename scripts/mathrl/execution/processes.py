@@ -209,6 +209,7 @@ def end_all(find: Callable[[], set[int]], polite: float = 3.0, wait: Callable[[]
         send(alive if late >= polite else new, signal.SIGKILL if late >= polite else signal.SIGTERM)
         time.sleep(0.02 if late < 1 else 0.1)
         wait()
+    files |= {str(path) for pid in ended for path in Path("/dev/shm").glob(f"sem.loky-{pid}-*")}  # joblib's, which nothing maps by name
     if files:
         files -= shared_memory(pids())
         for name in files:

@@ -14,6 +14,7 @@ from typing import Any
 
 from mathrl.core.files import read_json, write_json
 from mathrl.core.tensorboard import read_scalars
+from mathrl.execution import locks
 from mathrl.execution.preflight import check_limits
 from mathrl.models.checks import check_model
 from mathrl.training import checkpoints, fingerprints
@@ -38,6 +39,12 @@ def train(plan: StagePlan, manifest: Path) -> None:
     check_model(plan.model)
     content = fingerprints.fingerprint(plan.stage, plan.train_file, plan.model, plan.reward, GRADING_POLICY, plan.accelerator)
     directory = fingerprints.open_directory(plan.root, content)
+    with locks.sole_writer(directory):
+        _train_in(directory, plan, manifest, content)
+
+
+def _train_in(directory: Path, plan: StagePlan, manifest: Path, content: Mapping[str, Any]) -> None:
+    """The same in the checkpoint directory of the stage's fingerprint, which nobody else writes meanwhile."""
     for line in checkpoints.repair(directory):
         print(line, file=sys.stderr)
     stop_file.clear(directory)
