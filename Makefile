@@ -4,6 +4,11 @@
 # envs/install.py makes them from the locks.
 
 SHELL := bash
+# What is printed and read is UTF-8, whatever the locale says. Snakemake wants a cache, which a read-only home cannot hold.
+export PYTHONUTF8 := 1
+ifeq ($(shell t=$$(mktemp "$${HOME:-/}/.mathrl-XXXXXX" 2>/dev/null) && rm "$$t" && echo yes),)
+export XDG_CACHE_HOME ?= $(CURDIR)/.snakemake/cache
+endif
 FITS := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))
 PYTHON ?= $(shell for p in python3 python3.12 python3.11; do $$p -c '$(FITS)' 2>/dev/null && echo $$p && break; done)
 SNAKEMAKE := .venv-driver/bin/snakemake

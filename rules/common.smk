@@ -41,7 +41,11 @@ MAIN = workflow.exec_mode.name == "DEFAULT"
 if workflow.exec_mode.name != "SUBPROCESS" or processes.OWNER not in os.environ:
     # Supervised commands end when the process named here is gone; in a SLURM job that is the job's own Snakemake.
     os.environ[processes.OWNER] = processes.owner_token()
+os.environ[processes.WORKDIR] = (
+    os.getcwd()
+)  # with it whoever starts next knows this directory's jobs, should they be left behind
 slurm.note_deadline()
+preflight.same_everywhere()
 os.environ.setdefault("MATHRL_GIT_COMMIT", provenance.git_commit())  # there is no git in the images
 
 
@@ -52,7 +56,7 @@ def place(path):
 
 def read_yaml(path):
     """A YAML file of the installation."""
-    with open(ROOT / path) as handle:
+    with open(ROOT / path, encoding="utf-8") as handle:
         return yaml.load(handle, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 
 
@@ -175,6 +179,11 @@ def solve_rate_sampling():
         "max_tokens": own["max_tokens"],
     }
     return {"prompt": "training", "greedy": False, "seed": 0, **drawn}
+
+
+def literal(text):
+    """A param as it is: in a plain string Snakemake takes `{answer}` for a wildcard."""
+    return lambda wildcards: text
 
 
 def switch(flag, on):
@@ -617,10 +626,19 @@ def checkpoint_space():
     return preflight.checkpoint_bytes(model_directory("base"), saves)
 
 
+def executor_asked_for(dry_run):
+    """What executes the jobs, or would: a dry run puts its own executor in the place of the profile's."""
+    if not dry_run:
+        return getattr(workflow.executor_plugin, "name", "local") if workflow.executor_plugin else "local"
+    from snakemake.cli import parse_args
+
+    return parse_args(sys.argv[1:])[1].executor or "local"
+
+
 def check_host(dry_run):
     """Preflight: refuse before the first job what cannot work on this host; returns notices."""
     gpu = workflow.resource_settings.resources.get("gpu")
-    executor = getattr(workflow.executor_plugin, "name", "local") if workflow.executor_plugin else "local"
+    executor = executor_asked_for(dry_run)
     used = {"cpu", config["accelerator"]}
     try:
         return preflight.check(
@@ -648,7 +666,9 @@ def check_host(dry_run):
 
 
 def begin():
-    """Before the first job: say whose directory this is, and stop if this host cannot do the work."""
+    """Before the first job: end what a killed Snakemake left here, say whose directory this is, and stop if this host cannot do the work."""
+    for line in recovery.end_orphans(Path.cwd().resolve()):
+        preflight.say(f"ended orphan {line}")
     recovery.claim(".")
     for notice in check_host(dry_run=False):
         preflight.say(notice)

@@ -189,8 +189,8 @@ rule sample_solve_rate_problems:
     output:
         made="results/data/solve_rate_samples/{shard}.json",
     params:
-        protocols=json.dumps({"solve_rates": solve_rate_sampling()}, sort_keys=True),
-        prompt=json.dumps(config["prompt"], sort_keys=True),
+        protocols=literal(json.dumps({"solve_rates": solve_rate_sampling()}, sort_keys=True)),
+        prompt=literal(json.dumps(config["prompt"], sort_keys=True)),
         engine=engine_settings(),
         shards=config["evaluation"]["shards"],
         accelerator=config["accelerator"],
@@ -231,7 +231,7 @@ rule measure_solve_rates:
     output:
         rates="results/data/solve_rates.parquet",
     params:
-        settings=json.dumps(solve_rate_sampling(), sort_keys=True),
+        settings=literal(json.dumps(solve_rate_sampling(), sort_keys=True)),
     log:
         "logs/measure_solve_rates/all.log",
     benchmark:
@@ -271,8 +271,8 @@ rule format_training_data:
         remove_by=removing_methods,
         validation=validation_option,
         dev_size=config["data"]["dev_size"],
-        instruction=config["prompt"]["instruction"],
-        separator=config["prompt"]["separator"],
+        instruction=literal(config["prompt"]["instruction"]),
+        separator=literal(config["prompt"]["separator"]),
     log:
         "logs/format_training_data/{run}/{stage}.log",
     benchmark:

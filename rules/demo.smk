@@ -50,7 +50,7 @@ rule make_demo_model:
         supervised_steps=config["demo"]["supervised_steps"],
         worked=config["demo"]["worked"],
         boxed=config["demo"]["boxed"],
-        instruction=config["prompt"]["instruction"] + config["prompt"]["separator"],
+        instruction=literal(config["prompt"]["instruction"] + config["prompt"]["separator"]),
     log:
         "logs/make_demo_model/all.log",
     benchmark:

@@ -17,8 +17,8 @@ rule generate_samples:
         made="results/{model}/generation/{shard}.json",
     params:
         names=protocols(),
-        protocols=json.dumps({name: sampling(name) for name in protocols()}, sort_keys=True),
-        prompt=json.dumps(config["prompt"], sort_keys=True),
+        protocols=literal(json.dumps({name: sampling(name) for name in protocols()}, sort_keys=True)),
+        prompt=literal(json.dumps(config["prompt"], sort_keys=True)),
         engine=engine_settings(),
         shards=config["evaluation"]["shards"],
         benchmarks=benchmark_options,

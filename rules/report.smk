@@ -21,8 +21,8 @@ rule tabulate_scores:
         protocols=protocols(),
         benchmarks=config["benchmarks"],
         primary=config["evaluation"]["primary"],
-        config=json.dumps(
-            {key: config[key] for key in ("benchmarks", "evaluation", "runs", "training")}, sort_keys=True
+        config=literal(
+            json.dumps({key: config[key] for key in ("benchmarks", "evaluation", "runs", "training")}, sort_keys=True)
         ),
     log:
         "logs/tabulate_scores/all.log",
@@ -139,7 +139,7 @@ rule log_scores:
     params:
         runs=named_stages(),
         models=evaluated_models(),
-        config=json.dumps(config, sort_keys=True),
+        config=literal(json.dumps(config, sort_keys=True)),
     log:
         "logs/log_scores/all.log",
     benchmark:
@@ -172,7 +172,7 @@ rule write_model_card:
         card="results/{run}/model/README.md",
     params:
         stages=own_stages,
-        config=json.dumps(config, sort_keys=True),
+        config=literal(json.dumps(config, sort_keys=True)),
     log:
         "logs/write_model_card/{run}.log",
     benchmark:
@@ -210,7 +210,7 @@ rule render_report:
         html=report("results/report.html", category="Report", caption="captions/report.rst"),
     params:
         models=evaluated_models(),
-        config=json.dumps(config, sort_keys=True),
+        config=literal(json.dumps(config, sort_keys=True)),
     log:
         "logs/render_report/all.log",
     benchmark:

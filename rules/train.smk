@@ -26,7 +26,7 @@ rule train_policy:
         n=of_stage("rollout_n"),
         stage=stage_json,
         budget=run_budget,
-        reward=json.dumps(config["reward"], sort_keys=True),
+        reward=literal(json.dumps(config["reward"], sort_keys=True)),
         launch=launch,
         accelerator=config["accelerator"],
         model=start_directory,

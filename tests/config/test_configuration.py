@@ -320,3 +320,14 @@ def test_a_stage_to_be_trained_is_looked_at_more_closely(config, schema, pins, r
         config["select"] = select
         with pytest.raises(UserError, match=message):
             validation.validate(config, schema, pins)
+
+
+@pytest.mark.parametrize("key", ["runs", "models", "evaluation.protocols"])
+def test_a_name_that_ends_in_a_newline_is_none(config, schema, pins, key):
+    *path, last = key.split(".")
+    changed = copy.deepcopy(config)
+    place = changed[path[0]] if path else changed
+    first = next(iter(place[last].values()), "openseek")
+    place[last] = {**place[last], "mine\n": first}
+    with pytest.raises(UserError, match="mine"):
+        validation.validate(changed, schema, pins)

@@ -230,3 +230,31 @@ def test_table_of_the_repository_is_whole(root):
     assert all(pin.licence and pin.url and (pin.sha256 or pin.rows) for pin in pins.values())
     assert pins["big-math"].rows == 215_608 and pins["big-math"].mirror.source == "huggingface"
     assert sum(pin.rows for pin in pins.values() if pin.kind == "benchmark") == 30 + 40 + 1319 + 500 + 272 + 675
+
+
+@pytest.mark.parametrize(
+    ("cells", "said"),
+    [
+        ({"file": "../../escaped"}, "file '../../escaped' leads out of the folder"),
+        ({"file": "/tmp/escaped"}, "file '/tmp/escaped' leads out of the folder"),
+        ({"sha256": f"../x={'0' * 64}"}, "sha256 '../x' leads out of the folder"),
+        ({"id": "file:///etc/passwd"}, "id 'file:///etc/passwd' is no address of a web server"),
+        ({"id": "FILE:/etc/passwd"}, "is no address of a web server"),
+        ({"id": "ftp://host/x"}, "is no address of a web server"),
+        ({"mirror": "http:file:///etc/passwd"}, "mirror 'file:///etc/passwd' is no address of a web server"),
+        ({"name": "../thing"}, "name '../thing' is no plain name"),
+        ({"name": "/tmp/thing"}, "name '/tmp/thing' is no plain name"),
+        ({"name": "-thing"}, "name '-thing' is no plain name"),
+    ],
+)
+def test_a_pin_that_leads_out_of_its_folder_is_refused_before_anything_is_written(cells, said, fetch, tmp_path):
+    before = {path.name for path in tmp_path.iterdir()}
+    done = fetch(**cells)
+    assert done.returncode == 2 and said in done.stderr, done.stderr
+    assert "Traceback" not in done.stderr
+    assert {path.name for path in tmp_path.iterdir()} - before <= {"pins.tsv"}
+
+
+def test_an_address_that_ends_in_dots_names_no_file(fetch, tmp_path):
+    done = fetch(id="http://127.0.0.1:9/a/..")
+    assert done.returncode == 2 and "'..', the end of the address, is no name of a file" in done.stderr

@@ -254,3 +254,42 @@ def test_a_lock_directory_of_somebody_else_is_refused(tmp_path):
     (tmp_path / "link").symlink_to(tmp_path / "real")
     with pytest.raises(UserError, match="is no directory of this user"):
         gpus.state_directory(tmp_path / "link")
+
+
+def test_an_orphan_that_holds_the_lock_is_ended_by_the_next_job(state):
+    """What inherited the lock lives on after its supervisor was killed; the next job waited for it for ever."""
+    first = supervised("--gpus", "6", "--", "sh", "-c", f"setsid sleep 60 & echo $! > {state}/pid; wait")
+    until = time.monotonic() + 10
+    while not ((state / "pid").exists() and (state / "pid").read_text().strip()) and time.monotonic() < until:
+        time.sleep(0.02)
+    orphan = int((state / "pid").read_text())
+    first.kill()
+    first.wait()
+    assert processes.start_time(orphan) is not None and locked(state / "locks/gpu-0"), "this case needs an orphan with the lock"
+    second = supervised("--gpus", "1", "--", "true")
+    _, text = second.communicate(timeout=20)
+    assert second.returncode == 0 and f"ended process {orphan} " in text and "left behind" in text
+    assert processes.start_time(orphan) is None
+
+
+def test_who_waits_for_a_lock_of_somebody_unknown_is_told_who_has_it(state):
+    (state / "locks").mkdir()
+    holder = subprocess.Popen(["flock", str(state / "locks/gpu-3"), "sleep", "60"], start_new_session=True)
+    while not locked(state / "locks/gpu-3"):
+        time.sleep(0.02)
+    waiting = supervised("--gpus", "6", "--", "true")
+    try:
+        assert "GPUs: waiting for 6" in (line := waiting.stderr.readline()), line
+        assert f"GPU 3 is held by pid {holder.pid} flock" in line or ("GPU 3 is held by pid" in line and "sleep 60" in line)
+    finally:
+        os.killpg(holder.pid, signal.SIGKILL)
+        holder.wait()
+    assert waiting.wait(timeout=10) == 0
+
+
+def test_a_stray_file_among_the_tickets_is_left_alone(state):
+    (state / "locks").mkdir()
+    for name in ("ticket-xyz", "ticket-", "ticket-000000001.bak"):
+        (state / "locks" / name).write_text("")
+    done = supervised("--gpus", "1", "--", "true")
+    assert done.communicate(timeout=20)[1] == "supervisor: GPUs 0\n" and done.returncode == 0

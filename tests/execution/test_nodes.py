@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from mathrl.core.files import UserError
-from mathrl.execution import nodes
+from mathrl.execution import nodes, secrets
 
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "run_on_nodes.py"
 
@@ -68,7 +68,7 @@ def test_two_ray_nodes_join(slow, stop_ray_agent, tmp_path):
     (tmp_path / ".ray").mkdir()
     (tmp_path / ".ray/auth_token").write_text("0" * 64)
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    environment = {**os.environ, **nodes.authentication(), "HOME": str(tmp_path), "PATH": path}
+    environment = {**os.environ, **secrets.authentication(), "HOME": str(tmp_path), "PATH": path}
     place = tempfile.mkdtemp(prefix="ray-", dir="/tmp")  # short: it holds sockets
     address = f"127.0.0.1:{nodes.free_port('127.0.0.1')}"
     mine = [sys.executable, str(SCRIPT), "--gpus", "1", "--cpus", "4", "--accelerator", "cpu"]

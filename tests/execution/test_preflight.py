@@ -191,13 +191,14 @@ def snakemake(*arguments: str) -> subprocess.CompletedProcess:
     [
         ("--cores", "all", "--resources", "gpu=6"),
         ("--profile", "profiles/local", "--cores", "all"),
-        ("--profile", "profiles/slurm"),
+        ("--profile", "profiles/slurm", "--config", "training={nodes: 2}"),
     ],
 )
 def test_profiles_resolve_anywhere(arguments):
     done = snakemake(*arguments)
     assert done.returncode == 0, done.stderr[-2000:]
     assert "train" in done.stdout + done.stderr
+    assert "only SLURM can give" not in done.stdout + done.stderr, "a dry run hides the executor that was asked for"
 
 
 def test_the_demo_is_not_caught_by_the_default_profile():
@@ -221,3 +222,34 @@ def test_the_script(place):
     done = subprocess.run(command, capture_output=True, text=True)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
     assert "is not there; build it: make containers" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("kilobytes", "accelerator", "refused"), [(8_000_000, "cpu", True), (90_000_000, "cpu", False), (90_000_000, "cuda", True)]
+)
+def test_a_limit_on_address_space_is_one_line_before_anything_starts(kilobytes, accelerator, refused):
+    code = f"from mathrl.execution import preflight; preflight.check_limits('{accelerator}', 0)"
+    command = ["bash", "-c", 'ulimit -v "$0" && exec "$@"', str(kilobytes), sys.executable, "-c", code]
+    done = subprocess.run(command, env={**os.environ, "PYTHONPATH": str(ROOT / "scripts")}, capture_output=True, text=True)
+    assert (done.returncode != 0) == refused, done.stderr
+    if refused:
+        assert done.stderr.splitlines()[-1].endswith("too little for training; start it after: ulimit -v unlimited")
+
+
+def test_full_shared_memory_is_said(tmp_path):
+    preflight.check_limits("cpu", 0, str(tmp_path))
+    with pytest.raises(UserError, match=r"MB are free and training needs \d+ MB; remove what is left there"):
+        preflight.check_limits("cpu", 1 << 60, str(tmp_path))
+
+
+def test_a_home_that_cannot_be_written_moves_the_caches(tmp_path, monkeypatch):
+    for name in ("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "TRITON_HOME", "PYTHONUTF8"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    preflight.same_everywhere()
+    assert os.environ["PYTHONUTF8"] == "1" and "XDG_CACHE_HOME" not in os.environ
+    monkeypatch.setenv("HOME", "/proc")
+    monkeypatch.setenv("XDG_CACHE_HOME", "/mine")
+    preflight.same_everywhere()
+    assert os.environ["XDG_CACHE_HOME"] == "/mine" and os.environ["TRITON_HOME"] == str(tmp_path / ".snakemake/cache")

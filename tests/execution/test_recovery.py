@@ -140,3 +140,20 @@ def test_an_editor_on_the_snakefile_is_no_snakemake(tmp_path):
     finally:
         process.kill()
         process.wait()
+
+
+def test_a_job_without_a_supervisor_is_ended_by_whoever_starts_next(tmp_path):
+    """Rules that need no GPU run plainly; rules/common.smk tags their processes, and its onstart calls this."""
+    dead = subprocess.Popen(["true"])
+    owner = f"{dead.pid}:1:{processes.world()}:{socket.gethostname()}"
+    dead.wait()
+    tags = {processes.OWNER: owner, processes.WORKDIR: str(tmp_path)}
+    orphan = subprocess.Popen(["sleep", "60"], env={**os.environ, **tags})
+    mine = subprocess.Popen(["sleep", "60"], env={**os.environ, **tags, processes.OWNER: processes.owner_token()})
+    wait_for(lambda: processes.command_line(orphan.pid) == "sleep 60" == processes.command_line(mine.pid))
+    try:
+        assert recovery.end_orphans(tmp_path.resolve()) == [f"{orphan.pid} sleep 60"]
+        assert orphan.wait(timeout=5) != 0 and mine.poll() is None
+    finally:
+        mine.kill()
+        mine.wait()

@@ -144,8 +144,34 @@ def test_the_job_ends_when_its_snakemake_is_gone(tmp_path):
 
 
 def test_an_owner_on_another_host_is_not_judged(tmp_path):
-    process = start("--", "sleep", "1.2", MATHRL_OWNER="1:1:another-host")
+    process = start("--", "sleep", "1.2", MATHRL_OWNER="1:1:another-world:another-host")
     assert process.wait(timeout=10) == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes namespaces everywhere")
+@pytest.mark.parametrize("namespace", [("--pid", "--fork", "--mount-proc"), ("--uts", "--fork")], ids=["pid", "uts"])
+def test_a_namespace_of_its_own_does_not_end_the_job(namespace):
+    """As `apptainer --containall` and `--uts` make it: process ids of outside mean nothing inside."""
+    environment = {**os.environ, "MATHRL_OWNER": processes.owner_token()}
+    command = ["unshare", *namespace, "sh", "-c", 'hostname "$0" 2>/dev/null; exec "$@"', processes.socket.gethostname()]
+    done = subprocess.run(
+        [*command, sys.executable, RUN, "--", "sh", "-c", "sleep 1.2; echo done"], env=environment, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout) == (0, "done\n"), done.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes namespaces everywhere")
+def test_a_job_in_a_namespace_is_no_orphan_outside():
+    """Seen from outside its supervisor's number is another process's."""
+    process = subprocess.Popen(["unshare", "--pid", "--fork", "--mount-proc", sys.executable, RUN, "--", "sleep", "30"])
+    try:
+        assert wait_for(lambda: any(processes.command_line(pid) == "sleep 30" for pid in processes.descendants(process.pid)))
+        (inside,) = [pid for pid in processes.descendants(process.pid) if processes.command_line(pid) == "sleep 30"]
+        job = processes.environment(inside)[processes.JOB]
+        assert not processes.supervisor_is_gone(job) and processes.supervisor(job) is None
+    finally:
+        processes.send([process.pid, *processes.descendants(process.pid)], signal.SIGKILL)
+        process.wait()
 
 
 def test_a_service_lives_on_while_others_save(tmp_path):
@@ -271,3 +297,34 @@ def test_no_time_limit_is_no_deadline(monkeypatch):
     monkeypatch.delenv("SLURM_JOB_ID", raising=False)
     slurm.note_deadline()
     assert slurm.DEADLINE not in os.environ
+
+
+def test_temporary_files_of_a_job_go_with_it_unless_the_user_names_a_place(tmp_path):
+    code = "import tempfile; print(tempfile.mkstemp(suffix='ckpt.lock')[1])"
+    process = start("--", sys.executable, "-c", code)
+    made = Path(process.communicate(timeout=20)[0].strip())
+    assert made.parts[2].startswith("mathrl-ray-") and not made.exists()
+    process = start("--", sys.executable, "-c", code, TMPDIR=str(tmp_path))
+    assert Path(process.communicate(timeout=20)[0].strip()).parent == tmp_path
+
+
+def test_what_a_killed_supervisor_left_in_tmp_goes_with_the_next_job(tmp_path):
+    process = start("--", "sh", "-c", f"echo $RAY_TMPDIR > {tmp_path}/place; sleep 60")
+    assert wait_for(lambda: (tmp_path / "place").exists() and (tmp_path / "place").read_text().strip())
+    left = Path((tmp_path / "place").read_text().strip())
+    process.kill()
+    process.wait()
+    assert left.is_dir()
+    job = (left / "job").read_text()
+    assert wait_for(lambda: len(processes.tagged(processes.JOB, job)) == 1), "its shell died with it, the shell's child lives on"
+    following = start("--", "true")
+    assert "left behind by a job whose supervisor was killed" in following.communicate(timeout=20)[1] and following.returncode == 0
+    assert not left.exists() and not processes.tagged(processes.JOB, job)
+
+
+def test_semaphores_of_processes_that_are_ended_go_with_them():
+    child = subprocess.Popen(["sleep", "60"])
+    semaphore = Path(f"/dev/shm/sem.loky-{child.pid}-test")
+    semaphore.write_bytes(b"")
+    processes.end_all(lambda: {child.pid} - ({child.pid} if child.poll() is not None else set()))
+    assert not semaphore.exists()

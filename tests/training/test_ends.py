@@ -1,12 +1,18 @@
 """How a stage ends and goes on: `training.train` whole, around a trainer that steps, saves, validates and logs as verl's does."""
 
+import os
+import signal
+import subprocess
+
 import pytest
 from mathrl.core.files import UserError, read_json
+from mathrl.execution import processes
 from mathrl.training import attempt, checkpoints
 from mathrl.training import stage as training
 from mathrl.training.plan import StagePlan
 from mathrl.verl import stop_file
 from support.models import NO_WEIGHTS
+from support.waiting import wait_for
 
 MONITOR = {"stop": False, "window": 2, "reward_drop": 0.5, "entropy_max": 3.0, "grad_norm_max": 100.0, "stall_minutes": None}
 
@@ -289,3 +295,29 @@ def test_steps_that_a_kill_took_back_are_no_part_of_the_manifest(verl, train):
         train(validate_every=1)
     manifest, _ = train(monitor=MONITOR | {"stop": True})
     assert manifest["steps"] == 6 and manifest["tokens"] == 60 and "7" not in manifest["validation"]["dev"]
+
+
+def test_two_trainers_never_write_in_one_directory(verl, train, tmp_path):
+    """A second one is refused and told who trains; a lock that a dead process held is none."""
+    train()
+    (directory,) = (path.parent for path in tmp_path.glob("checkpoints/*/fingerprint.json"))
+    holder = subprocess.Popen(["flock", str(directory / "writer.lock"), "sleep", "60"], start_new_session=True)
+    wait_for(lambda: processes.holders((directory / "writer.lock").resolve()), 10, "the lock")
+    with pytest.raises(UserError, match=r"trains here already; wait for it, or stop it: kill \d+"):
+        train()
+    os.killpg(holder.pid, signal.SIGKILL)
+    holder.wait()
+    assert "nothing to train" in train()[1]
+
+
+def test_what_a_killed_supervisor_left_training_is_ended_by_the_next_trainer(verl, train, tmp_path):
+    train()
+    (directory,) = (path.parent for path in tmp_path.glob("checkpoints/*/fingerprint.json"))
+    dead = subprocess.Popen(["true"])
+    job = f"{dead.pid}.1.{processes.world()}.abcd"
+    dead.wait()
+    orphan = subprocess.Popen(["flock", str(directory / "writer.lock"), "sleep", "60"], env={**os.environ, processes.JOB: job})
+    wait_for(lambda: processes.holders((directory / "writer.lock").resolve()), 10, "the lock")
+    (directory / "writer.lock").write_text(job)
+    assert "nothing to train" in train()[1]
+    assert orphan.wait(timeout=10) != 0

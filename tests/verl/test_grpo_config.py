@@ -9,6 +9,7 @@ from mathrl.core.files import UserError
 from mathrl.verl import grpo_config
 from mathrl.verl.environment import verl_environment
 
+HOOK = "+ray_kwargs.ray_init.runtime_env.worker_process_setup_hook"
 RESOLVE = """
 import json, sys
 from mathrl.verl import grpo_config
@@ -86,7 +87,9 @@ def test_cpu_configuration_is_accepted_by_verl(root, config, resolve):
 
 @pytest.mark.parametrize("accelerator", ["cuda", "cpu"])
 def test_classes_that_verl_loads_by_name_are_there(root, config, accelerator):
-    names = [value for value in overrides(config, accelerator=accelerator).values() if str(value).startswith("mathrl.")]
+    given = overrides(config, accelerator=accelerator)
+    assert given.pop(HOOK) == "mathrl.verl.doors.close"  # a function, which Ray calls: test_doors.py
+    names = [value for value in given.values() if str(value).startswith("mathrl.")]
     assert len(names) == {"cuda": 1, "cpu": 2}[accelerator]
     for name in names:
         module, _, found = name.rpartition(".")
@@ -104,7 +107,7 @@ def test_a_cluster_that_is_there_is_not_told_its_size(config, monkeypatch):
     keys = overrides(runs.merge(config, overlay), accelerator="cpu")
     init = {key: value for key, value in keys.items() if "ray_init" in key}
     # verl's driver may run on any node: where the events go must not depend on the environment of this one
-    assert init == {"+ray_kwargs.ray_init.runtime_env.env_vars.TENSORBOARD_DIR": "c/tensorboard"}
+    assert init == {"+ray_kwargs.ray_init.runtime_env.env_vars.TENSORBOARD_DIR": "c/tensorboard", HOOK: "mathrl.verl.doors.close"}
 
 
 def test_verl_refuses_in_one_line(config, resolve):

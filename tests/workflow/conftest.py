@@ -240,7 +240,7 @@ class ShortTraining:
         return (self.place / "lines").read_text() if (self.place / "lines").exists() else ""
 
     def log(self) -> str:
-        return (self.place / "verl.log").read_text() if (self.place / "verl.log").exists() else ""
+        return "".join(log.read_text(errors="replace") for log in sorted(self.root.glob("*/main/*/verl.log")))
 
     def directory(self) -> Path:
         """The one checkpoint directory."""

@@ -6,16 +6,18 @@ The data rules of the demo stand for all others: they are cheap, and every rule 
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
+import polars as pl
 import pytest
 from mathrl.data import downloads
-from mathrl.execution import preflight
+from mathrl.execution import preflight, processes
 
-from .conftest import DRIVER, ROOT, job_counts
+from .conftest import DRIVER, ROOT, job_counts, wait_for
 
 CHAIN = ("results/data/problems.parquet", "results/data/funnel.json")
 RULES = {"make_demo_problems", "fetch_dataset", "clean_problems"}
@@ -225,3 +227,44 @@ def test_the_target_data_trains_nothing_whatever_a_run_is_called(installation, t
     assert jobs["format_training_data"] == 2 and not {"train_policy", "export_model", "generate_samples"} & set(jobs)
     jobs = planned(tmp_path, *study(installation, tmp_path / "mine", *setting, "--", "train"))
     assert (jobs["train_policy"], jobs["export_model"]) == (2, 2) and "generate_samples" not in jobs
+
+
+def test_a_folder_a_home_and_a_locale_as_they_are(make_workflow, tmp_path):
+    """A space, a quote, a semicolon and braces in the path, ASCII only, no home, the user's own PYTHONPATH, braces in the instruction."""
+    place = tmp_path / "it's a; test {x}"
+    place.mkdir()
+    workflow = make_workflow("odd", place)
+    mine = {"prompt": {"instruction": "Put it into \\boxed{answer} …", "separator": " "}}
+    (workflow.directory / "mine.yaml").write_text(json.dumps(mine))
+    options = ("--profile", "profiles/demo", "--cores", "1", "--configfile", "profiles/demo/demo.yaml", "mine.yaml")
+    odd = {"LC_ALL": "C", "PYTHONUTF8": "0", "HOME": "/proc", "XDG_CACHE_HOME": str(tmp_path / "cache"), "PYTHONPATH": str(tmp_path)}
+    made = "results/grpo/main/train.parquet"
+    done = snakemake(workflow.directory, *options, "--", made, **odd)
+    assert done.returncode == 0, done.stdout
+    prompts = pl.read_parquet(workflow.directory / made)["prompt"].list.first().struct.field("content")
+    assert prompts.str.starts_with("Put it into \\boxed{answer} … ").all()
+
+
+@pytest.mark.full
+def test_a_job_that_a_killed_snakemake_left_is_ended_by_plain_snakemake(installation, tmp_path):
+    """A rule that no supervisor runs: a second copy would run beside the first."""
+
+    def call(*options: str) -> list[str]:
+        return study(installation, tmp_path / "mine", *options, "--", *CHAIN)
+
+    first = subprocess.Popen([str(DRIVER / "snakemake"), *call()], cwd=tmp_path, stderr=subprocess.DEVNULL, start_new_session=True)
+
+    def orphans() -> list[int]:
+        tagged = processes.tagged(processes.WORKDIR, str(tmp_path / "mine"))
+        return [pid for pid in tagged if "python" in processes.command_line(pid)]
+
+    wait_for(orphans, 60, "a job")
+    left = orphans()
+    processes.send(left, signal.SIGSTOP)  # a slow one
+    first.kill()
+    first.wait()
+    assert all(processes.start_time(pid) for pid in left)
+    assert snakemake(tmp_path, *call("--unlock")).returncode == 0
+    done = snakemake(tmp_path, *call("--rerun-incomplete"))
+    assert done.returncode == 0, done.stdout
+    assert all(f"ended orphan {pid} " in done.stdout and not processes.start_time(pid) for pid in left), done.stdout

@@ -209,7 +209,7 @@ def test_a_kill_leaves_nothing_and_costs_no_checkpoint(kills, target):
     if kill.before:
         assert f"goes on from step {kill.before[-1]}" in kill.said, kill.said[-4000:]
     if target != "Snakemake":  # the job says in a line why it failed, where its log is and what is left
-        failed = "verl ended with exit code .*; its log is logs/train_policy/grpo/main.log; "
+        failed = "verl ended with exit code .*; its log is checkpoints/grpo/main/[0-9a-f]+/verl.log; "
         failed += f"checkpoints up to step {kill.after[-1]} are kept"
         assert re.search(failed, kill.said), kill.said[-4000:]
 

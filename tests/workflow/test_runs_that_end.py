@@ -16,10 +16,10 @@ from pathlib import Path
 
 import pytest
 from mathrl.core.tensorboard import read_scalars
-from mathrl.execution import nodes, processes
+from mathrl.execution import nodes, processes, secrets
 from mathrl.training import checkpoints
 
-from .conftest import ROOT, wait_for
+from .conftest import ROOT, ShortTraining, wait_for
 
 pytestmark = [pytest.mark.workflow, pytest.mark.timeout(3600)]
 
@@ -240,12 +240,26 @@ def test_two_ranks_train_as_one(short, changes):
 
 
 @pytest.mark.full
+def test_two_trainings_of_a_host_at_once_do_not_meet(finished, tmp_path):
+    """Each has a Ray that calls it job 01000000; the weights that an engine got are its own trainer's, as the gap says."""
+    both = []
+    for seed in (1, 2):
+        place = tmp_path / str(seed)
+        place.mkdir()
+        short = ShortTraining(finished, place)
+        both.append((short, short.start(short.stage(seed=seed))))
+    for short, process in both:
+        assert process.wait(timeout=900) == 0, short.said() + short.log()[-3000:]
+        assert short.manifest()["steps"] == 4 and short.manifest()["max_probability_gap"] <= 1e-4
+
+
+@pytest.mark.full
 def test_two_ray_nodes_train_as_one(short, tmp_path, monkeypatch):
     """Two Ray nodes on loopback, a logical GPU each, as scripts/run_on_nodes.py starts them on two hosts of a SLURM job."""
     address = f"127.0.0.1:{nodes.free_port('127.0.0.1')}"
     mine = [sys.executable, str(ROOT / "scripts/run_on_nodes.py"), "--gpus", "1", "--cpus", "16", "--accelerator", "cpu"]
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")
-    for name, value in nodes.authentication().items():
+    for name, value in secrets.authentication().items():
         monkeypatch.setenv(name, value)
     environment = {**os.environ, "RAY_TMPDIR": tempfile.mkdtemp(prefix="ray-", dir="/tmp")}  # short: it holds sockets
     services = []

@@ -5,13 +5,17 @@ answer in the place of each sixth. That the same command goes on after a pause i
 """
 
 import json
+import os
 import signal
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from mathrl.core.tensorboard import read_scalars
+from mathrl.execution import processes, secrets
 from mathrl.grading import STATUSES, grade
 from mathrl.training import checkpoints
-from support import variants
+from support import strangers, variants
 from support.speed import slowness
 from support.waiting import wait_for
 
@@ -25,8 +29,8 @@ PROMPTS, UPDATES = 6, 3
 class Paused:
     """What the training left: its checkpoint directory, curves by tag, calls of the reward, kept rollouts by step."""
 
-    def __init__(self, short: ShortTraining, code: int) -> None:
-        self.short, self.code = short, code
+    def __init__(self, short: ShortTraining, code: int, doors: dict) -> None:
+        self.short, self.code, self.doors = short, code, doors
         self.directory = short.directory()
         self.saved = checkpoints.steps(self.directory)
         self.curves = {tag: [value for _, value in points] for tag, points in read_scalars(self.directory / "tensorboard").items()}
@@ -42,7 +46,7 @@ def paused(finished, tmp_path_factory):
     short = ShortTraining(finished, tmp_path_factory.mktemp("short"))
     mini = PROMPTS // UPDATES
     batch = {"train_batch_size": PROMPTS, "mini_batch_size": mini, "micro_batch_size": mini * 4, "micro_batch_size_log_prob": PROMPTS * 4}
-    more = {"steps": 8, "save_every": 8, "validate_before": False, "choose": "last", "rollouts_per_step": 1000}
+    more = {"steps": 16, "save_every": 16, "validate_before": False, "choose": "last", "rollouts_per_step": 1000}
     stage = short.stage("dapo", **batch, **more, overlong_penalty={"buffer": 30, "factor": 0.5})
     stage["verl"] = {"trainer.test_freq": -1, "reward.custom_reward_function.path": str(ROOT / "tests/grading/hostile_reward.py")}
     model = finished.directory / "results/grpo/model"
@@ -53,14 +57,55 @@ def paused(finished, tmp_path_factory):
         return short.reached() >= 1
 
     wait_for(stepped, 600, "a step")
+    doors = look_for_doors(process.pid, short.place)
     process.send_signal(signal.SIGTERM)
-    return Paused(short, process.wait(timeout=180))
+    return Paused(short, process.wait(timeout=180), doors)
+
+
+def look_for_doors(pid: int, place: Path) -> dict:
+    """What listens in a training, what strangers get there, and its secrets."""
+    tree = processes.descendants(pid)
+    secrets_of = [processes.environment(one).get(name) for one in tree for name in (secrets.TOKEN, secrets.ENGINE_KEY)]
+    found = {"listeners": strangers.listeners(pid), "secrets": set(filter(None, secrets_of)), "visits": {}}
+    found["commands"] = "".join(Path(f"/proc/{one}/cmdline").read_text() for one in tree if processes.start_time(one))
+    if os.geteuid() == 0:  # only root can be somebody else
+        ways = {"user": strangers.AS_ANOTHER_USER, "network": strangers.FROM_ANOTHER_NETWORK}
+        with ThreadPoolExecutor(2) as both:
+            visits = {who: both.submit(strangers.visit, sorted(found["listeners"]), place / who, *way) for who, way in ways.items()}
+        found["visits"] = {who: visit.result() for who, visit in visits.items()}
+    return found
+
+
+def test_nothing_listens_beyond_loopback(paused):
+    assert len(paused.doors["listeners"]) > 10  # Ray's, verl's queue, vLLM's
+    assert [address for address in paused.doors["listeners"] if not address.startswith("127.0.0.1:")] == []
+
+
+def test_strangers_get_nothing_but_rays_metrics(paused):
+    if not paused.doors["visits"]:
+        pytest.skip("only root can try it as another user and from another network")
+    for who, visit in paused.doors["visits"].items():
+        assert not (paused.short.place / who).exists(), who
+        for address, said in visit.items():
+            where = f"{who} at {address} of {paused.doors['listeners'][address]}: {said}"
+            assert {said["/v1/models"], said["/metrics"]} & {200} == set(), where
+    answered = [said["/v1/models"] for said in paused.doors["visits"]["user"].values()]
+    assert 401 in answered  # vLLM's server, which asks for the key
+    assert not [said for said in paused.doors["visits"]["network"].values() if said["/metrics"] in (401, "metrics")]
+
+
+def test_the_secrets_are_in_no_file_and_no_command_line(paused):
+    assert len(paused.doors["secrets"]) == 2
+    files = [path for path in paused.short.place.rglob("*") if path.is_file() and path.stat().st_size < 1 << 22]
+    for secret in paused.doors["secrets"]:
+        assert secret not in paused.doors["commands"]
+        assert [path for path in files if secret.encode() in path.read_bytes()] == []
 
 
 def test_sigterm_saves_after_the_step_at_work(paused):
     short, (saved,) = paused.short, paused.saved
     assert paused.code == 143, short.said()
-    assert 1 < saved < 8
+    assert 1 < saved < 16
     assert f"ended as asked, saved at step {saved}; the same command goes on from there" in short.said()
     assert not (short.place / "manifest.json").exists()
     assert checkpoints.is_complete(paused.directory / f"global_step_{saved}")

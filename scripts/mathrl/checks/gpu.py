@@ -19,6 +19,7 @@ from typing import Any
 from mathrl.config.batches import check_batches
 from mathrl.core.code_files import SCRIPTS
 from mathrl.core.files import UserError, read_json, write_jsonl
+from mathrl.training import verl_log
 
 # Mean difference of token probabilities between trainer and engine: rounding in bfloat16, almost nothing in float32.
 LARGEST_GAP = {"bfloat16": 0.02, "float32": 1e-4}
@@ -165,10 +166,9 @@ def run(
     try:
         call("train_policy.py", folder / "train.log", *settings, *data, *where)
     except UserError as error:
-        verl = (folder / "verl.log").read_text(errors="replace") if (folder / "verl.log").exists() else ""
-        raise UserError(
-            f"training failed: {explain(verl) or error}; its logs are {folder / 'train.log'} and {folder / 'verl.log'}"
-        ) from None
+        logs = [*folder.glob(f"checkpoints/*/*/*/{verl_log.NAME}"), folder / "verl.log"]
+        verl = "".join(log.read_text(errors="replace") for log in logs if log.exists())
+        raise UserError(f"training failed: {explain(verl) or error}; its logs are {folder / 'train.log'} and {logs[0]}") from None
     say("exporting and sampling with vLLM")
     exported = ["--manifest", folder / "manifest.json", "--accelerator", accelerator, "--out", folder / "model"]
     call("export_model.py", folder / "export.log", *exported)

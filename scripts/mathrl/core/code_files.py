@@ -42,7 +42,7 @@ def direct(path: Path, *roots: Path) -> frozenset[Path]:
         UserError: the file is no Python.
     """
     try:
-        tree = ast.parse(path.read_text())
+        tree = ast.parse(path.read_text(encoding="utf-8"))
     except (SyntaxError, ValueError) as error:
         raise UserError(f"{path}: is no Python ({error}); mend it") from None
     found: set[Path] = set()

@@ -21,6 +21,7 @@ COLUMNS = ("name", "kind", "source", "id", "revision", "file", "sha256", "rows",
 OPTIONAL = {"mirror", "columns"}
 KINDS = ("dataset", "benchmark", "model")
 SOURCES = ("modelscope", "huggingface", "http", "file")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _HASH = re.compile(r"[0-9a-f]{64}")
 
 
@@ -90,6 +91,28 @@ def pin_rows(path: str | Path) -> dict[str, dict[str, Any]]:
     return {name: {**asdict(pin), "source": pin.origin.source, "id": pin.origin.id} for name, pin in read_pins(path).items()}
 
 
+def stays_inside(path: str) -> bool:
+    """Whether a file or folder of this name, joined to a folder, lies in it."""
+    return bool(path) and not path.startswith("/") and ".." not in path.split("/") and "\0" not in path
+
+
+def check_place(pin: Pin, where: str) -> None:
+    """Refuse names that lead out of the folder of the download, and addresses that are none of a web server.
+
+    Raises:
+        UserError: name, file, sha256, id or mirror of the row does.
+    """
+    if not _NAME.fullmatch(pin.name):
+        raise UserError(f"{where}: name '{pin.name}' is no plain name; use letters, digits, '.', '_' and '-', a letter or digit first")
+    for key, paths in (("file", pin.files), ("sha256", tuple(pin.sha256))):
+        for path in paths:
+            if not stays_inside(path):
+                raise UserError(f"{where}: {key} '{path}' leads out of the folder of the download; name a path below it")
+    for key, origin in (("id", pin.origin), ("mirror", pin.mirror)):
+        if origin and origin.source == "http" and not re.match(r"https?://[^/]", origin.id):
+            raise UserError(f"{where}: {key} '{origin.id}' is no address of a web server; write http://… or https://…, or source 'file'")
+
+
 def _parse(row: dict[str, str | None], where: str) -> Pin:
     cell = {key: (value or "").strip() for key, value in row.items() if key}
     for key, allowed in (("kind", KINDS), ("source", SOURCES)):
@@ -113,7 +136,7 @@ def _parse(row: dict[str, str | None], where: str) -> Pin:
         if source not in SOURCES or not identifier:
             raise UserError(f"{where}: mirror '{cell['mirror']}' is not of the form source:id@revision")
         mirror = Origin(source, identifier, revision)
-    return Pin(
+    pin = Pin(
         name=cell["name"],
         kind=cell["kind"],
         origin=Origin(cell["source"], cell["id"], cell["revision"]),
@@ -125,6 +148,8 @@ def _parse(row: dict[str, str | None], where: str) -> Pin:
         url=cell["url"],
         columns=parse_mapping(cell.get("columns", ""), where),
     )
+    check_place(pin, where)
+    return pin
 
 
 def find_pin(path: str | Path, name: str, kind: str) -> Pin:

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mathrl.core.files import UserError, replaced_directory, sha256_file, write_text
-from mathrl.data.downloads import Origin, Pin, expected_hashes, lock_path, read_lock, write_lock
+from mathrl.data.downloads import Origin, Pin, expected_hashes, lock_path, read_lock, stays_inside, write_lock
 from mathrl.data.raw_rows import what_it_is_not
 
 PARTIAL = Path("resources/.partial")  # unfinished transfers, in a folder per name
@@ -220,7 +220,10 @@ def _from_file(pin: Pin, origin: Origin, folder: Path) -> None:
 
 
 def _from_http(pin: Pin, origin: Origin, folder: Path) -> None:
-    target = folder / (pin.files[0] if pin.files else origin.id.rstrip("/").rsplit("/", 1)[-1].split("?")[0] or "file")
+    name = pin.files[0] if pin.files else origin.id.rstrip("/").rsplit("/", 1)[-1].split("?")[0] or "file"
+    if not stays_inside(name):
+        raise TransferError(f"'{name}', the end of the address, is no name of a file")
+    target = folder / name
     if target.exists():
         return
     part = target.with_name(target.name + ".part")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import importlib
 import json
 import os
 import sys
@@ -22,6 +23,8 @@ from mathrl.core.files import UserError, read_json, sha256_json, write_json
 from mathrl.core.hashes import model_sha256
 from mathrl.core.provenance import versions
 from mathrl.data.benchmarks import read_benchmark
+from mathrl.execution.secrets import LOOPBACK
+from mathrl.models import local_stores
 from mathrl.models.checks import check_model
 from mathrl.models.engine import engine_environment, inspect_models_here, leave_out_sklearn
 
@@ -182,13 +185,14 @@ def generate(
 def _start_engine(model, protocols, engine, accelerator, requests, prompt):
     os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")  # the engine lives and dies with this process
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "WARNING")
-    os.environ.update(engine_environment(accelerator))
+    os.environ.update(engine_environment(accelerator) | LOOPBACK)
     if engine.get("batch_invariant"):
         os.environ["VLLM_BATCH_INVARIANT"] = "1"
     if accelerator == "cpu":
         leave_out_sklearn()
     from vllm import LLM, SamplingParams
 
+    local_stores.use_files(importlib.import_module("torch.distributed.rendezvous"))  # by name: torch hides it behind a function
     if accelerator == "cpu":
         from mathrl.models import cpu_rotary
 

@@ -16,14 +16,13 @@ from __future__ import annotations
 import fcntl
 import os
 import re
-import stat
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 from mathrl.core.files import UserError
-from mathrl.execution import processes
+from mathrl.execution import locks, processes
 
 STATE = "MATHRL_GPUS_DIR"
 DEVICES = "MATHRL_GPUS"
@@ -35,12 +34,7 @@ def state_directory(given: str | os.PathLike | None = None) -> Path:
     Not in the repository, which hosts may share; not in $TMPDIR or $XDG_RUNTIME_DIR, which differ from login to login
     and are not mounted in containers: /tmp is.
     """
-    path = Path(given or os.environ.get(STATE) or f"/tmp/mathrl-gpus-{os.getuid()}")
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    info = path.lstat()
-    if not stat.S_ISDIR(info.st_mode) or info.st_uid != os.getuid():
-        raise UserError(f"{path}: is no directory of this user; remove it, or name another by {STATE}")
-    return path
+    return processes.own_directory(Path(given or os.environ.get(STATE) or f"/tmp/mathrl-gpus-{os.getuid()}"), f"name another by {STATE}")
 
 
 def physical_devices() -> list[str]:
@@ -86,18 +80,6 @@ def device_key(name: str, physical: list[str]) -> str:
         whole = [uuid for uuid in physical if uuid.startswith(name)]
         name = whole[0] if len(whole) == 1 else name
     return re.sub(r"[^A-Za-z0-9.-]", "_", name)
-
-
-def _open(path: Path) -> int:
-    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-
-
-def _try_lock(handle: int) -> bool:
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _say(line: str) -> None:
@@ -150,7 +132,7 @@ def acquire(
     physical = physical_devices()
     keys = {name: device_key(name, physical) for name in names}
     wanted = set(keys.values())
-    mutex = _open(directory / "mutex")
+    mutex = locks.open_lock(directory / "mutex")
     ticket = None
     begin, told = time.monotonic(), 0.0
     try:
@@ -170,7 +152,8 @@ def acquire(
                 fcntl.flock(mutex, fcntl.LOCK_UN)
             waited = time.monotonic() - begin
             if waited > 1 and waited >= told:
-                _say(f"waiting for {count} of {','.join(names)} ({waited:.0f} s)" + ("" if first else ", others wait before"))
+                who = _holders(directory, wanted) if first else ", others wait before"
+                _say(f"waiting for {count} of {','.join(names)} ({waited:.0f} s){who}")
                 told = waited + 60
             pause(0.03 if waited < 10 else 0.5)
         return None
@@ -181,10 +164,24 @@ def acquire(
         os.close(mutex)
 
 
+def _holders(directory: Path, wanted: set[str]) -> str:
+    """Who has these GPUs, for the line that says so: processes that hold a lock, whatever they are."""
+    lines = []
+    for key in sorted(wanted):
+        held = processes.holders((directory / f"gpu-{key}").resolve())
+        lines += [f"GPU {key} is held by pid {pid} {processes.command_line(pid)}" for pid in held[:1]]
+    return "; " + "; ".join(lines) if lines else ""
+
+
+def _tickets(directory: Path) -> list[Path]:
+    """The queue, longest wait first; whatever else somebody put there is none of ours."""
+    return sorted(path for path in directory.glob("ticket-*") if re.fullmatch(r"ticket-\d{9,}", path.name))
+
+
 def _draw_ticket(directory: Path, wanted: set[str]) -> tuple[Path, int]:
-    numbers = [int(path.name.split("-")[1]) for path in directory.glob("ticket-*")]
+    numbers = [int(path.name.split("-")[1]) for path in _tickets(directory)]
     path = directory / f"ticket-{max(numbers, default=0) + 1:09d}"
-    handle = _open(path)
+    handle = locks.open_lock(path)
     os.write(handle, "\n".join(sorted(wanted)).encode())
     fcntl.flock(handle, fcntl.LOCK_EX)
     return path, handle
@@ -192,12 +189,12 @@ def _draw_ticket(directory: Path, wanted: set[str]) -> tuple[Path, int]:
 
 def _older_tickets(directory: Path, mine: Path, wanted: set[str]) -> bool:
     """Whether someone alive waits since before us for any of the same GPUs; tickets of the dead are thrown away."""
-    for path in sorted(directory.glob("ticket-*")):
+    for path in _tickets(directory):
         if path.name >= mine.name:
             break
-        handle = _open(path)
+        handle = locks.open_lock(path)
         try:
-            if _try_lock(handle):
+            if locks.try_lock(handle):
                 path.unlink(missing_ok=True)
             elif wanted & set(os.read(handle, 1 << 16).decode().split("\n")):
                 return True
@@ -212,8 +209,8 @@ def _take(directory: Path, names: list[str], keys: dict[str, str], count: int, j
         for name in names:
             if keys[name] in {keys[other] for other in held}:
                 continue  # an index and a UUID of the same GPU
-            handle = _open(directory / f"gpu-{keys[name]}")
-            if _try_lock(handle) and not _still_used(handle, keys[name]):
+            handle = locks.open_lock(directory / f"gpu-{keys[name]}")
+            if locks.lock_if_free(handle, f"GPU {keys[name]}"):
                 held[name] = handle
             else:
                 os.close(handle)
@@ -222,8 +219,7 @@ def _take(directory: Path, names: list[str], keys: dict[str, str], count: int, j
         if len(held) < count:
             return None
         for handle in held.values():
-            os.ftruncate(handle, 0)
-            os.pwrite(handle, job.encode(), 0)
+            locks.sign(handle, job)
             os.set_inheritable(handle, True)
         gpus = GpuSlots(list(held), list(held.values()))
         held = {}
@@ -231,15 +227,3 @@ def _take(directory: Path, names: list[str], keys: dict[str, str], count: int, j
     finally:
         for handle in held.values():
             os.close(handle)
-
-
-def _still_used(handle: int, key: str) -> bool:
-    """Whether processes of the last job on this GPU live on without its lock; orphans among them are ended here."""
-    job = os.pread(handle, 4096, 0).decode(errors="replace")
-    if not job or not processes.tagged(processes.JOB, job):
-        return False
-    if not processes.supervisor_is_gone(job):
-        return True
-    for line in processes.end_all(lambda: set(processes.tagged(processes.JOB, job))):
-        _say(f"GPU {key}: ended process {line}, left behind by a job whose supervisor was killed")
-    return bool(processes.tagged(processes.JOB, job))

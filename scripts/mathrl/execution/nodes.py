@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import secrets
 import signal
 import socket
 import struct
@@ -23,6 +22,7 @@ from pathlib import Path
 
 from mathrl.core.code_files import SCRIPTS
 from mathrl.core.files import UserError
+from mathrl.execution.secrets import authentication
 from mathrl.execution.supervisor import Supervisor
 
 SCRIPT = SCRIPTS / "run_on_nodes.py"
@@ -93,15 +93,6 @@ def in_image(image: str, arguments: str, command: Sequence[str]) -> list[str]:
     if not image:
         return list(command)
     return ["apptainer", "exec", "--home", os.getcwd(), *arguments.split(), image, *command]
-
-
-def authentication() -> dict[str, str]:
-    """Variables for every process of the job's Ray: a token of the job's own.
-
-    Ray's head asks for a token by itself where the user's home holds one, as any earlier `ray.init()` leaves it, and nodes that
-    join and the driver do not bring it. Without a token, others on the nodes could run code as this user.
-    """
-    return {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
 
 
 def launch(command: Sequence[str], image: str, image_arguments: str, gpus: int, cpus: int | None, cuda: bool) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import json
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -43,6 +44,24 @@ def bind(installation: Path) -> None:
     given = [path for path in os.environ.get("APPTAINER_BIND", "").split(",") if path]
     if not installation.is_relative_to(Path.cwd()) and str(installation) not in given:
         os.environ["APPTAINER_BIND"] = ",".join([*given, str(installation)])
+
+
+def same_everywhere() -> None:
+    """Let Snakemake and jobs read and write UTF-8 whatever the locale is, and keep caches elsewhere where the home cannot be written.
+
+    Under LC_ALL=C with PYTHONUTF8=0 Python cannot even hand a command with an umlaut on. That is decided when Python starts, so
+    Snakemake, which has locked nothing yet, starts once more.
+    """
+    os.environ["PYTHONUTF8"] = "1"
+    if sys.getfilesystemencoding() != "utf-8" and "snakemake" in Path(sys.argv[0]).parts[-2:]:
+        sys.stdout.flush()
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+    try:
+        with tempfile.TemporaryFile(dir=os.path.expanduser("~")):
+            pass
+    except OSError:
+        for name in ("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "TRITON_HOME"):
+            os.environ.setdefault(name, str(Path.cwd() / ".snakemake/cache"))
 
 
 def image_path(value: str, root: str | os.PathLike) -> str:
@@ -154,7 +173,7 @@ def check_queue(directory: str | os.PathLike = ".") -> None:
         return
     rows = [line.split("|", 2) for line in done.stdout.splitlines() if line.count("|") >= 2]
     here = os.path.realpath(directory)
-    jobs = [job for job, where, comment in rows if os.path.realpath(where) == here and comment.startswith("rule_")]
+    jobs = [job for job, where, comment in rows if os.path.realpath(where) == here and comment.startswith(("rule_", "group_"))]
     if jobs:
         raise UserError(
             f"{len(jobs)} SLURM job(s) of an earlier call still work here ({', '.join(jobs[:10])}); "
@@ -177,6 +196,24 @@ def check_writable(directories: Iterable[str | os.PathLike]) -> None:
                 pass
         except OSError as error:
             raise UserError(f"{directory}: cannot be written ({error.strerror}); make {place} writable or choose another place") from None
+
+
+def check_limits(accelerator: str, shared: int = 64 << 20, place: str = "/dev/shm") -> None:
+    """Processes of this host may map what a training maps: address space, and `shared` bytes of shared memory.
+
+    CUDA reserves address space for all GPUs and the host's memory together; Ray and vLLM on a CPU reserve some 30 GB.
+    """
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit != resource.RLIM_INFINITY and (accelerator == "cuda" or limit < 64 << 30):
+        raise UserError(
+            f"ulimit -v: processes may map {limit / 1e9:.1f} GB each, too little for training; start it after: ulimit -v unlimited"
+        )
+    free = shutil.disk_usage(place).free
+    if free < shared:
+        raise UserError(
+            f"{place}: {free / 1e6:.0f} MB are free and training needs {shared / 1e6:.0f} MB; remove what is left there, "
+            "or give the container more (--shm-size)"
+        )
 
 
 def check_space(needs: Mapping[str, int]) -> list[str]:
@@ -208,7 +245,7 @@ def checkpoint_bytes(model: str | os.PathLike, saves: int, width: int = 4) -> in
     """
     weights = sum(path.stat().st_size for path in Path(model).glob("*.safetensors"))
     try:
-        config = json.loads((Path(model) / "config.json").read_text())
+        config = json.loads((Path(model) / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         config = {}
     published = 4 if "float32" in (config.get("dtype"), config.get("torch_dtype")) else 2  # bytes a parameter
@@ -248,6 +285,8 @@ def check(
     if not dry_run:
         if cluster:
             check_queue()
+        else:
+            check_limits(accelerator)
         check_writable(directories)
         notices += check_space(needs or {})
     return notices

@@ -7,50 +7,103 @@ unique until the machine restarts, a pid alone is not.
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
+import secrets
 import signal
 import socket
+import stat
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-JOB = "MATHRL_JOB"  # in the environment of every process of a supervised job: `<supervisor pid>.<its start>.<random>`
+from mathrl.core.files import UserError
+
+JOB = "MATHRL_JOB"  # in the environment of every process of a supervised job: see job_id
 WORKDIR = "MATHRL_WORKDIR"  # the working directory of the job, absolute
-OWNER = "MATHRL_OWNER"  # the Snakemake process that the job belongs to: `pid:start:host`
+OWNER = "MATHRL_OWNER"  # the Snakemake process that the job belongs to: see owner_token
 
 
 def start_time(pid: int) -> int | None:
     """Start of a process in clock ticks since boot; None if there is no such process or it is a zombie."""
     try:
-        stat = Path(f"/proc/{pid}/stat").read_text(errors="replace")
+        line = Path(f"/proc/{pid}/stat").read_text(errors="replace")
     except OSError:
         return None
-    fields = stat[stat.rindex(")") + 2 :].split()
+    fields = line[line.rindex(")") + 2 :].split()
     return None if fields[0] in "ZX" else int(fields[19])
 
 
+@functools.cache
+def world() -> str:
+    """Where a process id of ours means a process: this boot of this machine, and the PID namespace that /proc shows.
+
+    A container may have a namespace of its own (`apptainer --containall`) and a host name of its own.
+    """
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text()[:8]
+        return f"{boot}-{os.stat('/proc/self/ns/pid').st_ino}"
+    except OSError:
+        return "unknown"
+
+
 def owner_token(pid: int | None = None) -> str:
-    """`pid:start:host` of a process (default: this one), the value of MATHRL_OWNER."""
+    """`pid:start:world:host` of a process (default: this one), the value of MATHRL_OWNER."""
     pid = pid or os.getpid()
-    return f"{pid}:{start_time(pid)}:{socket.gethostname()}"
+    return f"{pid}:{start_time(pid)}:{world()}:{socket.gethostname()}"
 
 
 def owner_is_gone(token: str | None) -> bool:
-    """Whether the process of an owner token has ended; no if it cannot be known (another host, no or an odd token)."""
+    """Whether the process of an owner token has ended; no if it cannot be known (another host or namespace, no or an odd token)."""
     try:
-        pid, start, host = (token or "").split(":", 2)
-        return host == socket.gethostname() and start_time(int(pid)) != int(start)
+        pid, start, where, _ = (token or "").split(":", 3)
+        return where == world() and start_time(int(pid)) != int(start)
     except ValueError:
         return False
+
+
+def job_id() -> str:
+    """A new id of a job whose supervisor is this process: `pid.start.world.random`."""
+    return f"{os.getpid()}.{start_time(os.getpid())}.{world()}.{secrets.token_hex(4)}"
+
+
+def supervisor(job: str) -> int | None:
+    """The process that supervises a job; None if it cannot be known: an odd id, another host or namespace."""
+    pid, _, rest = job.partition(".")
+    return int(pid) if pid.isdigit() and rest.count(".") == 2 and rest.split(".")[1] == world() else None
 
 
 def supervisor_is_gone(job: str) -> bool:
-    """Whether the supervisor that made this job id has ended."""
-    try:
-        pid, start, _ = job.split(".", 2)
-        return start_time(int(pid)) != int(start)
-    except ValueError:
-        return False
+    """Whether the supervisor that made this job id has ended; no if it cannot be known."""
+    pid = supervisor(job)
+    return pid is not None and str(start_time(pid)) != job.split(".")[1]
+
+
+def holders(path: Path) -> list[int]:
+    """Processes of this user that have a file open."""
+    found = []
+    for pid in pids():
+        with contextlib.suppress(OSError):
+            for link in os.scandir(f"/proc/{pid}/fd"):
+                if os.readlink(link.path) == str(path):
+                    found.append(pid)
+                    break
+    return found
+
+
+def own_directory(path: Path, otherwise: str = "ask its owner to") -> Path:
+    """A directory that only this user can enter, made if need be; in /tmp another user may have been there first.
+
+    Raises:
+        UserError: it belongs to somebody else, or is none.
+    """
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    info = path.lstat()
+    if not stat.S_ISDIR(info.st_mode) or info.st_uid != os.getuid():
+        raise UserError(f"{path}: is no directory of this user; remove it, or {otherwise}")
+    if stat.S_IMODE(info.st_mode) & 0o077:
+        path.chmod(0o700)
+    return path
 
 
 def pids() -> Iterator[int]:
@@ -95,8 +148,8 @@ def descendants(root: int) -> set[int]:
     children: dict[int, list[int]] = {}
     for pid in pids():
         with contextlib.suppress(OSError, ValueError):
-            stat = Path(f"/proc/{pid}/stat").read_text(errors="replace")
-            fields = stat[stat.rindex(")") + 2 :].split()
+            line = Path(f"/proc/{pid}/stat").read_text(errors="replace")
+            fields = line[line.rindex(")") + 2 :].split()
             if fields[0] not in "ZX":
                 children.setdefault(int(fields[1]), []).append(pid)
     found: set[int] = set()
@@ -156,6 +209,7 @@ def end_all(find: Callable[[], set[int]], polite: float = 3.0, wait: Callable[[]
         send(alive if late >= polite else new, signal.SIGKILL if late >= polite else signal.SIGTERM)
         time.sleep(0.02 if late < 1 else 0.1)
         wait()
+    files |= {str(path) for pid in ended for path in Path("/dev/shm").glob(f"sem.loky-{pid}-*")}  # joblib's, which nothing maps by name
     if files:
         files -= shared_memory(pids())
         for name in files:

@@ -77,7 +77,7 @@ def end_orphans(directory: Path, grace: float = 30.0) -> list[str]:
     found = orphans(directory)
     if not found:
         return []
-    supervisors = {int(job.split(".")[0]) for job in found.values() if job and not processes.supervisor_is_gone(job)}
+    supervisors = {pid for job in found.values() if not processes.supervisor_is_gone(job) and (pid := processes.supervisor(job))}
     processes.send(supervisors, signal.SIGTERM)
     until = time.monotonic() + grace
     while supervisors and time.monotonic() < until:
@@ -108,7 +108,7 @@ def clear_locks(directory: Path) -> int:
     if not paths:
         return 0
     with contextlib.suppress(OSError):
-        _, _, host = (directory / ".snakemake" / OWNER_FILE).read_text().strip().split(":", 2)
+        host = (directory / ".snakemake" / OWNER_FILE).read_text().strip().split(":")[-1]
         if host != socket.gethostname():
             raise UserError(
                 f"{locks}: the lock belongs to a Snakemake on host {host}; go on there, or, if it is gone for certain: snakemake --unlock"

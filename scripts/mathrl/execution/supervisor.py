@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
-import secrets
 import shutil
 import signal
 import sys
@@ -23,6 +22,7 @@ from mathrl.execution import gpus, processes
 from mathrl.execution.slurm import DEADLINE
 
 MARGIN = 30.0  # seconds between the end of a job and its walltime
+JOB_FILE = "job"  # in the job's directory: its id, for whoever clears up after it
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 FORWARDED = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2}
 ENDING = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
@@ -37,6 +37,18 @@ def _prctl(option: int, value: int) -> None:
         raise OSError(ctypes.get_errno(), f"prctl({option}, {value})")
 
 
+def sweep(place: Path) -> None:
+    """End what is left of this user's jobs on this host whose supervisor was killed, and remove their directories."""
+    for path in place.glob("mathrl-ray-*"):
+        with contextlib.suppress(OSError):
+            job = (path / JOB_FILE).read_text()
+            if path.lstat().st_uid != os.getuid() or not processes.supervisor_is_gone(job):
+                continue
+            for line in processes.end_all(lambda job=job: set(processes.tagged(processes.JOB, job))):
+                _say(f"ended process {line}, left behind by a job whose supervisor was killed")
+            shutil.rmtree(path, ignore_errors=True)
+
+
 class Supervisor:
     """One command, its GPUs and its end. `run` returns the exit code: the command's, or 128 + signal."""
 
@@ -47,7 +59,7 @@ class Supervisor:
         self.count = count
         self.state = state
         self.grace = grace
-        self.job = f"{os.getpid()}.{processes.start_time(os.getpid())}.{secrets.token_hex(4)}"
+        self.job = processes.job_id()
         self.owner = os.environ.get(processes.OWNER)
         self.parent = os.getppid()
         self.child = 0
@@ -64,6 +76,7 @@ class Supervisor:
         """Take GPUs, run the command, end what is left, give the GPUs back."""
         _prctl(PR_SET_CHILD_SUBREAPER, 1)
         self.mask = signal.pthread_sigmask(signal.SIG_BLOCK, FORWARDED | {signal.SIGCHLD})
+        sweep(self.ray_directory.parent)
         held = self._take_gpus()
         if held is None:
             return 128 + (self.asked or signal.SIGTERM)
@@ -154,7 +167,10 @@ class Supervisor:
         if held.names:
             environment |= {"CUDA_VISIBLE_DEVICES": ",".join(held.names), "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
             _say(f"GPUs {','.join(held.names)}")
-        self.ray_directory.mkdir(mode=0o700, exist_ok=True)
+        processes.own_directory(self.ray_directory)  # over several nodes its name can be guessed
+        (self.ray_directory / JOB_FILE).write_text(self.job)
+        if "TMPDIR" not in environment:  # verl leaves a lock per checkpoint in the folder of temporary files
+            environment["TMPDIR"] = str(processes.own_directory(self.ray_directory / "tmp"))
         me = os.getpid()
         self.child = os.fork()
         if self.child == 0:

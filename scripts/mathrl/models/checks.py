@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from mathrl.core.files import UserError, check_unchanged, read_json
+from mathrl.models import chat_template
 
 INDEX = "model.safetensors.index.json"
 
@@ -14,7 +15,8 @@ def check_model(model: Path) -> None:
     """Refuse a directory that no model can be loaded from.
 
     Raises:
-        UserError: a file is not as it was written, config.json or the weights are missing, or a file of weights is not complete.
+        UserError: a file is not as it was written, config.json or the weights are missing, a file of weights is not complete, or
+            the chat template does not end.
     """
     check_unchanged(model)
     if not (model / "config.json").is_file():
@@ -22,6 +24,8 @@ def check_model(model: Path) -> None:
         raise UserError(f"{model}: is no Hugging Face model, config.json is missing ({have}); check base_model in the config")
     if not any(model.glob("*.safetensors")) and not any(model.glob("*.bin")):
         raise UserError(f"{model}: holds no weights (*.safetensors); fetch the model again")
+    if template := chat_template.published(model):
+        chat_template.check(template, str(model))
     index = model / INDEX
     named = set(read_json(index)["weight_map"].values()) if index.is_file() else set()
     for name in sorted(named - {path.name for path in model.glob("*.safetensors")}):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -49,11 +50,33 @@ def merge(shards: Path, target: Path, environment: Mapping[str, str]) -> None:
     Raises:
         UserError: it failed; its output is on stderr.
     """
+    check_weights(shards)
+    environment = {**environment, "TORCH_FORCE_WEIGHTS_ONLY_LOAD": "1"}  # verl's merger asks torch to run what a pickle says
     command = [sys.executable, "-m", "verl.model_merger", "merge", "--backend", "fsdp", "--local_dir", str(shards)]
     command += ["--target_dir", str(target), "--use_cpu_initialization"]
     done = subprocess.run(command, env={**os.environ, **environment}, stdout=sys.stderr)
     if done.returncode:
         raise UserError(f"{shards}: verl's merger ended with exit code {done.returncode}; its output is above")
+
+
+def check_weights(shards: Path) -> None:
+    """Refuse shards that hold anything but tensors and plain values: to load a pickle as it is runs the code in it.
+
+    Raises:
+        UserError: such a file, or one that is no checkpoint.
+    """
+    import torch
+    import torch.distributed.tensor  # tells torch that sharded tensors are harmless
+
+    for path in sorted(shards.glob("model_*.pt")):
+        try:
+            torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        except Exception as error:
+            said = re.search(r"(Unsupported (?:global|class|operand)[^\n]*|GLOBAL \S+)", str(error))
+            why = said[1].rstrip(". ") if said else " ".join(str(error).split())[:200]
+            raise UserError(
+                f"{path}: holds more than weights, or is damaged ({why}); nothing of it was run. Use a checkpoint that verl saved"
+            ) from None
 
 
 def _note(directory: Path, said: Mapping[str, Any], inputs: Mapping[str, Path]) -> None:

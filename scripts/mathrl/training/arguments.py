@@ -25,7 +25,12 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", type=Path, required=True, help="Hugging Face directory to start from")
     parser.add_argument("--train", type=Path, required=True, help="training problems, parquet in verl's columns")
     parser.add_argument("--validation", type=Path, required=True, help="validation problems, parquet in verl's columns")
-    parser.add_argument("--log", type=Path, default=Path("verl.log"), help="verl's output is appended here (default verl.log)")
+    parser.add_argument(
+        "--log",
+        type=Path,
+        default=Path("verl.log"),
+        help="where verl's log is, and how it ended (default verl.log); verl's own lies with the checkpoints",
+    )
 
 
 def plan(args: argparse.Namespace, root: Path) -> StagePlan:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import sys
@@ -14,7 +15,8 @@ from mathrl.core.files import UserError
 from mathrl.core.parquet import row_count
 from mathrl.data import sft_messages
 from mathrl.execution.preflight import checkpoint_bytes
-from mathrl.training import budget, checkpoints, fingerprints
+from mathrl.execution.secrets import isolation
+from mathrl.training import budget, checkpoints, fingerprints, verl_log
 from mathrl.training.plan import StagePlan
 from mathrl.training.process import run_verl
 from mathrl.training.session import Session
@@ -49,13 +51,18 @@ def train_on(plan: StagePlan, session: Session, begins: Callable[[int], None]) -
     else:
         keys = _reinforcement_keys(plan, session)
         module = ["-m", "verl.trainer.main_ppo"]
-    environment = verl_environment(plan.accelerator) | {"TENSORBOARD_DIR": str(session.directory / "tensorboard")}
+    environment = verl_environment(plan.accelerator) | isolation(os.environ)
+    environment |= {"TENSORBOARD_DIR": str(session.directory / "tensorboard")}
     begins(max([0, *checkpoints.steps(session.directory)]))
     (session.directory / FINISHED).unlink(missing_ok=True)  # what it says of an earlier end holds no longer
-    code = run_verl(module, grpo_config.arguments(keys), environment, plan.log, session)
+    log = session.directory / verl_log.NAME
+    begin = verl_log.rotate(log)
+    verl_log.point_to(log, plan.log)
+    code = run_verl(module, grpo_config.arguments(keys), environment, log, session)
+    why = verl_log.report(log, begin, plan.log) if code and not session.paused else ""
     if plan.supervised and code == 0:
         session.mark_last_complete()
-    _check_end(plan, session, code)
+    _check_end(plan, session, code, why)
 
 
 def _supervised_keys(plan: StagePlan, session: Session) -> dict[str, Any] | None:
@@ -117,13 +124,14 @@ def _reinforcement_keys(plan: StagePlan, session: Session) -> dict[str, Any]:
     )
 
 
-def _check_end(plan: StagePlan, session: Session, code: int) -> None:
-    """Say how verl's end, with this exit code, is to be taken; return where the stage is over.
+def _check_end(plan: StagePlan, session: Session, code: int, why: str) -> None:
+    """Say how verl's end, with this exit code and cause, is to be taken; return where the stage is over.
 
     Raises:
         UserError, Paused: as for `train_on`.
     """
     name, directory = plan.name, session.directory
+    log = directory / verl_log.NAME
     whole, total = checkpoints.steps(directory), session.progress.total
     complete = bool(code == 0 and total and whole and whole[-1] >= total)
     if session.paused and not complete:
@@ -132,15 +140,19 @@ def _check_end(plan: StagePlan, session: Session, code: int) -> None:
         raise Paused(INTERRUPTED)
     if code:
         limit = plan.stage["monitor"]["stall_minutes"]
-        how = f"hung: it printed nothing for {limit:g} minutes (monitor.stall_minutes)" if session.hung else f"ended with exit code {code}"
+        how = (
+            f"hung: it printed nothing for {limit:g} minutes (monitor.stall_minutes)"
+            if session.hung
+            else f"ended with exit code {code}" + (f": {why}" if why else "")
+        )
         left = f"; checkpoints up to step {whole[-1]} are kept, the same command goes on from there" if whole else ""
-        raise UserError(f"{name}: verl {how}{_full_disk(directory, plan.model)}; its log is {plan.log}{left}")
+        raise UserError(f"{name}: verl {how}{_full_disk(directory, plan.model)}; its log is {log}{left}")
     if not whole and not session.stopped_by:
-        raise UserError(f"{name}: verl ended without a checkpoint; are there fewer problems than train_batch_size? its log is {plan.log}")
+        raise UserError(f"{name}: verl ended without a checkpoint; are there fewer problems than train_batch_size? its log is {log}")
     if not session.stopped_by:
         fingerprints.check_length(name, directory, total)
     if total and not session.stopped_by and not complete:
-        raise UserError(f"{name}: verl ended at step {whole[-1]} of {total}; its log is {plan.log}; the same command goes on from there")
+        raise UserError(f"{name}: verl ended at step {whole[-1]} of {total}; its log is {log}; the same command goes on from there")
 
 
 def check_space(root: Path, model: Path) -> None:

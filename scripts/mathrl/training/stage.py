@@ -15,6 +15,8 @@ from typing import Any
 from mathrl.core.files import UserError, check_unchanged, read_checked_json, read_json, write_checked_json
 from mathrl.core.provenance import provenance
 from mathrl.core.tensorboard import read_scalars
+from mathrl.execution import locks
+from mathrl.execution.preflight import check_limits
 from mathrl.models.checks import check_model
 from mathrl.training import checkpoints, directories, fingerprints, trained_by
 from mathrl.training.attempt import FINISHED, check_space, train_on
@@ -38,6 +40,12 @@ def train(plan: StagePlan, manifest: Path) -> None:
         check_unchanged(path)
     content = fingerprints.fingerprint(plan.stage, plan.train_file, plan.model, plan.reward, plan.accelerator)
     directory, harmless = directories.open_directory(plan.root, content, plan.stage.get("adopt"), plan.model)
+    with locks.sole_writer(directory):
+        _train_in(directory, plan, manifest, content, harmless)
+
+
+def _train_in(directory: Path, plan: StagePlan, manifest: Path, content: Mapping[str, Any], harmless: list[str] | None) -> None:
+    """The same in the checkpoint directory of the stage's fingerprint, which nobody else writes meanwhile."""
     for line in checkpoints.repair(directory):
         print(line, file=sys.stderr)
     stop_file.clear(directory)
@@ -106,6 +114,7 @@ def _train_to_end(plan: StagePlan, session: Session, begins: Callable[[int], Non
     if session.ended_by == "monitor":  # flagged before a pause, or before monitor.stop was set
         print(f"{plan.name}: ends at step {session.last_step}, as monitor.stop asks: {session.stopped_by}", file=sys.stderr)
         return
+    check_limits(plan.accelerator, (64 << 20) * plan.gpus)  # the job's, which need not be those of who started the workflow
     check_space(plan.root, plan.model)
     whole = checkpoints.steps(session.directory)
     if whole:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from mathrl.core.code_files import SCRIPTS
 from mathrl.models.engine import engine_environment
 
@@ -10,7 +12,8 @@ def verl_environment(accelerator: str) -> dict[str, str]:
     """Environment variables of the training process and all of verl's workers."""
     variables = {
         "VERL_USE_EXTERNAL_MODULES": "mathrl.verl.plugin",
-        "PYTHONPATH": str(SCRIPTS),
+        # ours first; what the user has there (a reward's module, say) stays
+        "PYTHONPATH": os.pathsep.join([str(SCRIPTS), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]),
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_DEDUP_LOGS": "1",
         "HYDRA_FULL_ERROR": "1",

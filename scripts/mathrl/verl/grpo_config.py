@@ -14,6 +14,7 @@ from typing import Any
 
 from mathrl.core.code_files import SCRIPTS
 from mathrl.core.files import UserError
+from mathrl.verl import doors
 
 ACTOR = "actor_rollout_ref.actor"
 ROLLOUT = "actor_rollout_ref.rollout"
@@ -147,6 +148,7 @@ def overrides(
         # a cluster is there (scripts/run_on_nodes.py): Ray refuses to be told its size, and verl's own driver may run on any node
         keys = {key: value for key, value in keys.items() if "ray_kwargs.ray_init." not in key}
         keys["+ray_kwargs.ray_init.runtime_env.env_vars.TENSORBOARD_DIR"] = f"{checkpoints}/tensorboard"
+    keys["+ray_kwargs.ray_init.runtime_env.worker_process_setup_hook"] = doors.HOOK
     return keys | dict(stage["verl"])
 
 

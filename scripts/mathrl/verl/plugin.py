@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from types import ModuleType
 
+from mathrl.verl import doors
 from mathrl.verl.after_import import after_import
 
 
@@ -26,5 +27,6 @@ def render_by_the_chat_template(module: ModuleType) -> None:
     module._MODEL_TYPE_TO_FAMILY.pop("deepseek_v3", None)
 
 
+doors.close()
 after_import("verl.trainer.ppo.v1", take_our_trainer)
 after_import("verl.utils.tokenizer.continuous_token_wiring", render_by_the_chat_template)

@@ -5,8 +5,12 @@ Only problems of the stage's train file count, so that decontamination and data 
 
 from __future__ import annotations
 
+import os
+import uuid
 from collections.abc import Mapping
 from typing import Any
+
+from mathrl.models.local_stores import DIRECTORY
 
 
 def overrides(
@@ -53,5 +57,8 @@ def overrides(
 
 
 def command(gpus: int) -> list[str]:
-    """How the trainer is started: a process a GPU."""
-    return ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(gpus), "-m", "mathrl.verl.sft_trainer"]
+    """How the trainer is started: a process a GPU. They meet in a file, not at a port, which --standalone would open to everybody."""
+    meeting = ["--nnodes", "1", "--rdzv-backend", "c10d", "--rdzv-conf", "store_type=file", "--local-addr", "127.0.0.1"]
+    if DIRECTORY in os.environ:
+        meeting += ["--rdzv-endpoint", f"{os.environ[DIRECTORY]}/rendezvous-{uuid.uuid4().hex[:8]}"]  # else a temporary file of mode 0600
+    return ["-m", "torch.distributed.run", *meeting, "--nproc-per-node", str(gpus), "-m", "mathrl.verl.sft_trainer"]

@@ -1,0 +1,65 @@
+"""verl's log: it lives with the checkpoints, because Snakemake empties a rule's own log at each attempt.
+
+It is appended to, and set aside when it is long. The rule's log says where it is; where verl failed, it says why, with the last lines.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from mathrl.core.files import write_text
+
+NAME = "verl.log"
+LONGEST, KEPT = 64 << 20, 3  # bytes of a log before it is set aside, and how many are
+SHOWN = 100  # last lines in the rule's log
+_RAY = re.compile(r"^\([\w:.]+ pid=\d+[^)]*\)\s*")  # the process that a line comes from
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+_EXCEPTION = re.compile(r"(?:\w+\.)*\w*(?:Error|Exception|Exit|Died)(?:\(\w+\))?: .+")
+
+
+def rotate(log: Path) -> int:
+    """Set a long log aside as `verl.log.1`, older ones behind it; where the present one ends, in bytes."""
+    size = log.stat().st_size if log.exists() else 0
+    if size <= LONGEST:
+        return size
+    for number in range(KEPT - 1, 0, -1):
+        older = log.with_name(f"{log.name}.{number}")
+        if older.exists():
+            os.replace(older, log.with_name(f"{log.name}.{number + 1}"))
+    os.replace(log, log.with_name(f"{log.name}.1"))
+    return 0
+
+
+def said_since(log: Path, begin: int) -> list[str]:
+    """Lines of one attempt, of its last megabyte at most, without colours."""
+    if not log.exists():
+        return []
+    with open(log, "rb") as handle:
+        handle.seek(max(begin, log.stat().st_size - (1 << 20)))
+        return _COLOUR.sub("", handle.read().decode(errors="replace")).splitlines()
+
+
+def cause(lines: list[str]) -> str:
+    """The exception that ended verl, in at most 300 characters; empty where its log names none."""
+    for line in reversed(lines):
+        plain = _RAY.sub("", line).strip()
+        if _EXCEPTION.fullmatch(plain) and "RayTaskError" not in plain:
+            return plain[:300]
+    return ""
+
+
+def point_to(log: Path, of_rule: Path) -> None:
+    """Let the rule's log say where verl's is."""
+    write_text(of_rule, f"verl's log, of this attempt and those before it: {log}\n")
+
+
+def report(log: Path, begin: int, of_rule: Path) -> str:
+    """Write cause and last lines into the rule's log; returns the cause."""
+    lines = said_since(log, begin)
+    why = cause(lines)
+    last = "\n".join(lines[-SHOWN:])
+    text = f"cause: {why or 'verl names none'}\nverl's log: {log}\nits last {min(SHOWN, len(lines))} lines:\n{last}\n"
+    write_text(of_rule, text)
+    return why
