@@ -157,7 +157,7 @@ def test_an_emptied_lock_is_refused(tmp_path, monkeypatch, lock):
     (tmp_path / "pins.lock").mkdir()
     (tmp_path / "pins.lock/a.json").write_text(lock)
     with pytest.raises(UserError, match=r"pins\.lock/a\.json: is no (lock|JSON)"):
-        downloads.read_lock("pins.tsv", "a")
+        downloads.read_lock("pins.tsv", downloads.Pin("a", "dataset", downloads.Origin("http", "a")))
 
 
 def test_a_damaged_record_of_tensorboard_is_named_and_left_out(tmp_path, capsys):

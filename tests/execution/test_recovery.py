@@ -99,19 +99,20 @@ def test_kill_dash_nine_of_snakemake_and_the_same_command_again(workflow):
 
 
 def test_orphans_without_a_supervisor_are_ended(tmp_path):
-    """Supervisor killed as well: what is left is found by its tag; a job of another directory is not ours to end."""
+    """Supervisor killed as well: what is left is found by its tag; a job of another directory is left to the next supervisor."""
     (tmp_path / "other").mkdir()
-    found = {}
+    found, supervisors = {}, []
     for name, directory in {"here": tmp_path, "other": tmp_path / "other"}.items():
         script = (
             "import subprocess, time; p = subprocess.Popen(['sleep', '60'], start_new_session=True);"
             f"open({str(tmp_path / name)!r} + '.pid', 'w').write(str(p.pid)); time.sleep(60)"
         )
         command = [sys.executable, str(SCRIPTS / "run_job.py"), "--", sys.executable, "-c", script]
-        supervisor = subprocess.Popen(command, cwd=directory, stderr=subprocess.DEVNULL)
+        supervisors.append(subprocess.Popen(command, cwd=directory, stderr=subprocess.DEVNULL))
         path = tmp_path / f"{name}.pid"
         assert wait_for(lambda path=path: path.exists() and path.read_text())
         found[name] = int(path.read_text())
+    for supervisor in supervisors:  # at the end: one that starts ends what is left of killed ones
         supervisor.kill()
         supervisor.wait()
     try:

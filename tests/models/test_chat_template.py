@@ -6,12 +6,13 @@ import pytest
 from mathrl.core.files import UserError, write_json
 from mathrl.models import chat_template, prepare
 from mathrl.models.checks import check_model
+from support.models import NO_WEIGHTS
 
 
 @pytest.fixture
 def model(tmp_path):
     write_json(tmp_path / "config.json", {})
-    (tmp_path / "model.safetensors").write_bytes(b"")
+    (tmp_path / "model.safetensors").write_bytes(NO_WEIGHTS)
     return tmp_path
 
 
