@@ -1,5 +1,6 @@
 # Helper functions of all rules: configuration, names, code as input, images, preflight.
 
+import atexit
 import functools
 import importlib.util
 import json
@@ -34,7 +35,7 @@ from mathrl.config import runs as configuration, validation
 from mathrl.core import code_files, provenance
 from mathrl.core.files import UserError, sha256_file
 from mathrl.data import downloads
-from mathrl.execution import damage, node_image, preflight, processes, recovery, slurm
+from mathrl.execution import damage, node_image, pauses, preflight, processes, recovery, slurm
 from mathrl.training import checkpoints
 
 MAIN = workflow.exec_mode.name == "DEFAULT"
@@ -45,6 +46,8 @@ os.environ[processes.WORKDIR] = (
     os.getcwd()
 )  # with it whoever starts next knows this directory's jobs, should they be left behind
 slurm.note_deadline()
+if workflow.exec_mode.name == "REMOTE":  # a SLURM job's own Snakemake
+    atexit.register(pauses.queue_again)
 preflight.same_everywhere()
 os.environ.setdefault("MATHRL_GIT_COMMIT", provenance.git_commit())  # there is no git in the images
 
