@@ -49,6 +49,8 @@ slurm.note_deadline()
 if workflow.exec_mode.name == "REMOTE":  # a SLURM job's own Snakemake
     atexit.register(pauses.queue_again)
 preflight.same_everywhere()
+# A thread that waits does not spin: where other work wants the cores, spinning took 15 to 25 times as long (docs/reference/tests.md).
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 os.environ.setdefault("MATHRL_GIT_COMMIT", provenance.git_commit())  # there is no git in the images
 
 
