@@ -23,7 +23,7 @@ from mathrl.text.normalize import DRESSING, HTML, LIGHT, NUMBER_WORDS, OPERATORS
 if TYPE_CHECKING:
     import polars as pl
 
-CHUNK = 4_000_000  # bytes of text a worker holds at a time
+CHUNK = 1_000_000  # bytes of text a worker holds at a time: arrays of eight times that stay in its cache
 _P = np.uint64(0x9E3779B97F4A7C15)  # odd, so that it has an inverse modulo 2**64
 _INVERSE = np.uint64(pow(0x9E3779B97F4A7C15, -1, 1 << 64))
 _COMMAND = np.uint64(0xD6E8FEB86659FD93)
