@@ -67,7 +67,7 @@ class Postings:
         """Distinct `(row, key)` of the n-grams of rows that items have."""
         values, first = token_hashes.grams(tokens, size)
         where, which = token_hashes.find(values, self.keys, self.marked)
-        seen = np.unique(tokens.rows[first[where]].astype(np.int64) * (len(self.keys) + 1) + which)
+        seen = token_hashes.distinct(tokens.rows[first[where]].astype(np.int64) * (len(self.keys) + 1) + which)
         return np.divmod(seen, len(self.keys) + 1)
 
     def expand(self, rows: np.ndarray, which: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -93,8 +93,13 @@ class Postings:
         common_share = self.common_share(settings.boilerplate_items)
         near = pairs[shared >= (need - common_share[pairs % width]) * self.sizes[pairs % width] - 1e-9]
         boilerplate = common_share > need - 1e-9
-        for first in range(0, int(common.sum()), STEP):
-            row, item, key = self.expand(rows[common][first : first + STEP], which[common][first : first + STEP])
+        # Most rows are near no item: what only they hold is not expanded to all the items that hold it.
+        of_some = np.zeros(len(self.keys), bool)
+        of_some[np.repeat(np.arange(len(self.keys)), np.diff(self.starts))[boilerplate[self.items]]] = True
+        common &= of_some[which] | _member(rows, token_hashes.distinct(near // width))
+        rows, which = rows[common], which[common]
+        for first in range(0, len(rows), STEP):
+            row, item, key = self.expand(rows[first : first + STEP], which[first : first + STEP])
             keep = boilerplate[item] | np.isin(row * width + item, near)
             found.append((row[keep], item[keep], key[keep]))
         return tuple(np.concatenate(part) for part in zip(*found, strict=True))  # type: ignore[return-value]
@@ -110,7 +115,7 @@ class Vocabulary:
     """The distinct content words of the items, for counting what a row shares with an item without looking at either."""
 
     def __init__(self, content: token_hashes.Tokens) -> None:
-        self.keys = np.unique(content.hashes)
+        self.keys = token_hashes.distinct(content.hashes)
         self.marked = token_hashes.member_filter(self.keys, 20)
         items, self.words, self.sizes = self._distinct(content)
         self.starts = np.searchsorted(items, np.arange(content.count + 1))
@@ -202,7 +207,8 @@ class Candidates:
 
     def rows(self) -> np.ndarray:
         """All rows that occur in a pair, sorted."""
-        return np.unique(np.concatenate([*(getattr(self, name)[0] for name in PAIRS), *(pairs[0] for pairs in self.more.values())]))
+        found = [*(getattr(self, name)[0] for name in PAIRS), *(pairs[0] for pairs in self.more.values())]
+        return token_hashes.distinct(np.concatenate(found))
 
     def add(self, other: Candidates, offset: int) -> None:
         """Take in the candidates of further rows, `offset` rows later."""
@@ -283,7 +289,7 @@ def _by_words(tokens: token_hashes.Tokens, index: Index) -> tuple[np.ndarray, np
         rows, items, _ = postings.hits(part, size)
         pair, shared = np.unique(rows * width + items, return_counts=True)
         found.append(pair[shared >= SHARE * postings.sizes[pair % width]])
-    rows, items = np.divmod(np.unique(np.concatenate(found)), width)
+    rows, items = np.divmod(token_hashes.distinct(np.concatenate(found)), width)
     ours, theirs = np.diff(content.starts())[rows], index.content_lengths[items]
     near = np.minimum(ours, theirs) >= LENGTHS * np.maximum(ours, theirs)
     rows, items = rows[near], items[near]
