@@ -39,10 +39,12 @@ use rule fetch_dataset as fetch_benchmark with:
     input:
         code=code("fetch_benchmark.py"),
         local=local_source("benchmark"),
+        exports=exports_of_study,
     output:
         benchmark="resources/benchmarks/{benchmark}.jsonl",
     params:
         pin=pin_of("benchmark"),
+        out=benchmark_output,
     log:
         "logs/fetch_benchmark/{benchmark}.log",
     benchmark:

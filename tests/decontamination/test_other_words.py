@@ -157,7 +157,9 @@ def test_memory_does_not_grow_with_an_ending_that_all_rows_and_many_items_share(
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 600_000
 
 
-@pytest.mark.parametrize(("ids", "message"), [([None, "b"], "1 rows have no id \\(the first is row 0\\)"), (["a", "a"], "the id 'a' occurs 2 times")])
+@pytest.mark.parametrize(
+    ("ids", "message"), [([None, "b"], "1 rows have no id \\(the first is row 0\\)"), (["a", "a"], "the id 'a' occurs 2 times")]
+)
 def test_ids_that_are_missing_or_repeated_are_refused(ids, message, tmp_path):
     from mathrl.core.files import UserError
     from mathrl.decontamination import command

@@ -103,7 +103,26 @@ def fingerprint(
         content["length"] = length(stage)
     if stage["algorithm"] == "supervised":
         return content | {"solutions_sha256": sha256_file(stage["solutions"])}
+    judges = grader_protocols(train_file)
+    content |= {"grader_protocols": judges} if judges else {}
     return content | {"reward": dict(reward), "reward_code": term_code(reward["terms"]), "grading_policy": policy}
+
+
+def grader_protocols(train_file: Path) -> dict[str, str]:
+    """The protocols that golds of the training data name as their judges, with their versions."""
+    import polars as pl
+
+    from mathrl.grading import protocols
+
+    try:
+        schema = pl.read_parquet_schema(train_file)
+    except (pl.exceptions.PolarsError, OSError):  # verl will say what is wrong with it
+        return {}
+    if "reward_model" not in schema:
+        return {}
+    golds = pl.scan_parquet(train_file).select(gold=pl.col("reward_model").struct.field("ground_truth").cast(pl.String))
+    named = golds.filter(pl.col("gold").str.starts_with(protocols.MARK)).collect()
+    return protocols.versions(named["gold"])
 
 
 def _handed_to_verl(stage: Mapping[str, Any], accelerator: str, model: str, reward: Mapping[str, Any]) -> dict[str, Any]:
