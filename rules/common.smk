@@ -274,6 +274,18 @@ def validation_option(wildcards, input):
     return f"--validation={stage_config(wildcards.run, wildcards.stage)['validation_benchmark']}={input.validation}"
 
 
+def given_file(wildcards):
+    """The published training set in verl's columns, where a stage trains on it as it is."""
+    as_given = stage_config(wildcards.run, wildcards.stage)["data"] == "as_given"
+    return [f"resources/given/{config['dataset']}.parquet"] if as_given else []
+
+
+def data_of_stage(wildcards, input):
+    """Clean or raw, or the published file with its name."""
+    data = stage_config(wildcards.run, wildcards.stage)["data"]
+    return [data, f"--given={input.given[0]}"] if input.given else data
+
+
 def solve_rates_file(wildcards):
     """Own solve rates, where a stage asks for them."""
     own = stage_config(wildcards.run, wildcards.stage)["solve_rates"] == "own"

@@ -260,12 +260,13 @@ rule format_training_data:
         matches="results/data/matches.parquet",
         validation=validation_file,
         solve_rates=solve_rates_file,
+        given=given_file,
     output:
         train="results/{run}/{stage}/train.parquet",
         val="results/{run}/{stage}/val.parquet",
         summary="results/{run}/{stage}/data.json",
     params:
-        data=of_stage("data"),
+        data=data_of_stage,
         selection=data_selection,
         solve_rates=own_solve_rates,
         remove_by=removing_methods,

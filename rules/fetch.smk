@@ -34,6 +34,18 @@ rule fetch_dataset:
         " > {log:q} 2>&1"
 
 
+use rule fetch_dataset as fetch_given with:
+    """Keep the training set {wildcards.dataset} as it was published, in verl's columns, for stages with `data: as_given`."""
+    output:
+        dataset="resources/given/{dataset}.parquet",
+    params:
+        out=named_output("--given"),
+    log:
+        "logs/fetch_given/{dataset}.log",
+    benchmark:
+        "logs/fetch_given/{dataset}.tsv"
+
+
 use rule fetch_dataset as fetch_benchmark with:
     """Fetch the benchmark {wildcards.benchmark} from {params.pin[source]} and bring it into one shape with one gold answer each."""
     input:

@@ -244,6 +244,9 @@ def check_stage(config: Mapping[str, Any], run: str, stage: str) -> list[str]:
     missing = [source for source in merged["sources"] or [] if allowed is not None and source not in allowed]
     if missing:
         raise UserError(f"{where}: sources: data.filters.sources leaves out '{missing[0]}'; add it there")
+    chosen = [key for key in ("difficulty", "sources", "solve_rate", "remove") if merged[key]]
+    if merged["data"] == "as_given" and (chosen or merged["solve_rates"] == "own"):
+        raise UserError(f"{where}: {(chosen or ['solve_rates'])[0]}: data as_given trains on all rows; remove it, or write data: raw")
     if merged["data"] == "clean":
         _check_removal(config, merged["remove"] or [], f"{name}: remove")
     save, keep = merged["save_every"], merged["keep_every"]
