@@ -59,7 +59,7 @@ def make(args: argparse.Namespace, dirty: list[str]) -> dict[str, Any]:
     dev = groups.is_in(dev_groups(groups, args.dev_size)) & ~found & pl.Series([answer is not None for answer in answers])
     held_out = groups.is_in(groups.filter(dev).implode())
     counts = {
-        "problems": len(rows), "removed": 0, "contaminated": int(found.sum()), "not_searched": int((~ids.is_in(searched)).sum()),
+        "problems": len(rows), "removed": 0, "contaminated": int(found.sum()), "not_searched": int((~ids.is_in(searched.implode())).sum()),
         "train": int((~held_out).sum()), "dev": int(dev.sum()),
     }  # fmt: skip
     if not counts["train"]:
