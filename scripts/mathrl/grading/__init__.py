@@ -1,6 +1,7 @@
 """The grader: one judge for reward, filtering and evaluation (rules in docs/reference/grading.md).
 
-Verdicts are made in the calling thread within fixed budgets; nothing is evaluated, and no algebra system is loaded.
+Verdicts are made in the calling thread within fixed budgets; nothing is evaluated, and no algebra system is loaded. Golds that name
+another judge (`protocols`) are decided by it, in capped processes.
 """
 
 from mathrl.grading.extract import extract_boxed, extract_lenient
