@@ -4,7 +4,8 @@ Verdicts are made in the calling thread within fixed budgets; nothing is evaluat
 """
 
 from mathrl.grading.extract import extract_boxed, extract_lenient
-from mathrl.grading.judge import GRADING_POLICY, STATUSES, Grade, can_be_read, equivalent, grade, grade_many, group_answers
+from mathrl.grading.grouping import group_answers
+from mathrl.grading.judge import GRADING_POLICY, STATUSES, Grade, can_be_read, equivalent, grade, grade_many
 
 __all__ = [
     "GRADING_POLICY",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from fractions import Fraction
 
 from mathrl.grading import nodes as n
@@ -33,9 +33,9 @@ MAX_NUMBER_WORD = 12
 """Number words up to this one are read in formulas; larger ones where an answer is a number in words alone (`notation`)."""
 _MATRICES = ("pmatrix", "bmatrix", "matrix", "vmatrix", "Bmatrix", "Vmatrix", "array", "smallmatrix", "cases")
 _IF = ("if", "for", "when", "where", "otherwise", "else", "as")
-_OPENING = ("frac", "binom", "lfloor", "lceil", "|", "begin", "{", "repeating", "angle", "triangle")
-OPENS_FACTOR = frozenset(f"\\{name}" for name in {*_OPENING, *_VALUES, *FUNCTIONS, *_OPERATORS, *GREEK, *_ACCENTS} - {"ldots"})
-"""Commands with which a factor may begin."""
+_OPENING = ("frac", "binom", "lfloor", "lceil", "begin", "{", "repeating", "angle", "triangle")
+OPENS_FACTOR = {"(", "{", "["} | {f"\\{name}" for name in {*_OPENING, *_VALUES, *FUNCTIONS, *_OPERATORS, *GREEK, *_ACCENTS} - {"ldots"}}
+"""Operators and commands with which a factor may begin; a bar may too, where none is open."""
 
 
 def nested(read: Callable) -> Callable:
@@ -77,16 +77,23 @@ class Atoms:
         self.at += 1
         return self.peek(-1)
 
+    def sees(self, texts: Container[str]) -> bool:
+        """Is what comes next one of these operators and commands?"""
+        kind, text = self.peek()
+        return kind in ("op", "cmd") and text in texts
+
+    def one_of(self, texts: Container[str]) -> str | None:
+        """Take an operator or a command if it is one of these."""
+        return self.take()[1] if self.sees(texts) else None
+
     def accept(self, text: str) -> bool:
         """Take an operator or a command if it comes next."""
-        found = self.peek() in (("op", text), ("cmd", text))
-        self.at += found
-        return found
+        return self.one_of((text,)) is not None
 
     def expect(self, *texts: str) -> str:
-        kind, text = self.take()
-        if kind not in ("op", "cmd") or text not in texts:
-            raise Unparsed(f"expected {texts[0]}, found {text or 'the end'}")
+        text = self.one_of(texts)
+        if text is None:
+            raise Unparsed(f"expected {texts[0]}, found {self.peek()[1] or 'the end'}")
         return text
 
     def split(self, first: int = 1) -> str:

@@ -20,7 +20,7 @@ from mathrl.grading.conditions import assignment
 from mathrl.grading.latex import string_key
 from mathrl.grading.numbers import without_mark
 from mathrl.grading.readings import readings
-from mathrl.grading.sets import pieces_of
+from mathrl.grading.sets import ends_of
 from mathrl.grading.value import Evaluator, Undecided
 
 KEY_POINTS = 4
@@ -49,10 +49,10 @@ def _scalar_key(node: n.Node) -> str:
 
 
 def _set_key(node: n.Node) -> str:
-    pieces = pieces_of(node)
-    if pieces is None:
+    ends = ends_of(node)
+    if ends is None:
         raise Undecided("no set")
-    return "s:" + repr([(str(piece[0]), str(piece[1]), *piece[2:]) for piece in pieces])
+    return "s:" + repr([(str(end), *kind) for end, *kind in ends])
 
 
 def _key(node: n.Node, depth: int = 0) -> str:
@@ -70,7 +70,7 @@ def _key(node: n.Node, depth: int = 0) -> str:
         case n.Rel() | n.SetOp() | n.Reals() | n.Empty():
             return _set_key(node)
         case n.Bracket(opening=opening, closing=closing, items=items):
-            if (opening, closing) not in (("(", ")"), ("[", "]")) and pieces_of(node) is not None:
+            if (opening, closing) not in (("(", ")"), ("[", "]")) and ends_of(node) is not None:
                 return _set_key(node)
             return opening + "|".join(_key(part, depth + 1) for part in items) + closing
         case n.Matrix(rows=rows):
@@ -93,7 +93,7 @@ def answer_key(extracted: str | None) -> str | None:
     return "w:" + string_key(extracted)
 
 
-def group(extracted: list[str | None]) -> list[int]:
+def group_answers(extracted: list[str | None]) -> list[int]:
     """Group numbers, counted from 0 in order of first appearance; a sample without an answer is -1, in no group."""
     numbers: dict[str, int] = {}
     return [-1 if key is None else numbers.setdefault(key, len(numbers)) for key in map(answer_key, extracted)]

@@ -141,10 +141,3 @@ def clear_caches() -> None:
     _decide_cached.cache_clear()
     clear_readings()
     how_to_compare.cache_clear()
-
-
-def group_answers(extracted: list[str | None]) -> list[int]:
-    """Group numbers for majority voting: answers of one number are the same answer. Independent of order."""
-    from mathrl.grading.grouping import group
-
-    return group(extracted)

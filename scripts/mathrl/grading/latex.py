@@ -9,6 +9,7 @@ import re
 
 from mathrl.grading import notation
 from mathrl.grading.unicode import to_latex
+from mathrl.text.boxes import boxes
 
 MAX_ANSWER_CHARS = 2_000
 """Longer answers are compared as strings only."""
@@ -88,20 +89,11 @@ _ADDED = re.compile(
 
 
 def unwrap_boxes(text: str) -> str:
-    r"""Replace each balanced ``\boxed{x}`` by ``x``."""
+    r"""Replace each ``\boxed{x}`` by ``x``, four deep; of one that is never closed the opening goes."""
     for _ in range(4):
-        match = _BOX.search(text)
-        if match is None:
-            return text
-        depth, index = 1, match.end()
-        while index < len(text) and depth:
-            char = text[index]
-            index += char == "\\"
-            depth += (char == "{") - (char == "}")
-            index += 1
-        inner = text[match.end() : index - 1] if not depth else text[match.end() :]
-        text = f"{text[: match.start()]} {inner} {text[index:]}"
-    return text
+        for start, end, content in reversed(boxes(text)):
+            text = f"{text[:start]} {content} {text[end:]}"
+    return _BOX.sub(" ", text)
 
 
 def _strip_tail(text: str) -> str:

@@ -9,7 +9,7 @@ from mathrl.grading import nodes as n
 from mathrl.grading.conditions import assignment
 from mathrl.grading.expressions import Same, same_expressions
 from mathrl.grading.numbers import How, is_finished, is_marked
-from mathrl.grading.sets import MAX_ITEMS, pieces_of
+from mathrl.grading.sets import MAX_ITEMS, ends_of
 from mathrl.grading.value import constant
 
 Row = tuple[n.Node, ...]
@@ -132,7 +132,7 @@ def same_point_and_list(answer: n.Items | n.Bracket, gold: n.Items | n.Bracket, 
     bracket = answer if isinstance(answer, n.Bracket) else gold
     if isinstance(answer, n.Bracket) and (answer.opening, answer.closing) == ("[", "]"):
         return matching(values_of(answer.items), values_of(gold.items), same)  # a data list for a bare list
-    if ((bracket.opening, bracket.closing) != ("(", ")") or how.interval) and pieces_of(bracket) is not None:
+    if ((bracket.opening, bracket.closing) != ("(", ")") or how.interval) and ends_of(bracket) is not None:
         return False
     left, right = _as_point(answer), _as_point(gold)
     if left is None or right is None:
@@ -181,16 +181,14 @@ def scaled_matrix(node: n.Node) -> n.Node:
             factor = n.Div(n.ONE, bottom)
         case _:
             return node
-    return _each(matrix, factor) if _of_numbers(matrix) and isinstance(factor, n.Scalar) else node
+    if not isinstance(factor, n.Scalar) or not _of_numbers(matrix):
+        return node
+    return n.Matrix(tuple(tuple(_times(factor, part) for part in row) for row in matrix.rows))
 
 
 def _of_numbers(node: n.Node) -> bool:
     """Is this a matrix whose cells are numbers or expressions? One of equations has no multiple."""
     return isinstance(node, n.Matrix) and all(isinstance(part, n.Scalar) for row in node.rows for part in row)
-
-
-def _each(matrix: n.Matrix, factor: n.Node) -> n.Node:
-    return n.Matrix(tuple(tuple(_times(factor, part) for part in row) for row in matrix.rows))
 
 
 def _times(factor: n.Node, part: n.Node) -> n.Node:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 
-from mathrl.text.number_words import ONES, SCALES, TENS
+from mathrl.text.number_words import ONES, SCALES, TENS, value
 
 _QUOTED = re.compile(r"""["']""")
 _NAME = re.compile(r"\\?(?:alpha|beta|gamma|delta|lambda|mu|theta|sigma|[A-Za-z])(?:_?\{?\d+\}?)?")
@@ -186,6 +186,12 @@ _PARTS = {word: bottom for bottom, word in enumerate("half third fourth fifth si
 _PARTS |= {"halve": 2, "quarter": 4}
 
 
+_ONE = "|".join(word for word, size in ONES.items() if 0 < size < 10)
+_BELOW = f"(?:(?:{'|'.join(TENS)})(?: (?:{_ONE}))?|{'|'.join(ONES)})"
+_GROUP = f"(?:(?:(?:{_ONE}) hundred(?: (?:and )?{_BELOW})?|{_BELOW}) )"
+_WHOLE = re.compile("(?=.)" + "".join(f"(?:{_GROUP}{scale} (?:and (?=.))?)?" for scale in reversed(SCALES)) + f"{_GROUP}?")
+
+
 def number_in_words(words: str) -> tuple[int, int] | None:
     """(numerator, denominator) of "twenty-one", "two hundred and five", "half", "two thirds"; None for other words."""
     parts = words.lower().replace("-", " ").split()
@@ -194,27 +200,4 @@ def number_in_words(words: str) -> tuple[int, int] | None:
     head, bottom = parts[:-1], _PARTS.get(parts[-1].removesuffix("s"))
     if bottom and (head in ([], ["a"]) or (len(head) == 1 and head[0] in ONES)):
         return (ONES.get(head[0], 1) if head else 1, bottom) if head or parts == ["half"] else None
-    whole = _whole_number(parts)
-    return None if whole is None else (whole, 1)
-
-
-def _whole_number(parts: list[str]) -> int | None:
-    total, group, before = 0, 0, ""
-    for index, word in enumerate(parts):
-        if word in ONES and (before in ("", "hundred", "and", "scale") or (before == "tens" and 0 < ONES[word] < 10)):
-            group, before = group + ONES[word], "ones" if ONES[word] < 10 else "teens"
-        elif word in TENS and before in ("", "hundred", "and", "scale"):
-            group, before = group + TENS[word], "tens"
-        elif word == "hundred" and before == "ones" and 0 < group < 10:
-            group, before = group * 100, "hundred"
-        elif word in SCALES and group and _fits(total, SCALES[word]):
-            total, group, before = total + group * SCALES[word], 0, "scale"
-        elif word == "and" and before in ("hundred", "scale") and index + 1 < len(parts):
-            before = "and"
-        else:
-            return None
-    return total + group
-
-
-def _fits(total: int, scale: int) -> bool:
-    return not total or (total % scale == 0 and total // scale >= 1_000)
+    return (value(parts), 1) if _WHOLE.fullmatch(" ".join(parts) + " ") else None

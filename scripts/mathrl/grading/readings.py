@@ -237,9 +237,7 @@ def _vector(node: n.Node) -> n.Node:
         return node
     components: dict[n.Node, n.Node] = {}
     for term in node.items if isinstance(node, n.Add) else (node,):
-        sign = 1
-        while isinstance(term, n.Neg | n.Paren):
-            sign, term = (-sign if isinstance(term, n.Neg) else sign), term.inner
+        sign, term = n.signed(term)
         factors = term.items if isinstance(term, n.Mul) else (term,)
         names = [part for part in factors if part in _UNIT_VECTORS]
         rest = n.product(tuple(part for part in factors if part not in _UNIT_VECTORS))
