@@ -13,17 +13,12 @@ from fractions import Fraction
 
 from mathrl.grading import nodes as n
 from mathrl.grading.latex import Token, Unparsed, word_key
+from mathrl.grading.words import TABLES
 from mathrl.text.number_words import ONES
 
 MAX_DEPTH = 40
 MAX_DIGITS = 1_000
-_NAMES = {
-    "functions": "sin cos tan cot sec csc arcsin arccos arctan sinh cosh tanh coth ln log exp sqrt abs det gcd lcm max min arg "
-    "asin acos atan",
-    "greek": "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi rho sigma tau upsilon phi chi psi omega Gamma Delta "
-    "Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega ell hbar Re Im aleph nabla partial",
-}
-FUNCTIONS, GREEK = (frozenset(_NAMES[kind].split()) for kind in ("functions", "greek"))
+FUNCTIONS, GREEK = frozenset(TABLES["function"]), frozenset(TABLES["greek"])
 _OPERATORS = frozenset({"sum", "prod", "int", "iint", "oint", "lim"})
 _ACCENTS = frozenset({"bar", "hat", "tilde", "dot", "ddot"})
 _ALIAS = {"asin": "arcsin", "acos": "arccos", "atan": "arctan"}

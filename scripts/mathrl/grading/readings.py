@@ -16,6 +16,7 @@ from mathrl.grading.atoms import FUNCTIONS, GREEK
 from mathrl.grading.latex import Unparsed, clean, word_key
 from mathrl.grading.parser import parse
 from mathrl.grading.units import UNITS
+from mathrl.grading.words import TABLES
 
 CACHED_CHARS = 200
 """Readings of longer answers are not kept, so that the cache stays small."""
@@ -30,12 +31,6 @@ _NO_SOLUTION = re.compile(
 _WORDS = re.compile(r"(?:[Aa]\s+(?=[A-Za-z]{4})|I\s+(?=[a-z]{2}))?[A-Za-z]{2,}(?:[\s'-]+[A-Za-z]+)*\s*")
 _APPLIED = re.compile(r"(?:arc)?(?:sin|cos|tan|cot|sec|csc|sinh|cosh|tanh|ln|log|exp|sqrt)(?:\s+[a-z]{1,2}){1,3}\s*")
 _MATHS_WORDS = FUNCTIONS | GREEK | {"pi", "infty", "infinity", "inf", "oo"}
-_SHORT_WORDS = frozenset(
-    (  # noqa: SIM905
-        "am an as at be by do ex go ha he hi ho id if in is it la ma me mi my no of oh ok on or ox pa pi re so to um up us we ye "
-        "bad dad cab dab"
-    ).split()
-)
 _LETTERS = re.compile(r"[a-z]{2}|[b-df-hj-np-tv-z]{3}|abc|abd|bcd|acd|[A-Z]{2}")
 
 _BRACKETS = re.compile(r"\\[{}]|[()\[\]]")
@@ -131,7 +126,7 @@ def _word_readings(plain: str) -> tuple[n.Node, ...]:
         return (n.Text(words), n.Empty())
     if _ALL_REALS.fullmatch(words):
         return (n.Text(words), n.Reals())
-    if _LETTERS.fullmatch(plain) and plain.lower() not in _SHORT_WORDS | _MATHS_WORDS:
+    if _LETTERS.fullmatch(plain) and plain.lower() not in _MATHS_WORDS | TABLES["no product"].keys():
         return (n.Text(words), n.Mul(tuple(map(n.Sym, plain))))
     if plain in _MATHS_WORDS or _APPLIED.fullmatch(plain) or re.search(r"\b(?:and|or)\b", words):
         return ()
