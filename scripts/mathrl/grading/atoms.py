@@ -28,7 +28,7 @@ MAX_NUMBER_WORD = 12
 """Number words up to this one are read in formulas; larger ones where an answer is a number in words alone (`notation`)."""
 _MATRICES = ("pmatrix", "bmatrix", "matrix", "vmatrix", "Bmatrix", "Vmatrix", "array", "smallmatrix", "cases")
 _IF = ("if", "for", "when", "where", "otherwise", "else", "as")
-_OPENING = ("frac", "binom", "lfloor", "lceil", "begin", "{", "repeating", "angle", "triangle")
+_OPENING = ("frac", "binom", "lfloor", "lceil", "begin", "{", "repeating")
 OPENS_FACTOR = {"(", "{", "["} | {f"\\{name}" for name in {*_OPENING, *_VALUES, *FUNCTIONS, *_OPERATORS, *GREEK, *_ACCENTS} - {"ldots"}}
 """Operators and commands with which a factor may begin; a bar may too, where none is open."""
 
@@ -122,12 +122,6 @@ class Atoms:
             return self.group()
         if kind == "num" and not signed and not whole and "." not in text[1:]:
             return _number(self.split())
-        if signed and kind == "op" and text in "+-":
-            self.at += 1
-            inner = self.argument(signed=True)
-            return n.Neg(inner) if text == "-" else inner
-        if kind == "word" and len(text) > 1 and text not in FUNCTIONS and text not in GREEK and text != "pi":
-            return n.Sym(self.split())
         return self.atom()
 
     def group(self) -> n.Node:
@@ -190,8 +184,6 @@ class Atoms:
                 return self.bracket(text)
             case "|":
                 return self.absolute("|", "abs")
-            case "+":
-                return self.factor()
             case "-":
                 return n.Neg(self.factor())
         raise Unparsed(f"unexpected {text}")
@@ -312,10 +304,6 @@ class Atoms:
                 return n.Fn(name[1:], (inner,))
             case "|":
                 return self.absolute(r"\|", "norm")
-            case "angle" | "triangle":
-                return self.factor()
-            case "pm" | "mp":
-                return n.PlusMinus(None, self.factor(), 1 if name == "pm" else -1)
         raise Unparsed(f"the command {name}")
 
     def root(self) -> n.Node:
@@ -323,11 +311,7 @@ class Atoms:
         if self.accept("["):
             degree = self.sum()
             self.expect("]")
-        if self.accept("("):
-            inner = self.sum()
-            self.expect(")")
-        else:
-            inner = self.argument(whole=True)  # nobody writes \sqrt13 for 3
+        inner = self.argument(whole=True)  # nobody writes \sqrt13 for 3
         return n.Fn("sqrt", (inner,)) if degree is None else n.Fn("root", (inner, degree))
 
     def accent(self, name: str) -> n.Node:
