@@ -156,13 +156,11 @@ def same_piecewise(answer: n.Piecewise, gold: n.Piecewise, same: Same) -> bool:
     """Piecewise functions: each value with its own condition; the rows in any order."""
     rest = list(gold.rows)
     for row in answer.rows:
-        found = next(
-            (other for other in rest if len(row) == len(other) and all(_same_cell(a, b, same) for a, b in zip(row, other, strict=True))),
-            None,
-        )
-        if found is None:
+        found = (other for other in rest if len(row) == len(other) and all(_same_cell(a, b, same) for a, b in zip(row, other, strict=True)))
+        other = next(found, None)
+        if other is None:
             return False
-        rest.remove(found)
+        rest.remove(other)
     return not rest
 
 

@@ -10,7 +10,7 @@ import re
 from mathrl.grading import notation
 from mathrl.grading.unicode import to_latex
 from mathrl.grading.words import TABLES
-from mathrl.text.boxes import boxes
+from mathrl.text.boxes import BOX, boxes
 
 MAX_ANSWER_CHARS = 2_000
 """Longer answers are compared as strings only."""
@@ -37,7 +37,6 @@ _MARK = re.compile(
     r"\\(?:tag\*?|label|hspace\*?|vspace\*?|phantom|hphantom|vphantom|color)\s*\{[^{}]*\}|\\(?:textcolor|f?colorbox)\s*\{[^{}]*\}(?:\s*\{[^{}]*\}(?=\s*\{))?|\\bbox\s*\[[^\]]*\]"
 )
 _TEXT_DIGITS = re.compile(r"⟦([\d.,]+|\s*\\?[$€£¥₹]\s*)⟧")
-_BOX = re.compile(r"\\(?:boxed|fbox)\s*\{")
 _WRAPPERS = re.compile(r"\$|\\[()\[\]]")
 _SPACES = re.compile(r"(\\\\)|\\[,;:> ]|~|\s+")
 _TAIL = re.compile(r"""["'`,.;:}\s]+$""")
@@ -69,7 +68,7 @@ def unwrap_boxes(text: str) -> str:
     for _ in range(4):
         for start, end, content in reversed(boxes(text)):
             text = f"{text[:start]} {content} {text[end:]}"
-    return _BOX.sub(" ", text)
+    return BOX.sub(" ", text)
 
 
 def _strip_tail(text: str) -> str:

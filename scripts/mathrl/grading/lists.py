@@ -102,16 +102,14 @@ def same_lists(answer: n.Items | n.Braces, gold: n.Items | n.Braces, same: Same)
     if n.DOTS in answer.items or n.DOTS in gold.items:
         return ordered(answer.items, gold.items, same)
     left, right = _records(answer.items), _records(gold.items)
-    single = [bool(record) and len(record) == 1 and len(record[0]) > 1 for record in (left, right)]
+    single = [bool(records) and len(records) == 1 and len(records[0]) > 1 for records in (left, right)]
     if all(single):
         mine, theirs = left[0], right[0]
-        if set(mine) != set(theirs):
-            return False
-        return ordered(tuple(mine[name] for name in theirs), tuple(theirs.values()), same)
+        return set(mine) == set(theirs) and ordered(tuple(mine[name] for name in theirs), tuple(theirs.values()), same)
     if any(single) and isinstance(answer, n.Items) and isinstance(gold, n.Items):
         mine, theirs = (
-            _in_order(record[0]) if one else values_of(node.items)
-            for one, record, node in zip(single, (left, right), (answer, gold), strict=True)
+            _in_order(records[0]) if one else values_of(node.items)
+            for one, records, node in zip(single, (left, right), (answer, gold), strict=True)
         )
         return ordered(mine, theirs, same)
     return matching(values_of(answer.items), values_of(gold.items), same)
