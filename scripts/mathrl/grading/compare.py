@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from mathrl.grading import choices, conditions, lists
 from mathrl.grading import nodes as n
-from mathrl.grading.expressions import expand_signs, same_expressions, same_family
+from mathrl.grading.expressions import expand_signs, is_periodic, same_expressions, same_family
 from mathrl.grading.latex import string_key
 from mathrl.grading.numbers import How, decimal
 from mathrl.grading.readings import readings
@@ -105,6 +105,8 @@ class Comparison:
             pair = conditions.assignment(node)
             expressions.append(found[0] if found else pair[1] if pair else node)
         left, right = (simplified(part) for part in expressions)
+        if theirs is None and not all(map(is_periodic, right.items if isinstance(right, n.Items) else (right,))):
+            return None  # "k, k \in \mathbb{Z}" is every whole number, and not the letter n or the choice B
         if isinstance(left, n.Scalar) and isinstance(right, n.Scalar):
             return same_family(left, right)
         if isinstance(left, n.Items) and isinstance(right, n.Items):

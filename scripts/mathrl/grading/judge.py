@@ -16,7 +16,7 @@ from mathrl.grading.prose import stated
 from mathrl.grading.readings import clear_cache as clear_readings
 from mathrl.grading.readings import readings
 
-GRADING_POLICY = "3"
+GRADING_POLICY = "4"
 """Version of the grader's rules, raised by hand with every change that can change a verdict; part of the training fingerprint."""
 
 STATUSES = (EQUAL, DIFFERENT, "copied", "no_box", NO_ANSWER, NO_GOLD, "error")

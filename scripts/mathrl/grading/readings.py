@@ -45,7 +45,7 @@ _NUMBERED = re.compile(r"(?:\(\s*\d{1,2}\s*\)\s*){2,12}")
 _REMAINDER = re.compile(r"(\d{1,15})\s*[,;]?\s*⟦?\s*(?:with )?(?:r|rem|remainder)\.?(?: of)?\s*⟧?\s*(\d{1,15})", re.IGNORECASE)
 _LEAD = re.compile(
     r"^(?:(?:final\s+)?answer(?:\s+is)?\s*[:=]?|the\s+(?:final\s+)?answer\s+is\s*:?|therefore,?|thus,?|so,?|is|approximately|about|exactly"
-    r"|=|:|[A-Za-z]{3,15}(?:\s[a-z]{3,15})?\s*:)\s+(?=\S)",
+    r"|=|:|(?!(?:yes|true|false)\b)[A-Za-z]{3,15}(?:\s[a-z]{3,15})?\s*:)\s+(?=\S)",
     re.IGNORECASE,
 )
 _HEAD = r"\s*[,;]?\s*\(?\s*⟦?\s*[,;(]?\s*(?:(?:where|for|with|and|,)\s*)*(?:(?:all|any|every|some|an)\s*)?"
