@@ -5,7 +5,8 @@ another judge (`protocols`) are decided by it, in capped processes.
 """
 
 from mathrl.grading.extract import extract_boxed, extract_lenient
-from mathrl.grading.judge import GRADING_POLICY, STATUSES, Grade, can_be_read, equivalent, grade, grade_many, group_answers
+from mathrl.grading.grouping import group_answers
+from mathrl.grading.judge import GRADING_POLICY, STATUSES, Grade, can_be_read, equivalent, grade, grade_many
 
 __all__ = [
     "GRADING_POLICY",

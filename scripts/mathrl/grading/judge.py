@@ -17,7 +17,7 @@ from mathrl.grading.prose import stated
 from mathrl.grading.readings import clear_cache as clear_readings
 from mathrl.grading.readings import readings
 
-GRADING_POLICY = "3"
+GRADING_POLICY = "4"
 """A label of the grader's rules for people. Nothing depends on it: the training fingerprint covers the code itself."""
 
 STATUSES = (EQUAL, DIFFERENT, "copied", "no_box", NO_ANSWER, NO_GOLD, "error")
@@ -150,10 +150,3 @@ def clear_caches() -> None:
     _decide_cached.cache_clear()
     clear_readings()
     how_to_compare.cache_clear()
-
-
-def group_answers(extracted: list[str | None]) -> list[int]:
-    """Group numbers for majority voting: answers of one number are the same answer. Independent of order."""
-    from mathrl.grading.grouping import group
-
-    return group(extracted)
