@@ -66,6 +66,7 @@ def unpack(crate: Path, folder: Path) -> dict[str, Any]:
         files = listed(metadata, crate)
         if sum(size for size, _ in files.values()) > MAX_BYTES:
             raise UserError(f"{crate}: announces more than {MAX_BYTES >> 30} GiB; it is not read")
+        folder.mkdir(parents=True, exist_ok=True)
         (folder / METADATA).write_bytes(text)
         for name, (size, sha256) in files.items():
             if name not in members:

@@ -27,6 +27,7 @@ PROFILES = {
     "https://w3id.org/workflowhub/workflow-ro-crate/1.0": ("Workflow RO-Crate", "1.0"),
 }
 WORKFLOW = "Snakefile"
+COMPLETED = "http://schema.org/CompletedActionStatus"
 APACHE = "https://spdx.org/licenses/Apache-2.0"
 TYPES = {
     ".json": "application/json",
@@ -118,8 +119,7 @@ class Graph:
         yield self._root()
         yield from ({"@id": at, "@type": "CreativeWork", "name": n, "version": v} for at, (n, v) in PROFILES.items())
         yield from self._workflow()
-        for number, name in enumerate(self.files):
-            yield self._file(name, number)
+        yield from map(self._file, self.files)
         yield from self._runs()
         urls = {APACHE: "Apache-2.0", **{url: name for url, name in self.licences.values() if url}}
         yield from ({"@id": url, "@type": "CreativeWork", "name": name, "url": url} for url, name in sorted(urls.items()))
@@ -168,7 +168,6 @@ class Graph:
                 "@type": "SoftwareApplication",
                 "name": f"scripts/{job.script}",
                 "description": f"script of the rule {job.rule}; which commit of it ran is told by each action",
-                "url": "https://snakemake.github.io",
                 "softwareVersion": self.known["git_commit"],
             }
 
@@ -190,7 +189,7 @@ class Graph:
             found[name] = (known.url, known.name) if known else ("", licence or "no licence")
         return found
 
-    def _file(self, name: str, number: int) -> dict[str, Any]:
+    def _file(self, name: str) -> dict[str, Any]:
         path = self.folder / name
         found: dict[str, Any] = {
             "@id": name,
@@ -208,6 +207,8 @@ class Graph:
             found["description"] = f"benchmark {benchmark[1]}; {licence}" + ("" if url else "; problem texts are left out")
             found |= {"license": _id(url)} if url else {}
             found |= {"isBasedOn": pin.url} if pin and pin.url else {}
+        if name == "README.md":
+            found["about"] = _id("./")
         if name in PARAMETERS:
             found["exampleOfWork"] = _id(f"#parameter-{PARAMETERS[name][0]}")
         if name == WORKFLOW:
@@ -247,7 +248,7 @@ class Graph:
                     "instrument": _id(f"#scripts/{job.script}"),
                     "result": _id(*makes),
                     "endTime": self._time(makes),
-                    "actionStatus": _id("http://schema.org/CompletedActionStatus"),
+                    "actionStatus": COMPLETED,
                     "rule": job.rule,
                 }
                 reads = self._matching(job.reads, values)
@@ -279,7 +280,7 @@ class Graph:
             "object": _id(CONFIG, PINS),
             "result": _id(*results),
             "endTime": self._time(results),
-            "actionStatus": _id("http://schema.org/CompletedActionStatus"),
+            "actionStatus": COMPLETED,
         }
         for action in self.actions:
             yield {key: value for key, value in action.items() if key != "rule"}

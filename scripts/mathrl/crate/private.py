@@ -16,7 +16,7 @@ from typing import Any
 ELSEWHERE = "elsewhere"
 """The folder that stands for any absolute one."""
 _ADDRESS = re.compile(r"\b([a-z][a-z0-9+.-]*)://(?:[^/\s@\"']*@)?(\[[^\]\s]*\]|[^/\s:?#\"']*)(:\d+)?", re.I)
-_LOGIN = re.compile(r"\b[\w.-]+@[\w-]+(?:\.[\w-]+)*:(?=[~/\w])")
+_LOGIN = re.compile(r"(?<![\w/.-])[\w.-]+@(?!sha\d+:)[\w-]+(?:\.[\w-]+)*:([~/\w][\w./~+-]*)")
 _PATH = re.compile(r"(?<![\w.:/<\\$}\])-])(?:~[\w.-]*|/[\w.@+,=-]+)(?:/[\w.@+,=-]+)+/?")
 _LOCAL = (".local", ".localdomain", ".internal", ".intranet", ".lan", ".corp", ".home", ".private")
 
@@ -62,7 +62,7 @@ def scrub_text(text: str, places: Sequence[str] | None = None, names: Sequence[s
         text = re.sub(rf"(?<![\w/]){re.escape(place)}(?![\w-])", ".", text)
     text = re.sub(r"\bfile://(/[^\s\"']*)", lambda found: _elsewhere(found[1]), text)
     text = _ADDRESS.sub(_address, text)
-    text = _LOGIN.sub(f"{ELSEWHERE}:", text)
+    text = _LOGIN.sub(lambda found: _elsewhere(found[1]), text)
     text = _PATH.sub(lambda found: _elsewhere(found[0]), text)
     for name in local_names() if names is None else names:
         text = re.sub(rf"(?<![\w-]){re.escape(name)}(?![\w-])", ELSEWHERE, text)

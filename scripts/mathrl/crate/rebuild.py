@@ -212,7 +212,8 @@ def told(found: Rebuilt, out: str) -> list[str]:
             f"fetch them and rebuild again: snakemake --cores 1 resources/benchmarks/{benchmark}.jsonl"
         )
     if not found.differences:
-        return [*lines, "identical: every grade and every cell of the score table is as the crate says"]
+        kept = f", but those of {', '.join(found.without)}, which are the crate's" if found.without else ""
+        return [*lines, f"identical: the score table, and every grade that it is made from{kept}"]
     ours = git_commit()
     if found.commit != ours:
         lines.append(f"the crate was written by commit {found.commit}, this is {ours}")

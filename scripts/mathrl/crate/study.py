@@ -158,7 +158,7 @@ def _benchmarks(study: Study, folder: Path, texts: Mapping[str, Any]) -> None:
         target = folder / "resources/benchmarks" / source.name
         if name in texts:
             write_jsonl(target, map(withheld.item_without_text, read_benchmark(source).values()))
-            _same_time(source, target)
+            same_time(source, target)
         else:
             _copy(source, target)
 
@@ -170,7 +170,7 @@ def _samples(study: Study, folder: Path, cell: Mapping[str, str], texts: Mapping
         return _copy(source, target)
     rows = read_jsonl(source, ("id", "sample", "response"))
     write_jsonl(target, (withheld.sample_without_text(row, texts[str(row["id"])]) for row in rows))
-    return _same_time(source, target)
+    return same_time(source, target)
 
 
 def _matches(study: Study, source: Path, target: Path) -> None:
@@ -180,7 +180,7 @@ def _matches(study: Study, source: Path, target: Path) -> None:
     table = withheld.matches_without_text(parquet.read(source), hidden & set(study.benchmarks), study.dataset in hidden)
     target.parent.mkdir(parents=True, exist_ok=True)
     table.write_parquet(target)
-    return _same_time(source, target)
+    return same_time(source, target)
 
 
 def _described(source: Path, target: Path) -> None:
@@ -190,23 +190,23 @@ def _described(source: Path, target: Path) -> None:
         _write_as(source, target, read_json(source))
     elif source.suffix == ".md":
         write_text(target, private.scrub_text(source.read_text(encoding="utf-8")))
-        _same_time(source, target)
+        same_time(source, target)
     else:
         _copy(source, target)
 
 
 def _write_as(source: Path, target: Path, value: Any) -> None:
     write_json(target, private.scrub(value))
-    _same_time(source, target)
+    same_time(source, target)
 
 
 def _copy(source: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(source, target)
-    _same_time(source, target)
+    same_time(source, target)
 
 
-def _same_time(source: Path, target: Path) -> None:
+def same_time(source: Path, target: Path) -> None:
     """When the original was made; the metadata say so."""
     at = source.stat().st_mtime_ns
     os.utime(target, ns=(at, at))
@@ -216,11 +216,12 @@ def _settings(study: Study, folder: Path) -> None:
     """Configuration, pins, locks, the workflow's rules, and what a reader of the crate must know."""
     write_json(folder / CONFIG, private.scrub(json.loads(json.dumps(study.config))))
     write_text(folder / PINS, private.scrub_text(study.pins.read_text(encoding="utf-8")))
+    same_time(study.pins, folder / PINS)
     for lock in sorted(study.pins.with_suffix(".lock").glob("*.json")):
-        write_json(folder / "pins.lock" / lock.name, private.scrub(read_json(lock)))
+        _described(lock, folder / "pins.lock" / lock.name)
     for pattern in CODE:
         for path in sorted(study.root.glob(pattern)):
-            write_text(folder / path.relative_to(study.root), path.read_text(encoding="utf-8"))
+            _copy(path, folder / path.relative_to(study.root))
     for note in sorted((study.resources / "models").glob("*.json")):
         _described(note, folder / "resources/models" / note.name)
     evaluation = study.config["evaluation"]

@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+
 from mathrl.core import parquet
 from mathrl.core.files import read_json, write_json, write_text
 from mathrl.crate.archive import pack
 from mathrl.crate.licences import permits
 from mathrl.crate.metadata import write_metadata
-from mathrl.crate.study import Study
+from mathrl.crate.study import CONFIG, STUDY, Study, same_time
 
 README = """# {title}
 
@@ -60,10 +62,13 @@ def prepare_report(study: Study, folder: Path, render: Path) -> None:
         else:
             target.symlink_to(path.resolve())
     problems = study.results / "data/problems.parquet"
-    if not hide and problems.is_file():
-        (render / "results/data/problems.parquet").symlink_to(problems.resolve())
-    elif problems.is_file():
-        parquet.read(problems, ["id", "problem"]).head(0).write_parquet(render / "results/data/problems.parquet")
+    if problems.is_file():
+        matched = parquet.read(source / "data/matches.parquet", ["problem_id", "benchmark"])
+        mine = pl.col("id").is_in(matched.filter(~pl.col("benchmark").is_in(study.withheld))["problem_id"].unique().implode())
+        # A training row that a withheld item matched is that item's text.
+        theirs = pl.col("id").is_in(matched.filter(pl.col("benchmark").is_in(study.withheld))["problem_id"].unique().implode())
+        shown = parquet.read(problems, ["id", "problem"]).filter(pl.lit(not hide) & mine & ~theirs)
+        shown.write_parquet(render / "results/data/problems.parquet")
 
 
 def _without_rollouts(value: Any) -> Any:
@@ -74,9 +79,13 @@ def _without_rollouts(value: Any) -> Any:
 
 def finish(study: Study, folder: Path, out: Path) -> None:
     """Add README and metadata to the staged files and write the zip file."""
-    known = read_json(folder / "study.json")
+    known = read_json(folder / STUDY)
     rows = [f"| {name} | {text or 'none given'} | {'here' if permits(text) else 'left out'} |" for name, text in study.licences.items()]
     title = f"Study of {', '.join(known['models'])} on {', '.join(known['benchmarks'])}"
     write_text(folder / "README.md", README.format(title=title, commit=known["git_commit"], licences="\n".join(rows)))
+    table, report = study.results / "scores.csv", study.results / "report.html"
+    for name in ("README.md", CONFIG, STUDY):
+        same_time(table, folder / name)
+    same_time(report if report.is_file() else table, folder / "results/report.html")
     write_metadata(folder, study)
     pack(folder, out)
