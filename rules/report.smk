@@ -1,7 +1,7 @@
 # Requires: eval JSONs (rules/evaluate.smk), training manifests (rules/train.smk) and the data summaries (rules/data.smk).
 # Makes: results/scores.{csv,md,html}, results/figures/*.svg, results/audit.json, results/tensorboard, results/report.html,
-# results/{run}/model/README.md; from whatever exists: results/report-so-far.html.
-# Steps: tabulate_scores, plot_training, audit_grader, log_scores → render_report; write_model_card; render_partial_report.
+# results/{run}/model/README.md; from whatever exists: results/report-so-far.html; from a finished study: results/crate.zip.
+# Steps: tabulate_scores, plot_training, audit_grader, log_scores → render_report; write_model_card; render_partial_report; write_crate.
 
 
 rule tabulate_scores:
@@ -241,3 +241,36 @@ use rule render_report as render_partial_report with:
         "logs/render_partial_report/all.log",
     benchmark:
         "logs/render_partial_report/all.tsv"
+
+
+rule write_crate:
+    """
+    Pack the finished study of {params.models} into one file to send: a Provenance Run Crate without weights and private paths,
+    and without problem texts whose licence in {params.pins} does not let them travel.
+    """
+    input:
+        code=code("write_crate.py"),
+        study=study(),
+    output:
+        crate="results/crate.zip",
+    params:
+        models=evaluated_models(),
+        pins=place(config["pins"]),
+        config=literal(json.dumps(config, sort_keys=True)),
+    log:
+        "logs/write_crate/all.log",
+    benchmark:
+        "logs/write_crate/all.tsv"
+    threads: 1
+    resources:
+        mem_mb=grows(3000),
+        runtime=grows(30),
+    container:
+        image("cpu")
+    shell:
+        "python {input.code[0]:q}"
+        " --models {params.models:q}"
+        " --pins {params.pins:q}"
+        " --config {params.config:q}"
+        " --out {output.crate:q}"
+        " > {log:q} 2>&1"

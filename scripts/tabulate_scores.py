@@ -28,10 +28,10 @@ def parse() -> argparse.Namespace:
 
 def main() -> None:
     args = parse()
-    from mathrl.evaluation.scores import load_evals, table, to_csv, to_markdown
+    from mathrl.evaluation.scores import load_evals, score_table
     from mathrl.report.content import read_config
     from mathrl.report.page import scores_page
-    from mathrl.statistics.comparisons import claim, compare_all, regroup, run_groups
+    from mathrl.statistics.comparisons import regroup, run_groups
 
     primary = args.primary or args.protocols[0]
     if primary not in args.protocols:
@@ -41,12 +41,10 @@ def main() -> None:
         raise UserError(f"{args.results}: holds no eval JSON of {', '.join(args.models)}; run: {missing[0]['make']}")
     groups = {model: [model] for model in args.models if model != "base" and "@" not in model}
     groups = regroup(run_groups(read_config(args.config), args.models) if args.config else groups, args.group)
-    rows = table(evals, args.models, args.protocols, args.benchmarks, primary, groups)
-    compared = compare_all(evals, groups, primary, args.benchmarks)
-    told = claim(groups)
-    write_text(f"{args.out}.csv", to_csv(rows, args.benchmarks))
-    write_text(f"{args.out}.md", to_markdown(rows, args.benchmarks, missing, compared, told))
-    write_text(f"{args.out}.html", scores_page(rows, args.benchmarks, missing, compared, told))
+    found = score_table(evals, missing, args.models, args.protocols, args.benchmarks, primary, groups)
+    write_text(f"{args.out}.csv", found.csv())
+    write_text(f"{args.out}.md", found.markdown())
+    write_text(f"{args.out}.html", scores_page(found.rows, found.benchmarks, found.missing, found.comparisons, found.claim))
 
 
 if __name__ == "__main__":

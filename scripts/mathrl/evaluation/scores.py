@@ -6,11 +6,12 @@ import csv
 import io
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mathrl.core.files import read_json
-from mathrl.statistics.comparisons import label, seed_interval
+from mathrl.statistics.comparisons import claim, compare_all, label, seed_interval
 from mathrl.statistics.intervals import combine
 
 Evals = dict[tuple[str, str, str], dict[str, Any]]  # (model, protocol, benchmark) → eval JSON
@@ -162,6 +163,40 @@ def _published(entry: Mapping[str, Any], protocol: str, benchmarks: Sequence[str
     model = f"published: {entry['model']}"
     row = {"protocol": protocol, "metric": "pass@1", "model": model, "kind": "published", "source": entry["source"]}
     return row | {"cells": cells, "mean": share(entry["mean"])}
+
+
+@dataclass(frozen=True)
+class ScoreTable:
+    """The score table with its comparisons: what scores.csv, .md and .html say."""
+
+    rows: list[dict[str, Any]]
+    benchmarks: list[str]
+    missing: list[dict[str, str]]
+    comparisons: list[dict[str, Any]]
+    claim: str
+
+    def csv(self) -> str:
+        """The content of scores.csv."""
+        return to_csv(self.rows, self.benchmarks)
+
+    def markdown(self) -> str:
+        """The content of scores.md."""
+        return to_markdown(self.rows, self.benchmarks, self.missing, self.comparisons, self.claim)
+
+
+def score_table(
+    evals: Evals,
+    missing: Sequence[Mapping[str, str]],
+    models: Sequence[str],
+    protocols: Sequence[str],
+    benchmarks: Sequence[str],
+    primary: str,
+    groups: Mapping[str, Sequence[str]],
+) -> ScoreTable:
+    """The table of these eval JSONs (`load_evals`)."""
+    rows = table(evals, models, protocols, benchmarks, primary, groups)
+    compared = compare_all(evals, groups, primary, benchmarks)
+    return ScoreTable(rows, list(benchmarks), list(missing), compared, claim(groups))
 
 
 def percent(value: float | None) -> str:

@@ -1,0 +1,223 @@
+"""From a crate back to its score table: every sample graded again, the table made anew, both compared with what the crate says.
+
+No engine and no network; the same functions as the rules `grade_samples` and `tabulate_scores`.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mathrl.core.files import UserError, read_json, read_jsonl, sha256_text, write_json, write_text
+from mathrl.core.provenance import git_commit, provenance
+from mathrl.crate.study import CONFIG, EVAL, SAMPLES, STUDY
+from mathrl.crate.withheld import CUT, HASH, sample_with_text
+from mathrl.data.benchmarks import read_benchmark
+from mathrl.evaluation.grading import evaluate, read_matches, read_samples
+from mathrl.evaluation.scores import eval_path, load_evals, score_table
+from mathrl.statistics.comparisons import run_groups
+
+MATCHES = "results/data/matches.parquet"
+_NAME = re.compile(r"[A-Za-z0-9][\w.@+-]{0,99}")
+NAMED = 5
+"""So many differences are named one by one."""
+
+
+@dataclass
+class Rebuilt:
+    """What came of it.
+
+    Attributes:
+        graded: samples graded again.
+        differences: a line for each grade or cell that is not as the crate says.
+        without: samples by benchmark whose verdict needs the problem, which did not travel: [(model, protocol, id, sample)].
+        rows: of the score table.
+    """
+
+    commit: str = "unknown"
+    graded: int = 0
+    rows: int = 0
+    differences: list[str] = field(default_factory=list)
+    without: dict[str, list[tuple[str, str, str, int]]] = field(default_factory=dict)
+
+
+def rebuild(crate: Path, out: Path, benchmarks: Path, workers: int) -> Rebuilt:
+    """Grade the samples of an unpacked crate again and write eval JSONs and scores.csv and .md below `out`.
+
+    `benchmarks` is a folder of fetched benchmarks: where one is there and is what the crate's was, its problem texts are used.
+
+    Raises:
+        UserError: the crate is incomplete or names what cannot be a file.
+    """
+    study = _study(crate)
+    config = read_json(crate / CONFIG)
+    found = Rebuilt(commit=study["git_commit"])
+    for benchmark in study["benchmarks"]:
+        items = read_benchmark(crate / f"resources/benchmarks/{benchmark}.jsonl")
+        problems = _with_texts(items, benchmarks / f"{benchmark}.jsonl")
+        if problems is None:
+            found.without[benchmark] = []
+        contaminated, removing = read_matches(str(crate / MATCHES), benchmark)
+        for model in study["models"]:
+            for protocol in study["protocols"]:
+                cell = {"model": model, "protocol": protocol, "benchmark": benchmark}
+                told = read_json(crate / EVAL.format(**cell))
+                settings = {"grader": _one_of(told, "grader", ("ours", "contest")), "workers": workers, "benchmark": benchmark}
+                settings |= {"extraction": _one_of(told, "extraction", ("strict", "lenient"))}
+                settings |= {"contaminated": contaminated, "removing": removing}
+                samples = _samples(crate / SAMPLES.format(**cell), items, problems)
+                made = evaluate(samples, problems or items, **settings)
+                found.graded += len(samples)
+                if problems is None:
+                    found.without[benchmark] += [(model, protocol, *place) for place in _other_verdicts(made, told)]
+                    write_json(eval_path(out, **cell), told)
+                    continue
+                made |= cell | {"provenance": provenance({"samples": crate / SAMPLES.format(**cell)})}
+                write_json(eval_path(out, **cell), made)
+                found.differences += [f"{model}, {protocol}, {benchmark}: {line}" for line in _differences(made, told)]
+    _table(crate, out, study, config, found)
+    return found
+
+
+def _study(crate: Path) -> dict[str, Any]:
+    """What the crate holds; its names become paths, so they are checked."""
+    study = read_json(crate / STUDY)
+    keys = ("models", "protocols", "benchmarks")
+    for key in keys:
+        names = study.get(key) if isinstance(study, dict) else None
+        if not isinstance(names, list) or not names or not all(isinstance(name, str) and _NAME.fullmatch(name) for name in names):
+            raise UserError(f"{STUDY}: '{key}' is no list of plain names; ask for the crate again")
+    if study.get("primary") not in study["protocols"]:
+        raise UserError(f"{STUDY}: 'primary' is none of its protocols; ask for the crate again")
+    commit = str(study.get("git_commit"))
+    return study | {"git_commit": commit if re.fullmatch(r"[0-9a-f]{40}(\+changes)?", commit) else "unknown"}
+
+
+def _one_of(told: Any, key: str, allowed: tuple[str, ...]) -> str:
+    value = told.get(key) if isinstance(told, dict) else None
+    if value not in allowed:
+        raise UserError(f"the crate's grades: '{key}' is none of {', '.join(allowed)}; ask for the crate again")
+    return value
+
+
+def _with_texts(items: Mapping[str, Mapping[str, Any]], fetched: Path) -> dict[str, dict[str, Any]] | None:
+    """The items with their problems, which are the crate's own or those of the fetched benchmark; None where neither has them."""
+    wanted = {key: row[HASH] for key, row in items.items() if HASH in row}
+    if not wanted:
+        return {key: dict(row) for key, row in items.items()}
+    if not fetched.is_file():
+        return None
+    there = read_benchmark(fetched)
+    if any(key not in there or sha256_text(there[key]["problem"]) != sha256 for key, sha256 in wanted.items()):
+        return None
+    return {key: {**row, "problem": there[key]["problem"]} for key, row in items.items()}
+
+
+def _samples(path: Path, items: Mapping[str, Any], problems: Mapping[str, Mapping[str, Any]] | None) -> list[dict[str, Any]]:
+    samples = read_samples(read_jsonl(path, ("id", "sample", "response")), items, path.name)
+    if problems is None:
+        return [{key: value for key, value in row.items() if key != CUT} for row in samples]
+    return [sample_with_text(row, problems[row["id"]]["problem"], path.name) for row in samples]
+
+
+def _verdicts(graded: Mapping[str, Any]) -> Iterator[tuple[str, int, Any]]:
+    """(item, sample, verdict); the greedy response is sample −1."""
+    columns = graded["per_problem"]
+    for key, letters, greedy in zip(columns["id"], columns["verdicts"], columns["greedy"], strict=True):
+        if greedy is not None:
+            yield str(key), -1, greedy
+        yield from ((str(key), number, letter) for number, letter in enumerate(letters))
+
+
+def _other_verdicts(made: Mapping[str, Any], told: Mapping[str, Any]) -> list[tuple[str, int]]:
+    try:
+        known = {(key, number): verdict for key, number, verdict in _verdicts(told)}
+    except (KeyError, TypeError, ValueError):
+        raise UserError("the crate's grades lack the verdicts of single samples; ask for the crate again") from None
+    return [(key, number) for key, number, verdict in _verdicts(made) if known.get((key, number)) != verdict]
+
+
+def _differences(made: Mapping[str, Any], told: Mapping[str, Any]) -> list[str]:
+    """Samples whose verdict is another one; else any other value of the eval JSON that is."""
+    other = _other_verdicts(made, told)
+    if other:
+        known = {(key, number): verdict for key, number, verdict in _verdicts(told)}
+        now = {(key, number): verdict for key, number, verdict in _verdicts(made)}
+        return [f"sample {number} of {key} is graded {now[key, number]}, the crate says {known.get((key, number))!r}" for key, number in other]
+    values = {key: value for key, value in made.items() if key != "provenance"}
+    return [f"{where} is not as the crate says" for where in _unequal(values, {k: v for k, v in told.items() if k != "provenance"}, "")]
+
+
+def _unequal(made: Any, told: Any, where: str) -> Iterator[str]:
+    """Where two JSON values differ; the last digits of a floating-point number do not count."""
+    if isinstance(made, dict) and isinstance(told, dict):
+        for key in sorted({*made, *told}, key=str):
+            if key in made and key in told:
+                yield from _unequal(made[key], told[key], f"{where}.{key}" if where else str(key))
+            else:
+                yield f"{where}.{key}" if where else str(key)
+    elif isinstance(made, list | tuple) and isinstance(told, list) and len(made) == len(told):
+        for number, (left, right) in enumerate(zip(made, told, strict=True)):
+            yield from _unequal(left, right, f"{where}[{number}]")
+    elif isinstance(made, float) and isinstance(told, int | float):
+        if not math.isclose(made, told, rel_tol=1e-9, abs_tol=1e-12):
+            yield where
+    elif made != told:
+        yield where
+
+
+def _table(crate: Path, out: Path, study: Mapping[str, Any], config: Any, found: Rebuilt) -> None:
+    """Write the table from the grades below `out`, and compare it with the crate's."""
+    models, protocols, benchmarks = study["models"], study["protocols"], study["benchmarks"]
+    evals, missing = load_evals(out, models, protocols, benchmarks)
+    try:
+        table = score_table(evals, missing, models, protocols, benchmarks, study["primary"], run_groups(config, models))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise UserError(f"the crate's configuration or grades make no score table ({error!r}); ask for the crate again") from None
+    found.rows = len(table.rows)
+    for name, text in (("scores.csv", table.csv()), ("scores.md", table.markdown())):
+        write_text(out / name, text)
+        told = (crate / "results" / name).read_text(encoding="utf-8", errors="replace") if (crate / "results" / name).is_file() else ""
+        if text != told:
+            cells = list(_other_cells(text, told)) if name.endswith(".csv") else []
+            found.differences += [f"{name}: {line}" for line in cells or ["is not as the crate's"]]
+
+
+def _other_cells(made: str, told: str) -> Iterator[str]:
+    """A line for each cell of two score tables that differs."""
+    now, then = (list(csv.reader(io.StringIO(text))) for text in (made, told))
+    if now[:1] != then[:1] or len(now) != len(then):
+        yield f"has {len(now) - 1} rows with {len(now[0])} columns, the crate's {len(then) - 1} with {len(then[0]) if then else 0}"
+        return
+    for row, other in zip(now[1:], then[1:], strict=True):
+        for column, left, right in zip(now[0], row, other, strict=False):
+            if left != right:
+                yield f"{', '.join(row[:3])}, {column}: {left or 'empty'}, the crate says {right!r}"
+
+
+def told(found: Rebuilt, out: str) -> list[str]:
+    """What a person reads, a line each. Texts of the crate are shown without control characters."""
+    lines = [f"graded {found.graded} samples again; {out}/scores.csv and scores.md have {found.rows} rows"]
+    for benchmark, places in found.without.items():
+        other = f"; {len(places)} verdicts need them: {', '.join('/'.join(map(str, place)) for place in places[:NAMED])}" if places else ""
+        other += ", …" if len(places) > NAMED else ""
+        lines.append(
+            f"{benchmark}: its problem texts did not travel, its cells are the crate's{other}; "
+            f"fetch them and rebuild again: snakemake --cores 1 resources/benchmarks/{benchmark}.jsonl"
+        )
+    if not found.differences:
+        kept = f", but those of {', '.join(found.without)}, which are the crate's" if found.without else ""
+        return [*lines, f"identical: the score table, and every grade that it is made from{kept}"]
+    ours = git_commit()
+    if found.commit != ours:
+        lines.append(f"the crate was written by commit {found.commit}, this is {ours}")
+    lines += [f"differs: {line}" for line in found.differences[: 20 * NAMED]]
+    if len(found.differences) > 20 * NAMED:
+        lines.append(f"and {len(found.differences) - 20 * NAMED} more")
+    return ["".join(letter if letter.isprintable() else "�" for letter in line) for line in lines]

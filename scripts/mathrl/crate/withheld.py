@@ -1,0 +1,113 @@
+"""Problem texts that a licence does not let travel: out of benchmarks, responses and matches, so that the owner of the text can put them back.
+
+Ids, gold answers and hashes stay. A response that repeats its problem keeps its own words; the repeated run is cut out, and the place
+of the cut names the characters of the problem that belong there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from mathrl.core.files import UserError, sha256_text
+
+if TYPE_CHECKING:
+    import polars as pl
+
+SHORTEST = 40
+"""Characters in a row that count as text of the problem; shorter runs are names, numbers and phrases."""
+KEPT = ("id", "answer", "domain", "difficulty")
+HASH, CUT = "problem_sha256", "cut"
+
+
+def item_without_text(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A benchmark item whose problem is empty and known by its hash."""
+    return {key: row[key] for key in KEPT if key in row} | {"problem": "", HASH: sha256_text(row["problem"])}
+
+
+def cut(text: str, problem: str) -> tuple[str, list[list[int]]]:
+    """`text` without what it repeats of `problem`, and the cuts [place in what is left, first, end in the problem]."""
+    size = min(SHORTEST, len(problem))
+    if not size:
+        return text, []
+    runs: dict[str, int] = {}
+    for first in range(len(problem) - size + 1):
+        runs.setdefault(problem[first : first + size], first)
+    left: list[str] = []
+    cuts: list[list[int]] = []
+    place = kept = done = 0
+    while place <= len(text) - size:
+        first = runs.get(text[place : place + size])
+        if first is None:
+            place += 1
+            continue
+        end, stop = first + size, place + size
+        while end < len(problem) and stop < len(text) and problem[end] == text[stop]:
+            end, stop = end + 1, stop + 1
+        left.append(text[done:place])
+        kept += place - done
+        cuts.append([kept, first, end])
+        place = done = stop
+    return "".join([*left, text[done:]]), cuts
+
+
+def restore(text: str, cuts: Any, problem: str, where: str) -> str:
+    """The text before `cut`.
+
+    Raises:
+        UserError: the cuts do not fit the text or the problem.
+    """
+    parts, done = [], 0
+    for entry in cuts if isinstance(cuts, list) else [None]:
+        numbers = isinstance(entry, list) and len(entry) == 3 and all(type(number) is int for number in entry)
+        if not numbers or not done <= entry[0] <= len(text) or not 0 <= entry[1] < entry[2] <= len(problem):
+            raise UserError(f"{where}: a cut does not fit its problem; the crate is damaged")
+        parts += [text[done : entry[0]], problem[entry[1] : entry[2]]]
+        done = entry[0]
+    return "".join([*parts, text[done:]])
+
+
+def sample_without_text(row: Mapping[str, Any], problem: str) -> dict[str, Any]:
+    """A sample whose response repeats nothing of its problem; the key `cut` says what stood where."""
+    response, cuts = cut(row["response"], problem)
+    return {**row, "response": response, CUT: cuts} if cuts else dict(row)
+
+
+def sample_with_text(row: Mapping[str, Any], problem: str, where: str) -> dict[str, Any]:
+    """The sample as it was made."""
+    whole = {key: value for key, value in row.items() if key != CUT}
+    return whole | {"response": restore(row["response"], row[CUT], problem, where)} if CUT in row else whole
+
+
+def matches_without_text(table: pl.DataFrame, benchmarks: set[str], dataset: bool) -> pl.DataFrame:
+    """Matches whose evidence is a hash where it quotes a withheld benchmark, or everywhere where the dataset itself is withheld."""
+    import polars as pl
+
+    if "evidence" not in table.columns:
+        return table
+    hashed = pl.col("evidence").map_elements(lambda text: f"sha256:{sha256_text(text)}", return_dtype=table.schema["evidence"])
+    concerned = pl.lit(True) if dataset else pl.col("benchmark").is_in(sorted(benchmarks))
+    return table.with_columns(pl.when(concerned).then(hashed).otherwise(pl.col("evidence")).alias("evidence"))
+
+
+def without_quotes(value: Any, problems: Mapping[str, str]) -> Any:
+    """A JSON value in whose texts an ellipsis stands for what they repeat of any of the problems of its own `id`."""
+    if isinstance(value, list):
+        return [without_quotes(part, problems) for part in value]
+    if not isinstance(value, dict):
+        return value
+    problem = problems.get(str(value.get("id")), "")
+    return {key: _quoteless(part, problem) if problem else without_quotes(part, problems) for key, part in value.items()}
+
+
+def _quoteless(value: Any, problem: str) -> Any:
+    if isinstance(value, dict):
+        return {key: _quoteless(part, problem) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_quoteless(part, problem) for part in value]
+    if not isinstance(value, str) or len(value) < SHORTEST:
+        return value
+    left, cuts = cut(value, problem)
+    for place, *_ in reversed(cuts):
+        left = f"{left[:place]}…{left[place:]}"
+    return left

@@ -1,0 +1,357 @@
+"""A study packed, what stays out of it, and its score table rebuilt from it."""
+
+import hashlib
+import io
+import json
+import re
+import shutil
+import subprocess
+import zipfile
+from pathlib import Path
+
+import polars as pl
+import pytest
+from mathrl.core.files import UserError
+from mathrl.crate import licences, private, withheld
+from mathrl.crate.metadata import JOBS
+
+from .conftest import ITEMS, MODELS, RESPONSES, SECRET, USER
+
+
+def texts(crate):
+    """Every file of a crate as text by name, unpacked where it is packed."""
+    import base64
+    import gzip
+
+    import zstandard
+
+    found = {}
+    with zipfile.ZipFile(crate) as archive:
+        for name in archive.namelist():
+            data = archive.read(name)
+            if name.endswith(".zst"):
+                data = zstandard.ZstdDecompressor().decompressobj().decompress(data)
+            if name.endswith(".parquet"):
+                data = json.dumps(pl.read_parquet(io.BytesIO(data)).to_dicts()).encode()
+            text = data.decode()
+            for packed in re.findall(r"[A-Za-z0-9+/=]{200,}", text) if name.endswith(".html") else []:
+                text += gzip.decompress(base64.b64decode(packed)).decode() if packed.startswith("H4sI") else ""
+            found[name] = text
+    return found
+
+
+@pytest.fixture
+def rebuild(command, tmp_path):
+    """Rebuild a crate's table in `tmp_path/rebuilt`, with the study's benchmarks as the fetched ones: (exit code, what is said)."""
+
+    def call(crate, *more):
+        return command("rebuild_scores", "--crate", crate, "--out", tmp_path / "rebuilt", *more)
+
+    return call
+
+
+def test_the_table_is_rebuilt_from_a_crate_and_fetched_problems(crate, rebuild, tmp_path):
+    code, said = rebuild(crate)
+    assert (code, said.splitlines()[-1]) == (0, "identical: the score table, and every grade that it is made from")
+    assert "graded 24 samples again" in said
+    for name in ("scores.csv", "scores.md"):
+        assert (tmp_path / "rebuilt" / name).read_text() == Path("results", name).read_text()
+
+
+def test_without_the_problems_it_says_which_verdicts_need_them(crate, rebuild, tmp_path):
+    code, said = rebuild(crate, "--benchmark-dir", tmp_path / "none")
+    assert code == 0
+    (line,) = [line for line in said.splitlines() if line.startswith("closed: ")]
+    assert "2 verdicts need them: base/contest/c/0, grpo/contest/c/-1" in line
+    assert "snakemake --cores 1 resources/benchmarks/closed.jsonl" in line
+    assert (tmp_path / "rebuilt/scores.csv").read_text() == Path("results/scores.csv").read_text()
+    assert "but those of closed, which are the crate's" in said
+
+
+def test_problems_of_another_version_are_not_used(crate, rebuild, tmp_path):
+    other = [{**item, "problem": item["problem"] + " "} for item in ITEMS["closed"]]
+    (tmp_path / "closed.jsonl").write_text("".join(json.dumps(item) + "\n" for item in other))
+    assert "closed: its problem texts did not travel" in rebuild(crate, "--benchmark-dir", tmp_path)[1]
+
+
+def test_a_withheld_text_is_in_no_file(crate):
+    found = texts(crate)
+    for name, text in found.items():
+        for part in (SECRET, SECRET.lower(), SECRET[5:60], "seventeen hens and buys twice as many geese"):
+            assert part not in text and json.dumps(part)[1:-1] not in text, name
+    assert RESPONSES["a"][1] in found["results/grpo/contest/samples/open.jsonl.zst"].replace("\\\\", "\\")
+    assert "What is 3 + 4?" in found["resources/benchmarks/open.jsonl"]
+    assert hashlib.sha256(SECRET.encode()).hexdigest() in found["resources/benchmarks/closed.jsonl"]
+    assert "(x-17)^2" in found["resources/benchmarks/closed.jsonl"]
+    assert "closed | Apache-2.0 (repository); problems © Somebody | left out" in found["README.md"]
+
+
+def test_no_file_names_a_person_a_folder_or_a_host(crate):
+    for name, text in texts(crate).items():
+        for part in (USER, str(Path.cwd()), str(Path.home()) + "/", "joe:token", "fileserver", "/scratch/", "/mnt/", "/tmp/"):
+            assert part not in text, name
+    with zipfile.ZipFile(crate) as archive:
+        config, pins = json.loads(archive.read("config.json")), archive.read("pins.tsv").decode()
+    assert config["models"] == {"mine": "elsewhere/model"}
+    assert "https://example.org/open.jsonl" in pins and "elsewhere/closed.jsonl" in pins
+
+
+def test_the_same_study_gives_the_same_bytes(crate, study, command, tmp_path):
+    command("write_crate", "--config", json.dumps(study), "--models", *MODELS, "--pins", "pins.tsv", "--out", tmp_path / "again.zip")
+    assert crate.read_bytes() == (tmp_path / "again.zip").read_bytes()
+
+
+def repacked(crate, out, change):
+    """The crate with changed files, and metadata that agree with them: what a forger would send."""
+    with zipfile.ZipFile(crate) as archive:
+        files = {name: archive.read(name) for name in archive.namelist()}
+    metadata = json.loads(files.pop("ro-crate-metadata.json"))
+    change(files, metadata)
+    for entity in metadata["@graph"]:
+        if entity["@id"] in files:
+            data = files[entity["@id"]]
+            entity |= {"sha256": hashlib.sha256(data).hexdigest(), "contentSize": str(len(data))}
+    with zipfile.ZipFile(out, "w") as archive:
+        for name, data in {"ro-crate-metadata.json": json.dumps(metadata).encode(), **files}.items():
+            archive.writestr(name, data)
+    return out
+
+
+def test_a_changed_cell_is_named(crate, rebuild, tmp_path):
+    def change(files, _):
+        files["results/scores.csv"] = re.sub(rb"(measured,)[0-9.]+", rb"\g<1>99.00", files["results/scores.csv"], count=1)
+
+    code, said = rebuild(repacked(crate, tmp_path / "forged.zip", change))
+    assert code == 1
+    assert re.search(r"^differs: scores.csv: contest, pass@1, base, open: 75.00, the crate says '99.00'$", said, re.M)
+
+
+def test_a_changed_response_is_named(crate, rebuild, tmp_path):
+    import zstandard
+
+    def change(files, _):
+        name = "results/grpo/contest/samples/open.jsonl.zst"
+        rows = zstandard.ZstdDecompressor().decompressobj().decompress(files[name]).replace(b"boxed{0.5}", b"boxed{0.6}")
+        files[name] = zstandard.compress(rows)
+
+    code, said = rebuild(repacked(crate, tmp_path / "forged.zip", change))
+    assert code == 1
+    assert "differs: grpo, contest, open: sample -1 of b is graded 0, the crate says 1" in said
+
+
+def study_file(key, value):
+    def change(files, _):
+        files["study.json"] = json.dumps(json.loads(files["study.json"]) | {key: value}).encode()
+
+    return change
+
+
+def listed_as(name):
+    def change(files, metadata):
+        files[name] = files["results/scores.md"]
+        metadata["@graph"].append({"@id": name, "@type": "File"})
+
+    return change
+
+
+HOSTILE = {
+    "a name that climbs": (listed_as("../outside.txt"), "no plain path inside the crate"),
+    "an absolute name": (listed_as("/tmp/outside.txt"), "no plain path inside the crate"),
+    "a name with a backslash": (listed_as("..\\outside.txt"), "no plain path inside the crate"),
+    "a hidden name": (listed_as("results/.checksums/a"), "no plain path inside the crate"),
+    "a model that climbs": (study_file("models", ["../../outside"]), "'models' is no list of plain names"),
+    "a benchmark with a slash": (study_file("benchmarks", ["a/b"]), "'benchmarks' is no list of plain names"),
+    "no protocol": (study_file("protocols", []), "'protocols' is no list of plain names"),
+    "a missing file": (lambda files, _: files.pop("results/scores.md"), "lacks results/scores.md"),
+    "a file without a hash": (lambda _, metadata: metadata["@graph"].append({"@id": "ghost", "@type": "File"}), "has no size"),
+    "no graph": (lambda _, metadata: metadata.update({"@graph": [1]}) or metadata["@graph"].clear(), "lacks|no such file"),
+    "a configuration that is none": (lambda files, _: files.update({"config.json": b"[]"}), "make no score table"),
+    "a file in place of a folder": (listed_as("results/scores.md/a"), "cannot be read"),
+}
+
+
+@pytest.mark.parametrize(("change", "said"), HOSTILE.values(), ids=HOSTILE)
+def test_a_hostile_crate_is_refused(crate, rebuild, tmp_path, change, said):
+    forged = repacked(crate, tmp_path / "forged.zip", change)
+    with pytest.raises(UserError, match=said):
+        rebuild(forged)
+    assert {path for path in tmp_path.rglob("*") if "rebuilt" not in path.parts} == {forged}
+
+
+def linked(crate, out):
+    with zipfile.ZipFile(crate) as archive, zipfile.ZipFile(out, "w") as forged:
+        for name in archive.namelist():
+            entry = zipfile.ZipInfo(name)
+            if name == "results/scores.md":
+                entry.external_attr = 0o120777 << 16
+            forged.writestr(entry, b"/etc/passwd" if name == "results/scores.md" else archive.read(name))
+
+
+def damaged(crate, out):
+    data = bytearray(crate.read_bytes())
+    data[len(data) // 2] ^= 255
+    out.write_bytes(data)
+
+
+def cut_off(crate, out):
+    out.write_bytes(crate.read_bytes()[:-100])
+
+
+def doubled(crate, out):
+    out.write_bytes(crate.read_bytes())
+    with pytest.warns(UserWarning), zipfile.ZipFile(out, "a") as archive:
+        archive.writestr("study.json", b"{}")
+
+
+def unlike_its_hash(crate, out):
+    with zipfile.ZipFile(crate) as archive, zipfile.ZipFile(out, "w") as forged:
+        for name in archive.namelist():
+            forged.writestr(name, archive.read(name) + (b"\n" if name == "config.json" else b""))
+
+
+DAMAGED = {
+    "link": (linked, "is a link or no plain file"),
+    "flipped byte": (damaged, "cannot be read|is damaged|is no zip|no plain path|packed in a way"),
+    "cut off": (cut_off, "is no zip file"),
+    "doubled": (doubled, "holds study.json twice"),
+    "unlike its hash": (unlike_its_hash, "config.json: is damaged"),
+    "not there": (lambda crate, out: None, "no such file"),
+}
+
+
+@pytest.mark.parametrize(("make", "said"), DAMAGED.values(), ids=DAMAGED)
+def test_a_damaged_crate_is_refused(crate, rebuild, tmp_path, make, said):
+    make(crate, tmp_path / "forged.zip")
+    with pytest.raises(UserError, match=said):
+        rebuild(tmp_path / "forged.zip")
+
+
+def test_a_crate_in_a_folder_is_read_and_its_links_are_not(crate, rebuild, tmp_path):
+    with zipfile.ZipFile(crate) as archive:
+        archive.extractall(tmp_path / "unpacked")
+    assert rebuild(tmp_path / "unpacked")[0] == 0
+    (tmp_path / "unpacked/results/scores.md").unlink()
+    (tmp_path / "unpacked/results/scores.md").symlink_to("/etc/passwd")
+    with pytest.raises(UserError, match="is a link"):
+        rebuild(tmp_path / "unpacked")
+
+
+def test_a_study_that_is_not_finished_or_not_of_one_piece_is_refused(study, command, tmp_path, monkeypatch):
+    shutil.copytree(".", tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+
+    def write():
+        command("write_crate", "--config", json.dumps(study), "--models", *MODELS, "--pins", "pins.tsv", "--out", "new.zip")
+
+    samples = Path("results/grpo/contest/samples/open.jsonl.zst")
+    Path("results/.checksums/grpo/contest/samples/open.jsonl.zst.sha256").unlink()
+    samples.write_bytes(Path("results/base/contest/samples/open.jsonl.zst").read_bytes())
+    with pytest.raises(UserError, match="was made from other content of results/grpo/contest/samples/open"):
+        write()
+    samples.unlink()
+    with pytest.raises(UserError, match=r"open.jsonl.zst: is missing.*snakemake --cores all results/grpo"):
+        write()
+    assert not Path("new.zip").exists()
+
+
+LICENCES = [
+    ("MIT", True),
+    ("apache-2.0 ", True),
+    ("CC0-1.0", True),
+    ("Apache-2.0 (repository); problems © MAA", False),
+    ("MIT OpenCourseWare, CC BY-NC-SA", False),
+    ("CC-BY-NC-SA-4.0", False),
+    ("proprietary", False),
+    ("", False),
+]
+
+
+@pytest.mark.parametrize(("licence", "permitted"), LICENCES)
+def test_only_a_licence_of_the_table_permits(licence, permitted):
+    assert bool(licences.permits(licence)) == permitted
+
+
+def test_the_pins_that_ship_say_what_travels(root):
+    from mathrl.data.downloads import read_pins
+
+    said = {name: bool(licences.permits(pin.licence)) for name, pin in read_pins(root / "pins.tsv").items() if pin.kind != "model"}
+    assert [name for name, permitted in said.items() if not permitted] == ["aime24", "amc23", "minerva_math"]
+    assert all(licences.permits(pin.licence) for pin in read_pins(root / "profiles/demo/pins.tsv").values())
+
+
+@pytest.mark.parametrize("text", [SECRET, f"first {SECRET} then {SECRET[10:70]}", SECRET[3:50] + SECRET[60:], "nothing of it", "", SECRET * 3])
+def test_what_is_cut_out_can_be_put_back(text):
+    left, cuts = withheld.cut(text, SECRET)
+    assert not any(SECRET[at : at + withheld.SHORTEST] in left for at in range(len(SECRET) - withheld.SHORTEST)) or not cuts
+    assert withheld.restore(left, cuts, SECRET, "it") == text
+
+
+@pytest.mark.parametrize("cuts", [None, [[0, 1]], [["0", 1, 2]], [[5, 0, 1]], [[0, 0, 10**6]], [[2, 0, 1], [1, 0, 1]], [[0, -3, 2]], [[True, 0, 1]]])
+def test_cuts_that_do_not_fit_are_refused(cuts):
+    with pytest.raises(UserError, match="a cut does not fit"):
+        withheld.restore("abc", cuts, SECRET, "it")
+
+
+SCRUBBED = [
+    ("/work/study/results/a.json", "results/a.json"),
+    ("see /work/study, or", "see ., or"),
+    ("file:///home/joe/x.parquet", "elsewhere/x.parquet"),
+    ("start: /home/joe/models/m (step 3)", "start: elsewhere/m (step 3)"),
+    ("~joe/models/m", "elsewhere/m"),
+    ("http://joe:pw@example.org/a/b", "http://example.org/a/b"),
+    ("http://10.0.0.3:8080/a", "http://elsewhere/a"),
+    ("https://gpu7.corp/x", "https://elsewhere/x"),
+    ("joe@login1:/scratch/joe/a", "elsewhere/a"),
+    ("node-17: out of memory", "elsewhere: out of memory"),
+    ("https://huggingface.co/BAAI/Open", "https://huggingface.co/BAAI/Open"),
+    ("huggingface:open-r1/Big-Math@main", "huggingface:open-r1/Big-Math@main"),
+    ("docker://ghcr.io/a/b@sha256:1", "docker://ghcr.io/a/b@sha256:1"),
+    ("containers/cpu.sif, 3/4, and/or \\frac{a}{b}/c", "containers/cpu.sif, 3/4, and/or \\frac{a}{b}/c"),
+    ("clip 0.2 / 0.28", "clip 0.2 / 0.28"),
+]
+
+
+@pytest.mark.parametrize(("text", "left"), SCRUBBED)
+def test_private_places_are_taken_out_and_nothing_else(text, left):
+    assert private.scrub_text(text, ["/work/study"], ["node-17"]) == left
+
+
+def test_the_jobs_of_the_metadata_are_those_of_the_rules(root):
+    rules = "\n".join(path.read_text() for path in root.glob("rules/*.smk"))
+    for job in JOBS:
+        body = re.search(rf"^(?:use )?rule [^\n]*\b{job.rule}\b[^\n]*:\n(.*?)(?=^\S|\Z)", rules, re.S | re.M)
+        assert body and f'"{job.script}"' in body[1], job.rule
+        assert all(("results" in made or "resources" in made) for made in job.makes)
+
+
+def test_it_conforms_to_the_profile_and_a_worse_one_does_not(crate, root, tmp_path):
+    """By roc-validator, in the driver's environment, without network."""
+
+    def change(_, metadata):
+        for entity in metadata["@graph"]:
+            if entity["@type"] == "CreateAction":
+                del entity["instrument"]
+
+    worse = repacked(crate, tmp_path / "worse.zip", change)
+    code = (
+        "import json, sys; from pathlib import Path; from mathrl.crate.profile_check import findings;"
+        "print(json.dumps([findings(Path(path)) for path in sys.argv[1:]]))"
+    )
+    command = [root / ".venv-driver/bin/python", "-c", code, crate, worse]
+    done = subprocess.run(command, capture_output=True, text=True, env={"PYTHONPATH": str(root / "scripts"), "HOME": str(tmp_path)})
+    assert done.returncode == 0, done.stderr
+    good, bad = json.loads(done.stdout.splitlines()[-1])
+    assert good == []
+    assert any("instrument" in line for line in bad)
+
+
+def test_a_reader_of_crates_finds_workflow_actions_and_files(crate, root):
+    """rocrate opens it and names what it should."""
+    code = (
+        "import sys; from rocrate.rocrate import ROCrate; crate = ROCrate(sys.argv[1]);"
+        "print(crate.mainEntity.id, len(crate.get_by_type('CreateAction')), len(crate.data_entities))"
+    )
+    done = subprocess.run([root / ".venv-driver/bin/python", "-c", code, crate], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    workflow, actions, files = done.stdout.split()
+    assert workflow == "Snakefile" and int(actions) >= 12 and int(files) >= 40
