@@ -279,14 +279,18 @@ def test_the_pins_that_ship_say_what_travels(root):
     assert all(licences.permits(pin.licence) for pin in read_pins(root / "profiles/demo/pins.tsv").values())
 
 
-@pytest.mark.parametrize("text", [SECRET, f"first {SECRET} then {SECRET[10:70]}", SECRET[3:50] + SECRET[60:], "nothing of it", "", SECRET * 3])
+@pytest.mark.parametrize(
+    "text", [SECRET, f"first {SECRET} then {SECRET[10:70]}", SECRET[3:50] + SECRET[60:], "nothing of it", "", SECRET * 3]
+)
 def test_what_is_cut_out_can_be_put_back(text):
     left, cuts = withheld.cut(text, SECRET)
     assert not any(SECRET[at : at + withheld.SHORTEST] in left for at in range(len(SECRET) - withheld.SHORTEST)) or not cuts
     assert withheld.restore(left, cuts, SECRET, "it") == text
 
 
-@pytest.mark.parametrize("cuts", [None, [[0, 1]], [["0", 1, 2]], [[5, 0, 1]], [[0, 0, 10**6]], [[2, 0, 1], [1, 0, 1]], [[0, -3, 2]], [[True, 0, 1]]])
+@pytest.mark.parametrize(
+    "cuts", [None, [[0, 1]], [["0", 1, 2]], [[5, 0, 1]], [[0, 0, 10**6]], [[2, 0, 1], [1, 0, 1]], [[0, -3, 2]], [[True, 0, 1]]]
+)
 def test_cuts_that_do_not_fit_are_refused(cuts):
     with pytest.raises(UserError, match="a cut does not fit"):
         withheld.restore("abc", cuts, SECRET, "it")

@@ -6,6 +6,7 @@ nothing in a crate is executed or imported.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import re
@@ -143,7 +144,7 @@ def _in_folder(crate: Path) -> dict[str, Any]:
         if path.is_symlink():
             raise UserError(f"{crate}: {name!r} is a link; the crate is not read")
         if path.is_file():
-            found[name] = lambda path=path: open(path, "rb")
+            found[name] = functools.partial(path.open, "rb")
     return found
 
 

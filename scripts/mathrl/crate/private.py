@@ -1,4 +1,4 @@
-"""What names a machine or a person does not travel: absolute paths, home directories, logins in addresses, hosts that only a local net knows.
+"""What names a machine or a person does not travel: absolute paths, home directories, logins in addresses, hosts of a local net.
 
 Only what describes the study is looked at (configuration, pins, manifests, the model card); responses and problems are data.
 """

@@ -149,7 +149,9 @@ def _differences(made: Mapping[str, Any], told: Mapping[str, Any]) -> list[str]:
     if other:
         known = {(key, number): verdict for key, number, verdict in _verdicts(told)}
         now = {(key, number): verdict for key, number, verdict in _verdicts(made)}
-        return [f"sample {number} of {key} is graded {now[key, number]}, the crate says {known.get((key, number))!r}" for key, number in other]
+        return [
+            f"sample {number} of {key} is graded {now[key, number]}, the crate says {known.get((key, number))!r}" for key, number in other
+        ]
     values = {key: value for key, value in made.items() if key != "provenance"}
     return [f"{where} is not as the crate says" for where in _unequal(values, {k: v for k, v in told.items() if k != "provenance"}, "")]
 
