@@ -17,7 +17,9 @@ from mathrl.core.files import UserError, run_main
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--crate", required=True, help="zip file or folder that scripts/write_crate.py wrote")
-    parser.add_argument("--out", default="results/rebuilt", help="folder for scores.csv, scores.md and eval JSONs (default: results/rebuilt)")
+    parser.add_argument(
+        "--out", default="results/rebuilt", help="folder for scores.csv, scores.md and eval JSONs (default: results/rebuilt)"
+    )
     fetched = "fetched benchmarks, for problem texts that did not travel (default: resources/benchmarks)"
     parser.add_argument("--benchmark-dir", default="resources/benchmarks", help=fetched)
     parser.add_argument("--workers", type=int, default=1, help="grading processes (default: 1)")

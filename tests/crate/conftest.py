@@ -18,7 +18,10 @@ from mathrl.statistics.comparisons import run_groups
 
 SECRET = "A farmer keeps seventeen hens and buys twice as many geese as hens. Which value has $x^2 - 34 x + 289$ for 17 birds?"
 ITEMS = {
-    "open": [{"id": "a", "problem": "What is 3 + 4?", "answer": "7", "domain": ["Algebra"]}, {"id": "b", "problem": "Half of one?", "answer": "0.5"}],
+    "open": [
+        {"id": "a", "problem": "What is 3 + 4?", "answer": "7", "domain": ["Algebra"]},
+        {"id": "b", "problem": "Half of one?", "answer": "0.5"},
+    ],
     "closed": [{"id": "c", "problem": SECRET, "answer": "(x-17)^2"}, {"id": "d", "problem": "Name the parity of two.", "answer": "even"}],
 }
 RESPONSES = {
@@ -93,7 +96,9 @@ def make_study(config, folder):
     for model in MODELS:
         for name in ITEMS:
             grade(name, model)
-        write_json(f"results/{model}/generation/0.json", {"stores": {"contest": f"{folder}/checkpoints/samples/1"}, "provenance": provenance()})
+        write_json(
+            f"results/{model}/generation/0.json", {"stores": {"contest": f"{folder}/checkpoints/samples/1"}, "provenance": provenance()}
+        )
     manifest = {"run": "grpo", "stage": "main", "steps": 0, "start_model": f"{Path.home()}/models/base", "rollouts": None}
     write_json("results/grpo/main/manifest.json", manifest | {"provenance": provenance()})
     write_text("results/grpo/model/README.md", f"# grpo\n\nTrained from {folder}/models/base and /mnt/{USER}/more.\n")

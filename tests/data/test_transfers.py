@@ -187,7 +187,7 @@ def test_what_is_no_file_gets_one_line_and_is_asked_again(answer, message, get):
 
 @pytest.mark.parametrize("address", ["no address", "http://", "gopher://x/y", "http://127.0.0.1:99999/a", "http://a b/c"])
 def test_bad_address_gets_one_line(address, get):
-    with pytest.raises(UserError, match="could not be fetched|is no address of a web server"):
+    with pytest.raises(UserError, match=r"could not be fetched|is no address of a web server"):
         get(id=address)
     assert not locked()
 

@@ -115,7 +115,12 @@ class Graph:
 
     def entities(self) -> Iterator[dict[str, Any]]:
         """All of them."""
-        yield {"@id": METADATA, "@type": "CreativeWork", "about": _id("./"), "conformsTo": _id(CONTEXT.removesuffix("/context"), *list(PROFILES)[3:])}
+        yield {
+            "@id": METADATA,
+            "@type": "CreativeWork",
+            "about": _id("./"),
+            "conformsTo": _id(CONTEXT.removesuffix("/context"), *list(PROFILES)[3:]),
+        }
         yield self._root()
         yield from ({"@id": at, "@type": "CreativeWork", "name": n, "version": v} for at, (n, v) in PROFILES.items())
         yield from self._workflow()
@@ -130,8 +135,8 @@ class Graph:
             "@id": "./",
             "@type": "Dataset",
             "name": f"Study of {models} on {benchmarks}",
-            "description": f"Configuration, pins, locks, matches, samples, grades, manifests, score table and report of a study: {models} on "
-            f"{benchmarks}. Without weights and training data. README.md says how to rebuild the score table.",
+            "description": "Configuration, pins, locks, matches, samples, grades, manifests, score table and report of a finished study. "
+            "Without weights and training data. README.md says how to rebuild the score table.",
             "datePublished": self._time(self.files),
             "license": _id("README.md"),
             "conformsTo": _id(*PROFILES),
@@ -148,7 +153,13 @@ class Graph:
             "identifier": _id("https://w3id.org/workflowhub/workflow-ro-crate#snakemake"),
             "url": _id("https://snakemake.readthedocs.io"),
         }
-        yield {"@id": "#snakemake", "@type": "SoftwareApplication", "name": "Snakemake", "version": self._snakemake(), "url": "https://snakemake.github.io"}
+        yield {
+            "@id": "#snakemake",
+            "@type": "SoftwareApplication",
+            "name": "Snakemake",
+            "version": self._snakemake(),
+            "url": "https://snakemake.github.io",
+        }
         for file, (name, direction) in PARAMETERS.items():
             if file in self.files:
                 yield {

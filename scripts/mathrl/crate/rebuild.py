@@ -47,6 +47,10 @@ class Rebuilt:
     without: dict[str, list[tuple[str, str, str, int]]] = field(default_factory=dict)
 
 
+BAD = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError)
+"""What a file of the wrong shape leads to, wherever it is looked at."""
+
+
 def rebuild(crate: Path, out: Path, benchmarks: Path, workers: int) -> Rebuilt:
     """Grade the samples of an unpacked crate again and write eval JSONs and scores.csv and .md below `out`.
 
@@ -55,6 +59,13 @@ def rebuild(crate: Path, out: Path, benchmarks: Path, workers: int) -> Rebuilt:
     Raises:
         UserError: the crate is incomplete or names what cannot be a file.
     """
+    try:
+        return _rebuild(crate, out, benchmarks, workers)
+    except BAD as error:
+        raise UserError(f"the files of the crate make no score table ({error!r:.200}); ask for the crate again") from None
+
+
+def _rebuild(crate: Path, out: Path, benchmarks: Path, workers: int) -> Rebuilt:
     study = _study(crate)
     config = read_json(crate / CONFIG)
     found = Rebuilt(commit=study["git_commit"])
@@ -136,10 +147,7 @@ def _verdicts(graded: Mapping[str, Any]) -> Iterator[tuple[str, int, Any]]:
 
 
 def _other_verdicts(made: Mapping[str, Any], told: Mapping[str, Any]) -> list[tuple[str, int]]:
-    try:
-        known = {(key, number): verdict for key, number, verdict in _verdicts(told)}
-    except (KeyError, TypeError, ValueError):
-        raise UserError("the crate's grades lack the verdicts of single samples; ask for the crate again") from None
+    known = {(key, number): verdict for key, number, verdict in _verdicts(told)}
     return [(key, number) for key, number, verdict in _verdicts(made) if known.get((key, number)) != verdict]
 
 
@@ -149,7 +157,9 @@ def _differences(made: Mapping[str, Any], told: Mapping[str, Any]) -> list[str]:
     if other:
         known = {(key, number): verdict for key, number, verdict in _verdicts(told)}
         now = {(key, number): verdict for key, number, verdict in _verdicts(made)}
-        return [f"sample {number} of {key} is graded {now[key, number]}, the crate says {known.get((key, number))!r}" for key, number in other]
+        return [
+            f"sample {number} of {key} is graded {now[key, number]}, the crate says {known.get((key, number))!r}" for key, number in other
+        ]
     values = {key: value for key, value in made.items() if key != "provenance"}
     return [f"{where} is not as the crate says" for where in _unequal(values, {k: v for k, v in told.items() if k != "provenance"}, "")]
 
@@ -176,10 +186,7 @@ def _table(crate: Path, out: Path, study: Mapping[str, Any], config: Any, found:
     """Write the table from the grades below `out`, and compare it with the crate's."""
     models, protocols, benchmarks = study["models"], study["protocols"], study["benchmarks"]
     evals, missing = load_evals(out, models, protocols, benchmarks)
-    try:
-        table = score_table(evals, missing, models, protocols, benchmarks, study["primary"], run_groups(config, models))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise UserError(f"the crate's configuration or grades make no score table ({error!r}); ask for the crate again") from None
+    table = score_table(evals, missing, models, protocols, benchmarks, study["primary"], run_groups(config, models))
     found.rows = len(table.rows)
     for name, text in (("scores.csv", table.csv()), ("scores.md", table.markdown())):
         write_text(out / name, text)

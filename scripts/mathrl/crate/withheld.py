@@ -1,4 +1,4 @@
-"""Problem texts that a licence does not let travel: out of benchmarks, responses and matches, so that the owner of the text can put them back.
+"""Problem texts that a licence does not let travel: taken out so that whoever has the texts can put them back.
 
 Ids, gold answers and hashes stay. A response that repeats its problem keeps its own words; the repeated run is cut out, and the place
 of the cut names the characters of the problem that belong there.
