@@ -100,6 +100,10 @@ def make_study(config, folder):
             f"results/{model}/generation/0.json", {"stores": {"contest": f"{folder}/checkpoints/samples/1"}, "provenance": provenance()}
         )
     manifest = {"run": "grpo", "stage": "main", "steps": 0, "start_model": f"{Path.home()}/models/base", "rollouts": None}
+    manifest["trained_by"] = [
+        {"first_step": 1, "last_step": 4, "git_commit": "2" * 40},
+        {"first_step": 5, "last_step": 6, "git_commit": COMMIT},
+    ]
     write_json("results/grpo/main/manifest.json", manifest | {"provenance": provenance()})
     write_text("results/grpo/model/README.md", f"# grpo\n\nTrained from {folder}/models/base and /mnt/{USER}/more.\n")
     disagreement = {"id": "c", "extracted": {"ours": SECRET}, "answer": "(x-17)^2"}

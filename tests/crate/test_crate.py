@@ -64,6 +64,8 @@ def test_without_the_problems_it_says_which_verdicts_need_them(crate, rebuild, t
     (line,) = [line for line in said.splitlines() if line.startswith("closed: ")]
     assert "2 verdicts need them: base/contest/c/0, grpo/contest/c/-1" in line
     assert "snakemake --cores 1 resources/benchmarks/closed.jsonl" in line
+    needed = json.loads((tmp_path / "rebuilt/need_problems.json").read_text())["benchmarks"]["closed"]
+    assert needed[0] == {"model": "base", "protocol": "contest", "id": "c", "sample": 0}
     assert (tmp_path / "rebuilt/scores.csv").read_text() == Path("results/scores.csv").read_text()
     assert "but those of closed, which are the crate's" in said
 
@@ -84,6 +86,25 @@ def test_a_withheld_text_is_in_no_file(crate):
     assert hashlib.sha256(SECRET.encode()).hexdigest() in found["resources/benchmarks/closed.jsonl"]
     assert "(x-17)^2" in found["resources/benchmarks/closed.jsonl"]
     assert "closed | Apache-2.0 (repository); problems © Somebody | left out" in found["README.md"]
+
+
+def test_a_dataset_that_may_not_be_passed_on_is_in_no_file(study, command, tmp_path, monkeypatch):
+    shutil.copytree(".", tmp_path / "copy")
+    monkeypatch.chdir(tmp_path / "copy")
+    Path("pins.tsv").write_text(Path("pins.tsv").read_text().replace("Apache-2.0\t\t\nbase", "research only\t\t\nbase"))
+    said = command("write_crate", "--config", "config.json", "--models", *MODELS, "--pins", "pins.tsv", "--out", "new.zip")[1]
+    assert "without the problem texts of closed, train" in said
+    found = texts("new.zip")
+    assert [name for name, text in found.items() if "What is 3+4 ?" in text or "what is 3 + 4" in text] == []
+    assert "What is 3+4 ?" in texts("results/crate.zip")["results/report.html"]
+
+
+def test_who_trained_which_steps_is_told(crate):
+    with zipfile.ZipFile(crate) as archive:
+        graph = json.loads(archive.read("ro-crate-metadata.json"))["@graph"]
+    (action,) = [entity for entity in graph if entity["@id"] == "#train_policy/grpo/main"]
+    assert action["description"] == f"steps 1 to 4: commit {'2' * 40}; steps 5 to 6: commit {'1' * 40}"
+    assert action["result"] == {"@id": "results/grpo/main/manifest.json"}
 
 
 def test_no_file_names_a_person_a_folder_or_a_host(crate):

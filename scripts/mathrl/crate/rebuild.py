@@ -92,6 +92,10 @@ def _rebuild(crate: Path, out: Path, benchmarks: Path, workers: int) -> Rebuilt:
                 made |= cell | {"provenance": provenance({"samples": crate / SAMPLES.format(**cell)})}
                 write_json(eval_path(out, **cell), made)
                 found.differences += [f"{model}, {protocol}, {benchmark}: {line}" for line in _differences(made, told)]
+    if found.without:
+        columns = ("model", "protocol", "id", "sample")
+        places = {name: [dict(zip(columns, place, strict=True)) for place in some] for name, some in found.without.items()}
+        write_json(out / "need_problems.json", {"schema_version": 1, "benchmarks": places, "provenance": provenance()})
     _table(crate, out, study, config, found)
     return found
 

@@ -57,8 +57,8 @@ def prepare_report(study: Study, folder: Path, render: Path) -> None:
             continue
         target = render / "results" / path.relative_to(source)
         target.parent.mkdir(parents=True, exist_ok=True)
-        if hide and path.name in ("manifest.json", "curves.json"):
-            write_json(target, _without_rollouts(read_json(path)))  # rollouts begin with the training problem
+        if study.withheld and path.name in ("manifest.json", "curves.json"):
+            write_json(target, _without_rollouts(read_json(path)))  # rollouts begin with the training problem, which may be such an item
         else:
             target.symlink_to(path.resolve())
     problems = study.results / "data/problems.parquet"
