@@ -66,7 +66,6 @@ def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("crate") / USER / "work"
     folder.mkdir(parents=True)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MATHRL_GIT_COMMIT", COMMIT)
         patch.chdir(folder)
         write_json("config.json", make_study(yaml.safe_load((ROOT / "config.yaml").read_text()), folder))
         call(patch, "write_crate", "--config", "config.json", "--models", *MODELS, "--pins", "pins.tsv", "--out", "results/crate.zip")
@@ -121,7 +120,6 @@ def make_study(config, folder):
 @pytest.fixture
 def study(made, monkeypatch):
     """The study as the working directory; its configuration."""
-    monkeypatch.setenv("MATHRL_GIT_COMMIT", COMMIT)
     monkeypatch.chdir(made)
     return json.loads(Path("config.json").read_text())
 

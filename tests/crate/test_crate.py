@@ -15,6 +15,7 @@ import polars as pl
 import pytest
 import zstandard
 from mathrl.core.files import UserError
+from mathrl.core.provenance import git_commit
 from mathrl.crate import licences, private, withheld
 from mathrl.crate.metadata import JOBS
 
@@ -147,13 +148,16 @@ def test_a_changed_cell_is_named(crate, rebuild, tmp_path):
     assert re.search(r"^differs: scores.csv: contest, pass@1, base, open: 75.00, the crate says '99.00'$", said, re.M)
 
 
-def test_a_changed_response_is_named(crate, rebuild, tmp_path):
+def test_a_changed_response_is_named_and_so_is_another_commit(crate, rebuild, tmp_path, monkeypatch):
+    monkeypatch.setattr("mathrl.crate.rebuild.git_commit", lambda: "3" * 40)
+
     def change(files, _):
         rows = zstandard.ZstdDecompressor().decompressobj().decompress(files[OPEN]).replace(b"boxed{0.5}", b"boxed{0.6}")
         files[OPEN] = zstandard.compress(rows)
 
     code, said = rebuild(repacked(crate, tmp_path / "forged.zip", change))
     assert code == 1
+    assert f"were graded by commit {git_commit()}, here by {'3' * 40}" in said
     assert "differs: grpo, contest, open: sample -1 of b is graded 0, the crate says 1" in said
 
 

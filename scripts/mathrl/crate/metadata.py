@@ -137,7 +137,7 @@ class Graph:
             "name": f"Study of {models} on {benchmarks}",
             "description": "Configuration, pins, locks, matches, samples, grades, manifests, score table and report of a finished study. "
             "Without weights and training data. README.md says how to rebuild the score table.",
-            "datePublished": self._time(self.files),
+            "datePublished": self._time([name for name in self.files if name.startswith("results/")]),
             "license": _id("README.md"),
             "conformsTo": _id(*PROFILES),
             "hasPart": _id(*self.files),

@@ -24,6 +24,7 @@ from mathrl.evaluation.scores import eval_path, load_evals, score_table
 from mathrl.statistics.comparisons import run_groups
 
 MATCHES = "results/data/matches.parquet"
+_COMMIT = re.compile(r"[0-9a-f]{40}(\+changes)?")
 _NAME = re.compile(r"[A-Za-z0-9][\w.@+-]{0,99}")
 NAMED = 5
 """So many differences are named one by one."""
@@ -34,13 +35,14 @@ class Rebuilt:
     """What came of it.
 
     Attributes:
+        commits: that graded the samples of the crate.
         graded: samples graded again.
         differences: a line for each grade or cell that is not as the crate says.
         without: samples by benchmark whose verdict needs the problem, which did not travel: [(model, protocol, id, sample)].
         rows: of the score table.
     """
 
-    commit: str = "unknown"
+    commits: list[str] = field(default_factory=list)
     graded: int = 0
     rows: int = 0
     differences: list[str] = field(default_factory=list)
@@ -68,7 +70,7 @@ def rebuild(crate: Path, out: Path, benchmarks: Path, workers: int) -> Rebuilt:
 def _rebuild(crate: Path, out: Path, benchmarks: Path, workers: int) -> Rebuilt:
     study = _study(crate)
     config = read_json(crate / CONFIG)
-    found = Rebuilt(commit=study["git_commit"])
+    found = Rebuilt(commits=study["graded_by"])
     for benchmark in study["benchmarks"]:
         items = read_benchmark(crate / f"resources/benchmarks/{benchmark}.jsonl")
         problems = _with_texts(items, benchmarks / f"{benchmark}.jsonl")
@@ -110,8 +112,8 @@ def _study(crate: Path) -> dict[str, Any]:
             raise UserError(f"{STUDY}: '{key}' is no list of plain names; ask for the crate again")
     if study.get("primary") not in study["protocols"]:
         raise UserError(f"{STUDY}: 'primary' is none of its protocols; ask for the crate again")
-    commit = str(study.get("git_commit"))
-    return study | {"git_commit": commit if re.fullmatch(r"[0-9a-f]{40}(\+changes)?", commit) else "unknown"}
+    commits = [commit for commit in study.get("graded_by") or () if isinstance(commit, str) and _COMMIT.fullmatch(commit)]
+    return study | {"graded_by": commits[:NAMED] or ["unknown"]}
 
 
 def _one_of(told: Any, key: str, allowed: tuple[str, ...]) -> str:
@@ -225,9 +227,10 @@ def told(found: Rebuilt, out: str) -> list[str]:
     if not found.differences:
         kept = f", but those of {', '.join(found.without)}, which are the crate's" if found.without else ""
         return [*lines, f"identical: the score table, and every grade that it is made from{kept}"]
-    ours = git_commit()
-    if found.commit != ours:
-        lines.append(f"the crate was written by commit {found.commit}, this is {ours}")
+    if found.commits != [git_commit()]:
+        lines.append(
+            f"the crate's samples were graded by commit {', '.join(found.commits)}, here by {git_commit()}: another one may grade otherwise"
+        )
     lines += [f"differs: {line}" for line in found.differences[: 20 * NAMED]]
     if len(found.differences) > 20 * NAMED:
         lines.append(f"and {len(found.differences) - 20 * NAMED} more")

@@ -30,7 +30,7 @@ A finished study of the workflow "Maths reasoning by reinforcement learning", wi
 
 ## Rebuild the score table
 
-In a clone of the workflow at commit `{commit}`, with its environments:
+In a clone of the workflow with its environments, at the commit that graded the samples (`{commit}`):
 
     make rebuild CRATE=crate.zip
 
@@ -82,7 +82,7 @@ def finish(study: Study, folder: Path, out: Path) -> None:
     known = read_json(folder / STUDY)
     rows = [f"| {name} | {text or 'none given'} | {'here' if permits(text) else 'left out'} |" for name, text in study.licences.items()]
     title = f"Study of {', '.join(known['models'])} on {', '.join(known['benchmarks'])}"
-    write_text(folder / "README.md", README.format(title=title, commit=known["git_commit"], licences="\n".join(rows)))
+    write_text(folder / "README.md", README.format(title=title, commit="`, `".join(known["graded_by"]), licences="\n".join(rows)))
     table, report = study.results / "scores.csv", study.results / "report.html"
     for name in ("README.md", CONFIG, STUDY):
         same_time(table, folder / name)
