@@ -1,5 +1,6 @@
 # Helper functions of all rules: configuration, names, code as input, images, preflight.
 
+import atexit
 import functools
 import importlib.util
 import json
@@ -34,7 +35,7 @@ from mathrl.config import runs as configuration, validation
 from mathrl.core import code_files, provenance
 from mathrl.core.files import UserError, sha256_file
 from mathrl.data import downloads
-from mathrl.execution import damage, node_image, preflight, processes, recovery, slurm
+from mathrl.execution import damage, node_image, pauses, preflight, processes, recovery, slurm
 from mathrl.training import checkpoints
 
 MAIN = workflow.exec_mode.name == "DEFAULT"
@@ -45,7 +46,11 @@ os.environ[processes.WORKDIR] = (
     os.getcwd()
 )  # with it whoever starts next knows this directory's jobs, should they be left behind
 slurm.note_deadline()
+if workflow.exec_mode.name == "REMOTE":  # a SLURM job's own Snakemake
+    atexit.register(pauses.queue_again)
 preflight.same_everywhere()
+# A thread that waits does not spin: where other work wants the cores, spinning took 15 to 25 times as long (docs/reference/tests.md).
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 os.environ.setdefault("MATHRL_GIT_COMMIT", provenance.git_commit())  # there is no git in the images
 
 
@@ -243,9 +248,25 @@ def benchmark_files():
     return [f"resources/benchmarks/{name}.jsonl" for name in config["benchmarks"]]
 
 
+def made_after_training(name):
+    """Is this benchmark generated from the hash over all exports? Nothing of it can be in the training data."""
+    return "after_training" in pins()[name]
+
+
+def known_benchmark_files():
+    """The benchmarks that are there before training, which leaks are looked for of."""
+    return [f"resources/benchmarks/{name}.jsonl" for name in config["benchmarks"] if not made_after_training(name)]
+
+
+def exports_of_study(wildcards):
+    """Every export of the study, for a benchmark whose seed they are."""
+    exports = [f"results/{run}/model/export.json" for run in config["select"]]
+    return exports if made_after_training(wildcards.benchmark) else []
+
+
 def benchmark_options(wildcards, input):
     """Arguments that name each of these inputs: `--benchmark=NAME=FILE`."""
-    return [f"--benchmark={name}={path}" for name, path in zip(config["benchmarks"], input.benchmarks, strict=True)]
+    return [f"--benchmark={Path(path).stem}={path}" for path in input.benchmarks]
 
 
 def named_benchmarks(wildcards, input):
@@ -266,6 +287,18 @@ def validation_file(wildcards):
 def validation_option(wildcards, input):
     """The same as an argument."""
     return f"--validation={stage_config(wildcards.run, wildcards.stage)['validation_benchmark']}={input.validation}"
+
+
+def given_file(wildcards):
+    """The published training set in verl's columns, where a stage trains on it as it is."""
+    as_given = stage_config(wildcards.run, wildcards.stage)["data"] == "as_given"
+    return [f"resources/given/{config['dataset']}.parquet"] if as_given else []
+
+
+def data_of_stage(wildcards, input):
+    """Clean or raw, or the published file with its name."""
+    data = stage_config(wildcards.run, wildcards.stage)["data"]
+    return [data, f"--given={input.given[0]}"] if input.given else data
 
 
 def solve_rates_file(wildcards):
@@ -571,6 +604,12 @@ def train_image(wildcards):
 def named_output(flag):
     """The flag with the first output."""
     return lambda wildcards, output: f"{flag}={output[0]}"
+
+
+def benchmark_output(wildcards, input, output):
+    """`--out` of a benchmark, with the exports that its seed comes from where it has any."""
+    out = f"--out={output[0]}"
+    return [out, "--exports", *input.exports] if input.exports else out
 
 
 def train_threads(wildcards):

@@ -53,7 +53,7 @@ rule decontaminate_problems:
     input:
         code=code("decontaminate.py", "run_job.py", *method_files()),
         problems="results/data/problems.parquet",
-        benchmarks=benchmark_files(),
+        benchmarks=known_benchmark_files(),
         embedding_model=embedding_model(),
     output:
         matches="results/data/matches.parquet",
@@ -129,7 +129,7 @@ rule render_matches:
         code=code("render_matches.py"),
         problems="results/data/problems.parquet",
         matches="results/data/matches.parquet",
-        benchmarks=benchmark_files(),
+        benchmarks=known_benchmark_files(),
     output:
         page=report("results/data/matches.html", category="Data", caption="captions/matches.rst"),
     params:
@@ -260,12 +260,13 @@ rule format_training_data:
         matches="results/data/matches.parquet",
         validation=validation_file,
         solve_rates=solve_rates_file,
+        given=given_file,
     output:
         train="results/{run}/{stage}/train.parquet",
         val="results/{run}/{stage}/val.parquet",
         summary="results/{run}/{stage}/data.json",
     params:
-        data=of_stage("data"),
+        data=data_of_stage,
         selection=data_selection,
         solve_rates=own_solve_rates,
         remove_by=removing_methods,

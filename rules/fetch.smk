@@ -34,15 +34,29 @@ rule fetch_dataset:
         " > {log:q} 2>&1"
 
 
+use rule fetch_dataset as fetch_given with:
+    """Keep the training set {wildcards.dataset} as it was published, in verl's columns, for stages with `data: as_given`."""
+    output:
+        dataset="resources/given/{dataset}.parquet",
+    params:
+        out=named_output("--given"),
+    log:
+        "logs/fetch_given/{dataset}.log",
+    benchmark:
+        "logs/fetch_given/{dataset}.tsv"
+
+
 use rule fetch_dataset as fetch_benchmark with:
     """Fetch the benchmark {wildcards.benchmark} from {params.pin[source]} and bring it into one shape with one gold answer each."""
     input:
         code=code("fetch_benchmark.py"),
         local=local_source("benchmark"),
+        exports=exports_of_study,
     output:
         benchmark="resources/benchmarks/{benchmark}.jsonl",
     params:
         pin=pin_of("benchmark"),
+        out=benchmark_output,
     log:
         "logs/fetch_benchmark/{benchmark}.log",
     benchmark:

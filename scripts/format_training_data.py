@@ -8,15 +8,18 @@ python scripts/format_training_data.py --problems results/data/problems.parquet 
 import argparse
 from pathlib import Path
 
-from mathrl.core.files import run_main, write_json
-from mathrl.data import training_files
+from mathrl.core.files import UserError, run_main, write_json
+from mathrl.data import given_rows, training_files
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--problems", type=Path, required=True, help="problems, parquet")
     parser.add_argument("--matches", type=Path, help="matches with benchmarks, parquet; needed for --data clean")
-    parser.add_argument("--data", choices=("clean", "raw"), default="clean", help="without or with the contaminated rows (default clean)")
+    parser.add_argument(
+        "--data", choices=("clean", "raw", "as_given"), default="clean",
+        help="without or with the contaminated rows, or the published file as it is (default clean)")  # fmt: skip
+    parser.add_argument("--given", type=Path, help="parquet in verl's columns, for --data as_given")
     parser.add_argument(
         "--remove", default="exact,ngram,fuzzy", help="methods whose matches are left out of clean data (default exact,ngram,fuzzy)"
     )
@@ -43,7 +46,13 @@ def main() -> None:
 
     from mathrl.decontamination.command import same_problems
 
-    write_json(args.summary, training_files.make(args, same_problems))
+    if args.data == "as_given":
+        if not args.given:
+            raise UserError("--data as_given: needs --given, a parquet in verl's columns")
+        dirty = training_files.contaminated(args.matches, args.remove) if args.matches else []
+        write_json(args.summary, given_rows.make(args, dirty))
+    else:
+        write_json(args.summary, training_files.make(args, same_problems))
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ import yaml
 from support import ledger
 
 ROOT = Path(__file__).resolve().parents[1]
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # as rules/common.smk says; before anything imports torch
 BENCHMARKS = ("aime24", "amc23", "gsm8k", "math500", "minerva_math", "olympiadbench")
 
 

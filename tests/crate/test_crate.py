@@ -17,6 +17,7 @@ import zstandard
 from mathrl.core.files import UserError
 from mathrl.core.provenance import git_commit
 from mathrl.crate import licences, private, withheld
+from mathrl.crate import rebuild as rebuilding
 from mathrl.crate.metadata import JOBS
 
 from .conftest import ITEMS, MODELS, RESPONSES, SECRET, USER
@@ -137,6 +138,21 @@ def repacked(crate, out, change):
         for name, data in {"ro-crate-metadata.json": json.dumps(metadata).encode(), **files}.items():
             archive.writestr(name, data)
     return out
+
+
+def test_no_judge_is_asked_about_golds_of_a_crate(crate, rebuild, tmp_path, monkeypatch):
+    """Not even where the golds are the only thing that was changed: a judge of reasoning-gym may evaluate them."""
+
+    def change(files, _):
+        gold = json.dumps({"protocol": "reasoning-gym", "answer": "7", "generator": "countdown", "metadata": "__import__('os').abort()"})
+        rows = [json.loads(line) | {"answer": gold} for line in files["resources/benchmarks/open.jsonl"].splitlines()]
+        files["resources/benchmarks/open.jsonl"] = "".join(json.dumps(row) + "\n" for row in rows).encode()
+
+    monkeypatch.setattr("mathrl.grading.protocols.load", lambda name: pytest.fail(f"{name} is asked"))
+    code, said = rebuild(repacked(crate, tmp_path / "forged.zip", change))
+    assert code == 0
+    assert "open: its golds name a judge" in said and "but those of open, which are the crate's" in said
+    assert "graded 12 samples again" in said
 
 
 def test_a_changed_cell_is_named(crate, rebuild, tmp_path):
@@ -311,6 +327,15 @@ def test_the_pins_that_ship_say_what_travels(root):
     said = {name: bool(licences.permits(pin.licence)) for name, pin in read_pins(root / "pins.tsv").items() if pin.kind != "model"}
     assert [name for name, permitted in said.items() if not permitted] == ["aime24", "amc23", "minerva_math"]
     assert all(licences.permits(pin.licence) for pin in read_pins(root / "profiles/demo/pins.tsv").values())
+
+
+def test_a_gold_for_a_judge_is_a_hash_where_the_text_stays_out(tmp_path):
+    row = {"id": "c", "problem": SECRET, "answer": json.dumps({"protocol": "reasoning-gym", "answer": "7", "question": SECRET})}
+    there = withheld.item_without_text(row)
+    assert SECRET not in json.dumps(there)
+    (tmp_path / "closed.jsonl").write_text(json.dumps(row) + "\n")
+    assert rebuilding._with_texts({"c": there}, tmp_path / "closed.jsonl")["c"]["answer"] == row["answer"]
+    assert rebuilding._with_texts({"c": there}, tmp_path / "none.jsonl") is None
 
 
 @pytest.mark.parametrize(

@@ -211,6 +211,9 @@ BAD_TABLES = [
     ({"source": "ftp"}, "none of modelscope", "an unknown source"),
     ({"mirror": "somewhere"}, "source:id@revision", "a mirror without a source"),
     ({"kind": "models"}, "none of dataset", "an unknown kind"),
+    ({"source": "reasoning-gym", "id": "gcd", "revision": "7"}, "needs rows", "a generator without a size"),
+    ({"source": "reasoning-gym", "id": "gcd", "revision": "exports", "rows": "5"}, "no seed", "training data made after training"),
+    ({"source": "reasoning-gym", "id": "gcd", "revision": "7", "rows": "5", "file": "*.parquet"}, "no parameter", "a pattern of files"),
 ]
 
 

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - one long sentence
 """Time and memory from raw parquet to verl's files, on Big-Math's number of rows and on ten times as many. Needs a quiet machine.
 
 Run with `-s` to see the figures: python -m pytest tests/data/test_scale.py -m full -s
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from support.speed import slowness
 
 ROWS = 215_608  # Big-Math's
 PYTHON = [sys.executable]
@@ -103,3 +105,24 @@ def test_time_and_memory_at_the_size_of_big_math_and_ten_times_that(shared, root
     assert one["all"]["memory"] <= 2
     assert one["exact and n-gram"]["clock"] <= 6
     assert one["all"]["clock"] <= 15
+
+
+@pytest.mark.full
+@pytest.mark.timeout(900)
+def test_an_ending_that_all_rows_share_costs_neither_time_nor_memory(root, tmp_path):
+    """200,000 rows and 40 items with the same 30 words at their end."""
+    generator = random.Random(1)
+    words = ["".join(generator.choices("bcdfglmnprst", k=3)) + "a" for _ in range(3000)]
+    ending = " Express it as a common fraction in lowest terms, and explain each step of your work in full sentences so that a reader who knows no algebra can follow."
+    text = lambda count: " ".join(generator.choices(words, k=count))  # noqa: E731
+    items = [{"id": str(number), "problem": f"{text(30)}?{ending}", "answer": "1"} for number in range(40)]
+    rows = [f"{text(25)} {number}.{ending}" for number in range(200_000)] + [items[0]["problem"]]
+    pl.DataFrame({"id": [str(number) for number in range(len(rows))], "problem": rows}).write_parquet(tmp_path / "rows.parquet")
+    (tmp_path / "items.jsonl").write_text("".join(json.dumps(item) + "\n" for item in items))
+    used = measured(
+        [root / "scripts/decontaminate.py", "--problems", "rows.parquet", "--benchmark", "b=items.jsonl", "--matches", "m.parquet", "--summary", "s.json"],
+        tmp_path,
+    )  # fmt: skip
+    print(f"{len(rows)} rows: {used['clock']:.1f} s, {used['processor']:.1f} s of processor, {used['memory']:.2f} GiB")
+    assert pl.read_parquet(tmp_path / "m.parquet")["problem_id"].unique().to_list() == ["200000"]
+    assert used["memory"] <= 1 and used["processor"] <= 12 * slowness()

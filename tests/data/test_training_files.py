@@ -1,6 +1,7 @@
 # ruff: noqa: E501 - tables are read by lines
 """verl's files: the report's columns, and a dev split that near-duplicates never straddle."""
 
+import argparse
 import json
 
 import polars as pl
@@ -112,3 +113,49 @@ def test_dev_shares_no_match_with_train_by_the_products_own_search(formatted, tm
     number = lambda frame: set(frame["extra_info"].struct.field("original_problem").str.extract(r"has (\d+) cows"))  # noqa: E731
     dev = val.filter(data_source="dev")
     assert not number(train) & number(dev) and summary["counts"]["near_dev"] == 600 - len(train) - 60 > 0
+
+
+def given(tmp_path, **options):
+    from mathrl.data import given_rows
+
+    values = {
+        "data": "as_given", "remove": "exact", "difficulty": None, "sources": None, "solve_rate": None, "solve_rates": None, "dev_size": 20,
+        "instruction": "Reason.", "separator": " ", "validation": f"gsm8k={tmp_path / 'gsm8k.jsonl'}", "matches": None,
+    } | {name: tmp_path / f"{name}.parquet" for name in ("given", "problems", "train", "val")}  # fmt: skip
+    dirty = options.pop("dirty", [])
+    counts = given_rows.make(argparse.Namespace(**values | options), dirty)["counts"]
+    return pl.read_parquet(tmp_path / "train.parquet"), pl.read_parquet(tmp_path / "val.parquet"), counts
+
+
+def test_data_as_given_is_trained_on_as_it_is_and_its_contamination_counted(tmp_path):
+    """Two files in verl's columns, with an instruction and a column of its own: byte for byte without a dev split."""
+    from mathrl.core.files import UserError
+    from mathrl.data import given_rows, published
+    from mathrl.data.problems import add_ids
+
+    rows = [
+        {"data_source": "mine", "prompt": [{"content": f"Solve. What is {i} plus {i}?", "role": "user"}], "reward_model": {"ground_truth": str(2 * i)},
+         "extra_info": {"split": "train", "level": i % 3}, "my_column": i} for i in range(300)
+    ]  # fmt: skip
+    parts = [tmp_path / "0.parquet", tmp_path / "1.parquet"]
+    for number, part in enumerate(parts):
+        pl.DataFrame(rows[150 * number : 150 * (number + 1)]).write_parquet(part)
+    (tmp_path / "gsm8k.jsonl").write_text('{"id": "0", "problem": "How many?", "answer": "18"}\n')
+    given_rows.keep(parts, tmp_path / "given.parquet")
+    assert pl.read_parquet(tmp_path / "given.parquet").to_dicts() == rows
+    published.write_dataset(parts, {}, tmp_path / "read.parquet", "mine")
+    problems = add_ids(pl.read_parquet(tmp_path / "read.parquet"))
+    problems.write_parquet(tmp_path / "problems.parquet")
+    given(tmp_path, dev_size=0)
+    assert (tmp_path / "train.parquet").read_bytes() == (tmp_path / "given.parquet").read_bytes()
+    train, val, counts = given(tmp_path, dirty=problems["id"][:7].to_list())
+    assert counts == {"problems": 300, "removed": 0, "contaminated": 7, "not_searched": 0, "train": 280, "dev": 20, "validation": 1}
+    assert [row for row in rows if row in train.to_dicts()] == train.to_dicts(), "all other rows are unchanged"
+    dev = val.filter(data_source="dev")
+    asked = [{row["prompt"][0]["content"] for row in table} for table in (rows, train.to_dicts(), dev.to_dicts())]
+    assert asked[2] == asked[0] - asked[1] and dev["reward_model"][0]["ground_truth"].isdigit()
+    with pytest.raises(UserError, match="all rows are trained on"):
+        given(tmp_path, difficulty=[1])
+    pl.DataFrame({"problem": ["x"]}).write_parquet(parts[0])
+    with pytest.raises(UserError, match="lacks the column 'data_source'"):
+        given_rows.keep(parts[:1], tmp_path / "other.parquet")

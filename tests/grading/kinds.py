@@ -469,4 +469,17 @@ KINDS = [
             ("(1|2)", "(1,2)"),
         ],
     ),
+    (
+        "two answers in one",
+        "one response may not earn the reward for two golds: fields of data, every whole number, a word before a number, a second thought",
+        [
+            ('{"answer": "yes", "x": "5"}', "yes"), ('{"x": "5", "answer": "1/2"}', "0.5"), (r"k\pi, k \in \mathbb{Z}", r"n\pi"),
+            (r"\frac12, that is 0.5", "0.5"), ("Total: 5", "5"), ("yes: it is", "yes"),
+        ],
+        [
+            ('{"answer": "yes", "x": "1/2"}', "1/2"), ('{"answer": "B", "x": "5 m"}', "5 m"), (r"k, k \in \mathbb{Z}", "B"),
+            (r"k, k \in \mathbb{Z}", "n"), (r"2k-1, k \in \mathbb{Z}", "2n+1"), (r"k+1, k \in \mathbb{Z}", "y=x"), ("yes: 5", "5"),
+            ("1, that is -1", "-1"),
+        ],
+    ),
 ]  # fmt: skip

@@ -1,6 +1,6 @@
 """What tests/hpc/run.sh claims, checked.
 
-check.py gpus DIR | walltime DIR | redone LOG LOG | adopt DIR PYTHON | scores A B | provenance DIR LOCK
+check.py gpus DIR | walltime DIR | redone LOG LOG | paused DIR STEPS | adopt DIR PYTHON | scores A B | provenance DIR LOCK
 """
 
 import csv
@@ -69,6 +69,15 @@ def redone(first: str, second: str) -> str:
     return f"{len(before)} jobs were done and stayed so, {len(failed)} had failed and came again, {len(after - failed)} followed"
 
 
+def paused(directory: str, steps: str) -> str:
+    """The training below DIR was paused with a step saved, went on from there, and made all its steps."""
+    (place,) = Path(directory).glob("*/trained_by")
+    begins = [int(path.stem.rpartition("-")[2]) for path in sorted(place.glob("*-after-*.json"))]
+    assert begins[0] == 0 and any(0 < step < int(steps) for step in begins), f"training began after the steps {begins} of {steps}"
+    assert (place.parent / "finished.json").exists(), "training did not end"
+    return f"training of {steps} steps began after the steps {', '.join(map(str, begins))}: no retry was used"
+
+
 def adopt(directory: str, python: str) -> str:
     """Name the finished training below DIR as this Python's: the image has another patch version, all else must be the same."""
     (path,) = Path(directory).glob("*/fingerprint.json")
@@ -110,7 +119,7 @@ def provenance(directory: str, lock: str) -> str:
 
 
 if __name__ == "__main__":
-    checks = {check.__name__: check for check in (gpus, walltime, redone, adopt, scores, provenance)}
+    checks = {check.__name__: check for check in (gpus, walltime, redone, paused, adopt, scores, provenance)}
     name, *arguments = sys.argv[1:]
     try:
         said = checks[name](*arguments)

@@ -1,15 +1,18 @@
 # Jobs that note when, where and on which GPUs they ran; for tests/hpc/run.sh. Config: root (the checkout), seconds.
 
+import atexit
 import os
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(config["root"]) / "scripts"))
-from mathrl.execution import processes, slurm
+from mathrl.execution import pauses, processes, slurm
 
 if workflow.exec_mode.name != "SUBPROCESS":
     os.environ[processes.OWNER] = processes.owner_token()
 slurm.note_deadline()
+if workflow.exec_mode.name == "REMOTE":
+    atexit.register(pauses.queue_again)
 RUN = f"python3 {config['root']}/scripts/run_job.py --grace 10 --gpus"
 NOTE = f"python3 {config['root']}/tests/hpc/note.py"
 
@@ -46,7 +49,7 @@ rule generate:
 
 
 rule long:
-    """Longer than its minute of walltime; saves when it is told."""
+    """Three times as long as its minute of walltime; saves when it is told, and goes on from there."""
     output:
         "long.json",
     log:
@@ -56,7 +59,22 @@ rule long:
         mem_mb=500,
         runtime=1,
     shell:
-        "{RUN} {resources.gpu} -- {NOTE} {output} 600 --save saved.txt > {log} 2>&1"
+        "{RUN} {resources.gpu} -- {NOTE} {output} 600 --save saved.txt --parts 3 > {log} 2>&1"
+
+
+rule stuck:
+    """Longer than its minute of walltime; saves nothing."""
+    output:
+        "stuck.json",
+    log:
+        "stuck.log",
+    retries: 0
+    resources:
+        gpu=1,
+        mem_mb=500,
+        runtime=1,
+    shell:
+        "{RUN} {resources.gpu} -- {NOTE} {output} 600 > {log} 2>&1"
 
 
 rule greedy:

@@ -23,7 +23,7 @@ PARTS = {
     "kills": ("workflow/test_runs_that_end.py::test_twenty_kills",),
     "ends": ("workflow/test_runs_that_end.py", "workflow/test_longer_runs.py", "workflow/test_kills.py", "workflow/test_anywhere.py"),
     "variants": ("workflow/test_variants.py", "workflow/test_hostile_rewards.py"),
-    "studies": ("workflow/test_studies.py",),
+    "studies": ("workflow/test_studies.py", "workflow/test_dag.py"),
     "sweep": (
         "workflow/test_studies.py::test_a_sweep",
         "workflow/test_studies.py::test_the_forecast",

@@ -56,6 +56,22 @@ def test_one_run_is_a_target_though_nothing_selects_it(fresh):
     assert not (fresh.directory / "results").exists()
 
 
+@pytest.mark.full
+def test_benchmark_of_the_exports_is_made_after_training_and_looked_for_in_no_training_data(make_workflow):
+    flow = make_workflow("late")
+    with open(flow.directory / "pins.tsv", "a") as pins:
+        pins.write("late\tbenchmark\treasoning-gym\tcountdown\texports\tmin_numbers=3\t\t10\tApache-2.0\t\t\n")
+    options = ("-n", "--workflow-profile", "none", "--cores", "all", "--resources", "gpu=6", "--config", "benchmarks=[aime24, gsm8k, late]")
+    jobs = {
+        target: job_counts(flow.run("snakemake", *options, "--", target).stdout)
+        for target in ("resources/benchmarks/late.jsonl", "results/data/matches.parquet")
+    }
+    assert jobs["resources/benchmarks/late.jsonl"]["train_policy"] == 1
+    assert "train_policy" not in jobs["results/data/matches.parquet"] and jobs["results/data/matches.parquet"]["fetch_benchmark"] == 2
+    done = flow.run("snakemake", *options, "training={validation_benchmark: late}")
+    assert done.returncode == 2 and "validation_benchmark 'late' is made after training" in done.stdout
+
+
 @pytest.mark.parametrize("profile", ["profiles/default", "profiles/local", "profiles/slurm", "profiles/demo"])
 def test_every_profile_resolves_here(fresh, profile):
     done = fresh.run("snakemake", "-n", "--cores", "all", "--profile", profile)

@@ -74,7 +74,7 @@ def validate(
         check_names(config["reward"]["terms"])
     except ValueError as error:
         raise UserError(f"config: reward.terms: {error}") from None
-    _check_stages(config, stage_schema)
+    _check_stages(config, stage_schema, {name for name in config["benchmarks"] if table[name].get("after_training")})
     notices = []
     for run in _trained(config, [*config["select"], *(run for run in config["runs"] if run in asked)]):
         for stage in stages(config, run):  # the numbers of runs that are not trained need not fit an overlay that changes the batch
@@ -103,8 +103,9 @@ def _check_table(config: Mapping[str, Any], table: Mapping[str, Mapping[str, Any
             raise UserError(f"config: select: unknown run '{name}'; known: {', '.join(config['runs'])}")
 
 
-def _check_stages(config: Mapping[str, Any], schema: Mapping[str, Any]) -> None:
-    """Hold every stage of every run against the schema, and refuse one that starts from nothing, or from itself."""
+def _check_stages(config: Mapping[str, Any], schema: Mapping[str, Any], late: Collection[str]) -> None:
+    """Hold every stage of every run against the schema, and refuse one that starts from nothing, or from itself, or is validated on
+    one of `late`, the benchmarks that are made after training."""
     for run in config["runs"]:
         for stage in stages(config, run):
             merged = stage_config(config, run, stage)
@@ -114,6 +115,8 @@ def _check_stages(config: Mapping[str, Any], schema: Mapping[str, Any]) -> None:
                     f"config: run {run}: validation_benchmark '{merged['validation_benchmark']}' is not in benchmarks: "
                     f"{', '.join(config['benchmarks'])}"
                 )
+            if merged["validation_benchmark"] in late:
+                raise UserError(f"config: run {run}: validation_benchmark '{merged['validation_benchmark']}' is made after training")
             kind, name = start_of(config, run, stage)
             if kind == "run" and name not in config["runs"]:
                 known = ", ".join(["previous", "base", *config["runs"]])
@@ -241,6 +244,9 @@ def check_stage(config: Mapping[str, Any], run: str, stage: str) -> list[str]:
     missing = [source for source in merged["sources"] or [] if allowed is not None and source not in allowed]
     if missing:
         raise UserError(f"{where}: sources: data.filters.sources leaves out '{missing[0]}'; add it there")
+    chosen = [key for key in ("difficulty", "sources", "solve_rate", "remove") if merged[key]]
+    if merged["data"] == "as_given" and (chosen or merged["solve_rates"] == "own"):
+        raise UserError(f"{where}: {(chosen or ['solve_rates'])[0]}: data as_given trains on all rows; remove it, or write data: raw")
     if merged["data"] == "clean":
         _check_removal(config, merged["remove"] or [], f"{name}: remove")
     save, keep = merged["save_every"], merged["keep_every"]

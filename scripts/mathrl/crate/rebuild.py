@@ -17,10 +17,11 @@ from typing import Any
 from mathrl.core.files import UserError, read_json, read_jsonl, sha256_text, write_json, write_text
 from mathrl.core.provenance import git_commit, provenance
 from mathrl.crate.study import CONFIG, EVAL, SAMPLES, STUDY
-from mathrl.crate.withheld import CUT, HASH, sample_with_text
+from mathrl.crate.withheld import CUT, HASH, gold_without_text, sample_with_text
 from mathrl.data.benchmarks import read_benchmark
 from mathrl.evaluation.grading import evaluate, read_matches, read_samples
 from mathrl.evaluation.scores import eval_path, load_evals, score_table
+from mathrl.grading.protocols import MARK
 from mathrl.statistics.comparisons import run_groups
 
 MATCHES = "results/data/matches.parquet"
@@ -39,6 +40,7 @@ class Rebuilt:
         graded: samples graded again.
         differences: a line for each grade or cell that is not as the crate says.
         without: samples by benchmark whose verdict needs the problem, which did not travel: [(model, protocol, id, sample)].
+        judged: benchmarks whose golds name a judge, and whose samples are therefore not graded.
         rows: of the score table.
     """
 
@@ -46,6 +48,7 @@ class Rebuilt:
     graded: int = 0
     rows: int = 0
     differences: list[str] = field(default_factory=list)
+    judged: list[str] = field(default_factory=list)
     without: dict[str, list[tuple[str, str, str, int]]] = field(default_factory=dict)
 
 
@@ -74,13 +77,18 @@ def _rebuild(crate: Path, out: Path, benchmarks: Path, workers: int) -> Rebuilt:
     for benchmark in study["benchmarks"]:
         items = read_benchmark(crate / f"resources/benchmarks/{benchmark}.jsonl")
         problems = _with_texts(items, benchmarks / f"{benchmark}.jsonl")
-        if problems is None:
+        if problems is None and _names_judges(items):
+            found.judged.append(benchmark)
+        elif problems is None:
             found.without[benchmark] = []
         contaminated, removing = read_matches(str(crate / MATCHES), benchmark)
         for model in study["models"]:
             for protocol in study["protocols"]:
                 cell = {"model": model, "protocol": protocol, "benchmark": benchmark}
                 told = read_json(crate / EVAL.format(**cell))
+                if benchmark in found.judged:
+                    write_json(eval_path(out, **cell), told)
+                    continue
                 settings = {"grader": _one_of(told, "grader", ("ours", "contest")), "workers": workers, "benchmark": benchmark}
                 settings |= {"extraction": _one_of(told, "extraction", ("strict", "lenient"))}
                 settings |= {"contaminated": contaminated, "removing": removing}
@@ -124,16 +132,31 @@ def _one_of(told: Any, key: str, allowed: tuple[str, ...]) -> str:
 
 
 def _with_texts(items: Mapping[str, Mapping[str, Any]], fetched: Path) -> dict[str, dict[str, Any]] | None:
-    """The items with their problems, which are the crate's own or those of the fetched benchmark; None where neither has them."""
+    """The items with their problems, which are the crate's own or those of the fetched benchmark; None where neither has them.
+
+    Golds that name a judge are taken from the fetched benchmark alone: a judge is code, and what it is given may steer it.
+    """
     wanted = {key: row[HASH] for key, row in items.items() if HASH in row}
-    if not wanted:
+    judged = _names_judges(items)
+    if not wanted and not judged:
         return {key: dict(row) for key, row in items.items()}
     if not fetched.is_file():
         return None
     there = read_benchmark(fetched)
     if any(key not in there or sha256_text(there[key]["problem"]) != sha256 for key, sha256 in wanted.items()):
         return None
-    return {key: {**row, "problem": there[key]["problem"]} for key, row in items.items()}
+    if judged and any(row["answer"] not in _golds(there.get(key)) for key, row in items.items()):
+        return None
+    return {key: {**row, **{part: there[key][part] for part in ("problem", "answer")[: 1 + judged]}} for key, row in items.items()}
+
+
+def _golds(item: Mapping[str, Any] | None) -> tuple[str, ...]:
+    """How the gold of a fetched item may stand in a crate."""
+    return (item["answer"], gold_without_text(item["answer"])) if item else ()
+
+
+def _names_judges(items: Mapping[str, Mapping[str, Any]]) -> bool:
+    return any(row["answer"].startswith(MARK) for row in items.values())
 
 
 def _samples(path: Path, items: Mapping[str, Any], problems: Mapping[str, Mapping[str, Any]] | None) -> list[dict[str, Any]]:
@@ -224,8 +247,14 @@ def told(found: Rebuilt, out: str) -> list[str]:
             f"{benchmark}: its problem texts did not travel, its cells are the crate's{other}; "
             f"fetch them and rebuild again: snakemake --cores 1 resources/benchmarks/{benchmark}.jsonl"
         )
+    lines += [
+        f"{benchmark}: its golds name a judge, and no judge is asked about golds of a crate: its samples are not graded, its cells are the "
+        f"crate's; make it here and rebuild again: snakemake --cores 1 resources/benchmarks/{benchmark}.jsonl"
+        for benchmark in found.judged
+    ]
     if not found.differences:
-        kept = f", but those of {', '.join(found.without)}, which are the crate's" if found.without else ""
+        kept = [*found.without, *found.judged]
+        kept = f", but those of {', '.join(kept)}, which are the crate's" if kept else ""
         return [*lines, f"identical: the score table, and every grade that it is made from{kept}"]
     if found.commits != [git_commit()]:
         lines.append(

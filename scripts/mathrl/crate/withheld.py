@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from mathrl.core.files import UserError, sha256_text
+from mathrl.grading.protocols import MARK
 
 if TYPE_CHECKING:
     import polars as pl
@@ -22,7 +23,13 @@ HASH, CUT = "problem_sha256", "cut"
 
 def item_without_text(row: Mapping[str, Any]) -> dict[str, Any]:
     """A benchmark item whose problem is empty and known by its hash."""
-    return {key: row[key] for key in KEPT if key in row} | {"problem": "", HASH: sha256_text(row["problem"])}
+    kept = {key: row[key] for key in KEPT if key in row}
+    return kept | {"answer": gold_without_text(row["answer"]), "problem": "", HASH: sha256_text(row["problem"])}
+
+
+def gold_without_text(answer: str) -> str:
+    """The gold answer; one for a judge, which may hold the problem, becomes its hash."""
+    return f'{MARK}null, "sha256": "{sha256_text(answer)}"}}' if answer.startswith(MARK) else answer
 
 
 def cut(text: str, problem: str) -> tuple[str, list[list[int]]]:

@@ -29,7 +29,11 @@ _WORD = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{2,}")
 
 def no_answer(gold: str) -> str | None:
     """Why a text is no answer, or None."""
-    text = gold.strip()
+    from mathrl.grading.protocols import shown
+
+    text = shown(gold).strip()
+    if text != gold.strip():
+        return None if text else "the gold is a placeholder"  # another judge's: as long as it likes
     if text.lower().strip(" .\\{}$") in PLACEHOLDERS:
         return "the gold is a placeholder"
     if _SOLUTION.search(text) or len(text) > LONGEST or len(_WORD.findall(text)) > MOST_WORDS:
@@ -39,15 +43,16 @@ def no_answer(gold: str) -> str | None:
 
 def _verdicts(golds: list[str], others: list[str]) -> list[str | None]:
     from mathrl.grading import grade
+    from mathrl.grading.protocols import shown
 
     found: list[str | None] = []
     for gold in golds:
         reason = no_answer(gold)
-        if reason is None and not grade(f"\\boxed{{{gold}}}", gold).correct:
+        if reason is None and not grade(f"\\boxed{{{shown(gold)}}}", gold).correct:
             reason = "a response that boxes the gold is not right"
         elif reason is None:
             strangers = [other for other in others if other != gold]
-            if sum(grade(f"\\boxed{{{other}}}", gold).correct for other in strangers[:OTHERS]) > 1:
+            if sum(grade(f"\\boxed{{{shown(other)}}}", gold).correct for other in strangers[:OTHERS]) > 1:
                 reason = "responses that box other golds are right too"
         found.append(reason)
     return found
@@ -92,11 +97,12 @@ class AnswerCheck:
 def classes(golds: list[str]) -> list[int]:
     """For each gold a number that it shares with those that say the same, by the grader."""
     from mathrl.grading import equivalent
+    from mathrl.grading.protocols import shown
 
     leaders: list[str] = []
     of_gold: dict[str, int] = {}
     for gold in dict.fromkeys(golds):
-        found = next((place for place, leader in enumerate(leaders) if equivalent(gold, leader)), None)
+        found = next((place for place, leader in enumerate(leaders) if equivalent(shown(gold), leader)), None)
         if found is None:
             leaders.append(gold)
         of_gold[gold] = len(leaders) - 1 if found is None else found

@@ -20,7 +20,9 @@ from mathrl.data.layouts import parse_mapping
 COLUMNS = ("name", "kind", "source", "id", "revision", "file", "sha256", "rows", "licence", "url", "mirror", "columns")
 OPTIONAL = {"mirror", "columns"}
 KINDS = ("dataset", "benchmark", "model")
-SOURCES = ("modelscope", "huggingface", "http", "file")
+GENERATED = "reasoning-gym"  # a source that is a generator: id is its name, file its parameters, revision the seed, rows the size
+EXPORTS = "exports"  # a seed that is known after training: the hash over all exports of the study
+SOURCES = ("modelscope", "huggingface", "http", "file", GENERATED)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _HASH = re.compile(r"[0-9a-f]{64}")
 
@@ -59,11 +61,21 @@ class Pin:
     @property
     def asks(self) -> str:
         """What is asked for, in one text: where this changes, what was fetched or locked before is another thing."""
-        return " ".join((str(self.origin), *self.files))
+        return " ".join((str(self.origin), *self.files, *([f"{self.rows} rows"] if self.generated else [])))
+
+    @property
+    def generated(self) -> bool:
+        """Is it made by a generator, not downloaded?"""
+        return self.origin.source == GENERATED
+
+    @property
+    def after_training(self) -> bool:
+        """Is it made when all models of the study are there, so that nothing of it can have leaked?"""
+        return self.generated and self.origin.revision == EXPORTS
 
     def wants(self, path: str) -> bool:
         """Is this path of the source one of the files asked for?"""
-        return not self.files or any(fnmatch.fnmatchcase(path, pattern) for pattern in self.files)
+        return not self.files or self.generated or any(fnmatch.fnmatchcase(path, pattern) for pattern in self.files)
 
 
 def read_pins(path: str | Path) -> dict[str, Pin]:
@@ -88,7 +100,10 @@ def read_pins(path: str | Path) -> dict[str, Pin]:
 
 def pin_rows(path: str | Path) -> dict[str, dict[str, Any]]:
     """The same rows as plain mappings with `kind`, `source`, `id` and the rest of `Pin`, as the configuration's checks take them."""
-    return {name: {**asdict(pin), "source": pin.origin.source, "id": pin.origin.id} for name, pin in read_pins(path).items()}
+    return {
+        name: {**asdict(pin), "source": pin.origin.source, "id": pin.origin.id} | ({"after_training": True} if pin.after_training else {})
+        for name, pin in read_pins(path).items()
+    }
 
 
 def stays_inside(path: str) -> bool:
@@ -136,6 +151,10 @@ def _parse(row: dict[str, str | None], where: str) -> Pin:
         if source not in SOURCES or not identifier:
             raise UserError(f"{where}: mirror '{cell['mirror']}' is not of the form source:id@revision")
         mirror = Origin(source, identifier, revision)
+    columns = parse_mapping(cell.get("columns", ""), where)
+    if cell["source"] == GENERATED:
+        _check_generated(cell, where)
+        columns = {"layout": GENERATED, **columns}
     pin = Pin(
         name=cell["name"],
         kind=cell["kind"],
@@ -146,10 +165,21 @@ def _parse(row: dict[str, str | None], where: str) -> Pin:
         rows=int(cell["rows"]) if cell["rows"] else None,
         licence=cell["licence"],
         url=cell["url"],
-        columns=parse_mapping(cell.get("columns", ""), where),
+        columns=columns,
     )
     check_place(pin, where)
     return pin
+
+
+def _check_generated(cell: dict[str, str], where: str) -> None:
+    """A generator needs a size and a seed; only benchmarks can wait for the end of the training."""
+    if not cell["rows"] or int(cell["rows"]) < 1:
+        raise UserError(f"{where}: source {GENERATED} needs rows, the number of problems to make")
+    if not cell["revision"].isdigit() and not (cell["revision"] == EXPORTS and cell["kind"] == "benchmark"):
+        raise UserError(f"{where}: revision '{cell['revision']}' is no seed: a whole number, or for a benchmark `{EXPORTS}`")
+    for part in cell["file"].split():
+        if not re.fullmatch(r"[a-z_]\w*=\S+", part):
+            raise UserError(f"{where}: file '{part}' is no parameter of a generator; write name=value")
 
 
 def find_pin(path: str | Path, name: str, kind: str) -> Pin:

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mathrl.core.files import UserError, replaced_directory, sha256_file, write_text
-from mathrl.data.downloads import Origin, Pin, expected_hashes, lock_path, read_lock, stays_inside, write_lock
+from mathrl.data.downloads import GENERATED, Origin, Pin, expected_hashes, lock_path, read_lock, stays_inside, write_lock
 from mathrl.data.raw_rows import what_it_is_not
 
 PARTIAL = Path("resources/.partial")  # unfinished transfers, in a folder per name
@@ -331,7 +331,19 @@ def _online() -> Iterator[None]:
         os.environ.update(kept)
 
 
-CLIENTS = {"file": _from_file, "http": _from_http, "huggingface": _from_huggingface, "modelscope": _from_modelscope}
+def _from_generator(pin: Pin, origin: Origin, folder: Path) -> None:
+    from mathrl.data import generated
+
+    generated.write(pin, int(origin.revision), folder)
+
+
+CLIENTS = {
+    GENERATED: _from_generator,
+    "file": _from_file,
+    "http": _from_http,
+    "huggingface": _from_huggingface,
+    "modelscope": _from_modelscope,
+}
 
 
 def link(source: Path, target: Path) -> None:

@@ -66,12 +66,18 @@ def text_of(value: Any) -> str:
         text = value.strip()
         if text.lower().strip(" .\\{}$") in PLACEHOLDERS:
             raise NoGold(f"the answer is the text {text.lower()!r}" if text else "no answer")
-        if text.startswith('{"') and _is_object(text):
+        if text.startswith('{"') and _is_object(text) and not _is_for_a_protocol(text):
             raise NoGold("the answer is a JSON object")
         return text
     if isinstance(value, list | tuple):
         return _one_of(list(value))
     raise NoGold(f"the answer is an object of type {type(value).__name__}")
+
+
+def _is_for_a_protocol(text: str) -> bool:
+    from mathrl.grading import protocols
+
+    return protocols.gold_of(text) is not None
 
 
 def _is_object(text: str) -> bool:

@@ -102,6 +102,7 @@ LAYOUTS = (
     Layout("OlympiadBench", ("question|problem", "final_answer"), "final_answer", "question|problem", "without_dollars"),
     Layout("Big-Math", ("prompt:text", "solution:short", "llama8b_solve_rate|domain|source"), "solution", "prompt"),
     Layout("MathArena", ("problem_idx", "problem", "answer"), "answer", "problem"),
+    Layout("reasoning-gym", ("generator", "problem", "answer"), "answer", "problem", "as_is", domain="generator"),
     Layout("problem and answer", (PROBLEM, "answer|Answer:short"), "answer|Answer", prompt=True),
     Layout("problem and boxed answer", (PROBLEM, "answer:boxed"), "answer", prompt=True, rule="last_box"),
     Layout(

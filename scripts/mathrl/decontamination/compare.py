@@ -287,10 +287,17 @@ def _letters(text: Text) -> str:
     return " ".join(token for token in text.sequence if token not in LIGHT and token not in OPERATORS)
 
 
+def other_problem(item: Text, row: Text) -> bool:
+    """Were more numbers exchanged than slips of the pen explain? Asked of most candidates, and cheaper than a `Pair`."""
+    return _exchanged(item.numbers, row.numbers) > 1
+
+
 def _respelt(item: Text, row: Text) -> Text:
     """The row without slips of the pen, where it is much like the item."""
     ours, theirs = item.words, row.words
-    if ours == theirs or _exchanged(item.numbers, row.numbers) > 1 or (ours & theirs).total() < ALIKE * max(ours.total(), theirs.total()):
+    if other_problem(item, row) or ours == theirs:
+        return row
+    if _shared(ours, theirs) < ALIKE * max(ours.total(), theirs.total()):
         return row
     missing = frozenset(item.numbers - row.numbers)
     source = normalize_pair.respelt(row.source, frozenset(row.sequence), frozenset(item.sequence), missing)
@@ -305,4 +312,9 @@ def _inside(shorter: list[str], longer: list[str]) -> bool:
 
 def _exchanged(left: Counter, right: Counter) -> int:
     """How many entries were replaced: what both sides have and the other lacks."""
-    return min((left - right).total(), (right - left).total())
+    return min(left.total(), right.total()) - _shared(left, right)
+
+
+def _shared(left: Counter, right: Counter) -> int:
+    """How many entries both have: `(left & right).total()` without making that counter."""
+    return sum(min(count, right[key]) for key, count in left.items() if key in right)

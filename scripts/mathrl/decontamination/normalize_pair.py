@@ -59,7 +59,8 @@ _BLANKS = re.compile(r"[ \t]{2,}")
 _DOLLARS = re.compile(r"\${2,}")
 _DASHES = str.maketrans({"−": "-", "‐": "-", "‑": "-"} | {small: sign for small, sign in SMALL.items() if sign[0] in "^_"})
 _BOLD_NUMBER = re.compile(r"(?<![\w*)}\]])\*\*(-?\d[\d.,/]*)\*\*(?![\w*])")
-_FUNCTIONS = re.compile(r"(?<![\\A-Za-z])(sqrt|sin|cos|tan|cot|log|ln|pi)(?=[\s({\d]|$)")
+_FUNCTION_NAMES = ("sqrt", "sin", "cos", "tan", "cot", "log", "ln", "pi")
+_FUNCTIONS = re.compile(rf"(?<![\\A-Za-z])({'|'.join(_FUNCTION_NAMES)})(?=[\s({{\d]|$)")
 _LETTERS_APART = re.compile(r"(?<![A-Za-z\\])[A-HJ-Z](?: [A-Z])+(?![A-Za-z'])")
 _POWER_ONE = re.compile(r"\^(?:\{1\}|1(?!\d))(?=\s*\+\s*[a-z]\^)")  # the first term of x^1 + x^2 + …
 _SHARES = {"half": "1/2", "halves": "1/2", "one half": "1/2", "a half": "1/2", "one third": "1/3", "a third": "1/3", "two thirds": "2/3", "quarter": "1/4",
@@ -70,9 +71,17 @@ _SHARE = re.compile(
 )
 _PERCENTS = {"10": "1/10", "20": "1/5", "25": "1/4", "50": "1/2", "75": "3/4"}
 _AS_SHARE = re.compile(rf"(?<![\d.,])({'|'.join(_PERCENTS)})\s*\\?%")
-# British spellings with the American ones.
-_SPELLINGS = ((re.compile(r"(?<=[a-z]{2}[bt])re(?=s?\b)"), "er"), (re.compile(r"(?<=[a-z]{3})our(?=s?\b|ed\b|ing\b)(?<!hour)(?<!four)(?<!your)"), "or"),
-              (re.compile(r"(?<=[a-z]{4})is(?=e[sd]?\b|ing\b)(?<!prom)(?<!rais)"), "iz"))  # fmt: skip
+_SHARE_PARTS = ("half", "halves", "third", "quarter", "fourth", "fifth", "tenth")
+_UNIT_PARTS = ("kilo", "km", "centi", "cm", "milli", "kg", "mile", "mph", "pound", "lb", "ounce", "oz", "hour", "hr", "min", "feet", "foot", "ft",
+               "gal", "dollar", "usd")  # fmt: skip
+_HINT_PARTS = ("answer", "result", "nearest", "lowest terms", "simplest form")
+_LETTER_AND_DIGIT = re.compile(r"[A-Za-z][01]")
+# British spellings, what the American ones have there, and the letters that one of them needs.
+_SPELLINGS = (
+    (re.compile(r"(?<=[a-z]{2}[bt])re(?=s?\b)"), "er", ("bre", "tre")),
+    (re.compile(r"(?<=[a-z]{3})our(?=s?\b|ed\b|ing\b)(?<!hour)(?<!four)(?<!your)"), "or", ("our",)),
+    (re.compile(r"(?<=[a-z]{4})is(?=e[sd]?\b|ing\b)(?<!prom)(?<!rais)"), "iz", ("ise", "ising")),
+)
 _QUESTION = re.compile(r"\?|^(?:find|determine|compute|calculate|evaluate|what|how|which|simplify|solve|show|prove)\b", re.IGNORECASE)
 _ASKED = re.compile(r"(?<![A-Za-z\\])\(([a-h])\)\s+(?=\S)")
 SENTENCE = re.compile(r"(,\s+(?=where\b)|(?<=[.?!])\s+|(?<=[.?!]\$)\s+|\n\s*\n)")
@@ -89,9 +98,19 @@ _WORD = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{4,}(?![A-Za-z])")
 
 
 def plain(text: str) -> str:
-    """The text without dressing, in the spelling that two texts have in common."""
-    text = _DOLLARS.sub("$", text.translate(_DASHES)).replace("\\(", "$").replace("\\)", "$")
-    text = _BLANKS.sub(" ", _BOLD_NUMBER.sub(r"\1", text))
+    """The text without dressing, in the spelling that two texts have in common.
+
+    A pattern costs ten times a look for the letters that it needs, and most texts need few of them.
+    """
+    if not text.isascii():
+        text = text.translate(_DASHES)
+    if "$$" in text:
+        text = _DOLLARS.sub("$", text)
+    text = text.replace("\\(", "$").replace("\\)", "$")
+    if "**" in text:
+        text = _BOLD_NUMBER.sub(r"\1", text)
+    if "  " in text or "\t" in text:
+        text = _BLANKS.sub(" ", text)
     if "<" in text:
         text = _SMALL.sub(lambda match: ("^{" if match[1].lower() == "sup" else "_{") + match[2] + "}", text)
         text = _BLOCK.sub(" ", _INLINE.sub("", text))
@@ -101,27 +120,59 @@ def plain(text: str) -> str:
         text = html.unescape(text)
     if "\\" in text:
         text = _SPACED_COMMA.sub("{,}", _LINE_FEED.sub("\n", _ESCAPED.sub(r"\\", text)))
-        for _ in range(NESTED):
+        for _ in range(NESTED if "frac" in text else 0):
             text, found = _FRACTION.subn(lambda match: f"({match[1]})/({match[2] or match[3]})", text)
             if not found:
                 break
-    text = _BROKEN_WORD.sub("", _LABEL.sub("", text, count=1))
+    text = _LABEL.sub("", text, count=1)
+    if "\n" in text:
+        text = _without_lists(_BROKEN_WORD.sub("", text))
+    if "**" in text:
+        text = _STARS.sub("^", text)
+    if "squared" in text or "cubed" in text:
+        text = _POWER.sub(lambda match: match[1] + ("^2" if match[2] == "squared" else "^3"), text)
+    if "-" in text:
+        text = _HYPHEN_AFTER_FORMULA.sub(" ", text)
+    if _LETTER_AND_DIGIT.search(text):
+        text = _DIGIT_IN_WORD.sub(_letter, text)
+    text = _in_signs(text, text.lower())
+    for pattern, spelling, needed in _SPELLINGS:
+        if any(part in text for part in needed):
+            text = pattern.sub(spelling, text)
+    if "%" in text:
+        text = _AS_SHARE.sub(lambda match: _PERCENTS[match[1]], text)
+    if any(part in (lower := text.lower()) for part in _SHARE_PARTS):
+        text = _SHARE.sub(lambda match: _SHARES[match[0].lower().replace("-", " ")], text)
+    return _without_hints(text) if any(part in lower for part in _HINT_PARTS) else text
+
+
+def _without_lists(text: str) -> str:
+    """Without the marks of a list of several lines."""
     if len(_BULLET.findall(text)) > 1:
         text = _BULLET.sub("", text)
-    if [int(number) for number in _LINE_NUMBER.findall(text)] == list(range(1, len(_LINE_NUMBER.findall(text)) + 1)) != [1]:
-        text = _LINE_NUMBER.sub("", text)
-    text = _POWER.sub(lambda match: match[1] + ("^2" if match[2] == "squared" else "^3"), _STARS.sub("^", text))
-    text = _DIGIT_IN_WORD.sub(_letter, _HYPHEN_AFTER_FORMULA.sub(" ", text))
-    text = _TWICE.sub("twice", _NUMBER.sub(_value, text) if _LONG_NUMBER.search(text) else text)
-    text = _SAID.sub(lambda match: f"{match[1]} {_SIGNS[match[2]]} ", text)
-    text = _PERCENT.sub("%", _UNITS.sub(lambda match: str(match.lastgroup), text))
-    text = _POWER_ONE.sub("", _FUNCTIONS.sub(r"\\\1", text))
+    numbers = [int(number) for number in _LINE_NUMBER.findall(text)]
+    return _LINE_NUMBER.sub("", text) if len(numbers) > 1 and numbers == list(range(1, len(numbers) + 1)) else text
+
+
+def _in_signs(text: str, lower: str) -> str:
+    """Numbers, signs, units and functions that stand in words as signs; `lower` is the text in lower case."""
+    if ("hundred" in lower or "thousand" in lower or "ty-" in lower or "ty " in lower) and _LONG_NUMBER.search(text):
+        text = _NUMBER.sub(_value, text)
+    if " times" in lower:
+        text = _TWICE.sub("twice", text)
+    if any(sign in lower for sign in _SIGNS):
+        text = _SAID.sub(lambda match: f"{match[1]} {_SIGNS[match[2]]} ", text)
+    if any(part in lower for part in _UNIT_PARTS):
+        text = _UNITS.sub(lambda match: str(match.lastgroup), text)
+    if "cent" in lower:
+        text = _PERCENT.sub("%", text)
+    if any(name in lower for name in _FUNCTION_NAMES):
+        text = _FUNCTIONS.sub(r"\\\1", text)
+    if "^" in text:
+        text = _POWER_ONE.sub("", text)
     if not text.isupper():  # all in capitals, `a b` would be read as a triangle's side
         text = _LETTERS_APART.sub(lambda match: match[0].replace(" ", ""), text)
-    for pattern, spelling in _SPELLINGS:
-        text = pattern.sub(spelling, text)
-    text = _AS_SHARE.sub(lambda match: _PERCENTS[match[1]], text)
-    return _without_hints(_SHARE.sub(lambda match: _SHARES[match[0].lower().replace("-", " ")], text))
+    return text
 
 
 def questions(text: str) -> list[str]:

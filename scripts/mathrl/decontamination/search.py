@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mathrl.decontamination import normalize_pair
-from mathrl.decontamination.compare import Pair
+from mathrl.decontamination.compare import Pair, other_problem
 from mathrl.decontamination.texts import Text
 from mathrl.text import token_hashes
 
@@ -67,7 +67,7 @@ class Postings:
         """Distinct `(row, key)` of the n-grams of rows that items have."""
         values, first = token_hashes.grams(tokens, size)
         where, which = token_hashes.find(values, self.keys, self.marked)
-        seen = np.unique(tokens.rows[first[where]].astype(np.int64) * (len(self.keys) + 1) + which)
+        seen = token_hashes.distinct(tokens.rows[first[where]].astype(np.int64) * (len(self.keys) + 1) + which)
         return np.divmod(seen, len(self.keys) + 1)
 
     def expand(self, rows: np.ndarray, which: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -93,8 +93,13 @@ class Postings:
         common_share = self.common_share(settings.boilerplate_items)
         near = pairs[shared >= (need - common_share[pairs % width]) * self.sizes[pairs % width] - 1e-9]
         boilerplate = common_share > need - 1e-9
-        for first in range(0, int(common.sum()), STEP):
-            row, item, key = self.expand(rows[common][first : first + STEP], which[common][first : first + STEP])
+        # Most rows are near no item: what only they hold is not expanded to all the items that hold it.
+        of_some = np.zeros(len(self.keys), bool)
+        of_some[np.repeat(np.arange(len(self.keys)), np.diff(self.starts))[boilerplate[self.items]]] = True
+        common &= of_some[which] | _member(rows, token_hashes.distinct(near // width))
+        rows, which = rows[common], which[common]
+        for first in range(0, len(rows), STEP):
+            row, item, key = self.expand(rows[first : first + STEP], which[first : first + STEP])
             keep = boilerplate[item] | np.isin(row * width + item, near)
             found.append((row[keep], item[keep], key[keep]))
         return tuple(np.concatenate(part) for part in zip(*found, strict=True))  # type: ignore[return-value]
@@ -110,32 +115,38 @@ class Vocabulary:
     """The distinct content words of the items, for counting what a row shares with an item without looking at either."""
 
     def __init__(self, content: token_hashes.Tokens) -> None:
-        self.keys = np.unique(content.hashes)
+        self.keys = token_hashes.distinct(content.hashes)
         self.marked = token_hashes.member_filter(self.keys, 20)
-        self.items, self.sizes = self._table(content, content.count)
+        items, self.words, self.sizes = self._distinct(content)
+        self.starts = np.searchsorted(items, np.arange(content.count + 1))
 
-    def _table(self, content: token_hashes.Tokens, count: int) -> tuple[Any, np.ndarray]:
-        """Rows × words, 1 where a row has the word, and the number of distinct words of each row, known or not."""
-        from scipy.sparse import csr_array
-
-        pairs = np.unique(np.rec.fromarrays([content.rows, content.hashes], names="row,word"))
-        rows = pairs["row"].astype(np.int64)
-        where, which = token_hashes.find(np.ascontiguousarray(pairs["word"]), self.keys, self.marked)
-        table = csr_array((np.ones(len(where), np.int32), (rows[where], which)), shape=(count, len(self.keys)))
-        return table, np.bincount(rows, minlength=count)
+    def _distinct(self, content: token_hashes.Tokens) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """`(row, word)` without repetition, sorted, of the known words, and the number of distinct words of each row, known or not."""
+        mixed = token_hashes.mix(content.rows.astype(np.uint64)) ^ content.hashes  # one number for row and word
+        _, first = np.unique(mixed, return_index=True)
+        rows, hashes = content.rows[first].astype(np.int64), content.hashes[first]
+        where, which = token_hashes.find(hashes, self.keys, self.marked)
+        pairs = np.sort(rows[where] * len(self.keys) + which)
+        return *np.divmod(pairs, max(len(self.keys), 1)), np.bincount(rows, minlength=content.count)
 
     def overlap(self, content: token_hashes.Tokens, rows: np.ndarray, items: np.ndarray) -> np.ndarray:
         """Dice similarity of the distinct words of each pair of row and item."""
-        if not len(rows):
-            return np.zeros(0)
         asked, place = np.unique(rows, return_inverse=True)
         number = np.full(content.count, -1, np.int32)
         number[asked] = np.arange(len(asked))
         keep = number[content.rows] >= 0
         part = token_hashes.Tokens(content.hashes[keep], number[content.rows[keep]], content.numbers[keep], content.light[keep], len(asked))
-        table, sizes = self._table(part, len(asked))
-        shared = table[place].multiply(self.items[items]).sum(axis=1)
-        return 2 * shared / (sizes[place] + self.sizes[items])
+        row, word, sizes = self._distinct(part)
+        have = row * len(self.keys) + word  # sorted
+        shared = np.zeros(len(rows), np.int64)
+        for first in range(0, len(rows), STEP):
+            here = slice(first, first + STEP)
+            counts = self.starts[items[here] + 1] - self.starts[items[here]]
+            offset = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+            words = self.words[np.repeat(self.starts[items[here]], counts) + offset]
+            found = _member(np.repeat(place[here], counts) * len(self.keys) + words, have)
+            shared[here] = np.bincount(np.repeat(np.arange(len(counts)), counts), weights=found, minlength=len(counts))
+        return 2 * shared / np.maximum(sizes[place] + self.sizes[items], 1)
 
 
 class Index:
@@ -196,7 +207,8 @@ class Candidates:
 
     def rows(self) -> np.ndarray:
         """All rows that occur in a pair, sorted."""
-        return np.unique(np.concatenate([*(getattr(self, name)[0] for name in PAIRS), *(pairs[0] for pairs in self.more.values())]))
+        found = [*(getattr(self, name)[0] for name in PAIRS), *(pairs[0] for pairs in self.more.values())]
+        return token_hashes.distinct(np.concatenate(found))
 
     def add(self, other: Candidates, offset: int) -> None:
         """Take in the candidates of further rows, `offset` rows later."""
@@ -277,7 +289,7 @@ def _by_words(tokens: token_hashes.Tokens, index: Index) -> tuple[np.ndarray, np
         rows, items, _ = postings.hits(part, size)
         pair, shared = np.unique(rows * width + items, return_counts=True)
         found.append(pair[shared >= SHARE * postings.sizes[pair % width]])
-    rows, items = np.divmod(np.unique(np.concatenate(found)), width)
+    rows, items = np.divmod(token_hashes.distinct(np.concatenate(found)), width)
     ours, theirs = np.diff(content.starts())[rows], index.content_lengths[items]
     near = np.minimum(ours, theirs) >= LENGTHS * np.maximum(ours, theirs)
     rows, items = rows[near], items[near]
@@ -419,13 +431,15 @@ def _verdicts(found: Candidates, rows: pl.DataFrame, index: Index, boilerplate: 
         if method not in settings.methods:
             continue
         for place, (row, item) in enumerate(zip(row_numbers.tolist(), items.tolist(), strict=True)):
+            other = index.more.get(method)
             pair = pairs.get((row, item))
             if pair is None:
                 text = texts[row]
                 if text not in prepared:
                     prepared[text] = Text.of(text)
+                if other is None and other_problem(index.text(item), prepared[text]):
+                    continue
                 pair = pairs[row, item] = Pair(index.text(item), prepared[text])
-            other = index.more.get(method)
             if other is None and pair.other_numbers:
                 continue
             score = pair.similarity if scores is None else float(scores[place])

@@ -62,6 +62,8 @@ class Text:
     @cached_property
     def cases(self) -> frozenset[str]:
         """Capital letters that are variables of their own."""
+        if self.source.isascii():
+            return frozenset()
         return frozenset(chr(ord(char) - _CASES) for char in self.source if _CASES + 65 <= ord(char) <= _CASES + 90)
 
     @cached_property

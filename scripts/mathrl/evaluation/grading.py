@@ -84,13 +84,15 @@ def grade_samples(
     Equal responses to a problem are graded and read for equalities once. benchmark: its name; minerva_math has rules of its own
     in both judges.
     """
-    from mathrl.grading import extract_boxed
+    from mathrl.grading import extract_boxed, protocols
 
     asked = [(row["response"], str(problems[row["id"]]["answer"]), str(problems[row["id"]]["problem"])) for row in samples]
     unique = list(dict.fromkeys(asked))
     boxed = {response: extract_boxed(response) is not None for response, *_ in unique}
     if grader == "contest":
-        graded_once = _by_contest(unique, benchmark, workers)
+        others = [question for question in unique if protocols.gold_of(question[1])]  # golds that name their judge
+        graded_once = _by_contest([question for question in unique if question not in set(others)], benchmark, workers)
+        graded_once |= _by_ours(others, boxed, extraction, benchmark, workers)
     else:
         graded_once = _by_ours(unique, boxed, extraction, benchmark, workers)
     equalities = {response: check_equalities(response) for response in boxed}
@@ -206,7 +208,7 @@ def evaluate(
     benchmark: str = "",
 ) -> dict[str, Any]:
     """The eval JSON without its name tags and provenance."""
-    from mathrl.grading import group_answers
+    from mathrl.grading import group_answers, protocols
 
     graded = grade_samples(
         samples, problems, grader=grader, extraction=extraction, workers=workers, contaminated=contaminated, benchmark=benchmark
@@ -223,7 +225,8 @@ def evaluate(
         "clean_subset": clean_subset(graded, removing),
         "first_wrong_equality": _first_wrong(graded),
     }
-    return result
+    judges = protocols.versions(str(row["answer"]) for row in problems.values())
+    return result | ({"grader_protocols": judges} if judges else {})
 
 
 def _first_wrong(problems: list[GradedProblem]) -> dict[str, Any] | None:

@@ -23,6 +23,7 @@ from mathrl.core.files import UserError, read_json, sha256_json, write_json
 from mathrl.core.hashes import model_sha256
 from mathrl.core.provenance import versions
 from mathrl.data.benchmarks import read_benchmark
+from mathrl.execution import pauses
 from mathrl.execution.secrets import LOOPBACK
 from mathrl.models import local_stores
 from mathrl.models.checks import check_model
@@ -307,6 +308,7 @@ def _write(handle, request: Request, response: str, finish_reason: str, tokens: 
     text = json.dumps(row, ensure_ascii=False).encode(errors="surrogatepass") + b"\n"
     handle.write(hashlib.sha256(text).hexdigest()[:HASH].encode() + b" " + text)
     handle.flush()
+    pauses.progressed()
 
 
 def store_of(generation: Sequence[Path], protocol: str) -> Path:

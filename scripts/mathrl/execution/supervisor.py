@@ -18,11 +18,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from mathrl.core.files import UserError
-from mathrl.execution import gpus, processes
+from mathrl.execution import gpus, pauses, processes
 from mathrl.execution.slurm import DEADLINE
 
 MARGIN = 30.0  # seconds between the end of a job and its walltime
 JOB_FILE = "job"  # in the job's directory: its id, for whoever clears up after it
+PROGRESS_FILE = "progress"  # in the job's directory: made by the command, see mathrl.execution.pauses
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 FORWARDED = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2}
 ENDING = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
@@ -90,10 +91,21 @@ class Supervisor:
                 self.last_words()
             if left:
                 _say(f"ended {len(left)} process(es) that the command left behind: {'; '.join(left[:8])}")
+            progress = (self.ray_directory / PROGRESS_FILE).exists()
             shutil.rmtree(self.ray_directory, ignore_errors=True)
             held.release()
         code = os.waitstatus_to_exitcode(self.status)
+        self._note_pause(code, progress)
         return 128 - code if code < 0 else code
+
+    def _note_pause(self, code: int, progress: bool) -> None:
+        """Leave word for the job's Snakemake whether this job is to be queued again."""
+        if not code:
+            pauses.forget(self.command)
+        elif self.asked is not None and not self.service:
+            said = pauses.note(self.command, progress)
+            if said:
+                _say(said)
 
     def _take_gpus(self) -> gpus.GpuSlots | None:
         if "SLURM_JOB_ID" in os.environ:  # SLURM gives GPUs itself
@@ -162,6 +174,7 @@ class Supervisor:
     def _start(self, held: gpus.GpuSlots) -> None:
         environment = dict(os.environ)
         environment |= {processes.JOB: self.job, processes.WORKDIR: os.getcwd(), "RAY_TMPDIR": str(self.ray_directory)}
+        environment[pauses.PROGRESS] = str(self.ray_directory / PROGRESS_FILE)
         if "CUDA_VISIBLE_DEVICES" in environment:
             environment.pop("ROCR_VISIBLE_DEVICES", None)  # SLURM sets both on any GPU node, and verl refuses both together
         if held.names:

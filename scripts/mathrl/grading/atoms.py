@@ -8,22 +8,17 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from fractions import Fraction
 
 from mathrl.grading import nodes as n
 from mathrl.grading.latex import Token, Unparsed, word_key
+from mathrl.grading.words import TABLES
 from mathrl.text.number_words import ONES
 
 MAX_DEPTH = 40
 MAX_DIGITS = 1_000
-_NAMES = {
-    "functions": "sin cos tan cot sec csc arcsin arccos arctan sinh cosh tanh coth ln log exp sqrt abs det gcd lcm max min arg "
-    "asin acos atan",
-    "greek": "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi rho sigma tau upsilon phi chi psi omega Gamma Delta "
-    "Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega ell hbar Re Im aleph nabla partial",
-}
-FUNCTIONS, GREEK = (frozenset(_NAMES[kind].split()) for kind in ("functions", "greek"))
+FUNCTIONS, GREEK = frozenset(TABLES["function"]), frozenset(TABLES["greek"])
 _OPERATORS = frozenset({"sum", "prod", "int", "iint", "oint", "lim"})
 _ACCENTS = frozenset({"bar", "hat", "tilde", "dot", "ddot"})
 _ALIAS = {"asin": "arcsin", "acos": "arccos", "atan": "arctan"}
@@ -33,9 +28,9 @@ MAX_NUMBER_WORD = 12
 """Number words up to this one are read in formulas; larger ones where an answer is a number in words alone (`notation`)."""
 _MATRICES = ("pmatrix", "bmatrix", "matrix", "vmatrix", "Bmatrix", "Vmatrix", "array", "smallmatrix", "cases")
 _IF = ("if", "for", "when", "where", "otherwise", "else", "as")
-_OPENING = ("frac", "binom", "lfloor", "lceil", "|", "begin", "{", "repeating", "angle", "triangle")
-OPENS_FACTOR = frozenset(f"\\{name}" for name in {*_OPENING, *_VALUES, *FUNCTIONS, *_OPERATORS, *GREEK, *_ACCENTS} - {"ldots"})
-"""Commands with which a factor may begin."""
+_OPENING = ("frac", "binom", "lfloor", "lceil", "begin", "{", "repeating")
+OPENS_FACTOR = {"(", "{", "["} | {f"\\{name}" for name in {*_OPENING, *_VALUES, *FUNCTIONS, *_OPERATORS, *GREEK, *_ACCENTS} - {"ldots"}}
+"""Operators and commands with which a factor may begin; a bar may too, where none is open."""
 
 
 def nested(read: Callable) -> Callable:
@@ -77,16 +72,23 @@ class Atoms:
         self.at += 1
         return self.peek(-1)
 
+    def sees(self, texts: Container[str]) -> bool:
+        """Is what comes next one of these operators and commands?"""
+        kind, text = self.peek()
+        return kind in ("op", "cmd") and text in texts
+
+    def one_of(self, texts: Container[str]) -> str | None:
+        """Take an operator or a command if it is one of these."""
+        return self.take()[1] if self.sees(texts) else None
+
     def accept(self, text: str) -> bool:
         """Take an operator or a command if it comes next."""
-        found = self.peek() in (("op", text), ("cmd", text))
-        self.at += found
-        return found
+        return self.one_of((text,)) is not None
 
     def expect(self, *texts: str) -> str:
-        kind, text = self.take()
-        if kind not in ("op", "cmd") or text not in texts:
-            raise Unparsed(f"expected {texts[0]}, found {text or 'the end'}")
+        text = self.one_of(texts)
+        if text is None:
+            raise Unparsed(f"expected {texts[0]}, found {self.peek()[1] or 'the end'}")
         return text
 
     def split(self, first: int = 1) -> str:
@@ -120,12 +122,6 @@ class Atoms:
             return self.group()
         if kind == "num" and not signed and not whole and "." not in text[1:]:
             return _number(self.split())
-        if signed and kind == "op" and text in "+-":
-            self.at += 1
-            inner = self.argument(signed=True)
-            return n.Neg(inner) if text == "-" else inner
-        if kind == "word" and len(text) > 1 and text not in FUNCTIONS and text not in GREEK and text != "pi":
-            return n.Sym(self.split())
         return self.atom()
 
     def group(self) -> n.Node:
@@ -188,8 +184,6 @@ class Atoms:
                 return self.bracket(text)
             case "|":
                 return self.absolute("|", "abs")
-            case "+":
-                return self.factor()
             case "-":
                 return n.Neg(self.factor())
         raise Unparsed(f"unexpected {text}")
@@ -310,10 +304,6 @@ class Atoms:
                 return n.Fn(name[1:], (inner,))
             case "|":
                 return self.absolute(r"\|", "norm")
-            case "angle" | "triangle":
-                return self.factor()
-            case "pm" | "mp":
-                return n.PlusMinus(None, self.factor(), 1 if name == "pm" else -1)
         raise Unparsed(f"the command {name}")
 
     def root(self) -> n.Node:
@@ -321,11 +311,7 @@ class Atoms:
         if self.accept("["):
             degree = self.sum()
             self.expect("]")
-        if self.accept("("):
-            inner = self.sum()
-            self.expect(")")
-        else:
-            inner = self.argument(whole=True)  # nobody writes \sqrt13 for 3
+        inner = self.argument(whole=True)  # nobody writes \sqrt13 for 3
         return n.Fn("sqrt", (inner,)) if degree is None else n.Fn("root", (inner, degree))
 
     def accent(self, name: str) -> n.Node:

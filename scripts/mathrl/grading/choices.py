@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from mathrl.grading.latex import Unparsed, clean, word_key
+from mathrl.grading.words import TABLES
 
 _YES = {"yes": "yes", "true": "yes", "no": "no", "false": "no", "correct": "yes", "incorrect": "no"}
 _CHOICE = re.compile(
@@ -17,16 +18,6 @@ _OTHER_CHOICE = re.compile(r"\(\s*[A-J]\s*\)|(?<![A-Za-z'])[A-J]\s*[).:\]]|^\W*(
 _LETTERS = re.compile(r"(?:[A-J]\s*(?:,|;|and|&|\s)*\s*){2,8}")
 _CLOCK = re.compile(r"(\d{1,2})\s*:\s*(\d{2})\s*(?:([ap])\.?\s?m\.?)?|(\d{1,2})\s*([ap])\.?\s?m\.?", re.IGNORECASE)
 _SYMBOLS = re.compile(r"[\^*|]")
-_SAME_WORDS = {
-    same: phrase
-    for phrase, others in {
-        "does not exist": "dne, doesnt exist, limit does not exist, doesn t exist",
-        "infinitely many": "infinitely many solutions, infinite solutions, infinite, infinite number of solutions",
-        "no solution": "none, no solutions, no real solution, no real solutions, there is no solution, there are no solutions, no roots, "
-        "no real roots, solution does not exist, no such number exists",
-    }.items()
-    for same in others.split(", ")
-}
 
 
 def _choice(text: str) -> tuple[str, str, bool] | None:
@@ -74,7 +65,7 @@ def plain_words(text: str) -> str:
         words = word_key(clean(text))
     except Unparsed:
         words = word_key(text)
-    return _SAME_WORDS.get(words, re.sub(r"(?<=\d)(?:st|nd|rd|th)\b", "", words))
+    return TABLES["same words"].get(words, re.sub(r"(?<=\d)(?:st|nd|rd|th)\b", "", words))
 
 
 def same_time(answer: str, gold: str) -> bool | None:

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 from mathrl.grading import choices, conditions, lists
 from mathrl.grading import nodes as n
-from mathrl.grading.expressions import expand_signs, same_expressions, same_family
+from mathrl.grading.expressions import expand_signs, is_periodic, same_expressions, same_family
 from mathrl.grading.latex import string_key
 from mathrl.grading.numbers import How, decimal
 from mathrl.grading.readings import readings
-from mathrl.grading.sets import is_set, pieces_of, same_pieces
+from mathrl.grading.sets import ends_of, is_set, same_ends
 
 EQUAL, DIFFERENT, NO_ANSWER, NO_GOLD = "equal", "different", "unparsed_answer", "unparsed_gold"
 NOT_GOLDS = frozenset({"proof", "proof needed", "see solution", "not found", "none given", "unknown", "answer", "see proof", ""})
@@ -79,11 +79,11 @@ class Comparison:
             case (n.Text(), _) | (_, n.Text()):
                 return False
             case n.Mod(), n.Mod():
-                return conditions.same_congruences(answer, gold, self)
+                return self(answer.inner, gold.inner) and self(answer.modulus, gold.modulus)
             case n.Builder(), n.Builder():
                 return conditions.same_builders(answer, gold, self)
             case n.Piecewise(), n.Piecewise():
-                return conditions.same_pieces_of_function(answer, gold, self)
+                return conditions.same_piecewise(answer, gold, self)
             case (n.Mod(), _) | (_, n.Mod()) | (n.Builder(), _) | (_, n.Builder()) | (n.Based(), _) | (_, n.Based()):
                 return False
         family = self._families(answer, gold)
@@ -105,6 +105,8 @@ class Comparison:
             pair = conditions.assignment(node)
             expressions.append(found[0] if found else pair[1] if pair else node)
         left, right = (simplified(part) for part in expressions)
+        if theirs is None and not all(map(is_periodic, right.items if isinstance(right, n.Items) else (right,))):
+            return None  # "k, k \in \mathbb{Z}" is every whole number, and not the letter n or the choice B
         if isinstance(left, n.Scalar) and isinstance(right, n.Scalar):
             return same_family(left, right)
         if isinstance(left, n.Items) and isinstance(right, n.Items):
@@ -123,10 +125,10 @@ class Comparison:
         return self._lists(answer, gold)
 
     def _sets(self, answer: n.Node, gold: n.Node) -> bool | None:
-        left, right = pieces_of(answer), pieces_of(gold)
+        left, right = ends_of(answer), ends_of(gold)
         if left is not None and right is not None:
             names = n.symbols(answer), n.symbols(gold)
-            return not (names[0] and names[1] and names[0] != names[1]) and same_pieces(left, right)
+            return not (names[0] and names[1] and names[0] != names[1]) and same_ends(left, right)
         if isinstance(answer, n.SetOp) and isinstance(gold, n.SetOp) and answer.kind == gold.kind:
             crossed = answer.kind != "minus" and self(answer.left, gold.right) and self(answer.right, gold.left)
             return crossed or (self(answer.left, gold.left) and self(answer.right, gold.right))

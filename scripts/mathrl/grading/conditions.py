@@ -5,10 +5,10 @@ from __future__ import annotations
 from mathrl.grading import nodes as n
 from mathrl.grading.expressions import Same, same_equations, same_family
 from mathrl.grading.numbers import How
-from mathrl.grading.sets import FLIPPED, pieces_of, same_pieces
+from mathrl.grading.sets import ends_of, same_ends
 
 _FUNCTION_NAMES = frozenset({"y", "f()", "g()", "h()"})
-_MIRRORED = FLIPPED | {"=": "=", "!=": "!=", "~": "~"}
+_MIRRORED = {"<": ">", ">": "<", "<=": ">=", ">=": "<=", "=": "=", "!=": "!=", "~": "~"}
 
 
 def _name_of(node: n.Node) -> str | None:
@@ -73,7 +73,7 @@ def same_relations(answer: n.Node, gold: n.Node, same: Same, how: How) -> bool |
                 and all(same(term, answer.terms[0]) or same(answer.terms[0], term) for term in answer.terms)
                 and any(same(term, gold) for term in answer.terms)
             )
-        return None if isinstance(gold, n.Bracket | n.SetOp | n.Braces | n.Items) or pieces_of(gold) is not None else False
+        return None if isinstance(gold, n.Bracket | n.SetOp | n.Braces | n.Items) or ends_of(gold) is not None else False
     return None
 
 
@@ -87,9 +87,9 @@ def _two_relations(
     verdict = same_equations(answer, gold, how)
     if verdict is not None:
         return verdict
-    sets = pieces_of(answer), pieces_of(gold)
+    sets = ends_of(answer), ends_of(gold)
     if None not in sets:
-        return n.symbols(answer) == n.symbols(gold) and same_pieces(*sets)
+        return n.symbols(answer) == n.symbols(gold) and same_ends(*sets)
     return _same_chains(answer, gold, same)
 
 
@@ -152,24 +152,17 @@ def same_builders(answer: n.Builder, gold: n.Builder, same: Same) -> bool:
     return len(answer.conditions) == len(gold.conditions) and all(parts)
 
 
-def same_pieces_of_function(answer: n.Piecewise, gold: n.Piecewise, same: Same) -> bool:
+def same_piecewise(answer: n.Piecewise, gold: n.Piecewise, same: Same) -> bool:
     """Piecewise functions: each value with its own condition; the rows in any order."""
     rest = list(gold.rows)
     for row in answer.rows:
-        found = next(
-            (other for other in rest if len(row) == len(other) and all(_same_cell(a, b, same) for a, b in zip(row, other, strict=True))),
-            None,
-        )
-        if found is None:
+        found = (other for other in rest if len(row) == len(other) and all(_same_cell(a, b, same) for a, b in zip(row, other, strict=True)))
+        other = next(found, None)
+        if other is None:
             return False
-        rest.remove(found)
+        rest.remove(other)
     return not rest
 
 
 def _same_cell(answer: n.Node, gold: n.Node, same: Same) -> bool:
     return answer == gold if isinstance(answer, n.Text) or isinstance(gold, n.Text) else same(answer, gold)
-
-
-def same_congruences(answer: n.Mod, gold: n.Mod, same: Same) -> bool:
-    """Congruences: the same modulus and the same residue as written."""
-    return same(answer.inner, gold.inner) and same(answer.modulus, gold.modulus)

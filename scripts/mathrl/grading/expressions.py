@@ -78,7 +78,7 @@ def same_expressions(answer: n.Node, gold: n.Node, how: How) -> bool:
     if left != right:
         renamed = _parameters_renamed(answer, gold)
         if renamed is not None:
-            return same_family(renamed, gold) if _is_periodic(gold) else _agree(renamed, gold)
+            return same_family(renamed, gold) if is_periodic(gold) else _agree(renamed, gold)
         if not (left and right and (left <= right or right <= left)):
             return False
     return _agree(answer, gold)
@@ -128,13 +128,13 @@ def _parameters_renamed(answer: n.Node, gold: n.Node) -> n.Node | None:
     (own,), (name,) = mine, theirs
     constants = _CONSTANTS_OF_INTEGRATION if name.startswith(("C", "c_", "K")) or own.startswith("C") else ()
     alone = isinstance(gold, n.Add) and n.Sym(name) in gold.items and isinstance(answer, n.Add) and n.Sym(own) in answer.items
-    counted = {own, name} <= _INTEGER_PARAMETERS and _is_periodic(answer) and _is_periodic(gold)
+    counted = {own, name} <= _INTEGER_PARAMETERS and is_periodic(answer) and is_periodic(gold)
     if (own in constants and name in constants and alone and len(n.symbols(gold)) > 1) or counted:
         return n.rename(answer, {own: name})
     return None
 
 
-def _is_periodic(node: n.Node) -> bool:
+def is_periodic(node: n.Node) -> bool:
     """Does a multiple of pi or of degrees by one whole-number letter stand in the tree?"""
     letters = n.symbols(node)
     return (

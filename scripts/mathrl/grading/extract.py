@@ -6,16 +6,14 @@ The scan is linear in the length of the response (a response may be a megabyte o
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
-from mathrl.text.boxes import boxes
+from mathrl.text.boxes import BOX, Box, boxes
 
 MAX_RESPONSE_CHARS = 200_000
 """Only the last so many characters of a response are looked at, about 50,000 tokens."""
 MAX_RUN = 50
 """Boxes that may be one answer together."""
 
-_BOX = re.compile(r"\\(?:boxed|fbox)\s*\{")
 _BARE_BOX = re.compile(
     r"\\(?:boxed|fbox)(?![A-Za-z])\s*(?!\s*\{)(\\[dt]?frac\s*(?:\{[^{}]*\}|\w)\s*(?:\{[^{}]*\}|\w)|-?\\sqrt\s*(?:\{[^{}]*\}|\w)"
     r"|\\[A-Za-z]+|[-+]?\d[\d,]*(?:\.\d+)?|[A-Za-z])"
@@ -50,15 +48,6 @@ _LENIENT_MARK = re.compile(
 _NUMBER = re.compile(r"-?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:/\d+)?%?")
 
 
-@dataclass(frozen=True, slots=True)
-class Box:
-    """A box of a response: where it begins and ends in the answer part, and what it holds."""
-
-    start: int
-    end: int
-    content: str
-
-
 def answer_part(response: str) -> str:
     """The part of a response that may hold its answer: what follows the thoughts; nothing while they are not closed."""
     text = response[-MAX_RESPONSE_CHARS:]
@@ -75,13 +64,10 @@ def find_boxes(text: str) -> list[Box]:
 
     Where no box is balanced, a last one that was opened and ends with the text's last closing brace counts.
     """
-    found = [Box(start, end, content.strip()) for start, end, content in boxes(text)]
-    if "box" in text:
-        bare = [Box(match.start(), match.end(), match[1].strip()) for match in _BARE_BOX.finditer(text)]
-        found = sorted(
-            found + [box for box in bare if not any(other.start < box.start < other.end for other in found[-8:])], key=lambda box: box.start
-        )
-    if not found and text.rstrip(" \n$.").endswith("}") and (opened := list(_BOX.finditer(text))):
+    found = boxes(text)
+    bare = (Box(match.start(), match.end(), match[1]) for match in _BARE_BOX.finditer(text))
+    found = sorted(found + [box for box in bare if not any(other.start < box.start < other.end for other in found[-8:])])
+    if not found and text.rstrip(" \n$.").endswith("}") and (opened := list(BOX.finditer(text))):
         found = [Box(opened[-1].start(), len(text), text[opened[-1].end() : text.rindex("}")].strip())]
     return found
 
@@ -199,7 +185,7 @@ def extract_lenient(response: str) -> str | None:
     if marked:
         answer = (marked[-1].group(1) or marked[-1].group(2)).strip().strip("*").strip()
         sentence = re.split(r"(?<=[^\d\s])\.\s|\.\s+(?=[A-Z])", answer, maxsplit=1)[0].strip().rstrip(".")
-        if sentence and not _BOX.search(sentence):
+        if sentence and not BOX.search(sentence):
             return sentence
     numbers = _NUMBER.findall(text)
     return numbers[-1] if numbers else None

@@ -20,39 +20,35 @@ from mathrl.grading.conditions import assignment
 from mathrl.grading.latex import string_key
 from mathrl.grading.numbers import without_mark
 from mathrl.grading.readings import readings
-from mathrl.grading.sets import pieces_of
-from mathrl.grading.value import Evaluator, Undecided
+from mathrl.grading.sets import ends_of
+from mathrl.grading.value import Evaluator, Undecided, Value, close
 
 KEY_POINTS = 4
 """Test points of an expression's key."""
 MAX_DEPTH = 6
 
 
-def _digits(number: complex) -> str:
-    real = f"{number.real:.10e}" if abs(number.real) > 1e-11 else "0"
-    imaginary = f"{number.imag:.10e}" if abs(number.imag) > 1e-11 * max(1.0, abs(number.real)) else "0"
-    return f"{real},{imaginary}"
+def _digits(number: float) -> str:
+    return f"{number:.10e}" if abs(number) > 1e-11 else "0"
+
+
+def _value_key(value: Value) -> str:
+    """An exact value, also where a float is as near to one as floats come; ten digits of others."""
+    if isinstance(value, complex) and close(value, near := Fraction(value.real).limit_denominator(1000), 1e-13):
+        value = near
+    return str(value) if isinstance(value, Fraction) else f"{_digits(value.real)},{_digits(value.imag)}"
 
 
 def _scalar_key(node: n.Node) -> str:
     node = without_mark(without_mark(node, n.Percent), n.Degrees)
-    parts = []
-    for point in range(KEY_POINTS if n.symbols(node) else 1):
-        value = Evaluator(point)(node)
-        if isinstance(value, complex):
-            near = Fraction(value.real).limit_denominator(1000) if abs(value.imag) < 1e-12 and abs(value) < 1e9 else None
-            exact = near is not None and abs(near - Fraction(value.real)) <= abs(near) * Fraction(1, 10**13) and not n.symbols(node)
-            parts.append(str(near) if exact else _digits(value))
-        else:
-            parts.append(str(value))
-    return "n:" + ";".join(parts)
+    return "n:" + ";".join(_value_key(Evaluator(point)(node)) for point in range(KEY_POINTS if n.symbols(node) else 1))
 
 
 def _set_key(node: n.Node) -> str:
-    pieces = pieces_of(node)
-    if pieces is None:
+    ends = ends_of(node)
+    if ends is None:
         raise Undecided("no set")
-    return "s:" + repr([(str(piece[0]), str(piece[1]), *piece[2:]) for piece in pieces])
+    return "s:" + repr([(str(end), *kind) for end, *kind in ends])
 
 
 def _key(node: n.Node, depth: int = 0) -> str:
@@ -70,7 +66,7 @@ def _key(node: n.Node, depth: int = 0) -> str:
         case n.Rel() | n.SetOp() | n.Reals() | n.Empty():
             return _set_key(node)
         case n.Bracket(opening=opening, closing=closing, items=items):
-            if (opening, closing) not in (("(", ")"), ("[", "]")) and pieces_of(node) is not None:
+            if (opening, closing) not in (("(", ")"), ("[", "]")) and ends_of(node) is not None:
                 return _set_key(node)
             return opening + "|".join(_key(part, depth + 1) for part in items) + closing
         case n.Matrix(rows=rows):
@@ -93,7 +89,7 @@ def answer_key(extracted: str | None) -> str | None:
     return "w:" + string_key(extracted)
 
 
-def group(extracted: list[str | None]) -> list[int]:
+def group_answers(extracted: list[str | None]) -> list[int]:
     """Group numbers, counted from 0 in order of first appearance; a sample without an answer is -1, in no group."""
     numbers: dict[str, int] = {}
     return [-1 if key is None else numbers.setdefault(key, len(numbers)) for key in map(answer_key, extracted)]

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 
+from mathrl.grading import protocols
 from mathrl.grading.compare import DIFFERENT, EQUAL, NO_ANSWER, NO_GOLD, compare
 from mathrl.grading.extract import extract_answer, extract_lenient, gold_answer
 from mathrl.grading.nodes import Text
@@ -16,7 +17,7 @@ from mathrl.grading.prose import stated
 from mathrl.grading.readings import clear_cache as clear_readings
 from mathrl.grading.readings import readings
 
-GRADING_POLICY = "3"
+GRADING_POLICY = "4"
 """A label of the grader's rules for people. Nothing depends on it: the training fingerprint covers the code itself."""
 
 STATUSES = (EQUAL, DIFFERENT, "copied", "no_box", NO_ANSWER, NO_GOLD, "error")
@@ -87,6 +88,8 @@ _decide_cached = lru_cache(maxsize=16_384)(_decide_now)
 def verdict(extracted: str, answer: str, problem: str | None = None, benchmark: str = "") -> str:
     """The status of an extracted answer against a gold; never raises."""
     try:
+        if answer.startswith(protocols.MARK):
+            return _by_protocol(extracted, answer)
         if (numbers := _plain_numbers(extracted, answer)) is not None:
             return EQUAL if numbers[0] == numbers[1] else DIFFERENT
         if len(extracted) > MAX_EXTRACTED_CHARS:
@@ -98,6 +101,12 @@ def verdict(extracted: str, answer: str, problem: str | None = None, benchmark: 
         return "copied" if status == EQUAL and problem and is_copied(compared, gold, problem, how) else status
     except Exception:  # whatever a model wrote must not end a training step; the status shows it
         return "error"
+
+
+def _by_protocol(extracted: str, answer: str) -> str:
+    """The verdict of the judge that a gold names; no gold where there is no such judge."""
+    gold = protocols.gold_of(answer)
+    return NO_GOLD if gold is None else EQUAL if protocols.right(extracted, gold) else DIFFERENT
 
 
 def equivalent(extracted: str, answer: str, problem: str | None = None, benchmark: str = "") -> bool:
@@ -141,10 +150,3 @@ def clear_caches() -> None:
     _decide_cached.cache_clear()
     clear_readings()
     how_to_compare.cache_clear()
-
-
-def group_answers(extracted: list[str | None]) -> list[int]:
-    """Group numbers for majority voting: answers of one number are the same answer. Independent of order."""
-    from mathrl.grading.grouping import group
-
-    return group(extracted)

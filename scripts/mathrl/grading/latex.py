@@ -9,6 +9,8 @@ import re
 
 from mathrl.grading import notation
 from mathrl.grading.unicode import to_latex
+from mathrl.grading.words import TABLES
+from mathrl.text.boxes import BOX, boxes
 
 MAX_ANSWER_CHARS = 2_000
 """Longer answers are compared as strings only."""
@@ -20,29 +22,7 @@ class Unparsed(Exception):
     """The text is no answer this grammar knows; the message says why."""
 
 
-_FORMATS = {
-    r"\dfrac": r"\frac", r"\tfrac": r"\frac", r"\cfrac": r"\frac", r"\sfrac": r"\frac", r"\nicefrac": r"\frac", r"\leqslant": r"\le",
-    r"\geqslant": r"\ge", r"\leq": r"\le", r"\geq": r"\ge", r"\neq": r"\ne", r"\lt": "<", r"\gt": ">", r"\lbrace": r"\{",
-    r"\rbrace": r"\}", r"\lvert": "|", r"\rvert": "|", r"\vert": "|", r"\mid": "|", r"\langle": "(", r"\rangle": ")", r"\colon": ":",
-    r"\ast": "*", r"\star": "*", r"\land": r"\wedge", r"\lor": r"\vee", r"\varnothing": r"\emptyset", r"\dots": r"\ldots",
-    r"\cdots": r"\ldots", r"\dotsc": r"\ldots", r"\varphi": r"\phi", r"\varepsilon": r"\epsilon", r"\vartheta": r"\theta",
-    r"\lbrack": "[", r"\rbrack": "]", r"\degree": r"^{\circ}", r"\textdegree": r"^{\circ}", r"\euro": r"\€", r"\pounds": r"\£",
-    r"\dollar": r"\$", r"\textdollar": r"\$", r"\imath": "i", r"\lg": r"\log_{10}",
-    r"\percent": r"\%", r"\slash": "/", r"\simeq": r"\approx",
-    r"\lparen": "(", r"\rparen": ")", r"\bigcup": r"\cup", r"\sim": r"\approx", r"\smallsetminus": r"\setminus",
-    r"\backslash": r"\setminus", r"\prime": "'", r"\to": r"\rightarrow", r"\colonequals": "=", r"\overline": r"\bar",
-    r"\widehat": r"\hat", r"\widetilde": r"\tilde", r"\dbinom": r"\binom", r"\tbinom": r"\binom", r"\infin": r"\infty", r"\Or": r"\vee",
-}  # fmt: skip
-_NOTHING = (  # noqa: SIM905
-    "left right middle displaystyle textstyle scriptstyle limits nolimits rm bf it sf tt tiny small normalsize large Large LARGE huge Huge "
-    "relax therefore because implies Rightarrow quad qquad enspace thinspace mathstrut checkmark blacksquare square Box qed bigl bigr Bigl "
-    "Bigr biggl biggr Biggl Biggr big Big bigg Bigg bold nonumber hfill noindent boldmath"
-).split()
-_FONTS = (  # noqa: SIM905
-    "mathbf mathit mathsf mathtt mathcal boldsymbol bm mathbb mathscr mathfrak vec overrightarrow underline ensuremath uline emph cancel "
-    "underbrace overbrace displaylines mathop mathrel mathbin mathord"
-).split()
-_FORMATS |= {f"\\{name}": " " for name in (*_NOTHING, *_FONTS)}
+_FORMATS = {command: same or " " for command, same in TABLES["command"].items()}
 _FORMAT = re.compile(r"\\[A-Za-z]+")
 _COMMANDS = (
     r"(?:d?frac|tfrac|sqrt|pi|left|right|ln|log|circ|text|boxed|cdot|times|theta|alpha|beta|gamma|chi|sum|infty|sin|cos|tan"
@@ -57,7 +37,6 @@ _MARK = re.compile(
     r"\\(?:tag\*?|label|hspace\*?|vspace\*?|phantom|hphantom|vphantom|color)\s*\{[^{}]*\}|\\(?:textcolor|f?colorbox)\s*\{[^{}]*\}(?:\s*\{[^{}]*\}(?=\s*\{))?|\\bbox\s*\[[^\]]*\]"
 )
 _TEXT_DIGITS = re.compile(r"⟦([\d.,]+|\s*\\?[$€£¥₹]\s*)⟧")
-_BOX = re.compile(r"\\(?:boxed|fbox)\s*\{")
 _WRAPPERS = re.compile(r"\$|\\[()\[\]]")
 _SPACES = re.compile(r"(\\\\)|\\[,;:> ]|~|\s+")
 _TAIL = re.compile(r"""["'`,.;:}\s]+$""")
@@ -70,10 +49,7 @@ _DECORATION = re.compile(
 _NUMBER = r"-?\d[\d,]*(?:\.\d+)?(?:\s*(?:thousand|million|billion|trillion))?"
 _CURRENCY = re.compile(r"(?:\bUS|\bU\.S\.|\bUSD)?\s*(\\[$€£¥₹]|(?<![A-Za-z])(?:Rs|USD|EUR|INR|RMB)\b\.?)\s*(" + _NUMBER + ")")
 _CURRENCY_AFTER = re.compile(r"(?<=\d)\s*(\\[€£¥₹$])")
-_CURRENCIES = {
-    "\\$": "dollars", "\\€": "euros", "\\£": "gbp", "\\¥": "yuan", "\\₹": "rupees", "Rs": "rupees", "USD": "dollars", "EUR": "euros",
-    "INR": "rupees", "RMB": "yuan",
-}  # fmt: skip
+_CURRENCIES = TABLES["currency"]
 _PRIMES = re.compile(r"\^\s*(?:\{\s*('{1,3})\s*\}|('{1,3}))")
 _RUN_ON = re.compile(r"\\(pi|sin|cos|tan|sec|csc|cot|ln)(?!h\b|h[^a-z])([a-zA-Z]{1,2})(?![A-Za-z])")
 """A command and the variable after it without a space between them: \\pir, \\cosx."""
@@ -88,20 +64,11 @@ _ADDED = re.compile(
 
 
 def unwrap_boxes(text: str) -> str:
-    r"""Replace each balanced ``\boxed{x}`` by ``x``."""
+    r"""Replace each ``\boxed{x}`` by ``x``, four deep; of one that is never closed the opening goes."""
     for _ in range(4):
-        match = _BOX.search(text)
-        if match is None:
-            return text
-        depth, index = 1, match.end()
-        while index < len(text) and depth:
-            char = text[index]
-            index += char == "\\"
-            depth += (char == "{") - (char == "}")
-            index += 1
-        inner = text[match.end() : index - 1] if not depth else text[match.end() :]
-        text = f"{text[: match.start()]} {inner} {text[index:]}"
-    return text
+        for start, end, content in reversed(boxes(text)):
+            text = f"{text[:start]} {content} {text[end:]}"
+    return BOX.sub(" ", text)
 
 
 def _strip_tail(text: str) -> str:

@@ -9,7 +9,7 @@ from mathrl.grading import nodes as n
 from mathrl.grading.conditions import assignment
 from mathrl.grading.expressions import Same, same_expressions
 from mathrl.grading.numbers import How, is_finished, is_marked
-from mathrl.grading.sets import MAX_ITEMS, pieces_of
+from mathrl.grading.sets import MAX_ITEMS, ends_of
 from mathrl.grading.value import constant
 
 Row = tuple[n.Node, ...]
@@ -102,16 +102,14 @@ def same_lists(answer: n.Items | n.Braces, gold: n.Items | n.Braces, same: Same)
     if n.DOTS in answer.items or n.DOTS in gold.items:
         return ordered(answer.items, gold.items, same)
     left, right = _records(answer.items), _records(gold.items)
-    single = [bool(record) and len(record) == 1 and len(record[0]) > 1 for record in (left, right)]
+    single = [bool(records) and len(records) == 1 and len(records[0]) > 1 for records in (left, right)]
     if all(single):
         mine, theirs = left[0], right[0]
-        if set(mine) != set(theirs):
-            return False
-        return ordered(tuple(mine[name] for name in theirs), tuple(theirs.values()), same)
+        return set(mine) == set(theirs) and ordered(tuple(mine[name] for name in theirs), tuple(theirs.values()), same)
     if any(single) and isinstance(answer, n.Items) and isinstance(gold, n.Items):
         mine, theirs = (
-            _in_order(record[0]) if one else values_of(node.items)
-            for one, record, node in zip(single, (left, right), (answer, gold), strict=True)
+            _in_order(records[0]) if one else values_of(node.items)
+            for one, records, node in zip(single, (left, right), (answer, gold), strict=True)
         )
         return ordered(mine, theirs, same)
     return matching(values_of(answer.items), values_of(gold.items), same)
@@ -132,7 +130,7 @@ def same_point_and_list(answer: n.Items | n.Bracket, gold: n.Items | n.Bracket, 
     bracket = answer if isinstance(answer, n.Bracket) else gold
     if isinstance(answer, n.Bracket) and (answer.opening, answer.closing) == ("[", "]"):
         return matching(values_of(answer.items), values_of(gold.items), same)  # a data list for a bare list
-    if ((bracket.opening, bracket.closing) != ("(", ")") or how.interval) and pieces_of(bracket) is not None:
+    if ((bracket.opening, bracket.closing) != ("(", ")") or how.interval) and ends_of(bracket) is not None:
         return False
     left, right = _as_point(answer), _as_point(gold)
     if left is None or right is None:
@@ -181,16 +179,14 @@ def scaled_matrix(node: n.Node) -> n.Node:
             factor = n.Div(n.ONE, bottom)
         case _:
             return node
-    return _each(matrix, factor) if _of_numbers(matrix) and isinstance(factor, n.Scalar) else node
+    if not isinstance(factor, n.Scalar) or not _of_numbers(matrix):
+        return node
+    return n.Matrix(tuple(tuple(_times(factor, part) for part in row) for row in matrix.rows))
 
 
 def _of_numbers(node: n.Node) -> bool:
     """Is this a matrix whose cells are numbers or expressions? One of equations has no multiple."""
     return isinstance(node, n.Matrix) and all(isinstance(part, n.Scalar) for row in node.rows for part in row)
-
-
-def _each(matrix: n.Matrix, factor: n.Node) -> n.Node:
-    return n.Matrix(tuple(tuple(_times(factor, part) for part in row) for row in matrix.rows))
 
 
 def _times(factor: n.Node, part: n.Node) -> n.Node:

@@ -243,6 +243,14 @@ def total(terms: tuple[Node, ...]) -> Node:
     return terms[0] if len(terms) == 1 else Add(terms)
 
 
+def signed(node: Node) -> tuple[int, Node]:
+    """(sign, node) of a node without the minus signs and brackets around it."""
+    sign = 1
+    while isinstance(node, Neg | Paren):
+        sign, node = (-sign if isinstance(node, Neg) else sign), node.inner
+    return sign, node
+
+
 def rename(node: Node, names: dict[str, str]) -> Node:
     """The tree with variables renamed, also inside subscripts: {"k": "n"} takes a_k to a_n."""
     if isinstance(node, Sym):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 
-from mathrl.text.number_words import ONES, SCALES, TENS
+from mathrl.text.number_words import ONES, SCALES, TENS, value
 
 _QUOTED = re.compile(r"""["']""")
 _NAME = re.compile(r"\\?(?:alpha|beta|gamma|delta|lambda|mu|theta|sigma|[A-Za-z])(?:_?\{?\d+\}?)?")
@@ -25,7 +25,7 @@ _DECODER = json.JSONDecoder(parse_float=str, parse_int=str, parse_constant=_refu
 
 
 def data(text: str) -> str:
-    """JSON or Python data with quotes in it: ['B', 'F'] as "B, F", {"alpha": 1, "beta": 4} as assignments; others as they are.
+    """JSON or Python data with quotes in it: {"alpha": 1, "beta": 4} as assignments; others as they are.
 
     An object with an "answer" stands for it. Names that are no variables are left out, and the values then keep their order.
     """
@@ -35,16 +35,16 @@ def data(text: str) -> str:
     if found is not None and not _QUOTED.search(inner):
         return inner
     if isinstance(found, dict):
-        named = next((key for key in _ANSWER_KEYS if key in found), None)
-        if named is not None:
-            found = found[named]
-        elif len(found) == 1:
-            ((name, value),) = found.items()
-            found = {name: value} if _NAME.fullmatch(name) and isinstance(value, str) else value
-    written = _written(found)
-    if written is None and (remains := _REMAINS.match(text)):
-        return remains[1]
-    return text if written is None else written
+        found = next((found[key] for key in _ANSWER_KEYS if key in found), found)
+    match found:
+        case str():
+            return found
+        case dict() if found and all(isinstance(value, str) for value in found.values()):
+            if all(_NAME.fullmatch(name) for name in found):
+                return ", ".join(f"{_GREEK_NAME.sub(chr(92) * 2, name)} = {value}" for name, value in found.items())
+            return f"({', '.join(found.values())})"
+    remains = _REMAINS.match(text)
+    return remains[1] if remains else text
 
 
 def _decoded(text: str) -> tuple[object, str]:
@@ -58,24 +58,6 @@ def _decoded(text: str) -> tuple[object, str]:
             continue
         return (found, text[:end]) if not (text + closing)[end:].strip(" \t\n,.;}]\"'`") else (None, "")
     return None, ""
-
-
-def _written(found: object) -> str | None:
-    """The data as an answer; None where it is nested deeper than a list of lists."""
-    match found:
-        case bool():
-            return "true" if found else "false"
-        case list() if all(isinstance(part, str) for part in found):
-            return ", ".join(found)
-        case list() if all(isinstance(part, list) and all(isinstance(item, str) for item in part) for part in found):
-            return ", ".join(f"({', '.join(part)})" for part in found)
-        case dict() if found and all(isinstance(value, str) for value in found.values()):
-            if all(_NAME.fullmatch(name) for name in found):
-                return ", ".join(f"{_GREEK_NAME.sub(chr(92) * 2, name)} = {value}" for name, value in found.items())
-            return f"({', '.join(found.values())})"
-        case str():
-            return found
-    return None
 
 
 _LABEL = re.compile(r"(?:^|(?<=[\s,;.]))(?:\(([a-h]|[1-9])\)|([a-h])[.)])\s*(?=\S)")
@@ -119,11 +101,11 @@ def system(text: str) -> str:
 
 
 _MODULUS = r"(?:\s|\\ |~|\\,)*\{?\s*(\w{1,12})\s*\}?\s*"
+_GROUPED = r"[^{}&]*(?:\{[^{}]*\}[^{}&]*)*"
 _PLAIN = [
     (":", re.compile(r"(\\(?:\{|lbrace)\s*(?:[^{}:|]|\{[^{}]*\}){1,80}?)(?::|\\colon)(?!=)"), r"\1\\mid "),
     (".", re.compile(r"(?<![A-Za-z\\])(?:np|numpy|math|sympy|sp|cmath)\.(?=[a-z])"), ""),
     (".", re.compile(r"(?<![\d.])(\d+\.\d*)\((\d{1,12})\)(?![\d.])"), r"\1\\overline{\2}"),
-    ("(", re.compile(r"^\s*(?:Matrix|array|matrix)\s*\((\s*\[.*\]\s*)\)\s*$", re.DOTALL), r"\1"),
     ("(", re.compile(r"(?<![A-Za-z\\])log(2|10)\s*\("), r"\\log_{\1}("),
     ("(", re.compile(r"(?<![A-Za-z\\])cbrt\s*\("), r"\\sqrt[3]("),
     ("^", re.compile(r"(?<=\d)\s*[xX]\s*(?=10\s*\^)"), r" \\times "),
@@ -132,18 +114,15 @@ _PLAIN = [
      r"\\pmod{\1}"),
     ("mod", re.compile(r"\\(?:mod|pmod)\s*\{?\s*(\w{1,12})\s*\}?|(?<=[\w)}\s])\s+mod\s+(\w{1,12})$"),
      lambda m: rf"\pmod{{{m[1] or m[2]}}}"),
-    ("over", re.compile(r"\{([^{}]*(?:\{[^{}]*\}[^{}]*)*)\\over(?![A-Za-z])([^{}]*(?:\{[^{}]*\}[^{}]*)*)\}"), r"\\frac{\1}{\2}"),
-    ("over", re.compile(r"^([^{}&]*(?:\{[^{}]*\}[^{}&]*)*)\\over(?![A-Za-z])(.*)$"), r"\\frac{\1}{\2}"),
-    ("choose", re.compile(r"\{([^{}]*)\\choose(?![A-Za-z])([^{}]*)\}"), r"\\binom{\1}{\2}"),
-    ("choose", re.compile(r"^([^{}&]*)\\choose(?![A-Za-z])(.*)$"), r"\\binom{\1}{\2}"),
+    ("\\", re.compile(rf"\{{({_GROUPED})\\(over|choose)(?![A-Za-z])({_GROUPED})\}}|^({_GROUPED})\\(over|choose)(?![A-Za-z])(.*)$"),
+     lambda m: rf"\{'frac' if (m[2] or m[5]) == 'over' else 'binom'}{{{m[1] or m[4]}}}{{{m[3] or m[6]}}}"),
     ("num", re.compile(r"\\num\s*\{([^{}]*)\}"), r" \1 "),
     ("ang", re.compile(r"\\ang\s*\{([^{}]*)\}"), r" \1^{\\circ} "),
     ("{", re.compile(r"\\(?:SI|qty)\s*\{([^{}]*)\}\s*\{([^{}]*)\}"), lambda m: f" {m[1]} \\text{{ {_SIUNITX.sub(' ', m[2])} }}"),
     (".", re.compile(r"\b(sq|cu|hrs?|mins?|secs?|ft|in|lbs?|oz)\.(?=\s|$)"), r"\1"),
     ("root", re.compile(r"\\root\s*(\w|\{[^{}]*\})\s*\\of"), r"\\sqrt[\1]"),
-    ("[", re.compile(r"^\s*\]([^\[\]]+[,;][^\[\]]+)([\[\]])\s*$"), lambda m: f"({m[1]}{')' if m[2] == '[' else ']'}"),
-    ("[", re.compile(r"^\s*\[([^\[\]]+[,;][^\[\]]+)\[\s*$"), r"[\1)"),
-    ("]", re.compile(r"^\s*\]([^\[\]]+[,;][^\[\]]+)\]\s*$"), r"(\1]"),
+    ("[", re.compile(r"^\s*([\[\]])([^\[\]]+[,;][^\[\]]+)([\[\]])\s*$"),  # ]3,5[
+     lambda m: f"{'[' if m[1] == '[' else '('}{m[2]}{']' if m[3] == ']' else ')'}"),
     ("<", re.compile(r"^\s*<([^<>=]+,[^<>=]+)>\s*$"), r"(\1)"),
     ("to ", re.compile(r"^\s*(\d{1,9}) to (\d{1,9})\s*$"), r"\1:\2"),
     (  # a point with its name
@@ -186,6 +165,12 @@ _PARTS = {word: bottom for bottom, word in enumerate("half third fourth fifth si
 _PARTS |= {"halve": 2, "quarter": 4}
 
 
+_ONE = "|".join(word for word, size in ONES.items() if 0 < size < 10)
+_BELOW = f"(?:(?:{'|'.join(TENS)})(?: (?:{_ONE}))?|{'|'.join(ONES)})"
+_GROUP = f"(?:(?:(?:{_ONE}) hundred(?: (?:and )?{_BELOW})?|{_BELOW}) )"
+_WHOLE = re.compile("(?=.)" + "".join(f"(?:{_GROUP}{scale} (?:and (?=.))?)?" for scale in reversed(SCALES)) + f"{_GROUP}?")
+
+
 def number_in_words(words: str) -> tuple[int, int] | None:
     """(numerator, denominator) of "twenty-one", "two hundred and five", "half", "two thirds"; None for other words."""
     parts = words.lower().replace("-", " ").split()
@@ -194,27 +179,4 @@ def number_in_words(words: str) -> tuple[int, int] | None:
     head, bottom = parts[:-1], _PARTS.get(parts[-1].removesuffix("s"))
     if bottom and (head in ([], ["a"]) or (len(head) == 1 and head[0] in ONES)):
         return (ONES.get(head[0], 1) if head else 1, bottom) if head or parts == ["half"] else None
-    whole = _whole_number(parts)
-    return None if whole is None else (whole, 1)
-
-
-def _whole_number(parts: list[str]) -> int | None:
-    total, group, before = 0, 0, ""
-    for index, word in enumerate(parts):
-        if word in ONES and (before in ("", "hundred", "and", "scale") or (before == "tens" and 0 < ONES[word] < 10)):
-            group, before = group + ONES[word], "ones" if ONES[word] < 10 else "teens"
-        elif word in TENS and before in ("", "hundred", "and", "scale"):
-            group, before = group + TENS[word], "tens"
-        elif word == "hundred" and before == "ones" and 0 < group < 10:
-            group, before = group * 100, "hundred"
-        elif word in SCALES and group and _fits(total, SCALES[word]):
-            total, group, before = total + group * SCALES[word], 0, "scale"
-        elif word == "and" and before in ("hundred", "scale") and index + 1 < len(parts):
-            before = "and"
-        else:
-            return None
-    return total + group
-
-
-def _fits(total: int, scale: int) -> bool:
-    return not total or (total % scale == 0 and total // scale >= 1_000)
+    return (value(parts), 1) if _WHOLE.fullmatch(" ".join(parts) + " ") else None

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from mathrl.grading import nodes as n
 from mathrl.grading import units
-from mathrl.grading.value import Undecided, Value, as_fraction, close, constant, is_imaginary
+from mathrl.grading.value import Value, as_real, close, constant, is_imaginary
 
 SIGNIFICANT = 5
 """A decimal of so many significant digits, four of them decimals, stands for an exact value (2.6667 for 8/3)."""
@@ -44,7 +44,7 @@ def is_finished(node: n.Node) -> bool:
         case n.Neg(inner=inner) | n.Paren(inner=inner) | n.Percent(inner=inner) | n.Degrees(inner=inner) | n.Quantity(inner=inner):
             return is_finished(inner)
         case n.Div(top=top, bottom=bottom):
-            return _is_signed(top) and _is_signed(bottom)
+            return is_marked(top, n.Num) and is_marked(bottom, n.Num)
         case n.Pow():
             return _is_power_of_ten(node)
         case n.Mul(items=(first, second)):
@@ -54,14 +54,13 @@ def is_finished(node: n.Node) -> bool:
     return False
 
 
-def _is_signed(node: n.Node) -> bool:
-    while isinstance(node, n.Neg | n.Paren):
-        node = node.inner
-    return isinstance(node, n.Num)
+def is_marked(node: n.Node, mark: type) -> bool:
+    """Is a number, its sign and brackets aside, of this type: does it carry a percent or a degree sign?"""
+    return isinstance(n.signed(node)[1], mark)
 
 
 def _is_power_of_ten(node: n.Node) -> bool:
-    return isinstance(node, n.Pow) and node.base == TEN and _is_signed(node.exponent)
+    return isinstance(node, n.Pow) and node.base == TEN and is_marked(node.exponent, n.Num)
 
 
 def _is_radians(node: n.Node) -> bool:
@@ -133,13 +132,6 @@ def _with_units(answer: n.Node, gold: n.Node, how: How) -> tuple[n.Node, n.Node]
     return (n.Num(value * factor.value, None) if isinstance(value, Fraction) and is_finished(mine) else n.Mul((mine, factor))), theirs
 
 
-def is_marked(node: n.Node, mark: type) -> bool:
-    """Does a number carry a percent or a degree sign?"""
-    while isinstance(node, n.Neg | n.Paren):
-        node = node.inner
-    return isinstance(node, mark)
-
-
 def without_mark(node: n.Node, mark: type) -> n.Node:
     """The number without its percent or degree sign."""
     if isinstance(node, mark):
@@ -202,16 +194,17 @@ def is_rounded(gold: n.Node) -> bool:
     return value.denominator != 1 or (places < 0 and _significant(value, places) > 1)
 
 
+def _exact(value: Value) -> Fraction | None:
+    real = as_real(value)
+    return None if real is None else Fraction(real)
+
+
 def _stands_for(value: Value, target: Fraction, places: int) -> bool:
     """Does a value, rounded or cut after `places` decimals, read as `target`?"""
-    try:
-        exact = as_fraction(value)
-    except (Undecided, OverflowError, ValueError):
-        return False
-    unit = Fraction(10) ** -places
+    exact, unit = _exact(value), Fraction(10) ** -places
     slack = 0 if isinstance(value, Fraction) else abs(target) * Fraction(1, 10**12)
-    cut = (exact >= 0) == (target >= 0) and 0 <= abs(exact) - abs(target) < unit
-    return cut or abs(exact - target) <= unit / 2 * Fraction(1000001, 1000000) + slack
+    cut = exact is not None and (exact >= 0) == (target >= 0) and 0 <= abs(exact) - abs(target) < unit
+    return cut or (exact is not None and abs(exact - target) <= unit / 2 * Fraction(1000001, 1000000) + slack)
 
 
 def is_long_decimal_of(answer: n.Node, value: Value) -> bool:
@@ -230,11 +223,8 @@ def _is_more_precise(answer: n.Node, value: Value, gold: n.Node) -> bool:
     """
     target, places = decimal(gold)
     half = Fraction(10) ** -places / 2 * Fraction(1000001, 1000000)
-    try:
-        exact = as_fraction(value)
-    except (Undecided, OverflowError, ValueError):
-        return False
-    if abs(exact - target) > min(half, abs(target) * ROUNDING):
+    exact = _exact(value)
+    if exact is None or abs(exact - target) > min(half, abs(target) * ROUNDING):
         return False
     if isinstance(value, Fraction):
         further = 1 if _significant(target, places) >= 3 else 2

@@ -14,14 +14,16 @@ _RELATIONS = {
     "=": "=", "==": "=", "<": "<", ">": ">", "<=": "<=", ">=": ">=", "!=": "!=", r"\le": "<=", r"\ge": ">=", r"\ne": "!=",
     r"\in": "in", r"\rightarrow": "->", r"\approx": "~", r"\equiv": "=", r"\doteq": "~", r"\ll": "<", r"\gg": ">",
 }  # fmt: skip
-_SET_OPERATORS = {r"\cup": "union", r"\cap": "inter", r"\setminus": "minus"}
+_SET_OPERATORS = {r"\cup": "union", r"\cap": "inter", r"\setminus": "minus", "U": "union"}
 _CONNECTIVES = {r"\wedge": "and", r"\vee": "or"}
 _MULTIPLIERS = {"dozen": 12, "hundred": 10**2, "trillion": 10**12} | SCALES
 _PERCENT = frozenset({"percent", "pct", "percentage", "percents"})
 _DEGREE = frozenset({"degree", "degrees", "deg"})
+_NUMERIC = n.Num | n.Neg | n.Factorial | n.Percent | n.Degrees | n.Paren | n.Div | n.Pow | n.Add | n.Mul | n.Fn
+_TIMES, _OVER = ("*", r"\cdot", r"\times", r"\bullet"), ("/", r"\div")
 _SCALES = {"F": "fahrenheit", "C": "celsius"}
 _BASES = {word: str(value) for word, value in ONES.items() if 2 <= value <= 10}
-_OTHERS = {r"\pm": 1, r"\mp": -1}
+_SIGNS = {r"\pm": 1, r"\mp": -1, "+": None, "-": None}
 
 
 class Parser(Atoms):
@@ -74,16 +76,9 @@ class Parser(Atoms):
 
     def set_expression(self) -> n.Node:
         left = self.ratio()
-        while True:
-            kind, text = self.peek()
-            if kind == "cmd" and text in _SET_OPERATORS:
-                self.at += 1
-                left = n.SetOp(_SET_OPERATORS[text], left, self.ratio())
-            elif (kind, text) == ("word", "U") and isinstance(left, n.Bracket | n.SetOp | n.Braces):
-                self.at += 1
-                left = n.SetOp("union", left, self.ratio())
-            else:
-                return left
+        while self.peek()[1] in _SET_OPERATORS and (self.peek()[0] == "cmd" or isinstance(left, n.Bracket | n.SetOp | n.Braces)):
+            left = n.SetOp(_SET_OPERATORS[self.take()[1]], left, self.ratio())
+        return left
 
     def ratio(self) -> n.Node:
         parts = [self.sum()]
@@ -93,46 +88,27 @@ class Parser(Atoms):
 
     @nested
     def sum(self) -> n.Node:
-        terms = [self.first_term()]
-        while True:
-            kind, text = self.peek()
-            if kind == "op" and text in "+-":
-                self.at += 1
-                if text == "+" and self.peek() == ("op", "/") and self.peek(1) == ("op", "-"):  # +/-
-                    self.at += 2
-                    terms = [n.PlusMinus(n.total(tuple(terms)), self.term(), 1)]
-                else:
-                    term = self.term()
-                    terms.append(n.Neg(term) if text == "-" else term)
-            elif kind == "cmd" and text in _OTHERS:
-                self.at += 1
-                terms = [n.PlusMinus(n.total(tuple(terms)), self.term(), _OTHERS[text])]
+        terms = () if self.sees(_SIGNS) else (self.term(),)
+        while text := self.one_of(_SIGNS):
+            if text == "+" and not terms and self.accept("-"):
+                text = r"\pm"  # "+-5" is how plain text writes it
+            elif text == "+" and (self.peek(), self.peek(1)) == (("op", "/"), ("op", "-")):  # +/-
+                self.at += 2
+                text = r"\pm"
+            if sign := _SIGNS[text]:
+                terms = (n.PlusMinus(n.total(terms) if terms else None, self.term(), sign),)
             else:
-                break
-        return n.total(tuple(terms))
-
-    def first_term(self) -> n.Node:
-        kind, text = self.peek()
-        if kind == "op" and text in "+-":
-            self.at += 1
-            if text == "+" and self.accept("-"):
-                return n.PlusMinus(None, self.term(), 1)  # "+-5" is how plain text writes it
-            return n.Neg(self.term()) if text == "-" else self.term()
-        if kind == "cmd" and text in _OTHERS:
-            self.at += 1
-            return n.PlusMinus(None, self.term(), _OTHERS[text])
-        return self.term()
+                terms += (n.Neg(self.term()) if text == "-" else self.term(),)
+        return n.total(terms)
 
     @nested
     def term(self) -> n.Node:
         node = self.factor()
         while True:
-            kind, text = self.peek()
-            if (kind, text) in (("op", "*"), ("cmd", r"\cdot"), ("cmd", r"\times"), ("cmd", r"\bullet")):
-                self.at += 1
+            kind, _ = self.peek()
+            if self.one_of(_TIMES):
                 node = _product(node, self.signed_factor())
-            elif (kind, text) in (("op", "/"), ("cmd", r"\div")):
-                self.at += 1
+            elif self.one_of(_OVER):
                 node = n.Div(node, self.signed_factor())
             elif kind in ("text", "word") and self.unit_follows(node):
                 node = self.unit(node)
@@ -154,16 +130,9 @@ class Parser(Atoms):
 
     def starts_factor(self) -> bool:
         kind, text = self.peek()
-        match kind:
-            case "num":
-                return True
-            case "word":
-                return word_key(text) not in ("and", "or")
-            case "op":
-                return text in "({[" or (text == "|" and not self.in_abs)
-            case "cmd":
-                return text in OPENS_FACTOR and not (text == r"\|" and self.in_abs)
-        return False
+        if kind in ("op", "cmd"):
+            return not self.in_abs if text in ("|", r"\|") else text in OPENS_FACTOR
+        return kind == "num" or (kind == "word" and word_key(text) not in ("and", "or"))
 
     def unit_follows(self, node: n.Node) -> bool:
         """A word after a value that is a unit and not a factor."""
@@ -231,28 +200,20 @@ class Parser(Atoms):
     def factor(self) -> n.Node:
         node = self.atom()
         while True:
-            kind, text = self.peek()
-            match kind, text:
-                case "op", "^" | "**":
-                    self.at += 1
-                    node = self.power(node)
-                case "op", "!":
-                    self.at += 1
-                    node = n.Factorial(node)
-                case ("op", "%") | ("cmd", r"\%"):
-                    self.at += 1
-                    node = n.Percent(node)
-                case "cmd", r"\circ" if _is_numeric(node):
-                    self.at += 1
-                    node = self.degree(node)
-                case "op", "'" if isinstance(node, n.Sym | n.Call):
-                    self.at += 1
-                    node = self.prime(node)
-                case "op", "_":
-                    self.at += 1
-                    node = self.subscript(node)
-                case _:
-                    return node
+            if self.one_of(("^", "**")):
+                node = self.power(node)
+            elif self.accept("!"):
+                node = n.Factorial(node)
+            elif self.one_of(("%", r"\%")):
+                node = n.Percent(node)
+            elif _is_numeric(node) and self.accept(r"\circ"):
+                node = self.degree(node)
+            elif isinstance(node, n.Sym | n.Call) and self.accept("'"):
+                node = self.prime(node)
+            elif self.accept("_"):
+                node = self.subscript(node)
+            else:
+                return node
 
     def power(self, node: n.Node) -> n.Node:
         if self.accept(r"\circ"):
@@ -325,18 +286,7 @@ def _is_quantity(node: n.Node) -> bool:
 
 def _is_numeric(node: n.Node) -> bool:
     """No symbols but pi inside: something a unit can follow."""
-    match node:
-        case n.Num():
-            return True
-        case n.Sym(name=name):
-            return name in ("pi", "infty")
-        case n.Neg(inner=inner) | n.Factorial(inner=inner) | n.Percent(inner=inner) | n.Degrees(inner=inner) | n.Paren(inner=inner):
-            return _is_numeric(inner)
-        case n.Div(top=left, bottom=right) | n.Pow(base=left, exponent=right):
-            return _is_numeric(left) and _is_numeric(right)
-        case n.Add(items=items) | n.Mul(items=items) | n.Fn(args=items):
-            return all(map(_is_numeric, items))
-    return False
+    return all(isinstance(part, _NUMERIC) or part in (n.PI, n.INFINITY) for part in n.walk(node))
 
 
 def _product(left: n.Node, right: n.Node) -> n.Node:
@@ -344,12 +294,9 @@ def _product(left: n.Node, right: n.Node) -> n.Node:
 
 
 def _opens_with_number(node: n.Node) -> bool:
-    while True:
-        match node:
-            case n.Pow(base=inner) | n.Factorial(inner=inner) | n.Percent(inner=inner) | n.Degrees(inner=inner) | n.Quantity(inner=inner):
-                node = inner
-            case _:
-                return isinstance(node, n.Num)
+    while isinstance(node, n.Pow | n.Factorial | n.Percent | n.Degrees | n.Quantity):
+        node = node.base if isinstance(node, n.Pow) else node.inner
+    return isinstance(node, n.Num)
 
 
 def parse(text: str) -> n.Node:

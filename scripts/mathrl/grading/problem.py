@@ -91,8 +91,7 @@ def _bare(node: n.Node) -> n.Node:
 
 
 def _form(node: n.Node) -> str:
-    while isinstance(node, n.Neg | n.Paren):
-        node = node.inner
+    _, node = n.signed(node)
     if isinstance(node, n.Num):
         return "mixed" if node.places is None else "decimal"
     return "fraction" if isinstance(node, n.Div) else "scaled" if isinstance(node, n.Mul) else type(node).__name__

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 from mathrl.grading.nodes import Text
+from mathrl.grading.notation import data
 from mathrl.grading.readings import readings
 from mathrl.grading.units import changes_value
 
@@ -22,7 +23,8 @@ _FORMULA = re.compile(r"\$\$((?:.|\n)+?)\$\$|(?<!\\)\$(.+?)(?<!\\)\$|\\\((.+?)\\
 _ROWS = re.compile(rf"(?P<formula>{_FORMULA.pattern})|\\begin\{{(?P<rows>\w+\*?)\}}(?:.|\n)*?\\end\{{(?P=rows)\}}")
 """Rows of equations that stand by themselves are no sentence: their last one is not the answer."""
 _STATES = re.compile(
-    r"\b(?:is|are|was|equals|of)\b(?:\s+(?:equal to|approximately|about|exactly|just|simply|only))?|(?<=\w)'s\b|(?<![<>!:])[=:](?!=)"
+    r"\b(?<!that )(?:is|are|was|equals|of)\b(?:\s+(?:equal to|approximately|about|exactly|just|simply|only))?"
+    r"|(?<=\w)'s\b|(?<![<>!:])[=:](?!=)"
 )
 _NUMBER = re.compile(r"(?<![\w.])-?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:/\d+)?\\?%?")
 _SEVERAL = re.compile(_STATES.pattern.split("(?:\\s+")[0] + r"\s*(?:\0|-?\d)[^\n]*?(?:[,;]\s|\band\b)")
@@ -32,8 +34,8 @@ _WORD = re.compile(r"(?<!\\)\b[A-Za-z]{2,}")
 
 def stated(text: str) -> str | None:
     """The one answer that prose holds, None where there is none or a choice."""
-    if len(text) > MAX_CHARS or " " not in text:
-        return None
+    if len(text) > MAX_CHARS or " " not in text or (text.lstrip()[:1] == "{" and data(text) != text):
+        return None  # the fields of data are no sentences: {"answer": "yes", "x": "5"} is not 5
     text = _ROWS.sub(lambda match: match["formula"] or "\n", text)
     if len(_WORD.findall(_FORMULA.sub(" ", text))) < 2:
         return None

@@ -16,6 +16,7 @@ from mathrl.grading.atoms import FUNCTIONS, GREEK
 from mathrl.grading.latex import Unparsed, clean, word_key
 from mathrl.grading.parser import parse
 from mathrl.grading.units import UNITS
+from mathrl.grading.words import TABLES
 
 CACHED_CHARS = 200
 """Readings of longer answers are not kept, so that the cache stays small."""
@@ -30,12 +31,6 @@ _NO_SOLUTION = re.compile(
 _WORDS = re.compile(r"(?:[Aa]\s+(?=[A-Za-z]{4})|I\s+(?=[a-z]{2}))?[A-Za-z]{2,}(?:[\s'-]+[A-Za-z]+)*\s*")
 _APPLIED = re.compile(r"(?:arc)?(?:sin|cos|tan|cot|sec|csc|sinh|cosh|tanh|ln|log|exp|sqrt)(?:\s+[a-z]{1,2}){1,3}\s*")
 _MATHS_WORDS = FUNCTIONS | GREEK | {"pi", "infty", "infinity", "inf", "oo"}
-_SHORT_WORDS = frozenset(
-    (  # noqa: SIM905
-        "am an as at be by do ex go ha he hi ho id if in is it la ma me mi my no of oh ok on or ox pa pi re so to um up us we ye "
-        "bad dad cab dab"
-    ).split()
-)
 _LETTERS = re.compile(r"[a-z]{2}|[b-df-hj-np-tv-z]{3}|abc|abd|bcd|acd|[A-Z]{2}")
 
 _BRACKETS = re.compile(r"\\[{}]|[()\[\]]")
@@ -50,7 +45,7 @@ _NUMBERED = re.compile(r"(?:\(\s*\d{1,2}\s*\)\s*){2,12}")
 _REMAINDER = re.compile(r"(\d{1,15})\s*[,;]?\s*⟦?\s*(?:with )?(?:r|rem|remainder)\.?(?: of)?\s*⟧?\s*(\d{1,15})", re.IGNORECASE)
 _LEAD = re.compile(
     r"^(?:(?:final\s+)?answer(?:\s+is)?\s*[:=]?|the\s+(?:final\s+)?answer\s+is\s*:?|therefore,?|thus,?|so,?|is|approximately|about|exactly"
-    r"|=|:|[A-Za-z]{3,15}(?:\s[a-z]{3,15})?\s*:)\s+(?=\S)",
+    r"|=|:|(?!(?:yes|true|false)\b)[A-Za-z]{3,15}(?:\s[a-z]{3,15})?\s*:)\s+(?=\S)",
     re.IGNORECASE,
 )
 _HEAD = r"\s*[,;]?\s*\(?\s*⟦?\s*[,;(]?\s*(?:(?:where|for|with|and|,)\s*)*(?:(?:all|any|every|some|an)\s*)?"
@@ -131,7 +126,7 @@ def _word_readings(plain: str) -> tuple[n.Node, ...]:
         return (n.Text(words), n.Empty())
     if _ALL_REALS.fullmatch(words):
         return (n.Text(words), n.Reals())
-    if _LETTERS.fullmatch(plain) and plain.lower() not in _SHORT_WORDS | _MATHS_WORDS:
+    if _LETTERS.fullmatch(plain) and plain.lower() not in _MATHS_WORDS | TABLES["no product"].keys():
         return (n.Text(words), n.Mul(tuple(map(n.Sym, plain))))
     if plain in _MATHS_WORDS or _APPLIED.fullmatch(plain) or re.search(r"\b(?:and|or)\b", words):
         return ()
@@ -237,9 +232,7 @@ def _vector(node: n.Node) -> n.Node:
         return node
     components: dict[n.Node, n.Node] = {}
     for term in node.items if isinstance(node, n.Add) else (node,):
-        sign = 1
-        while isinstance(term, n.Neg | n.Paren):
-            sign, term = (-sign if isinstance(term, n.Neg) else sign), term.inner
+        sign, term = n.signed(term)
         factors = term.items if isinstance(term, n.Mul) else (term,)
         names = [part for part in factors if part in _UNIT_VECTORS]
         rest = n.product(tuple(part for part in factors if part not in _UNIT_VECTORS))

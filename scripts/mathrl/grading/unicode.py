@@ -5,20 +5,9 @@ from __future__ import annotations
 import re
 import unicodedata
 
-_TO_LATEX = {
-    "−": "-", "–": "-", "—": "-", "‐": "-", "‑": "-", "×": r"\times ", "·": r"\cdot ", "⋅": r"\cdot ", "∙": r"\cdot ",
-    "÷": r"\div ", "∕": "/", "⁄": "/", "∞": r"\infty ", "≤": r"\le ", "≥": r"\ge ", "≦": r"\le ", "≧": r"\ge ", "≠": r"\ne ",
-    "≡": r"\equiv ", "≈": r"\approx ", "±": r"\pm ", "∓": r"\mp ", "∪": r"\cup ", "∩": r"\cap ", "∈": r"\in ", "∅": r"\emptyset ",
-    "Ø": r"\emptyset ", "°": r"^{\circ}", "º": r"^{\circ}", "˚": r"^{\circ}", "∘": r"\circ ", "℃": r"^{\circ} C", "℉": r"^{\circ} F",
-    "′": "'", "’": "'", "‘": "'", "“": '"', "”": '"', "…": r"\ldots ", "⋯": r"\ldots ", "⟨": "(", "⟩": ")", "〈": "(", "〉": ")",
-    "ℝ": r"\mathbb{R}", "ℤ": r"\mathbb{Z}", "ℕ": r"\mathbb{N}", "ℚ": r"\mathbb{Q}", "ℂ": r"\mathbb{C}",
-    "π": r"\pi ", "∏": r"\prod ", "∑": r"\sum ", "∫": r"\int ",
-    "∠": r"\angle ",
-    "△": r"\triangle ", "∴": "", "⇒": r"\Rightarrow ", "→": r"\to ", "ˆ": "^", "＾": "^", "，": ", ", "、": ", ", "（": "(", "）": ")",
-    "。": ".", "：": ":", "；": ";", "％": "%", "﹣": "-", "＋": "+", "＝": "=", "✓": "", "✔": "", "✅": "", "■": "", "□": "", "∎": "",
-    "∣": "|", "∥": r"\|", "€": r"\€ ", "£": r"\£ ", "¥": r"\¥ ", "￥": r"\¥ ", "₹": r"\₹ ", "¢": r"⟦cents⟧",
-    "Å": r"\AA ", "μ": r"\mu ", "µ": r"\mu ",
-}  # fmt: skip
+from mathrl.grading.words import TABLES
+
+_TO_LATEX = {char: f"{latex} " if latex[:1] == "\\" else latex for char, latex in TABLES["character"].items()}
 _TO_LATEX |= {chr(0x2460 + index): f"({index + 1})" for index in range(20)}  # circled numbers
 _VULGAR = "¼½¾⅐⅑⅒⅓⅔⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞"
 _TO_LATEX |= {char: r"\frac{{{}}}{{{}}}".format(*unicodedata.normalize("NFKC", char).split("⁄")) for char in _VULGAR}
@@ -31,24 +20,7 @@ _ROOT = re.compile(r"([√∛∜])\s*(\d+(?:\.\d+)?|[A-Za-z])?")
 _DEGREES = {"√": "", "∛": "[3]", "∜": "[4]"}
 _INVISIBLE = re.compile("[\u00ad\u034f\u061c\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufe00-\ufe0f\ufeff]")
 
-_CHINESE_WORDS = {
-    "无实数解": "no solution", "没有实数解": "no solution", "无解": "no solution", "没有解": "no solution", "无实根": "no solution",
-    "没有实数根": "no solution", "无实数根": "no solution",
-    "空集": r"\emptyset ", "不存在": "does not exist", "全体实数": r"\mathbb{R}", "所有实数": r"\mathbb{R}", "任意实数": r"\mathbb{R}",
-    "实数集": r"\mathbb{R}", "无穷多": "infinitely many", "无数": "infinitely many", "正确": "true", "错误": "false",
-    "不是": "no", "是的": "yes", "不对": "false",
-    "不能": "no", "不可以": "no", "正无穷": r"\infty ", "负无穷": r"-\infty ", "无穷大": r"\infty ", "无穷": r"\infty ",
-    "或者": " or ", "以及": " and ", "并且": " and ", "平方根": "root", "答案是": "", "答案为": "", "答案": "", "等于": "=", "约为": "",
-    "大约": "", "大于等于": r"\ge ", "小于等于": r"\le ", "大于": ">", "小于": "<",
-}  # fmt: skip
-_CHINESE_WHOLE = {"是": "yes", "对": "true", "否": "no", "错": "false", "能": "yes", "可以": "yes", "不": "no"}
-_CHINESE_UNITS = {
-    "平方厘米": "cm^2", "平方分米": "dm^2", "平方米": "m^2", "平方千米": "km^2", "平方公里": "km^2", "立方厘米": "cm^3", "立方分米": "dm^3",
-    "立方米": "m^3", "厘米": "cm", "分米": "dm", "毫米": "mm", "千米": "km", "公里": "km", "米": "m", "公顷": "hectares", "毫升": "ml",
-    "升": "l", "千克": "kg", "公斤": "kg", "毫克": "mg", "克": "g", "吨": "tonnes", "小时": "hours", "分钟": "minutes", "秒": "seconds",
-    "天": "days", "周": "weeks", "个月": "months", "月": "months", "年": "years", "元": "yuan", "角": "jiao",
-    "美元": "dollars", "欧元": "euros",
-}  # fmt: skip
+_CHINESE_WORDS, _CHINESE_WHOLE, _CHINESE_UNITS = TABLES["chinese"], TABLES["chinese answer"], TABLES["chinese unit"]
 _CHINESE_COUNTS = "个人本只名棵岁次位辆张块件支条头盒箱瓶页台朵袋双枝分种题"
 _CHINESE_SCALES = {"万": 10**4, "亿": 10**8, "千": 10**3, "百": 10**2}
 _CHINESE_DIGITS = {char: value for value, char in enumerate("零一二三四五六七八九")} | {"两": 2}
@@ -81,7 +53,7 @@ def _chinese(text: str) -> str:
     bare = text.strip(" .,!。答:：")
     if bare in _CHINESE_WHOLE:
         return _CHINESE_WHOLE[bare]
-    text = _WORDS.sub(lambda match: _CHINESE_WORDS[match[0]], text)
+    text = _WORDS.sub(lambda match: f" {_CHINESE_WORDS[match[0]]} ", text)
     text = re.sub(r"^\s*(?:答|解|所以|因此|则|故)\s*[:,]?\s*", "", text)
     text = _NUMERALS.sub(lambda match: str(_numeral(match[0])), text)
     text = _PARTS.sub(r"\\frac{\2}{\1}", _PER_CENT.sub(r"\1\\%", text))

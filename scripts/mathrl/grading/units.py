@@ -11,102 +11,29 @@ from collections.abc import Container
 from fractions import Fraction
 from functools import lru_cache
 
+from mathrl.grading.words import TABLES
+
 Size = tuple[Fraction, tuple[tuple[str, int], ...]]
 """(size in base units, powers of the base units)."""
 
-_TABLE = """
-1 m: m meter meters metre metres
-1/100 m: cm centimeter centimeters centimetre centimetres
-1/1000 m: mm millimeter millimeters millimetre millimetres
-1/10 m: dm decimeter decimeters decimetre decimetres
-1000 m: km kilometer kilometers kilometre kilometres
-1/1000000 m: micron microns micrometer micrometers
-1/1000000000 m: nm nanometer nanometers nanometre nanometres
-381/1250 m: ft foot feet
-127/5000 m: in inch inches
-1143/1250 m: yd yard yards
-201168/125 m: mi mile miles
-1 g: g gm gram grams gramme
-1000 g: kg kilogram kilograms kilo kilos
-1/1000 g: mg milligram milligrams
-1000000 g: tonne tonnes
-45359237/100000 g: lb lbs
-45359237/1600000 g: oz ounce ounces
-1 s: s sec secs second seconds
-1/1000 s: ms millisecond milliseconds
-60 s: min mins minute minutes
-3600 s: h hr hrs hour hours
-86400 s: day days
-604800 s: week weeks
-1 month: month months
-12 month: year years yr yrs
-1/1000 m^3: l liter liters litre litres
-1/1000000 m^3: ml milliliter milliliters millilitre millilitres cc
-1 gallon: gal gallon gallons
-1/4 gallon: quart quarts qt
-1/8 gallon: pint pints pt
-1/16 gallon: cup cups
-10000 m^2: ha hectare hectares
-1 acre: acre acres
-1 dollar: dollar dollars usd buck bucks
-1/100 dollar: cent cents
-1 euro: euro euros eur
-1 gbp: gbp
-1/100 gbp: pence penny pennies
-1 yuan: yuan rmb
-1/10 yuan: jiao
-1 rupee: rupee rupees rs inr
-201168/450000 m s^-1: mph
-5/18 m s^-1: kmh kph kmph
-1000 g m s^-2: n newton newtons
-1000 g m^2 s^-2: j joule joules
-1000000 g m^2 s^-2: kj kilojoule kilojoules
-1000 g m^2 s^-3: w watt watts
-1000000 g m^2 s^-3: kw kilowatt kilowatts
-1000 g m^-1 s^-2: pa pascal pascals
-1000000 g m^-1 s^-2: kpa
-1 s^-1: hz hertz
-1 v: v volt volts
-1 ampere: a amp amps ampere amperes
-1 ohm: omega ohm ohms
-1 mol: mol mols mole moles
-1 ev: ev
-1 k: k kelvin kelvins
-1 celsius: celsius
-1 fahrenheit: fahrenheit
-1 rad: rad rads radian radians
-"""
 _BASE = re.compile(r"([a-z]+)(?:\^(-?\d))?")
 
 
 def _read_table() -> dict[str, Size]:
     sizes: dict[str, Size] = {}
-    for line in _TABLE.strip().splitlines():
-        size, names = line.split(": ")
+    for name, size in TABLES["unit"].items():
         factor, *bases = size.split()
-        powers = tuple(sorted((name, int(power or 1)) for name, power in (_BASE.fullmatch(base).groups() for base in bases)))
-        sizes.update(dict.fromkeys(names.split(), (Fraction(factor), powers)))
+        powers = tuple(sorted((unit, int(power or 1)) for unit, power in (_BASE.fullmatch(base).groups() for base in bases)))
+        sizes[name] = Fraction(factor), powers
     return sizes
 
 
 UNITS = _read_table()
-_UNSIZED = frozenset("pound pounds unit units degree degrees degc erg dyne dynes au pc ly t f c point points".split())  # noqa: SIM905
+_UNSIZED = TABLES["unsized unit"]
 """Units that mean several things, or that have no size here: they agree with any."""
 _POWERS = {"square": 2, "squared": 2, "sq": 2, "cubic": 3, "cubed": 3, "cube": 3, "cu": 3}
-_JOINING = frozenset("per of the a an each in total altogether long away tall wide high deep old apart left".split())  # noqa: SIM905
-_PARTS = (
-    "half halves third thirds quarter quarters fourth fourths fifth fifths sixth sixths seventh sevenths eighth eighths ninth ninths "
-    "tenth tenths hundredth hundredths thousandth thousandths percent"
-)
-_CHANGES = (
-    "or and if not no more less than least most plus minus negative positive below above under to mod greater fewer base squared cubed "
-    "doubled tripled halved double triple twice factorial over from unless except between either none for where when with "
-    "is are root remainder off short times_by divided multiplied dozens hundreds thousands millions billions hundred thousand million "
-    "then but only cannot isn't wrong false nothing infinity pi"
-)
-CHANGING = frozenset(_PARTS.split()) | frozenset(_CHANGES.split())
+CHANGING = TABLES["part"] | TABLES["changes a number"]
 """Words that make another value of the number before them: text that holds one is no unit."""
-_COUNTED = frozenset("people men women children mice geese feet fish sheep deer participants hours' ways altogether total".split())  # noqa: SIM905
 
 
 @lru_cache(maxsize=4096)
@@ -156,7 +83,7 @@ def may_follow(words: str, problem_words: Container[str] = frozenset()) -> bool:
 
 
 def _is_harmless(word: str) -> bool:
-    known = is_known(word) or word in _JOINING or word in _POWERS or word in _COUNTED
+    known = is_known(word) or word in TABLES["joins units"] or word in _POWERS or word in TABLES["counted"]
     return known or (len(word) > 3 and word.endswith("s") and not word.endswith("ss"))
 
 

@@ -13,6 +13,7 @@ import math
 from collections.abc import Callable
 from fractions import Fraction
 from functools import lru_cache
+from operator import add, mul, truediv
 
 from mathrl.grading import nodes as n
 
@@ -56,7 +57,7 @@ def _bounded(value: Fraction) -> Fraction:
     return value
 
 
-def as_complex(value: Value) -> complex:
+def as_complex(value: Value | float) -> complex:
     """The value as a float; raises `Undecided` where it is too large for one."""
     if isinstance(value, complex):
         return value
@@ -66,22 +67,21 @@ def as_complex(value: Value) -> complex:
         raise Undecided("too large for a float") from None
 
 
-def as_fraction(value: Value) -> Fraction:
-    """The value as an exact number, a float as it stands; raises `Undecided` where it is not real."""
-    return value if isinstance(value, Fraction) else Fraction(_real(value))
-
-
 def is_imaginary(value: Value) -> bool:
     """Does a value lie off the real line?"""
     return isinstance(value, complex) and abs(value.imag) > 1e-12 * max(1.0, abs(value.real))
 
 
+def as_real(value: Value) -> Fraction | float | None:
+    """The value as a real number, None where it is none."""
+    return value if isinstance(value, Fraction) else None if is_imaginary(value) else value.real
+
+
 def _real(value: Value) -> Fraction | float:
-    if isinstance(value, Fraction):
-        return value
-    if is_imaginary(value):
+    found = as_real(value)
+    if found is None:
         raise Undecided("not real")
-    return value.real
+    return found
 
 
 def _integer(value: Value) -> int:
@@ -147,29 +147,24 @@ def _not_vanished(value: complex) -> complex:
     return value
 
 
-def _sum(left: Value, right: Value) -> Value:
-    if isinstance(left, Fraction) and isinstance(right, Fraction):
-        return _bounded(left + right)
-    a, b = as_complex(left), as_complex(right)
-    large, small = max(abs(a), abs(b)), min(abs(a), abs(b))
-    found = a + b
+def _worked(operation: Callable, *values: Value) -> Value:
+    """The values added, multiplied or divided in turn: exactly as long as all are exact."""
+    found, *rest = values
+    for value in rest:
+        if isinstance(found, Fraction) and isinstance(value, Fraction):
+            found = _bounded(operation(found, value))
+        else:
+            found = (_float_sum if operation is add else operation)(as_complex(found), as_complex(value))
+    return found
+
+
+def _float_sum(a: complex, b: complex) -> Value:
+    found, large, small = a + b, max(abs(a), abs(b)), min(abs(a), abs(b))
     if abs(found) <= CANCELLED * large:
         return Fraction(0)
     if 0 < small < VISIBLE * large:
         raise Undecided("a term that a float does not show")
     return found
-
-
-def _product(left: Value, right: Value) -> Value:
-    if isinstance(left, Fraction) and isinstance(right, Fraction):
-        return _bounded(left * right)
-    return as_complex(left) * as_complex(right)
-
-
-def _quotient(top: Value, bottom: Value) -> Value:
-    if isinstance(top, Fraction) and isinstance(bottom, Fraction):
-        return _bounded(top / bottom)
-    return as_complex(top) / as_complex(bottom)
 
 
 @lru_cache(maxsize=4096)
@@ -218,11 +213,11 @@ class Evaluator:
             case n.Sym(name=name):
                 return self._symbol(name)
             case n.Add(items=items):
-                return self._fold(items, _sum)
+                return _worked(add, *map(self._value, items))
             case n.Mul(items=items):
-                return self._fold(items, _product)
+                return _worked(mul, *map(self._value, items))
             case n.Div(top=top, bottom=bottom):
-                return _quotient(self._value(top), self._value(bottom))
+                return _worked(truediv, self._value(top), self._value(bottom))
             case n.Neg(inner=inner):
                 return -self._value(inner)
             case n.Pow(base=base, exponent=exponent):
@@ -233,12 +228,6 @@ class Evaluator:
                 return self._function(name, args)
             case _:
                 return self._rare(node)
-
-    def _fold(self, items: tuple[n.Node, ...], operation: Callable[[Value, Value], Value]) -> Value:
-        found = self._value(items[0])
-        for part in items[1:]:
-            found = operation(found, self._value(part))
-        return found
 
     def _rare(self, node: n.Node) -> Value:
         match node:
@@ -256,7 +245,7 @@ class Evaluator:
             case n.BigOp():
                 return self._big_operator(node)
             case n.Ratio(items=(left, right)):
-                return _quotient(self._value(left), self._value(right))
+                return _worked(truediv, self._value(left), self._value(right))
         raise Undecided(f"no number: {type(node).__name__}")
 
     def _factorial(self, number: Value) -> Value:
@@ -354,7 +343,7 @@ def constant(node: n.Node) -> Value | None:
         return None
 
 
-def close(left: Value, right: Value, tolerance: float = RELATIVE_TOLERANCE) -> bool:
+def close(left: Value | float, right: Value | float, tolerance: float = RELATIVE_TOLERANCE) -> bool:
     """Equality of values: exact where both are, else up to a relative tolerance; only zero is zero."""
     if isinstance(left, Fraction) and isinstance(right, Fraction):
         return left == right

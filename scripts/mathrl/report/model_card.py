@@ -55,7 +55,9 @@ def model_card(
     lines.append(f"| GPU-hours | {sum(m.get('gpu_hours') or 0 for m in manifests)} |")
     lines += ["", *_scores(run, config, evals), "## Contamination", ""]
     if contamination:
-        kept = "were removed before training" if settings.get("data") == "clean" else "were left in on purpose (raw data)"
+        kept = (
+            "were removed before training" if settings.get("data") == "clean" else f"were left in on purpose ({settings.get('data')} data)"
+        )
         lines.append(f"{contamination['rows_removed']} of {contamination['rows']} training rows matched a benchmark item and {kept}.")
     else:
         lines.append("Not known: `results/data/contamination.json` is missing.")

@@ -173,11 +173,20 @@ def fold(text: str) -> str:
         text = "".join(SMALL.get(char, char) for char in text)
         text = unicodedata.normalize("NFKC", text).lower()
         text = "".join(UNICODE.get(char, char) for char in text)
-    text = _HTML.sub(lambda match: HTML[match.group()], text.lower())
-    text = _CHOOSE.sub(r"binom \1 \2", text)
-    text = _BOLD.sub(r"\1", _THOUSANDS.sub("", _COMMA.sub(",", text)))
-    text = _HYPHEN.sub(" ", _FRACTION.sub(r" \1/\2 ", text))
-    return _COMMAND.sub(_command, text)
+    text = text.lower()
+    if "&" in text or "<br" in text:
+        text = _HTML.sub(lambda match: HTML[match.group()], text)
+    if " choose " in text:
+        text = _CHOOSE.sub(r"binom \1 \2", text)
+    if "," in text:
+        text = _THOUSANDS.sub("", _COMMA.sub(",", text))
+    if "**" in text:
+        text = _BOLD.sub(r"\1", text)
+    if "\\" in text:
+        text = _FRACTION.sub(r" \1/\2 ", text)
+    if "-" in text:
+        text = _HYPHEN.sub(" ", text)
+    return _COMMAND.sub(_command, text) if "\\" in text else text
 
 
 def without_drawings(text: str) -> str:

@@ -14,6 +14,7 @@ from mathrl.config.batches import total_steps
 from mathrl.core.files import UserError
 from mathrl.core.parquet import row_count
 from mathrl.data import sft_messages
+from mathrl.execution import pauses
 from mathrl.execution.preflight import checkpoint_bytes
 from mathrl.execution.secrets import isolation
 from mathrl.training import budget, checkpoints, fingerprints, verl_log
@@ -53,7 +54,8 @@ def train_on(plan: StagePlan, session: Session, begins: Callable[[int], None]) -
         module = ["-m", "verl.trainer.main_ppo"]
     environment = verl_environment(plan.accelerator) | isolation(os.environ)
     environment |= {"TENSORBOARD_DIR": str(session.directory / "tensorboard")}
-    begins(max([0, *checkpoints.steps(session.directory)]))
+    before = max([0, *checkpoints.steps(session.directory)])
+    begins(before)
     (session.directory / FINISHED).unlink(missing_ok=True)  # what it says of an earlier end holds no longer
     log = session.directory / verl_log.NAME
     begin = verl_log.rotate(log)
@@ -62,6 +64,8 @@ def train_on(plan: StagePlan, session: Session, begins: Callable[[int], None]) -
     why = verl_log.report(log, begin, plan.log) if code and not session.paused else ""
     if plan.supervised and code == 0:
         session.mark_last_complete()
+    if max([0, *checkpoints.steps(session.directory)]) > before:
+        pauses.progressed()
     _check_end(plan, session, code, why)
 
 

@@ -111,6 +111,8 @@ def fingerprint(stage: Mapping[str, Any], train_file: Path, model: Path, reward:
     if supervised:
         content["solutions_sha256"] = sha256_file(stage["solutions"])
     else:
+        judges = grader_protocols(train_file)
+        content |= {"grader_protocols": judges} if judges else {}
         code.named_by(next(value for key, value in keys.items() if key.lstrip("+") == REWARD))
         content["reward"] = dict(reward) | {"terms": {code.term(term): weight for term, weight in reward["terms"].items()}}
     files = code.files()
@@ -125,6 +127,23 @@ def name(content: Mapping[str, Any]) -> str:
 def counted(content: Mapping[str, Any]) -> dict[str, Any]:
     """What of a fingerprint is hashed."""
     return {key: value for key, value in content.items() if key not in UNCOUNTED}
+
+
+def grader_protocols(train_file: Path) -> dict[str, str]:
+    """The protocols that golds of the training data name as their judges, with their versions."""
+    import polars as pl
+
+    from mathrl.grading import protocols
+
+    try:
+        schema = pl.read_parquet_schema(train_file)
+    except (pl.exceptions.PolarsError, OSError):  # verl will say what is wrong with it
+        return {}
+    if "reward_model" not in schema:
+        return {}
+    golds = pl.scan_parquet(train_file).select(gold=pl.col("reward_model").struct.field("ground_truth").cast(pl.String))
+    named = golds.filter(pl.col("gold").str.starts_with(protocols.MARK)).collect()
+    return protocols.versions(named["gold"])
 
 
 def _handed_to_verl(stage: Mapping[str, Any], accelerator: str, model: str, reward: Mapping[str, Any]) -> dict[str, Any]:

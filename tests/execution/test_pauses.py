@@ -1,0 +1,105 @@
+"""A SLURM job that is told to end leaves word, and is queued again; `make test-hpc` does it with a real SLURM."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from mathrl.core.code_files import SCRIPTS
+from mathrl.core.files import read_json
+from mathrl.execution import pauses
+from support.waiting import wait_for
+
+SCONTROL = """#!/bin/sh
+echo "$@" >> asked
+[ "$1" = requeue ] || echo "JobId=7 JobState=$STATE Reason=None"
+"""
+
+
+@pytest.fixture(autouse=True)
+def slurm(tmp_path, monkeypatch):
+    """A job of SLURM in a folder of its own, with a scontrol that answers for it and keeps what it was asked."""
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/scontrol").write_text(SCONTROL)
+    (tmp_path / "bin/scontrol").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}/bin:{os.environ['PATH']}")
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    monkeypatch.setenv("STATE", "RUNNING")
+    monkeypatch.chdir(tmp_path)
+
+
+def asked():
+    """What scontrol was asked since the last time."""
+    lines = Path("asked").read_text().split("\n")[:-1] if Path("asked").exists() else []
+    Path("asked").unlink(missing_ok=True)
+    return lines
+
+
+def run_until_told(save: bool):
+    """A supervised command that is told to end; what its supervisor says."""
+    code = (
+        "import signal, sys, time, pathlib, os;"
+        "signal.signal(signal.SIGTERM, lambda *_: sys.exit(143));"
+        + ("pathlib.Path(os.environ['MATHRL_PROGRESS']).touch();" if save else "")
+        + "pathlib.Path('begun').touch(); time.sleep(60)"
+    )
+    command = [sys.executable, str(SCRIPTS / "run_job.py"), "--", sys.executable, "-c", code]
+    job = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    wait_for(lambda: Path("begun").exists(), 30, "the command")
+    Path("begun").unlink()
+    job.send_signal(signal.SIGTERM)
+    said = job.communicate(timeout=30)[1]
+    assert job.returncode == 143
+    return said
+
+
+def test_a_paused_job_goes_back_into_the_queue_until_it_gets_no_further():
+    assert "goes back into the queue" in run_until_told(save=True)
+    pauses.queue_again()
+    assert asked() == ["show job 7 --oneliner", "requeue 7"]
+    assert "1 of at most 3 pauses without progress" in run_until_told(save=False)
+    pauses.queue_again()
+    assert asked()[1:] == ["requeue 7"]
+    for _ in range(2 * pauses.LIMIT):
+        pauses.note(["train"], progress=True)
+        pauses.queue_again()
+        assert asked()[1:] == ["requeue 7"]
+    said = [pauses.note(["train"], progress=False) for _ in range(pauses.LIMIT)]
+    assert said[-1].startswith("was told to end 3 times in a row before anything was saved")
+    pauses.queue_again()
+    assert asked() == []
+    assert "1 of at most 3 pauses" in pauses.note(["train"], progress=False), "a new try of Snakemake's counts anew"
+
+
+def test_nothing_is_queued_again_unasked(monkeypatch):
+    command = [sys.executable, str(SCRIPTS / "run_job.py"), "--", sys.executable, "-c"]
+    assert subprocess.run([*command, "import sys; sys.exit(143)"]).returncode == 143, "it ended by itself"
+    pauses.queue_again()
+    run_until_told(save=True)
+    monkeypatch.setenv("STATE", "COMPLETING")  # somebody cancelled the job
+    pauses.queue_again()
+    assert asked() == ["show job 7 --oneliner"]
+    pauses.queue_again()
+    assert asked() == [], "a note counts once"
+    monkeypatch.delenv("SLURM_JOB_ID")
+    assert "queue" not in run_until_told(save=True), "outside of SLURM the same command goes on"
+    pauses.queue_again()
+    assert asked() == []
+
+
+def test_a_command_that_ends_well_leaves_no_note():
+    pauses.note(["sh", "-c", "exit 0"], progress=False)
+    assert subprocess.run([sys.executable, str(SCRIPTS / "run_job.py"), "--", "sh", "-c", "exit 0"]).returncode == 0
+    assert not list(pauses.FOLDER.iterdir())
+
+
+def test_a_note_that_a_kill_cut_off_counts_as_none():
+    pauses.note(["a"], progress=True)
+    (path,) = pauses.FOLDER.glob("7/*.json")
+    path.write_text('{"again": tr')
+    pauses.queue_again()
+    assert asked() == []
+    pauses.note(["a"], progress=False)
+    assert read_json(path) == {"again": True, "without_progress": 1}
