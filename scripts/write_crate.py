@@ -26,6 +26,7 @@ def parse() -> argparse.Namespace:
 def main() -> None:
     args = parse()
     from mathrl.core.code_files import ROOT
+    from mathrl.core.provenance import git_commit
     from mathrl.crate.study import open_study, stage_files
     from mathrl.crate.write import finish, prepare_report
     from mathrl.report.content import gather, read_config
@@ -41,6 +42,8 @@ def main() -> None:
         write_text(folder / "results/report.html", report_page(shown).replace(f"{render}/", ""))
         finish(study, folder, Path(args.out))
     left_out = f"; without the problem texts of {', '.join(study.withheld)}: their licences do not permit it" if study.withheld else ""
+    if git_commit().endswith("+changes"):
+        left_out += "; commit your changes of the workflow, or nobody else can grade by them"
     print(f"{args.out}: {Path(args.out).stat().st_size / 1e6:.1f} MB{left_out}")
 
 

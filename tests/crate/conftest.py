@@ -66,7 +66,6 @@ def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("crate") / USER / "work"
     folder.mkdir(parents=True)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MATHRL_GIT_COMMIT", COMMIT)
         patch.chdir(folder)
         write_json("config.json", make_study(yaml.safe_load((ROOT / "config.yaml").read_text()), folder))
         call(patch, "write_crate", "--config", "config.json", "--models", *MODELS, "--pins", "pins.tsv", "--out", "results/crate.zip")
@@ -100,6 +99,10 @@ def make_study(config, folder):
             f"results/{model}/generation/0.json", {"stores": {"contest": f"{folder}/checkpoints/samples/1"}, "provenance": provenance()}
         )
     manifest = {"run": "grpo", "stage": "main", "steps": 0, "start_model": f"{Path.home()}/models/base", "rollouts": None}
+    manifest["trained_by"] = [
+        {"first_step": 1, "last_step": 4, "git_commit": "2" * 40},
+        {"first_step": 5, "last_step": 6, "git_commit": COMMIT},
+    ]
     write_json("results/grpo/main/manifest.json", manifest | {"provenance": provenance()})
     write_text("results/grpo/model/README.md", f"# grpo\n\nTrained from {folder}/models/base and /mnt/{USER}/more.\n")
     disagreement = {"id": "c", "extracted": {"ours": SECRET}, "answer": "(x-17)^2"}
@@ -117,7 +120,6 @@ def make_study(config, folder):
 @pytest.fixture
 def study(made, monkeypatch):
     """The study as the working directory; its configuration."""
-    monkeypatch.setenv("MATHRL_GIT_COMMIT", COMMIT)
     monkeypatch.chdir(made)
     return json.loads(Path("config.json").read_text())
 

@@ -1,5 +1,7 @@
 """A study packed, what stays out of it, and its score table rebuilt from it."""
 
+import base64
+import gzip
 import hashlib
 import io
 import json
@@ -11,20 +13,20 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+import zstandard
 from mathrl.core.files import UserError
+from mathrl.core.provenance import git_commit
 from mathrl.crate import licences, private, withheld
+from mathrl.crate import rebuild as rebuilding
 from mathrl.crate.metadata import JOBS
 
 from .conftest import ITEMS, MODELS, RESPONSES, SECRET, USER
 
+OPEN = "results/grpo/contest/samples/open.jsonl.zst"
+
 
 def texts(crate):
     """Every file of a crate as text by name, unpacked where it is packed."""
-    import base64
-    import gzip
-
-    import zstandard
-
     found = {}
     with zipfile.ZipFile(crate) as archive:
         for name in archive.namelist():
@@ -64,6 +66,8 @@ def test_without_the_problems_it_says_which_verdicts_need_them(crate, rebuild, t
     (line,) = [line for line in said.splitlines() if line.startswith("closed: ")]
     assert "2 verdicts need them: base/contest/c/0, grpo/contest/c/-1" in line
     assert "snakemake --cores 1 resources/benchmarks/closed.jsonl" in line
+    needed = json.loads((tmp_path / "rebuilt/need_problems.json").read_text())["benchmarks"]["closed"]
+    assert needed[0] == {"model": "base", "protocol": "contest", "id": "c", "sample": 0}
     assert (tmp_path / "rebuilt/scores.csv").read_text() == Path("results/scores.csv").read_text()
     assert "but those of closed, which are the crate's" in said
 
@@ -84,6 +88,25 @@ def test_a_withheld_text_is_in_no_file(crate):
     assert hashlib.sha256(SECRET.encode()).hexdigest() in found["resources/benchmarks/closed.jsonl"]
     assert "(x-17)^2" in found["resources/benchmarks/closed.jsonl"]
     assert "closed | Apache-2.0 (repository); problems © Somebody | left out" in found["README.md"]
+
+
+def test_a_dataset_that_may_not_be_passed_on_is_in_no_file(study, command, tmp_path, monkeypatch):
+    shutil.copytree(".", tmp_path / "copy")
+    monkeypatch.chdir(tmp_path / "copy")
+    Path("pins.tsv").write_text(Path("pins.tsv").read_text().replace("Apache-2.0\t\t\nbase", "research only\t\t\nbase"))
+    said = command("write_crate", "--config", "config.json", "--models", *MODELS, "--pins", "pins.tsv", "--out", "new.zip")[1]
+    assert "without the problem texts of closed, train" in said
+    found = texts("new.zip")
+    assert [name for name, text in found.items() if "What is 3+4 ?" in text or "what is 3 + 4" in text] == []
+    assert "What is 3+4 ?" in texts("results/crate.zip")["results/report.html"]
+
+
+def test_who_trained_which_steps_is_told(crate):
+    with zipfile.ZipFile(crate) as archive:
+        graph = json.loads(archive.read("ro-crate-metadata.json"))["@graph"]
+    (action,) = [entity for entity in graph if entity["@id"] == "#train_policy/grpo/main"]
+    assert action["description"] == f"steps 1 to 4: commit {'2' * 40}; steps 5 to 6: commit {'1' * 40}"
+    assert action["result"] == {"@id": "results/grpo/main/manifest.json"}
 
 
 def test_no_file_names_a_person_a_folder_or_a_host(crate):
@@ -117,6 +140,21 @@ def repacked(crate, out, change):
     return out
 
 
+def test_no_judge_is_asked_about_golds_of_a_crate(crate, rebuild, tmp_path, monkeypatch):
+    """Not even where the golds are the only thing that was changed: a judge of reasoning-gym may evaluate them."""
+
+    def change(files, _):
+        gold = json.dumps({"protocol": "reasoning-gym", "answer": "7", "generator": "countdown", "metadata": "__import__('os').abort()"})
+        rows = [json.loads(line) | {"answer": gold} for line in files["resources/benchmarks/open.jsonl"].splitlines()]
+        files["resources/benchmarks/open.jsonl"] = "".join(json.dumps(row) + "\n" for row in rows).encode()
+
+    monkeypatch.setattr("mathrl.grading.protocols.load", lambda name: pytest.fail(f"{name} is asked"))
+    code, said = rebuild(repacked(crate, tmp_path / "forged.zip", change))
+    assert code == 0
+    assert "open: its golds name a judge" in said and "but those of open, which are the crate's" in said
+    assert "graded 12 samples again" in said
+
+
 def test_a_changed_cell_is_named(crate, rebuild, tmp_path):
     def change(files, _):
         files["results/scores.csv"] = re.sub(rb"(measured,)[0-9.]+", rb"\g<1>99.00", files["results/scores.csv"], count=1)
@@ -126,17 +164,25 @@ def test_a_changed_cell_is_named(crate, rebuild, tmp_path):
     assert re.search(r"^differs: scores.csv: contest, pass@1, base, open: 75.00, the crate says '99.00'$", said, re.M)
 
 
-def test_a_changed_response_is_named(crate, rebuild, tmp_path):
-    import zstandard
+def test_a_changed_response_is_named_and_so_is_another_commit(crate, rebuild, tmp_path, monkeypatch):
+    monkeypatch.setattr("mathrl.crate.rebuild.git_commit", lambda: "3" * 40)
 
     def change(files, _):
-        name = "results/grpo/contest/samples/open.jsonl.zst"
-        rows = zstandard.ZstdDecompressor().decompressobj().decompress(files[name]).replace(b"boxed{0.5}", b"boxed{0.6}")
-        files[name] = zstandard.compress(rows)
+        rows = zstandard.ZstdDecompressor().decompressobj().decompress(files[OPEN]).replace(b"boxed{0.5}", b"boxed{0.6}")
+        files[OPEN] = zstandard.compress(rows)
 
     code, said = rebuild(repacked(crate, tmp_path / "forged.zip", change))
     assert code == 1
+    assert f"were graded by commit {git_commit()}, here by {'3' * 40}" in said
     assert "differs: grpo, contest, open: sample -1 of b is graded 0, the crate says 1" in said
+
+
+def sample_with(key, value):
+    def change(files, _):
+        rows = [json.loads(line) for line in zstandard.ZstdDecompressor().decompressobj().decompress(files[OPEN]).splitlines()]
+        files[OPEN] = zstandard.compress("\n".join(json.dumps({**row, key: value}) for row in rows).encode())
+
+    return change
 
 
 def study_file(key, value):
@@ -166,6 +212,10 @@ HOSTILE = {
     "a file without a hash": (lambda _, metadata: metadata["@graph"].append({"@id": "ghost", "@type": "File"}), "has no size"),
     "no graph": (lambda _, metadata: metadata.update({"@graph": [1]}) or metadata["@graph"].clear(), "lacks|no such file"),
     "a configuration that is none": (lambda files, _: files.update({"config.json": b"[]"}), "make no score table"),
+    "tokens that are none": (sample_with("tokens", "many"), "make no score table"),
+    "a response that is none": (sample_with("response", 7), "'response' a text"),
+    "grades that are none": (lambda files, _: files.update({"results/grpo/contest/eval/open.json": b"[]"}), "'grader' is none of"),
+    "JSON without end": (lambda files, _: files.update({"study.json": b"[" * 10**5 + b"]" * 10**5}), "make no score table"),
     "a file in place of a folder": (listed_as("results/scores.md/a"), "cannot be read"),
 }
 
@@ -279,6 +329,15 @@ def test_the_pins_that_ship_say_what_travels(root):
     assert all(licences.permits(pin.licence) for pin in read_pins(root / "profiles/demo/pins.tsv").values())
 
 
+def test_a_gold_for_a_judge_is_a_hash_where_the_text_stays_out(tmp_path):
+    row = {"id": "c", "problem": SECRET, "answer": json.dumps({"protocol": "reasoning-gym", "answer": "7", "question": SECRET})}
+    there = withheld.item_without_text(row)
+    assert SECRET not in json.dumps(there)
+    (tmp_path / "closed.jsonl").write_text(json.dumps(row) + "\n")
+    assert rebuilding._with_texts({"c": there}, tmp_path / "closed.jsonl")["c"]["answer"] == row["answer"]
+    assert rebuilding._with_texts({"c": there}, tmp_path / "none.jsonl") is None
+
+
 @pytest.mark.parametrize(
     "text", [SECRET, f"first {SECRET} then {SECRET[10:70]}", SECRET[3:50] + SECRET[60:], "nothing of it", "", SECRET * 3]
 )
@@ -328,25 +387,29 @@ def test_the_jobs_of_the_metadata_are_those_of_the_rules(root):
         assert all(("results" in made or "resources" in made) for made in job.makes)
 
 
-def test_it_conforms_to_the_profile_and_a_worse_one_does_not(crate, root, tmp_path):
+def profile_findings(root, crate, home):
     """By roc-validator, in the driver's environment, without network."""
+    code = "import json, pathlib, sys; from mathrl.crate import profile_check as check;"
+    code += "print(json.dumps(check.findings(pathlib.Path(sys.argv[1]))))"
+    command = [root / ".venv-driver/bin/python", "-c", code, crate]
+    done = subprocess.run(command, capture_output=True, text=True, env={"PYTHONPATH": str(root / "scripts"), "HOME": str(home)})
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
 
+
+def test_it_conforms_to_the_profile(crate, root, tmp_path):
+    assert profile_findings(root, crate, tmp_path) == []
+
+
+@pytest.mark.full  # the validator takes its time for each crate
+def test_a_crate_whose_actions_have_no_instrument_does_not_conform(crate, root, tmp_path):
     def change(_, metadata):
         for entity in metadata["@graph"]:
             if entity["@type"] == "CreateAction":
                 del entity["instrument"]
 
     worse = repacked(crate, tmp_path / "worse.zip", change)
-    code = (
-        "import json, sys; from pathlib import Path; from mathrl.crate.profile_check import findings;"
-        "print(json.dumps([findings(Path(path)) for path in sys.argv[1:]]))"
-    )
-    command = [root / ".venv-driver/bin/python", "-c", code, crate, worse]
-    done = subprocess.run(command, capture_output=True, text=True, env={"PYTHONPATH": str(root / "scripts"), "HOME": str(tmp_path)})
-    assert done.returncode == 0, done.stderr
-    good, bad = json.loads(done.stdout.splitlines()[-1])
-    assert good == []
-    assert any("instrument" in line for line in bad)
+    assert any("instrument" in line for line in profile_findings(root, worse, tmp_path))
 
 
 def test_a_reader_of_crates_finds_workflow_actions_and_files(crate, root):

@@ -10,7 +10,10 @@ from mathrl.config import runs, validation
 from mathrl.data import downloads
 from support import pages
 
-ELSEWHERE = {"docs/how-to/bring-your-own.md": "tests/evaluation/test_walkthrough.py"}
+ELSEWHERE = {
+    "docs/how-to/bring-your-own.md": "tests/evaluation/test_walkthrough.py",
+    "docs/how-to/send-a-study.md": "tests/workflow/test_crate.py",
+}
 """Pages whose commands another test runs, as it looks at what they say."""
 RUN = [
     page

@@ -133,7 +133,7 @@ def _members(crate: Path) -> Iterator[Mapping[str, Any]]:
                 raise UserError(f"{crate}: holds {name} twice; the crate is not read")
             if entry.flag_bits & 1 or entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
                 raise UserError(f"{crate}: {name} is packed in a way that is not read here; ask for the crate again")
-            found[name] = lambda entry=entry: archive.open(entry)
+            found[name] = functools.partial(archive.open, entry)
         yield found
 
 
@@ -144,7 +144,7 @@ def _in_folder(crate: Path) -> dict[str, Any]:
         if path.is_symlink():
             raise UserError(f"{crate}: {name!r} is a link; the crate is not read")
         if path.is_file():
-            found[name] = functools.partial(path.open, "rb")
+            found[name] = functools.partial(open, path, "rb")
     return found
 
 

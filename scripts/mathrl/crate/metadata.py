@@ -135,9 +135,9 @@ class Graph:
             "@id": "./",
             "@type": "Dataset",
             "name": f"Study of {models} on {benchmarks}",
-            "description": f"Configuration, pins, locks, matches, samples, grades, manifests, score table and report of a study: {models} "
-            f"on {benchmarks}. Without weights and training data. README.md says how to rebuild the score table.",
-            "datePublished": self._time(self.files),
+            "description": "Configuration, pins, locks, matches, samples, grades, manifests, score table and report of a finished study. "
+            "Without weights and training data. README.md says how to rebuild the score table.",
+            "datePublished": self._time([name for name in self.files if name.startswith("results/")]),
             "license": _id("README.md"),
             "conformsTo": _id(*PROFILES),
             "hasPart": _id(*self.files),
@@ -273,7 +273,11 @@ class Graph:
         """Which commit made it, where a result of the job says so."""
         for name in makes:
             if name.endswith(".json"):
-                block = read_json(self.folder / name).get("provenance") or {}
+                content = read_json(self.folder / name)
+                if content.get("trained_by"):
+                    parts = content["trained_by"]
+                    return "; ".join(f"steps {part['first_step']} to {part['last_step']}: commit {part['git_commit']}" for part in parts)
+                block = content.get("provenance") or {}
                 if block.get("git_commit"):
                     versions = ", ".join(f"{package} {version}" for package, version in sorted(block.get("versions", {}).items()))
                     return f"commit {block['git_commit']}; image: {block.get('image', 'unknown')}; {versions}"

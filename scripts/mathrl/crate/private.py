@@ -10,7 +10,6 @@ import os
 import re
 import socket
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 ELSEWHERE = "elsewhere"
@@ -22,8 +21,8 @@ _LOCAL = (".local", ".localdomain", ".internal", ".intranet", ".lan", ".corp", "
 
 
 def local_places() -> list[str]:
-    """The working directory and the home directory, the longer ones first: nothing below them keeps their names."""
-    places = {os.getcwd(), os.path.realpath(os.getcwd()), str(Path.home())}
+    """The working directory, by each of its names: what lies below it becomes relative."""
+    places = {os.getcwd(), os.path.realpath(os.getcwd()), os.environ.get("PWD", "")}
     return sorted((place for place in places if len(place) > 1), key=len, reverse=True)
 
 

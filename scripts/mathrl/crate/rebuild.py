@@ -17,13 +17,15 @@ from typing import Any
 from mathrl.core.files import UserError, read_json, read_jsonl, sha256_text, write_json, write_text
 from mathrl.core.provenance import git_commit, provenance
 from mathrl.crate.study import CONFIG, EVAL, SAMPLES, STUDY
-from mathrl.crate.withheld import CUT, HASH, sample_with_text
+from mathrl.crate.withheld import CUT, HASH, gold_without_text, sample_with_text
 from mathrl.data.benchmarks import read_benchmark
 from mathrl.evaluation.grading import evaluate, read_matches, read_samples
 from mathrl.evaluation.scores import eval_path, load_evals, score_table
+from mathrl.grading.protocols import MARK
 from mathrl.statistics.comparisons import run_groups
 
 MATCHES = "results/data/matches.parquet"
+_COMMIT = re.compile(r"[0-9a-f]{40}(\+changes)?")
 _NAME = re.compile(r"[A-Za-z0-9][\w.@+-]{0,99}")
 NAMED = 5
 """So many differences are named one by one."""
@@ -34,17 +36,24 @@ class Rebuilt:
     """What came of it.
 
     Attributes:
+        commits: that graded the samples of the crate.
         graded: samples graded again.
         differences: a line for each grade or cell that is not as the crate says.
         without: samples by benchmark whose verdict needs the problem, which did not travel: [(model, protocol, id, sample)].
+        judged: benchmarks whose golds name a judge, and whose samples are therefore not graded.
         rows: of the score table.
     """
 
-    commit: str = "unknown"
+    commits: list[str] = field(default_factory=list)
     graded: int = 0
     rows: int = 0
     differences: list[str] = field(default_factory=list)
+    judged: list[str] = field(default_factory=list)
     without: dict[str, list[tuple[str, str, str, int]]] = field(default_factory=dict)
+
+
+BAD = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError)
+"""What a file of the wrong shape leads to, wherever it is looked at."""
 
 
 def rebuild(crate: Path, out: Path, benchmarks: Path, workers: int) -> Rebuilt:
@@ -55,19 +64,31 @@ def rebuild(crate: Path, out: Path, benchmarks: Path, workers: int) -> Rebuilt:
     Raises:
         UserError: the crate is incomplete or names what cannot be a file.
     """
+    try:
+        return _rebuild(crate, out, benchmarks, workers)
+    except BAD as error:
+        raise UserError(f"the files of the crate make no score table ({error!r:.200}); ask for the crate again") from None
+
+
+def _rebuild(crate: Path, out: Path, benchmarks: Path, workers: int) -> Rebuilt:
     study = _study(crate)
     config = read_json(crate / CONFIG)
-    found = Rebuilt(commit=study["git_commit"])
+    found = Rebuilt(commits=study["graded_by"])
     for benchmark in study["benchmarks"]:
         items = read_benchmark(crate / f"resources/benchmarks/{benchmark}.jsonl")
         problems = _with_texts(items, benchmarks / f"{benchmark}.jsonl")
-        if problems is None:
+        if problems is None and _names_judges(items):
+            found.judged.append(benchmark)
+        elif problems is None:
             found.without[benchmark] = []
         contaminated, removing = read_matches(str(crate / MATCHES), benchmark)
         for model in study["models"]:
             for protocol in study["protocols"]:
                 cell = {"model": model, "protocol": protocol, "benchmark": benchmark}
                 told = read_json(crate / EVAL.format(**cell))
+                if benchmark in found.judged:
+                    write_json(eval_path(out, **cell), told)
+                    continue
                 settings = {"grader": _one_of(told, "grader", ("ours", "contest")), "workers": workers, "benchmark": benchmark}
                 settings |= {"extraction": _one_of(told, "extraction", ("strict", "lenient"))}
                 settings |= {"contaminated": contaminated, "removing": removing}
@@ -81,6 +102,10 @@ def rebuild(crate: Path, out: Path, benchmarks: Path, workers: int) -> Rebuilt:
                 made |= cell | {"provenance": provenance({"samples": crate / SAMPLES.format(**cell)})}
                 write_json(eval_path(out, **cell), made)
                 found.differences += [f"{model}, {protocol}, {benchmark}: {line}" for line in _differences(made, told)]
+    if found.without:
+        columns = ("model", "protocol", "id", "sample")
+        places = {name: [dict(zip(columns, place, strict=True)) for place in some] for name, some in found.without.items()}
+        write_json(out / "need_problems.json", {"schema_version": 1, "benchmarks": places, "provenance": provenance()})
     _table(crate, out, study, config, found)
     return found
 
@@ -95,8 +120,8 @@ def _study(crate: Path) -> dict[str, Any]:
             raise UserError(f"{STUDY}: '{key}' is no list of plain names; ask for the crate again")
     if study.get("primary") not in study["protocols"]:
         raise UserError(f"{STUDY}: 'primary' is none of its protocols; ask for the crate again")
-    commit = str(study.get("git_commit"))
-    return study | {"git_commit": commit if re.fullmatch(r"[0-9a-f]{40}(\+changes)?", commit) else "unknown"}
+    commits = [commit for commit in study.get("graded_by") or () if isinstance(commit, str) and _COMMIT.fullmatch(commit)]
+    return study | {"graded_by": commits[:NAMED] or ["unknown"]}
 
 
 def _one_of(told: Any, key: str, allowed: tuple[str, ...]) -> str:
@@ -107,16 +132,31 @@ def _one_of(told: Any, key: str, allowed: tuple[str, ...]) -> str:
 
 
 def _with_texts(items: Mapping[str, Mapping[str, Any]], fetched: Path) -> dict[str, dict[str, Any]] | None:
-    """The items with their problems, which are the crate's own or those of the fetched benchmark; None where neither has them."""
+    """The items with their problems, which are the crate's own or those of the fetched benchmark; None where neither has them.
+
+    Golds that name a judge are taken from the fetched benchmark alone: a judge is code, and what it is given may steer it.
+    """
     wanted = {key: row[HASH] for key, row in items.items() if HASH in row}
-    if not wanted:
+    judged = _names_judges(items)
+    if not wanted and not judged:
         return {key: dict(row) for key, row in items.items()}
     if not fetched.is_file():
         return None
     there = read_benchmark(fetched)
     if any(key not in there or sha256_text(there[key]["problem"]) != sha256 for key, sha256 in wanted.items()):
         return None
-    return {key: {**row, "problem": there[key]["problem"]} for key, row in items.items()}
+    if judged and any(row["answer"] not in _golds(there.get(key)) for key, row in items.items()):
+        return None
+    return {key: {**row, **{part: there[key][part] for part in ("problem", "answer")[: 1 + judged]}} for key, row in items.items()}
+
+
+def _golds(item: Mapping[str, Any] | None) -> tuple[str, ...]:
+    """How the gold of a fetched item may stand in a crate."""
+    return (item["answer"], gold_without_text(item["answer"])) if item else ()
+
+
+def _names_judges(items: Mapping[str, Mapping[str, Any]]) -> bool:
+    return any(row["answer"].startswith(MARK) for row in items.values())
 
 
 def _samples(path: Path, items: Mapping[str, Any], problems: Mapping[str, Mapping[str, Any]] | None) -> list[dict[str, Any]]:
@@ -136,10 +176,7 @@ def _verdicts(graded: Mapping[str, Any]) -> Iterator[tuple[str, int, Any]]:
 
 
 def _other_verdicts(made: Mapping[str, Any], told: Mapping[str, Any]) -> list[tuple[str, int]]:
-    try:
-        known = {(key, number): verdict for key, number, verdict in _verdicts(told)}
-    except (KeyError, TypeError, ValueError):
-        raise UserError("the crate's grades lack the verdicts of single samples; ask for the crate again") from None
+    known = {(key, number): verdict for key, number, verdict in _verdicts(told)}
     return [(key, number) for key, number, verdict in _verdicts(made) if known.get((key, number)) != verdict]
 
 
@@ -178,10 +215,7 @@ def _table(crate: Path, out: Path, study: Mapping[str, Any], config: Any, found:
     """Write the table from the grades below `out`, and compare it with the crate's."""
     models, protocols, benchmarks = study["models"], study["protocols"], study["benchmarks"]
     evals, missing = load_evals(out, models, protocols, benchmarks)
-    try:
-        table = score_table(evals, missing, models, protocols, benchmarks, study["primary"], run_groups(config, models))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise UserError(f"the crate's configuration or grades make no score table ({error!r}); ask for the crate again") from None
+    table = score_table(evals, missing, models, protocols, benchmarks, study["primary"], run_groups(config, models))
     found.rows = len(table.rows)
     for name, text in (("scores.csv", table.csv()), ("scores.md", table.markdown())):
         write_text(out / name, text)
@@ -213,12 +247,19 @@ def told(found: Rebuilt, out: str) -> list[str]:
             f"{benchmark}: its problem texts did not travel, its cells are the crate's{other}; "
             f"fetch them and rebuild again: snakemake --cores 1 resources/benchmarks/{benchmark}.jsonl"
         )
+    lines += [
+        f"{benchmark}: its golds name a judge, and no judge is asked about golds of a crate: its samples are not graded, its cells are the "
+        f"crate's; make it here and rebuild again: snakemake --cores 1 resources/benchmarks/{benchmark}.jsonl"
+        for benchmark in found.judged
+    ]
     if not found.differences:
-        kept = f", but those of {', '.join(found.without)}, which are the crate's" if found.without else ""
+        kept = [*found.without, *found.judged]
+        kept = f", but those of {', '.join(kept)}, which are the crate's" if kept else ""
         return [*lines, f"identical: the score table, and every grade that it is made from{kept}"]
-    ours = git_commit()
-    if found.commit != ours:
-        lines.append(f"the crate was written by commit {found.commit}, this is {ours}")
+    if found.commits != [git_commit()]:
+        lines.append(
+            f"the crate's samples were graded by commit {', '.join(found.commits)}, here by {git_commit()}: another one may grade otherwise"
+        )
     lines += [f"differs: {line}" for line in found.differences[: 20 * NAMED]]
     if len(found.differences) > 20 * NAMED:
         lines.append(f"and {len(found.differences) - 20 * NAMED} more")

@@ -237,8 +237,15 @@ def _settings(study: Study, folder: Path) -> None:
             "licences": study.licences,
             "withheld": study.withheld,
             "git_commit": git_commit(),
+            "graded_by": graded_by(study),
         },
     )
+
+
+def graded_by(study: Study) -> list[str]:
+    """The commits whose grader made the grades, as each eval JSON says."""
+    blocks = (read_json(eval_path(study.results, **cell)).get("provenance", {}) for cell in study.cells())
+    return sorted({str(block.get("git_commit", "unknown")) for block in blocks})
 
 
 def pins_of(study: Study) -> dict[str, Pin]:

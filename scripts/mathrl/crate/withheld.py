@@ -1,4 +1,4 @@
-"""Problem texts that a licence does not let travel: out of benchmarks, responses and matches, so that an owner can put them back.
+"""Problem texts that a licence does not let travel: taken out so that whoever has the texts can put them back.
 
 Ids, gold answers and hashes stay. A response that repeats its problem keeps its own words; the repeated run is cut out, and the place
 of the cut names the characters of the problem that belong there.
@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from mathrl.core.files import UserError, sha256_text
+from mathrl.grading.protocols import MARK
 
 if TYPE_CHECKING:
     import polars as pl
@@ -22,7 +23,13 @@ HASH, CUT = "problem_sha256", "cut"
 
 def item_without_text(row: Mapping[str, Any]) -> dict[str, Any]:
     """A benchmark item whose problem is empty and known by its hash."""
-    return {key: row[key] for key in KEPT if key in row} | {"problem": "", HASH: sha256_text(row["problem"])}
+    kept = {key: row[key] for key in KEPT if key in row}
+    return kept | {"answer": gold_without_text(row["answer"]), "problem": "", HASH: sha256_text(row["problem"])}
+
+
+def gold_without_text(answer: str) -> str:
+    """The gold answer; one for a judge, which may hold the problem, becomes its hash."""
+    return f'{MARK}null, "sha256": "{sha256_text(answer)}"}}' if answer.startswith(MARK) else answer
 
 
 def cut(text: str, problem: str) -> tuple[str, list[list[int]]]:

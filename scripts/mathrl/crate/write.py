@@ -30,7 +30,7 @@ A finished study of the workflow "Maths reasoning by reinforcement learning", wi
 
 ## Rebuild the score table
 
-In a clone of the workflow at commit `{commit}`, with its environments:
+In a clone of the workflow with its environments, at the commit that graded the samples (`{commit}`):
 
     make rebuild CRATE=crate.zip
 
@@ -57,8 +57,8 @@ def prepare_report(study: Study, folder: Path, render: Path) -> None:
             continue
         target = render / "results" / path.relative_to(source)
         target.parent.mkdir(parents=True, exist_ok=True)
-        if hide and path.name in ("manifest.json", "curves.json"):
-            write_json(target, _without_rollouts(read_json(path)))  # rollouts begin with the training problem
+        if study.withheld and path.name in ("manifest.json", "curves.json"):
+            write_json(target, _without_rollouts(read_json(path)))  # rollouts begin with the training problem, which may be such an item
         else:
             target.symlink_to(path.resolve())
     problems = study.results / "data/problems.parquet"
@@ -82,7 +82,7 @@ def finish(study: Study, folder: Path, out: Path) -> None:
     known = read_json(folder / STUDY)
     rows = [f"| {name} | {text or 'none given'} | {'here' if permits(text) else 'left out'} |" for name, text in study.licences.items()]
     title = f"Study of {', '.join(known['models'])} on {', '.join(known['benchmarks'])}"
-    write_text(folder / "README.md", README.format(title=title, commit=known["git_commit"], licences="\n".join(rows)))
+    write_text(folder / "README.md", README.format(title=title, commit="`, `".join(known["graded_by"]), licences="\n".join(rows)))
     table, report = study.results / "scores.csv", study.results / "report.html"
     for name in ("README.md", CONFIG, STUDY):
         same_time(table, folder / name)
