@@ -1,4 +1,4 @@
-"""A directory is replaced as a whole: whatever is read meanwhile, and wherever a kill comes."""
+"""A directory is replaced as a whole, wherever a kill comes; a packed file has limits."""
 
 import itertools
 import os
@@ -9,7 +9,9 @@ import time
 from pathlib import Path
 
 import pytest
-from mathrl.core.files import replaced_directory
+import zstandard
+from mathrl.core import files
+from mathrl.core.files import UserError, replaced_directory
 
 ROOT = Path(__file__).parents[2]
 
@@ -75,3 +77,29 @@ def test_kills_at_any_time_leave_a_whole_directory(tmp_path):
         found = {(place / str(part)).read_text() for part in range(5)}
         assert len(found) == 1, "files of two versions, or a file without content"
         number = int(found.pop()) + 1
+
+
+def packed(path, blocks):
+    """A zstd file of a text, given in blocks."""
+    with open(path, "wb") as out, zstandard.ZstdCompressor(level=19).stream_writer(out) as stream:
+        for block in blocks:
+            stream.write(block)
+
+
+def test_a_small_file_that_unpacks_to_one_endless_line_is_refused(tmp_path):
+    bomb = tmp_path / "a.jsonl.zst"
+    packed(bomb, [b'{"a": "', *[b"x" * 2**20] * 100])
+    assert bomb.stat().st_size < 20_000
+    with pytest.raises(UserError, match="line 1 is longer than 64 Mi characters"):
+        list(files.read_jsonl(bomb))
+
+
+def test_what_a_packed_file_holds_has_a_limit(tmp_path):
+    path = tmp_path / "a.jsonl.zst"
+    packed(path, [b'{"a": 1}\n' * 2**16] * 8)
+    files.check_unpacked(path, 9 * 2**19)
+    with pytest.raises(UserError, match="holds more than 4 MiB unpacked"):
+        files.check_unpacked(path, 9 * 2**19 - 1)
+    path.write_bytes(path.read_bytes()[:-9])
+    with pytest.raises(UserError, match="is no whole zstd file"):
+        files.check_unpacked(path, 2**30)

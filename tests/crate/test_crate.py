@@ -200,7 +200,12 @@ def listed_as(name):
     return change
 
 
+def bomb(files, _):
+    files[OPEN] = zstandard.compress(b'{"id": "' + b"x" * 2**27)
+
+
 HOSTILE = {
+    "samples that unpack to one endless line": (bomb, "longer than 64 Mi characters"),
     "a name that climbs": (listed_as("../outside.txt"), "no plain path inside the crate"),
     "an absolute name": (listed_as("/tmp/outside.txt"), "no plain path inside the crate"),
     "a name with a backslash": (listed_as("..\\outside.txt"), "no plain path inside the crate"),

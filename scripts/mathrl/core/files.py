@@ -7,6 +7,7 @@ directory, synced, and renamed.
 from __future__ import annotations
 
 import contextlib
+import functools
 import gzip
 import hashlib
 import io
@@ -205,13 +206,17 @@ def open_text(path: str | os.PathLike) -> Iterator[io.TextIOBase]:
         yield stack.enter_context(io.TextIOWrapper(raw, encoding="utf-8", newline="\n"))
 
 
+_ZSTD_BLOCK = 1 << 12  # bytes; four of them can stand for 128 KiB, so that a block unpacks to 128 MiB at most
+MAX_LINE = 1 << 26  # characters of a line; a file that is packed nothing would fill the memory as one line
+
+
 class _Unpacked(io.RawIOBase):
     """A zstd file unpacked. The library's own reader takes the end of the file for the end of its content, wherever it was cut off."""
 
     def __init__(self, packed: io.RawIOBase) -> None:
         import zstandard
 
-        self._packed, self._unpack, self._left = packed, zstandard.ZstdDecompressor().decompressobj(), b""
+        self._packed, self._unpack, self._left = packed, zstandard.ZstdDecompressor().decompressobj(), memoryview(b"")
 
     def readable(self) -> bool:
         return True
@@ -220,13 +225,26 @@ class _Unpacked(io.RawIOBase):
         while not self._left:
             if self._unpack.eof and not self._unpack.unused_data:
                 return 0
-            block = self._packed.read(1 << 16)
+            block = self._packed.read(_ZSTD_BLOCK)
             if not block:
                 raise EOFError("it is cut off")
-            self._left = self._unpack.decompress(block)
+            self._left = memoryview(self._unpack.decompress(block))
         taken, self._left = self._left[: len(buffer)], self._left[len(buffer) :]
         buffer[: len(taken)] = taken
         return len(taken)
+
+
+def check_unpacked(path: str | os.PathLike, most: int) -> None:
+    """Refuse a zstd file of more than `most` bytes unpacked; `UserError` names it."""
+    done = 0
+    with open(path, "rb") as packed, io.BufferedReader(_Unpacked(packed)) as unpacked:
+        try:
+            while done <= most and (block := unpacked.read(1 << 20)):
+                done += len(block)
+        except Exception as error:  # zstandard's own, or that it is cut off
+            raise UserError(f"{path}: is no whole zstd file ({error})") from None
+    if done > most:
+        raise UserError(f"{path}: holds more than {most >> 20} MiB unpacked; it is not read")
 
 
 def mapping(text: str, option: str) -> dict[str, Any]:
@@ -249,7 +267,9 @@ def read_jsonl(path: str | os.PathLike, required: Iterable[str] = ()) -> Iterato
     number = 0
     try:
         with open_text(path) as lines:
-            for number, line in enumerate(lines, 1):
+            for number, line in enumerate(iter(functools.partial(lines.readline, MAX_LINE), ""), 1):
+                if len(line) == MAX_LINE and not line.endswith("\n"):
+                    raise UserError(f"{path}: line {number} is longer than {MAX_LINE >> 20} Mi characters; it is not read")
                 if not line.strip():
                     continue
                 row = json.loads(line)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mathrl.core.files import UserError, read_json, read_jsonl, sha256_text, write_json, write_text
+from mathrl.core.files import UserError, check_unpacked, read_json, read_jsonl, sha256_text, write_json, write_text
 from mathrl.core.provenance import git_commit, provenance
 from mathrl.crate.study import CONFIG, EVAL, SAMPLES, STUDY
 from mathrl.crate.withheld import CUT, HASH, gold_without_text, sample_with_text
@@ -52,6 +52,7 @@ class Rebuilt:
     without: dict[str, list[tuple[str, str, str, int]]] = field(default_factory=dict)
 
 
+MAX_UNPACKED = 4 * 2**30  # bytes of a file of samples
 BAD = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError)
 """What a file of the wrong shape leads to, wherever it is looked at."""
 
@@ -160,6 +161,7 @@ def _names_judges(items: Mapping[str, Mapping[str, Any]]) -> bool:
 
 
 def _samples(path: Path, items: Mapping[str, Any], problems: Mapping[str, Mapping[str, Any]] | None) -> list[dict[str, Any]]:
+    check_unpacked(path, MAX_UNPACKED)
     samples = read_samples(read_jsonl(path, ("id", "sample", "response")), items, path.name)
     if problems is None:
         return [{key: value for key, value in row.items() if key != CUT} for row in samples]
