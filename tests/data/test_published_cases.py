@@ -6,8 +6,9 @@ import re
 import polars as pl
 import pytest
 from mathrl.core.files import UserError
-from mathrl.data import published
+from mathrl.data import cleaning, published
 from mathrl.data.benchmarks import read_benchmark_file
+from mathrl.decontamination import command
 
 READ = {
     "001": ["72", "10", "5"],
@@ -50,6 +51,47 @@ def test_benchmark_is_read(number, case):
 def test_benchmark_without_answers_is_refused(number, case):
     with pytest.raises(UserError, match="cannot be used"):
         read_benchmark_file(case(number))
+
+
+@pytest.fixture
+def cleaned(case, tmp_path):
+    """Answers that are kept of one published input, and the summary with its counts."""
+
+    def call(number):
+        settings = {
+            "max_quarantine": 0.5,
+            "max_dropped": 0.5,
+            "verifiable": False,
+            "duplicates": "near",
+            "english_only": False,
+            "sources": None,
+        }
+        out = tmp_path / "problems.parquet"
+        made = cleaning.clean(case(number), out, tmp_path / "quarantine.parquet", settings, None, 1)
+        return pl.read_parquet(out)["answer"].to_list(), made.summary(case(number))
+
+    return call
+
+
+def test_gold_that_is_no_number_goes_to_quarantine(cleaned):
+    answers, summary = cleaned("011")
+    assert summary["quarantine"] == {"empty answer": 1} and answers == ["1", "2", "3", "4", "5"]
+
+
+@pytest.mark.parametrize("number", ["017", "019", "021"])
+def test_different_problems_are_both_kept(number, cleaned):
+    assert len(cleaned(number)[0]) == 2
+
+
+def test_bands_of_few_solve_rates_hold_all_rows(cleaned, capsys):
+    found = cleaned("023")[1]["difficulty"]
+    assert found["outside"] == 0 and len(found["rows"]) == 5 and sum(found["rows"].values()) == 100
+    assert "coincide" in capsys.readouterr().err
+
+
+def test_ids_that_are_missing_are_refused(case):
+    with pytest.raises(UserError, match="have no id"):
+        command._check_ids(case("109"))
 
 
 def test_pointer_is_named(case, tmp_path):

@@ -78,7 +78,9 @@ def test_one_word_exchanged_is_another_problem_in_three_languages():
     """Both ways, so that no direction is favoured; at most one in ten."""
     items = [text.format(word) for text, one, other in PAIRS for word in (one, other)]
     rows = [text.format(word) for text, one, other in PAIRS for word in (other, one)]
-    assert len(PAIRS) >= 40 and len(same(matches(rows, items))) <= 0.1 * len(rows)
+    removed = same(matches(rows, items))  # the default methods remove what they match
+    print(f"{len(removed)} of {len(rows)} are removed ({len(removed) / len(rows):.1%})")
+    assert len(PAIRS) >= 40 and len(removed) <= 0.1 * len(rows)
     assert same(matches(items, items)) == set(range(len(items)))
 
 
