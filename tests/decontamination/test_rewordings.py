@@ -45,7 +45,7 @@ def test_another_number_is_another_problem_and_a_sentence_more_the_same():
 
 @pytest.mark.full
 def test_rewordings_are_flagged(model):
-    """The bound is below the goal of 80 %: three quarters are found. Of what has another number nothing is removed."""
+    """Of what has another number nothing is removed, and little flagged."""
     settings = {"methods": (*TOKENS, "reworded"), "embedding_model": model}
     flagged = matched([text for _, text in PAIRS], **settings)
     changed = matched([with_another_number(text) for pair in PAIRS for text in pair[1:]], **settings)
@@ -54,5 +54,5 @@ def test_rewordings_are_flagged(model):
         f"{found} of {len(PAIRS)} rewordings are flagged; of those with another number {changed['item_id'].n_unique()} are flagged, "
         f"{changed.filter('removed')['item_id'].n_unique()} removed"
     )
-    assert found >= 0.74 * len(PAIRS) and not flagged["removed"].any()
+    assert found >= 0.80 * len(PAIRS) and not flagged["removed"].any()
     assert len(changed) <= 0.02 * len(PAIRS) and not changed["removed"].any()

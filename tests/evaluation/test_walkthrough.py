@@ -136,12 +136,7 @@ def test_the_layouts_of_the_table(tmp_path, monkeypatch, capsys):
     named = [name for line in table for name in line.split("|")[1].strip().split(", ")]
     assert named == list(dict.fromkeys(name for name, *_ in PUBLISHED))
     monkeypatch.chdir(tmp_path)
-    pins = [next(block.text for block in pages.blocks(PAGE) if block.file == "mine/pins.tsv").splitlines()[1]]
-    for number, (_, ending, row) in enumerate(PUBLISHED):
-        path = tmp_path / f"{number}.{ending}"
-        write(path, [row(text, gold) for text, gold in ASKED.items()])
-        pins += ["\t".join([f"{kind[0]}{number}", kind, "file", path.name, *[""] * 7]) for kind in ("dataset", "benchmark")]
-    Path("pins.tsv").write_text("\n".join(pins) + "\n")
+    head = next(block.text for block in pages.blocks(PAGE) if block.file == "mine/pins.tsv").splitlines()[1]
     started = {name: runpy.run_path(str(ROOT / "scripts" / f"{name}.py"))["main"] for name in ("fetch_dataset", "fetch_benchmark")}
 
     def start(script, **given):
@@ -149,7 +144,11 @@ def test_the_layouts_of_the_table(tmp_path, monkeypatch, capsys):
         monkeypatch.setattr(sys, "argv", [script, *words])
         started[script]()
 
-    for number, (name, *_) in enumerate(PUBLISHED):
+    for number, (name, ending, row) in enumerate(PUBLISHED):
+        path = tmp_path / f"{number}.{ending}"
+        write(path, [row(text, gold) for text, gold in ASKED.items()])
+        pins = ["\t".join([f"{kind[0]}{number}", kind, "file", path.name, *[""] * 7]) for kind in ("dataset", "benchmark")]
+        Path("pins.tsv").write_text("\n".join([head, *pins]) + "\n")
         start("fetch_dataset", pins="pins.tsv", name=f"d{number}", out="dataset.parquet")
         start("fetch_benchmark", pins="pins.tsv", name=f"b{number}", out="benchmark.jsonl")
         rows = pl.scan_parquet("dataset.parquet").select(dataset_columns("dataset.parquet")).select("problem", "answer").collect().rows()
