@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 from mathrl.decontamination import Settings, find_matches
 from mathrl.decontamination.meanings import same_stem, same_words, slip
+from mathrl.decontamination.texts import Text
 
 CARRIER = "A group of 36 people spends 24 days in a camp and counts the {} things in the yard, 7 on each day, and writes them on a board. How many are counted?"
 ENGLISH = [
@@ -169,3 +170,10 @@ def test_ids_that_are_missing_or_repeated_are_refused(ids, message, tmp_path):
     pl.DataFrame({"id": ids, "problem": ["x", "y"]}).write_parquet(tmp_path / "p.parquet")
     with pytest.raises(UserError, match=message):
         command._check_ids(tmp_path / "p.parquet")
+
+
+def test_a_remark_in_brackets_is_no_factor():
+    """A remark that another remark follows was taken for a sum as a factor, and a leak with it for another formula."""
+    remark = "(The symbol $R^+$ denotes the set of reals.) (Proposed by a reader.)"
+    assert not Text.of(f"Find all functions. {remark}").groups
+    assert Text.of("Find $(a^2 + b)(c - d)x$.").groups.total() == 2

@@ -110,11 +110,15 @@ class Text:
 
     @cached_property
     def groups(self) -> Counter[tuple[str, ...]]:
-        """What stands in brackets as one factor or base: the tokens inside, where a sum or difference is among them."""
+        """What stands in brackets as one factor or base: the tokens inside, where a sum or difference is among them.
+
+        A remark in brackets (`where $R^+$ denotes the set of …`) is none.
+        """
         names = dict(self.renaming)
         source = _ONE_TOKEN.sub(lambda match: f" {match[1] or 0} ", self.source)
         inside = [tuple(names.get(token, token) for token in sequence_of(match[1])) for match in _GROUP.finditer(source)]
-        return Counter(group for group in inside if len(group) > 2 and {"+", "-"} & set(group[1:]))
+        sums = (group for group in inside if len(group) > 2 and {"+", "-"} & set(group[1:]))
+        return Counter(group for group in sums if not any(len(token) > 1 and token in LIGHT for token in group))
 
     @cached_property
     def sentences(self) -> tuple[tuple[str, ...], ...]:
