@@ -42,9 +42,8 @@ MAIN = workflow.exec_mode.name == "DEFAULT"
 if workflow.exec_mode.name != "SUBPROCESS" or processes.OWNER not in os.environ:
     # Supervised commands end when the process named here is gone; in a SLURM job that is the job's own Snakemake.
     os.environ[processes.OWNER] = processes.owner_token()
-os.environ[processes.WORKDIR] = (
-    os.getcwd()
-)  # with it whoever starts next knows this directory's jobs, should they be left behind
+# With it whoever starts next knows this directory's jobs, should they be left behind.
+os.environ[processes.WORKDIR] = os.getcwd()
 slurm.note_deadline()
 if workflow.exec_mode.name == "REMOTE":  # a SLURM job's own Snakemake
     atexit.register(pauses.queue_again)

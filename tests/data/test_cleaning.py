@@ -7,6 +7,7 @@ from collections import Counter
 
 import polars as pl
 import pytest
+from support.cleaning import SETTINGS
 
 GOOD = {"prompt": "What is $1+1$?", "solution": "2", "source": "made", "domain": ["Arithmetic"], "llama8b_solve_rate": 0.5}
 
@@ -50,16 +51,8 @@ def quick(tmp_path, capsys):
 
     def call(rows, **options):
         pl.DataFrame(rows, strict=False).write_parquet(tmp_path / "raw.parquet")
-        settings = {
-            "max_quarantine": 0.5,
-            "max_dropped": 0.5,
-            "verifiable": False,
-            "duplicates": "near",
-            "english_only": False,
-            "sources": None,
-        }
         out, quarantine = tmp_path / "problems.parquet", tmp_path / "quarantine.parquet"
-        made = cleaning.clean(tmp_path / "raw.parquet", out, quarantine, settings | options, None, 1)
+        made = cleaning.clean(tmp_path / "raw.parquet", out, quarantine, SETTINGS | options, None, 1)
         return pl.read_parquet(out)["answer"].to_list(), made.summary(tmp_path / "raw.parquet"), capsys.readouterr().err
 
     return call

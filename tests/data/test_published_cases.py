@@ -9,6 +9,7 @@ from mathrl.core.files import UserError
 from mathrl.data import cleaning, published
 from mathrl.data.benchmarks import read_benchmark_file
 from mathrl.decontamination import command
+from support.cleaning import SETTINGS
 
 READ = {
     "001": ["72", "10", "5"],
@@ -58,16 +59,8 @@ def cleaned(case, tmp_path):
     """Answers that are kept of one published input, and the summary with its counts."""
 
     def call(number):
-        settings = {
-            "max_quarantine": 0.5,
-            "max_dropped": 0.5,
-            "verifiable": False,
-            "duplicates": "near",
-            "english_only": False,
-            "sources": None,
-        }
         out = tmp_path / "problems.parquet"
-        made = cleaning.clean(case(number), out, tmp_path / "quarantine.parquet", settings, None, 1)
+        made = cleaning.clean(case(number), out, tmp_path / "quarantine.parquet", SETTINGS, None, 1)
         return pl.read_parquet(out)["answer"].to_list(), made.summary(case(number))
 
     return call

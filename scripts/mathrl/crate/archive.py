@@ -118,7 +118,7 @@ def _members(crate: Path) -> Iterator[Mapping[str, Any]]:
         archive = zipfile.ZipFile(crate)
     except FileNotFoundError:
         raise UserError(f"{crate}: no such file; name a crate, as in CRATE=results/crate.zip") from None
-    except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, RuntimeError, zipfile.BadZipFile) as error:  # RuntimeError: packed in a way that zipfile does not know
         raise UserError(f"{crate}: is no zip file ({error}); ask for the crate again") from None
     with archive:
         found: dict[str, Any] = {}
@@ -161,7 +161,7 @@ def _copy(opened: Any, target: Path, size: int, sha256: str, where: str) -> None
                     break
                 digest.update(block)
                 copy.write(block)
-    except (OSError, EOFError, ValueError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
+    except (OSError, EOFError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         raise UserError(f"{where}: cannot be read ({error}); ask for the crate again") from None
     if done != size or digest.hexdigest() != sha256:
         raise UserError(f"{where}: is damaged: it is not as it was written; ask for the crate again")

@@ -7,13 +7,14 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mathrl.core import parquet
 from mathrl.core.arguments import split_pair
-from mathrl.core.files import UserError, atomic_path, sha256_file
+from mathrl.core.files import UserError, atomic_path
 from mathrl.core.parquet import schema_of
-from mathrl.core.provenance import provenance
 from mathrl.data import problems
 from mathrl.data.benchmarks import read_benchmark
 from mathrl.data.published import FIRST, Reader
+from mathrl.data.training_files import summarised
 from mathrl.data.verl_rows import benchmark_frame, dev_groups, verl_rows
 
 if TYPE_CHECKING:
@@ -50,10 +51,10 @@ def make(args: argparse.Namespace, dirty: list[str]) -> dict[str, Any]:
             "--data as_given: all rows are trained on; difficulty, sources and solve rates choose among problems of clean or raw data"
         )
     schema_of(args.given, NEEDED)
-    rows = pl.read_parquet(args.given)
+    rows = parquet.read(args.given)
     texts, answers = _read(rows, args.given)
     ids = problems.problem_ids(pl.Series("problem", texts, dtype=pl.String))
-    searched = pl.read_parquet(args.problems, columns=["id"])["id"]
+    searched = parquet.read(args.problems, ["id"])["id"]
     found = ids.is_in(dirty)
     groups = pl.Series("group", ids)
     dev = groups.is_in(dev_groups(groups, args.dev_size)) & ~found & pl.Series([answer is not None for answer in answers])
@@ -69,35 +70,12 @@ def make(args: argparse.Namespace, dirty: list[str]) -> dict[str, Any]:
             rows.filter(~held_out).write_parquet(temporary)
         else:
             shutil.copyfile(args.given, temporary)
-    items = verl_rows(
-        benchmark_frame(list(read_benchmark(path).values())),
-        pl.lit(name),
-        args.instruction + args.separator,
-        _numbers(args.validation, path),
-    )
+    frame = benchmark_frame(list(read_benchmark(path).values()))
+    items = verl_rows(frame, pl.lit(name), args.instruction + args.separator, pl.int_range(len(frame), eager=True))
     with atomic_path(args.val) as temporary:
         pl.concat([items, _dev_rows(rows, texts, answers, ids, dev)]).write_parquet(temporary)
     counts["validation"] = len(items)
-    settings = {
-        "data": args.data, "remove": args.remove, "dev_size": args.dev_size, "instruction": args.instruction,
-        "separator": args.separator, "validation": name,
-    }  # fmt: skip
-    inputs = {"given": args.given, "problems": args.problems, "validation": Path(path)} | (
-        {"matches": args.matches} if args.matches else {}
-    )
-    return {
-        "schema_version": 1,
-        "counts": counts,
-        "settings": settings,
-        "sha256": {"train": sha256_file(args.train), "val": sha256_file(args.val)},
-        "provenance": provenance(inputs, settings),
-    }
-
-
-def _numbers(where: str, path: str) -> pl.Series:
-    import polars as pl
-
-    return pl.int_range(len(read_benchmark(path)), eager=True)
+    return summarised(args, counts, ("data", "remove", "dev_size", "instruction", "separator"), {"given": args.given})
 
 
 def _read(rows: pl.DataFrame, where: Path) -> tuple[list[str], list[str | None]]:

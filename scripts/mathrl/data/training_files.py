@@ -65,20 +65,25 @@ def make(args: argparse.Namespace, near: Callable[[Path, list[str]], list[str]])
     items = benchmark_frame(list(read_benchmark(path).values()))
     counts["validation"] = len(items)
     _write(args, training, dev, name, items)
-    settings = {
-        "data": args.data, "remove": args.remove, "difficulty": args.difficulty, "sources": args.sources,
-        "solve_rate": args.solve_rate, "dev_size": args.dev_size,
-        "instruction": args.instruction, "separator": args.separator, "validation": name,
-    }  # fmt: skip
-    inputs = {"problems": args.problems, "validation": Path(path)} | ({"matches": args.matches} if args.matches else {})
-    inputs |= {"solve_rates": args.solve_rates} if args.solve_rates else {}
+    names = ("data", "remove", "difficulty", "sources", "solve_rate", "dev_size", "instruction", "separator")
+    summary = summarised(args, counts, names, {"solve_rates": args.solve_rates} if args.solve_rates else {})
+    return summary | ({"own_bands": own_bands} if own_bands else {})
+
+
+def summarised(args: argparse.Namespace, counts: dict[str, int], settings: tuple[str, ...], inputs: dict[str, Path]) -> dict[str, Any]:
+    """What stands beside both files: `counts`, these options with the validation's name, hashes and provenance.
+
+    `inputs` are read beside the problems, the validation's benchmark and the matches.
+    """
+    name, path = split_pair(args.validation, "--validation")
+    told = {key: getattr(args, key) for key in settings} | {"validation": name}
+    inputs = {"problems": args.problems, "validation": Path(path), **({"matches": args.matches} if args.matches else {}), **inputs}
     return {
         "schema_version": 1,
         "counts": counts,
-        **({"own_bands": own_bands} if own_bands else {}),
-        "settings": settings,
+        "settings": told,
         "sha256": {"train": sha256_file(args.train), "val": sha256_file(args.val)},
-        "provenance": provenance(inputs, settings),
+        "provenance": provenance(inputs, told),
     }
 
 

@@ -1,0 +1,10 @@
+"""Options of the cleaning that keep whatever a test does not ask about."""
+
+SETTINGS = {
+    "max_quarantine": 0.5,
+    "max_dropped": 0.5,
+    "verifiable": False,
+    "duplicates": "near",
+    "english_only": False,
+    "sources": None,
+}
