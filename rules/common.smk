@@ -1,6 +1,5 @@
 # Helper functions of all rules: configuration, names, code as input, images, preflight.
 
-import atexit
 import functools
 import importlib.util
 import json
@@ -46,7 +45,7 @@ if workflow.exec_mode.name != "SUBPROCESS" or processes.OWNER not in os.environ:
 os.environ[processes.WORKDIR] = os.getcwd()
 slurm.note_deadline()
 if workflow.exec_mode.name == "REMOTE":  # a SLURM job's own Snakemake
-    atexit.register(pauses.queue_again)
+    pauses.read_at_exit()
 preflight.same_everywhere()
 # A thread that waits does not spin: where other work wants the cores, spinning took 15 to 25 times as long (docs/reference/tests.md).
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")

@@ -26,6 +26,7 @@ def slurm(tmp_path, monkeypatch):
     (tmp_path / "bin/scontrol").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}/bin:{os.environ['PATH']}")
     monkeypatch.setenv("SLURM_JOB_ID", "7")
+    monkeypatch.setenv(pauses.QUEUES, "1")
     monkeypatch.setenv("STATE", "RUNNING")
     monkeypatch.chdir(tmp_path)
 
@@ -37,11 +38,11 @@ def asked():
     return lines
 
 
-def run_until_told(save: bool):
-    """A supervised command that is told to end; what its supervisor says."""
+def run_until_told(save: bool, ends: int = 143):
+    """A supervised command that is told to end, and ends with this code; what its supervisor says."""
     code = (
         "import signal, sys, time, pathlib, os;"
-        "signal.signal(signal.SIGTERM, lambda *_: sys.exit(143));"
+        f"signal.signal(signal.SIGTERM, lambda *_: sys.exit({ends}));"
         + ("pathlib.Path(os.environ['MATHRL_PROGRESS']).touch();" if save else "")
         + "pathlib.Path('begun').touch(); time.sleep(60)"
     )
@@ -51,7 +52,7 @@ def run_until_told(save: bool):
     Path("begun").unlink()
     job.send_signal(signal.SIGTERM)
     said = job.communicate(timeout=30)[1]
-    assert job.returncode == 143
+    assert job.returncode == ends
     return said
 
 
@@ -103,3 +104,39 @@ def test_a_note_that_a_kill_cut_off_counts_as_none():
     assert asked() == []
     pauses.note(["a"], progress=False)
     assert read_json(path) == {"again": True, "without_progress": 1}
+
+
+def test_a_failure_is_no_pause():
+    assert "queue" not in run_until_told(save=True, ends=1), "it failed while it saved"
+    pauses.note(["sh", "-c", "exit 3"], progress=True)  # its supervisor was killed before anybody read it
+    assert subprocess.run([sys.executable, str(SCRIPTS / "run_job.py"), "--", "sh", "-c", "exit 3"]).returncode == 3
+    pauses.queue_again()
+    assert asked() == []
+
+
+def test_what_cannot_be_written_is_said_in_one_line():
+    Path(".snakemake").write_text("")
+    assert "cannot be written" in run_until_told(save=True)
+    pauses.queue_again()
+    assert asked() == []
+
+
+@pytest.mark.parametrize(
+    ("variables", "job"),
+    [
+        ({"SLURM_JOB_ID": "../../x"}, None),
+        ({"SLURM_JOB_ID": "*"}, None),
+        ({"SLURM_ARRAY_JOB_ID": "5", "SLURM_ARRAY_TASK_ID": "3"}, "5_3"),
+    ],
+)
+def test_a_job_is_asked_for_by_its_own_name(variables, job, monkeypatch):
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    pauses.note(["a"], progress=True)
+    pauses.queue_again()
+    assert asked() == ([f"show job {job} --oneliner", f"requeue {job}"] if job else [])
+
+
+def test_only_a_slurm_jobs_own_snakemake_reads_notes(monkeypatch):
+    monkeypatch.delenv(pauses.QUEUES)  # a shell of salloc, say
+    assert pauses.note(["a"], progress=True) == "" and not pauses.FOLDER.exists()

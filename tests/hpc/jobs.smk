@@ -1,6 +1,5 @@
 # Jobs that note when, where and on which GPUs they ran; for tests/hpc/run.sh. Config: root (the checkout), seconds.
 
-import atexit
 import os
 import sys
 from pathlib import Path
@@ -12,7 +11,7 @@ if workflow.exec_mode.name != "SUBPROCESS":
     os.environ[processes.OWNER] = processes.owner_token()
 slurm.note_deadline()
 if workflow.exec_mode.name == "REMOTE":
-    atexit.register(pauses.queue_again)
+    pauses.read_at_exit()
 RUN = f"python3 {config['root']}/scripts/run_job.py --grace 10 --gpus"
 NOTE = f"python3 {config['root']}/tests/hpc/note.py"
 

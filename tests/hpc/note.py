@@ -25,7 +25,8 @@ def save(*_):
     with open(given.save, "a") as out:
         out.write("saved\n")
     open(os.environ["MATHRL_PROGRESS"], "w").close()
-    sys.exit("told to end: saved")
+    print("told to end: saved", file=sys.stderr)
+    sys.exit(128 + signal.SIGTERM)
 
 
 if given.save:

@@ -99,10 +99,11 @@ class Supervisor:
         return 128 - code if code < 0 else code
 
     def _note_pause(self, code: int, progress: bool) -> None:
-        """Leave word for the job's Snakemake whether this job is to be queued again."""
-        if not code:
+        """Leave word for the job's Snakemake whether this job is to be queued again: a failure while it saved is none."""
+        paused = code < 0 or code in (128 + number for number in ENDING)
+        if self.asked is None or not paused:
             pauses.forget(self.command)
-        elif self.asked is not None and not self.service:
+        elif not self.service:
             said = pauses.note(self.command, progress)
             if said:
                 _say(said)
