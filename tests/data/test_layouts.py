@@ -149,6 +149,38 @@ def test_table_is_read(kind, tmp_path):
     assert list(read_rows(path)) == ROWS
 
 
+def test_packed_file_that_is_cut_off_anywhere_is_refused_and_one_of_several_frames_read_whole(tmp_path):
+    path = tmp_path / "f.jsonl.zst"
+    rows = [{"problem": f"What is {number}+3?".ljust(40), "answer": str(number + 3)} for number in range(8000)]
+    lines = "".join(json.dumps(row) + "\n" for row in rows).encode()
+    packed = zstandard.ZstdCompressor(level=1).compress(lines)
+    for end in range(100, len(packed), len(packed) // 40):
+        path.write_bytes(packed[:end])
+        with pytest.raises(UserError, match="no whole zstd file"):
+            list(read_rows(path))
+    skipped = 4096 - len(packed) % 4096 + 4096  # bytes of a skippable frame, so that a frame ends where a block that is read ends
+    skippable = b"\x50\x2a\x4d\x18" + (skipped - 8).to_bytes(4, "little") + bytes(skipped - 8)
+    for content in (packed * 2, packed + skippable + packed):
+        path.write_bytes(content)
+        assert list(read_rows(path)) == rows * 2
+        path.write_bytes(content[:-5])
+        with pytest.raises(UserError, match="no whole zstd file"):
+            list(read_rows(path))
+
+
+@pytest.mark.parametrize(
+    "head", [b'{"problem":"a","answer":"1"}\n{"problem":"', b"a,b\n1,", b'{"problem":"', b'[{"problem":"a",\n"x":"', b""]
+)
+def test_line_without_an_end_is_not_read(head, tmp_path, monkeypatch):
+    monkeypatch.setattr("mathrl.data.raw_rows.MAX_JSON", 1 << 21)
+    with open(tmp_path / "f.zst", "wb") as file, zstandard.ZstdCompressor(level=1).stream_writer(file) as out:
+        out.write(head)
+        for _ in range(5):
+            out.write(b" " * (1 << 24))
+    with pytest.raises(UserError, match=r"longer than (2|64) Mi characters|more than 2 Mi characters"):
+        list(read_rows(tmp_path / "f.zst"))
+
+
 NO_DATA = [
     (b"version https://git-lfs.github.com/spec/v1\noid sha256:90\nsize 1\n", "git-LFS pointer"),
     (b"<!DOCTYPE html><html>sign in</html>", "web page (HTML)"),

@@ -18,13 +18,14 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from mathrl.core.files import UserError
+from mathrl.core.files import UserError, ZstdReader, bounded_lines
 from mathrl.core.parquet import short
 
 Row = dict[str, Any]
 PROBLEM_WORDS = frozenset(
     ["problem", "question", "prompt", "instruction", "input", "content", "query", "messages", "conversations", "original_text", "text"]
 )
+MAX_JSON = 1 << 29  # characters of a file that is one JSON value, which must be in memory as a whole
 _BATCH = 4096  # rows of a table in memory at a time
 _PACKED = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bzip2", b"\xfd7zXZ": "xz"}
 _LFS = b"version https://git-lfs.github.com"
@@ -116,9 +117,7 @@ def _text(path: Path, head: bytes) -> Iterator[Row]:
 
 def _unpacked(raw: BinaryIO, packed: str | None) -> BinaryIO:
     if packed == "zstd":
-        import zstandard
-
-        return zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True)  # type: ignore[return-value]
+        return io.BufferedReader(ZstdReader(raw))
     opener = {"gzip": gzip.GzipFile, "bzip2": bz2.BZ2File, "xz": lzma.LZMAFile}.get(packed or "")
     if opener is None:
         return raw
@@ -127,35 +126,47 @@ def _unpacked(raw: BinaryIO, packed: str | None) -> BinaryIO:
 
 def _rows_of_text(handle: io.TextIOWrapper, path: Path) -> Iterator[Row]:
     blank = 0
-    for line in handle:
+    for line in bounded_lines(handle, path, most=MAX_JSON):  # it may be all rows in one value
         if line.strip():
             break
         blank += 1
     else:
         raise UserError(f"{path}: is empty; fetch it again")
+    rest = bounded_lines(handle, path, blank + 2)
     if line.lstrip()[0] not in "[{":
-        yield from _csv(itertools.chain([line], handle), path)
+        yield from _csv(itertools.chain([line], rest), path)
         return
     try:
         first = json.loads(line)
     except ValueError:
         first = None
-    lines: Iterable[str] = handle
+    lines: Iterable[str] = rest
     if first is None or (isinstance(first, list) and not _is_turns(first)):
-        yield from _json(line + handle.read(), path, blank)
+        yield from _json(_whole(line, handle, path), path, blank)
         return
     if isinstance(first, dict):  # one row, or all of them in one value
-        second = next((text for text in handle if text.strip()), None)
+        second = next((text for text in rest if text.strip()), None)
         if second is None:
             yield from _json(line, path, blank)
             return
-        lines = itertools.chain([second], handle)
+        lines = itertools.chain([second], rest)
     for number, text in enumerate(itertools.chain([line], lines), blank + 1):
         if text.strip():
             try:
                 yield _as_row(json.loads(text), path, f"line {number}")
             except (ValueError, RecursionError) as error:
                 raise UserError(f"{path}: line {number} cannot be read ({short(error)}); correct it or fetch the file again") from None
+
+
+def _whole(line: str, handle: io.TextIOWrapper, path: Path) -> str:
+    """The line and all that follows it."""
+    pieces, length = [line], len(line)
+    while piece := handle.read(1 << 20):
+        pieces.append(piece)
+        length += len(piece)
+        if length > MAX_JSON:
+            raise UserError(f"{path}: is one JSON value of more than {MAX_JSON >> 20} Mi characters; write it as JSON lines")
+    return "".join(pieces)
 
 
 def _is_turns(value: Any) -> bool:
