@@ -13,6 +13,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -144,8 +145,42 @@ def read_json(path: str | os.PathLike) -> Any:
             return json.load(handle)
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: is no JSON ({error}); make it again") from None
+
+
+MAX_DEPTH = 100  # of lists and objects in each other; code that walks through more of them overflows its stack
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+
+
+def parse_json(text: str) -> Any:
+    """The value of a JSON text that a stranger wrote.
+
+    Raises:
+        ValueError: it is no JSON (then a `json.JSONDecodeError`), is nested too deeply, or holds half a character (`\\ud800`), which no
+            file can hold.
+    """
+    try:
+        value = json.loads(text)
+    except RecursionError:
+        raise ValueError(f"nested more than {MAX_DEPTH} deep") from None
+    if text.count("[") + text.count("{") > MAX_DEPTH and _is_deep(value):
+        raise ValueError(f"nested more than {MAX_DEPTH} deep")
+    if _SURROGATE.search(text):
+        try:
+            json.dumps(value, ensure_ascii=False).encode()
+        except UnicodeEncodeError as error:
+            raise ValueError(f"half a character, \\u{ord(error.object[error.start]):x}, that no UTF-8 text can hold") from None
+    return value
+
+
+def _is_deep(value: Any) -> bool:
+    level = [value]
+    for _ in range(MAX_DEPTH + 1):
+        level = [
+            entry for outer in level for entry in (outer.values() if isinstance(outer, dict) else outer if isinstance(outer, list) else ())
+        ]
+    return bool(level)
 
 
 def write_checked_json(path: str | os.PathLike, value: dict[str, Any]) -> None:
@@ -254,8 +289,8 @@ def check_unpacked(path: str | os.PathLike, most: int) -> None:
 def mapping(text: str, option: str) -> dict[str, Any]:
     """A JSON object given on the command line; `UserError` names the option if it is none."""
     try:
-        value = json.loads(text)
-    except json.JSONDecodeError as error:
+        value = parse_json(text)
+    except ValueError as error:
         raise UserError(f"{option}: not JSON ({error})") from None
     if not isinstance(value, dict):
         raise UserError(f"{option}: must be a JSON object")
