@@ -14,11 +14,12 @@ import io
 import itertools
 import json
 import lzma
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from mathrl.core.files import UserError, ZstdReader, bounded_lines
+from mathrl.core.files import UserError, ZstdReader, bounded_lines, parse_json
 from mathrl.core.parquet import short
 
 Row = dict[str, Any]
@@ -137,9 +138,11 @@ def _rows_of_text(handle: io.TextIOWrapper, path: Path) -> Iterator[Row]:
         yield from _csv(itertools.chain([line], rest), path)
         return
     try:
-        first = json.loads(line)
-    except ValueError:
+        first = parse_json(line)
+    except json.JSONDecodeError:  # a value of several lines
         first = None
+    except ValueError as error:
+        raise _unreadable(path, blank + 1, error) from None
     lines: Iterable[str] = rest
     if first is None or (isinstance(first, list) and not _is_turns(first)):
         yield from _json(_whole(line, handle, path), path, blank)
@@ -153,9 +156,13 @@ def _rows_of_text(handle: io.TextIOWrapper, path: Path) -> Iterator[Row]:
     for number, text in enumerate(itertools.chain([line], lines), blank + 1):
         if text.strip():
             try:
-                yield _as_row(json.loads(text), path, f"line {number}")
-            except (ValueError, RecursionError) as error:
-                raise UserError(f"{path}: line {number} cannot be read ({short(error)}); correct it or fetch the file again") from None
+                yield _as_row(parse_json(text), path, f"line {number}")
+            except ValueError as error:
+                raise _unreadable(path, number, error) from None
+
+
+def _unreadable(path: Path, number: int, error: ValueError) -> UserError:
+    return UserError(f"{path}: line {number} cannot be read ({short(error)}); correct it or fetch the file again")
 
 
 def _whole(line: str, handle: io.TextIOWrapper, path: Path) -> str:
@@ -181,8 +188,8 @@ def _is_map(value: Any) -> bool:
 
 def _json(text: str, path: Path, blank: int) -> Iterator[Row]:
     try:
-        value = json.loads(text)
-    except (ValueError, RecursionError) as error:
+        value = parse_json(text)
+    except ValueError as error:
         raise UserError(f"{path}: is no JSON ({short(error)}, counted from line {blank + 1}); correct it or fetch it again") from None
     if isinstance(value, dict):
         value = _rows_of_map(value)
@@ -222,6 +229,10 @@ def _csv(lines: Iterator[str], path: Path) -> Iterator[Row]:
         raise UserError(f"{path}: is no data file that is known (parquet, Arrow, JSON, JSON lines, CSV); its first line: {first[:60]!r}")
     try:
         reader = csv.DictReader(itertools.chain([first], lines), delimiter=separator, strict=True)
+        names = Counter(name.strip() for name in reader.fieldnames or ())
+        doubled = [name for name, count in names.items() if name and count > 1]
+        if doubled:
+            raise UserError(f"{path}: two columns have the name '{doubled[0]}'; give each a name of its own")
         for number, row in enumerate(reader, 1):
             if None in row or None in row.values():
                 raise UserError(f"{path}: row {number} has more or fewer cells than the first line; quote cells with '{separator}'")
