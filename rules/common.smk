@@ -247,7 +247,10 @@ def benchmark_files():
 
 
 def made_after_training(name):
-    """Is this benchmark generated from the hash over all exports? Nothing of it can be in the training data."""
+    """Is this benchmark generated from the hash over all exports? Its seed is not known before training.
+
+    Not looked for as a leak: a generator with few different problems makes the same ones again, so choose one with a large range.
+    """
     return "after_training" in pins()[name]
 
 

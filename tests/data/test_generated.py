@@ -58,10 +58,36 @@ def test_gold_with_a_judge_is_graded_by_it_everywhere(own_judge, tmp_path):
     assert len(protocols.versions([gold])[own_judge].split()) == 2, "its version and the hash of its file"
 
 
-@pytest.mark.parametrize("name", ["os:system", "my_judge:Other", "mathrl.grading.generated:ReasoningGym", "nowhere:Judge"])
-def test_data_can_name_no_other_code(name, own_judge):
+OTHERS = [
+    "os:system", "my_judge:Other", "mathrl.grading.generated:ReasoningGym", "nowhere:Judge", "not_imported:Judge", "broken:Judge",
+    "mathrl/grading/judge:x", "mathrl/grading/generated:ReasoningGym", "..my_judge:Judge", "/my_judge:Judge", "my_judge:Judge.right",
+    "my_judge:", "my_judge", ":Judge", "", "my_judge:Judge\n", "a" * 300 + ":x", 5, None, ["my_judge:Judge"],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OTHERS, ids=[str(name)[:40] for name in OTHERS])
+def test_data_can_name_no_other_code(name, own_judge, tmp_path):
+    """Nor have it imported: a module is read before it is run."""
+    (tmp_path / "not_imported.py").write_text("import sys\nsys.not_imported = True\nclass Judge:\n    is_grader_protocol = bool(1)\n")
+    (tmp_path / "broken.py").write_text("class Judge:\n    is_grader_protocol = True\n  ?")
     text = json.dumps({"protocol": name, "answer": "1"})
-    assert protocols.gold_of(text) is None and not grade("\\boxed{1}", text).correct
+    found = grade("\\boxed{1}", text)
+    assert protocols.gold_of(text) is None and not found.correct and found.status == "unparsed_gold" and not hasattr(sys, "not_imported")
+
+
+def test_judge_of_the_user_that_cannot_be_imported_is_said(own_judge, tmp_path):
+    from mathrl.core.files import UserError
+
+    (tmp_path / "my_judge.py").write_text(JUDGE + "import nowhere_at_all\n")
+    with pytest.raises(UserError, match="the judge my_judge:Judge of a gold cannot be imported"):
+        protocols.gold_of(protocols.gold_text(own_judge, "abc"))
+
+
+@pytest.mark.parametrize("more", [{}, {"generator": 5}, {"generator": ["countdown"]}])
+def test_generated_gold_without_its_generator_is_no_gold(more):
+    text = protocols.gold_text("reasoning-gym", "4", **more)
+    assert protocols.gold_of(text) is None and grade("\\boxed{4}", text).status == "unparsed_gold"
+    assert protocols.gold_of(protocols.gold_text("reasoning-gym", "4", generator="countdown"))
 
 
 @pytest.mark.parametrize(
@@ -94,6 +120,10 @@ def test_seed_of_exports_depends_on_all_weights_and_on_no_order(tmp_path):
     assert seed_of(paths) == seed_of(paths[::-1]) != seed_of(paths[:2])
     with pytest.raises(UserError, match="--exports"):
         seed_of([])
+    for content in ("[]", "{}", '{"model_sha256": null}', "[" * 100_000):
+        paths[0].write_text(content)
+        with pytest.raises(UserError, match=r"a\.json: is no"):
+            seed_of(paths)
 
 
 @pytest.mark.full

@@ -100,6 +100,22 @@ def test_layout_is_recognised_and_read(name, row, gold, shown, tmp_path):
         assert problem == text if shown is None else (text in problem and shown in problem)
 
 
+@pytest.mark.parametrize(
+    ("value", "rate"),
+    [("5/8", 0.625), ("0.5", 0.5), (1, 1.0), ("nan/5", None), ("1e999", None), (10**400, None), (float("inf"), None), ("1/0", None),
+     (True, None), ({"a": 1}, None), (None, None), ("", None)],
+)  # fmt: skip
+def test_solve_rate_is_a_finite_number_or_none(value, rate):
+    assert published.share(value) == rate
+
+
+def test_text_that_holds_json_too_deep_is_a_text():
+    """A character beyond 16 bits is written as two halves; together they are one."""
+    deep = "[" * 60_000 + "]" * 60_000
+    assert layouts.look({"prompt": deep}, "prompt[0].content") is None and prompts.message_text('[{"role":' + deep) is not None
+    assert layouts.look({"prompt": '[{"content": "\\ud83d\\ude00"}]'}, "prompt[0].content") == "\U0001f600"
+
+
 def test_solve_rates_and_domains_come_with_their_layout(tmp_path):
     rows = [{"problem": "a b", "answer": "1", "difficulty": "2/8", "topic": "Sums"}, {"problem": "c d", "answer": "2", "difficulty": "8/8"}]
     (tmp_path / "d.json").write_text(json.dumps(rows))
@@ -149,6 +165,38 @@ def test_table_is_read(kind, tmp_path):
     assert list(read_rows(path)) == ROWS
 
 
+def test_packed_file_that_is_cut_off_anywhere_is_refused_and_one_of_several_frames_read_whole(tmp_path):
+    path = tmp_path / "f.jsonl.zst"
+    rows = [{"problem": f"What is {number}+3?".ljust(40), "answer": str(number + 3)} for number in range(8000)]
+    lines = "".join(json.dumps(row) + "\n" for row in rows).encode()
+    packed = zstandard.ZstdCompressor(level=1).compress(lines)
+    for end in range(100, len(packed), len(packed) // 40):
+        path.write_bytes(packed[:end])
+        with pytest.raises(UserError, match="no whole zstd file"):
+            list(read_rows(path))
+    skipped = 4096 - len(packed) % 4096 + 4096  # bytes of a skippable frame, so that a frame ends where a block that is read ends
+    skippable = b"\x50\x2a\x4d\x18" + (skipped - 8).to_bytes(4, "little") + bytes(skipped - 8)
+    for content in (packed * 2, packed + skippable + packed):
+        path.write_bytes(content)
+        assert list(read_rows(path)) == rows * 2
+        path.write_bytes(content[:-5])
+        with pytest.raises(UserError, match="no whole zstd file"):
+            list(read_rows(path))
+
+
+@pytest.mark.parametrize(
+    "head", [b'{"problem":"a","answer":"1"}\n{"problem":"', b"a,b\n1,", b'{"problem":"', b'[{"problem":"a",\n"x":"', b""]
+)
+def test_line_without_an_end_is_not_read(head, tmp_path, monkeypatch):
+    monkeypatch.setattr("mathrl.data.raw_rows.MAX_JSON", 1 << 21)
+    with open(tmp_path / "f.zst", "wb") as file, zstandard.ZstdCompressor(level=1).stream_writer(file) as out:
+        out.write(head)
+        for _ in range(5):
+            out.write(b" " * (1 << 24))
+    with pytest.raises(UserError, match=r"longer than (2|64) Mi characters|more than 2 Mi characters"):
+        list(read_rows(tmp_path / "f.zst"))
+
+
 NO_DATA = [
     (b"version https://git-lfs.github.com/spec/v1\noid sha256:90\nsize 1\n", "git-LFS pointer"),
     (b"<!DOCTYPE html><html>sign in</html>", "web page (HTML)"),
@@ -161,6 +209,14 @@ NO_DATA = [
     (LINES + b'{"question": "cut', "line 4 cannot be read"),
     (b'{"question": "a", "answer": "1"}\n[1]\n', "line 2 is no JSON object"),
     (b"[1, 2]", "row 1 is no JSON object"),
+    (b"problem,answer,answer\na,5,6\n", "two columns have the name 'answer'"),
+    (b"problem,answer, answer\na,5,6\n", "two columns have the name 'answer'"),
+    (b'{"problem": "a", "answer": ' + b"[" * 60_000 + b"]" * 60_000 + b"}\n", "line 1 cannot be read (nested more than 100 deep)"),
+    (LINES + b'{"question": "a", "answer": ' + b"[" * 900 + b"]" * 900 + b"}\n", "line 4 cannot be read (nested more than 100 deep)"),
+    (b'{"problem": "a\\ud800", "answer": "5"}\n' + LINES, "line 1 cannot be read (half a character, \\ud800"),
+    (LINES + b'{"question": "a", "answer": "\\udfff"}\n', "line 4 cannot be read (half a character, \\udfff"),
+    (b'[{"problem": "a", "answer": "\\uD83D"}]', "line 1 cannot be read (half a character, \\ud83d"),
+    (b'[\n{"problem": "a", "answer": "\\uD83D"}]', "is no JSON (half a character, \\ud83d"),
     (b"just some words\nmore", "no data file that is known"),
     (b"a,b\n1,2,3\n", "row 1 has more or fewer cells"),
     (b'{"question": "caf\xe9", "answer": "1"}\n', "no UTF-8"),

@@ -127,6 +127,41 @@ def given(tmp_path, **options):
     return pl.read_parquet(tmp_path / "train.parquet"), pl.read_parquet(tmp_path / "val.parquet"), counts
 
 
+TURNS = [{"role": "user", "content": "What?"}]
+PROMPTS = [
+    (["What?"] * 3, "'prompt' holds String"), ([["What?"]] * 3, r"'prompt' holds List\(String\)"), ([None] * 3, "'prompt' holds Null"),
+    ([[{"content": "What?"}]] * 3, "'prompt' holds List"), ([[{"role": "user", "content": 5}]] * 3, "'prompt' holds List"),
+    ([[{"role": "user", "content": [{"text": "x"}]}]] * 3, "'prompt' holds List"),
+    ([TURNS, None, []], r"2 of 3 rows have no prompt .*\(the first is row 2\)"),
+    ([TURNS, TURNS, [{"role": "user", "content": None}]], r"1 of 3 rows have no prompt .*\(the first is row 3\)"),
+    ([], "holds no rows"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("prompts", "message"), PROMPTS, ids=[str(number) for number in range(len(PROMPTS))])
+def test_given_file_that_asks_nothing_is_one_line(prompts, message, tmp_path):
+    from mathrl.core.files import UserError
+
+    rows = [{"data_source": "mine", "prompt": prompt, "reward_model": {"ground_truth": "1"}} for prompt in prompts or [TURNS]]
+    pl.DataFrame(rows).head(len(prompts)).write_parquet(tmp_path / "given.parquet")
+    pl.DataFrame({"id": ["0"]}).write_parquet(tmp_path / "problems.parquet")
+    with pytest.raises(UserError, match=message):
+        given(tmp_path)
+
+
+def test_given_rows_without_a_gold_are_counted_aloud(tmp_path, capsys):
+    golds = ["1", "", None, "3"]
+    rows = [
+        {"data_source": "mine", "prompt": [{"role": "user", "content": f"What is {n}?"}], "reward_model": {"ground_truth": gold}}
+        for n, gold in enumerate(golds)
+    ]
+    pl.DataFrame(rows).write_parquet(tmp_path / "given.parquet")
+    pl.DataFrame({"id": ["0"]}).write_parquet(tmp_path / "problems.parquet")
+    (tmp_path / "gsm8k.jsonl").write_text('{"id": "0", "problem": "How many?", "answer": "18"}\n')
+    given(tmp_path, dev_size=1)
+    assert "2 of 4 rows, which are trained on, have no gold that can be read: no answer (2: row 2, 3)" in capsys.readouterr().err
+
+
 def test_data_as_given_is_trained_on_as_it_is_and_its_contamination_counted(tmp_path):
     """Two files in verl's columns, with an instruction and a column of its own: byte for byte without a dev split."""
     from mathrl.core.files import UserError

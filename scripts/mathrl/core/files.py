@@ -13,12 +13,13 @@ import hashlib
 import io
 import json
 import os
+import re
 import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from mathrl.core import checksums
 
@@ -144,8 +145,42 @@ def read_json(path: str | os.PathLike) -> Any:
             return json.load(handle)
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: is no JSON ({error}); make it again") from None
+
+
+MAX_DEPTH = 100  # of lists and objects in each other; code that walks through more of them overflows its stack
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+
+
+def parse_json(text: str) -> Any:
+    """The value of a JSON text that a stranger wrote.
+
+    Raises:
+        ValueError: it is no JSON (then a `json.JSONDecodeError`), is nested too deeply, or holds half a character (`\\ud800`), which no
+            file can hold.
+    """
+    try:
+        value = json.loads(text)
+    except RecursionError:
+        raise ValueError(f"nested more than {MAX_DEPTH} deep") from None
+    if text.count("[") + text.count("{") > MAX_DEPTH and _is_deep(value):
+        raise ValueError(f"nested more than {MAX_DEPTH} deep")
+    if _SURROGATE.search(text):
+        try:
+            json.dumps(value, ensure_ascii=False).encode()
+        except UnicodeEncodeError as error:
+            raise ValueError(f"half a character, \\u{ord(error.object[error.start]):x}, that no UTF-8 text can hold") from None
+    return value
+
+
+def _is_deep(value: Any) -> bool:
+    level = [value]
+    for _ in range(MAX_DEPTH + 1):
+        level = [
+            entry for outer in level for entry in (outer.values() if isinstance(outer, dict) else outer if isinstance(outer, list) else ())
+        ]
+    return bool(level)
 
 
 def write_checked_json(path: str | os.PathLike, value: dict[str, Any]) -> None:
@@ -202,7 +237,7 @@ def open_text(path: str | os.PathLike) -> Iterator[io.TextIOBase]:
         if path.suffix == ".gz":
             raw = stack.enter_context(gzip.GzipFile(fileobj=raw))
         elif path.suffix == ".zst":
-            raw = io.BufferedReader(_Unpacked(raw))
+            raw = io.BufferedReader(ZstdReader(raw))
         yield stack.enter_context(io.TextIOWrapper(raw, encoding="utf-8", newline="\n"))
 
 
@@ -210,23 +245,27 @@ _ZSTD_BLOCK = 1 << 12  # bytes; four of them can stand for 128 KiB, so that a bl
 MAX_LINE = 1 << 26  # characters of a line; a file that is packed nothing would fill the memory as one line
 
 
-class _Unpacked(io.RawIOBase):
-    """A zstd file unpacked. The library's own reader takes the end of the file for the end of its content, wherever it was cut off."""
+class ZstdReader(io.RawIOBase):
+    """A zstd file unpacked, all its frames. The library's own reader takes the end of the file for the end of its content, wherever it
+    was cut off."""
 
-    def __init__(self, packed: io.RawIOBase) -> None:
+    def __init__(self, packed: BinaryIO) -> None:
         import zstandard
 
-        self._packed, self._unpack, self._left = packed, zstandard.ZstdDecompressor().decompressobj(), memoryview(b"")
+        self._frame = zstandard.ZstdDecompressor().decompressobj
+        self._packed, self._unpack, self._left = packed, self._frame(), memoryview(b"")
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer) -> int:
         while not self._left:
-            if self._unpack.eof and not self._unpack.unused_data:
-                return 0
-            block = self._packed.read(_ZSTD_BLOCK)
-            if not block:
+            block = self._unpack.unused_data or self._packed.read(_ZSTD_BLOCK)
+            if self._unpack.eof:  # the frame's end: another may begin
+                if not block:
+                    return 0
+                self._unpack = self._frame()
+            elif not block:
                 raise EOFError("it is cut off")
             self._left = memoryview(self._unpack.decompress(block))
         taken, self._left = self._left[: len(buffer)], self._left[len(buffer) :]
@@ -237,7 +276,7 @@ class _Unpacked(io.RawIOBase):
 def check_unpacked(path: str | os.PathLike, most: int) -> None:
     """Refuse a zstd file of more than `most` bytes unpacked; `UserError` names it."""
     done = 0
-    with open(path, "rb") as packed, io.BufferedReader(_Unpacked(packed)) as unpacked:
+    with open(path, "rb") as packed, io.BufferedReader(ZstdReader(packed)) as unpacked:
         try:
             while done <= most and (block := unpacked.read(1 << 20)):
                 done += len(block)
@@ -250,12 +289,20 @@ def check_unpacked(path: str | os.PathLike, most: int) -> None:
 def mapping(text: str, option: str) -> dict[str, Any]:
     """A JSON object given on the command line; `UserError` names the option if it is none."""
     try:
-        value = json.loads(text)
-    except json.JSONDecodeError as error:
+        value = parse_json(text)
+    except ValueError as error:
         raise UserError(f"{option}: not JSON ({error})") from None
     if not isinstance(value, dict):
         raise UserError(f"{option}: must be a JSON object")
     return value
+
+
+def bounded_lines(handle: io.TextIOBase, path: str | os.PathLike, first: int = 1, most: int = MAX_LINE) -> Iterator[str]:
+    """The lines of a text; `UserError` for one of `most` characters without an end. `first` is the number of the first line."""
+    for number, line in enumerate(iter(functools.partial(handle.readline, most), ""), first):
+        if len(line) == most and not line.endswith("\n"):
+            raise UserError(f"{path}: line {number} is longer than {most >> 20} Mi characters; it is not read")
+        yield line
 
 
 def read_jsonl(path: str | os.PathLike, required: Iterable[str] = ()) -> Iterator[dict[str, Any]]:
@@ -267,9 +314,7 @@ def read_jsonl(path: str | os.PathLike, required: Iterable[str] = ()) -> Iterato
     number = 0
     try:
         with open_text(path) as lines:
-            for number, line in enumerate(iter(functools.partial(lines.readline, MAX_LINE), ""), 1):
-                if len(line) == MAX_LINE and not line.endswith("\n"):
-                    raise UserError(f"{path}: line {number} is longer than {MAX_LINE >> 20} Mi characters; it is not read")
+            for number, line in enumerate(bounded_lines(lines, path), 1):
                 if not line.strip():
                     continue
                 row = json.loads(line)

@@ -90,6 +90,6 @@ class PartWriter:
             self._writer.close()
 
 
-def short(error: Exception) -> str:
-    """The beginning of an error's text, on one line."""
+def short(error: object) -> str:
+    """The beginning of a text, such as an error's, on one line."""
     return " ".join(str(error).split())[:200]

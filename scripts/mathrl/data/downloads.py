@@ -70,7 +70,7 @@ class Pin:
 
     @property
     def after_training(self) -> bool:
-        """Is it made when all models of the study are there, so that nothing of it can have leaked?"""
+        """Is it made when all models of the study are there, from a seed that is not known before?"""
         return self.generated and self.origin.revision == EXPORTS
 
     def wants(self, path: str) -> bool:

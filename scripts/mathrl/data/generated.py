@@ -23,10 +23,18 @@ FILE = "problems.jsonl"
 
 def seed_of(exports: Sequence[Path]) -> int:
     """A seed that nobody knows before all models of the study are there: a hash over the weights of its exports."""
-    hashes = sorted(str(read_json(path)["model_sha256"]) for path in exports)
+    hashes = sorted(_weights(path) for path in exports)
     if not hashes:
         raise UserError("a benchmark with the seed `exports` needs the exports of the study's runs: --exports, or select a run")
     return int(hashlib.sha256("\n".join(hashes).encode()).hexdigest()[:8], 16)
+
+
+def _weights(export: Path) -> str:
+    value = read_json(export)
+    found = value.get("model_sha256") if isinstance(value, dict) else None
+    if not isinstance(found, str) or not found:
+        raise UserError(f"{export}: is no export.json of a model: it lacks the text 'model_sha256'; --exports names those of the study")
+    return found
 
 
 def write(pin: Pin, seed: int, folder: Path) -> None:

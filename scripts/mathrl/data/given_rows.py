@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 from mathrl.core import parquet
 from mathrl.core.arguments import split_pair
 from mathrl.core.files import UserError, atomic_path
-from mathrl.core.parquet import schema_of
+from mathrl.core.parquet import schema_of, short
 from mathrl.data import problems
 from mathrl.data.benchmarks import read_benchmark
-from mathrl.data.published import FIRST, Reader
+from mathrl.data.published import FIRST, Reader, say
 from mathrl.data.training_files import summarised
 from mathrl.data.verl_rows import benchmark_frame, dev_groups, verl_rows
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 NEEDED = ("data_source", "prompt", "reward_model")
+TURN = ("role", "content")
 
 
 def keep(paths: Sequence[Path], out: Path) -> None:
@@ -30,11 +31,42 @@ def keep(paths: Sequence[Path], out: Path) -> None:
     import polars as pl
 
     for path in paths:
-        schema_of(path, NEEDED)
+        _check_columns(path)
     if len(paths) == 1:
         shutil.copyfile(paths[0], out)
     else:
         pl.concat([pl.scan_parquet(path) for path in paths], how="diagonal_relaxed").sink_parquet(out)
+
+
+def _check_columns(path: Path) -> None:
+    """Refuse a file whose columns verl could not train on."""
+    import polars as pl
+
+    kind = schema_of(path, NEEDED)["prompt"]
+    turn = kind.inner if isinstance(kind, pl.List | pl.Array) else None
+    fields = {field.name: field.dtype for field in turn.fields} if isinstance(turn, pl.Struct) else {}
+    if not all(fields.get(name) in (pl.String, pl.Categorical, pl.Enum) for name in TURN):
+        raise UserError(
+            f"{path}: the column 'prompt' holds {short(kind)}; data: as_given needs lists of messages with the texts role, content"
+        )
+
+
+def _check_rows(rows: pl.DataFrame, path: Path) -> None:
+    """Refuse a file without rows, and one with rows that ask nothing."""
+    import polars as pl
+
+    if not len(rows):
+        raise UserError(f"{path}: holds no rows; fetch it again or correct its pin")
+    whole = pl.all_horizontal(pl.element().struct.field(name).is_not_null() for name in TURN)
+    asks = rows.select(
+        pl.col("prompt").cast(pl.List(rows["prompt"].dtype.inner)).list.eval(whole).list.all() & (pl.col("prompt").list.len() > 0)
+    )  # type: ignore[attr-defined]
+    lacking = asks["prompt"].fill_null(False).not_().arg_true()
+    if len(lacking):
+        raise UserError(
+            f"{path}: {len(lacking)} of {len(rows)} rows have no prompt with role and content (the first is row {lacking[0] + 1}); "
+            "remove them, or write data: raw"
+        )
 
 
 def make(args: argparse.Namespace, dirty: list[str]) -> dict[str, Any]:
@@ -50,8 +82,9 @@ def make(args: argparse.Namespace, dirty: list[str]) -> dict[str, Any]:
         raise UserError(
             "--data as_given: all rows are trained on; difficulty, sources and solve rates choose among problems of clean or raw data"
         )
-    schema_of(args.given, NEEDED)
+    _check_columns(args.given)
     rows = parquet.read(args.given)
+    _check_rows(rows, args.given)
     texts, answers = _read(rows, args.given)
     ids = problems.problem_ids(pl.Series("problem", texts, dtype=pl.String))
     searched = parquet.read(args.problems, ["id"])["id"]
@@ -83,10 +116,15 @@ def _read(rows: pl.DataFrame, where: Path) -> tuple[list[str], list[str | None]]
     dicts = rows.to_dicts()
     reader = Reader.of(dicts[:FIRST], {"layout": "verl"}, str(where))
     texts, answers = [], []
-    for row in dicts:
+    for number, row in enumerate(dicts, 1):
         found = reader.row(row)
+        if found["left_out"]:
+            reader.count(number, found["left_out"])
         texts.append(found["problem"] or str(row["prompt"]))
         answers.append(found["answer"])
+    if reader.reasons:
+        lost = sum(reader.reasons.values())
+        say(str(where), f"{lost} of {len(dicts)} rows, which are trained on, have no gold that can be read: {reader.told()}")
     return texts, answers
 
 
@@ -101,5 +139,5 @@ def _dev_rows(rows: pl.DataFrame, texts: list[str], answers: list[str | None], i
         domain=pl.lit(None, pl.List(pl.String)), solve_rate=pl.lit(None, pl.Float64), difficulty=pl.lit(None, pl.Int64)
     ).filter(dev)  # fmt: skip
     ours = verl_rows(frame, pl.lit("dev"), "", pl.int_range(len(frame), eager=True))
-    turn = pl.struct(*(pl.element().struct.field(name).cast(pl.String) for name in ("role", "content")))
+    turn = pl.struct(*(pl.element().struct.field(name).cast(pl.String) for name in TURN))
     return ours.with_columns(prompt=rows.filter(dev)["prompt"].list.eval(turn)) if len(ours) else ours

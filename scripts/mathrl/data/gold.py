@@ -9,13 +9,13 @@ r"""One gold answer as text from whatever a data set holds, or the reason why a 
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
+from mathrl.core.files import parse_json
 from mathrl.text.boxes import last_boxed
 
 LETTERS = "ABCDEFGHIJ"
@@ -82,7 +82,7 @@ def _is_for_a_protocol(text: str) -> bool:
 
 def _is_object(text: str) -> bool:
     try:
-        return isinstance(json.loads(text), dict)
+        return isinstance(parse_json(text), dict)
     except ValueError:
         return False
 
@@ -140,7 +140,7 @@ def _list_in_text(text: str) -> str:
     """`["34"]` is 34: a JSON list written as a text."""
     if text[:1] == "[" and text[-1:] == "]":
         try:
-            value = json.loads(text)
+            value = parse_json(text)
         except ValueError:
             return text
         if isinstance(value, list) and value and all(isinstance(entry, str) for entry in value):

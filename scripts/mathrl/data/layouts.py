@@ -8,14 +8,13 @@ half of the first rows; the first layout of the table that fits is taken, and th
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
-from mathrl.core.files import UserError
+from mathrl.core.files import UserError, parse_json
 from mathrl.data import gold
 
 Row = Mapping[str, Any]
@@ -125,7 +124,7 @@ def look(row: Any, path: str) -> Any:
     for step in _steps(path):
         if isinstance(row, str) and row[:1] in "[{":
             try:
-                row = json.loads(row)
+                row = parse_json(row)
             except ValueError:
                 return None
         if isinstance(step, int):

@@ -3,10 +3,11 @@ r"""The problem inside a prompt: the last message of the user, without chat mark
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from typing import Any
+
+from mathrl.core.files import parse_json
 
 _USER = ("user", "human")
 _CHAT = re.compile(r"<\|im_start\|>user\n?(.*?)(?:<\|im_end\|>|\Z)", re.DOTALL)
@@ -39,7 +40,7 @@ def message_text(value: Any) -> str | None:
     """The text of a prompt: a text, the last user message of a list of messages, or such a list written as JSON."""
     if isinstance(value, str) and value.lstrip().startswith("[{") and ('"role"' in value or '"from"' in value):
         try:
-            value = json.loads(value)
+            value = parse_json(value)
         except ValueError:
             return value
     if isinstance(value, str):

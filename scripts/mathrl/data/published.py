@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import shutil
 import sys
 from collections import Counter
@@ -97,14 +98,15 @@ class Reader:
 
 
 def share(value: Any) -> float | None:
-    """A solve rate: a number, `5/8`, or None for anything else."""
-    if isinstance(value, str):
-        over, _, under = value.partition("/")
-        try:
-            return float(over) / float(under or 1)
-        except (ValueError, ZeroDivisionError):
-            return None
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) and value == value else None
+    """A solve rate: a finite number, `5/8`, or None for anything else."""
+    over, _, under = value.partition("/") if isinstance(value, str) else (value, "", "")
+    if isinstance(over, bool) or not isinstance(over, str | int | float):
+        return None
+    try:
+        found = float(over) / float(under or 1)
+    except (ValueError, ArithmeticError):
+        return None
+    return found if math.isfinite(found) else None
 
 
 def domains(value: Any) -> list[str] | None:

@@ -14,17 +14,19 @@ import io
 import itertools
 import json
 import lzma
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from mathrl.core.files import UserError
+from mathrl.core.files import UserError, ZstdReader, bounded_lines, parse_json
 from mathrl.core.parquet import short
 
 Row = dict[str, Any]
 PROBLEM_WORDS = frozenset(
     ["problem", "question", "prompt", "instruction", "input", "content", "query", "messages", "conversations", "original_text", "text"]
 )
+MAX_JSON = 1 << 29  # characters of a file that is one JSON value, which must be in memory as a whole
 _BATCH = 4096  # rows of a table in memory at a time
 _PACKED = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bzip2", b"\xfd7zXZ": "xz"}
 _LFS = b"version https://git-lfs.github.com"
@@ -116,9 +118,7 @@ def _text(path: Path, head: bytes) -> Iterator[Row]:
 
 def _unpacked(raw: BinaryIO, packed: str | None) -> BinaryIO:
     if packed == "zstd":
-        import zstandard
-
-        return zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True)  # type: ignore[return-value]
+        return io.BufferedReader(ZstdReader(raw))
     opener = {"gzip": gzip.GzipFile, "bzip2": bz2.BZ2File, "xz": lzma.LZMAFile}.get(packed or "")
     if opener is None:
         return raw
@@ -127,35 +127,53 @@ def _unpacked(raw: BinaryIO, packed: str | None) -> BinaryIO:
 
 def _rows_of_text(handle: io.TextIOWrapper, path: Path) -> Iterator[Row]:
     blank = 0
-    for line in handle:
+    for line in bounded_lines(handle, path, most=MAX_JSON):  # it may be all rows in one value
         if line.strip():
             break
         blank += 1
     else:
         raise UserError(f"{path}: is empty; fetch it again")
+    rest = bounded_lines(handle, path, blank + 2)
     if line.lstrip()[0] not in "[{":
-        yield from _csv(itertools.chain([line], handle), path)
+        yield from _csv(itertools.chain([line], rest), path)
         return
     try:
-        first = json.loads(line)
-    except ValueError:
+        first = parse_json(line)
+    except json.JSONDecodeError:  # a value of several lines
         first = None
-    lines: Iterable[str] = handle
+    except ValueError as error:
+        raise _unreadable(path, blank + 1, error) from None
+    lines: Iterable[str] = rest
     if first is None or (isinstance(first, list) and not _is_turns(first)):
-        yield from _json(line + handle.read(), path, blank)
+        yield from _json(_whole(line, handle, path), path, blank)
         return
     if isinstance(first, dict):  # one row, or all of them in one value
-        second = next((text for text in handle if text.strip()), None)
+        second = next((text for text in rest if text.strip()), None)
         if second is None:
             yield from _json(line, path, blank)
             return
-        lines = itertools.chain([second], handle)
+        lines = itertools.chain([second], rest)
     for number, text in enumerate(itertools.chain([line], lines), blank + 1):
         if text.strip():
             try:
-                yield _as_row(json.loads(text), path, f"line {number}")
-            except (ValueError, RecursionError) as error:
-                raise UserError(f"{path}: line {number} cannot be read ({short(error)}); correct it or fetch the file again") from None
+                yield _as_row(parse_json(text), path, f"line {number}")
+            except ValueError as error:
+                raise _unreadable(path, number, error) from None
+
+
+def _unreadable(path: Path, number: int, error: ValueError) -> UserError:
+    return UserError(f"{path}: line {number} cannot be read ({short(error)}); correct it or fetch the file again")
+
+
+def _whole(line: str, handle: io.TextIOWrapper, path: Path) -> str:
+    """The line and all that follows it."""
+    pieces, length = [line], len(line)
+    while piece := handle.read(1 << 20):
+        pieces.append(piece)
+        length += len(piece)
+        if length > MAX_JSON:
+            raise UserError(f"{path}: is one JSON value of more than {MAX_JSON >> 20} Mi characters; write it as JSON lines")
+    return "".join(pieces)
 
 
 def _is_turns(value: Any) -> bool:
@@ -170,8 +188,8 @@ def _is_map(value: Any) -> bool:
 
 def _json(text: str, path: Path, blank: int) -> Iterator[Row]:
     try:
-        value = json.loads(text)
-    except (ValueError, RecursionError) as error:
+        value = parse_json(text)
+    except ValueError as error:
         raise UserError(f"{path}: is no JSON ({short(error)}, counted from line {blank + 1}); correct it or fetch it again") from None
     if isinstance(value, dict):
         value = _rows_of_map(value)
@@ -211,6 +229,10 @@ def _csv(lines: Iterator[str], path: Path) -> Iterator[Row]:
         raise UserError(f"{path}: is no data file that is known (parquet, Arrow, JSON, JSON lines, CSV); its first line: {first[:60]!r}")
     try:
         reader = csv.DictReader(itertools.chain([first], lines), delimiter=separator, strict=True)
+        names = Counter(name.strip() for name in reader.fieldnames or ())
+        doubled = [name for name, count in names.items() if name and count > 1]
+        if doubled:
+            raise UserError(f"{path}: two columns have the name '{doubled[0]}'; give each a name of its own")
         for number, row in enumerate(reader, 1):
             if None in row or None in row.values():
                 raise UserError(f"{path}: row {number} has more or fewer cells than the first line; quote cells with '{separator}'")

@@ -36,6 +36,7 @@ class ReasoningGym:
     """The protocol `reasoning-gym`: right is what the generator gives its full score."""
 
     is_grader_protocol = True
+    needs = ("generator",)
 
     def right(self, extracted: str, gold: Mapping[str, Any]) -> bool:
         generator, entry = gold["generator"], {key: gold[key] for key in ("question", "answer", "metadata") if key in gold}

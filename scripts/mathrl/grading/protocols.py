@@ -7,25 +7,32 @@ A protocol is one of `OWN`, or `module:Class` of the user's in a file below scri
 
 from __future__ import annotations
 
+import ast
 import importlib
 import json
+import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 from typing import Protocol as Interface
 
-from mathrl.core.code_files import SCRIPTS, module_files
-from mathrl.core.files import sha256_file
+from mathrl.core.code_files import SCRIPTS, module_file, module_files
+from mathrl.core.files import UserError, parse_json, sha256_file
 
 OWN = {"reasoning-gym": "mathrl.grading.generated:ReasoningGym"}
 MARK = '{"protocol": '
+FLAG = "is_grader_protocol"
+_NAME = re.compile(r"([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):([A-Za-z_]\w*)", re.ASCII)
 Gold = Mapping[str, Any]
 
 
 class Protocol(Interface):
-    """Decides on the content of a box, which is hostile: it must never be evaluated in this process."""
+    """Decides on the content of a box, which is hostile: it must never be evaluated in this process.
 
-    is_grader_protocol: bool  # True: a gold can name no other class
+    `needs`, where a class has it, names further keys of its golds that must hold a text.
+    """
+
+    is_grader_protocol: bool  # True, in the class's own body: a gold can name no other class
 
     def right(self, extracted: str, gold: Gold) -> bool:
         """Is this answer right?"""
@@ -47,10 +54,12 @@ def gold_of(answer: str) -> dict[str, Any] | None:
     if not answer.startswith(MARK):
         return None
     try:
-        gold = json.loads(answer)
+        gold = parse_json(answer)
     except ValueError:
         return None
-    return gold if isinstance(gold.get("answer"), str) and isinstance(gold["protocol"], str) and load(gold["protocol"]) else None
+    if not isinstance(gold["protocol"], str) or (found := load(gold["protocol"])) is None:
+        return None
+    return gold if all(isinstance(gold.get(key), str) for key in ("answer", *getattr(found, "needs", ()))) else None
 
 
 def shown(answer: str) -> str:
@@ -67,12 +76,40 @@ def right(extracted: str, gold: Gold) -> bool:
 
 @lru_cache(maxsize=16)
 def load(name: str) -> Protocol | None:
-    """The protocol of this name, or None: a data set must not be able to name just any code."""
-    module, _, attribute = OWN.get(name, name).partition(":")
-    if name not in OWN and (module.split(".")[0] == "mathrl" or not attribute or not module_files(module, SCRIPTS)):
+    """The protocol of this name, or None: a data set must not be able to name just any code, nor to have it imported.
+
+    Raises:
+        UserError: the user's protocol cannot be imported.
+    """
+    match = _NAME.fullmatch(OWN.get(name, name))
+    if match is None or (name not in OWN and not _is_users(*match.groups())):
         return None
-    kind = getattr(importlib.import_module(module), attribute, None)
-    return kind() if getattr(kind, "is_grader_protocol", False) is True else None
+    module, attribute = match.groups()
+    try:
+        kind = getattr(importlib.import_module(module), attribute, None)
+        return kind() if getattr(kind, FLAG, False) is True else None
+    except Exception as error:
+        raise UserError(f"the judge {name} of a gold cannot be imported ({error!r}); mend it") from None
+
+
+def _is_users(module: str, attribute: str) -> bool:
+    """Does a file of the user's below scripts/ say in its text that this class is a protocol?"""
+    if module.split(".")[0] == "mathrl":
+        return False
+    try:
+        file = module_file(module, SCRIPTS)
+        tree = ast.parse(file.read_bytes() if file else b"")
+    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    bodies = [node.body for node in tree.body if isinstance(node, ast.ClassDef) and node.name == attribute]
+    return any(_is_flag(node) for body in bodies for node in body)
+
+
+def _is_flag(node: ast.stmt) -> bool:
+    """Is it `is_grader_protocol = True`?"""
+    targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+    named = any(isinstance(target, ast.Name) and target.id == FLAG for target in targets)
+    return named and isinstance(node.value, ast.Constant) and node.value.value is True
 
 
 def versions(answers: Iterable[str]) -> dict[str, str]:
