@@ -112,7 +112,9 @@ def test_orphans_without_a_supervisor_are_ended(tmp_path):
         path = tmp_path / f"{name}.pid"
         assert wait_for(lambda path=path: path.exists() and path.read_text())
         found[name] = int(path.read_text())
-    for supervisor in supervisors:  # at the end: one that starts ends what is left of killed ones
+    for pid, supervisor in zip(found.values(), supervisors, strict=True):
+        job = processes.environment(pid)[processes.JOB].rsplit(".", 1)[-1]
+        Path(f"/tmp/mathrl-ray-{job}/job").unlink()  # by it any supervisor that starts here would end what is left of a killed one
         supervisor.kill()
         supervisor.wait()
     try:
