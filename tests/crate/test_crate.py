@@ -1,6 +1,7 @@
 """A study packed, what stays out of it, and its score table rebuilt from it."""
 
 import base64
+import errno
 import gzip
 import hashlib
 import io
@@ -16,7 +17,7 @@ import pytest
 import zstandard
 from mathrl.core.files import UserError
 from mathrl.core.provenance import git_commit
-from mathrl.crate import licences, private, withheld
+from mathrl.crate import archive, licences, private, withheld
 from mathrl.crate import rebuild as rebuilding
 from mathrl.crate.metadata import JOBS
 
@@ -266,7 +267,28 @@ def unlike_its_hash(crate, out):
             forged.writestr(name, archive.read(name) + (b"\n" if name == "config.json" else b""))
 
 
+def without_metadata(at, zeros):
+    """The crate whose metadata, its first entry, are overwritten from byte `at` on."""
+
+    def make(crate, out):
+        data = bytearray(crate.read_bytes())
+        data[at : at + zeros] = bytes(zeros)
+        out.write_bytes(data)
+
+    return make
+
+
+def beyond_its_end(crate, out):
+    data = bytearray(crate.read_bytes())
+    entry = data.find(b"PK\x01\x02")
+    data[entry + 42 : entry + 46] = (len(data) + 5).to_bytes(4, "little")
+    out.write_bytes(data)
+
+
 DAMAGED = {
+    "metadata overwritten": (without_metadata(450, 50), "ro-crate-metadata.json cannot be read"),
+    "metadata without a header": (without_metadata(0, 4), "ro-crate-metadata.json cannot be read|is no zip file"),
+    "metadata beyond its end": (beyond_its_end, "ro-crate-metadata.json cannot be read|is no zip file"),
     "link": (linked, "is a link or no plain file"),
     "flipped byte": (damaged, "cannot be read|is damaged|is no zip|no plain path|packed in a way"),
     "cut off": (cut_off, "is no zip file"),
@@ -281,6 +303,20 @@ def test_a_damaged_crate_is_refused(crate, rebuild, tmp_path, make, said):
     make(crate, tmp_path / "forged.zip")
     with pytest.raises(UserError, match=said):
         rebuild(tmp_path / "forged.zip")
+
+
+def test_a_full_disk_is_not_blamed_on_the_sender(crate, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("pathlib.Path.touch", full)
+    with pytest.raises(UserError, match="cannot be written .No space left on device.; TMPDIR names another folder"):
+        archive.unpack(crate, tmp_path / "unpacked")
+
+
+def test_a_crate_is_not_written_over_a_folder(study, command, tmp_path):
+    with pytest.raises(UserError, match="is a folder; name the zip file"):
+        command("write_crate", "--config", "config.json", "--models", *MODELS, "--pins", "pins.tsv", "--out", tmp_path)
 
 
 def test_a_crate_in_a_folder_is_read_and_its_links_are_not(crate, rebuild, tmp_path):
