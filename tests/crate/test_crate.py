@@ -72,7 +72,8 @@ def test_without_the_problems_it_says_which_verdicts_need_them(crate, rebuild, t
     needed = json.loads((tmp_path / "rebuilt/need_problems.json").read_text())["benchmarks"]["closed"]
     assert needed[0] == {"model": "base", "protocol": "contest", "id": "c", "sample": 0}
     assert (tmp_path / "rebuilt/scores.csv").read_text() == Path("results/scores.csv").read_text()
-    assert "but those of closed, which are the crate's" in said
+    own = "2 verdicts of closed are the sender's own, its others were graded without the problems"
+    assert said.splitlines()[-1] == f"identical where it could be graded; {own}"
 
 
 def test_problems_of_another_version_are_not_used(crate, rebuild, tmp_path):
@@ -154,7 +155,7 @@ def test_no_judge_is_asked_about_golds_of_a_crate(crate, rebuild, tmp_path, monk
     monkeypatch.setattr("mathrl.grading.protocols.load", lambda name: pytest.fail(f"{name} is asked"))
     code, said = rebuild(repacked(crate, tmp_path / "forged.zip", change))
     assert code == 0
-    assert "open: its golds name a judge" in said and "but those of open, which are the crate's" in said
+    assert "open: its golds name a judge" in said and "identical where it could be graded; 12 verdicts of open are the sender's own" in said
     assert "graded 12 samples again" in said
 
 
@@ -178,6 +179,61 @@ def test_a_changed_response_is_named_and_so_is_another_commit(crate, rebuild, tm
     assert code == 1
     assert f"were graded by commit {git_commit()}, here by {'3' * 40}" in said
     assert "differs: grpo, contest, open: sample -1 of b is graded 0, the crate says 1" in said
+
+
+EVAL = "results/base/contest/eval/closed.json"
+
+
+def graded_as(change):
+    """Change an eval JSON whose samples cannot be graded, and the table by it: the forger's own rebuilding."""
+
+    def changed(files, _):
+        told = json.loads(files[EVAL])
+        change(told, told["per_problem"])
+        files[EVAL] = json.dumps(told).encode()
+
+    return changed
+
+
+FORGED = {
+    "a metric": (lambda told, _: told["metrics"]["pass@1"].update(value=0.99), "metrics.pass@1.value is not as the crate says"),
+    "an interval": (lambda told, _: told["metrics"]["maj@2"].update(low=0.5), "metrics.maj@2.low is not as the crate says"),
+    "a greedy metric": (lambda told, _: told["metrics"]["greedy_strict"].update(value=1.0), "metrics.greedy_strict.value is not as"),
+    "the clean items": (lambda told, _: told["clean_subset"]["clean"].update(value=1.0), "clean_subset.clean.value is not as"),
+    "a count": (lambda _, columns: columns["correct"].__setitem__(0, 2), "per_problem.correct.0. is not as the crate says"),
+    "a strict count": (lambda _, columns: columns["strict"].__setitem__(0, 2), "per_problem.strict.0. is not as the crate says"),
+    "a lenient count": (lambda _, columns: columns["lenient"].__setitem__(0, 2), "per_problem.lenient.0. is not as the crate says"),
+    "a majority": (lambda _, columns: columns["majority"].__setitem__(0, 1.0), "per_problem.majority.0. is not as the crate says"),
+    "a metric of none": (lambda told, _: told["metrics"].update({"pass@16": {"value": 1.0}}), "metrics.pass@16 is not as the crate says"),
+    "contamination": (lambda _, columns: columns["contaminated"].__setitem__(0, ""), "per_problem.contaminated.0. is not as"),
+}
+
+
+@pytest.mark.parametrize(("change", "said"), FORGED.values(), ids=FORGED)
+def test_a_score_that_does_not_follow_from_the_verdicts_is_named(crate, rebuild, tmp_path, change, said):
+    forged = repacked(crate, tmp_path / "forged.zip", graded_as(change))
+    code, lines = rebuild(forged, "--benchmark-dir", tmp_path / "none")
+    assert code == 1 and re.search(f"^differs: base, contest, closed: {said}", lines, re.M)
+    assert "identical" not in lines
+    assert (tmp_path / "rebuilt/scores.csv").read_text() == Path("results/scores.csv").read_text()
+
+
+def test_a_verdict_that_needs_no_problem_is_graded_without_it(crate, rebuild, tmp_path):
+    def change(files, _):
+        name = "results/base/contest/samples/closed.jsonl.zst"
+        rows = zstandard.ZstdDecompressor().decompressobj().decompress(files[name]).replace(b"boxed{even}", b"text{even}")
+        files[name] = zstandard.compress(rows)
+
+    code, said = rebuild(repacked(crate, tmp_path / "forged.zip", change), "--benchmark-dir", tmp_path / "none")
+    assert code == 1
+    assert "differs: base, contest, closed: sample 0 of d is graded b, the crate says '1'" in said
+
+
+@pytest.mark.parametrize("verdicts", [["1", "10"], ["x0", "10"], [5, 6]])
+def test_verdicts_that_are_not_of_the_samples_are_refused(crate, rebuild, tmp_path, verdicts):
+    forged = repacked(crate, tmp_path / "forged.zip", graded_as(lambda _, columns: columns.update(verdicts=verdicts)))
+    with pytest.raises(UserError, match="are not those of its samples|make no score table"):
+        rebuild(forged, "--benchmark-dir", tmp_path / "none")
 
 
 def sample_with(key, value):

@@ -16,11 +16,13 @@ from typing import Any
 
 from mathrl.core.files import UserError, check_unpacked, read_json, read_jsonl, sha256_text, write_json, write_text
 from mathrl.core.provenance import git_commit, provenance
+from mathrl.crate.claims import certain, recompute
 from mathrl.crate.study import CONFIG, EVAL, SAMPLES, STUDY
-from mathrl.crate.withheld import CUT, HASH, gold_without_text, sample_with_text
+from mathrl.crate.withheld import HASH, gold_without_text, sample_with_text
 from mathrl.data.benchmarks import read_benchmark
-from mathrl.evaluation.grading import evaluate, read_matches, read_samples
+from mathrl.evaluation.grading import evaluate, grade_samples, read_matches, read_samples
 from mathrl.evaluation.scores import eval_path, load_evals, score_table
+from mathrl.evaluation.metrics import STATUS_LETTERS
 from mathrl.grading.protocols import MARK
 from mathrl.statistics.comparisons import run_groups
 
@@ -40,7 +42,7 @@ class Rebuilt:
         graded: samples graded again.
         differences: a line for each grade or cell that is not as the crate says.
         without: samples by benchmark whose verdict needs the problem, which did not travel: [(model, protocol, id, sample)].
-        judged: benchmarks whose golds name a judge, and whose samples are therefore not graded.
+        judged: verdicts by benchmark whose golds name a judge, and whose samples are therefore not graded.
         rows: of the score table.
     """
 
@@ -48,12 +50,12 @@ class Rebuilt:
     graded: int = 0
     rows: int = 0
     differences: list[str] = field(default_factory=list)
-    judged: list[str] = field(default_factory=list)
+    judged: dict[str, int] = field(default_factory=dict)
     without: dict[str, list[tuple[str, str, str, int]]] = field(default_factory=dict)
 
 
 MAX_UNPACKED = 4 * 2**30  # bytes of a file of samples
-BAD = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError)
+BAD = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError, csv.Error)
 """What a file of the wrong shape leads to, wherever it is looked at."""
 
 
@@ -79,7 +81,7 @@ def _rebuild(crate: Path, out: Path, benchmarks: Path, workers: int) -> Rebuilt:
         items = read_benchmark(crate / f"resources/benchmarks/{benchmark}.jsonl")
         problems = _with_texts(items, benchmarks / f"{benchmark}.jsonl")
         if problems is None and _names_judges(items):
-            found.judged.append(benchmark)
+            found.judged[benchmark] = 0
         elif problems is None:
             found.without[benchmark] = []
         contaminated, removing = read_matches(str(crate / MATCHES), benchmark)
@@ -87,28 +89,44 @@ def _rebuild(crate: Path, out: Path, benchmarks: Path, workers: int) -> Rebuilt:
             for protocol in study["protocols"]:
                 cell = {"model": model, "protocol": protocol, "benchmark": benchmark}
                 told = read_json(crate / EVAL.format(**cell))
-                if benchmark in found.judged:
-                    write_json(eval_path(out, **cell), told)
-                    continue
                 settings = {"grader": _one_of(told, "grader", ("ours", "contest")), "workers": workers, "benchmark": benchmark}
-                settings |= {"extraction": _one_of(told, "extraction", ("strict", "lenient"))}
-                settings |= {"contaminated": contaminated, "removing": removing}
+                settings |= {"extraction": _one_of(told, "extraction", ("strict", "lenient")), "contaminated": contaminated}
                 samples = _samples(crate / SAMPLES.format(**cell), items, problems)
-                made = evaluate(samples, problems or items, **settings)
-                found.graded += len(samples)
+                where = f"{model}, {protocol}, {benchmark}"
                 if problems is None:
-                    found.without[benchmark] += [(model, protocol, *place) for place in _other_verdicts(made, told)]
-                    write_json(eval_path(out, **cell), told)
-                    continue
+                    made = recompute(told, samples, items, contaminated, removing)
+                    _count_claims(found, cell, told, samples, None if benchmark in found.judged else grade_samples(samples, items, **settings))
+                else:
+                    made = evaluate(samples, problems, removing=removing, **settings)
+                    found.graded += len(samples)
                 made |= cell | {"provenance": provenance({"samples": crate / SAMPLES.format(**cell)})}
                 write_json(eval_path(out, **cell), made)
-                found.differences += [f"{model}, {protocol}, {benchmark}: {line}" for line in _differences(made, told)]
+                found.differences += [f"{where}: {line}" for line in _differences(made, told)]
     if found.without:
         columns = ("model", "protocol", "id", "sample")
         places = {name: [dict(zip(columns, place, strict=True)) for place in some] for name, some in found.without.items()}
         write_json(out / "need_problems.json", {"schema_version": 1, "benchmarks": places, "provenance": provenance()})
     _table(crate, out, study, config, found)
     return found
+
+
+def _count_claims(found: Rebuilt, cell: Mapping[str, str], told: Any, samples: list[dict[str, Any]], graded: Any) -> None:
+    """Note which verdicts of a cell are the sender's own; those that the problem cannot change and that are others are differences."""
+    if graded is None:
+        found.judged[cell["benchmark"]] += len(samples)
+        return
+    found.graded += len(samples)
+    columns = {"id": [], "verdicts": [], "greedy": []}
+    for problem in graded:
+        columns["id"].append(problem.id)
+        columns["verdicts"].append("".join(STATUS_LETTERS[sample.status] for sample in problem.samples))
+        columns["greedy"].append(int(problem.greedy.correct) if problem.greedy else None)
+    made, sure = {"per_problem": columns}, set(certain(graded, samples, told["grader"]))
+    other = _other_verdicts(made, told)
+    place = (cell["model"], cell["protocol"])
+    found.without[cell["benchmark"]] += [(*place, *sample) for sample in other if sample not in sure]
+    lines = _verdict_lines(made, told, [sample for sample in other if sample in sure])
+    found.differences += [f"{', '.join(place)}, {cell['benchmark']}: {line}" for line in lines]
 
 
 def _study(crate: Path) -> dict[str, Any]:
@@ -164,7 +182,7 @@ def _samples(path: Path, items: Mapping[str, Any], problems: Mapping[str, Mappin
     check_unpacked(path, MAX_UNPACKED)
     samples = read_samples(read_jsonl(path, ("id", "sample", "response")), items, path.name)
     if problems is None:
-        return [{key: value for key, value in row.items() if key != CUT} for row in samples]
+        return samples
     return [sample_with_text(row, problems[row["id"]]["problem"], path.name) for row in samples]
 
 
@@ -186,13 +204,14 @@ def _differences(made: Mapping[str, Any], told: Mapping[str, Any]) -> list[str]:
     """Samples whose verdict is another one; else any other value of the eval JSON that is."""
     other = _other_verdicts(made, told)
     if other:
-        known = {(key, number): verdict for key, number, verdict in _verdicts(told)}
-        now = {(key, number): verdict for key, number, verdict in _verdicts(made)}
-        return [
-            f"sample {number} of {key} is graded {now[key, number]}, the crate says {known.get((key, number))!r}" for key, number in other
-        ]
+        return _verdict_lines(made, told, other)
     values = {key: value for key, value in made.items() if key != "provenance"}
     return [f"{where} is not as the crate says" for where in _unequal(values, {k: v for k, v in told.items() if k != "provenance"}, "")]
+
+
+def _verdict_lines(made: Mapping[str, Any], told: Mapping[str, Any], other: list[tuple[str, int]]) -> list[str]:
+    known, now = ({(key, number): verdict for key, number, verdict in _verdicts(graded)} for graded in (told, made))
+    return [f"sample {number} of {key} is graded {now[key, number]}, the crate says {known.get((key, number))!r}" for key, number in other]
 
 
 def _unequal(made: Any, told: Any, where: str) -> Iterator[str]:
@@ -246,18 +265,23 @@ def told(found: Rebuilt, out: str) -> list[str]:
         other = f"; {len(places)} verdicts need them: {', '.join('/'.join(map(str, place)) for place in places[:NAMED])}" if places else ""
         other += ", …" if len(places) > NAMED else ""
         lines.append(
-            f"{benchmark}: its problem texts did not travel, its cells are the crate's{other}; "
+            f"{benchmark}: its problem texts did not travel, its cells follow from the crate's verdicts{other}; "
             f"fetch them and rebuild again: snakemake --cores 1 resources/benchmarks/{benchmark}.jsonl"
         )
     lines += [
-        f"{benchmark}: its golds name a judge, and no judge is asked about golds of a crate: its samples are not graded, its cells are the "
-        f"crate's; make it here and rebuild again: snakemake --cores 1 resources/benchmarks/{benchmark}.jsonl"
+        f"{benchmark}: its golds name a judge, and no judge is asked about golds of a crate: its samples are not graded, its cells "
+            f"follow from the crate's verdicts; make it here and rebuild again: snakemake --cores 1 resources/benchmarks/{benchmark}.jsonl"
         for benchmark in found.judged
     ]
     if not found.differences:
-        kept = [*found.without, *found.judged]
-        kept = f", but those of {', '.join(kept)}, which are the crate's" if kept else ""
-        return [*lines, f"identical: the score table, and every grade that it is made from{kept}"]
+        own = [
+            f"{len(places)} verdicts of {name} are the sender's own, its others were graded without the problems"
+            for name, places in found.without.items()
+        ]
+        own += [f"{count} verdicts of {name} are the sender's own" for name, count in found.judged.items()]
+        if own:
+            return [*lines, f"identical where it could be graded; {'; '.join(own)}"]
+        return [*lines, "identical: the score table, and every grade that it is made from"]
     if found.commits != [git_commit()]:
         lines.append(
             f"the crate's samples were graded by commit {', '.join(found.commits)}, here by {git_commit()}: another one may grade otherwise"
