@@ -13,6 +13,8 @@ import zipfile
 from pathlib import Path
 
 import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import zstandard
 from mathrl.core.files import UserError
@@ -232,7 +234,7 @@ def test_a_verdict_that_needs_no_problem_is_graded_without_it(crate, rebuild, tm
 @pytest.mark.parametrize("verdicts", [["1", "10"], ["x0", "10"], [5, 6]])
 def test_verdicts_that_are_not_of_the_samples_are_refused(crate, rebuild, tmp_path, verdicts):
     forged = repacked(crate, tmp_path / "forged.zip", graded_as(lambda _, columns: columns.update(verdicts=verdicts)))
-    with pytest.raises(UserError, match="are not those of its samples|make no score table"):
+    with pytest.raises(UserError, match=r"are not those of its samples|make no score table"):
         rebuild(forged, "--benchmark-dir", tmp_path / "none")
 
 
@@ -263,7 +265,21 @@ def bomb(files, _):
     files[OPEN] = zstandard.compress(b'{"id": "' + b"x" * 2**27)
 
 
+def matches_of(rows, name):
+    def change(files, _):
+        table = pa.table({"benchmark": ["open"] * rows, "item_id": [name] * rows, "method": ["exact"] * rows, "removed": [True] * rows})
+        packed = io.BytesIO()
+        pq.write_table(table, packed, compression="zstd")
+        files["results/data/matches.parquet"] = packed.getvalue()
+
+    return change
+
+
 HOSTILE = {
+    "matches without end": (matches_of(1_000_001, "a"), "matches.parquet: holds 1000001 rows"),
+    "matches that share a long name": (matches_of(1000, "a" * 1000), "matches.parquet: holds a name of 1000 bytes"),
+    "matches that are none": (lambda files, _: files.update({"results/data/matches.parquet": b"PAR1xxxxPAR1"}), "no whole table of"),
+    "a table with an endless cell": (lambda files, _: files.update({"results/scores.csv": b'"' + b"z" * 200_000}), "make no score table"),
     "samples that unpack to one endless line": (bomb, "longer than 64 Mi characters"),
     "a name that climbs": (listed_as("../outside.txt"), "no plain path inside the crate"),
     "an absolute name": (listed_as("/tmp/outside.txt"), "no plain path inside the crate"),
@@ -361,12 +377,32 @@ def test_a_damaged_crate_is_refused(crate, rebuild, tmp_path, make, said):
         rebuild(tmp_path / "forged.zip")
 
 
+def test_what_an_earlier_rebuilding_wrote_is_replaced_as_a_whole(crate, rebuild, tmp_path):
+    out = tmp_path / "rebuilt"
+    rebuild(crate, "--benchmark-dir", tmp_path / "none")
+    assert (out / "need_problems.json").is_file()
+    before = sorted(path for path in out.rglob("*"))
+    with pytest.raises(UserError, match="holds a name of"):
+        rebuild(repacked(crate, tmp_path / "forged.zip", matches_of(10, "a" * 1000)))
+    assert sorted(path for path in out.rglob("*")) == before
+    rebuild(crate)
+    assert sorted({path.name for path in out.iterdir()}) == ["base", "grpo", "rebuilt.json", "scores.csv", "scores.md"]
+    (out / "rebuilt.json").unlink()
+    with pytest.raises(UserError, match="holds other files, and it would be replaced as a whole"):
+        rebuild(crate)
+    shutil.rmtree(out)
+    out.write_text("a file")
+    with pytest.raises(UserError, match="is no folder"):
+        rebuild(crate)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["forged.zip", "rebuilt"]
+
+
 def test_a_full_disk_is_not_blamed_on_the_sender(crate, tmp_path, monkeypatch):
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr("pathlib.Path.touch", full)
-    with pytest.raises(UserError, match="cannot be written .No space left on device.; TMPDIR names another folder"):
+    with pytest.raises(UserError, match=r"cannot be written .No space left on device.; TMPDIR names another folder"):
         archive.unpack(crate, tmp_path / "unpacked")
 
 
