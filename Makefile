@@ -38,7 +38,7 @@ crate: env
 
 # make rebuild CRATE=crate.zip: its score table from its samples, without network
 rebuild: env
-	@.venv/bin/python scripts/rebuild_scores.py --crate $(or $(CRATE),results/crate.zip)
+	@.venv/bin/python scripts/rebuild_scores.py --crate "$${CRATE:-results/crate.zip}"
 
 demo-clean:
 	rm -rf resources results checkpoints logs

@@ -9,7 +9,7 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from mathrl.core.files import run_main, write_text
+from mathrl.core.files import UserError, run_main, write_text
 
 
 def parse() -> argparse.Namespace:
@@ -25,6 +25,8 @@ def parse() -> argparse.Namespace:
 
 def main() -> None:
     args = parse()
+    if Path(args.out).is_dir():
+        raise UserError(f"--out {args.out}: is a folder; name the zip file to write, as in {Path(args.out) / 'crate.zip'}")
     from mathrl.core.code_files import ROOT
     from mathrl.core.provenance import git_commit
     from mathrl.crate.study import open_study, stage_files

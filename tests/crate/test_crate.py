@@ -1,6 +1,7 @@
 """A study packed, what stays out of it, and its score table rebuilt from it."""
 
 import base64
+import errno
 import gzip
 import hashlib
 import io
@@ -12,11 +13,13 @@ import zipfile
 from pathlib import Path
 
 import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import zstandard
 from mathrl.core.files import UserError
 from mathrl.core.provenance import git_commit
-from mathrl.crate import licences, private, withheld
+from mathrl.crate import archive, licences, private, withheld
 from mathrl.crate import rebuild as rebuilding
 from mathrl.crate.metadata import JOBS
 
@@ -71,7 +74,8 @@ def test_without_the_problems_it_says_which_verdicts_need_them(crate, rebuild, t
     needed = json.loads((tmp_path / "rebuilt/need_problems.json").read_text())["benchmarks"]["closed"]
     assert needed[0] == {"model": "base", "protocol": "contest", "id": "c", "sample": 0}
     assert (tmp_path / "rebuilt/scores.csv").read_text() == Path("results/scores.csv").read_text()
-    assert "but those of closed, which are the crate's" in said
+    own = "2 verdicts of closed are the sender's own, its others were graded without the problems"
+    assert said.splitlines()[-1] == f"identical where it could be graded; {own}"
 
 
 def test_problems_of_another_version_are_not_used(crate, rebuild, tmp_path):
@@ -153,7 +157,7 @@ def test_no_judge_is_asked_about_golds_of_a_crate(crate, rebuild, tmp_path, monk
     monkeypatch.setattr("mathrl.grading.protocols.load", lambda name: pytest.fail(f"{name} is asked"))
     code, said = rebuild(repacked(crate, tmp_path / "forged.zip", change))
     assert code == 0
-    assert "open: its golds name a judge" in said and "but those of open, which are the crate's" in said
+    assert "open: its golds name a judge" in said and "identical where it could be graded; 12 verdicts of open are the sender's own" in said
     assert "graded 12 samples again" in said
 
 
@@ -177,6 +181,61 @@ def test_a_changed_response_is_named_and_so_is_another_commit(crate, rebuild, tm
     assert code == 1
     assert f"were graded by commit {git_commit()}, here by {'3' * 40}" in said
     assert "differs: grpo, contest, open: sample -1 of b is graded 0, the crate says 1" in said
+
+
+EVAL = "results/base/contest/eval/closed.json"
+
+
+def graded_as(change):
+    """Change an eval JSON whose samples cannot be graded, and the table by it: the forger's own rebuilding."""
+
+    def changed(files, _):
+        told = json.loads(files[EVAL])
+        change(told, told["per_problem"])
+        files[EVAL] = json.dumps(told).encode()
+
+    return changed
+
+
+FORGED = {
+    "a metric": (lambda told, _: told["metrics"]["pass@1"].update(value=0.99), "metrics.pass@1.value is not as the crate says"),
+    "an interval": (lambda told, _: told["metrics"]["maj@2"].update(low=0.5), "metrics.maj@2.low is not as the crate says"),
+    "a greedy metric": (lambda told, _: told["metrics"]["greedy_strict"].update(value=1.0), "metrics.greedy_strict.value is not as"),
+    "the clean items": (lambda told, _: told["clean_subset"]["clean"].update(value=1.0), "clean_subset.clean.value is not as"),
+    "a count": (lambda _, columns: columns["correct"].__setitem__(0, 2), "per_problem.correct.0. is not as the crate says"),
+    "a strict count": (lambda _, columns: columns["strict"].__setitem__(0, 2), "per_problem.strict.0. is not as the crate says"),
+    "a lenient count": (lambda _, columns: columns["lenient"].__setitem__(0, 2), "per_problem.lenient.0. is not as the crate says"),
+    "a majority": (lambda _, columns: columns["majority"].__setitem__(0, 1.0), "per_problem.majority.0. is not as the crate says"),
+    "a metric of none": (lambda told, _: told["metrics"].update({"pass@16": {"value": 1.0}}), "metrics.pass@16 is not as the crate says"),
+    "contamination": (lambda _, columns: columns["contaminated"].__setitem__(0, ""), "per_problem.contaminated.0. is not as"),
+}
+
+
+@pytest.mark.parametrize(("change", "said"), FORGED.values(), ids=FORGED)
+def test_a_score_that_does_not_follow_from_the_verdicts_is_named(crate, rebuild, tmp_path, change, said):
+    forged = repacked(crate, tmp_path / "forged.zip", graded_as(change))
+    code, lines = rebuild(forged, "--benchmark-dir", tmp_path / "none")
+    assert code == 1 and re.search(f"^differs: base, contest, closed: {said}", lines, re.M)
+    assert "identical" not in lines
+    assert (tmp_path / "rebuilt/scores.csv").read_text() == Path("results/scores.csv").read_text()
+
+
+def test_a_verdict_that_needs_no_problem_is_graded_without_it(crate, rebuild, tmp_path):
+    def change(files, _):
+        name = "results/base/contest/samples/closed.jsonl.zst"
+        rows = zstandard.ZstdDecompressor().decompressobj().decompress(files[name]).replace(b"boxed{even}", b"text{even}")
+        files[name] = zstandard.compress(rows)
+
+    code, said = rebuild(repacked(crate, tmp_path / "forged.zip", change), "--benchmark-dir", tmp_path / "none")
+    assert code == 1
+    assert "differs: base, contest, closed: sample 0 of d is graded b, the crate says '1'" in said
+
+
+@pytest.mark.parametrize("verdicts", [["1", "10"], ["x0", "10"], [5, 6]])
+def test_verdicts_that_are_not_of_the_samples_are_refused(crate, rebuild, tmp_path, verdicts):
+    forged = repacked(crate, tmp_path / "forged.zip", graded_as(lambda _, columns: columns.update(verdicts=verdicts)))
+    with pytest.raises(UserError, match=r"are not those of its samples|make no score table"):
+        rebuild(forged, "--benchmark-dir", tmp_path / "none")
 
 
 def sample_with(key, value):
@@ -206,7 +265,21 @@ def bomb(files, _):
     files[OPEN] = zstandard.compress(b'{"id": "' + b"x" * 2**27)
 
 
+def matches_of(rows, name):
+    def change(files, _):
+        table = pa.table({"benchmark": ["open"] * rows, "item_id": [name] * rows, "method": ["exact"] * rows, "removed": [True] * rows})
+        packed = io.BytesIO()
+        pq.write_table(table, packed, compression="zstd")
+        files["results/data/matches.parquet"] = packed.getvalue()
+
+    return change
+
+
 HOSTILE = {
+    "matches without end": (matches_of(1_000_001, "a"), "matches.parquet: holds 1000001 rows"),
+    "matches that share a long name": (matches_of(1000, "a" * 1000), "matches.parquet: holds a name of 1000 bytes"),
+    "matches that are none": (lambda files, _: files.update({"results/data/matches.parquet": b"PAR1xxxxPAR1"}), "no whole table of"),
+    "a table with an endless cell": (lambda files, _: files.update({"results/scores.csv": b'"' + b"z" * 200_000}), "make no score table"),
     "samples that unpack to one endless line": (bomb, "longer than 64 Mi characters"),
     "a name that climbs": (listed_as("../outside.txt"), "no plain path inside the crate"),
     "an absolute name": (listed_as("/tmp/outside.txt"), "no plain path inside the crate"),
@@ -266,7 +339,28 @@ def unlike_its_hash(crate, out):
             forged.writestr(name, archive.read(name) + (b"\n" if name == "config.json" else b""))
 
 
+def without_metadata(at, zeros):
+    """The crate whose metadata, its first entry, are overwritten from byte `at` on."""
+
+    def make(crate, out):
+        data = bytearray(crate.read_bytes())
+        data[at : at + zeros] = bytes(zeros)
+        out.write_bytes(data)
+
+    return make
+
+
+def beyond_its_end(crate, out):
+    data = bytearray(crate.read_bytes())
+    entry = data.find(b"PK\x01\x02")
+    data[entry + 42 : entry + 46] = (len(data) + 5).to_bytes(4, "little")
+    out.write_bytes(data)
+
+
 DAMAGED = {
+    "metadata overwritten": (without_metadata(450, 50), "ro-crate-metadata.json cannot be read"),
+    "metadata without a header": (without_metadata(0, 4), "ro-crate-metadata.json cannot be read|is no zip file"),
+    "metadata beyond its end": (beyond_its_end, "ro-crate-metadata.json cannot be read|is no zip file"),
     "link": (linked, "is a link or no plain file"),
     "flipped byte": (damaged, "cannot be read|is damaged|is no zip|no plain path|packed in a way"),
     "cut off": (cut_off, "is no zip file"),
@@ -281,6 +375,40 @@ def test_a_damaged_crate_is_refused(crate, rebuild, tmp_path, make, said):
     make(crate, tmp_path / "forged.zip")
     with pytest.raises(UserError, match=said):
         rebuild(tmp_path / "forged.zip")
+
+
+def test_what_an_earlier_rebuilding_wrote_is_replaced_as_a_whole(crate, rebuild, tmp_path):
+    out = tmp_path / "rebuilt"
+    rebuild(crate, "--benchmark-dir", tmp_path / "none")
+    assert (out / "need_problems.json").is_file()
+    before = sorted(path for path in out.rglob("*"))
+    with pytest.raises(UserError, match="holds a name of"):
+        rebuild(repacked(crate, tmp_path / "forged.zip", matches_of(10, "a" * 1000)))
+    assert sorted(path for path in out.rglob("*")) == before
+    rebuild(crate)
+    assert sorted({path.name for path in out.iterdir()}) == ["base", "grpo", "rebuilt.json", "scores.csv", "scores.md"]
+    (out / "rebuilt.json").unlink()
+    with pytest.raises(UserError, match="holds other files, and it would be replaced as a whole"):
+        rebuild(crate)
+    shutil.rmtree(out)
+    out.write_text("a file")
+    with pytest.raises(UserError, match="is no folder"):
+        rebuild(crate)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["forged.zip", "rebuilt"]
+
+
+def test_a_full_disk_is_not_blamed_on_the_sender(crate, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("pathlib.Path.touch", full)
+    with pytest.raises(UserError, match=r"cannot be written .No space left on device.; TMPDIR names another folder"):
+        archive.unpack(crate, tmp_path / "unpacked")
+
+
+def test_a_crate_is_not_written_over_a_folder(study, command, tmp_path):
+    with pytest.raises(UserError, match="is a folder; name the zip file"):
+        command("write_crate", "--config", "config.json", "--models", *MODELS, "--pins", "pins.tsv", "--out", tmp_path)
 
 
 def test_a_crate_in_a_folder_is_read_and_its_links_are_not(crate, rebuild, tmp_path):

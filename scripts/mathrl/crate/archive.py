@@ -6,11 +6,13 @@ nothing in a crate is executed or imported.
 
 from __future__ import annotations
 
+import errno
 import functools
 import hashlib
 import json
 import re
 import stat
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
@@ -25,6 +27,10 @@ MAX_FILES = 20_000
 MAX_BYTES = 16 * 2**30  # of all files together
 MAX_METADATA = 64 * 2**20
 _BLOCK = 1 << 20
+_UNREADABLE = (OSError, EOFError, ValueError, RuntimeError, struct.error, zipfile.BadZipFile, zlib.error)
+"""What the standard library raises for an entry of a damaged zip file."""
+_NAMES = (errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG)
+"""A file cannot be made because of its name, which is the sender's; any other failure to write is of this machine."""
 _PART = re.compile(r"(?!\.)[^\x00-\x1f\x7f/\\:*?\"<>|]{1,200}")
 
 
@@ -61,14 +67,18 @@ def unpack(crate: Path, folder: Path) -> dict[str, Any]:
     with _members(crate) as members:
         if METADATA not in members:
             raise UserError(f"{crate}: holds no {METADATA}; give a crate that `make crate` wrote")
-        with members[METADATA]() as handle:
-            text = handle.read(MAX_METADATA + 1)
+        try:
+            with members[METADATA]() as handle:
+                text = handle.read(MAX_METADATA + 1)
+        except _UNREADABLE as error:
+            raise UserError(f"{crate}: {METADATA} cannot be read ({error}); ask for the crate again") from None
         metadata = _parse(text, crate)
         files = listed(metadata, crate)
         if sum(size for size, _ in files.values()) > MAX_BYTES:
             raise UserError(f"{crate}: announces more than {MAX_BYTES >> 30} GiB; it is not read")
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / METADATA).write_bytes(text)
+        with _writing(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / METADATA).write_bytes(text)
         for name, (size, sha256) in files.items():
             if name not in members:
                 raise UserError(f"{crate}: lacks {name}, which its metadata list; ask for the crate again")
@@ -118,7 +128,7 @@ def _members(crate: Path) -> Iterator[Mapping[str, Any]]:
         archive = zipfile.ZipFile(crate)
     except FileNotFoundError:
         raise UserError(f"{crate}: no such file; name a crate, as in CRATE=results/crate.zip") from None
-    except (OSError, ValueError, RuntimeError, zipfile.BadZipFile) as error:  # RuntimeError: packed in a way that zipfile does not know
+    except _UNREADABLE as error:  # RuntimeError: packed in a way that zipfile does not know
         raise UserError(f"{crate}: is no zip file ({error}); ask for the crate again") from None
     with archive:
         found: dict[str, Any] = {}
@@ -153,15 +163,50 @@ def _copy(opened: Any, target: Path, size: int, sha256: str, where: str) -> None
     digest, done = hashlib.sha256(), 0
     source: IO[bytes]
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with opened() as source, open(target, "wb") as copy:
+        with _writing(target):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.touch()
+        with opened() as source, _Copy(target) as copy:
             while block := source.read(min(_BLOCK, size + 1 - done)):
                 done += len(block)
                 if done > size:
                     break
                 digest.update(block)
                 copy.write(block)
-    except (OSError, EOFError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
+    except _UNREADABLE as error:
         raise UserError(f"{where}: cannot be read ({error}); ask for the crate again") from None
     if done != size or digest.hexdigest() != sha256:
         raise UserError(f"{where}: is damaged: it is not as it was written; ask for the crate again")
+
+
+@contextmanager
+def _writing(target: Path) -> Iterator[None]:
+    """A failure to write is told as one: the crate is not at fault, unless the name of a file is."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _NAMES:
+            raise
+        raise UserError(f"{target}: cannot be written ({error.strerror}); TMPDIR names another folder to unpack the crate in") from None
+
+
+class _Copy:
+    """A file that is written unbuffered, so that a failure is met where it is told."""
+
+    def __init__(self, target: Path) -> None:
+        self._target = target
+
+    def __enter__(self) -> _Copy:
+        with _writing(self._target):
+            self._file = open(self._target, "wb", buffering=0)
+        return self
+
+    def write(self, block: bytes) -> None:
+        with _writing(self._target):
+            left = memoryview(block)
+            while left:
+                left = left[self._file.write(left) :]
+
+    def __exit__(self, *_: object) -> None:
+        with _writing(self._target):
+            self._file.close()

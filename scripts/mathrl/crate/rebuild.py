@@ -9,21 +9,28 @@ import csv
 import io
 import math
 import re
+import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mathrl.core.files import UserError, check_unpacked, read_json, read_jsonl, sha256_text, write_json, write_text
+from mathrl.core import parquet
+from mathrl.core.checksums import record_of
+from mathrl.core.files import UserError, check_unpacked, read_json, read_jsonl, replaced_directory, sha256_text, write_json, write_text
 from mathrl.core.provenance import git_commit, provenance
+from mathrl.crate.claims import certain, recompute
 from mathrl.crate.study import CONFIG, EVAL, SAMPLES, STUDY
-from mathrl.crate.withheld import CUT, HASH, gold_without_text, sample_with_text
+from mathrl.crate.withheld import HASH, gold_without_text, sample_with_text
 from mathrl.data.benchmarks import read_benchmark
-from mathrl.evaluation.grading import evaluate, read_matches, read_samples
+from mathrl.evaluation.grading import evaluate, grade_samples, read_matches, read_samples
+from mathrl.evaluation.metrics import STATUS_LETTERS
 from mathrl.evaluation.scores import eval_path, load_evals, score_table
 from mathrl.grading.protocols import MARK
 from mathrl.statistics.comparisons import run_groups
 
+REBUILT = "rebuilt.json"
+"""The mark of a folder that a rebuilding wrote, and may be replaced by another one."""
 MATCHES = "results/data/matches.parquet"
 _COMMIT = re.compile(r"[0-9a-f]{40}(\+changes)?")
 _NAME = re.compile(r"[A-Za-z0-9][\w.@+-]{0,99}")
@@ -40,7 +47,7 @@ class Rebuilt:
         graded: samples graded again.
         differences: a line for each grade or cell that is not as the crate says.
         without: samples by benchmark whose verdict needs the problem, which did not travel: [(model, protocol, id, sample)].
-        judged: benchmarks whose golds name a judge, and whose samples are therefore not graded.
+        judged: verdicts by benchmark whose golds name a judge, and whose samples are therefore not graded.
         rows: of the score table.
     """
 
@@ -48,38 +55,60 @@ class Rebuilt:
     graded: int = 0
     rows: int = 0
     differences: list[str] = field(default_factory=list)
-    judged: list[str] = field(default_factory=list)
+    judged: dict[str, int] = field(default_factory=dict)
     without: dict[str, list[tuple[str, str, str, int]]] = field(default_factory=dict)
 
 
 MAX_UNPACKED = 4 * 2**30  # bytes of a file of samples
-BAD = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError)
+MAX_MATCHES, MAX_MATCHES_UNPACKED = 1_000_000, 2**29  # rows of the table of matches, and its bytes unpacked
+MAX_NAME = 300  # bytes of a name in it: one long name that a million rows share would fill the memory
+BAD = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError, csv.Error)
 """What a file of the wrong shape leads to, wherever it is looked at."""
 
 
 def rebuild(crate: Path, out: Path, benchmarks: Path, workers: int) -> Rebuilt:
-    """Grade the samples of an unpacked crate again and write eval JSONs and scores.csv and .md below `out`.
+    """Grade the samples of an unpacked crate again and write eval JSONs and scores.csv and .md into the folder `out`.
 
+    The folder is replaced as a whole, once all is graded; it keeps what it holds where the crate is refused.
     `benchmarks` is a folder of fetched benchmarks: where one is there and is what the crate's was, its problem texts are used.
 
     Raises:
-        UserError: the crate is incomplete or names what cannot be a file.
+        UserError: the crate is incomplete or names what cannot be a file, or `out` is no folder of an earlier rebuilding.
     """
+    _check_out(out)
     try:
-        return _rebuild(crate, out, benchmarks, workers)
+        with replaced_directory(out) as fresh:
+            found = _rebuild(crate, fresh, benchmarks, workers)
+            notes = {"commits": found.commits, "differences": len(found.differences), "provenance": provenance()}
+            write_json(fresh / REBUILT, {"schema_version": 1, "graded": found.graded} | notes)
+        inner = record_of(out / REBUILT)
+        if inner:  # notes on single files of an earlier rebuilding
+            shutil.rmtree(inner.parent, ignore_errors=True)
+        return found
+    except OSError as error:
+        raise UserError(f"{out}: cannot be written ({error.strerror or error}); give another --out") from None
     except BAD as error:
         raise UserError(f"the files of the crate make no score table ({error!r:.200}); ask for the crate again") from None
+
+
+def _check_out(out: Path) -> None:
+    """Only a folder that a rebuilding wrote, or an empty one, is replaced."""
+    if out.is_symlink() or (out.exists() and not out.is_dir()):
+        raise UserError(f"--out {out}: is no folder; name one, as in --out results/rebuilt")
+    if not out.name or (out.is_dir() and any(out.iterdir()) and not (out / REBUILT).is_file()):
+        raise UserError(f"--out {out}: holds other files, and it would be replaced as a whole; name another folder, or remove this one")
 
 
 def _rebuild(crate: Path, out: Path, benchmarks: Path, workers: int) -> Rebuilt:
     study = _study(crate)
     config = read_json(crate / CONFIG)
     found = Rebuilt(commits=study["graded_by"])
+    _check_matches(crate / MATCHES)
     for benchmark in study["benchmarks"]:
         items = read_benchmark(crate / f"resources/benchmarks/{benchmark}.jsonl")
         problems = _with_texts(items, benchmarks / f"{benchmark}.jsonl")
         if problems is None and _names_judges(items):
-            found.judged.append(benchmark)
+            found.judged[benchmark] = 0
         elif problems is None:
             found.without[benchmark] = []
         contaminated, removing = read_matches(str(crate / MATCHES), benchmark)
@@ -87,28 +116,78 @@ def _rebuild(crate: Path, out: Path, benchmarks: Path, workers: int) -> Rebuilt:
             for protocol in study["protocols"]:
                 cell = {"model": model, "protocol": protocol, "benchmark": benchmark}
                 told = read_json(crate / EVAL.format(**cell))
-                if benchmark in found.judged:
-                    write_json(eval_path(out, **cell), told)
-                    continue
                 settings = {"grader": _one_of(told, "grader", ("ours", "contest")), "workers": workers, "benchmark": benchmark}
-                settings |= {"extraction": _one_of(told, "extraction", ("strict", "lenient"))}
-                settings |= {"contaminated": contaminated, "removing": removing}
+                settings |= {"extraction": _one_of(told, "extraction", ("strict", "lenient")), "contaminated": contaminated}
                 samples = _samples(crate / SAMPLES.format(**cell), items, problems)
-                made = evaluate(samples, problems or items, **settings)
-                found.graded += len(samples)
+                where = f"{model}, {protocol}, {benchmark}"
                 if problems is None:
-                    found.without[benchmark] += [(model, protocol, *place) for place in _other_verdicts(made, told)]
-                    write_json(eval_path(out, **cell), told)
-                    continue
+                    made = recompute(told, samples, items, contaminated, removing)
+                    graded = None if benchmark in found.judged else grade_samples(samples, items, **settings)
+                    _count_claims(found, cell, told, samples, graded)
+                else:
+                    made = evaluate(samples, problems, removing=removing, **settings)
+                    found.graded += len(samples)
                 made |= cell | {"provenance": provenance({"samples": crate / SAMPLES.format(**cell)})}
                 write_json(eval_path(out, **cell), made)
-                found.differences += [f"{model}, {protocol}, {benchmark}: {line}" for line in _differences(made, told)]
+                found.differences += [f"{where}: {line}" for line in _differences(made, told)]
     if found.without:
         columns = ("model", "protocol", "id", "sample")
         places = {name: [dict(zip(columns, place, strict=True)) for place in some] for name, some in found.without.items()}
         write_json(out / "need_problems.json", {"schema_version": 1, "benchmarks": places, "provenance": provenance()})
     _table(crate, out, study, config, found)
     return found
+
+
+def _check_matches(path: Path) -> None:
+    """Refuse a table of matches that would fill the memory, before it is read.
+
+    Raises:
+        UserError: it has too many rows, too many bytes, or names that are too long.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    names = ["benchmark", "item_id", "method"]
+    try:
+        with pq.ParquetFile(path, read_dictionary=names) as table:
+            groups = [table.metadata.row_group(number) for number in range(table.metadata.num_row_groups)]
+            rows, size = sum(group.num_rows for group in groups), sum(group.total_byte_size for group in groups)
+            if max(rows, table.metadata.num_rows) > MAX_MATCHES or size > MAX_MATCHES_UNPACKED:
+                raise UserError(
+                    f"{path.name}: holds {rows} rows of {size >> 20} MiB unpacked, which no table of matches has; it is not read"
+                )
+            longest = 0
+            for number in range(len(groups)):
+                for column in table.read_row_group(number, columns=names).columns:
+                    for chunk in column.chunks:
+                        words = chunk.dictionary if pa.types.is_dictionary(chunk.type) else chunk
+                        longest = max(longest, pc.max(pc.binary_length(words.cast(pa.large_string()))).as_py() or 0)
+    except FileNotFoundError:
+        raise UserError(f"{path.name}: no such file; ask for the crate again") from None
+    except (OSError, pa.ArrowException, *BAD) as error:
+        raise UserError(f"{path.name}: is no whole table of matches ({parquet.short(error)}); ask for the crate again") from None
+    if longest > MAX_NAME:
+        raise UserError(f"{path.name}: holds a name of {longest} bytes, which no table of matches has; it is not read")
+
+
+def _count_claims(found: Rebuilt, cell: Mapping[str, str], told: Any, samples: list[dict[str, Any]], graded: Any) -> None:
+    """Note which verdicts of a cell are the sender's own; those that the problem cannot change and that are others are differences."""
+    if graded is None:
+        found.judged[cell["benchmark"]] += len(samples)
+        return
+    found.graded += len(samples)
+    columns = {"id": [], "verdicts": [], "greedy": []}
+    for problem in graded:
+        columns["id"].append(problem.id)
+        columns["verdicts"].append("".join(STATUS_LETTERS[sample.status] for sample in problem.samples))
+        columns["greedy"].append(int(problem.greedy.correct) if problem.greedy else None)
+    made, sure = {"per_problem": columns}, set(certain(graded, samples, told["grader"]))
+    other = _other_verdicts(made, told)
+    place = (cell["model"], cell["protocol"])
+    found.without[cell["benchmark"]] += [(*place, *sample) for sample in other if sample not in sure]
+    lines = _verdict_lines(made, told, [sample for sample in other if sample in sure])
+    found.differences += [f"{', '.join(place)}, {cell['benchmark']}: {line}" for line in lines]
 
 
 def _study(crate: Path) -> dict[str, Any]:
@@ -164,7 +243,7 @@ def _samples(path: Path, items: Mapping[str, Any], problems: Mapping[str, Mappin
     check_unpacked(path, MAX_UNPACKED)
     samples = read_samples(read_jsonl(path, ("id", "sample", "response")), items, path.name)
     if problems is None:
-        return [{key: value for key, value in row.items() if key != CUT} for row in samples]
+        return samples
     return [sample_with_text(row, problems[row["id"]]["problem"], path.name) for row in samples]
 
 
@@ -186,13 +265,14 @@ def _differences(made: Mapping[str, Any], told: Mapping[str, Any]) -> list[str]:
     """Samples whose verdict is another one; else any other value of the eval JSON that is."""
     other = _other_verdicts(made, told)
     if other:
-        known = {(key, number): verdict for key, number, verdict in _verdicts(told)}
-        now = {(key, number): verdict for key, number, verdict in _verdicts(made)}
-        return [
-            f"sample {number} of {key} is graded {now[key, number]}, the crate says {known.get((key, number))!r}" for key, number in other
-        ]
+        return _verdict_lines(made, told, other)
     values = {key: value for key, value in made.items() if key != "provenance"}
     return [f"{where} is not as the crate says" for where in _unequal(values, {k: v for k, v in told.items() if k != "provenance"}, "")]
+
+
+def _verdict_lines(made: Mapping[str, Any], told: Mapping[str, Any], other: list[tuple[str, int]]) -> list[str]:
+    known, now = ({(key, number): verdict for key, number, verdict in _verdicts(graded)} for graded in (told, made))
+    return [f"sample {number} of {key} is graded {now[key, number]}, the crate says {known.get((key, number))!r}" for key, number in other]
 
 
 def _unequal(made: Any, told: Any, where: str) -> Iterator[str]:
@@ -246,18 +326,23 @@ def told(found: Rebuilt, out: str) -> list[str]:
         other = f"; {len(places)} verdicts need them: {', '.join('/'.join(map(str, place)) for place in places[:NAMED])}" if places else ""
         other += ", …" if len(places) > NAMED else ""
         lines.append(
-            f"{benchmark}: its problem texts did not travel, its cells are the crate's{other}; "
+            f"{benchmark}: its problem texts did not travel, its cells follow from the crate's verdicts{other}; "
             f"fetch them and rebuild again: snakemake --cores 1 resources/benchmarks/{benchmark}.jsonl"
         )
     lines += [
-        f"{benchmark}: its golds name a judge, and no judge is asked about golds of a crate: its samples are not graded, its cells are the "
-        f"crate's; make it here and rebuild again: snakemake --cores 1 resources/benchmarks/{benchmark}.jsonl"
+        f"{benchmark}: its golds name a judge, and no judge is asked about golds of a crate: its samples are not graded, its cells "
+        f"follow from the crate's verdicts; make it here and rebuild again: snakemake --cores 1 resources/benchmarks/{benchmark}.jsonl"
         for benchmark in found.judged
     ]
     if not found.differences:
-        kept = [*found.without, *found.judged]
-        kept = f", but those of {', '.join(kept)}, which are the crate's" if kept else ""
-        return [*lines, f"identical: the score table, and every grade that it is made from{kept}"]
+        own = [
+            f"{len(places)} verdicts of {name} are the sender's own, its others were graded without the problems"
+            for name, places in found.without.items()
+        ]
+        own += [f"{count} verdicts of {name} are the sender's own" for name, count in found.judged.items()]
+        if own:
+            return [*lines, f"identical where it could be graded; {'; '.join(own)}"]
+        return [*lines, "identical: the score table, and every grade that it is made from"]
     if found.commits != [git_commit()]:
         lines.append(
             f"the crate's samples were graded by commit {', '.join(found.commits)}, here by {git_commit()}: another one may grade otherwise"
