@@ -482,4 +482,16 @@ KINDS = [
             ("1, that is -1", "-1"),
         ],
     ),
+    (
+        "labels and articles",
+        "a capital A is a name and no article, and so is an a with no word behind it",
+        [
+            (r"\text{a circle}", r"\text{A circle}"), ("A circle", "circle"), ("an Ellipse", "The ellipse"), ("player A", r"\text{Player A}"),
+            (r"\text{the Team A wins}", r"\text{Team A wins}"),
+        ],
+        [
+            ("Player", r"\text{Player A}"), (r"\text{Box}", r"\text{Box A}"), (r"\text{Team wins}", r"\text{Team A wins}"),
+            ("wins", r"\text{A wins}"), ("player", "player a"), ("point", "point A"), ("A", r"\text{Player A}"), ("Player B", "Player A"),
+        ],
+    ),
 ]  # fmt: skip
