@@ -494,4 +494,21 @@ KINDS = [
             ("wins", r"\text{A wins}"), ("player", "player a"), ("point", "point A"), ("A", r"\text{Player A}"), ("Player B", "Player A"),
         ],
     ),
+    (
+        "words behind a letter",
+        "what is stated of a letter is compared; units and what a longer expression counts may be left out",
+        [
+            (r"n\text{ even}", r"n \text{ even}"), (r"p \text{ prime}", r"p\text{ Prime}"), ("x", r"x \text{ cm}"), ("n", r"n \text{ ways}"),
+            ("2^n", r"2^n \text{ subsets}"), ("2n", r"2n \text{ odd numbers}"), ("2x", r"2x \text{ square units}"),
+            (r"n \text{ ways}", "n"), (r"2x \text{ apples}", "2x"), (r"\frac{k\pi}{2}, k \text{ odd}", r"k\pi/2, k \text{ odd}"),
+        ],
+        [
+            ("n", r"n \text{ even}"), (r"n \text{ odd}", r"n \text{ even}"), ("n, n", r"n \text{ even}"), ("n=n", r"n \text{ even}"),
+            (r"n \text{ prime}", r"n \text{ even}"), ("p", r"p \text{ prime}"), (r"p \text{ composite}", r"p \text{ prime}"),
+            (r"x \text{ irrational}", r"x \text{ rational}"), ("f", r"f \text{ constant}"), (r"f \text{ linear}", r"f \text{ constant}"),
+            ("n", r"n \text{ square}"), ("n", r"n \text{ power of 2}"), ("a", r"a \text{ integer}"), ("n", r"n \text{ primes}"),
+            (r"2x \text{ m}", r"2x \text{ cm}"), ("2n", r"2n \text{ odd}"), ("x=2n", r"x = 2n \text{ odd}"), (r"n \text{ even}", "n"), ("a=1, b=b", r"a=1, b \text{ arbitrary}"),
+            (r"k\pi/2, k \text{ even}", r"k\pi/2, k \text{ odd}"), (r"k\pi/2, k", r"k\pi/2, k \text{ odd}"), (r"k\pi/2", r"k\pi/2, k \text{ odd}"),
+        ],
+    ),
 ]  # fmt: skip
