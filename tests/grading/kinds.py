@@ -511,4 +511,21 @@ KINDS = [
             (r"k\pi/2, k \text{ even}", r"k\pi/2, k \text{ odd}"), (r"k\pi/2, k", r"k\pi/2, k \text{ odd}"), (r"k\pi/2", r"k\pi/2, k \text{ odd}"),
         ],
     ),
+    (
+        "approximations",
+        "both sides of an approximation agree to the rounding of the coarser one, or the answer says two things; a named value is one thing",
+        [
+            (r"\sqrt2 \approx 1.4", r"\sqrt2"), (r"\frac23 \approx 0.66", r"\frac23"), (r"\frac23 \approx 66.7\%", r"\frac23"),
+            (r"x = \frac{7}{3} \approx 2.33", r"\frac73"), (r"1234 \approx 1200", "1234"), (r"\pi \approx 3.14159", r"\pi"),
+            (r"10\pi \approx 31", r"10\pi"), (r"1.5 \text{ hours} \approx 90 \text{ minutes}", "1.5 hours"), (r"x \approx 5", "5"),
+            (r"2^{20} \approx 1.05 \times 10^6", "2^{20}"), (r"\frac{5}{3} \approx 1.667 \approx 1.7", r"\frac53"), (r"5 \approx 5.0", "5"), (r"x=1/3\approx1.3", "1/3"),
+            (r"x = 100\text{ minutes} \approx 1.7 \text{ hours}", "100 minutes"), (r"-\sqrt2 \approx -1.41", r"-\sqrt2"),
+        ],
+        [
+            (r"5 \approx 6", "5"), (r"5 \sim 6", "5"), (r"5 \simeq 7", "5"), (r"5 \approx 6 \approx 7", "5"), (r"5 \approx 4", "5"),
+            (r"6 \approx 5", "6"), ("5 ≈ 6", "5"), (r"5 \approx 10", "5"),
+            (r"\sqrt2 \approx 1.5", r"\sqrt2"), (r"1, 5 \approx 6", "1, 5"), (r"\frac12 \approx 60\%", r"\frac12"),
+            (r"5 \text{ cm} \approx 6 \text{ cm}", "5 cm"), (r"5 \approx 5.4 \approx 6", "5"), (r"\frac12 \approx \frac34", r"\frac12"),
+        ],
+    ),
 ]  # fmt: skip
