@@ -528,4 +528,16 @@ KINDS = [
             (r"5 \text{ cm} \approx 6 \text{ cm}", "5 cm"), (r"5 \approx 5.4 \approx 6", "5"), (r"\frac12 \approx \frac34", r"\frac12"),
         ],
     ),
+    (
+        "index sets",
+        "whole numbers and natural numbers count different families",
+        [
+            (r"2n\pi, n \in \mathbb{Z}", r"2k\pi, k \in \mathbb{Z}"), (r"2n\pi, n \in \mathbb{N}", r"2k\pi, k \in \mathbb{N}"),
+            (r"2k\pi \text{ where } k \text{ is an integer}", r"2k\pi, k \in \mathbb{Z}"), (r"2k\pi", r"2k\pi, k \in \mathbb{Z}"),
+        ],
+        [
+            (r"2k\pi, k \in \mathbb{N}", r"2k\pi, k \in \mathbb{Z}"), (r"2k\pi, k \in \mathbb{Z}", r"2k\pi, k \in \mathbb{N}"),
+            (r"2n+1, n \in \mathbb{N}", r"2k+1, k \in \mathbb{Z}"), (r"\pm\frac{\pi}{3}+2k\pi, k \in N", r"\pm\frac{\pi}{3}+2k\pi, k \in Z"),
+        ],
+    ),
 ]  # fmt: skip
