@@ -482,4 +482,62 @@ KINDS = [
             ("1, that is -1", "-1"),
         ],
     ),
+    (
+        "labels and articles",
+        "a capital A is a name and no article, and so is an a with no word behind it",
+        [
+            (r"\text{a circle}", r"\text{A circle}"), ("A circle", "circle"), ("an Ellipse", "The ellipse"), ("player A", r"\text{Player A}"),
+            (r"\text{the Team A wins}", r"\text{Team A wins}"),
+        ],
+        [
+            ("Player", r"\text{Player A}"), (r"\text{Box}", r"\text{Box A}"), (r"\text{Team wins}", r"\text{Team A wins}"),
+            ("wins", r"\text{A wins}"), ("player", "player a"), ("point", "point A"), ("A", r"\text{Player A}"), ("Player B", "Player A"),
+        ],
+    ),
+    (
+        "words behind a letter",
+        "what is stated of a letter is compared; units and what a longer expression counts may be left out",
+        [
+            (r"n\text{ even}", r"n \text{ even}"), (r"p \text{ prime}", r"p\text{ Prime}"), ("x", r"x \text{ cm}"), ("n", r"n \text{ ways}"),
+            ("2^n", r"2^n \text{ subsets}"), ("2n", r"2n \text{ odd numbers}"), ("2x", r"2x \text{ square units}"),
+            (r"n \text{ ways}", "n"), (r"2x \text{ apples}", "2x"), (r"\frac{k\pi}{2}, k \text{ odd}", r"k\pi/2, k \text{ odd}"),
+        ],
+        [
+            ("n", r"n \text{ even}"), (r"n \text{ odd}", r"n \text{ even}"), ("n, n", r"n \text{ even}"), ("n=n", r"n \text{ even}"),
+            (r"n \text{ prime}", r"n \text{ even}"), ("p", r"p \text{ prime}"), (r"p \text{ composite}", r"p \text{ prime}"),
+            (r"x \text{ irrational}", r"x \text{ rational}"), ("f", r"f \text{ constant}"), (r"f \text{ linear}", r"f \text{ constant}"),
+            ("n", r"n \text{ square}"), ("n", r"n \text{ power of 2}"), ("a", r"a \text{ integer}"), ("n", r"n \text{ primes}"),
+            (r"2x \text{ m}", r"2x \text{ cm}"), ("2n", r"2n \text{ odd}"), ("x=2n", r"x = 2n \text{ odd}"), (r"n \text{ even}", "n"), ("a=1, b=b", r"a=1, b \text{ arbitrary}"),
+            (r"k\pi/2, k \text{ even}", r"k\pi/2, k \text{ odd}"), (r"k\pi/2, k", r"k\pi/2, k \text{ odd}"), (r"k\pi/2", r"k\pi/2, k \text{ odd}"),
+        ],
+    ),
+    (
+        "approximations",
+        "both sides of an approximation agree to the rounding of the coarser one, or the answer says two things; a named value is one thing",
+        [
+            (r"\sqrt2 \approx 1.4", r"\sqrt2"), (r"\frac23 \approx 0.66", r"\frac23"), (r"\frac23 \approx 66.7\%", r"\frac23"),
+            (r"x = \frac{7}{3} \approx 2.33", r"\frac73"), (r"1234 \approx 1200", "1234"), (r"\pi \approx 3.14159", r"\pi"),
+            (r"10\pi \approx 31", r"10\pi"), (r"1.5 \text{ hours} \approx 90 \text{ minutes}", "1.5 hours"), (r"x \approx 5", "5"),
+            (r"2^{20} \approx 1.05 \times 10^6", "2^{20}"), (r"\frac{5}{3} \approx 1.667 \approx 1.7", r"\frac53"), (r"5 \approx 5.0", "5"), (r"x=1/3\approx1.3", "1/3"),
+            (r"x = 100\text{ minutes} \approx 1.7 \text{ hours}", "100 minutes"), (r"-\sqrt2 \approx -1.41", r"-\sqrt2"),
+        ],
+        [
+            (r"5 \approx 6", "5"), (r"5 \sim 6", "5"), (r"5 \simeq 7", "5"), (r"5 \approx 6 \approx 7", "5"), (r"5 \approx 4", "5"),
+            (r"6 \approx 5", "6"), ("5 ≈ 6", "5"), (r"5 \approx 10", "5"),
+            (r"\sqrt2 \approx 1.5", r"\sqrt2"), (r"1, 5 \approx 6", "1, 5"), (r"\frac12 \approx 60\%", r"\frac12"),
+            (r"5 \text{ cm} \approx 6 \text{ cm}", "5 cm"), (r"5 \approx 5.4 \approx 6", "5"), (r"\frac12 \approx \frac34", r"\frac12"),
+        ],
+    ),
+    (
+        "index sets",
+        "whole numbers and natural numbers count different families",
+        [
+            (r"2n\pi, n \in \mathbb{Z}", r"2k\pi, k \in \mathbb{Z}"), (r"2n\pi, n \in \mathbb{N}", r"2k\pi, k \in \mathbb{N}"),
+            (r"2k\pi \text{ where } k \text{ is an integer}", r"2k\pi, k \in \mathbb{Z}"), (r"2k\pi", r"2k\pi, k \in \mathbb{Z}"),
+        ],
+        [
+            (r"2k\pi, k \in \mathbb{N}", r"2k\pi, k \in \mathbb{Z}"), (r"2k\pi, k \in \mathbb{Z}", r"2k\pi, k \in \mathbb{N}"),
+            (r"2n+1, n \in \mathbb{N}", r"2k+1, k \in \mathbb{Z}"), (r"\pm\frac{\pi}{3}+2k\pi, k \in N", r"\pm\frac{\pi}{3}+2k\pi, k \in Z"),
+        ],
+    ),
 ]  # fmt: skip

@@ -59,12 +59,12 @@ def _same_letters(answer: str, gold: str) -> bool | None:
     return True if sorted(mine) == list(theirs) else None
 
 
-def plain_words(text: str) -> str:
+def plain_words(text: str, articles: bool = False) -> str:
     """The words of an answer, with one phrase for those that say the same."""
     try:
-        words = word_key(clean(text))
+        words = word_key(clean(text), articles)
     except Unparsed:
-        words = word_key(text)
+        words = word_key(text, articles)
     return TABLES["same words"].get(words, re.sub(r"(?<=\d)(?:st|nd|rd|th)\b", "", words))
 
 
@@ -92,10 +92,15 @@ def _minutes(text: str) -> tuple[int, str] | None:
     return 60 * hour + int(match[2] or 0), half
 
 
+def _is_said(words: str, gold: str) -> bool:
+    """Equal words; "A circle" may stand for a gold "circle", whatever its A is, but "circle" not for "A circle"."""
+    return words == gold or (words.removeprefix("a ") == gold and re.search(r"\w{3}", gold) is not None)
+
+
 def same_words(answer: str, gold: str) -> bool:
     """Word answers: the same words; yes and true, no and false; a sentence that opens with "Yes," for Yes."""
     left, right = plain_words(answer), plain_words(gold)
-    if left == right:
+    if _is_said(left, right) or plain_words(answer, articles=True) == plain_words(gold, articles=True):
         return _SYMBOLS.findall(answer) == _SYMBOLS.findall(gold) and re.search(r"[^\W\d_]", left) is not None
     if right not in _YES:
         return False

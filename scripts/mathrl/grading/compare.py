@@ -100,6 +100,8 @@ class Comparison:
         theirs, mine = conditions.counted(gold), conditions.counted(answer)
         if theirs is None and mine is None:
             return None
+        if theirs and mine and not conditions.counts_alike(answer, gold):
+            return False
         expressions = []
         for node, found in ((answer, mine), (gold, theirs)):
             pair = conditions.assignment(node)

@@ -126,6 +126,12 @@ def counted(node: n.Node) -> tuple[n.Node, str] | None:
     return (values[0] if len(values) == 1 else n.Items(values, "or")), letter
 
 
+def counts_alike(answer: n.Node, gold: n.Node) -> bool:
+    """Are the whole numbers that count two families of one kind: all of them, or the natural ones?"""
+    natural = [node.items[-1].terms[1] in (n.Sym("bbN"), n.Sym("N")) for node in (answer, gold)]
+    return natural[0] == natural[1]
+
+
 def _whole_letter(node: n.Node) -> str | None:
     match node:
         case n.Rel(terms=(n.Sym(name=name), n.Sym(name="bbZ" | "bbN" | "Z" | "N" | "integers" | "integer")), ops=("in",)):

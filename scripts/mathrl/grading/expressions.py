@@ -7,6 +7,7 @@ from fractions import Fraction
 from itertools import pairwise
 
 from mathrl.grading import nodes as n
+from mathrl.grading import units
 from mathrl.grading.numbers import How, is_finished, same_numbers
 from mathrl.grading.value import (
     FIRST_LARGE,
@@ -60,6 +61,22 @@ def _ordered(kind: type, items: Iterator[n.Node], neutral: Fraction) -> n.Node:
     return n.Num(neutral, None) if not kept else kept[0] if len(kept) == 1 else kind(tuple(kept))
 
 
+def conditions_said(node: n.Node) -> list[str]:
+    """The words of a tree that state something of a letter ("n odd"), sorted; units and what is counted are none."""
+    alone = ((part.unit, isinstance(n.signed(part.inner)[1], n.Sym)) for part in _with_words(node))
+    return sorted(unit for unit, behind_letter in alone if units.states_condition(unit, behind_letter))
+
+
+def _with_words(node: n.Node) -> list[n.Quantity]:
+    return [part for part in n.walk(node) if isinstance(part, n.Quantity) and n.symbols(part.inner)]
+
+
+def _words_differ(answer: n.Node, gold: n.Node) -> bool:
+    """Do two trees state other things of their letters, or have units of other sizes behind them?"""
+    mine, theirs = ({units.size_of(part.unit) for part in _with_words(node)} - {None} for node in (answer, gold))
+    return conditions_said(answer) != conditions_said(gold) or bool(mine and theirs and mine != theirs)
+
+
 def same_expressions(answer: n.Node, gold: n.Node, how: How) -> bool:
     """Two scalars: constants by value, others at fixed test points, up to the names of parameters."""
     if answer == gold:
@@ -67,7 +84,7 @@ def same_expressions(answer: n.Node, gold: n.Node, how: How) -> bool:
     left, right = n.symbols(answer), n.symbols(gold)
     if not left and not right:
         return same_numbers(answer, gold, how)
-    if not right and is_finished(gold):
+    if (not right and is_finished(gold)) or _words_differ(answer, gold):
         return False
     if _has_big_operator(answer) and _has_big_operator(gold):
         answer, gold = _bound_renamed(answer), _bound_renamed(gold)
@@ -146,6 +163,8 @@ def is_periodic(node: n.Node) -> bool:
 
 def same_family(answer: n.Node, gold: n.Node) -> bool:
     r"""a + k b for all whole k, whatever letter counts: equal steps up to sign, and an offset that is a multiple of the step."""
+    if _words_differ(answer, gold):
+        return False
     mine, theirs = _progression(answer), _progression(gold)
     if mine is None or theirs is None:
         names = n.symbols(answer), n.symbols(gold)
@@ -197,7 +216,7 @@ def same_equations(answer: n.Rel, gold: n.Rel, how: How) -> bool | None:
         return None
     if not all(isinstance(term, n.Scalar) for term in (*answer.terms, *gold.terms)):
         return None
-    if n.symbols(answer) != n.symbols(gold):
+    if n.symbols(answer) != n.symbols(gold) or _words_differ(answer, gold):
         return False
     if not n.symbols(gold):
         return all(same_expressions(mine, theirs, how) for mine, theirs in zip(answer.terms, gold.terms, strict=True))

@@ -5,6 +5,7 @@ Each answer gets a key that depends on nothing but itself, and equal keys are a 
 
 - a number: its exact value, or 10 digits where it is irrational; a percent sign and a degree sign are left out ("50 %" goes
   with "50", not with "0.5"), units too;
+  words that state something of a letter ("n odd") stay;
 - lists and sets: the sorted keys of their items; tuples, intervals, matrices: their keys in order;
 - an expression with variables: its values at the fixed test points; an assignment: the key of its right side;
 - words: the words; what cannot be read: the writing without spaces.
@@ -17,6 +18,7 @@ from fractions import Fraction
 from mathrl.grading import nodes as n
 from mathrl.grading.compare import simplified
 from mathrl.grading.conditions import assignment
+from mathrl.grading.expressions import conditions_said
 from mathrl.grading.latex import string_key
 from mathrl.grading.numbers import without_mark
 from mathrl.grading.readings import readings
@@ -41,7 +43,8 @@ def _value_key(value: Value) -> str:
 
 def _scalar_key(node: n.Node) -> str:
     node = without_mark(without_mark(node, n.Percent), n.Degrees)
-    return "n:" + ";".join(_value_key(Evaluator(point)(node)) for point in range(KEY_POINTS if n.symbols(node) else 1))
+    values = ";".join(_value_key(Evaluator(point)(node)) for point in range(KEY_POINTS if n.symbols(node) else 1))
+    return ";".join(["n:" + values, *conditions_said(node)])
 
 
 def _set_key(node: n.Node) -> str:

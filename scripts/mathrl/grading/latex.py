@@ -6,6 +6,7 @@ Everything here is a chain of linear replacements on a text of bounded length; n
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 from mathrl.grading import notation
 from mathrl.grading.unicode import to_latex
@@ -168,11 +169,17 @@ def string_key(text: str) -> str:
     return re.sub(r"\s+", "", re.sub(r"(?<=\d)\s+(?=\d)", "␣", text))
 
 
-def word_key(text: str) -> str:
-    """Words in lower case with single spaces, without punctuation: how word answers are compared."""
-    words = re.sub(r"[^\w\s+\-/<>=]", " ", text.replace("_", " ").lower()).split()
-    prose = len(words) > 1 and max(map(len, words)) > 2
-    return " ".join(word for word in words if not prose or word not in ("the", "a", "an"))
+def word_key(text: str, articles: bool = False) -> str:
+    """Words in lower case with single spaces, without punctuation and (by default) articles: how word answers are compared."""
+    words = re.sub(r"[^\w\s+\-/<>=]", " ", text.replace("_", " ")).split()
+    dropped = not articles and len(words) > 1 and max(map(len, words)) > 2
+    pairs = pairwise([*words, ""])
+    return " ".join(word for word, following in pairs if not (dropped and _is_article(word, following))).lower()
+
+
+def _is_article(word: str, following: str) -> bool:
+    """Is this the, an or a? A capital A is a name, as in "Player A" and "A wins", and so is an a with no word behind it."""
+    return word.lower() in ("the", "an") or (word == "a" and following[:1].isalpha())
 
 
 Token = tuple[str, str]

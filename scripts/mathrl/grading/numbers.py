@@ -232,6 +232,50 @@ def _is_more_precise(answer: n.Node, value: Value, gold: n.Node) -> bool:
     return True
 
 
+def is_hedge(node: n.Node) -> bool:
+    """Does an approximation in the tree join two values that do not round to each other, as 5 ~ 6 does?
+
+    "x = 1/3 ~ 1.3" gives x the value 1/3, however badly it is rounded behind it: only chains that name nothing can be a hedge.
+    """
+    bare = (part for part in n.walk(node) if isinstance(part, n.Rel) and "~" in part.ops and not n.symbols(part.terms[0]))
+    return any(op == "~" and not _round_alike(*sides) for part in bare for sides, op in zip(pairwise(part.terms), part.ops, strict=True))
+
+
+def _round_alike(one: n.Node, other: n.Node) -> bool:
+    """Is one of two values the other's rounding? Sides with a letter, and units that nothing compares, are left alone."""
+    if not (isinstance(one, n.Scalar) and isinstance(other, n.Scalar)) or n.symbols(one) or n.symbols(other):
+        return True
+    pairs = [pair for pair in (_with_units(one, other, How()), _with_units(other, one, How())) if pair]
+    return not pairs or any(_rounds_to(*pair) or _rounds_to(*pair[::-1]) for pair in pairs)
+
+
+def _rounds_to(one: n.Node, other: n.Node) -> bool:
+    """Does the first value, in as many digits as the second is written with, read as the second? Without digits, they are near."""
+    value, target = constant(one), constant(other)
+    if value is None or target is None or close(value, target):
+        return True
+    written, own = decimal(without_mark(other, n.Percent)), decimal(without_mark(one, n.Percent))
+    if written is None:
+        return own is None and abs(complex(value) - complex(target)) <= ROUNDING * abs(complex(target))
+    places = _rounded_places(*written) + 2 * is_marked(other, n.Percent)
+    if own is not None and _rounded_places(*own) + 2 * is_marked(one, n.Percent) < places:
+        return False
+    exact, rounded = _exact(value), _exact(target)
+    if exact is None or rounded is None or abs(places) > 400:
+        return False
+    if places > 0:
+        return _stands_for(value, rounded, places)
+    return abs(exact - rounded) <= Fraction(10) ** -places / 2
+
+
+def _rounded_places(value: Fraction, places: int) -> int:
+    """The decimal places that count: the zeros of 1200 may come from rounding; that of 10 may not, two digits always count."""
+    if places or not value:
+        return places
+    digits = str(abs(value.numerator))
+    return min(places, -min(len(digits) - len(digits.rstrip("0")), max(len(digits) - 2, 0)))
+
+
 def same_numbers(answer: n.Node, gold: n.Node, how: How) -> bool:
     """Two constants: equal values, signs and units read both ways, and the rounding rules."""
     if _marks_clash(answer, gold):

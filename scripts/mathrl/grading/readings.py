@@ -14,6 +14,7 @@ from mathrl.grading import nodes as n
 from mathrl.grading import notation
 from mathrl.grading.atoms import FUNCTIONS, GREEK
 from mathrl.grading.latex import Unparsed, clean, word_key
+from mathrl.grading.numbers import is_hedge
 from mathrl.grading.parser import parse
 from mathrl.grading.units import UNITS
 from mathrl.grading.words import TABLES
@@ -144,7 +145,8 @@ def _all_but(plain: str) -> tuple[n.Node, ...]:
 
 def _parsed(text: str) -> n.Node | None:
     try:
-        return _dots(_vector(parse(text)))
+        node = _dots(_vector(parse(text)))
+        return None if is_hedge(node) else node
     except (Unparsed, RecursionError, ValueError, ArithmeticError, IndexError, AttributeError):
         return None
 

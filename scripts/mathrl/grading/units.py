@@ -87,6 +87,21 @@ def _is_harmless(word: str) -> bool:
     return known or (len(word) > 3 and word.endswith("s") and not word.endswith("ss"))
 
 
+def states_condition(words: str, behind_letter: bool) -> bool:
+    """Do words behind an expression with letters say more than what is counted, so that none may leave them out?
+
+    Behind a letter alone all do but units and the usual words for counts: "n odd" and "n primes" are not n. Behind a longer
+    expression the last word decides: "2n odd" states something, "2n odd numbers" counts.
+    """
+    if size_of(words) is not None:
+        return False
+    parts = re.findall(r"[^\W\d_]+'?", words.lower())
+    if not behind_letter:
+        return bool(parts) and parts[-1] in TABLES["condition"]
+    named = [part for part in parts if is_known(part) or part in TABLES["counted"]]
+    return not named or any(part not in named and part not in TABLES["joins units"] and part not in _POWERS for part in parts)
+
+
 def changes_value(words: str) -> bool:
     """Does one of the words make another value of the number before it?"""
     return any(part in CHANGING for part in re.findall(r"[^\W\d_]+", words.lower()))
