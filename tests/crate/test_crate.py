@@ -19,9 +19,10 @@ import pytest
 import zstandard
 from mathrl.core.files import UserError
 from mathrl.core.provenance import git_commit
-from mathrl.crate import archive, licences, private, withheld
+from mathrl.crate import archive, claims, licences, private, withheld
 from mathrl.crate import rebuild as rebuilding
 from mathrl.crate.metadata import JOBS
+from mathrl.evaluation.grading import evaluate, read_samples
 
 from .conftest import ITEMS, MODELS, RESPONSES, SECRET, USER
 
@@ -229,6 +230,21 @@ def test_a_verdict_that_needs_no_problem_is_graded_without_it(crate, rebuild, tm
     code, said = rebuild(repacked(crate, tmp_path / "forged.zip", change), "--benchmark-dir", tmp_path / "none")
     assert code == 1
     assert "differs: base, contest, closed: sample 0 of d is graded b, the crate says '1'" in said
+
+
+@pytest.mark.parametrize("extraction", ["strict", "lenient"])
+@pytest.mark.parametrize("sampled", [0, 1, 4])
+def test_grades_that_were_made_follow_from_their_verdicts(sampled, extraction):
+    items = {
+        "c": {"id": "c", "problem": SECRET, "answer": "(x-17)^2"},
+        "d": {"id": "d", "problem": "Two?", "answer": "12", "domain": ["A"]},
+    }
+    texts = ["It is 12", "\\boxed{12}", "", "nothing", "\\boxed{x^2 - 34 x + 289}"][: sampled + 1]
+    rows = [{"id": key, "sample": place - 1, "response": text, "tokens": 3 * place} for key in items for place, text in enumerate(texts)]
+    matches = {"contaminated": {"c": frozenset(["exact"])}, "removing": frozenset(["exact"])}
+    samples = read_samples(rows, items, "")
+    told = json.loads(json.dumps(evaluate(samples, items, grader="ours", extraction=extraction, workers=1, **matches)))
+    assert rebuilding._differences(claims.recompute(told, samples, items, **matches), told) == []
 
 
 @pytest.mark.parametrize("verdicts", [["1", "10"], ["x0", "10"], [5, 6]])

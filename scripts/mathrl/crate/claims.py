@@ -43,6 +43,7 @@ def recompute(
     made["per_problem"]["majority"] = majority = [
         _majority(problem, value) for problem, value in zip(problems, columns["majority"], strict=True)
     ]
+    # Without samples there are only the greedy verdicts, which say right or wrong and no more.
     voted = [value for value in majority if value is not None]
     found = {name: value for name, value in made["metrics"].items() if _FOLLOWS.fullmatch(name)}
     found |= {name: metric(voted) for name in found if name.startswith("maj@")}
@@ -51,9 +52,9 @@ def recompute(
     return result | {
         "metrics": kept | found,
         "per_problem": made["per_problem"],
-        "statuses": made["statuses"],
+        "statuses": made["statuses"] if voted else told["statuses"],
         "length": made["length"],
-        "counts": told["counts"] | {name: made["counts"][name] for name in _COUNTS},
+        "counts": told["counts"] | {name: made["counts"][name] for name in (_COUNTS if voted else _COUNTS[:2])},
         "breakdowns": told["breakdowns"] | {name: made["breakdowns"][name] for name in _BREAKDOWNS},
         "clean_subset": clean_subset(problems, removing),
         "n_problems": len(problems),
