@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 from mathrl.config import runs
-from support import bank, kills
+from support import bank, kills, pages
 from support.waiting import wait_for as wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -31,7 +31,7 @@ class Workflow:
         self.directory = directory
 
     def environment(self) -> dict[str, str]:
-        return {**os.environ, "PATH": f"{DRIVER}:{os.environ['PATH']}", "PYTHONDONTWRITEBYTECODE": "1"}
+        return pages.inherited() | {"PATH": f"{DRIVER}:{os.environ['PATH']}", "PYTHONDONTWRITEBYTECODE": "1"}
 
     def run(self, *command: str, timeout: float = 1500) -> subprocess.CompletedProcess:
         """Run a command to its end; output is text, both streams together."""

@@ -17,7 +17,7 @@ from typing import Any
 
 from mathrl.core import parquet
 from mathrl.core.checksums import record_of
-from mathrl.core.files import UserError, check_unpacked, read_json, read_jsonl, replaced_directory, sha256_text, write_json, write_text
+from mathrl.core.files import UserError, check_unpacked, parse_json, read_jsonl, replaced_directory, sha256_text, write_json, write_text
 from mathrl.core.provenance import git_commit, provenance
 from mathrl.crate.claims import certain, recompute
 from mathrl.crate.study import CONFIG, EVAL, SAMPLES, STUDY
@@ -101,7 +101,7 @@ def _check_out(out: Path) -> None:
 
 def _rebuild(crate: Path, out: Path, benchmarks: Path, workers: int) -> Rebuilt:
     study = _study(crate)
-    config = read_json(crate / CONFIG)
+    config = _json(crate, CONFIG)
     found = Rebuilt(commits=study["graded_by"])
     _check_matches(crate / MATCHES)
     for benchmark in study["benchmarks"]:
@@ -115,7 +115,7 @@ def _rebuild(crate: Path, out: Path, benchmarks: Path, workers: int) -> Rebuilt:
         for model in study["models"]:
             for protocol in study["protocols"]:
                 cell = {"model": model, "protocol": protocol, "benchmark": benchmark}
-                told = read_json(crate / EVAL.format(**cell))
+                told = _json(crate, EVAL.format(**cell))
                 settings = {"grader": _one_of(told, "grader", ("ours", "contest")), "workers": workers, "benchmark": benchmark}
                 settings |= {"extraction": _one_of(told, "extraction", ("strict", "lenient")), "contaminated": contaminated}
                 samples = _samples(crate / SAMPLES.format(**cell), items, problems)
@@ -190,9 +190,19 @@ def _count_claims(found: Rebuilt, cell: Mapping[str, str], told: Any, samples: l
     found.differences += [f"{', '.join(place)}, {cell['benchmark']}: {line}" for line in lines]
 
 
+def _json(crate: Path, name: str) -> Any:
+    """A JSON file of the crate, which a stranger wrote; what is none is a `ValueError`."""
+    try:
+        return parse_json((crate / name).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"the crate lacks {name}; ask for the crate again") from None
+    except OSError as error:
+        raise UserError(f"{name}: cannot be read in the crate ({error.strerror}); ask for the crate again") from None
+
+
 def _study(crate: Path) -> dict[str, Any]:
     """What the crate holds; its names become paths, so they are checked."""
-    study = read_json(crate / STUDY)
+    study = _json(crate, STUDY)
     keys = ("models", "protocols", "benchmarks")
     for key in keys:
         names = study.get(key) if isinstance(study, dict) else None
