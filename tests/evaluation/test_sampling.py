@@ -37,6 +37,24 @@ def test_seeds_belong_to_the_sample_and_not_to_the_split(benchmarks):
     assert all(0 <= seed < 2**63 for seed in seeds)
 
 
+@pytest.mark.parametrize("together", [1, 4, 7, 100, None])
+def test_what_is_computed_together_does_not_depend_on_what_is_there(benchmarks, together):
+    requests = sampling.all_requests({"p": PROTOCOL, "q": PROTOCOL | {"greedy": False}}, benchmarks)
+    whole = list(sampling.batches_of(requests, set(requests), together))
+    assert sorted(r.key for batch in whole for r in batch) == sorted(r.key for r in requests)
+    assert all(len({request.sample == sampling.GREEDY for request in batch}) == 1 for batch in whole)
+    assert together is None or max(map(len, whole)) <= together
+    for last in (1, 5, 20, len(requests)):  # a kill left all but so many
+        missing = set([request for batch in whole for request in batch][-last:])
+        left = list(sampling.batches_of(requests, missing, together))
+        if together:
+            assert left == whole[len(whole) - len(left) :]
+            assert missing <= {request for batch in left for request in batch}
+            assert len(left) == 1 or not missing.isdisjoint(left[0])
+        else:
+            assert {request for batch in left for request in batch} == missing
+
+
 def row(request, text):
     benchmark, item, sample, problem = request.key
     return {

@@ -14,7 +14,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
@@ -179,8 +179,30 @@ def generate(
         write_json(path / "content.json", {"schema_version": 1, "model": model_name} | contents[name])
     llm, sampling = _start_engine(model, protocols, engine, accelerator, missing, prompt)
     begun = time.monotonic()
-    result["tokens"], result["dropped"] = _run(llm, sampling, missing, stores, protocols, prompt, shard, model_name, progress)
+    # On a CPU in float32 the same requests give the same bytes, if only they are computed together.
+    together = engine["batch_size"] if accelerator == "cpu" and engine["dtype"] == "float32" else None
+    batches = list(batches_of(wanted, set(missing), together))
+    result["tokens"], result["dropped"] = _run(llm, sampling, batches, stores, protocols, prompt, shard, model_name, progress)
     return result | {"seconds": round(time.monotonic() - begun, 1)}
+
+
+def batches_of(wanted: Sequence[Request], missing: set[Request], together: int | None) -> Iterator[list[Request]]:
+    """Requests that are given to the engine at once, greedy and sampled ones apart.
+
+    In a batch with a request that has no generator, vLLM's CPU sampler uses none at all.
+
+    Args:
+        wanted: all requests of the shard.
+        missing: those of them that are not in the store.
+        together: how many make a batch, whatever is in the store already: the kernels round by what is computed together, so a batch that
+            a kill cut off is made again as a whole. None: all that are missing are one.
+    """
+    for greedy in (True, False):
+        phase = [request for request in wanted if (request.sample == GREEDY) == greedy]
+        for start in range(0, len(phase), together or max(1, len(phase))):
+            batch = phase[start : start + together] if together else [request for request in phase if request in missing]
+            if not missing.isdisjoint(batch):
+                yield batch
 
 
 def _start_engine(model, protocols, engine, accelerator, requests, prompt):
@@ -243,23 +265,22 @@ def _context(config: Mapping[str, Any], wanted: int) -> int:
     return min(config.get("max_position_embeddings") or wanted, wanted)
 
 
-def _run(llm, sampling_params, requests, stores, protocols, prompt, shard: int, name: str, progress: TextIO) -> tuple[int, int]:
+def _run(llm, sampling_params, batches, stores, protocols, prompt, shard: int, name: str, progress: TextIO) -> tuple[int, int]:
     tokenizer = llm.get_tokenizer()
     limit = llm.llm_engine.model_config.max_model_len
     tokens = dropped = done = 0
+    total, shown = sum(map(len, batches)), time.monotonic()
     with contextlib.ExitStack() as stack:
         open_files = {}
         for path in set(stores.values()):
             path.mkdir(parents=True, exist_ok=True)
             # A file of its own for every attempt: what a kill cut off is never written on.
             open_files[path] = stack.enter_context(open(path / f"{shard}-{os.getpid()}-{time.time_ns()}{CHECKED}", "ab"))
-        # Greedy and sampled responses apart: in a batch with a request that has no generator, vLLM's CPU sampler uses none at all.
-        for phase in (True, False):
+        for batch in batches:
             waiting = {}
-            for number, request in enumerate(requests):
+            llm.reset_prefix_cache()
+            for number, request in enumerate(batch):
                 greedy = request.sample == GREEDY
-                if greedy != phase:
-                    continue
                 protocol = protocols[request.protocol]
                 ids = prompt_ids(tokenizer, request, protocol, prompt)
                 room = limit - len(ids)
@@ -275,7 +296,6 @@ def _run(llm, sampling_params, requests, stores, protocols, prompt, shard: int, 
                 )
                 waiting[str(number)] = request
                 llm.llm_engine.add_request(str(number), {"prompt_token_ids": ids}, params)
-            shown = time.monotonic()
             while llm.llm_engine.has_unfinished_requests():
                 for output in llm.llm_engine.step():
                     if not output.finished:
@@ -288,7 +308,7 @@ def _run(llm, sampling_params, requests, stores, protocols, prompt, shard: int, 
                     _write(open_files[stores[request.protocol]], request, made.text, made.finish_reason, len(made.token_ids))
                 if time.monotonic() - shown > 5:
                     shown = time.monotonic()
-                    print(f"generate {name}: {done} of {len(requests)} responses", file=progress, flush=True)
+                    print(f"generate {name}: {done} of {total} responses", file=progress, flush=True)
         for handle in open_files.values():
             os.fsync(handle.fileno())
     return tokens, dropped

@@ -149,6 +149,8 @@ def overrides(
         keys = {key: value for key, value in keys.items() if "ray_kwargs.ray_init." not in key}
         keys["+ray_kwargs.ray_init.runtime_env.env_vars.TENSORBOARD_DIR"] = f"{checkpoints}/tensorboard"
     keys["+ray_kwargs.ray_init.runtime_env.worker_process_setup_hook"] = doors.HOOK
+    if is_deterministic(stage, accelerator):
+        keys |= _deterministic(accelerator)
     return keys | dict(stage["verl"])
 
 
@@ -179,6 +181,34 @@ def _cpu(stage: Mapping[str, Any], total: int, model: str) -> dict[str, Any]:
         precision = dict.fromkeys(("param_dtype", "reduce_dtype", "buffer_dtype"), "fp32")
         keys[f"+{ACTOR}.fsdp_config.mixed_precision"] = precision
     return keys
+
+
+def is_deterministic(stage: Mapping[str, Any], accelerator: str) -> bool:
+    """Whether the same seed is to give the same bytes; where nothing is said, wherever it costs little: on a CPU in float32.
+
+    Raises:
+        UserError: it is asked for where it cannot be had.
+    """
+    engines = stage["gpus"] * stage["nodes"] // stage["tensor_parallel"]
+    possible = accelerator == "cuda" or (stage["dtype"] == "float32" and engines == 1)
+    if stage["deterministic"] and not possible:
+        raise UserError(
+            f"training.deterministic: true, with dtype {stage['dtype']} and {engines} engines: on a CPU it takes float32 and one engine "
+            "(gpus = tensor_parallel); change them, or set deterministic: false"
+        )
+    return possible and accelerator == "cpu" if stage["deterministic"] is None else stage["deterministic"]
+
+
+def _deterministic(accelerator: str) -> dict[str, Any]:
+    """For mathrl.verl.deterministic: nothing of an earlier request is used again. A GPU's usual kernels depend on the batch."""
+    keys: dict[str, Any] = {"+trainer.deterministic": True, f"{ROLLOUT}.enable_prefix_caching": False}
+    if accelerator == "cpu":
+        # A prompt read in pieces rewinds its request's random generator, which torch cannot do on a CPU.
+        return keys | {f"{ROLLOUT}.enable_chunked_prefill": False}
+    return keys | {
+        f"{ACTOR}.fsdp_config.full_determinism": True,  # torch.use_deterministic_algorithms, and cuBLAS with one workspace
+        "+ray_kwargs.ray_init.runtime_env.env_vars.VLLM_BATCH_INVARIANT": "1",
+    }
 
 
 def _bucket_megabytes(model: str) -> int:

@@ -10,6 +10,7 @@ The name must stay, because verl takes a trainer of any other name for an asynch
   of responses cut off at the limit (`training/truncated`); so are the tokens of prompts and responses trained on (`training/tokens`).
 - The entropy is per token, however the loss is aggregated, so that runs can be compared and the monitor's limits hold.
 - A few rollouts of each step are kept, whole groups, with their verdicts.
+- Where training is to be deterministic, samples are dealt, finished and ordered as `mathrl.verl.deterministic` says.
 """
 
 from __future__ import annotations
@@ -22,13 +23,14 @@ from verl.trainer.ppo.v1 import trainer_base
 from verl.trainer.ppo.v1.trainer_sync import PPOTrainerSync
 
 from mathrl.core.files import write_json
-from mathrl.verl import reward_metrics, stop_file
+from mathrl.verl import deterministic, reward_metrics, stop_file
 
 
 class Trainer(PPOTrainerSync):
     """PPOTrainerSync with the additions above."""
 
     def __init__(self, config) -> None:
+        self._names = deterministic.install() if config.trainer.get("deterministic") else None
         super().__init__(config)
         place = Path(config.trainer.default_local_dir)
         write_json(place / "verl_config.json", OmegaConf.to_container(config, resolve=True))  # what verl really got
@@ -46,6 +48,22 @@ class Trainer(PPOTrainerSync):
         if config.trainer.device == "cpu":
             # verl's two seconds are longer than a whole step of a small model; each look costs it and TransferQueue a few milliseconds
             self.replay_buffer.poll_interval = 0.1
+
+    def fit(self, agent_loop_manager) -> None:
+        if self._names:
+            one_engine = self.config.trainer.device == "cpu"  # grpo_config.py refuses more than one there
+            deterministic.give_turns(agent_loop_manager, self._names, self.config.actor_rollout_ref.rollout, one_engine)
+        super().fit(agent_loop_manager)
+
+    def on_step_begin(self) -> None:
+        super().on_step_begin()
+        if self._names:
+            self._names.begin("train", self.global_steps)
+
+    def on_validate_begin(self) -> None:
+        super().on_validate_begin()
+        if self._names:
+            self._names.begin("validate", self.global_steps)
 
     def on_train_begin(self) -> None:
         super().on_train_begin()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from mathrl.verl import doors
+from mathrl.verl import admission, doors
 from mathrl.verl.after_import import after_import
 
 
@@ -28,5 +28,6 @@ def render_by_the_chat_template(module: ModuleType) -> None:
 
 
 doors.close()
+admission.install()
 after_import("verl.trainer.ppo.v1", take_our_trainer)
 after_import("verl.utils.tokenizer.continuous_token_wiring", render_by_the_chat_template)

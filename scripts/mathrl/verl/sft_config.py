@@ -53,6 +53,8 @@ def overrides(
         keys |= {"trainer.device": "cpu", "engine.use_torch_compile": False}
         if stage["dtype"] == "float32":
             keys["+engine.mixed_precision"] = dict.fromkeys(("param_dtype", "reduce_dtype", "buffer_dtype"), "fp32")
+    elif stage["deterministic"]:
+        keys["engine.full_determinism"] = True  # as of GRPO's trainer (grpo_config.py); float32 on a CPU needs nothing
     return keys | dict(stage["verl"])
 
 

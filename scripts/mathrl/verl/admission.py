@@ -1,0 +1,135 @@
+"""Each sample has a seed of its own, and the engine gets the samples of a dispatch in one order before it computes the first token.
+
+verl sends all prompts of a step at once, and each finds its way to the engine by itself: in which order they arrive, and how many the
+engine's first batch holds, is chance. A sample's own seed keeps what is drawn for it; but vLLM's kernels round otherwise in another
+batch, and a last digit is enough for another token some steps later. So a sample carries its turn here, from the trainer
+(`mathrl.verl.deterministic`) over verl's agent loop to verl's server of vLLM, which holds the engine until the last one is there.
+
+Where a sample carries no turn, nothing is changed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import ModuleType
+from typing import Any
+
+from mathrl.verl.after_import import after_import
+
+TURN = "turn"  # of a prompt, and of the sampling parameters: [name of the dispatch, place in it, samples of the dispatch; 0: hold nothing]
+LATE_SECONDS = 600.0
+"""How long the engine is held for a sample that does not come; sending some thousands takes seconds."""
+
+
+def seed_of(run_seed: int, dispatch: str, place: int) -> int:
+    """A sample's own seed, 63 bits."""
+    return int.from_bytes(hashlib.sha256(json.dumps([run_seed, dispatch, place]).encode()).digest()[:8], "big") >> 1
+
+
+def give_seeds(module: ModuleType) -> None:
+    """Let verl's agent loop hand the seed and the turn of a sample to the engine."""
+    usual = module.AgentLoopWorker._run_agent_loop
+
+    @functools.wraps(usual)
+    async def _run_agent_loop(self, sampling_params, trajectory, **more):
+        turn = more.pop(TURN, None)
+        if turn is not None:
+            name, first, size = json.loads(turn)
+            place = first + more["session_id"]
+            sampling_params = sampling_params | ({TURN: [name, place, size]} if size else {})
+            if sampling_params["temperature"] > 0:
+                sampling_params["seed"] = seed_of(self.config.actor_rollout_ref.rollout.seed, name, place)
+        return await usual(self, sampling_params, trajectory, **more)
+
+    module.AgentLoopWorker._run_agent_loop = _run_agent_loop
+
+
+@dataclass
+class Queue:
+    """Hands samples to an engine in the order of their turns; the engine rests until the last of a dispatch is there.
+
+    `hold` and `release` stop the engine's work and let it go on; it takes requests meanwhile.
+    """
+
+    hold: Callable[[], Any]
+    release: Callable[[], Any]
+    late: float = LATE_SECONDS
+    _name: str | None = None
+    _held: asyncio.Future | None = None
+    _next: int = 0
+    _open: dict[int, asyncio.Event] = field(default_factory=dict)
+
+    async def enter(self, name: str, place: int, add: Callable[[], Any]) -> Any:
+        """Wait for the turn, and `add` the request to the engine.
+
+        Raises:
+            RuntimeError: an earlier one did not come, or this one came twice.
+        """
+        if name != self._name:
+            self._name, self._next, self._open = name, 0, {}
+            self._held = asyncio.ensure_future(self.hold())
+        gate = self._open.setdefault(place, asyncio.Event())
+        if place == 0:
+            gate.set()
+        await asyncio.shield(self._held)
+        try:
+            await asyncio.wait_for(gate.wait(), self.late)
+        except TimeoutError:
+            raise RuntimeError(f"sample {self._next} of dispatch {name} did not reach the engine: deterministic training ends") from None
+        if place != self._next:
+            raise RuntimeError(f"sample {place} of dispatch {name} came to the engine twice: deterministic training ends")
+        self._next = place + 1
+        return await add()
+
+    async def leave(self, place: int, size: int) -> None:
+        """Let the next one in; after the last the engine works."""
+        if place + 1 == size:
+            await self.release()
+        else:
+            self._open.setdefault(place + 1, asyncio.Event()).set()
+
+
+def keep_order(server: ModuleType) -> None:
+    """Let verl's server of vLLM hand over its requests by their turns."""
+    usual = server.vLLMHttpServer.generate
+
+    @functools.wraps(usual)
+    async def generate(self, prompt_ids, sampling_params, request_id, **more):
+        turn = sampling_params.pop(TURN, None)
+        if turn is not None:
+            _turns(self)[request_id] = turn
+        return await usual(self, prompt_ids=prompt_ids, sampling_params=sampling_params, request_id=request_id, **more)
+
+    server.vLLMHttpServer.generate = generate
+
+
+def _turns(server: Any) -> dict[str, list[Any]]:
+    """Turns of the requests on their way to the server's engine, which gets a queue before it the first time."""
+    if not hasattr(server, "_mathrl_turns"):
+        server._mathrl_turns = turns = {}
+        engine = server.engine
+        usual = engine.add_request
+        queue = Queue(functools.partial(engine.pause_generation, mode="keep", clear_cache=False), engine.resume_generation)
+
+        @functools.wraps(usual)
+        async def add_request(request_id, *arguments, **more):
+            turn = turns.pop(request_id, None)
+            if turn is None:
+                return await usual(request_id, *arguments, **more)
+            name, place, size = turn
+            made = await queue.enter(name, place, lambda: usual(request_id, *arguments, **more))
+            await queue.leave(place, size)
+            return made
+
+        engine.add_request = add_request
+    return server._mathrl_turns
+
+
+def install() -> None:
+    after_import("verl.experimental.agent_loop.agent_loop", give_seeds)
+    after_import("verl.workers.rollout.vllm_rollout.vllm_async_server", keep_order)

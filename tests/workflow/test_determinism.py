@@ -1,0 +1,182 @@
+"""The same seed gives the same bytes: finished studies in two folders, one of them killed on its way."""
+
+import contextlib
+import hashlib
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import polars
+import pytest
+import yaml
+from mathrl.training import checkpoints
+from support.waiting import wait_for
+
+from .conftest import Workflow
+
+pytestmark = [pytest.mark.workflow, pytest.mark.full, pytest.mark.timeout(7200)]
+
+TIMES = {"seconds", "date"}
+"""Keys of an eval JSON that tell when and how long, wherever they stand in it."""
+
+
+def without_times(value):
+    if isinstance(value, dict):
+        return {key: without_times(part) for key, part in value.items() if key not in TIMES}
+    return [without_times(part) for part in value] if isinstance(value, list) else value
+
+
+def results(workflow: Workflow) -> dict[str, str]:
+    """SHA-256 of exported weights, samples, eval JSONs (but for times) and the score table."""
+    top = workflow.directory / "results"
+    weights, samples, evals = top.glob("*/model/*.safetensors"), top.glob("*/*/samples/*"), top.glob("*/*/eval/*.json")
+    content = {path: path.read_bytes() for path in (*weights, *samples, top / "scores.csv")}
+    content |= {path: json.dumps(without_times(json.loads(path.read_text())), sort_keys=True).encode() for path in evals}
+    assert len(content) >= 1 + 1 + 2 * 3 + 2 * 3, sorted(content)
+    return {str(path.relative_to(top)): hashlib.sha256(text).hexdigest() for path, text in content.items()}
+
+
+class Moments:
+    """When to kill: each waits until the workflow does what its name says."""
+
+    def __init__(self, workflow: Workflow, process: subprocess.Popen, chance: random.Random) -> None:
+        self.workflow, self.process, self.chance = workflow, process, chance
+        self.begun = (workflow.directory / "workflow.log").stat().st_size
+
+    def said(self) -> str:
+        return (self.workflow.directory / "workflow.log").read_bytes()[self.begun :].decode(errors="replace")
+
+    def until(self, happened, pause: float = 0.05) -> bool:
+        """Whether it happened before the workflow ended."""
+        wait_for(lambda: happened() or self.process.poll() is not None, 900, "the moment of a kill", pause=pause)
+        return self.process.poll() is None
+
+    def running(self, word: str) -> bool:
+        return any(word in command for command in self.workflow.processes().values())
+
+    def start(self) -> bool:
+        return self.until(lambda: self.running("main_ppo")) and not time.sleep(self.chance.uniform(0, 25))
+
+    def step(self) -> bool:
+        steps = len(re.findall(r" step \d+ of ", self.said()))
+        enough = steps + self.chance.randint(1, 4)
+        return self.until(lambda: len(re.findall(r" step \d+ of ", self.said())) >= enough) and not time.sleep(self.chance.uniform(0, 3))
+
+    def saving(self) -> bool:
+        def writing():
+            found = (self.workflow.directory / "checkpoints").glob("*/*/*/global_step_*/actor")
+            return any(not (path.parent / checkpoints.MARK).exists() for path in found)
+
+        return self.until(writing, pause=0.001)
+
+    def sampling(self) -> bool:
+        def responses():
+            return sum(path.stat().st_size for path in (self.workflow.directory / "checkpoints/samples").glob("*/*.jsonl"))
+
+        seen = responses()
+        return self.until(lambda: responses() > seen)
+
+    def grading(self) -> bool:
+        return self.until(lambda: self.running("grade_samples.py"))
+
+
+def killed_at(workflow: Workflow, moments: list[str], chance: random.Random) -> list[tuple[str, str]]:
+    """Start the study, kill one process of its tree at each moment, and start it again where it ended of that; (moment, who was killed)."""
+    kills: list[tuple[str, str]] = []
+    log = workflow.directory / "workflow.log"
+    while len(kills) < len(moments):
+        log.touch()
+        process = workflow.start()
+        while len(kills) < len(moments) and process.poll() is None:
+            moment = moments[len(kills)]
+            if not getattr(Moments(workflow, process, chance), moment)():
+                break
+            victims = workflow.processes() | {process.pid: "snakemake"}
+            victim = chance.choice(sorted(victims))
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(victim, signal.SIGKILL)
+            kills.append((moment, victims[victim]))
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=20)  # some processes are missed by nobody
+        process.wait(timeout=1800)
+        if process.returncode == 0:
+            break
+        recovered = workflow.run(".venv-driver/bin/python", "scripts/recover_workflow.py", "--directory", ".")
+        assert recovered.returncode == 0, recovered.stdout
+    return kills
+
+
+def ends_a_hang(workflow: Workflow) -> Workflow:
+    """verl's driver waits for ever for an engine that was killed; the monitor, which no result depends on, ends it sooner here."""
+    overlay = workflow.directory / "profiles/demo/demo.yaml"
+    config = yaml.safe_load(overlay.read_text())
+    config["training"]["monitor"] = {"stall_minutes": 3}
+    overlay.write_text(yaml.safe_dump(config, sort_keys=False))
+    return workflow
+
+
+def finish(workflow: Workflow) -> None:
+    recovered = workflow.run(".venv-driver/bin/python", "scripts/recover_workflow.py", "--directory", ".")
+    assert recovered.returncode == 0, recovered.stdout
+    done = workflow.run("make", "demo", timeout=3600)
+    assert done.returncode == 0, done.stdout[-6000:]
+
+
+def nothing_is_left(workflow: Workflow, before: set[str]) -> None:
+    wait_for(lambda: not workflow.processes(), 60, "the end of every process")
+    left = set(os.listdir("/dev/shm")) - before
+    assert left == set()
+    sockets = [line for line in Path("/proc/net/unix").read_text().splitlines() if str(workflow.directory) in line]
+    assert sockets == []
+
+
+def test_a_demo_killed_five_times_is_the_one_that_nobody_touched(finished, make_workflow):
+    workflow, before = ends_a_hang(make_workflow("killed")), set(os.listdir("/dev/shm"))
+    kills = killed_at(workflow, ["start", "saving", "step", "sampling", "grading"], random.Random(5))
+    assert len(kills) == 5, kills
+    finish(workflow)
+    nothing_is_left(workflow, before)
+    assert results(workflow) == results(finished), kills
+
+
+def taught_before(workflow: Workflow, finished: Workflow) -> Workflow:
+    """The demo's problems and base model, and a study of two short stages: worked solutions first, then GRPO."""
+    shutil.copytree(finished.directory / "resources", workflow.directory / "resources", symlinks=True)
+    train = polars.read_parquet(finished.directory / "results/grpo/main/train.parquet")
+    problems = [info["original_problem"] for info in train["extra_info"].to_list()]
+    answers = [info["ground_truth"] for info in train["reward_model"].to_list()]
+    given = [f"The answer is \\boxed{{{answer}}}." for answer in answers]
+    polars.DataFrame({"problem": problems[:256], "solution": given[:256]}).write_parquet(workflow.directory / "solutions.parquet")
+    overlay = workflow.directory / "profiles/demo/demo.yaml"
+    config = yaml.safe_load(overlay.read_text())
+    taught = {"name": "taught", "algorithm": "supervised", "solutions": "solutions.parquet", "train_batch_size": 16, "steps": 16}
+    config["runs"]["grpo"] = {"save_every": 2, "keep_last": 2, "stages": [taught, {"name": "main", "steps": 12, "start_from": "previous"}]}
+    overlay.write_text(yaml.safe_dump(config, sort_keys=False))
+    return ends_a_hang(workflow)
+
+
+@pytest.mark.parametrize("chosen", ["first", "second"])
+def test_kills_at_any_moment_of_a_study_with_a_supervised_stage(finished, make_workflow, chosen, untouched):
+    workflow, before = taught_before(make_workflow("killed"), finished), set(os.listdir("/dev/shm"))
+    first = ["start", "step", "saving", "step", "saving", "sampling", "start", "step", "saving", "step", "sampling", "grading"]
+    moments = {"first": first, "second": ["saving", "step", "step", "start", "saving", "saving", "step", "start", "step", "saving"]}[chosen]
+    kills = killed_at(workflow, moments, random.Random(chosen))
+    assert len(kills) >= len(moments) - 1, kills
+    finish(workflow)
+    nothing_is_left(workflow, before)
+    assert results(workflow) == results(untouched), kills
+    for stage in ("taught", "main"):  # two newest, the best, two around the beginning of the monitor's window
+        assert len(list((workflow.directory / f"checkpoints/grpo/{stage}").glob("*/global_step_*"))) <= 5
+
+
+@pytest.fixture(scope="module")
+def untouched(finished, make_workflow):
+    workflow = taught_before(make_workflow("untouched"), finished)
+    finish(workflow)
+    return workflow
