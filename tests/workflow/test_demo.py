@@ -12,9 +12,10 @@ import sys
 import pytest
 from mathrl.core.tensorboard import read_scalars
 from support.kills import TARGETS
+from support.same_bytes import processor, results
 from support.speed import slowness
 
-from .conftest import copy_demo, kill, processor_seconds, wait_for
+from .conftest import ROOT, copy_demo, kill, processor_seconds, wait_for
 
 pytestmark = [pytest.mark.workflow, pytest.mark.timeout(3600)]
 
@@ -80,6 +81,16 @@ def test_the_export_scores_what_verls_last_validation_said(finished):
     said = manifest["validation"]["demo_words"][str(manifest["chosen_step"])]
     # 0.01 is one problem of a hundred: near-ties in float32 fall either way as batches differ. The rest is binary rounding.
     assert abs(value(evaluation(finished, "grpo", "demo_words"), "greedy") - said) <= 0.01 + 1e-9
+
+
+def test_the_bytes_are_those_of_the_docs(finished):
+    """The table is keyed by the kind of processor; the demo of this test was killed three times."""
+    listed = dict(re.findall(r"^\| (\w+ \d+ \d+ [\w ]+?) \| (`.+) \|$", (ROOT / "docs/explanation/demo.md").read_text(), re.M))
+    assert listed
+    if processor() not in listed:
+        pytest.skip(f"docs/explanation/demo.md has no hashes for {processor()}")
+    made = results(finished.directory)
+    assert listed[processor()] == " | ".join(f"`{made[name][:16]}`" for name in ("grpo/model/model.safetensors", "scores.csv"))
 
 
 def test_weight_sync_is_real(finished):

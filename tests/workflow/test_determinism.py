@@ -1,8 +1,6 @@
 """The same seed gives the same bytes: finished studies in two folders, one of them killed on its way."""
 
 import contextlib
-import hashlib
-import json
 import os
 import random
 import re
@@ -16,30 +14,12 @@ import polars
 import pytest
 import yaml
 from mathrl.training import checkpoints
+from support.same_bytes import results
 from support.waiting import wait_for
 
 from .conftest import Workflow
 
 pytestmark = [pytest.mark.workflow, pytest.mark.full, pytest.mark.timeout(7200)]
-
-TIMES = {"seconds", "date"}
-"""Keys of an eval JSON that tell when and how long, wherever they stand in it."""
-
-
-def without_times(value):
-    if isinstance(value, dict):
-        return {key: without_times(part) for key, part in value.items() if key not in TIMES}
-    return [without_times(part) for part in value] if isinstance(value, list) else value
-
-
-def results(workflow: Workflow) -> dict[str, str]:
-    """SHA-256 of exported weights, samples, eval JSONs (but for times) and the score table."""
-    top = workflow.directory / "results"
-    weights, samples, evals = top.glob("*/model/*.safetensors"), top.glob("*/*/samples/*"), top.glob("*/*/eval/*.json")
-    content = {path: path.read_bytes() for path in (*weights, *samples, top / "scores.csv")}
-    content |= {path: json.dumps(without_times(json.loads(path.read_text())), sort_keys=True).encode() for path in evals}
-    assert len(content) >= 1 + 1 + 2 * 3 + 2 * 3, sorted(content)
-    return {str(path.relative_to(top)): hashlib.sha256(text).hexdigest() for path, text in content.items()}
 
 
 class Moments:
@@ -142,7 +122,7 @@ def test_a_demo_killed_five_times_is_the_one_that_nobody_touched(finished, make_
     assert len(kills) == 5, kills
     finish(workflow)
     nothing_is_left(workflow, before)
-    assert results(workflow) == results(finished), kills
+    assert results(workflow.directory) == results(finished.directory), kills
 
 
 def taught_before(workflow: Workflow, finished: Workflow) -> Workflow:
@@ -162,7 +142,7 @@ def taught_before(workflow: Workflow, finished: Workflow) -> Workflow:
 
 
 @pytest.mark.parametrize("chosen", ["first", "second"])
-def test_kills_at_any_moment_of_a_study_with_a_supervised_stage(finished, make_workflow, chosen, untouched):
+def test_kills_at_anytime_of_a_study_with_a_supervised_stage(finished, make_workflow, chosen, untouched):
     workflow, before = taught_before(make_workflow("killed"), finished), set(os.listdir("/dev/shm"))
     first = ["start", "step", "saving", "step", "saving", "sampling", "start", "step", "saving", "step", "sampling", "grading"]
     moments = {"first": first, "second": ["saving", "step", "step", "start", "saving", "saving", "step", "start", "step", "saving"]}[chosen]
@@ -170,7 +150,7 @@ def test_kills_at_any_moment_of_a_study_with_a_supervised_stage(finished, make_w
     assert len(kills) >= len(moments) - 1, kills
     finish(workflow)
     nothing_is_left(workflow, before)
-    assert results(workflow) == results(untouched), kills
+    assert results(workflow.directory) == results(untouched.directory), kills
     for stage in ("taught", "main"):  # two newest, the best, two around the beginning of the monitor's window
         assert len(list((workflow.directory / f"checkpoints/grpo/{stage}").glob("*/global_step_*"))) <= 5
 
