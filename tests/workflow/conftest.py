@@ -57,9 +57,12 @@ class Workflow:
 
     def start(self, *arguments: str) -> subprocess.Popen:
         """Start Snakemake in a process group of its own; its output goes to `workflow.log`."""
+        return self.start_command("snakemake", "--profile", "profiles/demo", *arguments)
+
+    def start_command(self, *command: str) -> subprocess.Popen:
         with open(self.directory / "workflow.log", "ab") as log:
             return subprocess.Popen(
-                ["snakemake", "--profile", "profiles/demo", *arguments],
+                command,
                 cwd=self.directory,
                 env=self.environment(),
                 stdout=log,

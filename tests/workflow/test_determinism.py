@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import polars
+import psutil
 import pytest
 import yaml
 from mathrl.training import checkpoints
@@ -121,6 +122,75 @@ def test_a_demo_killed_five_times_is_the_one_that_nobody_touched(finished, make_
     kills = killed_at(workflow, ["start", "saving", "step", "sampling", "grading"], random.Random(5))
     assert len(kills) == 5, kills
     finish(workflow)
+    nothing_is_left(workflow, before)
+    assert results(workflow.directory) == results(finished.directory), kills
+
+
+# Every script that a rule of the demo runs, with how often it is killed.
+SCRIPTS = {
+    **dict.fromkeys(("make_demo_problems", "make_demo_model", "fetch_dataset", "fetch_benchmark", "fetch_model", "prepare_model"), 1),
+    **dict.fromkeys(("clean_problems", "decontaminate", "render_matches", "plot_funnel", "format_training_data"), 1),
+    **dict.fromkeys(("generate_samples", "merge_samples", "grade_samples", "train_policy"), 2),
+    **dict.fromkeys(
+        ("summarize_run", "export_model", "audit_grader", "tabulate_scores", "plot_training", "log_scores", "render_report"), 1
+    ),
+}
+SUPERVISOR = "scripts/run_job.py"
+UNOWNED_SECONDS = 10
+
+
+def unowned(workflow: Workflow) -> dict[int, str]:
+    """Processes that work for this folder and have no supervisor above them, but Snakemake's own."""
+    working = workflow.processes()
+    found = {}
+    for pid, command in working.items():
+        above = [command]
+        with contextlib.suppress(psutil.Error):
+            above += [" ".join(parent.cmdline()) for parent in psutil.Process(pid).parents()]
+        if psutil.pid_exists(pid) and not any(SUPERVISOR in line or "snakemake" in line for line in above):
+            found[pid] = command
+    return found
+
+
+def kill_at_a_rule(workflow: Workflow, process: subprocess.Popen, left: dict[str, int], chance: random.Random) -> tuple[str, str] | None:
+    """Wait for a job of a rule that still is to be killed, and kill one process of it, its supervisor, or Snakemake."""
+    while process.poll() is None:
+        for pid, command in workflow.processes().items():
+            name = next((name for name, kills in left.items() if kills and f"scripts/{name}.py" in command and SUPERVISOR in command), None)
+            if name is None:
+                continue
+            time.sleep(chance.choice([0, 0.2, 1]) if name != "train_policy" else chance.uniform(0, 120))
+            victims = {pid: command, process.pid: "snakemake"}
+            with contextlib.suppress(psutil.Error):
+                victims |= {child.pid: " ".join(child.cmdline()) for child in psutil.Process(pid).children(recursive=True)}
+            victim = chance.choice(sorted(victims))
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(victim, signal.SIGKILL)
+            left[name] -= 1
+            return name, victims[victim][:200]
+        time.sleep(0.01)
+    return None
+
+
+def test_a_demo_killed_at_every_rule_is_the_one_that_nobody_touched(finished, make_workflow):
+    """The next command is a plain `snakemake` or `make demo`, in turn; nobody works unowned for more than ten seconds."""
+    workflow, before = ends_a_hang(make_workflow("killed")), set(os.listdir("/dev/shm"))
+    chance, left, kills = random.Random(11), dict(SCRIPTS), []
+    for attempt in range(3 * sum(SCRIPTS.values())):
+        if attempt % 2:
+            process = workflow.start_command("make", "demo")
+        else:
+            workflow.run("snakemake", "--profile", "profiles/demo", "--unlock")
+            process = workflow.start()
+        while process.poll() is None and (kill := kill_at_a_rule(workflow, process, left, chance)) is not None:
+            kills.append(kill)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=5)  # some processes are missed by nobody
+        process.wait(timeout=1800)
+        if process.returncode == 0:
+            break
+        wait_for(lambda: not unowned(workflow), UNOWNED_SECONDS, f"an owner of {unowned(workflow)} after {kills[-1:]}")
+    assert len(kills) >= 20, (kills, left)
     nothing_is_left(workflow, before)
     assert results(workflow.directory) == results(finished.directory), kills
 

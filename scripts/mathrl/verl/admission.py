@@ -64,8 +64,8 @@ class Queue:
     _next: int = 0
     _open: dict[int, asyncio.Event] = field(default_factory=dict)
 
-    async def enter(self, name: str, place: int, add: Callable[[], Any]) -> Any:
-        """Wait for the turn, and `add` the request to the engine.
+    async def hand_over(self, name: str, place: int, size: int, add: Callable[[], Any]) -> Any:
+        """Wait for the turn, `add` the request to the engine, and let the next one in; after the last of a dispatch the engine works.
 
         Raises:
             RuntimeError: an earlier one did not come, or this one came twice.
@@ -84,14 +84,13 @@ class Queue:
         if place != self._next:
             raise RuntimeError(f"sample {place} of dispatch {name} came to the engine twice: deterministic training ends")
         self._next = place + 1
-        return await add()
-
-    async def leave(self, place: int, size: int) -> None:
-        """Let the next one in; after the last the engine works."""
-        if place + 1 == size:
-            await self.release()
-        else:
-            self._open.setdefault(place + 1, asyncio.Event()).set()
+        try:
+            return await add()
+        finally:  # one that the engine refuses keeps nobody waiting
+            if self._next == size:
+                await self.release()
+            else:
+                self._open.setdefault(self._next, asyncio.Event()).set()
 
 
 def keep_order(server: ModuleType) -> None:
@@ -101,19 +100,30 @@ def keep_order(server: ModuleType) -> None:
     @functools.wraps(usual)
     async def generate(self, prompt_ids, sampling_params, request_id, **more):
         turn = sampling_params.pop(TURN, None)
-        if turn is not None:
-            _turns(self)[request_id] = turn
-        return await usual(self, prompt_ids=prompt_ids, sampling_params=sampling_params, request_id=request_id, **more)
+        given = {"prompt_ids": prompt_ids, "sampling_params": sampling_params, "request_id": request_id, **more}
+        if turn is None:
+            return await usual(self, **given)
+        turns, queue = _order(self)
+        turns[request_id] = turn
+        try:
+            return await usual(self, **given)
+        finally:
+            if turns.pop(request_id, None):  # verl refused it before the engine got it
+                await queue.hand_over(*turn, _nothing)
 
     server.vLLMHttpServer.generate = generate
 
 
-def _turns(server: Any) -> dict[str, list[Any]]:
-    """Turns of the requests on their way to the server's engine, which gets a queue before it the first time."""
-    if not hasattr(server, "_mathrl_turns"):
-        server._mathrl_turns = turns = {}
+async def _nothing() -> None:
+    return None
+
+
+def _order(server: Any) -> tuple[dict[str, list[Any]], Queue]:
+    """Turns of the requests on their way to the server's engine, and the queue before it, which it gets the first time."""
+    if not hasattr(server, "_mathrl_order"):
         engine = server.engine
         usual = engine.add_request
+        turns: dict[str, list[Any]] = {}
         queue = Queue(functools.partial(engine.pause_generation, mode="keep", clear_cache=False), engine.resume_generation)
 
         @functools.wraps(usual)
@@ -121,13 +131,11 @@ def _turns(server: Any) -> dict[str, list[Any]]:
             turn = turns.pop(request_id, None)
             if turn is None:
                 return await usual(request_id, *arguments, **more)
-            name, place, size = turn
-            made = await queue.enter(name, place, lambda: usual(request_id, *arguments, **more))
-            await queue.leave(place, size)
-            return made
+            return await queue.hand_over(*turn, lambda: usual(request_id, *arguments, **more))
 
         engine.add_request = add_request
-    return server._mathrl_turns
+        server._mathrl_order = turns, queue
+    return server._mathrl_order
 
 
 def install() -> None:
