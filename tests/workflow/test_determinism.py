@@ -117,7 +117,7 @@ def nothing_is_left(workflow: Workflow, before: set[str]) -> None:
     assert sockets == []
 
 
-def test_a_demo_killed_five_times_is_the_one_that_nobody_touched(finished, make_workflow):
+def test_a_demo_killed_five_times_is_the_one_that_nobody_disturbed(finished, make_workflow):
     workflow, before = ends_a_hang(make_workflow("killed")), set(os.listdir("/dev/shm"))
     kills = killed_at(workflow, ["start", "saving", "step", "sampling", "grading"], random.Random(5))
     assert len(kills) == 5, kills
@@ -172,7 +172,7 @@ def kill_at_a_rule(workflow: Workflow, process: subprocess.Popen, left: dict[str
     return None
 
 
-def test_a_demo_killed_at_every_rule_is_the_one_that_nobody_touched(finished, make_workflow):
+def test_a_demo_killed_at_every_rule_is_the_one_that_nobody_disturbed(finished, make_workflow):
     """The next command is a plain `snakemake` or `make demo`, in turn; nobody works unowned for more than ten seconds."""
     workflow, before = ends_a_hang(make_workflow("killed")), set(os.listdir("/dev/shm"))
     chance, left, kills = random.Random(11), dict(SCRIPTS), []
