@@ -27,7 +27,17 @@ def render_by_the_chat_template(module: ModuleType) -> None:
     module._MODEL_TYPE_TO_FAMILY.pop("deepseek_v3", None)
 
 
+def share_no_lock(tqdm: ModuleType) -> None:
+    """Let progress bars be locked among the threads of a process alone: no bar of verl or vLLM is shared by several.
+
+    tqdm's other lock is a named semaphore in a spawned process, as vLLM's engine is. When it is killed, which verl does at each end of a
+    training, its file stays in /dev/shm.
+    """
+    tqdm.TqdmDefaultWriteLock.mp_lock = None
+
+
 doors.close()
 admission.install()
 after_import("verl.trainer.ppo.v1", take_our_trainer)
 after_import("verl.utils.tokenizer.continuous_token_wiring", render_by_the_chat_template)
+after_import("tqdm.std", share_no_lock)
