@@ -58,6 +58,9 @@ HASHED_ON_A_CPU = {
     "actor_rollout_ref.actor.fsdp_config.use_torch_compile",
     "actor_rollout_ref.actor.fsdp_config.mixed_precision",
     "actor_rollout_ref.rollout.engine_kwargs.vllm.worker_extension_cls",
+    "trainer.deterministic",
+    "actor_rollout_ref.rollout.enable_prefix_caching",
+    "actor_rollout_ref.rollout.enable_chunked_prefill",
 }
 HASHED_SUPERVISED = {
     "data.train_batch_size",
@@ -163,6 +166,7 @@ HARMLESS = {
 }
 # Another value of each of these is another training.
 DETERMINING = {
+    "deterministic": True,
     "train_batch_size": 528,
     "mini_batch_size": 88,
     "rollout_n": 12,

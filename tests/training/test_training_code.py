@@ -48,6 +48,8 @@ class Tree:
         for path in self.scripts.rglob("*.py"):
             text = re.sub(rf"\b{re.escape(before)}\b", after, path.read_text())
             text = re.sub(rf"from {re.escape(package)} import {module}\b", f"from {new_package} import {new_module} as {module}", text)
+            if new_package == package:  # among others
+                text = re.sub(rf"(from {re.escape(package)} import (?:\w+, )+){module}\b", rf"\g<1>{new_module} as {module}", text)
             path.write_text(text)
 
 

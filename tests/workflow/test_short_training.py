@@ -24,6 +24,7 @@ from .conftest import ROOT, ShortTraining
 pytestmark = [pytest.mark.workflow, pytest.mark.timeout(3600)]
 
 PROMPTS, UPDATES = 6, 3
+STEPS = 60  # more than it ever takes: it is paused once strangers have been at its doors
 
 
 class Paused:
@@ -46,7 +47,7 @@ def paused(finished, tmp_path_factory):
     short = ShortTraining(finished, tmp_path_factory.mktemp("short"))
     mini = PROMPTS // UPDATES
     batch = {"train_batch_size": PROMPTS, "mini_batch_size": mini, "micro_batch_size": mini * 4, "micro_batch_size_log_prob": PROMPTS * 4}
-    more = {"steps": 16, "save_every": 16, "validate_before": False, "choose": "last", "rollouts_per_step": 1000}
+    more = {"steps": STEPS, "save_every": STEPS, "validate_before": False, "choose": "last", "rollouts_per_step": 1000}
     stage = short.stage("dapo", **batch, **more, overlong_penalty={"buffer": 30, "factor": 0.5})
     stage["verl"] = {"trainer.test_freq": -1, "reward.custom_reward_function.path": str(ROOT / "tests/grading/hostile_reward.py")}
     model = finished.directory / "results/grpo/model"
@@ -105,7 +106,7 @@ def test_the_secrets_are_in_no_file_and_no_command_line(paused):
 def test_sigterm_saves_after_the_step_at_work(paused):
     short, (saved,) = paused.short, paused.saved
     assert paused.code == 143, short.said()
-    assert 1 < saved < 16
+    assert 1 < saved < STEPS
     assert f"ended as asked, saved at step {saved}; the same command goes on from there" in short.said()
     assert not (short.place / "manifest.json").exists()
     assert checkpoints.is_complete(paused.directory / f"global_step_{saved}")

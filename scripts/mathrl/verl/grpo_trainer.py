@@ -29,8 +29,11 @@ from mathrl.verl import deterministic, reward_metrics, stop_file
 class Trainer(PPOTrainerSync):
     """PPOTrainerSync with the additions above."""
 
+    _names: deterministic.Names | None = None  # of a deterministic training
+
     def __init__(self, config) -> None:
-        self._names = deterministic.install() if config.trainer.get("deterministic") else None
+        if config.trainer.get("deterministic"):
+            self._names = deterministic.install()
         super().__init__(config)
         place = Path(config.trainer.default_local_dir)
         write_json(place / "verl_config.json", OmegaConf.to_container(config, resolve=True))  # what verl really got
