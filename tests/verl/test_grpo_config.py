@@ -53,6 +53,17 @@ def test_the_report_at_full_size(root, config, resolve):
     assert_contains(json.loads(answer.removeprefix("RESOLVED")), golden)
 
 
+def test_a_deterministic_training_on_gpus_asks_for_other_kernels(config, resolve):
+    config["training"] |= {"deterministic": True}
+    answer = resolve(overrides(config))
+    assert answer.startswith("RESOLVED"), answer
+    found = json.loads(answer.removeprefix("RESOLVED"))
+    assert found["trainer"]["deterministic"] is True
+    assert found["actor_rollout_ref"]["actor"]["fsdp_config"]["full_determinism"] is True
+    assert found["actor_rollout_ref"]["rollout"]["enable_prefix_caching"] is False
+    assert found["ray_kwargs"]["ray_init"]["runtime_env"]["env_vars"]["VLLM_BATCH_INVARIANT"] == "1"
+
+
 NAMED = """
 import importlib, json, sys
 for name in json.loads(sys.argv[1]):
