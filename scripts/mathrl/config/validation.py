@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mathrl.config.batches import check_batches
+from mathrl.config.determinism import is_deterministic
 from mathrl.config.reward_terms import check_names
 from mathrl.config.runs import expanded, model_source, sharing_budget, stage_config, stages, start_of
 from mathrl.core.files import UserError
@@ -209,6 +210,11 @@ def check_stage(config: Mapping[str, Any], run: str, stage: str) -> list[str]:
     name = f"run {run}, stage {stage}"
     where = f"config: {name}"
     notices = check_batches(merged, name)
+    if merged["algorithm"] != "supervised":  # verl's SFT trainer has no engine
+        try:
+            is_deterministic(merged, config["accelerator"])
+        except UserError as error:
+            raise UserError(f"{where}: {error}") from None
     if merged["validation_benchmark"] == "dev":
         raise UserError(f"{where}: validation_benchmark: 'dev' is what the held-out problems are called; rename it in {config['pins']}")
     if merged["algorithm"] == "supervised":

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from mathrl.config.determinism import is_deterministic
 from mathrl.core.code_files import SCRIPTS
 from mathrl.core.files import UserError
 from mathrl.verl import doors
@@ -181,22 +182,6 @@ def _cpu(stage: Mapping[str, Any], total: int, model: str) -> dict[str, Any]:
         precision = dict.fromkeys(("param_dtype", "reduce_dtype", "buffer_dtype"), "fp32")
         keys[f"+{ACTOR}.fsdp_config.mixed_precision"] = precision
     return keys
-
-
-def is_deterministic(stage: Mapping[str, Any], accelerator: str) -> bool:
-    """Whether the same seed is to give the same bytes; where nothing is said, wherever it costs little: on a CPU in float32.
-
-    Raises:
-        UserError: it is asked for where it cannot be had.
-    """
-    engines = stage["gpus"] * stage["nodes"] // stage["tensor_parallel"]
-    possible = accelerator == "cuda" or (stage["dtype"] == "float32" and engines == 1)
-    if stage["deterministic"] and not possible:
-        raise UserError(
-            f"training.deterministic: true, with dtype {stage['dtype']} and {engines} engines: on a CPU it takes float32 and one engine "
-            "(gpus = tensor_parallel); change them, or set deterministic: false"
-        )
-    return possible and accelerator == "cpu" if stage["deterministic"] is None else stage["deterministic"]
 
 
 def _deterministic(accelerator: str) -> dict[str, Any]:
