@@ -5,7 +5,7 @@ from mathrl.config import validation
 from mathrl.config.determinism import is_deterministic
 from mathrl.core.files import UserError
 
-STAGE = {"gpus": 1, "nodes": 1, "tensor_parallel": 1, "dtype": "float32", "deterministic": None}
+STAGE = {"gpus": 1, "nodes": 1, "tensor_parallel": 1, "dtype": "float32", "deterministic": None, "verl": {}}
 
 
 @pytest.mark.parametrize(
@@ -15,6 +15,8 @@ STAGE = {"gpus": 1, "nodes": 1, "tensor_parallel": 1, "dtype": "float32", "deter
         ({"dtype": "bfloat16"}, "cpu", False),
         ({"gpus": 2}, "cpu", False),
         ({"gpus": 2, "tensor_parallel": 2}, "cpu", True),
+        ({"gpus": 3, "tensor_parallel": 2}, "cpu", False),
+        ({"verl": {"actor_rollout_ref.rollout.multi_turn.enable": True}}, "cpu", False),
         ({"deterministic": False}, "cpu", False),
         ({}, "cuda", False),
         ({"deterministic": True, "gpus": 6, "dtype": "bfloat16"}, "cuda", True),
@@ -33,5 +35,5 @@ def test_it_is_refused_where_it_cannot_be_had(change):
 def test_it_is_refused_before_anything_runs(config):
     config["accelerator"] = "cpu"
     config["training"] |= {"deterministic": True, "dtype": "float32", "gpus": 2}
-    with pytest.raises(UserError, match=r"^config: run grpo, stage main: deterministic: true, with dtype float32 and 2 engine\(s\)"):
+    with pytest.raises(UserError, match=r"^config: run grpo, stage main: deterministic: true, with dtype float32, gpus 2 on 1 node"):
         validation.check_stage(config, "grpo", "main")

@@ -122,8 +122,8 @@ def test_samples_of_a_model_are_not_taken_for_those_of_other_weights(benchmarks,
         raise EngineStarts
 
     monkeypatch.setattr(sampling, "_start_engine", start)
-    engine = {"dtype": "float32"}
-    store = sampling.store_directory(tmp_path, sampling.store_content(model_sha256(model), PROTOCOL, PROMPT, engine))
+    engine = {"dtype": "float32", "batch_size": 8}
+    store = sampling.store_directory(tmp_path, sampling.store_content(model_sha256(model), PROTOCOL, PROMPT, engine, together=8))
     write_jsonl(store / "0.jsonl", (row(r, "yes") for r in sampling.all_requests({"p": PROTOCOL}, benchmarks)))
 
     def generate(model):
@@ -134,6 +134,29 @@ def test_samples_of_a_model_are_not_taken_for_those_of_other_weights(benchmarks,
     assert generate(model)["made"] == 0
     with pytest.raises(EngineStarts):
         generate(other)
+
+
+def test_a_batch_that_is_made_again_has_the_room_that_it_had(tmp_path, monkeypatch):
+    """Only the answer to the shortest problem is missing; the engine takes the longest one all the same."""
+    write_jsonl(tmp_path / "a.jsonl", ({"id": f"a{i}", "problem": "x" * 10**i, "answer": "1"} for i in range(4)))
+    model, asked = tmp_path / "model", []
+    model.mkdir()
+    (model / "config.json").write_text("{}")
+    (model / "model.safetensors").write_bytes(NO_WEIGHTS)
+
+    def start(model, protocols, engine, accelerator, requests, prompt):
+        asked.append(max(len(request.problem) for request in requests))
+        raise EngineStarts
+
+    monkeypatch.setattr(sampling, "_start_engine", start)
+    engine, requests = {"dtype": "float32", "batch_size": 8}, sampling.all_requests({"p": PROTOCOL}, {"a": tmp_path / "a.jsonl"})
+    store = sampling.store_directory(tmp_path, sampling.store_content(model_sha256(model), PROTOCOL, PROMPT, engine, together=8))
+    write_jsonl(store / "0.jsonl", (row(r, "yes") for r in requests if r.problem != "x"))
+    given = {"model_name": "m", "model": model, "protocols": {"p": PROTOCOL}, "benchmarks": {"a": tmp_path / "a.jsonl"}, "prompt": PROMPT}
+    more = {"shard": 0, "shards": 1, "engine": engine, "accelerator": "cpu", "root": tmp_path, "progress": sys.stderr}
+    with pytest.raises(EngineStarts):
+        sampling.generate(**given, **more)
+    assert asked == [1000]
 
 
 def test_an_edited_problem_is_sampled_anew():

@@ -66,7 +66,8 @@ def test_a_sample_that_does_not_come_ends_the_wait():
     results = asyncio.run(send(queue, engine, "a", 3, [2, 0]))
     assert results[1] == ("a", 0)
     assert "sample 1 of dispatch a did not reach the engine" in str(results[0])
-    assert engine.batches == []
+    assert engine.batches == [[("a", 0)]]  # the engine works on: else the trainer would wait for that one for ever
+    assert engine.told == ["hold", "release"]
 
 
 def test_a_sample_that_comes_twice_is_refused():

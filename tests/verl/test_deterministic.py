@@ -56,3 +56,10 @@ def test_rows_are_handed_out_by_their_names_and_no_round_is_left_early(buffer):
     batch, _ = buffer.sample(global_steps=1, partition_id="train", batch_size=8)  # eight were finished from the first look on
     assert batch.keys == [f"{name}_{sample}_0" for name in names[:8] for sample in range(11)]
     assert len(buffer.states) == 1, "all looks were taken"
+
+
+def test_a_prompt_without_an_answer_ends_the_training(buffer):
+    names = [f"train-00000001-{number:08d}" for number in range(8)]
+    buffer.states.append({"train": rows(*names[:7]) | rows(names[7], status="failure", n=0)})
+    with pytest.raises(RuntimeError, match=r"1 prompts got no answer, train-00000001-00000007"):
+        buffer.sample(global_steps=1, partition_id="train", batch_size=8)

@@ -7,6 +7,8 @@ from typing import Any
 
 from mathrl.core.files import UserError
 
+MULTI_TURN = "actor_rollout_ref.rollout.multi_turn.enable"
+
 
 def is_deterministic(stage: Mapping[str, Any], accelerator: str) -> bool:
     """Whether a stage is to be deterministic; where nothing is said, wherever it costs little: on a CPU in float32.
@@ -18,13 +20,15 @@ def is_deterministic(stage: Mapping[str, Any], accelerator: str) -> bool:
     Raises:
         UserError: it is asked for where it cannot be had.
     """
-    engines = stage["gpus"] * stage["nodes"] // stage["tensor_parallel"]
     if accelerator == "cuda":
         return bool(stage["deterministic"])
-    possible = stage["dtype"] == "float32" and engines == 1
+    one_engine = stage["gpus"] * stage["nodes"] == stage["tensor_parallel"]
+    several_turns = bool(stage["verl"].get(MULTI_TURN))  # a later turn of a dialogue has no place in its step's order
+    possible = stage["dtype"] == "float32" and one_engine and not several_turns
     if stage["deterministic"] and not possible:
         raise UserError(
-            f"deterministic: true, with dtype {stage['dtype']} and {engines} engine(s): on a CPU it takes float32 and one engine "
-            "(gpus = tensor_parallel); change them, or set deterministic: false"
+            f"deterministic: true, with dtype {stage['dtype']}, gpus {stage['gpus']} on {stage['nodes']} node(s), tensor_parallel "
+            f"{stage['tensor_parallel']}: on a CPU it takes float32, one engine (gpus = tensor_parallel) and dialogues of one turn; "
+            "change them, or set deterministic: false"
         )
     return possible and stage["deterministic"] is not False

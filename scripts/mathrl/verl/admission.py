@@ -68,7 +68,8 @@ class Queue:
         """Wait for the turn, `add` the request to the engine, and let the next one in; after the last of a dispatch the engine works.
 
         Raises:
-            RuntimeError: an earlier one did not come, or this one came twice.
+            RuntimeError: an earlier one did not come, or this one came twice. The engine then works on what it has, so that the trainer,
+                which waits for all samples, sees what was lost and ends (`mathrl.verl.deterministic`).
         """
         if name != self._name:
             self._name, self._next, self._open = name, 0, {}
@@ -80,6 +81,7 @@ class Queue:
         try:
             await asyncio.wait_for(gate.wait(), self.late)
         except TimeoutError:
+            await self.release()
             raise RuntimeError(f"sample {self._next} of dispatch {name} did not reach the engine: deterministic training ends") from None
         if place != self._next:
             raise RuntimeError(f"sample {place} of dispatch {name} came to the engine twice: deterministic training ends")

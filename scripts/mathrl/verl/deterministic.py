@@ -51,6 +51,9 @@ class Buffer(ReplayBuffer):
         while any(self.pending_keys.values()) or any(self.running_keys.values()):
             time.sleep(self.poll_interval)
             super()._sync_metadata_from_transfer_queue()
+        lost = sorted(name for names in self.failure_keys.values() for name in names)
+        if lost and not self.sync_refill_failed_groups:
+            raise RuntimeError(f"{len(lost)} prompts got no answer, {lost[0]} the first: another step than its seed's; training ends")
 
     def _select_prompt_uids(self, partition_id: str, sampleable_keys: set[str], batch_size: int):
         _, partition, steps = super()._select_prompt_uids(partition_id, sampleable_keys, batch_size)
