@@ -61,6 +61,3 @@ case ,$bounding, in
         apptainer -s capability add --user root "$bounding" >/dev/null 2>&1
         ;;
 esac
-# root's range of user ids, for `apptainer build --fakeroot`
-for file in /etc/subuid /etc/subgid; do grep -q '^root:' "$file" || echo root:100000:65536 >>"$file"; done
-echo "apptainer $(apptainer version), $(slurmctld -V)"

@@ -14,6 +14,22 @@ steps=${*:-install image refusals slurm small contained plain wait demo nodes}
 export OMP_WAIT_POLICY=passive # jobs share few cores here: threads that wait must not spin
 [ "${HOME:-/}" != / ] || export HOME=/root
 mkdir -p "$base"
+
+# Debian's packages bring files below /etc. What the steps change there (SLURM's configuration, munge's key, root's range of user ids),
+# they change in a copy that nobody else sees.
+etc() { find /etc -xdev -printf '%p %s %T@\n' | sort | sha256sum; }
+if [ -z "${MATHRL_HPC_OWN_ETC:-}" ]; then
+    case " $steps " in *" install "*) "$here/install.sh" ;; esac
+    before=$(etc) code=0
+    MATHRL_HPC_OWN_ETC=1 unshare --mount --propagation private "$here/run.sh" $steps || code=$?
+    [ "$(etc)" = "$before" ] || { echo "FAILED: files below /etc were changed" >&2; exit 1; }
+    exit $code
+fi
+rm -rf "$base/etc"
+cp -a /etc "$base/etc"
+mount --bind "$base/etc" /etc
+for file in /etc/subuid /etc/subgid; do grep -q '^root:' "$file" || echo root:100000:65536 >>"$file"; done # for `apptainer build --fakeroot`
+
 begin=$SECONDS small_jobs=""
 end() {
     local code=$?
@@ -47,7 +63,7 @@ clone() {
 small=(--configfile profiles/demo/demo.yaml tests/hpc/demo.yaml)
 lock() { sha256sum "$root/envs/cpu.txt" | cut -d' ' -f1; }
 
-step_install() { "$here/install.sh"; }
+step_install() { echo "apptainer $(apptainer version), $(slurmctld -V)"; } # it was done before /etc was a copy
 
 step_image() {
     [ -e "$base/base.sif" ] || "$here/make_base.sh" "$base/base.sif" libnuma1 g++ python3-dev
@@ -168,7 +184,7 @@ step_wait() {
 }
 
 # the demo in containers on this host; then without: it takes over the finished training, which it can do only if data, base
-# model and versions are the same to the last bit (verl's sampling is not the same twice, on one host neither)
+# model and versions are the same to the last bit
 step_contained() {
     clone contained
     snakemake --profile profiles/demo "${small[@]}" --sdm apptainer >"$base/contained.log" 2>&1 ||
@@ -274,13 +290,17 @@ step_nodes() {
     clone nodes
     rm -rf "$base/log/nodes"
     printf 'training: {nodes: 2, steps: 3, save_every: 3, micro_batch_size: 36, micro_batch_size_log_prob: 36}\n' >"$base/nodes.yaml"
-    [ ! -d "$base/demo/resources" ] || cp -a "$base/demo/resources" .
+    for made in demo contained; do [ -d resources ] || [ ! -d "$base/$made/resources" ] || cp -a "$base/$made/resources" .; done
     snakemake --profile profiles/slurm "${small[@]}" "$base/nodes.yaml" --slurm-logdir "$base/log/nodes" --slurm-keep-successful-logs --retries 0 \
-        --set-resources train_policy:runtime=30 --apptainer-args="--nv" -- results/grpo/main/manifest.json \
-        >"$base/nodes.log" 2>&1 || { tail -n 60 "$base/nodes.log"; fail "training over two nodes"; }
+        --set-resources train_policy:runtime=30 --apptainer-args="--nv" -- results/grpo/main/manifest.json >"$base/nodes.log" 2>&1 &
+    local run=$!
+    await 1200 grep -rqs "step 1 of 3" "$base/log/nodes"
+    rm -f "$base/bomb"
+    "$root/.venv/bin/python" "$here/strangers.py" "$base/bomb" n1=10.77.0.11 n2=10.77.0.12 || fail "a stranger on the network got something"
+    wait $run || { tail -n 60 "$base/nodes.log"; fail "training over two nodes"; }
     grep -rq "all 2 nodes have joined, 2 ranks" "$base/nodes.log" "$base/log/nodes" || fail "not two nodes"
     "$python" "$here/check.py" provenance results "$(lock)"
-    echo "ok: three steps over two nodes"
+    echo "ok: three steps over two nodes, visited by a stranger"
 }
 
 for step in $steps; do
