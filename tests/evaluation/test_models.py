@@ -108,7 +108,7 @@ def manifest(tmp_path):
     for step in (20, 40, 60):
         write_json(tmp_path / f"global_step_{step}/actor/x.json", {})
         checkpoints.mark_complete(tmp_path / f"global_step_{step}")
-    found = {"run": "grpo", "stage": "main", "checkpoints": str(tmp_path), "config": {"choose": "last"}, "validation": {}}
+    found = {"run": "grpo", "stage": "main", "checkpoints": str(tmp_path), "config": {"choose": "last", "save_every": 20}, "validation": {}}
     dev = {"0": 0.1, "20": 0.4, "40": 0.4, "60": 0.3}
     return found | {"chosen_step": 60, "chosen_why": "last", "validation": {"dev": dev}, "saved_steps": [10, 20, 40, 60]}
 
@@ -126,6 +126,14 @@ def test_points(manifest, point, step, why):
     assert pick(manifest, point)[0] == step, why
 
 
+def test_best_is_no_step_that_an_interruption_saved(manifest, tmp_path):
+    write_json(tmp_path / "global_step_33/actor/x.json", {})
+    checkpoints.mark_complete(tmp_path / "global_step_33")
+    manifest["validation"]["dev"]["33"] = 0.9
+    assert pick(manifest, "best")[0] == 20
+    assert pick(manifest, "step-33")[0] == 33, "by number it can be had"
+
+
 @pytest.mark.parametrize("point", ["step-10", "step-15", "step-99"])
 def test_a_step_that_is_gone_is_named_with_those_that_are_there(manifest, point):
     with pytest.raises(UserError, match=r"was never saved or has been removed; there are steps 20, 40, 60") as error:
@@ -136,7 +144,7 @@ def test_a_step_that_is_gone_is_named_with_those_that_are_there(manifest, point)
 def test_best_is_never_after_a_collapse(manifest):
     manifest["validation"]["dev"]["60"] = 0.9
     collapse = [{"limit": "reward_drop", "metric": "reward", "step": 55, "value": 0.1, "bound": 0.2}]
-    manifest |= {"collapse": collapse, "config": {"choose": "last", "monitor": {"window": 10}}, "chosen_step": 40}
+    manifest |= {"collapse": collapse, "config": {"choose": "last", "save_every": 20, "monitor": {"window": 10}}, "chosen_step": 40}
     assert pick(manifest, "best")[0] == 20
     assert pick(manifest, "last")[0] == 60, "where training ended, sound or not"
 

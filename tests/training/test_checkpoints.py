@@ -114,7 +114,30 @@ def test_other_directories_are_left_alone(tmp_path):
 def test_retention_keeps_what_is_asked_for(tmp_path, last, every, best, kept):
     for step in range(10, 70, 10):
         save(tmp_path, step)
-    gone = checkpoints.retain(tmp_path, last, every, best)
+    gone = checkpoints.retain(tmp_path, last, every, 10, best)
     assert checkpoints.steps(tmp_path) == kept
     assert sorted([*gone, *kept]) == list(range(10, 70, 10))
-    assert checkpoints.retain(tmp_path, last, every, best) == []
+    assert checkpoints.retain(tmp_path, last, every, 10, best) == []
+
+
+@pytest.mark.parametrize(
+    ("interrupted", "kept"),
+    [
+        (23, [10, 20, 23]),  # the newest, to go on from; it takes the place of one that is due
+        (26, [10, 20, 26]),
+        (33, [10, 20, 30, 33]),
+    ],
+)
+def test_an_interruption_costs_no_other_checkpoint(tmp_path, interrupted, kept):
+    for step in [step for step in (10, 20, 30) if step < interrupted] + [interrupted]:
+        save(tmp_path, step)
+    checkpoints.retain(tmp_path, 3, None, 10, 10)
+    assert checkpoints.steps(tmp_path) == kept
+    save(tmp_path, 40)
+    checkpoints.retain(tmp_path, 3, None, 10, 10)
+    assert interrupted not in checkpoints.steps(tmp_path), "once there is a newer one"
+
+
+def test_a_step_saved_by_an_interruption_is_not_due():
+    assert checkpoints.due([10, 16, 20, 25], 10) == [10, 20, 25], "but the newest is: there the run ends"
+    assert checkpoints.due([], 10) == []

@@ -59,7 +59,8 @@ def pick(manifest: Mapping[str, Any], choice: str) -> tuple[int, str]:
     if choice == "last":
         return (saved[-1], "the last checkpoint") if saved else (0, "no checkpoint was saved")
     if choice == "best":
-        return choose("best", saved, (manifest.get("validation") or {}).get(DEV, {}), collapsed_at(manifest))
+        due = checkpoints.due(saved, manifest["config"]["save_every"])
+        return choose("best", due, (manifest.get("validation") or {}).get(DEV, {}), collapsed_at(manifest))
     number = choice.removeprefix("step-")
     if number == choice or not number.isdigit():
         raise UserError(f"--choice {choice}: must be chosen, best, last or step-N")

@@ -140,13 +140,21 @@ def repair(root: Path) -> list[str]:
     return done
 
 
-def retain(root: Path, last: int, every: int | None, *named: int) -> list[int]:
+def due(saved: list[int], save_every: int) -> list[int]:
+    """The steps that a training which nobody interrupts has saved as well: multiples of `save_every`, and the newest.
+
+    An interruption saves one more. It is there to go on from; were it chosen or counted, a run's export would depend on its interruptions.
+    """
+    return [step for step in saved if step % save_every == 0 or step == saved[-1]]
+
+
+def retain(root: Path, last: int, every: int | None, save_every: int, *named: int) -> list[int]:
     """Remove the complete checkpoints that nothing asks for; returns their steps.
 
-    Kept: the `last` newest (verl goes on from the newest), the `named` steps, and each that `every` divides.
+    Kept: of those that are `due` the `last` newest (verl goes on from the newest), the `named` steps, and each that `every` divides.
     """
     saved = steps(root)
-    kept = {*saved[-max(1, last) :], *named} | {step for step in saved if every and step % every == 0}
+    kept = {*due(saved, save_every)[-max(1, last) :], *named} | {step for step in saved if every and step % every == 0}
     gone = [step for step in saved if step not in kept]
     for step in gone:
         directory = root / f"global_step_{step}"

@@ -29,7 +29,8 @@ def write_manifest(path: Path, plan: StagePlan, session: Session, content: Mappi
     scalars = {tag: [(step, value) for step, value in curve if step <= session.last_step] for tag, curve in curves.items()}
     validation = validation_curves(scalars)
     rule = "last" if plan.supervised else plan.stage["choose"]  # no accuracy is measured while it is supervised
-    chosen, why = choose(rule, whole, validation.get(DEV, {}), session.monitor.onset)
+    due = checkpoints.due(whole, plan.stage["save_every"])
+    chosen, why = choose(rule, due, validation.get(DEV, {}), session.monitor.onset)
     if not session.last_step and session.stopped_by:
         why = f"no step was trained: {session.stopped_by}"
     rollouts = directory / "rollouts"

@@ -149,13 +149,15 @@ class Session:
         A flag makes distrust a whole window of steps, so the newest checkpoint from before the window is kept too, else a flag
         could leave none. The oldest within the window is kept to take its place when the window has moved past it.
         """
+        every = self.stage["save_every"]
         saved = checkpoints.steps(self.directory)
+        saved = [step for step in saved if step % every == 0] or saved  # what an interruption saved takes nobody's place
         onset = self.monitor.onset
         best, _ = choose("best", saved, self.dev, onset)
         distrusted = self.last_step - self.monitor.window + 1 if onset is None else onset
         before = [step for step in saved if step < distrusted]
         within = saved[len(before) :] if onset is None else []
-        checkpoints.retain(self.directory, self.stage["keep_last"], self.stage["keep_every"], best, *before[-1:], *within[:1])
+        checkpoints.retain(self.directory, self.stage["keep_last"], self.stage["keep_every"], every, best, *before[-1:], *within[:1])
 
     def interrupt(self, process: subprocess.Popen) -> None:
         """Carry out SIGTERM: save at the end of the step at work; before the first one begins there is nothing to save."""
