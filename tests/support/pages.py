@@ -96,7 +96,7 @@ def environment() -> dict[str, str]:
 
 def run(text: str, folder: Path, timeout: float = 300) -> subprocess.CompletedProcess:
     """Run a block as a reader would; output is text, both streams together."""
-    command = ["bash", "-euo", "pipefail", "-c", text.replace(INSTALLATION, f"{ROOT}/")]
+    command = ["bash", "-euo", "pipefail", "-c", text.replace(INSTALLATION, f"{shlex.quote(str(ROOT))}/")]
     streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "errors": "replace"}
     return subprocess.run(command, cwd=folder, env=environment(), timeout=timeout, **streams)
 
