@@ -23,6 +23,7 @@ PARTS = {
     "kills": ("workflow/test_runs_that_end.py::test_twenty_kills",),
     "bytes": ("workflow/test_same_bytes.py",),
     "anytime": ("workflow/test_same_bytes.py::test_kills_at_anytime",),
+    "places": ("workflow/test_odd_places.py",),
     "ends": ("workflow/test_runs_that_end.py", "workflow/test_longer_runs.py", "workflow/test_kills.py", "workflow/test_anywhere.py"),
     "variants": ("workflow/test_variants.py", "workflow/test_hostile_rewards.py"),
     "studies": ("workflow/test_studies.py", "workflow/test_dag.py"),
