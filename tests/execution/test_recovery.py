@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import signal
 import socket
@@ -59,7 +60,7 @@ def workflow(tmp_path):
     assert SNAKEMAKE, "Snakemake is neither in .venv-driver nor on PATH: make env"
 
     def write(seconds: int) -> Path:
-        text = SNAKEFILE.replace("{scripts}", str(SCRIPTS)).replace("{python}", sys.executable)
+        text = SNAKEFILE.replace("{scripts}", shlex.quote(str(SCRIPTS))).replace("{python}", shlex.quote(sys.executable))
         (tmp_path / "Snakefile").write_text(text.replace("$$", "$$").replace("{seconds}", str(seconds)))
         return tmp_path
 

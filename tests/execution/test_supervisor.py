@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import shlex
 import signal
 import subprocess
 import sys
@@ -194,7 +195,7 @@ def test_a_service_lives_on_while_others_save(tmp_path):
 
 def test_a_shell_that_ignores_sigterm_does_not_make_the_command_deaf():
     ask = "import signal; print(signal.getsignal(signal.SIGTERM).name)"
-    shell = f"trap '' TERM; {sys.executable} {RUN} -- {sys.executable} -c '{ask}'"
+    shell = f"trap '' TERM; {shlex.join([sys.executable, str(RUN), '--', sys.executable, '-c', ask])}"
     done = subprocess.run(["bash", "-c", shell], capture_output=True, text=True)
     assert done.stdout.strip() == "SIG_DFL", done.stderr
 
@@ -202,7 +203,7 @@ def test_a_shell_that_ignores_sigterm_does_not_make_the_command_deaf():
 def test_a_shell_that_dies_takes_the_job_along(tmp_path):
     """Snakemake ends a rule's shell by SIGTERM and the shell passes nothing on."""
     pid_file = tmp_path / "pid"
-    line = f"'{sys.executable}' '{RUN}' -- sh -c 'echo $$ > {pid_file}; sleep 60'; true"
+    line = f"{shlex.join([sys.executable, str(RUN)])} -- sh -c 'echo $$ > {pid_file}; sleep 60'; true"
     environment = os.environ | {"MATHRL_OWNER": processes.owner_token()}
     shell = subprocess.Popen(["bash", "-c", line], env=environment, stderr=subprocess.DEVNULL)
     command = read_pid(pid_file)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shlex
 import signal
 import socket
 import struct
@@ -163,7 +164,17 @@ def ray_node(address: str, head: bool, gpus: int, cpus: int, variables: Mapping[
         os.environ.setdefault("NCCL_SOCKET_IFNAME", name)
     # Ray's workers have the environment of their node's Ray, not of the command
     os.environ |= {**variables, "RAY_USAGE_STATS_ENABLED": "0", "VLLM_HOST_IP": mine}
-    command = ["ray", "start", "--block", f"--node-ip-address={mine}", f"--num-gpus={gpus}", f"--num-cpus={cpus}"]
+    python = python_for_ray(directory)
+    command = [
+        python,
+        "-m",
+        "ray.scripts.scripts",
+        "start",
+        "--block",
+        f"--node-ip-address={mine}",
+        f"--num-gpus={gpus}",
+        f"--num-cpus={cpus}",
+    ]
     command += ["--min-worker-port=0", "--max-worker-port=0", "--disable-usage-stats"]
     # 0: whoever listens takes a port that is free at that moment, which a port chosen here may no longer be
     command += [f"--{name}-port=0" for name in ("dashboard-agent-listen", "dashboard-agent-grpc", "metrics-export", "runtime-env-agent")]
@@ -183,6 +194,20 @@ def ray_node(address: str, head: bool, gpus: int, cpus: int, variables: Mapping[
             break
         _say(f"Ray on {mine} did not start (exit code {code}): attempt {attempt + 1} of {ATTEMPTS}")
     return code
+
+
+def python_for_ray(directory: str | None) -> str:
+    """The interpreter that runs this, by a path that a shell takes as it is: Ray starts its workers by `bash -c "exec PATH …"`, unquoted.
+
+    Where the environment lies in a folder with a space or a quote in its name, that is a link in the job's `directory`.
+    """
+    if shlex.quote(sys.executable) == sys.executable or directory is None:
+        return sys.executable
+    link = Path(directory) / "environment"
+    link.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with contextlib.suppress(FileExistsError):  # an attempt before this one, or another node of this host
+        link.symlink_to(Path(sys.executable).parent.parent)
+    return str(link / "bin" / Path(sys.executable).name)
 
 
 def ray_errors(directory: Path, lines: int = 3) -> str:

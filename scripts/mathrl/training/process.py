@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import signal
 import subprocess
 import sys
@@ -12,6 +11,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+from mathrl.execution.nodes import python_for_ray
 from mathrl.models.local_stores import DIRECTORY
 from mathrl.training.session import Session
 
@@ -23,25 +23,12 @@ def run_verl(module: list[str], arguments: list[str], environment: Mapping[str, 
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     quiet = ["hydra.run.dir=.", "hydra.output_subdir=null", "hydra/job_logging=stdout"]  # no files of Hydra's own
-    command = [python_for_ray(), *module, *quiet, *arguments]
+    command = [python_for_ray(os.environ.get(DIRECTORY)), *module, *quiet, *arguments]
     code = _run_once(command, environment, log, session)
     if code and session.ray_late and not session.paused:
         print(f"{session.progress.name}: Ray did not start in the time it gives itself: a second attempt", file=sys.stderr, flush=True)
         code = _run_once(command, environment, log, session)
     return code
-
-
-def python_for_ray() -> str:
-    """The interpreter that runs this, by a path that a shell takes as it is: Ray starts its workers by `bash -c "exec PATH …"`, unquoted.
-
-    Where the environment lies in a folder with a space or a quote in its name, that is a link in the job's directory.
-    """
-    if shlex.quote(sys.executable) == sys.executable or DIRECTORY not in os.environ:
-        return sys.executable
-    link = Path(os.environ[DIRECTORY]) / "environment"
-    if not link.is_symlink():
-        link.symlink_to(Path(sys.executable).parent.parent)
-    return str(link / "bin" / Path(sys.executable).name)
 
 
 def _run_once(command: list[str], environment: Mapping[str, str], log: Path, session: Session) -> int:

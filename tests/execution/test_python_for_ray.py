@@ -1,12 +1,11 @@
-"""How verl's process is started."""
+"""How Ray's processes are started."""
 
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from mathrl.models.local_stores import DIRECTORY
-from mathrl.training.process import python_for_ray
+from mathrl.execution.nodes import python_for_ray
 
 WHERE = "import sys, polars; print(sys.executable, sys.prefix, polars.__file__)"
 
@@ -14,12 +13,10 @@ WHERE = "import sys, polars; print(sys.executable, sys.prefix, polars.__file__)"
 @pytest.mark.parametrize("name", ["plain", "a space", "it's a; test {x}"])
 def test_ray_can_start_its_workers_wherever_the_environment_lies(tmp_path, monkeypatch, name):
     (tmp_path / name).mkdir()
-    (tmp_path / "job").mkdir()
     (tmp_path / name / ".venv").symlink_to(Path(sys.prefix))
-    monkeypatch.setenv(DIRECTORY, str(tmp_path / "job"))
     monkeypatch.setattr(sys, "executable", str(tmp_path / name / ".venv/bin" / Path(sys.executable).name))
     for _ in range(2):  # a second attempt finds the link
-        python = python_for_ray()
+        python = python_for_ray(str(tmp_path / "job"))
         assert (python == sys.executable) == (name == "plain")
         done = subprocess.run(["bash", "-c", f'exec {python} -c "$0"', WHERE], capture_output=True, text=True)  # as Ray does
         assert done.returncode == 0, done.stderr
