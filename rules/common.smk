@@ -535,8 +535,17 @@ def term_files():
 
 
 def image(kind):
-    """The container image of a rule."""
-    return place(config["containers"][kind])
+    """The container image of a rule. Snakemake refuses a path with a space: there it is a link in the working directory."""
+    path = place(config["containers"][kind])
+    if len(path.split()) == 1 or "://" in path:
+        return path
+    link = Path(f".snakemake/images/{kind}.sif")
+    if not link.is_symlink() or os.readlink(link) != path:
+        link.parent.mkdir(parents=True, exist_ok=True)
+        new = link.with_name(f"{kind}.{os.getpid()}")
+        new.symlink_to(path)
+        new.replace(link)
+    return str(link)
 
 
 def gpu_image():

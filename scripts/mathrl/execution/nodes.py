@@ -164,17 +164,8 @@ def ray_node(address: str, head: bool, gpus: int, cpus: int, variables: Mapping[
         os.environ.setdefault("NCCL_SOCKET_IFNAME", name)
     # Ray's workers have the environment of their node's Ray, not of the command
     os.environ |= {**variables, "RAY_USAGE_STATS_ENABLED": "0", "VLLM_HOST_IP": mine}
-    python = python_for_ray(directory)
-    command = [
-        python,
-        "-m",
-        "ray.scripts.scripts",
-        "start",
-        "--block",
-        f"--node-ip-address={mine}",
-        f"--num-gpus={gpus}",
-        f"--num-cpus={cpus}",
-    ]
+    command = [python_for_ray(directory), "-m", "ray.scripts.scripts", "start", "--block", f"--node-ip-address={mine}"]
+    command += [f"--num-gpus={gpus}", f"--num-cpus={cpus}"]
     command += ["--min-worker-port=0", "--max-worker-port=0", "--disable-usage-stats"]
     # 0: whoever listens takes a port that is free at that moment, which a port chosen here may no longer be
     command += [f"--{name}-port=0" for name in ("dashboard-agent-listen", "dashboard-agent-grpc", "metrics-export", "runtime-env-agent")]
