@@ -53,6 +53,7 @@ class Server:
         self.gone = threading.Event()
         self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.http.daemon_threads = True
+        self.http.handle_error = lambda *_: None  # clients that are killed leave in the middle
         self.thread = threading.Thread(target=self.http.serve_forever, kwargs={"poll_interval": 0.02})
         self.address = f"http://127.0.0.1:{self.http.server_port}/v1"
 

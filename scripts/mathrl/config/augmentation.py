@@ -137,6 +137,12 @@ def data_kind(stage: Mapping[str, Any]) -> str:
     return data if isinstance(data, str) else data.get("rows", "clean")
 
 
+def data_words(stage: Mapping[str, Any]) -> str:
+    """The same in words, with what is added."""
+    parts = [f"{what} rows of {', '.join(added(stage, what))}" for what in ("augmented", "repeated") if added(stage, what)]
+    return " and ".join([f"{data_kind(stage)} data", *parts])
+
+
 def added(stage: Mapping[str, Any], what: str) -> list[str]:
     """Entries that a stage's `data` names as `augmented` or `repeated`."""
     data = stage["data"]
