@@ -802,11 +802,20 @@ def check_host(dry_run):
         raise WorkflowError(str(error)) from None
 
 
+def check_keys():
+    """Stop before the first job where a key for requests that are still to be sent is missing."""
+    for name in used_entries():
+        told = augmentation.missing_key(config, name, os.environ)
+        if told and not Path(f"results/augmentation/{name}/requests.json").exists():
+            raise WorkflowError(told)
+
+
 def begin():
     """Before the first job: end what a killed Snakemake left here, say whose directory this is, and stop if this host cannot do the work."""
     for line in recovery.end_orphans(Path.cwd().resolve()):
         preflight.say(f"ended orphan {line}")
     recovery.claim(".")
+    check_keys()
     for notice in check_host(dry_run=False):
         preflight.say(notice)
 

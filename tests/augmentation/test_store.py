@@ -4,9 +4,11 @@ import random
 import time
 
 import pytest
-from mathrl.augmentation import command, store
+from mathrl.augmentation import command, prompts, store, work
+from mathrl.augmentation.engine import with_engine
 from mathrl.augmentation.requests import Answer, Request
 from mathrl.core.files import UserError
+from mathrl.demo.provider import answer as right_answer
 from mathrl.demo.provider import good
 from support import providers, variants_pipeline
 
@@ -106,6 +108,32 @@ def test_a_line_that_a_kill_cut_off_is_no_line(tmp_path, capsys):
     assert "damaged" not in capsys.readouterr().err
     path.write_bytes(lines[0] + lines[1].replace(b'"a"', b'"b"') + lines[2])
     assert store.Store(tmp_path, "e").answers == {} and "line 2 is damaged" in capsys.readouterr().err
+
+
+class Batches:
+    """In the place of the workflow's engine: answers a batch as the scripted provider would."""
+
+    def __init__(self) -> None:
+        self.sizes: list[int] = []
+
+    def answers(self, requests) -> list[Answer]:
+        self.sizes.append(len(requests))
+        return [Answer(one.key, right_answer(one.text), "stop", 20, 30) for one in requests]
+
+
+def test_an_engine_answers_in_two_batches_and_once(data, entry, tmp_path):
+    asking = entry("engine")
+    rows = variants_pipeline.choose(data, asking, tmp_path, DEV)
+    plan = work.Plan(asking, prompts.template("variants", None), ("a" * 64, "a" * 64))
+    engine = Batches()
+    for expected in ([12, 48], [12, 48]):
+        with store.locked(tmp_path / "store"), store.Store(tmp_path / "store", "retold").opened() as kept:
+            progress = with_engine(plan, kept, rows, engine)
+            assert engine.sizes == expected and progress.not_asked == 0
+            assert len(list(plan.needed(rows, kept.answers))) == 60 == len(kept.answers) and kept.spent.tokens == 60 * 50
+    small = work.Plan(entry("engine", budget={"requests": 17}), plan.prompt, plan.models)
+    with store.Store(tmp_path / "small", "retold").opened() as kept:
+        assert with_engine(small, kept, rows, engine).not_asked == 12 - 17 // 5 and kept.spent.requests == 15
 
 
 PRICES = {"input": 1.0, "output": 2.0}

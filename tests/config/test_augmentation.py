@@ -78,6 +78,14 @@ def test_a_key_in_the_configuration_is_refused_and_not_repeated(check, entry):
     assert "retold" in str(error.value) and KEY[3:] not in str(error.value).replace("_", "-")
 
 
+def test_a_missing_key_is_told_before_any_job(check):
+    made = check({"key": "MY_KEY", "solver": {"model": "s", "address": "http://s/v1", "key": "OTHER_KEY"}})
+    assert "MY_KEY is empty" in augmentation.missing_key(made, "retold", {"OTHER_KEY": "x"})
+    assert "OTHER_KEY is empty" in augmentation.missing_key(made, "retold", {"MY_KEY": "x", "OTHER_KEY": " "})
+    assert augmentation.missing_key(made, "retold", {"MY_KEY": "x", "OTHER_KEY": "y"}) is None
+    assert augmentation.missing_key(check({"key": "MY_KEY", "address": None, "cache": "a"}), "retold", {}) is None
+
+
 STAGES = [
     ({"augmented": ["retold"]}, {}, None),
     ({"rows": "raw", "augmented": ["retold"]}, {}, None),

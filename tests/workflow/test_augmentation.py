@@ -108,3 +108,15 @@ def test_vllms_own_server_is_asked_counted_and_replayed(demo):
     )
     done = demo.snakemake(*OVERLAY, "--config", again, "--", target, timeout=600)
     assert done.returncode == 0 and (folder / "proposals.parquet").read_bytes() == before, done.stdout[-3000:]
+
+
+def test_the_workflows_own_engine_answers_without_a_server(demo):
+    """In batch, by the demo's base model, which solves nothing that it reads in this form: every proposal is there and counted."""
+    entry = at("engine", model="demo-base", problems={"count": 12}, max_tokens=40, holds={"k": 2, "m": 1, "max_tokens": 40}, useful=False)
+    target = "results/augmentation/retold/funnel.json"
+    done = demo.snakemake(*OVERLAY, "--config", entry, "--", target, timeout=2400)
+    assert done.returncode == 0, done.stdout[-5000:]
+    folder = demo.directory / "results/augmentation/retold"
+    costs = json.loads((folder / "requests.json").read_text())
+    assert costs["answered"] == costs["requests"] >= 12 and costs["spent"]["tokens"] > 12
+    assert json.loads((folder / "funnel.json").read_text())["doors"][0]["rows_in"] == 12

@@ -204,6 +204,15 @@ def check_entries(config: Mapping[str, Any]) -> None:
             raise UserError(f"{where}.holds.by: base checks a known answer only; {this.kind} needs by: model")
 
 
+def missing_key(config: Mapping[str, Any], name: str, environment: Mapping[str, str]) -> str | None:
+    """One line where an entry needs a key that the environment does not have, or None."""
+    this = Entry.of(config["augmentation"][name])
+    for server in (this.proposer, *([this.checker] if this.asks_solver else [])):
+        if server.address and server.key and not environment.get(server.key, "").strip():
+            return f"augmentation {name}: needs a key, and the environment variable {server.key} is empty; export it and start again"
+    return None
+
+
 def check_stage_data(config: Mapping[str, Any], stage: Mapping[str, Any], where: str) -> None:
     """Refuse a stage whose `data` names no entry, or one that gives it no rows."""
     for what in ("augmented", "repeated"):
