@@ -15,6 +15,7 @@ if exists("config.yaml"):
 include: "rules/common.smk"
 include: "rules/fetch.smk"
 include: "rules/data.smk"
+include: "rules/augment.smk"
 include: "rules/train.smk"
 include: "rules/evaluate.smk"
 include: "rules/report.smk"
@@ -42,6 +43,18 @@ rule train:
     """Checkpoints, manifests and exported models of the selected runs."""
     input:
         trained_files(),
+
+
+rule augmentation:
+    """What the entries of `augmentation` that the selected runs use brought, without training."""
+    input:
+        augmentation_files(),
+
+
+rule augmentation_forecast:
+    """Forecast the requests, tokens and money of these entries (of all, where no run uses one); nothing is sent."""
+    input:
+        forecast_entries(),
 
 
 rule forecast:

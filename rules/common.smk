@@ -30,7 +30,7 @@ if sys.modules.setdefault("mathrl", importlib.util.module_from_spec(library)).__
     )
 library.loader.exec_module(sys.modules["mathrl"])
 
-from mathrl.config import runs as configuration, validation
+from mathrl.config import augmentation, runs as configuration, validation
 from mathrl.core import code_files, provenance
 from mathrl.core.files import UserError, sha256_file
 from mathrl.data import downloads
@@ -292,14 +292,110 @@ def validation_option(wildcards, input):
 
 def given_file(wildcards):
     """The published training set in verl's columns, where a stage trains on it as it is."""
-    as_given = stage_config(wildcards.run, wildcards.stage)["data"] == "as_given"
+    as_given = augmentation.data_kind(stage_config(wildcards.run, wildcards.stage)) == "as_given"
     return [f"resources/given/{config['dataset']}.parquet"] if as_given else []
 
 
 def data_of_stage(wildcards, input):
     """Clean or raw, or the published file with its name."""
-    data = stage_config(wildcards.run, wildcards.stage)["data"]
+    data = augmentation.data_kind(stage_config(wildcards.run, wildcards.stage))
     return [data, f"--given={input.given[0]}"] if input.given else data
+
+
+def added_files(what):
+    """Rows of the entries of `augmentation` that a stage trains on besides (`augmented`), or repeats the sources of (`repeated`)."""
+    return lambda wildcards: [
+        f"results/augmentation/{name}/rows.parquet"
+        for name in augmentation.added(stage_config(wildcards.run, wildcards.stage), what)
+    ]
+
+
+def added_rows(wildcards, input):
+    """The same as arguments."""
+    return [f"--{what}={path}" for what in ("augmented", "repeated") for path in input[what]]
+
+
+def entry_of(wildcards):
+    """The entry of `augmentation` that a wildcard names."""
+    return augmentation.entry(config, wildcards.entry)
+
+
+def entry_json(wildcards):
+    """The same as JSON, for the command line, its prompt file by its place."""
+    entry = entry_of(wildcards)
+    return json.dumps(entry.as_dict() | {"prompt": entry.prompt and place(entry.prompt)}, sort_keys=True)
+
+
+def entry_files(wildcards):
+    """Files that an entry names: its prompt and a cache to replay."""
+    entry = entry_of(wildcards)
+    return [place(path) for path in (entry.prompt, entry.cache) if path]
+
+
+def entry_model(wildcards):
+    """The model of an entry that the workflow's own engine answers: a pin or a directory."""
+    entry = entry_of(wildcards)
+    if not entry.proposer.is_engine:
+        return []
+    return [f"resources/models/{entry.model}" if pins().get(entry.model, {}).get("kind") == "model" else entry.model]
+
+
+def entry_model_option(wildcards, input):
+    """The same as an argument."""
+    return [f"--model={path}" for path in input.model]
+
+
+def entries(engine):
+    """The names of the entries that the workflow's own engine answers, or that servers and caches do, for a wildcard's constraint."""
+    names = config["augmentation"]
+    return "|".join(name for name in names if augmentation.entry(config, name).proposer.is_engine == engine) or "(?!)"
+
+
+def variant_rates(wildcards):
+    """The base model's solve rates of what an entry proposes, where a door asks for them."""
+    return [f"results/augmentation/{wildcards.entry}/solve_rates.parquet"] if entry_of(wildcards).samples_base else []
+
+
+def variant_rates_option(wildcards, input):
+    """The same as an argument."""
+    return [f"--solve-rates={path}" for path in input.solve_rates]
+
+
+def strictest_methods():
+    """All methods that can search here, `reworded` too where there is a model: a proposal is cheap to lose."""
+    methods = searching_methods().split(",")
+    return ",".join(dict.fromkeys([*methods, *(["reworded"] if config["embedding_model"] else [])]))
+
+
+def used_entries():
+    """Entries of `augmentation` that the selected runs need."""
+    return augmentation.used(
+        config, [stage_config(run, stage) for run in config["select"] for stage in run_stages(run)]
+    )
+
+
+def augmentation_files():
+    """What these entries leave for a reader: their rows and funnels, and what they cost."""
+    names = ("rows.parquet", "funnel.json", "requests.json")
+    return [f"results/augmentation/{entry}/{name}" for entry in used_entries() for name in names]
+
+
+def forecast_entries():
+    """The forecast of each of these entries."""
+    return [f"results/augmentation/{entry}/forecast.json" for entry in used_entries() or config["augmentation"]]
+
+
+def entry_notices():
+    """What the entries will cost, one line each, before any data is there."""
+    from mathrl.augmentation import forecast, prompts
+
+    try:
+        for name in used_entries():
+            entry = augmentation.entry(config, name)
+            prompt = prompts.template(entry.kind, entry.prompt and place(entry.prompt))
+            yield forecast.bounds_of_configuration(name, entry, prompt)
+    except UserError as error:
+        raise WorkflowError(str(error)) from None
 
 
 def solve_rates_file(wildcards):
@@ -394,7 +490,8 @@ def study():
             files += [f"results/{model}/{protocol}/samples/{name}.jsonl.zst" for name in config["benchmarks"]]
     ends = ["results/audit.json", *(f"results/scores.{kind}" for kind in ("csv", "md", "html")), "results/report.html"]
     drawn = ("validation.svg", "reward.svg", "entropy.svg", "response_length.svg", "curves.json")
-    return [*files, *evaluations(), *(f"results/figures/{name}" for name in drawn), *ends]
+    figures = [f"results/figures/{name}" for name in drawn]
+    return [*files, *augmentation_files(), *evaluations(), *figures, *ends]
 
 
 def start_model(wildcards):
@@ -714,11 +811,20 @@ def check_host(dry_run):
         raise WorkflowError(str(error)) from None
 
 
+def check_keys():
+    """Stop before the first job where a key for requests that are still to be sent is missing."""
+    for name in used_entries():
+        told = augmentation.missing_key(config, name, os.environ)
+        if told and not Path(f"results/augmentation/{name}/requests.json").exists():
+            raise WorkflowError(told)
+
+
 def begin():
     """Before the first job: end what a killed Snakemake left here, say whose directory this is, and stop if this host cannot do the work."""
     for line in recovery.end_orphans(Path.cwd().resolve()):
         preflight.say(f"ended orphan {line}")
     recovery.claim(".")
+    check_keys()
     for notice in check_host(dry_run=False):
         preflight.say(notice)
 
@@ -732,7 +838,7 @@ if MAIN:
     for line in damage.clear(remove=not DRY_RUN and recovery.live_snakemake(Path.cwd()) is None):
         preflight.say(line)
 if MAIN and DRY_RUN:
-    for notice in check_host(dry_run=True):
+    for notice in [*check_host(dry_run=True), *entry_notices()]:
         preflight.say(notice)
 
 
@@ -744,6 +850,7 @@ wildcard_constraints:
     choice=r"step-\d+|best|last",
     extra="|".join(config["models"]) or "(?!)",
     stage="|".join(stage_names()),
+    entry="|".join(config["augmentation"]) or "(?!)",
     model="|".join(
         ["base", *config["models"], *config["runs"], *(rf"{run}@(step-\d+|best|last)" for run in config["runs"])]
     ),

@@ -261,6 +261,8 @@ rule format_training_data:
         validation=validation_file,
         solve_rates=solve_rates_file,
         given=given_file,
+        augmented=added_files("augmented"),
+        repeated=added_files("repeated"),
     output:
         train="results/{run}/{stage}/train.parquet",
         val="results/{run}/{stage}/val.parquet",
@@ -270,6 +272,7 @@ rule format_training_data:
         selection=data_selection,
         solve_rates=own_solve_rates,
         remove_by=removing_methods,
+        added=added_rows,
         validation=validation_option,
         dev_size=config["data"]["dev_size"],
         instruction=literal(config["prompt"]["instruction"]),
@@ -292,6 +295,7 @@ rule format_training_data:
         " {params.selection:q}"
         " {params.solve_rates:q}"
         " --remove {params.remove_by:q}"
+        " {params.added:q}"
         " {params.validation:q}"
         " --dev-size {params.dev_size:q}"
         " --instruction {params.instruction:q}"

@@ -35,6 +35,17 @@ def main() -> None:
         "--difficulty-bands", nargs="+", default=["quintiles"], metavar="CUT",
         help="bands of --solve-rates: `quintiles` of those between 0 and 1, or falling solve rates (default quintiles)",
     )  # fmt: skip
+    parser.add_argument(
+        "--augmented",
+        nargs="+",
+        action="extend",
+        type=Path,
+        default=[],
+        help="rows that an external model proposed, parquet (default: none)",
+    )
+    parser.add_argument(
+        "--repeated", nargs="+", action="extend", type=Path, default=[], help="the same: their source problems once more (default: none)"
+    )
     parser.add_argument("--validation", required=True, metavar="NAME=FILE", help="benchmark whose rows are validated on")
     parser.add_argument("--dev-size", type=int, default=512, help="rows held out for choosing checkpoints (default 512)")
     parser.add_argument("--instruction", required=True, help="put before each problem, byte for byte")

@@ -95,6 +95,32 @@ def test_difficulty_bands_are_counted(formatted):
     assert summary["counts"]["outside_difficulty"] + len(train) + 60 == 600
 
 
+def test_augmented_rows_follow_their_sources_and_the_control_repeats_them(formatted, tmp_path):
+    """A row whose source is held out, removed or not selected trains nothing; the control has a row for each that comes in."""
+    plain, val, before = formatted()
+    sources = [*plain["extra_info"].struct.field("id")[:5], *val["extra_info"].struct.field("id")[1:3], f"{2:016x}"]
+    rows = pl.DataFrame({
+        "id": [f"{i:016x}-a" for i in range(len(sources))], "problem": [f"Variant {i}?" for i in range(len(sources))],
+        "answer": ["7"] * len(sources), "source": ["augmented/x"] * len(sources), "domain": [["Algebra"]] * len(sources),
+        "solve_rate": [0.5] * len(sources), "difficulty": pl.Series([1] * len(sources), dtype=pl.Int8), "source_id": sources,
+    })  # fmt: skip
+    rows.write_parquet(tmp_path / "rows.parquet")
+    train, also_val, summary = formatted("--augmented", "rows.parquet")
+    assert summary["counts"] == before["counts"] | {"augmented": 5} and also_val.equals(val)
+    assert train[: len(plain)].equals(plain) and train["data_source"][len(plain) :].to_list() == ["augmented/x"] * 5
+    assert train["extra_info"].struct.field("index").to_list() == list(range(len(plain) + 5))
+    control, _, summary = formatted("--repeated", "rows.parquet")
+    assert summary["counts"] == before["counts"] | {"repeated": 5} and control[: len(plain)].equals(plain)
+    assert control["prompt"][len(plain) :].to_list() == plain["prompt"][:5].to_list()
+    both, _, _ = formatted("--augmented", "rows.parquet", "--repeated", "rows.parquet", "--difficulty", "2")
+    assert len(both) < len(train)
+    done = formatted("--augmented", "rows.parquet", "--sources", "nobody")
+    assert done.returncode == 2
+    rows.with_columns(id=pl.lit(sources[0])).write_parquet(tmp_path / "rows.parquet")
+    done = formatted("--augmented", "rows.parquet")
+    assert done.returncode == 2 and "is there twice" in done.stderr
+
+
 def test_nothing_left_is_said(formatted):
     done = formatted("--dev-size", "9999")
     assert done.returncode == 2 and "no training row is left" in done.stderr

@@ -121,7 +121,7 @@ def test_samples_of_a_model_are_not_taken_for_those_of_other_weights(benchmarks,
     def start(*_):
         raise EngineStarts
 
-    monkeypatch.setattr(sampling, "_start_engine", start)
+    monkeypatch.setattr(sampling, "start_engine", start)
     engine = {"dtype": "float32", "batch_size": 8}
     store = sampling.store_directory(tmp_path, sampling.store_content(model_sha256(model), PROTOCOL, PROMPT, engine, together=8))
     write_jsonl(store / "0.jsonl", (row(r, "yes") for r in sampling.all_requests({"p": PROTOCOL}, benchmarks)))
@@ -148,7 +148,7 @@ def test_a_batch_that_is_made_again_has_the_room_that_it_had(tmp_path, monkeypat
         asked.append(max(len(request.problem) for request in requests))
         raise EngineStarts
 
-    monkeypatch.setattr(sampling, "_start_engine", start)
+    monkeypatch.setattr(sampling, "start_engine", start)
     engine, requests = {"dtype": "float32", "batch_size": 8}, sampling.all_requests({"p": PROTOCOL}, {"a": tmp_path / "a.jsonl"})
     store = sampling.store_directory(tmp_path, sampling.store_content(model_sha256(model), PROTOCOL, PROMPT, engine, together=8))
     write_jsonl(store / "0.jsonl", (row(r, "yes") for r in requests if r.problem != "x"))

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+from mathrl.config import augmentation
 from mathrl.config.batches import check_batches
 from mathrl.config.determinism import is_deterministic
 from mathrl.config.reward_terms import check_names
@@ -15,7 +16,7 @@ from mathrl.core.files import UserError
 
 # Names that no run may have: they stand for something else in `start_from`, below checkpoints/ or below results/.
 RESERVED = {
-    "base", "previous", "samples", "data", "model", "figures", "tensorboard",
+    "base", "previous", "samples", "data", "model", "figures", "tensorboard", "augmentation",
     "audit.json", "report.html", "report-so-far.html", "scores.csv", "scores.html", "scores.md",
 }  # fmt: skip
 BESIDE_STAGES = {"generation", "manifest.json", "model"}  # what lies in results/{run}/ beside a directory for each stage and protocol
@@ -63,8 +64,10 @@ def validate(
         UserError: unknown key, bad value, a name that is in no table or taken, settings that contradict each other, or batch
             numbers that verl refuses.
     """
+    augmentation.check_secrets(config)
     _check_finite(config, "config: ")
     _check(config, schema, "config")
+    augmentation.check_entries(config)
     stage_schema = schema["properties"]["training"]
     _check_runs(config, sorted(stage_schema["properties"]))
     config, _ = expanded(config)
@@ -223,7 +226,7 @@ def check_stage(config: Mapping[str, Any], run: str, stage: str) -> list[str]:
                 f"{where}: budget: steps alone end a supervised stage, verl logs no times of it; write budget: "
                 "{tokens: null, gpu_hours: null} there, and its cost is not counted"
             )
-        if not Path(merged["solutions"]).is_file():
+        if not augmentation.product(merged["solutions"], config) and not Path(merged["solutions"]).is_file():
             raise UserError(f"{where}: solutions: no such file: {merged['solutions']}; a parquet with the columns problem and solution")
     penalty = merged["overlong_penalty"]
     if penalty and penalty["buffer"] > merged["max_response_length"]:
@@ -251,9 +254,11 @@ def check_stage(config: Mapping[str, Any], run: str, stage: str) -> list[str]:
     if missing:
         raise UserError(f"{where}: sources: data.filters.sources leaves out '{missing[0]}'; add it there")
     chosen = [key for key in ("difficulty", "sources", "solve_rate", "remove") if merged[key]]
-    if merged["data"] == "as_given" and (chosen or merged["solve_rates"] == "own"):
+    augmentation.check_stage_data(config, merged, where)
+    rows = augmentation.data_kind(merged)
+    if rows == "as_given" and (chosen or merged["solve_rates"] == "own"):
         raise UserError(f"{where}: {(chosen or ['solve_rates'])[0]}: data as_given trains on all rows; remove it, or write data: raw")
-    if merged["data"] == "clean":
+    if rows == "clean":
         _check_removal(config, merged["remove"] or [], f"{name}: remove")
     save, keep = merged["save_every"], merged["keep_every"]
     if keep and keep % save:

@@ -13,7 +13,7 @@ from mathrl.core.arguments import split_pair
 from mathrl.core.files import UserError, atomic_path, sha256_file
 from mathrl.core.parquet import PartWriter, parts, schema_of
 from mathrl.core.provenance import provenance
-from mathrl.data import solve_rates
+from mathrl.data import added_rows, solve_rates
 from mathrl.data.benchmarks import read_benchmark
 from mathrl.data.cleaning import parse_bands
 from mathrl.data.problems import bands, own_quintiles
@@ -62,11 +62,14 @@ def make(args: argparse.Namespace, near: Callable[[Path, list[str]], list[str]])
     own_bands = _own_bands(args, rows, cuts, training) if args.solve_rates else {}
     if not counts["train"]:
         raise UserError(f"{args.problems}: no training row is left ({counts}); lower data.dev_size or widen the filters")
+    more = added_rows.of(args, rows.filter(training)["id"]) if args.augmented or args.repeated else {}
+    counts |= {what: len(frame) for what, frame in more.items()}
     items = benchmark_frame(list(read_benchmark(path).values()))
     counts["validation"] = len(items)
-    _write(args, training, dev, name, items)
+    _write(args, training, dev, name, items, list(more.values()))
     names = ("data", "remove", "difficulty", "sources", "solve_rate", "dev_size", "instruction", "separator")
-    summary = summarised(args, counts, names, {"solve_rates": args.solve_rates} if args.solve_rates else {})
+    inputs = {"solve_rates": args.solve_rates} if args.solve_rates else {}
+    summary = summarised(args, counts, names, inputs | added_rows.inputs(args))
     return summary | ({"own_bands": own_bands} if own_bands else {})
 
 
@@ -87,8 +90,13 @@ def summarised(args: argparse.Namespace, counts: dict[str, int], settings: tuple
     }
 
 
-def _write(args: argparse.Namespace, training: pl.Series, dev: pl.Series, benchmark: str, items: pl.DataFrame) -> None:
-    """Write both files, each whole or not at all: of the problems those that are marked, and the benchmark's items before the dev rows."""
+def _write(
+    args: argparse.Namespace, training: pl.Series, dev: pl.Series, benchmark: str, items: pl.DataFrame, more: list[pl.DataFrame]
+) -> None:
+    """Write both files, each whole or not at all: of the problems those that are marked, and the benchmark's items before the dev rows.
+
+    What is added to the training rows comes behind them.
+    """
     import polars as pl
 
     prefix = args.instruction + args.separator
@@ -106,6 +114,11 @@ def _write(args: argparse.Namespace, training: pl.Series, dev: pl.Series, benchm
             first += len(part)
             train.write(_select(part, training[here], index_of["train"][here], pl.col("source").fill_null("unknown"), prefix))
             val.write(_select(part, dev[here], index_of["dev"][here], pl.lit("dev"), prefix))
+        first = int(training.sum())
+        for frame in filter(len, more):
+            index = pl.int_range(first, first + len(frame), eager=True)
+            train.write(verl_rows(frame, pl.col("source").fill_null("unknown"), prefix, index))
+            first += len(frame)
 
 
 def _own_bands(args: argparse.Namespace, rows: pl.DataFrame, cuts: list[float], training: pl.Series) -> dict[str, Any]:

@@ -187,7 +187,7 @@ def generate(
     for name, path in stores.items():
         write_json(path / "content.json", {"schema_version": 1, "model": model_name} | contents[name])
     # The engine's room is that of all requests, whatever is missing: it limits how long a response may be.
-    llm, sampling = _start_engine(model, protocols, engine, accelerator, wanted, prompt)
+    llm, sampling = start_engine(model, protocols, engine, accelerator, wanted, prompt)
     begun = time.monotonic()
     batches = list(batches_of(wanted, set(missing), together))
     result["tokens"], result["dropped"] = _run(llm, sampling, batches, stores, protocols, prompt, shard, model_name, progress)
@@ -213,7 +213,8 @@ def batches_of(wanted: Sequence[Request], missing: set[Request], together: int |
                 yield batch
 
 
-def _start_engine(model, protocols, engine, accelerator, requests, prompt):
+def start_engine(model, protocols, engine, accelerator, requests, prompt):
+    """An engine with room for these requests (`problem` is their text), and vLLM's class of sampling parameters."""
     os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")  # the engine lives and dies with this process
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "WARNING")
     os.environ.update(engine_environment(accelerator) | LOOPBACK)

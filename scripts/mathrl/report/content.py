@@ -18,6 +18,7 @@ from mathrl.data.benchmarks import read_benchmark
 from mathrl.evaluation.metrics import STATUS_LETTERS
 from mathrl.evaluation.scores import Evals, load_evals, table
 from mathrl.grading import extract_boxed, grade
+from mathrl.report import augmentation
 from mathrl.report.figures import run_curves
 from mathrl.report.shared_text import shared_runs
 from mathrl.statistics.comparisons import compare_all, contamination_contrast, run_groups
@@ -70,6 +71,7 @@ def gather(config: Mapping[str, Any], models: Sequence[str], results: Path, benc
         "clean": _clean(evals, plain, primary, benchmarks),
         "data": _data(results, config, missing),
         "audit": _audit(results),
+        "augmentation": augmentation.gather(results, config),
         "counts": _counts(evals, plain, protocols, benchmarks),
         "provenance": _provenance(evals, runs),
         "missing": missing,

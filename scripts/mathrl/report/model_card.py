@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mathrl.config.augmentation import data_kind, data_words
 from mathrl.evaluation.scores import cell, cell_text, mean_cell
 
 
@@ -29,7 +30,7 @@ def model_card(
         f"# {run}",
         "",
         f"{config.get('base_model', 'A base model')} trained by {str(settings.get('algorithm', '')).upper()} with verl on "
-        f"{config.get('dataset')} ({settings.get('data')} data), reward "
+        f"{config.get('dataset')} ({data_words(settings)}), reward "
         + " + ".join(f"{weight:g} × {name}" for name, weight in config["reward"]["terms"].items())
         + ".",
         "",
@@ -55,9 +56,7 @@ def model_card(
     lines.append(f"| GPU-hours | {sum(m.get('gpu_hours') or 0 for m in manifests)} |")
     lines += ["", *_scores(run, config, evals), "## Contamination", ""]
     if contamination:
-        kept = (
-            "were removed before training" if settings.get("data") == "clean" else f"were left in on purpose ({settings.get('data')} data)"
-        )
+        kept = "were removed before training" if data_kind(settings) == "clean" else f"were left in on purpose ({data_kind(settings)} data)"
         lines.append(f"{contamination['rows_removed']} of {contamination['rows']} training rows matched a benchmark item and {kept}.")
     else:
         lines.append("Not known: `results/data/contamination.json` is missing.")

@@ -12,14 +12,19 @@ from typing import Any
 from mathrl.core.files import sha256_json
 from mathrl.evaluation.metrics import STATUS_LETTERS
 from mathrl.evaluation.scores import METRICS, cell, mean_cell, percent, problem_count, sections
-from mathrl.report import charts
+from mathrl.report import augmentation, charts
 from mathrl.report.content import SAMPLES_EACH, settings_changed
 from mathrl.report.figures import CAPTIONS, figure_charts, funnel_chart, further_charts
 from mathrl.report.score_charts import checkpoint_charts, length_charts, pass_charts, workflow_graph
 from mathrl.statistics.comparisons import claim
 
 TEMPLATES = Path(__file__).parent / "templates"
-SECTIONS = ("scores", "contamination", "data", "training", "breakdowns", "responses", "grader", "samples", "provenance")
+SECTIONS = ("scores", "contamination", "data", "augmentation", "training", "breakdowns", "responses", "grader", "samples", "provenance")
+
+
+def sections_of(study: Mapping[str, Any]) -> list[str]:
+    """The page's sections; augmentation where a run uses it."""
+    return [name for name in SECTIONS if name != "augmentation" or study["augmentation"]]
 
 
 def environment() -> Any:
@@ -81,7 +86,7 @@ def report_page(study: Mapping[str, Any]) -> str:
         "script_hash": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         "style": style(),
         "chart_style": safe(charts.STYLE),
-        "nav": [(name, name.capitalize()) for name in SECTIONS],
+        "nav": [(name, name.capitalize()) for name in sections_of(study)],
         "primary": study["primary"],
         "tiles": _tiles(study),
         "missing": study["missing"],
@@ -98,6 +103,7 @@ def report_page(study: Mapping[str, Any]) -> str:
         "pairs": _previews(study["pairs"]),
         "funnel_chart": safe(funnel_chart(study["data"]["funnel"])) if study["data"]["funnel"] else "",
         "splits": study["data"]["splits"],
+        "augmentation": safe(augmentation.section(study["augmentation"], environment())),
         "dag": safe(workflow_graph(study)),
         "figures": [(safe(svg), CAPTIONS[name]) for name, svg in figures.items()]
         + [(safe(svg), text) for svg, text in further_charts(runs, benchmark, models)],

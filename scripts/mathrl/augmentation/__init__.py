@@ -1,0 +1,1 @@
+"""Problems and solutions from an external model: asked for once, within a budget, and nothing trains before it passed every door."""

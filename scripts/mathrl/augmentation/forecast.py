@@ -1,0 +1,77 @@
+"""What an entry will cost before anything is sent: requests, tokens and money, as expected and at most."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mathrl.augmentation import budget, prompts
+from mathrl.augmentation.requests import PER_MESSAGE, proposals
+from mathrl.config.augmentation import Entry
+
+TYPICAL = 0.5  # of max_tokens that an answer takes, where nothing was measured yet
+
+
+def expected(entry: Entry, prompt: str, source: Mapping[str, Any]) -> budget.Cost:
+    """What one source problem costs if each proposal is checked and answers take `TYPICAL` of their limit."""
+    characters = len(prompts.filled(prompt, source["problem"], source["answer"]))
+    asked, made = characters // budget.CHARS_PER_TOKEN + PER_MESSAGE, round(TYPICAL * entry.max_tokens)
+    found = budget.Cost(1, asked + made, budget.money(entry.prices, asked, made))
+    if entry.asks_solver:
+        question = (len(prompts.SOLVE) + len(source["problem"])) // budget.CHARS_PER_TOKEN + PER_MESSAGE
+        solution = round(TYPICAL * entry.holds.max_tokens)
+        check = budget.Cost(1, question + solution, budget.money(entry.prices, question, solution))
+        found += check.times(entry.holds.k)
+    return found.times(entry.per_problem)
+
+
+def forecast(name: str, entry: Entry, prompt: str, sources: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The forecast of an entry: `expected` and `most` over its sources, its budget, and which of them the budget reaches at most."""
+    likely = budget.total(expected(entry, prompt, source) for source in sources)
+    most = budget.total(budget.most(entry, proposals(entry, prompt, source)[0].prompt_bound) for source in sources)
+    limits = {"requests": entry.budget.requests, "tokens": entry.budget.tokens, "money": entry.budget.money}
+    over = [key for key, limit in limits.items() if limit is not None and getattr(likely, key) > limit]
+    return {
+        "entry": name,
+        "kind": entry.kind,
+        "sources": len(sources),
+        "expected": budget.as_dict(likely),
+        "most": budget.as_dict(most),
+        "budget": limits,
+        "prices": {"input": entry.prices.input, "output": entry.prices.output},
+        "ends_it": over,
+    }
+
+
+def told(found: Mapping[str, Any]) -> str:
+    """The forecast in lines for a terminal."""
+    likely, most, limits = found["expected"], found["most"], found["budget"]
+    lines = [
+        f"augmentation {found['entry']} ({found['kind']}): {found['sources']:,} problems",
+        f"{'':10}{'expected':>16}{'at most':>16}{'budget':>16}",
+    ]
+    for key, form in (("requests", ",.0f"), ("tokens", ",.0f"), ("money", ",.4f")):
+        limit = "none" if limits[key] is None else format(limits[key], form)
+        lines.append(f"{key:10}{format(likely[key], form):>16}{format(most[key], form):>16}{limit:>16}")
+    for key in found["ends_it"]:
+        lines.append(f"the budget of {key} will probably end it before all problems are asked about")
+    return "\n".join(lines)
+
+
+def bounds_of_configuration(name: str, entry: Entry, prompt: str) -> str:
+    """One line before any data is there, for a dry run."""
+    count = entry.problems.count
+    if count is None:
+        return f"augmentation {name}: asks about every problem that it may, within {budget.left(entry.budget, _nothing())}"
+    source = {"problem": "x" * 400, "answer": "x" * 4}  # a problem of Big-Math has 200 to 400 characters
+    found = forecast(name, entry, prompt, [source])
+    likely, most = (budget.Cost(**found[key]).times(count) for key in ("expected", "most"))
+    budgeted = budget.left(entry.budget, _nothing())
+    return (
+        f"augmentation {name}: about {likely.requests:,} requests, {likely.tokens:,} tokens, {likely.money:,.2f} money for {count:,} "
+        f"problems (at most {most.requests:,}, {most.tokens:,}, {most.money:,.2f}); budget {budgeted}"
+    )
+
+
+def _nothing() -> budget.Cost:
+    return budget.Cost()

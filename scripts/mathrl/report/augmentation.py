@@ -1,0 +1,37 @@
+"""The part of the study report on augmentation: samples side by side, the funnel with examples, costs, diversity, difficulty."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mathrl.config.augmentation import RESULTS, used
+from mathrl.config.runs import stage_config, stages
+from mathrl.core.files import read_json
+
+
+def gather(results: Path, config: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Funnel and costs of each entry that a selected run uses and that is there."""
+    if not config.get("augmentation"):
+        return []
+    selected = [stage_config(config, run, stage) for run in config.get("select", []) for stage in stages(config, run)]
+    found = []
+    for name in used(config, selected):
+        folder = results.parent / RESULTS / name
+        if (folder / "funnel.json").is_file():
+            costs = folder / "requests.json"
+            found.append({"funnel": read_json(folder / "funnel.json"), "costs": read_json(costs) if costs.is_file() else None})
+    return found
+
+
+def section(entries: Sequence[Mapping[str, Any]], environment: Any) -> str:
+    """The markup of the part, every text in it escaped by `environment`; empty without entries."""
+    if not entries:
+        return ""
+    return environment.get_template("augmentation.html").render(entries=entries, doors=_doors(entries))
+
+
+def _doors(entries: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The doors in their order, as the first funnel has them."""
+    return [door["door"] for door in entries[0]["funnel"]["doors"]]

@@ -1,0 +1,135 @@
+"""Entries of `augmentation`: defaults, the messages that bad ones get, and what of a stage's `data` names them."""
+
+import copy
+
+import pytest
+import yaml
+from mathrl.config import augmentation, runs, validation
+from mathrl.core.files import UserError
+from mathrl.data.downloads import pin_rows
+
+PLAIN = {"kind": "variants", "model": "m", "address": "http://127.0.0.1:8000/v1", "budget": {"requests": 100}}
+KEY = "sk-0123456789abcdefghijklmnop"
+
+
+@pytest.fixture
+def check(root, config):
+    schema = yaml.safe_load((root / "rules/schemas/config.schema.yaml").read_text())
+
+    def validated(entry=None, data="clean", **run):
+        made = copy.deepcopy(config)
+        made["augmentation"] = {"retold": PLAIN | (entry or {})}
+        made["runs"]["mine"] = {"mini_batch_size": 88, "data": data, **run}
+        made["select"] = ["mine"]
+        validation.validate(made, schema, pin_rows(root / "pins.tsv"))
+        return made
+
+    return validated
+
+
+def test_an_entry_has_defaults_and_survives_a_command_line(check):
+    made = augmentation.entry(check(), "retold")
+    assert made == augmentation.Entry.of(made.as_dict())
+    assert (made.holds.m, made.holds.k, made.per_problem, made.useful, made.asks_solver) == (3, 4, 1, True, True)
+    assert made.checker == made.proposer == augmentation.Server("m", "http://127.0.0.1:8000/v1")
+
+
+def test_every_key_has_a_default_or_is_asked_for(root):
+    """The schema and the typed entry have the same keys, on every level."""
+    schema = yaml.safe_load((root / "rules/schemas/config.schema.yaml").read_text())
+    known = schema["properties"]["augmentation"]["additionalProperties"]["properties"]
+    spelled = augmentation.Entry.of(PLAIN | {"solver": {"model": "s", "address": "http://s/v1"}}).as_dict()
+    assert set(known) == set(spelled)
+    for key, part in known.items():
+        if part.get("properties"):
+            assert set(part["properties"]) == set(spelled[key]), key
+
+
+BAD = [
+    ({"kind": "paraphrase"}, "augmentation.retold.kind is 'paraphrase'; it may be variants, harder, easier, solutions"),
+    ({"budget": {}}, "augmentation.retold.budget"),
+    ({"budget": {"tokens": None}}, "augmentation.retold.budget: sets no limit"),
+    ({"budget": {"money": 1.0}}, "augmentation.retold.budget.money: counts nothing without prices"),
+    ({"holds": {"m": 5}}, "augmentation.retold.holds: m 5 of k 4 solutions cannot be"),
+    ({"kind": "harder", "holds": {"by": "base"}}, "augmentation.retold.holds.by: base checks a known answer only"),
+    ({"address": None}, "augmentation.retold: has neither address nor cache"),
+    ({"address": "127.0.0.1:8000"}, "augmentation.retold.address: '127.0.0.1:8000' is no address"),
+    ({"address": "engine", "solver": {"model": "s", "address": "http://s/v1"}}, "augmentation.retold.solver: address engine has one model"),
+    ({"temprature": 1}, "unknown key 'augmentation.retold.temprature'"),
+    ({"timeout": float("inf")}, "augmentation.retold.timeout is inf; it must be a finite number"),
+]
+
+
+@pytest.mark.parametrize(("entry", "message"), BAD, ids=[str(next(iter(entry.items()))) for entry, _ in BAD])
+def test_bad_entries_are_named(check, entry, message):
+    with pytest.raises(UserError) as error:
+        check(entry)
+    assert message in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [{"key": KEY}, {"solver": {"model": "s", "address": "http://s/v1", "key": KEY}}, {"address": f"http://me:{KEY}@host/v1"},
+     {"key": KEY, "kind": "nonsense"}, {"key": KEY.replace("-", "_")}],
+)  # fmt: skip
+def test_a_key_in_the_configuration_is_refused_and_not_repeated(check, entry):
+    with pytest.raises(UserError) as error:
+        check(entry)
+    assert "retold" in str(error.value) and KEY[3:] not in str(error.value).replace("_", "-")
+
+
+def test_a_missing_key_is_told_before_any_job(check):
+    made = check({"key": "MY_KEY", "solver": {"model": "s", "address": "http://s/v1", "key": "OTHER_KEY"}})
+    assert "MY_KEY is empty" in augmentation.missing_key(made, "retold", {"OTHER_KEY": "x"})
+    assert "OTHER_KEY is empty" in augmentation.missing_key(made, "retold", {"MY_KEY": "x", "OTHER_KEY": " "})
+    assert augmentation.missing_key(made, "retold", {"MY_KEY": "x", "OTHER_KEY": "y"}) is None
+    assert augmentation.missing_key(check({"key": "MY_KEY", "address": None, "cache": "a"}), "retold", {}) is None
+
+
+STAGES = [
+    ({"augmented": ["retold"]}, {}, None),
+    ({"rows": "raw", "augmented": ["retold"]}, {}, None),
+    ({"repeated": ["retold"]}, {}, None),
+    ({"augmented": ["other"]}, {}, "data.augmented: unknown entry 'other' of augmentation; known: retold"),
+    ({"repeated": ["other"]}, {}, "data.repeated: unknown entry 'other'"),
+    ({"rows": "as_given", "augmented": ["retold"]}, {}, "data"),
+    ({}, {}, "data"),
+    (
+        None,
+        {"algorithm": "supervised", "solutions": "results/augmentation/retold/rows.parquet"},
+        "'retold' of augmentation is of kind variants",
+    ),
+    (None, {"algorithm": "supervised", "solutions": "results/augmentation/other/rows.parquet"}, "no such file"),
+]
+
+
+@pytest.mark.parametrize(("data", "run", "message"), STAGES, ids=[str(number) for number in range(len(STAGES))])
+def test_a_stage_names_entries_that_are_there(check, data, run, message):
+    given = {"data": data} if data is not None else {}
+    if message is None:
+        made = check(**given, **run)
+        stage = runs.stage_config(made, "mine", "main")
+        assert augmentation.used(made, [stage]) == ["retold"] and augmentation.data_kind(stage) == data.get("rows", "clean")
+        assert "retold" in augmentation.data_words(stage)
+    else:
+        with pytest.raises(UserError, match="config: .*" + message.replace("[", ".")):
+            check(**(given or {}), **run)
+
+
+def test_solutions_of_an_entry_need_no_file_yet(check):
+    run = {"algorithm": "supervised", "solutions": "results/augmentation/retold/rows.parquet", "steps": 5}
+    made = check({"kind": "solutions"}, **run)
+    assert augmentation.used(made, [runs.stage_config(made, "mine", "main")]) == ["retold"]
+    with pytest.raises(UserError, match="'retold' holds solutions"):
+        check({"kind": "solutions"}, {"augmented": ["retold"]})
+
+
+def test_the_demos_overlay_is_valid(root, config):
+    schema = yaml.safe_load((root / "rules/schemas/config.schema.yaml").read_text())
+    read = lambda name: yaml.safe_load((root / "profiles/demo" / name).read_text())  # noqa: E731
+    made = runs.merge(runs.merge(config, read("demo.yaml")), read("augmented.yaml"))
+    assert validation.validate(made, schema, pin_rows(root / made["pins"])) == []
+    expanded = runs.expanded(made)[0]
+    words = {augmentation.data_words(runs.stage_config(expanded, run, "main")) for run in expanded["select"]}
+    assert len(expanded["select"]) == 9
+    assert words == {"clean data", "clean data and augmented rows of retold", "clean data and repeated rows of retold"}

@@ -1,0 +1,122 @@
+"""Augmentation on the whole demo: variants beside plain and repeated data in one table, and a real vLLM server. Minutes to half an hour."""
+
+import csv
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+
+import polars as pl
+import pytest
+from mathrl.demo import provider
+from mathrl.models.engine import engine_environment
+from support import providers
+from support.waiting import wait_for
+
+pytestmark = [pytest.mark.workflow, pytest.mark.full, pytest.mark.timeout(3600)]
+OVERLAY = ("--configfile", "profiles/demo/demo.yaml", "profiles/demo/augmented.yaml")
+GROUPS = ("plain", "augmented", "repeated")
+
+
+@pytest.fixture
+def demo(finished, make_workflow):
+    """The demo's directory once more, its data and base model made already."""
+    workflow = make_workflow("augmented")
+    for made in ("resources", "results/data", "results/base", "checkpoints/samples", ".snakemake"):
+        if (finished.directory / made).exists():
+            shutil.copytree(finished.directory / made, workflow.directory / made, dirs_exist_ok=True)
+    shutil.rmtree(workflow.directory / ".snakemake/locks", ignore_errors=True)
+    return workflow
+
+
+def at(address: str, **more) -> str:
+    """The overlay's entry at another address, for the command line."""
+    entry = {"address": address, **more}
+    return f"augmentation={{retold: {json.dumps(entry)}}}"
+
+
+def test_variants_beside_plain_and_repeated_data_in_one_table(demo):
+    """Nine runs at equal tokens. What they show is read from the table; that nothing leaks and nothing is unequal is asserted."""
+    with providers.Server(provider.good) as server:
+        done = demo.snakemake(*OVERLAY, "--config", at(server.address), timeout=3400)
+        assert done.returncode == 0, done.stdout[-5000:]
+        assert max(server.times_asked().values()) == 1
+    results = demo.directory / "results"
+    rows = pl.read_parquet(results / "augmentation/retold/rows.parquet")
+    funnel = json.loads((results / "augmentation/retold/funnel.json").read_text())
+    stopped = {door["door"]: door["rows_in"] - door["rows_out"] for door in funnel["doors"]}
+    assert len(rows) > 50 and stopped["decontamination"] > 0 and stopped["useful"] > 0, stopped
+    counts = {run: json.loads((results / f"{run}-seed-1/main/data.json").read_text())["counts"] for run in GROUPS}
+    assert counts["augmented"]["augmented"] == counts["repeated"]["repeated"] == len(rows)
+    assert {counts[run]["train"] for run in GROUPS} == {counts["plain"]["train"]}
+    tokens = [json.loads((results / f"{run}-seed-{seed}/manifest.json").read_text())["tokens"] for run in GROUPS for seed in (1, 2, 3)]
+    assert max(tokens) < 1.05 * min(tokens), tokens
+    with open(results / "scores.csv") as table:
+        models = {row["model"] for row in csv.DictReader(table)}
+    assert {f"{run}-seed-{seed}" for run in GROUPS for seed in (1, 2, 3)} <= models
+    assert 'id="augmentation"' in (results / "report.html").read_text()
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return found.getsockname()[1]
+
+
+def is_up(address: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{address}/models", timeout=2) as reply:
+            return reply.status == 200
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def test_vllms_own_server_is_asked_counted_and_replayed(demo):
+    """The demo's base model serves: it knows no form, so every proposal ends at the first door; what it cost is the server's count."""
+    port = free_port()
+    address = f"http://127.0.0.1:{port}/v1"
+    model = demo.directory / "resources/models/demo-base"
+    command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", model, "--served-model-name", "scripted"]
+    command += ["--host", "127.0.0.1", "--port", port, "--dtype", "float32", "--enforce-eager", "--max-model-len", "512"]
+    with open(demo.directory / "server.log", "w") as log:
+        environment = {**os.environ, **engine_environment("cpu")}
+        server = subprocess.Popen([*map(str, command)], env=environment, stdout=log, stderr=log, start_new_session=True)
+    try:
+        wait_for(lambda: is_up(address) or server.poll() is not None, 900, "vLLM's server")
+        assert server.poll() is None, (demo.directory / "server.log").read_text()[-3000:]
+        small = at(address, problems={"count": 12}, max_tokens=40, holds={"k": 2, "m": 1, "max_tokens": 40}, useful=False)
+        target = "results/augmentation/retold/funnel.json"
+        done = demo.snakemake(*OVERLAY, "--config", small, "--", target, timeout=1500)
+        assert done.returncode == 0, done.stdout[-5000:]
+    finally:
+        server.terminate()
+        server.wait(60)
+    folder = demo.directory / "results/augmentation/retold"
+    costs = json.loads((folder / "requests.json").read_text())
+    assert costs["answered"] == costs["requests"] >= 12 and costs["spent"]["tokens"] > 0
+    funnel = json.loads((folder / "funnel.json").read_text())
+    assert funnel["doors"][0]["rows_in"] == 12 and funnel["rows"] == 0 and funnel["doors"][0]["examples"]
+    before = (folder / "proposals.parquet").read_bytes()
+    shutil.move(folder / "answers.jsonl.zst", demo.directory / "shipped.jsonl.zst")
+    shutil.rmtree(demo.directory / "checkpoints/augmentation")
+    again = at(address, problems={"count": 12}, max_tokens=40, holds={"k": 2, "m": 1, "max_tokens": 40}, useful=False).replace(
+        f'"{address}"', 'null, "cache": "shipped.jsonl.zst"'
+    )
+    done = demo.snakemake(*OVERLAY, "--config", again, "--", target, timeout=600)
+    assert done.returncode == 0 and (folder / "proposals.parquet").read_bytes() == before, done.stdout[-3000:]
+
+
+def test_the_workflows_own_engine_answers_without_a_server(demo):
+    """In batch, by the demo's base model, which solves nothing that it reads in this form: every proposal is there and counted."""
+    entry = at("engine", model="demo-base", problems={"count": 12}, max_tokens=40, holds={"k": 2, "m": 1, "max_tokens": 40}, useful=False)
+    target = "results/augmentation/retold/funnel.json"
+    done = demo.snakemake(*OVERLAY, "--config", entry, "--", target, timeout=2400)
+    assert done.returncode == 0, done.stdout[-5000:]
+    folder = demo.directory / "results/augmentation/retold"
+    costs = json.loads((folder / "requests.json").read_text())
+    assert costs["answered"] == costs["requests"] >= 12 and costs["spent"]["tokens"] > 12
+    assert json.loads((folder / "funnel.json").read_text())["doors"][0]["rows_in"] == 12
