@@ -17,6 +17,7 @@ include: "rules/fetch.smk"
 include: "rules/data.smk"
 include: "rules/train.smk"
 include: "rules/evaluate.smk"
+include: "rules/verify.smk"
 include: "rules/report.smk"
 
 
@@ -42,6 +43,12 @@ rule train:
     """Checkpoints, manifests and exported models of the selected runs."""
     input:
         trained_files(),
+
+
+rule verifiers:
+    """Every verifier measured, and the samples with their step scores to read."""
+    input:
+        verifier_reports,
 
 
 rule forecast:
