@@ -14,7 +14,7 @@ PYTHON ?= $(shell for p in python3 python3.12 python3.11; do $$p -c '$(FITS)' 2>
 SNAKEMAKE := .venv-driver/bin/snakemake
 PYTEST := .venv/bin/python -m pytest
 
-.PHONY: .venv .venv-driver .venv-harness .venv-tools demo crate rebuild forecast demo-clean demo-containers driver env harness laptop test test-full tests-ledger test-hpc lint format lock containers tensorboard dag docs
+.PHONY: .venv .venv-driver .venv-harness .venv-tools demo verifiers crate rebuild forecast demo-clean demo-containers driver env harness laptop test test-full tests-ledger test-hpc lint format lock containers tensorboard dag docs
 
 demo: env
 	@.venv-driver/bin/python scripts/recover_workflow.py --directory .
@@ -29,6 +29,12 @@ demo-containers: env
 # make forecast RUN=grpo [PROFILE=profiles/demo]: what a run will cost, from a few of its steps
 forecast: env
 	@$(SNAKEMAKE) $(if $(PROFILE),--profile $(PROFILE),--cores all --resources gpu=$(or $(GPUS),6)) forecast --config 'select=[$(or $(RUN),grpo)]'
+
+# make verifiers [PROFILE=profiles/demo]: every verifier of the configuration measured, and samples with their step scores to read.
+# The demo lays profiles/demo/verifiers.yaml over its configuration.
+verifiers: env
+	@$(SNAKEMAKE) $(if $(PROFILE),--profile $(PROFILE),--cores all --resources gpu=$(or $(GPUS),6)) \
+	  $(if $(filter profiles/demo,$(PROFILE)),--configfile profiles/demo/demo.yaml profiles/demo/verifiers.yaml --) verifiers
 
 # make crate [PROFILE=profiles/demo]: the finished study as one file to send, results/crate.zip. Where the demo has run, it is the demo's.
 crate: PROFILE ?= $(if $(wildcard resources/demo),profiles/demo)

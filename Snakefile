@@ -18,6 +18,7 @@ include: "rules/data.smk"
 include: "rules/augment.smk"
 include: "rules/train.smk"
 include: "rules/evaluate.smk"
+include: "rules/verify.smk"
 include: "rules/report.smk"
 
 
@@ -55,6 +56,12 @@ rule augmentation_forecast:
     """Forecast the requests, tokens and money of these entries (of all, where no run uses one); nothing is sent."""
     input:
         forecast_entries(),
+
+
+rule verifiers:
+    """Every verifier measured, and the samples with their step scores to read."""
+    input:
+        verifier_reports,
 
 
 rule forecast:

@@ -30,7 +30,7 @@ if sys.modules.setdefault("mathrl", importlib.util.module_from_spec(library)).__
     )
 library.loader.exec_module(sys.modules["mathrl"])
 
-from mathrl.config import augmentation, runs as configuration, validation
+from mathrl.config import augmentation, runs as configuration, validation, verifiers as verifier_settings
 from mathrl.core import code_files, provenance
 from mathrl.core.files import UserError, sha256_file
 from mathrl.data import downloads
@@ -182,6 +182,142 @@ def solve_rate_sampling():
         "max_tokens": own["max_tokens"],
     }
     return {"prompt": "training", "greedy": False, "seed": 0, **drawn}
+
+
+def label_sampling(count):
+    """How solutions (`n`) and their completions (`completions`) are sampled for step labels: as in training."""
+    return solve_rate_sampling() | {
+        "n": config["verifiers"]["labels"][count],
+        "max_tokens": config["verifiers"]["labels"]["max_tokens"],
+    }
+
+
+def label_policy():
+    """The model that is sampled for step labels."""
+    return model_directory(config["verifiers"]["labels"]["policy"])
+
+
+def policy_marker(wildcards):
+    """What changes when its weights do."""
+    return marker_of(config["verifiers"]["labels"]["policy"])
+
+
+def label_verifiers():
+    """Verifiers that step labels are checked by."""
+    return list(filter(None, (config["verifiers"]["labels"][key] for key in ("agree", "accept"))))
+
+
+def label_models():
+    """Their models as arguments."""
+    chosen = {key: config["verifiers"]["labels"][key] for key in ("agree", "accept")}
+    return [f"--{key}-model={model}" for key, name in chosen.items() if name and (model := verifier_model(name))]
+
+
+def verifiers():
+    """The verifiers of the configuration by name."""
+    return verifier_settings.settings(config["verifiers"])
+
+
+def verifier_model(name):
+    """Directory of the model behind a verifier; none for kinds without one."""
+    one = verifiers()[name]
+    if not one.needs_gpu:
+        return None
+    model = one.own["model"]
+    if model in config["runs"]:
+        return f"results/{model}/model"
+    return f"resources/models/{model}" if pins().get(model, {}).get("kind") == "model" else model
+
+
+def verifier_markers(name):
+    """Inputs that change when a verifier does: its model, its prompt."""
+    model, prompt = verifier_model(name), verifiers()[name].own.get("prompt")
+    found = [place(prompt)] if prompt else []
+    if model is None:
+        return found
+    if verifiers()[name].own["model"] in config["runs"]:
+        return [*found, f"{model}/export.json"]
+    pinned = model.startswith("resources/models/")
+    return [*found, *([model] if pinned else directory_files(model))]
+
+
+def verifier_files(*names):
+    """Files below scripts/ of the user's verifiers `module:function`."""
+    kinds = [verifiers()[name].kind.partition(":") for name in names]
+    return sorted({file for module, colon, _ in kinds if colon for file in code_files.module_files(module, SCRIPTS)})
+
+
+def verifier_json(wildcards):
+    """Of the section `verifiers` what concerns the scores of one verifier, as JSON."""
+    section = config["verifiers"]
+    kept = {key: section[key] for key in ("batch_size", "timeout", "retries")}
+    return json.dumps(kept | {"named": {wildcards.verifier: section["named"][wildcards.verifier]}}, sort_keys=True)
+
+
+def verifier_option(wildcards):
+    """Its model as an argument."""
+    return option("--model", verifier_model(wildcards.verifier))
+
+
+def verifier_gpus(name):
+    """GPUs for a verifier: one for a model of ours."""
+    return gpus(1 if verifiers()[name].needs_gpu else 0)
+
+
+def step_scores(wildcards):
+    """Step scores of the samples that are graded, by each verifier in use."""
+    folder = f"results/{wildcards.model}/{wildcards.protocol}/steps"
+    return [
+        f"{folder}/{name}/{wildcards.benchmark}.jsonl.zst" for name in verifier_settings.scorers(config["verifiers"])
+    ]
+
+
+def step_score_options(wildcards, input):
+    """The same as arguments, with what they mean; none without verifiers in use."""
+    section = {key: config["verifiers"][key] for key in ("named", "use")}
+    named = [f"--steps={Path(path).parent.name}={path}" for path in input.steps]
+    return [f"--verifiers={json.dumps(section, sort_keys=True)}", *named] if named else []
+
+
+def all_samples():
+    """The samples of every cell of the score table."""
+    return [path.replace("/eval/", "/samples/").replace(".json", ".jsonl.zst") for path in evaluations()]
+
+
+def all_step_scores():
+    """Their step scores by each verifier in use."""
+    names = verifier_settings.scorers(config["verifiers"])
+    return [path.replace("/samples/", f"/steps/{name}/") for path in all_samples() for name in names]
+
+
+def step_set_files():
+    """Solutions whose first wrong step is known."""
+    return [place(path) for path in config["verifiers"]["step_sets"].values()]
+
+
+def named_step_sets(wildcards, input):
+    """The same with their names: NAME=FILE."""
+    return [f"{name}={path}" for name, path in zip(config["verifiers"]["step_sets"], input.step_sets, strict=True)]
+
+
+def measured_scores():
+    """The scores that verifiers give them."""
+    names = verifier_settings.scorers(config["verifiers"], list(config["verifiers"]["named"]))
+    return [f"results/verifiers/{name}/scores.json" for name in names]
+
+
+def named_scores(wildcards, input):
+    """The same with the verifiers' names: NAME=FILE."""
+    return [f"{Path(path).parent.name}={path}" for path in input.scores]
+
+
+def verifier_reports(wildcards):
+    """What `snakemake verifiers` makes of the verifiers of the configuration."""
+    section = config["verifiers"]
+    if not section["named"]:
+        raise WorkflowError("config: verifiers.named: is empty; name a verifier (docs/reference/verifiers.md)")
+    measured = ["results/verifiers/measured.md"] if section["step_sets"] else []
+    return [*measured, *(["results/steps.html"] if section["use"] else [])]
 
 
 def literal(text):
@@ -556,11 +692,21 @@ def sampled_model(wildcards):
     return model_directory(wildcards.model)
 
 
+def directory_files(directory):
+    """The files of a model of the user's."""
+    return sorted(str(path) for path in Path(directory).iterdir() if path.is_file() and path.suffix != ".md")
+
+
 def model_marker(wildcards):
     """The files or the directory that change when a model's weights do."""
-    kind, directory = model_place(wildcards.model)
+    return marker_of(wildcards.model)
+
+
+def marker_of(model):
+    """The same of a row of the score table."""
+    kind, directory = model_place(model)
     if kind == "directory":
-        return sorted(str(path) for path in Path(directory).iterdir() if path.is_file() and path.suffix != ".md")
+        return directory_files(directory)
     return directory if kind == "pin" else f"{directory}/export.json"
 
 
@@ -613,7 +759,7 @@ def code(script, *modules):
         raise WorkflowError(str(error)) from None
     # Templates and tables that lie in a package count as its code.
     packages = {path.parent for path in seen if path.name == "__init__.py"} - {SCRIPTS / "mathrl"}
-    kinds = (".html", ".css", ".js", ".json", ".tsv")
+    kinds = (".html", ".css", ".js", ".json", ".tsv", ".txt")
     data = {file for package in packages for file in package.rglob("*") if file.suffix in kinds}
     return [code_file(path) for path in [*named, *sorted((seen | data) - set(named))]]
 
@@ -856,6 +1002,7 @@ wildcard_constraints:
     ),
     protocol="|".join(config["evaluation"]["protocols"]),
     shard=r"\d+",
+    verifier="|".join(config["verifiers"]["named"]) or "(?!)",
 
 
 onstart:

@@ -189,10 +189,12 @@ rule sample_solve_rate_problems:
     output:
         made="results/data/solve_rate_samples/{shard}.json",
     params:
+        name="solve_rates",
         protocols=literal(json.dumps({"solve_rates": solve_rate_sampling()}, sort_keys=True)),
         prompt=literal(json.dumps(config["prompt"], sort_keys=True)),
         engine=engine_settings(),
         shards=config["evaluation"]["shards"],
+        model=model_directory("base"),
         accelerator=config["accelerator"],
     log:
         "logs/sample_solve_rate_problems/{shard}.log",
@@ -209,12 +211,12 @@ rule sample_solve_rate_problems:
         "python3 {input.code[1]:q}"
         " --gpus {resources.gpu:q} --"
         " python {input.code[0]:q}"
-        " --name solve_rates"
-        " --model {input.model:q}"
+        " --name {params.name:q}"
+        " --model {params.model:q}"
         " --protocols {params.protocols:q}"
         " --prompt {params.prompt:q}"
         " --engine {params.engine:q}"
-        " --benchmark solve_rates={input.asked:q}"
+        " --benchmark {params.name}={input.asked:q}"
         " --shard {wildcards.shard:q}"
         " --shards {params.shards:q}"
         " --accelerator {params.accelerator:q}"

@@ -1,6 +1,6 @@
 # Requires: nothing.
 # Makes: resources/demo, the laptop's problems, benchmarks and base model, which profiles/demo/pins.tsv names as local files.
-# Steps: make_demo_problems, make_demo_model.
+# Steps: make_demo_problems, make_demo_model; make_demo_steps for verifiers.
 
 
 rule make_demo_problems:
@@ -34,6 +34,33 @@ rule make_demo_problems:
         " --leaks {params.leaks:q}"
         " --seed {params.seed:q}"
         " --out {params.out:q}"
+        " > {log:q} 2>&1"
+
+
+rule make_demo_steps:
+    """Make {params.number} solutions of demo problems, half of them with a planted error: their first wrong step is known."""
+    input:
+        code=code("make_demo_steps.py"),
+    output:
+        steps="resources/demo/steps.jsonl",
+    params:
+        number=1000,
+        seed=config["demo"]["seed"] + 1,
+    log:
+        "logs/make_demo_steps/all.log",
+    benchmark:
+        "logs/make_demo_steps/all.tsv"
+    threads: 1
+    resources:
+        mem_mb=grows(1000),
+        runtime=grows(5),
+    container:
+        image("cpu")
+    shell:
+        "python {input.code[0]:q}"
+        " --count {params.number:q}"
+        " --seed {params.seed:q}"
+        " --out {output.steps:q}"
         " > {log:q} 2>&1"
 
 

@@ -92,11 +92,13 @@ rule grade_samples:
         samples="results/{model}/{protocol}/samples/{benchmark}.jsonl.zst",
         problems="resources/benchmarks/{benchmark}.jsonl",
         matches="results/data/matches.parquet",
+        steps=step_scores,
     output:
         evaluation="results/{model}/{protocol}/eval/{benchmark}.json",
     params:
         grader=of_protocol("grader"),
         extraction=of_protocol("extraction"),
+        steps=step_score_options,
     log:
         "logs/grade_samples/{model}/{protocol}/{benchmark}.log",
     benchmark:
@@ -117,5 +119,6 @@ rule grade_samples:
         " --grader {params.grader:q}"
         " --extraction {params.extraction:q}"
         " --workers {threads:q}"
+        " {params.steps:q}"
         " --out {output.evaluation:q}"
         " > {log:q} 2>&1"

@@ -9,10 +9,14 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from mathrl.core.files import UserError, read_jsonl, run_main, write_json
+from mathrl.config.verifiers import settings
+from mathrl.core.arguments import NamedFiles
+from mathrl.core.files import UserError, mapping, read_jsonl, run_main, write_json
 from mathrl.core.provenance import provenance
 from mathrl.data.benchmarks import read_benchmark
+from mathrl.evaluation import verified
 from mathrl.evaluation.grading import evaluate, read_matches, read_samples
+from mathrl.evaluation.verified import Verdicts
 
 
 def parse() -> argparse.Namespace:
@@ -32,7 +36,18 @@ def parse() -> argparse.Namespace:
         help="strict: the answer in the box only; lenient: last number where there is no box (default: strict)",
     )
     parser.add_argument("--workers", type=int, default=1, help="grading processes (default: 1)")
+    parser.add_argument("--verifiers", help="the section `verifiers` of the configuration, JSON: what their step scores mean")
+    parser.add_argument("--steps", action=NamedFiles, nargs="+", help="step scores of the samples, VERIFIER=FILE; repeat")
     return parser.parse_args()
+
+
+def step_verdicts(args: argparse.Namespace) -> list[Verdicts]:
+    """What the verifiers in use say of the samples; nothing without any."""
+    if not args.steps:
+        return []
+    section = mapping(args.verifiers or "{}", "--verifiers")
+    scored = {name: verified.read_scores(read_jsonl(path, ("id", "sample", "scores"))) for name, path in args.steps.items()}
+    return verified.verdicts(settings(section), section["use"], scored)
 
 
 def main() -> None:
@@ -52,8 +67,9 @@ def main() -> None:
         contaminated=contaminated,
         removing=removing,
         benchmark=name,
+        verifiers=step_verdicts(args),
     )
-    inputs = {"samples": args.samples, "benchmark": args.benchmark}
+    inputs = {"samples": args.samples, "benchmark": args.benchmark} | {f"steps of {name}": path for name, path in args.steps.items()}
     if args.matches:
         inputs["matches"] = args.matches
     result |= {"model": args.model, "protocol": args.protocol, "benchmark": name, "provenance": provenance(inputs)}

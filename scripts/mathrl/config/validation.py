@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from mathrl.config import augmentation
+from mathrl.config import augmentation, verifiers
 from mathrl.config.batches import check_batches
 from mathrl.config.determinism import is_deterministic
 from mathrl.config.reward_terms import check_names
@@ -16,7 +16,7 @@ from mathrl.core.files import UserError
 
 # Names that no run may have: they stand for something else in `start_from`, below checkpoints/ or below results/.
 RESERVED = {
-    "base", "previous", "samples", "data", "model", "figures", "tensorboard", "augmentation",
+    "base", "previous", "samples", "data", "model", "figures", "tensorboard", "augmentation", "verifiers",
     "audit.json", "report.html", "report-so-far.html", "scores.csv", "scores.html", "scores.md",
 }  # fmt: skip
 BESIDE_STAGES = {"generation", "manifest.json", "model"}  # what lies in results/{run}/ beside a directory for each stage and protocol
@@ -78,9 +78,12 @@ def validate(
         check_names(config["reward"]["terms"])
     except ValueError as error:
         raise UserError(f"config: reward.terms: {error}") from None
+    verifiers.check(config["verifiers"])
+    _check_verifiers(config, table)
     _check_stages(config, stage_schema, {name for name in config["benchmarks"] if table[name].get("after_training")})
     notices = []
-    for run in _trained(config, [*config["select"], *(run for run in config["runs"] if run in asked)]):
+    further = [*(run for run in config["runs"] if run in asked), *verifiers.trained_runs(config["verifiers"], config["runs"])]
+    for run in _trained(config, [*config["select"], *further]):
         for stage in stages(config, run):  # the numbers of runs that are not trained need not fit an overlay that changes the batch
             notices += check_stage(config, run, stage)
     for run in config["select"]:
@@ -193,6 +196,26 @@ def _check_evaluation(config: Mapping[str, Any]) -> None:
         raise UserError("config: evaluation.batch_invariant: vLLM has no such kernels for a CPU; use evaluation.dtype float32 there")
 
 
+def _check_verifiers(config: Mapping[str, Any], table: Mapping[str, Mapping[str, Any]]) -> None:
+    """Refuse verifiers whose model or files are nowhere, and labels of a policy that is trained on them."""
+    section = config["verifiers"]
+    for name, one in verifiers.settings(section).items():
+        if one.needs_gpu:
+            model = one.own["model"]
+            is_run = one.kind == "prm" and model in config["runs"]
+            if not is_run and table.get(model, {}).get("kind") != "model" and not Path(model).is_dir():
+                known = "a run, " if one.kind == "prm" else ""
+                raise UserError(f"config: verifiers.named.{name}: model '{model}' is no {known}model of {config['pins']} or directory")
+        prompt = one.own.get("prompt")
+        if prompt and not Path(prompt).is_file():
+            raise UserError(f"config: verifiers.named.{name}: prompt: no such file: {prompt}")
+    policy = section["labels"]["policy"]
+    if policy != "base" and policy not in config["models"] and policy not in config["runs"]:
+        raise UserError(f"config: verifiers.labels.policy: '{policy}' is neither base, a run nor one of models")
+    if policy in verifiers.trained_runs(section, config["runs"]):
+        raise UserError(f"config: verifiers.labels.policy: '{policy}' is trained on these labels itself; name another policy")
+
+
 def _check_removal(config: Mapping[str, Any], methods: list[str], where: str) -> None:
     """Refuse to remove by matches that nobody looks for: nothing would be removed, without a word."""
     for method in methods:
@@ -226,7 +249,8 @@ def check_stage(config: Mapping[str, Any], run: str, stage: str) -> list[str]:
                 f"{where}: budget: steps alone end a supervised stage, verl logs no times of it; write budget: "
                 "{tokens: null, gpu_hours: null} there, and its cost is not counted"
             )
-        if not augmentation.product(merged["solutions"], config) and not Path(merged["solutions"]).is_file():
+        made_here = merged["solutions"] in verifiers.MADE_HERE or augmentation.product(merged["solutions"], config)
+        if not made_here and not Path(merged["solutions"]).is_file():
             raise UserError(f"{where}: solutions: no such file: {merged['solutions']}; a parquet with the columns problem and solution")
     penalty = merged["overlong_penalty"]
     if penalty and penalty["buffer"] > merged["max_response_length"]:

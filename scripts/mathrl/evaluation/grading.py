@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mathrl.core import parquet
 from mathrl.core.files import UserError
-from mathrl.evaluation.equalities import check_equalities
+from mathrl.evaluation import verified
 from mathrl.evaluation.metrics import GradedProblem, GradedSample, subset_metric, summarize
+from mathrl.evaluation.verified import Verdicts
 from mathrl.statistics.intervals import combine
+from mathrl.verifiers.equalities import check_equalities
 
 if TYPE_CHECKING:
     from mathrl.grading import Grade
@@ -206,6 +208,7 @@ def evaluate(
     contaminated: Mapping[str, frozenset[str]] | None = None,
     removing: frozenset[str] | None = None,
     benchmark: str = "",
+    verifiers: Sequence[Verdicts] = (),
 ) -> dict[str, Any]:
     """The eval JSON without its name tags and provenance."""
     from mathrl.grading import group_answers, protocols
@@ -225,6 +228,7 @@ def evaluate(
         "clean_subset": clean_subset(graded, removing),
         "first_wrong_equality": _first_wrong(graded),
     }
+    verified.add(result, graded, verifiers, group_answers)
     judges = protocols.versions(str(row["answer"]) for row in problems.values())
     return result | ({"grader_protocols": judges} if judges else {})
 

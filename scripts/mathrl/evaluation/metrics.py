@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from mathrl.evaluation.equalities import EqualityCheck
 from mathrl.statistics.intervals import mean_interval, ratio_interval, unbounded_mean_interval
+from mathrl.verifiers.equalities import EqualityCheck
 
 PASS_AT = (1, 2, 4, 8, 16)
 STATUS_LETTERS = {

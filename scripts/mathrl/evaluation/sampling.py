@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import importlib
 import json
 import os
 import sys
@@ -20,15 +19,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
+from mathrl.core import checked_lines
 from mathrl.core.files import UserError, read_json, sha256_json, write_json
 from mathrl.core.hashes import model_sha256
 from mathrl.core.provenance import versions
 from mathrl.data.benchmarks import read_benchmark
 from mathrl.execution import pauses
-from mathrl.execution.secrets import LOOPBACK
-from mathrl.models import local_stores
 from mathrl.models.checks import check_model
-from mathrl.models.engine import engine_environment, inspect_models_here, leave_out_sklearn
+from mathrl.models.engine_start import start_llm
 
 GREEDY = -1  # sample number of the one greedy response
 CONTEST_PROMPT = (
@@ -37,7 +35,7 @@ CONTEST_PROMPT = (
 )  # FlagAI-Open/OpenSeek, evaluation/qwen_eval
 SAMPLING = ("prompt", "temperature", "top_p", "max_tokens", "seed")  # what of a protocol determines a response; n and the grader do not
 
-CHECKED, HASH = ".checked.jsonl", 16  # files of a store whose lines begin with so many hex digits of their hash
+CHECKED = checked_lines.SUFFIX
 KEYS = ("benchmark", "id", "sample", "problem", "response", "finish_reason", "tokens")
 HASHES = "hashes.json"  # beside the stores: SHA-256 of the models' files, while they stay as they are
 
@@ -51,18 +49,20 @@ class Request:
     item: str
     sample: int
     problem: str
+    prefix: str = ""  # what the response begins with already; what is made goes on from there
 
     @property
     def key(self) -> tuple[str, str, int, str]:
         """Place in the store; the text's hash lets an edited benchmark be sampled anew."""
-        return self.benchmark, self.item, self.sample, hashlib.sha256(self.problem.encode()).hexdigest()[:12]
+        text = f"{self.problem}\0{self.prefix}" if self.prefix else self.problem
+        return self.benchmark, self.item, self.sample, hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def all_requests(protocols: Mapping[str, Mapping[str, Any]], benchmarks: Mapping[str, Path]) -> list[Request]:
     """Every response that the protocols ask for, in the order of the merged files."""
     items = {name: read_benchmark(path).values() for name, path in benchmarks.items()}
     return [
-        Request(protocol, benchmark, item["id"], sample, item["problem"])
+        Request(protocol, benchmark, item["id"], sample, item["problem"], item.get("prefix", ""))
         for protocol, settings in protocols.items()
         for benchmark in benchmarks
         for item in items[benchmark]
@@ -126,11 +126,9 @@ def read_store(directory: Path) -> dict[tuple[str, str, int, str], dict[str, Any
 
 def _row(line: bytes, checked: bool) -> dict[str, Any] | None:
     """A line of a store; None where it is not as it was written. A `checked` one begins with its hash; those of earlier commits do not."""
-    sha256, _, text = line.partition(b" ") if checked else (b"", b"", line)
-    if checked and sha256.decode(errors="replace") != hashlib.sha256(text).hexdigest()[:HASH]:
-        return None
+    text = checked_lines.content(line) if checked else line
     try:
-        row = json.loads(text)
+        row = json.loads(text) if text else {}
         return row if {*KEYS} <= set(row) and isinstance(row["response"], str) and isinstance(row["sample"], int) else None
     except (ValueError, TypeError):
         return None
@@ -139,9 +137,9 @@ def _row(line: bytes, checked: bool) -> dict[str, Any] | None:
 def prompt_ids(tokenizer: Any, request: Request, protocol: Mapping[str, Any], prompt: Mapping[str, Any]) -> list[int]:
     """Token ids of a request's prompt: the training prompt through the model's chat template, or the contest's text."""
     if protocol["prompt"] == "contest":
-        return tokenizer(CONTEST_PROMPT.format(problem=request.problem), add_special_tokens=False)["input_ids"]
+        return tokenizer(CONTEST_PROMPT.format(problem=request.problem) + request.prefix, add_special_tokens=False)["input_ids"]
     messages = [{"role": "user", "content": prompt["instruction"] + prompt["separator"] + request.problem}]
-    text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+    text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True) + request.prefix
     return tokenizer(text, add_special_tokens=False)["input_ids"]
 
 
@@ -215,22 +213,12 @@ def batches_of(wanted: Sequence[Request], missing: set[Request], together: int |
 
 def start_engine(model, protocols, engine, accelerator, requests, prompt):
     """An engine with room for these requests (`problem` is their text), and vLLM's class of sampling parameters."""
-    os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")  # the engine lives and dies with this process
-    os.environ.setdefault("VLLM_LOGGING_LEVEL", "WARNING")
-    os.environ.update(engine_environment(accelerator) | LOOPBACK)
     if engine.get("batch_invariant"):
         os.environ["VLLM_BATCH_INVARIANT"] = "1"
-    if accelerator == "cpu":
-        leave_out_sklearn()
-    from vllm import LLM, SamplingParams
+    llm = start_llm(accelerator, **engine_settings(model, protocols, engine, accelerator, requests, prompt))
+    from vllm import SamplingParams
 
-    local_stores.use_files(importlib.import_module("torch.distributed.rendezvous"))  # by name: torch hides it behind a function
-    if accelerator == "cpu":
-        from mathrl.models import cpu_rotary
-
-        cpu_rotary.apply()
-        inspect_models_here()
-    return LLM(**engine_settings(model, protocols, engine, accelerator, requests, prompt)), SamplingParams
+    return llm, SamplingParams
 
 
 def engine_settings(
@@ -242,7 +230,9 @@ def engine_settings(
     prompt: Mapping[str, str],
 ) -> dict[str, Any]:
     """vLLM's engine arguments for these requests."""
-    longest = max(len(request.problem) for request in requests) + len(prompt["instruction"]) + 200  # a token is a character or more
+    longest = (
+        max(len(request.problem) + len(request.prefix) for request in requests) + len(prompt["instruction"]) + 200
+    )  # a token is a character or more
     settings = {
         "model": str(model),
         "dtype": engine["dtype"],
@@ -334,8 +324,7 @@ def _write(handle, request: Request, response: str, finish_reason: str, tokens: 
         "finish_reason": finish_reason,
         "tokens": tokens,
     }
-    text = json.dumps(row, ensure_ascii=False).encode(errors="surrogatepass") + b"\n"
-    handle.write(hashlib.sha256(text).hexdigest()[:HASH].encode() + b" " + text)
+    handle.write(checked_lines.pack(row))
     handle.flush()
     pauses.progressed()
 
@@ -369,3 +358,8 @@ def merge(store: Path, protocol: str, settings: Mapping[str, Any], benchmarks: M
             )
         merged[request.benchmark].append({key: row[key] for key in ("id", "sample", "response", "finish_reason", "tokens")})
     return merged
+
+
+def of_one_file(generation: Sequence[Path], name: str, settings: Mapping[str, Any], problems: Path) -> list[dict[str, Any]]:
+    """Samples of one file of problems that was sampled as protocol and benchmark `name`, in its order."""
+    return merge(store_of(generation, name), name, settings, {name: problems})[name]

@@ -29,6 +29,15 @@ METRICS = {
     "contaminated": "sampled, contaminated items only",
 }
 
+# The same of each verifier in use, as `{metric} by {verifier}`: they lie below `verifiers` in the eval JSON.
+BY = " by "
+METRICS_BY = {
+    "best_of_n": "best of the samples",
+    "weighted_majority": "majority of the samples, weighted",
+    "flawed_but_right": "right answers with a wrong step, of right answers",
+    "steps_right": "right steps, of all steps",
+}
+
 # Published results of the same benchmarks: they are quoted, never measured here, and enter no test. Percent.
 PUBLISHED: list[dict[str, Any]] = [
     {
@@ -88,6 +97,9 @@ def cell(result: Mapping[str, Any] | None, metric: str) -> dict[str, Any] | None
     """{value, low, high, n} of one metric of an eval JSON; None where it is not there."""
     if result is None:
         return None
+    if BY in metric:
+        name, _, verifier = metric.partition(BY)
+        return result.get("verifiers", {}).get(verifier, {}).get(name)
     if metric in ("clean", "contaminated"):
         subset = result.get("clean_subset", {})
         found = subset.get(metric) if subset.get("available") else None
@@ -106,6 +118,18 @@ def mean_cell(cells: Sequence[Mapping[str, Any] | None]) -> dict[str, Any] | Non
     return {"value": value, "low": max(0.0, low), "high": min(1.0, high), "n": sum(c["n"] for c in cells)}
 
 
+def metric_names(evals: Evals) -> list[str]:
+    """The sections of the table: `METRICS`, and those of every verifier that an eval JSON has."""
+    verifiers = dict.fromkeys(name for result in evals.values() for name in result.get("verifiers", {}))
+    return [*METRICS, *(f"{metric}{BY}{verifier}" for verifier in verifiers for metric in METRICS_BY)]
+
+
+def title(metric: str) -> str:
+    """What a section is called."""
+    name, by, verifier = metric.partition(BY)
+    return f"{METRICS_BY.get(name, name)} (verifier {verifier})" if by else METRICS.get(metric, metric)
+
+
 def table(
     evals: Evals,
     models: Sequence[str],
@@ -122,7 +146,7 @@ def table(
     """
     rows: list[dict[str, Any]] = []
     for protocol in sorted(protocols, key=lambda name: name != primary):
-        for metric in METRICS:
+        for metric in metric_names(evals):
             section = []
             for model in models:
                 cells = {name: cell(evals.get((model, protocol, name)), metric) for name in benchmarks}
@@ -174,6 +198,7 @@ class ScoreTable:
     missing: list[dict[str, str]]
     comparisons: list[dict[str, Any]]
     claim: str
+    verifiers: list[str]  # lines of the table of verifiers
 
     def csv(self) -> str:
         """The content of scores.csv."""
@@ -181,7 +206,7 @@ class ScoreTable:
 
     def markdown(self) -> str:
         """The content of scores.md."""
-        return to_markdown(self.rows, self.benchmarks, self.missing, self.comparisons, self.claim)
+        return to_markdown(self.rows, self.benchmarks, self.missing, self.comparisons, self.claim, self.verifiers)
 
 
 def score_table(
@@ -196,7 +221,7 @@ def score_table(
     """The table of these eval JSONs (`load_evals`)."""
     rows = table(evals, models, protocols, benchmarks, primary, groups)
     compared = compare_all(evals, groups, primary, benchmarks)
-    return ScoreTable(rows, list(benchmarks), list(missing), compared, claim(groups))
+    return ScoreTable(rows, list(benchmarks), list(missing), compared, claim(groups), verifier_lines(evals))
 
 
 def percent(value: float | None) -> str:
@@ -240,12 +265,13 @@ def to_markdown(
     missing: Sequence[Mapping[str, str]],
     comparisons: Sequence[Mapping[str, Any]] = (),
     claim: str = "",
+    verifiers: Sequence[str] = (),
 ) -> str:
     """The table as Markdown: a section a protocol and metric, values in percent with their 95 % interval."""
     lines = ["# Scores", "", "Percent of problems, with the 95 % interval in brackets; n problems in the head.", ""]
     for (protocol, metric), section in sections(rows).items():
         counts = {name: problem_count(section, name) for name in benchmarks}
-        lines += [f"## {protocol}: {METRICS[metric]}", ""]
+        lines += [f"## {protocol}: {title(metric)}", ""]
         heads = [f"{name} (n = {counts[name]})" for name in benchmarks]
         lines += ["| model | " + " | ".join(heads) + " | mean |", "|---" * (len(benchmarks) + 2) + "|"]
         for row in section:
@@ -267,10 +293,30 @@ def to_markdown(
         lines.append("")
     if claim:
         lines += [claim, ""]
+    lines += verifiers
     if missing:
         lines += ["## Missing", ""]
         lines += [f"- {entry['what']}: `{entry['make']}`" for entry in missing] + [""]
     return "\n".join(lines)
+
+
+def verifier_lines(evals: Evals) -> list[str]:
+    """What verifiers choose beside what most samples say, as Markdown: a row per model, protocol, benchmark and verifier."""
+    lines = []
+    for (model, protocol, benchmark), result in evals.items():
+        for name, found in result.get("verifiers", {}).items():
+            differences = [effect_text(found[f"{way}_minus_majority"]) for way in ("best_of_n", "weighted_majority")]
+            cells = [cell_text(found[key]) for key in ("best_of_n", "weighted_majority", "flawed_but_right", "steps_right")]
+            related = found["correlation"]["value"]
+            told = "–" if related is None else f"{related:.2f} (n = {found['correlation']['n']})"
+            row = [model, protocol, benchmark, name, cell_text(cell(result, "maj@n"))]
+            lines.append("| " + " | ".join([*row, cells[0], differences[0], cells[1], differences[1], *cells[2:], told]) + " |")
+    if not lines:
+        return []
+    heads = ["model", "protocol", "benchmark", "verifier", "maj@n", "best-of-n", "− maj@n", "weighted majority", "− maj@n"]
+    heads += ["flawed but right", "right steps", "correlation with the answer"]
+    note = "Best-of-n and weighted majority by each verifier, and their difference to maj@n in points, paired; 95 % intervals."
+    return ["## Verifiers", "", note, "", "| " + " | ".join(heads) + " |", "|---" * len(heads) + "|", *lines, ""]
 
 
 def problem_count(section: Sequence[Mapping[str, Any]], benchmark: str) -> int:

@@ -11,7 +11,7 @@ from typing import Any
 
 from mathrl.core.files import sha256_json
 from mathrl.evaluation.metrics import STATUS_LETTERS
-from mathrl.evaluation.scores import METRICS, cell, mean_cell, percent, problem_count, sections
+from mathrl.evaluation.scores import cell, mean_cell, percent, problem_count, sections, title
 from mathrl.report import augmentation, charts
 from mathrl.report.content import SAMPLES_EACH, settings_changed
 from mathrl.report.figures import CAPTIONS, figure_charts, funnel_chart, further_charts
@@ -55,7 +55,7 @@ def style() -> Any:
 def _score_context(rows: Sequence[Mapping[str, Any]], benchmarks: Sequence[str]) -> dict[str, Any]:
     grouped = sections(rows)
     counts = {key: {name: problem_count(section, name) for name in benchmarks} for key, section in grouped.items()}
-    return {"sections": grouped, "counts": counts, "metrics": METRICS, "benchmarks": benchmarks}
+    return {"sections": grouped, "counts": counts, "metrics": {metric: title(metric) for _, metric in grouped}, "benchmarks": benchmarks}
 
 
 def scores_page(

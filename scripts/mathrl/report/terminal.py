@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mathrl.core.files import UserError
-from mathrl.evaluation.scores import METRICS
+from mathrl.evaluation.scores import title
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -42,7 +42,7 @@ def tables(rows: Sequence[Mapping[str, str]], every: bool) -> Iterator[Any]:
     for (protocol, metric), section in sections.items():
         if not every and metric not in SHORT:
             continue
-        yield _table(f"{protocol}: {METRICS.get(metric, metric)} · percent, 95 % interval", section)
+        yield _table(f"{protocol}: {title(metric)} · percent, 95 % interval", section)
         quoted = [f"{row['model']} {row['mean']}" for row in section if row["kind"] == "published"]
         if quoted:
             yield Text(f"mean as {', '.join(quoted)} (quoted, not measured here)", style="dim italic")

@@ -13,7 +13,7 @@ from typing import Any
 from mathrl.config.batches import total_steps
 from mathrl.core.files import UserError
 from mathrl.core.parquet import row_count
-from mathrl.data import sft_messages
+from mathrl.data import sft_messages, step_messages
 from mathrl.execution import pauses
 from mathrl.execution.preflight import checkpoint_bytes
 from mathrl.execution.secrets import isolation
@@ -77,7 +77,9 @@ def _supervised_keys(plan: StagePlan, session: Session) -> dict[str, Any] | None
     """
     stage, directory = plan.stage, session.directory
     messages = directory / "messages.parquet"
-    rows = sft_messages.write_messages(plan.train_file, Path(stage["solutions"]), messages)
+    solutions = Path(stage["solutions"])
+    writer = step_messages if step_messages.holds_dialogues(solutions) else sft_messages
+    rows = writer.write_messages(plan.train_file, solutions, messages)
     if rows < stage["train_batch_size"]:
         raise UserError(f"training.solutions: {rows} solutions are fewer than train_batch_size {stage['train_batch_size']}; lower it")
     session.progress.total = total = total_steps(stage, rows)

@@ -14,6 +14,7 @@ from typing import Any
 from mathrl.core.files import UserError, sha256_file, sha256_json
 from mathrl.core.hashes import model_sha256
 from mathrl.core.provenance import versions
+from mathrl.data import step_messages
 from mathrl.training import checkpoints, training_code
 from mathrl.verl import grpo_config, sft_config
 
@@ -26,6 +27,7 @@ REWARD = "reward.custom_reward_function.path"
 CODE = ("mathrl/verl/plugin.py", "mathrl/verl/environment.py")
 CODE_ON_A_CPU = ("mathrl/verl/cpu/platform.py", "mathrl/verl/cpu/worker.py")
 CODE_OF_SUPERVISION = ("mathrl/verl/sft_trainer.py", "mathrl/data/sft_messages.py")
+CODE_OF_LABELLED_STEPS = ("mathrl/data/step_messages.py",)
 
 # verl's keys that do not determine what is learnt. One that ends in a dot stands for all that begin so.
 UNHASHED = (
@@ -97,6 +99,8 @@ def fingerprint(stage: Mapping[str, Any], train_file: Path, model: Path, reward:
     keys = _handed_to_verl(stage, accelerator, str(model), reward)
     supervised = stage["algorithm"] == "supervised"
     own = [*CODE, *(CODE_ON_A_CPU if accelerator == "cpu" else ()), *(CODE_OF_SUPERVISION if supervised else ())]
+    if supervised and step_messages.holds_dialogues(Path(stage["solutions"])):
+        own += CODE_OF_LABELLED_STEPS
     code = training_code.Code(own)
     content = {
         "scheme": SCHEME,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from mathrl.core.files import read_jsonl
-from mathrl.evaluation.equalities import MAX_EQUALITIES, check_equalities, check_steps
+from mathrl.verifiers.equalities import MAX_EQUALITIES, check_equalities, check_steps
 
 
 @pytest.mark.parametrize(

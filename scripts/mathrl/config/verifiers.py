@@ -1,0 +1,110 @@
+"""The section `verifiers` of the configuration, and what is wrong with it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from mathrl.core.files import UserError
+
+LABELS = "results/verifiers/labels.parquet"  # what a run trains on that becomes a verifier: solutions of `training`
+ACCEPTED = "results/verifiers/accepted.parquet"  # solutions that grader and verifier accept, for rejection sampling
+MADE_HERE = (LABELS, ACCEPTED)
+OWN_KINDS = ("arithmetic", "prm", "hf-prm", "judge", "ensemble")
+FUNCTION = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
+COMBINE = ("vote", "min", "mean", "lower_bound")
+# What a kind may say, and must say (first).
+KEYS = {
+    "arithmetic": ((), ()),
+    "prm": (("model",), ("dtype",)),
+    "hf-prm": (("model",), ("dtype", "separator", "system")),
+    "judge": (("model", "url"), ("key_env", "prompt", "max_tokens", "parallel", "max_total_tokens", "max_usd", "usd_per_million")),
+    "ensemble": (("of",), ("combine",)),
+    "function": ((), ("options",)),
+}
+FOR_ALL = ("kind", "threshold", "aggregate")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One verifier: its name, kind, what its kind needs, and how its scores are read."""
+
+    name: str
+    kind: str  # one of OWN_KINDS, or module:function
+    threshold: float = 0.5  # a step below it is flagged
+    aggregate: str = "min"  # of a response's steps
+    own: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def of(self) -> list[str]:
+        """Members of an ensemble."""
+        return list(self.own.get("of", [])) if self.kind == "ensemble" else []
+
+    @property
+    def needs_gpu(self) -> bool:
+        """Whether a model of ours scores."""
+        return self.kind in ("prm", "hf-prm")
+
+
+def settings(section: Mapping[str, Any]) -> dict[str, Settings]:
+    """The verifiers of the section, by name; `check` says what is wrong with them."""
+    found = {}
+    for name, entry in section["named"].items():
+        own = {key: value for key, value in entry.items() if key not in FOR_ALL}
+        read = {key: entry[key] for key in ("threshold", "aggregate") if key in entry}
+        found[name] = Settings(name, entry["kind"], own=own, **read)
+    return found
+
+
+def scorers(section: Mapping[str, Any], wanted: list[str] | None = None) -> list[str]:
+    """Names of the verifiers that score by themselves: those `wanted` (default: `use`) and the members of wanted ensembles."""
+    known = settings(section)
+    names = [part for name in (section["use"] if wanted is None else wanted) for part in (known[name].of or [name])]
+    return list(dict.fromkeys(names))
+
+
+def trained_runs(section: Mapping[str, Any], runs: Mapping[str, Any]) -> list[str]:
+    """Runs whose model is a verifier."""
+    models = [entry.get("model") for entry in section["named"].values() if entry["kind"] == "prm"]
+    return [name for name in dict.fromkeys(models) if name in runs]
+
+
+def check(section: Mapping[str, Any]) -> None:
+    """What no schema says.
+
+    Raises:
+        UserError: a kind without what it needs or with what it does not know, an unknown name, an ensemble in an ensemble.
+    """
+    known = settings(section)
+    for name, one in known.items():
+        where = f"config: verifiers.named.{name}"
+        if one.kind not in OWN_KINDS and not FUNCTION.fullmatch(one.kind):
+            raise UserError(f"{where}: kind '{one.kind}' is neither {', '.join(OWN_KINDS)} nor 'module:function'")
+        needed, allowed = KEYS[one.kind if one.kind in OWN_KINDS else "function"]
+        for key in needed:
+            if not one.own.get(key):
+                raise UserError(f"{where}: kind {one.kind} needs the key '{key}'")
+        for key in one.own:
+            if key not in (*needed, *allowed):
+                may_say = ", ".join((*FOR_ALL, *needed, *allowed))
+                raise UserError(f"{where}: kind {one.kind} has no key '{key}'; it has: {may_say}")
+        for part in one.of:
+            if part not in known:
+                raise UserError(f"{where}: of: unknown verifier '{part}'; known: {', '.join(known)}")
+            if known[part].kind == "ensemble":
+                raise UserError(f"{where}: of: '{part}' is an ensemble itself; name its members")
+        limited = {"max_usd", "usd_per_million"} & set(one.own)
+        if len(limited) == 1:
+            raise UserError(f"{where}: max_usd and usd_per_million belong together; add the other one")
+    limits = section["labels"]
+    asked = {"use": section["use"], **{f"labels.{key}": [limits[key]] for key in ("agree", "accept")}}
+    for key, names in asked.items():
+        for name in filter(None, names):
+            if name not in known:
+                raise UserError(f"config: verifiers.{key}: unknown verifier '{name}'; known: {', '.join(known) or 'none'}")
+            if key != "use" and known[name].kind == "ensemble":
+                raise UserError(f"config: verifiers.{key}: '{name}' is an ensemble; name one verifier")
+    if limits["lost"] >= limits["solvable"]:
+        raise UserError(f"config: verifiers.labels: lost {limits['lost']} is not below solvable {limits['solvable']}; a drop needs both")

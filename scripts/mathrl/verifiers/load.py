@@ -1,0 +1,135 @@
+"""A verifier of the configuration, made: the one place where a kind becomes code."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mathrl.config.verifiers import Settings
+from mathrl.config.verifiers import settings as settings_of
+from mathrl.core.code_files import SCRIPTS, closure, module_file
+from mathrl.core.files import UserError, sha256_file, sha256_json
+from mathrl.verifiers.arithmetic import Arithmetic
+from mathrl.verifiers.interface import Verifier
+from mathrl.verifiers.kept import Kept
+
+
+class Function:
+    """The user's `module:function`: (problems, responses as lists of steps, **options) → one list of scores per response.
+
+    Raises:
+        UserError: it cannot be loaded.
+    """
+
+    def __init__(self, name: str, options: Mapping[str, Any]) -> None:
+        module, _, function = name.partition(":")
+        try:
+            loaded = importlib.import_module(module)
+            self._function = getattr(loaded, function)
+        except (ImportError, AttributeError) as error:
+            raise UserError(f"verifier '{name}' cannot be loaded: {error}; its folder must be on PYTHONPATH") from None
+        if not callable(self._function):
+            raise UserError(f"verifier '{name}' is no function")
+        self._options = dict(options)
+        self.identity: Mapping[str, Any] = {"kind": name, "options": self._options, "code": _code_of(loaded)}
+
+    def score(self, problems: Sequence[str], responses: Sequence[Sequence[str]]) -> Sequence[Sequence[float]]:
+        """See `mathrl.verifiers.interface.Verifier`."""
+        return self._function(list(problems), [list(steps) for steps in responses], **self._options)
+
+
+def _code_of(module: Any) -> str:
+    """Hash of a module's file and of all beside it that it imports."""
+    file = Path(getattr(module, "__file__", None) or "")
+    if not file.is_file():
+        return ""
+    root = file.resolve().parents[module.__name__.count(".")]
+    own = module_file(module.__name__, root) or file
+    return sha256_json(sorted(sha256_file(path) for path in closure([own.resolve()], root, SCRIPTS)))
+
+
+def make(
+    settings: Settings,
+    *,
+    root: Path,
+    timeout: float,
+    retries: int,
+    batch_size: int,
+    accelerator: str = "cpu",
+    model: Path | None = None,
+    gpu_memory_utilization: float = 0.9,
+) -> Kept:
+    """A verifier that keeps its scores below `root`.
+
+    Args:
+        settings: of the configuration; an ensemble is none: its members are.
+        root, timeout, retries, batch_size: see `Kept`.
+        accelerator: `cuda` or `cpu`, where a model of ours scores.
+        model: its directory.
+        gpu_memory_utilization: share of a GPU for its engine.
+
+    Raises:
+        UserError: it cannot be had: no model, no prompt, no such function.
+    """
+    own = dict(settings.own)
+    if settings.needs_gpu:
+        if model is None:
+            raise UserError(f"verifier {settings.name}: kind {settings.kind} needs the directory of its model (--model)")
+        dtype = own.pop("dtype", "float32" if accelerator == "cpu" else "bfloat16")
+        own.pop("model", None)
+    parallel = 1
+    inner: Verifier
+    if settings.kind == "arithmetic":
+        inner = Arithmetic()
+    elif settings.kind == "prm":
+        from mathrl.verifiers.prm import ProcessRewardModel
+
+        inner = ProcessRewardModel(model, accelerator, dtype, gpu_memory_utilization)
+    elif settings.kind == "hf-prm":
+        from mathrl.verifiers.hf_prm import PublishedRewardModel
+
+        inner = PublishedRewardModel(model, accelerator, dtype, gpu_memory_utilization=gpu_memory_utilization, **own)
+    elif settings.kind == "judge":
+        inner = _judge(settings, root, timeout)
+        batch_size, parallel = 1, own.get("parallel", 8)
+    elif ":" in settings.kind:
+        inner = Function(settings.kind, own.get("options", {}))
+    else:
+        raise UserError(f"verifier {settings.name}: kind {settings.kind} does not score by itself")
+    limits = {"timeout": timeout, "retries": retries, "batch_size": batch_size, "parallel": parallel}
+    return Kept(settings.name, inner, root, threshold=settings.threshold, **limits)
+
+
+def of_section(
+    section: Mapping[str, Any], name: str, store: Path, accelerator: str, model: Path | None = None, gpu_memory_utilization: float = 0.9
+) -> Kept:
+    """The verifier `name` of the configuration's section `verifiers`; `UserError` for an unknown name."""
+    known = settings_of(section)
+    if name not in known:
+        raise UserError(f"verifier {name}: unknown; known: {', '.join(known) or 'none'}")
+    limits = {key: section[key] for key in ("timeout", "retries", "batch_size")}
+    return make(known[name], root=store, accelerator=accelerator, model=model, gpu_memory_utilization=gpu_memory_utilization, **limits)
+
+
+def _judge(settings: Settings, root: Path, timeout: float) -> Verifier:
+    from mathrl.verifiers import judge
+
+    own = settings.own
+    prompt = Path(own["prompt"]) if own.get("prompt") else judge.PROMPT
+    tokens = own.get("max_tokens", judge.REPLY_TOKENS)
+    name = judge.identity(own["url"], own["model"], judge.read_prompt(prompt), tokens)
+    spending = judge.Spending(
+        judge.spending_directory(root, name), own.get("max_total_tokens"), own.get("max_usd"), own.get("usd_per_million", (0.0, 0.0))
+    )
+    return judge.Judge(
+        settings.name,
+        url=own["url"],
+        model=own["model"],
+        spending=spending,
+        timeout=timeout,
+        key_env=own.get("key_env", "OPENAI_API_KEY"),
+        prompt=prompt,
+        max_tokens=tokens,
+    )

@@ -1,0 +1,114 @@
+"""The verifier `prm`: a causal language model that this workflow trained to answer `+` or `-` after each step (`dialogue`).
+
+One pass over the dialogue scores all steps: the probability of `+` against `-` at each mark. On a GPU vLLM makes the pass, which
+serves any architecture (`prompt_logprobs`). On a CPU transformers does: the start of vLLM's engine takes a minute or more there, a
+pass of a small model milliseconds.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mathrl.core.hashes import model_sha256
+from mathrl.core.provenance import versions
+from mathrl.models.checks import check_model
+from mathrl.verifiers import dialogue
+from mathrl.verifiers.arithmetic import code_sha256
+
+CANDIDATES = 20  # most likely tokens at a mark, of which vLLM tells the probability
+
+
+class ProcessRewardModel:
+    """See the module.
+
+    Args:
+        model: Hugging Face directory.
+        accelerator: `cuda` or `cpu`.
+        dtype: float32 or bfloat16.
+        gpu_memory_utilization: share of a GPU for the engine.
+    """
+
+    def __init__(self, model: Path, accelerator: str, dtype: str, gpu_memory_utilization: float = 0.9) -> None:
+        check_model(model)
+        self._model, self._accelerator, self._dtype, self._memory = model, accelerator, dtype, gpu_memory_utilization
+        self._loaded: tuple[Any, Any] | None = None
+        self.identity: Mapping[str, Any] = {
+            "kind": "prm",
+            "model": model_sha256(model),
+            "dtype": dtype,
+            "backend": "vllm" if accelerator == "cuda" else "transformers",
+            "code": code_sha256("mathrl/verifiers/prm.py"),
+            "versions": versions(("vllm", "torch", "transformers")),
+        }
+
+    def score(self, problems: Sequence[str], responses: Sequence[Sequence[str]]) -> list[list[float]]:
+        """See `mathrl.verifiers.interface.Verifier`. A dialogue longer than the model's context is an error of the configuration.
+
+        Raises:
+            UserError: a tokenizer or a chat template that no such verifier can have.
+        """
+        tokenizer, passes = self._load()
+        right, wrong = dialogue.mark_ids(tokenizer)
+        asked = [dialogue.tokens(tokenizer, problem, steps) for problem, steps in zip(problems, responses, strict=True)]
+        return passes([ids for ids, _ in asked], [places for _, places in asked], right, wrong)
+
+    def _load(self) -> tuple[Any, Any]:
+        if self._loaded is None:
+            self._loaded = self._with_vllm() if self._accelerator == "cuda" else self._with_transformers()
+        return self._loaded
+
+    def _with_transformers(self) -> tuple[Any, Any]:
+        import torch
+        from transformers import AutoModelForCausalLM, AutoTokenizer
+
+        tokenizer = AutoTokenizer.from_pretrained(str(self._model))
+        model = AutoModelForCausalLM.from_pretrained(str(self._model), dtype=getattr(torch, self._dtype)).eval()
+
+        def passes(ids: list[list[int]], places: list[list[int]], right: int, wrong: int) -> list[list[float]]:
+            longest = max(map(len, ids))
+            padded = torch.tensor([[*row, *[0] * (longest - len(row))] for row in ids])
+            mask = torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in ids])
+            with torch.inference_mode():
+                logits = model(input_ids=padded, attention_mask=mask).logits.float()
+            # The token at a place is predicted at the one before it.
+            return [
+                torch.sigmoid(row[[place - 1 for place in marks], right] - row[[place - 1 for place in marks], wrong]).tolist()
+                for row, marks in zip(logits, places, strict=True)
+            ]
+
+        return tokenizer, passes
+
+    def _with_vllm(self) -> tuple[Any, Any]:
+        from vllm import SamplingParams
+
+        from mathrl.models.engine_start import start_llm
+
+        llm = start_llm(
+            self._accelerator,
+            model=str(self._model),
+            dtype=self._dtype,
+            seed=0,
+            enable_prefix_caching=False,  # a cached prefix has no prompt_logprobs
+            disable_log_stats=True,
+            max_logprobs=CANDIDATES,
+            **({"gpu_memory_utilization": self._memory} if self._accelerator == "cuda" else {"enforce_eager": True}),
+        )
+
+        def passes(ids: list[list[int]], places: list[list[int]], right: int, wrong: int) -> list[list[float]]:
+            params = SamplingParams(max_tokens=1, temperature=0.0, prompt_logprobs=CANDIDATES)
+            made = llm.generate([{"prompt_token_ids": row} for row in ids], params, use_tqdm=False)
+            told = [output.prompt_logprobs for output in made]
+            return [[_share(own[place], right, wrong) for place in marks] for own, marks in zip(told, places, strict=True)]
+
+        return llm.get_tokenizer(), passes
+
+
+def _share(candidates: Mapping[int, Any], right: int, wrong: int) -> float:
+    """Probability of `right` against `wrong`. `right` stands in the text, so that its own is always told; `wrong` is as good as
+    impossible where it is not among the candidates."""
+    if wrong not in candidates:
+        return 1.0
+    return 1.0 / (1.0 + math.exp(min(500.0, candidates[wrong].logprob - candidates[right].logprob)))

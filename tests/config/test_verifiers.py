@@ -1,0 +1,74 @@
+"""The section `verifiers`: each mistake gets one line."""
+
+import copy
+
+import pytest
+import yaml
+from mathrl.config import validation, verifiers
+from mathrl.core.files import UserError
+from mathrl.data.downloads import pin_rows
+
+NAMED = {
+    "steps": {"kind": "arithmetic"},
+    "prm": {"kind": "prm", "model": "checker"},
+    "judge": {"kind": "judge", "url": "http://localhost:8000/v1", "model": "m"},
+    "all": {"kind": "ensemble", "of": ["steps", "prm"], "combine": "vote"},
+}
+
+
+@pytest.fixture
+def given(root, config):
+    schema = yaml.safe_load((root / "rules/schemas/config.schema.yaml").read_text())
+    config["runs"]["checker"] = {"algorithm": "supervised", "solutions": verifiers.LABELS, "mini_batch_size": 88}
+    config["verifiers"] |= {"named": NAMED, "use": ["steps", "all"]}
+    return config, schema, pin_rows(root / "pins.tsv")
+
+
+def test_a_whole_section_is_valid(given):
+    validation.validate(*given)
+    section = given[0]["verifiers"]
+    assert verifiers.scorers(section) == ["steps", "prm"] and verifiers.trained_runs(section, given[0]["runs"]) == ["checker"]
+    assert verifiers.scorers(section, list(NAMED)) == ["steps", "prm", "judge"]
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"named": {"a": {"kind": "magic"}}}, "verifiers.named.a: kind 'magic' is neither arithmetic, prm"),
+        ({"named": {"a": {"kind": "prm"}}}, "verifiers.named.a: kind prm needs the key 'model'"),
+        ({"named": {"a": {"kind": "prm", "model": "nowhere"}}}, "model 'nowhere' is no a run, model of|model 'nowhere' is no"),
+        ({"named": {"a": {"kind": "hf-prm", "model": "checker"}}}, "model 'checker' is no model of pins.tsv or directory"),
+        ({"named": {"a": {"kind": "judge", "model": "m"}}}, "kind judge needs the key 'url'"),
+        ({"named": {"a": {"kind": "judge", "model": "m", "url": "localhost"}}}, "named.a.url"),
+        ({"named": {"a": {"kind": "judge", "model": "m", "url": "http://x", "max_usd": 1}}}, "max_usd and usd_per_million belong together"),
+        ({"named": {"a": {"kind": "judge", "model": "m", "url": "http://x", "prompt": "no.txt"}}}, "prompt: no such file: no.txt"),
+        ({"named": {"a": {"kind": "judge", "model": "m", "url": "http://x", "key": "secret"}}}, "unknown key 'verifiers.named.a.key'"),
+        ({"named": {"a": {"kind": "arithmetic", "model": "m"}}}, "kind arithmetic has no key 'model'"),
+        ({"named": {"a": {"kind": "ensemble", "of": ["b", "c"]}}}, "of: unknown verifier 'b'"),
+        ({"named": NAMED | {"b": {"kind": "ensemble", "of": ["steps", "all"]}}}, "'all' is an ensemble itself"),
+        ({"named": {"a": {"kind": "arithmetic", "threshold": 2}}}, "named.a.threshold is 2; it must be at most 1"),
+        ({"use": ["none"]}, "verifiers.use: unknown verifier 'none'; known: steps, prm, judge, all"),
+        ({"labels": {"agree": "all"}}, "verifiers.labels.agree: 'all' is an ensemble"),
+        ({"labels": {"lost": 0.5}}, "lost 0.5 is not below solvable 0.5"),
+        ({"labels": {"policy": "nobody"}}, "labels.policy: 'nobody' is neither base"),
+        ({"labels": {"policy": "checker"}}, "'checker' is trained on these labels itself"),
+        ({"timeout": 0}, "verifiers.timeout is 0; it must be more than 0"),
+    ],
+)
+def test_mistakes(given, change, why):
+    config, schema, table = given
+    section = copy.deepcopy(config["verifiers"])
+    for key, value in change.items():
+        section[key] = section[key] | value if key == "labels" else value
+    if "named" in change:
+        section["use"] = []
+    with pytest.raises(UserError, match=why) as error:
+        validation.validate(config | {"verifiers": section}, schema, table)
+    assert "\n" not in str(error.value)
+
+
+def test_no_run_may_be_called_as_the_folder_of_verifiers(given):
+    config, schema, table = given
+    config["runs"]["verifiers"] = {}
+    with pytest.raises(UserError, match=r"runs\.verifiers: this name is taken"):
+        validation.validate(config, schema, table)

@@ -1,0 +1,125 @@
+"""A judge behind HTTP: right, slow, silent, garbled, overloaded, refusing, dear and gone."""
+
+import json
+import time
+
+import pytest
+from mathrl.config.verifiers import Settings
+from mathrl.core.files import UserError
+from mathrl.verifiers import judge, load
+from support.judge_server import JudgeServer, drip, reply, right, send
+
+STEPS = [["1 + 1 = 2", "2 + 2 = 5", "so 5"], ["1 + 1 = 2"]]
+
+
+def ask(url, root, responses=STEPS, timeout=20.0, retries=2, **own):
+    settings = Settings("judge", "judge", own={"url": url, "model": "m", "parallel": 2} | own)
+    verifier = load.make(settings, root=root, timeout=timeout, retries=retries, batch_size=64)
+    verifier._pause = 0.001
+    return verifier.score(["What?"] * len(responses), responses)
+
+
+def test_the_first_wrong_step_and_what_follows_score_zero(tmp_path, monkeypatch):
+    monkeypatch.setenv("MY_KEY", "s3cret")
+    with JudgeServer(right) as server:
+        assert ask(server.url, tmp_path, key_env="MY_KEY") == [[1.0, 0.0, 0.0], [1.0]]
+        assert ask(server.url, tmp_path, key_env="MY_KEY") == [[1.0, 0.0, 0.0], [1.0]] and len(server.seen) == 2, "nothing is asked twice"
+    assert server.keys == ["Bearer s3cret"] * 2
+    assert not any("s3cret" in path.read_text() for path in tmp_path.rglob("*") if path.is_file())
+
+
+def flaky(handler, prompt, number):
+    """An overload, a fault, half an answer, an answer without a box, another thing than a completion; then the truth."""
+    misbehave = [
+        lambda: send(handler, 429, b"{}", Retry_After="0"),
+        lambda: send(handler, 500, b"broken"),
+        lambda: send(handler, 200, b'{"id": "x", "choices": ['),
+        lambda: reply(handler, "I cannot say. \\boxed{99}"),
+        lambda: send(handler, 200, json.dumps({"error": "none"}).encode()),
+        lambda: send(handler, 200, b"<html>hello</html>", Content_Type="text/html"),
+    ]
+    misbehave[number]() if number < len(misbehave) else right(handler, prompt, number)
+
+
+def test_faults_are_tried_again(tmp_path):
+    with JudgeServer(flaky) as server:
+        assert ask(server.url, tmp_path, STEPS[:1], retries=6) == [[1.0, 0.0, 0.0]] and len(server.seen) == 7
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "why"),
+    [
+        (lambda handler, *_: reply(handler, "no box"), "failed 2 times .* names no step of 1"),
+        (lambda handler, *_: send(handler, 503, b"{}"), "failed 2 times .* InternalServerError"),
+        (lambda handler, *_: send(handler, 429, b"{}", Retry_After="0"), "failed 2 times .* status 429"),
+        (lambda handler, *_: send(handler, 401, b"{}"), "refuses with status 401; set the environment variable OPENAI_API_KEY"),
+        (lambda handler, *_: send(handler, 404, b"{}"), "refuses with status 404; look at its url and model"),
+        (lambda handler, *_: send(handler, 400, b'{"error": "too long"}'), "refuses the request: .*too long"),
+        (lambda handler, *_: handler.connection.close(), "failed 2 times .* APIConnectionError"),
+    ],
+)
+def test_what_does_not_work_is_one_line_and_no_score(tmp_path, behaviour, why):
+    with JudgeServer(behaviour) as server, pytest.raises(UserError, match=why) as error:
+        ask(server.url, tmp_path, STEPS[1:], retries=1)
+    assert "\n" not in str(error.value)
+    assert not [path for path in tmp_path.rglob("*.jsonl") if "spending" not in path.parts]
+
+
+@pytest.mark.parametrize("behaviour", [drip, lambda handler, *_: time.sleep(20)], ids=["a byte at a time", "silence"])
+def test_a_server_that_hangs_costs_the_timeout_only(tmp_path, behaviour):
+    begun = time.monotonic()
+    with JudgeServer(behaviour) as server, pytest.raises(UserError, match=r"Timeout"):
+        ask(server.url, tmp_path, STEPS[1:], timeout=0.5, retries=1)
+    assert time.monotonic() - begun < 10
+
+
+def test_a_server_that_is_gone(tmp_path):
+    with JudgeServer(right) as server:
+        pass
+    with pytest.raises(UserError, match=r"failed 2 times .* APIConnectionError"):
+        ask(server.url, tmp_path, STEPS[1:], retries=1)
+
+
+def test_a_budget_in_tokens_holds_over_runs(tmp_path):
+    many = [[f"1 + {number} = {number + 1}"] for number in range(8)]
+    limits = {"max_tokens": 50, "parallel": 1, "max_total_tokens": 2500}
+    with JudgeServer(lambda handler, *_: reply(handler, "\\boxed{-1}", {"prompt_tokens": 900, "completion_tokens": 100})) as server:
+        for _ in range(2):
+            with pytest.raises(
+                UserError, match=r"verifier judge: the budget of 2500 tokens .* tokens, 0.0000 USD are spent; scores so far"
+            ):
+                ask(server.url, tmp_path, many, **limits)
+        asked = len(server.seen)
+        assert asked == 2, "the third might cost a thousand tokens, and 500 are left"
+        assert ask(server.url, tmp_path, many, parallel=1, max_tokens=50, max_total_tokens=10**6) == [[1.0]] * 8
+        assert len(server.seen) == 8, "what was paid for is not asked again"
+
+
+def test_a_budget_in_money_stops_a_dear_server(tmp_path):
+    dear = {"prompt_tokens": 10**6, "completion_tokens": 10**6}
+    limits = {"max_usd": 1.0, "usd_per_million": [2.0, 8.0], "parallel": 1}
+    with JudgeServer(lambda handler, *_: reply(handler, "\\boxed{-1}", dear)) as server:
+        with pytest.raises(UserError, match=r"the budget of 1.0 USD \(max_usd\) .* 10.0000 USD are spent"):
+            ask(server.url, tmp_path, [["a"], ["b"]], **limits)
+        assert len(server.seen) == 1
+
+
+def test_what_a_problem_says_is_no_slot_and_no_step_ends_its_tags():
+    text = judge.fill("{problem}|{steps}", "A {steps} here", ["x </step_0> \\boxed{-1}", "y {problem}"])
+    assert text == "A {steps} here|<step_0>\nx < /step_0> \\boxed{-1}\n</step_0>\n<step_1>\ny {problem}\n</step_1>"
+
+
+def test_the_last_box_counts():
+    assert judge.scores_of("maybe \\boxed{0}, no: \\boxed{ 1 }", 3) == [1.0, 0.0, 0.0]
+    assert judge.scores_of("\\boxed{-1}", 2) == [1.0, 1.0]
+    for reply_text in (None, "", "\\boxed{2}", "\\boxed{-2}", "\\boxed{one}"):
+        with pytest.raises(ValueError, match="names no step of 2"):
+            judge.scores_of(reply_text, 2)
+
+
+def test_a_prompt_without_slots_is_refused(tmp_path):
+    (tmp_path / "prompt.txt").write_text("Look at {steps}")
+    with pytest.raises(UserError, match=r"lacks the slot \{problem\}"):
+        judge.read_prompt(tmp_path / "prompt.txt")
+    with pytest.raises(UserError, match="cannot be read"):
+        judge.read_prompt(tmp_path / "none.txt")

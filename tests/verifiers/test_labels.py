@@ -1,0 +1,131 @@
+"""Step labels from completions: where solutions are cut, what is kept, what is dropped and why."""
+
+import polars
+import pytest
+from mathrl.core.files import UserError
+from mathrl.data import step_messages
+from mathrl.demo.steps import first_error, step_set
+from mathrl.verifiers import dialogue, label_files, labels
+from mathrl.verifiers.labels import Denoising, SampledSolution
+
+LIMITS = Denoising(solvable=0.5, lost=0.0)
+
+
+def solution(response, correct=True, identity="p/0"):
+    return SampledSolution(identity, "What?", "7", response, tuple(labels.reasoning_steps(response)), correct)
+
+
+@pytest.mark.parametrize(
+    ("rates", "correct", "marks", "why"),
+    [
+        ([0.5, 0.75, 1.0, 1.0], True, "+++", "right"),
+        ([0.5, 0.75, 0.0, 1.0], True, None, "right, but a prefix is lost"),
+        ([0.5, 0.75, 0.0, 0.0], False, "+-", "wrong"),
+        ([0.5, 0.0, 0.0, 0.0], False, "-", "wrong"),
+        ([0.5, 0.75, 1.0, 0.0], False, "++-", "wrong"),
+        ([0.5, 0.0, 0.25, 0.0], False, None, "wrong, but solvable again later"),
+        ([0.25, 0.0, 0.0, 0.0], False, None, "wrong, and no clear drop"),
+        ([0.75, 0.25, 0.0, 0.0], False, None, "wrong, and no clear drop"),
+        ([0.5, 0.0], False, "-", "wrong"),
+        ([0.5, 1.0], True, "+", "right"),
+    ],
+)
+def test_only_a_clear_drop_is_an_error(rates, correct, marks, why):
+    found, said = labels.decide(rates, correct, LIMITS)
+    assert (found and "".join(found), said) == (marks, why)
+
+
+@pytest.mark.parametrize(
+    ("response", "prefixes"),
+    [
+        ("15 - 4 = 11. 11 + 9 = 20. The answer is 20.", ["15 - 4 = 11.", "15 - 4 = 11. 11 + 9 = 20."]),
+        ("The answer is 3.", []),
+        ("Step 1:\n  Add 3.\n\n## Step 2\nStop. Done", ["Step 1:\n  Add 3.", "Step 1:\n  Add 3.\n\n## Step 2\nStop."]),
+    ],
+)
+def test_prefixes_are_the_response_as_it_was_written(response, prefixes):
+    assert labels.prefixes(solution(response)) == prefixes
+
+
+def test_cut_off_and_equal_solutions_are_counted_and_left_out():
+    rows = [
+        {"id": "a", "sample": 0, "response": "One. Two.", "finish_reason": "stop"},
+        {"id": "a", "sample": 1, "response": "One. Two.", "finish_reason": "stop"},
+        {"id": "a", "sample": 2, "response": "One. Tw", "finish_reason": "length"},
+        {"id": "a", "sample": 3, "response": " \n---", "finish_reason": "stop"},
+        {"id": "a", "sample": 4, "response": "Go on. " * 41, "finish_reason": "stop"},
+    ]
+    found, funnel = labels.cut(rows, {"a": {"problem": "What?", "answer": "7"}}, [True, True, False, False, False])
+    assert [one.id for one in found] == ["a/0"]
+    assert funnel == {"sampled": 5, "duplicate": 1, "cut off, without steps or too long": 3, "different": 1}
+
+
+def test_rates_are_of_prefix_and_completion_together():
+    found = [solution("3 + 4 = 7. So \\boxed{7}."), solution("3 + 4 = 8. So 8.", False, "p/1"), solution("It is 7.", True, "p/2")]
+    prefixes = label_files.prefix_rows(found)
+    assert [row["prefix"] for row in prefixes] == ["3 + 4 = 7.", "3 + 4 = 8."]
+    completions = [{"id": "0", "response": " \\boxed{7}"}, {"id": "0", "response": " So it is 6."}, {"id": "1", "response": " It is 8."}]
+    rates = label_files.rates({row["id"]: row for row in prefixes}, completions, 1)
+    assert rates == {("What?", "3 + 4 = 7."): 0.5, ("What?", "3 + 4 = 8."): 0.0}
+    rows, funnel = label_files.label_all(found, rates, {"p": 0.5}, LIMITS)
+    assert [row["marks"] for row in rows] == [["+", "+"], ["-"], ["+"]] and funnel == {"right": 2, "wrong": 1}
+    with pytest.raises(UserError, match="nothing to complete"):
+        label_files.prefix_rows(found[2:])
+
+
+def test_noise_is_measured_where_the_truth_is_known():
+    rows = [{"problem": row["problem"], "steps": row["steps"], "marks": ["+"] * len(row["steps"])} for row in step_set(seed=3, count=40)]
+    rows += [{"problem": "Else?", "steps": ["x"], "marks": ["-"]}, {"problem": rows[0]["problem"], "steps": ["x"], "marks": None}]
+    found = label_files.noise(rows, first_error)
+    assert found["labels"] == {"n": 40, "value": 0.5} and found["with a wrong step"] == {"n": 0, "value": None}
+    assert label_files.noise(rows[-2:], first_error) is None
+
+
+def test_training_rows_are_balanced_and_of_the_run_s_own_problems(tmp_path):
+    wrong = [{"problem": f"p{n}", "steps": ["a", "b", "c"], "marks": ["+", "-"]} for n in range(3)]
+    right = [{"problem": f"q{n}", "steps": ["a"], "marks": ["+"]} for n in range(9)]
+    assert label_files.write_labels([*right, *wrong, {"problem": "r", "steps": ["a"], "marks": None}], tmp_path / "labels.parquet") == 6
+    rows = polars.DataFrame({"extra_info": [{"original_problem": problem} for problem in ("p1", "q0", "z")]})
+    rows.write_parquet(tmp_path / "train.parquet")
+    assert step_messages.holds_dialogues(tmp_path / "labels.parquet") and not step_messages.holds_dialogues(tmp_path / "train.parquet")
+    assert step_messages.write_messages(tmp_path / "train.parquet", tmp_path / "labels.parquet", tmp_path / "out.parquet") == 2
+    turns = polars.read_parquet(tmp_path / "out.parquet")["messages"].to_list()
+    assert turns == [dialogue.messages("q0", ["a"], ["+"]), dialogue.messages("p1", ["a", "b"], ["+", "-"])]
+    assert [turn["content"] for turn in turns[1]] == ["p1\na", "+", "b", "-"], "what follows an error is not trained on"
+    with pytest.raises(UserError, match="none of its steps"):
+        polars.DataFrame({"extra_info": [{"original_problem": "z"}]}).write_parquet(tmp_path / "train.parquet")
+        step_messages.write_messages(tmp_path / "train.parquet", tmp_path / "labels.parquet", tmp_path / "out.parquet")
+    with pytest.raises(UserError, match="without one"):
+        label_files.write_labels(right, tmp_path / "labels.parquet")
+
+
+def test_a_verifier_may_veto_labels_and_solutions(tmp_path):
+    from mathrl.config.verifiers import Settings
+    from mathrl.verifiers import load
+
+    arithmetic = load.make(Settings("steps", "arithmetic"), root=tmp_path, timeout=60, retries=0, batch_size=8)
+    rows = [
+        {"problem": "a", "response": "1 + 1 = 3. 3", "steps": ["1 + 1 = 3.", "3"], "marks": ["-"], "correct": False},
+        {"problem": "b", "response": "1 + 1 = 2. 2", "steps": ["1 + 1 = 2.", "2"], "marks": ["+", "-"], "correct": False},
+        {"problem": "c", "response": "1 + 1 = 2. 2", "steps": ["1 + 1 = 2.", "2"], "marks": ["+", "+"], "correct": True},
+        {"problem": "d", "response": "1 + 2 = 2. 2", "steps": ["1 + 2 = 2.", "2"], "marks": None, "correct": True},
+    ]
+    summary = label_files.finish(rows, {"agree": arithmetic, "accept": arithmetic}, tmp_path)
+    assert summary == {"disagreed": 1, "labelled": 2, "trained_on": 2, "accepted": 1}
+    assert polars.read_parquet(tmp_path / "accepted.parquet").rows() == [("c", "1 + 1 = 2. 2")]
+
+
+def test_prefixes_continue_the_prompt_of_sampling():
+    from mathrl.evaluation.sampling import Request, prompt_ids
+
+    class Letters:
+        def __call__(self, text, **_):
+            return {"input_ids": text}
+
+        def apply_chat_template(self, messages, **_):
+            return f"<{messages[0]['content']}>"
+
+    plain, begun = Request("p", "b", "i", 0, "What?"), Request("p", "b", "i", 0, "What?", "3 + 4 = 7.")
+    prompt = {"instruction": "Do: ", "separator": ""}
+    assert prompt_ids(Letters(), begun, {"prompt": "training"}, prompt) == "<Do: What?>3 + 4 = 7."
+    assert plain.key != begun.key and prompt_ids(Letters(), plain, {"prompt": "training"}, prompt) == "<Do: What?>"

@@ -1,0 +1,122 @@
+"""The trained verifier: where its marks stand, and that one pass over a batch scores as a pass per mark does."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from mathrl.config.verifiers import Settings
+from mathrl.core.files import UserError
+from mathrl.demo.steps import step_set
+from mathrl.verifiers import dialogue, load
+
+HERE = Path(__file__).parent
+ROWS = step_set(seed=2, count=8)
+PROBLEMS, STEPS = [row["problem"] for row in ROWS], [row["steps"] for row in ROWS]
+
+
+@pytest.fixture(scope="module")
+def tokenizer(tiny):
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(str(tiny))
+
+
+def make(model, root, kind="prm"):
+    return load.make(Settings("v", kind), root=root, timeout=600, retries=0, batch_size=5, accelerator="cpu", model=model)
+
+
+def test_marks_stand_where_the_supervised_stage_trains(tokenizer):
+    for problem, steps in zip(PROBLEMS, STEPS, strict=True):
+        ids, places = dialogue.tokens(tokenizer, problem, steps)
+        right, _ = dialogue.mark_ids(tokenizer)
+        assert [ids[place] for place in places] == [right] * len(steps)
+        turns = dialogue.messages(problem, steps, ["+"] * len(steps))
+        # verl's SFT dataset puts the tokens of each turn one behind the other; its loss is on the assistant's.
+        turn_by_turn = [tokenizer.apply_chat_template([turn], tokenize=True, return_dict=True)["input_ids"] for turn in turns]
+        assert ids == [token for turn in turn_by_turn for token in turn]
+
+
+def test_a_plus_inside_a_step_is_no_mark(tokenizer):
+    ids, places = dialogue.tokens(tokenizer, "What is + + +?", ["3 + 4 = 7.", "+", "- +\n+"])
+    assert len(places) == 3 and all(tokenizer.decode(ids[:place]).endswith("assistant\n") for place in places)
+
+
+def test_one_pass_over_a_batch_scores_as_a_pass_per_mark(tiny, tokenizer, tmp_path):
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    verifier = make(tiny, tmp_path)
+    found = verifier.score(PROBLEMS, STEPS)
+    model = AutoModelForCausalLM.from_pretrained(str(tiny), dtype=torch.float32).eval()
+    right, wrong = dialogue.mark_ids(tokenizer)
+    for problem, steps, scores in zip(PROBLEMS, STEPS, found, strict=True):
+        for number, score in enumerate(scores, 1):
+            turns = dialogue.messages(problem, steps[:number], ["+"] * number)[:-1]
+            text = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+            with torch.inference_mode():
+                logits = model(**tokenizer(text, return_tensors="pt", add_special_tokens=False)).logits[0, -1].float()
+            assert score == pytest.approx(torch.softmax(logits[[right, wrong]], 0)[0].item(), abs=1e-4)
+    assert len({round(score, 4) for scores in found for score in scores}) > 5
+    assert verifier.identity["model"] and make(tiny, tmp_path).directory == verifier.directory
+
+
+def test_a_template_that_rewrites_turns_is_refused(tokenizer):
+    import copy
+
+    other = copy.deepcopy(tokenizer)
+    other.chat_template = "{{ messages[-1]['content'] }}"
+    with pytest.raises(UserError, match="its chat template changes earlier turns"):
+        dialogue.tokens(other, "p", ["a", "b"])
+
+
+def test_another_architecture_is_no_published_reward_model(tiny, tmp_path):
+    with pytest.raises(UserError, match="its architecture is LlamaForCausalLM; a verifier of kind hf-prm is one of Qwen2ForProcess"):
+        make(tiny, tmp_path, "hf-prm")
+    with pytest.raises(UserError, match="needs the directory of its model"):
+        make(None, tmp_path)
+
+
+@pytest.mark.full
+def test_vllm_scores_as_transformers_does(tiny, tmp_path):
+    (tmp_path / "asked.json").write_text(json.dumps({"model": str(tiny), "problems": PROBLEMS, "steps": STEPS}))
+    subprocess.run([sys.executable, HERE / "score_with_vllm.py", "prm", tmp_path / "asked.json", tmp_path / "got.json"], check=True)
+    expected = make(tiny, tmp_path / "store").score(PROBLEMS, STEPS)
+    for got, wanted in zip(json.loads((tmp_path / "got.json").read_text()), expected, strict=True):
+        assert got == pytest.approx(wanted, abs=2e-3)
+
+
+@pytest.mark.full
+def test_a_published_layout_is_served_by_pooling(tiny, tmp_path):
+    """Random weights in the layout of Qwen2.5-Math-PRM; the reference is its published forward pass, written out."""
+    import torch
+    from safetensors.torch import save_file
+    from transformers import AutoTokenizer, Qwen2Config, Qwen2Model
+
+    folder = tmp_path / "prm"
+    tokenizer = AutoTokenizer.from_pretrained(str(tiny))
+    tokenizer.add_tokens(["<extra_0>"], special_tokens=True)
+    tokenizer.save_pretrained(folder)
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 2, "num_attention_heads": 2, "num_key_value_heads": 2}
+    config = Qwen2Config(vocab_size=len(tokenizer), max_position_embeddings=512, tie_word_embeddings=False, **sizes)
+    model = Qwen2Model(config).eval()
+    head = torch.nn.Sequential(torch.nn.Linear(64, 64), torch.nn.ReLU(), torch.nn.Linear(64, 2))
+    state = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
+    state |= {f"score.{name}": tensor for name, tensor in head.state_dict().items()}
+    save_file({name: tensor.contiguous() for name, tensor in state.items()}, folder / "model.safetensors", {"format": "pt"})
+    config.architectures, config.dtype = ["Qwen2ForProcessRewardModel"], "float32"
+    config.save_pretrained(folder)
+    (tmp_path / "asked.json").write_text(json.dumps({"model": str(folder), "problems": PROBLEMS, "steps": STEPS}))
+    subprocess.run([sys.executable, HERE / "score_with_vllm.py", "hf-prm", tmp_path / "asked.json", tmp_path / "got.json"], check=True)
+    got = json.loads((tmp_path / "got.json").read_text())
+    from mathrl.verifiers.hf_prm import PublishedRewardModel
+
+    reward_model = PublishedRewardModel(folder, "cpu", "float32")
+    separator = tokenizer.convert_tokens_to_ids("<extra_0>")
+    for problem, steps, scores in zip(PROBLEMS, STEPS, got, strict=True):
+        ids = torch.tensor([reward_model._ids(tokenizer, problem, steps)])
+        with torch.inference_mode():
+            shares = torch.softmax(head(model(input_ids=ids).last_hidden_state), -1)[0, :, 1]
+        assert scores == pytest.approx(shares[ids[0] == separator].tolist(), abs=2e-3)
