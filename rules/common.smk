@@ -564,12 +564,6 @@ def uses_containers():
     return any(str(method) == "apptainer" for method in workflow.deployment_settings.deployment_method)
 
 
-if uses_containers():
-    preflight.bind(ROOT)
-elif (ROOT / ".venv/bin").is_dir():
-    preflight.put_first(ROOT / ".venv/bin")
-
-
 def nodes(wildcards):
     """Hosts that a stage trains on."""
     return stage_config(wildcards.run, wildcards.stage)["nodes"]
@@ -717,6 +711,10 @@ def begin():
 # Over the installation's config.yaml lies what Snakemake was given: files, --config, or the `config` of an outer workflow.
 config = configuration.merge(read_yaml("config.yaml"), config)
 config = validated(configuration.from_command_line(config, workflow.config_settings.config or {}, yaml.safe_load))
+if uses_containers():
+    preflight.bind(ROOT)
+else:
+    preflight.use_environment(ROOT, config["accelerator"])
 DRY_RUN = any(re.fullmatch(r"-[a-zA-Z]{,3}n[a-zA-Z]{,3}|--dry-?run", word) for word in sys.argv)
 if MAIN:
     # a Snakemake that works here already puts files in place at this moment

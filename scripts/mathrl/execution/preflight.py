@@ -22,6 +22,7 @@ from mathrl.execution import gpus
 
 LABEL = "org.mathrl.lock-sha256"  # hash of the envs/*.txt that an image was built from
 REBUILD = "make containers"
+ENVIRONMENTS = {"cpu": ".venv", "cuda": ".venv-cuda"}  # by accelerator, in the installation
 
 
 @functools.cache
@@ -34,6 +35,36 @@ def put_first(directory: Path) -> None:
     """Let this process and its jobs find programs there first."""
     first = str(directory)
     os.environ["PATH"] = os.pathsep.join([first, *(path for path in os.get_exec_path() if path != first)])
+
+
+def use_environment(root: Path, accelerator: str) -> None:
+    """Let jobs without containers run in the environment of their accelerator's lock; in the CPU's where CUDA's is not made.
+
+    FlashInfer and Triton find the compiler that came with it by CUDA_HOME; a CUDA_HOME of the user's stays.
+    """
+    own = root / ENVIRONMENTS[accelerator]
+    chosen = own if own.is_dir() else root / ENVIRONMENTS["cpu"]
+    if (chosen / "bin").is_dir():
+        put_first(chosen / "bin")
+    if (own / "cuda").is_dir():
+        os.environ.setdefault("CUDA_HOME", str(own / "cuda"))
+
+
+def check_environment(root: Path, accelerator: str, lock: Path) -> None:
+    """Without containers CUDA's packages are there, of the lock as it is now; an environment of the user's own is not looked at.
+
+    Raises:
+        UserError: jobs would run with the CPU's packages, or with those of another lock.
+    """
+    if accelerator != "cuda":
+        return
+    own = root / ENVIRONMENTS["cuda"]
+    made_from = (own / "lock").read_text().split()[:1] if (own / "lock").exists() else []
+    if not own.is_dir():
+        if (root / ENVIRONMENTS["cpu"]).is_dir():
+            raise UserError("accelerator: cuda without containers, and .venv holds the CPU's packages; make CUDA's: make env-cuda")
+    elif made_from != [sha256_file(lock)]:
+        raise UserError(f"{ENVIRONMENTS['cuda']} was not made from the present {lock.name}; make it again: make env-cuda")
 
 
 def bind(installation: Path) -> None:
@@ -276,6 +307,13 @@ def check(
     notices = check_deployment(containers)
     if containers:
         notices += check_images(images, locks, root, dry_run)
+    else:
+        try:
+            check_environment(Path(root), accelerator, Path(root) / locks.get("cuda", ""))
+        except UserError as error:
+            if not dry_run:
+                raise
+            notices.append(str(error))
     if not cluster:
         notices += check_nodes(nodes or {}, dry_run)
     if accelerator == "cuda":
