@@ -59,7 +59,7 @@ class Parts(io.RawIOBase):
 
     def _next(self) -> None:
         self._end()
-        self.handle = open(f"{self.stem}.{len(self.hashes):03d}", "wb")
+        self.handle = open(f"{self.stem}.{len(self.hashes):03d}", "wb")  # noqa: SIM115 - closed by _end
         self.sha, self.left = hashlib.sha256(), self.size
 
     def _end(self) -> None:
@@ -158,7 +158,7 @@ def write(environment: Path, out: Path, part: int, leave_out: list[str], gpu: in
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
     zeroed, skipped = 0, 0
-    with Parts(out / ARCHIVE, part) as parts:
+    with Parts(out / ARCHIVE, part) as parts:  # noqa: SIM117 - the archive must have ended before the last part is hashed
         with lzma.open(parts, "wb", preset=6) as packed, tarfile.open(fileobj=packed, mode="w|", format=tarfile.PAX_FORMAT) as archive:
             for name, path in files(environment, [package for key, package in there.items() if key not in absent]):
                 if gpu and of_other_gpus(name.removeprefix("site/"), gpu):
@@ -214,8 +214,8 @@ def main() -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     parts = sorted(args.out.glob(f"{ARCHIVE}.*"))
-    total = sum(path.stat().st_size for path in parts)
-    print(f"{args.out}: {len(said['packages'])} packages, {total / 1e6:.0f} MB in {len(parts)} part(s); on the target: python3 install.py FOLDER")
+    total = sum(path.stat().st_size for path in parts) / 1e6
+    print(f"{args.out}: {len(said['packages'])} packages, {total:.0f} MB in {len(parts)} part(s); on the target: python3 install.py FOLDER")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""cuda_home.py ENVIRONMENT [--check | --check-only]: make ENVIRONMENT/cuda, a CUDA_HOME out of the toolkit in NVIDIA's wheels; --check compiles with it.
+"""cuda_home.py ENVIRONMENT [--check | --check-only]: make ENVIRONMENT/cuda, a CUDA_HOME out of the toolkit in NVIDIA's wheels.
 
 The wheels hold all that a compiler of kernels needs, but not where it looks: FlashInfer links with -L$CUDA_HOME/lib64, -lcudart and
 -lcuda. So `lib64` is made a link to `lib`, each libX.so.N gets its libX.so, and a library of empty functions stands in for the
@@ -53,7 +53,7 @@ def make(environment: Path) -> Path:
     _stand_in_for_the_driver(toolkit)
     compiler, headers = versions(home)
     if compiler != headers:
-        raise ValueError(f"{toolkit}: nvcc is of CUDA {compiler}, its headers are of {headers}; lock one version in envs/cuda.in (make lock)")
+        raise ValueError(f"{toolkit}: nvcc is of CUDA {compiler}, its headers of {headers}; lock one version in envs/cuda.in")
     return home
 
 
@@ -89,7 +89,8 @@ def check(environment: Path) -> None:
         CalledProcessError: the compiler refuses; what it says is on stderr.
     """
     home, headers = environment / "cuda", packages(environment) / "flashinfer/data"
-    include = [f"-I{headers / name}" for name in ("cccl/cub", "cccl/libcudacxx/include", "cccl/thrust", "include", "cutlass/include", "spdlog/include")]
+    folders = ("cccl/cub", "cccl/libcudacxx/include", "cccl/thrust", "include", "cutlass/include", "spdlog/include")
+    include = [f"-I{headers / name}" for name in folders]
     with tempfile.TemporaryDirectory() as folder:
         for architecture in ARCHITECTURES:
             kernel, library = Path(folder) / "kernel.o", Path(folder) / "kernel.so"
@@ -104,7 +105,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("environment", type=Path, help="virtual environment with the packages of envs/cuda.txt")
     parser.add_argument("--check", action="store_true", help="compile and link a kernel besides, one to two minutes")
-    parser.add_argument("--check-only", action="store_true", help="the same with a CUDA_HOME that is there, in an image that cannot be written")
+    parser.add_argument("--check-only", action="store_true", help="the same, with the CUDA_HOME that is there")
     args = parser.parse_args()
     try:
         if not args.check_only:

@@ -34,7 +34,7 @@ class Joined(io.RawIOBase):
     """Parts read as one file."""
 
     def __init__(self, parts: list[Path]) -> None:
-        self.handles = [open(part, "rb") for part in parts]
+        self.handles = [open(part, "rb") for part in parts]  # noqa: SIM115 - closed as they end
 
     def readable(self) -> bool:
         return True
@@ -95,7 +95,14 @@ def unpack(parts: list[Path], folder: Path, site: Path) -> None:
             if not inside and program.parent == folder / "bin" and program.read_bytes()[:2] == b"#!":
                 first, _, rest = program.read_bytes().partition(b"\n")
                 if b"python" in first:
-                    program.write_bytes(f"#!{folder}/bin/python\n".encode() + rest)
+                    program.write_bytes(starts(folder / "bin/python") + rest)
+
+
+def starts(python: Path) -> bytes:
+    """The first lines of a program that this Python runs; where its path is long or has a space, a shell starts it, as pip has it."""
+    if " " not in str(python) and len(str(python)) < 120:
+        return f"#!{python}\n".encode()
+    return f"#!/bin/sh\n'''exec' \"{python}\" \"$0\" \"$@\"\n' '''\n".encode()
 
 
 def check_left_out(python: Path, left_out: dict[str, str]) -> list[str]:
