@@ -13,14 +13,6 @@ CUresult CUDAAPI cuMemAlloc(CUdeviceptr *p, size_t n);
 """
 WHEELS = ["nvidia-cuda-nvcc", "nvidia-cuda-crt", "nvidia-cuda-cccl", "nvidia-cuda-runtime", "nvidia-nvvm"]
 MORE = ["nvidia-curand", "flashinfer-python"]
-    "nvidia-cuda-nvcc",
-    "nvidia-cuda-crt",
-    "nvidia-cuda-cccl",
-    "nvidia-cuda-runtime",
-    "nvidia-nvvm",
-    "nvidia-curand",
-    "flashinfer-python",
-)
 
 
 @pytest.fixture
