@@ -559,6 +559,17 @@ def grows(value):
     return lambda wildcards, attempt: value * attempt
 
 
+def export_memory(wildcards, attempt):
+    """MB to merge a checkpoint of a run, whose model has the base model's size; looked at again when it is there."""
+    return attempt * preflight.merge_megabytes(preflight.parameters(model_directory("base")))
+
+
+def merge_memory(wildcards, attempt):
+    """MB to merge verl's checkpoint that the configuration names: its shards are in float32."""
+    shards = (Path(verl_checkpoint(wildcards)) / "actor").glob("model_*.pt")
+    return attempt * preflight.merge_megabytes(sum(shard.stat().st_size for shard in shards) // 4)
+
+
 def uses_containers():
     """Whether rules run in their images; without --sdm apptainer Snakemake ignores them silently."""
     return any(str(method) == "apptainer" for method in workflow.deployment_settings.deployment_method)

@@ -305,3 +305,14 @@ def test_an_environment_of_another_lock_is_refused(place):
     (place / "envs/cuda.txt").write_text("torch==2.12.0\n")
     with pytest.raises(UserError, match=r"\.venv-cuda was not made from the present cuda.txt; make it again: make env-cuda"):
         check(place)
+
+
+def test_a_merge_asks_for_what_the_weights_take(tmp_path):
+    """OpenSeek's merge was measured at 11.2 GiB; a small model's request stays as it was."""
+    assert preflight.parameters(tmp_path / "none") == 0
+    (tmp_path / "config.json").write_text('{"torch_dtype": "bfloat16"}')
+    with open(tmp_path / "model.safetensors", "wb") as file:
+        file.truncate(2_800_000_000)  # sparse
+    assert preflight.parameters(tmp_path) == 1_400_000_000
+    assert 11.2 * 2**30 / 1e6 < preflight.merge_megabytes(1_400_000_000) < 1.2 * 11.2 * 2**30 / 1e6
+    assert preflight.merge_megabytes(1_000_000) == 8000

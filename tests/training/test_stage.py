@@ -391,6 +391,7 @@ def verl(tmp_path, config, monkeypatch, own_code):
     found = Verl(tmp_path, runs.stage_config(config, "grpo", "main") | changes)
     monkeypatch.setattr(attempt, "run_verl", found.run)
     monkeypatch.setattr(attempt.sft_messages, "too_long", lambda *_: 0)  # no tokenizer here
+    monkeypatch.setattr(attempt.long_prompts, "keys", lambda *_: {})
     for module in (training, manifest):
         monkeypatch.setattr(module, "read_scalars", lambda *_, **__: {tag: sorted(steps.items()) for tag, steps in found.curves.items()})
     return found

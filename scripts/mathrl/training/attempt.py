@@ -17,7 +17,7 @@ from mathrl.data import sft_messages
 from mathrl.execution import pauses
 from mathrl.execution.preflight import checkpoint_bytes
 from mathrl.execution.secrets import isolation
-from mathrl.training import budget, checkpoints, fingerprints, verl_log
+from mathrl.training import budget, checkpoints, fingerprints, long_prompts, verl_log
 from mathrl.training.plan import StagePlan
 from mathrl.training.process import run_verl
 from mathrl.training.session import Session
@@ -111,12 +111,12 @@ def _reinforcement_keys(plan: StagePlan, session: Session) -> dict[str, Any]:
         UserError: fewer steps than are trained.
     """
     stage, directory = plan.stage, session.directory
-    # verl leaves out prompts that are too long, and says the number later
+    # prompts that are too long are left out; verl says the number of steps later
     fingerprints.check_length(plan.name, directory, total_steps(stage, row_count(plan.train_file)))
     whole = checkpoints.steps(directory)
     # A pause, or a kill between save and validation, leaves a checkpoint that no accuracy speaks for: it is validated now.
     first = str(whole[-1]) not in session.dev if whole else stage["validate_before"]
-    return grpo_config.overrides(
+    keys = grpo_config.overrides(
         {**stage, "validate_before": first},
         accelerator=plan.accelerator,
         model=str(plan.model),
@@ -126,6 +126,7 @@ def _reinforcement_keys(plan: StagePlan, session: Session) -> dict[str, Any]:
         run=plan.run,
         reward=plan.reward,
     )
+    return keys | long_prompts.keys(plan, directory)
 
 
 def _check_end(plan: StagePlan, session: Session, code: int, why: str) -> None:

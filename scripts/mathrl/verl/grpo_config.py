@@ -136,6 +136,8 @@ def overrides(
         keys["algorithm.rollout_correction.rollout_is_threshold"] = stage["rollout_correction"]
     if stage["steps"] is not None:
         keys["trainer.total_training_steps"] = stage["steps"]
+    if not _shape(model).get("tie_word_embeddings", True):
+        keys["actor_rollout_ref.model.external_lib"] = "mathrl.verl.untied_heads"
     if accelerator == "cpu":
         keys |= _cpu(stage, total, model)
     else:
@@ -196,12 +198,23 @@ def _deterministic(accelerator: str) -> dict[str, Any]:
     }
 
 
-def _bucket_megabytes(model: str) -> int:
-    """Shared memory that a weight sync moves at once: the largest weight, which is the embedding in float32, must fit."""
+def _shape(model: str) -> dict[str, Any]:
+    """The model's config.json; nothing where it is not there yet. tie_word_embeddings is as transformers reads it."""
     try:
         shape = json.loads((Path(model) / "config.json").read_text())
     except OSError:
-        shape = {}
+        return {}
+    if "tie_word_embeddings" not in shape and "model_type" in shape:
+        from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+
+        # each architecture has a default of its own: Llama's and Qwen's is untied, Gemma's tied
+        shape["tie_word_embeddings"] = CONFIG_MAPPING[shape["model_type"]]().tie_word_embeddings
+    return shape
+
+
+def _bucket_megabytes(model: str) -> int:
+    """Shared memory that a weight sync moves at once: the largest weight, which is the embedding in float32, must fit."""
+    shape = _shape(model)
     return max(64, 1 + shape.get("vocab_size", 0) * shape.get("hidden_size", 0) * 4 // 2**20)
 
 
