@@ -230,6 +230,29 @@ def test_a_trainer_that_falls_silent_is_ended_with_its_children(tmp_path, capfd)
     assert attempt.run_verl(["-c", talks], [], {}, tmp_path / "verl.log", lively) == 0 and not lively.hung
 
 
+def test_the_limit_of_silence_follows_the_steps(tmp_path, monkeypatch):
+    """Once three steps are measured, ten times the longest silence of this session is enough, and 10 minutes at least."""
+    now = [1000.0]
+    monkeypatch.setattr("mathrl.training.session.time.monotonic", lambda: now[0])
+    run = session(tmp_path, monitor=LIMITS | {"stall_minutes": 60})
+
+    def after(seconds, text):
+        now[0] += seconds
+        list(run.follow(text))
+
+    after(900, "loading\n")  # the start is no measure
+    after(900, f"{stop_file.TOTAL}50\n")
+    for step, seconds in ((1, 100), (2, 20)):
+        after(seconds, line(step))
+        assert run.silence_limit() == 3600
+    after(20, line(3))
+    assert run.silence_limit() == 1000
+    run.longest_silence = 5.0
+    assert run.silence_limit() == 600
+    run.longest_silence = 500.0
+    assert run.silence_limit() == 3600
+
+
 def test_ray_that_starts_too_slowly_gets_a_second_attempt(tmp_path, stop_ray_agent, capfd):
     """With a real Ray, whose agent is stopped at the first attempt."""
     stopper = threading.Thread(target=stop_ray_agent, args=(os.getpid(),))

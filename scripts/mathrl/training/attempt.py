@@ -144,9 +144,8 @@ def _check_end(plan: StagePlan, session: Session, code: int, why: str) -> None:
         print(f"{name}: ended as asked, {left}; the same command goes on from there", file=sys.stderr)
         raise Paused(INTERRUPTED)
     if code:
-        limit = plan.stage["monitor"]["stall_minutes"]
         how = (
-            f"hung: it printed nothing for {limit:g} minutes (monitor.stall_minutes)"
+            f"hung: it printed nothing for {session.silent_minutes:g} minutes (monitor.stall_minutes)"
             if session.hung
             else f"ended with exit code {code}" + (f": {why}" if why else "")
         )

@@ -1,7 +1,7 @@
 """Prompts that are too long are left out once per stage, not at each start of verl.
 
-verl tokenizes every prompt in one process each time that it starts: minutes for 215,000. Here a tokenizer counts thousands at once, and what
-was found stays beside the checkpoints. verl gets the same rows in the same order, so this is no part of a stage's fingerprint.
+verl tokenizes every prompt in one process each time that it starts: minutes for 215,000. Here a tokenizer counts thousands at once,
+and what was found stays beside the checkpoints. verl gets the same rows in the same order, so this is no part of a stage's fingerprint.
 """
 
 from __future__ import annotations
