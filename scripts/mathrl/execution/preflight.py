@@ -50,21 +50,21 @@ def use_environment(root: Path, accelerator: str) -> None:
         os.environ.setdefault("CUDA_HOME", str(own / "cuda"))
 
 
-def check_environment(root: Path, accelerator: str, lock: Path) -> None:
+def check_environment(root: Path, lock: Path, dry_run: bool) -> list[str]:
     """Without containers CUDA's packages are there, of the lock as it is now; an environment of the user's own is not looked at.
 
     Raises:
-        UserError: jobs would run with the CPU's packages, or with those of another lock.
+        UserError: jobs would run with the CPU's packages, or with those of another lock. In a dry run that is a notice.
     """
-    if accelerator != "cuda":
-        return
-    own = root / ENVIRONMENTS["cuda"]
+    own, wrong = root / ENVIRONMENTS["cuda"], None
     made_from = (own / "lock").read_text().split()[:1] if (own / "lock").exists() else []
-    if not own.is_dir():
-        if (root / ENVIRONMENTS["cpu"]).is_dir():
-            raise UserError("accelerator: cuda without containers, and .venv holds the CPU's packages; make CUDA's: make env-cuda")
-    elif made_from != [sha256_file(lock)]:
-        raise UserError(f"{ENVIRONMENTS['cuda']} was not made from the present {lock.name}; make it again: make env-cuda")
+    if not own.is_dir() and (root / ENVIRONMENTS["cpu"]).is_dir():
+        wrong = "accelerator: cuda without containers, and .venv holds the CPU's packages; make CUDA's: make env-cuda"
+    elif own.is_dir() and made_from != [sha256_file(lock)]:
+        wrong = f"{ENVIRONMENTS['cuda']} was not made from the present {lock.name}; make it again: make env-cuda"
+    if wrong and not dry_run:
+        raise UserError(wrong)
+    return [wrong] if wrong else []
 
 
 def bind(installation: Path) -> None:
@@ -320,19 +320,14 @@ def check(
     notices = check_deployment(containers)
     if containers:
         notices += check_images(images, locks, root, dry_run)
-    else:
-        try:
-            check_environment(Path(root), accelerator, Path(root) / locks.get("cuda", ""))
-        except UserError as error:
-            if not dry_run:
-                raise
-            notices.append(str(error))
     if not cluster:
         notices += check_nodes(nodes or {}, dry_run)
     if accelerator == "cuda":
         check_requests(requests, given)
         if not dry_run and not cluster:
             check_host(requests)
+        if not containers:
+            notices += check_environment(Path(root), Path(root) / locks["cuda"], dry_run)
     if not dry_run:
         if cluster:
             check_queue()
