@@ -253,6 +253,15 @@ def test_the_limit_of_silence_follows_the_steps(tmp_path, monkeypatch):
     assert run.silence_limit() == 3600
 
 
+def test_the_network_between_nodes_is_said_once(tmp_path):
+    run = session(tmp_path)
+    text = "(WorkerDict pid=9, ip=10.0.0.2) n2:9:12 [0] NCCL INFO Using network Socket\n"
+    assert list(run.follow(text)) == ["train grpo: between nodes NCCL uses Socket (TCP)"]
+    assert list(run.follow(text)) == []
+    other = session(tmp_path)
+    assert list(other.follow("n1:9:12 [0] NCCL INFO Using network IB\n")) == ["train grpo: between nodes NCCL uses IB"]
+
+
 def test_ray_that_starts_too_slowly_gets_a_second_attempt(tmp_path, stop_ray_agent, capfd):
     """With a real Ray, whose agent is stopped at the first attempt."""
     stopper = threading.Thread(target=stop_ray_agent, args=(os.getpid(),))

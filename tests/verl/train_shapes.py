@@ -41,7 +41,7 @@ RATE, LENGTHS = 1e-3, (5, 9, 7, 9)
 def write(place, kind, tied):
     """A model directory with random float32 weights."""
     torch.manual_seed(1)
-    config = AutoConfig.for_model(kind, **SIZES, **MORE.get(kind, {}), tie_word_embeddings=tied, attn_implementation="sdpa")
+    config = AutoConfig.for_model(kind, **(SIZES | MORE.get(kind, {})), tie_word_embeddings=tied, attn_implementation="sdpa")
     AutoModelForCausalLM.from_config(config).float().save_pretrained(place)
 
 

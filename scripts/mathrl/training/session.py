@@ -24,6 +24,7 @@ from mathrl.training.collapse import Monitor, describe
 from mathrl.verl import stop_file
 
 METRIC = re.compile(r"([\w/@.\-]+):(?:np\.\w+\()?(-?[\d.]+(?:e[+-]?\d+)?|-?inf|nan)\)?(?= - |\s*$)")
+NETWORK = re.compile(r"NCCL INFO Using network (\w+)")  # IB, Socket or a plug-in's: how GPUs of different nodes talk
 RAY_LATE = "The current node timed out during startup"  # of Ray's exception
 MEASURED, PATIENCE, LEAST_SILENCE = 3, 10, 600  # steps before verl's silence is judged by its own; times its longest; seconds
 TRAINED = ("critic/score/mean", "train/loss")  # a line with one of these is a step: of reinforcement, of supervision
@@ -86,6 +87,7 @@ class Session:
     hung: bool = False
     silent_minutes: float = 0.0  # before it was ended for it
     ray_late: bool = False  # Ray gave up on its own start
+    network: str = ""  # that NCCL takes between nodes
     measured: int = 0  # steps of this session
     last_line: float = 0.0  # of verl's output, monotonic seconds
     longest_silence: float = 0.0  # seconds between two lines since the first step began
@@ -122,6 +124,9 @@ class Session:
         if self.stepping:
             self.longest_silence = max(self.longest_silence, now - self.last_line)
         self.last_line = now
+        if not self.network and (network := NETWORK.search(text)):
+            self.network = network[1]
+            yield f"{self.progress.name}: between nodes NCCL uses {self.network}" + (" (TCP)" if self.network == "Socket" else "")
         if stop_file.TOTAL in text:
             self.stepping = True
             with contextlib.suppress(ValueError):
