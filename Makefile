@@ -14,7 +14,7 @@ PYTHON ?= $(shell for p in python3 python3.12 python3.11; do $$p -c '$(FITS)' 2>
 SNAKEMAKE := .venv-driver/bin/snakemake
 PYTEST := .venv/bin/python -m pytest
 
-.PHONY: .venv .venv-driver .venv-harness .venv-tools demo verifiers crate rebuild forecast demo-clean demo-containers driver env harness laptop test test-full tests-ledger test-hpc lint format lock containers tensorboard dag docs
+.PHONY: .venv .venv-cuda .venv-driver .venv-harness .venv-tools demo verifiers crate rebuild forecast demo-clean demo-containers driver env env-cuda bundle harness laptop test test-full tests-ledger test-hpc lint format lock containers tensorboard dag docs
 
 demo: env
 	@.venv-driver/bin/python scripts/recover_workflow.py --directory .
@@ -54,6 +54,15 @@ env:
 	@sha256sum --check --status .venv/lock .venv-driver/lock 2>/dev/null || $(MAKE) --silent laptop .venv-tools/lock
 	@$(MAKE) --silent -j2 .venv/lock .venv-driver/lock
 
+# For a host with NVIDIA GPUs and without Apptainer: rules run in .venv-cuda where accelerator is cuda and containers are off.
+env-cuda:
+	@$(MAKE) --silent -j2 .venv-cuda/lock .venv-driver/lock
+
+# make bundle [PART=60M] [LEAVE_OUT='torch triton nvidia-*'] [GPU=90]: both as files to carry to a machine without a network
+bundle: env-cuda
+	@$(PYTHON) envs/bundle.py .venv-cuda --out bundle/cuda --part $(or $(PART),60M) $(if $(LEAVE_OUT),--leave-out $(foreach name,$(LEAVE_OUT),'$(name)')) $(if $(GPU),--gpu $(GPU))
+	@$(PYTHON) envs/bundle.py .venv-driver --out bundle/driver --part $(or $(PART),60M)
+
 # Snakemake alone, for a host whose rules run in containers.
 driver: .venv-driver/lock
 
@@ -64,12 +73,13 @@ laptop:
 	@PYTHON=$(PYTHON) ANYWAY=$(ANYWAY) envs/check_laptop.sh
 
 .venv/lock: envs/cpu.txt
+.venv-cuda/lock: envs/cuda.txt
 .venv-driver/lock: envs/driver.txt
 .venv-harness/lock: envs/harness.txt
 .venv-tools/lock: envs/tools.txt
 
 # Made anew where a lock's content changed, not where its file has a new time.
-.venv/lock .venv-driver/lock .venv-harness/lock .venv-tools/lock:
+.venv/lock .venv-cuda/lock .venv-driver/lock .venv-harness/lock .venv-tools/lock:
 	@if sha256sum --check --status $@ 2>/dev/null; then touch $@; else $(MAKE) --no-print-directory $(@D); fi
 
 .venv: laptop .venv-tools/lock
@@ -77,6 +87,13 @@ laptop:
 	@$(PYTHON) -m venv --clear --without-pip .venv
 	@.venv-tools/bin/python envs/install.py cpu .venv
 	@sha256sum envs/cpu.txt > .venv/lock
+
+.venv-cuda: .venv-tools/lock
+	@echo "making .venv-cuda: torch and vLLM for CUDA 13.0, about 10 GB"
+	@$(PYTHON) -m venv --clear --without-pip .venv-cuda
+	@.venv-tools/bin/python envs/install.py cuda .venv-cuda
+	@.venv-tools/bin/python envs/cuda_home.py .venv-cuda
+	@sha256sum envs/cuda.txt > .venv-cuda/lock
 
 .venv-driver .venv-harness: .venv-%: .venv-tools/lock
 	@echo "making $@: $(if $(filter driver,$*),Snakemake and the source checks,lm-eval and inspect-ai)"

@@ -49,7 +49,7 @@ arguments=(--build-arg "lock=$(sha256sum "envs/$name.txt" | cut -d' ' -f1)" --bu
 # the build runs in a directory of its own, so that the image notes relative names and nothing of this host
 cp "containers/$name.def" "$work/"
 mkdir "$work/envs"
-cp "envs/$name.txt" "$work/envs/"
+cp "envs/$name.txt" envs/cuda_home.py envs/kernel.cu "$work/envs/"
 if [ -n "$base" ]; then
     from=${base#*:}
     if [ "${base%%:*}" = localimage ]; then

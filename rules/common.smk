@@ -811,15 +811,20 @@ def grows(value):
     return lambda wildcards, attempt: value * attempt
 
 
+def export_memory(wildcards, attempt):
+    """MB to merge a checkpoint of a run, whose model has the base model's size; looked at again when it is there."""
+    return attempt * preflight.merge_megabytes(preflight.parameters(model_directory("base")))
+
+
+def merge_memory(wildcards, attempt):
+    """MB to merge verl's checkpoint that the configuration names: its shards are in float32."""
+    shards = (Path(verl_checkpoint(wildcards)) / "actor").glob("model_*.pt")
+    return attempt * preflight.merge_megabytes(sum(shard.stat().st_size for shard in shards) // 4)
+
+
 def uses_containers():
     """Whether rules run in their images; without --sdm apptainer Snakemake ignores them silently."""
     return any(str(method) == "apptainer" for method in workflow.deployment_settings.deployment_method)
-
-
-if uses_containers():
-    preflight.bind(ROOT)
-elif (ROOT / ".venv/bin").is_dir():
-    preflight.put_first(ROOT / ".venv/bin")
 
 
 def nodes(wildcards):
@@ -978,6 +983,10 @@ def begin():
 # Over the installation's config.yaml lies what Snakemake was given: files, --config, or the `config` of an outer workflow.
 config = configuration.merge(read_yaml("config.yaml"), config)
 config = validated(configuration.from_command_line(config, workflow.config_settings.config or {}, yaml.safe_load))
+if uses_containers():
+    preflight.bind(ROOT)
+else:
+    preflight.use_environment(ROOT, config["accelerator"])
 DRY_RUN = any(re.fullmatch(r"-[a-zA-Z]{,3}n[a-zA-Z]{,3}|--dry-?run", word) for word in sys.argv)
 if MAIN:
     # a Snakemake that works here already puts files in place at this moment

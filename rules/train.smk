@@ -124,7 +124,7 @@ rule export_model:
         "logs/export_model/{run}.tsv"
     threads: 2
     resources:
-        mem_mb=grows(8000),
+        mem_mb=export_memory,
         runtime=grows(60),
     container:
         gpu_image()
@@ -177,7 +177,7 @@ rule merge_checkpoint:
         "logs/merge_checkpoint/{extra}.tsv"
     threads: 2
     resources:
-        mem_mb=grows(8000),
+        mem_mb=merge_memory,
         runtime=grows(60),
     container:
         gpu_image()

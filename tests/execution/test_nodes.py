@@ -93,3 +93,24 @@ def test_two_ray_nodes_join(slow, stop_ray_agent, tmp_path):
     if slow:
         assert "Timed out waiting for file" in log, "what Ray's own logs say"
     assert not Path(place).exists(), "Ray's files are gone with it"
+
+
+@pytest.mark.parametrize(
+    ("cards", "chosen"),
+    [
+        ({"eno1": ("up", "1000"), "ens2": ("up", "100000")}, "ens2"),  # management and data network
+        ({"eno1": ("up", "1000"), "ens2": ("down", "100000")}, "eno1"),
+        ({"eno1": ("up", "25000"), "ens2": ("up", "25000")}, "eno1"),
+        ({"eno1": ("up", "1000"), "ens2": ("up", "-1")}, "eno1"),  # a driver that does not know
+        ({}, "eno1"),
+    ],
+    ids=["faster", "down", "as-fast", "unknown", "no-card"],
+)
+def test_nccl_gets_the_fastest_card(tmp_path, cards, chosen):
+    for name, (state, speed) in {**cards, "docker0": ("up", "400000")}.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "operstate").write_text(f"{state}\n")
+        (tmp_path / name / "speed").write_text(f"{speed}\n")
+        if name != "docker0":  # a bridge is no card
+            (tmp_path / name / "device").mkdir()
+    assert nodes.fastest("eno1", tmp_path) == chosen

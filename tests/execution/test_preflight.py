@@ -253,3 +253,66 @@ def test_a_home_that_cannot_be_written_moves_the_caches(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", "/mine")
     preflight.same_everywhere()
     assert os.environ["XDG_CACHE_HOME"] == "/mine" and os.environ["TRITON_HOME"] == str(tmp_path / ".snakemake/cache")
+
+
+@pytest.fixture
+def path(monkeypatch):
+    """PATH and CUDA_HOME as they were, put back at the end."""
+    monkeypatch.setenv("PATH", os.environ["PATH"])
+    monkeypatch.delenv("CUDA_HOME", raising=False)
+
+
+def make_environment(place, name, lock="", cuda=False):
+    """An environment as make leaves it."""
+    (place / name / "bin").mkdir(parents=True)
+    if lock:
+        (place / name / "lock").write_text(f"{sha256_file(lock)}  {lock}\n")
+    if cuda:
+        (place / name / "cuda").mkdir()
+
+
+@pytest.mark.parametrize(
+    ("accelerator", "there", "chosen"),
+    [("cpu", [".venv", ".venv-cuda"], ".venv"), ("cuda", [".venv", ".venv-cuda"], ".venv-cuda"), ("cuda", [".venv"], ".venv")],
+)
+def test_jobs_run_in_the_environment_of_their_accelerator(place, path, accelerator, there, chosen):
+    for name in there:
+        make_environment(place, name, cuda=name == ".venv-cuda")
+    preflight.use_environment(place, accelerator)
+    assert os.get_exec_path()[0] == str(place / chosen / "bin")
+    assert os.environ.get("CUDA_HOME") == (str(place / ".venv-cuda/cuda") if chosen == ".venv-cuda" else None)
+
+
+def test_a_cuda_home_of_the_users_stays(place, path, monkeypatch):
+    monkeypatch.setenv("CUDA_HOME", "/opt/mine")
+    make_environment(place, ".venv-cuda", cuda=True)
+    preflight.use_environment(place, "cuda")
+    assert os.environ["CUDA_HOME"] == "/opt/mine"
+
+
+def test_a_gpu_with_the_cpus_packages_is_refused(place):
+    make_environment(place, ".venv")
+    with pytest.raises(UserError, match=r"\.venv holds the CPU's packages; make CUDA's: make env-cuda"):
+        check(place)
+    assert any("make env-cuda" in notice for notice in check(place, dry_run=True))
+    assert not any("env-cuda" in notice for notice in check(place, accelerator="cpu"))
+    make_environment(place, ".venv-cuda", "envs/cuda.txt")
+    assert not any("env-cuda" in notice for notice in check(place))
+
+
+def test_an_environment_of_another_lock_is_refused(place):
+    make_environment(place, ".venv-cuda", "envs/cuda.txt")
+    (place / "envs/cuda.txt").write_text("torch==2.12.0\n")
+    with pytest.raises(UserError, match=r"\.venv-cuda was not made from the present cuda.txt; make it again: make env-cuda"):
+        check(place)
+
+
+def test_a_merge_asks_for_what_the_weights_take(tmp_path):
+    """OpenSeek's merge was measured at 11.2 GiB; a small model's request stays as it was."""
+    assert preflight.parameters(tmp_path / "none") == 0
+    (tmp_path / "config.json").write_text('{"torch_dtype": "bfloat16"}')
+    with open(tmp_path / "model.safetensors", "wb") as file:
+        file.truncate(2_800_000_000)  # sparse
+    assert preflight.parameters(tmp_path) == 1_400_000_000
+    assert 11.2 * 2**30 / 1e6 < preflight.merge_megabytes(1_400_000_000) < 1.2 * 11.2 * 2**30 / 1e6
+    assert preflight.merge_megabytes(1_000_000) == 8000

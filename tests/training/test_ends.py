@@ -87,6 +87,7 @@ def verl(monkeypatch):
     fake = Verl()
     monkeypatch.setattr(attempt, "run_verl", fake)
     monkeypatch.setattr(attempt.sft_messages, "too_long", lambda messages, model, limit: fake.cut)  # the model here has no tokenizer
+    monkeypatch.setattr(attempt.long_prompts, "keys", lambda *_: {})
     return fake
 
 

@@ -230,6 +230,38 @@ def test_a_trainer_that_falls_silent_is_ended_with_its_children(tmp_path, capfd)
     assert attempt.run_verl(["-c", talks], [], {}, tmp_path / "verl.log", lively) == 0 and not lively.hung
 
 
+def test_the_limit_of_silence_follows_the_steps(tmp_path, monkeypatch):
+    """Once three steps are measured, ten times the longest silence of this session is enough, and 10 minutes at least."""
+    now = [1000.0]
+    monkeypatch.setattr("mathrl.training.session.time.monotonic", lambda: now[0])
+    run = session(tmp_path, monitor=LIMITS | {"stall_minutes": 60})
+
+    def after(seconds, text):
+        now[0] += seconds
+        list(run.follow(text))
+
+    after(900, "loading\n")  # the start is no measure
+    after(900, f"{stop_file.TOTAL}50\n")
+    for step, seconds in ((1, 100), (2, 20)):
+        after(seconds, line(step))
+        assert run.silence_limit() == 3600
+    after(20, line(3))
+    assert run.silence_limit() == 1000
+    run.longest_silence = 5.0
+    assert run.silence_limit() == 600
+    run.longest_silence = 500.0
+    assert run.silence_limit() == 3600
+
+
+def test_the_network_between_nodes_is_said_once(tmp_path):
+    run = session(tmp_path)
+    text = "(WorkerDict pid=9, ip=10.0.0.2) n2:9:12 [0] NCCL INFO Using network Socket\n"
+    assert list(run.follow(text)) == ["train grpo: between nodes NCCL uses Socket (TCP)"]
+    assert list(run.follow(text)) == []
+    other = session(tmp_path)
+    assert list(other.follow("n1:9:12 [0] NCCL INFO Using network IB\n")) == ["train grpo: between nodes NCCL uses IB"]
+
+
 def test_ray_that_starts_too_slowly_gets_a_second_attempt(tmp_path, stop_ray_agent, capfd):
     """With a real Ray, whose agent is stopped at the first attempt."""
     stopper = threading.Thread(target=stop_ray_agent, args=(os.getpid(),))
@@ -391,6 +423,7 @@ def verl(tmp_path, config, monkeypatch, own_code):
     found = Verl(tmp_path, runs.stage_config(config, "grpo", "main") | changes)
     monkeypatch.setattr(attempt, "run_verl", found.run)
     monkeypatch.setattr(attempt.sft_messages, "too_long", lambda *_: 0)  # no tokenizer here
+    monkeypatch.setattr(attempt.long_prompts, "keys", lambda *_: {})
     for module in (training, manifest):
         monkeypatch.setattr(module, "read_scalars", lambda *_, **__: {tag: sorted(steps.items()) for tag, steps in found.curves.items()})
     return found

@@ -26,9 +26,10 @@ def test_a_failure_shows_its_cause_and_the_last_hundred_lines_of_this_attempt(tm
     begin = verl_log.rotate(log)
     with open(log, "a") as handle:
         handle.write("noise\n" * 7000 + TRACEBACK)
-    assert verl_log.report(log, begin, of_rule).startswith("torch.OutOfMemoryError")
+    why = verl_log.report(log, begin, of_rule)
+    assert why.startswith("the GPU's memory is full: lower micro_batch_size") and "(torch.OutOfMemoryError: CUDA out" in why
     lines = of_rule.read_text().splitlines()
-    assert lines[0].startswith("cause: torch.OutOfMemoryError") and lines[1] == f"verl's log: {log}"
+    assert lines[0] == f"cause: {why}" and lines[1] == f"verl's log: {log}"
     assert len(lines) == 3 + verl_log.SHOWN and lines[-1].startswith("Set the environment variable")
     log.write_text("")
     assert verl_log.report(log, 0, of_rule) == "" and "cause: verl names none" in of_rule.read_text()

@@ -6,7 +6,7 @@ import pytest
 import yaml
 from mathrl.config import batches, runs
 from mathrl.core.files import UserError
-from mathrl.verl import grpo_config
+from mathrl.verl import grpo_config, precision
 from mathrl.verl.environment import verl_environment
 
 HOOK = "+ray_kwargs.ray_init.runtime_env.worker_process_setup_hook"
@@ -20,10 +20,10 @@ except grpo_config.UserError as error:
 """
 
 
-def overrides(config, run="grpo", accelerator="cuda"):
+def overrides(config, run="grpo", accelerator="cuda", **changes):
     stage = runs.stage_config(config, run, "main")
     paths = {"model": "resources/models/m", "train_file": "train.parquet", "validation_file": "val.parquet", "checkpoints": "c"}
-    return grpo_config.overrides(stage, accelerator=accelerator, run=run, reward=config["reward"], **paths)
+    return grpo_config.overrides(stage, accelerator=accelerator, run=run, reward=config["reward"], **(paths | changes))
 
 
 @pytest.fixture
@@ -51,6 +51,78 @@ def test_the_report_at_full_size(root, config, resolve):
     assert answer.startswith("RESOLVED"), answer
     golden = yaml.safe_load((root / "tests/golden/verl_grpo.yaml").read_text())
     assert_contains(json.loads(answer.removeprefix("RESOLVED")), golden)
+
+
+def write_config(tmp_path, **shape):
+    """A model directory as far as its config.json."""
+    (tmp_path / "config.json").write_text(json.dumps(shape))
+    return str(tmp_path)
+
+
+@pytest.mark.parametrize(("dtype", "fsdp"), [("bfloat16", None), ("float32", "fp32"), ("float16", "fp16")])
+def test_trainer_and_engine_compute_in_the_same_precision_on_gpus(config, resolve, dtype, fsdp):
+    """FSDP reads its own key: without it, it computes in bfloat16, whatever `dtype` says."""
+    config["training"]["dtype"] = dtype
+    answer = resolve(overrides(config))
+    assert answer.startswith("RESOLVED"), answer
+    found = json.loads(answer.removeprefix("RESOLVED"))["actor_rollout_ref"]
+    assert found["rollout"]["dtype"] == dtype
+    mixed = found["actor"]["fsdp_config"].get("mixed_precision")
+    assert mixed == (fsdp and {"param_dtype": fsdp, "reduce_dtype": "fp32", "buffer_dtype": "fp32"})
+
+
+@pytest.mark.parametrize(
+    ("dtype", "accelerator", "kind", "message"),
+    [
+        ("float16", "cpu", "llama", "float16 needs a GPU"),
+        ("float32", "cuda", "deepseek_v3", "no float32 kernels on a GPU for the latent attention"),
+        ("float32", "cuda", "llama", None),
+        ("float32", "cpu", "deepseek_v3", None),
+        ("float16", "cuda", "deepseek_v3", None),
+    ],
+)
+def test_a_precision_that_an_engine_lacks_is_refused(tmp_path, dtype, accelerator, kind, message):
+    model = write_config(tmp_path, model_type=kind, tie_word_embeddings=True)
+    if message is None:
+        return precision.check_precision(dtype, accelerator, model)
+    with pytest.raises(UserError, match=message):
+        precision.check_precision(dtype, accelerator, model)
+
+
+@pytest.mark.parametrize(
+    ("shape", "refused"),
+    [
+        ({"model_type": "gemma2", "final_logit_softcapping": 30.0}, True),
+        ({"model_type": "cohere", "logit_scale": 0.0625}, True),
+        ({"model_type": "granite", "logits_scaling": 8.0}, True),
+        ({"model_type": "gemma3", "final_logit_softcapping": None}, False),
+        ({"model_type": "granite", "logits_scaling": 1.0}, False),
+        ({"model_type": "llama"}, False),
+    ],
+)
+def test_a_head_that_changes_logits_is_refused_by_name(tmp_path, shape, refused):
+    model = write_config(tmp_path, tie_word_embeddings=True, **shape)
+    precision.check_head(model, {precision.FUSED: False})
+    if not refused:
+        return precision.check_head(model, {})
+    with pytest.raises(UserError, match=rf"its head changes logits \({list(shape)[1]}\)"):
+        precision.check_head(model, {})
+
+
+@pytest.mark.parametrize(
+    ("shape", "untied"),
+    [
+        ({"model_type": "qwen2", "tie_word_embeddings": False}, True),
+        ({"model_type": "qwen2", "tie_word_embeddings": True}, False),
+        ({"model_type": "llama"}, True),
+        ({"model_type": "gemma"}, False),
+        ({}, False),
+    ],
+    ids=["untied", "tied", "llamas-default", "gemmas-default", "not-there-yet"],
+)
+def test_an_untied_head_is_left_to_the_model(tmp_path, config, shape, untied):
+    keys = overrides(config, model=write_config(tmp_path, **shape))
+    assert (keys.get("actor_rollout_ref.model.external_lib") == "mathrl.verl.untied_heads") is untied
 
 
 def test_a_deterministic_training_on_gpus_asks_for_other_kernels(config, resolve):

@@ -22,6 +22,7 @@ from mathrl.execution import gpus
 
 LABEL = "org.mathrl.lock-sha256"  # hash of the envs/*.txt that an image was built from
 REBUILD = "make containers"
+ENVIRONMENTS = {"cpu": ".venv", "cuda": ".venv-cuda"}  # by accelerator, in the installation
 
 
 @functools.cache
@@ -34,6 +35,36 @@ def put_first(directory: Path) -> None:
     """Let this process and its jobs find programs there first."""
     first = str(directory)
     os.environ["PATH"] = os.pathsep.join([first, *(path for path in os.get_exec_path() if path != first)])
+
+
+def use_environment(root: Path, accelerator: str) -> None:
+    """Let jobs without containers run in the environment of their accelerator's lock; in the CPU's where CUDA's is not made.
+
+    FlashInfer and Triton find the compiler that came with it by CUDA_HOME; a CUDA_HOME of the user's stays.
+    """
+    own = root / ENVIRONMENTS[accelerator]
+    chosen = own if own.is_dir() else root / ENVIRONMENTS["cpu"]
+    if (chosen / "bin").is_dir():
+        put_first(chosen / "bin")
+    if (own / "cuda").is_dir():
+        os.environ.setdefault("CUDA_HOME", str(own / "cuda"))
+
+
+def check_environment(root: Path, lock: Path, dry_run: bool) -> list[str]:
+    """Without containers CUDA's packages are there, of the lock as it is now; an environment of the user's own is not looked at.
+
+    Raises:
+        UserError: jobs would run with the CPU's packages, or with those of another lock. In a dry run that is a notice.
+    """
+    own, wrong = root / ENVIRONMENTS["cuda"], None
+    made_from = (own / "lock").read_text().split()[:1] if (own / "lock").exists() else []
+    if not own.is_dir() and (root / ENVIRONMENTS["cpu"]).is_dir():
+        wrong = "accelerator: cuda without containers, and .venv holds the CPU's packages; make CUDA's: make env-cuda"
+    elif own.is_dir() and made_from != [sha256_file(lock)]:
+        wrong = f"{ENVIRONMENTS['cuda']} was not made from the present {lock.name}; make it again: make env-cuda"
+    if wrong and not dry_run:
+        raise UserError(wrong)
+    return [wrong] if wrong else []
 
 
 def bind(installation: Path) -> None:
@@ -238,19 +269,32 @@ def check_space(needs: Mapping[str, int]) -> list[str]:
     return notices
 
 
-def checkpoint_bytes(model: str | os.PathLike, saves: int, width: int = 4) -> int:
-    """Bytes of `saves` training checkpoints of a Hugging Face model directory; 0 while the model is not there yet.
-
-    A checkpoint holds weights and Adam's two moments, each of `width` bytes a parameter; two more are a margin.
-    """
+def parameters(model: str | os.PathLike) -> int:
+    """Parameters of a Hugging Face model directory, by the size of its weights; 0 while it is not there yet."""
     weights = sum(path.stat().st_size for path in Path(model).glob("*.safetensors"))
     try:
         config = json.loads((Path(model) / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         config = {}
     published = 4 if "float32" in (config.get("dtype"), config.get("torch_dtype")) else 2  # bytes a parameter
-    parameters = weights // published
-    return saves * parameters * (3 * width + 2)
+    return weights // published
+
+
+def checkpoint_bytes(model: str | os.PathLike, saves: int, width: int = 4) -> int:
+    """Bytes of `saves` training checkpoints of a Hugging Face model directory; 0 while the model is not there yet.
+
+    A checkpoint holds weights and Adam's two moments, each of `width` bytes a parameter; two more are a margin.
+    """
+    return saves * parameters(model) * (3 * width + 2)
+
+
+def merge_megabytes(count: int) -> int:
+    """Memory in MB that verl's merger takes at most for a checkpoint of so many parameters; 8000 for a small one.
+
+    It holds the float32 shards (4 bytes a parameter), their bfloat16 copies (2) and those put together (2), and its packages take
+    2 GB. Measured: 11.2 GiB for OpenSeek's 1.4 billion, where this asks for 13.2 GB; 7.6 billion make 63 GB.
+    """
+    return max(8000, 2000 + 8 * count // 1_000_000)
 
 
 def check(
@@ -282,6 +326,8 @@ def check(
         check_requests(requests, given)
         if not dry_run and not cluster:
             check_host(requests)
+        if not containers:
+            notices += check_environment(Path(root), Path(root) / locks["cuda"], dry_run)
     if not dry_run:
         if cluster:
             check_queue()

@@ -17,7 +17,7 @@ from mathrl.data import sft_messages, step_messages
 from mathrl.execution import pauses
 from mathrl.execution.preflight import checkpoint_bytes
 from mathrl.execution.secrets import isolation
-from mathrl.training import budget, checkpoints, fingerprints, verl_log
+from mathrl.training import budget, checkpoints, fingerprints, long_prompts, verl_log
 from mathrl.training.plan import StagePlan
 from mathrl.training.process import run_verl
 from mathrl.training.session import Session
@@ -113,12 +113,12 @@ def _reinforcement_keys(plan: StagePlan, session: Session) -> dict[str, Any]:
         UserError: fewer steps than are trained.
     """
     stage, directory = plan.stage, session.directory
-    # verl leaves out prompts that are too long, and says the number later
+    # prompts that are too long are left out; verl says the number of steps later
     fingerprints.check_length(plan.name, directory, total_steps(stage, row_count(plan.train_file)))
     whole = checkpoints.steps(directory)
     # A pause, or a kill between save and validation, leaves a checkpoint that no accuracy speaks for: it is validated now.
     first = str(whole[-1]) not in session.dev if whole else stage["validate_before"]
-    return grpo_config.overrides(
+    keys = grpo_config.overrides(
         {**stage, "validate_before": first},
         accelerator=plan.accelerator,
         model=str(plan.model),
@@ -128,6 +128,7 @@ def _reinforcement_keys(plan: StagePlan, session: Session) -> dict[str, Any]:
         run=plan.run,
         reward=plan.reward,
     )
+    return keys | long_prompts.keys(plan, directory)
 
 
 def _check_end(plan: StagePlan, session: Session, code: int, why: str) -> None:
@@ -145,9 +146,8 @@ def _check_end(plan: StagePlan, session: Session, code: int, why: str) -> None:
         print(f"{name}: ended as asked, {left}; the same command goes on from there", file=sys.stderr)
         raise Paused(INTERRUPTED)
     if code:
-        limit = plan.stage["monitor"]["stall_minutes"]
         how = (
-            f"hung: it printed nothing for {limit:g} minutes (monitor.stall_minutes)"
+            f"hung: it printed nothing for {session.silent_minutes:g} minutes (monitor.stall_minutes)"
             if session.hung
             else f"ended with exit code {code}" + (f": {why}" if why else "")
         )

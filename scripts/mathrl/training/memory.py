@@ -35,7 +35,7 @@ SYNC = 2.0 * GIB
 ENGINE = 1.5 * GIB
 LOGIT_COPIES = 16
 CHUNK = 512  # tokens; verl's
-WIDTH = {"bfloat16": 2, "float32": 4}
+WIDTH = {"bfloat16": 2, "float16": 2, "float32": 4}
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ def _run_once(command: list[str], environment: Mapping[str, str], log: Path, ses
     with open(log, "a", encoding="utf-8", errors="replace") as out:
         process = subprocess.Popen(
             command,
-            env={**os.environ, **environment},
+            env={"NCCL_DEBUG": "WARN", **os.environ, **environment},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

@@ -24,7 +24,9 @@ from mathrl.training.collapse import Monitor, describe
 from mathrl.verl import stop_file
 
 METRIC = re.compile(r"([\w/@.\-]+):(?:np\.\w+\()?(-?[\d.]+(?:e[+-]?\d+)?|-?inf|nan)\)?(?= - |\s*$)")
+NETWORK = re.compile(r"NCCL INFO Using network (\w+)")  # IB, Socket or a plug-in's: how GPUs of different nodes talk
 RAY_LATE = "The current node timed out during startup"  # of Ray's exception
+MEASURED, PATIENCE, LEAST_SILENCE = 3, 10, 600  # steps before verl's silence is judged by its own; times its longest; seconds
 TRAINED = ("critic/score/mean", "train/loss")  # a line with one of these is a step: of reinforcement, of supervision
 
 
@@ -83,7 +85,12 @@ class Session:
     ended_by: str | None = None  # the key of the stage that did it: monitor or budget
     paused: bool = False
     hung: bool = False
+    silent_minutes: float = 0.0  # before it was ended for it
     ray_late: bool = False  # Ray gave up on its own start
+    network: str = ""  # that NCCL takes between nodes
+    measured: int = 0  # steps of this session
+    last_line: float = 0.0  # of verl's output, monotonic seconds
+    longest_silence: float = 0.0  # seconds between two lines since the first step began
 
     def take_history(self, scalars: Mapping[str, list[tuple[int, float]]], until: int) -> None:
         """Replay the metrics of the steps before a resume, so that monitor and budget count the whole stage."""
@@ -100,6 +107,7 @@ class Session:
         if not set(TRAINED) & set(metrics):
             return None  # a validation without a step
         self.last_step = step
+        self.measured += 1
         flags = self.monitor.add(step, metrics)
         used_up = self.spent.add(metrics)
         said = "; ".join(describe(flag) for flag in flags)
@@ -112,6 +120,13 @@ class Session:
     def follow(self, text: str) -> Iterator[str]:
         """Lines to show for a line of verl's output; asks for an end where one is due."""
         self.ray_late |= RAY_LATE in text and not self.stepping
+        now = time.monotonic()
+        if self.stepping:
+            self.longest_silence = max(self.longest_silence, now - self.last_line)
+        self.last_line = now
+        if not self.network and (network := NETWORK.search(text)):
+            self.network = network[1]
+            yield f"{self.progress.name}: between nodes NCCL uses {self.network}" + (" (TCP)" if self.network == "Socket" else "")
         if stop_file.TOTAL in text:
             self.stepping = True
             with contextlib.suppress(ValueError):
@@ -170,15 +185,24 @@ class Session:
         else:
             process.kill()
 
+    def silence_limit(self) -> float:
+        """Seconds of silence after which verl counts as hung: `monitor.stall_minutes`, or less where its steps are short.
+
+        After a few steps ten times its longest silence is enough, which held a step, and mostly a validation and a save.
+        """
+        limit = 60.0 * self.stage["monitor"]["stall_minutes"]
+        return min(limit, max(LEAST_SILENCE, PATIENCE * self.longest_silence)) if self.measured >= MEASURED else limit
+
     def end_if_silent(self, process: subprocess.Popen, last_sign: Callable[[], float], ended: threading.Event) -> None:
-        """Kill a trainer that has printed nothing for `monitor.stall_minutes`, until `ended`.
+        """Kill a trainer that has printed nothing for `silence_limit`, until `ended`.
 
         verl's driver waits for ever for an engine that is gone (killed for its memory, say), and for a rank that hangs in NCCL.
         """
-        limit = self.stage["monitor"]["stall_minutes"]
-        while limit and not ended.wait(min(5.0, limit * 6)):
-            if time.monotonic() - last_sign() > limit * 60:
+        while self.stage["monitor"]["stall_minutes"] and not ended.wait(min(5.0, self.silence_limit() / 10)):
+            limit = self.silence_limit()
+            if time.monotonic() - last_sign() > limit:
                 self.hung = True
-                print(f"{self.progress.name}: verl printed nothing for {limit:g} minutes: ended", file=sys.stderr, flush=True)
+                self.silent_minutes = limit / 60
+                print(f"{self.progress.name}: verl printed nothing for {limit / 60:g} minutes: ended", file=sys.stderr, flush=True)
                 processes.send([process.pid, *processes.descendants(process.pid)], signal.SIGKILL)
                 return

@@ -10,6 +10,7 @@ import re
 from pathlib import Path
 
 from mathrl.core.files import write_text
+from mathrl.training.symptoms import explain
 
 NAME = "verl.log"
 LONGEST, KEPT = 64 << 20, 3  # bytes of a log before it is set aside, and how many are
@@ -56,9 +57,11 @@ def point_to(log: Path, of_rule: Path) -> None:
 
 
 def report(log: Path, begin: int, of_rule: Path) -> str:
-    """Write cause and last lines into the rule's log; returns the cause."""
+    """Write cause and last lines into the rule's log; returns the cause, after what it means where that is known."""
     lines = said_since(log, begin)
-    why = cause(lines)
+    named = cause(lines)
+    meaning = explain(named) or explain("\n".join(lines))
+    why = f"{meaning} ({named})" if meaning and named else meaning or named
     last = "\n".join(lines[-SHOWN:])
     text = f"cause: {why or 'verl names none'}\nverl's log: {log}\nits last {min(SHOWN, len(lines))} lines:\n{last}\n"
     write_text(of_rule, text)

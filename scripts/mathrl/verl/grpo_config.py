@@ -16,6 +16,7 @@ from mathrl.config.determinism import is_deterministic
 from mathrl.core.code_files import SCRIPTS
 from mathrl.core.files import UserError
 from mathrl.verl import doors
+from mathrl.verl.precision import check_head, check_precision, precision, shape
 
 ACTOR = "actor_rollout_ref.actor"
 ROLLOUT = "actor_rollout_ref.rollout"
@@ -136,6 +137,12 @@ def overrides(
         keys["algorithm.rollout_correction.rollout_is_threshold"] = stage["rollout_correction"]
     if stage["steps"] is not None:
         keys["trainer.total_training_steps"] = stage["steps"]
+    check_head(model, stage["verl"])
+    if not shape(model).get("tie_word_embeddings", True):
+        keys["actor_rollout_ref.model.external_lib"] = "mathrl.verl.untied_heads"
+    if stage["dtype"] != "bfloat16":
+        keys[f"+{ACTOR}.fsdp_config.mixed_precision"] = precision(stage["dtype"])
+    check_precision(stage["dtype"], accelerator, model)
     if accelerator == "cpu":
         keys |= _cpu(stage, total, model)
     else:
@@ -178,9 +185,6 @@ def _cpu(stage: Mapping[str, Any], total: int, model: str) -> dict[str, Any]:
     if stage["tensor_parallel"] == 1:
         # one process less to start, and no exchange of each token's batch between two (environment.py)
         keys[f"+{ROLLOUT}.engine_kwargs.vllm.distributed_executor_backend"] = "uni"
-    if stage["dtype"] == "float32":
-        precision = dict.fromkeys(("param_dtype", "reduce_dtype", "buffer_dtype"), "fp32")
-        keys[f"+{ACTOR}.fsdp_config.mixed_precision"] = precision
     return keys
 
 
@@ -198,11 +202,8 @@ def _deterministic(accelerator: str) -> dict[str, Any]:
 
 def _bucket_megabytes(model: str) -> int:
     """Shared memory that a weight sync moves at once: the largest weight, which is the embedding in float32, must fit."""
-    try:
-        shape = json.loads((Path(model) / "config.json").read_text())
-    except OSError:
-        shape = {}
-    return max(64, 1 + shape.get("vocab_size", 0) * shape.get("hidden_size", 0) * 4 // 2**20)
+    sizes = shape(model)
+    return max(64, 1 + sizes.get("vocab_size", 0) * sizes.get("hidden_size", 0) * 4 // 2**20)
 
 
 def _literal(value: Any) -> str:

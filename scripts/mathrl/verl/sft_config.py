@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mathrl.models.local_stores import DIRECTORY
+from mathrl.verl.precision import check_precision, precision
 
 
 def overrides(
@@ -49,10 +50,11 @@ def overrides(
         "trainer.default_local_dir": checkpoints,
         "trainer.resume_mode": "auto",
     }
+    check_precision(stage["dtype"], accelerator, "")
+    if stage["dtype"] != "bfloat16":
+        keys["+engine.mixed_precision"] = precision(stage["dtype"])
     if accelerator == "cpu":
         keys |= {"trainer.device": "cpu", "engine.use_torch_compile": False}
-        if stage["dtype"] == "float32":
-            keys["+engine.mixed_precision"] = dict.fromkeys(("param_dtype", "reduce_dtype", "buffer_dtype"), "fp32")
     elif stage["deterministic"]:
         keys["engine.full_determinism"] = True  # as of GRPO's trainer (grpo_config.py); float32 on a CPU needs nothing
     return keys | dict(stage["verl"])

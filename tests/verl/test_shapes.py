@@ -1,0 +1,53 @@
+"""Every usual shape of a model trains: verl's own engine, under FSDP2, with log-probabilities in chunks, and what transformers computes."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+KINDS = ("llama", "qwen2", "qwen3", "mistral", "gemma", "deepseek_v3")
+DTYPES = ("float32", "bfloat16")
+# Of a loss near 5.7, relative; of a weight after two updates of 1e-3. AdamW's first updates are the gradient's sign, so that in bfloat16 a
+# gradient near zero turns a weight the other way: twice both updates at most.
+LOSS, WEIGHTS = {"float32": 1e-5, "bfloat16": 5e-3}, {"float32": 2e-4, "bfloat16": 4.1e-3}
+
+
+def train(root, folder, world, cases, timeout=600):
+    """What each case gave, by case."""
+    from mathrl.verl.environment import verl_environment
+
+    environment = {**os.environ, **verl_environment("cpu"), "GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1"}
+    environment |= {"MASTER_ADDR": "127.0.0.1", "VLLM_LOGGING_LEVEL": "ERROR"}
+    program = [sys.executable, root / "tests/verl/train_shapes.py", folder]
+    pipes = {"env": environment, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    started = [subprocess.Popen([*program, str(rank), str(world), *cases], **pipes) for rank in range(world)]
+    said = [process.communicate(timeout=timeout) for process in started]
+    assert all(process.returncode == 0 for process in started), said[0][0][-500:] + said[0][1][-3000:]
+    lines = [json.loads(line) for line in said[0][0].splitlines() if line.startswith('{"case"')]
+    return {line["case"]: line for line in lines}
+
+
+def check(found, cases):
+    """Losses and weights are those of transformers, in every case."""
+    assert set(found) == set(cases)
+    for case, line in found.items():
+        dtype = case.rpartition(":")[2]
+        assert line["losses"] == pytest.approx(line["expected"], rel=LOSS[dtype]), line
+        assert line["expected"][1] < line["expected"][0] - 0.01, "the update was one"
+        assert line["weights"] <= WEIGHTS[dtype] and line["compared"] >= 20, line
+
+
+def test_an_untied_head_trains_in_chunks(root, tmp_path):
+    """reference: FSDP2 with an untied head ended in `mixed torch.Tensor and DTensor` at the first log-probability."""
+    cases = ["qwen2:untied:float32"]
+    check(train(root, tmp_path, 1, cases), cases)
+
+
+@pytest.mark.full
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("world", [1, 2])
+def test_the_matrix_of_models(root, tmp_path, world):
+    cases = [f"{kind}:{tied}:{dtype}" for kind in KINDS for tied in ("tied", "untied") for dtype in DTYPES]
+    check(train(root, tmp_path, world, cases, timeout=3000), cases)

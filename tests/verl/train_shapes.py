@@ -1,0 +1,134 @@
+"""train_shapes.py FOLDER RANK WORLD CASE…: two real updates of verl's FSDP2 engine on tiny models, beside the same updates without verl.
+
+A CASE is kind:tied:dtype. Rank 0 prints, per case, a line of JSON: verl's losses before and after the first update, transformers' own,
+and the largest difference of a weight after both. Every rank holds other samples; the reference takes them all.
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+folder, rank, world, *cases = sys.argv[1:]
+folder, rank, world = Path(folder), int(rank), int(world)
+
+import torch  # noqa: E402
+import torch.distributed as dist  # noqa: E402
+import verl  # noqa: E402, F401
+from mathrl.verl import precision  # noqa: E402
+from tensordict import TensorDict  # noqa: E402
+from transformers import AutoConfig, AutoModelForCausalLM  # noqa: E402
+from verl.trainer.config import CheckpointConfig  # noqa: E402
+from verl.utils import tensordict_utils as tu  # noqa: E402
+from verl.workers.config import FSDPEngineConfig, FSDPOptimizerConfig, HFModelConfig  # noqa: E402
+from verl.workers.engine.fsdp.transformer_impl import FSDPEngineWithLMHead  # noqa: E402
+
+torch.set_num_threads(1)
+SIZES = {"vocab_size": 300, "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4}
+SIZES |= {"num_key_value_heads": 2, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
+MORE = {
+    "qwen3": {"head_dim": 32},
+    "gemma": {"head_dim": 16},
+    "deepseek_v3": {
+        "num_key_value_heads": 4, "moe_intermediate_size": 32, "n_routed_experts": 4, "num_experts_per_tok": 2, "n_group": 1,
+        "topk_group": 1, "first_k_dense_replace": 1, "q_lora_rank": None, "kv_lora_rank": 32, "qk_rope_head_dim": 16,
+        "qk_nope_head_dim": 16, "v_head_dim": 16, "n_shared_experts": 1,
+    },
+}  # fmt: skip
+RATE, LENGTHS = 1e-3, (5, 9, 7, 9)
+
+
+def write(place, kind, tied):
+    """A model directory with random float32 weights."""
+    torch.manual_seed(1)
+    config = AutoConfig.for_model(kind, **(SIZES | MORE.get(kind, {})), tie_word_embeddings=tied, attn_implementation="sdpa")
+    AutoModelForCausalLM.from_config(config).float().save_pretrained(place)
+
+
+def rows():
+    """Samples of all ranks: token ids."""
+    generator = torch.Generator().manual_seed(7)
+    return [torch.randint(3, 300, (length,), generator=generator) for length in LENGTHS * world]
+
+
+def batch(ids):
+    """What verl's trainer hands to its engine."""
+
+    def nested(values):
+        return torch.nested.as_nested_tensor(values, layout=torch.jagged)
+
+    positions = [torch.arange(len(row)) for row in ids]
+    masks = [torch.ones(len(row), dtype=torch.bool) for row in ids]
+    data = TensorDict({"input_ids": nested(ids), "position_ids": nested(positions), "loss_mask": nested(masks)}, batch_size=len(ids))
+    tu.assign_non_tensor(data, use_remove_padding=False, use_fused_kernels=True, use_dynamic_bsz=False, micro_batch_size_per_gpu=2)
+    tu.assign_non_tensor(data, temperature=1.0, calculate_entropy=False, pad_token_id=0)
+    return data
+
+
+def loss(model_output, data, dp_group=None):
+    """Minus the mean log-probability of the next token, over all ranks; verl averages gradients over ranks."""
+    total = sum(row[:-1].sum() for row in model_output["log_probs"].unbind())
+    return -total * world / data["batch_num_tokens"], {}
+
+
+def with_verl(place, dtype):
+    """Losses of both updates and the weights after them."""
+    library = None if precision.shape(str(place))["tie_word_embeddings"] else "mathrl.verl.untied_heads"
+    override = {"attn_implementation": "sdpa"}
+    options = {"load_tokenizer": False, "use_fused_kernels": True, "use_remove_padding": False, "override_config": override}
+    options["fused_kernel_options"] = {"impl_backend": "torch"}
+    model = HFModelConfig(path=str(place), external_lib=library, **options)
+    names = {"float32": "fp32", "bfloat16": "bf16"}
+    mixed = {"param_dtype": names[dtype], "reduce_dtype": "fp32", "buffer_dtype": "fp32"}
+    engine_config = FSDPEngineConfig(strategy="fsdp2", mixed_precision=mixed, use_torch_compile=False, use_dynamic_bsz=False)
+    optimizer = FSDPOptimizerConfig(lr=RATE, weight_decay=0.0, clip_grad=1e9, lr_warmup_steps=0, total_training_steps=10)
+    engine = FSDPEngineWithLMHead(model, engine_config, optimizer, CheckpointConfig())
+    engine.initialize()
+    own = rows()[rank::world]
+    losses = []
+    for _ in range(2):
+        with engine.train_mode():
+            made = engine.train_batch(batch(own), loss)
+        value = torch.tensor(sum(made["loss"]))
+        dist.all_reduce(value)
+        losses.append(float(value) / world)
+    weights = {name: value.full_tensor().clone() for name, value in engine.module.state_dict().items()}
+    return losses, weights
+
+
+def without(place, dtype):
+    """The same by transformers and torch alone, from whole logits; in bfloat16 by autocast, which FSDP's mixed precision amounts to."""
+    model = AutoModelForCausalLM.from_pretrained(place, dtype=torch.float32, attn_implementation="sdpa")
+    optimizer = torch.optim.AdamW(model.parameters(), lr=RATE, weight_decay=0.0, betas=(0.9, 0.999))
+    losses, samples = [], rows()
+    for _ in range(2):
+        total = 0
+        for row in samples:
+            with torch.autocast("cpu", torch.bfloat16, enabled=dtype == "bfloat16"):
+                logits = model(input_ids=row[None]).logits[0, :-1].float()
+            total = total - logits.log_softmax(-1).gather(-1, row[1:, None]).sum()
+        total = total / sum(map(len, samples))
+        optimizer.zero_grad()
+        total.backward()
+        optimizer.step()
+        losses.append(total.item())
+    return losses, dict(model.state_dict())
+
+
+os.environ |= {"RANK": str(rank), "WORLD_SIZE": str(world), "LOCAL_RANK": str(rank)}
+dist.init_process_group("cpu:gloo", init_method=f"file://{folder}/store", rank=rank, world_size=world)
+references = {}
+if rank == 0:
+    for case in cases:  # first: verl gives a model's class another forward
+        kind, tied, dtype = case.split(":")
+        write(folder / case, kind, tied == "tied")
+        references[case] = without(folder / case, dtype)
+dist.barrier()
+for case in cases:
+    losses, weights = with_verl(folder / case, case.rpartition(":")[2])
+    if rank == 0:
+        expected, right = references[case]
+        gap = max(float((weights[name] - right[name]).abs().max()) for name in right if name in weights)
+        print(json.dumps({"case": case, "losses": losses, "expected": expected, "weights": gap, "compared": len(weights)}), flush=True)
+    dist.barrier()
+dist.destroy_process_group()
