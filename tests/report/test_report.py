@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 import yaml
 from mathrl.core.files import write_json, write_jsonl
-from support.browser import Browser, chromium
+from support.browser import Browser, axe_core, chromium
 from support.events import write_events
 
 ROOT = Path(__file__).parents[2]
@@ -234,13 +234,22 @@ def test_rollouts_as_verl_dumps_them_are_judged(tmp_path):
     assert [(row[0], row[1]) for row in found] == [(8, True), (8, False), (8, None), (8, False)]
 
 
+def unpacked(page, kind, *tags):
+    packed = re.search("".join(f"{tag}[^>]*" for tag in tags) + f'class="{kind}">"([^"]*)"', page).group(1)
+    return json.loads(gzip.decompress(base64.b64decode(packed)))
+
+
 def test_samples_are_packed_with_verdicts(world):
     page = (world / "report.html").read_text()
-    packed = re.search(r'data-model="grpo"[^>]*data-benchmark="toy"[^>]*>"([^"]+)"', page).group(1)
-    rows = json.loads(gzip.decompress(base64.b64decode(packed)))
-    for identity, number, letter, *_, text in rows:
-        i = int(identity.split("-")[1])
-        assert (letter == "1") == (f"\\boxed{{{i + 1}}}" in text), (identity, number)
+    tags = ('data-model="grpo"', 'data-benchmark="toy"')
+    letters = {position: letters for position, letters, *_ in unpacked(page, "sample-index", *tags)}
+    ids = unpacked(page, "problem-set", 'data-benchmark="toy"')[0]
+    rows = unpacked(page, "sample-set", *tags)
+    assert len(rows) == 20 * 5, "all of a small study"
+    for position, number, text in rows:
+        i = int(ids[position].split("-")[1])
+        assert (letters[position][number + 1] == "1") == (f"\\boxed{{{i + 1}}}" in text), (position, number)
+        assert text.count(HOSTILE) == 2, "nothing is lost"
 
 
 def test_missing_parts_are_named_with_their_command(world, tmp_path):
@@ -292,34 +301,114 @@ def test_in_a_browser(world, browser, width):
     assert browser.messages == []
 
 
-def test_filters_work(world, browser):
-    browser.open(world / "report.html", 1440)
-    choose = """(id, value) => {
+CHOOSE = """(async (values) => {
+    for (const [id, value] of Object.entries(values)) {
         const input = document.getElementById(id);
         input.value = value;
         input.dispatchEvent(new Event(input.type === "search" ? "input" : "change"));
-    }"""
-    for key, value in (("f-model", "grpo"), ("f-benchmark", "other"), ("f-verdict", "wrong")):
-        browser.run(f"({choose})('{key}', '{value}')")
-    browser.run("new Promise(done => setTimeout(done, 300))")
-    assert browser.run("[...document.querySelectorAll('#list article')].every(a => a.classList.contains('wrong'))")
-    assert browser.run("document.querySelectorAll('#list article').length") > 0
-    first = browser.run("document.querySelector('#list').textContent")
-    browser.run("document.getElementById('more').click(); new Promise(done => setTimeout(done, 300))")
-    assert browser.run("document.querySelector('#list').textContent") != first, "the next page"
-    browser.run(f"({choose})('f-text', 'no such words')")
-    browser.run("new Promise(done => setTimeout(done, 300))")
-    assert browser.run("document.getElementById('shown').textContent") == "no sample fits these filters"
+    }
+    await new Promise(done => setTimeout(done, 20));
+    while (document.getElementById("list").getAttribute("aria-busy") !== "false") await new Promise(done => setTimeout(done, 20));
+})"""
+SETTLED = f"({CHOOSE})({{}})"
+TITLES = "[...document.querySelectorAll('#list .head span')].map(s => s.textContent.split(' ')[1])"
+
+
+def choose(browser, **values):
+    browser.run(f"({CHOOSE})({json.dumps({'f-' + name: value for name, value in values.items()})})")
+
+
+def test_the_browser_pairs_base_and_run(world, browser):
+    """What the filters show is what the eval JSONs say."""
+    from mathrl.report.changes import kinds
+
+    base, run = (json.loads((world / f"results/{model}/finalist/eval/toy.json").read_text()) for model in ("base", "grpo"))
+    browser.open(world / "report.html", 1440)
+    choose(browser, benchmark="toy")
+    for kind in ("fixed", "broken", "both right", "both wrong"):
+        choose(browser, change=kind)
+        wanted = [key for key, found in kinds(base, run).items() if found == kind]
+        assert browser.run(TITLES) == wanted[:8], kind
+        told = browser.run("document.getElementById('shown').textContent")
+        assert told.endswith(f"of {len(wanted)} problems" if wanted else "no problem fits these filters")
+    choose(browser, change="", sort="length")
+    assert browser.run(TITLES)[0] == "toy-19", "20 + i tokens"
+    choose(browser, sort="", text="no such words")
+    assert browser.run("document.getElementById('shown').textContent") == "no problem fits these filters"
+    choose(browser, text="19 + 1 = 20")
+    assert browser.run(TITLES) == ["toy-19"], "words of responses are found"
+
+
+def test_next_keeps_the_place_and_a_problem_has_its_link(world, browser):
+    browser.open(world / "report.html", 1440)
+    browser.run("document.getElementById('more-below').click()")
+    browser.run(SETTLED)
+    assert browser.run(TITLES)[0] == "toy-8"
+    assert browser.run("document.activeElement === document.querySelector('#list article')"), "the keyboard goes on at its first problem"
+    assert 0 <= browser.run("document.querySelector('#list article').getBoundingClientRect().top") < 120, "which is in view"
+    choose(browser, second="dapo")
+    assert browser.run(TITLES)[0] == "toy-8", "another run, the same problems"
+    link = browser.run("document.querySelectorAll('#list article .head a')[2].hash")
+    browser.call("Page.navigate", url="about:blank")
+    browser.open(world / "report.html", 1440, link)
+    assert browser.run(TITLES) == ["toy-10"] and browser.run("document.getElementById('f-second').value") == "dapo"
+    browser.run("document.querySelector('[data-preset=\"\"]').click()")
+    browser.run(SETTLED)
+    assert len(browser.run(TITLES)) == 8
+
+
+def test_a_page_without_javascript_is_readable_and_has_no_dead_controls(world, browser):
+    browser.call("Emulation.setScriptExecutionDisabled", value=True)
+    try:
+        browser.open(world / "report.html", 1440)
+        seen = "[...document.querySelectorAll('button, select, input')].filter(e => e.offsetParent !== null).length"
+        assert browser.run(seen) == 0
+        assert browser.run("document.querySelectorAll('#list article .response').length") >= 2
+        assert "window.stolen" in browser.run("document.querySelector('#list .response').textContent")
+    finally:
+        browser.call("Emulation.setScriptExecutionDisabled", value=False)
+
+
+def test_kept_rollouts_have_filters(world, browser):
+    browser.open(world / "report.html", 1440)
+    pick = f"({CHOOSE})"
     assert browser.run("document.querySelectorAll('#r-list article').length") == 2, "grpo's, of one step"
-    browser.run(f"({choose})('r-run', 'dapo')")
-    browser.run("new Promise(done => setTimeout(done, 300))")
+    browser.run(f"{pick}({{'r-run': 'dapo'}}).then(() => new Promise(done => setTimeout(done, 200)))")
     steps = browser.run("[...document.querySelectorAll('#r-step option')].map(o => o.textContent).join(' ')")
     assert steps == "all 10 70", "the second stage's step 10 comes after the first's sixty"
     for verdict, count in (("right", 2), ("wrong", 0), ("", 4)):
-        browser.run(f"({choose})('r-verdict', '{verdict}')")
-        browser.run("new Promise(done => setTimeout(done, 100))")
+        browser.run(f"{pick}({{'r-verdict': '{verdict}'}}).then(() => new Promise(done => setTimeout(done, 100)))")
         assert browser.run("document.querySelectorAll('#r-list article').length") == count, verdict
     assert "gold answer: 1" in browser.run("document.querySelector('#r-list').textContent")
+
+
+def test_axe_finds_nothing(world, browser):
+    """Each page at each width, and the dark scheme once: what it changes, colours, does not depend on the width."""
+    axe = axe_core()
+    if axe is None:
+        pytest.skip("no axe-core: npm install --prefix .npm axe-core, or MATHRL_AXE=FILE")
+    flags = ["--results", world / "results", "--models", "base", "grpo", "--protocols", "finalist", "--benchmarks", "toy", "other"]
+    call("tabulate_scores.py", *flags, "--out", world / "axe")
+    seen = [("report.html", width, "light") for width in (390, 768, 1440)]
+    for page, width, scheme in [*seen, ("report.html", 768, "dark"), ("axe.html", 390, "light")]:
+        browser.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+        browser.open(world / page, width)
+        browser.run("document.querySelectorAll('details').forEach(d => d.open = true)")
+        browser.run(axe.read_text() + ";0")
+        told = "axe.run().then(r => r.violations.map(v => v.id + ': ' + v.nodes.map(n => n.target.join(' ')).join(', ')))"
+        assert browser.run(told) == [], (page, width, scheme)
+    browser.call("Emulation.setEmulatedMedia", features=[])
+
+
+def test_print_cuts_no_column(world, browser):
+    browser.call("Emulation.setEmulatedMedia", media="print")
+    try:
+        browser.open(world / "report.html", 703)  # A4 less its margins, in CSS pixels
+        assert browser.run("[...document.querySelectorAll('.scroll')].every(box => box.scrollWidth <= box.clientWidth + 1)")
+        assert browser.run("document.documentElement.scrollWidth") <= 703
+        assert browser.run("document.getElementById('browser').offsetParent === null"), "no controls on paper"
+    finally:
+        browser.call("Emulation.setEmulatedMedia", media="")
 
 
 def test_score_page_and_model_card(world):
