@@ -38,9 +38,8 @@ def main() -> None:
         write_jsonl(Path(folder) / "benchmark.jsonl", problems)
         write_jsonl(Path(folder) / "samples.jsonl", samples)
         write_text(Path(folder) / "differences.csv", to_csv(found))
-    print(
-        f"{len(problems)} problems, {len(samples)} samples; scores differ on {len(found)} of {compared} problems: {args.out}/differences.csv"
-    )
+    print(f"{len(problems)} problems, {len(samples)} samples")
+    print(f"scores differ on {len(found)} of {compared} problems: {args.out}/differences.csv")
 
 
 if __name__ == "__main__":

@@ -143,7 +143,9 @@ def from_lm_eval(lines: Iterable[Mapping[str, Any]], path: str, greedy: bool) ->
         problems[key] = {"id": key, "problem": str(text), "answer": str(doc.get("answer", line["target"]))}
         texts = resps[0] if isinstance(resps[0], list) else resps
         samples += [_sample(key, -1 if greedy else at, str(text), "stop", 0) for at, text in enumerate(texts)]
-        scores[key] = [float(line[name]) for name in line.get("metrics", []) if isinstance(line.get(name), int | float)]
+        left = (line.get("filtered_resps") or resps)[0]
+        if len(texts) == 1 or isinstance(left, list):  # a filter that kept one of several: its score is not that of all
+            scores[key] = [float(line[name]) for name in line.get("metrics", []) if isinstance(line.get(name), int | float)]
     return list(problems.values()), samples, scores
 
 
