@@ -1,7 +1,7 @@
 # Requires: eval JSONs (rules/evaluate.smk), training manifests (rules/train.smk) and the data summaries (rules/data.smk).
 # Makes: results/scores.{csv,md,html}, results/figures/*.svg, results/audit.json, results/tensorboard, results/report.html,
-# results/{run}/model/README.md; from whatever exists: results/report-so-far.html; from a finished study: results/crate.zip.
-# Steps: tabulate_scores, plot_training, audit_grader, log_scores → render_report; write_model_card; render_partial_report; write_crate.
+# results/{run}/model/README.md; from whatever exists: results/report-so-far.html; from a finished study: results/crate.zip, results/paper.
+# Steps: tabulate_scores, plot_training, audit_grader, log_scores → render_report; write_model_card; render_partial_report; write_paper; write_crate.
 
 
 rule tabulate_scores:
@@ -241,6 +241,42 @@ use rule render_report as render_partial_report with:
         "logs/render_partial_report/all.log",
     benchmark:
         "logs/render_partial_report/all.tsv"
+
+
+rule write_paper:
+    """
+    Write every figure as SVG and PDF and every table of {params.models} as LaTeX and CSV, each with its caption,
+    because a thesis takes figures and tables, not a page.
+    """
+    input:
+        code=code("write_paper.py"),
+        evals=evaluations(),
+        curves="results/figures/curves.json",
+        contamination="results/data/contamination.json",
+        funnel="results/data/funnel.json",
+    output:
+        folder=directory("results/paper"),
+    params:
+        models=evaluated_models(),
+        config=literal(json.dumps(config, sort_keys=True)),
+    log:
+        "logs/write_paper/all.log",
+    benchmark:
+        "logs/write_paper/all.tsv"
+    threads: 1
+    resources:
+        mem_mb=grows(2000),
+        runtime=grows(20),
+    container:
+        image("cpu")
+    shell:
+        "python {input.code[0]:q}"
+        " --results results"
+        " --benchmark-dir resources/benchmarks"
+        " --models {params.models:q}"
+        " --config {params.config:q}"
+        " --out {output.folder:q}"
+        " > {log:q} 2>&1"
 
 
 rule write_crate:

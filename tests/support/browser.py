@@ -3,15 +3,23 @@
 import base64
 import contextlib
 import json
+import os
 import shutil
 import subprocess
 import time
 import urllib.request
+from pathlib import Path
 
 
 def chromium():
     """Path of an installed Chromium or None."""
     return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+
+def axe_core():
+    """The file of axe-core, which `npm install --prefix .npm axe-core` brings, or None."""
+    places = [os.environ.get("MATHRL_AXE", ""), Path(__file__).parents[2] / ".npm/node_modules/axe-core/axe.min.js"]
+    return next((Path(place) for place in places if str(place) and Path(place).is_file()), None)
 
 
 PATIENCE = 60  # seconds for one command on a busy machine
@@ -65,13 +73,14 @@ class Browser:
         elif kind == "Network.requestWillBeSent" and not told["request"]["url"].startswith(("file:", "data:", "about:")):
             self.messages.append(f"request: {told['request']['url']}")
 
-    def open(self, path, width, height=900):
+    def open(self, path, width, fragment="", height=900):
         """Load a file at a width in pixels and wait until its script is done."""
         self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 600)
-        self.call("Page.navigate", url=path.resolve().as_uri())
+        self.call("Page.navigate", url=path.resolve().as_uri() + fragment)
         for _ in range(200):
             if self.run("document.readyState") == "complete" and self.run(
-                "!document.getElementById('list') || !!document.querySelector('#list *')"
+                "!document.getElementById('f-first') || document.getElementById('browser').hidden || "
+                "document.getElementById('list').getAttribute('aria-busy') === 'false'"
             ):
                 return
             time.sleep(0.05)

@@ -301,8 +301,32 @@ def graph(columns: Sequence[Sequence[tuple[str, str, str]]], edges: Sequence[tup
         for key, label, note in column:
             x, y = places[key]
             body.append(
-                f'<rect x="{x:.0f}" y="{y:.0f}" width="{wide}" height="{high}" rx="8" fill="#f0f6fb" stroke="#8fb8d8"/>'
+                f'<rect x="{x:.0f}" y="{y:.0f}" width="{wide}" height="{high}" rx="8" class="box" fill="#f0f6fb" stroke="#8fb8d8"/>'
                 f'<text class="strong" x="{x + wide / 2:.0f}" y="{y + 19:.0f}" text-anchor="middle">{escape(_cut(label, 20))}</text>'
                 f'<text x="{x + wide / 2:.0f}" y="{y + 34:.0f}" text-anchor="middle">{escape(_cut(note, 22))}</text>'
             )
     return frame(title, description, 20 + len(columns) * (wide + gap_x) - gap_x, height, "".join(body))
+
+
+def forest_chart(rows: Sequence[tuple[str, float, float, float]], title: str, description: str, width: float = 560) -> str:
+    """Effects (label, value, low, high) below each other with their intervals, in points, and an upright at no difference."""
+    if not rows:
+        return empty_chart(title, description, width)
+    columns = ticks(min(0.0, *(low for _, _, low, _ in rows)), max(0.0, *(high for _, _, _, high in rows)))
+    left = 14 + 6.4 * max(len(_cut(label, 34)) for label, *_ in rows)
+    height = 74 + 24 * len(rows)
+    plane = _Plane(left, width - 128.0, 28, height - 38.0, columns[0], columns[-1], 0, len(rows))
+    body = [f'<text class="title" x="14" y="15">{escape(title)}</text>']
+    body += _axes(plane, {}, {value: number(value) for value in columns}, "points")
+    zero = plane.x(0)
+    body.append(f'<line class="axis" x1="{zero:.1f}" x2="{zero:.1f}" y1="{plane.top}" y2="{plane.base:.1f}"/>')
+    for place, (label, value, low, high) in enumerate(rows):
+        y, colour = plane.top + 16 + 24 * place, PALETTE[0]
+        told = f"{value:+.1f} [{low:+.1f}, {high:+.1f}]"
+        body.append(
+            f'<text x="{left - 8:.1f}" y="{y + 4}" text-anchor="end">{escape(_cut(label, 34))}</text>'
+            f'<line x1="{plane.x(low):.1f}" x2="{plane.x(high):.1f}" y1="{y}" y2="{y}" stroke="{colour}" stroke-width="2"/>'
+            f'<circle cx="{plane.x(value):.1f}" cy="{y}" r="4" fill="{colour}"><title>{escape(label)}: {told}</title></circle>'
+            f'<text class="strong" x="{plane.right + 8:.1f}" y="{y + 4}">{told}</text>'
+        )
+    return frame(title, description, width, height, "".join(body))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import gzip
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -17,18 +15,17 @@ from mathrl.core.spread import spread
 from mathrl.data.benchmarks import read_benchmark
 from mathrl.evaluation.metrics import STATUS_LETTERS
 from mathrl.evaluation.scores import Evals, load_evals, table
-from mathrl.grading import extract_boxed, grade
+from mathrl.grading import grade
 from mathrl.report import augmentation
 from mathrl.report.figures import run_curves
+from mathrl.report.samples import gather_samples, pack
 from mathrl.report.shared_text import shared_runs
 from mathrl.statistics.comparisons import compare_all, contamination_contrast, run_groups
 
 PAIRS = 150  # removed pairs shown side by side
 PAIR_CHARACTERS = 1200
-SAMPLE_PROBLEMS = 60  # problems a benchmark whose samples can be read in the report
-SAMPLES_EACH = 3
-SAMPLE_CHARACTERS = 6000
-BLOB_BUDGET = 9_000_000  # bytes of packed samples in the page
+ROLLOUT_CHARACTERS = 6000
+ROLLOUT_BUDGET = 1_500_000  # bytes of packed rollouts in the page
 
 
 def read_config(text: str) -> dict[str, Any]:
@@ -46,8 +43,8 @@ def read_config(text: str) -> dict[str, Any]:
     return config
 
 
-def gather(config: Mapping[str, Any], models: Sequence[str], results: Path, benchmark_dir: Path) -> dict[str, Any]:
-    """All numbers and texts of the report as plain values; nothing is escaped yet."""
+def gather(config: Mapping[str, Any], models: Sequence[str], results: Path, benchmark_dir: Path, texts: bool = True) -> dict[str, Any]:
+    """All numbers and, unless `texts` is false, texts of the report as plain values; nothing is escaped yet."""
     benchmarks, evaluation = list(config["benchmarks"]), config["evaluation"]
     protocols = list(evaluation.get("select") or evaluation["protocols"])
     primary = evaluation["primary"] if evaluation["primary"] in protocols else protocols[0]
@@ -76,8 +73,10 @@ def gather(config: Mapping[str, Any], models: Sequence[str], results: Path, benc
         "provenance": _provenance(evals, runs),
         "missing": missing,
     }
+    if not texts:
+        return study
     study["pairs"] = _pairs(results, benchmark_dir, benchmarks, missing)
-    study["samples"] = _samples(results, benchmark_dir, study, missing)
+    study["samples"] = gather_samples(results, benchmark_dir, study, missing) | {"rollouts": _rollouts(runs)}
     return study
 
 
@@ -227,76 +226,16 @@ def _pairs(results: Path, benchmark_dir: Path, benchmarks: Sequence[str], missin
     return {"shown": pairs, "total": total}
 
 
-def pack(value: Any) -> str:
-    """A JSON value as base64 of gzip: nothing in it can be read as markup."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
-    return base64.b64encode(gzip.compress(text, 9, mtime=0)).decode()
-
-
-def _samples(results: Path, benchmark_dir: Path, study: Mapping[str, Any], missing: list[dict[str, str]]) -> dict[str, Any]:
-    """Packed samples by (model, protocol, benchmark), the same problems for every model, and kept training rollouts by run.
-
-    {"problems": {benchmark: packed}, "sets": [{model, protocol, benchmark, count, data}], "rollouts": [{run, count, data}]}.
-    """
-    budget = BLOB_BUDGET
-    packed: dict[str, Any] = {"problems": {}, "sets": [], "rollouts": []}
-    cells = max(1, len(study["evals"]))
-    for benchmark in study["benchmarks"]:
-        rows = _benchmark_rows(benchmark_dir, benchmark)
-        ids = list(rows)
-        chosen = {ids[place] for place in spread(len(ids), SAMPLE_PROBLEMS)}
-        used: set[str] = set()
-        for (model, protocol, name), result in study["evals"].items():
-            if name != benchmark:
-                continue
-            path = results / model / protocol / "samples" / f"{benchmark}.jsonl.zst"
-            if not path.is_file():
-                what = f"samples of {model} on {benchmark} ({protocol})"
-                missing.append({"what": what, "path": str(path), "make": f"snakemake --cores all {path}"})
-                continue
-            data = pack(_read_set(path, result, chosen & set(result["per_problem"]["id"])))
-            if len(data) > max(budget // 4, BLOB_BUDGET // cells):
-                data = pack(_read_set(path, result, set(sorted(chosen)[:8])))
-            budget -= len(data)
-            if budget < 0:
-                missing.append({"what": f"samples of {model} on {benchmark} do not fit into this page", "path": "", "make": f"read {path}"})
-                continue
-            used |= chosen
-            packed["sets"].append({"model": model, "protocol": protocol, "benchmark": benchmark, "data": data})
-        if used:
-            packed["problems"][benchmark] = pack(
-                {i: {"problem": rows[i]["problem"][:4000], "answer": rows[i]["answer"]} for i in ids if i in used}
-            )
-    for run, entry in study["runs"].items():
-        rollouts = _read_rollouts(entry["manifests"])
-        if rollouts:
-            data = pack(rollouts)
-            budget -= len(data)
-            if budget >= 0:
-                packed["rollouts"].append({"run": run, "data": data})
+def _rollouts(runs: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Kept training rollouts by run, packed: [{run, data}]; what does not fit into their share of the page is left out."""
+    packed, budget = [], ROLLOUT_BUDGET
+    for run, entry in runs.items():
+        rows = _read_rollouts(entry["manifests"])
+        data = pack(rows) if rows else ""
+        budget -= len(data)
+        if data and budget >= 0:
+            packed.append({"run": run, "data": data})
     return packed
-
-
-def _read_set(path: Path, result: Mapping[str, Any], chosen: set[str]) -> list[list[Any]]:
-    """Rows [id, sample, verdict letter, cut off, tokens, response] of the chosen problems, a few samples each."""
-    columns = result["per_problem"]
-    verdicts = dict(zip(columns["id"], columns["verdicts"], strict=True))
-    greedy = dict(zip(columns["id"], columns["greedy"], strict=True))
-    rows, seen = [], {}
-    for row in read_jsonl(path, ("id", "sample", "response")):
-        key = str(row["id"])
-        if key not in chosen or seen.setdefault(key, 0) >= SAMPLES_EACH:
-            continue
-        number = row["sample"]
-        if number < 0:
-            letter = "1" if greedy.get(key) else ("b" if extract_boxed(row["response"]) is None else "0")
-        else:
-            letters = verdicts.get(key, "")
-            letter = letters[number] if number < len(letters) else "e"
-        seen[key] += 1
-        cut = int(row.get("finish_reason") == "length")
-        rows.append([key, number, letter, cut, int(row.get("tokens") or 0), row["response"][:SAMPLE_CHARACTERS]])
-    return rows
 
 
 def _read_rollouts(manifests: Sequence[Mapping[str, Any]], most: int = 240) -> list[list[Any]]:
@@ -324,7 +263,7 @@ def _read_rollouts(manifests: Sequence[Mapping[str, Any]], most: int = 240) -> l
             if right is None and gold:
                 right = grade(str(row["output"]), gold).correct
             score = float(row["score"]) if isinstance(row.get("score"), int | float) else None
-            rows.append([step, right, score, str(row.get("input", ""))[-2000:], gold[:400], str(row["output"])[:SAMPLE_CHARACTERS]])
+            rows.append([step, right, score, str(row.get("input", ""))[-2000:], gold[:400], str(row["output"])[:ROLLOUT_CHARACTERS]])
     return rows
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +14,42 @@ from mathrl.core.files import sha256_json
 from mathrl.evaluation.metrics import STATUS_LETTERS
 from mathrl.evaluation.scores import cell, mean_cell, percent, problem_count, sections, title
 from mathrl.report import augmentation, charts
-from mathrl.report.content import SAMPLES_EACH, settings_changed
+from mathrl.report.changes import KINDS, change_rows
+from mathrl.report.content import settings_changed
+from mathrl.report.effect_charts import cost_charts, forest_plot
 from mathrl.report.figures import CAPTIONS, figure_charts, funnel_chart, further_charts
+from mathrl.report.formulas import as_markup
 from mathrl.report.score_charts import checkpoint_charts, length_charts, pass_charts, workflow_graph
 from mathrl.statistics.comparisons import claim
 
 TEMPLATES = Path(__file__).parent / "templates"
-SECTIONS = ("scores", "contamination", "data", "augmentation", "training", "breakdowns", "responses", "grader", "samples", "provenance")
+SECTIONS = ("scores", "contamination", "data", "training", "breakdowns", "responses", "grader")
 
 
-def sections_of(study: Mapping[str, Any]) -> list[str]:
-    """The page's sections; augmentation where a run uses it."""
-    return [name for name in SECTIONS if name != "augmentation" or study["augmentation"]]
+@dataclass(frozen=True)
+class Part:
+    """A section of the page that stands by itself: the word of its link, its heading, and its markup (nothing in it is escaped again)."""
+
+    name: str
+    title: str
+    markup: Any
+
+
+def augmentation_part(study: Mapping[str, Any]) -> Part | None:
+    """What an external model proposed and what passed; nothing where no run uses it."""
+    if not study["augmentation"]:
+        return None
+    return Part("augmentation", "Augmentation", safe(augmentation.section(study["augmentation"], environment())))
+
+
+def samples_part(study: Mapping[str, Any]) -> Part:
+    """What training changed, problem by problem, and kept rollouts."""
+    context = {"primary": study["primary"], "changes": change_rows(study), "change_kinds": KINDS, "samples": study["samples"]}
+    return Part("samples", "Samples", safe(environment().get_template("samples.html").render(**context)))
+
+
+PARTS: tuple[Callable[[Mapping[str, Any]], Part | None], ...] = (augmentation_part, samples_part)
+"""What stands between the grader and the provenance, in order: a part is added here; one with nothing to show returns None."""
 
 
 def environment() -> Any:
@@ -34,6 +59,7 @@ def environment() -> Any:
     loader = jinja2.FileSystemLoader(TEMPLATES)
     made = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     made.filters["percent"] = percent
+    made.filters["formulas"] = lambda text: safe(as_markup(text))
     made.filters["percent_or_dash"] = lambda value: "–" if value is None else percent(value)
     made.filters["thousands"] = lambda value: "–" if value is None else f"{value:,}".replace(",", "\u202f")
     made.filters["p_value"] = lambda value: "< 0.001" if value < 0.001 else f"{value:.3f}"
@@ -74,10 +100,8 @@ def report_page(study: Mapping[str, Any]) -> str:
     """report.html from the content that `content.gather` collected."""
     script = (TEMPLATES / "browser.js").read_text(encoding="utf-8")
     config, runs, models = study["config"], study["runs"], study["models"]
-    benchmark = config.get("training", {}).get("validation_benchmark")
-    figures = figure_charts(runs, benchmark, models)
     comparisons = _comparison_rows(study)
-    heat = _heat(study)
+    parts = [part for make in PARTS if (part := make(study))]
     context = {
         "title": "Mathematical reasoning by reinforcement learning",
         "question": question(config, models),
@@ -86,7 +110,8 @@ def report_page(study: Mapping[str, Any]) -> str:
         "script_hash": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         "style": style(),
         "chart_style": safe(charts.STYLE),
-        "nav": [(name, name.capitalize()) for name in sections_of(study)],
+        "nav": [(name, name.capitalize()) for name in (*SECTIONS, *(part.name for part in parts), "provenance")],
+        "parts": parts,
         "primary": study["primary"],
         "tiles": _tiles(study),
         "missing": study["missing"],
@@ -95,37 +120,48 @@ def report_page(study: Mapping[str, Any]) -> str:
         "comparisons": comparisons,
         "references": " and ".join(dict.fromkeys(row["against"] for row in comparisons)),
         "claim": claim(study["groups"]),
-        "checkpoint_charts": [safe(svg) for svg in checkpoint_charts(study)],
-        "pass_chart": [safe(svg) for svg in pass_charts(study)],
         "contamination": study["data"]["contamination"],
         "leaks": _leaks(study["data"]["contamination"]),
         "clean": study["clean"],
         "pairs": _previews(study["pairs"]),
-        "funnel_chart": safe(funnel_chart(study["data"]["funnel"])) if study["data"]["funnel"] else "",
         "splits": study["data"]["splits"],
-        "augmentation": safe(augmentation.section(study["augmentation"], environment())),
-        "dag": safe(workflow_graph(study)),
-        "figures": [(safe(svg), CAPTIONS[name]) for name, svg in figures.items()]
-        + [(safe(svg), text) for svg, text in further_charts(runs, benchmark, models)],
         "figures_drawn": any(run["curves"] for run in runs.values()),
         "flags": [{"run": name, **flag} for name, run in runs.items() for flag in run["flags"]],
         "monitored": any(run["monitored"] for run in runs.values()),
         "staged": any(len(run["stages"]) > 1 for run in runs.values()),
-        "heat": heat,
+        "heat": _heat(study),
         "behaviour": _behaviour(study),
         "first_wrong": _first_wrong(study),
-        "length_charts": [(told, safe(svg)) for told, svg in length_charts(study)],
         "status_rows": study["counts"],
         "statuses": list(STATUS_LETTERS),
         "audit": _audit_rows(study["audit"]),
-        "samples": study["samples"],
-        "samples_each": SAMPLES_EACH,
         "provenance": _with_hours(study["provenance"]),
         "config_hash": sha256_json(config),
         "config_text": json.dumps(config, indent=2, sort_keys=True, ensure_ascii=False),
         "blobs": _blobs(study["samples"]),
     }
-    return environment().get_template("report.html").render(**context, **_score_context(study["rows"], study["benchmarks"])) + "\n"
+    return (
+        environment().get_template("report.html").render(**context, **_figures(study), **_score_context(study["rows"], study["benchmarks"]))
+        + "\n"
+    )
+
+
+def _figures(study: Mapping[str, Any]) -> dict[str, Any]:
+    """Every chart of the page by its name in the template."""
+    runs, models = study["runs"], study["models"]
+    benchmark = study["config"].get("training", {}).get("validation_benchmark")
+    figures = figure_charts(runs, benchmark, models)
+    return {
+        "forest": safe(forest_plot(study)),
+        "cost_charts": [(safe(svg), caption) for _, svg, caption in cost_charts(study)],
+        "pass_chart": [safe(svg) for svg in pass_charts(study)],
+        "checkpoint_charts": [safe(svg) for svg in checkpoint_charts(study)],
+        "funnel_chart": safe(funnel_chart(study["data"]["funnel"])) if study["data"]["funnel"] else "",
+        "dag": safe(workflow_graph(study)),
+        "length_charts": [(told, safe(svg)) for told, svg in length_charts(study)],
+        "figures": [(safe(svg), CAPTIONS[name]) for name, svg in figures.items()]
+        + [(safe(svg), text) for svg, text in further_charts(runs, benchmark, models)],
+    }
 
 
 def question(config: Mapping[str, Any], models: Sequence[str]) -> str:
@@ -305,8 +341,10 @@ def _with_hours(provenance: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _blobs(samples: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The page's data: packed texts with the tags by which its script finds them."""
     blobs = [{"kind": "problem-set", "tags": {"benchmark": name}, "data": data} for name, data in samples["problems"].items()]
     for entry in samples["sets"]:
-        tags = {key: entry[key] for key in ("model", "protocol", "benchmark")}
-        blobs.append({"kind": "sample-set", "tags": tags, "data": entry["data"]})
-    return blobs + [{"kind": "rollout-set", "tags": {"run": entry["run"]}, "data": entry["data"]} for entry in samples["rollouts"]]
+        tags = {key: entry[key] for key in ("model", "protocol", "benchmark", "path")}
+        blobs += [{"kind": kind, "tags": tags, "data": entry[key]} for kind, key in (("sample-index", "index"), ("sample-set", "data"))]
+    blobs += [{"kind": "rollout-set", "tags": {"run": entry["run"]}, "data": entry["data"]} for entry in samples["rollouts"]]
+    return [*blobs, {"kind": "formula-set", "tags": {"pattern": samples["pattern"]}, "data": samples["formulas"]}]
