@@ -17,7 +17,7 @@ from verl.utils.dataset.rl_dataset import RLHFDataset
 model, rows, limit, cache = sys.argv[1:]
 settings = {"max_prompt_length": int(limit), "filter_overlong_prompts": True, "cache_dir": cache, "filter_overlong_prompts_workers": 1}
 found = RLHFDataset(rows, AutoTokenizer.from_pretrained(model), OmegaConf.create(settings))
-print("FOUND" + json.dumps(found.dataframe["problem"]))
+print("FOUND" + json.dumps(list(found.dataframe["problem"])))
 """
 
 

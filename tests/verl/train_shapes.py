@@ -92,7 +92,9 @@ def with_verl(place, dtype):
         value = torch.tensor(sum(made["loss"]))
         dist.all_reduce(value)
         losses.append(float(value) / world)
-    weights = {name: value.full_tensor().clone() for name, value in engine.module.state_dict().items()}
+    weights = {
+        name: getattr(value, "full_tensor", lambda value=value: value)().clone() for name, value in engine.module.state_dict().items()
+    }
     return losses, weights
 
 
