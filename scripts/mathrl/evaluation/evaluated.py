@@ -44,3 +44,26 @@ def _read(path: Path) -> Mapping[str, Any]:
     except UserError:
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def replicated_runs(folders: Sequence[Path], protocol: str | None) -> tuple[list[str], list[dict[str, Path]]]:
+    """Names of the evaluated runs of these folders of results that differ in `seed` alone (the largest such group), and their eval JSONs.
+
+    Runs of one stage are looked at, by the settings that their manifest tells; the eval JSONs are of `protocol`, or of the first by name.
+    """
+    settings: dict[str, dict[str, Any]] = {}
+    evals: dict[str, dict[str, Path]] = {}
+    for folder in folders:
+        for manifest in sorted(folder.glob("*/main/manifest.json")):
+            run = manifest.parent.parent
+            found = sorted(path.parent for path in run.glob(f"{protocol or '*'}/eval"))
+            if found:
+                name = str(run) if len(folders) > 1 else run.name
+                settings[name] = dict(_read(manifest).get("config") or {})
+                evals[name] = {path.stem: path for path in sorted((found[0] / "eval").glob("*.json"))}
+    seeds: dict[str, dict[Any, str]] = {}
+    for name, own in settings.items():
+        key = repr(sorted((k, repr(v)) for k, v in own.items() if k != "seed"))
+        seeds.setdefault(key, {}).setdefault(own.get("seed"), name)  # the same seed twice is no other seed
+    largest = max(seeds.values(), key=len, default={})
+    return list(largest.values()), [evals[name] for name in largest.values()]

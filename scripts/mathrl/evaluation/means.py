@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from mathrl.evaluation.metrics import pass_at_k
-from mathrl.statistics.intervals import combine, mean_estimate
+from mathrl.statistics.intervals import combine, mean_estimate, mean_interval
 
 _COUNTED = {"pass@1": "correct", "pass@1_strict": "strict", "pass@1_lenient": "lenient", "boxed_rate": "boxed"}
 _SUBSETS = ("clean", "contaminated")
@@ -86,6 +86,9 @@ def mean_over(results: Sequence[Mapping[str, Any] | None], metric: str) -> dict[
         values = [part for part in found if part]
         low, high = mean_estimate([v for v, _ in values], [size for _, size in values]).interval(0.0, 1.0)
         value = float(np.mean([part["value"] for part in cells if part]))
+        if value in (0.0, 1.0):  # nothing, or everything, is right: no problem says how far from certain that is
+            together = mean_interval(np.concatenate([v for v, _ in values]), min(size for _, size in values))
+            low, high = min(low, together[0]), max(high, together[1])
         return {"value": value, "low": min(low, value), "high": max(high, value), "n": count}
     value, low, high = combine([(c["value"], c["low"], c["high"]) for c in cells if c], [1 / len(cells)] * len(cells))
     return {"value": value, "low": max(0.0, low), "high": min(1.0, high), "n": count}

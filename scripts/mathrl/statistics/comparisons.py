@@ -266,6 +266,7 @@ def compare_all(
             row = {"model": label(group, runs), "runs": list(runs), "against": against, "control": controls.get(runs[0])} | found
             if reference == "base":
                 row["parts"] = split_effect(ours, theirs, benchmarks, key)
+            row["weighted"] = None
             if weights:
                 row["weighted"] = compare(ours, theirs, benchmarks, key, weights, seeds)["mean"]
                 row["weights"] = dict(zip(benchmarks, weights, strict=True))

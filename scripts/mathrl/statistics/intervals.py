@@ -130,16 +130,16 @@ def wilson(mean: float, size: float, quantile: float) -> Interval:
     square = quantile * quantile
     centre = (mean + square / (2 * size)) / (1 + square / size)
     half = quantile / (1 + square / size) * math.sqrt(max(mean * (1 - mean), 0.0) / size + square / (4 * size * size))
-    low = 0.0 if mean <= 0 else max(0.0, min(centre - half, mean, _exact(mean * size, size, quantile)))
-    high = 1.0 if mean >= 1 else min(1.0, max(centre + half, mean, 1 - _exact((1 - mean) * size, size, quantile)))
+    low = 0.0 if mean <= 0 else max(0.0, min(centre - half, mean, _exact(mean * size, size)))
+    high = 1.0 if mean >= 1 else min(1.0, max(centre + half, mean, 1 - _exact((1 - mean) * size, size)))
     return low, high
 
 
-def _exact(right: float, size: float, quantile: float) -> float:
+def _exact(right: float, size: float) -> float:
     """Clopper and Pearson's lower limit for `right` of `size`; it lies above Wilson's where many are right, and is not needed there."""
-    from scipy.special import betaincinv, ndtr
+    from scipy.special import betaincinv
 
-    return float(betaincinv(right, size - right + 1, 2 * TAIL * ndtr(-quantile)))
+    return float(betaincinv(right, size - right + 1, TAIL * (1 - LEVEL)))
 
 
 def mean_interval(values: Sequence[float] | np.ndarray, samples: float = 1.0, level: float = LEVEL) -> Interval:
