@@ -14,7 +14,7 @@ PYTHON ?= $(shell for p in python3 python3.12 python3.11; do $$p -c '$(FITS)' 2>
 SNAKEMAKE := .venv-driver/bin/snakemake
 PYTEST := .venv/bin/python -m pytest
 
-.PHONY: .venv .venv-cuda .venv-driver .venv-harness .venv-tools demo verifiers crate rebuild forecast demo-clean demo-containers driver env env-cuda bundle harness laptop test test-full tests-ledger test-hpc lint format lock containers tensorboard dag docs
+.PHONY: .venv .venv-cuda .venv-driver .venv-harness .venv-tools demo verifiers crate rebuild calibrate forecast demo-clean demo-containers driver env env-cuda bundle harness laptop test test-full tests-ledger test-hpc lint format lock containers tensorboard dag docs
 
 demo: env
 	@.venv-driver/bin/python scripts/recover_workflow.py --directory .
@@ -45,6 +45,10 @@ crate: env
 # make rebuild CRATE=crate.zip: its score table from its samples, without network
 rebuild: env
 	@.venv/bin/python scripts/rebuild_scores.py --crate "$${CRATE:-results/crate.zip}"
+
+# make calibrate [RESULTS="results …"]: how often runs that differ in their seed alone are claimed to differ; the study report shows it
+calibrate: env
+	@.venv/bin/python scripts/calibrate.py --results $(or $(RESULTS),results)
 
 demo-clean:
 	rm -rf resources results checkpoints logs

@@ -30,11 +30,12 @@ if sys.modules.setdefault("mathrl", importlib.util.module_from_spec(library)).__
     )
 library.loader.exec_module(sys.modules["mathrl"])
 
-from mathrl.config import augmentation, runs as configuration, validation, verifiers as verifier_settings
+from mathrl.config import augmentation, endpoint, runs as configuration, validation, verifiers as verifier_settings
 from mathrl.core import code_files, provenance
 from mathrl.core.files import UserError, sha256_file
 from mathrl.data import downloads
 from mathrl.execution import damage, node_image, pauses, preflight, processes, recovery, slurm
+from mathrl.statistics import power
 from mathrl.training import checkpoints
 
 MAIN = workflow.exec_mode.name == "DEFAULT"
@@ -970,12 +971,28 @@ def check_keys():
             raise WorkflowError(told)
 
 
+def planned_power():
+    """What the study can show at most, from the sizes of its benchmarks; no line where a size is not known before the download."""
+    judged = endpoint.Endpoint.of(config)
+    known = {name: pins()[name].get("rows") or config.get("demo", {}).get("items") for name in judged.benchmarks}
+    if not config["select"] or not all(known.values()):
+        return []
+    groups = {}
+    for run in config["select"]:
+        groups.setdefault(re.sub(r"-seed-\d+$", "", run), []).append(run)
+    seeds = max(map(len, groups.values()))
+    samples = config["evaluation"]["protocols"][judged.protocol]["n"]
+    sizes = {name: int(size) for name, size in known.items()}
+    return [power.told(power.plan(sizes, samples, seeds), samples, seeds)]
+
+
 def begin():
     """Before the first job: end what a killed Snakemake left here, say whose directory this is, and stop if this host cannot do the work."""
     for line in recovery.end_orphans(Path.cwd().resolve()):
         preflight.say(f"ended orphan {line}")
     recovery.claim(".")
     check_keys()
+    endpoint.register(config)
     for notice in check_host(dry_run=False):
         preflight.say(notice)
 
@@ -993,7 +1010,7 @@ if MAIN:
     for line in damage.clear(remove=not DRY_RUN and recovery.live_snakemake(Path.cwd()) is None):
         preflight.say(line)
 if MAIN and DRY_RUN:
-    for notice in [*check_host(dry_run=True), *entry_notices()]:
+    for notice in [*check_host(dry_run=True), *planned_power(), *entry_notices()]:
         preflight.say(notice)
 
 

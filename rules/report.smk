@@ -22,7 +22,10 @@ rule tabulate_scores:
         benchmarks=config["benchmarks"],
         primary=config["evaluation"]["primary"],
         config=literal(
-            json.dumps({key: config[key] for key in ("benchmarks", "evaluation", "runs", "training")}, sort_keys=True)
+            json.dumps(
+                {key: config[key] for key in ("benchmarks", "evaluation", "reward", "runs", "training")},
+                sort_keys=True,
+            )
         ),
     log:
         "logs/tabulate_scores/all.log",

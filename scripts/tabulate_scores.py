@@ -7,6 +7,8 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
+from pathlib import Path
 
 from mathrl.core.arguments import NamedLists
 from mathrl.core.files import UserError, run_main, write_text
@@ -28,10 +30,12 @@ def parse() -> argparse.Namespace:
 
 def main() -> None:
     args = parse()
+    from mathrl.config.endpoint import Endpoint
+    from mathrl.evaluation.evaluated import STORES, evaluated, left_out
     from mathrl.evaluation.scores import load_evals, score_table
     from mathrl.report.content import read_config
     from mathrl.report.page import scores_page
-    from mathrl.statistics.comparisons import regroup, run_groups
+    from mathrl.statistics.comparisons import control_kinds, regroup, run_groups
 
     primary = args.primary or args.protocols[0]
     if primary not in args.protocols:
@@ -40,11 +44,15 @@ def main() -> None:
     if not evals:
         raise UserError(f"{args.results}: holds no eval JSON of {', '.join(args.models)}; run: {missing[0]['make']}")
     groups = {model: [model] for model in args.models if model != "base" and "@" not in model}
-    groups = regroup(run_groups(read_config(args.config), args.models) if args.config else groups, args.group)
-    found = score_table(evals, missing, args.models, args.protocols, args.benchmarks, primary, groups)
+    config = read_config(args.config) if args.config else None
+    groups = regroup(run_groups(config, args.models) if config else groups, args.group)
+    endpoint = replace(Endpoint.of(config), protocol=primary) if config else None
+    controls = control_kinds(config, args.models) if config else {}
+    further = left_out(evaluated(Path(args.results), args.models, Path(args.results).parent / STORES))
+    found = score_table(evals, missing, args.models, args.protocols, args.benchmarks, primary, groups, endpoint, controls, further)
     write_text(f"{args.out}.csv", found.csv())
     write_text(f"{args.out}.md", found.markdown())
-    write_text(f"{args.out}.html", scores_page(found.rows, found.benchmarks, found.missing, found.comparisons, found.claim))
+    write_text(f"{args.out}.html", scores_page(found.rows, found.benchmarks, found.missing, found.comparisons, found.claim, found.notes))
 
 
 if __name__ == "__main__":

@@ -3,15 +3,18 @@
 import csv
 import io
 import json
-import statistics
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from mathrl.config.endpoint import Endpoint
 from mathrl.core.files import write_json
-from mathrl.evaluation.scores import PUBLISHED, PUBLISHED_BENCHMARKS, load_evals, mean_cell, table, to_csv, to_markdown
-from mathrl.statistics.comparisons import claim, compare_all, compare_seeds, run_groups
+from mathrl.evaluation.means import mean_over
+from mathrl.evaluation.scores import PUBLISHED, PUBLISHED_BENCHMARKS, load_evals, published_notes, table, to_csv, to_markdown
+from mathrl.statistics.comparisons import claim, compare, compare_all, run_groups
+from scipy.stats import t
 
 ROOT = Path(__file__).parents[2]
 SIX = sorted(PUBLISHED_BENCHMARKS)
@@ -46,7 +49,7 @@ def test_rows_columns_and_the_mean(results):
     parsed = list(csv.DictReader(io.StringIO(to_csv(rows, SIX))))
     base, grpo = parsed[0], parsed[1]
     assert (base["model"], base["mean"], base["gsm8k"], base["gsm8k_n"]) == ("base", "10.00", "10.00", "30")
-    assert float(base["mean_high"]) - 10 == pytest.approx(10 / 6**0.5, abs=0.01), "six equal intervals: narrower by the root of six"
+    assert float(base["mean_low"]) < 10 < float(base["mean_high"])
     assert (grpo["mean"], grpo["aime24"], grpo["gsm8k"]) == ("", "", "20.00"), "no mean over fewer benchmarks"
     assert [entry["path"].endswith("grpo/contest/eval/aime24.json") for entry in missing] == [True]
     assert "snakemake" in missing[0]["make"]
@@ -56,7 +59,7 @@ def test_rows_columns_and_the_mean(results):
 def test_published_rows_cannot_be_taken_for_measured_ones(results):
     evals, _ = load_evals(results, ["base"], ["contest"], SIX)
     rows = [row for row in table(evals, ["base"], ["contest"], SIX, "contest") if row["kind"] == "published"]
-    assert [row["mean"]["value"] for row in rows] == pytest.approx([0.0765, 0.1302, 0.139])
+    assert [row["mean"]["value"] for row in rows] == pytest.approx([0.0765, 0.1302])
     for row in rows:
         assert row["model"].startswith("published: ") and row["source"] and row["mean"]["low"] is None
     assert all(entry["source"] for entry in PUBLISHED)
@@ -67,6 +70,18 @@ def test_published_rows_cannot_be_taken_for_measured_ones(results):
 def test_published_rows_stand_only_beside_the_same_benchmarks(results):
     evals, _ = load_evals(results, ["base"], ["contest"], SIX[:5])
     assert all(row["kind"] == "measured" for row in table(evals, ["base"], ["contest"], SIX[:5], "contest"))
+    more = [*SIX, "aime25"]
+    rows = [row for row in table(evals, ["base"], ["contest"], more, "contest") if row["kind"] == "published"]
+    assert rows[0]["cells"]["gsm8k"]["value"] == pytest.approx(0.21) and [row["mean"] for row in rows] == [None, None], "no mean over seven"
+    for benchmarks in (SIX[:5], more):
+        assert any("7.65" in note and "13.02" in note for note in published_notes(["contest"], benchmarks)), "they do not vanish in silence"
+
+
+def test_published_scores_of_other_protocols_stand_beside_the_table_with_their_protocol():
+    assert "pull request 170" in PUBLISHED[0]["source"] and "no figure of the organisers" in PUBLISHED[0]["source"]
+    (note,) = published_notes(["contest"], SIX)
+    assert "12.85" in note and "chosen on the tests" in note and "13.9" in note and "temperature 0," in note
+    assert published_notes(["finalist"], SIX) == published_notes(["contest"], ["toy"]) == []
 
 
 def test_published_mean_is_the_mean_of_its_benchmarks():
@@ -75,7 +90,7 @@ def test_published_mean_is_the_mean_of_its_benchmarks():
 
 
 def test_mean_needs_every_benchmark():
-    assert mean_cell([share(0.1), None]) is None and mean_cell([]) is None
+    assert mean_over([evaluation(0.1), None], "pass@1") is None and mean_over([], "pass@1") is None
 
 
 def run(script, *arguments):
@@ -141,29 +156,77 @@ def seeds():
     return {(model, "p", "toy"): scored(*counts) for model, counts in (SEEDS | {"dapo@step-10": (1, 1, 1, 0)}).items()}
 
 
-def test_seed_interval_against_base_by_hand(seeds):
+def test_problems_and_seeds_are_crossed_by_hand(seeds):
     runs = [{"toy": seeds[run, "p", "toy"]} for run in GROUPS["grpo"]]
-    found = compare_seeds(runs, [{"toy": seeds["base", "p", "toy"]}], ["toy"])
-    differences = [3 / 16, 5 / 16, 5 / 16]  # (4 − 1) / 16, (6 − 1) / 16, (6 − 1) / 16
-    half = 4.302653 * statistics.stdev(differences) / 3**0.5  # Student's quantile with two degrees of freedom
-    mean = statistics.mean(differences)
-    assert found["mean"] == {"value": pytest.approx(mean), "low": pytest.approx(mean - half), "high": pytest.approx(mean + half), "n": 3}
-    assert found["benchmarks"]["toy"] == found["mean"] and 0.01 < found["p"] < 0.05
+    found = compare(runs, [{"toy": seeds["base", "p", "toy"]}], ["toy"], seeds=True)
+    scores = np.array([SEEDS[run] for run in GROUPS["grpo"]]) / 4
+    gains = scores.mean(axis=0) - np.array(SEEDS["base"]) / 4
+    problems = (((gains - gains.mean()) ** 2).sum() + 2 / 4**2) / 3 / 4  # three replicates of four samples; base has four
+    rest = scores - scores.mean(axis=1, keepdims=True) - scores.mean(axis=0) + scores.mean()
+    over_seeds = max(scores.mean(axis=1).var(ddof=1) / 3 - (rest**2).sum() / (2 * 3) / 12, 0)
+    half = np.sqrt(problems * t.ppf(0.975, 3) ** 2 + over_seeds * t.ppf(0.975, 2) ** 2)
+    assert found["mean"]["value"] == pytest.approx(gains.mean())
+    assert (found["mean"]["low"], found["mean"]["high"]) == (pytest.approx(gains.mean() - half), pytest.approx(gains.mean() + half))
+    assert found["mean"]["n"] == 3 and 0 < found["p"] < 1 and found["level"] == "seeds"
 
 
-def test_two_groups_of_replicates_by_welch():
-    from scipy.stats import ttest_ind
+def test_one_seed_has_no_p(seeds):
+    rows = compare_all(seeds, GROUPS, Endpoint("p", ("toy",)))
+    assert [(row["level"], row["p"] is None, row["p_adjusted"] is None) for row in rows] == [
+        ("seeds", False, False),
+        ("problems", True, True),
+        ("problems", True, True),
+    ]
+    assert rows[0]["p_adjusted"] == pytest.approx(min(1, 3 * rows[0]["p"])), "the two others were compared too"
+    again = compare_all(seeds, GROUPS, Endpoint("p", ("toy",)), further=5)
+    assert again[0]["p_adjusted"] == pytest.approx(min(1, 8 * rows[0]["p"])), "and so were five that are not shown"
 
-    first, second = [(4, 3), (3, 3), (4, 4)], [(1, 2), (2, 2)]
-    found = compare_seeds([{"toy": scored(*c)} for c in first], [{"toy": scored(*c)} for c in second], ["toy"])
-    expected = ttest_ind([sum(c) / 8 for c in first], [sum(c) / 8 for c in second], equal_var=False)
-    assert found["p"] == pytest.approx(expected.pvalue)
-    low, high = expected.confidence_interval(0.95)
-    assert (found["mean"]["low"], found["mean"]["high"]) == (pytest.approx(low), pytest.approx(high))
+
+def test_effect_net_of_control(seeds):
+    groups = GROUPS | {"random": ["random"], "constant": ["constant"]}
+    more = {("random", "p", "toy"): scored(1, 0, 2, 0), ("constant", "p", "toy"): scored(0, 0, 1, 0)}
+    rows = compare_all(seeds | more, groups, Endpoint("p", ("toy",)), {"random": "random", "constant": "constant"})
+    by_model = {row["model"]: row for row in rows if row["against"] == "base"}
+    assert by_model["dapo"]["net"]["model"] == "random", "the arm that gained most"
+    assert by_model["dapo"]["net"]["value"] == pytest.approx(8 / 16 - 3 / 16) and by_model["random"]["net"] is None
+
+
+@pytest.mark.parametrize(
+    ("terms", "kind"),
+    [
+        ({"format": 0.1, "correct": 0.9}, None),
+        ({"format": 1.0}, "format"),
+        ({"random": 1.0}, "random"),
+        ({"my.module:random_reward": 0.9, "format": 0.1}, "random"),
+        ({"correct": -1.0}, "inverted"),
+        ({"constant": 1.0}, "constant"),
+        ({}, "constant"),
+        ({"format": 1.0, "correct": 0.0}, "format"),
+    ],
+)
+def test_a_control_arm_is_known_by_its_reward(config, terms, kind):
+    from mathrl.config.controls import control_kind
+
+    config["reward"] = {"terms": terms}
+    assert control_kind(config, "grpo") == kind
+
+
+def test_an_effect_comes_apart_into_answers_and_format():
+    def both(right, lenient):
+        result = scored(*right)
+        result["per_problem"] |= {"lenient": list(lenient)}
+        return result
+
+    evals = {("base", "p", "toy"): both((0, 1, 0, 0), (2, 2, 0, 0)), ("grpo", "p", "toy"): both((4, 3, 2, 0), (4, 3, 3, 0))}
+    (row,) = compare_all(evals, {"grpo": ["grpo"]}, Endpoint("p", ("toy",)))
+    parts = row["parts"]
+    assert parts["answers"]["value"] == pytest.approx((10 - 4) / 16) and parts["format"]["value"] == pytest.approx((9 - 1) / 16 - 6 / 16)
+    assert parts["answers"]["value"] + parts["format"]["value"] == pytest.approx(row["mean"]["value"])
+    assert parts["unsolved_before"] == pytest.approx(2 / 16), "the third problem: never solved by base, box or not"
 
 
 def test_replicates_are_compared_once_and_checkpoints_never(seeds):
-    rows = compare_all(seeds, GROUPS, "p", ["toy"])
+    rows = compare_all(seeds, GROUPS, Endpoint("p", ("toy",)))
     assert [(row["model"], row["against"], row["level"]) for row in rows] == [
         ("grpo (3 seeds)", "base", "seeds"),
         ("dapo", "base", "problems"),

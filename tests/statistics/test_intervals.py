@@ -2,9 +2,20 @@
 
 import numpy as np
 import pytest
-from mathrl.statistics.comparisons import contamination_contrast, holm, paired_values, replicates, seed_interval, sign_flip_p
+from mathrl.statistics.comparisons import holm, paired_values, replicates, seed_interval
+from mathrl.statistics.contamination import contamination_contrast
 from mathrl.statistics.interval_coverage import coverage, draw
-from mathrl.statistics.intervals import combine, difference, mean_difference, mean_interval, ratio_interval, unbounded_mean_interval
+from mathrl.statistics.intervals import (
+    Estimate,
+    combine,
+    difference,
+    mean_difference,
+    mean_estimate,
+    mean_interval,
+    ratio_interval,
+    unbounded_mean_interval,
+    wilson,
+)
 
 SLACK = 0.008  # two standard errors of a coverage of 0.95 over 3,000 repeats
 
@@ -13,7 +24,7 @@ SLACK = 0.008  # two standard errors of a coverage of 0.95 over 3,000 repeats
 @pytest.mark.parametrize("accuracy", [0.005, 0.03, 0.2, 0.6])
 def test_coverage(problems, accuracy):
     share, _ = coverage(problems, 16, accuracy, "0.3", 3000, 1, methods=("this workflow",))["this workflow"]
-    assert 0.93 - SLACK <= share <= 0.98 + SLACK
+    assert 0.93 - SLACK <= share <= 0.985 + SLACK
 
 
 @pytest.mark.full
@@ -22,7 +33,33 @@ def test_coverage(problems, accuracy):
 @pytest.mark.parametrize("kind", ["0.1", "0.6", "mixed"])
 def test_coverage_on_other_problem_sets(problems, accuracy, kind):
     share, _ = coverage(problems, 16, accuracy, kind, 3000, 1, methods=("this workflow",))["this workflow"]
-    assert 0.93 - SLACK <= share <= 0.98 + SLACK
+    assert 0.93 - SLACK <= share <= 0.985 + SLACK
+
+
+@pytest.mark.parametrize("problems", [30, 40, 272, 500, 675, 1319])
+def test_greedy_holds_in_93_percent_exactly(problems):
+    """Every accuracy from 0.02 % to 50 % (and by symmetry above), summed over all outcomes: Wilson's interval alone falls to 84 %."""
+    from scipy.stats import binom
+
+    right = np.arange(problems + 1)
+    limits = np.array([wilson(x / problems, problems, 1.959964) for x in right])
+    for accuracy in np.concatenate([np.linspace(0.0002, 0.05, 150), np.linspace(0.05, 0.5, 90)]):
+        share = binom.pmf(right, problems, accuracy)[(limits[:, 0] <= accuracy) & (accuracy <= limits[:, 1])].sum()
+        assert share >= 0.93, accuracy
+
+
+def test_the_mean_of_a_weak_model_is_narrower_than_its_combined_limits_and_holds():
+    generator, sizes = np.random.default_rng(2), (30, 40, 1319, 500, 272, 675)
+    for accuracies, least in (((0.002, 0.048, 0.21, 0.133, 0.034, 0.032), 1.2), ((0.0005, 0.01, 0.05, 0.03, 0.005, 0.005), 1.5)):
+        held, widths, before = 0, [], []
+        for _ in range(150):
+            parts = [draw(n, 16, a, "0.3", generator) for n, a in zip(sizes, accuracies, strict=True)]
+            low, high = mean_estimate(parts, [16] * 6).interval(0.0)
+            held += low <= np.mean(accuracies) <= high
+            widths.append(high - low)
+            _, low, high = combine([(p.mean(), *mean_interval(p, 16)) for p in parts], [1 / 6] * 6)
+            before.append(high - max(low, 0))
+        assert held / 150 >= 0.935 - 2 * 0.018 and np.mean(before) / np.mean(widths) >= least
 
 
 def test_why_coverage_cannot_be_95_where_often_nothing_is_right():
@@ -48,7 +85,7 @@ def test_difference_covers_zero_when_nothing_differs():
     for _ in range(600):
         chance = generator.beta(0.3, 2.7, size=40)
         first, second = (generator.binomial(16, chance) / 16 for _ in range(2))
-        _, low, high = difference(first, second, 16)
+        low, high = difference(first, second, 16).interval()
         held += low <= 0 <= high
     assert held / 600 >= 0.93
 
@@ -66,13 +103,13 @@ def test_mean_difference_covers_the_truth(lift, alike):
         for size, accuracy in sets:
             first, second = (generator.beta(a * strength, (1 - a) * strength, size) for a in (accuracy * lift, accuracy))
             parts.append((generator.binomial(16, first) - generator.binomial(16, second)) / 16)
-        _, low, high = mean_difference(parts, [16] * 6)
+        low, high = mean_difference(parts, [16] * 6).interval()
         held += low <= truth <= high
     assert 0.93 - 0.02 <= held / repeats <= 0.98 + 0.01
 
 
 def test_mean_difference_is_never_certain():
-    _, low, high = mean_difference([np.zeros(30), np.zeros(1)], [16, 16])
+    low, high = mean_difference([np.zeros(30), np.zeros(1)], [16, 16]).interval()
     assert low < 0 < high
 
 
@@ -117,7 +154,7 @@ def test_paired_difference_is_narrower_than_unpaired():
     generator = np.random.default_rng(3)
     chance = generator.beta(0.5, 1.5, size=200)
     first, second = (generator.binomial(16, chance) / 16 for _ in range(2))
-    _, low, high = difference(first, second, 16)
+    low, high = difference(first, second, 16).interval()
     (_, a, b), (_, c, d) = [(values.mean(), *mean_interval(values, 16)) for values in (first, second)]
     assert high - low < 0.6 * np.hypot(b - a, d - c)
 
@@ -134,31 +171,31 @@ def test_unbounded_needs_two_problems():
     assert low < 4 and high > 6  # t with one degree of freedom is wide
 
 
-@pytest.mark.parametrize(
-    ("differences", "p", "why"),
-    [
-        ([], 1.0, "nothing differs"),
-        ([0.0, 0.0], 1.0, "zeros say nothing"),
-        ([1.0], 1.0, "one problem: both signs are as extreme"),
-        ([1.0, 1.0, 1.0], 0.25, "2 of 8 sign patterns"),
-        ([1.0, -1.0], 1.0, "sum zero"),
-        ([1.0] * 5, 2 / 32, "2 of 32"),
-    ],
-)
-def test_sign_flips_exactly(differences, p, why):
-    assert sign_flip_p(np.array(differences)) == pytest.approx(p), why
+def test_a_p_value_is_the_level_at_which_the_interval_holds_zero_and_never_0():
+    estimate = Estimate(0.03, ((1e-4, 9.0), (0.5e-4, 500.0)))
+    low, _ = estimate.interval(level=1 - estimate.p)
+    assert low == pytest.approx(0, abs=1e-9) and 0.01 < estimate.p < 0.1
+    assert Estimate(0.5, ((1e-12, 500.0),)).p > 0 and Estimate(0.5, ((0.0, 1.0),)).p > 0 and Estimate(0.0, ((0.0, 1.0),)).p == 1
 
 
-def test_sign_flips_by_lot_agree_with_the_exact_test():
-    differences = np.array([0.3, -0.1, 0.2, 0.25, 0.1, -0.05, 0.3, 0.2, 0.1, 0.15, -0.2, 0.1, 0.05, 0.2])
-    exact = sign_flip_p(differences)
-    doubled = sign_flip_p(np.concatenate([differences, [1e-12]]))
-    assert doubled == pytest.approx(exact, abs=0.01)
+def test_a_p_value_with_one_reason_is_students():
+    from scipy.stats import t
+
+    assert Estimate(0.02, ((1e-4, 7.0),)).p == pytest.approx(2 * t.sf(2.0, 7), rel=1e-6)
+
+
+def test_power_is_as_told():
+    """A true difference of `smallest` is shown in 80 % of normal experiments."""
+    generator = np.random.default_rng(3)
+    told = Estimate(0.0, ((1e-4, 500.0),)).smallest
+    shown = [Estimate(value, ((1e-4, 500.0),)).interval()[0] > 0 for value in generator.normal(told, 0.01, size=2000)]
+    assert np.mean(shown) == pytest.approx(0.8, abs=0.03)
 
 
 def test_holm_by_hand():
     assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
     assert holm([]) == []
+    assert holm([0.01, 0.02], further=2) == pytest.approx([0.04, 0.06]), "two that were left out count"
 
 
 def result(correct, contaminated, n=4):
@@ -175,6 +212,32 @@ def test_contrast_is_the_difference_of_differences():
     assert found["contaminated"]["value"] == pytest.approx(0.5) and found["clean"]["value"] == pytest.approx(0.25)
     assert found["contrast"]["value"] == pytest.approx(0.25)
     assert found["contrast"]["low"] < 0.25 < found["contrast"]["high"]
+
+
+def test_flagged_items_are_neither_contaminated_nor_clean():
+    contaminated = ["exact"] * 10 + ["reworded"] * 10 + [""] * 20
+    base, run = {"a": result([1] * 40, contaminated)}, {"a": result([3] * 10 + [4] * 10 + [2] * 20, contaminated)}
+    found = contamination_contrast(run, base, ["a"])
+    assert (found["contaminated"]["n"], found["clean"]["n"]) == (10, 20)
+    assert found["contrast"]["value"] == pytest.approx(0.25), "the flagged ones' gain is in no part"
+
+
+def test_contrast_at_equal_solve_rates_does_not_take_easy_items_for_contaminated_ones():
+    """Training lifts what is solved half of the time most; contaminated items are easier, and nothing leaked."""
+    generator, held, plain, adjusted = np.random.default_rng(6), 0, [], []
+    flags = np.arange(100) < 16
+    for _ in range(80):
+        chance = generator.beta(np.where(flags, 0.27, 0.15), np.where(flags, 1.23, 1.35))
+        after = np.clip(chance + 2.5 * chance * (1 - chance), 0, 1)
+        kinds = ["exact" if flag else "" for flag in flags]
+        base, run = (result(generator.binomial(16, p).tolist(), kinds, 16) for p in (chance, after))
+        found = contamination_contrast({"a": run}, {"a": base}, ["a"])
+        if found["adjusted"]:
+            held += found["adjusted"]["low"] <= 0 <= found["adjusted"]["high"]
+            plain.append(found["contrast"]["value"])
+            adjusted.append(found["adjusted"]["value"])
+    assert len(adjusted) > 60 and held / len(adjusted) >= 0.9
+    assert abs(np.mean(adjusted)) < 0.6 * abs(np.mean(plain))
 
 
 def test_contrast_ignores_methods_that_only_report_and_benchmarks_of_one_kind():

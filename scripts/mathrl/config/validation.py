@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from mathrl.config import augmentation, verifiers
+from mathrl.config import augmentation, endpoint, verifiers
 from mathrl.config.batches import check_batches
 from mathrl.config.determinism import is_deterministic
 from mathrl.config.reward_terms import check_names
@@ -73,6 +73,7 @@ def validate(
     config, _ = expanded(config)
     _check_table(config, table)
     _check_evaluation(config)
+    endpoint.check(config)
     _check_removal(config, config["decontamination"]["remove"], "decontamination.remove")
     try:
         check_names(config["reward"]["terms"])

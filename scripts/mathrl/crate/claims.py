@@ -54,6 +54,7 @@ def recompute(
         "per_problem": made["per_problem"],
         "statuses": made["statuses"] if voted else told["statuses"],
         "length": made["length"],
+        "token_caps": made["token_caps"],
         "counts": told["counts"] | {name: made["counts"][name] for name in (_COUNTS if voted else _COUNTS[:2])},
         "breakdowns": told["breakdowns"] | {name: made["breakdowns"][name] for name in _BREAKDOWNS},
         "clean_subset": clean_subset(problems, removing),

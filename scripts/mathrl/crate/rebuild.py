@@ -11,10 +11,11 @@ import math
 import re
 import shutil
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from mathrl.config.endpoint import Endpoint
 from mathrl.core import parquet
 from mathrl.core.checksums import record_of
 from mathrl.core.files import UserError, check_unpacked, parse_json, read_jsonl, replaced_directory, sha256_text, write_json, write_text
@@ -27,7 +28,7 @@ from mathrl.evaluation.grading import evaluate, grade_samples, read_matches, rea
 from mathrl.evaluation.metrics import STATUS_LETTERS
 from mathrl.evaluation.scores import eval_path, load_evals, score_table
 from mathrl.grading.protocols import MARK
-from mathrl.statistics.comparisons import run_groups
+from mathrl.statistics.comparisons import control_kinds, run_groups
 
 REBUILT = "rebuilt.json"
 """The mark of a folder that a rebuilding wrote, and may be replaced by another one."""
@@ -61,6 +62,7 @@ class Rebuilt:
 
 MAX_UNPACKED = 4 * 2**30  # bytes of a file of samples
 MAX_MATCHES, MAX_MATCHES_UNPACKED = 1_000_000, 2**29  # rows of the table of matches, and its bytes unpacked
+MAX_BESIDES = 10_000  # models that were evaluated and are not in the crate
 MAX_NAME = 300  # bytes of a name in it: one long name that a million rows share would fill the memory
 BAD = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError, csv.Error)
 """What a file of the wrong shape leads to, wherever it is looked at."""
@@ -307,7 +309,10 @@ def _table(crate: Path, out: Path, study: Mapping[str, Any], config: Any, found:
     """Write the table from the grades below `out`, and compare it with the crate's."""
     models, protocols, benchmarks = study["models"], study["protocols"], study["benchmarks"]
     evals, missing = load_evals(out, models, protocols, benchmarks)
-    table = score_table(evals, missing, models, protocols, benchmarks, study["primary"], run_groups(config, models))
+    endpoint, further = replace(Endpoint.of(config), protocol=study["primary"]), study.get("evaluated_besides")
+    further = further if isinstance(further, int) and 0 <= further <= MAX_BESIDES else 0
+    groups, controls = run_groups(config, models), control_kinds(config, models)
+    table = score_table(evals, missing, models, protocols, benchmarks, study["primary"], groups, endpoint, controls, further)
     found.rows = len(table.rows)
     for name, text in (("scores.csv", table.csv()), ("scores.md", table.markdown())):
         write_text(out / name, text)

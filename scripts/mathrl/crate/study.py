@@ -18,6 +18,7 @@ from mathrl.crate import private, withheld
 from mathrl.crate.licences import permits
 from mathrl.data.benchmarks import read_benchmark
 from mathrl.data.downloads import Pin, read_pins
+from mathrl.evaluation.evaluated import STORES, evaluated, left_out
 from mathrl.evaluation.scores import eval_path
 
 STUDY, CONFIG, PINS = "study.json", "config.json", "pins.tsv"
@@ -238,6 +239,7 @@ def _settings(study: Study, folder: Path) -> None:
             "withheld": study.withheld,
             "git_commit": git_commit(),
             "graded_by": graded_by(study),
+            "evaluated_besides": left_out(evaluated(study.results, study.models, study.results.parent / STORES)),
         },
     )
 

@@ -182,14 +182,16 @@ def read_matches(path: str, benchmark: str) -> tuple[dict[str, frozenset[str]], 
 def clean_subset(problems: list[GradedProblem], removing: frozenset[str] | None) -> dict[str, Any]:
     """pass@1 of contaminated and clean items: contaminated = a training row matched before removal, by a method that removes rows.
 
-    Methods that only report (semantic, by default) have their own line in `by_method` and touch nothing.
+    Items that only a method matched that removes nothing (semantic and reworded, by default) are flagged, and in neither part.
     """
     if removing is None:
         return {"available": False, "why": "graded without a table of matches (--matches)"}
     methods = sorted({method for problem in problems for method in problem.contaminated} | removing)
     contaminated = [p for p in problems if removing & set(p.contaminated)]
-    clean = [p for p in problems if not removing & set(p.contaminated)]
+    clean = [p for p in problems if not p.contaminated]
+    flagged = [p for p in problems if p.contaminated and not removing & set(p.contaminated)]
     subset = {"available": True, "removing": sorted(removing), "contaminated": subset_metric(contaminated), "clean": subset_metric(clean)}
+    subset["flagged"] = subset_metric(flagged)
     subset["by_method"] = {method: subset_metric([p for p in problems if method in p.contaminated]) for method in methods}
     if contaminated and clean:
         parts = [(m["value"], m["low"], m["high"]) for m in (subset["contaminated"], subset["clean"])]

@@ -18,6 +18,7 @@ from mathrl.statistics.intervals import mean_interval, ratio_interval, unbounded
 from mathrl.verifiers.equalities import EqualityCheck
 
 PASS_AT = (1, 2, 4, 8, 16)
+TOKEN_CAPS = (256, 512, 1024, 2048, 4096)
 STATUS_LETTERS = {
     "equal": "1",
     "different": "0",
@@ -158,6 +159,7 @@ def summarize(problems: Sequence[GradedProblem], group_answers: Callable[[list[s
         "false_equalities": sum(s.equalities.checked - s.equalities.true for s in samples),
     }
     result["length"] = _lengths(samples)
+    result["token_caps"] = _token_caps(sampled or greedy)
     result["breakdowns"] = _breakdowns(sampled or greedy)
     return result
 
@@ -270,6 +272,18 @@ def _lengths(samples: Sequence[GradedSample]) -> dict[str, Any]:
             "histogram": np.histogram(tokens, bins=edges)[0].tolist(),
         }
     return split
+
+
+def _token_caps(problems: Sequence[GradedProblem]) -> dict[str, dict[str, Any]]:
+    """pass@1 (or greedy) by token cap, had responses been cut there: a longer one counts as wrong. Caps that cut nothing are left out."""
+    samples = [(p.samples or [p.greedy]) for p in problems]
+    longest = max((s.tokens for some in samples for s in some), default=0)
+    size = float(np.mean([len(some) for some in samples])) if samples else 1.0
+    return {
+        str(cap): metric([float(np.mean([s.correct and s.tokens <= cap for s in some])) for some in samples], size)
+        for cap in TOKEN_CAPS
+        if cap < longest
+    }
 
 
 def problem_value(problem: GradedProblem) -> float:

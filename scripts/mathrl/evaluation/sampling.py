@@ -183,13 +183,23 @@ def generate(
         print(f"generate {model_name}: all {len(wanted)} responses are there; no engine is started", file=progress)
         return result | {"seconds": 0.0}
     for name, path in stores.items():
-        write_json(path / "content.json", {"schema_version": 1, "model": model_name} | contents[name])
+        _note_store(path, model_name, contents[name])
     # The engine's room is that of all requests, whatever is missing: it limits how long a response may be.
     llm, sampling = start_engine(model, protocols, engine, accelerator, wanted, prompt)
     begun = time.monotonic()
     batches = list(batches_of(wanted, set(missing), together))
     result["tokens"], result["dropped"] = _run(llm, sampling, batches, stores, protocols, prompt, shard, model_name, progress)
     return result | {"seconds": round(time.monotonic() - begun, 1)}
+
+
+def _note_store(path: Path, model_name: str, content: Mapping[str, Any]) -> None:
+    """Write what a store holds, under which name its model was sampled first, and when that began (UTC)."""
+    note = path / "content.json"
+    before = read_json(note) if note.is_file() else {}
+    first = {"name": before.get("name") or model_name, "begun": before.get("begun")}
+    if not before:  # a store of an earlier commit began before it was noted
+        first["begun"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    write_json(note, {"schema_version": 1} | first | content)
 
 
 def batches_of(wanted: Sequence[Request], missing: set[Request], together: int | None) -> Iterator[list[Request]]:

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mathrl.config.endpoint import Endpoint
 from mathrl.core.files import read_json
-from mathrl.statistics.comparisons import claim, compare_all, label, seed_interval
-from mathrl.statistics.intervals import combine
+from mathrl.evaluation.means import BY, cell, clustered_error, mean_error, mean_over
+from mathrl.statistics.comparisons import about_controls, claim, compare_all, label, seed_interval
 
 Evals = dict[tuple[str, str, str], dict[str, Any]]  # (model, protocol, benchmark) → eval JSON
 
@@ -29,8 +30,7 @@ METRICS = {
     "contaminated": "sampled, contaminated items only",
 }
 
-# The same of each verifier in use, as `{metric} by {verifier}`: they lie below `verifiers` in the eval JSON.
-BY = " by "
+# The same of each verifier in use, as `{metric} by {verifier}`.
 METRICS_BY = {
     "best_of_n": "best of the samples",
     "weighted_majority": "majority of the samples, weighted",
@@ -51,23 +51,36 @@ PUBLISHED: list[dict[str, Any]] = [
             "aime24": 0.21,
         },
         "mean": 7.65,
-        "source": "organisers' baseline, FlagAI-Open/OpenSeek",
+        "source": "a finalist's own run of the organisers' script (FlagAI-Open/OpenSeek, pull request 170), no figure of the organisers",
     },
     {
         "model": "GRPO report",
         "benchmarks": {},
         "mean": 13.02,
-        "source": "online score of the reproduced report, FlagAI-Open/OpenSeek pull requests 165–171",
-    },
-    {
-        "model": "best finalist (PPO with a process reward)",
-        "benchmarks": {},
-        "mean": 13.9,
-        "source": "finalists' reports, FlagAI-Open/OpenSeek pull requests 165–171",
+        "source": "online score of the reproduced report under the contest's protocol (FlagAI-Open/OpenSeek, pull requests 165–171)",
     },
 ]
+# Quoted beside them and in no table: another protocol is another measurement.
+PUBLISHED_ELSEWHERE = (
+    "12.85 (FlagAI-Open/OpenSeek, pull request 170: temperature 0.05–0.1, a prompt per benchmark that was chosen on the tests)",
+    "about 13.9 (pull request 169: temperature 0, a chat template over the template; PPO with a process reward)",
+)
 PUBLISHED_PROTOCOL = "contest"
 PUBLISHED_BENCHMARKS = {"aime24", "amc23", "gsm8k", "math500", "minerva_math", "olympiadbench"}
+
+
+def published_notes(protocols: Sequence[str], benchmarks: Sequence[str]) -> list[str]:
+    """What is said about published scores beside the table: which are of other protocols, or why none is shown."""
+    if PUBLISHED_PROTOCOL not in protocols or not PUBLISHED_BENCHMARKS & set(benchmarks):
+        return []
+    notes = [f"Published under other protocols, not comparable with this table: {'; '.join(PUBLISHED_ELSEWHERE)}."]
+    if set(benchmarks) != PUBLISHED_BENCHMARKS:
+        means = ", ".join(f"{entry['model']} {entry['mean']:.2f}" for entry in PUBLISHED)
+        notes.append(
+            f"Published means are over {', '.join(sorted(PUBLISHED_BENCHMARKS))}, which are not this study's benchmarks; "
+            f"they stand in no mean here: {means}."
+        )
+    return notes
 
 
 def eval_path(results: str | os.PathLike, model: str, protocol: str, benchmark: str) -> Path:
@@ -93,31 +106,6 @@ def load_evals(
     return evals, missing
 
 
-def cell(result: Mapping[str, Any] | None, metric: str) -> dict[str, Any] | None:
-    """{value, low, high, n} of one metric of an eval JSON; None where it is not there."""
-    if result is None:
-        return None
-    if BY in metric:
-        name, _, verifier = metric.partition(BY)
-        return result.get("verifiers", {}).get(verifier, {}).get(name)
-    if metric in ("clean", "contaminated"):
-        subset = result.get("clean_subset", {})
-        found = subset.get(metric) if subset.get("available") else None
-        return found if found and found["n"] else None
-    if metric in ("maj@n", "avg@n"):
-        names = [name for name in result["metrics"] if name.startswith(metric[:4])]
-        return result["metrics"][names[0]] if names else None
-    return result["metrics"].get(metric)
-
-
-def mean_cell(cells: Sequence[Mapping[str, Any] | None]) -> dict[str, Any] | None:
-    """Unweighted mean over benchmarks with its interval; None unless every benchmark has its value."""
-    if not cells or any(part is None or part["value"] is None for part in cells):
-        return None
-    value, low, high = combine([(c["value"], c["low"], c["high"]) for c in cells], [1 / len(cells)] * len(cells))
-    return {"value": value, "low": max(0.0, low), "high": min(1.0, high), "n": sum(c["n"] for c in cells)}
-
-
 def metric_names(evals: Evals) -> list[str]:
     """The sections of the table: `METRICS`, and those of every verifier that an eval JSON has."""
     verifiers = dict.fromkeys(name for result in evals.values() for name in result.get("verifiers", {}))
@@ -141,7 +129,8 @@ def table(
     """Rows {protocol, metric, model, kind, cells: {benchmark: cell}, mean, source}, the primary protocol first.
 
     `kind` is `measured`, `checkpoint` (along a run's training), `seeds` (the mean over the replicates of a group of `groups`, with
-    its interval over seeds) or `published`. A metric's section is left out where no model has it. Cells hold shares (0–1);
+    its interval over seeds) or `published`. A metric's section is left out where no model has it. Cells hold shares (0–1) with the usual
+    clustered standard error `se` as a reference beside our limits;
     published rows hold them too, without interval and n.
     """
     rows: list[dict[str, Any]] = []
@@ -149,15 +138,21 @@ def table(
         for metric in metric_names(evals):
             section = []
             for model in models:
-                cells = {name: cell(evals.get((model, protocol, name)), metric) for name in benchmarks}
+                results = {name: evals.get((model, protocol, name)) for name in benchmarks}
+                cells = {name: _with_error(cell(result, metric), clustered_error(result, metric)) for name, result in results.items()}
+                mean = _with_error(mean_over(list(results.values()), metric), mean_error(list(results.values()), metric))
                 row = {"protocol": protocol, "metric": metric, "model": model, "kind": kind_of(model), "source": ""}
-                section.append(row | {"cells": cells, "mean": mean_cell(list(cells.values()))})
+                section.append(row | {"cells": cells, "mean": mean})
             section += [_over_seeds(section, group, runs) for group, runs in (groups or {}).items() if len(runs) > 1]
             if any(part for row in section for part in row["cells"].values()):
                 rows += section
-            if metric == "pass@1" and protocol == PUBLISHED_PROTOCOL and set(benchmarks) == PUBLISHED_BENCHMARKS:
+            if metric == "pass@1" and protocol == PUBLISHED_PROTOCOL and set(benchmarks) >= PUBLISHED_BENCHMARKS:
                 rows += [_published(entry, protocol, benchmarks) | {"number": i} for i, entry in enumerate(PUBLISHED, 1)]
     return rows
+
+
+def _with_error(part: dict[str, Any] | None, error: float | None) -> dict[str, Any] | None:
+    return part and part | {"se": error}
 
 
 def kind_of(model: str) -> str:
@@ -186,7 +181,7 @@ def _published(entry: Mapping[str, Any], protocol: str, benchmarks: Sequence[str
     cells = {name: share(entry["benchmarks"].get(name)) for name in benchmarks}
     model = f"published: {entry['model']}"
     row = {"protocol": protocol, "metric": "pass@1", "model": model, "kind": "published", "source": entry["source"]}
-    return row | {"cells": cells, "mean": share(entry["mean"])}
+    return row | {"cells": cells, "mean": share(entry["mean"]) if set(benchmarks) == PUBLISHED_BENCHMARKS else None}
 
 
 @dataclass(frozen=True)
@@ -198,6 +193,7 @@ class ScoreTable:
     missing: list[dict[str, str]]
     comparisons: list[dict[str, Any]]
     claim: str
+    notes: list[str]
     verifiers: list[str]  # lines of the table of verifiers
 
     def csv(self) -> str:
@@ -206,7 +202,7 @@ class ScoreTable:
 
     def markdown(self) -> str:
         """The content of scores.md."""
-        return to_markdown(self.rows, self.benchmarks, self.missing, self.comparisons, self.claim, self.verifiers)
+        return to_markdown(self.rows, self.benchmarks, self.missing, self.comparisons, self.claim, self.notes, self.verifiers)
 
 
 def score_table(
@@ -217,11 +213,27 @@ def score_table(
     benchmarks: Sequence[str],
     primary: str,
     groups: Mapping[str, Sequence[str]],
+    endpoint: Endpoint | None = None,
+    controls: Mapping[str, str] | None = None,
+    further: int = 0,
 ) -> ScoreTable:
-    """The table of these eval JSONs (`load_evals`)."""
+    """The table of these eval JSONs (`load_evals`).
+
+    `endpoint` is pass@1 over all benchmarks under `primary` unless it is given; `controls` and `further` as in `compare_all`.
+    """
     rows = table(evals, models, protocols, benchmarks, primary, groups)
-    compared = compare_all(evals, groups, primary, benchmarks)
-    return ScoreTable(rows, list(benchmarks), list(missing), compared, claim(groups), verifier_lines(evals))
+    compared = compare_all(evals, groups, endpoint or Endpoint(primary, tuple(benchmarks)), controls, further)
+    said = claim(groups) + (f" {about_controls(compared)}" if compared else "")
+    notes = published_notes(protocols, benchmarks)
+    if further:
+        more = "1 further model was" if further == 1 else f"{further} further models were"
+        notes.append(f"{more} evaluated in this folder and left out here; Holm's correction counts them.")
+    return ScoreTable(rows, list(benchmarks), list(missing), compared, said, notes, verifier_lines(evals))
+
+
+def p_text(p: float | None) -> str:
+    """A p value in words of a table; a dash where there is none (one seed)."""
+    return "–" if p is None else "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def percent(value: float | None) -> str:
@@ -230,16 +242,17 @@ def percent(value: float | None) -> str:
 
 
 def to_csv(rows: Sequence[Mapping[str, Any]], benchmarks: Sequence[str]) -> str:
-    """The table as CSV, in percent; interval limits and n (problems) stand in columns of their own at the end."""
+    """The table as CSV, in percent; interval limits, n (problems) and the usual clustered standard error
+    stand in columns of their own at the end."""
     columns = [*benchmarks, "mean"]
-    details = [f"{name}_{part}" for name in columns for part in ("low", "high", "n")]
+    details = [f"{name}_{part}" for name in columns for part in ("low", "high", "n", "se")]
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(["protocol", "metric", "model", "kind", *columns, *details, "source"])
     for row in rows:
         cells = [*(row["cells"][name] for name in benchmarks), row["mean"]]
         values = [percent(c["value"]) if c else "" for c in cells]
-        parts = [(percent(c["low"]), percent(c["high"]), c["n"] or "") if c else ("", "", "") for c in cells]
+        parts = [(percent(c["low"]), percent(c["high"]), c["n"] or "", percent(c.get("se"))) if c else ("",) * 4 for c in cells]
         flat = [part for group in parts for part in group]
         writer.writerow([row["protocol"], row["metric"], row["model"], row["kind"], *values, *flat, row["source"]])
     return out.getvalue()
@@ -259,12 +272,33 @@ def effect_text(part: Mapping[str, Any]) -> str:
     return f"{100 * part['value']:+.2f} [{100 * part['low']:+.1f}, {100 * part['high']:+.1f}]"
 
 
+def headline(comparisons: Sequence[Mapping[str, Any]]) -> list[str]:
+    """A sentence per run against the base model: its effect, and how much of it is format."""
+    told = []
+    for row in comparisons:
+        parts = row.get("parts")
+        if not parts:
+            continue
+        unsolved = (
+            f"; {100 * parts['unsolved_before']:.1f} of its {100 * parts['score']:.1f} points lie on problems that the base model never "
+            f"solved in {parts['k']} samples, with or without a box"
+            if parts["k"]
+            else ""
+        )
+        told.append(
+            f"{row['model']} − base: {effect_text(row['mean'])} points, of which {effect_text(parts['answers'])} in answers (a last number "
+            f"without a box counts too) and {effect_text(parts['format'])} in format (the box){unsolved}."
+        )
+    return told
+
+
 def to_markdown(
     rows: Sequence[Mapping[str, Any]],
     benchmarks: Sequence[str],
     missing: Sequence[Mapping[str, str]],
     comparisons: Sequence[Mapping[str, Any]] = (),
     claim: str = "",
+    notes: Sequence[str] = (),
     verifiers: Sequence[str] = (),
 ) -> str:
     """The table as Markdown: a section a protocol and metric, values in percent with their 95 % interval."""
@@ -282,17 +316,21 @@ def to_markdown(
         quoted = [f"{row['model']}: {row['source']}" for row in section if row["kind"] == "published"]
         lines += [""] + ([f"¹ quoted, not measured here, in no test. {'; '.join(quoted)}.", ""] if quoted else [])
     if comparisons:
-        told = "Difference in points with its 95 % interval: over problems, paired, p by sign flips; or over seeds, p by Student's t."
-        lines += ["## Comparisons", "", told, ""]
-        lines += ["| run | against | over | mean | p | p (Holm) | " + " | ".join(benchmarks) + " |", "|---" * (len(benchmarks) + 6) + "|"]
+        told = (
+            "Difference in points with its 95 % interval: over problems, paired, for checkpoints of one seed, which have no p; over "
+            "problems and seeds, crossed, for replicates. Seen with 80 %: the smallest true difference that such an experiment shows."
+        )
+        shown = list(comparisons[0]["benchmarks"])
+        heads = ["run", "against", "over", "mean", "seen with 80 %", "p", "p (Holm)", "net of control", *shown]
+        lines += ["## Comparisons", "", told, "", "| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
         for row in comparisons:
-            parts = [effect_text(row["benchmarks"][name]) for name in benchmarks]
-            head = [row["model"], row["against"], row["level"], f"**{effect_text(row['mean'])}**"]
-            head += [f"{row[key]:.3f}" for key in ("p", "p_adjusted")]
+            parts = [effect_text(row["benchmarks"][name]) for name in shown]
+            model = row["model"] + (f" (control: {row['control']} reward)" if row["control"] else "")
+            head = [model, row["against"], row["level"], f"**{effect_text(row['mean'])}**", f"{100 * row['mean']['smallest']:.1f}"]
+            head += [p_text(row["p"]), p_text(row["p_adjusted"]), effect_text(row["net"]) if row["net"] else "–"]
             lines.append("| " + " | ".join([*head, *parts]) + " |")
         lines.append("")
-    if claim:
-        lines += [claim, ""]
+    lines += [line for text in filter(None, [*headline(comparisons), claim, *notes]) for line in (text, "")]
     lines += verifiers
     if missing:
         lines += ["## Missing", ""]

@@ -8,19 +8,22 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from mathrl.config.endpoint import REGISTER, Endpoint, registered
 from mathrl.config.runs import stage_config, stages
 from mathrl.core import parquet
 from mathrl.core.files import UserError, read_json, read_jsonl
 from mathrl.core.spread import spread
 from mathrl.data.benchmarks import read_benchmark
+from mathrl.evaluation.evaluated import STORES, evaluated, left_out
 from mathrl.evaluation.metrics import STATUS_LETTERS
-from mathrl.evaluation.scores import Evals, load_evals, table
+from mathrl.evaluation.scores import Evals, load_evals, published_notes, table
 from mathrl.grading import grade
-from mathrl.report import augmentation
+from mathrl.report import augmentation, evidence
 from mathrl.report.figures import run_curves
 from mathrl.report.samples import gather_samples, pack
 from mathrl.report.shared_text import shared_runs
-from mathrl.statistics.comparisons import compare_all, contamination_contrast, run_groups
+from mathrl.statistics.comparisons import about_controls, claim, compare_all, control_kinds, run_groups
+from mathrl.statistics.contamination import contamination_contrast, told
 
 PAIRS = 150  # removed pairs shown side by side
 PAIR_CHARACTERS = 1200
@@ -47,7 +50,8 @@ def gather(config: Mapping[str, Any], models: Sequence[str], results: Path, benc
     """All numbers and, unless `texts` is false, texts of the report as plain values; nothing is escaped yet."""
     benchmarks, evaluation = list(config["benchmarks"]), config["evaluation"]
     protocols = list(evaluation.get("select") or evaluation["protocols"])
-    primary = evaluation["primary"] if evaluation["primary"] in protocols else protocols[0]
+    endpoint = Endpoint.of(config)
+    primary = endpoint.protocol
     evals, missing = load_evals(results, models, protocols, benchmarks)
     runs, more = _runs(results, config, models)
     missing += more
@@ -64,7 +68,7 @@ def gather(config: Mapping[str, Any], models: Sequence[str], results: Path, benc
         "evals": evals,
         "rows": table(evals, models, protocols, benchmarks, primary, groups),
         "runs": runs,
-        "comparisons": compare_all(evals, groups, primary, benchmarks),
+        "endpoint": endpoint,
         "clean": _clean(evals, plain, primary, benchmarks),
         "data": _data(results, config, missing),
         "audit": _audit(results),
@@ -73,6 +77,14 @@ def gather(config: Mapping[str, Any], models: Sequence[str], results: Path, benc
         "provenance": _provenance(evals, runs),
         "missing": missing,
     }
+    tried = evaluated(results, models, results.parent / STORES)
+    study["evaluated"] = tried
+    study["comparisons"] = compare_all(evals, groups, endpoint, control_kinds(config, plain), left_out(tried))
+    study["claim"] = claim(groups) + (f" {about_controls(study['comparisons'])}" if study["comparisons"] else "")
+    study["notes"] = published_notes(protocols, benchmarks)
+    study["story"] = evidence.endpoint_story(endpoint, registered(results.parent / REGISTER), tried)
+    study["costs"] = evidence.cost_rows(study, results)
+    study["calibration"] = evidence.calibration(results)
     if not texts:
         return study
     study["pairs"] = _pairs(results, benchmark_dir, benchmarks, missing)
@@ -138,7 +150,7 @@ def _clean(evals: Evals, models: Sequence[str], protocol: str, benchmarks: Seque
         if model != "base" and tables.get("base"):
             found = contamination_contrast(tables[model], tables["base"], benchmarks)
             if found:
-                contrasts.append({"model": model} | found)
+                contrasts.append({"model": model, "told": told(found)} | found)
     return {"rows": rows, "contrasts": contrasts, "any": any(row["any"] for row in rows)}
 
 
@@ -188,7 +200,9 @@ def _provenance(evals: Evals, runs: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-_MANIFEST_KEYS = ("run", "stage", "steps", "chosen_step", "chosen_why", "fingerprint", "gpu_hours", "tokens", "seconds")
+_MANIFEST_KEYS = (
+    "run", "stage", "steps", "chosen_step", "chosen_why", "fingerprint", "gpu_hours", "tokens", "generated_tokens", "seconds",
+)  # fmt: skip
 
 
 def _benchmark_rows(benchmark_dir: Path, benchmark: str) -> dict[str, dict[str, Any]]:

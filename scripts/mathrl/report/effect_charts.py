@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from mathrl.evaluation.scores import cell, mean_cell
+from mathrl.evaluation.means import mean_over
 from mathrl.report import charts
 
 
@@ -22,7 +22,7 @@ def forest_plot(study: Mapping[str, Any]) -> str:
 
 
 def _mean(study: Mapping[str, Any], model: str) -> dict[str, Any] | None:
-    return mean_cell([cell(study["evals"].get((model, study["primary"], b)), "pass@1") for b in study["benchmarks"]])
+    return mean_over([study["evals"].get((model, study["primary"], name)) for name in study["benchmarks"]], "pass@1")
 
 
 def cost_charts(study: Mapping[str, Any]) -> list[tuple[str, str, str]]:

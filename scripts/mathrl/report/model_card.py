@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mathrl.config.augmentation import data_kind, data_words
-from mathrl.evaluation.scores import cell, cell_text, mean_cell
+from mathrl.evaluation.means import cell, mean_over
+from mathrl.evaluation.scores import cell_text
 
 
 def model_card(
@@ -52,7 +53,8 @@ def model_card(
     lines += [f"| {key} | {settings[key]} |" for key in _SETTINGS if settings.get(key) is not None]
     for m in manifests:
         lines.append(f"| stage {m.get('stage')} | step {m.get('chosen_step')} of {m.get('steps')} ({m.get('chosen_why')}) |")
-    lines.append(f"| tokens | {sum(m.get('tokens') or 0 for m in manifests)} |")
+    generated = [m["generated_tokens"] if m.get("generated_tokens") is not None else m.get("tokens") or 0 for m in manifests]
+    lines.append(f"| generated tokens | {sum(generated)} |")
     lines.append(f"| GPU-hours | {sum(m.get('gpu_hours') or 0 for m in manifests)} |")
     lines += ["", *_scores(run, config, evals), "## Contamination", ""]
     if contamination:
@@ -82,8 +84,9 @@ def _scores(run: str, config: Mapping[str, Any], evals: Mapping[tuple[str, str, 
         told = f"Protocol `{protocol}`: {p.get('n')} samples at temperature {p.get('temperature')}, at most {p.get('max_tokens')} tokens."
         lines += [told, "", "| model | " + " | ".join(heads) + " | mean |", "|---" * (len(benchmarks) + 2) + "|"]
         for model in ("base", run):
-            cells = [cell(evals.get((model, protocol, b)), "pass@1") for b in benchmarks]
-            lines.append(f"| {model} | " + " | ".join(map(cell_text, cells)) + f" | {cell_text(mean_cell(cells))} |")
+            results = [evals.get((model, protocol, b)) for b in benchmarks]
+            cells = [cell(result, "pass@1") for result in results]
+            lines.append(f"| {model} | " + " | ".join(map(cell_text, cells)) + f" | {cell_text(mean_over(results, 'pass@1'))} |")
         lines.append("")
     return lines
 

@@ -11,16 +11,16 @@ from pathlib import Path
 from typing import Any
 
 from mathrl.core.files import sha256_json
+from mathrl.evaluation.means import cell, mean_over
 from mathrl.evaluation.metrics import STATUS_LETTERS
-from mathrl.evaluation.scores import cell, mean_cell, percent, problem_count, sections, title
-from mathrl.report import augmentation, charts
+from mathrl.evaluation.scores import headline, p_text, percent, problem_count, sections, title
+from mathrl.report import augmentation, charts, evidence
 from mathrl.report.changes import KINDS, change_rows
 from mathrl.report.content import settings_changed
 from mathrl.report.effect_charts import cost_charts, forest_plot
 from mathrl.report.figures import CAPTIONS, figure_charts, funnel_chart, further_charts
 from mathrl.report.formulas import as_markup
 from mathrl.report.score_charts import checkpoint_charts, length_charts, pass_charts, workflow_graph
-from mathrl.statistics.comparisons import claim
 
 TEMPLATES = Path(__file__).parent / "templates"
 SECTIONS = ("scores", "contamination", "data", "training", "breakdowns", "responses", "grader")
@@ -62,7 +62,7 @@ def environment() -> Any:
     made.filters["formulas"] = lambda text: safe(as_markup(text))
     made.filters["percent_or_dash"] = lambda value: "–" if value is None else percent(value)
     made.filters["thousands"] = lambda value: "–" if value is None else f"{value:,}".replace(",", "\u202f")
-    made.filters["p_value"] = lambda value: "< 0.001" if value < 0.001 else f"{value:.3f}"
+    made.filters["p_value"] = p_text
     return made
 
 
@@ -90,9 +90,17 @@ def scores_page(
     missing: Sequence[Mapping[str, str]],
     comparisons: Sequence[Mapping[str, Any]] = (),
     told: str = "",
+    notes: Sequence[str] = (),
 ) -> str:
     """scores.html: the score table and the comparisons alone."""
-    context = {"missing": missing, "comparisons": comparisons, "marks": _marks(comparisons), "claim": told}
+    context = {
+        "missing": missing,
+        "comparisons": comparisons,
+        "marks": _marks(comparisons),
+        "claim": told,
+        "notes": notes,
+        "headline": headline(comparisons),
+    }
     return environment().get_template("scores.html").render(style=style(), **context, **_score_context(rows, benchmarks)) + "\n"
 
 
@@ -119,12 +127,21 @@ def report_page(study: Mapping[str, Any]) -> str:
         "any_mark": bool(_marks(study["comparisons"])),
         "comparisons": comparisons,
         "references": " and ".join(dict.fromkeys(row["against"] for row in comparisons)),
-        "claim": claim(study["groups"]),
+        "claim": study["claim"],
+        "headline": headline(study["comparisons"]),
+        "notes": study["notes"],
+        "story": study["story"],
+        "evaluated": study["evaluated"],
+        "sweeps": evidence.sweep_rows(study),
+        "costs": study["costs"],
+        "cost_warnings": evidence.cost_warnings(study["comparisons"], study["groups"], study["costs"]),
+        "references_usual": evidence.reference_rows(study),
+        "calibration": study["calibration"],
         "contamination": study["data"]["contamination"],
         "leaks": _leaks(study["data"]["contamination"]),
         "clean": study["clean"],
         "pairs": _previews(study["pairs"]),
-        "splits": study["data"]["splits"],
+        "splits": evidence.split_rows(study["data"]["splits"]),
         "figures_drawn": any(run["curves"] for run in runs.values()),
         "flags": [{"run": name, **flag} for name, run in runs.items() for flag in run["flags"]],
         "monitored": any(run["monitored"] for run in runs.values()),
@@ -173,9 +190,10 @@ def question(config: Mapping[str, Any], models: Sequence[str]) -> str:
     benchmarks = config["benchmarks"]
     return (
         f"Does reinforcement learning with a rule-based reward ({terms}) on {config.get('dataset', 'the training data')} teach "
-        f"{config.get('base_model', 'the base model')} to solve problems of {len(benchmarks)} benchmarks "
-        f"({', '.join(benchmarks)}) that it could not solve before? Runs: {names}. Defaults: {training.get('algorithm', 'grpo').upper()}, "
-        f"{training.get('train_batch_size')} prompts × {training.get('rollout_n')} responses a step, at most "
+        f"{config.get('base_model', 'the base model')} to solve more problems of {len(benchmarks)} benchmarks "
+        f"({', '.join(benchmarks)}), beyond writing its answers in a box? Runs: {names}. "
+        f"Defaults: {training.get('algorithm', 'grpo').upper()}, "
+        f"{training.get('train_batch_size')} prompts × {training.get('rollout_n')} responses per step, at most "
         f"{training.get('max_response_length')} tokens, learning rate {training.get('learning_rate')}, {training.get('data')} data."
     )
 
@@ -188,7 +206,7 @@ def protocol_text(config: Mapping[str, Any], primary: str) -> str:
         p = evaluation["protocols"][name]
         greedy = " and one greedy response" if p.get("greedy") else ""
         parts.append(
-            f"{name}: {p.get('n')} samples a problem at temperature {p.get('temperature')}, top-p {p.get('top_p')}{greedy}, at most "
+            f"{name}: {p.get('n')} samples per problem at temperature {p.get('temperature')}, top-p {p.get('top_p')}{greedy}, at most "
             f"{p.get('max_tokens')} tokens, the {p.get('prompt')} prompt, "
             f"judge {p.get('grader', 'ours')}, {p.get('extraction', 'strict')} extraction"
         )
@@ -196,15 +214,16 @@ def protocol_text(config: Mapping[str, Any], primary: str) -> str:
 
 
 def _marks(comparisons: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    found = [row for row in comparisons if row["against"] == "base" and row["p_adjusted"] < 0.05]
+    """Runs over whose seeds an effect on the endpoint is claimed; one seed claims nothing."""
+    found = [row for row in comparisons if row["against"] == "base" and row["p_adjusted"] is not None and row["p_adjusted"] < 0.05]
     return {row["model"]: "▲" if row["mean"]["value"] > 0 else "▼" for row in found}
 
 
 def _comparison_rows(study: Mapping[str, Any]) -> list[dict[str, Any]]:
-    rows = []
+    rows, costs = [], {row["model"]: row["training"] for row in study["costs"] if row["training"]}
     for row in study["comparisons"]:
-        manifests = [m for run in row["runs"] for m in study["runs"].get(run, {}).get("manifests", [])]
-        tokens, hours = (sum(m.get(key) or 0 for m in manifests) / len(row["runs"]) for key in ("tokens", "gpu_hours"))
+        trained = [costs[run] for run in row["runs"] if run in costs]
+        tokens, hours = (sum(cost[key] for cost in trained) / len(row["runs"]) for key in ("tokens", "gpu_hours"))
         shown = charts.number(float(f"{tokens:.3g}")) if tokens else "–"
         rows.append(row | {"tokens": shown, "gpu_hours": f"{hours:.2f}" if hours else "–"})
     return rows
@@ -212,9 +231,9 @@ def _comparison_rows(study: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def _tiles(study: Mapping[str, Any]) -> list[dict[str, str]]:
     def mean(model: str) -> dict[str, Any] | None:
-        return mean_cell([cell(study["evals"].get((model, study["primary"], b)), "pass@1") for b in study["benchmarks"]])
+        return mean_over([study["evals"].get((model, study["primary"], b)) for b in study["endpoint"].benchmarks], metric)
 
-    tiles = []
+    tiles, metric = [], study["endpoint"].metric
     for model in study["models"][:4]:
         found = mean(model)
         if found:
@@ -223,7 +242,13 @@ def _tiles(study: Mapping[str, Any]) -> list[dict[str, str]]:
     for row in [row for row in study["comparisons"] if row["against"] == "base"][:2]:
         low, high = 100 * row["mean"]["low"], 100 * row["mean"]["high"]
         value = f"{100 * row['mean']['value']:+.2f}"
-        tiles.append({"label": f"{row['model']} − base", "value": value, "note": f"points, {low:+.1f} to {high:+.1f}, paired"})
+        tiles.append({"label": f"{row['model']} − base", "value": value, "note": f"points, {low:+.1f} to {high:+.1f}"})
+        parts = row.get("parts")
+        if parts:
+            answers, box = (f"{100 * parts[key]['value']:+.1f}" for key in ("answers", "format"))
+            tiles.append(
+                {"label": f"{row['model']} − base, apart", "value": f"{answers} and {box}", "note": "answers, and format (the box)"}
+            )
     contamination = study["data"]["contamination"]
     if contamination:
         note = f"of {contamination['rows']:,} training rows removed as leaks"
@@ -301,7 +326,10 @@ def mean_of_those_with(evals: Mapping[str, Mapping[str, Any]], metric: str) -> d
     """Mean of a metric over the benchmarks that have a value of it, and `without`: those that have none."""
     cells = {benchmark: cell(result, metric) for benchmark, result in evals.items()}
     valued = {benchmark: part for benchmark, part in cells.items() if part and part["value"] is not None}
-    return {"mean": mean_cell(list(valued.values())), "without": [benchmark for benchmark in cells if benchmark not in valued]}
+    return {
+        "mean": mean_over([evals[benchmark] for benchmark in valued], metric),
+        "without": [benchmark for benchmark in cells if benchmark not in valued],
+    }
 
 
 def _first_wrong(study: Mapping[str, Any]) -> dict[str, Any] | None:

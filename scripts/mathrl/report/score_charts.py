@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from mathrl.evaluation.scores import cell, mean_cell
+from mathrl.evaluation.means import cell, mean_over
 from mathrl.report import charts
 
 
@@ -82,8 +82,8 @@ def checkpoint_charts(study: Mapping[str, Any]) -> list[str]:
         for run, points in by_run.items():
             cells = {}
             for step, model in points:
-                every = [cell(study["evals"].get((model, study["primary"], b)), "pass@1") for b in study["benchmarks"]]
-                found = mean_cell(every) if name == "mean" else every[study["benchmarks"].index(name)]
+                every = {b: study["evals"].get((model, study["primary"], b)) for b in study["benchmarks"]}
+                found = mean_over(list(every.values()), "pass@1") if name == "mean" else cell(every[name], "pass@1")
                 if found:
                     cells[step] = found
             line = [(step, found["value"]) for step, found in sorted(cells.items())]
@@ -103,7 +103,7 @@ def pass_charts(study: Mapping[str, Any]) -> list[str]:
         for model in study["models"]:
             points, band = [], []
             for place, k in enumerate((1, 2, 4, 8, 16)):
-                mean = mean_cell([cell(study["evals"].get((model, protocol, b)), f"pass@{k}") for b in study["benchmarks"]])
+                mean = mean_over([study["evals"].get((model, protocol, b)) for b in study["benchmarks"]], f"pass@{k}")
                 if mean:
                     points.append((place, mean["value"]))
                     band.append((place, mean["low"], mean["high"]))

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from mathrl.core.files import UserError, read_json, replaced_directory
-from mathrl.evaluation.scores import cell, load_evals, mean_cell
+from mathrl.evaluation.means import cell, mean_over
+from mathrl.evaluation.scores import load_evals
 from mathrl.statistics.comparisons import merged_runs
 
 
@@ -68,9 +69,10 @@ def score_scalars(
     scalars = {}
     for protocol in protocols:
         for metric in ("pass@1", "greedy", "maj@n", "boxed_rate", "truncated_rate"):
-            cells = {b: cell(evals.get((model, protocol, b)), metric) for b in benchmarks}
+            results = {b: evals.get((model, protocol, b)) for b in benchmarks}
+            cells = {b: cell(result, metric) for b, result in results.items()}
             scalars |= {f"eval/{protocol}/{b}/{metric}": part["value"] for b, part in cells.items() if part}
-            mean = mean_cell(list(cells.values()))
+            mean = mean_over(list(results.values()), metric)
             if mean:
                 scalars[f"eval/{protocol}/mean/{metric}"] = mean["value"]
     return scalars

@@ -1,34 +1,38 @@
-"""Two models on the same problems: effect, interval and p value, paired by problem, and what may be claimed from them."""
+"""Two models on the same problems: effect and interval, paired by problem; over seeds a p value too, and what may be claimed."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from mathrl.config.controls import control_kind
+from mathrl.config.endpoint import Endpoint
 from mathrl.config.runs import stage_config, stages
 from mathrl.core.files import UserError
-from mathrl.statistics.intervals import LEVEL, combine, difference, mean_difference, t_quantile
-
-FLIPS = 20_000
-
+from mathrl.statistics.intervals import Estimate, difference, mean_difference, pseudo, t_quantile
 
 Results = Mapping[str, Mapping[str, Any]]  # eval JSON by benchmark
+COLUMNS = {"pass@1": "correct", "pass@1_strict": "strict", "pass@1_lenient": "lenient", "greedy": "greedy", "maj@n": "majority"}
+"""Column of `per_problem` behind each metric of an endpoint."""
 
 
 def problem_scores(results: Sequence[Mapping[str, Any]], key: str = "correct") -> dict[str, tuple[float, int]]:
     """(score, samples) by problem id from the eval JSONs of one model, or of several (replicates), whose scores are averaged.
 
-    `key` is a column of `per_problem`; it counts samples and is divided by `n` (greedy verdicts are taken where n is 0).
+    `key` is a column of `per_problem`. Columns that count samples are divided by `n` (greedy verdicts are taken where n is 0).
     Problems that one of them lacks are left out.
     """
     tables = []
     for result in results:
         columns = result["per_problem"]
         rows = zip(columns["id"], columns["n"], columns[key], columns["greedy"], strict=True)
-        tables.append({i: (count / n if n else float(greedy or 0), n) for i, n, count, greedy in rows})
+        if key in ("greedy", "majority"):
+            tables.append({i: (float(value or 0), 1) for i, _, value, _ in rows})
+        else:
+            tables.append({i: (count / n if n else float(greedy or 0), n) for i, n, count, greedy in rows})
     shared = [i for i in tables[0] if all(i in table for table in tables)]
     return {i: (sum(table[i][0] for table in tables) / len(tables), sum(table[i][1] for table in tables)) for i in shared}
 
@@ -45,124 +49,118 @@ def paired_values(
     return values, others, float(np.mean(sizes)) if sizes else 1.0
 
 
-def compare(ours: Sequence[Results], theirs: Sequence[Results], benchmarks: Sequence[str]) -> dict[str, Any] | None:
-    """Paired comparison of two models under one protocol; replicates of a model are averaged problem by problem.
+def compare(
+    ours: Sequence[Results],
+    theirs: Sequence[Results],
+    benchmarks: Sequence[str],
+    key: str = "correct",
+    weights: Sequence[float] | None = None,
+    seeds: bool = False,
+) -> dict[str, Any] | None:
+    """Paired comparison of two models under one protocol; each side is one run, or replicates that differ in their seed.
 
-    Returns {"benchmarks": {name: {value, low, high, n}}, "mean": {value, low, high, n}, "p": float}, the mean being unweighted
-    over benchmarks, or None unless all have every benchmark. `p` is a sign-flip permutation test of the mean: under
-    the hypothesis of no difference the two models' scores on a problem may be swapped.
+    Returns {"benchmarks": {name: cell}, "mean": cell, "p": float or None, "anatomy": {name: share of the variance of the mean}, "level"};
+    a cell is {value, low, high, smallest, n}. None unless all have every benchmark.
+
+    Without `seeds` the problems alone are random: the interval is about these checkpoints, and there is no p value. With `seeds` problems
+    and seeds are crossed and both random: the variance over problems, which holds that of the base model's samples too, and the variance
+    over the seeds of each side that has several, less what both count.
     """
     if not ours or not theirs or any(name not in results for results in (*ours, *theirs) for name in benchmarks):
         return None
+    sides = [([results[name] for results in ours], [results[name] for results in theirs]) for name in benchmarks]
     cells: dict[str, Any] = {}
     differences, sizes = [], []
-    for name in benchmarks:
-        values, others, size = paired_values([results[name] for results in ours], [results[name] for results in theirs])
+    for name, (first, second) in zip(benchmarks, sides, strict=True):
+        values, others, size = paired_values(first, second, key)
         if not len(values):
             return None
-        estimate = difference(values, others, size)
-        cells[name] = dict(zip(("value", "low", "high"), estimate, strict=True)) | {"n": len(values)}
+        over_problems = difference(values, others, size)
+        estimate = _with_seeds(over_problems, [(first, second)], [1.0], key) if seeds else over_problems
+        cells[name] = estimate.cell(len(ours) if seeds else len(values))
         differences.append(values - others)
         sizes.append(size)
-    value, low, high = mean_difference(differences, sizes)
-    shares = [part / (len(part) * len(benchmarks)) for part in differences]
-    mean = {"value": value, "low": low, "high": high, "n": sum(cell["n"] for cell in cells.values())}
-    return {"benchmarks": cells, "mean": mean, "p": sign_flip_p(np.concatenate(shares))}
+    shares = list(weights or [1 / len(benchmarks)] * len(benchmarks))
+    over_problems = mean_difference(differences, sizes, shares)
+    estimate = _with_seeds(over_problems, sides, shares, key) if seeds else over_problems
+    parts = {
+        name: mean_difference([part], [size], [share]).error ** 2 / over_problems.error**2
+        for name, part, size, share in zip(benchmarks, differences, sizes, shares, strict=True)
+    }
+    mean = estimate.cell(len(ours) if seeds else sum(map(len, differences)))
+    level = "seeds" if seeds else "problems"
+    return {"benchmarks": cells, "mean": mean, "anatomy": parts, "level": level, "p": estimate.p if seeds else None}
 
 
-def compare_seeds(ours: Sequence[Results], theirs: Sequence[Results], benchmarks: Sequence[str]) -> dict[str, Any]:
-    """Comparison over seeds, in the form of `compare`; n is the number of runs on our side.
-
-    One score a run and benchmark; Student's t over the runs against a single model (the base model, taken as it is), Welch's
-    over both sides where there are replicates on both. Says what another seed would do, on these very problems.
-    """
-
-    from scipy.stats import ttest_1samp, ttest_ind
-
-    def scores(side: Sequence[Results], names: Sequence[str]) -> np.ndarray:
-        found = [[np.mean([score for score, _ in problem_scores([run[name]]).values()]) for name in names] for run in side]
-        return np.mean(np.array(found), axis=1)
-
-    def estimate(names: Sequence[str]) -> tuple[dict[str, Any], float]:
-        first, second = scores(ours, names), scores(theirs, names)
-        value = float(first.mean() - second.mean())
-        if first.var() + second.var() <= 0:
-            return {"value": value, "low": value, "high": value, "n": len(ours)}, 0.0 if value else 1.0
-        test = ttest_ind(first, second, equal_var=False) if len(second) > 1 else ttest_1samp(first - second[0], 0.0)
-        limits = test.confidence_interval(LEVEL)
-        return {"value": value, "low": float(limits.low), "high": float(limits.high), "n": len(ours)}, float(test.pvalue)
-
-    mean, p = estimate(benchmarks)
-    return {"benchmarks": {name: estimate([name])[0] for name in benchmarks}, "mean": mean, "p": p}
-
-
-def sign_flip_p(differences: np.ndarray, flips: int = FLIPS) -> float:
-    """Two-sided p value of sum(differences) under random signs; the seed is fixed, so that equal data gives equal p.
-
-    By hand: scipy's permutation_test gives the same p where every sign pattern is tried, but takes sixteen times as long for 20,000
-    random ones (128 problems: 2.7 s instead of 0.17 s), and its smallest p is twice as large.
-    """
-    differences = differences[differences != 0]
-    if not len(differences):
-        return 1.0
-    observed = abs(float(differences.sum())) - 1e-12
-    if len(differences) <= 14:  # every sign pattern
-        signs = ((np.arange(2 ** len(differences))[:, None] >> np.arange(len(differences))) & 1) * 2.0 - 1.0
-        return float(np.mean(np.abs(signs @ differences) >= observed))
-    generator = np.random.default_rng(0)
-    more = 0
-    for _ in range(0, flips, 2000):
-        bits = generator.integers(0, 2, size=(2000, len(differences)), dtype=np.int8)
-        more += int(np.sum(np.abs((bits * 2.0 - 1.0) @ differences) >= observed))
-    return (more + 1) / (flips + 1)
-
-
-def holm(p_values: Sequence[float]) -> list[float]:
-    """p values adjusted for making several comparisons (Holm 1979), in the given order."""
-    if not len(p_values):
-        return []
-    from statsmodels.stats.multitest import multipletests
-
-    return multipletests(p_values, method="holm")[1].tolist()
-
-
-def contamination_contrast(
-    run: Mapping[str, Mapping[str, Any]], base: Mapping[str, Mapping[str, Any]], benchmarks: Sequence[str]
-) -> dict[str, Any] | None:
-    """(run − base on contaminated items) − (run − base on clean items): what contamination bought.
-
-    Taken within each benchmark that has both kinds of items, so that neither contaminated items being easier nor one benchmark being
-    easier than another enters; combined with weights contaminated × clean / (contaminated + clean). Returns {"contaminated", "clean",
-    "contrast"}, each {value, low, high, n}, and "benchmarks", the names used; None where no benchmark has both kinds.
-    """
-    estimates: dict[bool, list[tuple[float, float, float]]] = {True: [], False: []}
-    sizes: dict[bool, list[int]] = {True: [], False: []}
-    used = []
-    for name in benchmarks:
-        if name not in run or name not in base or not run[name]["clean_subset"].get("available"):
+def _with_seeds(over_problems: Estimate, sides: Sequence[tuple[Any, Any]], weights: Sequence[float], key: str) -> Estimate:
+    """The estimate with the variance over seeds of each side that has several runs."""
+    parts = list(over_problems.parts)
+    for side in (0, 1):
+        runs = len(sides[0][side])
+        if runs < 2:
             continue
-        removing = set(run[name]["clean_subset"]["removing"])
-        columns = run[name]["per_problem"]
-        known = set(base[name]["per_problem"]["id"])
-        pairs = zip(columns["id"], columns["contaminated"], strict=True)
-        flags = np.array([bool(removing & set(methods.split())) for i, methods in pairs if i in known])
-        if not flags.any() or flags.all():
-            continue
-        used.append(name)
-        values, before, samples = paired_values([run[name]], [base[name]])
-        for flag in (True, False):
-            estimates[flag].append(difference(values[flags == flag], before[flags == flag], samples))
-            sizes[flag].append(int((flags == flag).sum()))
-    if not used:
+        means, both = np.zeros(runs), 0.0
+        for pair, weight in zip(sides, weights, strict=True):
+            tables = [problem_scores([result], key) for result in pair[side]]
+            shared = [i for i in tables[0] if all(i in table for table in tables)]
+            scores = np.array([[table[i][0] for i in shared] for table in tables])
+            means += weight * scores.mean(axis=1)
+            rest = scores - scores.mean(axis=1, keepdims=True) - scores.mean(axis=0) + scores.mean()
+            both += weight**2 * float((rest**2).sum()) / ((runs - 1) * max(len(shared) - 1, 1)) / scores.size
+        parts.append((max(float(means.var(ddof=1)) / runs - both, 0.0), runs - 1.0))
+    return Estimate(over_problems.value, tuple(parts))
+
+
+def split_effect(ours: Sequence[Results], theirs: Sequence[Results], benchmarks: Sequence[str], key: str) -> dict[str, Any] | None:
+    """The effect in two parts that add up to it: `answers`, where a last number without a box counts too, and `format`, the rest.
+
+    Each part is a cell as of `compare`, over problems. `solved_before`: of our mean score, the part on problems that the other model
+    solved at least once in all its samples with or without a box (lenient pass@k at its largest k), and `unsolved_before`, the rest.
+    """
+    parts: dict[str, list[np.ndarray]] = {"answers": [], "format": []}
+    sizes, new, k = [], [], []
+    if any("lenient" not in results[name]["per_problem"] for results in (*ours, *theirs) for name in benchmarks):
         return None
-    weights = [t * c / (t + c) for t, c in zip(sizes[True], sizes[False], strict=True)]
-    weights = [weight / sum(weights) for weight in weights]
-    contaminated, clean = (combine(estimates[flag], weights) for flag in (True, False))
-    counts = {"contaminated": sum(sizes[True]), "clean": sum(sizes[False])}
-    parts = {"contaminated": contaminated, "clean": clean, "contrast": combine((contaminated, clean), (1.0, -1.0))}
-    counts["contrast"] = counts["contaminated"] + counts["clean"]
-    result = {name: dict(zip(("value", "low", "high"), part, strict=True)) | {"n": counts[name]} for name, part in parts.items()}
-    return result | {"benchmarks": used}
+    for name in benchmarks:
+        first, second = [r[name] for r in ours], [r[name] for r in theirs]
+        values, others, size = paired_values(first, second, key)
+        lenient, before, _ = paired_values(first, second, "lenient")
+        if not len(values):
+            return None
+        parts["answers"].append(lenient - before)
+        parts["format"].append((values - others) - (lenient - before))
+        sizes.append(size)
+        new.append(float(np.mean(values * (before == 0))))
+        k.append(min(n for result in second for n in result["per_problem"]["n"]))
+    count = sum(map(len, parts["answers"]))
+    found: dict[str, Any] = {name: mean_difference(some, sizes).cell(count) for name, some in parts.items()}
+    score = float(np.mean([np.mean(paired_values([r[n] for r in ours], [r[n] for r in theirs], key)[0]) for n in benchmarks]))
+    return found | {"unsolved_before": float(np.mean(new)), "score": score, "k": min(k)}
+
+
+def base_weights(base: Results, benchmarks: Sequence[str], key: str = "correct") -> list[float]:
+    """Weights of the benchmarks by the inverse variance of the base model's mean on each: known before any run is evaluated."""
+    precision = []
+    for name in benchmarks:
+        found = problem_scores([base[name]], key)
+        values = np.array([score for score, _ in found.values()])
+        size = float(np.mean([max(n, 1) for _, n in found.values()]))
+        spread = float(((values - values.mean()) ** 2).sum()) + pseudo(values, size)
+        precision.append(len(values) * max(len(values) - 1, 1) / spread)
+    return [one / sum(precision) for one in precision]
+
+
+def holm(p_values: Sequence[float], further: int = 0) -> list[float]:
+    """p values adjusted for making several comparisons (Holm 1979), in the given order.
+
+    `further` comparisons were made and are not among them (runs that were evaluated and left out): each counts as if it had the smallest p.
+    """
+    order = sorted(range(len(p_values)), key=lambda place: p_values[place])
+    adjusted, highest = [0.0] * len(p_values), 0.0
+    for rank, place in enumerate(order):
+        highest = max(highest, min(1.0, p_values[place] * (len(p_values) + further - rank)))
+        adjusted[place] = highest
+    return adjusted
 
 
 def seed_interval(means: Sequence[float]) -> dict[str, Any] | None:
@@ -231,38 +229,84 @@ def label(group: str, runs: Sequence[str]) -> str:
 def compare_all(
     evals: Mapping[tuple[str, str, str], Mapping[str, Any]],
     groups: Mapping[str, Sequence[str]],
-    protocol: str,
-    benchmarks: Sequence[str],
-    references: Sequence[str] = ("base", "grpo"),
+    endpoint: Endpoint,
+    controls: Mapping[str, str] | None = None,
+    further: int = 0,
 ) -> list[dict[str, Any]]:
-    """Every group of runs against each reference: rows {model, runs, against, level, mean, benchmarks, p, p_adjusted}.
+    """Every group of runs against each reference of the endpoint, and rows of `compare` with {model, runs, against, control, p_adjusted}.
 
-    One endpoint, the mean over the benchmarks under `protocol`; p values are adjusted over all rows together. Further models
-    and checkpoints along training enter no comparison. `level` is `seeds` where replicates on our side meet the base model or
-    other replicates, else `problems`.
+    `controls` says which runs are control arms, and of which kind (`control_kinds`). A row against the base model has `parts`
+    (`split_effect`), and `net`: the effect less that of the control arm that gained most, {control, kind, **cell}, where there is one.
+    p values, which replicates alone have, are adjusted over all rows together and `further` comparisons. Further models and checkpoints
+    along training enter no comparison.
     """
+    controls = controls or {}
+    key, benchmarks = COLUMNS[endpoint.metric], list(endpoint.benchmarks)
 
     def tables(runs: Sequence[str]) -> list[dict[str, Any]]:
-        found = [{b: evals[run, protocol, b] for b in benchmarks if (run, protocol, b) in evals} for run in runs]
+        found = [{b: evals[run, endpoint.protocol, b] for b in benchmarks if (run, endpoint.protocol, b) in evals} for run in runs]
         return [table for table in found if len(table) == len(benchmarks)]
 
+    base = tables(["base"])
+    weights = base_weights(base[0], benchmarks, key) if endpoint.inverse_variance and base else None
     rows = []
-    for reference in references:
+    for reference in endpoint.against:
         names = {"base": ["base"]}.get(reference) or groups.get(reference, [])
         theirs = tables(names)
         for group, runs in groups.items():
             ours = tables(runs)
             if group == reference or not ours or not theirs:
                 continue
+            # one seed on a side that was trained: another seed may turn it round, and a p value over problems would not know
             seeds = len(ours) > 1 and (reference == "base" or len(theirs) > 1)
-            found = (compare_seeds if seeds else compare)(ours, theirs, benchmarks)
-            if found:
-                against = "base" if reference == "base" else label(reference, names)
-                head = {"model": label(group, runs), "runs": list(runs), "against": against, "level": "seeds" if seeds else "problems"}
-                rows.append(head | found)
-    for row, adjusted in zip(rows, holm([row["p"] for row in rows]), strict=True):
+            found = compare(ours, theirs, benchmarks, key, seeds=seeds)
+            if not found:
+                continue
+            against = "base" if reference == "base" else label(reference, names)
+            row = {"model": label(group, runs), "runs": list(runs), "against": against, "control": controls.get(runs[0])} | found
+            if reference == "base":
+                row["parts"] = split_effect(ours, theirs, benchmarks, key)
+            row["weighted"] = None
+            if weights:
+                row["weighted"] = compare(ours, theirs, benchmarks, key, weights, seeds)["mean"]
+                row["weights"] = dict(zip(benchmarks, weights, strict=True))
+            rows.append(row)
+    _net_of_control(rows, tables, benchmarks, key)
+    tested = [row for row in rows if row["p"] is not None]
+    for row, adjusted in zip(tested, holm([row["p"] for row in tested], further + len(rows) - len(tested)), strict=True):
         row["p_adjusted"] = adjusted
+    for row in rows:
+        row.setdefault("p_adjusted", None)
     return rows
+
+
+def _net_of_control(rows: list[dict[str, Any]], tables: Callable[..., list[Any]], benchmarks: Sequence[str], key: str) -> None:
+    """Set `net` of each row against the base model: our runs against the control arm that gained most."""
+    arms = [row for row in rows if row["against"] == "base" and row["control"]]
+    strongest = max(arms, key=lambda row: row["mean"]["value"], default=None)
+    for row in rows:
+        if strongest is None or row["against"] != "base" or row["control"]:
+            row["net"] = None
+            continue
+        ours, theirs = tables(row["runs"]), tables(strongest["runs"])
+        found = compare(ours, theirs, benchmarks, key, seeds=min(len(ours), len(theirs)) > 1)
+        row["net"] = {"model": strongest["model"], "kind": strongest["control"], **found["mean"]} if found else None
+
+
+def control_kinds(config: Mapping[str, Any], models: Sequence[str]) -> dict[str, str]:
+    """Those of `models` that are control arms by the configuration, with their kind."""
+    return {name: kind for name in models if (kind := control_kind(config, name))}
+
+
+def about_controls(rows: Sequence[Mapping[str, Any]]) -> str:
+    """A sentence on control arms: which there were, or that an effect without one proves little."""
+    arms = list(dict.fromkeys(f"{row['model']} ({row['control']} reward)" for row in rows if row["control"]))
+    if arms:
+        return f"Control arms: {', '.join(arms)}. An effect net of the one that gained most stands beside the effect."
+    return (
+        "No control arm was run (a run with a random, inverted, constant or format-only reward): how much of an effect any training "
+        "would give is not known."
+    )
 
 
 def claim(groups: Mapping[str, Sequence[str]]) -> str:

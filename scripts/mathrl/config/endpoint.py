@@ -1,0 +1,140 @@
+"""The endpoint of a study: what it will be judged by, written down with time and hash before the first sample of a trained run."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from mathrl.core.files import UserError, sha256_json
+
+REGISTER = Path("checkpoints/endpoints.jsonl")
+"""Outside all declared outputs, so that no rerun replaces it: a line per endpoint that this folder ever had."""
+METRICS = ("pass@1", "pass@1_strict", "pass@1_lenient", "greedy", "maj@n")
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """One number that decides: a metric under a protocol, its mean over benchmarks, and what runs are compared with.
+
+    Attributes:
+        protocol: a name of `evaluation.protocols`, with its settings in `settings`.
+        benchmarks: whose unweighted mean counts, as the contest counts it.
+        metric: one of METRICS.
+        against: the base model and runs (groups of replicates) that every run is compared with.
+        inverse_variance: whether a mean with weights by the base model's variance on each benchmark stands beside it.
+        settings: sampling and judge of the protocol.
+    """
+
+    protocol: str
+    benchmarks: tuple[str, ...]
+    metric: str = "pass@1"
+    against: tuple[str, ...] = ("base", "grpo")
+    inverse_variance: bool = False
+    settings: str = "{}"
+
+    @classmethod
+    def of(cls, config: Mapping[str, Any]) -> Endpoint:
+        """The endpoint of a configuration; what `evaluation.endpoint` does not name is all benchmarks and pass@1 under `primary`."""
+        evaluation = config["evaluation"]
+        own = evaluation.get("endpoint") or {}
+        protocols = list(evaluation.get("select") or evaluation.get("protocols") or ["finalist"])
+        primary = evaluation.get("primary")
+        protocol = primary if primary in protocols else protocols[0]
+        settings = dict((evaluation.get("protocols") or {}).get(protocol) or {})
+        return cls(
+            protocol=protocol,
+            benchmarks=tuple(own.get("benchmarks") or config["benchmarks"]),
+            metric=own.get("metric") or "pass@1",
+            against=tuple(own.get("against") or ("base", "grpo")),
+            inverse_variance=bool(own.get("inverse_variance")),
+            settings=json.dumps(settings, sort_keys=True),
+        )
+
+    @property
+    def sha256(self) -> str:
+        """Hash of all of it."""
+        return sha256_json(asdict(self))
+
+    def told(self) -> str:
+        """In words."""
+        return (
+            f"{self.metric} under {self.protocol}, unweighted mean over {', '.join(self.benchmarks)}, "
+            f"each run against {' and '.join(self.against)}"
+        )
+
+
+def check(config: Mapping[str, Any]) -> None:
+    """Refuse an endpoint that nobody measures.
+
+    Raises:
+        UserError: a benchmark or a metric that the study does not have.
+    """
+    own = config["evaluation"].get("endpoint") or {}
+    for name in own.get("benchmarks") or []:
+        if name not in config["benchmarks"]:
+            raise UserError(f"config: evaluation.endpoint.benchmarks: '{name}' is not in benchmarks: {', '.join(config['benchmarks'])}")
+    primary = config["evaluation"]["primary"]
+    for name in own.get("against") or []:
+        if name != "base" and not any(run == name or run.startswith(f"{name}-") for run in config["runs"]):
+            raise UserError(f"config: evaluation.endpoint.against: unknown run '{name}'; known: base, {', '.join(config['runs'])}")
+    settings = config["evaluation"]["protocols"][primary]
+    metric = own.get("metric") or "pass@1"
+    if metric == "greedy" and not settings["greedy"]:
+        raise UserError(f"config: evaluation.endpoint.metric greedy: protocol {primary} has no greedy response")
+    if metric != "greedy" and own and not settings["n"]:
+        raise UserError(f"config: evaluation.endpoint.metric {metric}: protocol {primary} has greedy responses alone")
+
+
+def register(config: Mapping[str, Any], path: Path = REGISTER) -> bool:
+    """Append the endpoint with the time (UTC) unless it is the last one of `path`; returns whether it did."""
+    endpoint = Endpoint.of(config)
+    known = registered(path)
+    if known and known[-1]["sha256"] == endpoint.sha256:
+        return False
+    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    line = json.dumps({"time": now, "sha256": endpoint.sha256, "endpoint": asdict(endpoint)}, sort_keys=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "a", encoding="utf-8") as file:
+        file.write(line + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    return True
+
+
+def registered(path: Path = REGISTER) -> list[dict[str, Any]]:
+    """Every endpoint of a register, in order: {time, sha256, endpoint}; a line that is none is left out."""
+    if not path.is_file():
+        return []
+    found = []
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        try:
+            row = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(row, dict) and {"time", "sha256", "endpoint"} <= set(row) and isinstance(row["endpoint"], dict):
+            found.append(row)
+    return found
+
+
+def changes(entries: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What each later entry of a register changed, in words: `metric: pass@1 → greedy`."""
+    told = []
+    for before, after in itertools.pairwise(entries):
+        keys = sorted({*before["endpoint"], *after["endpoint"]})
+        parts = [
+            f"{key}: {_short(before['endpoint'].get(key))} → {_short(after['endpoint'].get(key))}"
+            for key in keys
+            if before["endpoint"].get(key) != after["endpoint"].get(key)
+        ]
+        told.append("; ".join(parts) or "the same again")
+    return told
+
+
+def _short(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

@@ -1,0 +1,97 @@
+"""A/A: how often runs that differ in their seed alone are claimed to differ, by the very comparison of the score table."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import random
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from mathrl.core.files import UserError
+from mathrl.statistics.comparisons import Results, compare
+from mathrl.statistics.intervals import t_quantile, wilson
+
+LEAST = 4  # seeds: two groups of two
+MOST = 400  # comparisons; more are drawn by lot, with a fixed seed
+
+
+def calibrate(runs: Sequence[Results], benchmarks: Sequence[str], key: str = "correct", group: int | None = None) -> dict[str, Any]:
+    """Compare groups of `runs`, replicates of one another, with as many others, and count p < 0.05.
+
+    `group` is how many seeds a side has (default: half of them, at most five). The interval is a jackknife over seeds, because
+    comparisons share runs; it is no narrower than that of as many independent comparisons as there are disjoint ones. `one_seed` is the
+    share of pairs of single runs whose interval over problems excludes 0: why one seed has no p value.
+
+    Raises:
+        UserError: fewer than four seeds.
+    """
+    if len(runs) < LEAST:
+        raise UserError(f"calibration: {len(runs)} seeds of one run are evaluated, {LEAST} are needed; give the run seeds: [1, 2, 3, 4, …]")
+    size = group or max(2, min(5, len(runs) // 2))
+    splits = _splits(len(runs), size)
+    claims = {split: _claims(runs, split, benchmarks, key) for split in splits}
+    share = sum(claims.values()) / len(claims)
+    low, high = jackknife(len(runs), lambda left: _share(claims, left), share)
+    disjoint = len(runs) // (2 * size)
+    bound = wilson(share, disjoint, t_quantile(math.inf))
+    pairs = list(itertools.combinations(range(len(runs)), 2))
+    apart = 0
+    for first, second in pairs:
+        found = compare([runs[first]], [runs[second]], benchmarks, key)
+        apart += bool(found) and not found["mean"]["low"] <= 0 <= found["mean"]["high"]
+    return {
+        "seeds": len(runs),
+        "group": size,
+        "pairs": len(claims),
+        "share": share,
+        "low": min(low, bound[0]),
+        "high": max(high, bound[1]),
+        "one_seed": apart / len(pairs),
+        "one_seed_pairs": len(pairs),
+    }
+
+
+Split = tuple[tuple[int, ...], tuple[int, ...]]
+
+
+def _splits(seeds: int, size: int) -> list[Split]:
+    """Pairs of disjoint groups of `size` seeds, all or MOST of them."""
+    every = (
+        [
+            (first, second)
+            for first in itertools.combinations(range(seeds), size)
+            for second in itertools.combinations([s for s in range(seeds) if s not in first], size)
+            if first < second
+        ]
+        if math.comb(seeds, size) * math.comb(seeds - size, size) <= 20_000
+        else []
+    )
+    lot = random.Random(0)
+    if every:
+        return every if len(every) <= MOST else lot.sample(every, MOST)
+    drawn = (lot.sample(range(seeds), 2 * size) for _ in range(MOST))
+    return list({(tuple(sorted(d[:size])), tuple(sorted(d[size:]))) for d in drawn})
+
+
+def _claims(runs: Sequence[Results], split: Split, benchmarks: Sequence[str], key: str) -> bool:
+    found = compare([runs[i] for i in split[0]], [runs[i] for i in split[1]], benchmarks, key, seeds=True)
+    return bool(found) and found["p"] < 0.05
+
+
+def _share(claims: dict[Split, bool], left: int) -> float | None:
+    """Share of claims among comparisons without seed `left`."""
+    kept = [claimed for split, claimed in claims.items() if left not in split[0] + split[1]]
+    return sum(kept) / len(kept) if kept else None
+
+
+def jackknife(seeds: int, without: Callable[[int], float | None], whole: float) -> tuple[float, float]:
+    """95 % interval in [0, 1] of a share over `seeds`, from what it is `without` each of them; [0, 1] where that cannot be had."""
+    shares = [without(seed) for seed in range(seeds)]
+    found = [share for share in shares if share is not None]
+    if len(found) < seeds:
+        return 0.0, 1.0
+    mean = sum(found) / seeds
+    error = math.sqrt((seeds - 1) / seeds * sum((share - mean) ** 2 for share in found))
+    half = t_quantile(seeds - 1.0) * error
+    return max(0.0, whole - half), min(1.0, whole + half)

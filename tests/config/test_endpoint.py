@@ -1,0 +1,80 @@
+"""The register of endpoints: appended to, never replaced, and every change told."""
+
+import pytest
+from mathrl.config.controls import sweeps
+from mathrl.config.endpoint import Endpoint, changes, check, register, registered
+from mathrl.config.runs import expanded
+from mathrl.core.files import UserError
+from mathrl.statistics.power import plan, told
+
+
+def test_an_endpoint_is_registered_once_and_its_changes_are_kept(config, tmp_path):
+    path = tmp_path / "checkpoints/endpoints.jsonl"
+    assert register(config, path) and not register(config, path)
+    config["evaluation"]["endpoint"] = {"metric": "maj@n"}
+    assert register(config, path)
+    config["evaluation"]["protocols"]["contest"]["max_tokens"] = 512
+    assert register(config, path)
+    entries = registered(path)
+    assert [len(entry["sha256"]) for entry in entries] == [64] * 3 and entries[0]["time"].endswith("Z")
+    first, second = changes(entries)
+    assert first == "metric: pass@1 → maj@n" and "settings" in second and "512" in second
+
+
+def test_what_is_no_part_of_the_endpoint_changes_nothing(config, tmp_path):
+    register(config, tmp_path / "r")
+    config["training"]["learning_rate"] = 1e-6
+    config["evaluation"]["shards"] = 2
+    assert not register(config, tmp_path / "r")
+
+
+def test_a_line_that_was_cut_off_is_left_out(config, tmp_path):
+    register(config, tmp_path / "r")
+    (tmp_path / "r").write_text((tmp_path / "r").read_text() + '{"time": "2026')
+    assert len(registered(tmp_path / "r")) == 1
+
+
+@pytest.mark.parametrize(
+    ("own", "said"),
+    [
+        ({"benchmarks": ["nowhere"]}, "'nowhere' is not in benchmarks"),
+        ({"against": ["nobody"]}, "unknown run 'nobody'"),
+        ({"metric": "greedy"}, "has no greedy response"),
+    ],
+)
+def test_an_endpoint_that_nobody_measures_is_refused(config, own, said):
+    config["evaluation"]["endpoint"] = own
+    with pytest.raises(UserError, match=said):
+        check(config)
+
+
+def test_the_default_is_the_mean_that_the_contest_counts(config):
+    endpoint = Endpoint.of(config)
+    assert (endpoint.protocol, endpoint.metric, endpoint.against) == ("contest", "pass@1", ("base", "grpo"))
+    assert endpoint.benchmarks == tuple(config["benchmarks"]) and endpoint.sha256 == Endpoint.of(config).sha256
+
+
+def test_families_of_a_sweep_are_known_by_their_names(config):
+    config["runs"] = {"grpo": {}, "wide": {"sweep": {"rollout_n": [4, 8], "learning_rate": [1.0e-5, 1.0e-6]}, "seeds": [1, 2]}}
+    config["select"] = ["grpo", "wide"]
+    found = sweeps(expanded(config)[0])
+    assert list(found) == ["wide"] and len(found["wide"]) == 8
+
+
+SIX = {"aime24": 30, "amc23": 40, "gsm8k": 1319, "math500": 500, "minerva_math": 272, "olympiadbench": 675}
+
+
+def test_power_before_anything_is_spent():
+    one, five = plan(SIX, 16, 1), plan(SIX, 16, 5)
+    assert 0.012 < one.checkpoints < 0.025 and one.algorithm is None and five.checkpoints < one.checkpoints < five.algorithm
+    assert 0.70 <= one.anatomy["aime24"] + one.anatomy["amc23"] <= 0.83, "70 of 2,836 problems"
+    assert sum(one.anatomy.values()) == pytest.approx(1)
+    assert "nothing is shown about the algorithm" in told(one, 16, 1) and "Over 5 seeds" in told(five, 16, 5)
+
+
+def test_power_over_seeds_has_students_quantiles():
+    from scipy.stats import t
+
+    spread, seeds = 0.02, 4
+    found = plan({"toy": 10**9}, 10**9, seeds, spread).algorithm
+    assert found == pytest.approx((t.ppf(0.975, 3) + t.ppf(0.8, 3)) * spread / 2, rel=1e-3)
