@@ -17,7 +17,7 @@ from typing import Any
 
 from mathrl.core.files import read_jsonl
 from mathrl.data.benchmarks import read_benchmark
-from mathrl.evaluation.equalities import check_equalities
+from mathrl.grading.equalities import check_equalities
 from mathrl.grading import extract_boxed
 from mathrl.report.changes import changed_problems, kinds
 from mathrl.report.formulas import Formulas
