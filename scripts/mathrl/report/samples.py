@@ -17,10 +17,10 @@ from typing import Any
 
 from mathrl.core.files import read_jsonl
 from mathrl.data.benchmarks import read_benchmark
-from mathrl.grading.equalities import check_equalities
 from mathrl.grading import extract_boxed
 from mathrl.report.changes import changed_problems, kinds
 from mathrl.report.formulas import Formulas
+from mathrl.verifiers.equalities import check_equalities
 
 TEXT_BUDGET = 8_000_000  # bytes of packed responses in the page
 PROBLEM_CHARACTERS = 4000
