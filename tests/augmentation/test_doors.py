@@ -142,11 +142,22 @@ def test_the_same_numbers_in_order_with_the_same_answer_are_a_rewording():
     items = {"bench": [{"id": "1", "problem": SOURCE, "answer": "10"}, {"id": "2", "problem": "What is $5 + 3$?", "answer": "8"}]}
     rows = [
         {"id": "reworded", "problem": "Five eggs, three eggs and two eggs lie in a nest. How many are there?", "answer": "10"},
+        {
+            "id": "more numbers",
+            "problem": "Of two nests this holds 5 eggs, that has 3, and 2 lie beside. How many eggs are there?",
+            "answer": "10.0",
+        },
+        {
+            "id": "many more",
+            "problem": "In 4 rows of 7 nests on 8 trees, 9 are empty, 6 new, 5 hold eggs, 3 chicks, 2 hens. How many hold any?",
+            "answer": "10",
+        },
         {"id": "other order", "problem": STORY.replace("5", "2").replace("then 2", "then 5"), "answer": "10"},
         {"id": "other answer", "problem": STORY, "answer": "6"},
         {"id": "two numbers", "problem": "Add 5 to 3 for me: what comes out?", "answer": "8"},
     ]
-    assert leaks.same_numbers(rows, items) == {"reworded": "the numbers and the answer of: bench 1"}
+    told = "the numbers and the answer of: bench 1"
+    assert leaks.same_numbers(rows, items) == {"reworded": told, "more numbers": told}
 
 
 def test_rewordings_of_real_items_are_found_with_a_model(model, shared, benchmarks):

@@ -40,7 +40,10 @@ def scripted(planted):
     return respond
 
 
-@pytest.mark.parametrize("family", ["seen", "held_out"])
+FAMILIES = [pytest.param("seen", marks=pytest.mark.full), pytest.param("held_out", marks=pytest.mark.full), "held_out_again"]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
 def test_planted_variants_end_at_the_right_door(data, entry, tmp_path, family):
     plain = entry("http://127.0.0.1:9/v1", problems={"count": None})
     sources = variants_pipeline.choose(data, plain, tmp_path, DEV)

@@ -14,7 +14,6 @@ from support import providers, variants_pipeline
 
 from .conftest import DEV
 
-KILLS = 20
 FILES = ("checked.parquet", "passed.parquet", "asked.jsonl", "proposals.parquet", "rows.parquet")
 
 
@@ -24,11 +23,12 @@ def made(data, asking, folder) -> dict[str, bytes]:
     return {name: (folder / name).read_bytes() for name in (*FILES, "answers.jsonl.zst")}
 
 
-def test_twenty_kills_repeat_no_answered_request_and_change_no_byte(data, entry, tmp_path):
+@pytest.mark.parametrize("wanted_kills", [5, pytest.param(20, marks=pytest.mark.full)])
+def test_kills_repeat_no_answered_request_and_change_no_byte(data, entry, tmp_path, wanted_kills):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     rng = random.Random(3)
     with providers.Server(providers.slow(good, 0.02)) as server, variants_pipeline.Forks() as forks:
-        asking = entry(server.address, problems={"count": 60}, concurrency=6)
+        asking = entry(server.address, problems={"count": 3 * wanted_kills}, concurrency=6)
         for folder in (whole, killed):
             folder.mkdir()
             variants_pipeline.choose(data, asking, folder, DEV)
@@ -38,7 +38,7 @@ def test_twenty_kills_repeat_no_answered_request_and_change_no_byte(data, entry,
         server.asked.clear()
         kills, again = 0, 0
         answered: set[str] = set()
-        while kills < KILLS:
+        while kills < wanted_kills:
             asked_before, begun = len(server.asked), time.monotonic()
             process = forks.start(asking, killed)
             while process.is_running() and len(server.asked) == asked_before and time.monotonic() - begun < 60:
@@ -58,7 +58,7 @@ def test_twenty_kills_repeat_no_answered_request_and_change_no_byte(data, entry,
         assert made(data, asking, killed) == wanted
         again = sum(server.times_asked().values()) - total
         assert recorded, "kills met a client at work"
-        assert again <= KILLS * asking.concurrency, "only what was in flight at a kill is asked again"
+        assert again <= wanted_kills * asking.concurrency, "only what was in flight at a kill is asked again"
         assert len(server.asked) - sum(asked_before.values()) == total - recorded, "what was answered is never asked again"
         kept = store.Store(killed / "store", "retold")
         assert kept.in_doubt == kept.spent.requests - total and kept.spent.requests >= len(server.asked)

@@ -112,10 +112,6 @@ def test_augmented_rows_follow_their_sources_and_the_control_repeats_them(format
     control, _, summary = formatted("--repeated", "rows.parquet")
     assert summary["counts"] == before["counts"] | {"repeated": 5} and control[: len(plain)].equals(plain)
     assert control["prompt"][len(plain) :].to_list() == plain["prompt"][:5].to_list()
-    both, _, _ = formatted("--augmented", "rows.parquet", "--repeated", "rows.parquet", "--difficulty", "2")
-    assert len(both) < len(train)
-    done = formatted("--augmented", "rows.parquet", "--sources", "nobody")
-    assert done.returncode == 2
     rows.with_columns(id=pl.lit(sources[0])).write_parquet(tmp_path / "rows.parquet")
     done = formatted("--augmented", "rows.parquet")
     assert done.returncode == 2 and "is there twice" in done.stderr

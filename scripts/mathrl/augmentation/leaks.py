@@ -1,7 +1,8 @@
 """The doors of decontamination and of siblings: proposals that are benchmark items or held-out problems, in whatever words.
 
 The search for contamination finds copies and, with an embedding model, rewordings. A proposal is cheap to lose, so one more rule counts
-here: the same numbers in the same order with the same answer are a rewording, whatever the words are. It needs no model.
+here: the same numbers in the same order (but for a few more) with the same answer are a rewording, whatever the words are. It needs no
+model.
 """
 
 from __future__ import annotations
@@ -11,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from mathrl.decontamination import Settings, find_matches
 from mathrl.decontamination.texts import Text
-from mathrl.grading import equivalent
+from mathrl.grading.grouping import answer_key
 from mathrl.text.normalize import is_number, number_value
 
 if TYPE_CHECKING:
     import polars as pl
 
 NUMBERS = 3  # fewer numbers agree by chance
+MORE = 4  # numbers that one of the texts may have besides: words such as `three` count as numbers
 
 
 def ordered_numbers(problem: str) -> tuple[str, ...]:
@@ -32,19 +34,26 @@ def same_numbers(proposals: Iterable[Mapping[str, Any]], items: Mapping[str, Ite
         proposals: `id`, `problem`, `answer`.
         items: the same by name of a benchmark.
     """
-    known: dict[tuple[str, ...], list[tuple[str, str]]] = {}
+    known: dict[str | None, list[tuple[str, tuple[str, ...]]]] = {}
     for name, rows in items.items():
         for row in rows:
             numbers = ordered_numbers(row["problem"])
             if len(numbers) >= NUMBERS:
-                known.setdefault(numbers, []).append((f"{name} {row['id']}", str(row["answer"])))
+                known.setdefault(answer_key(str(row["answer"])), []).append((f"{name} {row['id']}", numbers))
     found = {}
     for row in proposals:
-        for item, answer in known.get(ordered_numbers(row["problem"]), ()):
-            if equivalent(row["answer"], answer):
-                found[row["id"]] = f"the numbers and the answer of: {item}"
-                break
+        numbers = ordered_numbers(row["problem"])
+        same = (item for item, theirs in known.get(answer_key(row["answer"]), ()) if _agree(numbers, theirs))
+        if item := next(same, None):
+            found[row["id"]] = f"the numbers and the answer of: {item}"
     return found
+
+
+def _agree(mine: tuple[str, ...], theirs: tuple[str, ...]) -> bool:
+    """Are the numbers of one text those of the other in the same order, but for a few more? (`three lessons`, `the first of 2 days`)"""
+    short, long = sorted((mine, theirs), key=len)
+    left = iter(long)
+    return len(short) >= NUMBERS and len(long) - len(short) <= MORE and all(number in left for number in short)
 
 
 def matched(matches: pl.DataFrame) -> dict[str, str]:
