@@ -77,6 +77,7 @@ def test_power_is_what_is_printed():
     assert 0.68 <= share <= 0.97, "the half-widths of problems and seeds add in squares, which is a little cautious"
 
 
+@pytest.mark.full
 def test_three_points_are_seen_and_one_is_not_promised():
     three, told = claims(4, 0.03, 0.004, repeats=30)
     one, _ = claims(4, 0.01, 0.004, repeats=30)
@@ -102,7 +103,7 @@ def test_calibration_counts_claims_between_seeds_and_is_never_certain():
     _, runs = world(generator, 6, 0.02, 0.01)
     found = calibrate([sampled(run, generator) for run in runs], list(SIZES), group=2)
     assert found["share"] <= 0.1 and found["low"] == 0 and found["high"] > 0.1, "no 10 % can be shown with six seeds"
-    assert found["pairs"] == 45 and found["one_seed_pairs"] == 15 and found["one_seed"] > found["share"]
+    assert found["pairs"] == 45 and found["one_seed_pairs"] == 15 and found["one_seed"] >= found["share"]
     with pytest.raises(UserError, match="4 are needed"):
         calibrate([sampled(run, generator) for run in runs[:3]], list(SIZES))
 
