@@ -1,8 +1,9 @@
 """Show how often each kind of 95 % interval holds the true accuracy when the samples of one problem belong together.
 
 Problem sets are drawn with a known mean accuracy; `alike` says how their difficulty is spread: Beta distributions with an
-intraclass correlation of 0.1, 0.3 and 0.6, and `mixed`, where most problems are never solved. Prints coverage and mean width in
-percent for this workflow's interval, the percentile bootstrap over problems, and Wilson's over all samples as if independent.
+intraclass correlation of 0.1, 0.3 and 0.6, and `mixed`, where most problems are never solved. Prints coverage and mean
+width in percent for this workflow's interval, clustered errors (Miller 2024), the percentile bootstrap over problems, and Wilson's over
+all samples as if independent.
 
     python scripts/simulate_intervals.py --repeats 1000
 """

@@ -120,6 +120,33 @@ def test_samples_are_packed_with_verdicts(world):
         assert text.count(HOSTILE) == 2, "nothing is lost"
 
 
+def test_a_later_endpoint_and_a_run_that_was_left_out_are_visible(world, tmp_path):
+    from mathrl.config.endpoint import Endpoint, register
+
+    study = tmp_path / "study"
+    shutil.copytree(world, study)
+    config, stores = configuration(), study / "checkpoints/samples"
+    register(config, study / "checkpoints/endpoints.jsonl")
+    for model, begun in (("base", "2026-01-01"), ("grpo", "2999-01-01"), ("left-out", "2999-01-02")):
+        write_json(stores / model / "content.json", {"model": f"hash-{model}", "name": model, "begun": f"{begun}T00:00:00Z"})
+        if model != "left-out":
+            write_json(study / f"results/{model}/generation/0.json", {"model_sha256": f"hash-{model}", "made": 100, "seconds": 10.0})
+    page = render(study)
+    assert "before the first benchmark sample of a trained run (2999-01-01T00:00:00Z)" in page
+    assert "The endpoint was not fixed beforehand" not in page
+    assert "1 of them not shown here" in page and "left-out, 2999-01-02" in page and "and 1 model left out" in page
+    # the first sample was long ago, and the endpoint is edited now
+    write_json(stores / "grpo/content.json", {"model": "hash-grpo", "name": "grpo", "begun": "2026-01-02T00:00:00Z"})
+    config["evaluation"]["endpoint"] = {"metric": "greedy", "benchmarks": ["toy"]}
+    page = render(study)
+    assert "This page uses another endpoint" not in page, "the page is of config.json as it was"
+    write_json(study / "config.json", config)
+    assert "This page uses another endpoint" in render(study)
+    register(config, study / "checkpoints/endpoints.jsonl")
+    page = render(study)
+    assert "The endpoint was not fixed beforehand" in page and "metric: pass@1 → greedy" in page and Endpoint.of(config).sha256[:16] in page
+
+
 def test_missing_parts_are_named_with_their_command(world, tmp_path):
     broken = tmp_path / "broken"
     shutil.copytree(world, broken)

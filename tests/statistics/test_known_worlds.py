@@ -52,7 +52,7 @@ def shifted(chance, mean):
     return chance
 
 
-def claims(seeds, gain, spread, repeats=100, seed=1):
+def claims(seeds, gain, spread, repeats=60, seed=1):
     """Share of worlds in which the run is claimed to differ from base, and the mean of the smallest difference that was told."""
     generator, claimed, told = np.random.default_rng([seed, seeds, round(1000 * gain), round(10_000 * spread)]), 0, []
     for _ in range(repeats):
@@ -67,7 +67,7 @@ def claims(seeds, gain, spread, repeats=100, seed=1):
 @pytest.mark.parametrize("seeds", [2, 4])
 def test_no_gain_is_claimed_in_5_percent_at_most(seeds, spread):
     share, _ = claims(seeds, 0.0, spread)
-    assert share <= 0.05 + 2 * 0.022, "two standard errors of a share of 5 % in 100 worlds"
+    assert share <= 0.05 + 2 * 0.028, "two standard errors of a share of 5 % in 60 worlds"
 
 
 def test_power_is_what_is_printed():
@@ -77,6 +77,7 @@ def test_power_is_what_is_printed():
     assert 0.68 <= share <= 0.97, "the half-widths of problems and seeds add in squares, which is a little cautious"
 
 
+@pytest.mark.full
 def test_three_points_are_seen_and_one_is_not_promised():
     three, told = claims(4, 0.03, 0.004, repeats=30)
     one, _ = claims(4, 0.01, 0.004, repeats=30)
@@ -99,10 +100,10 @@ def test_twins_of_one_seed_differ_by_their_problems_alone_and_no_p_says_so():
 
 def test_calibration_counts_claims_between_seeds_and_is_never_certain():
     generator = np.random.default_rng(8)
-    _, runs = world(generator, 8, 0.02, 0.01)
+    _, runs = world(generator, 6, 0.02, 0.01)
     found = calibrate([sampled(run, generator) for run in runs], list(SIZES), group=2)
-    assert found["share"] <= 0.1 and found["low"] == 0 and found["high"] > 0.1, "no 10 % can be shown with eight seeds"
-    assert found["pairs"] == 210 and found["one_seed_pairs"] == 28 and found["one_seed"] > found["share"]
+    assert found["share"] <= 0.1 and found["low"] == 0 and found["high"] > 0.1, "no 10 % can be shown with six seeds"
+    assert found["pairs"] == 45 and found["one_seed_pairs"] == 15 and found["one_seed"] >= found["share"]
     with pytest.raises(UserError, match="4 are needed"):
         calibrate([sampled(run, generator) for run in runs[:3]], list(SIZES))
 

@@ -81,13 +81,15 @@ def check(config: Mapping[str, Any]) -> None:
             raise UserError(f"config: evaluation.endpoint.benchmarks: '{name}' is not in benchmarks: {', '.join(config['benchmarks'])}")
     primary = config["evaluation"]["primary"]
     for name in own.get("against") or []:
+        if name == "grpo":  # the default; a study without it has one comparison less
+            continue
         if name != "base" and not any(run == name or run.startswith(f"{name}-") for run in config["runs"]):
             raise UserError(f"config: evaluation.endpoint.against: unknown run '{name}'; known: base, {', '.join(config['runs'])}")
     settings = config["evaluation"]["protocols"][primary]
     metric = own.get("metric") or "pass@1"
     if metric == "greedy" and not settings["greedy"]:
         raise UserError(f"config: evaluation.endpoint.metric greedy: protocol {primary} has no greedy response")
-    if metric != "greedy" and own and not settings["n"]:
+    if metric != "greedy" and metric != "pass@1" and not settings["n"]:
         raise UserError(f"config: evaluation.endpoint.metric {metric}: protocol {primary} has greedy responses alone")
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from mathrl.statistics.intervals import Interval, mean_interval, wilson
+from mathrl.statistics.intervals import Interval, clustered_interval, mean_interval, wilson
 
 KINDS = ("0.1", "0.3", "0.6", "mixed")
 
@@ -36,6 +36,7 @@ def bootstrap(values: np.ndarray, generator: np.random.Generator, resamples: int
 
 METHODS: dict[str, Callable[[np.ndarray, int, np.random.Generator], Interval]] = {
     "this workflow": lambda values, samples, _: mean_interval(values, samples),
+    "clustered errors": lambda values, *_: clustered_interval(values),
     "percentile bootstrap": lambda values, _, generator: bootstrap(values, generator),
     "Wilson, all samples": lambda values, samples, _: wilson(float(values.mean()), values.size * samples, 1.96),
 }

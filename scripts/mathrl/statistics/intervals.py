@@ -108,7 +108,7 @@ def correlation(values: np.ndarray, samples: float) -> float:
     mean = float(values.mean())
     informative = _informative(values)
     share = 0.0
-    if informative and samples > 1:
+    if informative and samples > 1 and len(values) > 1:
         spread = float(values.var(ddof=1)) / (mean * (1 - mean))
         share = min(max((spread - 1 / samples) / (1 - 1 / samples), 0.0), 1.0)
     return (informative * share + PRIOR_WEIGHT * PRIOR_CORRELATION) / (informative + PRIOR_WEIGHT)
