@@ -191,6 +191,12 @@ def test_score_page_and_model_card(world):
     )
     card = (world / "card.md").read_text()
     assert card.startswith("---\n") and "| grpo |" in card and "1 of 100 training rows" in card
+    from huggingface_hub import ModelCard
+
+    found = {(r.dataset_name, r.metric_name.split(",")[0]): r.metric_value for r in ModelCard(card).data.eval_results}
+    evaluated = json.loads((world / "results/grpo/finalist/eval/toy.json").read_text())["metrics"]
+    assert found["toy", "pass@1"] == pytest.approx(100 * evaluated["pass@1"]["value"], abs=0.01), "as a hub reads it"
+    assert set(found) == {(b, m) for b in ("toy", "other") for m in ("pass@1", "greedy")}
 
 
 def test_scores_reach_tensorboard(world):

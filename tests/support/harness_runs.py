@@ -41,17 +41,20 @@ if __name__ == "__main__" and what == "lm-eval":
     }
     found = evaluator.simple_evaluate(Given(), tasks=[task], log_samples=True, bootstrap_iters=0)
     tracker = EvaluationTracker(output_path=str(folder / "lm-eval"))
+    tracker.date_id = "2026-01-01T00-00-00"
     tracker.save_results_samples("given", found["samples"]["given"])
     print(json.dumps({"exact_match": found["results"]["given"]["exact_match,boxed"]}))
 
 if __name__ == "__main__" and what == "inspect":
     from inspect_ai import Task, eval
     from inspect_ai.dataset import MemoryDataset, Sample
-    from inspect_ai.model import ModelOutput, get_model
+    from inspect_ai.model import ModelOutput, ModelUsage, get_model
     from inspect_ai.scorer import math
     from inspect_ai.solver import generate
 
     outputs = [ModelOutput.from_content("given", text) for row in problems for text in responses[row["id"]]]
+    for output in outputs:  # counted here: inspect would download a tokenizer for it
+        output.usage = ModelUsage(input_tokens=1, output_tokens=1, total_tokens=2)
     samples = [Sample(id=row["id"], input=row["problem"], target=row["answer"]) for row in problems]
     one = len(responses[problems[0]["id"]])
     model = get_model("mockllm/model", custom_outputs=[outputs[at * one + epoch] for epoch in range(one) for at in range(len(problems))])

@@ -23,9 +23,7 @@ def model_card(
     prompt = config["prompt"]
     lines = [
         "---",
-        "library_name: transformers",
-        "pipeline_tag: text-generation",
-        "tags: [math, reinforcement-learning, grpo, verl]",
+        _metadata(run, config, evals),
         "---",
         "",
         f"# {run}",
@@ -72,6 +70,42 @@ def model_card(
     lines[-1] += "; ".join(f"`{part['git_commit']}` (steps {part['first_step']}–{part['last_step']})" for part in trained) + "."
     lines += [f"Called harmless by the user: {change}." for part in trained for change in part.get("harmless") or []]
     return "\n".join(lines) + "\n"
+
+
+def _metadata(run: str, config: Mapping[str, Any], evals: Mapping[tuple[str, str, str], Mapping[str, Any]]) -> str:
+    """The YAML that hubs read, with the scores as `model-index`: percent, their 95 % interval and n in the metric's name."""
+    from huggingface_hub import EvalResult, ModelCardData
+
+    evaluation = config["evaluation"]
+    results = []
+    for protocol in evaluation.get("select") or evaluation["protocols"]:
+        for benchmark in config["benchmarks"]:
+            for metric in ("pass@1", "greedy"):
+                found = cell(evals.get((run, protocol, benchmark)), metric)
+                if not found or found["value"] is None:
+                    continue
+                interval = f"95 % interval {100 * found['low']:.1f} to {100 * found['high']:.1f}, n = {found['n']}"
+                results.append(
+                    EvalResult(
+                        task_type="text-generation",
+                        task_name="mathematical reasoning",
+                        dataset_type=benchmark,
+                        dataset_name=benchmark,
+                        dataset_split="test",
+                        dataset_config=protocol,
+                        metric_type="accuracy",
+                        metric_name=f"{metric}, protocol {protocol} ({interval})",
+                        metric_value=round(100 * found["value"], 2),
+                    )
+                )
+    data = ModelCardData(
+        model_name=run if results else None,
+        eval_results=results or None,
+        library_name="transformers",
+        pipeline_tag="text-generation",
+        tags=["math", "reinforcement-learning", "grpo", "verl"],
+    )
+    return data.to_yaml().strip()
 
 
 def _scores(run: str, config: Mapping[str, Any], evals: Mapping[tuple[str, str, str], Mapping[str, Any]]) -> list[str]:
