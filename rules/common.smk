@@ -280,15 +280,21 @@ def step_score_options(wildcards, input):
     return [f"--verifiers={json.dumps(section, sort_keys=True)}", *named] if named else []
 
 
+def cells():
+    """Folder and benchmark of every cell of the score table."""
+    folders = [f"results/{model}/{protocol}" for model in evaluated_models() for protocol in protocols()]
+    return [(folder, name) for folder in folders for name in config["benchmarks"]]
+
+
 def all_samples():
-    """The samples of every cell of the score table."""
-    return [path.replace("/eval/", "/samples/").replace(".json", ".jsonl.zst") for path in evaluations()]
+    """The samples of each."""
+    return [f"{folder}/samples/{name}.jsonl.zst" for folder, name in cells()]
 
 
 def all_step_scores():
     """Their step scores by each verifier in use."""
-    names = verifier_settings.scorers(config["verifiers"])
-    return [path.replace("/samples/", f"/steps/{name}/") for path in all_samples() for name in names]
+    scorers = verifier_settings.scorers(config["verifiers"])
+    return [f"{folder}/steps/{scorer}/{name}.jsonl.zst" for folder, name in cells() for scorer in scorers]
 
 
 def step_set_files():

@@ -194,7 +194,7 @@ rule sample_solve_rate_problems:
         prompt=literal(json.dumps(config["prompt"], sort_keys=True)),
         engine=engine_settings(),
         shards=config["evaluation"]["shards"],
-        model=model_directory("base"),
+        model=literal(model_directory("base")),
         accelerator=config["accelerator"],
     log:
         "logs/sample_solve_rate_problems/{shard}.log",

@@ -30,7 +30,7 @@ use rule sample_solve_rate_problems as sample_label_solutions with:
         prompt=literal(json.dumps(config["prompt"], sort_keys=True)),
         engine=engine_settings(),
         shards=config["evaluation"]["shards"],
-        model=label_policy(),
+        model=literal(label_policy()),
         accelerator=config["accelerator"],
     log:
         "logs/sample_label_solutions/{shard}.log",
@@ -82,7 +82,7 @@ use rule sample_label_solutions as sample_label_completions with:
         prompt=literal(json.dumps(config["prompt"], sort_keys=True)),
         engine=engine_settings(),
         shards=config["evaluation"]["shards"],
-        model=label_policy(),
+        model=literal(label_policy()),
         accelerator=config["accelerator"],
     log:
         "logs/sample_label_completions/{shard}.log",

@@ -9,8 +9,11 @@ from mathrl.core.files import UserError, atomic_path
 
 
 def holds_dialogues(solutions: Path) -> bool:
-    """Are these labelled steps (`mathrl.verifiers.label_files`), not solutions?"""
-    return solutions.is_file() and "messages" in parquet.schema_of(solutions, ())
+    """Are these labelled steps (`mathrl.verifiers.label_files`), not solutions? What cannot be read is left to who reads it all."""
+    try:
+        return solutions.is_file() and "messages" in parquet.schema_of(solutions)
+    except UserError:
+        return False
 
 
 def write_messages(train_file: Path, labels: Path, out: Path) -> int:
