@@ -80,7 +80,7 @@ def test_solutions_have_one_box_that_can_be_read():
 
 
 def test_real_problems_have_the_form(problems):
-    """The door is for strangers' text; of real problems it stops few (measured on every 20th: 0.4 %)."""
+    """The door is for strangers' text; of real problems it stops few."""
     texts = [row for name in ("gsm8k_train", "math_train", "college_math") for row in problems(name)["problem"].to_list()[::20]]
     stopped = []
     for text in texts:
