@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mathrl.config.experiment import Configuration
 from mathrl.evaluation.scores import cell, cell_text, mean_cell
 
 
 def model_card(
     run: str,
-    config: Mapping[str, Any],
+    config: Configuration,
     settings: Mapping[str, Any],
     manifests: Sequence[Mapping[str, Any]],
     evals: Mapping[tuple[str, str, str], Mapping[str, Any]],
@@ -18,7 +19,6 @@ def model_card(
 ) -> str:
     """Markdown text; whatever is not known yet is said to be missing. `settings` are the run's merged training settings."""
     last = manifests[-1] if manifests else {}
-    prompt = config["prompt"]
     lines = [
         "---",
         "library_name: transformers",
@@ -28,9 +28,9 @@ def model_card(
         "",
         f"# {run}",
         "",
-        f"{config.get('base_model', 'A base model')} trained by {str(settings.get('algorithm', '')).upper()} with verl on "
-        f"{config.get('dataset')} ({settings.get('data')} data), reward "
-        + " + ".join(f"{weight:g} × {name}" for name, weight in config["reward"]["terms"].items())
+        f"{config.base_model} trained by {str(settings.get('algorithm', '')).upper()} with verl on "
+        f"{config.dataset} ({settings.get('data')} data), reward "
+        + " + ".join(f"{weight:g} × {name}" for name, weight in settings["reward"]["terms"].items())
         + ".",
         "",
         "## Use",
@@ -38,7 +38,7 @@ def model_card(
         "One user message, through the model's own chat template:",
         "",
         "```",
-        f"{prompt['instruction']}{prompt['separator']}<problem>",
+        f"{config.prompt.instruction}{config.prompt.separator}<problem>",
         "```",
         "",
         "The answer is the content of the last `\\boxed{}`.",
@@ -73,14 +73,14 @@ def model_card(
     return "\n".join(lines) + "\n"
 
 
-def _scores(run: str, config: Mapping[str, Any], evals: Mapping[tuple[str, str, str], Mapping[str, Any]]) -> list[str]:
+def _scores(run: str, config: Configuration, evals: Mapping[tuple[str, str, str], Mapping[str, Any]]) -> list[str]:
     """The section of scores: a table a protocol, the base model beside the run."""
-    benchmarks, evaluation = list(config["benchmarks"]), config["evaluation"]
+    benchmarks, evaluation = list(config.benchmarks), config.evaluation
     lines = ["## Scores", "", "Percent of problems, 95 % interval in brackets; mean is unweighted over the benchmarks.", ""]
-    for protocol in evaluation.get("select") or evaluation["protocols"]:
-        p = evaluation["protocols"][protocol]
+    for protocol in evaluation.select:
+        p = evaluation.protocols[protocol]
         heads = [f"{b} (n = {(cell(evals.get((run, protocol, b)), 'pass@1') or {}).get('n', 0)})" for b in benchmarks]
-        told = f"Protocol `{protocol}`: {p.get('n')} samples at temperature {p.get('temperature')}, at most {p.get('max_tokens')} tokens."
+        told = f"Protocol `{protocol}`: {p.n} samples at temperature {p.temperature}, at most {p.max_tokens} tokens."
         lines += [told, "", "| model | " + " | ".join(heads) + " | mean |", "|---" * (len(benchmarks) + 2) + "|"]
         for model in ("base", run):
             cells = [cell(evals.get((model, protocol, b)), "pass@1") for b in benchmarks]

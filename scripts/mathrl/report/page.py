@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from mathrl.config.experiment import Configuration
 from mathrl.core.files import sha256_json
 from mathrl.evaluation.metrics import STATUS_LETTERS
 from mathrl.evaluation.scores import METRICS, cell, mean_cell, percent, problem_count, sections
@@ -69,7 +70,7 @@ def report_page(study: Mapping[str, Any]) -> str:
     """report.html from the content that `content.gather` collected."""
     script = (TEMPLATES / "browser.js").read_text(encoding="utf-8")
     config, runs, models = study["config"], study["runs"], study["models"]
-    benchmark = config.get("training", {}).get("validation_benchmark")
+    benchmark = config.training.validation_benchmark
     figures = figure_charts(runs, benchmark, models)
     comparisons = _comparison_rows(study)
     heat = _heat(study)
@@ -115,40 +116,40 @@ def report_page(study: Mapping[str, Any]) -> str:
         "samples": study["samples"],
         "samples_each": SAMPLES_EACH,
         "provenance": _with_hours(study["provenance"]),
-        "config_hash": sha256_json(config),
-        "config_text": json.dumps(config, indent=2, sort_keys=True, ensure_ascii=False),
+        "config_hash": sha256_json(config.plain()),
+        "config_text": json.dumps(config.plain(), indent=2, sort_keys=True, ensure_ascii=False),
         "blobs": _blobs(study["samples"]),
     }
     return environment().get_template("report.html").render(**context, **_score_context(study["rows"], study["benchmarks"])) + "\n"
 
 
-def question(config: Mapping[str, Any], models: Sequence[str]) -> str:
+def question(config: Configuration, models: Sequence[str]) -> str:
     """What the study asks, from its configuration."""
-    training = config.get("training", {})
-    runs = [name for name in config.get("select", []) if name in models]
-    terms = " + ".join(f"{weight:g} × {name}" for name, weight in config.get("reward", {}).get("terms", {}).items())
+    training = config.training
+    runs = [name for name in config.select if name in models]
+    terms = " + ".join(f"{weight:g} × {name}" for name, weight in config.reward.terms.items())
     names = ", ".join(f"{name} ({'; '.join(settings_changed(config, name)) or 'the defaults'})" for name in runs) or "none yet"
-    benchmarks = config["benchmarks"]
+    benchmarks = config.benchmarks
     return (
-        f"Does reinforcement learning with a rule-based reward ({terms}) on {config.get('dataset', 'the training data')} teach "
-        f"{config.get('base_model', 'the base model')} to solve problems of {len(benchmarks)} benchmarks "
-        f"({', '.join(benchmarks)}) that it could not solve before? Runs: {names}. Defaults: {training.get('algorithm', 'grpo').upper()}, "
-        f"{training.get('train_batch_size')} prompts × {training.get('rollout_n')} responses a step, at most "
-        f"{training.get('max_response_length')} tokens, learning rate {training.get('learning_rate')}, {training.get('data')} data."
+        f"Does reinforcement learning with a rule-based reward ({terms}) on {config.dataset} teach "
+        f"{config.base_model} to solve problems of {len(benchmarks)} benchmarks "
+        f"({', '.join(benchmarks)}) that it could not solve before? Runs: {names}. Defaults: {training.algorithm.upper()}, "
+        f"{training.train_batch_size} prompts × {training.rollout_n} responses a step, at most "
+        f"{training.max_response_length} tokens, learning rate {training.learning_rate}, {training.data} data."
     )
 
 
-def protocol_text(config: Mapping[str, Any], primary: str) -> str:
+def protocol_text(config: Configuration, primary: str) -> str:
     """How it is measured, from the configuration."""
-    evaluation = config["evaluation"]
+    evaluation = config.evaluation
     parts = []
-    for name in evaluation.get("select") or evaluation["protocols"]:
-        p = evaluation["protocols"][name]
-        greedy = " and one greedy response" if p.get("greedy") else ""
+    for name in evaluation.select:
+        p = evaluation.protocols[name]
+        greedy = " and one greedy response" if p.greedy else ""
         parts.append(
-            f"{name}: {p.get('n')} samples a problem at temperature {p.get('temperature')}, top-p {p.get('top_p')}{greedy}, at most "
-            f"{p.get('max_tokens')} tokens, the {p.get('prompt')} prompt, "
-            f"judge {p.get('grader', 'ours')}, {p.get('extraction', 'strict')} extraction"
+            f"{name}: {p.n} samples a problem at temperature {p.temperature}, top-p {p.top_p}{greedy}, at most "
+            f"{p.max_tokens} tokens, the {p.prompt} prompt, "
+            f"judge {p.grader}, {p.extraction} extraction"
         )
     return f"Measured under {'; '.join(parts)}. The endpoint is the unweighted mean over the benchmarks under {primary}."
 

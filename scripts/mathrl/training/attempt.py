@@ -39,7 +39,7 @@ def train_on(plan: StagePlan, session: Session, begins: Callable[[int], None]) -
         UserError: the configuration is refused, or the trainer failed (the message names its log).
         Paused: SIGTERM came; what was learnt is saved.
     """
-    nothing_left = budget.exhausted(plan.stage["budget"])
+    nothing_left = budget.exhausted(plan.stage.budget)
     if nothing_left:
         session.ended_by, session.stopped_by = "budget", nothing_left
         print(f"{plan.name}: {nothing_left}; nothing to train", file=sys.stderr)
@@ -48,7 +48,7 @@ def train_on(plan: StagePlan, session: Session, begins: Callable[[int], None]) -
         keys = _supervised_keys(plan, session)
         if keys is None:
             return
-        module = sft_config.command(plan.stage["gpus"])
+        module = sft_config.command(plan.stage.gpus)
     else:
         keys = _reinforcement_keys(plan, session)
         module = ["-m", "verl.trainer.main_ppo"]
@@ -77,15 +77,15 @@ def _supervised_keys(plan: StagePlan, session: Session) -> dict[str, Any] | None
     """
     stage, directory = plan.stage, session.directory
     messages = directory / "messages.parquet"
-    rows = sft_messages.write_messages(plan.train_file, Path(stage["solutions"]), messages)
-    if rows < stage["train_batch_size"]:
-        raise UserError(f"training.solutions: {rows} solutions are fewer than train_batch_size {stage['train_batch_size']}; lower it")
+    rows = sft_messages.write_messages(plan.train_file, Path(str(stage.solutions)), messages)
+    if rows < stage.train_batch_size:
+        raise UserError(f"training.solutions: {rows} solutions are fewer than train_batch_size {stage.train_batch_size}; lower it")
     session.progress.total = total = total_steps(stage, rows)
     fingerprints.check_length(plan.name, directory, total)
     whole = checkpoints.steps(directory)
     if whole and whole[-1] >= total:
         return None  # killed after its last save; verl's SFT trainer would take one step more
-    longest = stage["max_prompt_length"] + stage["max_response_length"]
+    longest = stage.longest
     cut = sft_messages.too_long(messages, plan.model, longest)
     if cut:
         print(
@@ -93,15 +93,7 @@ def _supervised_keys(plan: StagePlan, session: Session) -> dict[str, Any] | None
             f"than max_prompt_length and max_response_length together ({longest}); raise max_response_length, or leave them out",
             file=sys.stderr,
         )
-    return sft_config.overrides(
-        stage,
-        accelerator=plan.accelerator,
-        model=str(plan.model),
-        train_file=str(messages),
-        checkpoints=str(directory),
-        run=plan.run,
-        steps=total,
-    )
+    return plan.placed(directory, messages, **{"trainer.total_training_steps": total})
 
 
 def _reinforcement_keys(plan: StagePlan, session: Session) -> dict[str, Any]:
@@ -115,17 +107,8 @@ def _reinforcement_keys(plan: StagePlan, session: Session) -> dict[str, Any]:
     fingerprints.check_length(plan.name, directory, total_steps(stage, row_count(plan.train_file)))
     whole = checkpoints.steps(directory)
     # A pause, or a kill between save and validation, leaves a checkpoint that no accuracy speaks for: it is validated now.
-    first = str(whole[-1]) not in session.dev if whole else stage["validate_before"]
-    return grpo_config.overrides(
-        {**stage, "validate_before": first},
-        accelerator=plan.accelerator,
-        model=str(plan.model),
-        train_file=str(plan.train_file),
-        validation_file=str(plan.validation_file),
-        checkpoints=str(directory),
-        run=plan.run,
-        reward=plan.reward,
-    )
+    first = str(whole[-1]) not in session.dev if whole else stage.validate_before
+    return plan.placed(directory, plan.train_file, **{"trainer.val_before_train": first})
 
 
 def _check_end(plan: StagePlan, session: Session, code: int, why: str) -> None:
@@ -143,7 +126,7 @@ def _check_end(plan: StagePlan, session: Session, code: int, why: str) -> None:
         print(f"{name}: ended as asked, {left}; the same command goes on from there", file=sys.stderr)
         raise Paused(INTERRUPTED)
     if code:
-        limit = plan.stage["monitor"]["stall_minutes"]
+        limit = plan.stage.monitor.stall_minutes
         how = (
             f"hung: it printed nothing for {limit:g} minutes (monitor.stall_minutes)"
             if session.hung

@@ -13,8 +13,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
+from mathrl.config.stage import Stage
 from mathrl.core.tensorboard import by_step
 from mathrl.execution import processes
 from mathrl.training import checkpoints
@@ -72,7 +72,7 @@ class Session:
     """What happens beside verl while it trains: progress, monitor, budget, retention, and the polite end."""
 
     directory: Path
-    stage: Mapping[str, Any]
+    stage: Stage
     progress: Progress
     monitor: Monitor
     spent: Spent
@@ -103,7 +103,7 @@ class Session:
         flags = self.monitor.add(step, metrics)
         used_up = self.spent.add(metrics)
         said = "; ".join(describe(flag) for flag in flags)
-        if not self.ended_by and flags and self.stage["monitor"]["stop"]:
+        if not self.ended_by and flags and self.stage.monitor.stop:
             self.ended_by, self.stopped_by = "monitor", said
         elif not self.ended_by and used_up:
             self.ended_by, self.stopped_by = "budget", used_up
@@ -127,7 +127,7 @@ class Session:
         if said:
             yield f"{self.progress.name}: {said}"
         self.ask_for_end()
-        if set(TRAINED) & set(metrics) and step % self.stage["save_every"] == 0:
+        if set(TRAINED) & set(metrics) and step % self.stage.save_every == 0:
             self.retain()
 
     def ask_for_end(self) -> None:
@@ -155,7 +155,7 @@ class Session:
         distrusted = self.last_step - self.monitor.window + 1 if onset is None else onset
         before = [step for step in saved if step < distrusted]
         within = saved[len(before) :] if onset is None else []
-        checkpoints.retain(self.directory, self.stage["keep_last"], self.stage["keep_every"], best, *before[-1:], *within[:1])
+        checkpoints.retain(self.directory, self.stage.keep_last, self.stage.keep_every, best, *before[-1:], *within[:1])
 
     def interrupt(self, process: subprocess.Popen) -> None:
         """Carry out SIGTERM: save at the end of the step at work; before the first one begins there is nothing to save."""
@@ -173,7 +173,7 @@ class Session:
 
         verl's driver waits for ever for an engine that is gone (killed for its memory, say), and for a rank that hangs in NCCL.
         """
-        limit = self.stage["monitor"]["stall_minutes"]
+        limit = self.stage.monitor.stall_minutes
         while limit and not ended.wait(min(5.0, limit * 6)):
             if time.monotonic() - last_sign() > limit * 60:
                 self.hung = True
