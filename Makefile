@@ -132,6 +132,7 @@ lint: env
 	.venv-driver/bin/ruff format --check .
 	.venv-driver/bin/snakefmt --check Snakefile rules
 	cd scripts && ../.venv-driver/bin/lint-imports --config ../pyproject.toml
+	.venv-driver/bin/mypy
 	$(SNAKEMAKE) --lint --profile profiles/demo
 	.venv-driver/bin/python scripts/check_words.py
 

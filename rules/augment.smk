@@ -15,8 +15,8 @@ rule choose_augmentation_sources:
         sources="results/augmentation/{entry}/sources.jsonl",
     params:
         entry=entry_json,
-        remove_by=",".join(config["decontamination"]["remove"]),
-        dev_size=config["data"]["dev_size"],
+        remove_by=",".join(CONFIG.decontamination.remove),
+        dev_size=CONFIG.data.dev_size,
     log:
         "logs/choose_augmentation_sources/{entry}.log",
     benchmark:
@@ -82,7 +82,7 @@ rule generate_variants:
         entry=entry_json,
         model=entry_model_option,
         engine=engine_settings(),
-        accelerator=config["accelerator"],
+        accelerator=CONFIG.accelerator,
     log:
         "logs/generate_variants/{entry}.log",
     benchmark:
@@ -177,7 +177,7 @@ rule check_variants:
 use rule sample_solve_rate_problems as sample_variants with:
     input:
         code=code("generate_samples.py", "run_job.py"),
-        model=f"resources/models/{config['base_model']}",
+        model=base_model(),
         asked="results/augmentation/{entry}/asked.jsonl",
     output:
         made="results/augmentation/{entry}/samples/{shard}.json",
@@ -192,7 +192,7 @@ use rule measure_solve_rates as measure_variants with:
         code=code("measure_solve_rates.py"),
         made=expand(
             "results/augmentation/{{entry}}/samples/{shard}.json",
-            shard=range(config["evaluation"]["shards"]),
+            shard=range(CONFIG.evaluation.shards),
         ),
         asked="results/augmentation/{entry}/asked.jsonl",
     output:
@@ -243,7 +243,7 @@ rule admit_variants:
         entry=entry_json,
         solve_rates=variant_rates_option,
         benchmarks=benchmark_options,
-        dev_size=config["data"]["dev_size"],
+        dev_size=CONFIG.data.dev_size,
         embedding_model=embedding_option,
     log:
         "logs/admit_variants/{entry}.log",

@@ -30,11 +30,13 @@ if sys.modules.setdefault("mathrl", importlib.util.module_from_spec(library)).__
     )
 library.loader.exec_module(sys.modules["mathrl"])
 
-from mathrl.config import augmentation, endpoint, runs as configuration, validation, verifiers as verifier_settings
+from mathrl.config import augmentation, endpoint, model_names, reading, runs as configuration, validation
+from mathrl.config import verifiers as verifier_settings
 from mathrl.core import code_files, provenance
 from mathrl.core.files import UserError, sha256_file
 from mathrl.data import downloads
 from mathrl.execution import damage, node_image, pauses, preflight, processes, recovery, slurm
+from mathrl.models.checks import check_chat_template
 from mathrl.statistics import power
 from mathrl.training import checkpoints
 
@@ -64,36 +66,63 @@ def read_yaml(path):
         return yaml.load(handle, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 
 
-def validated(config):
+def validated(raw):
     """The configuration with all runs spelled out, after every check that needs no data.
 
     Notices go to stderr, once.
     """
-    schema = read_yaml("rules/schemas/config.schema.yaml")
     try:
         targets = [Path(word).parts for word in sys.argv if word.startswith("results/")]
-        for notice in validation.validate(
-            config, schema, pins(), asked={parts[1] for parts in targets if len(parts) > 1}
-        ):
-            if MAIN:
-                preflight.say(notice)
+        found, notices = validation.validate(raw, pin_table, asked={parts[1] for parts in targets if len(parts) > 1})
+        if found.select:  # training needs one, and whatever the model is called, it may lie here already
+            for model in (found.base_model, f"resources/models/{model_names.place(found.base_model)}"):
+                check_chat_template(Path(model))
     except UserError as error:
         if not MAIN:  # a job's own Snakemake: its caller reports the failure
             raise WorkflowError(str(error)) from None
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)  # nothing is locked yet; Snakemake's own report of an exception is several lines and exit code 1
-    return configuration.expanded(config)[0]
+    if MAIN:
+        for notice in notices:
+            preflight.say(notice)
+    return found
+
+
+def written(section):
+    """A section of the configuration as JSON, for the command line."""
+    return json.dumps(section.plain(), sort_keys=True)
+
+
+def what_is_compared():
+    """What of the configuration says which runs are replicates of each other, as JSON."""
+    return json.dumps(
+        CONFIG.model_dump(include={"benchmarks", "evaluation", "reward", "runs", "training"}, exclude_unset=True),
+        sort_keys=True,
+    )
+
+
+@functools.cache
+def pin_table(path):
+    """The table of downloads at a path that the configuration names, by name."""
+    return downloads.pin_rows(place(path))
 
 
 @functools.cache
 def pins():
-    """The table of downloads by name."""
-    return downloads.pin_rows(place(config["pins"]))
+    """The table of downloads by name, and the models that the configuration names by hub and commit or by directory."""
+    own = [CONFIG.base_model, *([CONFIG.embedding_model] if CONFIG.embedding_model else []), *CONFIG.models.values()]
+    hubs = [name for name in own if name not in CONFIG.models.values() or model_names.HUB.fullmatch(name)]
+    return {**pin_table(CONFIG.pins), **downloads.rows_of_models(hubs)}
+
+
+def base_model():
+    """Folder of the model that training starts from."""
+    return f"resources/models/{model_names.place(CONFIG.base_model)}"
 
 
 def pins_file(wildcards, output):
     """Where that table lies: with `output` among its arguments a param is none that Snakemake compares."""
-    return place(config["pins"])
+    return place(CONFIG.pins)
 
 
 def pin_of(wildcard):
@@ -109,78 +138,76 @@ def local_source(wildcard):
 
 def run_stages(run):
     """Names of the stages of a run, in order."""
-    return configuration.stages(config, run)
+    return configuration.stages(CONFIG, run)
 
 
 def stage_config(run, stage):
     """The merged training configuration of a stage."""
-    return configuration.stage_config(config, run, stage)
+    return CONFIG.stage(run, stage)
 
 
 def of_stage(key):
     """One value of it, for the stage that the wildcards name."""
-    return lambda wildcards: stage_config(wildcards.run, wildcards.stage)[key]
+    return lambda wildcards: getattr(stage_config(wildcards.run, wildcards.stage), key)
 
 
 def stage_json(wildcards):
     """All of it as JSON, for the command line; checked again for targets that were not asked for by their path."""
     try:
-        validation.check_stage(config, wildcards.run, wildcards.stage)
+        validation.check_stage(CONFIG, wildcards.run, wildcards.stage)
     except UserError as error:
         raise WorkflowError(str(error)) from None
-    return json.dumps(stage_config(wildcards.run, wildcards.stage), sort_keys=True)
+    return written(stage_config(wildcards.run, wildcards.stage))
 
 
 def stage_names():
     """All names of stages, for the wildcard's constraint."""
-    return sorted({stage for run in config["runs"] for stage in run_stages(run)})
+    return sorted({stage for run in CONFIG.runs for stage in run_stages(run)})
 
 
 def evaluated_models():
     """Rows of the score table."""
-    return configuration.evaluated_models(config)
+    return configuration.evaluated_models(CONFIG)
 
 
 def audited_model():
     """Whose responses all judges grade: the last selected run's, or the base model's where no run is selected."""
-    return config["select"][-1] if config["select"] else "base"
+    return CONFIG.select[-1] if CONFIG.select else "base"
 
 
 def protocols():
     """Named evaluations that are run."""
-    return config["evaluation"]["select"]
+    return CONFIG.evaluation.select
 
 
 def of_protocol(key):
     """One value of the protocol that the wildcards name."""
-    return lambda wildcards: config["evaluation"]["protocols"][wildcards.protocol][key]
+    return lambda wildcards: getattr(CONFIG.evaluation.protocols[wildcards.protocol], key)
 
 
 def sampling(protocol):
     """What of a protocol decides which responses are made; the judge is not part of it."""
-    settings = config["evaluation"]["protocols"][protocol]
-    return {key: value for key, value in settings.items() if key not in ("grader", "extraction")}
+    return CONFIG.evaluation.protocols[protocol].sampling.plain()
 
 
 def sampling_json(wildcards):
     """The same as JSON, for the command line."""
-    return json.dumps(sampling(wildcards.protocol), sort_keys=True)
+    return written(CONFIG.evaluation.protocols[wildcards.protocol].sampling)
 
 
 def engine_settings():
     """What of the evaluation an engine is started with."""
-    keys = ("batch_size", "dtype", "batch_invariant", "gpu_memory_utilization")
-    return json.dumps({key: config["evaluation"][key] for key in keys}, sort_keys=True)
+    return written(CONFIG.evaluation.engine)
 
 
 def solve_rate_sampling():
     """How the base model is sampled on training problems: as it will be in training."""
-    own = config["data"]["own_solve_rates"]
+    own = CONFIG.data.own_solve_rates
     drawn = {
-        "temperature": config["training"]["temperature"],
+        "temperature": CONFIG.training.temperature,
         "top_p": 1.0,
-        "n": own["n"],
-        "max_tokens": own["max_tokens"],
+        "n": own.n,
+        "max_tokens": own.max_tokens,
     }
     return {"prompt": "training", "greedy": False, "seed": 0, **drawn}
 
@@ -188,35 +215,35 @@ def solve_rate_sampling():
 def label_sampling(count):
     """How solutions (`n`) and their completions (`completions`) are sampled for step labels: as in training."""
     return solve_rate_sampling() | {
-        "n": config["verifiers"]["labels"][count],
-        "max_tokens": config["verifiers"]["labels"]["max_tokens"],
+        "n": getattr(CONFIG.verifiers.labels, count),
+        "max_tokens": CONFIG.verifiers.labels.max_tokens,
     }
 
 
 def label_policy():
     """The model that is sampled for step labels."""
-    return model_directory(config["verifiers"]["labels"]["policy"])
+    return model_directory(CONFIG.verifiers.labels.policy)
 
 
 def policy_marker(wildcards):
     """What changes when its weights do."""
-    return marker_of(config["verifiers"]["labels"]["policy"])
+    return marker_of(CONFIG.verifiers.labels.policy)
 
 
 def label_verifiers():
     """Verifiers that step labels are checked by."""
-    return list(filter(None, (config["verifiers"]["labels"][key] for key in ("agree", "accept"))))
+    return list(filter(None, (CONFIG.verifiers.labels.agree, CONFIG.verifiers.labels.accept)))
 
 
 def label_models():
     """Their models as arguments."""
-    chosen = {key: config["verifiers"]["labels"][key] for key in ("agree", "accept")}
+    chosen = {key: getattr(CONFIG.verifiers.labels, key) for key in ("agree", "accept")}
     return [f"--{key}-model={model}" for key, name in chosen.items() if name and (model := verifier_model(name))]
 
 
 def verifiers():
     """The verifiers of the configuration by name."""
-    return verifier_settings.settings(config["verifiers"])
+    return verifier_settings.settings(CONFIG.verifiers)
 
 
 def verifier_model(name):
@@ -225,7 +252,7 @@ def verifier_model(name):
     if not one.needs_gpu:
         return None
     model = one.own["model"]
-    if model in config["runs"]:
+    if model in CONFIG.runs:
         return f"results/{model}/model"
     return f"resources/models/{model}" if pins().get(model, {}).get("kind") == "model" else model
 
@@ -236,7 +263,7 @@ def verifier_markers(name):
     found = [place(prompt)] if prompt else []
     if model is None:
         return found
-    if verifiers()[name].own["model"] in config["runs"]:
+    if verifiers()[name].own["model"] in CONFIG.runs:
         return [*found, f"{model}/export.json"]
     pinned = model.startswith("resources/models/")
     return [*found, *([model] if pinned else directory_files(model))]
@@ -250,7 +277,7 @@ def verifier_files(*names):
 
 def verifier_json(wildcards):
     """Of the section `verifiers` what concerns the scores of one verifier, as JSON."""
-    section = config["verifiers"]
+    section = CONFIG.verifiers.plain()
     kept = {key: section[key] for key in ("batch_size", "timeout", "retries")}
     return json.dumps(kept | {"named": {wildcards.verifier: section["named"][wildcards.verifier]}}, sort_keys=True)
 
@@ -268,14 +295,12 @@ def verifier_gpus(name):
 def step_scores(wildcards):
     """Step scores of the samples that are graded, by each verifier in use."""
     folder = f"results/{wildcards.model}/{wildcards.protocol}/steps"
-    return [
-        f"{folder}/{name}/{wildcards.benchmark}.jsonl.zst" for name in verifier_settings.scorers(config["verifiers"])
-    ]
+    return [f"{folder}/{name}/{wildcards.benchmark}.jsonl.zst" for name in verifier_settings.scorers(CONFIG.verifiers)]
 
 
 def step_score_options(wildcards, input):
     """The same as arguments, with what they mean; none without verifiers in use."""
-    section = {key: config["verifiers"][key] for key in ("named", "use")}
+    section = {key: value for key, value in CONFIG.verifiers.plain().items() if key in ("named", "use")}
     named = [f"--steps={Path(path).parent.name}={path}" for path in input.steps]
     return [f"--verifiers={json.dumps(section, sort_keys=True)}", *named] if named else []
 
@@ -283,7 +308,7 @@ def step_score_options(wildcards, input):
 def cells():
     """Folder and benchmark of every cell of the score table."""
     folders = [f"results/{model}/{protocol}" for model in evaluated_models() for protocol in protocols()]
-    return [(folder, name) for folder in folders for name in config["benchmarks"]]
+    return [(folder, name) for folder in folders for name in CONFIG.benchmarks]
 
 
 def all_samples():
@@ -293,23 +318,23 @@ def all_samples():
 
 def all_step_scores():
     """Their step scores by each verifier in use."""
-    scorers = verifier_settings.scorers(config["verifiers"])
+    scorers = verifier_settings.scorers(CONFIG.verifiers)
     return [f"{folder}/steps/{scorer}/{name}.jsonl.zst" for folder, name in cells() for scorer in scorers]
 
 
 def step_set_files():
     """Solutions whose first wrong step is known."""
-    return [place(path) for path in config["verifiers"]["step_sets"].values()]
+    return [place(path) for path in CONFIG.verifiers.step_sets.values()]
 
 
 def named_step_sets(wildcards, input):
     """The same with their names: NAME=FILE."""
-    return [f"{name}={path}" for name, path in zip(config["verifiers"]["step_sets"], input.step_sets, strict=True)]
+    return [f"{name}={path}" for name, path in zip(CONFIG.verifiers.step_sets, input.step_sets, strict=True)]
 
 
 def measured_scores():
     """The scores that verifiers give them."""
-    names = verifier_settings.scorers(config["verifiers"], list(config["verifiers"]["named"]))
+    names = verifier_settings.scorers(CONFIG.verifiers, list(CONFIG.verifiers.named))
     return [f"results/verifiers/{name}/scores.json" for name in names]
 
 
@@ -320,11 +345,11 @@ def named_scores(wildcards, input):
 
 def verifier_reports(wildcards):
     """What `snakemake verifiers` makes of the verifiers of the configuration."""
-    section = config["verifiers"]
-    if not section["named"]:
+    section = CONFIG.verifiers
+    if not section.named:
         raise WorkflowError("config: verifiers.named: is empty; name a verifier (docs/reference/verifiers.md)")
-    measured = ["results/verifiers/measured.md"] if section["step_sets"] else []
-    return [*measured, *(["results/steps.html"] if section["use"] else [])]
+    measured = ["results/verifiers/measured.md"] if section.step_sets else []
+    return [*measured, *(["results/steps.html"] if section.use else [])]
 
 
 def literal(text):
@@ -339,12 +364,12 @@ def switch(flag, on):
 
 def option(flag, values):
     """The flag with its value or values where there are any, for a list of arguments."""
-    return [flag, *(values if isinstance(values, list) else [values])] if values else []
+    return [flag, *(values if isinstance(values, list | tuple) else [values])] if values else []
 
 
 def embedding_model():
     """The model of semantic decontamination, where there is one."""
-    return [f"resources/models/{config['embedding_model']}"] if config["embedding_model"] else []
+    return [f"resources/models/{model_names.place(CONFIG.embedding_model)}"] if CONFIG.embedding_model else []
 
 
 def embedding_option(wildcards, input):
@@ -355,38 +380,37 @@ def embedding_option(wildcards, input):
 def data_selection(wildcards):
     """Arguments for the rows that a stage trains on."""
     stage = stage_config(wildcards.run, wildcards.stage)
-    options = {key: stage[key] for key in ("difficulty", "sources", "solve_rate") if stage[key]}
+    options = {key: value for key in ("difficulty", "sources", "solve_rate") if (value := getattr(stage, key))}
     return [word for key, values in options.items() for word in (f"--{key.replace('_', '-')}", *map(str, values))]
 
 
 def removing_methods(wildcards):
     """Methods whose matches leave a stage's clean data, separated by commas."""
-    own = stage_config(wildcards.run, wildcards.stage)["remove"]
-    return ",".join(config["decontamination"]["remove"] if own is None else own)
+    own = stage_config(wildcards.run, wildcards.stage).remove
+    return ",".join(CONFIG.decontamination.remove if own is None else own)
 
 
 def searching_methods():
     """Methods that look for matches, separated by commas: `semantic` and `reworded` need a model."""
-    methods = config["decontamination"]["methods"]
+    methods = CONFIG.decontamination.methods
     with_model = ("semantic", "reworded")
-    return ",".join(method for method in methods if method not in with_model or config["embedding_model"])
+    return ",".join(method for method in methods if method not in with_model or CONFIG.embedding_model)
 
 
 def decontamination_thresholds():
     """The thresholds of the search for contamination as arguments."""
-    settings = {key: value for key, value in config["decontamination"].items() if key not in ("methods", "remove")}
-    return [f"--{key.replace('_', '-')}={value}" for key, value in settings.items()]
+    return [f"--{key.replace('_', '-')}={value}" for key, value in CONFIG.decontamination.thresholds().items()]
 
 
 def method_files():
     """Files below scripts/ of the user's methods of decontamination, `module:Class`."""
-    modules = [method.partition(":")[0] for method in config["decontamination"]["methods"] if ":" in method]
+    modules = [method.partition(":")[0] for method in CONFIG.decontamination.methods if ":" in method]
     return sorted({file for module in modules for file in code_files.module_files(module, SCRIPTS)})
 
 
 def benchmark_files():
     """The benchmarks, in the configuration's order."""
-    return [f"resources/benchmarks/{name}.jsonl" for name in config["benchmarks"]]
+    return [f"resources/benchmarks/{name}.jsonl" for name in CONFIG.benchmarks]
 
 
 def made_after_training(name):
@@ -399,12 +423,12 @@ def made_after_training(name):
 
 def known_benchmark_files():
     """The benchmarks that are there before training, which leaks are looked for of."""
-    return [f"resources/benchmarks/{name}.jsonl" for name in config["benchmarks"] if not made_after_training(name)]
+    return [f"resources/benchmarks/{name}.jsonl" for name in CONFIG.benchmarks if not made_after_training(name)]
 
 
 def exports_of_study(wildcards):
     """Every export of the study, for a benchmark whose seed they are."""
-    exports = [f"results/{run}/model/export.json" for run in config["select"]]
+    exports = [f"results/{run}/model/export.json" for run in CONFIG.select]
     return exports if made_after_training(wildcards.benchmark) else []
 
 
@@ -415,28 +439,28 @@ def benchmark_options(wildcards, input):
 
 def named_benchmarks(wildcards, input):
     """The same without the flag."""
-    return [f"{name}={path}" for name, path in zip(config["benchmarks"], input.benchmarks, strict=True)]
+    return [f"{name}={path}" for name, path in zip(CONFIG.benchmarks, input.benchmarks, strict=True)]
 
 
 def named_samples(wildcards, input):
     """The samples of each benchmark: NAME=FILE."""
-    return [f"{name}={path}" for name, path in zip(config["benchmarks"], input.samples, strict=True)]
+    return [f"{name}={path}" for name, path in zip(CONFIG.benchmarks, input.samples, strict=True)]
 
 
 def validation_file(wildcards):
     """The benchmark that a stage is validated on."""
-    return f"resources/benchmarks/{stage_config(wildcards.run, wildcards.stage)['validation_benchmark']}.jsonl"
+    return f"resources/benchmarks/{stage_config(wildcards.run, wildcards.stage).validation_benchmark}.jsonl"
 
 
 def validation_option(wildcards, input):
     """The same as an argument."""
-    return f"--validation={stage_config(wildcards.run, wildcards.stage)['validation_benchmark']}={input.validation}"
+    return f"--validation={stage_config(wildcards.run, wildcards.stage).validation_benchmark}={input.validation}"
 
 
 def given_file(wildcards):
     """The published training set in verl's columns, where a stage trains on it as it is."""
     as_given = augmentation.data_kind(stage_config(wildcards.run, wildcards.stage)) == "as_given"
-    return [f"resources/given/{config['dataset']}.parquet"] if as_given else []
+    return [f"resources/given/{CONFIG.dataset}.parquet"] if as_given else []
 
 
 def data_of_stage(wildcards, input):
@@ -460,7 +484,7 @@ def added_rows(wildcards, input):
 
 def entry_of(wildcards):
     """The entry of `augmentation` that a wildcard names."""
-    return augmentation.entry(config, wildcards.entry)
+    return CONFIG.augmentation[wildcards.entry]
 
 
 def entry_json(wildcards):
@@ -490,8 +514,7 @@ def entry_model_option(wildcards, input):
 
 def entries(engine):
     """The names of the entries that the workflow's own engine answers, or that servers and caches do, for a wildcard's constraint."""
-    names = config["augmentation"]
-    return "|".join(name for name in names if augmentation.entry(config, name).proposer.is_engine == engine) or "(?!)"
+    return "|".join(name for name, own in CONFIG.augmentation.items() if own.proposer.is_engine == engine) or "(?!)"
 
 
 def variant_rates(wildcards):
@@ -507,14 +530,12 @@ def variant_rates_option(wildcards, input):
 def strictest_methods():
     """All methods that can search here, `reworded` too where there is a model: a proposal is cheap to lose."""
     methods = searching_methods().split(",")
-    return ",".join(dict.fromkeys([*methods, *(["reworded"] if config["embedding_model"] else [])]))
+    return ",".join(dict.fromkeys([*methods, *(["reworded"] if CONFIG.embedding_model else [])]))
 
 
 def used_entries():
     """Entries of `augmentation` that the selected runs need."""
-    return augmentation.used(
-        config, [stage_config(run, stage) for run in config["select"] for stage in run_stages(run)]
-    )
+    return augmentation.used(CONFIG, [stage_config(run, stage) for run in CONFIG.select for stage in run_stages(run)])
 
 
 def augmentation_files():
@@ -525,7 +546,7 @@ def augmentation_files():
 
 def forecast_entries():
     """The forecast of each of these entries."""
-    return [f"results/augmentation/{entry}/forecast.json" for entry in used_entries() or config["augmentation"]]
+    return [f"results/augmentation/{entry}/forecast.json" for entry in used_entries() or CONFIG.augmentation]
 
 
 def entry_notices():
@@ -534,7 +555,7 @@ def entry_notices():
 
     try:
         for name in used_entries():
-            entry = augmentation.entry(config, name)
+            entry = CONFIG.augmentation[name]
             prompt = prompts.template(entry.kind, entry.prompt and place(entry.prompt))
             yield forecast.bounds_of_configuration(name, entry, prompt)
     except UserError as error:
@@ -543,20 +564,20 @@ def entry_notices():
 
 def solve_rates_file(wildcards):
     """Own solve rates, where a stage asks for them."""
-    own = stage_config(wildcards.run, wildcards.stage)["solve_rates"] == "own"
+    own = stage_config(wildcards.run, wildcards.stage).solve_rates == "own"
     return ["results/data/solve_rates.parquet"] if own else []
 
 
 def own_solve_rates(wildcards, input):
     """Arguments for them and for their bands."""
-    cuts = config["data"]["difficulty_bands"]
+    cuts = CONFIG.data.difficulty_bands
     bands = [cuts] if isinstance(cuts, str) else map(str, cuts)
     return [f"--solve-rates={input.solve_rates[0]}", "--difficulty-bands", *bands] if input.solve_rates else []
 
 
 def selected_stages():
     """Each stage of the selected runs, as the folder `{run}/{stage}`."""
-    return [f"{run}/{stage}" for run in config["select"] for stage in run_stages(run)]
+    return [f"{run}/{stage}" for run in CONFIG.select for stage in run_stages(run)]
 
 
 def stage_manifests():
@@ -581,7 +602,7 @@ def last_manifest(wildcards):
 
 def named_stages():
     """The selected runs with their stages: RUN=STAGE,STAGE."""
-    return [f"{run}={','.join(run_stages(run))}" for run in config["select"]]
+    return [f"{run}={','.join(run_stages(run))}" for run in CONFIG.select]
 
 
 def evaluations():
@@ -590,7 +611,7 @@ def evaluations():
         f"results/{model}/{protocol}/eval/{name}.json"
         for model in evaluated_models()
         for protocol in protocols()
-        for name in config["benchmarks"]
+        for name in CONFIG.benchmarks
     ]
 
 
@@ -607,13 +628,13 @@ def data_files():
 
 def trained_files():
     """Manifests and exported models of the selected runs."""
-    return [*stage_manifests(), *(f"results/{run}/model/export.json" for run in config["select"])]
+    return [*stage_manifests(), *(f"results/{run}/model/export.json" for run in CONFIG.select)]
 
 
 def forecast_files():
     """A forecast of each selected stage that reinforcement learning trains."""
-    stages = [(run, stage) for run in config["select"] for stage in run_stages(run)]
-    trained = [(run, stage) for run, stage in stages if stage_config(run, stage)["algorithm"] != "supervised"]
+    stages = [(run, stage) for run in CONFIG.select for stage in run_stages(run)]
+    trained = [(run, stage) for run, stage in stages if not stage_config(run, stage).supervised]
     return [f"results/{run}/{stage}/forecast.json" for run, stage in trained]
 
 
@@ -623,14 +644,14 @@ def study():
     A failed job leaves its outputs missing, and Snakemake makes a missing file only where it is asked for or what follows
     from it is out of date. What followed from an earlier configuration is there and looks up to date; so all are asked for.
     """
-    models = [f"resources/models/{config['base_model']}", *embedding_model()]
-    files = [f"resources/datasets/{config['dataset']}.parquet", *models, *(f"{model}.json" for model in models)]
-    files += [*benchmark_files(), *(f"results/tensorboard/{name}" for name in ("base", *config["select"]))]
-    files += [*data_files(), *trained_files(), *(f"results/{run}/model/README.md" for run in config["select"])]
+    models = [base_model(), *embedding_model()]
+    files = [f"resources/datasets/{CONFIG.dataset}.parquet", *models, *(f"{model}.json" for model in models)]
+    files += [*benchmark_files(), *(f"results/tensorboard/{name}" for name in ("base", *CONFIG.select))]
+    files += [*data_files(), *trained_files(), *(f"results/{run}/model/README.md" for run in CONFIG.select)]
     for model in evaluated_models():
-        files += [f"results/{model}/generation/{shard}.json" for shard in range(config["evaluation"]["shards"])]
+        files += [f"results/{model}/generation/{shard}.json" for shard in range(CONFIG.evaluation.shards)]
         for protocol in protocols():
-            files += [f"results/{model}/{protocol}/samples/{name}.jsonl.zst" for name in config["benchmarks"]]
+            files += [f"results/{model}/{protocol}/samples/{name}.jsonl.zst" for name in CONFIG.benchmarks]
     ends = ["results/audit.json", *(f"results/scores.{kind}" for kind in ("csv", "md", "html")), "results/report.html"]
     drawn = ("validation.svg", "reward.svg", "entropy.svg", "response_length.svg", "curves.json")
     figures = [f"results/figures/{name}" for name in drawn]
@@ -639,9 +660,9 @@ def study():
 
 def start_model(wildcards):
     """Where a stage starts from: the stage before it, the base model, or another run's exported model."""
-    kind, name = configuration.start_of(config, wildcards.run, wildcards.stage)
+    kind, name = configuration.start_of(CONFIG, wildcards.run, wildcards.stage)
     if kind == "base":
-        return f"resources/models/{config['base_model']}"
+        return base_model()
     return (
         f"results/{wildcards.run}/{name}/model/export.json" if kind == "stage" else f"results/{name}/model/export.json"
     )
@@ -656,33 +677,33 @@ def sharing_budget(file):
     """This file of each stage that may use of the run's budget before this one."""
     return lambda wildcards: [
         f"results/{wildcards.run}/{stage}/{file}"
-        for stage in configuration.sharing_budget(config, wildcards.run, wildcards.stage)
+        for stage in configuration.sharing_budget(CONFIG, wildcards.run, wildcards.stage)
     ]
 
 
 def run_budget(wildcards, input):
     """Arguments for the run's budget and what earlier stages used of it; none without a budget."""
-    whole = configuration.run_budget(config, wildcards.run)
-    if all(limit is None for limit in whole.values()):
+    whole = configuration.run_budget(CONFIG, wildcards.run)
+    if not whole.bounds:
         return []
-    return [f"--run-budget={json.dumps(whole, sort_keys=True)}", *(f"--earlier={path}" for path in input.earlier)]
+    return [f"--run-budget={written(whole)}", *(f"--earlier={path}" for path in input.earlier)]
 
 
 def solutions(wildcards):
     """The file of solutions of a supervised stage."""
     stage = stage_config(wildcards.run, wildcards.stage)
-    return [stage["solutions"]] if stage["algorithm"] == "supervised" else []
+    return [stage.solutions] if stage.supervised else []
 
 
 def model_source(name):
     """What an entry of `models` is: a pin, verl's checkpoint or a directory, and which."""
-    return configuration.model_source(config, name, pins())
+    return configuration.model_source(CONFIG, name, pins())
 
 
 def model_place(model):
     """What is behind a row of the score table (a pin, a directory of the user's, or ours) and its Hugging Face directory."""
-    kind, name = ("pin", config["base_model"]) if model == "base" else ("ours", model)
-    if model in config["models"]:
+    kind, name = ("pin", model_names.place(CONFIG.base_model)) if model == "base" else ("ours", model)
+    if model in CONFIG.models:
         kind, name = model_source(model)
     if kind == "directory":
         return kind, name
@@ -779,14 +800,15 @@ def training_code(script):
 
 
 def term_files():
-    """Files below scripts/ of the reward's terms `module:function`: verl imports them by name."""
-    modules = [term.partition(":")[0] for term in config["reward"]["terms"] if ":" in term]
+    """Files below scripts/ of the terms `module:function` of all rewards: verl imports them by name."""
+    rewards = [CONFIG.reward, *(stage_config(run, stage).reward for run in CONFIG.runs for stage in run_stages(run))]
+    modules = {term.partition(":")[0] for reward in rewards for term in reward.terms if ":" in term}
     return sorted({file for module in modules for file in code_files.module_files(module, SCRIPTS)})
 
 
 def image(kind):
     """The container image of a rule. Snakemake refuses a path with a space: there it is a link in the working directory."""
-    path = place(config["containers"][kind])
+    path = place(getattr(CONFIG.containers, kind))
     if len(path.split()) == 1 or "://" in path:
         return path
     link = Path(f".snakemake/images/{kind}.sif")
@@ -800,17 +822,17 @@ def image(kind):
 
 def gpu_image():
     """The image of rules that train or generate."""
-    return image(config["accelerator"])
+    return image(CONFIG.accelerator)
 
 
 def gpus(wanted):
     """The resource `gpu` of a job that wants so many GPUs; none on a host that trains on its CPU."""
-    return wanted if config["accelerator"] == "cuda" else 0
+    return wanted if CONFIG.accelerator == "cuda" else 0
 
 
 def embedding_gpus():
     """GPUs for semantic decontamination; none without a model for it."""
-    return gpus(1 if config["embedding_model"] else 0)
+    return gpus(1 if CONFIG.embedding_model else 0)
 
 
 def grows(value):
@@ -836,7 +858,7 @@ def uses_containers():
 
 def nodes(wildcards):
     """Hosts that a stage trains on."""
-    return stage_config(wildcards.run, wildcards.stage)["nodes"]
+    return stage_config(wildcards.run, wildcards.stage).nodes
 
 
 def if_nodes(value):
@@ -846,18 +868,18 @@ def if_nodes(value):
 
 def train_gpus(wildcards):
     """GPUs of a training job on one node; over several, `gres` asks for them node by node."""
-    return gpus(stage_config(wildcards.run, wildcards.stage)["gpus"]) if nodes(wildcards) == 1 else 0
+    return gpus(stage_config(wildcards.run, wildcards.stage).gpus) if nodes(wildcards) == 1 else 0
 
 
 def train_memory(wildcards):
     """MB of a training job on each node; on a CPU some 8 GB per rank."""
-    ranks = stage_config(wildcards.run, wildcards.stage)["gpus"]
-    return 240000 if config["accelerator"] == "cuda" else 6000 + 8000 * ranks
+    ranks = stage_config(wildcards.run, wildcards.stage).gpus
+    return 240000 if CONFIG.accelerator == "cuda" else 6000 + 8000 * ranks
 
 
 def train_gres(wildcards):
     """GPUs of each node where there are several."""
-    count = gpus(stage_config(wildcards.run, wildcards.stage)["gpus"])
+    count = gpus(stage_config(wildcards.run, wildcards.stage).gpus)
     return f"gpu:{count}" if nodes(wildcards) > 1 and count else None
 
 
@@ -897,7 +919,7 @@ def train_resources():
 def launch(wildcards, input):
     """What starts the training command."""
     # SLURM sends SIGTERM to every process of a job: the shell that waits here must live while training saves
-    grace = round(60 * stage_config(wildcards.run, wildcards.stage)["end_minutes"])
+    grace = round(60 * stage_config(wildcards.run, wildcards.stage).end_minutes)
     return f"trap '' TERM; {supervisor(wildcards, input, grace)}"
 
 
@@ -913,19 +935,19 @@ def supervisor(wildcards, input, grace):
         return f"{run_job} --grace {grace} --gpus {train_gpus(wildcards)} --"
     # The image goes through the environment: another one is no reason to train again.
     node_image.remember(gpu_image() if uses_containers() else "", workflow.deployment_settings.apptainer_args or "")
-    ranks = "" if config["accelerator"] == "cuda" else " --cpus 16"  # logical: most of verl's actors sleep
-    gpus = stage_config(wildcards.run, wildcards.stage)["gpus"]
-    within = f"{run_on_nodes} --gpus {gpus}{ranks} --accelerator {config['accelerator']}"
+    ranks = "" if CONFIG.accelerator == "cuda" else " --cpus 16"  # logical: most of verl's actors sleep
+    gpus = stage_config(wildcards.run, wildcards.stage).gpus
+    within = f"{run_on_nodes} --gpus {gpus}{ranks} --accelerator {CONFIG.accelerator}"
     return f"{run_job} --grace {grace} --gpus 0 -- {within} --"
 
 
 def checkpoint_space():
     """Bytes that the checkpoints of the selected runs will take at most, retention counted in."""
     saves = 0
-    for run in config["select"]:
+    for run in CONFIG.select:
         for stage in (stage_config(run, name) for name in run_stages(run)):
             saves += checkpoints.most_at_once(
-                stage["steps"], stage["save_every"], stage["keep_last"], stage["keep_every"], stage["monitor"]["window"]
+                stage.steps, stage.save_every, stage.keep_last, stage.keep_every, stage.monitor.window
             )
     return preflight.checkpoint_bytes(model_directory("base"), saves)
 
@@ -943,10 +965,10 @@ def check_host(dry_run):
     """Preflight: refuse before the first job what cannot work on this host; returns notices."""
     gpu = workflow.resource_settings.resources.get("gpu")
     executor = executor_asked_for(dry_run)
-    used = {"cpu", config["accelerator"]}
+    used = {"cpu", CONFIG.accelerator}
     try:
         return preflight.check(
-            accelerator=config["accelerator"],
+            accelerator=CONFIG.accelerator,
             root=str(ROOT),
             images={kind: path if "://" in (path := image(kind)) else os.path.abspath(path) for kind in used},
             locks={kind: f"envs/{kind}.txt" for kind in used},
@@ -954,14 +976,12 @@ def check_host(dry_run):
             dry_run=dry_run,
             cluster=executor not in ("local", "dryrun", "touch"),
             requests={
-                f"run {run}": gpus(stage_config(run, stage)["gpus"])
-                for run in config["select"]
+                f"run {run}": gpus(stage_config(run, stage).gpus)
+                for run in CONFIG.select
                 for stage in run_stages(run)
-                if stage_config(run, stage)["nodes"] == 1
+                if stage_config(run, stage).nodes == 1
             },
-            nodes={
-                f"run {run}": stage_config(run, stage)["nodes"] for run in config["select"] for stage in run_stages(run)
-            },
+            nodes={f"run {run}": stage_config(run, stage).nodes for run in CONFIG.select for stage in run_stages(run)},
             given=getattr(gpu, "value", None),
             needs={"checkpoints": checkpoint_space()},
         )
@@ -972,22 +992,22 @@ def check_host(dry_run):
 def check_keys():
     """Stop before the first job where a key for requests that are still to be sent is missing."""
     for name in used_entries():
-        told = augmentation.missing_key(config, name, os.environ)
+        told = augmentation.missing_key(CONFIG.augmentation[name], name, os.environ)
         if told and not Path(f"results/augmentation/{name}/requests.json").exists():
             raise WorkflowError(told)
 
 
 def planned_power():
     """What the study can show at most, from the sizes of its benchmarks; no line where a size is not known before the download."""
-    judged = endpoint.Endpoint.of(config)
-    known = {name: pins()[name].get("rows") or config.get("demo", {}).get("items") for name in judged.benchmarks}
-    if not config["select"] or not all(known.values()):
+    judged = endpoint.Endpoint.of(CONFIG)
+    known = {name: pins()[name].get("rows") or (CONFIG.demo and CONFIG.demo.items) for name in judged.benchmarks}
+    if not CONFIG.select or not all(known.values()):
         return []
     groups = {}
-    for run in config["select"]:
+    for run in CONFIG.select:
         groups.setdefault(re.sub(r"-seed-\d+$", "", run), []).append(run)
     seeds = max(map(len, groups.values()))
-    samples = config["evaluation"]["protocols"][judged.protocol]["n"]
+    samples = CONFIG.evaluation.protocols[judged.protocol].n
     sizes = {name: int(size) for name, size in known.items()}
     return [power.told(power.plan(sizes, samples, seeds), samples, seeds)]
 
@@ -998,18 +1018,18 @@ def begin():
         preflight.say(f"ended orphan {line}")
     recovery.claim(".")
     check_keys()
-    endpoint.register(config)
+    endpoint.register(CONFIG)
     for notice in check_host(dry_run=False):
         preflight.say(notice)
 
 
 # Over the installation's config.yaml lies what Snakemake was given: files, --config, or the `config` of an outer workflow.
-config = configuration.merge(read_yaml("config.yaml"), config)
-config = validated(configuration.from_command_line(config, workflow.config_settings.config or {}, yaml.safe_load))
+config = reading.merge(read_yaml("config.yaml"), config)
+CONFIG = validated(reading.from_command_line(config, workflow.config_settings.config or {}, yaml.safe_load))
 if uses_containers():
     preflight.bind(ROOT)
 else:
-    preflight.use_environment(ROOT, config["accelerator"])
+    preflight.use_environment(ROOT, CONFIG.accelerator)
 DRY_RUN = any(re.fullmatch(r"-[a-zA-Z]{,3}n[a-zA-Z]{,3}|--dry-?run", word) for word in sys.argv)
 if MAIN:
     # a Snakemake that works here already puts files in place at this moment
@@ -1021,20 +1041,18 @@ if MAIN and DRY_RUN:
 
 
 wildcard_constraints:
-    dataset=config["dataset"],
-    benchmark="|".join(config["benchmarks"]),
-    model_name="|".join(row["name"] for row in pins().values() if row["kind"] == "model"),
-    run="|".join(config["runs"]),
+    dataset=CONFIG.dataset,
+    benchmark="|".join(CONFIG.benchmarks),
+    model_name="|".join(re.escape(name) for name, row in pins().items() if row["kind"] == "model"),
+    run="|".join(CONFIG.runs),
     choice=r"step-\d+|best|last",
-    extra="|".join(config["models"]) or "(?!)",
+    extra="|".join(CONFIG.models) or "(?!)",
     stage="|".join(stage_names()),
-    entry="|".join(config["augmentation"]) or "(?!)",
-    model="|".join(
-        ["base", *config["models"], *config["runs"], *(rf"{run}@(step-\d+|best|last)" for run in config["runs"])]
-    ),
-    protocol="|".join(config["evaluation"]["protocols"]),
+    entry="|".join(CONFIG.augmentation) or "(?!)",
+    model="|".join(["base", *CONFIG.models, *CONFIG.runs, *(rf"{run}@(step-\d+|best|last)" for run in CONFIG.runs)]),
+    protocol="|".join(CONFIG.evaluation.protocols),
     shard=r"\d+",
-    verifier="|".join(config["verifiers"]["named"]) or "(?!)",
+    verifier="|".join(CONFIG.verifiers.named) or "(?!)",
 
 
 onstart:

@@ -8,19 +8,19 @@ rule clean_problems:
     """Check each row of {input.dataset} against the contract and filter (duplicates: {params.duplicates}): nothing is dropped without a count."""
     input:
         code=code("clean_problems.py"),
-        dataset=f"resources/datasets/{config['dataset']}.parquet",
+        dataset=f"resources/datasets/{CONFIG.dataset}.parquet",
     output:
         problems="results/data/problems.parquet",
         quarantine="results/data/quarantine.parquet",
         funnel="results/data/funnel.json",
     params:
-        max_quarantine=config["data"]["max_quarantine"],
-        max_dropped=config["data"]["max_dropped"],
-        verifiable=switch("--verifiable", config["data"]["filters"]["verifiable"]),
-        duplicates=config["data"]["filters"]["duplicates"],
-        english_only=switch("--english-only", config["data"]["filters"]["english_only"]),
-        sources=option("--sources", config["data"]["filters"]["sources"]),
-        bands=config["data"]["difficulty_bands"],
+        max_quarantine=CONFIG.data.max_quarantine,
+        max_dropped=CONFIG.data.max_dropped,
+        verifiable=switch("--verifiable", CONFIG.data.filters.verifiable),
+        duplicates=CONFIG.data.filters.duplicates,
+        english_only=switch("--english-only", CONFIG.data.filters.english_only),
+        sources=option("--sources", CONFIG.data.filters.sources),
+        bands=CONFIG.data.difficulty_bands,
     log:
         "logs/clean_problems/all.log",
     benchmark:
@@ -49,7 +49,7 @@ rule clean_problems:
 
 
 rule decontaminate_problems:
-    """Look for items of {config[benchmarks]} among the problems by {params.methods}; nothing is removed here, matches carry their evidence."""
+    """Look for items of {CONFIG.benchmarks} among the problems by {params.methods}; nothing is removed here, matches carry their evidence."""
     input:
         code=code("decontaminate.py", "run_job.py", *method_files()),
         problems="results/data/problems.parquet",
@@ -70,7 +70,7 @@ rule decontaminate_problems:
     params:
         benchmarks=benchmark_options,
         methods=searching_methods(),
-        remove_by=",".join(config["decontamination"]["remove"]),
+        remove_by=",".join(CONFIG.decontamination.remove),
         thresholds=decontamination_thresholds(),
         embedding_model=embedding_option,
     log:
@@ -161,7 +161,7 @@ rule choose_solve_rate_problems:
     output:
         asked="results/data/solve_rate_problems.jsonl",
     params:
-        number=option("--count", config["data"]["own_solve_rates"]["problems"]),
+        number=option("--count", CONFIG.data.own_solve_rates.problems),
     log:
         "logs/choose_solve_rate_problems/all.log",
     benchmark:
@@ -184,18 +184,18 @@ rule sample_solve_rate_problems:
     """Sample the base model on the chosen training problems: part {wildcards.shard} of {params.shards}; finished responses are cached, because jobs can be killed."""
     input:
         code=code("generate_samples.py", "run_job.py"),
-        model=f"resources/models/{config['base_model']}",
+        model=base_model(),
         asked="results/data/solve_rate_problems.jsonl",
     output:
         made="results/data/solve_rate_samples/{shard}.json",
     params:
         name="solve_rates",
         protocols=literal(json.dumps({"solve_rates": solve_rate_sampling()}, sort_keys=True)),
-        prompt=literal(json.dumps(config["prompt"], sort_keys=True)),
+        prompt=literal(written(CONFIG.prompt)),
         engine=engine_settings(),
-        shards=config["evaluation"]["shards"],
+        shards=CONFIG.evaluation.shards,
         model=literal(model_directory("base")),
-        accelerator=config["accelerator"],
+        accelerator=CONFIG.accelerator,
     log:
         "logs/sample_solve_rate_problems/{shard}.log",
     benchmark:
@@ -203,7 +203,7 @@ rule sample_solve_rate_problems:
     threads: 2
     resources:
         gpu=gpus(1),
-        mem_mb=grows(6000 if config["accelerator"] == "cpu" else 32000),
+        mem_mb=grows(6000 if CONFIG.accelerator == "cpu" else 32000),
         runtime=24 * 60,
     container:
         gpu_image()
@@ -228,7 +228,7 @@ rule measure_solve_rates:
     """Grade the base model's responses to training problems: its own solve rates, for stages that ask for `solve_rates: own`."""
     input:
         code=code("measure_solve_rates.py"),
-        made=expand("results/data/solve_rate_samples/{shard}.json", shard=range(config["evaluation"]["shards"])),
+        made=expand("results/data/solve_rate_samples/{shard}.json", shard=range(CONFIG.evaluation.shards)),
         asked="results/data/solve_rate_problems.jsonl",
     output:
         rates="results/data/solve_rates.parquet",
@@ -276,9 +276,9 @@ rule format_training_data:
         remove_by=removing_methods,
         added=added_rows,
         validation=validation_option,
-        dev_size=config["data"]["dev_size"],
-        instruction=literal(config["prompt"]["instruction"]),
-        separator=literal(config["prompt"]["separator"]),
+        dev_size=CONFIG.data.dev_size,
+        instruction=literal(CONFIG.prompt.instruction),
+        separator=literal(CONFIG.prompt.separator),
     log:
         "logs/format_training_data/{run}/{stage}.log",
     benchmark:

@@ -12,10 +12,10 @@ rule make_demo_problems:
         benchmarks=expand("resources/demo/{name}.jsonl", name=["demo_symbols", "demo_words", "demo_mixed"]),
         leaks="resources/demo/leaks.json",
     params:
-        problems=config["demo"]["problems"],
-        per_benchmark=config["demo"]["items"],
-        leaks=config["demo"]["leaks"],
-        seed=config["demo"]["seed"],
+        problems=CONFIG.demo.problems,
+        per_benchmark=CONFIG.demo.items,
+        leaks=CONFIG.demo.leaks,
+        seed=CONFIG.demo.seed,
         out=parent,
     log:
         "logs/make_demo_problems/all.log",
@@ -45,7 +45,7 @@ rule make_demo_steps:
         steps="resources/demo/steps.jsonl",
     params:
         number=1000,
-        seed=config["demo"]["seed"] + 1,
+        seed=CONFIG.demo.seed + 1,
     log:
         "logs/make_demo_steps/all.log",
     benchmark:
@@ -71,13 +71,13 @@ rule make_demo_model:
     output:
         model=directory("resources/demo/base"),
     params:
-        per_benchmark=config["demo"]["items"],
-        seed=config["demo"]["seed"],
-        pretraining_steps=config["demo"]["pretraining_steps"],
-        supervised_steps=config["demo"]["supervised_steps"],
-        worked=config["demo"]["worked"],
-        boxed=config["demo"]["boxed"],
-        instruction=literal(config["prompt"]["instruction"] + config["prompt"]["separator"]),
+        per_benchmark=CONFIG.demo.items,
+        seed=CONFIG.demo.seed,
+        pretraining_steps=CONFIG.demo.pretraining_steps,
+        supervised_steps=CONFIG.demo.supervised_steps,
+        worked=CONFIG.demo.worked,
+        boxed=CONFIG.demo.boxed,
+        instruction=literal(CONFIG.prompt.instruction + CONFIG.prompt.separator),
     log:
         "logs/make_demo_model/all.log",
     benchmark:

@@ -5,7 +5,7 @@
 
 rule generate_samples:
     """
-    Sample {wildcards.model} on {config[benchmarks]} under {params.names} with one vLLM engine: part {wildcards.shard} of {params.shards}.
+    Sample {wildcards.model} on {CONFIG.benchmarks} under {params.names} with one vLLM engine: part {wildcards.shard} of {params.shards}.
     Finished responses are cached in checkpoints/samples: starting an engine is slow, and jobs can be killed.
     """
     input:
@@ -18,12 +18,12 @@ rule generate_samples:
     params:
         names=protocols(),
         protocols=literal(json.dumps({name: sampling(name) for name in protocols()}, sort_keys=True)),
-        prompt=literal(json.dumps(config["prompt"], sort_keys=True)),
+        prompt=literal(written(CONFIG.prompt)),
         engine=engine_settings(),
-        shards=config["evaluation"]["shards"],
+        shards=CONFIG.evaluation.shards,
         benchmarks=benchmark_options,
         model=sampled_model,
-        accelerator=config["accelerator"],
+        accelerator=CONFIG.accelerator,
     log:
         "logs/generate_samples/{model}/{shard}.log",
     benchmark:
@@ -31,7 +31,7 @@ rule generate_samples:
     threads: 2
     resources:
         gpu=gpus(1),
-        mem_mb=grows(6000 if config["accelerator"] == "cpu" else 32000),
+        mem_mb=grows(6000 if CONFIG.accelerator == "cpu" else 32000),
         runtime=24 * 60,
     container:
         gpu_image()
@@ -56,12 +56,12 @@ rule merge_samples:
     """Merge the {params.shards} parts of {wildcards.model} under {wildcards.protocol}: one file per benchmark, in its own order."""
     input:
         code=code("merge_samples.py"),
-        made=expand("results/{{model}}/generation/{shard}.json", shard=range(config["evaluation"]["shards"])),
+        made=expand("results/{{model}}/generation/{shard}.json", shard=range(CONFIG.evaluation.shards)),
         benchmarks=benchmark_files(),
     output:
-        samples=expand("results/{{model}}/{{protocol}}/samples/{benchmark}.jsonl.zst", benchmark=config["benchmarks"]),
+        samples=expand("results/{{model}}/{{protocol}}/samples/{benchmark}.jsonl.zst", benchmark=CONFIG.benchmarks),
     params:
-        shards=config["evaluation"]["shards"],
+        shards=CONFIG.evaluation.shards,
         settings=sampling_json,
         benchmarks=benchmark_options,
         out=parent,

@@ -19,14 +19,9 @@ rule tabulate_scores:
     params:
         models=evaluated_models(),
         protocols=protocols(),
-        benchmarks=config["benchmarks"],
-        primary=config["evaluation"]["primary"],
-        config=literal(
-            json.dumps(
-                {key: config[key] for key in ("benchmarks", "evaluation", "reward", "runs", "training")},
-                sort_keys=True,
-            )
-        ),
+        benchmarks=CONFIG.benchmarks,
+        primary=CONFIG.evaluation.primary,
+        config=literal(what_is_compared()),
     log:
         "logs/tabulate_scores/all.log",
     benchmark:
@@ -67,7 +62,7 @@ rule plot_training:
         curves="results/figures/curves.json",
     params:
         runs=named_stages(),
-        benchmark=config["training"]["validation_benchmark"],
+        benchmark=CONFIG.training.validation_benchmark,
     log:
         "logs/plot_training/all.log",
     benchmark:
@@ -97,8 +92,8 @@ rule audit_grader:
         samples=expand(
             "results/{model}/{protocol}/samples/{benchmark}.jsonl.zst",
             model=audited_model(),
-            protocol=config["evaluation"]["primary"],
-            benchmark=config["benchmarks"],
+            protocol=CONFIG.evaluation.primary,
+            benchmark=CONFIG.benchmarks,
         ),
         benchmarks=benchmark_files(),
     output:
@@ -138,11 +133,11 @@ rule log_scores:
         manifests=stage_manifests(),
     output:
         base=directory("results/tensorboard/base"),
-        runs=[directory(f"results/tensorboard/{run}") for run in config["select"]],
+        runs=[directory(f"results/tensorboard/{run}") for run in CONFIG.select],
     params:
         runs=named_stages(),
         models=evaluated_models(),
-        config=literal(json.dumps(config, sort_keys=True)),
+        config=literal(written(CONFIG)),
     log:
         "logs/log_scores/all.log",
     benchmark:
@@ -175,7 +170,7 @@ rule write_model_card:
         card="results/{run}/model/README.md",
     params:
         stages=own_stages,
-        config=literal(json.dumps(config, sort_keys=True)),
+        config=literal(written(CONFIG)),
     log:
         "logs/write_model_card/{run}.log",
     benchmark:
@@ -213,7 +208,7 @@ rule render_report:
         html=report("results/report.html", category="Report", caption="captions/report.rst"),
     params:
         models=evaluated_models(),
-        config=literal(json.dumps(config, sort_keys=True)),
+        config=literal(written(CONFIG)),
     log:
         "logs/render_report/all.log",
     benchmark:
@@ -261,7 +256,7 @@ rule write_paper:
         folder=directory("results/paper"),
     params:
         models=evaluated_models(),
-        config=literal(json.dumps(config, sort_keys=True)),
+        config=literal(written(CONFIG)),
     log:
         "logs/write_paper/all.log",
     benchmark:
@@ -294,8 +289,8 @@ rule write_crate:
         crate="results/crate.zip",
     params:
         models=evaluated_models(),
-        pins=place(config["pins"]),
-        config=literal(json.dumps(config, sort_keys=True)),
+        pins=place(CONFIG.pins),
+        config=literal(written(CONFIG)),
     log:
         "logs/write_crate/all.log",
     benchmark:

@@ -26,9 +26,8 @@ rule train_policy:
         n=of_stage("rollout_n"),
         stage=stage_json,
         budget=run_budget,
-        reward=literal(json.dumps(config["reward"], sort_keys=True)),
         launch=launch,
-        accelerator=config["accelerator"],
+        accelerator=CONFIG.accelerator,
         model=start_directory,
         out=named_output("--manifest"),
     log:
@@ -48,7 +47,6 @@ rule train_policy:
         " --stage {wildcards.stage:q}"
         " --config {params.stage:q}"
         " {params.budget:q}"
-        " --reward {params.reward:q}"
         " --accelerator {params.accelerator:q}"
         " --model {params.model:q}"
         " --train {input.train:q}"
@@ -64,7 +62,7 @@ use rule train_policy as forecast_training with:
     """
     input:
         code=training_code("forecast_training.py"),
-        model=f"resources/models/{config['base_model']}",
+        model=base_model(),
         train="results/{run}/{stage}/train.parquet",
         val="results/{run}/{stage}/val.parquet",
         earlier=sharing_budget("forecast.json"),
@@ -117,7 +115,7 @@ rule export_model:
     params:
         out=parent,
         choice=exported_checkpoint,
-        accelerator=config["accelerator"],
+        accelerator=CONFIG.accelerator,
     log:
         "logs/export_model/{run}.log",
     benchmark:
@@ -170,7 +168,7 @@ rule merge_checkpoint:
     params:
         out=parent,
         checkpoint=verl_checkpoint,
-        accelerator=config["accelerator"],
+        accelerator=CONFIG.accelerator,
     log:
         "logs/merge_checkpoint/{extra}.log",
     benchmark:

@@ -9,7 +9,7 @@ use rule choose_solve_rate_problems as choose_label_problems with:
     output:
         asked="results/verifiers/problems.jsonl",
     params:
-        number=option("--count", config["verifiers"]["labels"]["problems"]),
+        number=option("--count", CONFIG.verifiers.labels.problems),
     log:
         "logs/choose_label_problems/all.log",
     benchmark:
@@ -27,11 +27,11 @@ use rule sample_solve_rate_problems as sample_label_solutions with:
     params:
         name="solutions",
         protocols=literal(json.dumps({"solutions": label_sampling("n")}, sort_keys=True)),
-        prompt=literal(json.dumps(config["prompt"], sort_keys=True)),
+        prompt=literal(written(CONFIG.prompt)),
         engine=engine_settings(),
-        shards=config["evaluation"]["shards"],
+        shards=CONFIG.evaluation.shards,
         model=literal(label_policy()),
-        accelerator=config["accelerator"],
+        accelerator=CONFIG.accelerator,
     log:
         "logs/sample_label_solutions/{shard}.log",
     benchmark:
@@ -42,7 +42,7 @@ rule cut_prefixes:
     """Cut the sampled solutions into steps: the policy goes on from the end of each, and how often it is right then is the step's label."""
     input:
         code=code("cut_prefixes.py"),
-        made=expand("results/verifiers/solution_samples/{shard}.json", shard=range(config["evaluation"]["shards"])),
+        made=expand("results/verifiers/solution_samples/{shard}.json", shard=range(CONFIG.evaluation.shards)),
         asked="results/verifiers/problems.jsonl",
     output:
         prefixes="results/verifiers/prefixes.jsonl",
@@ -79,11 +79,11 @@ use rule sample_label_solutions as sample_label_completions with:
     params:
         name="completions",
         protocols=literal(json.dumps({"completions": label_sampling("completions")}, sort_keys=True)),
-        prompt=literal(json.dumps(config["prompt"], sort_keys=True)),
+        prompt=literal(written(CONFIG.prompt)),
         engine=engine_settings(),
-        shards=config["evaluation"]["shards"],
+        shards=CONFIG.evaluation.shards,
         model=literal(label_policy()),
-        accelerator=config["accelerator"],
+        accelerator=CONFIG.accelerator,
     log:
         "logs/sample_label_completions/{shard}.log",
     benchmark:
@@ -97,10 +97,8 @@ rule label_steps:
     """
     input:
         code=code("label_steps.py", "run_job.py", *verifier_files(*label_verifiers())),
-        solutions=expand("results/verifiers/solution_samples/{shard}.json", shard=range(config["evaluation"]["shards"])),
-        completions=expand(
-            "results/verifiers/completion_samples/{shard}.json", shard=range(config["evaluation"]["shards"])
-        ),
+        solutions=expand("results/verifiers/solution_samples/{shard}.json", shard=range(CONFIG.evaluation.shards)),
+        completions=expand("results/verifiers/completion_samples/{shard}.json", shard=range(CONFIG.evaluation.shards)),
         problems="results/verifiers/problems.jsonl",
         prefixes="results/verifiers/prefixes.jsonl",
         models=[marker for name in label_verifiers() for marker in verifier_markers(name)],
@@ -112,10 +110,10 @@ rule label_steps:
     params:
         solutions=literal(json.dumps(label_sampling("n"), sort_keys=True)),
         completions=literal(json.dumps(label_sampling("completions"), sort_keys=True)),
-        verifiers=literal(json.dumps(config["verifiers"], sort_keys=True)),
+        verifiers=literal(written(CONFIG.verifiers)),
         models=label_models(),
-        demo=switch("--demo", "demo" in config),
-        accelerator=config["accelerator"],
+        demo=switch("--demo", CONFIG.demo is not None),
+        accelerator=CONFIG.accelerator,
         out=parent,
     log:
         "logs/label_steps/all.log",
@@ -151,20 +149,20 @@ rule score_steps:
     """Score every reasoning step of the samples of {wildcards.model} under {wildcards.protocol} with the verifier {wildcards.verifier}."""
     input:
         code=lambda wildcards: code("score_steps.py", "run_job.py", *verifier_files(wildcards.verifier)),
-        samples=expand("results/{{model}}/{{protocol}}/samples/{benchmark}.jsonl.zst", benchmark=config["benchmarks"]),
+        samples=expand("results/{{model}}/{{protocol}}/samples/{benchmark}.jsonl.zst", benchmark=CONFIG.benchmarks),
         benchmarks=benchmark_files(),
         model=lambda wildcards: verifier_markers(wildcards.verifier),
     output:
         scores=expand(
-            "results/{{model}}/{{protocol}}/steps/{{verifier}}/{benchmark}.jsonl.zst", benchmark=config["benchmarks"]
+            "results/{{model}}/{{protocol}}/steps/{{verifier}}/{benchmark}.jsonl.zst", benchmark=CONFIG.benchmarks
         ),
     params:
         verifiers=verifier_json,
         model=verifier_option,
         samples=named_samples,
         benchmarks=benchmark_options,
-        accelerator=config["accelerator"],
-        memory=config["evaluation"]["gpu_memory_utilization"],
+        accelerator=CONFIG.accelerator,
+        memory=CONFIG.evaluation.gpu_memory_utilization,
         out=parent,
     log:
         "logs/score_steps/{model}/{protocol}/{verifier}.log",
@@ -201,12 +199,12 @@ rule score_step_sets:
     output:
         scores="results/verifiers/{verifier}/scores.json",
     params:
-        names=list(config["verifiers"]["step_sets"]),
+        names=list(CONFIG.verifiers.step_sets),
         verifiers=verifier_json,
         model=verifier_option,
         step_sets=named_step_sets,
-        accelerator=config["accelerator"],
-        memory=config["evaluation"]["gpu_memory_utilization"],
+        accelerator=CONFIG.accelerator,
+        memory=CONFIG.evaluation.gpu_memory_utilization,
     log:
         "logs/score_step_sets/{verifier}.log",
     benchmark:
@@ -242,7 +240,7 @@ rule measure_verifiers:
         json="results/verifiers/measured.json",
         md=report("results/verifiers/measured.md", category="Verifiers", caption="captions/verifiers.rst"),
     params:
-        verifiers=literal(json.dumps(config["verifiers"], sort_keys=True)),
+        verifiers=literal(written(CONFIG.verifiers)),
         scores=named_scores,
         step_sets=named_step_sets,
     log:
@@ -278,8 +276,8 @@ rule render_steps:
         models=evaluated_models(),
         protocols=protocols(),
         benchmarks=benchmark_options,
-        names=config["verifiers"]["use"],
-        verifiers=literal(json.dumps(config["verifiers"], sort_keys=True)),
+        names=CONFIG.verifiers.use,
+        verifiers=literal(written(CONFIG.verifiers)),
     log:
         "logs/render_steps/all.log",
     benchmark:

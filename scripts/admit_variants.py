@@ -29,7 +29,7 @@ def main() -> None:
     args = parser.parse_args()
 
     from mathrl.augmentation import command
-    from mathrl.config.augmentation import Entry
+    from mathrl.config.entry import Entry
 
     command.admit(args, Entry.of(mapping(args.entry, "--entry")))
 

@@ -11,7 +11,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-from mathrl.config.runs import read_yaml
+from mathrl.config.experiment import Configuration
+from mathrl.config.messages import parse
+from mathrl.config.reading import read_yaml
+from mathrl.config.stage import Stage
 from mathrl.core.arguments import NamedSettings
 from mathrl.core.code_files import ROOT
 from mathrl.core.files import UserError, read_json, run_main, write_json
@@ -43,16 +46,16 @@ def main() -> None:
     gpu.check_host(args.accelerator)
     if args.model and not isinstance(read_json(args.model / "config.json"), dict):
         raise UserError(f"{args.model}: is no Hugging Face model")
-    config = read_yaml(args.config)
+    config = parse(Configuration, read_yaml(args.config), "config")
     for key, value in args.set.items():
-        if key not in config["training"]:
+        if key not in Stage.model_fields:
             raise UserError(f"--set {key}={value}: must be KEY=VALUE with a key of `training` in {args.config}")
     folder = args.work or Path(tempfile.mkdtemp(prefix="gpu-check-"))
     folder.mkdir(parents=True, exist_ok=True)
     figures = gpu.run(
         folder=folder.resolve(),
-        training=config["training"] | gpu.SETTINGS | args.set,
-        prompt=config["prompt"],
+        training=parse(Stage, config.training.model_dump() | gpu.SETTINGS | args.set, "--set"),
+        prompt=config.prompt,
         accelerator=args.accelerator,
         steps=args.steps,
         model=args.model.resolve() if args.model else None,

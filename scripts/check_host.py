@@ -11,7 +11,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from mathrl.config.runs import read_yaml
+from mathrl.config.experiment import Configuration
+from mathrl.config.messages import parse
+from mathrl.config.reading import read_yaml
 from mathrl.core.files import run_main
 from mathrl.execution import preflight
 
@@ -28,17 +30,17 @@ def main() -> int:
     parser.add_argument("--without-containers", action="store_true", help="as Snakemake without --sdm apptainer")
     parser.add_argument("--gpus", type=int, metavar="N", help="what --resources gpu=N will give (default: no limit)")
     given = parser.parse_args()
-    config = read_yaml(*given.config)
-    name = config["accelerator"]
+    config = parse(Configuration, read_yaml(*given.config), "config")
+    name = config.accelerator
     notices = preflight.check(
         accelerator=name,
-        images={name: config["containers"][name], "cpu": config["containers"]["cpu"]},
+        images={name: getattr(config.containers, name), "cpu": config.containers.cpu},
         locks={"cpu": "envs/cpu.txt", "cuda": "envs/cuda.txt"},
         root=Path(__file__).resolve().parents[1],
         containers=not given.without_containers,
         dry_run=False,
         cluster=False,
-        requests={"training.gpus": config["training"]["gpus"] * config["training"]["nodes"]},
+        requests={"training.gpus": config.training.all_gpus},
         given=given.gpus,
     )
     for line in notices:

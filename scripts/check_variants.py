@@ -26,7 +26,7 @@ def main() -> None:
     args = parser.parse_args()
 
     from mathrl.augmentation import command
-    from mathrl.config.augmentation import Entry
+    from mathrl.config.entry import Entry
 
     command.check(args, Entry.of(mapping(args.entry, "--entry")))
 

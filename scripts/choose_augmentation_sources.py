@@ -21,7 +21,7 @@ def main() -> None:
     args = parser.parse_args()
 
     from mathrl.augmentation import sources
-    from mathrl.config.augmentation import Entry
+    from mathrl.config.entry import Entry
 
     wanted = Entry.of(mapping(args.entry, "--entry")).problems
     write_jsonl(args.out, sources.choose(args.problems, args.matches, args.remove, args.dev_size, wanted))

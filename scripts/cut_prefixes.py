@@ -19,11 +19,14 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="JSON lines to write: id, problem, answer, prefix")
     args = parser.parse_args()
 
+    from mathrl.config.evaluation import Sampling
+    from mathrl.config.messages import parse
     from mathrl.data.benchmarks import read_benchmark
     from mathrl.evaluation.sampling import of_one_file
     from mathrl.verifiers import label_files
 
-    samples = of_one_file(args.generation, "solutions", mapping(args.settings, "--settings"), args.problems)
+    settings = parse(Sampling, mapping(args.settings, "--settings"), "--settings")
+    samples = of_one_file(args.generation, "solutions", settings, args.problems)
     found, _ = label_files.solutions(samples, read_benchmark(args.problems), args.workers)
     write_jsonl(args.out, label_files.prefix_rows(found))
 

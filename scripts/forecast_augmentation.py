@@ -21,7 +21,7 @@ def main() -> None:
     args = parser.parse_args()
 
     from mathrl.augmentation import forecast, prompts
-    from mathrl.config.augmentation import Entry
+    from mathrl.config.entry import Entry
 
     entry = Entry.of(mapping(args.entry, "--entry"))
     found = forecast.forecast(args.name, entry, prompts.template(entry.kind, entry.prompt), list(read_jsonl(args.sources)))

@@ -28,8 +28,8 @@ def main() -> None:
         plan = arguments.plan(args, root=Path(place))
         found = forecast.measure(plan)
     inputs = {"train": args.train, "validation": args.validation}
-    said = {"schema_version": 1, "run": args.run, "stage": args.stage, **found, "config": plan.stage}
-    write_json(args.out, said | {"provenance": provenance(inputs, config=plan.stage)})
+    said = {"schema_version": 1, "run": args.run, "stage": args.stage, **found, "config": plan.stage.model_dump()}
+    write_json(args.out, said | {"provenance": provenance(inputs, config=plan.stage.model_dump())})
     name = f"forecast {args.run}" + ("" if args.stage == "main" else f"/{args.stage}")
     print(forecast.describe(name, found), file=sys.stderr)
 

@@ -5,12 +5,11 @@ python scripts/generate_samples.py --name base --model resources/models/openseek
 """
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
 from mathrl.core.arguments import NamedFiles
-from mathrl.core.files import log_to, run_main, write_json
+from mathrl.core.files import log_to, mapping, run_main, write_json
 from mathrl.core.provenance import provenance
 
 
@@ -32,17 +31,22 @@ def main() -> None:
 
     progress = log_to(args.log) if args.log else sys.stderr
 
+    from mathrl.config.evaluation import Engine, Sampling
+    from mathrl.config.messages import parse
+    from mathrl.config.sources import Prompt
     from mathrl.evaluation import sampling
 
+    given = mapping(args.protocols, "--protocols")
+    protocols = {name: parse(Sampling, settings, f"--protocols: {name}") for name, settings in given.items()}
     result = sampling.generate(
         model_name=args.name,
         model=args.model,
-        protocols=json.loads(args.protocols),
+        protocols=protocols,
         benchmarks=args.benchmark,
-        prompt=json.loads(args.prompt),
+        prompt=parse(Prompt, mapping(args.prompt, "--prompt"), "--prompt"),
         shard=args.shard,
         shards=args.shards,
-        engine=json.loads(args.engine),
+        engine=parse(Engine, mapping(args.engine, "--engine"), "--engine"),
         accelerator=args.accelerator,
         root=args.store,
         progress=progress,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from mathrl.config.verifiers import settings
+from mathrl.config.verifiers import read, settings
 from mathrl.core.arguments import NamedFiles
 from mathrl.core.files import UserError, mapping, read_jsonl, run_main, write_json
 from mathrl.core.provenance import provenance
@@ -45,9 +45,9 @@ def step_verdicts(args: argparse.Namespace) -> list[Verdicts]:
     """What the verifiers in use say of the samples; nothing without any."""
     if not args.steps:
         return []
-    section = mapping(args.verifiers or "{}", "--verifiers")
+    section = read(mapping(args.verifiers or "{}", "--verifiers"), "--verifiers")
     scored = {name: verified.read_scores(read_jsonl(path, ("id", "sample", "scores"))) for name, path in args.steps.items()}
-    return verified.verdicts(settings(section), section["use"], scored)
+    return verified.verdicts(settings(section), section.use, scored)
 
 
 def main() -> None:

@@ -37,28 +37,29 @@ def main() -> None:
     if args.log:
         log_to(args.log)
 
+    from mathrl.config import messages
+    from mathrl.config.evaluation import Sampling
+    from mathrl.config.verifiers import read
     from mathrl.data.benchmarks import read_benchmark
     from mathrl.demo.steps import first_error
     from mathrl.evaluation.sampling import of_one_file
     from mathrl.verifiers import label_files, labels, load
 
-    section = mapping(args.verifiers, "--verifiers")
-    limits = labels.Denoising(section["labels"]["solvable"], section["labels"]["lost"])
+    section = read(mapping(args.verifiers, "--verifiers"), "--verifiers")
+    limits = labels.Denoising(section.labels.solvable, section.labels.lost)
     problems, prefixes = read_benchmark(args.problems), read_benchmark(args.prefixes)
-    samples = of_one_file(args.solutions, "solutions", mapping(args.solution_settings, "--solution-settings"), args.problems)
-    completions = of_one_file(args.completions, "completions", mapping(args.completion_settings, "--completion-settings"), args.prefixes)
+    settings = messages.parse(Sampling, mapping(args.solution_settings, "--solution-settings"), "--solution-settings")
+    samples = of_one_file(args.solutions, "solutions", settings, args.problems)
+    settings = messages.parse(Sampling, mapping(args.completion_settings, "--completion-settings"), "--completion-settings")
+    completions = of_one_file(args.completions, "completions", settings, args.prefixes)
     found, funnel = label_files.solutions(samples, problems, args.workers)
     if not found:
         raise UserError("verifiers.labels: no sampled solution could be cut into steps; raise max_tokens or n")
     rows, decided = label_files.label_all(
         found, label_files.rates(prefixes, completions, args.workers), label_files.solve_rates(samples, problems, found), limits
     )
-    models = {"agree": args.agree_model, "accept": args.accept_model}
-    makers = {
-        key: load.of_section(section, section["labels"][key], args.store, args.accelerator, model)
-        for key, model in models.items()
-        if section["labels"][key]
-    }
+    wanted = {"agree": (section.labels.agree, args.agree_model), "accept": (section.labels.accept, args.accept_model)}
+    makers = {key: load.of_section(section, name, args.store, args.accelerator, model) for key, (name, model) in wanted.items() if name}
     summary = label_files.finish(rows, makers, args.out)
     noise = label_files.noise(rows, first_error) if args.demo else None
     summary |= {"schema_version": 1, "funnel": dict(funnel), "decided": dict(decided), "noise": noise}

@@ -19,10 +19,12 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="parquet to write: id, solve_rate (0-1), n (responses)")
     args = parser.parse_args()
 
+    from mathrl.config.evaluation import Sampling
+    from mathrl.config.messages import parse
     from mathrl.data import solve_rates
     from mathrl.evaluation import sampling
 
-    settings = mapping(args.settings, "--settings")
+    settings = parse(Sampling, mapping(args.settings, "--settings"), "--settings")
     samples = sampling.merge(
         sampling.store_of(args.generation, solve_rates.NAME), solve_rates.NAME, settings, {solve_rates.NAME: args.problems}
     )

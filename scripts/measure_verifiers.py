@@ -20,12 +20,12 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="path without ending: .json and .md are added")
     args = parser.parse_args()
 
-    from mathrl.config.verifiers import settings
+    from mathrl.config.verifiers import read, settings
     from mathrl.verifiers.measure_all import markdown, measure_all
 
     sets = {name: list(read_jsonl(path, ("problem", "steps", "first_error"))) for name, path in args.step_set.items()}
     scores = {name: read_json(path)["scores"] for name, path in args.scores.items()}
-    found = measure_all(settings(mapping(args.verifiers, "--verifiers")), sets, scores)
+    found = measure_all(settings(read(mapping(args.verifiers, "--verifiers"), "--verifiers")), sets, scores)
     write_json(f"{args.out}.json", {"schema_version": 1, "step_sets": found, "provenance": provenance(args.scores | args.step_set)})
     write_text(f"{args.out}.md", markdown(found))
 

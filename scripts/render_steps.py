@@ -22,10 +22,11 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="HTML to write")
     args = parser.parse_args()
 
+    from mathrl.config.verifiers import read
     from mathrl.evaluation.step_rows import gather
     from mathrl.report.step_pages import ORDER, chosen, steps_page
 
-    section = mapping(args.verifiers, "--verifiers")
+    section = read(mapping(args.verifiers, "--verifiers"), "--verifiers")
     found: dict = {kind: [] for kind in ORDER}
     verdicts = {}
     for rows, own in gather(args.results, args.models, args.protocols, args.benchmark, section):

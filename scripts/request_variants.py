@@ -6,7 +6,6 @@ entry names. python scripts/request_variants.py --name retold --entry '{"kind": 
 """
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
@@ -30,10 +29,12 @@ def main() -> None:
     progress = log_to(args.log) if args.log else sys.stderr
 
     from mathrl.augmentation import command
-    from mathrl.config.augmentation import Entry
+    from mathrl.config import messages
+    from mathrl.config.entry import Entry
+    from mathrl.config.evaluation import Engine
 
     entry = Entry.of(mapping(args.entry, "--entry"))
-    summary = command.request(args, entry, json.loads(args.engine))
+    summary = command.request(args, entry, messages.parse(Engine, mapping(args.engine, "--engine"), "--engine"))
     print(command.told(args.name, entry, summary), file=progress)
     write_json(args.summary, summary | {"schema_version": 1, "provenance": provenance({"sources": args.sources})})
 

@@ -18,13 +18,13 @@ def main() -> None:
     parser.add_argument("--gpus", default="24,40,80", help="sizes of a GPU, GiB (default 24,40,80)")
     args = parser.parse_args()
 
-    from mathrl.config import runs
+    from mathrl.config import experiment, reading, runs
     from mathrl.models.shape import OPENSEEK
     from mathrl.training import memory
 
-    config, _ = runs.expanded(runs.read_yaml(args.config))
-    if args.run not in config["runs"]:
-        raise UserError(f"--run {args.run}: no such run in {args.config} (it has: {', '.join(sorted(config['runs']))})")
+    config = experiment.spelled_out(reading.read_yaml(args.config))
+    if args.run not in config.runs:
+        raise UserError(f"--run {args.run}: no such run in {args.config} (it has: {', '.join(sorted(config.runs))})")
     names = runs.stages(config, args.run)
     if args.stage not in (None, *names):
         raise UserError(f"--stage {args.stage}: run {args.run} has no such stage (it has: {', '.join(names)})")
@@ -35,10 +35,10 @@ def main() -> None:
         raise UserError(f"{args.model_config}: lacks {error}; is it the config.json of a DeepSeek-V3 or Llama model?") from None
     except ValueError:
         raise UserError(f"--gpus {args.gpus}: must be sizes in GiB, such as 24,40,80") from None
-    stage = runs.stage_config(config, args.run, args.stage or names[0])
+    stage = config.stage(args.run, args.stage or names[0])
     print((memory.__doc__ or "").strip(), end="\n\n")
     print(f"{model.parameters / 1e9:.3f} billion parameters, {2 * model.cache} bytes of KV cache a token in bfloat16")
-    print(f"run {args.run}, GiB on each of {stage['gpus'] * stage['nodes']} GPUs:\n")
+    print(f"run {args.run}, GiB on each of {stage.all_gpus} GPUs:\n")
     print(memory.table(model, stage, gpus))
 
 

@@ -29,12 +29,12 @@ def main() -> None:
     from mathrl.statistics.comparisons import merged_runs
 
     config, results = read_config(args.config), Path(args.results)
-    if args.run not in config["runs"]:
-        raise UserError(f"--run {args.run}: is no run of the configuration; known: {', '.join(config['runs'])}")
+    if args.run not in config.runs:
+        raise UserError(f"--run {args.run}: is no run of the configuration; known: {', '.join(config.runs)}")
     paths = [results / args.run / stage / "manifest.json" for stage in args.stages]
     manifests = [read_json(path) for path in paths if path.is_file()]
-    protocols = list(config["evaluation"].get("select") or config["evaluation"]["protocols"])
-    evals, _ = load_evals(results, ["base", args.run], protocols, config["benchmarks"])
+    protocols = list(config.evaluation.select)
+    evals, _ = load_evals(results, ["base", args.run], protocols, config.benchmarks)
     found = results / "data" / "contamination.json"
     contamination = read_json(found) if found.is_file() else None
     settings = merged_runs(config)[args.run]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from mathrl.config.augmentation import Entry
+from mathrl.config.entry import Entry
 from mathrl.core.files import write_jsonl
 from mathrl.data.duplicates import Signatures
 from mathrl.data.problems import add_ids, bands, quintiles

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from mathrl.augmentation import client, store
 from mathrl.augmentation.requests import Answer, Request
-from mathrl.config.augmentation import Server as Named
+from mathrl.config.entry import Server as Named
 from mathrl.core.files import UserError, write_jsonl
 from mathrl.demo.provider import answer as right_answer
 from mathrl.demo.provider import good
@@ -35,7 +35,7 @@ def attempt(reply, timeout: float = 5, key: str | None = None):
     """One attempt against a server that sends this reply."""
 
     async def go(address):
-        made = client.Client(Named("proposer", address, key), timeout, 50)
+        made = client.Client(Named(model="proposer", address=address, key=key), timeout, 50)
         try:
             return await made.attempt(REQUEST)
         finally:
@@ -108,7 +108,7 @@ def test_what_no_retry_would_mend_stops_with_a_line(status, told, monkeypatch):
 def test_without_the_variable_nothing_is_sent(monkeypatch):
     monkeypatch.delenv("NO_SUCH_KEY", raising=False)
     with pytest.raises(UserError, match="the environment variable NO_SUCH_KEY is empty"):
-        client.Client(Named("m", "http://127.0.0.1:9/v1", "NO_SUCH_KEY"), 1, 10)
+        client.Client(Named(model="m", address="http://127.0.0.1:9/v1", key="NO_SUCH_KEY"), 1, 10)
 
 
 def stuttering():

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 from mathrl.augmentation import command, forecast, form, leaks, novelty, prompts, requests, votes
 from mathrl.augmentation.requests import Answer
-from mathrl.config.augmentation import Holds
+from mathrl.config.entry import Holds
 from mathrl.core.files import UserError
 from mathrl.decontamination import Settings, find_matches
 from mathrl.demo.provider import completion, good

@@ -4,7 +4,8 @@ import copy
 
 import pytest
 import yaml
-from mathrl.config import augmentation, runs, validation
+from mathrl.config import augmentation, reading, validation
+from mathrl.config.entry import Entry, Server
 from mathrl.core.files import UserError
 from mathrl.data.downloads import pin_rows
 
@@ -14,35 +15,21 @@ KEY = "sk-0123456789abcdefghijklmnop"
 
 @pytest.fixture
 def check(root, config):
-    schema = yaml.safe_load((root / "rules/schemas/config.schema.yaml").read_text())
-
     def validated(entry=None, data="clean", **run):
         made = copy.deepcopy(config)
         made["augmentation"] = {"retold": PLAIN | (entry or {})}
         made["runs"]["mine"] = {"mini_batch_size": 88, "data": data, **run}
         made["select"] = ["mine"]
-        validation.validate(made, schema, pin_rows(root / "pins.tsv"))
-        return made
+        return validation.validate(made, lambda _: pin_rows(root / "pins.tsv"))[0]
 
     return validated
 
 
 def test_an_entry_has_defaults_and_survives_a_command_line(check):
-    made = augmentation.entry(check(), "retold")
-    assert made == augmentation.Entry.of(made.as_dict())
+    made = check().augmentation["retold"]
+    assert made == Entry.of(made.as_dict())
     assert (made.holds.m, made.holds.k, made.per_problem, made.useful, made.asks_solver) == (3, 4, 1, True, True)
-    assert made.checker == made.proposer == augmentation.Server("m", "http://127.0.0.1:8000/v1")
-
-
-def test_every_key_has_a_default_or_is_asked_for(root):
-    """The schema and the typed entry have the same keys, on every level."""
-    schema = yaml.safe_load((root / "rules/schemas/config.schema.yaml").read_text())
-    known = schema["properties"]["augmentation"]["additionalProperties"]["properties"]
-    spelled = augmentation.Entry.of(PLAIN | {"solver": {"model": "s", "address": "http://s/v1"}}).as_dict()
-    assert set(known) == set(spelled)
-    for key, part in known.items():
-        if part.get("properties"):
-            assert set(part["properties"]) == set(spelled[key]), key
+    assert made.checker == made.proposer == Server(model="m", address="http://127.0.0.1:8000/v1")
 
 
 BAD = [
@@ -55,6 +42,8 @@ BAD = [
     ({"address": None}, "augmentation.retold: has neither address nor cache"),
     ({"address": "127.0.0.1:8000"}, "augmentation.retold.address: '127.0.0.1:8000' is no address"),
     ({"address": "engine", "solver": {"model": "s", "address": "http://s/v1"}}, "augmentation.retold.solver: address engine has one model"),
+    ({"holds": {"by": "both"}}, "augmentation.retold.holds.by is 'both'; it may be model, base"),
+    ({"solver": {"model": "s"}}, "augmentation.retold.solver lacks the key 'address'"),
     ({"temprature": 1}, "unknown key 'augmentation.retold.temprature'"),
     ({"timeout": float("inf")}, "augmentation.retold.timeout is inf; it must be a finite number"),
 ]
@@ -79,11 +68,11 @@ def test_a_key_in_the_configuration_is_refused_and_not_repeated(check, entry):
 
 
 def test_a_missing_key_is_told_before_any_job(check):
-    made = check({"key": "MY_KEY", "solver": {"model": "s", "address": "http://s/v1", "key": "OTHER_KEY"}})
+    made = check({"key": "MY_KEY", "solver": {"model": "s", "address": "http://s/v1", "key": "OTHER_KEY"}}).augmentation["retold"]
     assert "MY_KEY is empty" in augmentation.missing_key(made, "retold", {"OTHER_KEY": "x"})
     assert "OTHER_KEY is empty" in augmentation.missing_key(made, "retold", {"MY_KEY": "x", "OTHER_KEY": " "})
     assert augmentation.missing_key(made, "retold", {"MY_KEY": "x", "OTHER_KEY": "y"}) is None
-    assert augmentation.missing_key(check({"key": "MY_KEY", "address": None, "cache": "a"}), "retold", {}) is None
+    assert augmentation.missing_key(check({"key": "MY_KEY", "address": None, "cache": "a"}).augmentation["retold"], "retold", {}) is None
 
 
 STAGES = [
@@ -108,7 +97,7 @@ def test_a_stage_names_entries_that_are_there(check, data, run, message):
     given = {"data": data} if data is not None else {}
     if message is None:
         made = check(**given, **run)
-        stage = runs.stage_config(made, "mine", "main")
+        stage = made.stage("mine", "main")
         assert augmentation.used(made, [stage]) == ["retold"] and augmentation.data_kind(stage) == data.get("rows", "clean")
         assert "retold" in augmentation.data_words(stage)
     else:
@@ -119,17 +108,23 @@ def test_a_stage_names_entries_that_are_there(check, data, run, message):
 def test_solutions_of_an_entry_need_no_file_yet(check):
     run = {"algorithm": "supervised", "solutions": "results/augmentation/retold/rows.parquet", "steps": 5}
     made = check({"kind": "solutions"}, **run)
-    assert augmentation.used(made, [runs.stage_config(made, "mine", "main")]) == ["retold"]
+    assert augmentation.used(made, [made.stage("mine", "main")]) == ["retold"]
     with pytest.raises(UserError, match="'retold' holds solutions"):
         check({"kind": "solutions"}, {"augmented": ["retold"]})
 
 
 def test_the_demos_overlay_is_valid(root, config):
-    schema = yaml.safe_load((root / "rules/schemas/config.schema.yaml").read_text())
     read = lambda name: yaml.safe_load((root / "profiles/demo" / name).read_text())  # noqa: E731
-    made = runs.merge(runs.merge(config, read("demo.yaml")), read("augmented.yaml"))
-    assert validation.validate(made, schema, pin_rows(root / made["pins"])) == []
-    expanded = runs.expanded(made)[0]
-    words = {augmentation.data_words(runs.stage_config(expanded, run, "main")) for run in expanded["select"]}
-    assert len(expanded["select"]) == 9
+    raw = reading.merge(reading.merge(config, read("demo.yaml")), read("augmented.yaml"))
+    made, notices = validation.validate(raw, lambda path: pin_rows(root / path))
+    assert notices == []
+    words = {augmentation.data_words(made.stage(run, "main")) for run in made.select}
+    assert len(made.select) == 9
     assert words == {"clean data", "clean data and augmented rows of retold", "clean data and repeated rows of retold"}
+
+
+def test_what_is_wrong_in_a_mapping_of_data_is_named(check):
+    with pytest.raises(UserError, match=r"unknown key 'data\.augment'; known here: augmented, repeated, rows"):
+        check(data={"augment": ["retold"]})
+    with pytest.raises(UserError, match="data is 'dirty'; it must be clean, raw, as_given or mapping"):
+        check(data="dirty")

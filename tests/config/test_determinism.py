@@ -3,9 +3,11 @@
 import pytest
 from mathrl.config import validation
 from mathrl.config.determinism import is_deterministic
+from mathrl.config.experiment import spelled_out
+from mathrl.config.stage import Stage
 from mathrl.core.files import UserError
 
-STAGE = {"gpus": 1, "nodes": 1, "tensor_parallel": 1, "dtype": "float32", "deterministic": None, "verl": {}}
+STAGE = Stage(gpus=1, dtype="float32")
 
 
 @pytest.mark.parametrize(
@@ -23,17 +25,17 @@ STAGE = {"gpus": 1, "nodes": 1, "tensor_parallel": 1, "dtype": "float32", "deter
     ],
 )
 def test_where_training_is_deterministic(change, accelerator, expected):
-    assert is_deterministic(STAGE | change, accelerator) is expected
+    assert is_deterministic(STAGE.changed(**change), accelerator) is expected
 
 
 @pytest.mark.parametrize("change", [{"dtype": "bfloat16"}, {"gpus": 2}])
 def test_it_is_refused_where_it_cannot_be_had(change):
     with pytest.raises(UserError, match="deterministic: false"):
-        is_deterministic(STAGE | {"deterministic": True} | change, "cpu")
+        is_deterministic(STAGE.changed(deterministic=True, **change), "cpu")
 
 
 def test_it_is_refused_before_anything_runs(config):
     config["accelerator"] = "cpu"
     config["training"] |= {"deterministic": True, "dtype": "float32", "gpus": 2}
     with pytest.raises(UserError, match=r"^config: run grpo, stage main: deterministic: true, with dtype float32, gpus 2 on 1 node"):
-        validation.check_stage(config, "grpo", "main")
+        validation.check_stage(spelled_out(config), "grpo", "main")

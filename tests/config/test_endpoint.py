@@ -3,18 +3,18 @@
 import pytest
 from mathrl.config.controls import sweeps
 from mathrl.config.endpoint import Endpoint, changes, check, register, registered
-from mathrl.config.runs import expanded
+from mathrl.config.experiment import spelled_out
 from mathrl.core.files import UserError
 from mathrl.statistics.power import plan, told
 
 
 def test_an_endpoint_is_registered_once_and_its_changes_are_kept(config, tmp_path):
     path = tmp_path / "checkpoints/endpoints.jsonl"
-    assert register(config, path) and not register(config, path)
+    assert register(spelled_out(config), path) and not register(spelled_out(config), path)
     config["evaluation"]["endpoint"] = {"metric": "maj@n"}
-    assert register(config, path)
+    assert register(spelled_out(config), path)
     config["evaluation"]["protocols"]["contest"]["max_tokens"] = 512
-    assert register(config, path)
+    assert register(spelled_out(config), path)
     entries = registered(path)
     assert [len(entry["sha256"]) for entry in entries] == [64] * 3 and entries[0]["time"].endswith("Z")
     first, second = changes(entries)
@@ -22,14 +22,14 @@ def test_an_endpoint_is_registered_once_and_its_changes_are_kept(config, tmp_pat
 
 
 def test_what_is_no_part_of_the_endpoint_changes_nothing(config, tmp_path):
-    register(config, tmp_path / "r")
+    register(spelled_out(config), tmp_path / "r")
     config["training"]["learning_rate"] = 1e-6
     config["evaluation"]["shards"] = 2
-    assert not register(config, tmp_path / "r")
+    assert not register(spelled_out(config), tmp_path / "r")
 
 
 def test_a_line_that_was_cut_off_is_left_out(config, tmp_path):
-    register(config, tmp_path / "r")
+    register(spelled_out(config), tmp_path / "r")
     (tmp_path / "r").write_text((tmp_path / "r").read_text() + '{"time": "2026')
     assert len(registered(tmp_path / "r")) == 1
 
@@ -45,19 +45,19 @@ def test_a_line_that_was_cut_off_is_left_out(config, tmp_path):
 def test_an_endpoint_that_nobody_measures_is_refused(config, own, said):
     config["evaluation"]["endpoint"] = own
     with pytest.raises(UserError, match=said):
-        check(config)
+        check(spelled_out(config))
 
 
 def test_the_default_is_the_mean_that_the_contest_counts(config):
-    endpoint = Endpoint.of(config)
+    endpoint = Endpoint.of(spelled_out(config))
     assert (endpoint.protocol, endpoint.metric, endpoint.against) == ("contest", "pass@1", ("base", "grpo"))
-    assert endpoint.benchmarks == tuple(config["benchmarks"]) and endpoint.sha256 == Endpoint.of(config).sha256
+    assert endpoint.benchmarks == tuple(config["benchmarks"]) and endpoint.sha256 == Endpoint.of(spelled_out(config)).sha256
 
 
 def test_families_of_a_sweep_are_known_by_their_names(config):
     config["runs"] = {"grpo": {}, "wide": {"sweep": {"rollout_n": [4, 8], "learning_rate": [1.0e-5, 1.0e-6]}, "seeds": [1, 2]}}
     config["select"] = ["grpo", "wide"]
-    found = sweeps(expanded(config)[0])
+    found = sweeps(spelled_out(config))
     assert list(found) == ["wide"] and len(found["wide"]) == 8
 
 

@@ -3,7 +3,6 @@
 import copy
 
 import pytest
-import yaml
 from mathrl.config import validation, verifiers
 from mathrl.core.files import UserError
 from mathrl.data.downloads import pin_rows
@@ -18,16 +17,15 @@ NAMED = {
 
 @pytest.fixture
 def given(root, config):
-    schema = yaml.safe_load((root / "rules/schemas/config.schema.yaml").read_text())
     config["runs"]["checker"] = {"algorithm": "supervised", "solutions": verifiers.LABELS, "mini_batch_size": 88}
     config["verifiers"] |= {"named": NAMED, "use": ["steps", "all"]}
-    return config, schema, pin_rows(root / "pins.tsv")
+    return config, lambda _: pin_rows(root / "pins.tsv")
 
 
 def test_a_whole_section_is_valid(given):
-    validation.validate(*given)
-    section = given[0]["verifiers"]
-    assert verifiers.scorers(section) == ["steps", "prm"] and verifiers.trained_runs(section, given[0]["runs"]) == ["checker"]
+    config, _ = validation.validate(*given)
+    section = config.verifiers
+    assert verifiers.scorers(section) == ["steps", "prm"] and verifiers.trained_runs(section, config.runs) == ["checker"]
     assert verifiers.scorers(section, list(NAMED)) == ["steps", "prm", "judge"]
 
 
@@ -56,19 +54,19 @@ def test_a_whole_section_is_valid(given):
     ],
 )
 def test_mistakes(given, change, why):
-    config, schema, table = given
+    config, table = given
     section = copy.deepcopy(config["verifiers"])
     for key, value in change.items():
         section[key] = section[key] | value if key == "labels" else value
     if "named" in change:
         section["use"] = []
     with pytest.raises(UserError, match=why) as error:
-        validation.validate(config | {"verifiers": section}, schema, table)
+        validation.validate(config | {"verifiers": section}, table)
     assert "\n" not in str(error.value)
 
 
 def test_no_run_may_be_called_as_the_folder_of_verifiers(given):
-    config, schema, table = given
+    config, table = given
     config["runs"]["verifiers"] = {}
     with pytest.raises(UserError, match=r"runs\.verifiers: this name is taken"):
-        validation.validate(config, schema, table)
+        validation.validate(config, table)

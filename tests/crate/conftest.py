@@ -9,6 +9,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 import yaml
+from mathrl.config.experiment import spelled_out
 from mathrl.core.files import write_json, write_jsonl, write_text
 from mathrl.core.provenance import provenance
 from mathrl.data.benchmarks import read_benchmark
@@ -83,7 +84,8 @@ def make_study(config, folder):
     config |= {"benchmarks": list(ITEMS), "dataset": "train", "base_model": "base", "embedding_model": None, "select": ["grpo"]}
     config["models"] = {"mine": f"/scratch/{USER}/model"}
     config["evaluation"] |= {"select": ["contest"], "primary": "contest", "steps": []}
-    config["evaluation"]["protocols"] = {"contest": {"n": 2, "greedy": True, "grader": "ours", "extraction": "strict"}}
+    protocol = config["evaluation"]["protocols"]["contest"] | {"n": 2, "greedy": True, "grader": "ours", "extraction": "strict"}
+    config["evaluation"]["protocols"] = {"contest": protocol}
     for name, items in ITEMS.items():
         write_jsonl(f"resources/benchmarks/{name}.jsonl", items)
     write_text("pins.tsv", PINS.format(user=USER))
@@ -111,7 +113,7 @@ def make_study(config, folder):
     audit = {"closed": {"disagreements": [disagreement], "patterns": {disagreement["pattern"]: 1}, "samples": 1, "accepted": accepted}}
     write_json("results/audit.json", {"schema_version": 1, "benchmarks": audit, "provenance": provenance()})
     evals, missing = load_evals("results", MODELS, ["contest"], list(ITEMS))
-    table = score_table(evals, missing, MODELS, ["contest"], list(ITEMS), "contest", run_groups(config, MODELS))
+    table = score_table(evals, missing, MODELS, ["contest"], list(ITEMS), "contest", run_groups(spelled_out(config), MODELS))
     write_text("results/scores.csv", table.csv())
     write_text("results/scores.md", table.markdown())
     return config

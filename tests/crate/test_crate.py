@@ -307,7 +307,7 @@ HOSTILE = {
     "a missing file": (lambda files, _: files.pop("results/scores.md"), "lacks results/scores.md"),
     "a file without a hash": (lambda _, metadata: metadata["@graph"].append({"@id": "ghost", "@type": "File"}), "has no size"),
     "no graph": (lambda _, metadata: metadata.update({"@graph": [1]}) or metadata["@graph"].clear(), "lacks"),
-    "a configuration that is none": (lambda files, _: files.update({"config.json": b"[]"}), "make no score table"),
+    "a configuration that is none": (lambda files, _: files.update({"config.json": b"[]"}), "the file is .*it must be mapping"),
     "tokens that are none": (sample_with("tokens", "many"), "make no score table"),
     "a response that is none": (sample_with("response", 7), "'response' a text"),
     "grades that are none": (lambda files, _: files.update({"results/grpo/contest/eval/open.json": b"[]"}), "'grader' is none of"),

@@ -178,6 +178,13 @@ def test_filters_are_counted_in_order(clean, tmp_path):
     assert steps["sources"] == (53, 52) and steps["english_only"] == (52, 51) and steps["verifiable"] == (51, 50)
 
 
+def test_a_source_that_no_row_has_is_refused_with_the_nearest(clean, tmp_path):
+    done = clean([*many(50), row(prompt="From another place, 4 things", source="elsewhere")], "--sources", "made", "elsewere")
+    assert done.returncode == 2 and not (tmp_path / "problems.parquet").exists()
+    said = "config: data.filters.sources: no problem is of the source 'elsewere'; did you mean 'elsewhere'? There are: elsewhere, made"
+    assert done.stderr.strip().endswith(said)
+
+
 def test_difficulty_is_counted_and_nothing_lost(clean, tmp_path):
     rows = [*many(100), row(prompt="Nobody tried these 5 things", llama8b_solve_rate=None)]
     clean(rows)

@@ -54,6 +54,11 @@ def test_columns_are_the_reports(formatted):
     assert set(val["data_source"]) == {"gsm8k", "dev"}
 
 
+def test_a_source_that_no_problem_has_is_refused(formatted):
+    done = formatted("--sources", "nowhere")
+    assert done.returncode == 2 and "config: training.sources: no problem is of the source 'nowhere'" in done.stderr
+
+
 def test_datasets_reads_it_as_verl_does(formatted, tmp_path):
     import datasets
 

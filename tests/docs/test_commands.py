@@ -6,7 +6,7 @@ import shlex
 
 import pytest
 import yaml
-from mathrl.config import runs, validation
+from mathrl.config import reading, validation
 from mathrl.data import downloads
 from support import pages
 
@@ -91,13 +91,11 @@ def test_commands_run(tmp_path, page):
 @pytest.mark.parametrize("page", [page for page in pages.pages() if any(block.language == "yaml" for block in pages.blocks(page))])
 def test_configurations_are_valid(tmp_path, root, config, page):
     pages.write_files(page, tmp_path)
-    schema = yaml.safe_load((root / "rules/schemas/config.schema.yaml").read_text())
     for block in pages.blocks(page):
         if block.language == "yaml":
-            given = runs.merge(config, yaml.safe_load(block.text))
+            given = reading.merge(config, yaml.safe_load(block.text))
             given["models"] = {}  # directories that a reader has and this folder has not
-            own = tmp_path / given["pins"]
-            validation.validate(given, schema, downloads.pin_rows(own if own.exists() else root / given["pins"]))
+            validation.validate(given, lambda path: downloads.pin_rows(tmp_path / path if (tmp_path / path).exists() else root / path))
 
 
 @pytest.mark.parametrize(("page", "test"), ELSEWHERE.items())

@@ -12,10 +12,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
 
+from mathrl.config.evaluation import Engine, Sampling
+from mathrl.config.sources import Prompt
 from mathrl.core.files import write_json
 from mathrl.evaluation import sampling
 
-PROTOCOL = {"prompt": "training", "temperature": 1.0, "top_p": 0.95, "n": 4, "greedy": True, "max_tokens": 24, "seed": 0}
+PROTOCOL = Sampling(prompt="training", temperature=1.0, top_p=0.95, n=4, greedy=True, max_tokens=24, seed=0)
 
 
 def make_model(path: Path) -> None:
@@ -47,10 +49,10 @@ def main() -> None:
             model=Path(model),
             protocols=protocols,
             benchmarks=benchmarks,
-            prompt={"instruction": "Solve. ", "separator": ""},
+            prompt=Prompt(instruction="Solve. ", separator=""),
             shard=shard,
             shards=int(shards),
-            engine={"dtype": dtype, "batch_size": 8},
+            engine=Engine(dtype=dtype, batch_size=8),
             accelerator="cpu",
             root=Path(store),
             progress=sys.stderr,

@@ -5,13 +5,15 @@ import shutil
 import sys
 
 import pytest
+from mathrl.config.evaluation import Engine, Sampling
+from mathrl.config.sources import Prompt
 from mathrl.core.files import UserError, write_jsonl
 from mathrl.core.hashes import model_sha256
 from mathrl.evaluation import sampling
 from support.models import NO_WEIGHTS
 
-PROTOCOL = {"prompt": "training", "temperature": 1.0, "top_p": 1.0, "max_tokens": 8, "seed": 0, "n": 2, "greedy": True}
-PROMPT = {"instruction": "Solve.", "separator": " "}
+PROTOCOL = Sampling(prompt="training", temperature=1.0, top_p=1.0, max_tokens=8, seed=0, n=2, greedy=True)
+PROMPT = Prompt(instruction="Solve.", separator=" ")
 
 
 @pytest.fixture
@@ -39,7 +41,7 @@ def test_seeds_belong_to_the_sample_and_not_to_the_split(benchmarks):
 
 @pytest.mark.parametrize("together", [1, 4, 7, 100, None])
 def test_what_is_computed_together_does_not_depend_on_what_is_there(benchmarks, together):
-    requests = sampling.all_requests({"p": PROTOCOL, "q": PROTOCOL | {"greedy": False}}, benchmarks)
+    requests = sampling.all_requests({"p": PROTOCOL, "q": PROTOCOL.changed(greedy=False)}, benchmarks)
     whole = list(sampling.batches_of(requests, set(requests), together))
     assert sorted(r.key for batch in whole for r in batch) == sorted(r.key for r in requests)
     assert all(len({request.sample == sampling.GREEDY for request in batch}) == 1 for batch in whole)
@@ -94,11 +96,11 @@ def test_a_missing_response_is_named(benchmarks, tmp_path):
 
 def test_the_store_knows_what_decides_a_response(tmp_path):
     def place(protocol=PROTOCOL, model="m", prompt=PROMPT, **engine):
-        return sampling.store_directory(tmp_path, sampling.store_content(model, protocol, prompt, {"dtype": "float32"} | engine))
+        return sampling.store_directory(tmp_path, sampling.store_content(model, protocol, prompt, Engine(**{"dtype": "float32", **engine})))
 
-    assert place() == place({**PROTOCOL, "n": 16}), "more samples keep those that are there"
-    others = [place({**PROTOCOL, "temperature": 0.6}), place({**PROTOCOL, "seed": 1}), place(model="n"), place(dtype="bfloat16")]
-    others.append(place(prompt={**PROMPT, "instruction": "Think."}))
+    assert place() == place(PROTOCOL.changed(n=16)), "more samples keep those that are there"
+    others = [place(PROTOCOL.changed(temperature=0.6)), place(PROTOCOL.changed(seed=1)), place(model="n"), place(dtype="bfloat16")]
+    others.append(place(prompt=PROMPT.changed(instruction="Think.")))
     others.append(place(batch_invariant=True))
     assert len({place(), *others}) == 7
     assert place() == place(batch_invariant=False) == place(batch_size=4), "how the work is batched is no part of it"
@@ -122,7 +124,7 @@ def test_samples_of_a_model_are_not_taken_for_those_of_other_weights(benchmarks,
         raise EngineStarts
 
     monkeypatch.setattr(sampling, "start_engine", start)
-    engine = {"dtype": "float32", "batch_size": 8}
+    engine = Engine(dtype="float32", batch_size=8)
     store = sampling.store_directory(tmp_path, sampling.store_content(model_sha256(model), PROTOCOL, PROMPT, engine, together=8))
     write_jsonl(store / "0.jsonl", (row(r, "yes") for r in sampling.all_requests({"p": PROTOCOL}, benchmarks)))
 
@@ -149,7 +151,7 @@ def test_a_batch_that_is_made_again_has_the_room_that_it_had(tmp_path, monkeypat
         raise EngineStarts
 
     monkeypatch.setattr(sampling, "start_engine", start)
-    engine, requests = {"dtype": "float32", "batch_size": 8}, sampling.all_requests({"p": PROTOCOL}, {"a": tmp_path / "a.jsonl"})
+    engine, requests = Engine(dtype="float32", batch_size=8), sampling.all_requests({"p": PROTOCOL}, {"a": tmp_path / "a.jsonl"})
     store = sampling.store_directory(tmp_path, sampling.store_content(model_sha256(model), PROTOCOL, PROMPT, engine, together=8))
     write_jsonl(store / "0.jsonl", (row(r, "yes") for r in requests if r.problem != "x"))
     given = {"model_name": "m", "model": model, "protocols": {"p": PROTOCOL}, "benchmarks": {"a": tmp_path / "a.jsonl"}, "prompt": PROMPT}
@@ -177,7 +179,7 @@ def test_experts_have_the_kernels_of_training(benchmarks, tmp_path, accelerator,
 
     (tmp_path / "config.json").write_text(json.dumps({"max_position_embeddings": 64} | config))
     requests = sampling.all_requests({"p": PROTOCOL}, benchmarks)
-    engine = {"dtype": "bfloat16", "batch_size": 4, "gpu_memory_utilization": 0.5}
+    engine = Engine(batch_size=4, gpu_memory_utilization=0.5)
     settings = sampling.engine_settings(tmp_path, {"p": PROTOCOL}, engine, accelerator, requests, PROMPT)
     assert settings.get("moe_backend") == kernels and settings["max_model_len"] == 64
     assert set(settings) <= set(EngineArgs.__dataclass_fields__)

@@ -130,7 +130,7 @@ def test_bad_input_is_one_line(script, arguments, message, tmp_path):
 def test_comparisons_stand_in_the_table_with_what_may_be_claimed(results, tmp_path):
     write_json(results / "grpo/contest/eval/aime24.json", evaluation(0.2))
     common = ["--models", "base", "grpo", "--protocols", "contest", "--benchmarks", *SIX]
-    config = {"benchmarks": SIX, "evaluation": {}, "training": {"lr": 1, "seed": 1}, "runs": {"grpo": {}, "again": {"seed": 2}}}
+    config = {"benchmarks": SIX, "evaluation": {}, "training": {"learning_rate": 1, "seed": 1}, "runs": {"grpo": {}, "again": {"seed": 2}}}
     for more, said in ((["--config", json.dumps(config)], "no claim between algorithms"), ([], "no claim between algorithms")):
         done = run("tabulate_scores.py", "--results", results, *common, "--out", tmp_path / "scores", *more)
         assert done.returncode == 0, done.stderr
@@ -200,15 +200,16 @@ def test_effect_net_of_control(seeds):
         ({"my.module:random_reward": 0.9, "format": 0.1}, "random"),
         ({"correct": -1.0}, "inverted"),
         ({"constant": 1.0}, "constant"),
-        ({}, "constant"),
+        ({"format": 0.0}, "constant"),
         ({"format": 1.0, "correct": 0.0}, "format"),
     ],
 )
 def test_a_control_arm_is_known_by_its_reward(config, terms, kind):
     from mathrl.config.controls import control_kind
+    from mathrl.config.experiment import spelled_out
 
     config["reward"] = {"terms": terms}
-    assert control_kind(config, "grpo") == kind
+    assert control_kind(spelled_out(config), "grpo") == kind
 
 
 def test_an_effect_comes_apart_into_answers_and_format():
@@ -266,11 +267,13 @@ def test_what_may_be_claimed(groups, said, not_said):
 
 
 def test_groups_of_the_configuration_are_its_replicates(config):
-    from mathrl.config.runs import expanded
+    from mathrl.config.experiment import spelled_out
+    from mathrl.config.reading import expanded
 
     config |= {"runs": {"grpo": {"seeds": [1, 2]}, "wide": {"sweep": {"rollout_n": [4, 8]}, "seeds": [1, 2]}}, "select": ["grpo", "wide"]}
-    spelled_out, groups = expanded(config)
-    found = run_groups(spelled_out, spelled_out["select"])
+    groups = expanded(config)[1]
+    study = spelled_out(config)
+    found = run_groups(study, study.select)
     wanted = {}
     for run, entry in groups.items():
         wanted.setdefault(entry["group"], []).append(run)

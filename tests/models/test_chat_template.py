@@ -5,7 +5,7 @@ import time
 import pytest
 from mathrl.core.files import UserError, write_json
 from mathrl.models import chat_template, prepare
-from mathrl.models.checks import check_model
+from mathrl.models.checks import check_chat_template, check_model
 from support.models import NO_WEIGHTS
 
 
@@ -43,3 +43,19 @@ def test_the_dialogue_is_rendered_as_transformers_does():
         "<|im_start|>user\nWhat is 1 + 1?<|im_end|>\n<|im_start|>assistant\n"
         "<|im_start|>user\nWhat is 1 + 1?<|im_end|>\n<|im_start|>assistant\n\\boxed{2}<|im_end|>\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("settings", "fits"),
+    [({}, False), ({"chat_template": None}, False), ({"chat_template": "{{ x }}"}, True), ({"chat_template": [{"name": "default"}]}, True)],
+    ids=["none", "null", "one", "several by name"],
+)
+def test_a_model_to_train_has_a_chat_template(tmp_path, settings, fits):
+    """Said before the job; else transformers raises in the middle of it."""
+    write_json(tmp_path / "tokenizer_config.json", settings)
+    if fits:
+        return check_chat_template(tmp_path)
+    with pytest.raises(UserError, match=r"config: base_model: .* has no chat template"):
+        check_chat_template(tmp_path)
+    (tmp_path / "chat_template.jinja").write_text("{{ messages }}")
+    check_chat_template(tmp_path)

@@ -1,6 +1,7 @@
 """The part on augmentation: there where a run uses it, with every text escaped."""
 
 import pytest
+from mathrl.config.experiment import spelled_out
 from mathrl.core.files import write_json
 from mathrl.report import augmentation
 from mathrl.report.page import environment
@@ -35,7 +36,7 @@ def study(tmp_path, config):
     write_json(folder / "funnel.json", funnel())
     spent = {"requests": 100, "tokens": 12345, "money": 0.5}
     write_json(folder / "requests.json", {"spent": spent, "budget": {"requests": 200, "tokens": None, "money": 1.0}, "not_asked": 3})
-    return lambda select: augmentation.gather(tmp_path / "results", config | {"select": select})
+    return lambda select: augmentation.gather(tmp_path / "results", spelled_out(config | {"select": select}))
 
 
 def test_what_is_shown_is_escaped(study):

@@ -5,6 +5,7 @@ from mathrl.core.files import UserError
 from mathrl.report.curves import join, read_run, shift, smooth, thin
 from mathrl.report.figures import run_curves
 from support.events import write_events
+from support.settings import limits
 
 
 def test_verls_tags_find_their_curves(tmp_path):
@@ -42,14 +43,14 @@ LIMITS = {"window": 5, "reward_drop": 0.5}
 
 
 @pytest.mark.parametrize(
-    ("limits", "monitored", "steps"),
-    [({"main": LIMITS}, True, [33]), ({"main": LIMITS | {"reward_drop": None}}, True, []), (None, False, [])],
+    ("given", "monitored", "steps"),
+    [({"main": limits(**LIMITS)}, True, [33]), ({"main": limits(**LIMITS | {"reward_drop": None})}, True, []), (None, False, [])],
     ids=["its limits", "limit off", "limits unknown"],
 )
-def test_a_stage_still_at_work_is_held_against_its_own_limits(tmp_path, limits, monitored, steps):
+def test_a_stage_still_at_work_is_held_against_its_own_limits(tmp_path, given, monitored, steps):
     """The mean of five steps falls below half of the best with the third bad one."""
     logs = tmp_path / "checkpoints/grpo/main/0123/tensorboard"
     write_events(logs, [(step, "critic/score/mean", 0.5 if step < 31 else 0.05) for step in range(1, 51)])
-    found = run_curves(tmp_path / "results", "grpo", ["main"], limits)
+    found = run_curves(tmp_path / "results", "grpo", ["main"], given)
     assert found["monitored"] == monitored and [flag["step"] for flag in found["flags"]] == steps
     assert found["curves"]["train"]["reward"]

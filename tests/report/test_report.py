@@ -122,11 +122,12 @@ def test_samples_are_packed_with_verdicts(world):
 
 def test_a_later_endpoint_and_a_run_that_was_left_out_are_visible(world, tmp_path):
     from mathrl.config.endpoint import Endpoint, register
+    from mathrl.config.experiment import spelled_out
 
     study = tmp_path / "study"
     shutil.copytree(world, study)
     config, stores = configuration(), study / "checkpoints/samples"
-    register(config, study / "checkpoints/endpoints.jsonl")
+    register(spelled_out(config), study / "checkpoints/endpoints.jsonl")
     for model, begun in (("base", "2026-01-01"), ("grpo", "2999-01-01"), ("left-out", "2999-01-02")):
         write_json(stores / model / "content.json", {"model": f"hash-{model}", "name": model, "begun": f"{begun}T00:00:00Z"})
         if model != "left-out":
@@ -142,9 +143,13 @@ def test_a_later_endpoint_and_a_run_that_was_left_out_are_visible(world, tmp_pat
     assert "This page uses another endpoint" not in page, "the page is of config.json as it was"
     write_json(study / "config.json", config)
     assert "This page uses another endpoint" in render(study)
-    register(config, study / "checkpoints/endpoints.jsonl")
+    register(spelled_out(config), study / "checkpoints/endpoints.jsonl")
     page = render(study)
-    assert "The endpoint was not fixed beforehand" in page and "metric: pass@1 → greedy" in page and Endpoint.of(config).sha256[:16] in page
+    assert (
+        "The endpoint was not fixed beforehand" in page
+        and "metric: pass@1 → greedy" in page
+        and Endpoint.of(spelled_out(config)).sha256[:16] in page
+    )
 
 
 def test_missing_parts_are_named_with_their_command(world, tmp_path):

@@ -43,14 +43,22 @@ CONFIG = """
 import json, sys, yaml
 sys.path.insert(0, "scripts")
 try:
-    from mathrl.config import configuration
     from mathrl.verl import grpo_config as keys
 except ImportError:
-    from mathrl import config as configuration, verl_config as keys
+    from mathrl import verl_config as keys
 config = yaml.safe_load(open("config.yaml"))
-stage = configuration.stage_config(config, "grpo", "main")
-paths = {"model": "m", "train_file": "t.parquet", "validation_file": "v.parquet", "checkpoints": "c"}
-asked = keys.overrides(stage, accelerator="cuda", run="grpo", reward=config["reward"], **paths)
+files = {"train_file": "t.parquet", "validation_file": "v.parquet", "checkpoints": "c"}
+try:
+    from mathrl.config.experiment import spelled_out
+    stage = spelled_out(config).stage("grpo", "main")
+    asked = keys.overrides(stage, accelerator="cuda", model="m") | keys.places(stage, run="grpo", **files)
+except ImportError:  # before the configuration had types
+    try:
+        from mathrl.config import configuration
+    except ImportError:
+        from mathrl import config as configuration
+    stage = configuration.stage_config(config, "grpo", "main")
+    asked = keys.overrides(stage, accelerator="cuda", model="m", run="grpo", reward=config["reward"], **files)
 print("RESOLVED" + json.dumps(keys.resolve(asked), sort_keys=True, indent=1))
 """
 ENVIRONMENT = """

@@ -25,7 +25,8 @@ def call(script, *arguments, code=0):
 
 def configuration():
     config = yaml.safe_load((ROOT / "config.yaml").read_text())
-    protocol = {"prompt": "training", "temperature": 1.0, "top_p": 1.0, "n": 4, "greedy": True, "max_tokens": 40}
+    protocol = {"prompt": "training", "temperature": 1.0, "top_p": 1.0, "n": 4, "greedy": True, "max_tokens": 40, "seed": 0}
+    protocol |= {"grader": "ours", "extraction": "strict"}
     config["benchmarks"] = ["toy", "other"]
     config["runs"] = {"grpo": {}, "dapo": {"clip_high": 0.28, "stages": [{"name": "short"}, {"name": "long"}]}}
     config["select"] = ["grpo", "dapo"]

@@ -10,7 +10,7 @@ from pathlib import Path
 import polars as pl
 import psutil
 from mathrl.augmentation import command, sources, store
-from mathrl.config.augmentation import Entry
+from mathrl.config.entry import Entry
 from mathrl.core.files import write_jsonl
 from mathrl.decontamination import Settings, find_matches
 

@@ -2,7 +2,7 @@
 
 import pytest
 from mathrl.core import code_files
-from mathrl.training import fingerprints, training_code
+from mathrl.training import fingerprints, plan, training_code
 
 
 class OwnCode:
@@ -21,7 +21,7 @@ class OwnCode:
 
 @pytest.fixture
 def own_code(tmp_path, monkeypatch):
-    for module in (training_code, fingerprints.grpo_config):
+    for module in (training_code, plan.grpo_config):
         monkeypatch.setattr(module, "SCRIPTS", tmp_path / "scripts")
     yield OwnCode(tmp_path / "scripts")
     code_files.direct.cache_clear()

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from mathrl.config.stage import Budget
 from mathrl.report.figures import run_curves
 from mathrl.training import budget
 from support.models import NO_WEIGHTS
@@ -30,12 +31,12 @@ def finished(tokens=0, seconds=0.0, gpus=6):
     ],
 )
 def test_what_is_left(own, whole, earlier, left):
-    assert budget.left(own, whole, earlier) == left
+    assert budget.left(Budget(**own), Budget(**whole), earlier).model_dump() == left
 
 
 def test_nothing_left_is_said():
-    assert budget.exhausted({"tokens": 5, "gpu_hours": 0}) == "earlier stages left nothing of the run's budget.gpu_hours"
-    assert budget.exhausted({"tokens": 5, "gpu_hours": None}) is None
+    assert budget.exhausted(Budget.model_construct(tokens=5, gpu_hours=0)) == "earlier stages left nothing of the run's budget.gpu_hours"
+    assert budget.exhausted(Budget(tokens=5)) is None
 
 
 def test_a_stage_that_nothing_is_left_for_ends_at_once_with_its_start_model(script, tmp_path, config):

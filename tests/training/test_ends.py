@@ -12,6 +12,7 @@ from mathrl.training import stage as training
 from mathrl.training.plan import StagePlan
 from mathrl.verl import stop_file
 from support.models import NO_WEIGHTS
+from support.settings import stage_of
 from support.waiting import wait_for
 
 MONITOR = {"stop": False, "window": 2, "reward_drop": 0.5, "entropy_max": 3.0, "grad_norm_max": 100.0, "stall_minutes": None}
@@ -106,14 +107,13 @@ def train(config, tmp_path, capsys, own_code):
     (model / "model.safetensors").write_bytes(NO_WEIGHTS)
 
     def call(**changes):
-        stage = config["training"] | {"gpus": 1, "save_every": 2, "validate_every": 2, "keep_last": 2, "monitor": MONITOR, "steps": 8}
+        stage = {"gpus": 1, "save_every": 2, "validate_every": 2, "keep_last": 2, "monitor": MONITOR, "steps": 8}
         if changes.get("algorithm") == "supervised":
             stage |= {"solutions": str(tmp_path / "solutions.parquet"), "train_batch_size": 1}
         plan = StagePlan(
             run="x",
             stage_name="main",
-            stage=stage | changes,
-            reward=config["reward"],
+            stage=stage_of(config, **stage | changes),
             accelerator="cpu",
             model=model,
             train_file=tmp_path / "train.parquet",

@@ -2,11 +2,11 @@
 
 import pytest
 import yaml
-from mathrl.config import runs
+from mathrl.config import reading
+from mathrl.config.stage import Stage
 from mathrl.core.files import UserError, write_json
-from mathrl.training import checkpoints, directories, fingerprints
-
-REWARD = {"terms": {"format": 0.1, "correct": 0.9}}
+from mathrl.training import checkpoints, directories, fingerprints, plan
+from support.settings import plan_of, stage_of, with_reward
 
 # Keys that are handed to verl and hashed. A key that is new must be put here, or into fingerprints.UNHASHED with the reason.
 HASHED = {
@@ -84,7 +84,7 @@ HASHED_SUPERVISED = {
 
 @pytest.fixture
 def stage(config):
-    return runs.stage_config(config, "grpo", "main")
+    return stage_of(config)
 
 
 class Place:
@@ -98,8 +98,8 @@ class Place:
         for name in ("config.json", "model.safetensors", "tokenizer.json"):
             (self.model / name).write_text("{}")
 
-    def content(self, stage, reward=REWARD, accelerator="cuda"):
-        return fingerprints.fingerprint(stage, self.train, self.model, reward, accelerator)
+    def content(self, stage, accelerator="cuda"):
+        return plan_of(stage, self.train, self.model, accelerator).fingerprint
 
     def directory(self, stage, adopt=None, **more):
         return directories.open_directory(self.folder / "checkpoints", self.content(stage, **more), adopt, self.model)[0]
@@ -112,7 +112,7 @@ def place(tmp_path, own_code):
 
 @pytest.fixture
 def supervised(stage, place):
-    return {**stage, "algorithm": "supervised", "solutions": str(place.folder / "solutions.parquet")}
+    return stage.changed(algorithm="supervised", solutions=str(place.folder / "solutions.parquet"))
 
 
 def plain(content):
@@ -124,8 +124,8 @@ def plain(content):
 )
 def test_every_key_of_verl_is_decided(config, place, root, accelerator, hashed):
     if accelerator == "cpu":
-        config = runs.merge(config, yaml.safe_load((root / "profiles/demo/demo.yaml").read_text()))
-    content = place.content(runs.stage_config(config, "grpo", "main"), accelerator=accelerator)
+        config = reading.merge(config, yaml.safe_load((root / "profiles/demo/demo.yaml").read_text()))
+    content = place.content(stage_of(config), accelerator=accelerator)
     assert plain(content) == hashed
 
 
@@ -195,24 +195,24 @@ DETERMINING = {
 
 @pytest.mark.parametrize("key", HARMLESS)
 def test_what_changes_no_step_keeps_the_checkpoints(place, stage, key):
-    assert stage[key] != HARMLESS[key]
-    assert place.directory(stage) == place.directory({**stage, key: HARMLESS[key]})
+    assert getattr(stage, key) != HARMLESS[key]
+    assert place.directory(stage) == place.directory(stage.changed(**{key: HARMLESS[key]}))
 
 
 @pytest.mark.parametrize("key", DETERMINING)
 def test_what_determines_training_opens_a_new_directory_and_keeps_the_old(place, stage, key):
-    old, new = place.directory(stage), place.directory({**stage, key: DETERMINING[key]})
+    old, new = place.directory(stage), place.directory(stage.changed(**{key: DETERMINING[key]}))
     assert old != new and old.exists()
 
 
-def test_every_key_of_a_stage_is_tried_above(stage):
-    assert set(HARMLESS) | set(DETERMINING) | {"algorithm", "solutions"} == set(stage)
+def test_every_key_of_a_stage_is_tried_above():
+    assert set(HARMLESS) | set(DETERMINING) | {"algorithm", "solutions", "reward"} == set(Stage.model_fields)
 
 
 def test_it_is_said_what_differs(place, stage, own_code, capsys):
     place.directory(stage)
     assert not capsys.readouterr().err
-    place.directory({**stage, "learning_rate": 2e-5})
+    place.directory(stage.changed(learning_rate=2e-5))
     said = capsys.readouterr().err
     assert "is kept (up to step 0), it differs in: verl.actor_rollout_ref.actor.optim.lr (1e-05 → 2e-05)\n" in said
     own_code.edit("reward.py", "X = 2\n")
@@ -261,13 +261,13 @@ def test_an_upgrade_of_the_workflow_trains_nothing_again_unasked(place, stage, c
 
 def test_another_configuration_than_the_earlier_schemes_is_trained_as_ever(place, stage, capsys):
     old = earlier_scheme(place, stage)
-    new = place.directory({**stage, "learning_rate": 2e-5})
+    new = place.directory(stage.changed(learning_rate=2e-5))
     assert new != old and f"{old} is kept (up to step 10), it differs in: " in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("damaged", ["", "{", "[]", '{"scheme": 2, "checksum": "ab"}', None], ids=["empty", "cut", "list", "other", "flip"])
 def test_a_damaged_fingerprint_of_another_directory_blocks_nothing(place, stage, capsys, damaged):
-    old = place.directory({**stage, "learning_rate": 2e-5})
+    old = place.directory(stage.changed(learning_rate=2e-5))
     text = (old / "fingerprint.json").read_text()
     (old / "fingerprint.json").write_text(text.replace('"grpo"', '"grp0"') if damaged is None else damaged)
     new = place.directory(stage)
@@ -285,7 +285,7 @@ def test_a_damaged_fingerprint_of_the_own_directory_is_written_again(place, stag
 
 
 def test_other_data_model_or_reward_is_another_training(place, stage):
-    seen = {place.directory(stage), place.directory(stage, reward={"terms": {"correct": 1.0}})}
+    seen = {place.directory(stage), place.directory(with_reward(stage, correct=1.0))}
     place.train.write_bytes(b"other rows")
     seen.add(place.directory(stage))
     (place.model / "tokenizer.json").write_text('{"a": 1}')
@@ -295,9 +295,15 @@ def test_other_data_model_or_reward_is_another_training(place, stage):
     assert len(seen) == 5
 
 
+def test_a_runs_own_reward_changes_its_fingerprint_and_nobody_elses(place, config):
+    before = place.directory(stage_of(config))
+    config["runs"]["control"] = {"reward": {"terms": {"correct": 1.0}}}
+    assert place.directory(stage_of(config)) == before != place.directory(stage_of(config, "control"))
+
+
 def test_an_edit_of_what_verl_gets_is_another_training(place, stage, monkeypatch):
     old = place.directory(stage)
-    monkeypatch.setattr(fingerprints.grpo_config, "overrides", with_attention(fingerprints.grpo_config.overrides))
+    monkeypatch.setattr(plan.grpo_config, "overrides", with_attention(plan.grpo_config.overrides))
     assert place.directory(stage) != old
 
 
@@ -317,14 +323,14 @@ def with_attention(overrides):
     ],
 )
 def test_the_length_counts_where_the_learning_rate_depends_on_it(place, stage, key, value):
-    stage = {**stage, "verl": {key: value}}
-    directories = {place.directory({**stage, **length}) for length in ({}, {"epochs": 16}, {"steps": 20000})}
+    stage = stage.changed(verl={key: value})
+    directories = {place.directory(stage.changed(**length)) for length in ({}, {"epochs": 16}, {"steps": 20000})}
     assert len(directories) == 3
 
 
 def test_a_schedule_that_is_constant_in_so_many_words_has_no_end(place, stage):
-    stage = {**stage, "verl": {"actor_rollout_ref.actor.optim.lr_scheduler_type": "constant"}}
-    assert place.directory(stage) == place.directory({**stage, "steps": 20000})
+    stage = stage.changed(verl={"actor_rollout_ref.actor.optim.lr_scheduler_type": "constant"})
+    assert place.directory(stage) == place.directory(stage.changed(steps=20000))
 
 
 def test_a_cluster_that_is_there_is_no_other_training(place, stage, monkeypatch):
@@ -335,17 +341,17 @@ def test_a_cluster_that_is_there_is_no_other_training(place, stage, monkeypatch)
 
 def test_a_length_that_is_given_in_verls_words_counts(place, stage):
     lengths = [{"verl": {"trainer.total_training_steps": steps}} for steps in (10, 20)]
-    assert len({place.directory({**stage, **length}) for length in lengths}) == 2
+    assert len({place.directory(stage.changed(**length)) for length in lengths}) == 2
 
 
 def test_a_supervised_stage(place, supervised):
     first = place.directory(supervised)
     same = ("micro_batch_size", "micro_batch_size_log_prob", "max_tokens_per_gpu", "gradient_checkpointing", "epochs", "steps", "remove")
-    assert {place.directory({**supervised, key: HARMLESS[key]}) for key in same} == {first}
-    assert place.directory(supervised, reward={"terms": {"correct": 1.0}}) == first  # nothing is graded
-    cosine = {**supervised, "verl": {"optim.lr_scheduler_type": "cosine"}}
-    others = {place.directory({**supervised, key: value}) for key, value in (("learning_rate", 1e-4), ("seed", 3), ("gpus", 2))}
-    others |= {place.directory(cosine), place.directory({**cosine, "steps": 10})}
+    assert {place.directory(supervised.changed(**{key: HARMLESS[key]})) for key in same} == {first}
+    assert place.directory(with_reward(supervised, correct=1.0)) == first  # nothing is graded
+    cosine = supervised.changed(verl={"optim.lr_scheduler_type": "cosine"})
+    others = {place.directory(supervised.changed(**{key: value})) for key, value in (("learning_rate", 1e-4), ("seed", 3), ("gpus", 2))}
+    others |= {place.directory(cosine), place.directory(cosine.changed(steps=10))}
     (place.folder / "solutions.parquet").write_bytes(b"other solutions")
     others.add(place.directory(supervised))
     assert len(others | {first}) == 7

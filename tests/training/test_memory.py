@@ -7,6 +7,7 @@ from typing import ClassVar
 import pytest
 from mathrl.models.shape import OPENSEEK
 from mathrl.training import memory
+from support.settings import stage_of
 
 GIB = memory.GIB
 TINY = OPENSEEK | {
@@ -37,7 +38,7 @@ LLAMA = {
 
 @pytest.fixture
 def stage(config):
-    return dict(config["training"])
+    return stage_of(config)
 
 
 def build(sizes):
@@ -82,9 +83,9 @@ def test_state_and_gradients(sizes, stage):
     optimizer.step()
     moments = [value for state in optimizer.state.values() for key, value in state.items() if key != "step"]
     held = sum(p.nbytes for p in model.parameters()) + sum(value.nbytes for value in moments)
-    parts = memory.estimate(memory.read_model(sizes), stage | {"gpus": 1}, GIB)
+    parts = memory.estimate(memory.read_model(sizes), stage.changed(gpus=1), GIB)
     assert (parts["state"], parts["gradients"]) == (held, gradients)
-    assert memory.estimate(memory.read_model(sizes), stage | {"gpus": 6}, GIB)["state"] == held / 6
+    assert memory.estimate(memory.read_model(sizes), stage.changed(gpus=6), GIB)["state"] == held / 6
 
 
 @pytest.mark.parametrize("sizes", [TINY, LLAMA], ids=["deepseek_v3", "llama"])
@@ -167,7 +168,7 @@ def test_openseek_in_figures(stage):
     assert 2 * model.cache == 6 * (512 + 64) * 2 == 6912  # bytes a token: MLA keeps the latent and one rotary key a layer
     assert memory.estimate(model, stage, 80 * GIB)["logits"] == 16 * 2 * 512 * 151851
     assert memory.advice(model, stage, 80 * GIB) == "fits"
-    packed = memory.estimate(model, stage | {"dynamic_batch": True, "max_tokens_per_gpu": 16384}, 80 * GIB)
+    packed = memory.estimate(model, stage.changed(dynamic_batch=True, max_tokens_per_gpu=16384), 80 * GIB)
     assert packed["mask"] == 3 * 16384**2
 
 
@@ -175,17 +176,17 @@ def test_openseek_in_figures(stage):
 @pytest.mark.parametrize("changes", [{}, {"dynamic_batch": True}, {"gradient_checkpointing": False}, {"gpu_memory_utilization": 0.9}])
 def test_what_is_advised_fits(stage, gpu, changes):
     model = memory.read_model(OPENSEEK)
-    stage |= changes
+    stage = stage.changed(**changes)
     said = memory.advice(model, stage, gpu * GIB)
     assert "does not" not in said
     if said != "fits":
         assert not memory.fits(memory.estimate(model, stage, gpu * GIB), stage, gpu * GIB)
-        stage |= {key: json.loads(value) for key, value in (pair.split(": ") for pair in said.split(", "))}
+        stage = stage.changed(**{key: json.loads(value) for key, value in (pair.split(": ") for pair in said.split(", "))})
     assert memory.fits(memory.estimate(model, stage, gpu * GIB), stage, gpu * GIB)
 
 
 def test_what_cannot_fit_is_said(stage):
-    assert "does not fit" in memory.advice(memory.read_model(OPENSEEK), stage | {"gpus": 1}, 16 * GIB)
+    assert "does not fit" in memory.advice(memory.read_model(OPENSEEK), stage.changed(gpus=1), 16 * GIB)
 
 
 def test_script(script, root, tmp_path):

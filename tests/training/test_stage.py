@@ -10,7 +10,7 @@ import time
 import polars
 import psutil
 import pytest
-from mathrl.config import runs
+from mathrl.config.stage import Stage
 from mathrl.core import provenance
 from mathrl.core.files import UserError, write_checked_json, write_json
 from mathrl.models.checks import check_model
@@ -23,6 +23,7 @@ from mathrl.training.plan import StagePlan
 from mathrl.training.session import RAY_LATE, Progress, Session, parse
 from mathrl.verl import stop_file
 from support.models import NO_WEIGHTS
+from support.settings import limits, stage_of, with_reward
 
 STAGE = {"learning_rate": 1e-5, "rollout_n": 6, "choose": "best", "save_every": 200, "validate_every": 10}
 
@@ -80,10 +81,9 @@ def test_progress_is_one_line_a_step():
 LIMITS = {"stop": False, "window": 2, "reward_drop": 0.5, "entropy_max": 3.0}
 
 
-def session(tmp_path, **changes):
-    stage = {"monitor": LIMITS, "budget": {"tokens": None, "gpu_hours": None}, "save_every": 2, "keep_last": 1, "keep_every": None}
-    stage |= changes
-    monitor, spent = Monitor(stage["monitor"]), Spent(stage["budget"], gpus=2)
+def session(tmp_path, monitor=LIMITS, **changes):
+    stage = Stage(monitor=limits(**monitor), **{"save_every": 2, "keep_last": 1, **changes})
+    monitor, spent = Monitor(stage.monitor), Spent(stage.budget, gpus=2)
     return Session(tmp_path, stage, Progress("train grpo", None), monitor, spent)
 
 
@@ -269,7 +269,9 @@ def test_ray_that_starts_too_slowly_gets_a_second_attempt(tmp_path, stop_ray_age
     place = tempfile.mkdtemp(prefix="ray-", dir="/tmp")  # short: it holds sockets
     code = f"import ray; ray.init(num_cpus=1, include_dashboard=False, _temp_dir={place!r}); print('started')"
     try:
-        assert attempt.run_verl(["-c", code], [], {}, tmp_path / "verl.log", session(tmp_path, monitor=LIMITS | {"stall_minutes": 0})) == 0
+        assert (
+            attempt.run_verl(["-c", code], [], {}, tmp_path / "verl.log", session(tmp_path, monitor=LIMITS | {"stall_minutes": None})) == 0
+        )
     finally:
         stopper.join()
         for process in psutil.process_iter(["cmdline"]):
@@ -292,12 +294,12 @@ def test_a_pause_stays_a_pause(tmp_path):
 
 def test_a_finished_stage_goes_on_where_its_budget_was_raised():
     state = {"steps": 10, "stopped_by": "budget", "budget": {"tokens": 100, "gpu_hours": None}}
-    assert training.is_over(state, {"budget": {"tokens": 100, "gpu_hours": None}, "monitor": LIMITS})
-    assert not training.is_over(state, {"budget": {"tokens": 200, "gpu_hours": None}, "monitor": LIMITS})
-    assert training.is_over({"steps": 10, "stopped_by": None}, {"budget": {}, "monitor": {}})
-    state = {"steps": 10, "stopped_by": "collapse", "monitor": LIMITS | {"stall_minutes": 60}}
-    assert training.is_over(state, {"monitor": LIMITS | {"stall_minutes": 5}})  # ends what hangs, no matter of collapse
-    assert not training.is_over(state, {"monitor": LIMITS | {"window": 3, "stall_minutes": 60}})
+    assert training.is_over(state, Stage(budget={"tokens": 100}))
+    assert not training.is_over(state, Stage(budget={"tokens": 200}))
+    assert training.is_over({"steps": 10, "stopped_by": None}, Stage())
+    state = {"steps": 10, "stopped_by": "collapse", "monitor": limits(**LIMITS, stall_minutes=60).model_dump()}
+    assert training.is_over(state, Stage(monitor=limits(**LIMITS, stall_minutes=5)))  # ends what hangs, no matter of collapse
+    assert not training.is_over(state, Stage(monitor=limits(**LIMITS | {"window": 3}, stall_minutes=60)))
 
 
 @pytest.mark.parametrize(
@@ -404,8 +406,7 @@ class Verl:
         plan = StagePlan(
             run="grpo",
             stage_name="main",
-            stage={**self.stage, **changes},
-            reward={"terms": {"correct": 1.0}},
+            stage=with_reward(self.stage.changed(**changes), correct=1.0),
             accelerator="cpu",
             model=self.folder / "model",
             train_file=self.folder / "train.parquet",
@@ -420,7 +421,7 @@ class Verl:
 @pytest.fixture
 def verl(tmp_path, config, monkeypatch, own_code):
     changes = {"train_batch_size": 8, "mini_batch_size": 8, "epochs": 2, "gpus": 1, "save_every": 4, "keep_last": 9}
-    found = Verl(tmp_path, runs.stage_config(config, "grpo", "main") | changes)
+    found = Verl(tmp_path, stage_of(config, **changes))
     monkeypatch.setattr(attempt, "run_verl", found.run)
     monkeypatch.setattr(attempt.sft_messages, "too_long", lambda *_: 0)  # no tokenizer here
     monkeypatch.setattr(attempt.long_prompts, "keys", lambda *_: {})

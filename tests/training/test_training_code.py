@@ -8,21 +8,21 @@ from pathlib import Path
 
 import pytest
 import yaml
-from mathrl.config import runs
+from mathrl.config import reading
 from mathrl.core import code_files
 from mathrl.core.files import UserError
-from mathrl.training import fingerprints, training_code
+from mathrl.training import fingerprints, plan, training_code
 from support.models import NO_WEIGHTS
+from support.settings import plan_of, stage_of
 
 ROOT = Path(__file__).resolve().parents[2]
-REWARD = {"terms": {"format": 0.1, "correct": 0.9}}
 
 
 class Tree:
     """A copy of scripts/ that may be edited, and the fingerprint of the demo's training by it."""
 
     def __init__(self, folder, config):
-        self.scripts, self.folder, self.stage = folder / "scripts", folder, runs.stage_config(config, "grpo", "main")
+        self.scripts, self.folder, self.stage = folder / "scripts", folder, stage_of(config)
         shutil.copytree(code_files.SCRIPTS, self.scripts, ignore=shutil.ignore_patterns("__pycache__", "report", "checks"))
         (folder / "train.parquet").write_bytes(b"rows")
         (folder / "model").mkdir()
@@ -31,7 +31,7 @@ class Tree:
     def name(self):
         code_files.direct.cache_clear()
         model = self.folder / "model"
-        return fingerprints.name(fingerprints.fingerprint(self.stage, self.folder / "train.parquet", model, REWARD, "cpu"))
+        return fingerprints.name(plan_of(self.stage, self.folder / "train.parquet", model, "cpu").fingerprint)
 
     def edit(self, file, old, new):
         path = self.scripts / file
@@ -56,7 +56,7 @@ class Tree:
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory):
     config = yaml.safe_load((ROOT / "config.yaml").read_text())
-    config = runs.merge(config, yaml.safe_load((ROOT / "profiles/demo/demo.yaml").read_text()))
+    config = reading.merge(config, yaml.safe_load((ROOT / "profiles/demo/demo.yaml").read_text()))
     tree = Tree(tmp_path_factory.mktemp("tree"), config)
     yield tree
     code_files.direct.cache_clear()
@@ -72,7 +72,7 @@ def before(tree):
 def below(scripts):
     """Our code lies in `scripts`."""
     with pytest.MonkeyPatch.context() as patch:
-        for module in (training_code, fingerprints.grpo_config):
+        for module in (training_code, plan.grpo_config):
             patch.setattr(module, "SCRIPTS", scripts)
         yield
 
@@ -264,11 +264,11 @@ def test_a_plug_in_that_a_raw_key_names_counts(terms, tmp_path, config, key):
     for place in (*fingerprints.CODE, "reward.py"):
         (terms.scripts / place).parent.mkdir(parents=True, exist_ok=True)
         (terms.scripts / place).write_text("")
-    stage = runs.stage_config(config, "grpo", "main") | {"verl": {key: str(tmp_path / "my_dataset.py")}}
+    stage = stage_of(config, verl={key: str(tmp_path / "my_dataset.py")})
 
     def name():
         code_files.direct.cache_clear()
-        return fingerprints.name(fingerprints.fingerprint(stage, tmp_path / "train.parquet", tmp_path / "model", REWARD, "cuda"))
+        return fingerprints.name(plan_of(stage, tmp_path / "train.parquet", tmp_path / "model").fingerprint)
 
     first = name()
     (tmp_path / "my_rows.py").write_text("X = 1  # a comment\n")

@@ -116,6 +116,8 @@ def test_a_verifier_may_veto_labels_and_solutions(tmp_path):
 
 
 def test_prefixes_continue_the_prompt_of_sampling():
+    from mathrl.config.evaluation import FINALIST
+    from mathrl.config.sources import Prompt
     from mathrl.evaluation.sampling import Request, prompt_ids
 
     class Letters:
@@ -126,6 +128,6 @@ def test_prefixes_continue_the_prompt_of_sampling():
             return f"<{messages[0]['content']}>"
 
     plain, begun = Request("p", "b", "i", 0, "What?"), Request("p", "b", "i", 0, "What?", "3 + 4 = 7.")
-    prompt = {"instruction": "Do: ", "separator": ""}
-    assert prompt_ids(Letters(), begun, {"prompt": "training"}, prompt) == "<Do: What?>3 + 4 = 7."
-    assert plain.key != begun.key and prompt_ids(Letters(), plain, {"prompt": "training"}, prompt) == "<Do: What?>"
+    prompt = Prompt(instruction="Do: ", separator="")
+    assert prompt_ids(Letters(), begun, FINALIST, prompt) == "<Do: What?>3 + 4 = 7."
+    assert plain.key != begun.key and prompt_ids(Letters(), plain, FINALIST, prompt) == "<Do: What?>"

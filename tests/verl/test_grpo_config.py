@@ -4,10 +4,12 @@ import json
 
 import pytest
 import yaml
-from mathrl.config import batches, runs
+from mathrl.config import batches, reading, verl_keys
+from mathrl.config.stage import Stage
 from mathrl.core.files import UserError
 from mathrl.verl import grpo_config, precision
 from mathrl.verl.environment import verl_environment
+from support.settings import keys_of, stage_of
 
 HOOK = "+ray_kwargs.ray_init.runtime_env.worker_process_setup_hook"
 RESOLVE = """
@@ -20,10 +22,8 @@ except grpo_config.UserError as error:
 """
 
 
-def overrides(config, run="grpo", accelerator="cuda", **changes):
-    stage = runs.stage_config(config, run, "main")
-    paths = {"model": "resources/models/m", "train_file": "train.parquet", "validation_file": "val.parquet", "checkpoints": "c"}
-    return grpo_config.overrides(stage, accelerator=accelerator, run=run, reward=config["reward"], **(paths | changes))
+def overrides(config, run="grpo", accelerator="cuda"):
+    return keys_of(config, run, accelerator=accelerator)
 
 
 @pytest.fixture
@@ -160,7 +160,7 @@ def test_nothing_of_the_cpu_is_in_a_gpu_run(config):
 
 def test_cpu_configuration_is_accepted_by_verl(root, config, resolve):
     overlay = yaml.safe_load((root / "profiles/demo/demo.yaml").read_text())
-    demo = runs.merge(config, overlay)
+    demo = reading.merge(config, overlay)
     answer = resolve(overrides(demo, accelerator="cpu"), "cpu")
     assert answer.startswith("RESOLVED"), answer
     found = json.loads(answer.removeprefix("RESOLVED"))
@@ -187,7 +187,7 @@ def test_an_engine_over_two_ranks_keeps_its_processes(config):
 def test_a_cluster_that_is_there_is_not_told_its_size(config, monkeypatch):
     monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
     overlay = {"training": {"gpus": 1, "train_batch_size": 12, "mini_batch_size": 12}}
-    keys = overrides(runs.merge(config, overlay), accelerator="cpu")
+    keys = overrides(reading.merge(config, overlay), accelerator="cpu")
     init = {key: value for key, value in keys.items() if "ray_init" in key}
     # verl's driver may run on any node: where the events go must not depend on the environment of this one
     assert init == {"+ray_kwargs.ray_init.runtime_env.env_vars.TENSORBOARD_DIR": "c/tensorboard", HOOK: "mathrl.verl.doors.close"}
@@ -217,14 +217,13 @@ def test_raw_overrides_come_last(config):
     ],
 )
 def test_padding_is_announced(batch, mini, n, gpus, notice):
-    stage = {"train_batch_size": batch, "mini_batch_size": mini, "rollout_n": n, "gpus": gpus, "nodes": 1}
-    stage |= {"micro_batch_size": 4, "dynamic_batch": False}
+    stage = Stage(train_batch_size=batch, mini_batch_size=mini, rollout_n=n, gpus=gpus)
     found = batches.check_batches(stage)
     assert (found == []) if notice is None else (notice in found[0])
 
 
 def test_batches_that_do_not_divide_are_refused_with_the_nearest():
-    stage = {"train_batch_size": 265, "mini_batch_size": 72, "rollout_n": 5, "gpus": 6, "nodes": 1}
+    stage = Stage(train_batch_size=265, rollout_n=5)
     with pytest.raises(
         UserError, match=r"train_batch_size 265 times rollout_n 5 must .* train_batch_size 258, 264, 270; or so many GPUs: 1, 5"
     ):
@@ -234,7 +233,7 @@ def test_batches_that_do_not_divide_are_refused_with_the_nearest():
 def test_a_number_of_gpus_that_does_not_divide_is_refused_with_what_works(config):
     config["training"]["gpus"] = 5
     with pytest.raises(UserError, match=r"train_batch_size 260, 265, 270; mini_batch_size 65, 70, 75; or so many GPUs: 3, 4, 6"):
-        batches.check_batches(config["training"], "run grpo")
+        batches.check_batches(stage_of(config), "run grpo")
 
 
 @pytest.mark.parametrize(
@@ -247,20 +246,20 @@ def test_a_number_of_gpus_that_does_not_divide_is_refused_with_what_works(config
 )
 def test_what_verl_would_refuse_hours_later_is_refused_at_once(config, changes, message):
     with pytest.raises(UserError, match=message):
-        batches.check_batches(config["training"] | changes, "run grpo")
+        batches.check_batches(stage_of(config, **changes), "run grpo")
 
 
 def test_a_micro_batch_that_does_not_divide_is_refused_with_the_nearest(config):
     config["training"]["micro_batch_size"] = 5
     with pytest.raises(UserError, match=r"micro_batch_size 5 must divide the 72 samples that a GPU has .* nearest that do: 3, 4, 6"):
-        batches.check_batches(config["training"], "run grpo")
+        batches.check_batches(stage_of(config), "run grpo")
 
 
 def test_a_supervised_stage_is_not_refused_for_what_it_never_uses(config):
     unused = {"algorithm": "supervised", "micro_batch_size_log_prob": 7, "tensor_parallel": 4, "mini_batch_size": 7, "rollout_n": 7}
-    assert batches.check_batches(config["training"] | unused, "run s") == []
+    assert batches.check_batches(stage_of(config, **unused), "run s") == []
     with pytest.raises(UserError, match="micro_batch_size 5 must divide the 44 samples"):
-        batches.check_batches(config["training"] | unused | {"micro_batch_size": 5}, "run s")
+        batches.check_batches(stage_of(config, **unused, micro_batch_size=5), "run s")
 
 
 # What a variant changes in verl's resolved configuration at full size; all else is as in the report's run, but for the mini-batch.
@@ -303,11 +302,8 @@ VARIANTS = {
 def test_each_variant_is_on_and_none_has_kl(config, resolve):
     for name in VARIANTS:
         run, _, stage = name.partition("/")
-        merged = runs.stage_config(config, run, stage or "main")
-        assert batches.check_batches(merged) == []
-        paths = {"model": "m", "train_file": "t", "validation_file": "v", "checkpoints": "c"}
-        keys = grpo_config.overrides(merged, accelerator="cuda", run=run, reward=config["reward"], **paths)
-        answer = resolve(keys)
+        assert batches.check_batches(stage_of(config, run, stage or "main")) == []
+        answer = resolve(keys_of(config, run, stage or "main"))
         assert answer.startswith("RESOLVED"), answer
         resolved = json.loads(answer.removeprefix("RESOLVED"))
         for key, wanted in VARIANTS[name].items():
@@ -317,6 +313,12 @@ def test_each_variant_is_on_and_none_has_kl(config, resolve):
             assert value == wanted, f"{name}: {key}"
         assert resolved["actor_rollout_ref"]["actor"]["use_kl_loss"] is False, name
         assert resolved["algorithm"]["use_kl_in_reward"] is False, name
+
+
+def test_the_list_of_verls_keys_is_that_of_the_installed_verl():
+    """Raw keys are held against it before anything is queued, where verl is not installed."""
+    for algorithm, trainer in verl_keys.TRAINERS.items():
+        assert verl_keys.known(algorithm) == set(grpo_config.all_keys(trainer))
 
 
 @pytest.mark.parametrize(
@@ -341,8 +343,7 @@ def test_values_survive_hydras_grammar(value, text):
 
 def test_a_weight_sync_has_room_for_the_largest_weight(tmp_path, config):
     (tmp_path / "config.json").write_text(json.dumps({"vocab_size": 49152, "hidden_size": 576}))
-    paths = {"train_file": "t", "validation_file": "v", "checkpoints": "c"}
     key = "actor_rollout_ref.rollout.checkpoint_engine.update_weights_bucket_megabytes"
     for model, megabytes in ((tmp_path, 109), (tmp_path / "nowhere", 64)):
-        found = grpo_config.overrides(config["training"], accelerator="cpu", model=str(model), run="r", reward=config["reward"], **paths)
+        found = keys_of(config, accelerator="cpu", model=model)
         assert found[key] == megabytes

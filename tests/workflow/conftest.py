@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from mathrl.config import runs
+from mathrl.config import reading
 from support import bank, kills, pages
+from support.settings import stage_of
 from support.waiting import wait_for as wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -191,8 +192,8 @@ class ShortTraining:
 
     def stage(self, run: str = "grpo", stage: str = "main", **changes) -> dict:
         """The merged configuration of a stage of the demo, cut small."""
-        config = runs.merge(yaml.safe_load((ROOT / "config.yaml").read_text()), self.overlay())
-        return runs.merge(runs.stage_config(config, run, stage), {**self.SMALL, **changes})
+        config = reading.merge(yaml.safe_load((ROOT / "config.yaml").read_text()), self.overlay())
+        return reading.merge(stage_of(config, run, stage).plain(), {**self.SMALL, **changes})
 
     @staticmethod
     def overlay() -> dict:

@@ -5,9 +5,11 @@ from fractions import Fraction
 
 import pytest
 import yaml
-from mathrl.config import batches, runs
+from mathrl.config import batches
+from mathrl.config.stage import Stage
 from mathrl.core.tensorboard import read_scalars
 from support import variants
+from support.settings import stage_of
 
 from .conftest import ROOT
 
@@ -16,9 +18,9 @@ pytestmark = [pytest.mark.workflow, pytest.mark.full, pytest.mark.timeout(1200)]
 
 def small_batch(run: str) -> dict[str, int]:
     """The shipped batch numbers in small, in their ratio: the report's 264 / 72 is 11 / 3, which verl pads; 264 / 88 is 12 / 4."""
-    shipped = runs.stage_config(yaml.safe_load((ROOT / "config.yaml").read_text()), run, "main")
+    shipped = stage_of(yaml.safe_load((ROOT / "config.yaml").read_text()), run)
     batch = 11 if run == "grpo" else 12
-    mini = Fraction(shipped["mini_batch_size"], shipped["train_batch_size"]) * batch
+    mini = Fraction(shipped.mini_batch_size, shipped.train_batch_size) * batch
     assert mini.denominator == 1
     return {"train_batch_size": batch, "mini_batch_size": int(mini), "micro_batch_size": int(mini) * 4}
 
@@ -28,7 +30,7 @@ def test_a_variant_trains_and_is_on(short, run):
     changes = {"overlong_penalty": {"buffer": 30, "factor": 0.5}} if run == "dapo" else {}
     stage = short.stage(run, **small_batch(run), rollouts_per_step=1000, **changes)
     samples = stage["train_batch_size"] * stage["rollout_n"]
-    notices = batches.check_batches(stage)
+    notices = batches.check_batches(Stage(**stage))
     assert ("from 44 to 48 samples (4 masked, 4 updates a step)" in notices[0]) if run == "grpo" else notices == []
     manifest = short.banked(stage, run=run)
     assert manifest["steps"] == 4 and manifest["stopped_by"] is None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from mathrl.augmentation import diversity, leaks, sources
 from mathrl.augmentation.check import DOORS
-from mathrl.config.augmentation import Entry
+from mathrl.config.entry import Entry
 from mathrl.core import parquet
 from mathrl.core.spread import spread
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from mathrl.augmentation.requests import Answer, Request
 from mathrl.augmentation.store import Spent
-from mathrl.config.augmentation import Entry, Limits, Prices
+from mathrl.config.entry import Entry, Limits, Prices
 
 MILLION = 1_000_000
 CHARS_PER_TOKEN = 4  # of English text, for a forecast; a limit counts with the upper bound
@@ -74,7 +74,7 @@ def fits(limits: Limits, spent: Spent, more: Cost) -> bool:
     )
 
 
-def left(limits: Limits, spent: Spent) -> str:
+def left(limits: Limits, spent: Spent | Cost) -> str:
     """What is left, in words."""
     parts = []
     for name, limit, used in (

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from mathrl.augmentation.requests import Answer, Request
-from mathrl.config.augmentation import Server
+from mathrl.config.entry import Server
 from mathrl.core.files import UserError, parse_json
 
 BYTES_PER_TOKEN = 64  # of a body: a token of 10 characters, each written as \uXXXX

@@ -9,7 +9,8 @@ from typing import Any
 
 from mathrl.augmentation import budget, prompts, requests, store
 from mathrl.augmentation.work import Plan, Progress, with_server
-from mathrl.config.augmentation import Entry
+from mathrl.config import evaluation
+from mathrl.config.entry import Entry
 from mathrl.core import parquet
 from mathrl.core.files import UserError, atomic_path, read_jsonl, write_json, write_jsonl
 from mathrl.core.provenance import provenance
@@ -32,7 +33,7 @@ def plan_of(entry: Entry, model: Path | None) -> Plan:
     return Plan(entry, prompt, (digest, digest))
 
 
-def request(args: argparse.Namespace, entry: Entry, engine: Mapping[str, Any]) -> dict[str, Any]:
+def request(args: argparse.Namespace, entry: Entry, engine: evaluation.Engine) -> dict[str, Any]:
     """Ask for what no store and no shipped cache holds, write all answers of the entry, and return what was done and spent.
 
     Raises:
@@ -79,7 +80,7 @@ def request(args: argparse.Namespace, entry: Entry, engine: Mapping[str, Any]) -
     }
 
 
-def _ask(plan: Plan, kept: store.Store, sources: list[dict[str, Any]], args: argparse.Namespace, engine: Mapping[str, Any]) -> Progress:
+def _ask(plan: Plan, kept: store.Store, sources: list[dict[str, Any]], args: argparse.Namespace, engine: evaluation.Engine) -> Progress:
     if not plan.entry.proposer.is_engine:
         return with_server(plan, kept, sources)
     from mathrl.augmentation.engine import Engine, with_engine

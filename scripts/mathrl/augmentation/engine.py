@@ -11,6 +11,8 @@ from mathrl.augmentation import budget
 from mathrl.augmentation.requests import Answer, Request
 from mathrl.augmentation.store import Store
 from mathrl.augmentation.work import Plan, Progress
+from mathrl.config import evaluation
+from mathrl.config.sources import Prompt
 
 
 @dataclass(frozen=True)
@@ -18,12 +20,13 @@ class _Sized:
     """What the engine's room is measured by."""
 
     problem: str
+    prefix: str = ""
 
 
 class Engine:
     """vLLM on a Hugging Face directory, started when it is first asked."""
 
-    def __init__(self, model: Path, settings: Mapping[str, Any], accelerator: str, most_tokens: int) -> None:
+    def __init__(self, model: Path, settings: evaluation.Engine, accelerator: str, most_tokens: int) -> None:
         self._model, self._settings, self._accelerator, self._most = model, settings, accelerator, most_tokens
         self._llm: Any = None
         self._parameters: Any = None
@@ -52,11 +55,11 @@ class Engine:
         longest = max((request.text for request in requests), key=len) + "x" * 4 * self._most
         self._llm, self._parameters = sampling.start_engine(
             self._model,
-            {"augmentation": {"max_tokens": self._most}},
+            {"augmentation": evaluation.FINALIST.sampling.changed(max_tokens=self._most)},
             self._settings,
             self._accelerator,
             [_Sized(longest)],
-            {"instruction": ""},
+            Prompt(instruction="", separator=""),
         )
 
     @staticmethod

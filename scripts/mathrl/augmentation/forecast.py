@@ -7,7 +7,7 @@ from typing import Any
 
 from mathrl.augmentation import budget, prompts
 from mathrl.augmentation.requests import PER_MESSAGE, proposals
-from mathrl.config.augmentation import Entry
+from mathrl.config.entry import Entry
 
 TYPICAL = 0.5  # of max_tokens that an answer takes, where nothing was measured yet
 

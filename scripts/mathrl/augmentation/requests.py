@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from mathrl.augmentation import prompts
-from mathrl.config.augmentation import Entry, Server
+from mathrl.config.entry import Entry, Server
 from mathrl.core.files import sha256_json, sha256_text
 
 PER_MESSAGE = 16  # tokens that a chat template puts around a message, at most

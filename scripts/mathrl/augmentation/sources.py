@@ -6,7 +6,7 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mathrl.config.augmentation import Chosen
+from mathrl.config.entry import Chosen
 from mathrl.core import parquet
 from mathrl.core.files import UserError
 from mathrl.data.training_files import contaminated

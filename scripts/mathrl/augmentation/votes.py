@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from mathrl.augmentation.form import Candidate
 from mathrl.augmentation.requests import Answer
-from mathrl.config.augmentation import Holds
+from mathrl.config.entry import Holds
 from mathrl.grading import equivalent, extract_boxed, group_answers
 
 NO_VOTE = "\x00"  # no answer is this one

@@ -11,13 +11,14 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from mathrl.augmentation import budget, client, form, votes
 from mathrl.augmentation import requests as ask
 from mathrl.augmentation.requests import Answer, Request
 from mathrl.augmentation.store import Store
-from mathrl.config.augmentation import Entry, Server
+from mathrl.config.entry import Entry, Server
 from mathrl.core.files import UserError
 from mathrl.execution import pauses
 
@@ -142,13 +143,17 @@ class Work:
             if request.key not in self.store.answers and request.key not in self._asking:
                 task = asyncio.create_task(self._ask(request, server))
                 self._asking[request.key] = task
-                task.add_done_callback(lambda _, key=request.key: self._asking.pop(key, None))
+                task.add_done_callback(partial(self._answered, request.key))
         waiting = [self._asking[request.key] for request in requests if request.key in self._asking]
         if waiting:
             await asyncio.gather(*waiting)
 
+    def _answered(self, key: str, _: asyncio.Task[None]) -> None:
+        self._asking.pop(key, None)
+
     async def _ask(self, request: Request, server: Server) -> None:
         """Ask until there is an answer, the attempts are used up, or the budget does not have another one."""
+        why = ""
         for attempt in range(1, self._entry.attempts + 1):
             async with self._slots:
                 while (wait := self._not_before - time.monotonic()) > 0:
@@ -161,7 +166,8 @@ class Work:
             if isinstance(found, Answer):
                 self._in_a_row = 0
                 return
-            self._note(found.why.split(":")[0])
+            why = found.why
+            self._note(why.split(":")[0])
             self.progress.retries += 1
             wait = client.backoff(attempt) if found.wait is None else found.wait
             if found.wait is not None:
@@ -172,7 +178,7 @@ class Work:
         self._in_a_row += 1
         if self._in_a_row >= max(HOPELESS, self._entry.concurrency) or not self.store.answers:
             raise UserError(
-                f"{server.address}: {self._in_a_row} requests in a row were not answered, the last one: {found.why}; what was answered is "
+                f"{server.address}: {self._in_a_row} requests in a row were not answered, the last one: {why}; what was answered is "
                 "kept, start again when the server answers"
             )
 

@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from mathrl.config.batches import check_batches
+from mathrl.config.sources import Prompt
+from mathrl.config.stage import Stage
 from mathrl.core.code_files import SCRIPTS
 from mathrl.core.files import UserError, read_json, write_jsonl
 from mathrl.training import verl_log
@@ -67,7 +69,7 @@ def check_host(accelerator: str) -> dict[str, Any]:
     return {"device": properties.name, "memory_gib": round(properties.total_memory / (1 << 30), 1)}
 
 
-def write_data(folder: Path, prompt: Mapping[str, str], seed: int) -> None:
+def write_data(folder: Path, prompt: Prompt, seed: int) -> None:
     """Training and validation rows in verl's columns and one benchmark, of the demo's problems."""
     import polars as pl
 
@@ -77,7 +79,7 @@ def write_data(folder: Path, prompt: Mapping[str, str], seed: int) -> None:
     world = world.make_world(seed, 512, 16, 0)
     items = world["benchmarks"]["demo_words"]
     rows = [{"id": str(i), "problem": row["prompt"], "answer": row["solution"]} for i, row in enumerate(world["problems"])]
-    prefix = prompt["instruction"] + prompt["separator"]
+    prefix = prompt.instruction + prompt.separator
     for name, content, source in (("train", rows, "check"), ("val", items, "dev")):
         table = benchmark_frame(content)
         verl_rows(table, pl.lit(source), prefix, pl.int_range(len(table), eager=True)).write_parquet(folder / f"{name}.parquet")
@@ -102,8 +104,8 @@ def call(script: str, log: Path, *arguments: object) -> None:
 def run(
     *,
     folder: Path,
-    training: Mapping[str, Any],
-    prompt: Mapping[str, str],
+    training: Stage,
+    prompt: Prompt,
     accelerator: str,
     steps: int,
     model: Path | None,
@@ -123,7 +125,7 @@ def run(
     if model is None:
         model = folder / "base"
         say("making a small model")
-        instruction = prompt["instruction"] + prompt["separator"]
+        instruction = prompt.instruction + prompt.separator
         short = ["--pretraining-steps", 80, "--supervised-steps", 60, "--items", 16]
         call("make_demo_model.py", folder / "model.log", "--instruction", instruction, *short, "--out", model)
     if openseek_sizes:
@@ -132,11 +134,11 @@ def run(
         say("making random weights in OpenSeek's sizes")
         random_model.write(folder / "openseek", tokenizer_of=model)
         model = folder / "openseek"
-    stage = {**training, "steps": steps, "save_every": steps, "validate_every": steps, "dtype": dtype}
+    stage = training.changed(steps=steps, save_every=steps, validate_every=steps, dtype=dtype)
     say(f"training {steps} steps with verl")
     data = ["--train", folder / "train.parquet", "--validation", folder / "val.parquet", "--checkpoints", folder / "checkpoints"]
     where = ["--log", folder / "verl.log", "--manifest", folder / "manifest.json"]
-    settings = ["--run", "check", "--config", json.dumps(stage), "--accelerator", accelerator, "--model", model]
+    settings = ["--run", "check", "--config", json.dumps(stage.model_dump()), "--accelerator", accelerator, "--model", model]
     try:
         call("train_policy.py", folder / "train.log", *settings, *data, *where)
     except UserError as error:
@@ -146,11 +148,11 @@ def run(
     say("exporting and sampling with vLLM")
     exported = ["--manifest", folder / "manifest.json", "--accelerator", accelerator, "--out", folder / "model"]
     call("export_model.py", folder / "export.log", *exported)
-    length = training["max_response_length"]
+    length = training.max_response_length
     protocol = {"prompt": "training", "temperature": 1.0, "top_p": 1.0, "n": 4, "greedy": False, "max_tokens": length, "seed": 0}
     engine = {"batch_size": 64, "dtype": dtype, "gpu_memory_utilization": 0.5}
     sampling = ["--name", "check", "--model", folder / "model", "--protocols", json.dumps({"check": protocol})]
-    sampling += ["--prompt", json.dumps(dict(prompt)), "--benchmark", f"demo_words={folder / 'demo_words.jsonl'}"]
+    sampling += ["--prompt", json.dumps(prompt.model_dump()), "--benchmark", f"demo_words={folder / 'demo_words.jsonl'}"]
     sampling += ["--engine", json.dumps(engine), "--accelerator", accelerator, "--store", folder / "samples"]
     call("generate_samples.py", folder / "generate.log", *sampling, "--out", folder / "generation.json")
     return {**host, "dtype": dtype, **measure(read_json(folder / "manifest.json"), read_json(folder / "generation.json"))}

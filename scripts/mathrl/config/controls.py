@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
-from mathrl.config.runs import stage_config, stages
+from mathrl.config.experiment import Configuration
+from mathrl.config.runs import stages
+from mathrl.config.stage import Reward
 
 KINDS = ("random", "inverted", "constant", "format")
 
 
-def kind_of_reward(reward: Mapping[str, Any]) -> str | None:
+def kind_of_reward(reward: Reward) -> str | None:
     """`random`, `inverted`, `constant` or `format` where every term of a reward that counts is of that kind, else None.
 
     A term is known by its name, ours or the user's `module:function`: `random_reward` is random. A `correct` of negative weight is
     inverted.
     """
     kinds = set()
-    for name, weight in (reward.get("terms") or {}).items():
+    for name, weight in reward.terms.items():
         if not weight:
             continue
         term = name.rpartition(":")[2]
@@ -29,22 +28,18 @@ def kind_of_reward(reward: Mapping[str, Any]) -> str | None:
     return told.pop() if len(told) == 1 else None
 
 
-def control_kind(config: Mapping[str, Any], run: str) -> str | None:
-    """The kind of control that a run is by its configuration: the reward of its last stage, or the one of all runs."""
-    if run not in config.get("runs", {}):
+def control_kind(config: Configuration, run: str) -> str | None:
+    """The kind of control that a run is by its configuration: by the reward of its last stage."""
+    if run not in config.runs:
         return None
-    own = stage_config(config, run, stages(config, run)[-1]).get("reward")
-    reward = own if own else config.get("reward", {})
-    if isinstance(reward, str):  # a reward that is named alone
-        reward = {"terms": {reward: 1.0}}
-    return kind_of_reward(reward) if reward else None
+    return kind_of_reward(config.stage(run, stages(config, run)[-1]).reward or config.reward)
 
 
-def sweeps(config: Mapping[str, Any]) -> dict[str, list[str]]:
+def sweeps(config: Configuration) -> dict[str, list[str]]:
     """Families of a sweep: its name → its runs, by the names that `expanded` gives them, `{name}-{key}-{value}…[-seed-N]`."""
     families: dict[str, list[str]] = {}
-    for run, own in config.get("runs", {}).items():
-        stem = run
+    for run, overrides in config.runs.items():
+        own, stem = overrides.settings, run
         if "seed" in own and stem.endswith(f"-seed-{own['seed']}"):
             stem = stem.removesuffix(f"-seed-{own['seed']}")
         whole = stem

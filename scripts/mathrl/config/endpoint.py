@@ -11,11 +11,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from mathrl.config.experiment import Configuration
 from mathrl.core.files import UserError, sha256_json
 
 REGISTER = Path("checkpoints/endpoints.jsonl")
 """Outside all declared outputs, so that no rerun replaces it: a line per endpoint that this folder ever had."""
-METRICS = ("pass@1", "pass@1_strict", "pass@1_lenient", "greedy", "maj@n")
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Endpoint:
     Attributes:
         protocol: a name of `evaluation.protocols`, with its settings in `settings`.
         benchmarks: whose unweighted mean counts, as the contest counts it.
-        metric: one of METRICS.
+        metric: as `evaluation.endpoint.metric` may be.
         against: the base model and runs (groups of replicates) that every run is compared with.
         inverse_variance: whether a mean with weights by the base model's variance on each benchmark stands beside it.
         settings: sampling and judge of the protocol.
@@ -39,21 +39,18 @@ class Endpoint:
     settings: str = "{}"
 
     @classmethod
-    def of(cls, config: Mapping[str, Any]) -> Endpoint:
+    def of(cls, config: Configuration) -> Endpoint:
         """The endpoint of a configuration; what `evaluation.endpoint` does not name is all benchmarks and pass@1 under `primary`."""
-        evaluation = config["evaluation"]
-        own = evaluation.get("endpoint") or {}
-        protocols = list(evaluation.get("select") or evaluation.get("protocols") or ["finalist"])
-        primary = evaluation.get("primary")
-        protocol = primary if primary in protocols else protocols[0]
-        settings = dict((evaluation.get("protocols") or {}).get(protocol) or {})
+        evaluation = config.evaluation
+        own, protocols = evaluation.endpoint, evaluation.select
+        protocol = evaluation.primary if evaluation.primary in protocols else protocols[0]
         return cls(
             protocol=protocol,
-            benchmarks=tuple(own.get("benchmarks") or config["benchmarks"]),
-            metric=own.get("metric") or "pass@1",
-            against=tuple(own.get("against") or ("base", "grpo")),
-            inverse_variance=bool(own.get("inverse_variance")),
-            settings=json.dumps(settings, sort_keys=True),
+            benchmarks=own.benchmarks or config.benchmarks,
+            metric=own.metric,
+            against=own.against,
+            inverse_variance=own.inverse_variance,
+            settings=json.dumps(evaluation.protocols[protocol].plain(), sort_keys=True),
         )
 
     @property
@@ -69,31 +66,29 @@ class Endpoint:
         )
 
 
-def check(config: Mapping[str, Any]) -> None:
+def check(config: Configuration) -> None:
     """Refuse an endpoint that nobody measures.
 
     Raises:
         UserError: a benchmark or a metric that the study does not have.
     """
-    own = config["evaluation"].get("endpoint") or {}
-    for name in own.get("benchmarks") or []:
-        if name not in config["benchmarks"]:
-            raise UserError(f"config: evaluation.endpoint.benchmarks: '{name}' is not in benchmarks: {', '.join(config['benchmarks'])}")
-    primary = config["evaluation"]["primary"]
-    for name in own.get("against") or []:
+    own, primary = config.evaluation.endpoint, config.evaluation.primary
+    for name in own.benchmarks or ():
+        if name not in config.benchmarks:
+            raise UserError(f"config: evaluation.endpoint.benchmarks: '{name}' is not in benchmarks: {', '.join(config.benchmarks)}")
+    for name in own.against:
         if name == "grpo":  # the default; a study without it has one comparison less
             continue
-        if name != "base" and not any(run == name or run.startswith(f"{name}-") for run in config["runs"]):
-            raise UserError(f"config: evaluation.endpoint.against: unknown run '{name}'; known: base, {', '.join(config['runs'])}")
-    settings = config["evaluation"]["protocols"][primary]
-    metric = own.get("metric") or "pass@1"
-    if metric == "greedy" and not settings["greedy"]:
+        if name != "base" and not any(run == name or run.startswith(f"{name}-") for run in config.runs):
+            raise UserError(f"config: evaluation.endpoint.against: unknown run '{name}'; known: base, {', '.join(config.runs)}")
+    settings, metric = config.evaluation.protocols[primary], own.metric
+    if metric == "greedy" and not settings.greedy:
         raise UserError(f"config: evaluation.endpoint.metric greedy: protocol {primary} has no greedy response")
-    if metric != "greedy" and metric != "pass@1" and not settings["n"]:
+    if metric != "greedy" and metric != "pass@1" and not settings.n:
         raise UserError(f"config: evaluation.endpoint.metric {metric}: protocol {primary} has greedy responses alone")
 
 
-def register(config: Mapping[str, Any], path: Path = REGISTER) -> bool:
+def register(config: Configuration, path: Path = REGISTER) -> bool:
     """Append the endpoint with the time (UTC) unless it is the last one of `path`; returns whether it did."""
     endpoint = Endpoint.of(config)
     known = registered(path)

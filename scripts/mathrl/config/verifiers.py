@@ -1,4 +1,4 @@
-"""The section `verifiers` of the configuration, and what is wrong with it."""
+"""The section `verifiers` of a configuration: who scores, which runs become verifiers, and what is wrong with it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from mathrl.config.messages import parse
+from mathrl.config.verifier import FOR_ALL, Verifiers
 from mathrl.core.files import UserError
 
 LABELS = "results/verifiers/labels.parquet"  # what a run trains on that becomes a verifier: solutions of `training`
@@ -14,7 +16,6 @@ ACCEPTED = "results/verifiers/accepted.parquet"  # solutions that grader and ver
 MADE_HERE = (LABELS, ACCEPTED)
 OWN_KINDS = ("arithmetic", "prm", "hf-prm", "judge", "ensemble")
 FUNCTION = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
-COMBINE = ("vote", "min", "mean", "lower_bound")
 # What a kind may say, and must say (first).
 KEYS = {
     "arithmetic": ((), ()),
@@ -24,7 +25,6 @@ KEYS = {
     "ensemble": (("of",), ("combine",)),
     "function": ((), ("options",)),
 }
-FOR_ALL = ("kind", "threshold", "aggregate")
 
 
 @dataclass(frozen=True)
@@ -48,30 +48,34 @@ class Settings:
         return self.kind in ("prm", "hf-prm")
 
 
-def settings(section: Mapping[str, Any]) -> dict[str, Settings]:
+def read(value: Mapping[str, Any], where: str) -> Verifiers:
+    """The section that a mapping stands for, or what of it a command line hands on.
+
+    Raises:
+        UserError: an unknown key, or a value that may not be; the line begins with `where`.
+    """
+    return parse(Verifiers, value, where)
+
+
+def settings(section: Verifiers) -> dict[str, Settings]:
     """The verifiers of the section, by name; `check` says what is wrong with them."""
-    found = {}
-    for name, entry in section["named"].items():
-        own = {key: value for key, value in entry.items() if key not in FOR_ALL}
-        read = {key: entry[key] for key in ("threshold", "aggregate") if key in entry}
-        found[name] = Settings(name, entry["kind"], own=own, **read)
-    return found
+    return {name: Settings(name, one.kind, one.threshold, one.aggregate, one.own) for name, one in section.named.items()}
 
 
-def scorers(section: Mapping[str, Any], wanted: list[str] | None = None) -> list[str]:
+def scorers(section: Verifiers, wanted: list[str] | None = None) -> list[str]:
     """Names of the verifiers that score by themselves: those `wanted` (default: `use`) and the members of wanted ensembles."""
     known = settings(section)
-    names = [part for name in (section["use"] if wanted is None else wanted) for part in (known[name].of or [name])]
+    names = [part for name in (section.use if wanted is None else wanted) for part in (known[name].of or [name])]
     return list(dict.fromkeys(names))
 
 
-def trained_runs(section: Mapping[str, Any], runs: Mapping[str, Any]) -> list[str]:
+def trained_runs(section: Verifiers, runs: Mapping[str, Any]) -> list[str]:
     """Runs whose model is a verifier."""
-    models = [entry.get("model") for entry in section["named"].values() if entry["kind"] == "prm"]
+    models = [one.model for one in section.named.values() if one.kind == "prm" and one.model]
     return [name for name in dict.fromkeys(models) if name in runs]
 
 
-def check(section: Mapping[str, Any]) -> None:
+def check(section: Verifiers) -> None:
     """What no schema says.
 
     Raises:
@@ -98,13 +102,13 @@ def check(section: Mapping[str, Any]) -> None:
         limited = {"max_usd", "usd_per_million"} & set(one.own)
         if len(limited) == 1:
             raise UserError(f"{where}: max_usd and usd_per_million belong together; add the other one")
-    limits = section["labels"]
-    asked = {"use": section["use"], **{f"labels.{key}": [limits[key]] for key in ("agree", "accept")}}
+    labels = section.labels
+    asked = {"use": section.use, "labels.agree": (labels.agree,), "labels.accept": (labels.accept,)}
     for key, names in asked.items():
         for name in filter(None, names):
             if name not in known:
                 raise UserError(f"config: verifiers.{key}: unknown verifier '{name}'; known: {', '.join(known) or 'none'}")
             if key != "use" and known[name].kind == "ensemble":
                 raise UserError(f"config: verifiers.{key}: '{name}' is an ensemble; name one verifier")
-    if limits["lost"] >= limits["solvable"]:
-        raise UserError(f"config: verifiers.labels: lost {limits['lost']} is not below solvable {limits['solvable']}; a drop needs both")
+    if labels.lost >= labels.solvable:
+        raise UserError(f"config: verifiers.labels: lost {labels.lost} is not below solvable {labels.solvable}; a drop needs both")

@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from mathrl.config.endpoint import Endpoint
+from mathrl.config.experiment import Configuration
+from mathrl.config.messages import parse
 from mathrl.core import parquet
 from mathrl.core.checksums import record_of
 from mathrl.core.files import UserError, check_unpacked, parse_json, read_jsonl, replaced_directory, sha256_text, write_json, write_text
@@ -103,7 +105,7 @@ def _check_out(out: Path) -> None:
 
 def _rebuild(crate: Path, out: Path, benchmarks: Path, workers: int) -> Rebuilt:
     study = _study(crate)
-    config = _json(crate, CONFIG)
+    config = parse(Configuration, _json(crate, CONFIG), str(crate / CONFIG))
     found = Rebuilt(commits=study["graded_by"])
     _check_matches(crate / MATCHES)
     for benchmark in study["benchmarks"]:
@@ -305,7 +307,7 @@ def _unequal(made: Any, told: Any, where: str) -> Iterator[str]:
         yield where
 
 
-def _table(crate: Path, out: Path, study: Mapping[str, Any], config: Any, found: Rebuilt) -> None:
+def _table(crate: Path, out: Path, study: Mapping[str, Any], config: Configuration, found: Rebuilt) -> None:
     """Write the table from the grades below `out`, and compare it with the crate's."""
     models, protocols, benchmarks = study["models"], study["protocols"], study["benchmarks"]
     evals, missing = load_evals(out, models, protocols, benchmarks)

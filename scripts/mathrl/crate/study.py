@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mathrl.config.experiment import Configuration
+from mathrl.config.messages import parse
 from mathrl.config.runs import stages
 from mathrl.core import parquet
 from mathrl.core.files import UserError, check_unchanged, read_json, read_jsonl, sha256_file, write_json, write_jsonl, write_text
@@ -42,7 +43,7 @@ class Study:
         root: the installation of the workflow.
     """
 
-    config: Mapping[str, Any]
+    config: Configuration
     models: Sequence[str]
     results: Path
     resources: Path
@@ -53,24 +54,24 @@ class Study:
 
     @property
     def benchmarks(self) -> list[str]:
-        return list(self.config["benchmarks"])
+        return list(self.config.benchmarks)
 
     @property
     def protocols(self) -> list[str]:
-        return list(self.config["evaluation"]["select"])
+        return list(self.config.evaluation.select)
 
     @property
     def dataset(self) -> str:
-        return self.config["dataset"]
+        return self.config.dataset
 
     @property
     def withheld(self) -> list[str]:
         """Benchmarks, and the dataset, whose problem texts stay here."""
         return [name for name, licence in self.licences.items() if not permits(licence)]
 
-    def told_config(self, folder: Path) -> dict[str, Any]:
+    def told_config(self, folder: Path) -> Configuration:
         """The configuration as the crate in `folder` tells it."""
-        return read_json(folder / CONFIG)
+        return parse(Configuration, read_json(folder / CONFIG), str(folder / CONFIG))
 
     def cells(self) -> Iterator[dict[str, str]]:
         """Each cell of the score table."""
@@ -80,14 +81,14 @@ class Study:
                     yield {"model": model, "protocol": protocol, "benchmark": benchmark}
 
 
-def open_study(config: Mapping[str, Any], models: Sequence[str], results: Path, resources: Path, pins: Path, root: Path) -> Study:
+def open_study(config: Configuration, models: Sequence[str], results: Path, resources: Path, pins: Path, root: Path) -> Study:
     """The study with its licences, finished and of one piece.
 
     Raises:
         UserError: a result is missing, or a grade was made from other samples or another benchmark than those that lie there.
     """
     table = read_pins(pins)
-    named = [*config["benchmarks"], config["dataset"]]
+    named = [*config.benchmarks, config.dataset]
     licences = {name: table[name].licence if name in table else "" for name in named}
     study = Study(config, list(models), results, resources, pins, root, licences)
     finished = [results / "scores.csv", results / "data/matches.parquet"]
@@ -143,7 +144,7 @@ def stage_files(study: Study, folder: Path) -> None:
 
 def _results(study: Study) -> Iterator[Path]:
     """Results but samples and grades, those that are there."""
-    runs = [run for run in study.config["select"] if (study.results / run).is_dir()]
+    runs = [run for run in study.config.select if (study.results / run).is_dir()]
     patterns = [*RESULTS, *(f"data/{name}" for name in DATA)]
     patterns += [f"{run}/{name}" for run in runs for name in OF_RUN]
     patterns += [f"{run}/{stage}/{name}" for run in runs for stage in stages(study.config, run) for name in OF_STAGE]
@@ -215,7 +216,7 @@ def same_time(source: Path, target: Path) -> None:
 
 def _settings(study: Study, folder: Path) -> None:
     """Configuration, pins, locks, the workflow's rules, and what a reader of the crate must know."""
-    write_json(folder / CONFIG, private.scrub(json.loads(json.dumps(study.config))))
+    write_json(folder / CONFIG, private.scrub(study.config.plain()))
     write_text(folder / PINS, private.scrub_text(study.pins.read_text(encoding="utf-8")))
     same_time(study.pins, folder / PINS)
     for lock in sorted(study.pins.with_suffix(".lock").glob("*.json")):
@@ -225,7 +226,7 @@ def _settings(study: Study, folder: Path) -> None:
             _copy(path, folder / path.relative_to(study.root))
     for note in sorted((study.resources / "models").glob("*.json")):
         _described(note, folder / "resources/models" / note.name)
-    evaluation = study.config["evaluation"]
+    evaluation = study.config.evaluation
     write_json(
         folder / STUDY,
         {
@@ -233,7 +234,7 @@ def _settings(study: Study, folder: Path) -> None:
             "models": list(study.models),
             "protocols": study.protocols,
             "benchmarks": study.benchmarks,
-            "primary": evaluation["primary"] if evaluation["primary"] in study.protocols else study.protocols[0],
+            "primary": evaluation.primary if evaluation.primary in study.protocols else study.protocols[0],
             "dataset": study.dataset,
             "licences": study.licences,
             "withheld": study.withheld,
@@ -253,5 +254,5 @@ def graded_by(study: Study) -> list[str]:
 def pins_of(study: Study) -> dict[str, Pin]:
     """The rows of the table of downloads that the study used."""
     table = read_pins(study.pins)
-    used = [*study.benchmarks, study.dataset, study.config["base_model"], study.config.get("embedding_model")]
+    used = [*study.benchmarks, study.dataset, study.config.base_model, study.config.embedding_model]
     return {name: table[name] for name in used if name in table}

@@ -15,6 +15,7 @@ from mathrl.core.provenance import provenance
 from mathrl.data import problems as contract
 from mathrl.data.answers import AnswerCheck
 from mathrl.data.duplicates import Signatures, sort_out
+from mathrl.data.sources import check_sources
 
 if TYPE_CHECKING:
     import polars as pl
@@ -84,7 +85,7 @@ def clean(path: Path, out: Path, quarantine: Path, settings: dict[str, Any], cut
     columns = contract.dataset_columns(path)
     funnel, signatures = contract.Funnel(), Signatures()
     bad, ids, rates, sources, all_rates = [], [], [], [], []
-    rows = 0
+    rows, seen = 0, set[str]()
     out.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=out.parent, prefix=".clean_problems.") as folder, AnswerCheck(workers) as check:
         accepted = []
@@ -92,6 +93,7 @@ def clean(path: Path, out: Path, quarantine: Path, settings: dict[str, Any], cut
             read = _with_gold(raw.with_row_index("row", offset=rows), funnel)
             frame, broken = contract.split_violations(read)
             rows += len(raw)
+            seen |= set(frame["source"].drop_nulls().unique().to_list()) if settings["sources"] else set()
             all_rates.append(raw["solve_rate"])
             bad.append(broken)
             funnel.add("contract", len(read), len(frame))
@@ -102,6 +104,7 @@ def clean(path: Path, out: Path, quarantine: Path, settings: dict[str, Any], cut
             sources.append(frame["source"])
             accepted.append(Path(folder) / f"{number}.parquet")
             frame.write_parquet(accepted[-1], compression="lz4")
+        check_sources(settings["sources"] or (), seen, "data.filters.sources")
         broken = pl.concat(bad)
         with atomic_path(quarantine) as temporary:
             broken.write_parquet(temporary)

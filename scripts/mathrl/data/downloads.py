@@ -10,10 +10,12 @@ from __future__ import annotations
 import csv
 import fnmatch
 import re
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mathrl.config import model_names
 from mathrl.core.files import UserError, read_json, write_json
 from mathrl.data.layouts import parse_mapping
 
@@ -23,6 +25,7 @@ KINDS = ("dataset", "benchmark", "model")
 GENERATED = "reasoning-gym"  # a source that is a generator: id is its name, file its parameters, revision the seed, rows the size
 EXPORTS = "exports"  # a seed that is known after training: the hash over all exports of the study
 SOURCES = ("modelscope", "huggingface", "http", "file", GENERATED)
+MODEL_FILES = ("*.json", "*.safetensors", "*.tiktoken", "*.py", "*.txt", "*.jinja", "*.model")  # of a hub's model: all but other formats
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _HASH = re.compile(r"[0-9a-f]{64}")
 
@@ -96,6 +99,21 @@ def read_pins(path: str | Path) -> dict[str, Pin]:
             raise UserError(f"{path}: line {number} names '{pin.name}' a second time; a name has one row")
         pins[pin.name] = pin
     return pins
+
+
+def pin_of_model(value: str) -> Pin | None:
+    """The pin that a model stands for which is no row of the table: a commit of a hub, or a directory; None for a plain name."""
+    if model_names.NAME.fullmatch(value):
+        return None
+    hub = model_names.HUB.fullmatch(value)
+    origin = Origin("huggingface", hub["id"], hub["commit"]) if hub else Origin("file", value.rstrip("/"))
+    return Pin(model_names.place(value), "model", origin, files=MODEL_FILES if hub else ())
+
+
+def rows_of_models(values: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Rows for models that are no rows of the table, by the name of their folder; `name` is what the fetching script is asked for."""
+    pins = {value: pin for value in values if (pin := pin_of_model(value)) is not None}
+    return {pin.name: {**asdict(pin), "source": pin.origin.source, "id": pin.origin.id, "name": value} for value, pin in pins.items()}
 
 
 def pin_rows(path: str | Path) -> dict[str, dict[str, Any]]:
@@ -183,7 +201,10 @@ def _check_generated(cell: dict[str, str], where: str) -> None:
 
 
 def find_pin(path: str | Path, name: str, kind: str) -> Pin:
-    """The pin `name` of the table at `path`; `UserError` if there is none or it is of another kind."""
+    """The pin `name` of the table at `path`, or of a model that names itself; `UserError` if there is none or it is of another kind."""
+    given = pin_of_model(name) if kind == "model" else None
+    if given is not None:
+        return given
     pins = read_pins(path)
     if name not in pins:
         known = ", ".join(sorted(n for n, pin in pins.items() if pin.kind == kind)) or "none"

@@ -17,6 +17,7 @@ from mathrl.data import added_rows, solve_rates
 from mathrl.data.benchmarks import read_benchmark
 from mathrl.data.cleaning import parse_bands
 from mathrl.data.problems import bands, own_quintiles
+from mathrl.data.sources import check_sources
 from mathrl.data.verl_rows import benchmark_frame, dev_groups, verl_rows
 
 if TYPE_CHECKING:
@@ -150,6 +151,7 @@ def selections(rows: pl.DataFrame, args: argparse.Namespace) -> list[tuple[str, 
     """What a stage selects, in this order: the name under which the rows outside are counted, and which rows are inside."""
     import polars as pl
 
+    check_sources(args.sources or (), rows["source"].drop_nulls().to_list(), "training.sources")
     everything = pl.repeat(True, len(rows), dtype=pl.Boolean, eager=True)
     low, high = args.solve_rate or (0.0, 1.0)
     if low > high:

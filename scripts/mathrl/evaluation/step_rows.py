@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from mathrl.config.verifier import Verifiers
 from mathrl.config.verifiers import scorers, settings
 from mathrl.core.files import UserError, read_json, read_jsonl
 from mathrl.data.benchmarks import read_benchmark
@@ -16,14 +17,14 @@ RIGHT = STATUS_LETTERS["equal"]
 
 
 def gather(
-    results: Path, models: Sequence[str], protocols: Sequence[str], benchmarks: Mapping[str, Path], section: Mapping[str, Any]
+    results: Path, models: Sequence[str], protocols: Sequence[str], benchmarks: Mapping[str, Path], section: Verifiers
 ) -> Iterator[tuple[list[dict[str, Any]], dict[str, Verdicts]]]:
     """Per model, protocol and benchmark the sampled responses with their step scores, and the verifiers in use.
 
     Raises:
         UserError: no verifier is in use, or a file is missing.
     """
-    if not section["use"]:
+    if not section.use:
         raise UserError("config: verifiers.use: is empty; name the verifiers whose scores are to be shown")
     known = settings(section)
     for model in models:
@@ -34,7 +35,7 @@ def gather(
                     name: read_scores(read_jsonl(folder / "steps" / name / f"{benchmark}.jsonl.zst", ("id", "sample", "scores")))
                     for name in scorers(section)
                 }
-                found = {one.name: one for one in verdicts(known, section["use"], scored)}
+                found = {one.name: one for one in verdicts(known, section.use, scored)}
                 items = read_benchmark(path)
                 right = _verdicts(read_json(folder / "eval" / f"{benchmark}.json"))
                 rows = []

@@ -5,7 +5,7 @@ All samples of a problem are one problem's; differences to maj@n are paired over
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -82,7 +82,7 @@ def weighted_majority(problem: GradedProblem, weights: Sequence[float], group_an
     if not voters:
         return 0.0
     groups = group_answers([problem.samples[place].extracted for place in voters])
-    weight: Counter = Counter()
+    weight: defaultdict[int, float] = defaultdict(float)
     first: dict[int, int] = {}
     for place, group in zip(voters, groups, strict=True):
         weight[group] += weights[place]
@@ -129,8 +129,9 @@ def verified(problems: Sequence[GradedProblem], majority: Sequence[float], found
 
 
 def _minus(values: Sequence[float], majority: Sequence[float]) -> dict[str, Any]:
-    value, low, high = difference(np.asarray(values, dtype=float), np.asarray(majority, dtype=float))
-    return {"value": value, "low": low, "high": high, "n": len(values)}
+    found = difference(np.asarray(values, dtype=float), np.asarray(majority, dtype=float))
+    low, high = found.interval()
+    return {"value": found.value, "low": low, "high": high, "n": len(values)}
 
 
 def _ratio(part: Sequence[int], whole: Sequence[int]) -> dict[str, Any]:

@@ -11,6 +11,23 @@ from mathrl.models import chat_template
 INDEX = "model.safetensors.index.json"
 
 
+def check_chat_template(model: Path) -> None:
+    """Refuse a model without a chat template where a prompt goes through it.
+
+    Raises:
+        UserError: there is none.
+    """
+    file = model / "tokenizer_config.json"
+    if not file.is_file() or chat_template.published(model) is not None:
+        return
+    settings = read_json(file)
+    if not isinstance(settings, dict) or not settings.get("chat_template"):  # several by name are a list
+        raise UserError(
+            f"config: base_model: {model} has no chat template, and the training prompt goes through one; put a chat_template.jinja "
+            "there, or name the instruction-tuned model"
+        )
+
+
 def check_model(model: Path) -> None:
     """Refuse a directory that no model can be loaded from.
 

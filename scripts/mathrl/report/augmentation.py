@@ -7,15 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from mathrl.config.augmentation import RESULTS, used
-from mathrl.config.runs import stage_config, stages
+from mathrl.config.experiment import Configuration
+from mathrl.config.runs import stages
 from mathrl.core.files import read_json
 
 
-def gather(results: Path, config: Mapping[str, Any]) -> list[dict[str, Any]]:
+def gather(results: Path, config: Configuration) -> list[dict[str, Any]]:
     """Funnel and costs of each entry that a selected run uses and that is there."""
-    if not config.get("augmentation"):
+    if not config.augmentation:
         return []
-    selected = [stage_config(config, run, stage) for run in config.get("select", []) for stage in stages(config, run)]
+    selected = [config.stage(run, stage) for run in config.select for stage in stages(config, run)]
     found = []
     for name in used(config, selected):
         folder = results.parent / RESULTS / name

@@ -9,7 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from mathrl.config.endpoint import REGISTER, Endpoint, registered
-from mathrl.config.runs import stage_config, stages
+from mathrl.config.experiment import Configuration
+from mathrl.config.messages import parse
+from mathrl.config.runs import stages
+from mathrl.config.stage import Limits
 from mathrl.core import parquet
 from mathrl.core.files import UserError, read_json, read_jsonl
 from mathrl.core.spread import spread
@@ -31,7 +34,7 @@ ROLLOUT_CHARACTERS = 6000
 ROLLOUT_BUDGET = 1_500_000  # bytes of packed rollouts in the page
 
 
-def read_config(text: str) -> dict[str, Any]:
+def read_config(text: str) -> Configuration:
     """The workflow's configuration from JSON text or the path of a JSON file."""
     if text.lstrip().startswith("{"):
         try:
@@ -43,13 +46,13 @@ def read_config(text: str) -> dict[str, Any]:
     for key in ("benchmarks", "evaluation", "runs", "training"):
         if key not in config:
             raise UserError(f"--config: lacks the key '{key}'; give the workflow's whole configuration")
-    return config
+    return parse(Configuration, config, "--config")
 
 
-def gather(config: Mapping[str, Any], models: Sequence[str], results: Path, benchmark_dir: Path, texts: bool = True) -> dict[str, Any]:
+def gather(config: Configuration, models: Sequence[str], results: Path, benchmark_dir: Path, texts: bool = True) -> dict[str, Any]:
     """All numbers and, unless `texts` is false, texts of the report as plain values; nothing is escaped yet."""
-    benchmarks, evaluation = list(config["benchmarks"]), config["evaluation"]
-    protocols = list(evaluation.get("select") or evaluation["protocols"])
+    benchmarks, evaluation = list(config.benchmarks), config.evaluation
+    protocols = list(evaluation.select)
     endpoint = Endpoint.of(config)
     primary = endpoint.protocol
     evals, missing = load_evals(results, models, protocols, benchmarks)
@@ -103,21 +106,21 @@ def _optional(path: Path, what: str, missing: list[dict[str, str]]) -> Any:
     return None
 
 
-def _runs(results: Path, config: Mapping[str, Any], models: Sequence[str]) -> tuple[dict[str, Any], list[dict[str, str]]]:
+def _runs(results: Path, config: Configuration, models: Sequence[str]) -> tuple[dict[str, Any], list[dict[str, str]]]:
     """Curves of plot_training, or, where it has not run yet, of the logs as they are."""
     path = results / "figures" / "curves.json"
     if path.is_file():
-        wanted = config.get("select", [])
+        wanted = config.select
         found = {run: entry for run, entry in read_json(path)["runs"].items() if run in wanted}
     else:
-        found = {run: run_curves(results, run, stages(config, run), _limits(config, run)) for run in config.get("select", [])}
+        found = {run: run_curves(results, run, stages(config, run), _limits(config, run)) for run in config.select}
     runs = {name: found[name] for name in [*(m for m in models if m in found), *(n for n in found if n not in models)]}
     return runs, [entry for run in runs.values() for entry in run["missing"]]
 
 
-def _limits(config: Mapping[str, Any], run: str) -> dict[str, Any]:
+def _limits(config: Configuration, run: str) -> dict[str, Limits]:
     """The training monitor's limits by stage."""
-    return {stage: stage_config(config, run, stage)["monitor"] for stage in stages(config, run)}
+    return {stage: config.stage(run, stage).monitor for stage in stages(config, run)}
 
 
 def _checkpoints(results: Path, models: Sequence[str], runs: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -154,11 +157,11 @@ def _clean(evals: Evals, models: Sequence[str], protocol: str, benchmarks: Seque
     return {"rows": rows, "contrasts": contrasts, "any": any(row["any"] for row in rows)}
 
 
-def _data(results: Path, config: Mapping[str, Any], missing: list[dict[str, str]]) -> dict[str, Any]:
+def _data(results: Path, config: Configuration, missing: list[dict[str, str]]) -> dict[str, Any]:
     funnel = _optional(results / "data" / "funnel.json", "the data funnel", missing)
     contamination = _optional(results / "data" / "contamination.json", "the contamination table", missing)
     splits = {}
-    for run in config.get("select", []):
+    for run in config.select:
         for path in sorted((results / run).glob("*/data.json")):
             splits[f"{run} / {path.parent.name}"] = read_json(path)
     return {"funnel": funnel, "contamination": contamination, "splits": splits}
@@ -285,7 +288,8 @@ def _step(path: Path) -> int:
     return int(path.name.split(".")[0])
 
 
-def settings_changed(config: Mapping[str, Any], run: str) -> list[str]:
+def settings_changed(config: Configuration, run: str) -> list[str]:
     """What a run changes of the training defaults, as `key = value`."""
-    over = config.get("runs", {}).get(run) or {}
+    own = config.runs.get(run)
+    over = own.model_dump(exclude_unset=True) if own else {}
     return [f"{key} = {json.dumps(value)}" for key, value in over.items()]

@@ -9,6 +9,7 @@ from typing import Any
 
 from mathrl.config.controls import sweeps
 from mathrl.config.endpoint import Endpoint, changes
+from mathrl.config.experiment import Configuration
 from mathrl.config.runs import stages, start_of
 from mathrl.core.files import UserError, read_json
 from mathrl.evaluation.means import cell, clustered_error, mean_error, mean_over
@@ -71,7 +72,7 @@ def dev_accuracy(manifests: Sequence[Mapping[str, Any]]) -> float | None:
     return curve.get(str(manifests[-1].get("chosen_step")))
 
 
-def training_manifests(results: Path, config: Mapping[str, Any], run: str, seen: tuple[str, ...] = ()) -> list[dict[str, Any]]:
+def training_manifests(results: Path, config: Configuration, run: str, seen: tuple[str, ...] = ()) -> list[dict[str, Any]]:
     """Manifests of all stages that a run's weights went through: its own, and those of the run that `start_from` names, and so on."""
     found: list[dict[str, Any]] = []
     for place, stage in enumerate(stages(config, run)):
@@ -103,7 +104,7 @@ def cost_rows(study: Mapping[str, Any], results: Path) -> list[dict[str, Any]]:
         tokens = [e["metrics"]["mean_tokens"]["value"] for e in found if e and "mean_tokens" in e["metrics"]]
         if not mean or not tokens:
             continue
-        manifests = training_manifests(results, study["config"], model) if model in study["config"]["runs"] else []
+        manifests = training_manifests(results, study["config"], model) if model in study["config"].runs else []
         samples = min(e["n_samples"] for e in found if e and "n_samples" in e) if all(e and "n_samples" in e for e in found) else None
         seconds = seconds_per_response(results, model)
         rows.append(
@@ -153,8 +154,8 @@ def cost_warnings(
     lines = []
     for row in comparisons:
         others = next((runs for name, runs in groups.items() if row["against"].split(" (")[0] in (name, *runs)), None)
-        sides = [_mean_cost([by_run.get(run) for run in runs]) for runs in (row["runs"], others or [])]
-        if row["against"] == "base" or None in sides:
+        sides = [cost for runs in (row["runs"], others or []) if (cost := _mean_cost([by_run.get(run) for run in runs]))]
+        if row["against"] == "base" or len(sides) < 2:
             continue
         unit = "gpu_hours" if all(side["gpu_hours"] for side in sides) else "tokens"
         ours, theirs = (side[unit] for side in sides)
@@ -185,8 +186,12 @@ def reference_rows(study: Mapping[str, Any]) -> list[dict[str, Any]]:
         results = [study["evals"].get((model, study["primary"], b)) for b in study["benchmarks"]]
         shown = [(cell(r, "pass@1"), clustered_error(r, "pass@1")) for r in results]
         shown.append((mean_over(results, "pass@1"), mean_error(results, "pass@1")))
-        if all(part and error is not None for part, error in shown):
-            cells = [{**part, "usual": (part["value"] - 1.96 * error, part["value"] + 1.96 * error)} for part, error in shown]
+        cells = [
+            {**part, "usual": (part["value"] - 1.96 * error, part["value"] + 1.96 * error)}
+            for part, error in shown
+            if part and error is not None
+        ]
+        if len(cells) == len(shown):
             rows.append({"model": model, "cells": cells})
     return rows
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from mathrl.config.stage import Limits
 from mathrl.core.files import UserError, read_json
 from mathrl.report import charts
 from mathrl.report.curves import join, read_run, shift, smooth, thin
@@ -19,7 +20,7 @@ CAPTIONS = {
 }
 
 
-def run_curves(results: str | Path, run: str, stages: Sequence[str], limits: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def run_curves(results: str | Path, run: str, stages: Sequence[str], limits: Mapping[str, Limits] | None = None) -> dict[str, Any]:
     """Curves of a run's stages, joined, steps added up; of stages behind one that is not finished nothing is shown.
 
     {"curves", "stages": [{stage, from, to, chosen}], "missing", "manifests", "flags": [{step, text}], "monitored"}; the flags are

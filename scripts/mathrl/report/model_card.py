@@ -6,13 +6,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mathrl.config.augmentation import data_kind, data_words
+from mathrl.config.experiment import Configuration
+from mathrl.config.runs import stages
 from mathrl.evaluation.means import cell, mean_over
 from mathrl.evaluation.scores import cell_text
 
 
 def model_card(
     run: str,
-    config: Mapping[str, Any],
+    config: Configuration,
     settings: Mapping[str, Any],
     manifests: Sequence[Mapping[str, Any]],
     evals: Mapping[tuple[str, str, str], Mapping[str, Any]],
@@ -20,7 +22,7 @@ def model_card(
 ) -> str:
     """Markdown text; whatever is not known yet is said to be missing. `settings` are the run's merged training settings."""
     last = manifests[-1] if manifests else {}
-    prompt = config["prompt"]
+    final = config.stage(run, stages(config, run)[-1])
     lines = [
         "---",
         _metadata(run, config, evals),
@@ -28,9 +30,9 @@ def model_card(
         "",
         f"# {run}",
         "",
-        f"{config.get('base_model', 'A base model')} trained by {str(settings.get('algorithm', '')).upper()} with verl on "
-        f"{config.get('dataset')} ({data_words(settings)}), reward "
-        + " + ".join(f"{weight:g} × {name}" for name, weight in config["reward"]["terms"].items())
+        f"{config.base_model} trained by {str(settings.get('algorithm', '')).upper()} with verl on "
+        f"{config.dataset} ({data_words(final)}), reward "
+        + " + ".join(f"{weight:g} × {name}" for name, weight in settings["reward"]["terms"].items())
         + ".",
         "",
         "## Use",
@@ -38,7 +40,7 @@ def model_card(
         "One user message, through the model's own chat template:",
         "",
         "```",
-        f"{prompt['instruction']}{prompt['separator']}<problem>",
+        f"{config.prompt.instruction}{config.prompt.separator}<problem>",
         "```",
         "",
         "The answer is the content of the last `\\boxed{}`.",
@@ -56,7 +58,7 @@ def model_card(
     lines.append(f"| GPU-hours | {sum(m.get('gpu_hours') or 0 for m in manifests)} |")
     lines += ["", *_scores(run, config, evals), "## Contamination", ""]
     if contamination:
-        kept = "were removed before training" if data_kind(settings) == "clean" else f"were left in on purpose ({data_kind(settings)} data)"
+        kept = "were removed before training" if data_kind(final) == "clean" else f"were left in on purpose ({data_kind(final)} data)"
         lines.append(f"{contamination['rows_removed']} of {contamination['rows']} training rows matched a benchmark item and {kept}.")
     else:
         lines.append("Not known: `results/data/contamination.json` is missing.")
@@ -72,14 +74,13 @@ def model_card(
     return "\n".join(lines) + "\n"
 
 
-def _metadata(run: str, config: Mapping[str, Any], evals: Mapping[tuple[str, str, str], Mapping[str, Any]]) -> str:
+def _metadata(run: str, config: Configuration, evals: Mapping[tuple[str, str, str], Mapping[str, Any]]) -> str:
     """The YAML that hubs read, with the scores as `model-index`: percent, their 95 % interval and n in the metric's name."""
     from huggingface_hub import EvalResult, ModelCardData
 
-    evaluation = config["evaluation"]
     results = []
-    for protocol in evaluation.get("select") or evaluation["protocols"]:
-        for benchmark in config["benchmarks"]:
+    for protocol in config.evaluation.select:
+        for benchmark in config.benchmarks:
             for metric in ("pass@1", "greedy"):
                 found = cell(evals.get((run, protocol, benchmark)), metric)
                 if not found or found["value"] is None:
@@ -108,14 +109,14 @@ def _metadata(run: str, config: Mapping[str, Any], evals: Mapping[tuple[str, str
     return data.to_yaml().strip()
 
 
-def _scores(run: str, config: Mapping[str, Any], evals: Mapping[tuple[str, str, str], Mapping[str, Any]]) -> list[str]:
+def _scores(run: str, config: Configuration, evals: Mapping[tuple[str, str, str], Mapping[str, Any]]) -> list[str]:
     """The section of scores: a table a protocol, the base model beside the run."""
-    benchmarks, evaluation = list(config["benchmarks"]), config["evaluation"]
+    benchmarks, evaluation = list(config.benchmarks), config.evaluation
     lines = ["## Scores", "", "Percent of problems, 95 % interval in brackets; mean is unweighted over the benchmarks.", ""]
-    for protocol in evaluation.get("select") or evaluation["protocols"]:
-        p = evaluation["protocols"][protocol]
+    for protocol in evaluation.select:
+        p = evaluation.protocols[protocol]
         heads = [f"{b} (n = {(cell(evals.get((run, protocol, b)), 'pass@1') or {}).get('n', 0)})" for b in benchmarks]
-        told = f"Protocol `{protocol}`: {p.get('n')} samples at temperature {p.get('temperature')}, at most {p.get('max_tokens')} tokens."
+        told = f"Protocol `{protocol}`: {p.n} samples at temperature {p.temperature}, at most {p.max_tokens} tokens."
         lines += [told, "", "| model | " + " | ".join(heads) + " | mean |", "|---" * (len(benchmarks) + 2) + "|"]
         for model in ("base", run):
             results = [evals.get((model, protocol, b)) for b in benchmarks]

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mathrl.config.augmentation import data_words
+from mathrl.config.experiment import Configuration
 from mathrl.core.files import sha256_json
 from mathrl.evaluation.means import cell, mean_over
 from mathrl.evaluation.metrics import STATUS_LETTERS
@@ -153,8 +155,8 @@ def report_page(study: Mapping[str, Any]) -> str:
         "statuses": list(STATUS_LETTERS),
         "audit": _audit_rows(study["audit"]),
         "provenance": _with_hours(study["provenance"]),
-        "config_hash": sha256_json(config),
-        "config_text": json.dumps(config, indent=2, sort_keys=True, ensure_ascii=False),
+        "config_hash": sha256_json(config.plain()),
+        "config_text": json.dumps(config.plain(), indent=2, sort_keys=True, ensure_ascii=False),
         "blobs": _blobs(study["samples"]),
     }
     return (
@@ -166,7 +168,7 @@ def report_page(study: Mapping[str, Any]) -> str:
 def _figures(study: Mapping[str, Any]) -> dict[str, Any]:
     """Every chart of the page by its name in the template."""
     runs, models = study["runs"], study["models"]
-    benchmark = study["config"].get("training", {}).get("validation_benchmark")
+    benchmark = study["config"].training.validation_benchmark
     figures = figure_charts(runs, benchmark, models)
     return {
         "forest": safe(forest_plot(study)),
@@ -181,34 +183,33 @@ def _figures(study: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def question(config: Mapping[str, Any], models: Sequence[str]) -> str:
+def question(config: Configuration, models: Sequence[str]) -> str:
     """What the study asks, from its configuration."""
-    training = config.get("training", {})
-    runs = [name for name in config.get("select", []) if name in models]
-    terms = " + ".join(f"{weight:g} × {name}" for name, weight in config.get("reward", {}).get("terms", {}).items())
+    training = config.training
+    runs = [name for name in config.select if name in models]
+    terms = " + ".join(f"{weight:g} × {name}" for name, weight in config.reward.terms.items())
     names = ", ".join(f"{name} ({'; '.join(settings_changed(config, name)) or 'the defaults'})" for name in runs) or "none yet"
-    benchmarks = config["benchmarks"]
+    benchmarks = config.benchmarks
     return (
-        f"Does reinforcement learning with a rule-based reward ({terms}) on {config.get('dataset', 'the training data')} teach "
-        f"{config.get('base_model', 'the base model')} to solve more problems of {len(benchmarks)} benchmarks "
+        f"Does reinforcement learning with a rule-based reward ({terms}) on {config.dataset} teach "
+        f"{config.base_model} to solve more problems of {len(benchmarks)} benchmarks "
         f"({', '.join(benchmarks)}), beyond writing its answers in a box? Runs: {names}. "
-        f"Defaults: {training.get('algorithm', 'grpo').upper()}, "
-        f"{training.get('train_batch_size')} prompts × {training.get('rollout_n')} responses per step, at most "
-        f"{training.get('max_response_length')} tokens, learning rate {training.get('learning_rate')}, {training.get('data')} data."
+        f"Defaults: {training.algorithm.upper()}, "
+        f"{training.train_batch_size} prompts × {training.rollout_n} responses per step, at most "
+        f"{training.max_response_length} tokens, learning rate {training.learning_rate}, {data_words(training)}."
     )
 
 
-def protocol_text(config: Mapping[str, Any], primary: str) -> str:
+def protocol_text(config: Configuration, primary: str) -> str:
     """How it is measured, from the configuration."""
-    evaluation = config["evaluation"]
+    evaluation = config.evaluation
     parts = []
-    for name in evaluation.get("select") or evaluation["protocols"]:
-        p = evaluation["protocols"][name]
-        greedy = " and one greedy response" if p.get("greedy") else ""
+    for name in evaluation.select:
+        p = evaluation.protocols[name]
+        greedy = " and one greedy response" if p.greedy else ""
         parts.append(
-            f"{name}: {p.get('n')} samples per problem at temperature {p.get('temperature')}, top-p {p.get('top_p')}{greedy}, at most "
-            f"{p.get('max_tokens')} tokens, the {p.get('prompt')} prompt, "
-            f"judge {p.get('grader', 'ours')}, {p.get('extraction', 'strict')} extraction"
+            f"{name}: {p.n} samples per problem at temperature {p.temperature}, top-p {p.top_p}{greedy}, at most "
+            f"{p.max_tokens} tokens, the {p.prompt} prompt, judge {p.grader}, {p.extraction} extraction"
         )
     return f"Measured under {'; '.join(parts)}. The endpoint is the unweighted mean over the benchmarks under {primary}."
 

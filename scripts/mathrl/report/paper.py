@@ -17,7 +17,7 @@ from mathrl.report.vector_pdf import to_pdf
 
 def figures(study: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     """(name, SVG, caption) of every figure of the study report."""
-    benchmark = study["config"].get("training", {}).get("validation_benchmark")
+    benchmark = study["config"].training.validation_benchmark
     runs, models = study["runs"], study["models"]
     found = [("effects", forest_plot(study), f"Differences in points under {study['primary']} with 95 % intervals.")]
     found += [("pass_at_k", svg, "Unbiased pass@k, mean over the benchmarks, with 95 % intervals.") for svg in pass_charts(study)]

@@ -21,7 +21,7 @@ COMMAND = "snakemake --cores all results/paper"
 class Estimate:
     """A number with its 95 % interval, as shares of one; `signed` for differences."""
 
-    value: float | None
+    value: float
     low: float | None = None
     high: float | None = None
     n: int | None = None

@@ -5,24 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from mathrl.config.experiment import Configuration
 from mathrl.evaluation.means import cell, mean_over
 from mathrl.report import charts
 
 
 def workflow_graph(study: Mapping[str, Any]) -> str:
     """The study's own steps: its runs side by side, stages in order. (Rules and files are in Snakemake's graph, docs/images/dag.svg.)"""
-    config = study["config"]
-    runs = list(config.get("select", []))
+    config: Configuration = study["config"]
+    runs = list(config.select)
     stages = {run: [s["stage"] for s in study["runs"].get(run, {}).get("stages", [])] or ["main"] for run in runs}
     evaluated = [m for m in study["models"] if m not in runs]
     columns = [
         [
-            ("data", "fetch dataset", str(config.get("dataset", ""))),
+            ("data", "fetch dataset", config.dataset),
             ("bench", "fetch benchmarks", f"{len(study['benchmarks'])} test sets"),
-            ("model", "fetch model", str(config.get("base_model", ""))),
+            ("model", "fetch model", config.base_model),
         ],
         [("clean", "clean problems", "contract, duplicates")],
-        [("decon", "decontaminate", ", ".join(config.get("decontamination", {}).get("methods", [])))],
+        [("decon", "decontaminate", ", ".join(config.decontamination.methods))],
         [(f"train-{r}", f"train {r}", " → ".join(stages[r])) for r in runs] or [("train-none", "train", "no run selected")],
         [(f"gen-{m}", f"generate {m}", f"{len(study['protocols'])} protocol(s)") for m in [*evaluated, *runs]],
         [("grade", "grade samples", "one judge for all")],

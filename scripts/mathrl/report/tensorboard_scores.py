@@ -7,13 +7,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from mathrl.config.experiment import Configuration
 from mathrl.core.files import UserError, read_json, replaced_directory
 from mathrl.evaluation.means import cell, mean_over
 from mathrl.evaluation.scores import load_evals
 from mathrl.statistics.comparisons import merged_runs
 
 
-def write_all(config: Mapping[str, Any], runs: Mapping[str, Sequence[str]], models: Sequence[str], results: Path, out: Path) -> None:
+def write_all(config: Configuration, runs: Mapping[str, Sequence[str]], models: Sequence[str], results: Path, out: Path) -> None:
     """Write `out`/{run} for the base model and each of `runs` (with its stages in order), each replaced as a whole.
 
     The scores of a run's exported model stand at its step, those of its checkpoints among `models` (`run@…`) at theirs.
@@ -21,13 +22,13 @@ def write_all(config: Mapping[str, Any], runs: Mapping[str, Sequence[str]], mode
     Raises:
         UserError: a run that the configuration does not have, or a manifest that is missing.
     """
-    protocols = list(config["evaluation"].get("select") or config["evaluation"]["protocols"])
-    benchmarks = config["benchmarks"]
+    protocols = list(config.evaluation.select)
+    benchmarks = config.benchmarks
     evals, _ = load_evals(results, ["base", *runs, *models], protocols, benchmarks)
     write_run(out / "base", {}, {0: score_scalars(evals, "base", protocols, benchmarks)})
     for run, stages in runs.items():
-        if run not in config["runs"]:
-            raise UserError(f"--runs {run}: is no run of the configuration; known: {', '.join(config['runs'])}")
+        if run not in config.runs:
+            raise UserError(f"--runs {run}: is no run of the configuration; known: {', '.join(config.runs)}")
         manifests = [read_json(results / run / stage / "manifest.json") for stage in stages]
         before = sum(m["steps"] for m in manifests[:-1])
         points = [model for model in models if model.startswith(f"{run}@")]

@@ -39,7 +39,7 @@ def calibrate(runs: Sequence[Results], benchmarks: Sequence[str], key: str = "co
     apart = 0
     for first, second in pairs:
         found = compare([runs[first]], [runs[second]], benchmarks, key)
-        apart += bool(found) and not found["mean"]["low"] <= 0 <= found["mean"]["high"]
+        apart += bool(found and not found["mean"]["low"] <= 0 <= found["mean"]["high"])
     return {
         "seeds": len(runs),
         "group": size,
@@ -76,7 +76,7 @@ def _splits(seeds: int, size: int) -> list[Split]:
 
 def _claims(runs: Sequence[Results], split: Split, benchmarks: Sequence[str], key: str) -> bool:
     found = compare([runs[i] for i in split[0]], [runs[i] for i in split[1]], benchmarks, key, seeds=True)
-    return bool(found) and found["p"] < 0.05
+    return bool(found and found["p"] < 0.05)
 
 
 def _share(claims: dict[Split, bool], left: int) -> float | None:

@@ -10,7 +10,9 @@ import numpy as np
 
 from mathrl.config.controls import control_kind
 from mathrl.config.endpoint import Endpoint
-from mathrl.config.runs import stage_config, stages
+from mathrl.config.experiment import Configuration
+from mathrl.config.reading import Raw
+from mathrl.config.runs import stages
 from mathrl.core.files import UserError
 from mathrl.statistics.intervals import Estimate, difference, mean_difference, pseudo, t_quantile
 
@@ -189,18 +191,16 @@ def replicates(runs: Mapping[str, Mapping[str, Any]]) -> dict[str, list[str]]:
     return named
 
 
-def merged_runs(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+def merged_runs(config: Configuration) -> dict[str, Raw]:
     """Training settings of each run: those of its last stage, and what earlier stages set otherwise, as text."""
     merged = {}
-    for run in config.get("runs", {}):
-        names = stages(config, run)
-        merged[run] = stage_config(config, run, names[-1])
-        if len(names) > 1:
-            merged[run]["stages"] = json.dumps([stage_config(config, run, name) for name in names[:-1]], sort_keys=True)
+    for run in config.runs:
+        *before, last = (config.stage(run, name).model_dump() for name in stages(config, run))
+        merged[run] = last | ({"stages": json.dumps(before, sort_keys=True)} if before else {})
     return merged
 
 
-def run_groups(config: Mapping[str, Any], models: Sequence[str]) -> dict[str, list[str]]:
+def run_groups(config: Configuration, models: Sequence[str]) -> dict[str, list[str]]:
     """The runs among `models` by group; runs that differ in their seed alone are one, every other run is a group of its own."""
     merged = merged_runs(config)
     return replicates({name: merged[name] for name in models if name in merged})
@@ -268,7 +268,8 @@ def compare_all(
                 row["parts"] = split_effect(ours, theirs, benchmarks, key)
             row["weighted"] = None
             if weights:
-                row["weighted"] = compare(ours, theirs, benchmarks, key, weights, seeds)["mean"]
+                weighted = compare(ours, theirs, benchmarks, key, weights, seeds)
+                row["weighted"] = weighted and weighted["mean"]
                 row["weights"] = dict(zip(benchmarks, weights, strict=True))
             rows.append(row)
     _net_of_control(rows, tables, benchmarks, key)
@@ -293,7 +294,7 @@ def _net_of_control(rows: list[dict[str, Any]], tables: Callable[..., list[Any]]
         row["net"] = {"model": strongest["model"], "kind": strongest["control"], **found["mean"]} if found else None
 
 
-def control_kinds(config: Mapping[str, Any], models: Sequence[str]) -> dict[str, str]:
+def control_kinds(config: Configuration, models: Sequence[str]) -> dict[str, str]:
     """Those of `models` that are control arms by the configuration, with their kind."""
     return {name: kind for name in models if (kind := control_kind(config, name))}
 

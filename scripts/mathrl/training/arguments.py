@@ -2,8 +2,9 @@
 
 import argparse
 from pathlib import Path
-from typing import Any
 
+from mathrl.config.messages import parse
+from mathrl.config.stage import Budget, Reward, Stage
 from mathrl.core.files import mapping, read_json
 from mathrl.training import budget
 from mathrl.training.plan import StagePlan
@@ -13,14 +14,13 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     """Add what both need: run, stage, config, budget, reward, accelerator, model, train, validation, log."""
     parser.add_argument("--run", required=True, help="name of the run")
     parser.add_argument("--stage", default="main", help="name of the stage (default main)")
-    parser.add_argument("--config", required=True, help="merged training configuration of the stage, JSON")
+    parser.add_argument("--config", required=True, help="keys of `training` with the stage's values, JSON (default: config.yaml's)")
     parser.add_argument(
         "--run-budget", default="{}", metavar="JSON", help="what all stages of the run may use together (default: no limit)"
     )
     parser.add_argument(
         "--earlier", type=Path, action="append", default=[], metavar="FILE", help="manifest or forecast of a stage that shares that budget"
     )
-    parser.add_argument("--reward", default='{"terms": {"format": 0.1, "correct": 0.9}}', help="weights of the reward's terms, JSON")
     parser.add_argument("--accelerator", choices=("cuda", "cpu"), default="cuda", help="default cuda")
     parser.add_argument("--model", type=Path, required=True, help="Hugging Face directory to start from")
     parser.add_argument("--train", type=Path, required=True, help="training problems, parquet in verl's columns")
@@ -39,7 +39,6 @@ def plan(args: argparse.Namespace, root: Path) -> StagePlan:
         run=args.run,
         stage_name=args.stage,
         stage=stage(args),
-        reward=mapping(args.reward, "--reward"),
         accelerator=args.accelerator,
         model=args.model,
         train_file=args.train,
@@ -49,8 +48,9 @@ def plan(args: argparse.Namespace, root: Path) -> StagePlan:
     )
 
 
-def stage(args: argparse.Namespace) -> dict[str, Any]:
+def stage(args: argparse.Namespace) -> Stage:
     """The stage's configuration, its budget cut to what earlier stages left of the run's."""
-    given = mapping(args.config, "--config")
-    whole = mapping(args.run_budget, "--run-budget")
-    return given | {"budget": budget.left(given.get("budget", {}), whole, [read_json(path) for path in args.earlier])}
+    given = parse(Stage, mapping(args.config, "--config"), "--config")
+    whole = parse(Budget, mapping(args.run_budget, "--run-budget"), "--run-budget")
+    left = budget.left(given.budget, whole, [read_json(path) for path in args.earlier])
+    return given.model_copy(update={"budget": left, "reward": given.reward or Reward()})

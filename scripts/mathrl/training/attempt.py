@@ -39,7 +39,7 @@ def train_on(plan: StagePlan, session: Session, begins: Callable[[int], None]) -
         UserError: the configuration is refused, or the trainer failed (the message names its log).
         Paused: SIGTERM came; what was learnt is saved.
     """
-    nothing_left = budget.exhausted(plan.stage["budget"])
+    nothing_left = budget.exhausted(plan.stage.budget)
     if nothing_left:
         session.ended_by, session.stopped_by = "budget", nothing_left
         print(f"{plan.name}: {nothing_left}; nothing to train", file=sys.stderr)
@@ -48,7 +48,7 @@ def train_on(plan: StagePlan, session: Session, begins: Callable[[int], None]) -
         keys = _supervised_keys(plan, session)
         if keys is None:
             return
-        module = sft_config.command(plan.stage["gpus"])
+        module = sft_config.command(plan.stage.gpus)
     else:
         keys = _reinforcement_keys(plan, session)
         module = ["-m", "verl.trainer.main_ppo"]
@@ -77,17 +77,17 @@ def _supervised_keys(plan: StagePlan, session: Session) -> dict[str, Any] | None
     """
     stage, directory = plan.stage, session.directory
     messages = directory / "messages.parquet"
-    solutions = Path(stage["solutions"])
+    solutions = Path(str(stage.solutions))
     writer = step_messages if step_messages.holds_dialogues(solutions) else sft_messages
     rows = writer.write_messages(plan.train_file, solutions, messages)
-    if rows < stage["train_batch_size"]:
-        raise UserError(f"training.solutions: {rows} solutions are fewer than train_batch_size {stage['train_batch_size']}; lower it")
+    if rows < stage.train_batch_size:
+        raise UserError(f"training.solutions: {rows} solutions are fewer than train_batch_size {stage.train_batch_size}; lower it")
     session.progress.total = total = total_steps(stage, rows)
     fingerprints.check_length(plan.name, directory, total)
     whole = checkpoints.steps(directory)
     if whole and whole[-1] >= total:
         return None  # killed after its last save; verl's SFT trainer would take one step more
-    longest = stage["max_prompt_length"] + stage["max_response_length"]
+    longest = stage.longest
     cut = sft_messages.too_long(messages, plan.model, longest)
     if cut:
         print(
@@ -95,15 +95,7 @@ def _supervised_keys(plan: StagePlan, session: Session) -> dict[str, Any] | None
             f"than max_prompt_length and max_response_length together ({longest}); raise max_response_length, or leave them out",
             file=sys.stderr,
         )
-    return sft_config.overrides(
-        stage,
-        accelerator=plan.accelerator,
-        model=str(plan.model),
-        train_file=str(messages),
-        checkpoints=str(directory),
-        run=plan.run,
-        steps=total,
-    )
+    return plan.placed(directory, messages, **{"trainer.total_training_steps": total})
 
 
 def _reinforcement_keys(plan: StagePlan, session: Session) -> dict[str, Any]:
@@ -117,18 +109,9 @@ def _reinforcement_keys(plan: StagePlan, session: Session) -> dict[str, Any]:
     fingerprints.check_length(plan.name, directory, total_steps(stage, row_count(plan.train_file)))
     whole = checkpoints.steps(directory)
     # A pause, or a kill between save and validation, leaves a checkpoint that no accuracy speaks for: it is validated now.
-    first = str(whole[-1]) not in session.dev if whole else stage["validate_before"]
-    keys = grpo_config.overrides(
-        {**stage, "validate_before": first},
-        accelerator=plan.accelerator,
-        model=str(plan.model),
-        train_file=str(plan.train_file),
-        validation_file=str(plan.validation_file),
-        checkpoints=str(directory),
-        run=plan.run,
-        reward=plan.reward,
-    )
-    return keys | long_prompts.keys(plan, directory)
+    first = str(whole[-1]) not in session.dev if whole else stage.validate_before
+    more = {"trainer.val_before_train": first, **long_prompts.keys(plan, directory)}
+    return plan.placed(directory, plan.train_file, **more)
 
 
 def _check_end(plan: StagePlan, session: Session, code: int, why: str) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mathrl.config.stage import Budget
+
 
 def used(stage: Mapping[str, Any]) -> dict[str, float]:
     """What a stage used, from its manifest or forecast: generated tokens, and hours of steps and validations times GPUs."""
@@ -12,30 +14,31 @@ def used(stage: Mapping[str, Any]) -> dict[str, float]:
     return {"tokens": stage["generated_tokens"], "gpu_hours": stage["seconds"] * gpus / 3600}
 
 
-def left(own: Mapping[str, float | None], whole: Mapping[str, float | None], earlier: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The budget of a stage: its own, and no more than `earlier` stages left of the run's `whole`."""
+def left(own: Budget, whole: Budget, earlier: Sequence[Mapping[str, Any]]) -> Budget:
+    """The budget of a stage: its own, and no more than `earlier` stages left of the run's `whole`; 0 where they left nothing."""
     bounds = {}
-    for name, limit in own.items():
-        limits = [] if limit is None else [limit]
-        if whole.get(name) is not None:
-            rest = whole[name] - sum(used(stage)[name] for stage in earlier)
+    for name in Budget.model_fields:
+        limits = [limit for limit in (getattr(own, name),) if limit is not None]
+        bound = getattr(whole, name)
+        if bound is not None:
+            rest = bound - sum(used(stage)[name] for stage in earlier)
             # manifests round seconds: less than one, times GPUs, is nothing
             limits.append(max(0, rest) if name == "tokens" or rest * 3600 >= 1 else 0)
         bounds[name] = min(limits, default=None)
-    return bounds
+    return Budget.model_construct(**bounds)
 
 
-def exhausted(budget: Mapping[str, float | None]) -> str | None:
+def exhausted(budget: Budget) -> str | None:
     """In words which part of a stage's budget others have used up before it began, or None."""
-    empty = [name for name, limit in budget.items() if limit == 0]
+    empty = [name for name, limit in budget.bounds.items() if limit == 0]
     return f"earlier stages left nothing of the run's budget.{empty[0]}" if empty else None
 
 
 class Spent:
     """What a stage has used: generated tokens and GPU-hours, against its budget."""
 
-    def __init__(self, budget: Mapping[str, float | None], gpus: int) -> None:
-        self.budget = {name: limit for name, limit in budget.items() if limit is not None}
+    def __init__(self, budget: Budget, gpus: int) -> None:
+        self.budget = budget.bounds
         self.gpus = gpus
         self.tokens = 0
         self.seconds = 0.0

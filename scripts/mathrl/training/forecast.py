@@ -6,11 +6,13 @@ import bisect
 import math
 import statistics
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from mathrl.config.batches import total_steps
+from mathrl.config.stage import Budget, Stage
 from mathrl.core.files import UserError
 from mathrl.core.parquet import row_count
 from mathrl.core.tensorboard import read_scalars
@@ -21,33 +23,25 @@ from mathrl.training.plan import StagePlan
 STEPS = 5  # measured; the first is left out, it warms up
 
 
-def measured_stage(stage: Mapping[str, Any]) -> dict[str, Any]:
+def measured_stage(stage: Stage) -> Stage:
     """The stage cut to a few steps, with one validation and one save at their end."""
-    return {
-        **stage,
-        "steps": STEPS,
-        "validate_before": False,
-        "validate_every": STEPS,
-        "save_every": STEPS,
-        "keep_last": 1,
-        "adopt": None,
-        "budget": {"tokens": None, "gpu_hours": None},
-    }
+    few = {"steps": STEPS, "validate_before": False, "validate_every": STEPS, "save_every": STEPS, "keep_last": 1, "adopt": None}
+    return stage.model_copy(update={**few, "budget": Budget()})
 
 
-def regular_validations(stage: Mapping[str, Any], steps: int) -> int:
+def regular_validations(stage: Stage, steps: int) -> int:
     """Validations of so many steps: after every n-th, and each that is saved."""
-    validate, save = stage["validate_every"], stage["save_every"]
+    validate, save = stage.validate_every, stage.save_every
     return steps // validate + steps // save - steps // math.lcm(validate, save)
 
 
-def validated_steps(stage: Mapping[str, Any], steps: int) -> int:
+def validated_steps(stage: Stage, steps: int) -> int:
     """Validations of a stage that ends after so many steps: the regular ones, and the last step's."""
-    return regular_validations(stage, steps) + bool(steps % stage["validate_every"] and steps % stage["save_every"])
+    return regular_validations(stage, steps) + bool(steps % stage.validate_every and steps % stage.save_every)
 
 
 def forecast(
-    stage: Mapping[str, Any], rows: int, scalars: Mapping[str, list[tuple[int, float]]], wall: float, checkpoint: int, gpus: int
+    stage: Stage, rows: int, scalars: Mapping[str, list[tuple[int, float]]], wall: float, checkpoint: int, gpus: int
 ) -> dict[str, Any]:
     """Expected cost of a stage.
 
@@ -72,20 +66,20 @@ def forecast(
     tokens = statistics.fmean(count for _, count in scalars.get("training/generated_tokens", [(0, 0.0)]))
 
     def counted(steps: int) -> dict[str, float]:
-        seconds = steps * step_seconds + regular_validations(stage, steps) * validation + steps // stage["save_every"] * save
+        seconds = steps * step_seconds + regular_validations(stage, steps) * validation + steps // stage.save_every * save
         return {"tokens": steps * tokens, "gpu_hours": seconds * gpus / 3600}
 
     planned = total_steps(stage, rows)
-    steps, ended_by = planned, "steps" if stage["steps"] else "epochs"
-    for name, limit in stage["budget"].items():
-        if limit is not None and counted(steps)[name] > limit:
-            steps = bisect.bisect_left(range(steps), limit, key=lambda step, name=name: counted(step)[name])
+    steps, ended_by = planned, "steps" if stage.steps else "epochs"
+    for name, limit in stage.budget.bounds.items():
+        if counted(steps)[name] > limit:
+            steps = bisect.bisect_left(range(steps), limit, key=partial(_cost, counted, name))
             ended_by = f"budget.{name}"
     validations = validated_steps(stage, steps)
-    saves = steps // stage["save_every"] + bool(steps % stage["save_every"])
+    saves = steps // stage.save_every + bool(steps % stage.save_every)
     trained = steps * step_seconds + validations * validation + saves * save
-    seconds = start + trained + bool(stage["validate_before"]) * validation
-    most = most_at_once(steps, stage["save_every"], stage["keep_last"], stage["keep_every"], stage["monitor"]["window"])
+    seconds = start + trained + bool(stage.validate_before) * validation
+    most = most_at_once(steps, stage.save_every, stage.keep_last, stage.keep_every, stage.monitor.window)
     return {
         "steps": steps,
         "configured_steps": planned,
@@ -101,6 +95,10 @@ def forecast(
         "checkpoints": most,
         "disk_gb": round(most * checkpoint / 1e9, 3),
     }
+
+
+def _cost(counted: Callable[[int], dict[str, float]], name: str, steps: int) -> float:
+    return counted(steps)[name]
 
 
 def describe(name: str, found: Mapping[str, Any]) -> str:
@@ -126,7 +124,7 @@ def measure(plan: StagePlan) -> dict[str, Any]:
     if plan.supervised:
         raise UserError("a supervised stage is not forecast: verl's SFT trainer logs no times; its steps are rows / batch × epochs")
     rows = row_count(plan.train_file)
-    exhausted = budget.exhausted(plan.stage["budget"])
+    exhausted = budget.exhausted(plan.stage.budget)
     if exhausted:
         numbers = ("steps", "seconds", "generated_tokens", "hours", "gpu_hours", "checkpoints", "disk_gb")
         return dict.fromkeys(numbers, 0) | {"configured_steps": total_steps(plan.stage, rows), "ended_by": exhausted}

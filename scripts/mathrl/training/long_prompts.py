@@ -27,9 +27,9 @@ def keys(plan: StagePlan, directory: Path) -> dict[str, Any]:
     Raises:
         UserError: every training prompt is too long.
     """
-    if any(key.lstrip("+").startswith(OWN) for key in plan.stage["verl"]):
+    if any(key.lstrip("+").startswith(OWN) for key in plan.stage.verl):
         return {}
-    limit = plan.stage["max_prompt_length"]
+    limit = plan.stage.max_prompt_length
     files = {"train": plan.train_file, "val": plan.validation_file}
     tokenizer = {path.name: sha256_file(path) for path in sorted(plan.model.iterdir()) if "token" in path.name or "template" in path.name}
     tokenizer |= {path.name: sha256_file(path) for path in sorted(plan.model.glob("*vocab*"))}

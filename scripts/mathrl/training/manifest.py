@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from mathrl.core.files import write_json
 from mathrl.core.provenance import provenance
@@ -17,10 +15,10 @@ from mathrl.training.session import Session
 TOKENS = ("training/tokens", "train/global_tokens")  # of prompts and responses
 
 
-def write_manifest(path: Path, plan: StagePlan, session: Session, content: Mapping[str, Any], harmless: list[str] | None) -> None:
+def write_manifest(path: Path, plan: StagePlan, session: Session, harmless: list[str] | None) -> None:
     """Write the manifest of a stage that has ended.
 
-    `content` is its fingerprint; `harmless` is what differs from that of its directory, where the user adopted it. `trained_by` is the
+    `harmless` is what differs from that of its directory, where the user adopted it. `trained_by` is the
     provenance of the training, `provenance` that of the manifest alone.
     """
     directory = session.directory
@@ -28,8 +26,8 @@ def write_manifest(path: Path, plan: StagePlan, session: Session, content: Mappi
     curves = read_scalars(directory / "tensorboard")
     scalars = {tag: [(step, value) for step, value in curve if step <= session.last_step] for tag, curve in curves.items()}
     validation = validation_curves(scalars)
-    rule = "last" if plan.supervised else plan.stage["choose"]  # no accuracy is measured while it is supervised
-    due = checkpoints.due(whole, plan.stage["save_every"])
+    rule = "last" if plan.supervised else plan.stage.choose  # no accuracy is measured while it is supervised
+    due = checkpoints.due(whole, plan.stage.save_every)
     chosen, why = choose(rule, due, validation.get(DEV, {}), session.monitor.onset)
     if not session.last_step and session.stopped_by:
         why = f"no step was trained: {session.stopped_by}"
@@ -58,7 +56,7 @@ def write_manifest(path: Path, plan: StagePlan, session: Session, content: Mappi
         "generated_tokens": session.spent.tokens,
         "rollouts": str(rollouts) if rollouts.is_dir() else None,
         "max_probability_gap": max((value for _, value in scalars.get("training/rollout_probs_diff_max", [])), default=None),
-        "config": dict(plan.stage),
-        "provenance": provenance(inputs, config=fingerprints.counted(content), model_sha256=content["model_sha256"]),
+        "config": plan.stage.model_dump(),
+        "provenance": provenance(inputs, config=fingerprints.counted(plan.fingerprint), model_sha256=plan.fingerprint["model_sha256"]),
     }
     write_json(path, result)

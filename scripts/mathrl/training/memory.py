@@ -26,6 +26,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from mathrl.config.stage import Stage
 from mathrl.models.shape import BIAS, shapes
 
 GIB = 1 << 30
@@ -78,15 +79,14 @@ def read_model(config: Mapping[str, Any]) -> Model:
     return Model(total, max(sizes), outside, layers, hidden, config["vocab_size"], kept, cache)
 
 
-def estimate(model: Model, stage: Mapping[str, Any], gpu: float) -> dict[str, float]:
+def estimate(model: Model, stage: Stage, gpu: float) -> dict[str, float]:
     """Bytes per GPU by part, for a stage of training on GPUs of `GPU` bytes; `update` and `rollout` are the two sums."""
-    ranks, width = stage["gpus"] * stage["nodes"], WIDTH[stage["dtype"]]
-    tokens = stage["max_prompt_length"] + stage["max_response_length"]
-    sequences, length = stage["micro_batch_size"], tokens
-    if stage.get("dynamic_batch"):
-        sequences, length = 1, max(stage["max_tokens_per_gpu"], tokens)
+    ranks, width = stage.all_gpus, WIDTH[stage.dtype]
+    sequences, length = stage.micro_batch_size, stage.longest
+    if stage.dynamic_batch:
+        sequences, length = 1, max(stage.max_tokens_per_gpu, stage.longest)
     rows = sequences * length
-    blocks = 1 if stage.get("gradient_checkpointing", True) else model.layers
+    blocks = 1 if stage.gradient_checkpointing else model.layers
     parts = {
         "state": 12 * model.parameters / ranks,
         "gradients": 4 * model.parameters / ranks,
@@ -97,45 +97,43 @@ def estimate(model: Model, stage: Mapping[str, Any], gpu: float) -> dict[str, fl
         "logits": LOGIT_COPIES * min(rows, CHUNK) * width * model.vocabulary,
     }
     parts["update"] = sum(parts.values()) + CONTEXT + ASLEEP
-    parts["engine"] = stage["gpu_memory_utilization"] * gpu
-    parts["cache"] = parts["engine"] - width * model.parameters / stage["tensor_parallel"] - ENGINE
+    parts["engine"] = stage.gpu_memory_utilization * gpu
+    parts["cache"] = parts["engine"] - width * model.parameters / stage.tensor_parallel - ENGINE
     parts["rollout"] = parts["state"] + CONTEXT + SYNC + parts["engine"]
     # MLA's latent is not split over the GPUs of an engine, so neither is it counted as if it were
     parts["cached_tokens"] = max(0.0, parts["cache"]) / (width * model.cache)
     return parts
 
 
-def fits(parts: Mapping[str, float], stage: Mapping[str, Any], gpu: float) -> bool:
+def fits(parts: Mapping[str, float], stage: Stage, gpu: float) -> bool:
     """Do both phases fit on a GPU, with room in the cache for eight whole sequences?"""
-    tokens = stage["max_prompt_length"] + stage["max_response_length"]
-    return parts["update"] <= gpu and parts["rollout"] <= gpu and parts["cached_tokens"] >= 8 * tokens
+    return parts["update"] <= gpu and parts["rollout"] <= gpu and parts["cached_tokens"] >= 8 * stage.longest
 
 
-def advice(model: Model, stage: Mapping[str, Any], gpu: float) -> str:
+def advice(model: Model, stage: Stage, gpu: float) -> str:
     """`fits`, or the keys of `training` to change until it does (those that change no result first), or that it cannot."""
     if fits(estimate(model, stage, gpu), stage, gpu):
         return "fits"
-    changed = dict(stage)
-    keys: dict[str, Any] = {}
-    if not changed.get("gradient_checkpointing", True):
-        keys["gradient_checkpointing"] = changed["gradient_checkpointing"] = True
-    rows = "max_tokens_per_gpu" if changed.get("dynamic_batch") else "micro_batch_size"
-    least = changed["max_prompt_length"] + changed["max_response_length"] if changed.get("dynamic_batch") else 1
-    while estimate(model, changed, gpu)["update"] > gpu and changed[rows] > least:
-        keys[rows] = changed[rows] = max(least, changed[rows] // 2)
+    keys: dict[str, Any] = {} if stage.gradient_checkpointing else {"gradient_checkpointing": True}
+    changed = stage.changed(**keys)
+    rows = "max_tokens_per_gpu" if stage.dynamic_batch else "micro_batch_size"
+    least = stage.longest if stage.dynamic_batch else 1
+    while estimate(model, changed, gpu)["update"] > gpu and getattr(changed, rows) > least:
+        keys[rows] = max(least, getattr(changed, rows) // 2)
         if rows == "micro_batch_size":
-            keys["micro_batch_size_log_prob"] = changed["micro_batch_size_log_prob"] = keys[rows]
-    for share in (changed["gpu_memory_utilization"], *(step / 20 for step in range(17, 1, -1))):
-        smaller = changed | {"gpu_memory_utilization": share}
+            keys["micro_batch_size_log_prob"] = keys[rows]
+        changed = stage.changed(**keys)
+    for share in (stage.gpu_memory_utilization, *(step / 20 for step in range(17, 1, -1))):
+        smaller = changed.changed(gpu_memory_utilization=share)
         if fits(estimate(model, smaller, gpu), smaller, gpu):
-            if share != changed["gpu_memory_utilization"]:
+            if share != stage.gpu_memory_utilization:
                 keys["gpu_memory_utilization"] = share
             return ", ".join(f"{key}: {str(value).lower()}" for key, value in keys.items())
     needed = estimate(model, changed, gpu)["update"] / GIB
     return f"does not fit: an update takes {needed:.0f} GiB at least; more GPUs (gpus), or a shorter max_response_length"
 
 
-def table(model: Model, stage: Mapping[str, Any], gpus: list[float]) -> str:
+def table(model: Model, stage: Stage, gpus: list[float]) -> str:
     """A Markdown table, GiB, a row a GPU size (given in GiB)."""
     head = [
         "gpu",

@@ -1,11 +1,18 @@
-"""What is trained: one stage of a run with its files, as the runner, the manifest and a forecast read it."""
+"""What is trained: one stage of a run with its files, and what is made of it once: verl's keys and the fingerprint.
+
+Runner, manifest and forecast read it; nobody else makes verl's keys.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
+
+from mathrl.config.stage import Stage
+from mathrl.training import fingerprints
+from mathrl.verl import grpo_config, sft_config
 
 
 @dataclass(frozen=True)
@@ -14,8 +21,7 @@ class StagePlan:
 
     run: str
     stage_name: str
-    stage: Mapping[str, Any]  # its merged `training` mapping
-    reward: Mapping[str, Any]  # the `reward` mapping of the config
+    stage: Stage  # with its reward
     accelerator: str  # cuda or cpu
     model: Path  # Hugging Face directory that it starts from
     train_file: Path  # parquet in verl's columns
@@ -31,9 +37,36 @@ class StagePlan:
     @property
     def supervised(self) -> bool:
         """Whether verl's SFT trainer trains it."""
-        return self.stage["algorithm"] == "supervised"
+        return self.stage.supervised
 
     @property
     def gpus(self) -> int:
         """GPUs of the job over all nodes (on a CPU: ranks)."""
-        return self.stage["gpus"] * self.stage["nodes"]
+        return self.stage.all_gpus
+
+    @cached_property
+    def keys(self) -> dict[str, Any]:
+        """verl's keys and values that the configuration decides: all but places and names, which the fingerprint decides."""
+        trainer = sft_config if self.supervised else grpo_config
+        return trainer.overrides(self.stage, accelerator=self.accelerator, model=str(self.model))
+
+    @cached_property
+    def fingerprint(self) -> dict[str, Any]:
+        """Everything that determines what is learnt; the checkpoint directory is named by its hash.
+
+        Raises:
+            UserError: a reward term's module is nowhere, or code is no Python.
+        """
+        return fingerprints.fingerprint(self.stage, self.keys, self.train_file, self.model, self.accelerator)
+
+    def placed(self, directory: Path, train_file: Path, **more: Any) -> dict[str, Any]:
+        """All of verl's keys: those above, where things lie, `more` that this start of the trainer needs, and the user's own last.
+
+        Args:
+            directory: of the checkpoints.
+            train_file: what verl reads: the stage's, or the solutions of a supervised stage.
+        """
+        trainer = sft_config if self.supervised else grpo_config
+        files = {"train_file": str(train_file), "validation_file": str(self.validation_file)}
+        places = trainer.places(self.stage, **files, checkpoints=str(directory), run=self.run)
+        return {**self.keys, **places, **more, **self.stage.verl}

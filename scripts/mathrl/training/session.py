@@ -13,8 +13,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
+from mathrl.config.stage import Stage
 from mathrl.core.tensorboard import by_step
 from mathrl.execution import processes
 from mathrl.training import checkpoints
@@ -74,7 +74,7 @@ class Session:
     """What happens beside verl while it trains: progress, monitor, budget, retention, and the polite end."""
 
     directory: Path
-    stage: Mapping[str, Any]
+    stage: Stage
     progress: Progress
     monitor: Monitor
     spent: Spent
@@ -111,7 +111,7 @@ class Session:
         flags = self.monitor.add(step, metrics)
         used_up = self.spent.add(metrics)
         said = "; ".join(describe(flag) for flag in flags)
-        if not self.ended_by and flags and self.stage["monitor"]["stop"]:
+        if not self.ended_by and flags and self.stage.monitor.stop:
             self.ended_by, self.stopped_by = "monitor", said
         elif not self.ended_by and used_up:
             self.ended_by, self.stopped_by = "budget", used_up
@@ -142,7 +142,7 @@ class Session:
         if said:
             yield f"{self.progress.name}: {said}"
         self.ask_for_end()
-        if set(TRAINED) & set(metrics) and step % self.stage["save_every"] == 0:
+        if set(TRAINED) & set(metrics) and step % self.stage.save_every == 0:
             self.retain()
 
     def ask_for_end(self) -> None:
@@ -164,7 +164,7 @@ class Session:
         A flag makes distrust a whole window of steps, so the newest checkpoint from before the window is kept too, else a flag
         could leave none. The oldest within the window is kept to take its place when the window has moved past it.
         """
-        every = self.stage["save_every"]
+        every = self.stage.save_every
         saved = checkpoints.steps(self.directory)
         saved = [step for step in saved if step % every == 0] or saved  # what an interruption saved takes nobody's place
         onset = self.monitor.onset
@@ -172,7 +172,7 @@ class Session:
         distrusted = self.last_step - self.monitor.window + 1 if onset is None else onset
         before = [step for step in saved if step < distrusted]
         within = saved[len(before) :] if onset is None else []
-        checkpoints.retain(self.directory, self.stage["keep_last"], self.stage["keep_every"], every, best, *before[-1:], *within[:1])
+        checkpoints.retain(self.directory, self.stage.keep_last, self.stage.keep_every, every, best, *before[-1:], *within[:1])
 
     def interrupt(self, process: subprocess.Popen) -> None:
         """Carry out SIGTERM: save at the end of the step at work; before the first one begins there is nothing to save."""
@@ -190,7 +190,7 @@ class Session:
 
         After a few steps ten times its longest silence is enough, which held a step, and mostly a validation and a save.
         """
-        limit = 60.0 * self.stage["monitor"]["stall_minutes"]
+        limit = 60.0 * (self.stage.monitor.stall_minutes or math.inf)
         return min(limit, max(LEAST_SILENCE, PATIENCE * self.longest_silence)) if self.measured >= MEASURED else limit
 
     def end_if_silent(self, process: subprocess.Popen, last_sign: Callable[[], float], ended: threading.Event) -> None:
@@ -198,7 +198,7 @@ class Session:
 
         verl's driver waits for ever for an engine that is gone (killed for its memory, say), and for a rank that hangs in NCCL.
         """
-        while self.stage["monitor"]["stall_minutes"] and not ended.wait(min(5.0, self.silence_limit() / 10)):
+        while self.stage.monitor.stall_minutes and not ended.wait(min(5.0, self.silence_limit() / 10)):
             limit = self.silence_limit()
             if time.monotonic() - last_sign() > limit:
                 self.hung = True

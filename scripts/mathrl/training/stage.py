@@ -12,12 +12,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from mathrl.config.stage import Stage
 from mathrl.core.files import UserError, check_unchanged, read_checked_json, read_json, write_checked_json
 from mathrl.core.provenance import provenance
 from mathrl.core.tensorboard import read_scalars
 from mathrl.execution import locks
 from mathrl.execution.preflight import check_limits
-from mathrl.models.checks import check_model
+from mathrl.models.checks import check_chat_template, check_model
 from mathrl.training import checkpoints, directories, fingerprints, trained_by
 from mathrl.training.attempt import FINISHED, check_space, train_on
 from mathrl.training.budget import Spent
@@ -36,15 +37,15 @@ def train(plan: StagePlan, manifest: Path) -> None:
         Paused: SIGTERM came; what was learnt is saved.
     """
     check_model(plan.model)
+    check_chat_template(plan.model)
     for path in (plan.train_file, plan.validation_file):
         check_unchanged(path)
-    content = fingerprints.fingerprint(plan.stage, plan.train_file, plan.model, plan.reward, plan.accelerator)
-    directory, harmless = directories.open_directory(plan.root, content, plan.stage.get("adopt"), plan.model)
+    directory, harmless = directories.open_directory(plan.root, plan.fingerprint, plan.stage.adopt, plan.model)
     with locks.sole_writer(directory):
-        _train_in(directory, plan, manifest, content, harmless)
+        _train_in(directory, plan, manifest, harmless)
 
 
-def _train_in(directory: Path, plan: StagePlan, manifest: Path, content: Mapping[str, Any], harmless: list[str] | None) -> None:
+def _train_in(directory: Path, plan: StagePlan, manifest: Path, harmless: list[str] | None) -> None:
     """The same in the checkpoint directory of the stage's fingerprint, which nobody else writes meanwhile."""
     for line in checkpoints.repair(directory):
         print(line, file=sys.stderr)
@@ -58,12 +59,13 @@ def _train_in(directory: Path, plan: StagePlan, manifest: Path, content: Mapping
         why = f" ({session.stopped_by})" if session.stopped_by else ""
         print(f"{plan.name}: training was complete at step {state['steps']}{why}; nothing to train", file=sys.stderr)
     else:
-        _train_to_end(plan, session, lambda after: _note(plan, directory, after, content, harmless))
-        condition = {session.ended_by: plan.stage[session.ended_by]} if session.ended_by else {"length": fingerprints.length(plan.stage)}
+        _train_to_end(plan, session, lambda after: _note(plan, directory, after, harmless))
+        ended_by = session.ended_by
+        condition = {ended_by: getattr(plan.stage, ended_by).model_dump()} if ended_by else {"length": fingerprints.length(plan.stage)}
         state = {"schema_version": 2, "steps": session.last_step, "stopped_by": session.stopped_by, **condition}
         write_checked_json(directory / FINISHED, state)
     session.retain()
-    write_manifest(manifest, plan, session, content, harmless)
+    write_manifest(manifest, plan, session, harmless)
 
 
 def _finished(directory: Path) -> dict[str, Any] | None:
@@ -81,10 +83,11 @@ def _finished(directory: Path) -> dict[str, Any] | None:
         return None
 
 
-def _note(plan: StagePlan, directory: Path, after: int, content: Mapping[str, Any], harmless: list[str] | None) -> None:
+def _note(plan: StagePlan, directory: Path, after: int, harmless: list[str] | None) -> None:
     """Write down what trains from here on."""
     inputs = {"train": plan.train_file, "validation": plan.validation_file}
-    own = provenance(inputs, config=dict(plan.stage), model_sha256=content["model_sha256"])
+    content = plan.fingerprint
+    own = provenance(inputs, config=plan.stage.model_dump(), model_sha256=content["model_sha256"])
     trained_by.begin(directory, after, own, content, fingerprints.name(content), harmless)
 
 
@@ -98,8 +101,8 @@ def _resumed(plan: StagePlan, directory: Path, state: Mapping[str, Any] | None) 
     history = read_scalars(directory / "tensorboard", finite=False)
 
     def after(step: int) -> Session:
-        monitor, spent = Monitor(plan.stage["monitor"]), Spent(plan.stage["budget"], plan.gpus)
-        session = Session(directory, plan.stage, Progress(plan.name, plan.stage["steps"]), monitor, spent)
+        monitor, spent = Monitor(plan.stage.monitor), Spent(plan.stage.budget, plan.gpus)
+        session = Session(directory, plan.stage, Progress(plan.name, plan.stage.steps), monitor, spent)
         session.take_history(history, step)
         return session
 
@@ -123,11 +126,11 @@ def _train_to_end(plan: StagePlan, session: Session, begins: Callable[[int], Non
     train_on(plan, session, begins)
 
 
-def is_over(state: Mapping[str, Any], stage: Mapping[str, Any]) -> bool:
+def is_over(state: Mapping[str, Any], stage: Stage) -> bool:
     """Whether a stage that once ended did so under the same budget, limits and length; others may let it go on."""
 
     def deciding(settings: Mapping[str, Any]) -> dict[str, Any]:
         return {key: value for key, value in settings.items() if key != "stall_minutes"}  # that one only ends what hangs
 
-    same = all(key not in state or deciding(state[key]) == deciding(stage[key]) for key in ("budget", "monitor"))
+    same = all(key not in state or deciding(state[key]) == deciding(getattr(stage, key).model_dump()) for key in ("budget", "monitor"))
     return same and ("length" not in state or state["length"] == fingerprints.length(stage))

@@ -88,6 +88,6 @@ def _installed(module: str, term: str) -> Path:
         spec = importlib.util.find_spec(module)
     except (ImportError, ValueError):
         spec = None
-    if spec is None or not spec.has_location or not str(spec.origin).endswith(".py"):
+    if spec is None or spec.origin is None or not spec.has_location or not spec.origin.endswith(".py"):
         raise UserError(f"config: reward.terms: '{term}': there is no module '{module}'; write scripts/{module.replace('.', '/')}.py")
     return Path(spec.origin).resolve()

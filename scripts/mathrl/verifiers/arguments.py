@@ -23,7 +23,8 @@ def add_to(parser: argparse.ArgumentParser) -> None:
 
 def verifier(args: argparse.Namespace) -> Kept:
     """The verifier that the arguments ask for."""
+    from mathrl.config.verifiers import read
     from mathrl.verifiers import load
 
-    section = mapping(args.verifiers, "--verifiers")
+    section = read(mapping(args.verifiers, "--verifiers"), "--verifiers")
     return load.of_section(section, args.verifier, args.store, args.accelerator, args.model, args.gpu_memory_utilization)

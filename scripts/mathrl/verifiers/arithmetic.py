@@ -6,7 +6,7 @@ It sees slips in plain arithmetic and nothing else: a step that writes no such e
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 from mathrl.core.code_files import SCRIPTS, closure
 from mathrl.core.files import sha256_file, sha256_json
@@ -21,7 +21,8 @@ def code_sha256(file: str) -> str:
 class Arithmetic:
     """0 for a step with a false equality, else 1."""
 
-    identity: ClassVar[Mapping[str, Any]] = {"kind": "arithmetic", "code": code_sha256("mathrl/verifiers/equalities.py")}
+    def __init__(self) -> None:
+        self.identity: Mapping[str, Any] = {"kind": "arithmetic", "code": code_sha256("mathrl/verifiers/equalities.py")}
 
     def score(self, problems: Sequence[str], responses: Sequence[Sequence[str]]) -> list[list[float]]:
         """See `mathrl.verifiers.interface.Verifier`; the problem is not looked at."""

@@ -144,7 +144,7 @@ def write_accepted(rows: Sequence[Mapping[str, Any]], verifier: Kept | None, out
 
     right = [row for row in rows if row["correct"]]
     scores = verifier.score([row["problem"] for row in right], [row["steps"] for row in right]) if verifier else [[]] * len(right)
-    flagged = [bool(verifier) and first_wrong(own, verifier.threshold) is not None for own in scores]
+    flagged = [verifier is not None and first_wrong(own, verifier.threshold) is not None for own in scores]
     kept = [{"problem": row["problem"], "solution": row["response"]} for row, bad in zip(right, flagged, strict=True) if not bad]
     with atomic_path(out) as temporary:
         polars.DataFrame(kept, schema={"problem": polars.String, "solution": polars.String}).write_parquet(temporary)

@@ -119,7 +119,8 @@ def label(
         completed: rates after each step but the last, by the solution's id.
         solve_rates: the problem's own, by the part of that id before the slash.
     """
-    rows, funnel = [], Counter()
+    rows: list[dict[str, Any]] = []
+    funnel: Counter[str] = Counter()
     for solution in solutions:
         own = solve_rates[solution.id.rpartition("/")[0]]
         rates = [own, *completed[solution.id], float(solution.correct)]

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from mathrl.config.verifier import Verifiers
 from mathrl.config.verifiers import Settings
 from mathrl.config.verifiers import settings as settings_of
 from mathrl.core.code_files import SCRIPTS, closure, module_file
@@ -75,8 +76,6 @@ def make(
     """
     own = dict(settings.own)
     if settings.needs_gpu:
-        if model is None:
-            raise UserError(f"verifier {settings.name}: kind {settings.kind} needs the directory of its model (--model)")
         dtype = own.pop("dtype", "float32" if accelerator == "cpu" else "bfloat16")
         own.pop("model", None)
     parallel = 1
@@ -86,11 +85,11 @@ def make(
     elif settings.kind == "prm":
         from mathrl.verifiers.prm import ProcessRewardModel
 
-        inner = ProcessRewardModel(model, accelerator, dtype, gpu_memory_utilization)
+        inner = ProcessRewardModel(_directory(settings, model), accelerator, dtype, gpu_memory_utilization)
     elif settings.kind == "hf-prm":
         from mathrl.verifiers.hf_prm import PublishedRewardModel
 
-        inner = PublishedRewardModel(model, accelerator, dtype, gpu_memory_utilization=gpu_memory_utilization, **own)
+        inner = PublishedRewardModel(_directory(settings, model), accelerator, dtype, gpu_memory_utilization=gpu_memory_utilization, **own)
     elif settings.kind == "judge":
         inner = _judge(settings, root, timeout)
         batch_size, parallel = 1, own.get("parallel", 8)
@@ -98,18 +97,33 @@ def make(
         inner = Function(settings.kind, own.get("options", {}))
     else:
         raise UserError(f"verifier {settings.name}: kind {settings.kind} does not score by itself")
-    limits = {"timeout": timeout, "retries": retries, "batch_size": batch_size, "parallel": parallel}
-    return Kept(settings.name, inner, root, threshold=settings.threshold, **limits)
+    return Kept(
+        settings.name,
+        inner,
+        root,
+        threshold=settings.threshold,
+        timeout=timeout,
+        retries=retries,
+        batch_size=batch_size,
+        parallel=parallel,
+    )
+
+
+def _directory(settings: Settings, model: Path | None) -> Path:
+    """The directory of a verifier's model; `UserError` without one."""
+    if model is None:
+        raise UserError(f"verifier {settings.name}: kind {settings.kind} needs the directory of its model (--model)")
+    return model
 
 
 def of_section(
-    section: Mapping[str, Any], name: str, store: Path, accelerator: str, model: Path | None = None, gpu_memory_utilization: float = 0.9
+    section: Verifiers, name: str, store: Path, accelerator: str, model: Path | None = None, gpu_memory_utilization: float = 0.9
 ) -> Kept:
     """The verifier `name` of the configuration's section `verifiers`; `UserError` for an unknown name."""
     known = settings_of(section)
     if name not in known:
         raise UserError(f"verifier {name}: unknown; known: {', '.join(known) or 'none'}")
-    limits = {key: section[key] for key in ("timeout", "retries", "batch_size")}
+    limits = {key: getattr(section, key) for key in ("timeout", "retries", "batch_size")}
     return make(known[name], root=store, accelerator=accelerator, model=model, gpu_memory_utilization=gpu_memory_utilization, **limits)
 
 

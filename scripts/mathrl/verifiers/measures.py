@@ -99,7 +99,8 @@ def measure(rows: Sequence[Mapping[str, Any]], scores: Sequence[Sequence[float]]
 
     Steps after the first wrong one are not counted: nobody says what they are.
     """
-    named, clean = [], []
+    named: list[bool] = []
+    clean: list[bool] = []
     kinds: dict[str, list[bool]] = {}
     flagged = before = 0
     step_scores: list[float] = []

@@ -1,18 +1,20 @@
 """Our training configuration → verl's. The one place where the two meet; docs/reference/training.md has the table.
 
-`overrides` gives Hydra overrides for `verl.trainer.main_ppo`; verl composes and validates them (`resolve`). Anything that a run
+`overrides` and `places` give Hydra overrides for `verl.trainer.main_ppo`; verl composes and validates them (`resolve`). Anything that a run
 wants beyond our keys goes into its `verl:` mapping, applied last.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from mathrl.config.determinism import is_deterministic
+from mathrl.config.stage import Reward, Stage
 from mathrl.core.code_files import SCRIPTS
 from mathrl.core.files import UserError
 from mathrl.verl import doors
@@ -22,147 +24,152 @@ ACTOR = "actor_rollout_ref.actor"
 ROLLOUT = "actor_rollout_ref.rollout"
 
 
-def overrides(
-    stage: Mapping[str, Any],
-    *,
-    accelerator: str,
-    model: str,
-    train_file: str,
-    validation_file: str,
-    checkpoints: str,
-    run: str,
-    reward: Mapping[str, Any],
-) -> dict[str, Any]:
-    """verl's keys and values for one stage.
+def overrides(stage: Stage, *, accelerator: str, model: str) -> dict[str, Any]:
+    """verl's keys and values that the configuration of a stage decides, the user's own last.
 
     Args:
-        stage: the merged `training` mapping of the stage.
+        stage: with its reward.
         accelerator: `cuda` or `cpu`.
         model: Hugging Face directory that the stage starts from.
-        train_file, validation_file: parquet files in verl's columns.
-        checkpoints: directory of verl's `global_step_N`.
-        run: name shown by trackers.
-        reward: the `reward` mapping of the config (weights by term).
     """
-    total = stage["max_prompt_length"] + stage["max_response_length"]
+    reward = stage.reward or Reward()
     keys: dict[str, Any] = {
         # data
-        "data.train_files": train_file,
-        "data.val_files": validation_file,
-        "data.train_batch_size": stage["train_batch_size"],
-        "data.max_prompt_length": stage["max_prompt_length"],
-        "data.max_response_length": stage["max_response_length"],
+        "data.train_batch_size": stage.train_batch_size,
+        "data.max_prompt_length": stage.max_prompt_length,
+        "data.max_response_length": stage.max_response_length,
         "data.filter_overlong_prompts": True,
         "data.truncation": "error",
-        "data.seed": stage["seed"],
+        "data.seed": stage.seed,
         "data.shuffle": True,
         "data.dataloader_num_workers": 0,  # text rows cost nothing to load; one process less a rank, and resume is exact
         # algorithm: group-relative advantages, no KL anywhere
         "algorithm.adv_estimator": "grpo",
-        "algorithm.norm_adv_by_std_in_grpo": stage["normalize_advantage"],
-        "algorithm.filter_groups.enable": stage["dynamic_sampling"],
+        "algorithm.norm_adv_by_std_in_grpo": stage.normalize_advantage,
+        "algorithm.filter_groups.enable": stage.dynamic_sampling,
         "algorithm.filter_groups.metric": "acc",  # groups of only right or only wrong answers have no advantage
         "algorithm.use_kl_in_reward": False,
         f"{ACTOR}.use_kl_loss": False,
-        f"{ACTOR}.entropy_coeff": stage["entropy_coefficient"],
+        f"{ACTOR}.entropy_coeff": stage.entropy_coefficient,
         # actor
         "actor_rollout_ref.model.path": model,
         # Attention is torch's, as flash-attn has no wheel on the package index. Micro-batches of so many samples are padded to their
         # longest, as the memory they take is known then; those of so many tokens must be packed (transformers masks each sequence
         # from its positions): verl counts tokens without padding, and one long response among short ones would multiply them.
-        "actor_rollout_ref.model.use_remove_padding": stage["dynamic_batch"],
+        "actor_rollout_ref.model.use_remove_padding": stage.dynamic_batch,
         # Log-probabilities of 512 tokens at a time, plain PyTorch in spite of the name. Without flash-attn verl otherwise takes them
         # token by token, some ten kernels each, with all logits of the micro-batch on the GPU: seven copies, most of its memory.
         "actor_rollout_ref.model.use_fused_kernels": True,
-        "actor_rollout_ref.model.enable_gradient_checkpointing": stage["gradient_checkpointing"],
+        "actor_rollout_ref.model.enable_gradient_checkpointing": stage.gradient_checkpointing,
         "+actor_rollout_ref.model.override_config.attn_implementation": "sdpa",
         f"{ACTOR}.strategy": "fsdp2",
-        f"{ACTOR}.ppo_mini_batch_size": stage["mini_batch_size"],
-        f"{ACTOR}.ppo_micro_batch_size_per_gpu": stage["micro_batch_size"],
-        f"{ACTOR}.policy_loss.loss_mode": stage["policy_loss"],
-        f"{ACTOR}.loss_agg_mode": stage["loss_aggregation"],
-        f"{ACTOR}.clip_ratio_low": stage["clip_low"],
-        f"{ACTOR}.clip_ratio_high": stage["clip_high"],
-        f"{ACTOR}.use_dynamic_bsz": stage["dynamic_batch"],
-        f"{ACTOR}.ppo_max_token_len_per_gpu": stage["max_tokens_per_gpu"],
-        f"{ACTOR}.optim.lr": stage["learning_rate"],
-        f"{ACTOR}.optim.lr_warmup_steps": stage["warmup_steps"],
-        f"{ACTOR}.data_loader_seed": stage["seed"],
-        f"{ACTOR}.fsdp_config.seed": stage["seed"],
+        f"{ACTOR}.ppo_mini_batch_size": stage.mini_batch_size,
+        f"{ACTOR}.ppo_micro_batch_size_per_gpu": stage.micro_batch_size,
+        f"{ACTOR}.policy_loss.loss_mode": stage.policy_loss,
+        f"{ACTOR}.loss_agg_mode": stage.loss_aggregation,
+        f"{ACTOR}.clip_ratio_low": stage.clip_low,
+        f"{ACTOR}.clip_ratio_high": stage.clip_high,
+        f"{ACTOR}.use_dynamic_bsz": stage.dynamic_batch,
+        f"{ACTOR}.ppo_max_token_len_per_gpu": stage.max_tokens_per_gpu,
+        f"{ACTOR}.optim.lr": stage.learning_rate,
+        f"{ACTOR}.optim.lr_warmup_steps": stage.warmup_steps,
+        f"{ACTOR}.data_loader_seed": stage.seed,
+        f"{ACTOR}.fsdp_config.seed": stage.seed,
         f"{ACTOR}.fsdp_config.model_dtype": "fp32",  # master weights; computation in `dtype`
-        f"{ACTOR}.fsdp_config.dtype": stage["dtype"],
+        f"{ACTOR}.fsdp_config.dtype": stage.dtype,
         # rollout
         f"{ROLLOUT}.name": "vllm",
-        f"{ROLLOUT}.n": stage["rollout_n"],
-        f"{ROLLOUT}.temperature": stage["temperature"],
-        f"{ROLLOUT}.dtype": stage["dtype"],
-        f"{ROLLOUT}.seed": stage["seed"],
-        f"{ROLLOUT}.tensor_model_parallel_size": stage["tensor_parallel"],
-        f"{ROLLOUT}.gpu_memory_utilization": stage["gpu_memory_utilization"],
-        f"{ROLLOUT}.log_prob_micro_batch_size_per_gpu": stage["micro_batch_size_log_prob"],
-        f"{ROLLOUT}.max_model_len": total,
+        f"{ROLLOUT}.n": stage.rollout_n,
+        f"{ROLLOUT}.temperature": stage.temperature,
+        f"{ROLLOUT}.dtype": stage.dtype,
+        f"{ROLLOUT}.seed": stage.seed,
+        f"{ROLLOUT}.tensor_model_parallel_size": stage.tensor_parallel,
+        f"{ROLLOUT}.gpu_memory_utilization": stage.gpu_memory_utilization,
+        f"{ROLLOUT}.log_prob_micro_batch_size_per_gpu": stage.micro_batch_size_log_prob,
+        f"{ROLLOUT}.max_model_len": stage.longest,
         f"{ROLLOUT}.load_format": "safetensors",
         f"{ROLLOUT}.calculate_log_probs": True,  # the train/rollout probability gap is monitored
         # reward
         "reward.custom_reward_function.path": str(SCRIPTS / "reward.py"),
         "reward.custom_reward_function.name": "compute_score",
         # as text, because a key in Hydra's grammar holds no colon
-        "+reward.custom_reward_function.reward_kwargs.terms": json.dumps(reward["terms"], sort_keys=True),
+        "+reward.custom_reward_function.reward_kwargs.terms": json.dumps(reward.terms, sort_keys=True),
         # trainer
         "trainer.project_name": "mathrl",
-        "trainer.experiment_name": run,
         "trainer.logger": ["console", "tensorboard"],
-        "trainer.nnodes": stage["nodes"],
-        "trainer.n_gpus_per_node": stage["gpus"],
-        "trainer.total_epochs": stage["epochs"],
-        "trainer.val_before_train": stage["validate_before"],
-        "trainer.test_freq": stage["validate_every"],
-        "trainer.save_freq": stage["save_every"],
-        "trainer.default_local_dir": checkpoints,
-        "trainer.rollout_data_dir": f"{checkpoints}/rollouts" if stage["rollouts_per_step"] else None,
-        "+trainer.rollouts_per_step": stage["rollouts_per_step"],  # for mathrl.verl.grpo_trainer
+        "trainer.nnodes": stage.nodes,
+        "trainer.n_gpus_per_node": stage.gpus,
+        "trainer.total_epochs": stage.epochs,
+        "trainer.val_before_train": stage.validate_before,
+        "trainer.test_freq": stage.validate_every,
+        "trainer.save_freq": stage.save_every,
+        "+trainer.rollouts_per_step": stage.rollouts_per_step,  # for mathrl.verl.grpo_trainer
         "trainer.resume_mode": "auto",
         "trainer.checkpoint_callback_class": "mathrl.training.checkpoints.CompleteCheckpoints",
     }
-    if stage["loss_aggregation"] == "seq-mean-token-sum-norm":
+    if stage.loss_aggregation == "seq-mean-token-sum-norm":
         # a fixed divisor instead of each response's own length (Dr. GRPO)
-        keys[f"{ACTOR}.loss_scale_factor"] = stage["max_response_length"]
-    if stage["overlong_penalty"]:
-        penalty = {"enable": True, "len": stage["overlong_penalty"]["buffer"], "penalty_factor": stage["overlong_penalty"]["factor"]}
+        keys[f"{ACTOR}.loss_scale_factor"] = stage.max_response_length
+    if stage.overlong_penalty:
+        penalty = {"enable": True, "len": stage.overlong_penalty.buffer, "penalty_factor": stage.overlong_penalty.factor}
         keys["reward.reward_manager.name"] = "dapo"
-        keys["+reward.reward_kwargs.max_resp_len"] = stage["max_response_length"]
+        keys["+reward.reward_kwargs.max_resp_len"] = stage.max_response_length
         keys["+reward.reward_kwargs.overlong_buffer_cfg"] = penalty | {"log": True}
-    if stage["rollout_correction"]:
+    if stage.rollout_correction:
         keys["algorithm.rollout_correction.rollout_is"] = "token"
-        keys["algorithm.rollout_correction.rollout_is_threshold"] = stage["rollout_correction"]
-    if stage["steps"] is not None:
-        keys["trainer.total_training_steps"] = stage["steps"]
-    check_head(model, stage["verl"])
+        keys["algorithm.rollout_correction.rollout_is_threshold"] = stage.rollout_correction
+    if stage.steps is not None:
+        keys["trainer.total_training_steps"] = stage.steps
+    check_head(model, stage.verl)
     if not shape(model).get("tie_word_embeddings", True):
         keys["actor_rollout_ref.model.external_lib"] = "mathrl.verl.untied_heads"
-    if stage["dtype"] != "bfloat16":
-        keys[f"+{ACTOR}.fsdp_config.mixed_precision"] = precision(stage["dtype"])
-    check_precision(stage["dtype"], accelerator, model)
+    if stage.dtype != "bfloat16":
+        keys[f"+{ACTOR}.fsdp_config.mixed_precision"] = precision(stage.dtype)
+    check_precision(stage.dtype, accelerator, model)
     if accelerator == "cpu":
-        keys |= _cpu(stage, total, model)
+        keys |= _cpu(stage, model)
     else:
         # Logical: verl's actors ask for three a GPU and ten besides, whatever the host has, and most of them sleep. Ray would wait
         # for ever on a host of fewer, and start a process for each core of a host of many.
-        keys["ray_kwargs.ray_init.num_cpus"] = 4 * stage["gpus"] + 12
+        keys["ray_kwargs.ray_init.num_cpus"] = 4 * stage.gpus + 12
         # FlashInfer's experts, vLLM's choice on Blackwell, hold their weights in another layout after the first start, which the next
         # weight sync cannot fill; and nvcc compiles some of them at run time. Triton's are vLLM's choice on all GPUs before.
         keys[f"+{ROLLOUT}.engine_kwargs.vllm.moe_backend"] = "triton"
-    if "RAY_ADDRESS" in os.environ:
-        # a cluster is there (scripts/run_on_nodes.py): Ray refuses to be told its size, and verl's own driver may run on any node
+    if _in_a_cluster():
         keys = {key: value for key, value in keys.items() if "ray_kwargs.ray_init." not in key}
-        keys["+ray_kwargs.ray_init.runtime_env.env_vars.TENSORBOARD_DIR"] = f"{checkpoints}/tensorboard"
     keys["+ray_kwargs.ray_init.runtime_env.worker_process_setup_hook"] = doors.HOOK
     if is_deterministic(stage, accelerator):
         keys |= _deterministic(accelerator)
-    return keys | dict(stage["verl"])
+    return keys | stage.verl
 
 
-def _cpu(stage: Mapping[str, Any], total: int, model: str) -> dict[str, Any]:
+def places(stage: Stage, *, train_file: str, validation_file: str, checkpoints: str, run: str) -> dict[str, Any]:
+    """Where things lie and what they are called.
+
+    Args:
+        stage: as above.
+        train_file, validation_file: parquet files in verl's columns.
+        checkpoints: directory of verl's `global_step_N`.
+        run: name shown by trackers.
+    """
+    keys: dict[str, Any] = {
+        "data.train_files": train_file,
+        "data.val_files": validation_file,
+        "trainer.experiment_name": run,
+        "trainer.default_local_dir": checkpoints,
+        "trainer.rollout_data_dir": f"{checkpoints}/rollouts" if stage.rollouts_per_step else None,
+    }
+    if _in_a_cluster():
+        keys["+ray_kwargs.ray_init.runtime_env.env_vars.TENSORBOARD_DIR"] = f"{checkpoints}/tensorboard"
+    return keys
+
+
+def _in_a_cluster() -> bool:
+    """A cluster is there (scripts/run_on_nodes.py): Ray refuses to be told its size, and verl's own driver may run on any node."""
+    return "RAY_ADDRESS" in os.environ
+
+
+def _cpu(stage: Stage, model: str) -> dict[str, Any]:
     """What differs without a GPU: no CUDA kernels, no sleeping engine, logical Ray GPUs, one worker of each kind."""
     keys: dict[str, Any] = {
         "trainer.device": "cpu",
@@ -172,17 +179,17 @@ def _cpu(stage: Mapping[str, Any], total: int, model: str) -> dict[str, Any]:
         f"{ROLLOUT}.free_cache_engine": False,
         f"+{ROLLOUT}.enable_sleep_mode": False,
         f"{ROLLOUT}.max_num_seqs": 256,
-        f"{ROLLOUT}.max_num_batched_tokens": max(4096, total),
+        f"{ROLLOUT}.max_num_batched_tokens": max(4096, stage.longest),
         f"{ROLLOUT}.agent.num_workers": 1,
         f"{ROLLOUT}.checkpoint_engine.update_weights_bucket_megabytes": _bucket_megabytes(model),
         f"+{ROLLOUT}.engine_kwargs.vllm.worker_extension_cls": "mathrl.verl.cpu.worker.LiveWeightExtension",
         "reward.num_workers": 1,
         "transfer_queue.backend.SimpleStorage.num_data_storage_units": 1,
         "ray_kwargs.ray_init.num_cpus": 16,  # logical: verl's actors each ask for some, most of them sleep
-        "+ray_kwargs.ray_init.num_gpus": stage["gpus"],
+        "+ray_kwargs.ray_init.num_gpus": stage.gpus,
         "+ray_kwargs.ray_init.include_dashboard": False,
     }
-    if stage["tensor_parallel"] == 1:
+    if stage.tensor_parallel == 1:
         # one process less to start, and no exchange of each token's batch between two (environment.py)
         keys[f"+{ROLLOUT}.engine_kwargs.vllm.distributed_executor_backend"] = "uni"
     return keys
@@ -224,6 +231,23 @@ def _literal(value: Any) -> str:
 def arguments(keys: Mapping[str, Any]) -> list[str]:
     """Command-line arguments for `python -m verl.trainer.main_ppo`."""
     return [f"{key}={_literal(value)}" for key, value in keys.items()]
+
+
+def all_keys(trainer: str) -> list[str]:
+    """Every key of a Hydra configuration of verl's, with those that hold others. verl itself is not imported."""
+    from hydra import compose, initialize_config_dir
+    from omegaconf import OmegaConf
+
+    def walk(node: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+        for key, value in node.items():
+            yield f"{prefix}{key}"
+            if isinstance(value, Mapping):
+                yield from walk(value, f"{prefix}{key}.")
+
+    (package,) = importlib.util.find_spec("verl").submodule_search_locations  # type: ignore[union-attr, misc]
+    with initialize_config_dir(str(Path(package) / "trainer/config"), version_base=None):
+        composed = OmegaConf.to_container(compose(trainer), resolve=False)
+    return sorted(walk(composed))  # type: ignore[arg-type]
 
 
 def resolve(keys: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,57 +7,56 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Mapping
 from typing import Any
 
+from mathrl.config.stage import Stage
 from mathrl.models.local_stores import DIRECTORY
 from mathrl.verl.precision import check_precision, precision
 
 
-def overrides(
-    stage: Mapping[str, Any], *, accelerator: str, model: str, train_file: str, checkpoints: str, run: str, steps: int
-) -> dict[str, Any]:
-    """verl's keys and values (`sft_trainer_engine`) for a supervised stage of so many steps."""
-    gpus = stage["gpus"]
+def overrides(stage: Stage, *, accelerator: str, model: str) -> dict[str, Any]:
+    """verl's keys and values (`sft_trainer_engine`) that the configuration of a supervised stage decides, the user's own last."""
     keys: dict[str, Any] = {
-        "data.train_files": train_file,
-        "data.train_batch_size": stage["train_batch_size"],
-        "data.micro_batch_size_per_gpu": stage["micro_batch_size"],
-        "data.use_dynamic_bsz": stage["dynamic_batch"],
-        "data.max_token_len_per_gpu": stage["max_tokens_per_gpu"],
-        "data.max_length": stage["max_prompt_length"] + stage["max_response_length"],
+        "data.train_batch_size": stage.train_batch_size,
+        "data.micro_batch_size_per_gpu": stage.micro_batch_size,
+        "data.use_dynamic_bsz": stage.dynamic_batch,
+        "data.max_token_len_per_gpu": stage.max_tokens_per_gpu,
+        "data.max_length": stage.longest,
         "data.truncation": "right",
         "data.num_workers": 0,
-        "optim.lr": stage["learning_rate"],
-        "optim.lr_warmup_steps": stage["warmup_steps"],
+        "optim.lr": stage.learning_rate,
+        "optim.lr_warmup_steps": stage.warmup_steps,
         "model.path": model,
-        "model.use_remove_padding": stage["dynamic_batch"],  # micro-batches by tokens are packed: see mathrl.verl.grpo_config
-        "model.enable_gradient_checkpointing": stage["gradient_checkpointing"],
+        "model.use_remove_padding": stage.dynamic_batch,  # micro-batches by tokens are packed: see mathrl.verl.grpo_config
+        "model.enable_gradient_checkpointing": stage.gradient_checkpointing,
         "+model.override_config.attn_implementation": "sdpa",
         "engine.strategy": "fsdp2",
         "engine.model_dtype": "fp32",
-        "engine.dtype": stage["dtype"],
-        "engine.seed": stage["seed"],
+        "engine.dtype": stage.dtype,
+        "engine.seed": stage.seed,
         "trainer.project_name": "mathrl",
-        "trainer.experiment_name": run,
         "trainer.logger": ["console", "tensorboard"],
-        "trainer.seed": stage["seed"],
+        "trainer.seed": stage.seed,
         "trainer.nnodes": 1,
-        "trainer.n_gpus_per_node": gpus,
+        "trainer.n_gpus_per_node": stage.gpus,
         "trainer.total_epochs": 10**6,  # the steps end it
-        "trainer.total_training_steps": steps,
-        "trainer.save_freq": stage["save_every"],
-        "trainer.default_local_dir": checkpoints,
+        "trainer.total_training_steps": stage.steps,
+        "trainer.save_freq": stage.save_every,
         "trainer.resume_mode": "auto",
     }
-    check_precision(stage["dtype"], accelerator, "")
-    if stage["dtype"] != "bfloat16":
-        keys["+engine.mixed_precision"] = precision(stage["dtype"])
+    check_precision(stage.dtype, accelerator, "")
+    if stage.dtype != "bfloat16":
+        keys["+engine.mixed_precision"] = precision(stage.dtype)
     if accelerator == "cpu":
         keys |= {"trainer.device": "cpu", "engine.use_torch_compile": False}
-    elif stage["deterministic"]:
+    elif stage.deterministic:
         keys["engine.full_determinism"] = True  # as of GRPO's trainer (grpo_config.py); float32 on a CPU needs nothing
-    return keys | dict(stage["verl"])
+    return keys | stage.verl
+
+
+def places(stage: Stage, *, train_file: str, validation_file: str, checkpoints: str, run: str) -> dict[str, Any]:
+    """Where things lie and what they are called; verl's SFT trainer is given no validation."""
+    return {"data.train_files": train_file, "trainer.experiment_name": run, "trainer.default_local_dir": checkpoints}
 
 
 def command(gpus: int) -> list[str]:

@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 def leave_the_head_to_the_model(fsdp_utils: ModuleType) -> None:
     """Take the head out of what verl wraps by itself."""
-    select = fsdp_utils._select_fsdp2_wrap_targets
+    select = fsdp_utils._select_fsdp2_wrap_targets  # type: ignore[attr-defined]
 
     def selected(model: torch.nn.Module, layers: list[str]) -> list[torch.nn.Module]:
         head = model.get_output_embeddings()
         return [module for module in select(model, layers) if module is not head]
 
-    fsdp_utils._select_fsdp2_wrap_targets = selected
+    fsdp_utils._select_fsdp2_wrap_targets = selected  # type: ignore[attr-defined]
 
 
 after_import("verl.utils.fsdp_utils", leave_the_head_to_the_model)

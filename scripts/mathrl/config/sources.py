@@ -1,0 +1,111 @@
+"""Sections of the data's way into training: filters, difficulty, decontamination, the prompt."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints
+
+from mathrl.config.section import Count, Distinct, Number, Section, Several, Share, WholeNumber, key
+
+OF_THE_USER = r"[A-Za-z_][A-Za-z0-9_.]*:[A-Za-z_][A-Za-z0-9_]*"
+Method = Annotated[str, StringConstraints(pattern=rf"^(exact|ngram|fuzzy|semantic|reworded|{OF_THE_USER})$")]
+Removing = Annotated[str, StringConstraints(pattern=rf"^(exact|ngram|fuzzy|semantic|similar|reworded|{OF_THE_USER})$")]
+
+
+class Containers(Section):
+    """Images of the rules: a local .sif or docker://…@sha256:…; used when Snakemake runs with --sdm apptainer."""
+
+    cpu: str = key("containers/cpu.sif", "image of the rules without a GPU")
+    cuda: str = key("containers/cuda.sif", "image of the rules with a GPU")
+
+
+class Filters(Section):
+    """Filters of the training problems, each counted in the funnel; null or false switches one off."""
+
+    verifiable: bool = key(True, "drop golds that no response can be right about, or any response")
+    duplicates: Literal["none", "exact", "near"] = key("near", "keep the first of each group of equal problems")
+    english_only: bool = key(False, "drop problems in other languages")
+    sources: Several[str] | None = key(None, "allow-list of source names; null for all")
+
+
+class OwnSolveRates(Section):
+    """Solve rates measured with the base model, where a stage says `solve_rates: own`."""
+
+    problems: Count | None = key(4096, "training problems that are asked; null for all. Others are left out of such a stage", "problems")
+    n: Count = key(8, "responses per problem")
+    max_tokens: Count = key(512, "new tokens per response", "tokens")
+
+
+class Data(Section):
+    """The training problems."""
+
+    max_quarantine: Share = key(0.01, "more rows that break the contract than this stop the run", "share of rows")
+    max_dropped: Share = key(0.5, "a layout or the filter `verifiable` that drops more stops with reasons and examples", "share of rows")
+    filters: Filters = key(Filters(), "each counted in the funnel")
+    difficulty_bands: Literal["quintiles"] | Annotated[Distinct[Share], Field(min_length=1)] = key(
+        "quintiles", "quintiles, or falling solve rates that separate the bands, such as [0.8, 0.6, 0.4, 0.2]"
+    )
+    dev_size: Count = key(512, "problems held out of training for choosing checkpoints", "problems")
+    own_solve_rates: OwnSolveRates = key(OwnSolveRates(), "solve rates measured with the base model")
+
+
+class AddedRows(Section):
+    """Problems of a stage, and what is added to them."""
+
+    rows: Literal["clean", "raw"] = key("clean", "the problems that rows are added to")
+    augmented: Annotated[Distinct[str], Field(min_length=1)] | None = key(
+        None, "entries of `augmentation` whose rows are added; null for none"
+    )
+    repeated: Annotated[Distinct[str], Field(min_length=1)] | None = key(
+        None, "the control: for each row of these entries its source problem once more; null for none"
+    )
+
+
+class Decontamination(Section):
+    """Methods and thresholds of the search for contamination."""
+
+    methods: Annotated[Distinct[Method], Field(min_length=1)] = key(
+        ("exact", "ngram", "fuzzy", "semantic"), "computed once, on the rows before any removal; of the user's: module:Class"
+    )
+    remove: Distinct[Removing] = key(
+        ("exact", "ngram", "fuzzy"), "a match by one of these removes a row; `similar`: also semantic matches whose numbers differ"
+    )
+    ngram_size: Annotated[int, Field(ge=2)] = key(8, "length of an n-gram", "words")
+    ngram_coverage: Share = key(0.5, "share of the benchmark item's informative n-grams found in one training row", "share")
+    fuzzy_similarity: Share = key(0.85, "token-level similarity", "0 to 1")
+    semantic_similarity: Share = key(0.85, "cosine", "0 to 1")
+    semantic_words: Share = key(0.6, "token similarity that confirms a semantic match", "0 to 1")
+    reworded_similarity: Share = key(0.6, "cosine from which on a text with the same numbers is a rewording", "0 to 1")
+    reworded_numbers: WholeNumber = key(2, "numbers of an item; with fewer, a rewording needs semantic_similarity")
+    boilerplate_rows: Count = key(5, "an n-gram in more different rows that are no copies of the item is boilerplate", "rows")
+    boilerplate_items: Count = key(2, "and so is one that more items have", "items")
+    whole: Share = key(0.8, "share of all n-grams that is a match even where most of them are boilerplate", "share")
+    replaced: Share = key(0.15, "share of an item's content that a row may have replaced", "share")
+
+    def thresholds(self) -> dict[str, Number]:
+        """All but the methods, in the order of the file."""
+        return self.model_dump(exclude={"methods", "remove"})
+
+
+class Prompt(Section):
+    """The training prompt."""
+
+    instruction: str = key(
+        r"Please reason step by step,and must put your final answer within \boxed{}.Question:",
+        "stands before each problem; braces are taken as they are",
+    )
+    separator: str = key(" ", "between instruction and problem")
+
+
+class Demo(Section):
+    """The laptop demo's world; only in its overlay."""
+
+    problems: Annotated[int, Field(ge=100)] = key(4000, "training problems", "problems")
+    items: Annotated[int, Field(ge=5)] = key(100, "items per benchmark", "items")
+    leaks: WholeNumber = key(12, "planted leaks of each kind", "rows")
+    seed: WholeNumber = key(1, "of problems and base model")
+    pretraining_steps: Count = key(450, "batches of bare problems", "steps")
+    supervised_steps: Count = key(250, "batches of chat turns", "steps")
+    worked: Share = key(0.4, "share of worked responses", "share")
+    boxed: Share = key(0.4, "share of boxed responses", "share")
