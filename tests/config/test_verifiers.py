@@ -65,6 +65,17 @@ def test_mistakes(given, change, why):
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize(
+    "named",
+    [{"a": {"kind": "judge", "key_env": "sk-0123456789"}}, [{"key_env": "sk-0123456789"}], {"a": {"url": "http://me:sk-0123456789@host"}}],
+)
+def test_a_key_in_the_configuration_is_refused_and_not_repeated(given, named):
+    config, table = given
+    with pytest.raises(UserError, match="environment variable") as error:
+        validation.validate(config | {"verifiers": config["verifiers"] | {"named": named, "use": []}}, table)
+    assert "sk-0123456789" not in str(error.value)
+
+
 def test_no_run_may_be_called_as_the_folder_of_verifiers(given):
     config, table = given
     config["runs"]["verifiers"] = {}

@@ -22,8 +22,8 @@ except grpo_config.UserError as error:
 """
 
 
-def overrides(config, run="grpo", accelerator="cuda"):
-    return keys_of(config, run, accelerator=accelerator)
+def overrides(config, run="grpo", **given):
+    return keys_of(config, run, **given)
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import polars as pl
 import pytest
+from mathrl.config.stage import Stage
 from mathrl.core.files import UserError
 from mathrl.training import long_prompts
 
@@ -46,7 +47,7 @@ def rows(path, lengths):
 def plan(tmp_path, model, train, limit=10, verl=None):
     """A stage as far as it matters here."""
     val = rows(tmp_path / "val.parquet", [1, 20])
-    stage = {"max_prompt_length": limit, "verl": verl or {}}
+    stage = Stage(max_prompt_length=limit, verl=verl or {})
     return SimpleNamespace(stage=stage, model=model, train_file=train, validation_file=val, name="train grpo")
 
 

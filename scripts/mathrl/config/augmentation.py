@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Literal
 from urllib.parse import urlsplit
 
 from mathrl.config.entry import ENGINE, Entry, Limits
@@ -13,8 +13,6 @@ from mathrl.config.stage import Stage
 from mathrl.core.files import UserError
 
 RESULTS = "results/augmentation"
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
-_SECRET = re.compile(r"(?i)(?:sk|pk|key|api)[-_][A-Za-z0-9_-]{8,}|[A-Za-z0-9_-]{32,}")
 WAYS: tuple[Literal["augmented", "repeated"], ...] = ("augmented", "repeated")
 
 
@@ -38,27 +36,6 @@ def product(path: str | None, config: Configuration) -> str | None:
     """The entry whose solutions this path is, or None for a file of the user's."""
     found = re.fullmatch(rf"{RESULTS}/([^/]+)/rows\.parquet", path or "")
     return found[1] if found and found[1] in config.augmentation else None
-
-
-def check_secrets(config: Mapping[str, Any]) -> None:
-    """Refuse a key that was written into the configuration, without repeating it: before any other check quotes the value.
-
-    Raises:
-        UserError: what should be the name of an environment variable is none, or an address holds a password.
-    """
-    section = config.get("augmentation")
-    for name, value in section.items() if isinstance(section, Mapping) else ():
-        for part in (value, value.get("solver")) if isinstance(value, Mapping) else ():
-            if not isinstance(part, Mapping):
-                continue
-            key, address = part.get("key"), part.get("address")
-            if isinstance(key, str) and (not _VARIABLE.match(key) or _SECRET.fullmatch(key)):
-                raise UserError(
-                    f"config: augmentation.{name}.key: must be the name of an environment variable, such as OPENAI_API_KEY; a key itself "
-                    "belongs into no file: export it and write the variable's name here"
-                )
-            if isinstance(address, str) and "@" in urlsplit(address).netloc:
-                raise UserError(f"config: augmentation.{name}.address: holds a password; use `key`, the name of an environment variable")
 
 
 def check_entries(config: Configuration) -> None:

@@ -11,7 +11,6 @@ from mathrl.config.messages import parse
 from mathrl.config.section import Count, NotNegative, Number, Positive, Section, Several, Share, WholeNumber, required
 from mathrl.config.section import key as setting  # some of these sections have a field `key`
 
-KINDS = ("variants", "harder", "easier", "solutions")
 ENGINE = "engine"  # as an address: vLLM inside of the job, without a server
 Text = Annotated[str, StringConstraints(min_length=1)]
 Temperature = Annotated[Number, Field(ge=0, le=2)]

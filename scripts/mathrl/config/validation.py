@@ -14,6 +14,7 @@ from mathrl.config.experiment import Configuration, check_whole, spelled_out
 from mathrl.config.model_names import is_named_by_itself
 from mathrl.config.reward_terms import check_names
 from mathrl.config.runs import model_source, sharing_budget, stages, start_of
+from mathrl.config.secret_keys import check_secrets
 from mathrl.config.stage import Reward, Stage
 from mathrl.config.verl_keys import check_raw_keys
 from mathrl.core.files import UserError
@@ -39,7 +40,7 @@ def validate(raw: Mapping[str, Any], read_table: Callable[[str], Table], asked: 
         UserError: unknown key, bad value, a name that is in no table or taken, settings that contradict each other, or batch
             numbers that verl refuses.
     """
-    augmentation.check_secrets(raw)  # before any message quotes a value
+    check_secrets(raw)  # before any message quotes a value
     check_whole(raw)
     _check_runs(raw)
     config = spelled_out(raw)
