@@ -1,6 +1,7 @@
 """Entries of `augmentation`: defaults, the messages that bad ones get, and what of a stage's `data` names them."""
 
 import copy
+import json
 
 import pytest
 import yaml
@@ -23,6 +24,12 @@ def check(root, config):
         return validation.validate(made, lambda _: pin_rows(root / "pins.tsv"))[0]
 
     return validated
+
+
+def test_numbers_of_an_entry_stay_as_they_were_written(check):
+    """The answer to a request is known by its numbers: 1.0 in the place of 1 would be asked and paid for again."""
+    spelled = check({"temperature": 1, "timeout": 5}).augmentation["retold"].as_dict()
+    assert json.dumps([spelled["temperature"], spelled["timeout"], spelled["holds"]["temperature"]]) == "[1, 5, 0.7]"
 
 
 def test_an_entry_has_defaults_and_survives_a_command_line(check):

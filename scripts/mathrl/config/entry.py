@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -109,8 +110,8 @@ class Entry(Section):
         return parse(cls, value, "entry of augmentation")
 
     def as_dict(self) -> dict[str, Any]:
-        """Everything spelled out, for a command line."""
-        return self.model_dump(mode="json")
+        """Everything spelled out, for a command line; numbers stay as they were written, requests are known by them."""
+        return json.loads(json.dumps(self.model_dump()))
 
     @property
     def proposer(self) -> Server:
