@@ -44,13 +44,14 @@ class Endpoint:
         evaluation = config.evaluation
         own, protocols = evaluation.endpoint, evaluation.select
         protocol = evaluation.primary if evaluation.primary in protocols else protocols[0]
+        settings = evaluation.protocols.get(protocol)  # a part of a configuration need not hold it
         return cls(
             protocol=protocol,
             benchmarks=own.benchmarks or config.benchmarks,
             metric=own.metric,
             against=own.against,
             inverse_variance=own.inverse_variance,
-            settings=json.dumps(evaluation.protocols[protocol].plain(), sort_keys=True),
+            settings=json.dumps(settings.plain() if settings else {}, sort_keys=True),
         )
 
     @property
