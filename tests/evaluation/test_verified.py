@@ -82,7 +82,11 @@ def study(tmp_path):
     folder = tmp_path / "results/base/finalist"
     write_jsonl(folder / "samples/toy.jsonl.zst", rows)
     section = {
-        "named": {"steps": {"kind": "arithmetic"}, "same": {"kind": "ensemble", "of": ["steps", "steps"], "combine": "mean"}},
+        "named": {
+            "steps": {"kind": "arithmetic"},
+            "again": {"kind": "arithmetic"},
+            "same": {"kind": "ensemble", "of": ["steps", "again"], "combine": "mean"},
+        },
         "use": ["steps"], "batch_size": 4, "timeout": 60, "retries": 0,
     }  # fmt: skip
     run = lambda script, *words: subprocess.run(  # noqa: E731

@@ -142,7 +142,8 @@ def _scores(study: Mapping[str, Any]) -> list[Table]:
 def _comparisons(study: Mapping[str, Any]) -> list[Table]:
     rows = []
     for row in study["comparisons"]:
-        told = [row["level"], Estimate.of(row["mean"], signed=True), f"{row['p']:.3g}", f"{row['p_adjusted']:.3g}"]
+        tested = [None if row[key] is None else f"{row[key]:.3g}" for key in ("p", "p_adjusted")]  # a single seed has no p value
+        told = [row["level"], Estimate.of(row["mean"], signed=True), *tested]
         rows.append([f"{row['model']} − {row['against']}", *told, *(Estimate.of(row["benchmarks"][b], True) for b in study["benchmarks"])])
     caption = f"Differences in points under {study['primary']} with their 95 % intervals; p after Holm counts {len(rows)} comparisons."
     return [Table("comparisons", caption, ["comparison", "over", "mean", "p", "p (Holm)", *study["benchmarks"]], rows)]
