@@ -129,8 +129,9 @@ def verified(problems: Sequence[GradedProblem], majority: Sequence[float], found
 
 
 def _minus(values: Sequence[float], majority: Sequence[float]) -> dict[str, Any]:
-    value, low, high = difference(np.asarray(values, dtype=float), np.asarray(majority, dtype=float))
-    return {"value": value, "low": low, "high": high, "n": len(values)}
+    found = difference(np.asarray(values, dtype=float), np.asarray(majority, dtype=float))
+    low, high = found.interval(-1.0, 1.0)
+    return {"value": found.value, "low": low, "high": high, "n": len(values)}
 
 
 def _ratio(part: Sequence[int], whole: Sequence[int]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from mathrl.core.spreadsheets import plain_cell
 from mathrl.evaluation.metrics import STATUS_LETTERS
-from mathrl.evaluation.scores import METRICS, sections
+from mathrl.evaluation.scores import p_text, sections, title
 from mathrl.report.changes import KINDS, change_rows
 
 COMMAND = "snakemake --cores all results/paper"
@@ -133,19 +133,19 @@ def _scores(study: Mapping[str, Any]) -> list[Table]:
             for row in section
             if row["kind"] != "checkpoint"
         ]
-        caption = f"{METRICS.get(metric, metric)}, protocol {protocol}: percent of problems with the 95 % interval over problems."
+        caption = f"{title(metric)}, protocol {protocol}: percent of problems with the 95 % interval over problems."
         name = re.sub(r"[^a-z0-9]+", "-", f"scores-{protocol}-{metric}".lower()).strip("-")
         found.append(Table(name, caption, ["model", "mean", *study["benchmarks"]], rows))
     return found
 
 
 def _comparisons(study: Mapping[str, Any]) -> list[Table]:
-    rows = []
+    rows, judged = [], study["endpoint"].benchmarks
     for row in study["comparisons"]:
-        told = [row["level"], Estimate.of(row["mean"], signed=True), f"{row['p']:.3g}", f"{row['p_adjusted']:.3g}"]
-        rows.append([f"{row['model']} − {row['against']}", *told, *(Estimate.of(row["benchmarks"][b], True) for b in study["benchmarks"])])
+        told = [row["level"], Estimate.of(row["mean"], signed=True), p_text(row["p"]), p_text(row["p_adjusted"])]
+        rows.append([f"{row['model']} − {row['against']}", *told, *(Estimate.of(part, True) for part in row["benchmarks"].values())])
     caption = f"Differences in points under {study['primary']} with their 95 % intervals; p after Holm counts {len(rows)} comparisons."
-    return [Table("comparisons", caption, ["comparison", "over", "mean", "p", "p (Holm)", *study["benchmarks"]], rows)]
+    return [Table("comparisons", caption, ["comparison", "over", "mean", "p", "p (Holm)", *judged], rows)]
 
 
 def _changes(study: Mapping[str, Any]) -> list[Table]:
