@@ -23,7 +23,7 @@ from mathrl.augmentation.requests import Answer, Request
 from mathrl.config.augmentation import Server
 from mathrl.core.files import UserError, parse_json
 
-BYTES_PER_TOKEN = 64  # of a body: a token of 10 characters, each written as \uXXXX
+BYTES_PER_TOKEN = 64  # of a body: a token of 10 characters, each written as an escape of 6
 BODY = 1 << 16  # bytes of a body beside its tokens
 LONGEST_WAIT = 120.0  # seconds that a server may make us wait before the next attempt
 FIRST_WAIT = 1.0  # seconds after a first failure; doubled each time
