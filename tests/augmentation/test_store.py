@@ -7,10 +7,10 @@ import time
 import pytest
 from mathrl.augmentation import command, prompts, store, work
 from mathrl.augmentation.engine import with_engine
-from mathrl.augmentation.requests import Answer, Request
 from mathrl.core.files import UserError
 from mathrl.demo.provider import answer as right_answer
 from mathrl.demo.provider import good
+from mathrl.models.chat import Answer, Request
 from mathrl.models.spending import Cost
 from support import providers, variants_pipeline
 

@@ -1,22 +1,11 @@
-"""What requests of an entry may cost before they are sent, what they cost afterwards, and what is left of its budget."""
+"""What a source problem of an entry may cost, and what is left of its budget."""
 
 from __future__ import annotations
 
-from mathrl.augmentation.requests import Answer, Request
-from mathrl.config.augmentation import Entry, Limits, Prices
+from mathrl.config.augmentation import Entry, Limits
 from mathrl.models.spending import Cost, one_request
 
 CHARS_PER_TOKEN = 4  # of English text, for a forecast; a limit counts with the upper bound
-
-
-def bound(request: Request, prices: Prices) -> Cost:
-    """The most that a request costs, if the server keeps to `max_tokens`."""
-    return one_request(prices, request.prompt_bound, request.max_tokens)
-
-
-def cost(answer: Answer, prices: Prices) -> Cost:
-    """What an answer cost by the server's own count."""
-    return one_request(prices, answer.prompt_tokens, answer.completion_tokens)
 
 
 def most(entry: Entry, prompt_tokens: int) -> Cost:

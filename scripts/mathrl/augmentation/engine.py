@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mathrl.augmentation import budget
-from mathrl.augmentation.requests import Answer, Request
 from mathrl.augmentation.store import Store
 from mathrl.augmentation.work import Plan, Progress
+from mathrl.models import spending
+from mathrl.models.chat import Answer, Request
 from mathrl.models.spending import Cost, fits
 
 BATCH = 256  # requests that a kill costs at most
@@ -100,11 +100,11 @@ def _batch(requests: Sequence[Request], plan: Plan, store: Store, engine: Engine
     for start in range(0, len(missing), BATCH):
         reserved: dict[str, Request] = {}
         for request in missing[start : start + BATCH]:
-            bound = budget.bound(request, plan.entry.prices)
+            bound = spending.bound(request, plan.entry.prices)
             if fits(plan.entry.budget, store.spent, bound):
                 reserved[store.reserve(bound, request.key)] = request
             else:
                 progress.given_up += 1
         progress.sent += len(reserved)
         for name, answer in zip(reserved, engine.answers(list(reserved.values())) if reserved else [], strict=True):
-            store.keep(name, budget.cost(answer, plan.entry.prices), answer)
+            store.keep(name, spending.paid(answer, plan.entry.prices), answer)

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mathrl.augmentation import budget, prompts
-from mathrl.augmentation.requests import PER_MESSAGE, proposals
+from mathrl.augmentation.requests import proposals
 from mathrl.config.augmentation import Entry
+from mathrl.models.chat import PER_MESSAGE
 from mathrl.models.spending import Cost, one_request, total
 
 TYPICAL = 0.5  # of max_tokens that an answer takes, where nothing was measured yet

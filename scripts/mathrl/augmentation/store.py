@@ -9,10 +9,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from mathrl.augmentation.requests import Answer
 from mathrl.core.checked_lines import HASH
 from mathrl.core.files import UserError, read_jsonl, write_jsonl
 from mathrl.execution import locks
+from mathrl.models.chat import Answer
 from mathrl.models.spending import Account, Cost
 
 
@@ -25,9 +25,9 @@ class Store(Account):
         for answer in read_answers(cache) if cache else ():
             self.answers.setdefault(answer.key, answer)
 
-    def keep(self, reservation: str, paid: Cost, answer: Answer) -> None:
+    def keep(self, reservation: str, cost: Cost, answer: Answer) -> None:
         """Settle a request by its answer."""
-        self.settle(reservation, paid, kind="answer", answer=answer.as_dict())
+        self.settle(reservation, cost, kind="answer", answer=answer.as_dict())
 
     def _count(self, file: Path | None, row: dict[str, Any]) -> None:
         super()._count(file, row)

@@ -13,14 +13,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from mathrl.augmentation import budget, client, form, votes
+from mathrl.augmentation import budget, form, votes
 from mathrl.augmentation import requests as ask
-from mathrl.augmentation.requests import Answer, Request
 from mathrl.augmentation.store import Store
 from mathrl.config.augmentation import Entry, Server
 from mathrl.core.files import UserError
 from mathrl.execution import pauses
-from mathrl.models import spending
+from mathrl.models import chat_client, spending
+from mathrl.models.chat import Answer, Request
 from mathrl.models.spending import Cost
 
 HOPELESS = 10  # requests in a row that are given up, and none answered between them: the server is not there
@@ -60,7 +60,7 @@ class Plan:
             whole = budget.most(self.entry, proposals[0].prompt_bound)
             return whole.times(len(proposals) / self.entry.per_problem)
         checks = [check for check in self.checks(source, answers) if check.key not in answers]
-        return spending.total(budget.bound(check, self.entry.prices) for check in checks)
+        return spending.total(spending.bound(check, self.entry.prices) for check in checks)
 
     def needed(self, sources: Sequence[Mapping[str, Any]], answers: Mapping[str, Answer]) -> Iterator[Request]:
         """Every request of the entry, in the order of the sources: proposals, then checks. Those of equal texts come once."""
@@ -91,7 +91,7 @@ class Work:
         self.progress = Progress()
         self._entry = plan.entry
         self._slots = asyncio.Semaphore(plan.entry.concurrency)
-        self._clients: dict[Server, client.Client] = {}
+        self._clients: dict[Server, chat_client.Client] = {}
         self._asking: dict[str, asyncio.Task[None]] = {}
         self._not_before = 0.0  # a server that asks to wait is left alone by all
         self._in_a_row = 0
@@ -148,7 +148,7 @@ class Work:
             async with self._slots:
                 while (wait := self._not_before - time.monotonic()) > 0:
                     await asyncio.sleep(wait)
-                bound = budget.bound(request, self._entry.prices)
+                bound = spending.bound(request, self._entry.prices)
                 if not self._fits(bound):
                     self._note("the budget has no further attempt")
                     return
@@ -158,7 +158,7 @@ class Work:
                 return
             self._note(found.why.split(":")[0])
             self.progress.retries += 1
-            wait = client.backoff(attempt) if found.wait is None else found.wait
+            wait = chat_client.backoff(attempt) if found.wait is None else found.wait
             if found.wait is not None:
                 self._not_before = max(self._not_before, time.monotonic() + wait)
             elif attempt < self._entry.attempts:
@@ -171,15 +171,15 @@ class Work:
                 "kept, start again when the server answers"
             )
 
-    async def _attempt(self, request: Request, server: Server, bound: Cost) -> Answer | client.Failure:
+    async def _attempt(self, request: Request, server: Server, bound: Cost) -> Answer | chat_client.Failure:
         most = max(self._entry.max_tokens, self._entry.holds.max_tokens)
         if server not in self._clients:
-            self._clients[server] = client.Client(server, self._entry.timeout, most)
+            self._clients[server] = chat_client.Client(server, self._entry.timeout, most)
         reservation = self.store.reserve(bound, request.key)
         self.progress.sent += 1
         found = await self._clients[server].attempt(request)
         if isinstance(found, Answer):
-            self.store.keep(reservation, budget.cost(found, self._entry.prices), found)
+            self.store.keep(reservation, spending.paid(found, self._entry.prices), found)
         else:
             self.store.settle(reservation, bound if found.charged else Cost(), kind="failed", why=found.why)
         pauses.progressed()

@@ -16,6 +16,7 @@ from typing import Any
 from mathrl.config.augmentation import Limits, Prices
 from mathrl.core.checked_lines import Appender, Reader
 from mathrl.execution import locks
+from mathrl.models.chat import Answer, Request
 
 MILLION = 1_000_000
 
@@ -48,6 +49,16 @@ def total(costs: Iterable[Cost]) -> Cost:
 def one_request(prices: Prices, prompt: int, completion: int) -> Cost:
     """A request of so many tokens of prompt and of answer."""
     return Cost(1, prompt + completion, (prices.input * prompt + prices.output * completion) / MILLION)
+
+
+def bound(request: Request, prices: Prices) -> Cost:
+    """The most that a request costs, if the server keeps to `max_tokens`."""
+    return one_request(prices, request.prompt_bound, request.max_tokens)
+
+
+def paid(answer: Answer, prices: Prices) -> Cost:
+    """What an answer cost by the server's own count."""
+    return one_request(prices, answer.prompt_tokens, answer.completion_tokens)
 
 
 def fits(limits: Limits, spent: Cost, more: Cost) -> bool:
@@ -94,24 +105,24 @@ class Account:
                 if path != self._lines.path:
                     self._count(path, row)
 
-    def reserve(self, bound: Cost, key: str = "") -> str:
+    def reserve(self, most: Cost, key: str = "") -> str:
         """Write down that a request is about to be sent and may cost so much; returns the reservation."""
         with self._lock:
             self._number += 1
             name = str(self._number)
-            self._write({"kind": "reserve", "id": name, "key": key, "tokens": bound.tokens, "money": bound.money})
+            self._write({"kind": "reserve", "id": name, "key": key, "tokens": most.tokens, "money": most.money})
         return name
 
-    def reserve_within(self, limits: Limits, bound: Cost) -> str | None:
+    def reserve_within(self, limits: Limits, most: Cost) -> str | None:
         """The same where the limits have room for it, whatever other processes reserve at this moment; else None."""
         with locks.held(self.directory / "lock", waits=""):
             self.refresh()
-            return self.reserve(bound) if fits(limits, self.spent, bound) else None
+            return self.reserve(most) if fits(limits, self.spent, most) else None
 
-    def settle(self, reservation: str, paid: Cost, **outcome: Any) -> None:
+    def settle(self, reservation: str, cost: Cost, **outcome: Any) -> None:
         """Write down what a reserved request did cost, and how it ended: `kind` (answer or failed) and more."""
         with self._lock:
-            self._write({"id": reservation, "tokens": paid.tokens, "money": paid.money} | outcome)
+            self._write({"id": reservation, "tokens": cost.tokens, "money": cost.money} | outcome)
 
     def close(self) -> None:
         """Sync what was written."""

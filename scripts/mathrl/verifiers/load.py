@@ -114,22 +114,21 @@ def of_section(
 
 
 def _judge(settings: Settings, root: Path, timeout: float) -> Verifier:
+    from mathrl.config.augmentation import Limits, Prices
+    from mathrl.models.spending import Account
     from mathrl.verifiers import judge
 
     own = settings.own
-    prompt = Path(own["prompt"]) if own.get("prompt") else judge.PROMPT
-    tokens = own.get("max_tokens", judge.REPLY_TOKENS)
-    name = judge.identity(own["url"], own["model"], judge.read_prompt(prompt), tokens)
-    spending = judge.Spending(
-        judge.spending_directory(root, name), own.get("max_total_tokens"), own.get("max_usd"), own.get("usd_per_million", (0.0, 0.0))
-    )
+    prompt_price, reply_price = own.get("usd_per_million", (0.0, 0.0))
     return judge.Judge(
         settings.name,
         url=own["url"],
         model=own["model"],
-        spending=spending,
+        account=Account(root / "spending" / settings.name, settings.name),
+        limits=Limits(tokens=own.get("max_total_tokens"), money=own.get("max_usd")),
+        prices=Prices(input=prompt_price, output=reply_price),
         timeout=timeout,
         key_env=own.get("key_env", "OPENAI_API_KEY"),
-        prompt=prompt,
-        max_tokens=tokens,
+        prompt=Path(own["prompt"]) if own.get("prompt") else judge.PROMPT,
+        max_tokens=own.get("max_tokens", judge.REPLY_TOKENS),
     )
