@@ -6,7 +6,6 @@ entry names. python scripts/request_variants.py --name retold --entry '{"kind": 
 """
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
@@ -33,7 +32,7 @@ def main() -> None:
     from mathrl.config.augmentation import Entry
 
     entry = Entry.of(mapping(args.entry, "--entry"))
-    summary = command.request(args, entry, json.loads(args.engine))
+    summary = command.request(args, entry, mapping(args.engine, "--engine"))
     print(command.told(args.name, entry, summary), file=progress)
     write_json(args.summary, summary | {"schema_version": 1, "provenance": provenance({"sources": args.sources})})
 

@@ -20,7 +20,7 @@ from mathrl.models import spending
 from mathrl.models.chat import Request
 from mathrl.models.chat_client import Client, Failure
 from mathrl.models.spending import Account, Cost
-from mathrl.verifiers.interface import RetryLater
+from mathrl.verifiers.interface import RetryLater, code_sha256
 
 PROMPT = Path(__file__).parent / "prompts/first_error.txt"
 REPLY_TOKENS = 1024
@@ -60,9 +60,10 @@ class Judge:
         self._account, self._limits, self._prices = account, limits, prices
         self._client = Client(Server(model=model, address=url, key=key_env), timeout, max_tokens, key_needed=False)
         self._prompt = read_prompt(prompt)
-        code = sha256_text(Path(__file__).read_text(encoding="utf-8"))
+        # Of the code this file alone: how a request is sent decides no score.
         self.identity: Mapping[str, Any] = {
-            "kind": "judge", "url": url, "model": model, "prompt": sha256_text(self._prompt), "max_tokens": max_tokens, "code": code,
+            "kind": "judge", "url": url, "model": model, "prompt": sha256_text(self._prompt), "max_tokens": max_tokens,
+            "code": code_sha256(Path(__file__), Path(__file__).parent),
         }  # fmt: skip
         self._loop = asyncio.new_event_loop()
         threading.Thread(target=self._loop.run_forever, daemon=True).start()  # the connections of all threads that ask

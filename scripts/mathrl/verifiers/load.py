@@ -9,10 +9,10 @@ from typing import Any
 
 from mathrl.config.verifiers import Settings
 from mathrl.config.verifiers import settings as settings_of
-from mathrl.core.code_files import SCRIPTS, closure, module_file
-from mathrl.core.files import UserError, sha256_file, sha256_json
+from mathrl.core.code_files import SCRIPTS, module_file
+from mathrl.core.files import UserError
 from mathrl.verifiers.arithmetic import Arithmetic
-from mathrl.verifiers.interface import Verifier
+from mathrl.verifiers.interface import Verifier, code_sha256
 from mathrl.verifiers.kept import Kept
 
 
@@ -28,8 +28,9 @@ class Function:
         try:
             loaded = importlib.import_module(module)
             self._function = getattr(loaded, function)
-        except (ImportError, AttributeError) as error:
-            raise UserError(f"verifier '{name}' cannot be loaded: {error}; its folder must be on PYTHONPATH") from None
+        except Exception as error:  # a module of the user's may raise anything
+            told = " ".join(str(error).split()) or type(error).__name__
+            raise UserError(f"verifier '{name}' cannot be loaded: {told}; its folder must be on PYTHONPATH") from None
         if not callable(self._function):
             raise UserError(f"verifier '{name}' is no function")
         self._options = dict(options)
@@ -47,7 +48,7 @@ def _code_of(module: Any) -> str:
         return ""
     root = file.resolve().parents[module.__name__.count(".")]
     own = module_file(module.__name__, root) or file
-    return sha256_json(sorted(sha256_file(path) for path in closure([own.resolve()], root, SCRIPTS)))
+    return code_sha256(own, root, SCRIPTS)
 
 
 def make(
