@@ -1,6 +1,7 @@
 """Nothing is asked twice, whenever the client is killed; budgets hold; a shipped cache gives the same bytes without a network."""
 
 import contextlib
+import json
 import random
 import time
 
@@ -93,6 +94,16 @@ def test_a_damaged_cache_is_refused(tmp_path):
     (tmp_path / "b.jsonl").write_text((tmp_path / "a.jsonl").read_text().replace("text", "test", 2).replace("test", "text", 1))
     with pytest.raises(UserError, match="line 1"):
         list(store.read_answers(tmp_path / "b.jsonl"))
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"text": 5}, {"text": None}, {"text": "half a \ud800"}, {"prompt_tokens": "many"}, {"completion_tokens": -1}, {"key": ["a"]}]
+)
+def test_a_cache_of_a_stranger_is_read_as_one(tmp_path, wrong):
+    row = Answer("a" * 64, "text", "stop", 1, 1).as_dict() | wrong
+    (tmp_path / "a.jsonl").write_text(json.dumps(row | {"sha256": store._hash(row)}))
+    with pytest.raises(UserError, match="line 1 holds no answer"):
+        list(store.read_answers(tmp_path / "a.jsonl"))
 
 
 def test_a_line_that_a_kill_cut_off_is_no_line(tmp_path, capsys):

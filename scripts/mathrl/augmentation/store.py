@@ -15,6 +15,8 @@ from mathrl.execution import locks
 from mathrl.models.chat import Answer
 from mathrl.models.spending import Account, Cost
 
+COUNTS = ("prompt_tokens", "completion_tokens")
+
 
 class Store(Account):
     """The answers below `directory`, of all entries, and the account of one entry. `locked` must be held to write."""
@@ -49,14 +51,24 @@ def read_answers(path: Path) -> Iterator[Answer]:
     """The answers of a shipped file.
 
     Raises:
-        UserError: no such file, or a line that is not as it was written.
+        UserError: no such file, or a line that is not as it was written, or no answer.
     """
-    fields = ("key", "text", "finish", "prompt_tokens", "completion_tokens", "served_by")
+    fields = ("key", "text", "finish", *COUNTS, "served_by")
     for number, row in enumerate(read_jsonl(path, (*fields, "sha256")), 1):
         content = {name: row[name] for name in fields}
         if _hash(content) != row["sha256"]:
             raise UserError(f"{path}: line {number} is damaged: it is not as it was written; get the file again")
+        if not _is_answer(content):
+            raise UserError(f"{path}: line {number} holds no answer; a cache is what another study wrote as answers.jsonl.zst")
         yield Answer(**content)
+
+
+def _is_answer(content: Mapping[str, Any]) -> bool:
+    """Has it the types of an answer, and text that can be written? A shipped file may be a stranger's."""
+    counts, texts = [content[name] for name in COUNTS], [value for name, value in content.items() if name not in COUNTS]
+    if not all(type(count) is int and count >= 0 for count in counts) or not all(isinstance(text, str) for text in texts):
+        return False
+    return not any("\ud800" <= char <= "\udfff" for text in texts for char in text)
 
 
 def _hash(content: Mapping[str, Any]) -> str:
