@@ -20,12 +20,9 @@ def main() -> None:
     args = parser.parse_args()
 
     from mathrl.data import solve_rates
-    from mathrl.evaluation import sampling
+    from mathrl.evaluation.sampling import of_one_file
 
-    settings = mapping(args.settings, "--settings")
-    samples = sampling.merge(
-        sampling.store_of(args.generation, solve_rates.NAME), solve_rates.NAME, settings, {solve_rates.NAME: args.problems}
-    )
+    samples = of_one_file(args.generation, solve_rates.NAME, mapping(args.settings, "--settings"), args.problems)
     with atomic_path(args.out) as temporary:
         solve_rates.measure(samples, args.problems, args.workers).write_parquet(temporary)
 
