@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mathrl.core.spreadsheets import plain_cell
+from mathrl.core.spreadsheets import csv_text
 from mathrl.grading import Grade, grade_many
 
 COLUMNS = ("id", "theirs", "ours", "gold", "extracted", "status")
@@ -43,8 +41,4 @@ def differences(
 
 def to_csv(rows: Sequence[Mapping[str, Any]]) -> str:
     """The rows as CSV that a spreadsheet may open."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    writer.writerows([plain_cell(row[name]) if isinstance(row[name], str) else row[name] for name in COLUMNS] for row in rows)
-    return buffer.getvalue()
+    return csv_text([COLUMNS, *([row[name] for name in COLUMNS] for row in rows)])
