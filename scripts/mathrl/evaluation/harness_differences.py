@@ -16,8 +16,8 @@ def differences(
 ) -> tuple[list[dict[str, Any]], int]:
     """Problems whose mean score differs by more than 1e-6, and how many have a score of theirs to compare with.
 
-    theirs: the mean of the log's scores. lm-eval logs one number per problem and inspect one per sample. Where an lm-eval task
-    logs several metrics, ours is compared with the closest one, and so a difference is one from all of them.
+    theirs: what the log says of the problem. Where an lm-eval task logs several metrics it is the closest one to ours, and so a
+    difference is one from all of them.
     """
     items = {str(item["id"]): item for item in problems}
     asked = [(row["response"], items[row["id"]]["answer"], items[row["id"]]["problem"]) for row in samples]
@@ -30,9 +30,7 @@ def differences(
             continue
         compared += 1
         ours = sum(grade.correct for grade in found) / len(found)
-        per_sample = len(scores[key]) == len(found)
-        mean = sum(scores[key]) / len(scores[key])
-        theirs = mean if per_sample else min(scores[key], key=lambda score: abs(score - ours))
+        theirs = min(scores[key], key=lambda score: abs(score - ours))
         if abs(theirs - ours) > 1e-6:
             told = {"extracted": "; ".join(str(g.extracted) for g in found), "status": "; ".join(g.status for g in found)}
             rows.append({"id": key, "theirs": theirs, "ours": ours, "gold": items[key]["answer"]} | told)
