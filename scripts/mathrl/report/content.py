@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mathrl.config.endpoint import REGISTER, Endpoint, registered
+from mathrl.config.endpoint import REGISTER, Endpoint, damaged, registered
 from mathrl.config.runs import stage_config, stages
 from mathrl.core import parquet
 from mathrl.core.files import UserError, read_json, read_jsonl
@@ -82,7 +82,8 @@ def gather(config: Mapping[str, Any], models: Sequence[str], results: Path, benc
     study["comparisons"] = compare_all(evals, groups, endpoint, control_kinds(config, plain), left_out(tried))
     study["claim"] = claim(groups) + (f" {about_controls(study['comparisons'])}" if study["comparisons"] else "")
     study["notes"] = published_notes(protocols, benchmarks)
-    study["story"] = evidence.endpoint_story(endpoint, registered(results.parent / REGISTER), tried)
+    register = results.parent / REGISTER
+    study["story"] = evidence.endpoint_story(endpoint, registered(register), tried, damaged(register))
     study["costs"] = evidence.cost_rows(study, results)
     study["calibration"] = evidence.calibration(results)
     if not texts:

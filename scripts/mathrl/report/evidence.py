@@ -17,8 +17,10 @@ COST_DIFFERS = 0.05  # share of training cost from which on two compared runs ar
 HIGH_SHARE = 0.10  # upper limit of the share of false claims above which a page says "not shown"
 
 
-def endpoint_story(endpoint: Endpoint, register: Sequence[Mapping[str, Any]], evaluated: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """When the endpoint was fixed, and whether it changed since: {"told", "sha256", "lines", "late"}."""
+def endpoint_story(
+    endpoint: Endpoint, register: Sequence[Mapping[str, Any]], evaluated: Sequence[Mapping[str, Any]], damaged: int = 0
+) -> dict[str, Any]:
+    """When the endpoint was fixed, and whether it changed since: {"told", "sha256", "lines", "late"}; `damaged` lines are told too."""
     trained = [entry["first"] for entry in evaluated if entry["model"] != "base" and entry["first"]]
     first = min(trained, default="")
     lines, late = [], False
@@ -39,6 +41,9 @@ def endpoint_story(endpoint: Endpoint, register: Sequence[Mapping[str, Any]], ev
         if register[-1]["sha256"] != endpoint.sha256:
             late = True
             lines.append(f"This page uses another endpoint (sha256 {endpoint.sha256[:16]}) than the one that was registered last.")
+    if damaged:
+        lines.append(f"{damaged} line{'' if damaged == 1 else 's'} of the register {'is' if damaged == 1 else 'are'} not as written: ")
+        lines[-1] += "cut off or edited, and left out here."
     return {"told": endpoint.told(), "sha256": endpoint.sha256[:16], "lines": lines, "late": late}
 
 
