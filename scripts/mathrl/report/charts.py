@@ -85,6 +85,13 @@ def number(value: float) -> str:
     return f"{value:.4g}"
 
 
+def thousands(value: float | None) -> str:
+    """A count with narrow spaces, a smaller number with three digits, a dash for None: 12345 → 12 345, 2.5 → 2.5."""
+    if value is None:
+        return "–"
+    return f"{value:,.0f}".replace(",", "\u202f") if isinstance(value, int) or abs(value) >= 1000 else f"{value:.3g}"
+
+
 def percent(value: float) -> str:
     """A share as percent."""
     return f"{100 * value:.3g} %"

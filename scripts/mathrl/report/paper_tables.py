@@ -11,6 +11,7 @@ from mathrl.core.spreadsheets import csv_text
 from mathrl.evaluation.metrics import STATUS_LETTERS
 from mathrl.evaluation.scores import p_text, sections, title
 from mathrl.report.changes import KINDS, change_rows
+from mathrl.report.costs import generated_tokens
 
 COMMAND = "snakemake --cores all results/paper"
 
@@ -169,6 +170,8 @@ def _statuses(study: Mapping[str, Any]) -> list[Table]:
 
 
 def _stages(study: Mapping[str, Any]) -> list[Table]:
-    keys = ("steps", "chosen_step", "tokens", "gpu_hours")
-    rows = [[f"{m['run']} / {m['stage']}", *(m.get(key) for key in keys)] for m in study["provenance"]["manifests"]]
-    return [Table("stages", "Trained stages.", ["run / stage", *(key.replace("_", " ") for key in keys)], rows)]
+    rows = [
+        [f"{m['run']} / {m['stage']}", m["steps"], m["chosen_step"], generated_tokens(m), m["gpu_hours"]]
+        for m in study["provenance"]["manifests"]
+    ]
+    return [Table("stages", "Trained stages.", ["run / stage", "steps", "exported step", "generated tokens", "GPU-hours"], rows)]
