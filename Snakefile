@@ -1,11 +1,6 @@
 # Maths reasoning by reinforcement learning: pinned data → clean problems → GRPO with verl → samples with vLLM → score table.
 # Every rule lives in rules/, every setting in config.yaml, every function in rules/common.smk.
 
-from snakemake.utils import min_version
-
-min_version("9.27")
-
-
 # The user's own, where there is one; rules/common.smk lays it over the installation's.
 if exists("config.yaml"):
 
@@ -50,12 +45,6 @@ rule augmentation:
     """What the entries of `augmentation` that the selected runs use brought, without training."""
     input:
         augmentation_files(),
-
-
-rule augmentation_forecast:
-    """Forecast the requests, tokens and money of these entries (of all, where no run uses one); nothing is sent."""
-    input:
-        forecast_entries(),
 
 
 rule verifiers:

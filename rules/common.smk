@@ -12,6 +12,9 @@ from pathlib import Path
 import yaml
 from snakemake.exceptions import WorkflowError
 from snakemake.io import ancient, sourcecache_entry
+from snakemake.utils import min_version
+
+min_version("9.27")
 
 ROOT = Path(
     workflow.current_basedir.get_path_or_uri(secret_free=True)
@@ -542,11 +545,6 @@ def augmentation_files():
     """What these entries leave for a reader: their rows and funnels, and what they cost."""
     names = ("rows.parquet", "funnel.json", "requests.json")
     return [f"results/augmentation/{entry}/{name}" for entry in used_entries() for name in names]
-
-
-def forecast_entries():
-    """The forecast of each of these entries."""
-    return [f"results/augmentation/{entry}/forecast.json" for entry in used_entries() or CONFIG.augmentation]
 
 
 def entry_notices():

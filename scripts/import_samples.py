@@ -11,12 +11,13 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from mathrl.core.files import read_json, read_jsonl, replaced_directory, run_main, write_jsonl, write_text
+from mathrl.core.files import replaced_directory, run_main, write_jsonl, write_text
+from mathrl.evaluation import harness_logs
 
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--format", choices=("lm-eval", "inspect"), required=True, help="whose log it is")
+    parser.add_argument("--format", choices=harness_logs.FORMATS, required=True, help="whose log it is")
     parser.add_argument("--log", required=True, help="samples_*.jsonl of lm_eval --log_samples, or a log of inspect as JSON")
     parser.add_argument("--greedy", action="store_true", help="the log holds one greedy response per problem (default: samples)")
     parser.add_argument("--workers", type=int, default=1, help="processes that grade (default: 1)")
@@ -26,13 +27,9 @@ def parse() -> argparse.Namespace:
 
 def main() -> None:
     args = parse()
-    from mathrl.evaluation import harness_logs
     from mathrl.evaluation.harness_differences import differences, to_csv
 
-    if args.format == "lm-eval":
-        problems, samples, scores = harness_logs.from_lm_eval(read_jsonl(args.log), args.log, args.greedy)
-    else:
-        problems, samples, scores = harness_logs.from_inspect(read_json(args.log), args.log, args.greedy)
+    problems, samples, scores = harness_logs.read_log(args.format, args.log, args.greedy)
     found, compared = differences(problems, samples, scores, args.workers)
     with replaced_directory(args.out) as folder:
         write_jsonl(Path(folder) / "benchmark.jsonl", problems)

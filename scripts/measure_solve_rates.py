@@ -22,12 +22,10 @@ def main() -> None:
     from mathrl.config.evaluation import Sampling
     from mathrl.config.messages import parse
     from mathrl.data import solve_rates
-    from mathrl.evaluation import sampling
+    from mathrl.evaluation.sampling import of_one_file
 
     settings = parse(Sampling, mapping(args.settings, "--settings"), "--settings")
-    samples = sampling.merge(
-        sampling.store_of(args.generation, solve_rates.NAME), solve_rates.NAME, settings, {solve_rates.NAME: args.problems}
-    )
+    samples = of_one_file(args.generation, solve_rates.NAME, settings, args.problems)
     with atomic_path(args.out) as temporary:
         solve_rates.measure(samples, args.problems, args.workers).write_parquet(temporary)
 

@@ -33,6 +33,9 @@ def main() -> None:
             raise UserError(f"--samples {name}: no --benchmark of this name")
         items = read_benchmark(args.benchmark[name])
         rows = list(read_jsonl(path, ("id", "sample", "response")))
+        strange = next((row for row in rows if str(row["id"]) not in items or not isinstance(row["response"], str)), None)
+        if strange:
+            raise UserError(f"{path}: sample {strange['sample']} of '{strange['id']}' is no text, or of no item of the benchmark {name}")
         problems = [items[str(row["id"])]["problem"] for row in rows]
         scores = verifier.score(problems, [reasoning_steps(row["response"]) for row in rows])
         made = ({"id": row["id"], "sample": row["sample"], "scores": own} for row, own in zip(rows, scores, strict=True))

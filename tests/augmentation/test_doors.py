@@ -4,12 +4,12 @@ import json
 
 import polars as pl
 import pytest
-from mathrl.augmentation import command, forecast, form, leaks, novelty, prompts, requests, votes
-from mathrl.augmentation.requests import Answer
+from mathrl.augmentation import command, forecast, form, leaks, novelty, prompts, votes
 from mathrl.config.entry import Holds
 from mathrl.core.files import UserError
 from mathrl.decontamination import Settings, find_matches
 from mathrl.demo.provider import completion, good
+from mathrl.models.chat import Answer, Request
 from support import planted_variants, providers, variants_pipeline
 
 from .conftest import DEV
@@ -213,13 +213,13 @@ def test_a_prompt_of_the_users_is_filled_and_a_useless_one_refused(tmp_path):
 
 
 def test_a_request_is_known_by_model_prompt_and_parameters():
-    plain = requests.Request("m", "x", 0.5, 10, 0)
+    plain = Request("m", "x", 0.5, 10, 0)
     others = [
-        requests.Request("n", "x", 0.5, 10, 0), requests.Request("m", "y", 0.5, 10, 0), requests.Request("m", "x", 0.6, 10, 0),
-        requests.Request("m", "x", 0.5, 11, 0), requests.Request("m", "x", 0.5, 10, 1), requests.Request("m", "x", 0.5, 10, 0, 1),
-        requests.Request("m", "x", 0.5, 10, 0, 0, {"top_p": 0.9}),
+        Request("n", "x", 0.5, 10, 0), Request("m", "y", 0.5, 10, 0), Request("m", "x", 0.6, 10, 0),
+        Request("m", "x", 0.5, 11, 0), Request("m", "x", 0.5, 10, 1), Request("m", "x", 0.5, 10, 0, 1),
+        Request("m", "x", 0.5, 10, 0, 0, {"top_p": 0.9}),
     ]  # fmt: skip
-    assert len({plain.key, *(other.key for other in others)}) == 8 and plain.key == requests.Request("m", "x", 0.5, 10, 0).key
+    assert len({plain.key, *(other.key for other in others)}) == 8 and plain.key == Request("m", "x", 0.5, 10, 0).key
 
 
 def test_the_forecast_bounds_what_is_sent(data, entry, tmp_path):

@@ -1,15 +1,18 @@
 """Nothing is asked twice, whenever the client is killed; budgets hold; a shipped cache gives the same bytes without a network."""
 
+import contextlib
+import json
 import random
 import time
 
 import pytest
 from mathrl.augmentation import command, prompts, store, work
 from mathrl.augmentation.engine import with_engine
-from mathrl.augmentation.requests import Answer, Request
 from mathrl.core.files import UserError
 from mathrl.demo.provider import answer as right_answer
 from mathrl.demo.provider import good
+from mathrl.models.chat import Answer, Request
+from mathrl.models.spending import Cost
 from support import providers, variants_pipeline
 
 from .conftest import DEV
@@ -93,16 +96,26 @@ def test_a_damaged_cache_is_refused(tmp_path):
         list(store.read_answers(tmp_path / "b.jsonl"))
 
 
+@pytest.mark.parametrize(
+    "wrong", [{"text": 5}, {"text": None}, {"text": "half a \ud800"}, {"prompt_tokens": "many"}, {"completion_tokens": -1}, {"key": ["a"]}]
+)
+def test_a_cache_of_a_stranger_is_read_as_one(tmp_path, wrong):
+    row = Answer("a" * 64, "text", "stop", 1, 1).as_dict() | wrong
+    (tmp_path / "a.jsonl").write_text(json.dumps(row | {"sha256": store._hash(row)}))
+    with pytest.raises(UserError, match="line 1 holds no answer"):
+        list(store.read_answers(tmp_path / "a.jsonl"))
+
+
 def test_a_line_that_a_kill_cut_off_is_no_line(tmp_path, capsys):
     request = Request("m", "x", 0.0, 5, 0)
-    with store.Store(tmp_path, "e").opened() as kept:
-        kept.settle(kept.reserve(request, 20, 0.5), 7, 0.1, Answer(request.key, "a", "stop", 3, 4))
-        kept.reserve(Request("m", "y", 0.0, 5, 0), 20, 0.5)
+    with contextlib.closing(store.Store(tmp_path, "e")) as kept:
+        kept.keep(kept.reserve(Cost(1, 20, 0.5), request.key), Cost(1, 7, 0.1), Answer(request.key, "a", "stop", 3, 4))
+        kept.reserve(Cost(1, 20, 0.5), Request("m", "y", 0.0, 5, 0).key)
     (path,) = tmp_path.glob("*.jsonl")
     lines = path.read_bytes().splitlines(keepends=True)
     found = store.Store(tmp_path, "e")
     assert (found.spent.requests, found.spent.tokens, found.in_doubt) == (2, 27, 1) and found.spent.money == pytest.approx(0.6)
-    assert store.Store(tmp_path, "other").spent == store.Spent() and request.key in store.Store(tmp_path, "other").answers
+    assert store.Store(tmp_path, "other").spent == Cost() and request.key in store.Store(tmp_path, "other").answers
     path.write_bytes(b"".join(lines[:1]) + lines[1][:-9])
     assert store.Store(tmp_path, "e").answers == {} and store.Store(tmp_path, "e").in_doubt == 1
     assert "damaged" not in capsys.readouterr().err
@@ -127,13 +140,24 @@ def test_an_engine_answers_in_two_batches_and_once(data, entry, tmp_path):
     plan = work.Plan(asking, prompts.template("variants", None), ("a" * 64, "a" * 64))
     engine = Batches()
     for expected in ([12, 48], [12, 48]):
-        with store.locked(tmp_path / "store"), store.Store(tmp_path / "store", "retold").opened() as kept:
+        with store.locked(tmp_path / "store"), contextlib.closing(store.Store(tmp_path / "store", "retold")) as kept:
             progress = with_engine(plan, kept, rows, engine)
             assert engine.sizes == expected and progress.not_asked == 0
             assert len(list(plan.needed(rows, kept.answers))) == 60 == len(kept.answers) and kept.spent.tokens == 60 * 50
     small = work.Plan(entry("engine", budget={"requests": 17}), plan.prompt, plan.models)
-    with store.Store(tmp_path / "small", "retold").opened() as kept:
+    with contextlib.closing(store.Store(tmp_path / "small", "retold")) as kept:
         assert with_engine(small, kept, rows, engine).not_asked == 12 - 17 // 5 and kept.spent.requests == 15
+
+
+def test_an_engines_budget_holds_where_proposals_are_there_and_their_checks_are_not(data, entry, tmp_path):
+    asking = entry("engine", budget={"requests": 12 + 30})
+    rows = variants_pipeline.choose(data, asking, tmp_path, DEV)
+    plan = work.Plan(asking, prompts.template("variants", None), ("a" * 64, "a" * 64))
+    with contextlib.closing(store.Store(tmp_path / "store", "retold")) as kept:
+        for request in [request for row in rows for request in plan.proposals(row)]:
+            kept.keep(kept.reserve(Cost(1), request.key), Cost(1), Answer(request.key, right_answer(request.text), "stop", 20, 30))
+        progress = with_engine(plan, kept, rows, Batches())
+        assert kept.spent.requests == 12 + 28 and progress.not_asked == 12 - 28 // 4, "the checks of seven problems, all four of each"
 
 
 PRICES = {"input": 1.0, "output": 2.0}

@@ -2,9 +2,10 @@
 
 import pytest
 from mathrl.config.controls import sweeps
-from mathrl.config.endpoint import Endpoint, changes, check, register, registered
+from mathrl.config.endpoint import Endpoint, changes, check, damaged, register, registered
 from mathrl.config.experiment import spelled_out
 from mathrl.core.files import UserError
+from mathrl.report.evidence import endpoint_story
 from mathrl.statistics.power import plan, told
 
 
@@ -28,10 +29,37 @@ def test_what_is_no_part_of_the_endpoint_changes_nothing(config, tmp_path):
     assert not register(spelled_out(config), tmp_path / "r")
 
 
-def test_a_line_that_was_cut_off_is_left_out(config, tmp_path):
+def test_a_line_that_was_cut_off_is_left_out_and_swallows_no_other(config, tmp_path):
     register(spelled_out(config), tmp_path / "r")
     (tmp_path / "r").write_text((tmp_path / "r").read_text() + '{"time": "2026')
-    assert len(registered(tmp_path / "r")) == 1
+    assert len(registered(tmp_path / "r")) == 1 and damaged(tmp_path / "r") == 1
+    config["evaluation"]["endpoint"] = {"metric": "maj@n"}
+    assert register(spelled_out(config), tmp_path / "r") and not register(spelled_out(config), tmp_path / "r")
+    assert len(registered(tmp_path / "r")) == 2 and damaged(tmp_path / "r") == 1
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda line: line.replace("pass@1", "greedy"),
+        lambda line: line.replace('"time": "2', '"time": "zz'),
+        lambda line: '{"time": 5, "sha256": 7, "endpoint": {}}',
+        lambda line: "[" * 5000 + "]" * 5000,
+        lambda line: '{"time": "2026-01-01T00:00:00Z", "sha256": "", "endpoint": {"a": ' + "[" * 900 + "]" * 900 + "}}",
+        lambda line: "\udcff\udcfe",
+        lambda line: line.replace("{", "{\u2028", 1),
+        lambda line: "5",
+    ],
+    ids=["another endpoint", "no time", "other types", "deep", "deep endpoint", "no text", "no JSON", "a number"],
+)
+def test_an_edited_line_is_told_and_left_out(edit, config, tmp_path):
+    register(spelled_out(config), tmp_path / "r")
+    good = (tmp_path / "r").read_text()
+    (tmp_path / "r").write_bytes((edit(good.strip()) + "\n" + good).encode(errors="surrogateescape"))
+    assert len(registered(tmp_path / "r")) == 1 and damaged(tmp_path / "r") == 1
+    assert not register(spelled_out(config), tmp_path / "r")
+    story = endpoint_story(Endpoint.of(spelled_out(config)), registered(tmp_path / "r"), [], damaged(tmp_path / "r"))
+    assert "1 line of the register is not as written" in story["lines"][-1] and not story["late"]
 
 
 @pytest.mark.parametrize(

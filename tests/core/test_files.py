@@ -12,6 +12,7 @@ import pytest
 import zstandard
 from mathrl.core import files
 from mathrl.core.files import UserError, replaced_directory
+from mathrl.core.spreadsheets import csv_text
 
 ROOT = Path(__file__).parents[2]
 
@@ -103,3 +104,24 @@ def test_what_a_packed_file_holds_has_a_limit(tmp_path):
     path.write_bytes(path.read_bytes()[:-9])
     with pytest.raises(UserError, match="is no whole zstd file"):
         files.check_unpacked(path, 2**30)
+
+
+@pytest.mark.parametrize(
+    "bad", ['{"a"', '{"a": "\\ud800"}', '{"a": ' + "[" * 200 + "]" * 200 + "}"], ids=["cut off", "half a character", "deep"]
+)
+def test_a_line_that_is_no_json_is_named_by_its_number(bad, tmp_path):
+    (tmp_path / "rows.jsonl").write_text('{"a": 1}\n\n' + bad + "\n")
+    with pytest.raises(UserError, match=r"rows\.jsonl: line 3 cannot be read"):
+        list(files.read_jsonl(tmp_path / "rows.jsonl"))
+
+
+def test_a_message_does_not_command_the_terminal(tmp_path):
+    code = "from mathrl.core.files import UserError, run_main\ndef main(): raise UserError('a\x1b[31m\u202eb')\nrun_main(main)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": str(ROOT / "scripts")}, capture_output=True, text=True
+    )
+    assert done.returncode == 2 and done.stderr == "error: a�[31m�b\n"
+
+
+def test_no_cell_runs_in_a_spreadsheet():
+    assert csv_text([["=1", 2, None], ["＝1", "a", -1.5]]) == "'=1,2,\n'＝1,a,-1.5\n"

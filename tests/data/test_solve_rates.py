@@ -40,7 +40,7 @@ def test_rates_are_the_share_of_right_responses(files):
     solve_rates.choose_problems(files / "problems.parquet", None, files / "asked.jsonl")
     responses = {"p3": ["\\boxed{4}", "\\boxed{5}", "4", "so \\boxed{4.0}"], "p4": ["no idea", "", "\\boxed{", "\\boxed{6}"]}
     rows = [{"id": name, "sample": i, "response": text} for name, texts in responses.items() for i, text in enumerate(texts)]
-    found = solve_rates.measure({"solve_rates": rows}, files / "asked.jsonl", workers=1).to_dicts()
+    found = solve_rates.measure(rows, files / "asked.jsonl", workers=1).to_dicts()
     assert found == [{"id": "p3", "solve_rate": 0.5, "n": 4}, {"id": "p4", "solve_rate": 0.0, "n": 4}]
 
 

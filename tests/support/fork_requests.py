@@ -10,9 +10,10 @@ import signal
 import sys
 from pathlib import Path
 
-from mathrl.augmentation import client, work
-from mathrl.augmentation.requests import Request
+from mathrl.augmentation import work
 from mathrl.config.entry import Entry, Server
+from mathrl.models import chat_client
+from mathrl.models.chat import Request
 
 from support import variants_pipeline
 
@@ -21,7 +22,7 @@ assert work
 
 def main() -> None:
     # What the package makes at its first request is made once, too; nobody listens there.
-    first = client.Client(Server(model="m", address="http://127.0.0.1:9/v1"), 1, 1)
+    first = chat_client.Client(Server(model="m", address="http://127.0.0.1:9/v1"), 1, 1)
     asyncio.run(first.attempt(Request("m", "x", 0.0, 1, 0)))
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # children are reaped by the kernel
     for line in sys.stdin:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mathrl.demo import world
-from mathrl.demo.provider import Sum, read
+from mathrl.demo.sums import Sum, read
 
 from support.providers import ENDLESS, Reply, completion
 

@@ -231,7 +231,7 @@ def test_a_trainer_that_falls_silent_is_ended_with_its_children(tmp_path, capfd)
 
 
 def test_the_limit_of_silence_follows_the_steps(tmp_path, monkeypatch):
-    """Once three steps are measured, ten times the longest silence of this session is enough, and 10 minutes at least."""
+    """Once three steps are measured, ten times the longest silence since verl was started is enough, and 10 minutes at least."""
     now = [1000.0]
     monkeypatch.setattr("mathrl.training.session.time.monotonic", lambda: now[0])
     run = session(tmp_path, monitor=LIMITS | {"stall_minutes": 60})

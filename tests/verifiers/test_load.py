@@ -30,12 +30,22 @@ def test_a_function_of_the_user_s_scores(folder):
     assert first.score(["p"], [["a", "abcd"]]) == [[1.0, 0.0]]
     wider = make("my_verifier:short", folder / "store", factor=2)
     assert wider.score(["p"], [["a", "abcd"]]) == [[1.0, 1.0]] and wider.directory != first.directory
+    (folder / "my_helper.py").write_text("# at most\nLIMIT = 3\n")
+    assert make("my_verifier:short", folder / "store").directory == first.directory, "a comment decides none"
     (folder / "my_helper.py").write_text("LIMIT = 9\n")
     for name in ("my_verifier", "my_helper"):
         sys.modules.pop(name)
     edited = make("my_verifier:short", folder / "store")
     assert edited.directory != first.directory, "its code decides its scores, what it imports too"
     assert edited.score(["p"], [["a", "abcd"]]) == [[1.0, 1.0]]
+
+
+@pytest.mark.parametrize("text", ["def f(:", "raise RuntimeError('not\\nnow')", "import nowhere_at_all"])
+def test_a_module_that_cannot_be_imported_is_one_line(folder, text):
+    (folder / "my_verifier.py").write_text(text)
+    with pytest.raises(UserError, match=r"verifier 'my_verifier:f' cannot be loaded: .*PYTHONPATH") as error:
+        make("my_verifier:f", folder / "store")
+    assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize(

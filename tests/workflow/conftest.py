@@ -166,7 +166,17 @@ def finished(make_workflow):
 
 def copy_demo(finished: Workflow, workflow: Workflow, *more: str) -> Workflow:
     """Copy what a finished demo has made into another workflow, its checkpoints only where `more` names them."""
-    for made in ("resources", "results", "logs", ".snakemake", *more):
+    return _copy(finished, workflow, "resources", "results", "logs", ".snakemake", *more)
+
+
+def copy_data(finished: Workflow, workflow: Workflow) -> Workflow:
+    """Copy the data, the base model and its samples into another workflow, for a study that trains by itself."""
+    parts = ("resources", "results/data", "results/base", "checkpoints/samples", ".snakemake")
+    return _copy(finished, workflow, *(part for part in parts if (finished.directory / part).exists()))
+
+
+def _copy(finished: Workflow, workflow: Workflow, *parts: str) -> Workflow:
+    for made in parts:
         shutil.copytree(finished.directory / made, workflow.directory / made, symlinks=True, dirs_exist_ok=True)
     shutil.rmtree(workflow.directory / ".snakemake/locks", ignore_errors=True)
     return workflow

@@ -85,7 +85,8 @@ def made(installation, tmp_path_factory) -> Path:
 
 
 def test_a_study_lies_in_its_own_folder(made):
-    assert {path.name for path in made.iterdir()} == {".snakemake", "logs", "resources", "results"}
+    assert {path.name for path in made.iterdir()} == {".snakemake", "checkpoints", "logs", "resources", "results"}
+    assert [path.name for path in (made / "checkpoints").iterdir()] == ["endpoints.jsonl"], "the study's endpoint is registered"
     assert all((made / path).is_file() for path in CHAIN)
     assert (made / ".snakemake/owner").is_file(), "its lock and its owner are its own"
     assert json.loads((made / CHAIN[1]).read_text())["schema_version"] >= 1

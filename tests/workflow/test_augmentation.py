@@ -17,6 +17,8 @@ from mathrl.models.engine import engine_environment
 from support import providers
 from support.waiting import wait_for
 
+from .conftest import copy_data
+
 pytestmark = [pytest.mark.workflow, pytest.mark.full, pytest.mark.timeout(3600)]
 OVERLAY = ("--configfile", "profiles/demo/demo.yaml", "profiles/demo/augmented.yaml")
 GROUPS = ("plain", "augmented", "repeated")
@@ -25,12 +27,7 @@ GROUPS = ("plain", "augmented", "repeated")
 @pytest.fixture
 def demo(finished, make_workflow):
     """The demo's directory once more, its data and base model made already."""
-    workflow = make_workflow("augmented")
-    for made in ("resources", "results/data", "results/base", "checkpoints/samples", ".snakemake"):
-        if (finished.directory / made).exists():
-            shutil.copytree(finished.directory / made, workflow.directory / made, dirs_exist_ok=True)
-    shutil.rmtree(workflow.directory / ".snakemake/locks", ignore_errors=True)
-    return workflow
+    return copy_data(finished, make_workflow("augmented"))
 
 
 def at(address: str, **more) -> str:

@@ -69,7 +69,8 @@ def test_every_cell_of_scores_csv(finished, raw):
 
 def test_the_comparison_and_its_parts_on_the_page(finished, raw):
     page = (finished.directory / "results/report.html").read_text()
-    table = re.sub(r"<[^>]+>", " ", page.split('aria-label="comparisons"')[1].split("</table>")[0])
+    tables = [page.split(f'aria-label="{label}"')[1].split("</table>")[0] for label in ("comparisons", "comparisons by benchmark")]
+    table = re.sub(r"<[^>]+>", " ", " ".join(tables))
     shown = [float(number) for number in re.findall(r"[+-]\d+\.\d+", table)]
     gains = [np.subtract(values(raw, "pass@1", "grpo", name)[0], values(raw, "pass@1", "base", name)[0]) for name in BENCHMARKS]
     lenient = [np.subtract(values(raw, "pass@1_lenient", "grpo", n)[0], values(raw, "pass@1_lenient", "base", n)[0]) for n in BENCHMARKS]

@@ -2,13 +2,12 @@
 
 import csv
 import json
-import shutil
 
 import pytest
 import yaml
 from mathrl.core.tensorboard import read_scalars
 
-from .conftest import ROOT
+from .conftest import ROOT, copy_data, copy_demo
 
 pytestmark = [pytest.mark.workflow, pytest.mark.full, pytest.mark.timeout(3600)]
 
@@ -16,11 +15,7 @@ pytestmark = [pytest.mark.workflow, pytest.mark.full, pytest.mark.timeout(3600)]
 @pytest.fixture
 def study(finished, make_workflow):
     """The demo's directory once more, its data and base model made already; run it with an overlay."""
-    workflow = make_workflow("study")
-    for made in ("resources", "results/data", "results/base", "checkpoints/samples", ".snakemake"):
-        if (finished.directory / made).exists():
-            shutil.copytree(finished.directory / made, workflow.directory / made, dirs_exist_ok=True)
-    shutil.rmtree(workflow.directory / ".snakemake/locks", ignore_errors=True)
+    workflow = copy_data(finished, make_workflow("study"))
 
     def run(overlay, *targets):
         (workflow.directory / "study.yaml").write_text(yaml.safe_dump(overlay))
@@ -155,10 +150,7 @@ def table(place):
 
 def test_the_forecast_of_the_demo_is_within_thirty_percent(finished, make_workflow):
     """Against the time that Snakemake measured for the demo's own training job, on the same machine."""
-    workflow = make_workflow("forecast")
-    for made in ("resources", "results", "logs", ".snakemake"):
-        shutil.copytree(finished.directory / made, workflow.directory / made, dirs_exist_ok=True)
-    shutil.rmtree(workflow.directory / ".snakemake/locks", ignore_errors=True)
+    workflow = copy_demo(finished, make_workflow("forecast"))
     done = workflow.run("make", "forecast", "RUN=grpo", "PROFILE=profiles/demo")
     assert done.returncode == 0, done.stdout[-4000:]
     assert "forecast grpo: 60 steps of" in done.stdout

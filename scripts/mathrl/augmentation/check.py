@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mathrl.augmentation import form, novelty, votes
-from mathrl.augmentation.requests import Answer, prompt_hash
+from mathrl.augmentation.requests import prompt_hash
 from mathrl.augmentation.work import Plan
 from mathrl.core.files import sha256_text
 from mathrl.data.problems import problem_id
+from mathrl.models.chat import Answer
 
 if TYPE_CHECKING:
     import polars as pl

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from mathrl.config.entry import Entry
 from mathrl.core import parquet
 from mathrl.core.files import UserError, atomic_path, read_jsonl, write_json, write_jsonl
 from mathrl.core.provenance import provenance
+from mathrl.models.spending import Cost
 
 
 def plan_of(entry: Entry, model: Path | None) -> Plan:
@@ -48,7 +50,7 @@ def request(args: argparse.Namespace, entry: Entry, engine: evaluation.Engine) -
         if entry.address is None:
             progress = Progress()
         else:
-            with kept.opened():
+            with contextlib.closing(kept):
                 progress = _ask(plan, kept, sources, args, engine)
         needed = list(plan.needed(sources, kept.answers))
         answered = [kept.answers[one.key] for one in needed if one.key in kept.answers]
@@ -63,6 +65,7 @@ def request(args: argparse.Namespace, entry: Entry, engine: evaluation.Engine) -
                 f"{requests.names([entry.proposer])}: refused every request, the first with: {refused[0].text}; see `parameters`"
             )
         store.write_answers(args.answers, answered)
+    settings = entry.as_dict()
     return {
         "entry": args.name,
         "sources": len(sources),
@@ -74,9 +77,9 @@ def request(args: argparse.Namespace, entry: Entry, engine: evaluation.Engine) -
         "given_up": progress.given_up,
         "retries": progress.retries,
         "failures": progress.why,
-        "spent": budget.as_dict(kept.spent),
-        "budget": {"requests": entry.budget.requests, "tokens": entry.budget.tokens, "money": entry.budget.money},
-        "prices": {"input": entry.prices.input, "output": entry.prices.output},
+        "spent": kept.spent.as_dict(),
+        "budget": settings["budget"],
+        "prices": settings["prices"],
     }
 
 
@@ -91,7 +94,7 @@ def _ask(plan: Plan, kept: store.Store, sources: list[dict[str, Any]], args: arg
 
 def told(name: str, entry: Entry, summary: Mapping[str, Any]) -> str:
     """The summary in one line, what is left of the budget and what it did not reach included."""
-    spent = budget.Cost(**summary["spent"])
+    spent = Cost(**summary["spent"])
     parts = [f"{summary['answered']} of {summary['requests']} requests are answered, {summary['new_answers']} of them new"]
     parts.append(f"{spent.requests:,} sent, {spent.tokens:,} tokens, {spent.money:.4f} money; left: {budget.left(entry.budget, spent)}")
     if summary["in_doubt"]:

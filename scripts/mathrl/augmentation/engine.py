@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mathrl.augmentation import budget
-from mathrl.augmentation.requests import Answer, Request
 from mathrl.augmentation.store import Store
 from mathrl.augmentation.work import Plan, Progress
 from mathrl.config import evaluation
 from mathrl.config.sources import Prompt
+from mathrl.models import spending
+from mathrl.models.chat import Answer, Request
+from mathrl.models.spending import Cost, fits
+
+BATCH = 256  # requests that a kill costs at most
 
 
 @dataclass(frozen=True)
@@ -82,14 +85,13 @@ def with_engine(plan: Plan, store: Store, sources: Sequence[Mapping[str, Any]], 
     """Make what the store lacks, in two batches: proposals, then checks. Sources that the budget does not reach are counted."""
     progress = Progress()
     asked = []
-    planned = budget.Cost()
+    planned = Cost()
     for source in sources:
-        missing = [request for request in plan.proposals(source) if request.key not in store.answers]
-        wanted = planned + (budget.most(plan.entry, missing[0].prompt_bound) if missing else budget.Cost())
-        if missing and not budget.fits(plan.entry.budget, store.spent, wanted):
+        wanted = plan.bound(source, store.answers)
+        if wanted.requests and not fits(plan.entry.budget, store.spent, planned + wanted):
             progress.not_asked += 1
             continue
-        planned = wanted
+        planned += wanted
         asked.append(source)
     _batch([request for source in asked for request in plan.proposals(source)], plan, store, engine, progress)
     _batch([check for source in asked for check in plan.checks(source, store.answers)], plan, store, engine, progress)
@@ -99,19 +101,13 @@ def with_engine(plan: Plan, store: Store, sources: Sequence[Mapping[str, Any]], 
 def _batch(requests: Sequence[Request], plan: Plan, store: Store, engine: Engine, progress: Progress) -> None:
     missing = list({request.key: request for request in requests if request.key not in store.answers}.values())
     for start in range(0, len(missing), BATCH):
-        part = [request for request in missing[start : start + BATCH] if _affordable(request, plan, store, progress)]
-        bounds = [budget.bound(request, plan.entry.prices) for request in part]
-        reserved = [store.reserve(request, bound.tokens, bound.money) for request, bound in zip(part, bounds, strict=True)]
-        progress.sent += len(part)
-        for name, answer in zip(reserved, engine.answers(part) if part else [], strict=True):
-            paid = budget.cost(answer, plan.entry.prices)
-            store.settle(name, paid.tokens, paid.money, answer)
-
-
-def _affordable(request: Request, plan: Plan, store: Store, progress: Progress) -> bool:
-    fits = budget.fits(plan.entry.budget, store.spent, budget.bound(request, plan.entry.prices))
-    progress.given_up += not fits
-    return fits
-
-
-BATCH = 256  # requests that a kill costs at most
+        reserved: dict[str, Request] = {}
+        for request in missing[start : start + BATCH]:
+            bound = spending.bound(request, plan.entry.prices)
+            if fits(plan.entry.budget, store.spent, bound):
+                reserved[store.reserve(bound, request.key)] = request
+            else:
+                progress.given_up += 1
+        progress.sent += len(reserved)
+        for name, answer in zip(reserved, engine.answers(list(reserved.values())) if reserved else [], strict=True):
+            store.keep(name, spending.paid(answer, plan.entry.prices), answer)

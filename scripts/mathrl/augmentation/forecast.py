@@ -6,39 +6,41 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mathrl.augmentation import budget, prompts
-from mathrl.augmentation.requests import PER_MESSAGE, proposals
+from mathrl.augmentation.requests import proposals
 from mathrl.config.entry import Entry
+from mathrl.models.chat import PER_MESSAGE
+from mathrl.models.spending import Cost, one_request, total
 
 TYPICAL = 0.5  # of max_tokens that an answer takes, where nothing was measured yet
 
 
-def expected(entry: Entry, prompt: str, source: Mapping[str, Any]) -> budget.Cost:
+def expected(entry: Entry, prompt: str, source: Mapping[str, Any]) -> Cost:
     """What one source problem costs if each proposal is checked and answers take `TYPICAL` of their limit."""
     characters = len(prompts.filled(prompt, source["problem"], source["answer"]))
     asked, made = characters // budget.CHARS_PER_TOKEN + PER_MESSAGE, round(TYPICAL * entry.max_tokens)
-    found = budget.Cost(1, asked + made, budget.money(entry.prices, asked, made))
+    found = one_request(entry.prices, asked, made)
     if entry.asks_solver:
         question = (len(prompts.SOLVE) + len(source["problem"])) // budget.CHARS_PER_TOKEN + PER_MESSAGE
         solution = round(TYPICAL * entry.holds.max_tokens)
-        check = budget.Cost(1, question + solution, budget.money(entry.prices, question, solution))
-        found += check.times(entry.holds.k)
+        found += one_request(entry.prices, question, solution).times(entry.holds.k)
     return found.times(entry.per_problem)
 
 
 def forecast(name: str, entry: Entry, prompt: str, sources: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """The forecast of an entry: `expected` and `most` over its sources, its budget, and which of them the budget reaches at most."""
-    likely = budget.total(expected(entry, prompt, source) for source in sources)
-    most = budget.total(budget.most(entry, proposals(entry, prompt, source)[0].prompt_bound) for source in sources)
-    limits = {"requests": entry.budget.requests, "tokens": entry.budget.tokens, "money": entry.budget.money}
+    likely = total(expected(entry, prompt, source) for source in sources)
+    most = total(budget.most(entry, proposals(entry, prompt, source)[0].prompt_bound) for source in sources)
+    settings = entry.as_dict()
+    limits = settings["budget"]
     over = [key for key, limit in limits.items() if limit is not None and getattr(likely, key) > limit]
     return {
         "entry": name,
         "kind": entry.kind,
         "sources": len(sources),
-        "expected": budget.as_dict(likely),
-        "most": budget.as_dict(most),
+        "expected": likely.as_dict(),
+        "most": most.as_dict(),
         "budget": limits,
-        "prices": {"input": entry.prices.input, "output": entry.prices.output},
+        "prices": settings["prices"],
         "ends_it": over,
     }
 
@@ -62,16 +64,12 @@ def bounds_of_configuration(name: str, entry: Entry, prompt: str) -> str:
     """One line before any data is there, for a dry run."""
     count = entry.problems.count
     if count is None:
-        return f"augmentation {name}: asks about every problem that it may, within {budget.left(entry.budget, _nothing())}"
+        return f"augmentation {name}: asks about every problem that it may, within {budget.left(entry.budget, Cost())}"
     source = {"problem": "x" * 400, "answer": "x" * 4}  # a problem of Big-Math has 200 to 400 characters
     found = forecast(name, entry, prompt, [source])
-    likely, most = (budget.Cost(**found[key]).times(count) for key in ("expected", "most"))
-    budgeted = budget.left(entry.budget, _nothing())
+    likely, most = (Cost(**found[key]).times(count) for key in ("expected", "most"))
+    budgeted = budget.left(entry.budget, Cost())
     return (
         f"augmentation {name}: about {likely.requests:,} requests, {likely.tokens:,} tokens, {likely.money:,.2f} money for {count:,} "
         f"problems (at most {most.requests:,}, {most.tokens:,}, {most.money:,.2f}); budget {budgeted}"
     )
-
-
-def _nothing() -> budget.Cost:
-    return budget.Cost()

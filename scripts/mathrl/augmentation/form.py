@@ -7,9 +7,9 @@ import unicodedata
 from dataclasses import dataclass
 from functools import cache
 
-from mathrl.augmentation.requests import Answer
 from mathrl.data.answers import no_answer
 from mathrl.grading import can_be_read, extract_boxed, grade
+from mathrl.models.chat import Answer
 
 SHORTEST, LONGEST = 10, 6000  # characters of a problem; solutions may have LONGEST_SOLUTION
 LONGEST_SOLUTION = 20_000

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mathrl.augmentation.form import Candidate
-from mathrl.augmentation.requests import Answer
 from mathrl.config.entry import Holds
 from mathrl.grading import equivalent, extract_boxed, group_answers
+from mathrl.models.chat import Answer
 
 NO_VOTE = "\x00"  # no answer is this one
 

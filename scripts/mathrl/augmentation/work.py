@@ -14,13 +14,15 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from mathrl.augmentation import budget, client, form, votes
+from mathrl.augmentation import budget, form, votes
 from mathrl.augmentation import requests as ask
-from mathrl.augmentation.requests import Answer, Request
 from mathrl.augmentation.store import Store
 from mathrl.config.entry import Entry, Server
 from mathrl.core.files import UserError
 from mathrl.execution import pauses
+from mathrl.models import chat_client, spending
+from mathrl.models.chat import Answer, Request
+from mathrl.models.spending import Cost
 
 HOPELESS = 10  # requests in a row that are given up, and none answered between them: the server is not there
 SHOWN_SECONDS = 5.0
@@ -52,6 +54,15 @@ class Plan:
                 found |= {check.key: check for check in self.solutions(candidate.problem)}
         return list(found.values())
 
+    def bound(self, source: Mapping[str, Any], answers: Mapping[str, Answer]) -> Cost:
+        """The most that what is still unanswered about a source costs, without retries."""
+        proposals = [request for request in self.proposals(source) if request.key not in answers]
+        if proposals:
+            whole = budget.most(self.entry, proposals[0].prompt_bound)
+            return whole.times(len(proposals) / self.entry.per_problem)
+        checks = [check for check in self.checks(source, answers) if check.key not in answers]
+        return spending.total(spending.bound(check, self.entry.prices) for check in checks)
+
     def needed(self, sources: Sequence[Mapping[str, Any]], answers: Mapping[str, Answer]) -> Iterator[Request]:
         """Every request of the entry, in the order of the sources: proposals, then checks. Those of equal texts come once."""
         seen: set[str] = set()
@@ -81,7 +92,7 @@ class Work:
         self.progress = Progress()
         self._entry = plan.entry
         self._slots = asyncio.Semaphore(plan.entry.concurrency)
-        self._clients: dict[Server, client.Client] = {}
+        self._clients: dict[Server, chat_client.Client] = {}
         self._asking: dict[str, asyncio.Task[None]] = {}
         self._not_before = 0.0  # a server that asks to wait is left alone by all
         self._in_a_row = 0
@@ -93,46 +104,30 @@ class Work:
         Raises:
             UserError: the server refuses every request, or is not there. What was answered is kept.
         """
-        tasks: set[asyncio.Task[None]] = set()
+        tasks: dict[asyncio.Task[None], Cost] = {}  # sources at work, with all that each may still cost
         ended = False
         try:
             for source in sources:
-                wanted = self._bound(source)
-                while (
-                    wanted.requests and not ended and not budget.fits(self._entry.budget, self.store.spent, self._planned(tasks) + wanted)
-                ):
-                    if not tasks:
-                        ended = True
-                        break
-                    tasks = await _first(tasks)
+                wanted = self.plan.bound(source, self.store.answers)
+                while wanted.requests and not ended and not self._fits(spending.total(tasks.values()) + wanted):
+                    ended = not tasks
+                    await _first(tasks)
                 while len(tasks) >= self._entry.concurrency:
-                    tasks = await _first(tasks)
+                    await _first(tasks)
                 if ended and wanted.requests:
                     self.progress.not_asked += 1
                     continue
-                task = asyncio.create_task(self._source(source))
-                task.planned = wanted  # type: ignore[attr-defined]
-                tasks.add(task)
+                tasks[asyncio.create_task(self._source(source))] = wanted
             while tasks:
-                tasks = await _first(tasks)
+                await _first(tasks)
         finally:
             await _cancel([*tasks, *self._asking.values()])
             for made in self._clients.values():
                 await made.close()
         return self.progress
 
-    def _bound(self, source: Mapping[str, Any]) -> budget.Cost:
-        """The most that what is still unanswered about a source costs, without retries."""
-        answers, entry = self.store.answers, self._entry
-        proposals = [request for request in self.plan.proposals(source) if request.key not in answers]
-        if proposals:
-            whole = budget.most(entry, proposals[0].prompt_bound)
-            return whole.times(len(proposals) / entry.per_problem)
-        return budget.total(budget.bound(check, entry.prices) for check in self.plan.checks(source, answers) if check.key not in answers)
-
-    def _planned(self, tasks: set[asyncio.Task[None]]) -> budget.Cost:
-        """What the sources at work may still cost beyond what is spent or in flight: all of their plans, to be sure."""
-        return budget.total(task.planned for task in tasks)  # type: ignore[attr-defined]
+    def _fits(self, more: Cost) -> bool:
+        return spending.fits(self._entry.budget, self.store.spent, more)
 
     async def _source(self, source: Mapping[str, Any]) -> None:
         await self._all(self.plan.proposals(source), self._entry.proposer)
@@ -158,8 +153,8 @@ class Work:
             async with self._slots:
                 while (wait := self._not_before - time.monotonic()) > 0:
                     await asyncio.sleep(wait)
-                bound = budget.bound(request, self._entry.prices)
-                if not budget.fits(self._entry.budget, self.store.spent, bound):
+                bound = spending.bound(request, self._entry.prices)
+                if not self._fits(bound):
                     self._note("the budget has no further attempt")
                     return
                 found = await self._attempt(request, server, bound)
@@ -169,7 +164,7 @@ class Work:
             why = found.why
             self._note(why.split(":")[0])
             self.progress.retries += 1
-            wait = client.backoff(attempt) if found.wait is None else found.wait
+            wait = chat_client.backoff(attempt) if found.wait is None else found.wait
             if found.wait is not None:
                 self._not_before = max(self._not_before, time.monotonic() + wait)
             elif attempt < self._entry.attempts:
@@ -182,18 +177,17 @@ class Work:
                 "kept, start again when the server answers"
             )
 
-    async def _attempt(self, request: Request, server: Server, bound: budget.Cost) -> Answer | client.Failure:
+    async def _attempt(self, request: Request, server: Server, bound: Cost) -> Answer | chat_client.Failure:
         most = max(self._entry.max_tokens, self._entry.holds.max_tokens)
         if server not in self._clients:
-            self._clients[server] = client.Client(server, self._entry.timeout, most)
-        reservation = self.store.reserve(request, bound.tokens, bound.money)
+            self._clients[server] = chat_client.Client(server, self._entry.timeout, most)
+        reservation = self.store.reserve(bound, request.key)
         self.progress.sent += 1
         found = await self._clients[server].attempt(request)
         if isinstance(found, Answer):
-            paid = budget.cost(found, self._entry.prices)
-            self.store.settle(reservation, paid.tokens, paid.money, found)
+            self.store.keep(reservation, spending.paid(found, self._entry.prices), found)
         else:
-            self.store.settle(reservation, *((bound.tokens, bound.money) if found.charged else (0, 0.0)), None, found.why)
+            self.store.settle(reservation, bound if found.charged else Cost(), kind="failed", why=found.why)
         pauses.progressed()
         if time.monotonic() - self._shown > SHOWN_SECONDS:
             self._shown = time.monotonic()
@@ -204,12 +198,12 @@ class Work:
         self.progress.why[why] = self.progress.why.get(why, 0) + 1
 
 
-async def _first(tasks: set[asyncio.Task[None]]) -> set[asyncio.Task[None]]:
-    """Wait for one of the tasks; those that are left. An error of one is raised."""
-    done, left = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+async def _first(tasks: dict[asyncio.Task[None], Cost]) -> None:
+    """Wait for one of the tasks, if there is any, and take out what is done. An error of one is raised."""
+    done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED) if tasks else ((), ())
     for task in done:
+        del tasks[task]
         task.result()
-    return left
 
 
 async def _cancel(tasks: Sequence[asyncio.Task[None]]) -> None:
@@ -220,5 +214,5 @@ async def _cancel(tasks: Sequence[asyncio.Task[None]]) -> None:
 
 def with_server(plan: Plan, store: Store, sources: Sequence[Mapping[str, Any]]) -> Progress:
     """Ask servers for what the store lacks."""
-    work = Work(plan, store, lambda text: print(f"augmentation {store.entry}: {text}", file=sys.stderr, flush=True))
+    work = Work(plan, store, lambda text: print(f"augmentation {store.name}: {text}", file=sys.stderr, flush=True))
     return asyncio.run(work.run(sources))

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from mathrl.config.experiment import Configuration
-from mathrl.core.files import UserError, sha256_json
+from mathrl.core.files import UserError, parse_json, sha256_json
 
 REGISTER = Path("checkpoints/endpoints.jsonl")
 """Outside all declared outputs, so that no rerun replaces it: a line per endpoint that this folder ever had."""
+TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 
 @dataclass(frozen=True)
@@ -95,29 +96,40 @@ def register(config: Configuration, path: Path = REGISTER) -> bool:
     known = registered(path)
     if known and known[-1]["sha256"] == endpoint.sha256:
         return False
-    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    now = time.strftime(TIME, time.gmtime())
     line = json.dumps({"time": now, "sha256": endpoint.sha256, "endpoint": asdict(endpoint)}, sort_keys=True)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "a", encoding="utf-8") as file:
-        file.write(line + "\n")
+    with open(path, "ab+") as file:
+        whole = not file.seek(0, os.SEEK_END) or (file.seek(-1, os.SEEK_END) >= 0 and file.read(1) == b"\n")
+        file.write(("" if whole else "\n").encode() + line.encode() + b"\n")  # a line that a kill cut off swallows no other
         file.flush()
         os.fsync(file.fileno())
     return True
 
 
 def registered(path: Path = REGISTER) -> list[dict[str, Any]]:
-    """Every endpoint of a register, in order: {time, sha256, endpoint}; a line that is none is left out."""
+    """Every endpoint of a register, in order: {time, sha256, endpoint}; lines that are not as they were written are left out."""
+    return [row for row in _lines(path) if row]
+
+
+def damaged(path: Path = REGISTER) -> int:
+    """How many lines of a register are not as they were written: cut off by a kill, or edited (a line's hash is that of its endpoint)."""
+    return sum(row is None for row in _lines(path))
+
+
+def _lines(path: Path) -> list[dict[str, Any] | None]:
     if not path.is_file():
         return []
-    found = []
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-        try:
-            row = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(row, dict) and {"time", "sha256", "endpoint"} <= set(row) and isinstance(row["endpoint"], dict):
-            found.append(row)
-    return found
+    return [_row(line) for line in path.read_text(encoding="utf-8", errors="replace").split("\n") if line.strip()]
+
+
+def _row(line: str) -> dict[str, Any] | None:
+    try:
+        row = parse_json(line)
+        time.strptime(row["time"], TIME)
+        return row if isinstance(row["endpoint"], dict) and row["sha256"] == sha256_json(row["endpoint"]) else None
+    except (KeyError, TypeError, ValueError):
+        return None
 
 
 def changes(entries: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -14,6 +14,7 @@ from typing import Any
 
 HASH = 16  # hex digits
 SUFFIX = ".checked.jsonl"
+SYNC_SECONDS = 1.0  # a machine that loses its power may lose the lines of so long; a killed process loses none
 
 
 def pack(row: Mapping[str, Any]) -> bytes:
@@ -35,16 +36,22 @@ class Appender:
         self._directory, self._name = directory, name
         self._lock = threading.Lock()
         self._handle: Any = None
+        self._synced = 0.0
+        self.path: Path | None = None  # of the file, once there is one
 
     def write(self, row: Mapping[str, Any]) -> None:
         """Append one line; a kill of this process loses nothing of it."""
         with self._lock:
             if self._handle is None:
                 self._directory.mkdir(parents=True, exist_ok=True)
-                # A file of its own for every attempt: what a kill cut off is never written on.
-                self._handle = open(self._directory / f"{self._name}{os.getpid()}-{time.time_ns()}{SUFFIX}", "ab")  # noqa: SIM115
+                # A file of its own for every process: what a kill cut off is never written on.
+                self.path = self.path or self._directory / f"{self._name}{os.getpid()}-{time.time_ns()}{SUFFIX}"
+                self._handle = open(self.path, "ab")  # noqa: SIM115
             self._handle.write(pack(row))
             self._handle.flush()
+            if time.monotonic() - self._synced > SYNC_SECONDS:
+                os.fsync(self._handle.fileno())
+                self._synced = time.monotonic()
 
     def close(self) -> None:
         """Sync and close the file, if there is one."""
@@ -55,16 +62,34 @@ class Appender:
                 self._handle = None
 
 
+class Reader:
+    """Such files of `directory` whose names fit `pattern`, while others append to them.
+
+    A line that a kill cut off is ignored; a damaged one is named on stderr, and is made again by whoever needs it.
+    """
+
+    def __init__(self, directory: Path, pattern: str) -> None:
+        self._directory, self._pattern = directory, pattern
+        self._read: dict[Path, tuple[int, int]] = {}  # bytes and lines
+
+    def new(self) -> Iterator[tuple[Path, dict[str, Any]]]:
+        """Each row that was not read before, with its file."""
+        for path in sorted(self._directory.glob(self._pattern)):
+            done, number = self._read.get(path, (0, 0))
+            with open(path, "rb") as lines:
+                lines.seek(done)
+                for line in lines:
+                    if not line.endswith(b"\n"):
+                        break
+                    done, number = done + len(line), number + 1
+                    self._read[path] = done, number
+                    text = content(line)
+                    if text is None:
+                        print(f"{path}: line {number} is damaged; it is left out, and made again where it is needed", file=sys.stderr)
+                    else:
+                        yield path, json.loads(text)
+
+
 def read_rows(directory: Path, prefix: str = "") -> Iterator[dict[str, Any]]:
-    """Rows of all such files in `directory` whose names begin with `prefix`. A line that a kill cut off is ignored; a damaged one is
-    named on stderr, and is made again by whoever needs it."""
-    for path in sorted(directory.glob(f"{prefix}*{SUFFIX}")):
-        with open(path, "rb") as lines:
-            for number, line in enumerate(lines, 1):
-                if not line.endswith(b"\n"):
-                    break
-                text = content(line)
-                if text is None:
-                    print(f"{path}: line {number} is damaged; it is left out, and made again where it is needed", file=sys.stderr)
-                else:
-                    yield json.loads(text)
+    """Rows of all such files in `directory` whose names begin with `prefix`, once."""
+    return (row for _, row in Reader(directory, f"{prefix}*{SUFFIX}").new())

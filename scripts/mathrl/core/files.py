@@ -28,12 +28,17 @@ class UserError(Exception):
     """Bad input. The message is one line that names the file, the key and the remedy; scripts exit with code 2."""
 
 
+def printable(text: str) -> str:
+    """The text for a terminal: what could command it, or turn its lines round, becomes �."""
+    return "".join(letter if letter.isprintable() else "�" for letter in text)
+
+
 def run_main(main: Callable[[], int | None]) -> None:
     """Run an entry script's `main` and turn `UserError` into one line on stderr and exit code 2."""
     try:
         code = main()
     except UserError as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"error: {printable(' '.join(str(error).split()))}", file=sys.stderr)
         sys.exit(2)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -317,14 +322,17 @@ def read_jsonl(path: str | os.PathLike, required: Iterable[str] = ()) -> Iterato
             for number, line in enumerate(bounded_lines(lines, path), 1):
                 if not line.strip():
                     continue
-                row = json.loads(line)
+                try:
+                    row = parse_json(line)
+                except ValueError as error:
+                    raise UserError(f"{path}: line {number} cannot be read ({error})") from None
                 if not isinstance(row, dict):
                     raise UserError(f"{path}: line {number} is no JSON object")
                 for key in required:
                     if key not in row:
                         raise UserError(f"{path}: line {number} lacks the key '{key}' (it has: {', '.join(sorted(row))})")
                 yield row
-    except (OSError, EOFError, ValueError, RecursionError) as error:
+    except (OSError, EOFError, ValueError) as error:
         raise UserError(f"{path}: line {number + 1} cannot be read ({error})") from None
     except Exception as error:
         if type(error).__name__ == "ZstdError":

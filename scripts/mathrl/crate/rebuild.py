@@ -20,7 +20,17 @@ from mathrl.config.experiment import Configuration
 from mathrl.config.messages import parse
 from mathrl.core import parquet
 from mathrl.core.checksums import record_of
-from mathrl.core.files import UserError, check_unpacked, parse_json, read_jsonl, replaced_directory, sha256_text, write_json, write_text
+from mathrl.core.files import (
+    UserError,
+    check_unpacked,
+    parse_json,
+    printable,
+    read_jsonl,
+    replaced_directory,
+    sha256_text,
+    write_json,
+    write_text,
+)
 from mathrl.core.provenance import git_commit, provenance
 from mathrl.crate.claims import certain, recompute
 from mathrl.crate.study import CONFIG, EVAL, SAMPLES, STUDY
@@ -367,4 +377,4 @@ def told(found: Rebuilt, out: str) -> list[str]:
     lines += [f"differs: {line}" for line in found.differences[: 20 * NAMED]]
     if len(found.differences) > 20 * NAMED:
         lines.append(f"and {len(found.differences) - 20 * NAMED} more")
-    return ["".join(letter if letter.isprintable() else "�" for letter in line) for line in lines]
+    return [printable(line) for line in lines]

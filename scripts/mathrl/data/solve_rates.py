@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,17 +27,16 @@ def choose_problems(problems: Path, wanted: int | None, out: Path) -> int:
     return write_jsonl(out, rows[:wanted])
 
 
-def measure(samples: Mapping[str, Iterable[Mapping[str, Any]]], asked: Path, workers: int) -> pl.DataFrame:
+def measure(rows: Sequence[Mapping[str, Any]], asked: Path, workers: int) -> pl.DataFrame:
     """Share of right responses of each chosen problem: columns `id`, `solve_rate` (0–1), `n` (responses).
 
-    `samples`: {NAME: rows with `id` and `response`}.
+    `rows`: samples, with `id` and `response`.
     """
     import polars as pl
 
     from mathrl.grading import grade_many
 
     asked_problems = read_benchmark(asked)
-    rows = list(samples[NAME])
     questions = [(row["response"], *(asked_problems[row["id"]][key] for key in ("answer", "problem"))) for row in rows]
     grades = grade_many(questions, workers=workers)
     right = pl.DataFrame({"id": [row["id"] for row in rows], "right": [float(grade.correct) for grade in grades]})

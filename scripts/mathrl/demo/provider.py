@@ -13,47 +13,10 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from mathrl.demo.world import NAMES, SIGNS, SYMBOL_FORMS, THINGS, WORD_FORMS, apply
+from mathrl.demo.sums import Sum, read
+from mathrl.demo.world import NAMES, SIGNS, SYMBOL_FORMS, THINGS, WORD_FORMS
 
 _PROBLEM = re.compile(r"<problem>\n(.*?)\n</problem>", re.DOTALL)
-_FORMULA = re.compile(r"\$(\d+) (\+|-|\\times) (\d+) (\+|-|\\times) (\d+)\$")
-
-
-def _pattern(form: str) -> re.Pattern[str]:
-    """A regular expression that reads a story back."""
-    parts = {"name": r"\w+", "thing": r"\w+", "a": r"(?P<a>\d+)", "b": r"(?P<b>\d+)", "c": r"(?P<c>\d+)"}
-    return re.compile(re.sub(r"\\\{(\w+)\\\}", lambda match: parts[match[1]], re.escape(form)))
-
-
-_STORIES = [(_pattern(form), first, second) for first, second, _, form in WORD_FORMS]
-
-
-@dataclass(frozen=True)
-class Sum:
-    """`(a first b) second c`, and whether it was told as a formula."""
-
-    first: str
-    second: str
-    a: int
-    b: int
-    c: int
-    formula: bool
-
-    @property
-    def steps(self) -> tuple[int, int]:
-        middle = apply(self.first, self.a, self.b)
-        return middle, apply(self.second, middle, self.c)
-
-
-def read(text: str) -> Sum | None:
-    """A problem of the demo as what it computes; None for any other text."""
-    signs = {sign: name for name, sign in SIGNS.items()}
-    if found := _FORMULA.search(text):
-        return Sum(signs[found[2]], signs[found[4]], int(found[1]), int(found[3]), int(found[5]), True)
-    for pattern, first, second in _STORIES:
-        if found := pattern.fullmatch(text.strip()):
-            return Sum(first, second, int(found["a"]), int(found["b"]), int(found["c"]), False)
-    return None
 
 
 def retold(problem: Sum, rng: random.Random) -> str:

@@ -7,32 +7,13 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from mathrl.demo.world import SIGNS, SYMBOL_FORMS, WORD_FORMS, Problem, apply, draw
+from mathrl.demo.sums import read
+from mathrl.demo.world import Problem, apply, draw
 
-_NUMBER = re.compile(r"\d+")
 _EQUATION = re.compile(r"(\d+) ([-+*]) (\d+) = (-?\d+)\.?")
 _ANSWER = re.compile(r"The answer is (?:\\boxed\{(-?\d+)\}|(-?\d+))\.?")
-_SYMBOLS = tuple(re.compile(re.escape(form).replace(r"\{\}", r"(\d+) (\+|-|\\times) (\d+) (\+|-|\\times) (\d+)")) for form in SYMBOL_FORMS)
-_FORMS = tuple((re.compile(re.sub(r"\\\{(\w+)\\\}", r"\\S+", re.escape(text))), (first, second)) for first, second, _, text in WORD_FORMS)
 KINDS = ("first", "second", "copied", "answer", "guess")
 """Errors that are planted: a wrong first or second result, a wrong number in the second equation, a wrong last answer, a wrong guess."""
-
-
-def equations_of(problem: str) -> tuple[str, str] | None:
-    """The two equations that solve a problem of the demo's world, from its text; None where the text is none of it."""
-    signs = {sign: op for op, sign in SIGNS.items()}
-    found = next((found for form in _SYMBOLS if (found := form.fullmatch(problem))), None)
-    if found:
-        a, first, b, second, c = found.groups()
-        ops = signs[first], signs[second]
-    else:
-        told = next((ops for form, ops in _FORMS if form.fullmatch(problem)), None)
-        numbers = _NUMBER.findall(problem)
-        if told is None or len(numbers) != 3:
-            return None
-        ops, (a, b, c) = told, numbers
-    middle = apply(ops[0], int(a), int(b))
-    return f"{a} {ops[0]} {b} = {middle}", f"{middle} {ops[1]} {c} = {apply(ops[1], middle, int(c))}"
 
 
 def first_error(problem: str, steps: Sequence[str]) -> int | None:
@@ -42,10 +23,10 @@ def first_error(problem: str, steps: Sequence[str]) -> int | None:
     Raises:
         ValueError: the problem is not of the demo's world.
     """
-    right = equations_of(problem)
-    if right is None:
+    known = read(problem)
+    if known is None:
         raise ValueError(f"no problem of the demo: {problem[:80]}")
-    answer = right[1].rpartition(" ")[2]
+    right, answer = known.equations, str(known.steps[1])
     done = 0
     for place, step in enumerate(steps):
         equation, said = _EQUATION.fullmatch(step.strip()), _ANSWER.fullmatch(step.strip())

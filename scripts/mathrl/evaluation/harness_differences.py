@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mathrl.core.spreadsheets import plain_cell
+from mathrl.core.spreadsheets import csv_text
 from mathrl.grading import Grade, grade_many
 
 COLUMNS = ("id", "theirs", "ours", "gold", "extracted", "status")
@@ -18,8 +16,8 @@ def differences(
 ) -> tuple[list[dict[str, Any]], int]:
     """Problems whose mean score differs by more than 1e-6, and how many have a score of theirs to compare with.
 
-    theirs: the mean of the log's scores. lm-eval logs one number per problem and inspect one per sample. Where an lm-eval task
-    logs several metrics, ours is compared with the closest one, and so a difference is one from all of them.
+    theirs: what the log says of the problem. Where an lm-eval task logs several metrics it is the closest one to ours, and so a
+    difference is one from all of them.
     """
     items = {str(item["id"]): item for item in problems}
     asked = [(row["response"], items[row["id"]]["answer"], items[row["id"]]["problem"]) for row in samples]
@@ -32,9 +30,7 @@ def differences(
             continue
         compared += 1
         ours = sum(grade.correct for grade in found) / len(found)
-        per_sample = len(scores[key]) == len(found)
-        mean = sum(scores[key]) / len(scores[key])
-        theirs = mean if per_sample else min(scores[key], key=lambda score: abs(score - ours))
+        theirs = min(scores[key], key=lambda score: abs(score - ours))
         if abs(theirs - ours) > 1e-6:
             told = {"extracted": "; ".join(str(g.extracted) for g in found), "status": "; ".join(g.status for g in found)}
             rows.append({"id": key, "theirs": theirs, "ours": ours, "gold": items[key]["answer"]} | told)
@@ -43,8 +39,4 @@ def differences(
 
 def to_csv(rows: Sequence[Mapping[str, Any]]) -> str:
     """The rows as CSV that a spreadsheet may open."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    writer.writerows([plain_cell(row[name]) if isinstance(row[name], str) else row[name] for name in COLUMNS] for row in rows)
-    return buffer.getvalue()
+    return csv_text([COLUMNS, *([row[name] for name in COLUMNS] for row in rows)])

@@ -130,7 +130,7 @@ def verified(problems: Sequence[GradedProblem], majority: Sequence[float], found
 
 def _minus(values: Sequence[float], majority: Sequence[float]) -> dict[str, Any]:
     found = difference(np.asarray(values, dtype=float), np.asarray(majority, dtype=float))
-    low, high = found.interval()
+    low, high = found.interval(-1.0, 1.0)
     return {"value": found.value, "low": low, "high": high, "n": len(values)}
 
 

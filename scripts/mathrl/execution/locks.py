@@ -31,6 +31,21 @@ def try_lock(handle: int) -> bool:
     return True
 
 
+@contextlib.contextmanager
+def held(path: Path, waits: str) -> Iterator[None]:
+    """Hold a lock file, made with its folder if need be; who comes second says `waits` and waits."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle = open_lock(path)
+    try:
+        if not try_lock(handle):
+            if waits:
+                print(waits, file=sys.stderr, flush=True)
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
 def owner(handle: int) -> str:
     """The job that a lock file names; empty if none."""
     return os.pread(handle, 4096, 0).decode(errors="replace")

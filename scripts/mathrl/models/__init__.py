@@ -1,1 +1,1 @@
-"""Model directories: a published one made ready for training and sampling, without running code from a hub."""
+"""Models: a published directory made ready without running code from a hub, an engine started, and a served one asked, its cost counted."""

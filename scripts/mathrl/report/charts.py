@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import html
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 Points = Sequence[tuple[float, float]]
+
+_NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
 PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8a6d3b", "#7b5ea7")
 DASHES = ("", "6 3", "2 3", "8 3 2 3", "", "6 3", "2 3", "8 3 2 3")
@@ -82,14 +85,21 @@ def number(value: float) -> str:
     return f"{value:.4g}"
 
 
+def thousands(value: float | None) -> str:
+    """A count with narrow spaces, a smaller number with three digits, a dash for None: 12345 → 12 345, 2.5 → 2.5."""
+    if value is None:
+        return "–"
+    return f"{value:,.0f}".replace(",", "\u202f") if isinstance(value, int) or abs(value) >= 1000 else f"{value:.3g}"
+
+
 def percent(value: float) -> str:
     """A share as percent."""
     return f"{100 * value:.3g} %"
 
 
 def escape(text: str) -> str:
-    """Text for SVG and HTML, attributes included."""
-    return html.escape(str(text), quote=True)
+    """Text for SVG and HTML, attributes included; what no XML may hold becomes �."""
+    return html.escape(_NOT_IN_XML.sub("\ufffd", str(text)), quote=True)
 
 
 def frame(title: str, description: str, width: float, height: float, body: str) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mathrl.config.endpoint import REGISTER, Endpoint, registered
+from mathrl.config.endpoint import REGISTER, Endpoint, damaged, registered
 from mathrl.config.experiment import Configuration
 from mathrl.config.messages import parse
 from mathrl.config.runs import stages
@@ -21,7 +21,7 @@ from mathrl.evaluation.evaluated import STORES, evaluated, left_out
 from mathrl.evaluation.metrics import STATUS_LETTERS
 from mathrl.evaluation.scores import Evals, load_evals, published_notes, table
 from mathrl.grading import grade
-from mathrl.report import augmentation, evidence
+from mathrl.report import augmentation, costs, evidence
 from mathrl.report.figures import run_curves
 from mathrl.report.samples import gather_samples, pack
 from mathrl.report.shared_text import shared_runs
@@ -85,8 +85,10 @@ def gather(config: Configuration, models: Sequence[str], results: Path, benchmar
     study["comparisons"] = compare_all(evals, groups, endpoint, control_kinds(config, plain), left_out(tried))
     study["claim"] = claim(groups) + (f" {about_controls(study['comparisons'])}" if study["comparisons"] else "")
     study["notes"] = published_notes(protocols, benchmarks)
-    study["story"] = evidence.endpoint_story(endpoint, registered(results.parent / REGISTER), tried)
-    study["costs"] = evidence.cost_rows(study, results)
+    register = results.parent / REGISTER
+    study["story"] = evidence.endpoint_story(endpoint, registered(register), tried, damaged(register))
+    study["training"] = {model: found for model in plain if (found := _training(results, config, model))}
+    study["costs"] = costs.cost_rows(study, results)
     study["calibration"] = evidence.calibration(results)
     if not texts:
         return study
@@ -116,6 +118,11 @@ def _runs(results: Path, config: Configuration, models: Sequence[str]) -> tuple[
         found = {run: run_curves(results, run, stages(config, run), _limits(config, run)) for run in config.select}
     runs = {name: found[name] for name in [*(m for m in models if m in found), *(n for n in found if n not in models)]}
     return runs, [entry for run in runs.values() for entry in run["missing"]]
+
+
+def _training(results: Path, config: Configuration, model: str) -> list[dict[str, Any]]:
+    """Manifests of what a model's weights went through; none where it is no run."""
+    return costs.training_manifests(results, config, model) if model in config.runs else []
 
 
 def _limits(config: Configuration, run: str) -> dict[str, Limits]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from mathrl.evaluation.means import mean_over
 from mathrl.report import charts
+from mathrl.report.costs import cost_at, training_cost
+from mathrl.report.evidence import endpoint_mean
 
 
 def forest_plot(study: Mapping[str, Any]) -> str:
@@ -21,35 +22,28 @@ def forest_plot(study: Mapping[str, Any]) -> str:
     return charts.forest_chart(rows, "Effects", told) if rows else ""
 
 
-def _mean(study: Mapping[str, Any], model: str) -> dict[str, Any] | None:
-    return mean_over([study["evals"].get((model, study["primary"], name)) for name in study["benchmarks"]], "pass@1")
-
-
 def cost_charts(study: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    """(name, SVG, caption) of the endpoint over cost: base at no cost, evaluated checkpoints, each run at its end.
-
-    A checkpoint's cost is the run's, shared evenly over its steps.
-    """
-    colour = charts.colours(study["models"])
-    base, drawn = _mean(study, "base"), []
-    for key, label in (("tokens", "tokens that training generated and read"), ("gpu_hours", "GPU-hours of training")):
+    """(name, SVG, caption) of the endpoint over cost: base at no cost, evaluated checkpoints, each run at its exported checkpoint."""
+    colour, endpoint = charts.colours(study["models"]), study["endpoint"]
+    base, drawn = endpoint_mean(study, "base"), []
+    for key, unit, label in (("tokens", "tokens", "tokens that training generated"), ("gpu_hours", "GPU-hours", "GPU-hours of training")):
         series = []
-        for model in study["models"]:
-            manifests = study["runs"].get(model, {}).get("manifests", [])
-            whole, steps = sum(m.get(key) or 0 for m in manifests), sum(m.get("steps") or 0 for m in manifests)
-            if not (whole and steps and base):
+        for model, manifests in study["training"].items():
+            if not (base and training_cost(manifests)[key]):
                 continue
-            last = sum(m.get("steps") or 0 for m in manifests[:-1]) + (manifests[-1].get("chosen_step") or 0)
-            named = [(0, "base"), *((c["step"], c["model"]) for c in study["checkpoints"] if c["run"] == model), (last, model)]
-            points = {step * whole / steps: found for step, name in sorted(named) if (found := _mean(study, name))}
-            line = [(cost, found["value"]) for cost, found in points.items()]
-            band = [(cost, found["low"], found["high"]) for cost, found in points.items()]
+            stages = study["runs"].get(model, {}).get("stages") or [{"from": 0, "to": manifests[-1].get("steps") or 0}]
+            last = stages[-1]["from"] + (manifests[-1].get("chosen_step") or 0)
+            named = [*((c["step"], c["model"]) for c in study["checkpoints"] if c["run"] == model), (last, model)]
+            means = {step: found for step, name in sorted(named) if (found := endpoint_mean(study, name))}
+            points = [(0.0, base), *((cost_at(manifests, model, stages[-1]["to"], step)[key], found) for step, found in means.items())]
+            line = [(cost, found["value"]) for cost, found in points]
+            band = [(cost, found["low"], found["high"]) for cost, found in points]
             series.append(charts.Series(model, line, band=band, colour=colour[model][0], dash=colour[model][1], dots=True))
         if series:
-            title = f"Score over {'tokens' if key == 'tokens' else 'GPU-hours'}"
             caption = (
-                f"Mean pass@1 under {study['primary']} with 95 % intervals over {label}; a checkpoint's share is taken as even over steps."
+                f"{endpoint.metric} under {endpoint.protocol}, mean over {', '.join(endpoint.benchmarks)}, with 95 % intervals, over "
+                f"{label} in all stages that the weights went through; a checkpoint's share is taken as even over a stage's steps."
             )
-            svg = charts.line_chart(series, title, caption, x_label=label, y_format=charts.percent, y_from=0)
+            svg = charts.line_chart(series, f"Score over {unit}", caption, x_label=label, y_format=charts.percent, y_from=0)
             drawn.append((f"cost_{key}", svg, caption))
     return drawn

@@ -65,10 +65,11 @@ def _flags(flags: Sequence[Mapping[str, Any]], before: int) -> list[dict[str, An
 def funnel_chart(funnel: Mapping[str, Any]) -> str:
     """SVG of the rows left after each step from the dataset to the problems; `funnel` is what clean_problems.py counted."""
     steps = funnel.get("steps", [])
-    bars = [("rows fetched", steps[0]["rows_in"], f"{steps[0]['rows_in']:,}")] if steps else []
+    bars = [("rows fetched", steps[0]["rows_in"], charts.thousands(steps[0]["rows_in"]))] if steps else []
     for step in steps:
         lost = step["rows_in"] - step["rows_out"]
-        bars.append((step["step"].replace("_", " "), step["rows_out"], f"{step['rows_out']:,}" + (f"  (−{lost:,})" if lost else "")))
+        left = charts.thousands(step["rows_out"]) + (f"  (−{charts.thousands(lost)})" if lost else "")
+        bars.append((step["step"].replace("_", " "), step["rows_out"], left))
     return charts.bar_chart(bars, "Data funnel", "Rows left after each cleaning step: " + "; ".join(f"{b[0]} {b[2]}" for b in bars))
 
 

@@ -36,9 +36,10 @@ _ATTRIBUTES = {
     "columnspacing", "columnlines", "rowlines", "accent", "separator", "largeop", "movablelimits", "width", "minsize", "maxsize",
     "lspace", "rspace",
 }  # fmt: skip
-_VALUE = re.compile(r"(?!.*\d{3})-?[a-z0-9. -]{1,40}", re.ASCII)  # no size of three digits
+_SIZE = r"(?:\d?(?:\.\d{1,4})?)?[a-z-]{0,24}"  # below ten, and none that moves text over other text
+_VALUE = re.compile(rf"{_SIZE}(?: {_SIZE}){{0,9}}", re.ASCII)
 _REFUSED = re.compile(
-    r"\\(?:href|url|style|class|(?:[hv]?phantom)|(?:text)?color|colorbox|html\w*|rule|raisebox|smash|llap|rlap|#|require)\b"
+    r"\\(?:href|url|style|class|(?:[hv]?phantom)|math[lrc]lap|(?:text)?color|colorbox|html\w*|rule|raisebox|smash|llap|rlap|#|require)\b"
 )
 
 

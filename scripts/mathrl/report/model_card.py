@@ -10,6 +10,7 @@ from mathrl.config.experiment import Configuration
 from mathrl.config.runs import stages
 from mathrl.evaluation.means import cell, mean_over
 from mathrl.evaluation.scores import cell_text
+from mathrl.report.costs import training_cost
 
 
 def model_card(
@@ -53,9 +54,8 @@ def model_card(
     lines += [f"| {key} | {settings[key]} |" for key in _SETTINGS if settings.get(key) is not None]
     for m in manifests:
         lines.append(f"| stage {m.get('stage')} | step {m.get('chosen_step')} of {m.get('steps')} ({m.get('chosen_why')}) |")
-    generated = [m["generated_tokens"] if m.get("generated_tokens") is not None else m.get("tokens") or 0 for m in manifests]
-    lines.append(f"| generated tokens | {sum(generated)} |")
-    lines.append(f"| GPU-hours | {sum(m.get('gpu_hours') or 0 for m in manifests)} |")
+    cost = training_cost(manifests)
+    lines += [f"| generated tokens | {cost['tokens']} |", f"| GPU-hours | {cost['gpu_hours']} |"]
     lines += ["", *_scores(run, config, evals), "## Contamination", ""]
     if contamination:
         kept = "were removed before training" if data_kind(final) == "clean" else f"were left in on purpose ({data_kind(final)} data)"

@@ -19,6 +19,7 @@ from mathrl.evaluation.scores import headline, p_text, percent, problem_count, s
 from mathrl.report import augmentation, charts, evidence
 from mathrl.report.changes import KINDS, change_rows
 from mathrl.report.content import settings_changed
+from mathrl.report.costs import cost_warnings, generated_tokens
 from mathrl.report.effect_charts import cost_charts, forest_plot
 from mathrl.report.figures import CAPTIONS, figure_charts, funnel_chart, further_charts
 from mathrl.report.formulas import as_markup
@@ -63,7 +64,7 @@ def environment() -> Any:
     made.filters["percent"] = percent
     made.filters["formulas"] = lambda text: safe(as_markup(text))
     made.filters["percent_or_dash"] = lambda value: "–" if value is None else percent(value)
-    made.filters["thousands"] = lambda value: "–" if value is None else f"{value:,}".replace(",", "\u202f")
+    made.filters["thousands"] = charts.thousands
     made.filters["p_value"] = p_text
     return made
 
@@ -136,7 +137,7 @@ def report_page(study: Mapping[str, Any]) -> str:
         "evaluated": study["evaluated"],
         "sweeps": evidence.sweep_rows(study),
         "costs": study["costs"],
-        "cost_warnings": evidence.cost_warnings(study["comparisons"], study["groups"], study["costs"]),
+        "cost_warnings": cost_warnings(study["comparisons"], study["costs"]),
         "references_usual": evidence.reference_rows(study),
         "calibration": study["calibration"],
         "contamination": study["data"]["contamination"],
@@ -225,20 +226,16 @@ def _comparison_rows(study: Mapping[str, Any]) -> list[dict[str, Any]]:
     for row in study["comparisons"]:
         trained = [costs[run] for run in row["runs"] if run in costs]
         tokens, hours = (sum(cost[key] for cost in trained) / len(row["runs"]) for key in ("tokens", "gpu_hours"))
-        shown = charts.number(float(f"{tokens:.3g}")) if tokens else "–"
-        rows.append(row | {"tokens": shown, "gpu_hours": f"{hours:.2f}" if hours else "–"})
+        rows.append(row | {"tokens": charts.thousands(round(tokens)) if tokens else "–", "gpu_hours": f"{hours:.2f}" if hours else "–"})
     return rows
 
 
 def _tiles(study: Mapping[str, Any]) -> list[dict[str, str]]:
-    def mean(model: str) -> dict[str, Any] | None:
-        return mean_over([study["evals"].get((model, study["primary"], b)) for b in study["endpoint"].benchmarks], metric)
-
-    tiles, metric = [], study["endpoint"].metric
+    tiles = []
     for model in study["models"][:4]:
-        found = mean(model)
+        found = evidence.endpoint_mean(study, model)
         if found:
-            note = f"{100 * found['low']:.1f} – {100 * found['high']:.1f}, mean of {len(study['benchmarks'])}"
+            note = f"{100 * found['low']:.1f} – {100 * found['high']:.1f}, mean of {len(study['endpoint'].benchmarks)}"
             tiles.append({"label": model, "value": f"{percent(found['value'])} %", "note": note})
     for row in [row for row in study["comparisons"] if row["against"] == "base"][:2]:
         low, high = 100 * row["mean"]["low"], 100 * row["mean"]["high"]
@@ -252,8 +249,8 @@ def _tiles(study: Mapping[str, Any]) -> list[dict[str, str]]:
             )
     contamination = study["data"]["contamination"]
     if contamination:
-        note = f"of {contamination['rows']:,} training rows removed as leaks"
-        tiles.append({"label": "contamination", "value": f"{contamination['rows_removed']:,}", "note": note})
+        note = f"of {charts.thousands(contamination['rows'])} training rows removed as leaks"
+        tiles.append({"label": "contamination", "value": charts.thousands(contamination["rows_removed"]), "note": note})
     return tiles
 
 
@@ -365,7 +362,9 @@ def _with_hours(provenance: Mapping[str, Any]) -> dict[str, Any]:
     manifests = []
     for m in provenance["manifests"]:
         hours = f"{m['seconds'] / 3600:.2f}" if m.get("seconds") else "–"
-        manifests.append(m | {"hours": hours, "gpu_hours": f"{m['gpu_hours']:.2f}" if m.get("gpu_hours") else "–"})
+        manifests.append(
+            m | {"tokens": generated_tokens(m), "hours": hours, "gpu_hours": f"{m['gpu_hours']:.2f}" if m.get("gpu_hours") else "–"}
+        )
     return dict(provenance) | {"manifests": manifests}
 
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mathrl.core.spreadsheets import plain_cell
+from mathrl.core.spreadsheets import csv_text
 from mathrl.evaluation.metrics import STATUS_LETTERS
-from mathrl.evaluation.scores import METRICS, sections
+from mathrl.evaluation.scores import p_text, sections, title
 from mathrl.report.changes import KINDS, change_rows
+from mathrl.report.costs import generated_tokens
 
 COMMAND = "snakemake --cores all results/paper"
 
@@ -105,18 +104,15 @@ def to_csv(table: Table) -> str:
     heads: list[str] = []
     for head, is_wide in zip(table.heads, wide, strict=True):
         heads += [head, f"{head}_low", f"{head}_high", f"{head}_n"] if is_wide else [head]
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow([plain_cell(head) for head in heads])
+    lines: list[list[Any]] = [heads]
     for row in table.rows:
-        cells: list[Any] = []
+        lines.append([])
         for cell, is_wide in zip(row, wide, strict=True):
             if is_wide:
-                cells += [cell.value, cell.low, cell.high, cell.n] if isinstance(cell, Estimate) else [None] * 4
+                lines[-1] += [cell.value, cell.low, cell.high, cell.n] if isinstance(cell, Estimate) else [None] * 4
             else:
-                cells.append(plain_cell(cell) if isinstance(cell, str) else cell)
-        writer.writerow(cells)
-    return buffer.getvalue()
+                lines[-1].append(cell)
+    return csv_text(lines)
 
 
 def tables(study: Mapping[str, Any]) -> list[Table]:
@@ -133,20 +129,19 @@ def _scores(study: Mapping[str, Any]) -> list[Table]:
             for row in section
             if row["kind"] != "checkpoint"
         ]
-        caption = f"{METRICS.get(metric, metric)}, protocol {protocol}: percent of problems with the 95 % interval over problems."
+        caption = f"{title(metric)}, protocol {protocol}: percent of problems with the 95 % interval over problems."
         name = re.sub(r"[^a-z0-9]+", "-", f"scores-{protocol}-{metric}".lower()).strip("-")
         found.append(Table(name, caption, ["model", "mean", *study["benchmarks"]], rows))
     return found
 
 
 def _comparisons(study: Mapping[str, Any]) -> list[Table]:
-    rows = []
+    rows, judged = [], study["endpoint"].benchmarks
     for row in study["comparisons"]:
-        tested = [None if row[key] is None else f"{row[key]:.3g}" for key in ("p", "p_adjusted")]  # a single seed has no p value
-        told = [row["level"], Estimate.of(row["mean"], signed=True), *tested]
-        rows.append([f"{row['model']} − {row['against']}", *told, *(Estimate.of(row["benchmarks"][b], True) for b in study["benchmarks"])])
+        told = [row["level"], Estimate.of(row["mean"], signed=True), p_text(row["p"]), p_text(row["p_adjusted"])]
+        rows.append([f"{row['model']} − {row['against']}", *told, *(Estimate.of(part, True) for part in row["benchmarks"].values())])
     caption = f"Differences in points under {study['primary']} with their 95 % intervals; p after Holm counts {len(rows)} comparisons."
-    return [Table("comparisons", caption, ["comparison", "over", "mean", "p", "p (Holm)", *study["benchmarks"]], rows)]
+    return [Table("comparisons", caption, ["comparison", "over", "mean", "p", "p (Holm)", *judged], rows)]
 
 
 def _changes(study: Mapping[str, Any]) -> list[Table]:
@@ -175,6 +170,8 @@ def _statuses(study: Mapping[str, Any]) -> list[Table]:
 
 
 def _stages(study: Mapping[str, Any]) -> list[Table]:
-    keys = ("steps", "chosen_step", "tokens", "gpu_hours")
-    rows = [[f"{m['run']} / {m['stage']}", *(m.get(key) for key in keys)] for m in study["provenance"]["manifests"]]
-    return [Table("stages", "Trained stages.", ["run / stage", *(key.replace("_", " ") for key in keys)], rows)]
+    rows = [
+        [f"{m['run']} / {m['stage']}", m["steps"], m["chosen_step"], generated_tokens(m), m["gpu_hours"]]
+        for m in study["provenance"]["manifests"]
+    ]
+    return [Table("stages", "Trained stages.", ["run / stage", "steps", "exported step", "generated tokens", "GPU-hours"], rows)]

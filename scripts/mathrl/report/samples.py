@@ -19,6 +19,7 @@ from mathrl.core.files import read_jsonl
 from mathrl.data.benchmarks import read_benchmark
 from mathrl.grading import extract_boxed
 from mathrl.report.changes import changed_problems, kinds
+from mathrl.report.charts import thousands
 from mathrl.report.formulas import Formulas
 from mathrl.verifiers.equalities import check_equalities
 
@@ -56,7 +57,7 @@ def pack(value: Any) -> str:
 def shown_text(text: str) -> str:
     """A response as the page holds it: of a very long one the beginning and the end, and how much lies between them."""
     left_out = len(text) - HEAD - TAIL
-    return text if left_out <= 0 else f"{text[:HEAD]}\n[… {left_out:,} characters are left out in this page …]\n{text[-TAIL:]}"
+    return text if left_out <= 0 else f"{text[:HEAD]}\n[… {thousands(left_out)} characters are left out in this page …]\n{text[-TAIL:]}"
 
 
 def read_set(path: Path, result: Mapping[str, Any], positions: Mapping[str, int]) -> list[Sample]:

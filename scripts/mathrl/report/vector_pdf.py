@@ -11,23 +11,15 @@ import xml.etree.ElementTree as ET
 from collections.abc import Mapping
 from typing import Any
 
+from mathrl.report import charts
+
 _SVG = "{http://www.w3.org/2000/svg}"
 _SILENT = {"title", "desc", "style", "g"}
 POINTS = 0.75  # points of a CSS pixel
 
-# What the style sheet of `charts` says about classes; an element's own attributes come first.
+# The style sheet of `charts` by class; an element's own attributes come first.
 _CLASSES: dict[str, dict[str, str]] = {
-    "title": {"fill": "#1c2230", "font-size": "13", "font-weight": "600"},
-    "strong": {"fill": "#1c2230"},
-    "inverse": {"fill": "#fff"},
-    "grid": {"stroke": "#dfe3ea", "stroke-width": "1"},
-    "axis": {"stroke": "#9aa3b2", "stroke-width": "1"},
-    "line": {"fill": "none", "stroke-width": "2"},
-    "raw": {"fill": "none", "stroke-width": "1", "opacity": ".28"},
-    "band": {"opacity": ".16", "stroke": "none"},
-    "chosen": {"stroke-width": "1.5", "stroke-dasharray": "3 3"},
-    "stage": {"stroke-width": "1", "opacity": ".6"},
-    "flag": {"stroke": "#fff", "stroke-width": "1"},
+    name: dict(part.split(":", 1) for part in body.split(";")) for name, body in re.findall(r"\.chart \.(\w+)\{([^}]*)\}", charts.STYLE)
 }
 
 
@@ -66,11 +58,9 @@ def _draw(axes: Any, element: ET.Element, order: int) -> None:
     if tag == "text":
         place = {"middle": "center", "end": "right"}.get(look.get("text-anchor", ""), "left")
         weight = "bold" if look.get("font-weight") == "600" else "normal"
-        size = float(look.get("font-size", 11)) * POINTS
-        told = (element.text or "").replace("$", r"\$")  # matplotlib reads $…$ as a formula
-        axes.text(
-            number["x"], number["y"], told, ha=place, va="baseline", size=size, weight=weight, color=_colour(look.get("fill", "#4a5160"))
-        ).set_zorder(order)
+        size = float(look.get("font-size", "11").removesuffix("px")) * POINTS
+        drawn = axes.text(number["x"], number["y"], element.text or "", ha=place, va="baseline", size=size, weight=weight)
+        drawn.set(color=_colour(look.get("fill", "#4a5160")), zorder=order, parse_math=False)
     elif tag == "line":
         stroke = {key: value for key, value in paint.items() if key not in ("facecolor", "edgecolor")}
         axes.plot([number["x1"], number["x2"]], [number["y1"], number["y2"]], color=paint["edgecolor"], **stroke)

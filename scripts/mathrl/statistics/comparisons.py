@@ -116,8 +116,8 @@ def _with_seeds(over_problems: Estimate, sides: Sequence[tuple[Any, Any]], weigh
 def split_effect(ours: Sequence[Results], theirs: Sequence[Results], benchmarks: Sequence[str], key: str) -> dict[str, Any] | None:
     """The effect in two parts that add up to it: `answers`, where a last number without a box counts too, and `format`, the rest.
 
-    Each part is a cell as of `compare`, over problems. `solved_before`: of our mean score, the part on problems that the other model
-    solved at least once in all its samples with or without a box (lenient pass@k at its largest k), and `unsolved_before`, the rest.
+    Each part is a cell as of `compare`, over problems. `unsolved_before`: of our mean `score`, the part on problems that the other model
+    solved in none of its at least `k` samples, with or without a box.
     """
     parts: dict[str, list[np.ndarray]] = {"answers": [], "format": []}
     sizes, new, k = [], [], []
@@ -233,10 +233,11 @@ def compare_all(
     controls: Mapping[str, str] | None = None,
     further: int = 0,
 ) -> list[dict[str, Any]]:
-    """Every group of runs against each reference of the endpoint, and rows of `compare` with {model, runs, against, control, p_adjusted}.
+    """Every group of runs against each reference of the endpoint: rows of `compare` with model, runs, against, against_runs, control and
+    p_adjusted.
 
     `controls` says which runs are control arms, and of which kind (`control_kinds`). A row against the base model has `parts`
-    (`split_effect`), and `net`: the effect less that of the control arm that gained most, {control, kind, **cell}, where there is one.
+    (`split_effect`), and `net`: the effect less that of the control arm that gained most, {model, kind, **cell}, where there is one.
     p values, which replicates alone have, are adjusted over all rows together and `further` comparisons. Further models and checkpoints
     along training enter no comparison.
     """
@@ -263,7 +264,8 @@ def compare_all(
             if not found:
                 continue
             against = "base" if reference == "base" else label(reference, names)
-            row = {"model": label(group, runs), "runs": list(runs), "against": against, "control": controls.get(runs[0])} | found
+            row = {"model": label(group, runs), "runs": list(runs), "against": against, "against_runs": list(names)} | found
+            row["control"] = controls.get(runs[0])
             if reference == "base":
                 row["parts"] = split_effect(ours, theirs, benchmarks, key)
             row["weighted"] = None

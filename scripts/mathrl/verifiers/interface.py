@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
-from mathrl.core.files import UserError
+from mathrl.core.code_meaning import meanings
+from mathrl.core.files import UserError, sha256_json
 
 Solution = tuple[str, tuple[str, ...]]
 """A problem and the reasoning steps of a response to it."""
@@ -39,6 +41,11 @@ class Verifier(Protocol):
             Exception: anything else that a second try may mend.
         """
         ...
+
+
+def code_sha256(file: Path, *roots: Path) -> str:
+    """Hash of what a file and all below `roots` that it imports do; a comment or another name of a module changes no score."""
+    return sha256_json(sorted(meanings([file.resolve()], *roots).values()))
 
 
 class RetryLater(Exception):

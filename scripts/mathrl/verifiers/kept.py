@@ -114,7 +114,8 @@ class Kept:
             except UserError:
                 raise
             except Exception as error:
-                why = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+                told = " ".join(str(error).split())[:300]
+                why = told if isinstance(error, RetryLater) else f"{type(error).__name__}: {told}"
                 if attempt == self._retries or stop.is_set():
                     raise _Failed(f"failed {attempt + 1} times on {len(batch)} response(s), at last by {why}") from None
                 print(f"verifier {self.name}: {why}; trying again", file=sys.stderr, flush=True)

@@ -10,10 +10,10 @@ from typing import Any
 from mathrl.config.verifier import Verifiers
 from mathrl.config.verifiers import Settings
 from mathrl.config.verifiers import settings as settings_of
-from mathrl.core.code_files import SCRIPTS, closure, module_file
-from mathrl.core.files import UserError, sha256_file, sha256_json
+from mathrl.core.code_files import SCRIPTS, module_file
+from mathrl.core.files import UserError
 from mathrl.verifiers.arithmetic import Arithmetic
-from mathrl.verifiers.interface import Verifier
+from mathrl.verifiers.interface import Verifier, code_sha256
 from mathrl.verifiers.kept import Kept
 
 
@@ -29,8 +29,9 @@ class Function:
         try:
             loaded = importlib.import_module(module)
             self._function = getattr(loaded, function)
-        except (ImportError, AttributeError) as error:
-            raise UserError(f"verifier '{name}' cannot be loaded: {error}; its folder must be on PYTHONPATH") from None
+        except Exception as error:  # a module of the user's may raise anything
+            told = " ".join(str(error).split()) or type(error).__name__
+            raise UserError(f"verifier '{name}' cannot be loaded: {told}; its folder must be on PYTHONPATH") from None
         if not callable(self._function):
             raise UserError(f"verifier '{name}' is no function")
         self._options = dict(options)
@@ -48,7 +49,7 @@ def _code_of(module: Any) -> str:
         return ""
     root = file.resolve().parents[module.__name__.count(".")]
     own = module_file(module.__name__, root) or file
-    return sha256_json(sorted(sha256_file(path) for path in closure([own.resolve()], root, SCRIPTS)))
+    return code_sha256(own, root, SCRIPTS)
 
 
 def make(
@@ -128,22 +129,21 @@ def of_section(
 
 
 def _judge(settings: Settings, root: Path, timeout: float) -> Verifier:
+    from mathrl.config.entry import Limits, Prices
+    from mathrl.models.spending import Account
     from mathrl.verifiers import judge
 
     own = settings.own
-    prompt = Path(own["prompt"]) if own.get("prompt") else judge.PROMPT
-    tokens = own.get("max_tokens", judge.REPLY_TOKENS)
-    name = judge.identity(own["url"], own["model"], judge.read_prompt(prompt), tokens)
-    spending = judge.Spending(
-        judge.spending_directory(root, name), own.get("max_total_tokens"), own.get("max_usd"), own.get("usd_per_million", (0.0, 0.0))
-    )
+    prompt_price, reply_price = own.get("usd_per_million", (0.0, 0.0))
     return judge.Judge(
         settings.name,
         url=own["url"],
         model=own["model"],
-        spending=spending,
+        account=Account(root / "spending" / settings.name, settings.name),
+        limits=Limits(tokens=own.get("max_total_tokens"), money=own.get("max_usd")),
+        prices=Prices(input=prompt_price, output=reply_price),
         timeout=timeout,
         key_env=own.get("key_env", "OPENAI_API_KEY"),
-        prompt=prompt,
-        max_tokens=tokens,
+        prompt=Path(own["prompt"]) if own.get("prompt") else judge.PROMPT,
+        max_tokens=own.get("max_tokens", judge.REPLY_TOKENS),
     )

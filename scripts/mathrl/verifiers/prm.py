@@ -12,11 +12,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from mathrl.core.code_files import SCRIPTS
 from mathrl.core.hashes import model_sha256
 from mathrl.core.provenance import versions
 from mathrl.models.checks import check_model
 from mathrl.verifiers import dialogue
-from mathrl.verifiers.arithmetic import code_sha256
+from mathrl.verifiers.interface import code_sha256
 
 CANDIDATES = 20  # most likely tokens at a mark, of which vLLM tells the probability
 
@@ -40,7 +41,7 @@ class ProcessRewardModel:
             "model": model_sha256(model),
             "dtype": dtype,
             "backend": "vllm" if accelerator == "cuda" else "transformers",
-            "code": code_sha256("mathrl/verifiers/prm.py"),
+            "code": code_sha256(Path(__file__), SCRIPTS),
             "versions": versions(("vllm", "torch", "transformers")),
         }
 

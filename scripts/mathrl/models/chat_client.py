@@ -19,11 +19,11 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from mathrl.augmentation.requests import Answer, Request
 from mathrl.config.entry import Server
 from mathrl.core.files import UserError, parse_json
+from mathrl.models.chat import Answer, Request
 
-BYTES_PER_TOKEN = 64  # of a body: a token of 10 characters, each written as \uXXXX
+BYTES_PER_TOKEN = 64  # of a body: a token of 10 characters, each written as an escape of 6
 BODY = 1 << 16  # bytes of a body beside its tokens
 LONGEST_WAIT = 120.0  # seconds that a server may make us wait before the next attempt
 FIRST_WAIT = 1.0  # seconds after a first failure; doubled each time
@@ -41,14 +41,18 @@ class Packed(httpx.ReadError):
 
 
 class _Capped(httpx.AsyncByteStream):
-    def __init__(self, stream: Any, most: int) -> None:
-        self._stream, self._most = stream, most
+    """A body of `most` bytes at most; a longer one is cut off where it is only shown (`cut`), else an error."""
+
+    def __init__(self, stream: Any, most: int, cut: bool) -> None:
+        self._stream, self._most, self._cut = stream, most, cut
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         seen = 0
         async for chunk in self._stream:
             seen += len(chunk)
             if seen > self._most:
+                if self._cut:
+                    return
                 raise TooLong(f"more than {self._most} bytes")
             yield chunk
 
@@ -63,10 +67,12 @@ class _Transport(httpx.AsyncHTTPTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         response = await super().handle_async_request(request)
-        if response.headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
+        refuses = response.status_code >= 300  # then its status counts, and nothing in its body
+        if response.headers.pop("content-encoding", "identity").strip().lower() not in ("", "identity") and not refuses:
             await response.aclose()
             raise Packed("a packed body, which was not asked for")
-        response.stream = _Capped(response.stream, self.most)
+        response.headers["content-type"] = "application/json"  # the charsets that it may name are not all of text
+        response.stream = _Capped(response.stream, self.most, cut=refuses)
         return response
 
 
@@ -80,13 +86,23 @@ class Failure:
 
 
 class Client:
-    """One server. Attempts are made one by one; retries are its caller's, who counts them."""
+    """One server. Attempts are made one by one; retries are its caller's, who counts them.
 
-    def __init__(self, server: Server, timeout: float, most_tokens: int) -> None:
+    Args:
+        server: who answers.
+        timeout: seconds of an attempt.
+        most_tokens: of an answer.
+        key_needed: whether the environment variable that `server.key` names must be set; where it need not, none is sent without it.
+
+    Raises:
+        UserError: a key is needed and not there.
+    """
+
+    def __init__(self, server: Server, timeout: float, most_tokens: int, key_needed: bool = True) -> None:
         import openai
 
         self.server, self.timeout = server, timeout
-        self._secret = _key_of(server)
+        self._secret = _key_of(server, key_needed)
         address = str(server.address)
         # Reading all certificates takes a second, and a plain address needs none.
         transport = _Transport(retries=0, proxy=_proxy_of(address), verify=address.startswith("https"))
@@ -122,7 +138,7 @@ class Client:
             if isinstance(cause, Packed):
                 return self._ours(request, "malformed", "", request.max_tokens)
             never_sent = isinstance(cause, httpx.ConnectError | httpx.ConnectTimeout)
-            return Failure(self.clean(f"{type(cause or error).__name__}: {cause or error}"), charged=not never_sent)
+            return Failure(self._line(f"{type(cause or error).__name__}: {cause or error}"), charged=not never_sent)
         return self._read(request, raw)
 
     async def _send(self, request: Request) -> bytes:
@@ -141,7 +157,7 @@ class Client:
         return raw.http_response.content
 
     def _refusal(self, request: Request, error: Any) -> Answer | Failure:
-        status, said = error.status_code, self.clean(" ".join(str(error).split()))[:300]
+        status, said = error.status_code, self._line(error.response.text) or "no text"
         if status in (401, 403, 404):
             remedy = (
                 f"set the environment variable {self.server.key} to a valid key" if status != 404 and self.server.key
@@ -174,21 +190,22 @@ class Client:
     def _ours(self, request: Request, finish: str, text: str, completion: int, charged: bool = True) -> Answer:
         return Answer(request.key, text, finish, request.prompt_bound if charged else 0, completion)
 
+    def _line(self, text: str) -> str:
+        """What a server said as one line that a terminal can show."""
+        shown = "".join(char if char.isprintable() else " " for char in self.clean(text))
+        return " ".join(shown.split())[:300]
+
     def clean(self, text: str) -> str:
         """A text without our key, which a server may send back."""
         return text.replace(self._secret, "[key]") if len(self._secret) >= SHORTEST_KEY else text
 
 
-def _key_of(server: Server) -> str:
-    """The key from the environment.
-
-    Raises:
-        UserError: the variable is not set.
-    """
+def _key_of(server: Server, needed: bool) -> str:
+    """The key from the environment; empty without one."""
     if server.key is None:
         return ""
     key = os.environ.get(server.key, "").strip()
-    if not key:
+    if needed and not key:
         raise UserError(f"{server.address}: needs a key, and the environment variable {server.key} is empty; export it and start again")
     return key
 
