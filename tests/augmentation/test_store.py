@@ -102,7 +102,7 @@ def test_a_damaged_cache_is_refused(tmp_path):
 def test_a_cache_of_a_stranger_is_read_as_one(tmp_path, wrong):
     row = Answer("a" * 64, "text", "stop", 1, 1).as_dict() | wrong
     (tmp_path / "a.jsonl").write_text(json.dumps(row | {"sha256": store._hash(row)}))
-    with pytest.raises(UserError, match="line 1 holds no answer"):
+    with pytest.raises(UserError, match=r"a\.jsonl: line 1 (holds no answer|cannot be read \(half a character)"):
         list(store.read_answers(tmp_path / "a.jsonl"))
 
 

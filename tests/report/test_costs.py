@@ -4,6 +4,7 @@ import re
 
 import pytest
 from mathrl.config.endpoint import Endpoint
+from mathrl.config.experiment import spelled_out
 from mathrl.core.files import write_json
 from mathrl.report.costs import cost_at, cost_warnings, generated_tokens, training_cost, training_manifests
 from mathrl.report.effect_charts import cost_charts
@@ -39,11 +40,11 @@ def test_a_stage_that_led_to_nothing_costs_its_successor_nothing():
     assert cost_at(OWN[1:], "run", 30, 25) == {"tokens": 500, "gpu_hours": 2.5}
 
 
-def test_manifests_follow_start_from(tmp_path):
-    config = {"training": {"start_from": "base"}, "runs": {"first": {}, "run": {"start_from": "first"}}}
+def test_manifests_follow_start_from(config, tmp_path):
+    config |= {"runs": {"first": {}, "run": {"start_from": "first"}}, "select": ["run"]}
     for run in ("first", "run"):
         write_json(tmp_path / run / "main/manifest.json", manifest(run, "main", 10, 1, 1.0))
-    assert [m["run"] for m in training_manifests(tmp_path, config, "run")] == ["first", "run"]
+    assert [m["run"] for m in training_manifests(tmp_path, spelled_out(config), "run")] == ["first", "run"]
 
 
 def evaluation(right):
