@@ -22,6 +22,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--accuracy", type=float, nargs="*", default=[0.005, 0.03, 0.2, 0.6], help="true accuracies, 0–1")
     parser.add_argument("--samples", type=int, default=16, help="samples a problem (default: 16)")
     parser.add_argument("--seed", type=int, default=1, help="seed (default: 1)")
+    parser.add_argument(
+        "--methods", nargs="*", help="of these intervals alone, by the names in the table's head (default: all; the bootstrap is slow)"
+    )
     return parser.parse_args()
 
 
@@ -29,9 +32,12 @@ def main() -> None:
     args = parse()
     if args.repeats < 1 or any(not 0 < accuracy < 1 for accuracy in args.accuracy):
         raise UserError("--repeats must be at least 1 and each --accuracy between 0 and 1")
-    from mathrl.statistics.interval_coverage import lines
+    from mathrl.statistics.interval_coverage import METHODS, lines
 
-    for line in lines(args.problems, args.accuracy, args.samples, args.repeats, args.seed):
+    methods = args.methods or list(METHODS)
+    if unknown := set(methods) - set(METHODS):
+        raise UserError(f"--methods: unknown: {', '.join(sorted(unknown))}; known: {', '.join(METHODS)}")
+    for line in lines(args.problems, args.accuracy, args.samples, args.repeats, args.seed, methods):
         print(line, flush=True)
 
 

@@ -43,7 +43,7 @@ METHODS: dict[str, Callable[[np.ndarray, int, np.random.Generator], Interval]] =
 
 
 def coverage(
-    problems: int, samples: int, accuracy: float, kind: str, repeats: int, seed: int, methods: tuple[str, ...] = tuple(METHODS)
+    problems: int, samples: int, accuracy: float, kind: str, repeats: int, seed: int, methods: Sequence[str] = tuple(METHODS)
 ) -> dict[str, tuple[float, float]]:
     """(share of intervals that hold `accuracy`, mean width) by method, over `repeats` simulated data sets."""
     generator = np.random.default_rng([seed, problems, samples, round(accuracy * 1e6)])
@@ -56,10 +56,12 @@ def coverage(
     return {name: (float(np.mean([f[0] for f in rows])), float(np.mean([f[1] for f in rows]))) for name, rows in found.items()}
 
 
-def lines(problems: Sequence[int], accuracies: Sequence[float], samples: int, repeats: int, seed: int) -> Iterator[str]:
-    """The simulation as a table, line by line: coverage and mean width in percent of every method in every setting."""
-    yield f"{'problems':>8} {'accuracy':>8} {'alike':>6}{''.join(f'{name:>22}' for name in METHODS)}   (coverage %, width in points)"
+def lines(
+    problems: Sequence[int], accuracies: Sequence[float], samples: int, repeats: int, seed: int, methods: Sequence[str]
+) -> Iterator[str]:
+    """The simulation as a table, line by line: coverage and mean width in percent of these methods in every setting."""
+    yield f"{'problems':>8} {'accuracy':>8} {'alike':>6}{''.join(f'{name:>22}' for name in methods)}   (coverage %, width in points)"
     for count, accuracy, kind in itertools.product(problems, accuracies, KINDS):
-        found = coverage(count, samples, accuracy, kind, repeats, seed)
+        found = coverage(count, samples, accuracy, kind, repeats, seed, methods)
         cells = "".join(f"{100 * share:>14.1f} /{100 * width:>6.1f}" for share, width in found.values())
         yield f"{count:>8} {accuracy:>8} {kind:>6}{cells}"
