@@ -23,7 +23,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--samples", type=int, default=16, help="samples a problem (default: 16)")
     parser.add_argument("--seed", type=int, default=1, help="seed (default: 1)")
     parser.add_argument(
-        "--methods", nargs="*", help="of these intervals alone, by the names in the table's head (default: all; the bootstrap is slow)"
+        "--methods", nargs="*", help="of these intervals alone, as the table's head names them (default: all)"
     )
     return parser.parse_args()
 
