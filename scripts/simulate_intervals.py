@@ -22,9 +22,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--accuracy", type=float, nargs="*", default=[0.005, 0.03, 0.2, 0.6], help="true accuracies, 0–1")
     parser.add_argument("--samples", type=int, default=16, help="samples a problem (default: 16)")
     parser.add_argument("--seed", type=int, default=1, help="seed (default: 1)")
-    parser.add_argument(
-        "--methods", nargs="*", help="of these intervals alone, as the table's head names them (default: all)"
-    )
+    parser.add_argument("--methods", nargs="*", help="of these intervals alone, as the table's head names them (default: all)")
     return parser.parse_args()
 
 
