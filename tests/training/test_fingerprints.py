@@ -135,6 +135,7 @@ def test_every_key_of_a_supervised_stage_is_decided(place, supervised):
 
 # What observes, what is fast, what only chooses rows of a file that is hashed, and how long it goes.
 HARMLESS = {
+    "trackers": ("tensorboard", "mlflow"),
     "choose": "last",
     "save_every": 10,
     "validate_every": 5,

@@ -272,6 +272,12 @@ class Stage(Section):
         12, "training samples of each step to keep for the study report", "samples",
         ("trainer.rollouts_per_step", "trainer.rollout_data_dir"),
     )  # fmt: skip
+    trackers: Distinct[Literal["tensorboard", "wandb", "swanlab", "mlflow", "trackio"]] = key(
+        ("tensorboard",),
+        "where curves, scores, hyper-parameters and the study report go; TensorBoard always. Keys from the environment; offline without",
+        verl=("trainer.logger",),
+        finalist=STATED,
+    )
     # memory and speed
     micro_batch_size_log_prob: Count = key(
         4, "per GPU when log-probabilities are recomputed", "samples", (f"{R}.log_prob_micro_batch_size_per_gpu",), finalist=SILENT
@@ -303,6 +309,11 @@ class Stage(Section):
     def supervised(self) -> bool:
         """Whether verl's SFT trainer trains it."""
         return self.algorithm == "supervised"
+
+    @property
+    def further_trackers(self) -> list[str]:
+        """Trackers beside TensorBoard."""
+        return [name for name in self.trackers if name != "tensorboard"]
 
     @property
     def correction(self) -> RolloutCorrection | None:

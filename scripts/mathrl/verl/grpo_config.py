@@ -17,6 +17,7 @@ from mathrl.config.determinism import is_deterministic
 from mathrl.config.stage import Reward, Stage
 from mathrl.core.code_files import SCRIPTS
 from mathrl.core.files import UserError
+from mathrl.execution import trackers
 from mathrl.rewards import controls
 from mathrl.verl import doors
 from mathrl.verl.precision import check_head, check_precision, precision, shape
@@ -108,7 +109,7 @@ def overrides(stage: Stage, *, accelerator: str, model: str) -> dict[str, Any]:
         "+reward.custom_reward_function.reward_kwargs.terms": json.dumps(reward.terms, sort_keys=True),
         # trainer
         "trainer.project_name": "mathrl",
-        "trainer.logger": ["console", "tensorboard"],
+        "trainer.logger": ["console", "tensorboard", *stage.further_trackers],
         "trainer.nnodes": stage.nodes,
         "trainer.n_gpus_per_node": stage.gpus,
         "trainer.total_epochs": stage.epochs,
@@ -178,7 +179,9 @@ def places(stage: Stage, *, train_file: str, validation_file: str, checkpoints: 
         "trainer.rollout_data_dir": f"{checkpoints}/rollouts" if stage.rollouts_per_step else None,
     }
     if _in_a_cluster():
-        keys["+ray_kwargs.ray_init.runtime_env.env_vars.TENSORBOARD_DIR"] = f"{checkpoints}/tensorboard"
+        stores = trackers.environment(stage.further_trackers, Path(checkpoints) / "trackers", os.environ)
+        stores["TENSORBOARD_DIR"] = f"{checkpoints}/tensorboard"
+        keys |= {f"+ray_kwargs.ray_init.runtime_env.env_vars.{name}": value for name, value in stores.items()}
     return keys
 
 
