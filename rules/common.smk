@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import sys
 from pathlib import Path
 
@@ -38,7 +39,7 @@ from mathrl.config import verifiers as verifier_settings
 from mathrl.core import code_files, provenance
 from mathrl.core.files import UserError, sha256_file
 from mathrl.data import downloads
-from mathrl.execution import damage, node_image, pauses, preflight, processes, recovery, slurm
+from mathrl.execution import damage, node_image, pauses, preflight, processes, recovery, slurm, trackers
 from mathrl.models.checks import check_chat_template
 from mathrl.statistics import power
 from mathrl.training import checkpoints
@@ -653,7 +654,8 @@ def study():
     ends = ["results/audit.json", *(f"results/scores.{kind}" for kind in ("csv", "md", "html")), "results/report.html"]
     drawn = ("validation.svg", "reward.svg", "entropy.svg", "response_length.svg", "curves.json")
     figures = [f"results/figures/{name}" for name in drawn]
-    return [*files, *augmentation_files(), *evaluations(), *figures, *ends]
+    sent = ["results/trackers.json"] if further_trackers() else []
+    return [*files, *augmentation_files(), *evaluations(), *figures, *ends, *sent]
 
 
 def start_model(wildcards):
@@ -995,6 +997,23 @@ def check_keys():
             raise WorkflowError(told)
 
 
+def further_trackers():
+    """Trackers beside TensorBoard that selected runs write to; scores and report go there too."""
+    named = [
+        name for run in CONFIG.select for stage in run_stages(run) for name in stage_config(run, stage).further_trackers
+    ]
+    return list(dict.fromkeys(named))
+
+
+def check_trackers():
+    """Stop before the first job where a tracker's package is missing."""
+    python = None if uses_containers() else shutil.which("python")
+    try:
+        trackers.check_packages(further_trackers(), python, ROOT / f"envs/{CONFIG.accelerator}.txt")
+    except UserError as error:
+        raise WorkflowError(str(error)) from None
+
+
 def planned_power():
     """What the study can show at most, from the sizes of its benchmarks; no line where a size is not known before the download."""
     judged = endpoint.Endpoint.of(CONFIG)
@@ -1016,6 +1035,7 @@ def begin():
         preflight.say(f"ended orphan {line}")
     recovery.claim(".")
     check_keys()
+    check_trackers()
     endpoint.register(CONFIG)
     for notice in check_host(dry_run=False):
         preflight.say(notice)

@@ -1,7 +1,7 @@
 # Requires: eval JSONs (rules/evaluate.smk), training manifests (rules/train.smk) and the data summaries (rules/data.smk).
 # Makes: results/scores.{csv,md,html}, results/figures/*.svg, results/audit.json, results/tensorboard, results/report.html,
 # results/{run}/model/README.md; from whatever exists: results/report-so-far.html; from a finished study: results/crate.zip, results/paper.
-# Steps: tabulate_scores, plot_training, audit_grader, log_scores → render_report; write_model_card; render_partial_report; write_paper; write_crate.
+# Steps: tabulate_scores, plot_training, audit_grader, log_scores → render_report → send_to_trackers; write_model_card; render_partial_report; write_paper; write_crate.
 
 
 rule tabulate_scores:
@@ -155,6 +155,40 @@ rule log_scores:
         " --models {params.models:q}"
         " --config {params.config:q}"
         " --out results/tensorboard"
+        " > {log:q} 2>&1"
+
+
+rule send_to_trackers:
+    """Send scores, hyper-parameters and the study report to {params.trackers}, so that they stand beside the training curves there."""
+    input:
+        code=code("send_to_trackers.py"),
+        base="results/tensorboard/base",
+        runs=[f"results/tensorboard/{run}" for run in CONFIG.select],
+        report="results/report.html",
+    output:
+        sent="results/trackers.json",
+    params:
+        trackers=further_trackers(),
+        runs=CONFIG.select,
+        config=literal(written(CONFIG)),
+    log:
+        "logs/send_to_trackers/all.log",
+    benchmark:
+        "logs/send_to_trackers/all.tsv"
+    threads: 1
+    resources:
+        mem_mb=grows(2000),
+        runtime=grows(20),
+    container:
+        image("cpu")
+    shell:
+        "python {input.code[0]:q}"
+        " --trackers {params.trackers:q}"
+        " --runs {params.runs:q}"
+        " --config {params.config:q}"
+        " --report {input.report:q}"
+        " --place results/trackers"
+        " --out {output.sent:q}"
         " > {log:q} 2>&1"
 
 

@@ -95,6 +95,9 @@ OTHER = {
     "entropy_coefficient": 0.1, "dynamic_sampling": True, "overlong_penalty": {"buffer": 8, "factor": 0.5}, "rollout_correction": 2.0,
     "dtype": "float32", "seed": 2, "deterministic": True, "validate_before": False, "validate_every": 3, "save_every": 3,
     "rollouts_per_step": 0, "micro_batch_size_log_prob": 2, "dynamic_batch": True, "max_tokens_per_gpu": 5000,
+    "trackers": ["wandb"],
+    "advantage": "rloo", "dual_clip": 4.0, "gate_positive": 2.0, "gate_negative": 2.0, "clip_cov_share": 0.1, "clip_cov_low": 0.5,
+    "clip_cov_high": 6.0, "kl_cov_share": 0.1, "kl_cov_coefficient": 1.0,
     "gradient_checkpointing": False, "gpu_memory_utilization": 0.4, "tensor_parallel": 2, "reward": {"terms": {"correct": 1.0}},
 }  # fmt: skip
 

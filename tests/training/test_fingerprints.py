@@ -135,6 +135,7 @@ def test_every_key_of_a_supervised_stage_is_decided(place, supervised):
 
 # What observes, what is fast, what only chooses rows of a file that is hashed, and how long it goes.
 HARMLESS = {
+    "trackers": ("tensorboard", "mlflow"),
     "choose": "last",
     "save_every": 10,
     "validate_every": 5,
@@ -177,6 +178,15 @@ DETERMINING = {
     "warmup_steps": 10,
     "normalize_advantage": False,
     "policy_loss": "gspo",
+    "advantage": "maxrl",
+    "dual_clip": 4.0,
+    "gate_positive": 2.0,
+    "gate_negative": 2.0,
+    "clip_cov_share": 0.1,
+    "clip_cov_low": 0.5,
+    "clip_cov_high": 6.0,
+    "kl_cov_share": 0.1,
+    "kl_cov_coefficient": 1.0,
     "loss_aggregation": "seq-mean-token-mean",
     "clip_low": 0.1,
     "clip_high": 0.28,
@@ -203,6 +213,27 @@ def test_what_changes_no_step_keeps_the_checkpoints(place, stage, key):
 def test_what_determines_training_opens_a_new_directory_and_keeps_the_old(place, stage, key):
     old, new = place.directory(stage), place.directory(stage.changed(**{key: DETERMINING[key]}))
     assert old != new and old.exists()
+
+
+def test_a_control_arms_reward_changes_its_own_fingerprint_and_nobody_elses(tmp_path, stage):
+    """The code of the controls' rewards is part of the trainings that use them alone."""
+    place = Place(tmp_path)  # with our real code
+    plain = place.content(stage)
+    arm = place.content(with_reward(stage, **{"mathrl.rewards.controls:inverted_reward": 1.0}))
+    assert "mathrl/rewards/controls.py" in arm["code_files"] and "mathrl/rewards/controls.py" not in plain["code_files"]
+    assert fingerprints.name(arm) != fingerprints.name(plain) == fingerprints.name(place.content(stage))
+    other = place.content(with_reward(stage, **{"mathrl.rewards.controls:random_reward": 1.0}))
+    assert fingerprints.name(other) not in (fingerprints.name(arm), fingerprints.name(plain))
+
+
+def test_the_size_of_a_micro_batch_counts_where_a_loss_is_computed_within_it(place, stage):
+    """verl averages, ranks or centres these losses within a micro-batch; it sums the others over the mini-batch."""
+    for loss in ("geo_mean", "clip_cov", "kl_cov"):
+        own = stage.changed(policy_loss=loss)
+        assert place.directory(own) != place.directory(own.changed(micro_batch_size=2)), loss
+        packed = own.changed(dynamic_batch=True)
+        assert place.directory(packed) == place.directory(packed.changed(micro_batch_size=2)), loss
+        assert place.directory(packed) != place.directory(packed.changed(max_tokens_per_gpu=5000)), loss
 
 
 def test_every_key_of_a_stage_is_tried_above():

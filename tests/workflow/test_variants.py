@@ -8,7 +8,7 @@ import yaml
 from mathrl.config import batches
 from mathrl.config.stage import Stage
 from mathrl.core.tensorboard import read_scalars
-from support import variants
+from support import method_diffs, variants
 from support.settings import stage_of
 
 from .conftest import ROOT
@@ -56,3 +56,30 @@ def test_a_variant_trains_and_is_on(short, run):
     else:
         assert curves["training/generated_tokens"] == pytest.approx(generated)
         assert manifest["generated_tokens"] == pytest.approx(sum(generated))
+
+
+def methods():
+    """Shipped runs of one stage that a CPU can train and that are not tried above."""
+    golden = yaml.safe_load(method_diffs.GOLDEN.read_text())
+    return [run for run in golden if run not in variants.SHOWN and run != "float16"]
+
+
+@pytest.mark.parametrize("run", methods())
+def test_a_method_trains_and_is_on(short, run):
+    """What verl resolved has what the golden says of it, but for the sizes, which are small here."""
+    sizes = ("data.train_batch_size", "trainer.total_epochs")
+    batch = {"train_batch_size": 12, "mini_batch_size": 4, "micro_batch_size": 16 if run != "pairs" else 8}
+    stage = short.stage(run, **batch)
+    manifest = short.banked(stage, run=run)
+    assert manifest["steps"] == 4 and manifest["stopped_by"] is None
+    assert manifest["max_probability_gap"] <= 1e-4
+    resolved = dict(method_diffs.flat(json.loads((short.directory() / "verl_config.json").read_text())))
+    for key, value in yaml.safe_load(method_diffs.GOLDEN.read_text())[run].items():
+        if key not in sizes and not key.endswith("ppo_mini_batch_size"):
+            assert resolved[key] == value, key
+    curves = {tag: [value for _, value in points] for tag, points in read_scalars(manifest["tensorboard"]).items()}
+    moved = max(curves["critic/advantages/max"])
+    assert (moved == 0) == (run == "control-constant")
+    if run.startswith("control-"):  # what the arm pays is its own term, and nothing else
+        (term,) = [tag for tag in curves if tag.startswith("reward_terms/")]
+        assert curves["critic/score/mean"] == pytest.approx(curves[term])

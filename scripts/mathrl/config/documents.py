@@ -137,7 +137,7 @@ def _default(section: type[Section], name: str, field: FieldInfo) -> str:
     if isinstance(value, Section):
         return "below"
     if section is Configuration and name == "runs":
-        return "eight runs"
+        return "those of the file"
     if _each(field.annotation) and value:
         return ", ".join(value)
     return f"`{_written(value)}`"

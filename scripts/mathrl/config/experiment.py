@@ -71,6 +71,7 @@ class Configuration(Section):
         {"grpo": RunOverrides()}, "named runs: overrides of `training`, and `stages`, `seeds`, `sweep`"
     )
     select: Distinct[Name] = key(("grpo",), "runs that the score table and the study report show")
+    controls: bool = key(False, "add the control arms to the selected runs, with their seeds: what any training gains is not the method's")
     models: dict[Name, Annotated[str, Field(min_length=1)]] = key(
         {},
         "further models, evaluated only: name → directory, verl's …/global_step_N, organisation/name@commit or a name in pins",

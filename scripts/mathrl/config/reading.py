@@ -15,6 +15,8 @@ from typing import Any
 
 from mathrl.core.files import UserError
 
+CONTROLS = ("control-random", "control-inverted", "control-format", "control-constant")
+"""Runs that `controls: true` adds to a study."""
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 Raw = dict[str, Any]
 """A mapping as YAML or JSON gives it."""
@@ -88,6 +90,7 @@ def expanded(config: Mapping[str, Any]) -> tuple[Raw, dict[str, Raw]]:
     Raises:
         UserError: two runs of one name, a value that no file can be called by, or a `start_from` that stands for several runs.
     """
+    config = _with_controls(config)
     runs: Raw = {}
     groups: dict[str, Raw] = {}
     members: dict[str, list[str]] = {}
@@ -114,6 +117,20 @@ def expanded(config: Mapping[str, Any]) -> tuple[Raw, dict[str, Raw]]:
                 part["start_from"] = _counterpart(part["start_from"], run, runs, groups, members)
     select = [run for name in config["select"] for run in members.get(name, [name])]
     return {**config, "runs": runs, "select": list(dict.fromkeys(select))}, groups
+
+
+def _with_controls(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The configuration with the control arms among the selected runs, if it asks for them, with the seeds of the first selected run."""
+    if not config.get("controls"):
+        return config
+    runs = dict(config["runs"])
+    seeds = next((own["seeds"] for name in config["select"] if (own := runs.get(name, {})).get("seeds")), None)
+    for name in CONTROLS:
+        if name not in runs:
+            raise UserError(f"config: controls: there is no run {name} in runs; take it from config.yaml, or write controls: false")
+        if seeds:
+            runs[name] = {"seeds": seeds, **runs[name]}
+    return {**config, "runs": runs, "select": list(dict.fromkeys([*config["select"], *CONTROLS]))}
 
 
 def _counterpart(wanted: str, run: str, runs: Mapping, groups: Mapping, members: Mapping[str, list[str]]) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, JsonValue, StringConstraints
+from pydantic import BeforeValidator, Field, JsonValue, StringConstraints
+from pydantic_core import PydanticCustomError
 
 from mathrl.config.section import (
     SILENT,
@@ -26,6 +27,24 @@ from mathrl.config.section import (
 from mathrl.config.sources import AddedRows, Removing
 
 A, R = "actor_rollout_ref.actor", "actor_rollout_ref.rollout"
+NOT_IN_VERL = {
+    "gdpo": "fails in verl 0.9.1's trainer: it needs a score per reward term, and the trainer keeps one per response; use grpo",
+    "remax": "fails in verl 0.9.1's trainer: it needs the reward of a greedy response, which the trainer does not sample; use rloo",
+    "optimal_token_baseline": "fails in verl 0.9.1's trainer: it needs sums of squared probabilities, which never reach it; use opo",
+}
+"""Advantage estimators that verl has a function for and its trainer cannot compute."""
+
+
+def _can_be_computed(value: Any) -> Any:
+    if isinstance(value, str) and value in NOT_IN_VERL:
+        raise PydanticCustomError("not_in_verl", "{reason}", {"reason": NOT_IN_VERL[value]})
+    return value
+
+
+Advantage = Annotated[
+    Literal["grpo", "rloo", "opo", "reinforce_plus_plus", "reinforce_plus_plus_baseline", "grpo_passk", "maxrl"],
+    BeforeValidator(_can_be_computed),
+]
 
 
 class Reward(Section):
@@ -43,6 +62,14 @@ class OverlongPenalty(Section):
 
     buffer: Count = key(128, "length of the last part of a response", "tokens")
     factor: Positive = key(1.0, "reward lost at the limit", "reward")
+
+
+class RolloutCorrection(Section):
+    """Importance weights between rollout and trainer; a plain number is `high` per token."""
+
+    level: Literal["token", "sequence"] = key("token", "token: a weight per token; sequence: their product, one per response")
+    low: Positive | None = key(None, "IcePop: a weight outside [low, high] becomes 0; null: weights above `high` are cut off there")
+    high: Positive = key(2.0, "upper bound of a weight")
 
 
 class Budget(Section):
@@ -145,16 +172,52 @@ class Stage(Section):
     normalize_advantage: bool = key(
         True, "divide advantages by the standard deviation of their group", verl=("algorithm.norm_adv_by_std_in_grpo",), finalist=SILENT
     )
-    policy_loss: Literal["vanilla", "gspo"] = key(
-        "vanilla", "vanilla: ratio per token; gspo: ratio per response", verl=(f"{A}.policy_loss.loss_mode",), finalist=SILENT
+    advantage: Advantage = key(
+        "grpo",
+        "what a response is compared with: grpo, the group's mean and deviation; rloo, the mean of the others; opo, the mean by length; "
+        "reinforce_plus_plus_baseline, the group's mean and the batch's deviation; reinforce_plus_plus, the batch's; grpo_passk: the best "
+        "of a group alone counts; maxrl: divided by the group's mean",
+        verl=("algorithm.adv_estimator",),
+        finalist=STATED,
+    )
+    policy_loss: Literal["vanilla", "gspo", "cispo", "sapo", "geo_mean", "dppo_tv", "dppo_kl", "clip_cov", "kl_cov"] = key(
+        "vanilla",
+        "vanilla: ratio per token; gspo: ratio per response; cispo: clipped weights, no token is left out; sapo: soft gates; geo_mean: "
+        "GMPO; dppo_tv, dppo_kl: bounds on the change of probabilities; clip_cov, kl_cov: against the fall of entropy",
+        verl=(f"{A}.policy_loss.loss_mode",),
+        finalist=SILENT,
     )
     loss_aggregation: Literal["token-mean", "seq-mean-token-sum", "seq-mean-token-mean", "seq-mean-token-sum-norm"] = key(
         "token-mean", "how token losses become one", verl=(f"{A}.loss_agg_mode", f"{A}.loss_scale_factor"), finalist=SILENT
     )
-    clip_low: Annotated[Number, Field(gt=0, lt=1)] = key(
-        0.2, "the ratio is clipped below 1 minus this", verl=(f"{A}.clip_ratio_low",), finalist=SILENT
+    clip_low: Annotated[Number, Field(gt=0, le=1)] = key(
+        0.2,
+        "the ratio is clipped below 1 minus this; geo_mean: its logarithm below minus this; dppo: bound on a probability's fall",
+        verl=(f"{A}.clip_ratio_low",),
+        finalist=SILENT,
     )
-    clip_high: Positive = key(0.2, "the ratio is clipped above 1 plus this", verl=(f"{A}.clip_ratio_high",), finalist=SILENT)
+    clip_high: Positive = key(
+        0.2,
+        "the ratio is clipped above 1 plus this; geo_mean: its logarithm above this; dppo: bound on a probability's rise",
+        verl=(f"{A}.clip_ratio_high",),
+        finalist=SILENT,
+    )
+    dual_clip: Annotated[Number, Field(gt=1)] = key(
+        3.0, "vanilla: ratio above which a bad token costs no more; dppo: upper bound of the ratio", verl=(f"{A}.clip_ratio_c",)
+    )
+    gate_positive: Positive = key(1.0, "sapo: steepness of the gate where the advantage is positive", verl=(f"{A}.tau_pos",))
+    gate_negative: Positive = key(1.05, "sapo: the same where it is not", verl=(f"{A}.tau_neg",))
+    clip_cov_share: PositiveShare = key(
+        0.0002, "clip_cov: share of tokens without a gradient", "share", (f"{A}.policy_loss.clip_cov_ratio",)
+    )
+    clip_cov_low: Number = key(1.0, "clip_cov: lowest covariance of such a token", verl=(f"{A}.policy_loss.clip_cov_lb",))
+    clip_cov_high: Number = key(5.0, "clip_cov: highest covariance of such a token", verl=(f"{A}.policy_loss.clip_cov_ub",))
+    kl_cov_share: PositiveShare = key(
+        0.0002, "kl_cov: share of tokens, those of largest covariance, with a penalty", "share", (f"{A}.policy_loss.kl_cov_ratio",)
+    )
+    kl_cov_coefficient: NotNegative = key(
+        0.1, "kl_cov: weight of the penalty, the distance of log-probabilities", verl=(f"{A}.policy_loss.ppo_kl_coef",)
+    )
     entropy_coefficient: NotNegative = key(0.0, "weight of the entropy bonus", verl=(f"{A}.entropy_coeff",), finalist=SILENT)
     dynamic_sampling: bool = key(
         False,
@@ -168,9 +231,9 @@ class Stage(Section):
         verl=("reward.reward_manager.name", "reward.reward_kwargs.max_resp_len", "reward.reward_kwargs.overlong_buffer_cfg"),
         finalist=STATED,
     )
-    rollout_correction: Positive | None = key(
+    rollout_correction: Positive | RolloutCorrection | None = key(
         None,
-        "upper bound of token importance weights between rollout and trainer, such as 2.0; null without",
+        "importance weights between rollout and trainer: the upper bound of a token's, such as 2.0, or {level, low, high}; null without",
         verl=("algorithm.rollout_correction.rollout_is", "algorithm.rollout_correction.rollout_is_threshold"),
         finalist=STATED,
     )
@@ -209,6 +272,12 @@ class Stage(Section):
         12, "training samples of each step to keep for the study report", "samples",
         ("trainer.rollouts_per_step", "trainer.rollout_data_dir"),
     )  # fmt: skip
+    trackers: Distinct[Literal["tensorboard", "wandb", "swanlab", "mlflow", "trackio"]] = key(
+        ("tensorboard",),
+        "where curves, scores, hyper-parameters and the study report go; TensorBoard always. Keys from the environment; offline without",
+        verl=("trainer.logger",),
+        finalist=STATED,
+    )
     # memory and speed
     micro_batch_size_log_prob: Count = key(
         4, "per GPU when log-probabilities are recomputed", "samples", (f"{R}.log_prob_micro_batch_size_per_gpu",), finalist=SILENT
@@ -240,6 +309,17 @@ class Stage(Section):
     def supervised(self) -> bool:
         """Whether verl's SFT trainer trains it."""
         return self.algorithm == "supervised"
+
+    @property
+    def further_trackers(self) -> list[str]:
+        """Trackers beside TensorBoard."""
+        return [name for name in self.trackers if name != "tensorboard"]
+
+    @property
+    def correction(self) -> RolloutCorrection | None:
+        """The importance weights, spelled out."""
+        given = self.rollout_correction
+        return RolloutCorrection(high=given) if isinstance(given, int | float) else given
 
     @property
     def all_gpus(self) -> int:

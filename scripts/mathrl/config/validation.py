@@ -11,6 +11,7 @@ from mathrl.config import augmentation, endpoint, verifiers
 from mathrl.config.batches import check_batches
 from mathrl.config.determinism import is_deterministic
 from mathrl.config.experiment import Configuration, check_whole, spelled_out
+from mathrl.config.methods import check_method
 from mathrl.config.model_names import is_named_by_itself
 from mathrl.config.reward_terms import check_names
 from mathrl.config.runs import model_source, sharing_budget, stages, start_of
@@ -212,6 +213,7 @@ def check_stage(config: Configuration, run: str, stage: str) -> list[str]:
     notices = check_batches(merged, name)
     check_raw_keys(merged, where)
     if not merged.supervised:  # verl's SFT trainer has no engine
+        check_method(merged, where)
         try:
             is_deterministic(merged, config.accelerator)
         except UserError as error:

@@ -31,6 +31,11 @@ def check_raw_keys(stage: Stage, where: str) -> None:
         UserError: the first one, with the key that is nearest to it.
     """
     for given in stage.verl:
+        if given.lstrip("+~") == "trainer.logger":
+            raise UserError(
+                f"{where}: verl: trainer.logger: write trackers: [tensorboard, wandb] instead; without TensorBoard there are no curves "
+                "and no checkpoint can be chosen"
+            )
         key = given.lstrip("~")
         if given.startswith("+") or "." not in key or {*"@/"} & {*key}:  # new, or Hydra's choice of a file
             continue

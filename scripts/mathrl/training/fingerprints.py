@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from mathrl.config.methods import OF_MICRO_BATCHES
 from mathrl.config.stage import Reward, Stage
 from mathrl.core.files import UserError, sha256_file, sha256_json
 from mathrl.core.hashes import model_sha256
@@ -116,11 +117,17 @@ def fingerprint(stage: Stage, keys: Mapping[str, Any], train_file: Path, model: 
     else:
         judges = grader_protocols(train_file)
         content |= {"grader_protocols": judges} if judges else {}
+        content |= {"micro_batches": micro_batches(stage)} if stage.policy_loss in OF_MICRO_BATCHES else {}
         code.named_by(next(value for key, value in keys.items() if key.lstrip("+") == REWARD))
         reward = stage.reward or Reward()
         content["reward"] = reward.model_dump() | {"terms": {code.term(term): weight for term, weight in reward.terms.items()}}
     files = code.files()
     return content | {"code": sha256_json(sorted(set(files.values()))), "code_files": files}
+
+
+def micro_batches(stage: Stage) -> dict[str, int]:
+    """What decides how a mini-batch is divided, for losses whose gradient depends on it."""
+    return {"tokens": stage.max_tokens_per_gpu} if stage.dynamic_batch else {"samples": stage.micro_batch_size}
 
 
 def name(content: Mapping[str, Any]) -> str:

@@ -17,11 +17,24 @@ from mathrl.config.determinism import is_deterministic
 from mathrl.config.stage import Reward, Stage
 from mathrl.core.code_files import SCRIPTS
 from mathrl.core.files import UserError
+from mathrl.execution import trackers
+from mathrl.rewards import controls
 from mathrl.verl import doors
 from mathrl.verl.precision import check_head, check_precision, precision, shape
 
 ACTOR = "actor_rollout_ref.actor"
 ROLLOUT = "actor_rollout_ref.rollout"
+# Settings of one method; verl gets them only where they are not its own defaults, so that they are in no other run's fingerprint.
+OF_A_METHOD = {
+    "dual_clip": f"{ACTOR}.clip_ratio_c",
+    "gate_positive": f"{ACTOR}.tau_pos",
+    "gate_negative": f"{ACTOR}.tau_neg",
+    "clip_cov_share": f"{ACTOR}.policy_loss.clip_cov_ratio",
+    "clip_cov_low": f"{ACTOR}.policy_loss.clip_cov_lb",
+    "clip_cov_high": f"{ACTOR}.policy_loss.clip_cov_ub",
+    "kl_cov_share": f"{ACTOR}.policy_loss.kl_cov_ratio",
+    "kl_cov_coefficient": f"{ACTOR}.policy_loss.ppo_kl_coef",
+}
 
 
 def overrides(stage: Stage, *, accelerator: str, model: str) -> dict[str, Any]:
@@ -43,8 +56,8 @@ def overrides(stage: Stage, *, accelerator: str, model: str) -> dict[str, Any]:
         "data.seed": stage.seed,
         "data.shuffle": True,
         "data.dataloader_num_workers": 0,  # text rows cost nothing to load; one process less a rank, and resume is exact
-        # algorithm: group-relative advantages, no KL anywhere
-        "algorithm.adv_estimator": "grpo",
+        # algorithm: no KL anywhere
+        "algorithm.adv_estimator": stage.advantage,
         "algorithm.norm_adv_by_std_in_grpo": stage.normalize_advantage,
         "algorithm.filter_groups.enable": stage.dynamic_sampling,
         "algorithm.filter_groups.metric": "acc",  # groups of only right or only wrong answers have no advantage
@@ -96,7 +109,7 @@ def overrides(stage: Stage, *, accelerator: str, model: str) -> dict[str, Any]:
         "+reward.custom_reward_function.reward_kwargs.terms": json.dumps(reward.terms, sort_keys=True),
         # trainer
         "trainer.project_name": "mathrl",
-        "trainer.logger": ["console", "tensorboard"],
+        "trainer.logger": ["console", "tensorboard", *stage.further_trackers],
         "trainer.nnodes": stage.nodes,
         "trainer.n_gpus_per_node": stage.gpus,
         "trainer.total_epochs": stage.epochs,
@@ -115,14 +128,18 @@ def overrides(stage: Stage, *, accelerator: str, model: str) -> dict[str, Any]:
         keys["reward.reward_manager.name"] = "dapo"
         keys["+reward.reward_kwargs.max_resp_len"] = stage.max_response_length
         keys["+reward.reward_kwargs.overlong_buffer_cfg"] = penalty | {"log": True}
-    if stage.rollout_correction:
-        keys["algorithm.rollout_correction.rollout_is"] = "token"
-        keys["algorithm.rollout_correction.rollout_is_threshold"] = stage.rollout_correction
+    if correction := stage.correction:
+        low, high = correction.low, correction.high
+        keys["algorithm.rollout_correction.rollout_is"] = correction.level
+        keys["algorithm.rollout_correction.rollout_is_threshold"] = high if low is None else f"{low}_{high}"
+    keys |= {key: getattr(stage, name) for name, key in OF_A_METHOD.items() if getattr(stage, name) != Stage.model_fields[name].default}
     if stage.steps is not None:
         keys["trainer.total_training_steps"] = stage.steps
     check_head(model, stage.verl)
-    if not shape(model).get("tie_word_embeddings", True):
-        keys["actor_rollout_ref.model.external_lib"] = "mathrl.verl.untied_heads"
+    libraries = ["mathrl.verl.untied_heads"] if not shape(model).get("tie_word_embeddings", True) else []
+    libraries += ["mathrl.verl.maxrl"] if stage.advantage == "maxrl" else []
+    if libraries:
+        keys["actor_rollout_ref.model.external_lib"] = libraries if len(libraries) > 1 else libraries[0]
     if stage.dtype != "bfloat16":
         keys[f"+{ACTOR}.fsdp_config.mixed_precision"] = precision(stage.dtype)
     check_precision(stage.dtype, accelerator, model)
@@ -138,6 +155,8 @@ def overrides(stage: Stage, *, accelerator: str, model: str) -> dict[str, Any]:
     if _in_a_cluster():
         keys = {key: value for key, value in keys.items() if "ray_kwargs.ray_init." not in key}
     keys["+ray_kwargs.ray_init.runtime_env.worker_process_setup_hook"] = doors.HOOK
+    if controls.RANDOM in reward.terms:
+        keys[f"+ray_kwargs.ray_init.runtime_env.env_vars.{controls.SEED}"] = str(stage.seed)
     if is_deterministic(stage, accelerator):
         keys |= _deterministic(accelerator)
     return keys | stage.verl
@@ -160,7 +179,9 @@ def places(stage: Stage, *, train_file: str, validation_file: str, checkpoints: 
         "trainer.rollout_data_dir": f"{checkpoints}/rollouts" if stage.rollouts_per_step else None,
     }
     if _in_a_cluster():
-        keys["+ray_kwargs.ray_init.runtime_env.env_vars.TENSORBOARD_DIR"] = f"{checkpoints}/tensorboard"
+        stores = trackers.environment(stage.further_trackers, Path(checkpoints) / "trackers", os.environ)
+        stores["TENSORBOARD_DIR"] = f"{checkpoints}/tensorboard"
+        keys |= {f"+ray_kwargs.ray_init.runtime_env.env_vars.{name}": value for name, value in stores.items()}
     return keys
 
 

@@ -35,7 +35,7 @@ def overrides(stage: Stage, *, accelerator: str, model: str) -> dict[str, Any]:
         "engine.dtype": stage.dtype,
         "engine.seed": stage.seed,
         "trainer.project_name": "mathrl",
-        "trainer.logger": ["console", "tensorboard"],
+        "trainer.logger": ["console", "tensorboard", *stage.further_trackers],
         "trainer.seed": stage.seed,
         "trainer.nnodes": 1,
         "trainer.n_gpus_per_node": stage.gpus,

@@ -1,0 +1,53 @@
+"""Which settings a policy loss and an advantage estimator of verl 0.9.1 read: what would change nothing is refused, by name."""
+
+from __future__ import annotations
+
+from mathrl.config.stage import NOT_IN_VERL, Stage
+from mathrl.core.files import UserError
+
+# Settings that some policy losses read alone.
+READ_BY = {
+    "dual_clip": ("vanilla", "dppo_tv", "dppo_kl"),
+    "gate_positive": ("sapo",),
+    "gate_negative": ("sapo",),
+    "clip_cov_share": ("clip_cov",),
+    "clip_cov_low": ("clip_cov",),
+    "clip_cov_high": ("clip_cov",),
+    "kl_cov_share": ("kl_cov",),
+    "kl_cov_coefficient": ("kl_cov",),
+}
+# Losses that verl aggregates in one way, whatever it is told.
+AGGREGATED = {"sapo": "seq-mean-token-mean", "geo_mean": "seq-mean-token-mean"}
+NORMALIZED = ("grpo", "grpo_passk")  # estimators that read normalize_advantage
+OF_MICRO_BATCHES = ("geo_mean", "clip_cov", "kl_cov")
+"""Losses that verl centres, ranks or averages within a micro-batch: its size changes their gradient, not by rounding alone."""
+
+
+def check_method(stage: Stage, where: str) -> None:
+    """Refuse a setting that the stage's method never reads, and an estimator that verl's trainer cannot compute.
+
+    Raises:
+        UserError: the first that is found; the line begins with `where`.
+    """
+    raw = next((value for key, value in stage.verl.items() if key.lstrip("+") == "algorithm.adv_estimator"), None)
+    if raw in NOT_IN_VERL:
+        raise UserError(f"{where}: verl: algorithm.adv_estimator: '{raw}' {NOT_IN_VERL[raw]}")
+    correction = stage.correction
+    if correction and correction.low is not None and correction.low >= correction.high:
+        raise UserError(f"{where}: rollout_correction: low {correction.low} is not below high {correction.high}; exchange them")
+    for name, losses in READ_BY.items():
+        value, default = getattr(stage, name), Stage.model_fields[name].default
+        if value != default and stage.policy_loss not in losses:
+            raise UserError(
+                f"{where}: {name} {value} changes nothing under policy_loss {stage.policy_loss}, only under {', '.join(losses)}; remove it"
+            )
+    wanted = AGGREGATED.get(stage.policy_loss, stage.loss_aggregation)
+    if stage.loss_aggregation != wanted:
+        raise UserError(f"{where}: policy_loss {stage.policy_loss} has one aggregation in verl; write loss_aggregation: {wanted}")
+    if stage.clip_cov_low >= stage.clip_cov_high:
+        raise UserError(f"{where}: clip_cov_low {stage.clip_cov_low} is not below clip_cov_high {stage.clip_cov_high}; exchange them")
+    if not stage.normalize_advantage and stage.advantage not in NORMALIZED:
+        raise UserError(
+            f"{where}: normalize_advantage false changes nothing under advantage {stage.advantage}, only under {', '.join(NORMALIZED)}; "
+            "remove it"
+        )
