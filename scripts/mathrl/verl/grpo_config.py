@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from mathrl.config.determinism import is_deterministic
-from mathrl.config.stage import Reward, Stage
+from mathrl.config.stage import Lora, Reward, Stage
 from mathrl.core.code_files import SCRIPTS
 from mathrl.core.files import UserError
+from mathrl.models import adapter
 from mathrl.verl import doors
 from mathrl.verl.precision import check_head, check_precision, precision, shape
 
@@ -121,7 +122,12 @@ def overrides(stage: Stage, *, accelerator: str, model: str) -> dict[str, Any]:
     if stage.steps is not None:
         keys["trainer.total_training_steps"] = stage.steps
     check_head(model, stage.verl)
-    if not shape(model).get("tie_word_embeddings", True):
+    if stage.lora:
+        keys |= adapter_keys(stage.lora, model, "actor_rollout_ref.model")
+        # verl would hand adapters to the engine, whose CPU build has no kernels for them and whose router does not split
+        # experts: it gets whole weights, summed in float32 (mathrl.verl.lora).
+        keys |= {"actor_rollout_ref.model.lora.merge": True, "actor_rollout_ref.model.external_lib": "mathrl.verl.lora"}
+    elif not shape(model).get("tie_word_embeddings", True):
         keys["actor_rollout_ref.model.external_lib"] = "mathrl.verl.untied_heads"
     if stage.dtype != "bfloat16":
         keys[f"+{ACTOR}.fsdp_config.mixed_precision"] = precision(stage.dtype)
@@ -141,6 +147,12 @@ def overrides(stage: Stage, *, accelerator: str, model: str) -> dict[str, Any]:
     if is_deterministic(stage, accelerator):
         keys |= _deterministic(accelerator)
     return keys | stage.verl
+
+
+def adapter_keys(lora: Lora, model: str, where: str) -> dict[str, Any]:
+    """verl's keys below `where` for a model whose adapters are trained."""
+    chosen = adapter.targets(lora, shape(model), model)
+    return {f"{where}.lora_rank": lora.rank, f"{where}.lora_alpha": lora.alpha, f"{where}.target_modules": chosen}
 
 
 def places(stage: Stage, *, train_file: str, validation_file: str, checkpoints: str, run: str) -> dict[str, Any]:
