@@ -118,10 +118,10 @@ def fits(parts: Mapping[str, float], stage: Stage, gpu: float) -> bool:
     return parts["update"] <= gpu and parts["rollout"] <= gpu and parts["cached_tokens"] >= 8 * stage.longest
 
 
-def advice(model: Model, stage: Stage, gpu: float) -> str:
-    """`fits`, or the keys of `training` to change until it does (those that change no result first), or that it cannot."""
+def changes(model: Model, stage: Stage, gpu: float) -> dict[str, Any] | None:
+    """Keys of `training` to change until it fits, none of which changes a result; None where it cannot fit."""
     if fits(estimate(model, stage, gpu), stage, gpu):
-        return "fits"
+        return {}
     keys: dict[str, Any] = {} if stage.gradient_checkpointing else {"gradient_checkpointing": True}
     changed = stage.changed(**keys)
     rows = "max_tokens_per_gpu" if stage.dynamic_batch else "micro_batch_size"
@@ -136,8 +136,17 @@ def advice(model: Model, stage: Stage, gpu: float) -> str:
         if fits(estimate(model, smaller, gpu), smaller, gpu):
             if share != stage.gpu_memory_utilization:
                 keys["gpu_memory_utilization"] = share
-            return ", ".join(f"{key}: {str(value).lower()}" for key, value in keys.items())
-    needed = estimate(model, changed, gpu)["update"] / GIB
+            return keys
+    return None
+
+
+def advice(model: Model, stage: Stage, gpu: float) -> str:
+    """`fits`, or the keys of `training` to change until it does, or that it cannot."""
+    keys = changes(model, stage, gpu)
+    if keys is not None:
+        return ", ".join(f"{key}: {str(value).lower()}" for key, value in keys.items()) or "fits"
+    rows = {"max_tokens_per_gpu": stage.longest} if stage.dynamic_batch else {"micro_batch_size": 1}
+    needed = estimate(model, stage.changed(gradient_checkpointing=True, **rows), gpu)["update"] / GIB
     return f"does not fit: an update takes {needed:.0f} GiB at least; more GPUs (gpus), or a shorter max_response_length"
 
 
