@@ -42,7 +42,7 @@ from mathrl.data import downloads
 from mathrl.execution import damage, node_image, pauses, preflight, processes, recovery, slurm, trackers
 from mathrl.models.checks import check_chat_template
 from mathrl.statistics import power
-from mathrl.training import checkpoints
+from mathrl.training import checkpoints, resharding
 
 MAIN = workflow.exec_mode.name == "DEFAULT"
 if workflow.exec_mode.name != "SUBPROCESS" or processes.OWNER not in os.environ:
@@ -943,13 +943,13 @@ def supervisor(wildcards, input, grace):
 
 def checkpoint_space():
     """Bytes that the checkpoints of the selected runs will take at most, retention counted in."""
-    saves = 0
+    saves = {False: 0, True: 0}  # by whether the model's own weights are frozen
     for run in CONFIG.select:
         for stage in (stage_config(run, name) for name in run_stages(run)):
-            saves += checkpoints.most_at_once(
+            saves[bool(stage.lora)] += checkpoints.most_at_once(
                 stage.steps, stage.save_every, stage.keep_last, stage.keep_every, stage.monitor.window
             )
-    return preflight.checkpoint_bytes(model_directory("base"), saves)
+    return sum(preflight.checkpoint_bytes(model_directory("base"), saves[frozen], frozen=frozen) for frozen in saves)
 
 
 def executor_asked_for(dry_run):
@@ -1014,6 +1014,18 @@ def check_trackers():
         raise WorkflowError(str(error)) from None
 
 
+def check_adopted():
+    """Stop before the first job where an adopted directory was saved by another number of GPUs and nobody asked to go on all the same."""
+    for run in CONFIG.select:
+        for name in run_stages(run):
+            stage = stage_config(run, name)
+            if stage.adopt and not stage.supervised:
+                try:
+                    resharding.check(stage, Path(f"checkpoints/{run}/{name}/{stage.adopt}"), f"run {run}, stage {name}")
+                except UserError as error:
+                    raise WorkflowError(str(error)) from None
+
+
 def planned_power():
     """What the study can show at most, from the sizes of its benchmarks; no line where a size is not known before the download."""
     judged = endpoint.Endpoint.of(CONFIG)
@@ -1036,6 +1048,7 @@ def begin():
     recovery.claim(".")
     check_keys()
     check_trackers()
+    check_adopted()
     endpoint.register(CONFIG)
     for notice in check_host(dry_run=False):
         preflight.say(notice)

@@ -6,7 +6,7 @@ import re
 import pytest
 import yaml
 from mathrl.config import documents, experiment, model_names, reading, runs, validation
-from mathrl.config.stage import Stage
+from mathrl.config.stage import Lora, Stage
 from mathrl.core.files import UserError
 from mathrl.data import downloads
 from mathrl.data.downloads import pin_rows
@@ -99,6 +99,7 @@ OTHER = {
     "advantage": "rloo", "dual_clip": 4.0, "gate_positive": 2.0, "gate_negative": 2.0, "clip_cov_share": 0.1, "clip_cov_low": 0.5,
     "clip_cov_high": 6.0, "kl_cov_share": 0.1, "kl_cov_coefficient": 1.0,
     "gradient_checkpointing": False, "gpu_memory_utilization": 0.4, "tensor_parallel": 2, "reward": {"terms": {"correct": 1.0}},
+    "lora": Lora(rank=4, targets=("q_proj",)),
 }  # fmt: skip
 
 
@@ -146,6 +147,10 @@ BAD = [
     ("training.lerning_rate", 1e-5, "unknown key 'training.lerning_rate'"),
     ("training.train_batch_size", -264, "training.train_batch_size is -264; it must be at least 1"),
     ("training.train_batch_size", "264", "training.train_batch_size is '264'; it must be integer"),  # quoted in YAML
+    ("training.lora", {"rank": 0}, "training.lora.rank is 0; it must be at least 1"),
+    ("training.lora", {"ranks": 8}, "unknown key 'training.lora.ranks'"),
+    ("training.lora", {"targets": "attention"}, "training.lora.targets"),
+    ("training.reshard", True, "reshard: names no checkpoints; write adopt: '<name of the directory below checkpoints/grpo/main>' too"),
     ("training.learning_rate", "1e-5x", "it must be number"),
     ("training.learning_rate", "1e+999", "finite number"),
     ("base_model", "Qwen/Qwen2.5-Math-1.5B", "names no commit; write organisation/name@ and all 40 digits"),

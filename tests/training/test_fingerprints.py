@@ -144,6 +144,7 @@ HARMLESS = {
     "keep_last": 9,
     "keep_every": 1000,
     "adopt": "0123456789ab",
+    "reshard": True,
     "validation_benchmark": "math500",
     "rollouts_per_step": 0,
     "budget": {"tokens": 5, "gpu_hours": None},
@@ -163,7 +164,13 @@ HARMLESS = {
     "solve_rate": [0.1, 0.9],
     "solve_rates": "own",
     "start_from": "base",
-    "verl": {"actor_rollout_ref.actor.fsdp_config.param_offload": True, "++ray_kwargs.ray_init.num_cpus": 99},
+    "verl": {
+        "actor_rollout_ref.actor.fsdp_config.param_offload": True,
+        "actor_rollout_ref.actor.fsdp_config.reshard_after_forward": False,
+        "actor_rollout_ref.actor.fsdp_config.forward_prefetch": True,
+        "actor_rollout_ref.actor.fsdp_config.use_no_sync_for_gradient_accumulation": True,
+        "++ray_kwargs.ray_init.num_cpus": 99,
+    },
 }
 # Another value of each of these is another training.
 DETERMINING = {
@@ -199,6 +206,7 @@ DETERMINING = {
     "gpus": 3,
     "nodes": 2,
     "dynamic_batch": True,
+    "lora": {"rank": 8},
     "verl": {"actor_rollout_ref.actor.clip_ratio_c": 4.0},
 }
 
@@ -265,6 +273,20 @@ def test_what_differs_may_be_called_harmless(place, stage, own_code, capsys):
     with pytest.raises(UserError, match=f"adopt: .*0123456789ab is no directory of checkpoints of this stage; there are: {first.name}"):
         place.directory(stage, adopt="0123456789ab")
     assert place.directory(stage, adopt=fingerprints.name(content)).name == fingerprints.name(content), "its own needs no adoption"
+
+
+def test_other_gpus_alone_start_nothing_anew_unasked(place, stage):
+    """Before the first checkpoint they may."""
+    first, other = place.directory(stage), stage.changed(gpus=4)
+    assert place.directory(other) != first
+    (first.parent / fingerprints.name(place.content(other)) / "fingerprint.json").unlink()
+    (first.parent / fingerprints.name(place.content(other))).rmdir()
+    (first / "global_step_200/actor").mkdir(parents=True)
+    checkpoints.mark_complete(first / "global_step_200")
+    with pytest.raises(UserError, match=rf"{first.name}: was trained up to step 200 by another number of GPUs; .*adopt: '{first.name}'"):
+        place.directory(other)
+    assert place.directory(other, adopt=first.name) == first
+    assert place.directory(stage.changed(gpus=4, seed=2)) != first, "another training in any case"
 
 
 def earlier_scheme(place, stage, **more):

@@ -5,6 +5,8 @@ import weakref
 from typing import ClassVar
 
 import pytest
+from mathrl.config.stage import Lora
+from mathrl.models import adapter
 from mathrl.models.shape import OPENSEEK
 from mathrl.training import memory
 from support.settings import stage_of
@@ -86,6 +88,24 @@ def test_state_and_gradients(sizes, stage):
     parts = memory.estimate(memory.read_model(sizes), stage.changed(gpus=1), GIB)
     assert (parts["state"], parts["gradients"]) == (held, gradients)
     assert memory.estimate(memory.read_model(sizes), stage.changed(gpus=6), GIB)["state"] == held / 6
+
+
+@pytest.mark.parametrize("sizes", [TINY, LLAMA], ids=["deepseek_v3", "llama"])
+def test_state_and_gradients_of_an_adapter(sizes, stage):
+    """The same of a model whose adapters alone are trained."""
+    import torch
+    from peft import LoraConfig, get_peft_model
+
+    lora = Lora(rank=8)
+    chosen = adapter.targets(lora, sizes, "m")
+    model = get_peft_model(build(sizes), LoraConfig(task_type="CAUSAL_LM", r=8, target_modules=chosen))
+    optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad])
+    model(torch.arange(40).view(2, 20), labels=torch.arange(40).view(2, 20)).loss.backward()
+    optimizer.step()
+    moments = [value for state in optimizer.state.values() for key, value in state.items() if key != "step"]
+    held = sum(p.nbytes for p in model.parameters()) + sum(value.nbytes for value in moments)
+    parts = memory.estimate(memory.read_model(sizes), stage.changed(gpus=1, lora={"rank": 8}), GIB)
+    assert (parts["state"], parts["gradients"]) == (held, sum(p.grad.nbytes for p in model.parameters() if p.grad is not None))
 
 
 @pytest.mark.parametrize("sizes", [TINY, LLAMA], ids=["deepseek_v3", "llama"])

@@ -33,15 +33,18 @@ def check(found, cases):
     """Losses and weights are those of transformers, in every case."""
     assert set(found) == set(cases)
     for case, line in found.items():
-        dtype = case.rpartition(":")[2]
+        dtype, *more = case.split(":")[2:]
+        lora = "lora" in more
         assert line["losses"] == pytest.approx(line["expected"], rel=LOSS[dtype]), line
-        assert line["expected"][1] < line["expected"][0] - 0.01, "the update was one"
+        assert line["expected"][1] < line["expected"][0] - (0.001 if lora else 0.01), "the update was one"
         assert line["weights"] <= WEIGHTS[dtype] and line["compared"] >= 20, line
+        if lora:
+            assert line["sent"] <= WEIGHTS[dtype] and line["dtypes"] == ["torch.float32"] and not line["unknown"], line
 
 
-def test_an_untied_head_trains_in_chunks(root, tmp_path):
+def test_an_untied_head_and_an_adapter_train_in_chunks(root, tmp_path):
     """reference: FSDP2 with an untied head ended in `mixed torch.Tensor and DTensor` at the first log-probability."""
-    cases = ["qwen2:untied:float32"]
+    cases = ["qwen2:untied:float32", "deepseek_v3:tied:float32:lora"]  # the second: an adapter, and experts in a weight sync
     check(train(root, tmp_path, 1, cases), cases)
 
 
@@ -49,5 +52,6 @@ def test_an_untied_head_trains_in_chunks(root, tmp_path):
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("world", [1, 2])
 def test_the_matrix_of_models(root, tmp_path, world):
-    cases = [f"{kind}:{tied}:{dtype}" for kind in KINDS for tied in ("tied", "untied") for dtype in DTYPES]
+    cases = [f"{kind}:{tied}:{dtype}{lora}" for kind in KINDS for tied in ("tied", "untied") for dtype in DTYPES for lora in ("", ":lora")]
+    cases += [f"{kind}:untied:float32:speed" for kind in ("qwen2", "deepseek_v3")]
     check(train(root, tmp_path, world, cases, timeout=3000), cases)

@@ -1,7 +1,9 @@
 """train_shapes.py FOLDER RANK WORLD CASE…: two real updates of verl's FSDP2 engine on tiny models, beside the same updates without verl.
 
-A CASE is kind:tied:dtype. Rank 0 prints, per case, a line of JSON: verl's losses before and after the first update, transformers' own,
-and the largest difference of a weight after both. Every rank holds other samples; the reference takes them all.
+A CASE is kind:tied:dtype; with :lora an adapter alone is trained, with :speed weights and gradients are exchanged less often. Rank 0
+prints, per case, a line of JSON: verl's losses before and after the first update, transformers' own (with PEFT's adapter), the largest
+difference of a weight after both, and how far what a weight sync would send is from that of the reference, base and adapter summed.
+Every rank holds other samples; the reference takes them all.
 """
 
 import json
@@ -15,12 +17,17 @@ folder, rank, world = Path(folder), int(rank), int(world)
 import torch  # noqa: E402
 import torch.distributed as dist  # noqa: E402
 import verl  # noqa: E402, F401
+from mathrl.config.stage import Lora  # noqa: E402
+from mathrl.models import adapter  # noqa: E402
 from mathrl.verl import precision  # noqa: E402
+from peft import LoraConfig, get_peft_model  # noqa: E402
+from safetensors.torch import load_file  # noqa: E402
 from tensordict import TensorDict  # noqa: E402
 from transformers import AutoConfig, AutoModelForCausalLM  # noqa: E402
 from verl.trainer.config import CheckpointConfig  # noqa: E402
 from verl.utils import tensordict_utils as tu  # noqa: E402
 from verl.workers.config import FSDPEngineConfig, FSDPOptimizerConfig, HFModelConfig  # noqa: E402
+from verl.workers.engine.fsdp import transformer_impl  # noqa: E402
 from verl.workers.engine.fsdp.transformer_impl import FSDPEngineWithLMHead  # noqa: E402
 
 torch.set_num_threads(1)
@@ -36,6 +43,8 @@ MORE = {
     },
 }  # fmt: skip
 RATE, LENGTHS = 1e-3, (5, 9, 7, 9)
+LORA = Lora(rank=4, alpha=8)
+SPEED = {"reshard_after_forward": False, "forward_prefetch": True, "use_no_sync_for_gradient_accumulation": True}
 
 
 def write(place, kind, tied):
@@ -71,16 +80,33 @@ def loss(model_output, data, dp_group=None):
     return -total * world / data["batch_num_tokens"], {}
 
 
-def with_verl(place, dtype):
-    """Losses of both updates and the weights after them."""
+def whole(value):
+    return getattr(value, "full_tensor", lambda: value)().detach().clone()
+
+
+def same_start(model):
+    """An adapter whose first weights are the same everywhere, and none of them zero, so that both halves learn."""
+    generator = torch.Generator().manual_seed(3)
+    for name, value in sorted(model.named_parameters()):
+        if "lora_" in name:
+            value.data.copy_(torch.randn(value.shape, generator=generator) * 0.05)
+
+
+def with_verl(place, dtype, lora, speed):
+    """Losses of both updates, the weights after them, and those that a weight sync sends."""
     library = None if precision.shape(str(place))["tie_word_embeddings"] else "mathrl.verl.untied_heads"
     override = {"attn_implementation": "sdpa"}
     options = {"load_tokenizer": False, "use_fused_kernels": True, "use_remove_padding": False, "override_config": override}
     options["fused_kernel_options"] = {"impl_backend": "torch"}
+    if lora:
+        library = "mathrl.verl.lora"
+        options |= {"lora_rank": LORA.rank, "lora_alpha": LORA.alpha, "lora": {"merge": True}}
+        options["target_modules"] = adapter.targets(LORA, precision.shape(str(place)), "m")
+        transformer_impl.get_peft_model = lambda *given: (made := get_peft_model(*given), same_start(made))[0]
     model = HFModelConfig(path=str(place), external_lib=library, **options)
     names = {"float32": "fp32", "bfloat16": "bf16"}
     mixed = {"param_dtype": names[dtype], "reduce_dtype": "fp32", "buffer_dtype": "fp32"}
-    engine_config = FSDPEngineConfig(strategy="fsdp2", mixed_precision=mixed, use_torch_compile=False, use_dynamic_bsz=False)
+    engine_config = FSDPEngineConfig(strategy="fsdp2", mixed_precision=mixed, use_torch_compile=False, use_dynamic_bsz=False, **speed)
     optimizer = FSDPOptimizerConfig(lr=RATE, weight_decay=0.0, clip_grad=1e9, lr_warmup_steps=0, total_training_steps=10)
     engine = FSDPEngineWithLMHead(model, engine_config, optimizer, CheckpointConfig())
     engine.initialize()
@@ -92,16 +118,21 @@ def with_verl(place, dtype):
         value = torch.tensor(sum(made["loss"]))
         dist.all_reduce(value)
         losses.append(float(value) / world)
-    weights = {
-        name: getattr(value, "full_tensor", lambda value=value: value)().clone() for name, value in engine.module.state_dict().items()
-    }
-    return losses, weights
+    before = {name: whole(value) for name, value in engine.module.state_dict().items()}
+    sent = dict(engine.get_per_tensor_param()[0]) if lora else {}
+    after = {name: whole(value) for name, value in engine.module.state_dict().items()}
+    assert all(torch.equal(before[name], after[name]) for name in before), "a weight sync changed the trainer"
+    return losses, after, sent
 
 
-def without(place, dtype):
+def without(place, dtype, lora):
     """The same by transformers and torch alone, from whole logits; in bfloat16 by autocast, which FSDP's mixed precision amounts to."""
     model = AutoModelForCausalLM.from_pretrained(place, dtype=torch.float32, attn_implementation="sdpa")
-    optimizer = torch.optim.AdamW(model.parameters(), lr=RATE, weight_decay=0.0, betas=(0.9, 0.999))
+    if lora:
+        chosen = adapter.targets(LORA, precision.shape(str(place)), "m")
+        model = get_peft_model(model, LoraConfig(task_type="CAUSAL_LM", r=LORA.rank, lora_alpha=LORA.alpha, target_modules=chosen))
+        same_start(model)
+    optimizer = torch.optim.AdamW([one for one in model.parameters() if one.requires_grad], lr=RATE, weight_decay=0.0, betas=(0.9, 0.999))
     losses, samples = [], rows()
     for _ in range(2):
         total = 0
@@ -114,7 +145,10 @@ def without(place, dtype):
         total.backward()
         optimizer.step()
         losses.append(total.item())
-    return losses, dict(model.state_dict())
+    trained = {name: value.detach().clone() for name, value in model.state_dict().items()}
+    if lora:
+        model.merge_and_unload().save_pretrained(f"{place}-merged")
+    return losses, trained
 
 
 os.environ |= {"RANK": str(rank), "WORLD_SIZE": str(world), "LOCAL_RANK": str(rank)}
@@ -122,15 +156,23 @@ dist.init_process_group("cpu:gloo", init_method=f"file://{folder}/store", rank=r
 references = {}
 if rank == 0:
     for case in cases:  # first: verl gives a model's class another forward
-        kind, tied, dtype = case.split(":")
+        kind, tied, dtype, *more = case.split(":")
         write(folder / case, kind, tied == "tied")
-        references[case] = without(folder / case, dtype)
+        references[case] = without(folder / case, dtype, "lora" in more)
 dist.barrier()
 for case in cases:
-    losses, weights = with_verl(folder / case, case.rpartition(":")[2])
+    dtype, *more = case.split(":")[2:]
+    lora = "lora" in more
+    losses, weights, sent = with_verl(folder / case, dtype, lora, SPEED if "speed" in more else {})
     if rank == 0:
         expected, right = references[case]
-        gap = max(float((weights[name] - right[name]).abs().max()) for name in right if name in weights)
-        print(json.dumps({"case": case, "losses": losses, "expected": expected, "weights": gap, "compared": len(weights)}), flush=True)
+        found = {"case": case, "losses": losses, "expected": expected, "compared": len(weights)}
+        found["weights"] = max(float((weights[name] - right[name]).abs().max()) for name in right if name in weights)
+        if lora:
+            published = load_file(f"{folder / case}-merged/model.safetensors")
+            found["unknown"] = sorted(set(published) - set(sent))
+            found["sent"] = max(float((sent[name] - value).abs().max()) for name, value in published.items() if name in sent)
+            found["dtypes"] = sorted({str(value.dtype) for value in sent.values()})
+        print(json.dumps(found), flush=True)
     dist.barrier()
 dist.destroy_process_group()

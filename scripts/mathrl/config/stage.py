@@ -72,6 +72,17 @@ class RolloutCorrection(Section):
     high: Positive = key(2.0, "upper bound of a weight")
 
 
+class Lora(Section):
+    """Low-rank adapters are trained, the model's own weights stay: less memory for gradients and optimizer."""
+
+    rank: Count = key(32, "of an adapter's two matrices")
+    alpha: Count = key(64, "the adapter is added with weight alpha / rank")
+    targets: Literal["all-linear"] | Annotated[Distinct[Name], Field(min_length=1)] = key(
+        "all-linear",
+        "layers with an adapter, such as [q_proj, v_proj]; all-linear: every linear layer, of a model with experts the attention's",
+    )
+
+
 class Budget(Section):
     """Training ends when one is used up, by all stages of a run together or by a stage that has its own; null: no limit."""
 
@@ -255,6 +266,12 @@ class Stage(Section):
         verl=("trainer.deterministic", f"{R}.enable_prefix_caching", f"{A}.fsdp_config.full_determinism"),
         finalist=SILENT,
     )
+    lora: Lora | None = key(
+        None,
+        "{rank, alpha, targets}: adapters are trained, and exported both merged and by themselves; null: all weights",
+        verl=("actor_rollout_ref.model.lora_rank", "actor_rollout_ref.model.lora_alpha", "actor_rollout_ref.model.target_modules"),
+        finalist=SILENT,
+    )
     # what is looked at and kept
     validation_benchmark: str = key(
         "gsm8k", "benchmark of the validation curve; no checkpoint is chosen on it", finalist="GSM8K, and chosen by"
@@ -266,6 +283,10 @@ class Stage(Section):
     keep_every: Count | None = key(None, "keep each checkpoint whose step this divides; null without", "steps")
     adopt: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{12}$")] | None = key(
         None, "name of an earlier checkpoint directory of the stage to go on with, what differs called harmless; null without"
+    )
+    reshard: bool = key(
+        False,
+        "go on with another number of GPUs than saved the directory that `adopt` names: from the weights, with a fresh optimizer",
     )
     choose: Literal["best", "last"] = key("best", "checkpoint to export: best on the dev split of the training data, or the last")
     rollouts_per_step: WholeNumber = key(

@@ -220,7 +220,13 @@ def check_stage(config: Configuration, run: str, stage: str) -> list[str]:
             raise UserError(f"{where}: {error}") from None
     if merged.validation_benchmark == "dev":
         raise UserError(f"{where}: validation_benchmark: 'dev' is what the held-out problems are called; rename it in {config.pins}")
+    if merged.reshard and not merged.adopt:
+        raise UserError(
+            f"{where}: reshard: names no checkpoints; write adopt: '<name of the directory below checkpoints/{run}/{stage}>' too"
+        )
     if merged.supervised:
+        if merged.reshard:
+            raise UserError(f"{where}: reshard: a supervised stage is trained again with another number of GPUs; remove reshard")
         if merged.budget.bounds:
             raise UserError(
                 f"{where}: budget: steps alone end a supervised stage, verl logs no times of it; write budget: "

@@ -280,12 +280,13 @@ def parameters(model: str | os.PathLike) -> int:
     return weights // published
 
 
-def checkpoint_bytes(model: str | os.PathLike, saves: int, width: int = 4) -> int:
+def checkpoint_bytes(model: str | os.PathLike, saves: int, width: int = 4, frozen: bool = False) -> int:
     """Bytes of `saves` training checkpoints of a Hugging Face model directory; 0 while the model is not there yet.
 
-    A checkpoint holds weights and Adam's two moments, each of `width` bytes a parameter; two more are a margin.
+    A checkpoint holds weights and Adam's two moments, each of `width` bytes a parameter, and where these are `frozen` (LoRA) the weights
+    alone; two more are a margin, for an adapter with its moments too.
     """
-    return saves * parameters(model) * (3 * width + 2)
+    return saves * parameters(model) * ((1 if frozen else 3) * width + 2)
 
 
 def merge_megabytes(count: int) -> int:

@@ -14,6 +14,7 @@ from typing import Any
 from mathrl.core.files import UserError, replaced_directory, write_json
 from mathrl.core.hashes import NOTE, model_sha256
 from mathrl.core.provenance import provenance
+from mathrl.models import adapter
 from mathrl.models.prepare import add_head
 
 
@@ -33,6 +34,7 @@ def export_checkpoint(
         raise UserError(f"{shards}: no such checkpoint; it was removed after training, or was never there")
     with replaced_directory(out) as fresh:
         merge(shards, fresh, environment)
+        adapter.fold(fresh)
         add_head(fresh)
         _note(fresh, said, inputs)
 
@@ -40,7 +42,7 @@ def export_checkpoint(
 def export_model(model: Path, out: Path, said: Mapping[str, Any], inputs: Mapping[str, Path]) -> None:
     """Copy the Hugging Face directory `model` to `out`, replaced as a whole: a stage may choose the model that it began with."""
     with replaced_directory(out) as fresh:
-        shutil.copytree(model, fresh, ignore=shutil.ignore_patterns(NOTE, "README.md"), dirs_exist_ok=True)
+        shutil.copytree(model, fresh, ignore=shutil.ignore_patterns(NOTE, "README.md", adapter.FOLDER), dirs_exist_ok=True)
         _note(fresh, said, inputs)
 
 

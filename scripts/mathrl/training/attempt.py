@@ -17,7 +17,7 @@ from mathrl.data import sft_messages, step_messages
 from mathrl.execution import pauses, trackers
 from mathrl.execution.preflight import checkpoint_bytes
 from mathrl.execution.secrets import isolation
-from mathrl.training import budget, checkpoints, fingerprints, long_prompts, verl_log
+from mathrl.training import budget, checkpoints, fingerprints, long_prompts, resharding, verl_log
 from mathrl.training.plan import StagePlan
 from mathrl.training.process import run_verl
 from mathrl.training.session import Session
@@ -115,6 +115,8 @@ def _reinforcement_keys(plan: StagePlan, session: Session) -> dict[str, Any]:
     # A pause, or a kill between save and validation, leaves a checkpoint that no accuracy speaks for: it is validated now.
     first = str(whole[-1]) not in session.dev if whole else stage.validate_before
     more = {"trainer.val_before_train": first, **long_prompts.keys(plan, directory)}
+    if resharding.check(stage, directory, plan.name):
+        more[resharding.LIBRARY] = resharding.MODULE
     return plan.placed(directory, plan.train_file, **more)
 
 
@@ -139,7 +141,7 @@ def _check_end(plan: StagePlan, session: Session, code: int, why: str) -> None:
             else f"ended with exit code {code}" + (f": {why}" if why else "")
         )
         left = f"; checkpoints up to step {whole[-1]} are kept, the same command goes on from there" if whole else ""
-        raise UserError(f"{name}: verl {how}{_full_disk(directory, plan.model)}; its log is {log}{left}")
+        raise UserError(f"{name}: verl {how}{_full_disk(directory, plan.model, bool(plan.stage.lora))}; its log is {log}{left}")
     if not whole and not session.stopped_by:
         raise UserError(f"{name}: verl ended without a checkpoint; are there fewer problems than train_batch_size? its log is {log}")
     if not session.stopped_by:
@@ -148,7 +150,7 @@ def _check_end(plan: StagePlan, session: Session, code: int, why: str) -> None:
         raise UserError(f"{name}: verl ended at step {whole[-1]} of {total}; its log is {log}; the same command goes on from there")
 
 
-def check_space(root: Path, model: Path) -> None:
+def check_space(root: Path, model: Path, frozen: bool = False) -> None:
     """Refuse to train where not even one checkpoint of this model fits.
 
     Raises:
@@ -157,15 +159,15 @@ def check_space(root: Path, model: Path) -> None:
     place = root.absolute()
     while not place.exists():
         place = place.parent
-    needed, free = checkpoint_bytes(model, saves=1), shutil.disk_usage(place).free
+    needed, free = checkpoint_bytes(model, saves=1, frozen=frozen), shutil.disk_usage(place).free
     if free < needed:
         raise UserError(f"{root}: a checkpoint takes about {needed / 1e9:.1f} GB and {free / 1e9:.1f} GB are free; make room there")
 
 
-def _full_disk(directory: Path, model: Path) -> str:
+def _full_disk(directory: Path, model: Path, frozen: bool) -> str:
     """What a failed save says if a checkpoint found no room; torch's own words for it are `unexpected pos`."""
     incomplete = checkpoints.incomplete(directory)
-    needed, free = checkpoint_bytes(model, saves=1), shutil.disk_usage(directory).free
+    needed, free = checkpoint_bytes(model, saves=1, frozen=frozen), shutil.disk_usage(directory).free
     if not incomplete or free >= needed:
         return ""
     return (

@@ -12,7 +12,7 @@ from typing import Any
 
 from mathrl.core.files import UserError, read_json, sha256_json, sha256_tree, write_checked_json
 from mathrl.core.hashes import NOTE
-from mathrl.training import checkpoints, fingerprints
+from mathrl.training import checkpoints, fingerprints, resharding
 
 FILE = "fingerprint.json"
 SHOWN = 12  # differences that a line names
@@ -48,14 +48,10 @@ def open_directory(
     if own.exists():
         _mend(own, content)
         return own, None
-    for other, line, steps in _others(root, content, model):
+    for line, asked in _others(root, content, model):
         print(f"{own}: new checkpoints; {line}", file=sys.stderr)
-        if steps:
-            raise UserError(
-                f"{other}: was trained up to step {steps} under an earlier scheme of fingerprints, which did not know the workflow's code; "
-                f"nothing else differs, and nothing is trained again unasked: set training.adopt: '{other.name}' to go on with it, or move "
-                "it away to train anew"
-            )
+        if asked:
+            raise UserError(asked)
     write_checked_json(own / FILE, dict(content))
     return own, None
 
@@ -78,19 +74,30 @@ def _adopted(path: Path, content: Mapping[str, Any]) -> list[str]:
     return differs
 
 
-def _others(root: Path, content: Mapping[str, Any], model: Path | None) -> Iterator[tuple[Path, str, int]]:
-    """Other directories, the newest first: each with a line, and the steps of one that nothing but the scheme tells from this."""
+def _others(root: Path, content: Mapping[str, Any], model: Path | None) -> Iterator[tuple[str, str]]:
+    """Other directories, the newest first: a line about each, and with a question where nothing that teaches tells it from this one."""
     for file in sorted(root.glob(f"*/{FILE}"), key=lambda path: path.stat().st_mtime, reverse=True):
         other = file.parent
         steps = max([0, *checkpoints.steps(other)])
         try:
             old = read(other)
         except UserError as error:
-            yield other, f"{error}; it is not compared, and kept", 0
+            yield f"{error}; it is not compared, and kept", ""
             continue
-        earlier = old.get("scheme", 1) < fingerprints.SCHEME and not differences(*_comparable(old, content, model))
-        said = f"{other} is kept (up to step {steps}), it differs in: {shown(differences(old, content))}"
-        yield other, said, steps if earlier else 0
+        differs, asked = differences(old, content), ""
+        if steps and old.get("scheme", 1) < fingerprints.SCHEME and not differences(*_comparable(old, content, model)):
+            asked = (
+                f"{other}: was trained up to step {steps} under an earlier scheme of fingerprints, which did not know the workflow's code; "
+                f"nothing else differs, and nothing is trained again unasked: set training.adopt: '{other.name}' to go on with it, or move "
+                "it away to train anew"
+            )
+        elif steps and resharding.only_gpus(differs):
+            asked = (
+                f"{other}: was trained up to step {steps} by another number of GPUs; nothing else differs, and nothing is trained again "
+                f"unasked: set training.adopt: '{other.name}' and training.reshard: true to go on from its weights with a fresh optimizer, "
+                "use as many GPUs as before, or move it away to train anew"
+            )
+        yield f"{other} is kept (up to step {steps}), it differs in: {shown(differs)}", asked
 
 
 def _comparable(old: Mapping[str, Any], new: Mapping[str, Any], model: Path | None) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -57,6 +57,9 @@ UNHASHED = (
     "actor_rollout_ref.actor.ppo_max_token_len_per_gpu",
     "actor_rollout_ref.actor.fsdp_config.param_offload",
     "actor_rollout_ref.actor.fsdp_config.optimizer_offload",
+    "actor_rollout_ref.actor.fsdp_config.reshard_after_forward",  # how often and when weights and gradients are exchanged
+    "actor_rollout_ref.actor.fsdp_config.forward_prefetch",
+    "actor_rollout_ref.actor.fsdp_config.use_no_sync_for_gradient_accumulation",
     "actor_rollout_ref.model.enable_gradient_checkpointing",
     "actor_rollout_ref.rollout.log_prob_micro_batch_size_per_gpu",
     "actor_rollout_ref.rollout.tensor_model_parallel_size",
@@ -73,6 +76,9 @@ UNHASHED = (
     "actor_rollout_ref.rollout.engine_kwargs.vllm.moe_backend",  # whose kernels compute the experts
     "engine.param_offload",
     "engine.optimizer_offload",
+    "engine.reshard_after_forward",
+    "engine.forward_prefetch",
+    "engine.use_no_sync_for_gradient_accumulation",
     "data.micro_batch_size_per_gpu",
     "data.max_token_len_per_gpu",
     "model.enable_gradient_checkpointing",

@@ -16,6 +16,7 @@ Bytes on one GPU of N; P parameters, w bytes a number in computation (2 for bflo
 
 Update: all but sync. Rollout: state + context + sync + the engine's share (gpu_memory_utilization × GPU), of which w·P weights and
 1.5 GiB for activations leave the rest to the KV cache. T is the longest prompt and response: an upper bound, most sequences are shorter.
+With `lora` the model's weights are frozen: state 4·P/N + 12·A/N, gradients 4·A/N and layers 2·w·L + w·R, with A numbers of adapters.
 With `dynamic_batch` sequences are packed into one row: B = 1, T = max_tokens_per_gpu. Attention keeps no T × T matrix of scores.
 """
 
@@ -27,6 +28,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mathrl.config.stage import Stage
+from mathrl.models import adapter
 from mathrl.models.shape import BIAS, shapes
 
 GIB = 1 << 30
@@ -51,6 +53,7 @@ class Model:
     vocabulary: int
     kept: int  # numbers a token that the largest layer keeps for its backward pass
     cache: int  # numbers a token in the KV cache, all layers
+    linear: Mapping[str, int]  # inputs and outputs of linear layers that may have an adapter, by name
 
 
 def read_model(config: Mapping[str, Any]) -> Model:
@@ -76,7 +79,7 @@ def read_model(config: Mapping[str, Any]) -> Model:
         kept = 8 * hidden + 2 * head * (heads + 2 * groups) + 4 * config["intermediate_size"]
         cache = layers * 2 * groups * head
     outside = total - (sum(sizes) if len(sizes) == layers else layers * sizes[0])
-    return Model(total, max(sizes), outside, layers, hidden, config["vocab_size"], kept, cache)
+    return Model(total, max(sizes), outside, layers, hidden, config["vocab_size"], kept, cache, adapter.linear_layers(config))
 
 
 def estimate(model: Model, stage: Stage, gpu: float) -> dict[str, float]:
@@ -87,10 +90,15 @@ def estimate(model: Model, stage: Stage, gpu: float) -> dict[str, float]:
         sequences, length = 1, max(stage.max_tokens_per_gpu, stage.longest)
     rows = sequences * length
     blocks = 1 if stage.gradient_checkpointing else model.layers
+    trained, held = model.parameters, 0
+    layers = (3 * width + 4) * model.largest_layer + 2 * width * model.outside
+    if stage.lora:
+        trained, held = adapter.numbers(stage.lora, model.linear), model.parameters
+        layers = 2 * width * model.largest_layer + width * model.outside
     parts = {
-        "state": 12 * model.parameters / ranks,
-        "gradients": 4 * model.parameters / ranks,
-        "layers": (3 * width + 4) * model.largest_layer + 2 * width * model.outside,
+        "state": (12 * trained + 4 * held) / ranks,
+        "gradients": 4 * trained / ranks,
+        "layers": layers,
         "saved": rows * model.hidden * width * model.layers,
         "recomputed": 2 * rows * width * model.kept * blocks,
         "mask": (1 + width) * sequences * length**2,
@@ -110,10 +118,10 @@ def fits(parts: Mapping[str, float], stage: Stage, gpu: float) -> bool:
     return parts["update"] <= gpu and parts["rollout"] <= gpu and parts["cached_tokens"] >= 8 * stage.longest
 
 
-def advice(model: Model, stage: Stage, gpu: float) -> str:
-    """`fits`, or the keys of `training` to change until it does (those that change no result first), or that it cannot."""
+def changes(model: Model, stage: Stage, gpu: float) -> dict[str, Any] | None:
+    """Keys of `training` to change until it fits, none of which changes a result; None where it cannot fit."""
     if fits(estimate(model, stage, gpu), stage, gpu):
-        return "fits"
+        return {}
     keys: dict[str, Any] = {} if stage.gradient_checkpointing else {"gradient_checkpointing": True}
     changed = stage.changed(**keys)
     rows = "max_tokens_per_gpu" if stage.dynamic_batch else "micro_batch_size"
@@ -128,8 +136,17 @@ def advice(model: Model, stage: Stage, gpu: float) -> str:
         if fits(estimate(model, smaller, gpu), smaller, gpu):
             if share != stage.gpu_memory_utilization:
                 keys["gpu_memory_utilization"] = share
-            return ", ".join(f"{key}: {str(value).lower()}" for key, value in keys.items())
-    needed = estimate(model, changed, gpu)["update"] / GIB
+            return keys
+    return None
+
+
+def advice(model: Model, stage: Stage, gpu: float) -> str:
+    """`fits`, or the keys of `training` to change until it does, or that it cannot."""
+    keys = changes(model, stage, gpu)
+    if keys is not None:
+        return ", ".join(f"{key}: {str(value).lower()}" for key, value in keys.items()) or "fits"
+    rows = {"max_tokens_per_gpu": stage.longest} if stage.dynamic_batch else {"micro_batch_size": 1}
+    needed = estimate(model, stage.changed(gradient_checkpointing=True, **rows), gpu)["update"] / GIB
     return f"does not fit: an update takes {needed:.0f} GiB at least; more GPUs (gpus), or a shorter max_response_length"
 
 

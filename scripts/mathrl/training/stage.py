@@ -19,7 +19,7 @@ from mathrl.core.tensorboard import read_scalars
 from mathrl.execution import locks
 from mathrl.execution.preflight import check_limits
 from mathrl.models.checks import check_chat_template, check_model
-from mathrl.training import checkpoints, directories, fingerprints, trained_by
+from mathrl.training import checkpoints, directories, fingerprints, resharding, trained_by
 from mathrl.training.attempt import FINISHED, check_space, train_on
 from mathrl.training.budget import Spent
 from mathrl.training.collapse import Monitor
@@ -88,7 +88,8 @@ def _note(plan: StagePlan, directory: Path, after: int, harmless: list[str] | No
     inputs = {"train": plan.train_file, "validation": plan.validation_file}
     content = plan.fingerprint
     own = provenance(inputs, config=plan.stage.model_dump(), model_sha256=content["model_sha256"])
-    trained_by.begin(directory, after, own, content, fingerprints.name(content), harmless)
+    resharded = None if plan.supervised else resharding.check(plan.stage, directory, plan.name)
+    trained_by.begin(directory, after, own, content, fingerprints.name(content), harmless, resharded)
 
 
 def _resumed(plan: StagePlan, directory: Path, state: Mapping[str, Any] | None) -> tuple[Session, bool]:
@@ -118,7 +119,7 @@ def _train_to_end(plan: StagePlan, session: Session, begins: Callable[[int], Non
         print(f"{plan.name}: ends at step {session.last_step}, as monitor.stop asks: {session.stopped_by}", file=sys.stderr)
         return
     check_limits(plan.accelerator, (64 << 20) * plan.gpus)  # the job's, which need not be those of who started the workflow
-    check_space(plan.root, plan.model)
+    check_space(plan.root, plan.model, bool(plan.stage.lora))
     whole = checkpoints.steps(session.directory)
     if whole:
         print(f"{plan.name}: goes on from step {whole[-1]}", file=sys.stderr)

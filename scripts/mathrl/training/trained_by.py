@@ -14,10 +14,18 @@ from typing import Any
 from mathrl.core.files import UserError, read_checked_json, write_checked_json
 
 FOLDER = "trained_by"
-SAME = ("git_commit", "image", "versions", "code", "fingerprint", "harmless")  # starts that agree in these are one entry
+SAME = ("git_commit", "image", "versions", "code", "fingerprint", "harmless", "resharded")  # starts that agree in these are one entry
 
 
-def begin(directory: Path, after: int, provenance: Mapping[str, Any], content: Mapping[str, Any], fingerprint: str, harmless: Any) -> None:
+def begin(
+    directory: Path,
+    after: int,
+    provenance: Mapping[str, Any],
+    content: Mapping[str, Any],
+    fingerprint: str,
+    harmless: Any,
+    resharded: Mapping[str, Any] | None = None,
+) -> None:
     """Note a start of the trainer.
 
     Args:
@@ -26,9 +34,11 @@ def begin(directory: Path, after: int, provenance: Mapping[str, Any], content: M
         provenance: of the training, as every result has it.
         content: its fingerprint; `fingerprint` is the name of that.
         harmless: what differs from the directory's own fingerprint, where the user said that it does not matter.
+        resharded: how many GPUs saved the weights that it goes on from, where those were others (mathrl.training.resharding).
     """
     number = 1 + max((int(path.name.split("-")[0]) for path in (directory / FOLDER).glob("*-after-*.json")), default=0)
     entry = {"schema_version": 1, "code": content["code"], "fingerprint": fingerprint, "harmless": harmless, "provenance": dict(provenance)}
+    entry |= {"resharded": dict(resharded)} if resharded else {}
     write_checked_json(directory / FOLDER / f"{number:04d}-after-{after}.json", entry)
 
 

@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from mathrl.config.determinism import is_deterministic
-from mathrl.config.stage import Reward, Stage
+from mathrl.config.stage import Lora, Reward, Stage
 from mathrl.core.code_files import SCRIPTS
 from mathrl.core.files import UserError
 from mathrl.execution import trackers
+from mathrl.models import adapter
 from mathrl.rewards import controls
 from mathrl.verl import doors
 from mathrl.verl.precision import check_head, check_precision, precision, shape
@@ -137,6 +138,12 @@ def overrides(stage: Stage, *, accelerator: str, model: str) -> dict[str, Any]:
         keys["trainer.total_training_steps"] = stage.steps
     check_head(model, stage.verl)
     libraries = ["mathrl.verl.untied_heads"] if not shape(model).get("tie_word_embeddings", True) else []
+    if stage.lora:
+        keys |= adapter_keys(stage.lora, model, "actor_rollout_ref.model")
+        # verl would hand adapters to the engine, whose CPU build has no kernels for them and whose router does not split
+        # experts: it gets whole weights, summed in float32 (mathrl.verl.lora).
+        keys["actor_rollout_ref.model.lora.merge"] = True
+        libraries = ["mathrl.verl.lora"]  # which imports untied_heads
     libraries += ["mathrl.verl.maxrl"] if stage.advantage == "maxrl" else []
     if libraries:
         keys["actor_rollout_ref.model.external_lib"] = libraries if len(libraries) > 1 else libraries[0]
@@ -160,6 +167,12 @@ def overrides(stage: Stage, *, accelerator: str, model: str) -> dict[str, Any]:
     if is_deterministic(stage, accelerator):
         keys |= _deterministic(accelerator)
     return keys | stage.verl
+
+
+def adapter_keys(lora: Lora, model: str, where: str) -> dict[str, Any]:
+    """verl's keys below `where` for a model whose adapters are trained."""
+    chosen = adapter.targets(lora, shape(model), model)
+    return {f"{where}.lora_rank": lora.rank, f"{where}.lora_alpha": lora.alpha, f"{where}.target_modules": chosen}
 
 
 def places(stage: Stage, *, train_file: str, validation_file: str, checkpoints: str, run: str) -> dict[str, Any]:

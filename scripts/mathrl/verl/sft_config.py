@@ -11,6 +11,7 @@ from typing import Any
 
 from mathrl.config.stage import Stage
 from mathrl.models.local_stores import DIRECTORY
+from mathrl.verl.grpo_config import adapter_keys
 from mathrl.verl.precision import check_precision, precision
 
 
@@ -44,6 +45,8 @@ def overrides(stage: Stage, *, accelerator: str, model: str) -> dict[str, Any]:
         "trainer.save_freq": stage.save_every,
         "trainer.resume_mode": "auto",
     }
+    if stage.lora:
+        keys |= adapter_keys(stage.lora, model, "model")
     check_precision(stage.dtype, accelerator, "")
     if stage.dtype != "bfloat16":
         keys["+engine.mixed_precision"] = precision(stage.dtype)

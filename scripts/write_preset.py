@@ -1,0 +1,48 @@
+"""Settings for a base model on the GPUs that you have: batch numbers that divide, memory that fits. Lay them over config.yaml.
+
+python scripts/write_preset.py --model Qwen/Qwen2.5-Math-1.5B --gpus 4 --memory 80 --out mine.yaml
+snakemake -n --configfile config.yaml mine.yaml
+"""
+
+import argparse
+from pathlib import Path
+
+from mathrl.core.files import UserError, read_json, run_main, write_text
+
+
+def main() -> None:
+    from mathrl.models.usual import USUAL
+
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    names = ", ".join(USUAL)
+    parser.add_argument("--model", required=True, help=f"one of {names}, with or without @commit; or a directory with a config.json")
+    parser.add_argument("--gpus", type=int, required=True, help="GPUs of the host: 1, 2, 4, 6 or 8")
+    parser.add_argument("--memory", type=float, default=80, help="GiB of each GPU (default 80)")
+    parser.add_argument("--out", type=Path, required=True, help="YAML to write")
+    args = parser.parse_args()
+
+    import yaml
+    from mathrl.training.presets import preset
+
+    plain = args.model.partition("@")[0]
+    if plain in USUAL:
+        config = USUAL[plain]
+    elif (Path(args.model) / "config.json").is_file():
+        config = read_json(Path(args.model) / "config.json")
+    else:
+        raise UserError(f"--model {args.model}: is no directory with a config.json and none of {names}")
+    if args.gpus < 1 or args.memory <= 0:
+        raise UserError("--gpus and --memory: must be above 0")
+    try:
+        keys = preset(config, args.gpus, args.memory)
+    except KeyError as error:
+        raise UserError(f"{args.model}/config.json: lacks {error}; is it a model of DeepSeek-V3's or Llama's shape?") from None
+    found = {"base_model": args.model, "training": keys} if plain != args.model or plain not in USUAL else {"training": keys}
+    comment = f"# {args.model} on {args.gpus} GPU(s) of {args.memory:g} GiB: scripts/write_preset.py\n"
+    if "base_model" not in found:
+        comment += f"# name it with the commit that you want: base_model: {plain}@…\n"
+    write_text(args.out, comment + yaml.safe_dump(found, sort_keys=False))
+
+
+if __name__ == "__main__":
+    run_main(main)

@@ -1,0 +1,93 @@
+"""Presets: usual models on 1 to 8 GPUs of three sizes get numbers that verl takes without padding and memory that fits, or one line."""
+
+import re
+
+import pytest
+import yaml
+from mathrl.config import batches, reading, validation
+from mathrl.config.stage import Stage
+from mathrl.core.files import UserError
+from mathrl.data.downloads import pin_rows
+from mathrl.models.usual import USUAL
+from mathrl.training import memory, presets
+
+# Billions, as published; biases and norms are below the last digit.
+PUBLISHED = {
+    "BAAI/OpenSeek-Small-v1-SFT": 1.39, "Qwen/Qwen3-0.6B": 0.60, "Qwen/Qwen2.5-Math-1.5B": 1.54, "Qwen/Qwen3-1.7B": 1.72,
+    "deepseek-ai/DeepSeek-R1-Distill-Qwen-1.5B": 1.78, "meta-llama/Llama-3.2-3B-Instruct": 3.21, "Qwen/Qwen2.5-Math-7B": 7.62,
+    "meta-llama/Llama-3.1-8B-Instruct": 8.03, "Qwen/Qwen3-8B": 8.19,
+}  # fmt: skip
+NAMED = ("BAAI/OpenSeek-Small-v1-SFT", "Qwen/Qwen3-0.6B", "Qwen/Qwen2.5-Math-1.5B", "Qwen/Qwen2.5-Math-7B")
+
+
+@pytest.mark.parametrize("name", USUAL)
+def test_the_sizes_are_the_published_ones(name):
+    assert memory.read_model(USUAL[name]).parameters / 1e9 == pytest.approx(PUBLISHED[name], abs=0.006)
+
+
+@pytest.mark.parametrize("gib", [24, 40, 80])
+@pytest.mark.parametrize("gpus", presets.GPUS)
+def test_what_is_written_divides_and_fits(gpus, gib):
+    refused = set()
+    for name, config in USUAL.items():
+        try:
+            stage = Stage().changed(**presets.preset(config, gpus, gib))
+        except UserError as error:
+            assert re.fullmatch(r"\d\.\d\d billion parameters do not fit on \d GPU\(s\) of \d+ GiB: .*", str(error))
+            refused.add(name)
+            continue
+        assert batches.check_batches(stage) == [], "no padding"
+        model = memory.read_model(config)
+        assert memory.fits(memory.estimate(model, stage, gib * memory.GIB), stage, gib * memory.GIB), name
+        if stage.lora:
+            assert not memory.fits(memory.estimate(model, stage.changed(lora=None), gib * memory.GIB), stage, gib * memory.GIB)
+    assert not refused or (gib < 80 and gpus <= 2 and all(PUBLISHED[name] > 3 for name in refused))
+
+
+def test_other_numbers_of_gpus_are_one_line():
+    with pytest.raises(UserError, match="--gpus 5: do not divide mini-batches of 88 prompts with 6 responses each; 1, 2, 4, 6, 8 do"):
+        presets.preset(USUAL["Qwen/Qwen3-0.6B"], 5, 80)
+
+
+@pytest.mark.parametrize("gpus", [1, 2, 4, 8])
+@pytest.mark.parametrize("name", NAMED)
+def test_four_base_models_by_name_resolve(config, root, script, tmp_path, name, gpus):
+    """The file that is written, over config.yaml, through every check of the workflow that needs no data."""
+    out = tmp_path / "mine.yaml"
+    done = script("write_preset.py", "--model", f"{name}@{'a' * 40}", "--gpus", str(gpus), "--out", out)
+    assert done.returncode == 0, done.stderr
+    found, _ = validation.validate(reading.merge(config, yaml.safe_load(out.read_text())), lambda path: pin_rows(root / path))
+    stage = found.stage("grpo", "main")
+    assert (found.base_model, stage.gpus, stage.train_batch_size) == (f"{name}@{'a' * 40}", gpus, 264)
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--model", "nobody/nothing", "--gpus", "2"], "is no directory with a config.json and none of"),
+        (["--model", "Qwen/Qwen3-8B", "--gpus", "1", "--memory", "16"], "do not fit on 1 GPU(s) of 16 GiB"),
+        (["--model", "Qwen/Qwen3-8B", "--gpus", "0"], "must be above 0"),
+    ],
+)
+def test_bad_input_is_one_line(script, tmp_path, more, message):
+    done = script("write_preset.py", *more, "--out", tmp_path / "mine.yaml")
+    assert done.returncode == 2 and len(done.stderr.splitlines()) == 1 and message in done.stderr, done.stderr
+    assert not (tmp_path / "mine.yaml").exists()
+
+
+@pytest.mark.parametrize("gpus", [4, 5])
+def test_snakemake_resolves_or_names_the_numbers_that_work(root, tmp_path, gpus):
+    import subprocess
+
+    name = f"Qwen/Qwen2.5-Math-1.5B@{'b' * 40}"
+    keys = presets.preset(USUAL[name.partition("@")[0]], 4, 80) | {"gpus": gpus}
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump({"base_model": name, "training": keys}))
+    snakemake = root / ".venv-driver/bin/snakemake"
+    if not snakemake.exists():
+        pytest.skip("make env has not been run here: no .venv-driver")
+    command = [snakemake, "-n", "-q", "-s", root / "Snakefile", "--configfile", root / "config.yaml", tmp_path / "mine.yaml"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    said = done.stdout + done.stderr
+    assert (done.returncode == 0) == (gpus == 4), said[-3000:]
+    if gpus == 5:
+        assert "train_batch_size 264 and mini_batch_size 88 times rollout_n 6 must divide by 5 GPUs; nearest that do:" in said
