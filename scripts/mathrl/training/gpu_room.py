@@ -32,8 +32,8 @@ def check(plan: StagePlan) -> None:
         said = memory.advice(model, plan.stage, smallest)
         if least > smallest:
             raise UserError(
-                f"{plan.name}: weights, optimizer and gradients take {least / memory.GIB:.0f} GiB on each of {plan.gpus} GPU(s), which have "
-                f"{smallest / memory.GIB:.0f}; use more GPUs, or training.lora, or let scripts/write_preset.py choose"
+                f"{plan.name}: weights, optimizer and gradients take {least / memory.GIB:.0f} GiB on each of {plan.gpus} GPU(s), which "
+                f"have {smallest / memory.GIB:.0f}; use more GPUs, or training.lora, or let scripts/write_preset.py choose"
             )
         if said != "fits":
             print(f"{plan.name}: the memory table expects no room on {smallest / memory.GIB:.0f} GiB: {said}", file=sys.stderr)
