@@ -12,6 +12,7 @@ import argparse
 import sys
 
 from mathrl.core.files import UserError, run_main
+from mathrl.execution import nvidia
 from mathrl.execution.supervisor import Supervisor
 
 
@@ -50,6 +51,8 @@ def parse(arguments: list[str]) -> argparse.Namespace:
 
 def main() -> int:
     given = parse(sys.argv[1:])
+    if given.gpus:  # on the node, before anything waits for GPUs or is loaded
+        nvidia.check(nvidia.gpus(nvidia.own()))
     return Supervisor(given.command, given.gpus, given.state, given.grace).run()
 
 

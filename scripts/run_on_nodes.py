@@ -37,6 +37,8 @@ def main() -> int:
     inner.add_argument("--head", metavar="ADDRESS", help=argparse.SUPPRESS)
     inner.add_argument("--join", metavar="ADDRESS", help=argparse.SUPPRESS)
     inner.add_argument("--drive", metavar="ADDRESS", help=argparse.SUPPRESS)
+    inner.add_argument("--meet", metavar="ADDRESS", help=argparse.SUPPRESS)
+    inner.add_argument("--rank", type=int, help=argparse.SUPPRESS)
     inner.add_argument("--nodes", type=int, help=argparse.SUPPRESS)
     parser.add_argument("command", nargs=argparse.REMAINDER, help="-- command and its arguments")
     given = parser.parse_args()
@@ -49,6 +51,9 @@ def main() -> int:
 
         variables = verl_environment(given.accelerator)
         return nodes.ray_node(given.head or given.join, bool(given.head), given.gpus, given.cpus, variables)
+    if given.meet:
+        nodes.meet(given.meet, given.rank, given.nodes, given.accelerator == "cuda")
+        return 0
     if not command:
         raise UserError("no command given; put it after --")
     if given.drive:

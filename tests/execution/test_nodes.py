@@ -41,6 +41,41 @@ def test_waiting_for_a_port():
         nodes.wait_for_port("127.0.0.1", nodes.free_port("127.0.0.1"), 0.1)
 
 
+def meetings(count, port, timeout=180):
+    """Real processes that meet as nodes do, on loopback: exit codes and what each said."""
+    command = [sys.executable, str(SCRIPT), "--gpus", "0", "--accelerator", "cpu", "--meet", f"127.0.0.1:{port}", "--nodes", "2"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "env": {**os.environ, "OMP_NUM_THREADS": "1"}}
+    started = [subprocess.Popen([*command, "--rank", str(rank)], **pipes) for rank in range(count)]
+    said = [process.communicate(timeout=timeout)[1] for process in started]
+    return [process.returncode for process in started], said
+
+
+def test_two_nodes_meet_before_ray_starts():
+    codes, said = meetings(2, nodes.free_port("127.0.0.1"))
+    assert codes == [0, 0], said
+    assert "nodes: all-reduce of 67 MB over 2 nodes by gloo: " in said[0] and "GB/s" in said[0]
+
+
+def test_a_node_that_nobody_answers_is_one_line(monkeypatch):
+    monkeypatch.setattr(nodes, "MEET_SECONDS", 2.0)
+    with pytest.raises(UserError, match=r"node 127\.0\.0\.1 does not reach the others by gloo \(.*\); is a firewall between them\?"):
+        nodes.meet(f"127.0.0.1:{nodes.free_port('127.0.0.1')}", 1, 2, cuda=False)
+
+
+def test_the_network_is_checked_on_every_node_and_a_bad_one_is_named():
+    """What stands for srun ends with the rank as its exit code: the first node ends well, the second fails."""
+    seen = []
+
+    def inside(role):
+        seen.append(role)
+        return [role[role.index("--rank") + 1]]
+
+    with pytest.raises(UserError, match="the job's nodes do not reach each other: two failed, see above; leave a bad one out"):
+        nodes._check_network([sys.executable, "-c", "import sys; sys.exit(int(sys.argv[-1]))"], ["one", "two"], "127.0.0.1", inside)
+    assert [role[2:] for role in seen] == [["--rank", "0", "--nodes", "2"], ["--rank", "1", "--nodes", "2"]]
+    nodes._check_network([], ["alone"], "127.0.0.1", inside)
+
+
 def test_a_command_in_its_image(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert nodes.in_image("", "--nv", ["python", "x"]) == ["python", "x"], "no image: as it is"

@@ -18,7 +18,7 @@ import struct
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from mathrl.core.code_files import SCRIPTS
@@ -27,6 +27,7 @@ from mathrl.execution.secrets import authentication
 from mathrl.execution.supervisor import Supervisor
 
 SCRIPT = SCRIPTS / "run_on_nodes.py"
+MEET_SECONDS = 120.0  # for all nodes to load torch and to meet
 JOIN_SECONDS = 300.0  # an image on a slow file system takes its time to start
 # Ray gives its agents 15 s to start and its node 30 s to register, which no setting changes; on a cold or busy file system
 # they take longer, and the second attempt finds the files in memory
@@ -141,6 +142,7 @@ def launch(command: Sequence[str], image: str, image_arguments: str, gpus: int, 
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
         signal.signal(number, pass_on)
     try:
+        _check_network(step, names, head, lambda role: in_image(image, image_arguments, [*mine, *role]))
         for name in names:
             role = ["--head", address] if name == names[0] else ["--join", address]
             inside = in_image(image, image_arguments, [*mine, *role])
@@ -168,6 +170,80 @@ def launch(command: Sequence[str], image: str, image_arguments: str, gpus: int, 
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(20)
             process.kill()
+
+
+def meet(address: str, rank: int, nodes: int, cuda: bool) -> None:
+    """Sum 64 MB over all nodes for up to five seconds, by NCCL (gloo without GPUs), and say how fast the network is.
+
+    Raises:
+        UserError: the nodes do not reach each other.
+    """
+    import datetime
+
+    import torch
+    import torch.distributed as dist
+
+    host, port = address.rsplit(":", 1)
+    mine = host if rank == 0 else source_address(host)
+    if name := interface(mine):
+        os.environ.setdefault("GLOO_SOCKET_IFNAME", name)
+        os.environ.setdefault("NCCL_SOCKET_IFNAME", fastest(name))
+    backend, limit = ("nccl" if cuda else "gloo"), datetime.timedelta(seconds=MEET_SECONDS)
+    try:
+        dist.init_process_group(backend, init_method=f"tcp://{host}:{port}", rank=rank, world_size=nodes, timeout=limit)
+        numbers = torch.ones(16 << 20, device="cuda" if cuda else "cpu")
+        dist.all_reduce(numbers)  # opens the connections
+        rounds, begin = 0, time.monotonic()
+        while True:
+            numbers.fill_(1.0)
+            dist.all_reduce(numbers)
+            if (found := numbers[-1].item()) != nodes:
+                raise UserError(
+                    f"all-reduce over {nodes} nodes by {backend}: {found:g} instead of {nodes} on {mine}: the network is damaged"
+                )
+            rounds += 1
+            more = torch.tensor(float(time.monotonic() - begin < 5 and rounds < 50), device=numbers.device)
+            dist.broadcast(more, 0)  # all end together
+            if not more.item():
+                break
+        seconds = (time.monotonic() - begin) / rounds
+        dist.destroy_process_group()
+    except (RuntimeError, ValueError) as error:
+        why = " ".join(str(error).split())[:200]
+        raise UserError(
+            f"node {mine} does not reach the others by {backend} ({why}); is a firewall between them? NCCL_SOCKET_IFNAME names an interface"
+        ) from None
+    if rank == 0:
+        _say(f"all-reduce of 67 MB over {nodes} nodes by {backend}: {seconds * 1000:.0f} ms, {67.1 / 1e3 / seconds:.2g} GB/s")
+
+
+def _check_network(step: Sequence[str], names: Sequence[str], head: str, inside: Callable[[Sequence[str]], list[str]]) -> None:
+    """Let a process on each node meet the others, before Ray is started.
+
+    Raises:
+        UserError: names the nodes that failed; what they said is in the log.
+    """
+    if len(names) < 2:
+        return
+    address = f"{head}:{free_port(head)}"
+    meetings = []
+    for rank, name in enumerate(names):
+        role = inside(["--meet", address, "--rank", str(rank), "--nodes", str(len(names))])
+        meetings.append(subprocess.Popen([*step, f"--nodelist={name}", *role], start_new_session=True))
+    until = time.monotonic() + JOIN_SECONDS
+    try:
+        for process in meetings:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(max(0.0, until - time.monotonic()))
+    finally:
+        failed = [name for name, process in zip(names, meetings, strict=True) if process.poll() != 0]
+        for process in meetings:
+            if process.poll() is None:
+                process.terminate()
+    if failed:
+        raise UserError(
+            f"the job's nodes do not reach each other: {', '.join(failed)} failed, see above; leave a bad one out: sbatch --exclude"
+        )
 
 
 def ray_node(address: str, head: bool, gpus: int, cpus: int, variables: Mapping[str, str]) -> int:

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from mathrl.core.files import UserError, sha256_file
-from mathrl.execution import gpus
+from mathrl.execution import gpus, nvidia
 
 LABEL = "org.mathrl.lock-sha256"  # hash of the envs/*.txt that an image was built from
 REBUILD = "make containers"
@@ -169,6 +169,8 @@ def check_host(requests: Mapping[str, int]) -> None:
     """This host, which will execute the jobs itself, has the GPUs that the largest of them needs."""
     largest = max(requests.values(), default=0)
     there = len(gpus.visible_devices())
+    if largest and there:
+        nvidia.check(nvidia.gpus(nvidia.own()))
     if largest and not there:
         raise UserError(
             "accelerator: cuda, and this host shows no GPU; run on a host with NVIDIA GPUs, through SLURM "

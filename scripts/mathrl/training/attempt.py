@@ -14,7 +14,7 @@ from mathrl.config.batches import total_steps
 from mathrl.core.files import UserError
 from mathrl.core.parquet import row_count
 from mathrl.data import sft_messages, step_messages
-from mathrl.execution import pauses, trackers
+from mathrl.execution import caches, nvidia, pauses, trackers
 from mathrl.execution.preflight import checkpoint_bytes
 from mathrl.execution.secrets import isolation
 from mathrl.training import budget, checkpoints, fingerprints, long_prompts, resharding, verl_log
@@ -58,6 +58,9 @@ def train_on(plan: StagePlan, session: Session, begins: Callable[[int], None]) -
         stores = session.directory / "trackers"
         stores.mkdir(exist_ok=True)
         environment |= trackers.environment(plan.stage.further_trackers, stores, os.environ)
+    if plan.accelerator == "cuda":
+        names = [gpu.name for gpu in nvidia.gpus(nvidia.own())]
+        environment |= caches.variables(plan.fingerprint["versions"], names, os.getuid())
     before = max([0, *checkpoints.steps(session.directory)])
     begins(before)
     (session.directory / FINISHED).unlink(missing_ok=True)  # what it says of an earlier end holds no longer

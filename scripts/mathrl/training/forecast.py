@@ -13,10 +13,10 @@ from typing import Any
 
 from mathrl.config.batches import total_steps
 from mathrl.config.stage import Budget, Stage
-from mathrl.core.files import UserError
+from mathrl.core.files import UserError, read_json
 from mathrl.core.parquet import row_count
 from mathrl.core.tensorboard import read_scalars
-from mathrl.training import budget, checkpoints
+from mathrl.training import budget, checkpoints, memory, traffic
 from mathrl.training.checkpoints import most_at_once
 from mathrl.training.plan import StagePlan
 
@@ -108,10 +108,11 @@ def describe(name: str, found: Mapping[str, Any]) -> str:
     budget = (
         "" if found["steps"] == found["configured_steps"] else f" ({found['ended_by']} ends it before {found['configured_steps']} steps)"
     )
+    exchanged = f"a GPU receives {found['exchanged_gb']:.0f} GB per step; " if found.get("exchanged_gb") else ""
     return (
         f"{name}: {found['steps']} steps of {found['step_seconds']:.1f} s{budget}, {found['hours']:.2f} hours, "
         f"{found['gpu_hours']:.2f} GPU-hours, {found['checkpoints']} checkpoints at once, {found['disk_gb']:.1f} GB of disk; "
-        "responses that grow longer make it slower"
+        f"{exchanged}responses that grow longer make it slower"
     )
 
 
@@ -137,4 +138,16 @@ def measure(plan: StagePlan) -> dict[str, Any]:
     (directory,) = (path.parent for path in plan.root.glob("*/fingerprint.json"))
     newest = directory / f"global_step_{checkpoints.steps(directory)[-1]}"
     size = sum(path.stat().st_size for path in newest.rglob("*") if path.is_file())
-    return forecast(plan.stage, rows, read_scalars(directory / "tensorboard"), wall, size, plan.gpus)
+    scalars = read_scalars(directory / "tensorboard")
+    return forecast(plan.stage, rows, scalars, wall, size, plan.gpus) | exchanged(plan, scalars)
+
+
+def exchanged(plan: StagePlan, scalars: Mapping[str, list[tuple[int, float]]]) -> dict[str, Any]:
+    """GB that a GPU receives per step, with the measured length of a sample; nothing for a model whose shape is not known."""
+    try:
+        model = memory.read_model(read_json(plan.model / "config.json"))
+    except KeyError:
+        return {}
+    samples = plan.stage.train_batch_size * plan.stage.rollout_n
+    tokens = statistics.fmean(count for _, count in scalars.get("training/tokens", [(0, 0.0)])) / samples
+    return {"exchanged_gb": round(traffic.per_step(model, plan.stage, tokens) / 1e9, 3)}

@@ -19,7 +19,7 @@ from mathrl.core.tensorboard import read_scalars
 from mathrl.execution import locks
 from mathrl.execution.preflight import check_limits
 from mathrl.models.checks import check_chat_template, check_model
-from mathrl.training import checkpoints, directories, fingerprints, resharding, trained_by
+from mathrl.training import checkpoints, directories, fingerprints, gpu_room, resharding, trained_by
 from mathrl.training.attempt import FINISHED, check_space, train_on
 from mathrl.training.budget import Spent
 from mathrl.training.collapse import Monitor
@@ -120,6 +120,7 @@ def _train_to_end(plan: StagePlan, session: Session, begins: Callable[[int], Non
         return
     check_limits(plan.accelerator, (64 << 20) * plan.gpus)  # the job's, which need not be those of who started the workflow
     check_space(plan.root, plan.model, bool(plan.stage.lora))
+    gpu_room.check(plan)
     whole = checkpoints.steps(session.directory)
     if whole:
         print(f"{plan.name}: goes on from step {whole[-1]}", file=sys.stderr)

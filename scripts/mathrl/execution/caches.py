@@ -1,0 +1,46 @@
+"""Where compiled kernels are kept, so that the next start of a training need not compile them again.
+
+Whoever writes there decides what a training runs: the folder belongs to this user alone, and is refused where it is anybody else's.
+Another set of packages or another kind of GPU has another folder.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from mathrl.core.files import sha256_json
+from mathrl.execution.processes import own_directory
+
+ROOT = ".snakemake/compiled"  # in the study's directory
+# Of torch inductor, Triton, vLLM (its compiled graphs) and FlashInfer.
+FOLDERS = {
+    "TORCHINDUCTOR_CACHE_DIR": "inductor",
+    "TRITON_CACHE_DIR": "triton",
+    "VLLM_CACHE_ROOT": "vllm",
+    "FLASHINFER_WORKSPACE_BASE": "flashinfer",
+}
+
+
+def variables(packages: Mapping[str, object], gpus: Sequence[str], user: int, root: Path | None = None) -> dict[str, str]:
+    """Environment variables that name the caches, whose folders are made.
+
+    Args:
+        packages: versions of what compiles and of what is compiled.
+        gpus: names of the GPUs.
+        user: id of who runs the job.
+        root: absolute; default below the working directory.
+
+    Raises:
+        UserError: the folder is somebody else's.
+    """
+    key = sha256_json({"packages": dict(packages), "gpus": sorted(set(gpus))})[:12]
+    folder = root or Path.cwd() / ROOT
+    folder.mkdir(parents=True, exist_ok=True)
+    if not os.access(folder, os.W_OK):  # another user's study: kernels are compiled at each start
+        return {}
+    place = own_directory(folder / f"{user}-{key}", "let its owner remove it")
+    for name in FOLDERS.values():
+        (place / name).mkdir(mode=0o700, exist_ok=True)
+    return {variable: str(place / name) for variable, name in FOLDERS.items()}

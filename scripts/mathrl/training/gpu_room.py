@@ -1,0 +1,42 @@
+"""Before verl starts: do model and settings fit these GPUs, and what does the link between them cost?"""
+
+from __future__ import annotations
+
+import sys
+
+from mathrl.core.files import UserError, read_json
+from mathrl.execution import nvidia
+from mathrl.training import memory, traffic
+from mathrl.training.plan import StagePlan
+
+
+def check(plan: StagePlan) -> None:
+    """Say what the memory table and the link make of this job's GPUs, and refuse what cannot work.
+
+    Raises:
+        UserError: weights, optimizer and gradients alone take more than a GPU has.
+    """
+    if plan.accelerator != "cuda" or plan.supervised:
+        return
+    found = nvidia.gpus(nvidia.own())[: plan.stage.gpus]
+    for line in nvidia.notices(found):
+        print(f"{plan.name}: {line}", file=sys.stderr)
+    try:
+        model = memory.read_model(read_json(plan.model / "config.json"))
+    except KeyError:
+        return  # a shape that the table does not know
+    smallest = min((gpu.total for gpu in found), default=0)
+    if smallest:
+        parts = memory.estimate(model, plan.stage, smallest)
+        least = parts["state"] + parts["gradients"]
+        said = memory.advice(model, plan.stage, smallest)
+        if least > smallest:
+            raise UserError(
+                f"{plan.name}: weights, optimizer and gradients take {least / memory.GIB:.0f} GiB on each of {plan.gpus} GPU(s), which "
+                f"have {smallest / memory.GIB:.0f}; use more GPUs, or training.lora, or let scripts/write_preset.py choose"
+            )
+        if said != "fits":
+            print(f"{plan.name}: the memory table expects no room on {smallest / memory.GIB:.0f} GiB: {said}", file=sys.stderr)
+    cost = traffic.told(model, plan.stage, nvidia.slowest_link(found))
+    if cost:
+        print(f"{plan.name}: {cost}", file=sys.stderr)
