@@ -77,6 +77,19 @@ def _failure(rule: str, block: str) -> Failure:
     return Failure(rule, outputs, (found.get("log") or "").split(",")[0].strip() or None, message)
 
 
+def told(root: Path, called: Progress) -> str:
+    """One call in words: jobs done, and below a line per job that failed."""
+    first = f"{root.name}: {called.done} of {called.planned} jobs done"
+    failed = [f"{one.rule} failed: {in_words(root, one)}" for one in called.failures]
+    return "\n".join([first if called.planned else root.name, *dict.fromkeys(failed)])
+
+
+def in_words(root: Path, failure: Failure) -> str:
+    """Why a job failed: by its log, else what its executor said, else where to look."""
+    words = last_words(root / failure.log) if failure.log else ""
+    return words.removeprefix("error: ").removeprefix("cause: ") or failure.message or "failed without a word in its log"
+
+
 def last_words(path: Path) -> str:
     """Why a job failed, by its log: a training's cause stands first, else the last line that tells an error or is there at all."""
     lines = [line.strip() for line in tail(path, 1 << 16).splitlines() if line.strip()]

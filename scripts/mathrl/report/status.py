@@ -11,7 +11,7 @@ from rich.text import Text
 
 from mathrl.core.files import printable
 from mathrl.execution import recovery, snakemake_log
-from mathrl.training.status import Standing, failure_in_words, standings
+from mathrl.training.status import Standing, standings
 
 WIDTH = 100
 LONGEST_NAME = 24
@@ -36,7 +36,7 @@ def lines(root: Path) -> Iterator[Text]:
     runs = {one.run for one in found if one.error}
     for failure in called.failures if called else ():
         if not any(Path(name).parts[1:2] == (run,) for name in failure.outputs for run in runs) and not _made_since(root, failure):
-            yield _cut(f"{failure.rule} failed: {failure_in_words(root, failure)}", "red")
+            yield _cut(f"{failure.rule} failed: {snakemake_log.in_words(root, failure)}", "red")
 
 
 def _made_since(root: Path, failure: snakemake_log.Failure) -> bool:

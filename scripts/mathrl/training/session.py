@@ -16,7 +16,7 @@ from pathlib import Path
 
 from mathrl.config.stage import Stage
 from mathrl.core.tensorboard import by_step
-from mathrl.execution import processes
+from mathrl.execution import notices, processes
 from mathrl.training import checkpoints, flags
 from mathrl.training.budget import Spent
 from mathrl.training.checkpoint_choice import DEV, choose
@@ -142,6 +142,7 @@ class Session:
         said = self._take(step, metrics)
         if len(self.monitor.flags) > flagged:
             self.note_flags()
+            notices.send_beside("collapse", f"{self.progress.name}: {said}", step=step)
         if said:
             yield f"{self.progress.name}: {said}"
         self.ask_for_end()

@@ -232,11 +232,5 @@ def _error(root: Path, run: str, stage: str, called: snakemake_log.Progress | No
         return max(found)[1]
     for failure in reversed(called.failures if called else ()):
         if any(Path(name).parts[:2] == ("results", run) for name in failure.outputs):
-            return f"{failure.rule}: {failure_in_words(root, failure)}"
+            return f"{failure.rule}: {snakemake_log.in_words(root, failure)}"
     return ""
-
-
-def failure_in_words(root: Path, failure: snakemake_log.Failure) -> str:
-    """Why a job failed: by its log, else what its executor said, else where to look."""
-    words = last_words(root / failure.log) if failure.log else ""
-    return words.removeprefix("error: ").removeprefix("cause: ") or failure.message or "failed without a word in its log"
