@@ -14,7 +14,7 @@ PYTHON ?= $(shell for p in python3 python3.12 python3.11; do $$p -c '$(FITS)' 2>
 SNAKEMAKE := .venv-driver/bin/snakemake
 PYTEST := .venv/bin/python -m pytest
 
-.PHONY: .venv .venv-cuda .venv-driver .venv-harness .venv-tools demo verifiers crate rebuild calibrate forecast demo-clean demo-containers driver env env-cuda bundle harness laptop test test-full tests-ledger test-hpc lint format lock containers tensorboard dag docs
+.PHONY: .venv .venv-cuda .venv-driver .venv-harness .venv-tools demo status verifiers crate rebuild calibrate forecast demo-clean demo-containers driver env env-cuda bundle harness laptop test test-full tests-ledger test-hpc lint format lock containers tensorboard dag docs
 
 demo: env
 	@.venv-driver/bin/python scripts/recover_workflow.py --directory .
@@ -29,6 +29,10 @@ demo-containers: env
 # make forecast RUN=grpo [PROFILE=profiles/demo]: what a run will cost, from a few of its steps
 forecast: env
 	@$(SNAKEMAKE) $(if $(PROFILE),--profile $(PROFILE),--cores all --resources gpu=$(or $(GPUS),6)) forecast --config 'select=[$(or $(RUN),grpo)]'
+
+# make status [STUDY=/path/to/study]: a line per run: step, reward, accuracy, time left, flags, last error; it only reads
+status: .venv-driver/lock
+	@.venv-driver/bin/python scripts/show_status.py --directory $(or $(STUDY),.)
 
 # make verifiers [PROFILE=profiles/demo]: every verifier of the configuration measured, and samples with their step scores to read.
 # The demo lays profiles/demo/verifiers.yaml over its configuration.

@@ -39,7 +39,7 @@ from mathrl.config import verifiers as verifier_settings
 from mathrl.core import code_files, provenance
 from mathrl.core.files import UserError, sha256_file
 from mathrl.data import downloads
-from mathrl.execution import damage, node_image, pauses, preflight, processes, recovery, slurm, trackers
+from mathrl.execution import damage, node_image, notices, pauses, preflight, processes, recovery, slurm, snakemake_log, trackers
 from mathrl.models.checks import check_chat_template
 from mathrl.statistics import power
 from mathrl.training import checkpoints, resharding
@@ -1054,9 +1054,18 @@ def begin():
         preflight.say(notice)
 
 
+def tell_end(event, logs):
+    """After the last job: tell the user, where the configuration says how; a call without a job is none."""
+    for path in logs:
+        called = snakemake_log.read(Path(path))
+        if called.planned or called.failures:
+            notices.send(event, snakemake_log.told(Path.cwd(), called))
+
+
 # Over the installation's config.yaml lies what Snakemake was given: files, --config, or the `config` of an outer workflow.
 config = reading.merge(read_yaml("config.yaml"), config)
 CONFIG = validated(reading.from_command_line(config, workflow.config_settings.config or {}, yaml.safe_load))
+notices.configure(**CONFIG.notices.model_dump())
 if uses_containers():
     preflight.bind(ROOT)
 else:
@@ -1088,3 +1097,11 @@ wildcard_constraints:
 
 onstart:
     begin()
+
+
+onsuccess:
+    tell_end("end", log)
+
+
+onerror:
+    tell_end("failure", log)

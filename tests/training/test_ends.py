@@ -6,8 +6,8 @@ import subprocess
 
 import pytest
 from mathrl.core.files import UserError, read_json
-from mathrl.execution import processes
-from mathrl.training import attempt, checkpoints
+from mathrl.execution import notices, processes
+from mathrl.training import attempt, checkpoints, flags
 from mathrl.training import stage as training
 from mathrl.training.plan import StagePlan
 from mathrl.verl import stop_file
@@ -152,6 +152,21 @@ def test_a_rerun_of_a_finished_stage_keeps_its_flags(verl, train):
     again, said = train(keep_last=8)
     assert [flag["limit"] for flag in first["collapse"]] == ["not_finite"] and first["chosen_step"] == 4
     assert "nothing to train" in said and (again["collapse"], again["chosen_step"]) == (first["collapse"], 4)
+
+
+def test_a_collapse_is_told_once_and_noted_beside_the_checkpoints(verl, train, tmp_path, monkeypatch):
+    """By the program of the user's that `notices` names; a rerun that replays the flag says nothing again."""
+    told = tmp_path / "told"
+    monkeypatch.setenv(notices.SETTINGS, "{}")
+    notices.configure(["sh", "-c", f"cat >> '{told}'"], None, None)
+    verl.metrics = falls(3)
+    manifest, _ = train()
+    assert wait_for(lambda: told.exists() and told.read_text().endswith("\n"))
+    assert told.read_text().count("collapse flagged at step") == 1 and "reward" in told.read_text()
+    (directory,) = tmp_path.glob("checkpoints/**/flags.json")
+    assert flags.noted(directory.parent) == manifest["collapse"]
+    train(steps=9)
+    assert told.read_text().count("collapse flagged at step") == 1
 
 
 def test_monitor_stop_ends_a_stage_that_collapsed_before_it_was_set(verl, train, sigterm):

@@ -80,6 +80,7 @@ def test_every_profile_resolves_here(fresh, profile):
 
 # arguments after --config, what the one line must hold
 BAD = [
+    ("training.gpus=2", "--config training.gpus: a key inside another is written as a mapping: --config 'training={gpus: 2}'"),
     ("trainning={}", "unknown key 'trainning'"),
     ("training={rollout_m: 3}", "unknown key 'training.rollout_m'"),
     ("training={train_batch_size: many}", "training.train_batch_size is 'many'; it must be integer"),

@@ -10,6 +10,7 @@ from pydantic import ConfigDict, Field, JsonValue, PrivateAttr
 from mathrl.config.entry import Entry
 from mathrl.config.evaluation import Evaluation
 from mathrl.config.messages import check_all_there, parse
+from mathrl.config.notices import Notices
 from mathrl.config.reading import check_finite, expanded, merge
 from mathrl.config.section import Distinct, Name, Number, Section, Several, WholeNumber, key, required
 from mathrl.config.sources import Containers, Data, Decontamination, Demo, Prompt
@@ -78,6 +79,7 @@ class Configuration(Section):
     )
     evaluation: Evaluation = key(Evaluation(), "sampling and grading")
     verifiers: Verifiers = key(Verifiers(), "what scores each reasoning step of a response, 0 wrong to 1 right")
+    notices: Notices = key(Notices(), "who is told at the end, at a failure and at a collapse")
     demo: Demo | None = key(None, "the laptop demo's world; only in its overlay")
 
     _stages: dict[tuple[str, str], Stage] = PrivateAttr(default_factory=dict)  # merged stages, each made once

@@ -8,7 +8,7 @@ from typing import Any
 
 from mathrl.core.files import UserError
 
-NAMES = {"augmentation": "key", "verifiers": "key_env"}
+NAMES = {"augmentation": ("key",), "verifiers": ("key_env",), "notices": ("webhook", "key")}
 """What holds the name of an environment variable, by section."""
 OF_SERVERS = ("parameters", "options")  # fields whose names are others' own
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
@@ -21,8 +21,9 @@ def check_secrets(config: Mapping[str, Any]) -> None:
     Raises:
         UserError: what should be the name of an environment variable is none, or an address holds a password.
     """
-    for section, name in NAMES.items():
-        _check(config.get(section), f"config: {section}", name)
+    for section, names in NAMES.items():
+        for name in names:
+            _check(config.get(section), f"config: {section}", name)
 
 
 def _check(value: Any, where: str, name: str) -> None:
@@ -36,8 +37,9 @@ def _check(value: Any, where: str, name: str) -> None:
             if key not in OF_SERVERS:
                 _check(item, f"{where}.{key}", name)
         elif key == name and (not _VARIABLE.match(item) or _SECRET.fullmatch(item)):
+            example = "WEBHOOK_URL; a URL" if name == "webhook" else "OPENAI_API_KEY; a key"
             raise UserError(
-                f"{where}.{key}: must be the name of an environment variable, such as OPENAI_API_KEY; a key itself "
+                f"{where}.{key}: must be the name of an environment variable, such as {example} itself "
                 "belongs into no file: export it and write the variable's name here"
             )
         elif key in ("address", "url") and "@" in item.partition("://")[2].partition("/")[0]:

@@ -1,10 +1,12 @@
-"""What a job must know of its SLURM: when it ends."""
+"""What a job must know of its SLURM: when it ends; and what others see of its jobs."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import time
+from pathlib import Path
 
 DEADLINE = "MATHRL_DEADLINE"  # end of the job's walltime, seconds since 1970
 
@@ -35,3 +37,25 @@ def seconds_left(text: str) -> int:
     for part in clock.split(":"):
         seconds = seconds * 60 + int(part)
     return int(days or 0) * 86400 + seconds
+
+
+def jobs_of(directory: Path, rule: str = "train_policy") -> dict[str, str]:
+    """This user's jobs of a rule that were started from a directory: Snakemake's wildcards, joined by `_`, → RUNNING, PENDING, ….
+
+    Empty where there is no squeue, or where it does not answer.
+    """
+    if not shutil.which("squeue"):
+        return {}
+    ask = ["squeue", "--me", "--noheader", "--format", "%T|%Z|%k"]
+    try:
+        done = subprocess.run(ask, capture_output=True, text=True, errors="replace", timeout=5, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return {}
+    found: dict[str, str] = {}
+    for line in done.stdout.splitlines():
+        state, _, rest = line.strip().partition("|")
+        where, _, comment = rest.rpartition("|")
+        wildcards = comment.removeprefix(f"rule_{rule}_wildcards_")
+        if wildcards != comment and os.path.realpath(where) == os.path.realpath(directory):
+            found[wildcards] = "RUNNING" if "RUNNING" in (state, found.get(wildcards)) else state
+    return found

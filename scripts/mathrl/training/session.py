@@ -16,8 +16,8 @@ from pathlib import Path
 
 from mathrl.config.stage import Stage
 from mathrl.core.tensorboard import by_step
-from mathrl.execution import processes
-from mathrl.training import checkpoints
+from mathrl.execution import notices, processes
+from mathrl.training import checkpoints, flags
 from mathrl.training.budget import Spent
 from mathrl.training.checkpoint_choice import DEV, choose
 from mathrl.training.collapse import Monitor, describe
@@ -108,10 +108,10 @@ class Session:
             return None  # a validation without a step
         self.last_step = step
         self.measured += 1
-        flags = self.monitor.add(step, metrics)
+        new = self.monitor.add(step, metrics)
         used_up = self.spent.add(metrics)
-        said = "; ".join(describe(flag) for flag in flags)
-        if not self.ended_by and flags and self.stage.monitor.stop:
+        said = "; ".join(describe(flag) for flag in new)
+        if not self.ended_by and new and self.stage.monitor.stop:
             self.ended_by, self.stopped_by = "monitor", said
         elif not self.ended_by and used_up:
             self.ended_by, self.stopped_by = "budget", used_up
@@ -138,12 +138,20 @@ class Session:
         if "train/loss" in metrics:
             self.mark_last_complete()  # the supervised trainer has no hook for it; what it saved before this step is on disk
         yield self.progress.line(step, metrics)
+        flagged = len(self.monitor.flags)
         said = self._take(step, metrics)
+        if len(self.monitor.flags) > flagged:
+            self.note_flags()
+            notices.send_beside("collapse", f"{self.progress.name}: {said}", step=step)
         if said:
             yield f"{self.progress.name}: {said}"
         self.ask_for_end()
         if set(TRAINED) & set(metrics) and step % self.stage.save_every == 0:
             self.retain()
+
+    def note_flags(self) -> None:
+        """Write the monitor's flags beside the checkpoints, for whoever asks while it trains."""
+        flags.note(self.directory, self.monitor.flags)
 
     def ask_for_end(self) -> None:
         """Pass on to verl what ended the stage: what was learnt until a collapse is not wanted, what a budget paid for is."""

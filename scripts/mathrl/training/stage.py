@@ -124,6 +124,7 @@ def _train_to_end(plan: StagePlan, session: Session, begins: Callable[[int], Non
     whole = checkpoints.steps(session.directory)
     if whole:
         print(f"{plan.name}: goes on from step {whole[-1]}", file=sys.stderr)
+    session.note_flags()  # of steps that are trained again none holds
     session.ask_for_end()  # a budget that is used up pays for one more step, with the validation that ends a stage
     train_on(plan, session, begins)
 
