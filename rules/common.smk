@@ -39,7 +39,18 @@ from mathrl.config import verifiers as verifier_settings
 from mathrl.core import code_files, provenance
 from mathrl.core.files import UserError, sha256_file
 from mathrl.data import downloads
-from mathrl.execution import damage, node_image, notices, pauses, preflight, processes, recovery, slurm, snakemake_log, trackers
+from mathrl.execution import (
+    damage,
+    node_image,
+    notices,
+    pauses,
+    preflight,
+    processes,
+    recovery,
+    slurm,
+    snakemake_log,
+    trackers,
+)
 from mathrl.models.checks import check_chat_template
 from mathrl.statistics import power
 from mathrl.training import checkpoints, resharding
