@@ -254,6 +254,41 @@ rule measure_solve_rates:
         " > {log:q} 2>&1"
 
 
+rule choose_own_solutions:
+    """Choose right responses of the base model to training problems, at most {params.most} each, as solutions for stages that ask for `solutions: own`."""
+    input:
+        code=code("choose_own_solutions.py"),
+        made=expand("results/data/solve_rate_samples/{shard}.json", shard=range(CONFIG.evaluation.shards)),
+        asked="results/data/solve_rate_problems.jsonl",
+    output:
+        solutions="results/data/own_solutions.parquet",
+        summary="results/data/own_solutions.json",
+    params:
+        most=CONFIG.data.own_solutions.per_problem,
+        settings=literal(json.dumps(solve_rate_sampling(), sort_keys=True)),
+        filters=literal(written(CONFIG.data.own_solutions)),
+    log:
+        "logs/choose_own_solutions/all.log",
+    benchmark:
+        "logs/choose_own_solutions/all.tsv"
+    threads: 2
+    resources:
+        mem_mb=grows(3000),
+        runtime=grows(60),
+    container:
+        image("cpu")
+    shell:
+        "python {input.code[0]:q}"
+        " --generation {input.made:q}"
+        " --problems {input.asked:q}"
+        " --settings {params.settings:q}"
+        " --filters {params.filters:q}"
+        " --workers {threads:q}"
+        " --out {output.solutions:q}"
+        " --summary {output.summary:q}"
+        " > {log:q} 2>&1"
+
+
 rule format_training_data:
     """Write verl's files of run {wildcards.run}, stage {wildcards.stage}: {params.data} data, {params.dev_size} problems held out."""
     input:

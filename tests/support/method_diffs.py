@@ -37,7 +37,7 @@ def diffs(config: Mapping[str, Any], verl: Any) -> dict[str, dict[str, Any]]:
     """By run, keys of verl's resolved configuration that differ from grpo's. `verl` is a VerlProcess for cuda."""
     from support.settings import keys_of
 
-    runs = [run for run, own in config["runs"].items() if not own.get("stages")]
+    runs = [run for run, own in config["runs"].items() if not own.get("stages") and own.get("algorithm") != "supervised"]
     printed = verl.ask(RESOLVE, json.dumps([keys_of(config, run) for run in runs]))
     (line,) = [line for line in printed.splitlines() if line.startswith("RESOLVED")]
     resolved = {run: dict(flat(one)) for run, one in zip(runs, json.loads(line.removeprefix("RESOLVED")), strict=True)}

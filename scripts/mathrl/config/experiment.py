@@ -13,7 +13,7 @@ from mathrl.config.messages import check_all_there, parse
 from mathrl.config.notices import Notices
 from mathrl.config.reading import check_finite, expanded, merge
 from mathrl.config.section import Distinct, Name, Number, Section, Several, WholeNumber, key, required
-from mathrl.config.sources import Containers, Data, Decontamination, Demo, Prompt
+from mathrl.config.sources import OWN_SOLUTIONS, Containers, Data, Decontamination, Demo, Prompt
 from mathrl.config.stage import Reward, Stage
 from mathrl.config.verifier import Verifiers
 
@@ -102,7 +102,9 @@ class Configuration(Section):
                 values["reward"] = None
             values = merge(values, layer)
         merged = parse(Stage, values, f"config: run {run}" + (f", stage {stage}" if stage else ""))
-        return merged if merged.reward else merged.model_copy(update={"reward": self.reward})
+        settled: dict[str, Any] = {} if merged.reward else {"reward": self.reward}
+        settled |= {"solutions": OWN_SOLUTIONS} if merged.solutions == "own" else {}
+        return merged.model_copy(update=settled) if settled else merged
 
 
 def check_whole(raw: Mapping[str, Any]) -> None:

@@ -37,6 +37,18 @@ class OwnSolveRates(Section):
     max_tokens: Count = key(512, "new tokens per response", "tokens")
 
 
+OWN_SOLUTIONS = "results/data/own_solutions.parquet"
+"""What `solutions: own` of a supervised stage stands for."""
+
+
+class OwnSolutions(Section):
+    """Which of those responses become solutions, where a supervised stage says `solutions: own`; right ones only."""
+
+    per_problem: Count = key(4, "most solutions of a problem, the shortest first", "solutions")
+    max_tokens: Count | None = key(None, "longer responses are left out; null for none", "tokens")
+    max_similarity: Share = key(0.8, "share of pairs of words (Jaccard) from which on a response is like one before it", "0 to 1")
+
+
 class Data(Section):
     """The training problems."""
 
@@ -48,6 +60,7 @@ class Data(Section):
     )
     dev_size: Count = key(512, "problems held out of training for choosing checkpoints", "problems")
     own_solve_rates: OwnSolveRates = key(OwnSolveRates(), "solve rates measured with the base model")
+    own_solutions: OwnSolutions = key(OwnSolutions(), "the base model's right responses as solutions of a supervised stage")
 
 
 class AddedRows(Section):

@@ -117,7 +117,9 @@ class Stage(Section):
 
     # what is trained, and on what
     algorithm: Literal["grpo", "supervised"] = key("grpo", "grpo: group-relative advantages, no KL; supervised: on given `solutions`")
-    solutions: str | None = key(None, "parquet file with the columns problem and solution; for algorithm supervised")
+    solutions: str | None = key(
+        None, "parquet file with the columns problem and solution, or own: the base model's right responses; for algorithm supervised"
+    )
     start_from: Name = key("previous", "previous: the stage before, and the base model for the first; base; or the name of a run")
     data: Literal["clean", "raw", "as_given"] | AddedRows = key(
         "clean",

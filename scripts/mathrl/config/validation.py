@@ -16,6 +16,7 @@ from mathrl.config.model_names import is_named_by_itself
 from mathrl.config.reward_terms import check_names
 from mathrl.config.runs import model_source, sharing_budget, stages, start_of
 from mathrl.config.secret_keys import check_secrets
+from mathrl.config.sources import OWN_SOLUTIONS
 from mathrl.config.stage import Reward, Stage
 from mathrl.config.verl_keys import check_raw_keys
 from mathrl.core.files import UserError
@@ -232,7 +233,7 @@ def check_stage(config: Configuration, run: str, stage: str) -> list[str]:
                 f"{where}: budget: steps alone end a supervised stage, verl logs no times of it; write budget: "
                 "{tokens: null, gpu_hours: null} there, and its cost is not counted"
             )
-        made_here = merged.solutions in verifiers.MADE_HERE or augmentation.product(merged.solutions, config)
+        made_here = merged.solutions in (OWN_SOLUTIONS, *verifiers.MADE_HERE) or augmentation.product(merged.solutions, config)
         if not made_here and not Path(merged.solutions or "").is_file():
             raise UserError(f"{where}: solutions: no such file: {merged.solutions}; a parquet with the columns problem and solution")
     penalty = merged.overlong_penalty
