@@ -161,7 +161,7 @@ def test_a_collapse_is_told_once_and_noted_beside_the_checkpoints(verl, train, t
     notices.configure(["sh", "-c", f"cat >> '{told}'"], None, None)
     verl.metrics = falls(3)
     manifest, _ = train()
-    assert wait_for(lambda: told.exists() and told.read_text().endswith("\n"))
+    wait_for(lambda: told.exists() and told.read_text().endswith("\n"), 30, "the notice")
     assert told.read_text().count("collapse flagged at step") == 1 and "reward" in told.read_text()
     (directory,) = tmp_path.glob("checkpoints/**/flags.json")
     assert flags.noted(directory.parent) == manifest["collapse"]

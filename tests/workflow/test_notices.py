@@ -16,7 +16,9 @@ def fresh(make_workflow):
 
 def test_end_and_failure_are_told_and_change_no_rerun(fresh, tmp_path):
     told = tmp_path / "told"
-    setting = "notices=" + json.dumps({"command": ["sh", "-c", f'cat >> {told}; echo "$MATHRL_NOTICE" >> {told}'], "webhook": "NOT_SET"})
+    setting = "notices=" + json.dumps(
+        {"command": ["sh", "-c", f'cat >> {told}; printf %s "$MATHRL_NOTICE" >> {told}'], "webhook": "NOT_SET"}
+    )
     done = fresh.snakemake("--config", setting, "--", TARGET)
     assert done.returncode == 0, done.stdout
     text, notice = told.read_text().splitlines()
