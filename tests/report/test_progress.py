@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import time
 
 import pytest
 from mathrl.config.experiment import Configuration
@@ -60,3 +61,20 @@ def test_half_written_files_are_missing_and_the_page_says_when_it_was_made(at_wo
 def test_a_finished_page_never_loads_itself_again(world):
     page = (world / "report.html").read_text()
     assert 'http-equiv="refresh"' not in page and "data-refresh=" not in page
+
+
+def test_an_open_page_loads_itself_again_but_not_under_a_reader_of_samples(at_work, browser):
+    name, live = "again.html", f'data-refresh="{progress.REFRESH}"'
+    page = render(at_work, name, live=True)
+    (at_work / name).write_text(page.replace(live, 'data-refresh="2"'))
+    still = [{"name": "prefers-reduced-motion", "value": "reduce"}]  # the place is reached at once, not by a long scroll
+    browser.call("Emulation.setEmulatedMedia", features=still)
+    browser.open(at_work / name, 1440, "#samples")
+    browser.run("window.here = 1")
+    time.sleep(4)
+    assert browser.run("window.here") == 1, "samples are in view"
+    (at_work / name).write_text(page.replace("At work: ", "Later: ").replace(live, 'data-refresh="0"'))
+    browser.run("window.scrollTo({top: 0, behavior: 'instant'})")
+    time.sleep(5)
+    assert browser.run("document.title").startswith("Later: ")
+    browser.call("Emulation.setEmulatedMedia", features=[])
