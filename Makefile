@@ -14,7 +14,7 @@ PYTHON ?= $(shell for p in python3 python3.12 python3.11; do $$p -c '$(FITS)' 2>
 SNAKEMAKE := .venv-driver/bin/snakemake
 PYTEST := .venv/bin/python -m pytest
 
-.PHONY: .venv .venv-cuda .venv-driver .venv-harness .venv-tools demo status verifiers crate rebuild calibrate forecast demo-clean demo-containers driver env env-cuda bundle harness laptop test test-full tests-ledger test-hpc lint format lock containers tensorboard dag docs
+.PHONY: .venv .venv-cuda .venv-driver .venv-harness .venv-tools demo report status verifiers crate rebuild calibrate forecast demo-clean demo-containers driver env env-cuda bundle harness laptop test test-full tests-ledger test-hpc lint format lock containers tensorboard dag docs
 
 demo: env
 	@.venv-driver/bin/python scripts/recover_workflow.py --directory .
@@ -39,6 +39,13 @@ status: .venv-driver/lock
 verifiers: env
 	@$(SNAKEMAKE) $(if $(PROFILE),--profile $(PROFILE),--cores all --resources gpu=$(or $(GPUS),6)) \
 	  $(if $(filter profiles/demo,$(PROFILE)),--configfile profiles/demo/demo.yaml profiles/demo/verifiers.yaml --) verifiers
+
+# make report [PROFILE=profiles/demo] [EVERY=60]: the study report from what exists now, results/report-so-far.html, also beside a
+# running Snakemake, whose lock it does not take. EVERY: again and again, with so many seconds between, until you stop it.
+report: PROFILE ?= $(if $(wildcard resources/demo),profiles/demo)
+report: env
+	@while $(SNAKEMAKE) $(if $(PROFILE),--profile $(PROFILE),--cores 1) --nolock --quiet all --forcerun render_partial_report -- results/report-so-far.html \
+	  && echo results/report-so-far.html && [ -n "$(EVERY)" ]; do sleep $(or $(EVERY),0); done; [ -n "$(EVERY)" ] || [ -s results/report-so-far.html ]
 
 # make crate [PROFILE=profiles/demo]: the finished study as one file to send, results/crate.zip. Where the demo has run, it is the demo's.
 crate: PROFILE ?= $(if $(wildcard resources/demo),profiles/demo)

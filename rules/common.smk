@@ -1054,13 +1054,14 @@ def planned_power():
 
 def begin():
     """Before the first job: end what a killed Snakemake left here, say whose directory this is, and stop if this host cannot do the work."""
-    for line in recovery.end_orphans(Path.cwd().resolve()):
-        preflight.say(f"ended orphan {line}")
-    recovery.claim(".")
     check_keys()
     check_trackers()
     check_adopted()
-    endpoint.register(CONFIG)
+    if not NO_LOCK:
+        for line in recovery.end_orphans(Path.cwd().resolve()):
+            preflight.say(f"ended orphan {line}")
+        recovery.claim(".")
+        endpoint.register(CONFIG)
     for notice in check_host(dry_run=False):
         preflight.say(notice)
 
@@ -1081,10 +1082,12 @@ if uses_containers():
     preflight.bind(ROOT)
 else:
     preflight.use_environment(ROOT, CONFIG.accelerator)
+# `make report` beside a Snakemake that works here, perhaps on another host: the directory stays that one's
+NO_LOCK = "--nolock" in sys.argv
 DRY_RUN = any(re.fullmatch(r"-[a-zA-Z]{,3}n[a-zA-Z]{,3}|--dry-?run", word) for word in sys.argv)
 if MAIN:
     # a Snakemake that works here already puts files in place at this moment
-    for line in damage.clear(remove=not DRY_RUN and recovery.live_snakemake(Path.cwd()) is None):
+    for line in damage.clear(remove=not DRY_RUN and not NO_LOCK and recovery.live_snakemake(Path.cwd()) is None):
         preflight.say(line)
 if MAIN and DRY_RUN:
     for notice in [*check_host(dry_run=True), *planned_power(), *entry_notices()]:

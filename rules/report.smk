@@ -243,6 +243,7 @@ rule render_report:
     params:
         models=evaluated_models(),
         config=literal(written(CONFIG)),
+        live="",
     log:
         "logs/render_report/all.log",
     benchmark:
@@ -259,7 +260,7 @@ rule render_report:
         " --benchmark-dir resources/benchmarks"
         " --models {params.models:q}"
         " --config {params.config:q}"
-        " --out {output.html:q}"
+        " --out {output.html:q} {params.live}"
         " > {log:q} 2>&1"
 
 
@@ -268,7 +269,12 @@ use rule render_report as render_partial_report with:
     input:
         code=code("render_report.py"),
     output:
-        html="results/report-so-far.html",
+        # not removed before the job: an open page loads itself again
+        html=update("results/report-so-far.html"),
+    params:
+        models=evaluated_models(),
+        config=literal(written(CONFIG)),
+        live="--live",
     log:
         "logs/render_partial_report/all.log",
     benchmark:

@@ -18,6 +18,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--config", required=True, help="the workflow's configuration as JSON, or a JSON file")
     parser.add_argument("--models", nargs="+", required=True, help="evaluated models, in order")
     parser.add_argument("--out", required=True, help="HTML file to write")
+    parser.add_argument("--live", action="store_true", help="of a study at work: the page loads itself again while it is open")
     return parser.parse_args()
 
 
@@ -27,8 +28,8 @@ def main() -> None:
     from mathrl.report.page import report_page
 
     config = read_config(args.config)
-    study = gather(config, args.models, Path(args.results), Path(args.benchmark_dir))
-    write_text(args.out, report_page(study))
+    study = gather(config, args.models, Path(args.results), Path(args.benchmark_dir), partial=args.live)
+    write_text(args.out, report_page(study, args.live))
 
 
 if __name__ == "__main__":

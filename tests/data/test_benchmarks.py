@@ -66,6 +66,24 @@ def test_bad_row_is_named(rows, message):
         canonical_rows(rows, "file")
 
 
+@pytest.mark.parametrize(("name", "count"), [("aime25", 30), ("hmmt25", 30), ("brumo25", 30), ("cmimc25", 40)])
+def test_contests_of_2025_are_read_as_their_publisher_has_them(shared, name, count):
+    """MathArena's columns: problem_idx, problem, answer (a number for AIME), problem_type."""
+    path = shared / "benchmarks_2025" / f"{name}.jsonl"
+    if not path.is_file():
+        pytest.skip(f"no {path.name}")
+    rows = list(read_benchmark(path).values())
+    raw = [
+        {"problem_idx": number, "problem": row["problem"], "problem_type": row.get("domain") or []} for number, row in enumerate(rows, 1)
+    ]
+    for upstream, row in zip(raw, rows, strict=True):
+        upstream["answer"] = int(row["answer"]) if name == "aime25" else row["answer"]
+    found = canonical_rows(raw, name)
+    assert len(found) == count == len({item["id"] for item in found})
+    assert [item["problem"] for item in found] == [row["problem"] for row in rows]
+    assert [item["answer"].strip("$ ") for item in found] == [row["answer"].strip("$ ") for row in rows]
+
+
 def test_real_files_have_one_gold_each(shared):
     """The real files, read as if they had just been downloaded, in the upstream shapes."""
     for name, count in {"aime24": 30, "amc23": 40, "gsm8k": 1319, "math500": 500, "minerva_math": 272, "olympiadbench": 675}.items():

@@ -129,7 +129,7 @@ def processor_seconds():
     return used.ru_utime + used.ru_stime
 
 
-def render(folder, name="report.html", models=MODELS):
+def render(folder, name="report.html", models=MODELS, live=False):
     flags = ["--results", folder / "results", "--benchmark-dir", folder / "benchmarks", "--config", folder / "config.json"]
-    call("render_report.py", *flags, "--models", *models, "--out", folder / name)
+    call("render_report.py", *flags, "--models", *models, *(["--live"] if live else []), "--out", folder / name)
     return (folder / name).read_text()

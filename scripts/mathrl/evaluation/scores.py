@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mathrl.config.endpoint import Endpoint
-from mathrl.core.files import read_json
+from mathrl.core.files import UserError, read_json
 from mathrl.evaluation.means import BY, cell, clustered_error, mean_error, mean_over
 from mathrl.statistics.comparisons import about_controls, claim, compare_all, label, seed_interval
 
@@ -89,21 +89,33 @@ def eval_path(results: str | os.PathLike, model: str, protocol: str, benchmark: 
 
 
 def load_evals(
-    results: str | os.PathLike, models: Sequence[str], protocols: Sequence[str], benchmarks: Sequence[str]
+    results: str | os.PathLike, models: Sequence[str], protocols: Sequence[str], benchmarks: Sequence[str], partial: bool = False
 ) -> tuple[Evals, list[dict[str, str]]]:
-    """The eval JSONs that exist, and a list of those that do not, each with the command that makes it."""
+    """The eval JSONs that exist, and a list of those that do not, each with the command that makes it.
+
+    `partial`: of a study at work, where a damaged file is one that is being written, and so does not exist yet.
+    """
     evals: Evals = {}
     missing = []
     for model in models:
         for protocol in protocols:
             for benchmark in benchmarks:
                 path = eval_path(results, model, protocol, benchmark)
-                if path.is_file():
-                    evals[model, protocol, benchmark] = read_json(path)
+                if path.is_file() and (found := _read(path, partial)) is not None:
+                    evals[model, protocol, benchmark] = found
                 else:
                     what = f"{benchmark} of {model} under protocol {protocol}"
                     missing.append({"what": what, "path": str(path), "make": f"snakemake --cores all {path}"})
     return evals, missing
+
+
+def _read(path: Path, partial: bool) -> Any:
+    try:
+        return read_json(path)
+    except UserError:
+        if not partial:
+            raise
+        return None
 
 
 def metric_names(evals: Evals) -> list[str]:

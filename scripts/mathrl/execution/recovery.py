@@ -21,7 +21,10 @@ OWNER_FILE = "owner"  # in .snakemake/
 
 
 def live_snakemake(directory: Path) -> int | None:
-    """Pid of a Snakemake that works in this directory, not counting this process and what it descends from."""
+    """Pid of a Snakemake that works in this directory, not counting this process and what it descends from.
+
+    One that takes no lock (`make report`) only reads what others make, and is not counted either.
+    """
     ancestors = set()
     pid = os.getpid()
     while pid > 1:
@@ -37,7 +40,9 @@ def live_snakemake(directory: Path) -> int | None:
         try:
             arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
             names = [os.path.basename(os.fsdecode(argument)) for argument in arguments[:4]]
-            here = _is_snakemake(names, arguments) and os.path.realpath(f"/proc/{pid}/cwd") == str(directory)
+            here = (
+                _is_snakemake(names, arguments) and b"--nolock" not in arguments and os.path.realpath(f"/proc/{pid}/cwd") == str(directory)
+            )
             if here and processes.start_time(pid) is not None:
                 return pid
         except OSError:

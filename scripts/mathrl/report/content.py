@@ -21,7 +21,7 @@ from mathrl.evaluation.evaluated import STORES, evaluated, left_out
 from mathrl.evaluation.metrics import STATUS_LETTERS
 from mathrl.evaluation.scores import Evals, load_evals, published_notes, table
 from mathrl.grading import grade
-from mathrl.report import augmentation, costs, evidence
+from mathrl.report import augmentation, costs, evidence, progress
 from mathrl.report.figures import run_curves
 from mathrl.report.samples import gather_samples, pack
 from mathrl.report.shared_text import shared_runs
@@ -49,13 +49,18 @@ def read_config(text: str) -> Configuration:
     return parse(Configuration, config, "--config")
 
 
-def gather(config: Configuration, models: Sequence[str], results: Path, benchmark_dir: Path, texts: bool = True) -> dict[str, Any]:
-    """All numbers and, unless `texts` is false, texts of the report as plain values; nothing is escaped yet."""
+def gather(
+    config: Configuration, models: Sequence[str], results: Path, benchmark_dir: Path, texts: bool = True, partial: bool = False
+) -> dict[str, Any]:
+    """All numbers and, unless `texts` is false, texts of the report as plain values; nothing is escaped yet.
+
+    `partial`: of a study at work, where a damaged eval JSON or file of samples counts as one that is not there yet.
+    """
     benchmarks, evaluation = list(config.benchmarks), config.evaluation
     protocols = list(evaluation.select)
     endpoint = Endpoint.of(config)
     primary = endpoint.protocol
-    evals, missing = load_evals(results, models, protocols, benchmarks)
+    evals, missing = load_evals(results, models, protocols, benchmarks, partial)
     runs, more = _runs(results, config, models)
     missing += more
     groups = run_groups(config, models)
@@ -79,6 +84,7 @@ def gather(config: Configuration, models: Sequence[str], results: Path, benchmar
         "counts": _counts(evals, plain, protocols, benchmarks),
         "provenance": _provenance(evals, runs),
         "missing": missing,
+        "progress": progress.gather(results, config),
     }
     tried = evaluated(results, models, results.parent / STORES)
     study["evaluated"] = tried
@@ -93,7 +99,7 @@ def gather(config: Configuration, models: Sequence[str], results: Path, benchmar
     if not texts:
         return study
     study["pairs"] = _pairs(results, benchmark_dir, benchmarks, missing)
-    study["samples"] = gather_samples(results, benchmark_dir, study, missing) | {"rollouts": _rollouts(runs)}
+    study["samples"] = gather_samples(results, benchmark_dir, study, missing, partial) | {"rollouts": _rollouts(runs)}
     return study
 
 

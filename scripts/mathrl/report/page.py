@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ from mathrl.report.costs import cost_warnings, generated_tokens
 from mathrl.report.effect_charts import cost_charts, forest_plot
 from mathrl.report.figures import CAPTIONS, figure_charts, funnel_chart, further_charts
 from mathrl.report.formulas import as_markup
+from mathrl.report.progress import REFRESH, moment
 from mathrl.report.score_charts import checkpoint_charts, length_charts, pass_charts, workflow_graph
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -107,8 +109,8 @@ def scores_page(
     return environment().get_template("scores.html").render(style=style(), **context, **_score_context(rows, benchmarks)) + "\n"
 
 
-def report_page(study: Mapping[str, Any]) -> str:
-    """report.html from the content that `content.gather` collected."""
+def report_page(study: Mapping[str, Any], live: bool = False) -> str:
+    """report.html from the content that `content.gather` collected; `live`: of a study at work, it loads itself again."""
     script = (TEMPLATES / "browser.js").read_text(encoding="utf-8")
     config, runs, models = study["config"], study["runs"], study["models"]
     comparisons = _comparison_rows(study)
@@ -133,6 +135,9 @@ def report_page(study: Mapping[str, Any]) -> str:
         "claim": study["claim"],
         "headline": headline(study["comparisons"]),
         "notes": study["notes"],
+        "progress": study["progress"],
+        "refresh": REFRESH if live else 0,
+        "made": moment(time.time()) if live else "",
         "story": study["story"],
         "evaluated": study["evaluated"],
         "sweeps": evidence.sweep_rows(study),

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mathrl.core.files import read_jsonl
+from mathrl.core.files import UserError, read_jsonl
 from mathrl.data.benchmarks import read_benchmark
 from mathrl.grading import extract_boxed
 from mathrl.report.changes import changed_problems, kinds
@@ -80,6 +80,16 @@ def read_set(path: Path, result: Mapping[str, Any], positions: Mapping[str, int]
     return samples
 
 
+def _read_set(path: Path, result: Mapping[str, Any], positions: Mapping[str, int], partial: bool) -> list[Sample] | None:
+    """The samples of a file, or None where there is none (yet)."""
+    try:
+        return read_set(path, result, positions) if path.is_file() else None
+    except UserError:
+        if not partial:
+            raise
+        return None
+
+
 def index(samples: Iterable[Sample]) -> list[list[Any]]:
     """What filters need: per problem [position, letters, flags, tokens], one letter and digit per sample, the greedy one first.
 
@@ -141,7 +151,9 @@ def _sets(study: Mapping[str, Any], results: Path) -> Iterator[tuple[str, str, s
             yield model, protocol, benchmark, results / model / protocol / "samples" / f"{benchmark}.jsonl.zst"
 
 
-def gather_samples(results: Path, benchmark_dir: Path, study: Mapping[str, Any], missing: list[dict[str, str]]) -> dict[str, Any]:
+def gather_samples(
+    results: Path, benchmark_dir: Path, study: Mapping[str, Any], missing: list[dict[str, str]], partial: bool = False
+) -> dict[str, Any]:
     """Packed problems, indexes, texts and formulas for the page.
 
     {"problems": {benchmark: packed}, "sets": [{model, protocol, benchmark, path, all, texts, index, data}], "formulas": packed,
@@ -161,12 +173,12 @@ def gather_samples(results: Path, benchmark_dir: Path, study: Mapping[str, Any],
     sets = []
     kept: dict[tuple[str, str, int], list[Sample]] = {}
     for place, (model, protocol, benchmark, path) in enumerate(wanted):
-        if not path.is_file():
+        positions = {key: position for position, key in enumerate(rows.get(benchmark, {}))}
+        samples = _read_set(path, study["evals"][model, protocol, benchmark], positions, partial)
+        if samples is None:
             what = f"samples of {model} on {benchmark} ({protocol})"
             missing.append({"what": what, "path": str(path), "make": f"snakemake --cores all {path}"})
             continue
-        positions = {key: position for position, key in enumerate(rows.get(benchmark, {}))}
-        samples = read_set(path, study["evals"][model, protocol, benchmark], positions)
         changed = frozenset(positions[key] for key in changed_problems(study, protocol, benchmark) if key in positions)
         taken, data = fitting(in_order(samples, changed), budget / (len(wanted) - place))
         budget -= len(data)

@@ -39,6 +39,13 @@
   new ResizeObserver(scrolled).observe(document.body);
   document.addEventListener("toggle", scrolled, true);
 
+  // A study at work: the page is loaded again, but never under the hands of who reads samples.
+  const seconds = +byId("main").dataset.refresh, reading = byId("samples");
+  if (seconds) setInterval(() => {
+    const box = reading && reading.getBoundingClientRect();
+    if (!box || box.top > innerHeight || box.bottom < 0) location.reload();
+  }, 1000 * seconds);
+
   // Formulas: a node is [tag, attributes, ...children].
   const tags = new Set("math mrow mi mn mo mtext mspace mstyle msqrt mpadded mtable mtr mtd mfrac msup msub mover munder mroot msubsup munderover".split(" "));
   const source = blobs("formula-set")[0];

@@ -1,0 +1,68 @@
+"""A study at work: how far each training is, at which pace, and when it is due; the page of such a study loads itself again."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from mathrl.config.batches import total_steps
+from mathrl.config.experiment import Configuration
+from mathrl.config.runs import stages
+from mathrl.core.files import UserError, read_json
+from mathrl.core.tensorboard import event_files, read_scalars
+
+RECENT = 20  # steps whose mean is the pace: responses grow longer, so old steps say little
+REFRESH = 60  # seconds after which an open page loads itself again
+STEP = "timing_s/step"  # verl's tag; validation and saving are in it
+
+
+def gather(results: Path, config: Configuration) -> list[dict[str, Any]]:
+    """Stages without a manifest, in the order of training, one row each.
+
+    {run, stage, state, done, steps, pace (seconds per step), hours (left), due, forecast (hours of the whole stage)}; what is not
+    known is None. Files that are written at this moment count as not there.
+    """
+    rows = []
+    for run in config.select:
+        for stage in stages(config, run):
+            if not (results / run / stage / "manifest.json").is_file():
+                rows.append({"run": run, "stage": stage} | _stage(results, config, run, stage))
+    return rows
+
+
+def _stage(results: Path, config: Configuration, run: str, stage: str) -> dict[str, Any]:
+    forecast = _read(results / run / stage / "forecast.json")
+    counts = _read(results / run / stage / "data.json").get("counts", {})
+    typed = config.stage(run, stage)
+    steps = forecast.get("steps") or typed.steps or (total_steps(typed, counts["train"]) if counts.get("train") else None)
+    row = {"state": "waits", "done": 0, "steps": steps, "pace": None, "hours": forecast.get("hours"), "due": None}
+    row["forecast"] = forecast.get("hours")
+    logs = sorted((results.parent / "checkpoints" / run / stage).glob("*/tensorboard"), key=lambda path: path.stat().st_mtime)
+    files = event_files(logs[-1]) if logs else []
+    taken = read_scalars(logs[-1], lambda tag: tag == STEP).get(STEP, []) if files else []
+    if not taken:
+        return row | ({"state": "starts"} if logs else {})
+    last = max(path.stat().st_mtime for path in files)
+    pace = statistics.fmean(seconds for _, seconds in taken[-RECENT:])
+    row |= {"state": f"step {taken[-1][0]} at {moment(last)}", "done": taken[-1][0], "pace": pace, "hours": None}
+    if steps:
+        left = max(0, steps - taken[-1][0]) * pace
+        row |= {"hours": left / 3600, "due": moment(last + left)}
+    return row
+
+
+def _read(path: Path) -> Mapping[str, Any]:
+    """A JSON object, or an empty one where there is none (yet)."""
+    try:
+        found = read_json(path) if path.is_file() else {}
+    except UserError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def moment(seconds: float) -> str:
+    """A time in UTC, to the minute; `seconds` since 1970."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")
