@@ -9,6 +9,7 @@ r"""One gold answer as text from whatever a data set holds, or the reason why a 
 
 from __future__ import annotations
 
+import ast
 import math
 import re
 from collections.abc import Callable
@@ -43,6 +44,8 @@ PLACEHOLDERS = frozenset(
 _LEADING_ZEROS = re.compile(r"^0+(?=\d+$)")
 _THOUSANDS = re.compile(r"^([-+$€£\s]*)(\d{1,3}(?:,\d{3})+(?:\.\d+)?)([\s%.$]*|\s+[a-z ]+)$")
 _UNIT = re.compile(r"(?<=[\d.])\s*\([^()]*[A-Za-z][^()]*\)")
+# `['2', '-2']` and `["2", "-2"]`: a list of texts, written as a text; what has no quotes may be an interval.
+_QUOTED_LIST = re.compile(r"\[\s*(?:'[^'\\]*'|\"[^\"\\]*\")(?:\s*,\s*(?:'[^'\\]*'|\"[^\"\\]*\"))*\s*\]")
 _BRACKETS = re.compile(r"^\(([^(),]*)\)$")
 _LABEL = re.compile(r"^\s*[\[(]?\s*([A-Ja-j])\s*[\])][.:]?\s*|^\s*([A-Ja-j])\s*[.:]\s+|^\s*([A-J])\s*[.:]\s*")
 _OPTION_START = re.compile(r"(?:^|(?<=[\s,;|]))[\[(]?\s*([A-Ja-j])\s*[.)\]:]\s*")
@@ -68,7 +71,9 @@ def text_of(value: Any) -> str:
             raise NoGold(f"the answer is the text {text.lower()!r}" if text else "no answer")
         if text.startswith('{"') and _is_object(text) and not _is_for_a_protocol(text):
             raise NoGold("the answer is a JSON object")
-        return text
+        if text.startswith("{'"):
+            raise NoGold("the answer is an object, written as Python writes it")
+        return _one_of(ast.literal_eval(text)) if _QUOTED_LIST.fullmatch(text) else text
     if isinstance(value, list | tuple):
         return _one_of(list(value))
     raise NoGold(f"the answer is an object of type {type(value).__name__}")

@@ -12,7 +12,7 @@ from collections import Counter
 from functools import cached_property
 
 from mathrl.decontamination import normalize_pair
-from mathrl.decontamination.meanings import FILLERS, opposite_forms, same_words
+from mathrl.decontamination.meanings import FILLERS, SMALL_WORDS, opposite_forms, same_words
 from mathrl.decontamination.texts import CONTRAST_OF, Text, weight_of
 from mathrl.text.normalize import LIGHT, OPERATORS, is_number
 
@@ -44,6 +44,8 @@ class Pair:
             return False
         if item.formula == row.formula and not row.renaming and item.groups != row.groups:
             return False
+        if _exchanged(item.bounds, row.bounds):
+            return False
         if self.part or self.embedded:
             return True
         if self.other_word:
@@ -64,8 +66,10 @@ class Pair:
                 return False
             if max(ours, theirs) <= SHORT and _exchanged(item.names, row.names):
                 return False
-            if max(ours, theirs) <= FEW_WORDS and item.numbers != row.numbers:
+            if max(ours, theirs) <= FEW_WORDS and (item.numbers != row.numbers or item.operators != row.operators):
                 return False  # a formula, and another one that holds it
+            if item.numbers == row.numbers and item.measured != row.measured:
+                return False
         if self.places < SAME_PLACES:
             return False
         if set(item.names) == set(row.names) and _exchanged(item.asked, row.asked):
@@ -107,15 +111,22 @@ class Pair:
         Where more is different the text was reworded, and only known opposites decide. Ideographs have no forms: none is exchanged.
         """
         item, row = self.item, self.row
+        if self.length >= SAME_LENGTH and item.denials != row.denials:
+            return True
         if item.ideographs and row.ideographs:
             return _exchanged(item.ideographs, row.ideographs) > 0
-        if self.length >= SAME_LENGTH and item.denials != row.denials:
+        if any(frozenset(" ".join(words) for words in change) in SMALL_WORDS for change in self.exchanges):
             return True
         changes = self.changes
         if any(mine and theirs and _opposite(mine, theirs) for mine, theirs in changes):
             return True
         unknown = {(mine, theirs) for mine, theirs in changes if mine and theirs and not self._same_meaning(mine, theirs)}
-        return len(unknown) == 1 and all(len(mine) <= 2 and len(theirs) <= 2 for mine, theirs in unknown)
+        return len(unknown) == 1 and all(len(mine) <= 2 and len(theirs) <= 2 and self._replaced(mine, theirs) for mine, theirs in unknown)
+
+    def _replaced(self, mine: tuple[str, ...], theirs: tuple[str, ...]) -> bool:
+        """Did words go and others come, not only move?"""
+        ours, others = self.item.words, self.row.words
+        return any(ours[word] > others[word] for word in mine) and any(others[word] > ours[word] for word in theirs)
 
     @cached_property
     def length(self) -> float:
@@ -124,16 +135,18 @@ class Pair:
         return min(ours, theirs) / max(ours, theirs, 1)
 
     @cached_property
-    def changes(self) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
-        """The places in which two aligned texts differ: the words there, without light ones, numbers and variables."""
+    def exchanges(self) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
+        """The places in which two aligned texts differ: the words and numbers there."""
         from difflib import SequenceMatcher
 
         left, right = self.item.words_in_order[:1000], self.row.words_in_order[:1000]
-        found = []
-        for kind, a, b, c, d in SequenceMatcher(None, left, right, autojunk=False).get_opcodes():
-            if kind != "equal":
-                found.append(tuple(tuple(token for token in part if _is_word(token)) for part in (left[a:b], right[c:d])))
-        return found
+        places = SequenceMatcher(None, left, right, autojunk=False).get_opcodes()
+        return [(left[a:b], right[c:d]) for kind, a, b, c, d in places if kind != "equal"]
+
+    @cached_property
+    def changes(self) -> list[tuple[tuple[str, ...], ...]]:
+        """The same, without light words, numbers and variables."""
+        return [tuple(tuple(token for token in part if _is_word(token)) for part in change) for change in self.exchanges]
 
     def _same_meaning(self, mine: tuple[str, ...], theirs: tuple[str, ...]) -> bool:
         """Words of one meaning, forms of one word, or names of two people."""

@@ -2,8 +2,24 @@
 
 from __future__ import annotations
 
-DENIALS = frozenset(["not", "no", "never", "without", "neither", "nor", "except", "non", "isn", "doesn", "don", "cannot"])
-LIGHT_IDEOGRAPHS = frozenset("的了吗呢把有个是求问在里与及给被它们这那请解答使则且つはがをにのでとをすせよてるしたかもくだ")
+DENIALS = frozenset(["not", "no", "never", "without", "neither", "nor", "except", "non", "isn", "doesn", "don", "cannot", *"不无無非"])
+LIGHT_IDEOGRAPHS = frozenset(
+    "的了吗呢把有个是求问在里与及给被它们这那请解答使则计算值可以能要量本级つはがをにのでとをすせよてるしたかもくだきさいな"
+)
+# Small words that make another problem where one stands in the place of the other.
+SMALL_WORDS = frozenset(
+    frozenset(pair.split("|"))
+    for pair in (
+        "and|or",
+        "inside|on",
+        "outside|on",
+        "exactly|at least",
+        "exactly|at most",
+        "more than|at least",
+        "less than|at most",
+        "by|to",
+    )
+)
 # Words that a copy may add, drop or exchange for a light one.
 FILLERS = frozenset(
     [
@@ -27,11 +43,16 @@ FILLERS = frozenset(
         "they",
         "having",
         "number",
+        "whose",
+        "satisfy",
+        "satisfies",
+        "satisfying",
     ]
 )
 # Each line: words of one meaning, as far as problems go; several words of one meaning are joined by `_`.
 _SAME = """
 find determine compute calculate evaluate obtain work_out figure_out
+найдите найти определите определить вычислите вычислить|less_than below under|more_than greater_than above over exceeding
 buys purchases|bought purchased|buy purchase|buying purchasing
 gets receives obtains|got received|get receive
 has owns possesses|had owned|have own
@@ -74,7 +95,7 @@ for _number, _line in enumerate(part for line in _SAME.split("\n") for part in l
     for _entry in _line.split():
         _OF_WORD.setdefault(_entry, set()).add(_number)
 _ENDINGS = ("ization", "ations", "ation", "ings", "ing", "ers", "ies", "ied", "est", "ed", "es", "er", "ly", "s", "d", "y", "")
-_PREFIXES = ("un", "in", "im", "ir", "non", "dis")
+NEGATIONS = ("un", "in", "im", "ir", "non", "dis")
 
 
 def same_words(mine: tuple[str, ...], theirs: tuple[str, ...]) -> bool:
@@ -105,4 +126,4 @@ def same_stem(one: str, other: str) -> bool:
 
 def opposite_forms(one: str, other: str) -> bool:
     """`ordered` and `unordered`."""
-    return any(one == prefix + other or other == prefix + one for prefix in _PREFIXES)
+    return any(one == prefix + other or other == prefix + one for prefix in NEGATIONS)

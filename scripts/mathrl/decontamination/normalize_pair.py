@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import html
 import re
+import unicodedata
 from collections.abc import Set
 
+from mathrl.decontamination.meanings import NEGATIONS
 from mathrl.text import number_words
 from mathrl.text.normalize import CONTRASTS, LIGHT, NUMBER_WORDS, SMALL
 
@@ -25,9 +27,11 @@ _ESCAPED = re.compile(r"(?<!\\)\\\\(?=[A-Za-z]{3})")
 _LINE_FEED = re.compile(r"\\n(?=[A-Z\\\s\d$(*-]|$)")
 _BROKEN_WORD = re.compile(r"(?<=[a-z]{2})-[ \t]*\n\s*(?=[a-z]{2})")
 _BULLET = re.compile(r"^[ \t]*[-*•−–][ \t]+(?=\S)", re.MULTILINE)
+_QUOTED = re.compile(r"^[ \t]*>[ \t]+", re.MULTILINE)
 _FRACTION = re.compile(r"\\[dtc]?frac\s*\{([^{}]*)\}\s*(?:\{([^{}]*)\}|(\d))")
 _LABEL = re.compile(
-    r"\A\W*(?:(?:problem|exercise|question|example|task)\s+#?\d+(?:\.\d+)*\s*[.:)]|[\[(]\d+\s*(?:points?|pts|marks?)[\])])\s+",
+    r"\A\W*(?:(?:problem|exercise|question|example|task)\s+#?\d+(?:\.\d+)*\s*[.:)]|[\[(]\d+\s*(?:points?|pts|marks?)[\])]"
+    r"|[\[(][^\[\]()$]{0,40}\b(?:19|20)\d\d\b[^\[\]()$]{0,20}[\])])\s+",
     re.IGNORECASE,
 )
 _LINE_NUMBER = re.compile(r"^[ \t]*\(?(\d{1,2})[.)][ \t]+(?=\S)", re.MULTILINE)
@@ -57,11 +61,20 @@ _HINT = re.compile(
 )
 _BLANKS = re.compile(r"[ \t]{2,}")
 _DOLLARS = re.compile(r"\${2,}")
-_DASHES = str.maketrans({"−": "-", "‐": "-", "‑": "-"} | {small: sign for small, sign in SMALL.items() if sign[0] in "^_"})
+# Accents are left out: `máximo` is one word of Latin letters, and a copy without them the same one.
+_ACCENTS = {
+    chr(code): base
+    for code in (*range(0xC0, 0x250), *range(0x1E00, 0x1F00))
+    if (base := unicodedata.normalize("NFD", chr(code))[0]).isascii()
+}
+_CHARACTERS = str.maketrans(_ACCENTS | {"−": "-", "‐": "-", "‑": "-"} | {small: sign for small, sign in SMALL.items() if sign[0] in "^_"})
 _BOLD_NUMBER = re.compile(r"(?<![\w*)}\]])\*\*(-?\d[\d.,/]*)\*\*(?![\w*])")
 _FUNCTION_NAMES = ("sqrt", "sin", "cos", "tan", "cot", "log", "ln", "pi")
-_FUNCTIONS = re.compile(rf"(?<![\\A-Za-z])({'|'.join(_FUNCTION_NAMES)})(?=[\s({{\d]|$)")
+_FUNCTIONS = re.compile(rf"(?<![\\A-Za-z])({'|'.join(_FUNCTION_NAMES)})(?=[\s({{\d]|[A-Zxαβθ](?![A-Za-z])|$)")
 _LETTERS_APART = re.compile(r"(?<![A-Za-z\\])[A-HJ-Z](?: [A-Z])+(?![A-Za-z'])")
+_DEGREES = re.compile(r"\^\s*\{?\s*\\circ\b\s*\}?")
+_BELOW = re.compile(r"\b(?:below|under|smaller than) (?=\$?\d)")
+_MATRIX = re.compile(r"\\(begin|end)\{(?:[pb]|small)matrix\}")
 _POWER_ONE = re.compile(r"\^(?:\{1\}|1(?!\d))(?=\s*\+\s*[a-z]\^)")  # the first term of x^1 + x^2 + …
 _SHARES = {"half": "1/2", "halves": "1/2", "one half": "1/2", "a half": "1/2", "one third": "1/3", "a third": "1/3", "two thirds": "2/3", "quarter": "1/4",
            "a quarter": "1/4", "one quarter": "1/4", "one fourth": "1/4", "a fourth": "1/4", "three quarters": "3/4", "three fourths": "3/4",
@@ -82,8 +95,46 @@ _SPELLINGS = (
     (re.compile(r"(?<=[a-z]{3})our(?=s?\b|ed\b|ing\b)(?<!hour)(?<!four)(?<!your)"), "or", ("our",)),
     (re.compile(r"(?<=[a-z]{4})is(?=e[sd]?\b|ing\b)(?<!prom)(?<!rais)"), "iz", ("ise", "ising")),
 )
-_QUESTION = re.compile(r"\?|^(?:find|determine|compute|calculate|evaluate|what|how|which|simplify|solve|show|prove)\b", re.IGNORECASE)
-_ASKED = re.compile(r"(?<![A-Za-z\\])\(([a-h])\)\s+(?=\S)")
+# What short problems say in words, and its sign.
+_SAID_IN_WORDS = {
+    r"(?:greatest|highest|largest) common (?:divisor|factor)": r"\\gcd ", r"(?:least|lowest|smallest) common multiple": r"\\lcm ",
+    r"(\d+) choose (\d+)": r"\\binom \1 \2", r"(\d+) factorial": r"\1!", r"square root of": r"\\sqrt ", r"(\d+) (?:squared|to the second power)": r"\1^2",
+    r"remainder when (\d+) is divided by (\d+)": r"\1 \\bmod \2", r"(\d+) to the (?:power (?:of )?)?(\d+)(?:st|nd|rd|th)?(?: power)?": r"\1^\2",
+    r"absolute value of (\S*\d)": r"|\1|", r"floor of (\S*\d)": r"\\lfloor \1 \\rfloor", r"(?:sine) of": r"\\sin ", r"(?:cosine) of": r"\\cos ", r"(?:tangent) of": r"\\tan ",
+    r"logarithm of (\d+) (?:to|in|with) (?:the )?base (\d+)": r"\\log_\2 \1", r"per ?cent": "%",
+}  # fmt: skip
+_SAID_IN_WORDS |= {
+    r"(gcd|lcm)\}?\s*\((\d+),\s*(\d+)\)": r"\1 (\2, \3)",  # 48,180 is no number with thousands there
+    rf"({'|'.join(NUMBER_WORDS)}) squared": r"\1^2", rf"(\d+|{'|'.join(NUMBER_WORDS)}) cubed": r"\1^3",
+}  # fmt: skip
+_IN_WORDS = tuple((re.compile(rf"\b{said}(?!\w)", re.IGNORECASE), sign) for said, sign in _SAID_IN_WORDS.items())
+SAID_PARTS = (
+    "common",
+    "choose",
+    "gcd",
+    "lcm",
+    "cubed",
+    "factorial",
+    "root of",
+    "squared",
+    "remainder when",
+    " to the",
+    "value of",
+    "floor of",
+    "sine of",
+    "tangent of",
+    "logarithm of",
+    "cent",
+)
+_QUESTION = re.compile(
+    r"\?|^(?:find|determine|compute|calculate|evaluate|what|how|which|for which|simplify|solve|show|prove|sketch|draw|graph|write|state|give|list|factor|explain|is|are|does)\b",
+    re.IGNORECASE,
+)
+# The questions of one story: (a), a), (i), i), (1), 1).
+_LABELS = tuple(
+    (re.compile(rf"(?<![\w\\(,)+*/=-])\(({marks})\)\s+(?=\S)|(?:(?<=[.?!$:] )|(?<=\n)|\A)({marks})\)\s+(?=\S)"), names)
+    for marks, names in (("[a-h]", "a b c d e f g h"), ("i{1,3}|iv|v|vi{0,3}", "i ii iii iv v vi vii viii"), ("[1-8]", "1 2 3 4 5 6 7 8"))
+)
 SENTENCE = re.compile(r"(,\s+(?=where\b)|(?<=[.?!])\s+|(?<=[.?!]\$)\s+|\n\s*\n)")
 
 _UNIT_WORDS = [word for word in number_words.ONES if word != "zero"]
@@ -103,7 +154,7 @@ def plain(text: str) -> str:
     A pattern costs ten times a look for the letters that it needs, and most texts need few of them.
     """
     if not text.isascii():
-        text = text.translate(_DASHES)
+        text = text.translate(_CHARACTERS).replace("多少", "几")
     if "$$" in text:
         text = _DOLLARS.sub("$", text)
     text = text.replace("\\(", "$").replace("\\)", "$")
@@ -124,6 +175,8 @@ def plain(text: str) -> str:
             text, found = _FRACTION.subn(lambda match: f"({match[1]})/({match[2] or match[3]})", text)
             if not found:
                 break
+    if ">" in text:
+        text = _QUOTED.sub("", text)
     text = _LABEL.sub("", text, count=1)
     if "\n" in text:
         text = _without_lists(_BROKEN_WORD.sub("", text))
@@ -135,7 +188,7 @@ def plain(text: str) -> str:
         text = _HYPHEN_AFTER_FORMULA.sub(" ", text)
     if _LETTER_AND_DIGIT.search(text):
         text = _DIGIT_IN_WORD.sub(_letter, text)
-    text = _in_signs(text, text.lower())
+    text = _in_signs(in_symbols(text), text.lower())
     for pattern, spelling, needed in _SPELLINGS:
         if any(part in text for part in needed):
             text = pattern.sub(spelling, text)
@@ -144,6 +197,15 @@ def plain(text: str) -> str:
     if any(part in (lower := text.lower()) for part in _SHARE_PARTS):
         text = _SHARE.sub(lambda match: _SHARES[match[0].lower().replace("-", " ")], text)
     return _without_hints(text) if any(part in lower for part in _HINT_PARTS) else text
+
+
+def in_symbols(text: str) -> str:
+    """A problem with what it says in words as the field's signs: `8 choose 4` is `binom 8 4`."""
+    lower = text.lower()
+    if any(part in lower for part in SAID_PARTS):
+        for pattern, sign in _IN_WORDS:
+            text = pattern.sub(sign, text)
+    return text
 
 
 def _without_lists(text: str) -> str:
@@ -167,24 +229,29 @@ def _in_signs(text: str, lower: str) -> str:
     if "cent" in lower:
         text = _PERCENT.sub("%", text)
     if any(name in lower for name in _FUNCTION_NAMES):
-        text = _FUNCTIONS.sub(r"\\\1", text)
+        text = _FUNCTIONS.sub(r"\\\1 ", text)
     if "^" in text:
-        text = _POWER_ONE.sub("", text)
+        text = _DEGREES.sub(r"\\circ ", _POWER_ONE.sub("", text))
+    if "below" in lower or "under" in lower or "smaller" in lower:
+        text = _BELOW.sub("less than ", text)
+    if "matrix" in lower:
+        text = _MATRIX.sub(r"\\\1{matrix}", text)
     if not text.isupper():  # all in capitals, `a b` would be read as a triangle's side
         text = _LETTERS_APART.sub(lambda match: match[0].replace(" ", ""), text)
     return text
 
 
 def questions(text: str) -> list[str]:
-    """A problem, and where it asks (a), (b), (c) of one story, each of these questions with the story."""
-    marks = list(_ASKED.finditer(text))
-    if [mark[1].lower() for mark in marks] != list("abcdefgh"[: len(marks)]) or len(marks) < 2:
-        return [text]
-    ends = [mark.start() for mark in marks[1:]] + [len(text)]
-    asked = [text[mark.end() : end] for mark, end in zip(marks, ends, strict=True)]
-    if not all(_QUESTION.search(part) for part in asked):  # two conditions, not two questions
-        return [text]
-    return [text, *(text[: marks[0].start()] + part for part in asked)]
+    """A problem, and where it asks several things of one story, each of these questions with the story."""
+    for pattern, names in _LABELS:
+        marks = list(pattern.finditer(text))
+        if len(marks) < 2 or [mark[1] or mark[2] for mark in marks] != names.split()[: len(marks)]:
+            continue
+        ends = [mark.start() for mark in marks[1:]] + [len(text)]
+        asked = [text[mark.end() : end].strip() for mark, end in zip(marks, ends, strict=True)]
+        if all(_QUESTION.search(part) for part in asked):  # else conditions or choices, not questions
+            return [text, *(text[: marks[0].start()] + part for part in asked)]
+    return [text]
 
 
 def _letter(match: re.Match[str]) -> str:
@@ -236,7 +303,7 @@ def respelt(row: str, row_words: Set[str], item_words: Set[str], missing_numbers
                 continue
         for place in range(2, len(word) - 1):
             left, right = word[:place], word[place:]
-            if _is_word(left, item_words) and _is_word(right, item_words):
+            if left not in NEGATIONS and _is_word(left, item_words) and _is_word(right, item_words):
                 changes[word] = f"{left} {right}"
                 break
     if not changes:

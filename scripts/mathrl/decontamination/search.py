@@ -29,6 +29,7 @@ RARE = 5  # word pairs of at most so many items make candidates for the fuzzy me
 FEW_PAIRS = 4  # an item with fewer (a formula) is looked for by runs of three words, variables and light words included
 SHARE = 0.2  # of an item's rare word pairs that a candidate has
 OVERLAP = 0.55  # of the distinct words of a fuzzy candidate and the item (Dice); lower than any similarity that is asked for
+ONE_QUESTION = 120  # bytes of a problem that asks for one thing and tells no story
 SHORTEST = 2  # words of an item that is looked for as a whole because it has no n-gram
 LENGTHS = 0.5  # of a fuzzy candidate's words and the item's, the shorter over the longer
 
@@ -172,6 +173,7 @@ class Index:
         self.short_starts = Postings.of(tokens.chosen(few[tokens.rows] & (place < SHORTEST)), SHORTEST)
         content = tokens.content()
         self.content_lengths = np.diff(content.starts())
+        self.asked, self.asked_keys = _asked(pl.Series([text for _, _, text in self.items], dtype=pl.String))
         self.vocabulary = Vocabulary(content)
         self.pairs = Postings.of(content, 2, RARE)
         formulas = self.pairs.sizes < FEW_PAIRS
@@ -254,6 +256,10 @@ def search(problems: pl.Series, index: Index, boilerplate: Boilerplate) -> Candi
     for first, here in token_hashes.in_chunks(problems, index.settings.workers, look):
         boilerplate.take(here)
         found.add(here, first)
+    if "fuzzy" in methods:
+        here = Candidates.empty()
+        here.fuzzy = _asked_alike(problems, index)
+        found.add(here, 0)
     return found.joined()
 
 
@@ -295,6 +301,27 @@ def _by_words(tokens: token_hashes.Tokens, index: Index) -> tuple[np.ndarray, np
     rows, items = rows[near], items[near]
     enough = index.vocabulary.overlap(content, rows, items) >= OVERLAP
     return rows[enough], items[enough]
+
+
+def _asked(problems: pl.Series) -> tuple[np.ndarray, np.ndarray]:
+    """Short problems, and a hash of the words, numbers and functions of each in order: `Compute` and `What is the value of` say nothing."""
+    short = np.flatnonzero((problems.str.len_bytes().fill_null(0) <= ONE_QUESTION).to_numpy())
+    texts = problems[short]
+    said = texts.str.contains_any(list(normalize_pair.SAID_PARTS), ascii_case_insensitive=True).arg_true()
+    texts = texts.scatter(said, [normalize_pair.in_symbols(text) for text in texts[said]])
+    content = token_hashes.tokenise(texts).content()
+    some = np.diff(content.starts()) > 0
+    return short[some], token_hashes.sequence_keys(content)[some]
+
+
+def _asked_alike(problems: pl.Series, index: Index) -> tuple[np.ndarray, np.ndarray]:
+    """`(row, item)` of short problems with the same words, numbers and functions in the same order."""
+    rows, keys = _asked(problems)
+    order = np.argsort(index.asked_keys, kind="stable")
+    left = np.searchsorted(index.asked_keys, keys, side="left", sorter=order)
+    counts = np.searchsorted(index.asked_keys, keys, side="right", sorter=order) - left
+    offset = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+    return np.repeat(rows, counts), index.asked[order[np.repeat(left, counts) + offset]]
 
 
 class Boilerplate:

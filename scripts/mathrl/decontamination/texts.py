@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Set
+from collections.abc import Iterator, Set
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -23,8 +23,13 @@ _ALONE = re.compile(r"(?<![A-Za-z\\])[A-Za-z](?![A-Za-z])")
 _PROPER = re.compile(r"(?<![A-Za-z\\])[A-Z][a-z]+(?![A-Za-z])")
 _INSIDE = re.compile(r"(?<=[a-z,;] )[A-Z][a-z]+(?![A-Za-z])")  # a capital letter that no sentence begins with
 _LOWER = re.compile(r"(?<![A-Za-z])[a-z]+(?![A-Za-z])")
+_SIZES = re.compile(r"\\(?:left|right|[bB]igg?[lrm]?)(?![A-Za-z])\s*|\\[,;:!]")
 _ONE_TOKEN = re.compile(r"(?<![a-z])\(\s*([\w.]+|\\[a-z]+)\s*\)|(?<=sqrt)\(\s*(?:[\w.]+)\s*\)")
-_GROUP = re.compile(r"(?<![A-Za-z])(?:\\left)?\(([^()]*)(?:\\right)?\)(?=\s*(?:\^|[A-Za-z(\d]|\*))")
+_CLOSES = {"(": ")", "[": "]", "{": "}"}
+# What makes a bracket say something: a factor, a function, a root, a minus or a fraction bar before it, a power or a factor behind it.
+_BEFORE = re.compile(r"(?:[*/^√-]|\\(?:cdot|times|div))\s*$|\\[a-z]+(?:_\w+)?\s*$|(?:[\d)}\]]|(?<![A-Za-z\\])[A-Za-z])$")
+_BEFORE_BRACE = re.compile(r"(?:\\sqrt(?:\[\w+\])?|[\^_√])\s*$")
+_BEHIND = re.compile(r"\s*(?:[\^/*!]|\\(?:cdot|times|div)(?![a-z]))|\s*\(|\d|[A-Za-z](?![A-Za-z])")
 _ASKS = re.compile(
     r"\b(?:find|determine|compute|calculate|evaluate|what|how|which|simplify|solve|prove|express(?! your answer)"
     r"|tell me|work out|figure out)\b",
@@ -32,6 +37,7 @@ _ASKS = re.compile(
 )
 
 
+_MEASURED = re.compile(r"\d\s*/\s*\(?\d+\)?\s*\$?\s*[米克吨噸升元角时時分秒天千公厘毫平立顷頃斤]")
 _CASES = 0x1200  # letters without case, that no problem uses
 
 
@@ -75,6 +81,11 @@ class Text:
         return Counter(token for token in self.sequence if token in SIGNS)
 
     @cached_property
+    def operators(self) -> Counter[str]:
+        """All operators but the dot of a product, which may be left out."""
+        return Counter(token for token in self.sequence if token in OPERATORS and token != "*")
+
+    @cached_property
     def contrasts(self) -> Counter[tuple[int, int]]:
         return Counter(CONTRAST_OF[token] for token in self.sequence if token in CONTRAST_OF)
 
@@ -110,15 +121,32 @@ class Text:
 
     @cached_property
     def groups(self) -> Counter[tuple[str, ...]]:
-        """What stands in brackets as one factor or base: the tokens inside, where a sum or difference is among them.
+        """What brackets hold together: the tokens of a sum or difference that is a factor, a base, an exponent or under a root or bar.
 
-        A remark in brackets (`where $R^+$ denotes the set of …`) is none.
+        A remark in brackets (`where $R^+$ denotes the set of …`), a point and a condition are none.
         """
         names = dict(self.renaming)
-        source = _ONE_TOKEN.sub(lambda match: f" {match[1] or 0} ", self.source)
-        inside = [tuple(names.get(token, token) for token in sequence_of(match[1])) for match in _GROUP.finditer(source)]
-        sums = (group for group in inside if len(group) > 2 and {"+", "-"} & set(group[1:]))
-        return Counter(group for group in sums if not any(len(token) > 1 and token in LIGHT for token in group))
+        source = _ONE_TOKEN.sub(lambda match: f" {match[1] or 0} ", _SIZES.sub("", self.source))
+        found: Counter[tuple[str, ...]] = Counter()
+        for inside, behind in _bracketed(source):
+            powered = inside.lstrip().startswith("-") and behind.lstrip().startswith("^")
+            group = tuple(names.get(token, token) for token in sequence_of(inside))
+            if not ({"+", "-"} & set(group[1:]) or powered) or {",", "=", "<", ">"} & set(inside):
+                continue
+            if not any((len(token) > 1 and token in LIGHT) or is_ideograph(token) for token in group):
+                found[group] += 1
+        return found
+
+    @cached_property
+    def bounds(self) -> Counter[str]:
+        """How often a bound belongs to what it bounds (`<=`), and how often not (`<`)."""
+        pairs = zip(self.sequence, (*self.sequence[1:], ""), strict=True)
+        return Counter("at most" if behind == "=" else "below" for token, behind in pairs if token in ("<", ">"))
+
+    @cached_property
+    def measured(self) -> int:
+        """Fractions with a Chinese or Japanese unit: `用去1/3米` is a length, `用去1/3` a share."""
+        return len(_MEASURED.findall(self.source))
 
     @cached_property
     def sentences(self) -> tuple[tuple[str, ...], ...]:
@@ -182,7 +210,7 @@ class Text:
     @cached_property
     def neighbours(self) -> tuple[Counter[tuple[str, str]], Counter[tuple[str, str]]]:
         """Each number with the token before it, and with the token behind it; signs that may be written otherwise are passed over."""
-        tokens = ["", *(token for token in self.sequence if token not in "/*^|%!"), ""]
+        tokens = ["", *(token for token in self.sequence if token not in "/*^|%!" and token != "and"), ""]
         places = [place for place, token in enumerate(tokens) if token and is_number(token)]
         return Counter((tokens[p - 1], tokens[p]) for p in places), Counter((tokens[p], tokens[p + 1]) for p in places)
 
@@ -211,6 +239,22 @@ class Text:
     def phrases(self) -> Counter[tuple[str, ...]]:
         """Runs of three formula tokens: what stays the same when sentences change places."""
         return Counter(zip(self.formula, self.formula[1:], self.formula[2:], strict=False))
+
+
+def _bracketed(source: str) -> Iterator[tuple[str, str]]:
+    """Brackets that say something: what stands in each and behind it."""
+    opened: list[int] = []
+    for place, char in enumerate(source):
+        if char in _CLOSES:
+            opened.append(place)
+        elif char in ")]}" and opened:
+            start = opened.pop()
+            if _CLOSES[source[start]] != char:
+                opened.clear()
+                continue
+            before, behind = source[max(0, start - 20) : start], source[place + 1 : place + 20]
+            if (_BEFORE_BRACE if char == "}" else _BEFORE).search(before) or (char != "}" and _BEHIND.match(behind)):
+                yield source[start + 1 : place], behind
 
 
 def is_ideograph(token: str) -> bool:

@@ -135,9 +135,9 @@ def grade(response: str, answer: str, problem: str | None = None, *, extraction:
     return make_grade(extracted, verdict(extracted, str(answer), problem, benchmark), boxed)
 
 
-def grade_many(questions: Iterable[Sequence[str | None]], workers: int = 1, extraction: str = "strict", benchmark: str = "") -> list[Grade]:
+def grade_many(pairs: Iterable[Sequence[str | None]], workers: int = 1, extraction: str = "strict", benchmark: str = "") -> list[Grade]:
     """Grade (response, answer) pairs or (response, answer, problem) triples in their order; `workers` has no effect on a verdict."""
-    return [grade(*question[:3], extraction=extraction, benchmark=benchmark) for question in questions]
+    return [grade(*pair[:3], extraction=extraction, benchmark=benchmark) for pair in pairs]
 
 
 def can_be_read(extracted: str) -> bool:
