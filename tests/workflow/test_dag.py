@@ -14,6 +14,7 @@ def fresh(make_workflow):
 
 
 def test_the_reports_experiment(fresh):
+    slow = slowness()
     began = processor_seconds()
     done = fresh.run("snakemake", "-n", "--cores", "all", "--resources", "gpu=6", "-p")
     seconds = processor_seconds() - began
@@ -23,7 +24,7 @@ def test_the_reports_experiment(fresh):
     assert jobs["generate_samples"] == 2 * 6, "two models × six GPUs: an engine starts once a model and GPU, not once a benchmark"
     assert jobs["grade_samples"] == 2 * 2 * 6, "two models × two protocols × six benchmarks"
     assert "1584 to 1728" in done.stdout, "that verl pads 264/72 is said where a user sees it"
-    assert seconds < 5 * slowness(), f"{seconds:.1f} s of processor time; docs/explanation/demo.md has the time on the clock"
+    assert seconds < 5 * max(slow, slowness()), f"{seconds:.1f} s of processor time; docs/explanation/demo.md has the time on the clock"
 
 
 def test_gpus_are_asked_for(fresh):

@@ -132,11 +132,12 @@ def test_no_process_outlives_the_demo(finished):
 
 
 def test_a_second_demo_does_nothing_and_says_so(finished):
+    slow = slowness()
     began = processor_seconds()
     done = finished.run("make", "demo")
     seconds = processor_seconds() - began
     assert done.returncode == 0 and "Nothing to be done" in done.stdout, done.stdout[-2000:]
-    assert seconds <= 5 * slowness(), f"{seconds:.1f} s of processor time; docs/explanation/demo.md has the time on the clock"
+    assert seconds <= 5 * max(slow, slowness()), f"{seconds:.1f} s of processor time; docs/explanation/demo.md has the time on the clock"
 
 
 def test_touching_every_file_reruns_nothing(finished):
