@@ -44,10 +44,10 @@ def share(values, samples):
     if samples <= 1:
         return (mean, *opened(mean, n, t.ppf(LEVEL, 1e9)))
     informative = min((values > 0).sum(), (values < 1).sum())
-    alike = 0.0
+    alike = 0.4
     if informative:
-        alike = np.clip((values.var(ddof=1) / (mean * (1 - mean)) - 1 / samples) / (1 - 1 / samples), 0, 1)
-    alike = (informative * alike + 0.5 * 0.4) / (informative + 0.5)
+        own = np.clip((values.var(ddof=1) / (mean * (1 - mean)) - 1 / samples) / (1 - 1 / samples), 0, 1)
+        alike = (informative * own + 0.5 * 0.6) / (informative + 0.5)
     freedom = min(n - 1, informative * (1 + 2 * max(0, 1 - alike / 0.2)) + 4)
     return (mean, *opened(mean, n / (alike + (1 - alike) / samples), t.ppf(LEVEL, round(float(freedom), 1))))
 
@@ -65,8 +65,10 @@ def pseudo(values, samples):
     informative, mean = min((values > 0).sum(), (values < 1).sum()), values.mean()
     alike = 1.0
     if samples > 1:
-        own = np.clip((values.var(ddof=1) / (mean * (1 - mean)) - 1 / samples) / (1 - 1 / samples), 0, 1) if informative else 0
-        alike = (informative * own + 0.2) / (informative + 0.5)
+        alike = 0.4
+        if informative:
+            own = np.clip((values.var(ddof=1) / (mean * (1 - mean)) - 1 / samples) / (1 - 1 / samples), 0, 1)
+            alike = (informative * own + 0.3) / (informative + 0.5)
     return 0.4 * (alike + (1 - alike) / samples)
 
 
