@@ -1,4 +1,4 @@
-"""nvidia-smi's output, in the form that its manual and real hosts show it, read by one parser; a program of that name stands on PATH."""
+"""nvidia-smi's output, written after its manual and not recorded on a host, read by one parser; a program of that name stands on PATH."""
 
 import os
 import subprocess
