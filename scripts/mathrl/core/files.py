@@ -154,6 +154,15 @@ def read_json(path: str | os.PathLike) -> Any:
         raise UserError(f"{path}: is no JSON ({error}); make it again") from None
 
 
+def read_object(path: str | os.PathLike) -> dict[str, Any]:
+    """A JSON object; an empty one where the file is missing or damaged, for readers that go on without it."""
+    try:
+        found = read_json(path)
+    except UserError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
 MAX_DEPTH = 100  # of lists and objects in each other; code that walks through more of them overflows its stack
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 

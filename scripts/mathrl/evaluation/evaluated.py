@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mathrl.core.files import UserError, read_json
+from mathrl.core.files import read_object
 
 STORES = Path("checkpoints/samples")  # of generate_samples; a rerun of whatever rule leaves them there
 
@@ -20,10 +20,10 @@ def evaluated(results: Path, models: Sequence[str], stores: Path = STORES) -> li
     shown: set[str] = set()
     for model in models:
         for path in sorted((results / model / "generation").glob("*.json")):
-            shown.add(str(_read(path).get("model_sha256")))
+            shown.add(str(read_object(path).get("model_sha256")))
     found: dict[str, dict[str, Any]] = {}
     for path in sorted(stores.glob("*/content.json")):
-        content = _read(path)
+        content = read_object(path)
         weights = str(content.get("model"))
         name = str(content.get("name") or f"unnamed {weights[:8]}")
         entry = found.setdefault(weights, {"model": name, "model_sha256": weights, "first": "", "shown": weights in shown})
@@ -36,14 +36,6 @@ def evaluated(results: Path, models: Sequence[str], stores: Path = STORES) -> li
 def left_out(entries: Sequence[Mapping[str, Any]]) -> int:
     """How many of them are not shown: each is one more comparison that was made."""
     return sum(not entry["shown"] for entry in entries)
-
-
-def _read(path: Path) -> Mapping[str, Any]:
-    try:
-        found = read_json(path)
-    except UserError:
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def replicated_runs(folders: Sequence[Path], protocol: str | None) -> tuple[list[str], list[dict[str, Path]]]:
@@ -59,7 +51,7 @@ def replicated_runs(folders: Sequence[Path], protocol: str | None) -> tuple[list
             found = sorted(path.parent for path in run.glob(f"{protocol or '*'}/eval"))
             if found:
                 name = str(run) if len(folders) > 1 else run.name
-                settings[name] = dict(_read(manifest).get("config") or {})
+                settings[name] = dict(read_object(manifest).get("config") or {})
                 evals[name] = {path.stem: path for path in sorted((found[0] / "eval").glob("*.json"))}
     seeds: dict[str, dict[Any, str]] = {}
     for name, own in settings.items():

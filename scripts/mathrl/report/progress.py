@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 from mathrl.config.batches import total_steps
 from mathrl.config.experiment import Configuration
 from mathrl.config.runs import stages
-from mathrl.core.files import UserError, read_json
+from mathrl.core.files import read_object
 from mathrl.core.tensorboard import event_files, read_scalars
 
 RECENT = 20  # steps whose mean is the pace: responses grow longer, so old steps say little
@@ -34,8 +33,8 @@ def gather(results: Path, config: Configuration) -> list[dict[str, Any]]:
 
 
 def _stage(results: Path, config: Configuration, run: str, stage: str) -> dict[str, Any]:
-    forecast = _read(results / run / stage / "forecast.json")
-    counts = _read(results / run / stage / "data.json").get("counts", {})
+    forecast = read_object(results / run / stage / "forecast.json")
+    counts = read_object(results / run / stage / "data.json").get("counts", {})
     typed = config.stage(run, stage)
     steps = forecast.get("steps") or typed.steps or (total_steps(typed, counts["train"]) if counts.get("train") else None)
     row = {"state": "waits", "done": 0, "steps": steps, "pace": None, "hours": forecast.get("hours"), "due": None}
@@ -52,15 +51,6 @@ def _stage(results: Path, config: Configuration, run: str, stage: str) -> dict[s
         left = max(0, steps - taken[-1][0]) * pace
         row |= {"hours": left / 3600, "due": moment(last + left)}
     return row
-
-
-def _read(path: Path) -> Mapping[str, Any]:
-    """A JSON object, or an empty one where there is none (yet)."""
-    try:
-        found = read_json(path) if path.is_file() else {}
-    except UserError:
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def moment(seconds: float) -> str:

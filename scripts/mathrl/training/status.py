@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mathrl.core.files import UserError, read_json
+from mathrl.core.files import read_object
 from mathrl.execution import processes, slurm, snakemake_log
 from mathrl.execution.snakemake_log import changed, last_words, tail
 from mathrl.training import flags, verl_log
@@ -99,14 +99,6 @@ def _directory(root: Path, run: str, stage: str) -> Path | None:
     return max(found, key=lambda path: max(changed(path), changed(path / verl_log.NAME)), default=None)
 
 
-def _mapping(path: Path) -> dict[str, Any]:
-    try:
-        value = read_json(path)
-    except UserError:
-        return {}
-    return value if isinstance(value, dict) else {}
-
-
 def _read_log(path: Path) -> _Log:
     found = _Log(changed=changed(path))
     lines = tail(path, TAIL).splitlines(keepends=True)
@@ -149,12 +141,12 @@ def _total(path: Path) -> int | None:
 
 def _standing(root: Path, run: str, stage: str, called: snakemake_log.Progress | None, jobs: Mapping[str, str], now: float) -> Standing:
     results, directory = root / "results" / run / stage, _directory(root, run, stage)
-    counts = _mapping(results / "data.json").get("counts")
+    counts = read_object(results / "data.json").get("counts")
     dev_problems = counts.get("dev") if isinstance(counts, dict) and isinstance(counts.get("dev"), int) else None
     log = _read_log(directory / verl_log.NAME) if directory else _Log()
     begun = log.step if log.step is not None else (0 if directory else None)
     told = Standing(run, stage, "waiting", begun, log.total, dev=log.dev, dev_problems=dev_problems)
-    manifest = _mapping(results / "manifest.json")
+    manifest = read_object(results / "manifest.json")
     if manifest and changed(results / "manifest.json") >= log.changed:
         return _trained(told, manifest, log)
     raised = tuple(filter(None, map(_described, flags.noted(directory)))) if directory else ()
