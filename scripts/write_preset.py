@@ -5,6 +5,7 @@ snakemake -n --configfile config.yaml mine.yaml
 """
 
 import argparse
+import math
 from pathlib import Path
 
 from mathrl.core.files import UserError, read_json, run_main, write_text
@@ -31,12 +32,18 @@ def main() -> None:
         config = read_json(Path(args.model) / "config.json")
     else:
         raise UserError(f"--model {args.model}: is no directory with a config.json and none of {names}")
-    if args.gpus < 1 or args.memory <= 0:
-        raise UserError("--gpus and --memory: must be above 0")
+    if args.gpus < 1 or not 0 < args.memory < math.inf:
+        raise UserError("--gpus and --memory: must be finite numbers above 0")
+    if not args.model.isprintable():
+        raise UserError(f"--model {args.model!r}: holds a line break or a control character; give a plain name")
+    if args.out.is_dir():
+        raise UserError(f"--out {args.out}: is a directory; name a file in it")
     try:
         keys = preset(config, args.gpus, args.memory)
     except KeyError as error:
         raise UserError(f"{args.model}/config.json: lacks {error}; is it a model of DeepSeek-V3's or Llama's shape?") from None
+    except (TypeError, ValueError, ZeroDivisionError, AttributeError):
+        raise UserError(f"{args.model}/config.json: is no model's configuration: sizes must be whole numbers above 0") from None
     found = {"base_model": args.model, "training": keys} if plain != args.model or plain not in USUAL else {"training": keys}
     comment = f"# {args.model} on {args.gpus} GPU(s) of {args.memory:g} GiB: scripts/write_preset.py\n"
     if "base_model" not in found:

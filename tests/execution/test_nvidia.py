@@ -115,3 +115,11 @@ def test_a_host_without_nvidia_smi_is_not_judged(monkeypatch, tmp_path):
 def test_the_gpus_of_this_process():
     assert nvidia.own({}) is None
     assert nvidia.own({"CUDA_VISIBLE_DEVICES": "0, 3"}) == ["0", "3"]
+
+
+def test_digits_that_are_no_numbers_are_none():
+    row = "{}, GPU-1, NVIDIA X, ².1, Default, {}, 0\n"
+    assert nvidia.parse_gpus(row.format("²", "80")) == []
+    (gpu,) = nvidia.parse_gpus(row.format("0", "8²"))
+    assert gpu.total == 0
+    nvidia.check([gpu])

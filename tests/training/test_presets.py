@@ -1,6 +1,10 @@
 """Presets: usual models on 1 to 8 GPUs of three sizes get numbers that verl takes without padding and memory that fits, or one line."""
 
+import json
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import yaml
@@ -91,3 +95,26 @@ def test_snakemake_resolves_or_names_the_numbers_that_work(root, tmp_path, gpus)
     assert (done.returncode == 0) == (gpus == 4), said[-3000:]
     if gpus == 5:
         assert "train_batch_size 264 and mini_batch_size 88 times rollout_n 6 must divide by 5 GPUs; nearest that do:" in said
+
+
+@pytest.mark.parametrize(
+    ("config", "given", "says"),
+    [
+        ("[]", {}, "is no model's configuration"),
+        (
+            json.dumps(dict(USUAL["Qwen/Qwen2.5-Math-1.5B"]) | {"num_attention_heads": 0, "head_dim": None}),
+            {},
+            "is no model's configuration",
+        ),
+        ("{}", {"--memory": "inf"}, "--memory: must be finite"),
+        ("{}", {"--out": "."}, "is a directory"),
+        ("{}", {"--model": "Qwen/Qwen2.5-Math-1.5B@a\nx: 1"}, "control character"),
+    ],
+)
+def test_odd_arguments_are_one_line(tmp_path, config, given, says):
+    (tmp_path / "config.json").write_text(config)
+    words = {"--model": str(tmp_path), "--gpus": "1", "--out": str(tmp_path / "new.yaml")} | given
+    script = Path(__file__).resolve().parents[2] / "scripts/write_preset.py"
+    done = subprocess.run([sys.executable, script, *(word for pair in words.items() for word in pair)], capture_output=True, text=True)
+    assert done.returncode == 2 and done.stderr.count("\n") == 1 and says in done.stderr
+    assert not (tmp_path / "new.yaml").exists()

@@ -12,6 +12,7 @@ from mathrl.core.files import write_checked_json, write_json
 from mathrl.execution import processes
 from mathrl.report import status as shown
 from mathrl.training import flags, status
+from mathrl.training.session import parse
 from rich.cells import cell_len
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -208,3 +209,21 @@ def test_the_program_only_reads_and_needs_neither_torch_nor_pandas(tmp_path):
     assert tree() == before
     bad = subprocess.run([python, ROOT / "scripts/show_status.py", "--directory", "nowhere"], cwd=tmp_path, capture_output=True, text=True)
     assert bad.returncode == 2 and bad.stderr.count("\n") == 1 and "no such directory" in bad.stderr
+
+
+@pytest.mark.parametrize("line", ["step:nan - critic/score/mean:0.5", "step:inf - a:1", "step:3 - critic/score/mean:1.2.3"])
+def test_numbers_that_are_none_make_no_step(line):
+    assert parse(line) is None
+
+
+def test_a_directory_in_place_of_a_file_says_nothing(tmp_path):
+    study(tmp_path)
+    (tmp_path / "results/grpo/main/manifest.json").mkdir(parents=True)
+    assert any(line.startswith("grpo  ended") for line in printed(tmp_path))
+
+
+def test_a_manifest_whose_curve_is_none(tmp_path):
+    told = status.Standing("grpo", "main", "waiting", 3, 5)
+    manifest = {"steps": 3, "validation": {status.DEV: [1, 2]}}
+    assert status._trained(told, manifest, status._Log()).dev is None
+    assert status._trained(told, {"validation": {status.DEV: {"²": 1.0}}}, status._Log()).dev is None

@@ -158,7 +158,7 @@ def read_object(path: str | os.PathLike) -> dict[str, Any]:
     """A JSON object; an empty one where the file is missing or damaged, for readers that go on without it."""
     try:
         found = read_json(path)
-    except UserError:
+    except (UserError, OSError):  # another user's file, or a directory of that name
         return {}
     return found if isinstance(found, dict) else {}
 

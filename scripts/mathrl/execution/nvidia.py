@@ -38,14 +38,14 @@ def parse_gpus(text: str) -> list[Gpu]:
     """Of `nvidia-smi --query-gpu=… --format=csv,noheader,nounits`; lines that are none of it are left out."""
     found = []
     for row in csv.reader(text.splitlines(), skipinitialspace=True):
-        if len(row) == len(FIELDS) and row[0].strip().isdigit():
+        if len(row) == len(FIELDS) and row[0].strip().isdecimal():
             index, uuid, name, driver, mode, total, used = (value.strip() for value in row)
             found.append(Gpu(index, uuid, name, driver, mode, _bytes(total), _bytes(used)))
     return found
 
 
 def _bytes(mebibytes: str) -> int:
-    return int(mebibytes) * MIB if mebibytes.isdigit() else 0
+    return int(mebibytes) * MIB if mebibytes.isdecimal() else 0
 
 
 def parse_links(text: str) -> dict[tuple[int, int], str]:
@@ -67,7 +67,7 @@ def _ask(*arguments: str) -> str | None:
     if not shutil.which("nvidia-smi"):
         return None
     try:
-        done = subprocess.run(["nvidia-smi", *arguments], capture_output=True, text=True, timeout=SECONDS)
+        done = subprocess.run(["nvidia-smi", *arguments], capture_output=True, text=True, errors="replace", timeout=SECONDS)
     except (OSError, subprocess.TimeoutExpired):
         raise UserError(
             f"nvidia-smi: gives no answer within {SECONDS} s: the driver of this host hangs; restart the host, or exclude it from the job"
@@ -97,7 +97,7 @@ def check(found: Sequence[Gpu]) -> None:
     """
     for gpu in found:
         major = gpu.driver.partition(".")[0]
-        if major.isdigit() and int(major) < DRIVER:
+        if major.isdecimal() and int(major) < DRIVER:
             raise UserError(
                 f"GPU {gpu.index} ({gpu.name}): its driver {gpu.driver} is older than {DRIVER}, which CUDA 13 of envs/cuda.txt needs; "
                 "ask for a newer driver, or choose another partition"

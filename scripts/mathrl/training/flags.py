@@ -22,5 +22,5 @@ def noted(directory: Path) -> list[Mapping[str, Any]]:
     """The flags of a stage as `collapse.describe` takes them; none where the file is missing or damaged."""
     try:
         return list(read_checked_json(directory / FILE)["flags"])
-    except (UserError, KeyError, TypeError):
+    except (UserError, OSError, KeyError, TypeError):
         return []

@@ -35,8 +35,11 @@ def parse(text: str) -> tuple[int, dict[str, float]] | None:
     place = text.find("step:")
     if place < 0 or " - " not in text:
         return None
-    found = {key: float(value) for key, value in METRIC.findall(text[place:])}
-    return (int(found.pop("step")), found) if "step" in found else None
+    try:
+        found = {key: float(value) for key, value in METRIC.findall(text[place:])}
+        return (int(found.pop("step")), found) if "step" in found else None
+    except (ValueError, OverflowError):  # a line that something else wrote into: 1.2.3, or a step that is nan
+        return None
 
 
 class Progress:

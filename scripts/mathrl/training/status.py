@@ -179,7 +179,8 @@ def _trained(told: Standing, manifest: Mapping[str, Any], log: _Log) -> Standing
     step = step if isinstance(step, int) else told.step
     validation = manifest.get("validation")
     curve = validation.get(DEV) if isinstance(validation, dict) else None
-    points = {int(at): value for at, value in curve.items() if at.isdigit() and isinstance(value, int | float)} if curve else {}
+    known = curve.items() if isinstance(curve, dict) else ()
+    points = {int(at): value for at, value in known if at.isdecimal() and isinstance(value, int | float)}
     own = {
         "state": "trained",
         "step": step,
