@@ -33,7 +33,7 @@ def main() -> None:
     else:
         raise UserError(f"--model {args.model}: is no directory with a config.json and none of {names}")
     if args.gpus < 1 or not 0 < args.memory < math.inf:
-        raise UserError("--gpus and --memory: must be finite numbers above 0")
+        raise UserError("--gpus and --memory: must be finite and must be above 0")
     if not args.model.isprintable():
         raise UserError(f"--model {args.model!r}: holds a line break or a control character; give a plain name")
     if args.out.is_dir():
