@@ -1,10 +1,14 @@
 # ruff: noqa: E501 - tables are read by lines
 """Pairs by kind: what makes another problem in a few characters, and what says the same in other signs. No model is needed."""
 
+import time
+
 import polars as pl
 import pytest
-from mathrl.decontamination import Settings, find_matches
+from mathrl.decontamination import Settings, find_matches, normalize_pair
 from mathrl.decontamination.normalize_pair import questions
+from mathrl.decontamination.texts import MAX_TEXT
+from support.speed import slowness
 
 OTHER = [
     ("a factor in brackets", "Solve for $x$: $2(x+3)=14$.", "Solve for $x$: $2x+3=14$."),
@@ -63,3 +67,13 @@ def test_conditions_are_no_questions():
     text = "Let $f$ be a function. (i) $f(1) = 2$. (ii) $f$ grows. Find $f(3)$."
     assert questions(text) == [text]
     assert len(questions("A box holds 4 balls. (1) What is $p$? (2) How many are red?")) == 3
+
+
+@pytest.mark.parametrize("begin", ["<sup>", "<p a=", "x squared ", "one half ", "the nearest answer ", "\\frac{"])
+@pytest.mark.parametrize("filler", ["\n", "1", "\n\t", "$", "( ", "a b "], ids=repr)
+def test_a_hostile_text_takes_no_time(begin, filler):
+    """Patterns that try each end for each beginning took hours for `<sup>` and 20,000 line feeds, 10 s for as many digits."""
+    text = (begin + filler * MAX_TEXT)[:MAX_TEXT]
+    began = time.process_time()
+    normalize_pair.plain(text)
+    assert time.process_time() - began < 0.5 * slowness()

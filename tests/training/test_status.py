@@ -216,9 +216,11 @@ def test_numbers_that_are_none_make_no_step(line):
     assert parse(line) is None
 
 
-def test_a_directory_in_place_of_a_file_says_nothing(tmp_path):
+def test_a_directory_or_a_pipe_in_place_of_a_file_says_nothing(tmp_path):
     study(tmp_path)
     (tmp_path / "results/grpo/main/manifest.json").mkdir(parents=True)
+    (tmp_path / ".snakemake/log").mkdir(parents=True, exist_ok=True)
+    os.mkfifo(tmp_path / ".snakemake/log/9999.snakemake.log")
     assert any(line.startswith("grpo  ended") for line in printed(tmp_path))
 
 

@@ -157,8 +157,8 @@ def read_json(path: str | os.PathLike) -> Any:
 def read_object(path: str | os.PathLike) -> dict[str, Any]:
     """A JSON object; an empty one where the file is missing or damaged, for readers that go on without it."""
     try:
-        found = read_json(path)
-    except (UserError, OSError):  # another user's file, or a directory of that name
+        found = read_json(path) if Path(path).is_file() else {}  # a pipe of that name would never answer
+    except (UserError, OSError):  # another user's file
         return {}
     return found if isinstance(found, dict) else {}
 

@@ -18,11 +18,11 @@ from mathrl.text.normalize import CONTRASTS, LIGHT, NUMBER_WORDS, SMALL
 
 NESTED = 4  # fractions within fractions
 # A tag without attributes or with `name=value` ones: `a <b and c> d` holds none.
-_ATTRIBUTES = r"(?:\s+[a-z-]+=[^<>]*)?\s*/?>"
+_ATTRIBUTES = r"(?:\s+[a-z-]+=[^<>]*|\s*/?)>"
 _INLINE = re.compile(r"</?(?:i|b|u|em|strong|span)" + _ATTRIBUTES, re.IGNORECASE)
 _BLOCK = re.compile(r"</?(?:p|div|li|ul|ol|br|h[1-6]|table|tbody|tr|td)" + _ATTRIBUTES, re.IGNORECASE)
 _FORUM = re.compile(r"\[/?(?:b|i|u|list|quote|hide|center)\]|\[\*\]")
-_SMALL = re.compile(r"<(sup|sub)>\s*([^<>]*?)\s*</\1>", re.IGNORECASE)
+_SMALL = re.compile(r"<(sup|sub)>([^<>]*)</\1>", re.IGNORECASE)
 _ESCAPED = re.compile(r"(?<!\\)\\\\(?=[A-Za-z]{3})")
 _LINE_FEED = re.compile(r"\\n(?=[A-Z\\\s\d$(*-]|$)")
 _BROKEN_WORD = re.compile(r"(?<=[a-z]{2})-[ \t]*\n\s*(?=[a-z]{2})")
@@ -36,7 +36,7 @@ _LABEL = re.compile(
 )
 _LINE_NUMBER = re.compile(r"^[ \t]*\(?(\d{1,2})[.)][ \t]+(?=\S)", re.MULTILINE)
 _STARS = re.compile(r"(?<=[\w)}\]])\*\*(?=[\w({]|-\d)")
-_POWER = re.compile(r"(?<![A-Za-z])([A-Za-z]|\d+|[)}\]$])\s+(squared|cubed)\b")
+_POWER = re.compile(r"(?<![A-Za-z])([A-Za-z]|(?<!\d)\d+|[)}\]$])\s+(squared|cubed)\b")
 # A number, a variable or a bracket on either side; `a` behind only where it is no article.
 _LEFT = r"([\d)}\]$]|(?<![A-Za-z\\])[A-Za-z]|\\[a-z]+)"
 _RIGHT = r"(?=[-\d($\\{]|[b-zB-HJ-Z](?![A-Za-z])|[aAI](?:[$)^=+,.-]| (?:plus|minus|times|equals)\b))"
@@ -163,7 +163,7 @@ def plain(text: str) -> str:
     if "  " in text or "\t" in text:
         text = _BLANKS.sub(" ", text)
     if "<" in text:
-        text = _SMALL.sub(lambda match: ("^{" if match[1].lower() == "sup" else "_{") + match[2] + "}", text)
+        text = _SMALL.sub(lambda match: ("^{" if match[1].lower() == "sup" else "_{") + match[2].strip() + "}", text)
         text = _BLOCK.sub(" ", _INLINE.sub("", text))
     if "[/" in text:
         text = _FORUM.sub(" ", text)

@@ -35,6 +35,8 @@ class Progress:
 
 def tail(path: Path, most: int = TAIL) -> str:
     """The end of a text file, at most so many bytes; empty where it cannot be read."""
+    if not path.is_file():  # a pipe of that name would never answer
+        return ""
     try:
         with open(path, "rb") as handle:
             size = handle.seek(0, 2)
