@@ -3,7 +3,7 @@
 import pytest
 from mathrl.core.files import UserError
 from mathrl.training import checkpoints, directories, resharding, trained_by
-from support.settings import stage_of
+from support.settings import keys_of, stage_of
 
 
 @pytest.fixture
@@ -40,6 +40,12 @@ def test_other_gpus_are_refused_unless_asked_for(stage, tmp_path):
     assert resharding.check(asked, tmp_path, "run grpo") == noted
     save(tmp_path, 400, 4)
     assert resharding.check(asked, tmp_path, "run grpo") is None, "its own checkpoints have their optimizer"
+
+
+@pytest.mark.parametrize(("run", "before"), [("grpo", []), ("maxrl", ["mathrl.verl.maxrl"])])
+def test_a_start_from_others_weights_keeps_what_the_run_needs(config, run, before):
+    found = resharding.libraries(keys_of(config, run))
+    assert found == {"actor_rollout_ref.model.external_lib": [*before, "mathrl.verl.reshard"]}
 
 
 def test_the_manifest_says_which_steps_had_a_fresh_optimizer(tmp_path):

@@ -36,9 +36,8 @@ options = {
     "use_remove_padding": False,
     "override_config": {"attn_implementation": "sdpa"},
 }
-model = HFModelConfig(
-    path=str(folder / "model"), external_lib="mathrl.verl.reshard", fused_kernel_options={"impl_backend": "torch"}, **options
-)
+libraries = ["mathrl.verl.untied_heads", "mathrl.verl.reshard"]
+model = HFModelConfig(path=str(folder / "model"), external_lib=libraries, fused_kernel_options={"impl_backend": "torch"}, **options)
 mixed = {"param_dtype": "fp32", "reduce_dtype": "fp32", "buffer_dtype": "fp32"}
 settings = FSDPEngineConfig(strategy="fsdp2", mixed_precision=mixed, use_torch_compile=False, use_dynamic_bsz=False)
 schedule = FSDPOptimizerConfig(lr=1e-3, weight_decay=0.0, clip_grad=1e9, lr_warmup_steps=4, total_training_steps=10)

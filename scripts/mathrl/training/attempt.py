@@ -119,7 +119,7 @@ def _reinforcement_keys(plan: StagePlan, session: Session) -> dict[str, Any]:
     first = str(whole[-1]) not in session.dev if whole else stage.validate_before
     more = {"trainer.val_before_train": first, **long_prompts.keys(plan, directory)}
     if resharding.check(stage, directory, plan.name):
-        more[resharding.LIBRARY] = resharding.MODULE
+        more |= resharding.libraries(plan.keys)
     return plan.placed(directory, plan.train_file, **more)
 
 

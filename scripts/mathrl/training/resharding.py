@@ -5,6 +5,7 @@ verl's checkpoints are a file for each GPU, and are loaded by as many GPUs as sa
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,8 @@ from mathrl.config.stage import Stage
 from mathrl.core.files import UserError
 from mathrl.training import checkpoints
 
-# In a fingerprint: the number of GPUs, and what depends on it where `deterministic` is left to the workflow (on a CPU, one rank alone is).
-GPUS = (
+# Of a fingerprint: the number of GPUs, and what depends on it where `deterministic` is left to the workflow (on a CPU, one rank alone is).
+KEYS_OF_GPUS = (
     "verl.trainer.n_gpus_per_node",
     "verl.trainer.nnodes",
     "verl.+trainer.deterministic",
@@ -53,7 +54,13 @@ def check(stage: Stage, directory: Path, name: str) -> dict[str, Any] | None:
     return {"step": whole[-1], "from_gpus": before, "to_gpus": stage.all_gpus, "optimizer": "fresh"}
 
 
+def libraries(keys: Mapping[str, Any]) -> dict[str, list[str]]:
+    """verl's key for what it imports beside a model: what `keys` name there (an advantage, an adapter, an untied head), and ours."""
+    named = keys.get(LIBRARY) or []
+    return {LIBRARY: [*([named] if isinstance(named, str) else named), MODULE]}
+
+
 def only_gpus(differs: list[str]) -> bool:
     """Whether nothing but the number of GPUs tells two fingerprints apart; `differs` are the lines of `directories.differences`."""
     names = {line.split(" ")[0] for line in differs}
-    return bool(names & set(GPUS[:2])) and names <= set(GPUS)
+    return bool(names & set(KEYS_OF_GPUS[:2])) and names <= set(KEYS_OF_GPUS)

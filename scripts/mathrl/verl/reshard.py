@@ -1,6 +1,6 @@
 """A checkpoint that another number of GPUs saved: its weights, without the optimizer.
 
-verl imports this in a run that asks for it (`training.reshard`; mathrl.training.resharding sets `…model.external_lib`).
+verl imports this in a run that asks for it (`training.reshard`; mathrl.training.resharding adds it to `…model.external_lib`).
 
 verl writes a file for each rank and looks for those of its present number of ranks. Here each rank puts the weights together, one at a
 time, and takes its part. Adam's moments begin anew; the learning rate's schedule goes on. What was saved by as many ranks as there are
@@ -13,7 +13,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from mathrl.verl import lora  # noqa: F401  verl takes one such module: what the others change, nobody without an adapter sees
 from mathrl.verl.after_import import after_import
 
 
