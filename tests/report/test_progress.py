@@ -24,7 +24,8 @@ def at_work(world, tmp_path_factory):
     for run, stage in (("grpo", "main"), ("dapo", "short"), ("dapo", "long")):
         (folder / f"results/{run}/{stage}/manifest.json").unlink()
     logs = folder / "checkpoints/grpo/main/abc/tensorboard"
-    steps = [(step, progress.STEP, 500.0 if step <= 20 else 36.0) for step in range(1, 41)]
+    steps = [(step, "timing_s/step", 500.0 if step <= 20 else 34.0) for step in range(1, 41)]
+    steps += [(step, "timing_s/testing", 20.0) for step in (25, 40)] + [(40, "timing_s/save_checkpoint", 9.0)]
     made = write_events(logs, [*steps, *((step, "critic/score/mean", 0.5) for step in range(1, 41))])
     made.write_bytes(made.read_bytes()[:-3])  # the last record is cut off
     os.utime(made, (LAST, LAST))
@@ -41,7 +42,7 @@ def test_pace_and_due_time(at_work):
     rows = progress.gather(at_work / "results", Configuration.model_validate(configuration()))
     grpo, short, long = rows
     found = (grpo["done"], grpo["steps"], grpo["pace"], grpo["forecast"])
-    assert found == (40, 140, 36.0, 1.25), "the first 20 steps are no part of the pace"
+    assert found == (40, 140, 36.0, 1.25), "the first 20 steps are no part of the pace, validations are, and a save is part of its step"
     assert grpo["hours"] == 1.0 and grpo["due"] == progress.moment(LAST + 3600), "100 steps of 36 s"
     assert (short["state"], short["due"], short["forecast"]) == ("starts", None, None), "a half-written forecast is none"
     assert (long["state"], long["done"]) == ("waits", 0)

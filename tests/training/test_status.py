@@ -28,7 +28,7 @@ def log_of(steps, total=40, seconds=3.0, dev=0.5):
         more = f" - val-core/dev/acc/mean@1:np.float64({dev})" if step % 5 == 0 else ""
         lines.append(
             f"\x1b[36m(TaskRunnerV1 pid=17380)\x1b[0m step:{step} - critic/score/mean:{step / 100} - timing_s/step:{seconds}"
-            f" - timing_s/testing:{2.0 if more else 0.0}{more}\n"
+            f" - timing_s/testing:{2.0 if more else 0.0} - timing_s/save_checkpoint:{1.0 if more else 0.0}{more}\n"
         )
         lines.append("\x1b[36m(pid=2)\x1b[0m NCCL INFO nothing\n")
     return "".join(lines)
@@ -54,7 +54,7 @@ def test_a_training_at_work(tmp_path):
     flags.note(study(tmp_path, lock=processes.job_id()), [FLAG])
     (one,) = status.standings(tmp_path)
     assert (one.run, one.state, one.step, one.total, one.reward, one.dev, one.dev_problems) == ("grpo", "training", 12, 40, 0.12, 0.5, 100)
-    assert one.left == pytest.approx(28 * (12 * 3.0 + 2 * 2.0) / 12), "validations count in"
+    assert one.left == pytest.approx(28 * (12 * 3.0 + 2 * 2.0) / 12), "validations count in, and a save is part of its step"
     told = printed(tmp_path)
     assert told[2].split() == ["grpo", "training", "12", "of", "40", "0.120", "0.500", "0.40–0.60", "n=100", "2", "min"]
     assert told[3] == "  collapse flagged at step 7: reward 0.1 is beyond 0.2 (monitor.reward_drop)"

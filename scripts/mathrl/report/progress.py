@@ -11,11 +11,11 @@ from mathrl.config.batches import total_steps
 from mathrl.config.experiment import Configuration
 from mathrl.config.runs import stages
 from mathrl.core.files import read_object
-from mathrl.core.tensorboard import event_files, read_scalars
+from mathrl.core.tensorboard import by_step, event_files, read_scalars
+from mathrl.training.budget import SECONDS
 
 RECENT = 20  # steps whose mean is the pace: responses grow longer, so old steps say little
 REFRESH = 60  # seconds after which an open page loads itself again
-STEP = "timing_s/step"  # verl's tag; validation and saving are in it
 
 
 def gather(results: Path, config: Configuration) -> list[dict[str, Any]]:
@@ -41,7 +41,8 @@ def _stage(results: Path, config: Configuration, run: str, stage: str) -> dict[s
     row["forecast"] = forecast.get("hours")
     logs = sorted((results.parent / "checkpoints" / run / stage).glob("*/tensorboard"), key=lambda path: path.stat().st_mtime)
     files = event_files(logs[-1]) if logs else []
-    taken = read_scalars(logs[-1], lambda tag: tag == STEP).get(STEP, []) if files else []
+    scalars = read_scalars(logs[-1], lambda tag: tag in SECONDS) if files else {}
+    taken = [(step, sum(values.values())) for step, values in by_step(scalars)]
     if not taken:
         return row | ({"state": "starts"} if logs else {})
     last = max(path.stat().st_mtime for path in files)

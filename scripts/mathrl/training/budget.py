@@ -7,6 +7,8 @@ from typing import Any
 
 from mathrl.config.stage import Budget
 
+SECONDS = ("timing_s/step", "timing_s/testing")  # verl's tags of a step's time: a save is part of the first, a validation is not
+
 
 def used(stage: Mapping[str, Any]) -> dict[str, float]:
     """What a stage used, from its manifest or forecast: generated tokens, and hours of steps and validations times GPUs."""
@@ -46,7 +48,7 @@ class Spent:
     def add(self, metrics: Mapping[str, float]) -> str | None:
         """Take in a step; which budget it used up, in words, or None."""
         self.tokens += int(metrics.get("training/generated_tokens", 0))
-        self.seconds += metrics.get("timing_s/step", 0.0) + metrics.get("timing_s/testing", 0.0)
+        self.seconds += sum(metrics.get(tag, 0.0) for tag in SECONDS)
         used = {"tokens": self.tokens, "gpu_hours": self.gpu_hours}
         for name, limit in self.budget.items():
             if used[name] >= limit:

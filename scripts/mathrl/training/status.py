@@ -14,7 +14,7 @@ from typing import Any
 from mathrl.core.files import read_object
 from mathrl.execution import processes, slurm, snakemake_log
 from mathrl.execution.snakemake_log import changed, last_words, tail
-from mathrl.training import flags, verl_log
+from mathrl.training import budget, flags, verl_log
 from mathrl.training.checkpoint_choice import DEV
 from mathrl.training.collapse import describe
 from mathrl.training.session import TRAINED, parse
@@ -23,7 +23,6 @@ from mathrl.verl import stop_file
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")  # as the configuration allows for runs and stages
 TAIL = 4 << 20  # bytes of verl's log: some thousand steps
 RECENT = 20  # steps whose mean time says how long the rest takes; validations and saves among them
-TIMES = ("timing_s/step", "timing_s/testing", "timing_s/save_checkpoint")  # seconds of a step, apart in verl's log
 FRESH = 15 * 60  # seconds since verl's last line after which a training whose process cannot be seen counts as silent
 
 
@@ -112,7 +111,7 @@ def _read_log(path: Path) -> _Log:
         if set(TRAINED) & set(metrics):
             if found.step is None:
                 found.step, found.last = step, metrics
-            seconds.append(sum(metrics.get(key, 0.0) for key in TIMES))
+            seconds.append(sum(metrics.get(tag, 0.0) for tag in budget.SECONDS))
         if len(seconds) >= RECENT and found.dev is not None:
             break
     recent = [value for value in seconds[:RECENT] if value > 0]
