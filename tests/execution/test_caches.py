@@ -36,3 +36,9 @@ def test_a_folder_that_somebody_else_made_is_refused(tmp_path):
     os.chown(place, 12345, 12345)
     with pytest.raises(UserError):
         caches.variables(PACKAGES, [], 0, tmp_path)
+
+
+def test_a_link_that_leads_nowhere_is_one_line(tmp_path):
+    (tmp_path / "compiled").symlink_to(tmp_path / "gone")
+    with pytest.raises(UserError, match=r"compiled: no folder for compiled kernels can be made here .*remove what is there"):
+        caches.variables(PACKAGES, [], os.getuid(), tmp_path / "compiled")

@@ -86,6 +86,14 @@ def test_one_retry_and_one_line(server, monkeypatch, capsys, codes, tries, line)
     assert SECRET not in told and "token-of-mine" not in told
 
 
+def test_a_key_that_no_header_can_carry_is_one_line(server, monkeypatch, capsys):
+    monkeypatch.setenv("MY_TOKEN", "schlüssel\nX: y")
+    notices.send("end", "done")
+    line = "the environment variable MY_TOKEN holds what no HTTP header can carry; export the key alone"
+    assert capsys.readouterr().err == f"notice: {line}\n"
+    assert server.got == []
+
+
 UNUSABLE = ["", "file:///etc/passwd", "http://[bad", "127.0.0.1:1/x", f"http://127.0.0.1:1/{SECRET}", f"http://a\nb/{SECRET}"]
 
 

@@ -10,7 +10,7 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from mathrl.core.files import sha256_json
+from mathrl.core.files import UserError, sha256_json
 from mathrl.execution.processes import own_directory
 
 ROOT = ".snakemake/compiled"  # in the study's directory
@@ -33,11 +33,14 @@ def variables(packages: Mapping[str, object], gpus: Sequence[str], user: int, ro
         root: absolute; default below the working directory.
 
     Raises:
-        UserError: the folder is somebody else's.
+        UserError: the folder is somebody else's, or none can be made there.
     """
     key = sha256_json({"packages": dict(packages), "gpus": sorted(set(gpus))})[:12]
     folder = root or Path.cwd() / ROOT
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:  # a link that leads nowhere, or a file
+        raise UserError(f"{folder}: no folder for compiled kernels can be made here ({error.strerror}); remove what is there") from error
     if not os.access(folder, os.W_OK):  # another user's study: kernels are compiled at each start
         return {}
     place = own_directory(folder / f"{user}-{key}", "let its owner remove it")

@@ -113,6 +113,8 @@ def _post(webhook: str, key: str, notice: Mapping[str, str | int]) -> str:
         usable = False
     if not usable:
         return f"the environment variable {webhook} holds no http(s) URL; export it, or set notices.webhook to null"
+    if not (token.isascii() and token.isprintable()):
+        return f"the environment variable {key} holds what no HTTP header can carry; export the key alone"
     headers = {"Content-Type": "application/json", "User-Agent": "mathrl"} | ({"Authorization": f"Bearer {token}"} if token else {})
     body, problem = json.dumps(notice).encode(), ""
     opener = urllib.request.build_opener(_NoRedirect)
