@@ -40,6 +40,7 @@ from mathrl.core import code_files, provenance
 from mathrl.core.files import UserError, sha256_file
 from mathrl.data import downloads
 from mathrl.execution import (
+    command_line,
     damage,
     node_image,
     notices,
@@ -56,6 +57,7 @@ from mathrl.statistics import power
 from mathrl.training import checkpoints, resharding
 
 MAIN = workflow.exec_mode.name == "DEFAULT"
+ASKED = command_line.ours() if MAIN else command_line.Asked()
 if workflow.exec_mode.name != "SUBPROCESS" or processes.OWNER not in os.environ:
     # Supervised commands end when the process named here is gone; in a SLURM job that is the job's own Snakemake.
     os.environ[processes.OWNER] = processes.owner_token()
@@ -87,7 +89,7 @@ def validated(raw):
     Notices go to stderr, once.
     """
     try:
-        targets = [Path(word).parts for word in sys.argv if word.startswith("results/")]
+        targets = [Path(target).parts for target in ASKED.targets if target.startswith("results/")]
         found, notices = validation.validate(raw, pin_table, asked={parts[1] for parts in targets if len(parts) > 1})
         if found.select:  # training needs one, and whatever the model is called, it may lie here already
             for model in (found.base_model, f"resources/models/{model_names.place(found.base_model)}"):
@@ -963,19 +965,9 @@ def checkpoint_space():
     return sum(preflight.checkpoint_bytes(model_directory("base"), saves[frozen], frozen=frozen) for frozen in saves)
 
 
-def executor_asked_for(dry_run):
-    """What executes the jobs, or would: a dry run puts its own executor in the place of the profile's."""
-    if not dry_run:
-        return getattr(workflow.executor_plugin, "name", "local") if workflow.executor_plugin else "local"
-    from snakemake.cli import parse_args
-
-    return parse_args(sys.argv[1:])[1].executor or "local"
-
-
-def check_host(dry_run):
+def check_host():
     """Preflight: refuse before the first job what cannot work on this host; returns notices."""
     gpu = workflow.resource_settings.resources.get("gpu")
-    executor = executor_asked_for(dry_run)
     used = {"cpu", CONFIG.accelerator}
     try:
         return preflight.check(
@@ -984,8 +976,8 @@ def check_host(dry_run):
             images={kind: path if "://" in (path := image(kind)) else os.path.abspath(path) for kind in used},
             locks={kind: f"envs/{kind}.txt" for kind in used},
             containers=uses_containers(),
-            dry_run=dry_run,
-            cluster=executor not in ("local", "dryrun", "touch"),
+            dry_run=ASKED.dry_run,
+            cluster=ASKED.executor not in ("local", "dryrun", "touch"),
             requests={
                 f"run {run}": gpus(stage_config(run, stage).gpus)
                 for run in CONFIG.select
@@ -1057,12 +1049,12 @@ def begin():
     check_keys()
     check_trackers()
     check_adopted()
-    if not NO_LOCK:
+    if not ASKED.no_lock:
         for line in recovery.end_orphans(Path.cwd().resolve()):
             preflight.say(f"ended orphan {line}")
         recovery.claim(".")
         endpoint.register(CONFIG)
-    for notice in check_host(dry_run=False):
+    for notice in check_host():
         preflight.say(notice)
 
 
@@ -1082,15 +1074,14 @@ if uses_containers():
     preflight.bind(ROOT)
 else:
     preflight.use_environment(ROOT, CONFIG.accelerator)
-# `make report` beside a Snakemake that works here, perhaps on another host: the directory stays that one's
-NO_LOCK = "--nolock" in sys.argv
-DRY_RUN = any(re.fullmatch(r"-[a-zA-Z]{,3}n[a-zA-Z]{,3}|--dry-?run", word) for word in sys.argv)
 if MAIN:
-    # a Snakemake that works here already puts files in place at this moment
-    for line in damage.clear(remove=not DRY_RUN and not NO_LOCK and recovery.live_snakemake(Path.cwd()) is None):
+    # A Snakemake that works here puts files in place at this moment; with --nolock (`make report`) it may be on another host.
+    for line in damage.clear(
+        remove=not ASKED.dry_run and not ASKED.no_lock and recovery.live_snakemake(Path.cwd()) is None
+    ):
         preflight.say(line)
-if MAIN and DRY_RUN:
-    for notice in [*check_host(dry_run=True), *planned_power(), *entry_notices()]:
+if MAIN and ASKED.dry_run:
+    for notice in [*check_host(), *planned_power(), *entry_notices()]:
         preflight.say(notice)
 
 

@@ -39,6 +39,13 @@ def test_the_map_leads_to_every_page(root):
     assert in_the_readme == written
 
 
+def test_every_variable_of_ours_is_in_the_table(root):
+    """Those of the tests' own are not."""
+    sources = [path for folder in ("scripts", "rules", "containers") for path in (root / folder).rglob("*") if path.is_file()]
+    used = {name for path in sources for name in re.findall(r"MATHRL_[A-Z_]+", path.read_text(errors="replace"))}
+    assert set(re.findall(r"^\| `(MATHRL_[A-Z_]+)` \|", (root / "docs/reference/variables.md").read_text(), re.M)) == used
+
+
 def test_the_rooms_are_those_of_the_code(root):
     """In the order of the walls, each described by the first paragraph of its `__init__.py`."""
     contracts = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
