@@ -143,8 +143,10 @@ BESIDE = {
 
 # key, value, what the message must hold
 BAD = [
-    ("trainning", {}, "unknown key 'trainning'; known here:"),  # a slip of the pen
-    ("training.lerning_rate", 1e-5, "unknown key 'training.lerning_rate'"),
+    ("trainning", {}, "unknown key 'trainning'; did you mean 'training'?"),  # a slip of the pen
+    ("training.lerning_rate", 1e-5, "unknown key 'training.lerning_rate'; did you mean 'learning_rate'? every key is in docs"),
+    ("training.xyzzy", 1, "unknown key 'training.xyzzy'; every key is in docs/reference/configuration.md"),
+    ("runs.fast", {"training": {"steps": 3}}, "unknown key 'training'; a run and a stage take the keys of training without that word"),
     ("training.train_batch_size", -264, "training.train_batch_size is -264; it must be at least 1"),
     ("training.train_batch_size", "264", "training.train_batch_size is '264'; it must be integer"),  # quoted in YAML
     ("training.lora", {"rank": 0}, "training.lora.rank is 0; it must be at least 1"),

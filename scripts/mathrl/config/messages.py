@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import types
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar, Union, get_args, get_origin
@@ -14,6 +15,7 @@ from mathrl.core.files import UserError
 
 S = TypeVar("S", bound=Section)
 Place = tuple[str | int, ...]
+FEW = 20  # keys that a line can name
 KINDS = {
     "int_type": "integer",
     "float_type": "number",
@@ -82,7 +84,7 @@ def _line(place: Place, errors: list[Any], model: type[BaseModel]) -> str:
     kind, dotted, parent = first["type"], ".".join(map(str, place)) or "the file", ".".join(map(str, place[:-1]))
     if kind == "extra_forbidden":
         section = section_of(_annotation(model, place[:-1])[0]) or model
-        return f"unknown key '{dotted}'; known here: {', '.join(sorted(section.model_fields))}"
+        return _unknown_key(dotted, sorted(section.model_fields))
     if kind == "missing":
         return f"{parent or 'the file'} lacks the key '{place[-1]}'"
     annotation, field = _annotation(model, place)
@@ -91,6 +93,18 @@ def _line(place: Place, errors: list[Any], model: type[BaseModel]) -> str:
         dot = "'.', " if ".-]" in (first.get("ctx") or {}).get("pattern", "") else ""
         return f"{parent}: {place[-1]!r} is no name; use letters, digits, {dot}'_' and '-', a letter or digit first"
     return f"{dotted} {_problem(errors, _is_nullable(annotation))}{hint}"
+
+
+def _unknown_key(dotted: str, known: list[str]) -> str:
+    """What a slip of the pen may have meant; a long list of keys would hide it."""
+    line = f"unknown key '{dotted}'"
+    name = dotted.rpartition(".")[2]
+    if name == "training" and "train_batch_size" in known:
+        return f"{line}; a run and a stage take the keys of training without that word: write what is in it one level higher"
+    if len(known) <= FEW:
+        return f"{line}; known here: {', '.join(known)}"
+    meant = " or ".join(f"'{key}'" for key in difflib.get_close_matches(name, known, 3, 0.75))
+    return f"{line}; {f'did you mean {meant}? ' if meant else ''}every key is in docs/reference/configuration.md"
 
 
 def _problem(errors: list[Any], nullable: bool) -> str:
