@@ -17,6 +17,7 @@ from mathrl.core import parquet
 from mathrl.core.files import UserError, read_json, read_jsonl
 from mathrl.core.spread import spread
 from mathrl.data.benchmarks import read_benchmark
+from mathrl.data.dates import Dates
 from mathrl.evaluation.evaluated import STORES, evaluated, left_out
 from mathrl.evaluation.metrics import STATUS_LETTERS
 from mathrl.evaluation.scores import Evals, load_evals, published_notes, table
@@ -50,12 +51,20 @@ def read_config(text: str) -> Configuration:
 
 
 def gather(
-    config: Configuration, models: Sequence[str], results: Path, benchmark_dir: Path, texts: bool = True, partial: bool = False
+    config: Configuration,
+    models: Sequence[str],
+    results: Path,
+    benchmark_dir: Path,
+    texts: bool = True,
+    partial: bool = False,
+    dates: Dates | None = None,
 ) -> dict[str, Any]:
     """All numbers and, unless `texts` is false, texts of the report as plain values; nothing is escaped yet.
 
     `partial`: of a study at work, where a damaged eval JSON or file of samples counts as one that is not there yet.
+    `dates`: of benchmarks and models, as far as they are known.
     """
+    dates = dates or Dates()
     benchmarks, evaluation = list(config.benchmarks), config.evaluation
     protocols = list(evaluation.select)
     endpoint = Endpoint.of(config)
@@ -74,7 +83,8 @@ def gather(
         "protocols": protocols,
         "primary": primary,
         "evals": evals,
-        "rows": table(evals, models, protocols, benchmarks, primary, groups),
+        "rows": table(evals, models, protocols, benchmarks, primary, groups, dates),
+        "dates": dates,
         "runs": runs,
         "endpoint": endpoint,
         "clean": _clean(evals, plain, primary, benchmarks),
@@ -90,7 +100,7 @@ def gather(
     study["evaluated"] = tried
     study["comparisons"] = compare_all(evals, groups, endpoint, control_kinds(config, plain), left_out(tried))
     study["claim"] = claim(groups) + (f" {about_controls(study['comparisons'])}" if study["comparisons"] else "")
-    study["notes"] = published_notes(protocols, benchmarks)
+    study["notes"] = [*dates.notes(study["rows"]), *published_notes(protocols, benchmarks)]
     register = results.parent / REGISTER
     study["story"] = evidence.endpoint_story(endpoint, registered(register), tried, damaged(register))
     study["training"] = {model: found for model in plain if (found := _training(results, config, model))}
