@@ -57,9 +57,13 @@ class Dates:
         """From `written`; `UserError` where the text is something else."""
         try:
             value = json.loads(text)
-            parts = [{str(name): checked(str(date), "--dates") for name, date in value.get(key, {}).items()} for key in ("benchmarks", "models")]
+            parts = [
+                {str(name): checked(str(date), "--dates") for name, date in value.get(key, {}).items()} for key in ("benchmarks", "models")
+            ]
         except (ValueError, AttributeError):
-            raise UserError(f'--dates: {text[:60]!r} is not of the form {{"benchmarks": {{NAME: DATE}}, "models": {{NAME: DATE}}}}') from None
+            raise UserError(
+                f'--dates: {text[:60]!r} is not of the form {{"benchmarks": {{NAME: DATE}}, "models": {{NAME: DATE}}}}'
+            ) from None
         return cls(*parts)
 
     def written(self) -> str:
