@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from support.browser import SETTLED, axe_core, choose
+from support.browser import CHOOSE, SETTLED, axe_core, choose
 from support.report_world import call
 
 

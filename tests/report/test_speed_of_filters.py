@@ -27,7 +27,7 @@ def study():
     rng = random.Random(1)
     vocabulary = ["the", "a", "each", "quarter", *("".join(rng.choices("etaoinshrdlu", k=rng.randint(2, 9))) for _ in range(3000))]
     problems, sets, texts, formulas, budget = {}, [], {}, Formulas(), float(TEXT_BUDGET)
-    for at, (benchmark, size) in enumerate(SIZES.items()):
+    for benchmark, size in SIZES.items():
         items = [words(rng, vocabulary, 40) for _ in range(size)]
         problems[benchmark] = pack([[str(i) for i in range(size)], items, ["1"] * size, [["algebra"]] * size])
         texts |= {(benchmark, i): [text] for i, text in enumerate(items)}
