@@ -38,7 +38,7 @@ from mathrl.config import augmentation, endpoint, model_names, reading, runs as 
 from mathrl.config import verifiers as verifier_settings
 from mathrl.core import code_files, provenance
 from mathrl.core.files import UserError, sha256_file
-from mathrl.data import downloads
+from mathrl.data import dates, downloads
 from mathrl.execution import (
     command_line,
     damage,
@@ -143,8 +143,13 @@ def pins_file(wildcards, output):
 
 
 def pin_of(wildcard):
-    """The row of the table that a wildcard names."""
-    return lambda wildcards: pins()[wildcards[wildcard]]
+    """The row of the table that a wildcard names; its date is no part of what is fetched."""
+    return lambda wildcards: {key: cell for key, cell in pins()[wildcards[wildcard]].items() if key != "published"}
+
+
+def published_dates():
+    """When benchmarks and models were published, as far as the table says, as JSON."""
+    return dates.Dates.of(CONFIG, {name: row["published"] for name, row in pins().items()}).written()
 
 
 def local_source(wildcard):

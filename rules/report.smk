@@ -22,6 +22,7 @@ rule tabulate_scores:
         benchmarks=CONFIG.benchmarks,
         primary=CONFIG.evaluation.primary,
         config=literal(what_is_compared()),
+        dates=literal(published_dates()),
     log:
         "logs/tabulate_scores/all.log",
     benchmark:
@@ -40,6 +41,7 @@ rule tabulate_scores:
         " --benchmarks {params.benchmarks:q}"
         " --primary {params.primary:q}"
         " --config {params.config:q}"
+        " --dates {params.dates:q}"
         " --out results/scores"
         " > {log:q} 2>&1"
 
@@ -243,6 +245,7 @@ rule render_report:
     params:
         models=evaluated_models(),
         config=literal(written(CONFIG)),
+        dates=literal(published_dates()),
         live="",
     log:
         "logs/render_report/all.log",
@@ -260,6 +263,7 @@ rule render_report:
         " --benchmark-dir resources/benchmarks"
         " --models {params.models:q}"
         " --config {params.config:q}"
+        " --dates {params.dates:q}"
         " --out {output.html:q} {params.live}"
         " > {log:q} 2>&1"
 
@@ -274,6 +278,7 @@ use rule render_report as render_partial_report with:
     params:
         models=evaluated_models(),
         config=literal(written(CONFIG)),
+        dates=literal(published_dates()),
         live="--live",
     log:
         "logs/render_partial_report/all.log",
@@ -297,6 +302,7 @@ rule write_paper:
     params:
         models=evaluated_models(),
         config=literal(written(CONFIG)),
+        dates=literal(published_dates()),
     log:
         "logs/write_paper/all.log",
     benchmark:
@@ -313,6 +319,7 @@ rule write_paper:
         " --benchmark-dir resources/benchmarks"
         " --models {params.models:q}"
         " --config {params.config:q}"
+        " --dates {params.dates:q}"
         " --out {output.folder:q}"
         " > {log:q} 2>&1"
 

@@ -17,6 +17,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--benchmark-dir", default="resources/benchmarks", help="folder of {benchmark}.jsonl")
     parser.add_argument("--config", required=True, help="the workflow's configuration as JSON, or a JSON file")
     parser.add_argument("--models", nargs="+", required=True, help="evaluated models, in order")
+    parser.add_argument("--dates", default="{}", help="dates of benchmarks and models as JSON (default: none known)")
     parser.add_argument("--out", required=True, help="HTML file to write")
     parser.add_argument("--live", action="store_true", help="of a study at work: the page loads itself again while it is open")
     return parser.parse_args()
@@ -24,11 +25,13 @@ def parse() -> argparse.Namespace:
 
 def main() -> None:
     args = parse()
+    from mathrl.data.dates import Dates
     from mathrl.report.content import gather, read_config
     from mathrl.report.page import report_page
 
     config = read_config(args.config)
-    study = gather(config, args.models, Path(args.results), Path(args.benchmark_dir), partial=args.live)
+    folders = (Path(args.results), Path(args.benchmark_dir))
+    study = gather(config, args.models, *folders, partial=args.live, dates=Dates.read(args.dates))
     write_text(args.out, report_page(study, args.live))
 
 

@@ -24,6 +24,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--config", help="configuration as JSON: says which models are runs, and which differ in their seed alone")
     replicates = "replicates of one run; repeat (default: as --config says)"
     parser.add_argument("--group", action=NamedLists, form="NAME=RUN,RUN", help=replicates)
+    parser.add_argument("--dates", default="{}", help="dates of benchmarks and models as JSON (default: none known)")
     parser.add_argument("--out", required=True, help="path without ending: .csv, .md and .html are added")
     return parser.parse_args()
 
@@ -31,6 +32,7 @@ def parse() -> argparse.Namespace:
 def main() -> None:
     args = parse()
     from mathrl.config.endpoint import Endpoint
+    from mathrl.data.dates import Dates
     from mathrl.evaluation.evaluated import STORES, evaluated, left_out
     from mathrl.evaluation.scores import load_evals, score_table
     from mathrl.report.content import read_config
@@ -49,10 +51,11 @@ def main() -> None:
     endpoint = replace(Endpoint.of(config), protocol=primary) if config else None
     controls = control_kinds(config, args.models) if config else {}
     further = left_out(evaluated(Path(args.results), args.models, Path(args.results).parent / STORES))
-    found = score_table(evals, missing, args.models, args.protocols, args.benchmarks, primary, groups, endpoint, controls, further)
+    shown, dates = (args.models, args.protocols, args.benchmarks), Dates.read(args.dates)
+    found = score_table(evals, missing, *shown, primary, groups, endpoint, controls, further, dates)
     write_text(f"{args.out}.csv", found.csv())
     write_text(f"{args.out}.md", found.markdown())
-    write_text(f"{args.out}.html", scores_page(found.rows, found.benchmarks, found.missing, found.comparisons, found.claim, found.notes))
+    write_text(f"{args.out}.html", scores_page(found))
 
 
 if __name__ == "__main__":

@@ -19,16 +19,19 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--benchmark-dir", default="resources/benchmarks", help="folder of {benchmark}.jsonl")
     parser.add_argument("--config", required=True, help="the workflow's configuration as JSON, or a JSON file")
     parser.add_argument("--models", nargs="+", required=True, help="evaluated models, in order")
+    parser.add_argument("--dates", default="{}", help="dates of benchmarks and models as JSON (default: none known)")
     parser.add_argument("--out", required=True, help="folder to write; an earlier one is replaced")
     return parser.parse_args()
 
 
 def main() -> None:
     args = parse()
+    from mathrl.data.dates import Dates
     from mathrl.report.content import gather, read_config
     from mathrl.report.paper import paper_files
 
-    study = gather(read_config(args.config), args.models, Path(args.results), Path(args.benchmark_dir), texts=False)
+    folders, dates = (Path(args.results), Path(args.benchmark_dir)), Dates.read(args.dates)
+    study = gather(read_config(args.config), args.models, *folders, texts=False, dates=dates)
     files = paper_files(study)
     with replaced_directory(args.out) as folder:
         for name, data in files.items():

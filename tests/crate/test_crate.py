@@ -459,6 +459,7 @@ LICENCES = [
     ("MIT", True),
     ("apache-2.0 ", True),
     ("CC0-1.0", True),
+    ("CC-BY-SA-4.0", True),
     ("Apache-2.0 (repository); problems © MAA", False),
     ("MIT OpenCourseWare, CC BY-NC-SA", False),
     ("CC-BY-NC-SA-4.0", False),
@@ -476,7 +477,10 @@ def test_the_pins_that_ship_say_what_travels(root):
     from mathrl.data.downloads import read_pins
 
     said = {name: bool(licences.permits(pin.licence)) for name, pin in read_pins(root / "pins.tsv").items() if pin.kind != "model"}
-    assert [name for name, permitted in said.items() if not permitted] == ["aime24", "amc23", "minerva_math"]
+    assert [name for name, permitted in said.items() if not permitted] == [
+        *("aime24", "amc23", "minerva_math"),
+        *("aime25", "aime26", "hmmt25", "hmmt26", "brumo25", "cmimc25"),
+    ]
     assert all(licences.permits(pin.licence) for pin in read_pins(root / "profiles/demo/pins.tsv").values())
 
 

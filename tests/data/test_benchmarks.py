@@ -66,6 +66,52 @@ def test_bad_row_is_named(rows, message):
         canonical_rows(rows, "file")
 
 
+KINDS = (
+    "numerical substitution", "digit expansion", "integer-decimal-fraction conversion", "adding operation",
+    "reversing operation", "problem understanding", "distraction insertion", "critical thinking",
+)  # fmt: skip
+
+
+def gsm_plus(seeds):
+    """Rows in the columns of GSM-Plus: eight changes of each seed, of which the last takes away what an answer needs."""
+    for seed in range(seeds):
+        rest = {"seed_question": f"Ann has {seed} pears?", "seed_solution": f"#### {seed}", "seed_answer": str(seed)}
+        for kind in KINDS:
+            answer = "None" if kind == "critical thinking" else f"{seed}.5"
+            yield {
+                "question": f"{kind}: Ann has {seed}?",
+                "solution": f"So it is {answer}.",
+                "answer": answer,
+                "perturbation_type": kind,
+                **rest,
+            }
+
+
+def test_rows_of_gsm_plus_that_have_no_answer_by_design_are_left_out_by_name(capsys):
+    """An eighth of its rows: more than a tenth, which as rows without a gold would stop the run."""
+    found = canonical_rows(gsm_plus(30), "gsm_plus")
+    said = capsys.readouterr().err
+    assert len(found) == 210 and {item["domain"] for item in found} == set(KINDS[:7]) and found[0]["answer"] == "0.5"
+    assert (
+        "layout 'GSM-Plus'" in said and "30 of 240 rows are no items by the layout: perturbation_type is 'critical thinking' (30)" in said
+    )
+    assert "left out" not in said, "they are counted apart"
+
+
+@pytest.mark.parametrize(("lost", "stops"), [(20, False), (22, True)])
+def test_other_rows_of_gsm_plus_without_an_answer_count_as_lost(lost, stops, capsys):
+    """A tenth of the 210 rows that are items may be lost, not of all 240."""
+    rows = list(gsm_plus(30))
+    for row in [row for row in rows if row["perturbation_type"] != "critical thinking"][:lost]:
+        row["answer"] = "None"
+    if stops:
+        with pytest.raises(UserError, match="22 of 210 items cannot be used"):
+            canonical_rows(rows, "gsm_plus")
+    else:
+        assert len(canonical_rows(rows, "gsm_plus")) == 190
+        assert "20 of 240 rows are left out: the answer is the text 'none' (20: row 1" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(("name", "count"), [("aime25", 30), ("hmmt25", 30), ("brumo25", 30), ("cmimc25", 40)])
 def test_contests_of_2025_are_read_as_their_publisher_has_them(shared, name, count):
     """MathArena's columns: problem_idx, problem, answer (a number for AIME), problem_type."""

@@ -212,6 +212,8 @@ BAD_TABLES = [
     ({"mirror": "somewhere"}, "source:id@revision", "a mirror without a source"),
     ({"kind": "models"}, "none of dataset", "an unknown kind"),
     ({"source": "reasoning-gym", "id": "gcd", "revision": "7"}, "needs rows", "a generator without a size"),
+    ({"published": "May 2025"}, "published 'May 2025' is no date; write YYYY, YYYY-MM or YYYY-MM-DD", "a month by name"),
+    ({"published": "2025-13"}, "published '2025-13' is no date", "no such month"),
     ({"source": "reasoning-gym", "id": "gcd", "revision": "exports", "rows": "5"}, "no seed", "training data made after training"),
     ({"source": "reasoning-gym", "id": "gcd", "revision": "7", "rows": "5", "file": "*.parquet"}, "no parameter", "a pattern of files"),
 ]
@@ -232,7 +234,13 @@ def test_table_of_the_repository_is_whole(root):
     assert {pin.kind for pin in pins.values()} == {"dataset", "benchmark", "model"}
     assert all(pin.licence and pin.url and (pin.sha256 or pin.rows) for pin in pins.values())
     assert pins["big-math"].rows == 215_608 and pins["big-math"].mirror.source == "huggingface"
-    assert sum(pin.rows for pin in pins.values() if pin.kind == "benchmark") == 30 + 40 + 1319 + 500 + 272 + 675
+    benchmarks = [pin for pin in pins.values() if pin.kind == "benchmark"]
+    assert sum(pin.rows for pin in benchmarks[:6]) == 30 + 40 + 1319 + 500 + 272 + 675
+    assert [pin.rows for pin in benchmarks[6:]] == [30, 30, 30, 33, 30, 40, 2100], (
+        "fresh contests and GSM-Plus without its unanswerable rows"
+    )
+    assert all(pin.published for pin in benchmarks) and pins["openseek"].published
+    assert all(len(pin.origin.revision) == 40 for pin in benchmarks), "commits, no branches"
 
 
 @pytest.mark.parametrize(

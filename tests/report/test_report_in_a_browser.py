@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from support.browser import axe_core
+from support.browser import CHOOSE, SETTLED, axe_core, choose
 from support.report_world import call
 
 
@@ -20,21 +20,7 @@ def test_in_a_browser(world, browser, width):
     assert browser.messages == []
 
 
-CHOOSE = """(async (values) => {
-    for (const [id, value] of Object.entries(values)) {
-        const input = document.getElementById(id);
-        input.value = value;
-        input.dispatchEvent(new Event(input.type === "search" ? "input" : "change"));
-    }
-    await new Promise(done => setTimeout(done, 20));
-    while (document.getElementById("list").getAttribute("aria-busy") !== "false") await new Promise(done => setTimeout(done, 20));
-})"""
-SETTLED = f"({CHOOSE})({{}})"
 TITLES = "[...document.querySelectorAll('#list .head span')].map(s => s.textContent.split(' ')[1])"
-
-
-def choose(browser, **values):
-    browser.run(f"({CHOOSE})({json.dumps({'f-' + name: value for name, value in values.items()})})")
 
 
 def test_the_browser_pairs_base_and_run(world, browser):

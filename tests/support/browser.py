@@ -98,3 +98,20 @@ class Browser:
         self.process.wait(timeout=20)
         with contextlib.suppress(Exception):
             self.stack.close()
+
+
+CHOOSE = """(async (values) => {
+    for (const [id, value] of Object.entries(values)) {
+        const input = document.getElementById(id);
+        input.value = value;
+        input.dispatchEvent(new Event(input.type === "search" ? "input" : "change"));
+    }
+    await new Promise(done => setTimeout(done, 20));
+    while (document.getElementById("list").getAttribute("aria-busy") !== "false") await new Promise(done => setTimeout(done, 20));
+})"""
+SETTLED = f"({CHOOSE})({{}})"
+
+
+def choose(browser, **values):
+    """Set filters of the sample browser, by their names, and wait for its list."""
+    browser.run(f"({CHOOSE})({json.dumps({'f-' + name: value for name, value in values.items()})})")

@@ -33,9 +33,11 @@ from mathrl.core.files import (
 )
 from mathrl.core.provenance import git_commit, provenance
 from mathrl.crate.claims import certain, recompute
-from mathrl.crate.study import CONFIG, EVAL, SAMPLES, STUDY
+from mathrl.crate.study import CONFIG, EVAL, PINS, SAMPLES, STUDY
 from mathrl.crate.withheld import HASH, gold_without_text, sample_with_text
 from mathrl.data.benchmarks import read_benchmark
+from mathrl.data.dates import Dates
+from mathrl.data.downloads import read_pins
 from mathrl.evaluation.grading import evaluate, grade_samples, read_matches, read_samples
 from mathrl.evaluation.metrics import STATUS_LETTERS
 from mathrl.evaluation.scores import eval_path, load_evals, score_table
@@ -324,7 +326,9 @@ def _table(crate: Path, out: Path, study: Mapping[str, Any], config: Configurati
     endpoint, further = replace(Endpoint.of(config), protocol=study["primary"]), study.get("evaluated_besides")
     further = further if isinstance(further, int) and 0 <= further <= MAX_BESIDES else 0
     groups, controls = run_groups(config, models), control_kinds(config, models)
-    table = score_table(evals, missing, models, protocols, benchmarks, study["primary"], groups, endpoint, controls, further)
+    published = {name: pin.published for name, pin in read_pins(crate / PINS).items()} if (crate / PINS).is_file() else {}
+    dates = Dates.of(config, published)
+    table = score_table(evals, missing, models, protocols, benchmarks, study["primary"], groups, endpoint, controls, further, dates)
     found.rows = len(table.rows)
     for name, text in (("scores.csv", table.csv()), ("scores.md", table.markdown())):
         write_text(out / name, text)

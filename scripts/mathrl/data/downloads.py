@@ -17,10 +17,11 @@ from typing import Any
 
 from mathrl.config import model_names
 from mathrl.core.files import UserError, read_json, write_json
+from mathrl.data import dates
 from mathrl.data.layouts import parse_mapping
 
-COLUMNS = ("name", "kind", "source", "id", "revision", "file", "sha256", "rows", "licence", "url", "mirror", "columns")
-OPTIONAL = {"mirror", "columns"}
+COLUMNS = ("name", "kind", "source", "id", "revision", "file", "sha256", "rows", "licence", "url", "mirror", "columns", "published")
+OPTIONAL = {"mirror", "columns", "published"}
 KINDS = ("dataset", "benchmark", "model")
 GENERATED = "reasoning-gym"  # a source that is a generator: id is its name, file its parameters, revision the seed, rows the size
 EXPORTS = "exports"  # a seed that is known after training: the hash over all exports of the study
@@ -56,6 +57,7 @@ class Pin:
     licence: str = ""
     url: str = ""
     columns: dict[str, str] = field(default_factory=dict)  # how its columns are read (layouts.parse_mapping)
+    published: str = ""  # a date (mathrl.data.dates); empty where unknown
 
     @property
     def origins(self) -> tuple[Origin, ...]:
@@ -184,6 +186,7 @@ def _parse(row: dict[str, str | None], where: str) -> Pin:
         licence=cell["licence"],
         url=cell["url"],
         columns=columns,
+        published=dates.checked(cell.get("published", ""), where),
     )
     check_place(pin, where)
     return pin

@@ -42,6 +42,7 @@ class Layout:
     rule: str = "as_is"
     prompt: bool = False  # the problem stands inside a prompt, with an instruction around it
     only: dict[str, str] = field(default_factory=dict)
+    without: dict[str, str] = field(default_factory=dict)  # rows with these values are no items of the set: they lack an answer by design
     source: str = SOURCE
     domain: str = DOMAIN
     difficulty: str = DIFFICULTY
@@ -80,6 +81,10 @@ LAYOUTS = (
     Layout("NuminaMath", ("problem", "answer", "problem_type", "question_type"), "answer", only=VALID),
     Layout("NuminaMath-CoT", ("problem", "solution:boxed", "messages[0].content"), "solution", "problem", "last_box"),
     Layout("DeepMath", ("question", "final_answer:text"), "final_answer", "question"),
+    Layout(
+        "GSM-Plus", ("question", "answer", "perturbation_type", "seed_question"), "answer", "question",
+        domain="perturbation_type", without={"perturbation_type": "critical thinking"},
+    ),
     Layout("SimpleRL", ("question", "gt_answer"), "gt_answer", "question"),
     Layout("PURE", ("question", "ref_answer"), "ref_answer", "question"),
     Layout("SwS", ("problem", "label_answer"), "label_answer", solve_rate="model_acc|solve_rate"),

@@ -34,6 +34,7 @@ class Reader:
     notice: str  # how the rows are read
     reasons: Counter[str] = field(default_factory=Counter)
     examples: dict[str, list[int]] = field(default_factory=dict)
+    outside: Counter[str] = field(default_factory=Counter)  # rows that the layout leaves out by a column, with what it says
 
     @classmethod
     def of(cls, first: Sequence[layouts.Row], mapping: Mapping[str, str], where: str) -> Reader:
@@ -60,6 +61,14 @@ class Reader:
         if layouts.first_of(row, layouts.FIGURE) is not None:
             raise gold.NoGold("the problem needs a picture")
         return text
+
+    def is_outside(self, row: layouts.Row) -> bool:
+        """Does the layout leave this row out by a column? Such rows are counted apart from those without a gold."""
+        for path, left_out in self.layout.without.items():
+            if layouts.look(row, path) == left_out:
+                self.outside[f"{path} is '{left_out}'"] += 1
+                return True
+        return False
 
     def row(self, row: layouts.Row) -> dict[str, Any]:
         """`problem` and `answer` of a row; where it has no gold, `answer` is None and `left_out` says why."""
@@ -203,6 +212,8 @@ def read_items(rows: Iterable[layouts.Row], mapping: Mapping[str, str], where: s
     items: dict[str, dict[str, Any]] = {}
     texts: Counter[str] = Counter()
     for number, row in enumerate(rows, 1):
+        if reader.is_outside(row):
+            continue
         found = reader.row(row)
         if found["left_out"]:
             reader.count(number, found["left_out"])
@@ -228,6 +239,9 @@ def read_items(rows: Iterable[layouts.Row], mapping: Mapping[str, str], where: s
 
 def _notice(reader: Reader, rows: int, repeated: int) -> str:
     notice = reader.notice
+    if reader.outside:
+        told = "; ".join(f"{reason} ({count})" for reason, count in reader.outside.items())
+        notice += f"; {sum(reader.outside.values())} of {rows} rows are no items by the layout: {told}"
     if reader.reasons:
         notice += f"; {sum(reader.reasons.values())} of {rows} rows are left out: {reader.told()}"
     if repeated:

@@ -12,6 +12,7 @@ from typing import Any
 
 from mathrl.config.endpoint import Endpoint
 from mathrl.core.files import UserError, read_json
+from mathrl.data.dates import MARK, Dates
 from mathrl.evaluation.means import BY, cell, clustered_error, mean_error, mean_over
 from mathrl.statistics.comparisons import about_controls, claim, compare_all, label, seed_interval
 
@@ -137,14 +138,16 @@ def table(
     benchmarks: Sequence[str],
     primary: str,
     groups: Mapping[str, Sequence[str]] | None = None,
+    dates: Dates | None = None,
 ) -> list[dict[str, Any]]:
-    """Rows {protocol, metric, model, kind, cells: {benchmark: cell}, mean, source}, the primary protocol first.
+    """Rows {protocol, metric, model, kind, cells: {benchmark: cell}, mean, source, younger}, the primary protocol first.
 
     `kind` is `measured`, `checkpoint` (along a run's training), `seeds` (the mean over the replicates of a group of `groups`, with
     its interval over seeds) or `published`. A metric's section is left out where no model has it. Cells hold shares (0–1) with the usual
     clustered standard error `se` as a reference beside our limits;
-    published rows hold them too, without interval and n.
+    published rows hold them too, without interval and n. `younger` names the benchmarks that are younger than the row's model.
     """
+    dates = dates or Dates()
     rows: list[dict[str, Any]] = []
     for protocol in sorted(protocols, key=lambda name: name != primary):
         for metric in metric_names(evals):
@@ -154,6 +157,7 @@ def table(
                 cells = {name: _with_error(cell(result, metric), clustered_error(result, metric)) for name, result in results.items()}
                 mean = _with_error(mean_over(list(results.values()), metric), mean_error(list(results.values()), metric))
                 row = {"protocol": protocol, "metric": metric, "model": model, "kind": kind_of(model), "source": ""}
+                row["younger"] = dates.younger(model)
                 section.append(row | {"cells": cells, "mean": mean})
             section += [_over_seeds(section, group, runs) for group, runs in (groups or {}).items() if len(runs) > 1]
             if any(part for row in section for part in row["cells"].values()):
@@ -192,7 +196,7 @@ def _published(entry: Mapping[str, Any], protocol: str, benchmarks: Sequence[str
 
     cells = {name: share(entry["benchmarks"].get(name)) for name in benchmarks}
     model = f"published: {entry['model']}"
-    row = {"protocol": protocol, "metric": "pass@1", "model": model, "kind": "published", "source": entry["source"]}
+    row = {"protocol": protocol, "metric": "pass@1", "model": model, "kind": "published", "source": entry["source"], "younger": []}
     return row | {"cells": cells, "mean": share(entry["mean"]) if set(benchmarks) == PUBLISHED_BENCHMARKS else None}
 
 
@@ -207,14 +211,17 @@ class ScoreTable:
     claim: str
     notes: list[str]
     verifiers: list[str]  # lines of the table of verifiers
+    dates: Dates
 
     def csv(self) -> str:
         """The content of scores.csv."""
-        return to_csv(self.rows, self.benchmarks)
+        return to_csv(self.rows, self.benchmarks, dated=bool(self.dates.benchmarks))
 
     def markdown(self) -> str:
         """The content of scores.md."""
-        return to_markdown(self.rows, self.benchmarks, self.missing, self.comparisons, self.claim, self.notes, self.verifiers)
+        return to_markdown(
+            self.rows, self.benchmarks, self.missing, self.comparisons, self.claim, self.notes, self.verifiers, self.dates.benchmarks
+        )
 
 
 def score_table(
@@ -228,19 +235,21 @@ def score_table(
     endpoint: Endpoint | None = None,
     controls: Mapping[str, str] | None = None,
     further: int = 0,
+    dates: Dates | None = None,
 ) -> ScoreTable:
     """The table of these eval JSONs (`load_evals`).
 
     `endpoint` is pass@1 over all benchmarks under `primary` unless it is given; `controls` and `further` as in `compare_all`.
     """
-    rows = table(evals, models, protocols, benchmarks, primary, groups)
+    dates = dates or Dates()
+    rows = table(evals, models, protocols, benchmarks, primary, groups, dates)
     compared = compare_all(evals, groups, endpoint or Endpoint(primary, tuple(benchmarks)), controls, further)
     said = claim(groups) + (f" {about_controls(compared)}" if compared else "")
-    notes = published_notes(protocols, benchmarks)
+    notes = [*dates.notes(rows), *published_notes(protocols, benchmarks)]
     if further:
         more = "1 further model was" if further == 1 else f"{further} further models were"
         notes.append(f"{more} evaluated in this folder and left out here; Holm's correction counts them.")
-    return ScoreTable(rows, list(benchmarks), list(missing), compared, said, notes, verifier_lines(evals))
+    return ScoreTable(rows, list(benchmarks), list(missing), compared, said, notes, verifier_lines(evals), dates)
 
 
 def p_text(p: float | None) -> str:
@@ -253,20 +262,21 @@ def percent(value: float | None) -> str:
     return "" if value is None else f"{100 * value:.2f}"
 
 
-def to_csv(rows: Sequence[Mapping[str, Any]], benchmarks: Sequence[str]) -> str:
+def to_csv(rows: Sequence[Mapping[str, Any]], benchmarks: Sequence[str], dated: bool = False) -> str:
     """The table as CSV, in percent; interval limits, n (problems) and the usual clustered standard error
-    stand in columns of their own at the end."""
+    stand in columns of their own at the end, and where benchmarks are `dated` those that are younger than the row's model."""
     columns = [*benchmarks, "mean"]
     details = [f"{name}_{part}" for name in columns for part in ("low", "high", "n", "se")]
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["protocol", "metric", "model", "kind", *columns, *details, "source"])
+    writer.writerow(["protocol", "metric", "model", "kind", *columns, *details, "source", *(["younger"] if dated else [])])
     for row in rows:
         cells = [*(row["cells"][name] for name in benchmarks), row["mean"]]
         values = [percent(c["value"]) if c else "" for c in cells]
         parts = [(percent(c["low"]), percent(c["high"]), c["n"] or "", percent(c.get("se"))) if c else ("",) * 4 for c in cells]
         flat = [part for group in parts for part in group]
-        writer.writerow([row["protocol"], row["metric"], row["model"], row["kind"], *values, *flat, row["source"]])
+        last = [row["source"], *([" ".join(row["younger"])] if dated else [])]
+        writer.writerow([row["protocol"], row["metric"], row["model"], row["kind"], *values, *flat, *last])
     return out.getvalue()
 
 
@@ -312,18 +322,23 @@ def to_markdown(
     claim: str = "",
     notes: Sequence[str] = (),
     verifiers: Sequence[str] = (),
+    published: Mapping[str, str] | None = None,
 ) -> str:
-    """The table as Markdown: a section a protocol and metric, values in percent with their 95 % interval."""
+    """The table as Markdown: a section a protocol and metric, values in percent with their 95 % interval.
+
+    `published`: dates of the benchmarks, for the head.
+    """
+    dates = {name: f", {date}" for name, date in (published or {}).items()}
     lines = ["# Scores", "", "Percent of problems, with the 95 % interval in brackets; n problems in the head.", ""]
     for (protocol, metric), section in sections(rows).items():
         counts = {name: problem_count(section, name) for name in benchmarks}
         lines += [f"## {protocol}: {title(metric)}", ""]
-        heads = [f"{name} (n = {counts[name]})" for name in benchmarks]
+        heads = [f"{name} (n = {counts[name]}{dates.get(name, '')})" for name in benchmarks]
         lines += ["| model | " + " | ".join(heads) + " | mean |", "|---" * (len(benchmarks) + 2) + "|"]
         for row in section:
             name = f"*{row['model']}*¹" if row["kind"] == "published" else row["model"].replace("|", "\\|")
             name = f"{name} (checkpoint)" if row["kind"] == "checkpoint" else name
-            values = [cell_text(row["cells"][b]) for b in benchmarks]
+            values = [cell_text(part) + (f" {MARK}" if part and b in row["younger"] else "") for b, part in row["cells"].items()]
             lines.append(f"| {name} | " + " | ".join(values) + f" | **{cell_text(row['mean'])}** |")
         quoted = [f"{row['model']}: {row['source']}" for row in section if row["kind"] == "published"]
         lines += [""] + ([f"¹ quoted, not measured here, in no test. {'; '.join(quoted)}.", ""] if quoted else [])

@@ -17,11 +17,13 @@ from mathrl.core import parquet
 from mathrl.core.files import UserError, read_json, read_jsonl
 from mathrl.core.spread import spread
 from mathrl.data.benchmarks import read_benchmark
+from mathrl.data.dates import Dates
 from mathrl.evaluation.evaluated import STORES, evaluated, left_out
 from mathrl.evaluation.metrics import STATUS_LETTERS
 from mathrl.evaluation.scores import Evals, load_evals, published_notes, table
 from mathrl.grading import grade
 from mathrl.report import augmentation, costs, evidence, progress
+from mathrl.report.damaged import Files
 from mathrl.report.figures import run_curves
 from mathrl.report.samples import gather_samples, pack
 from mathrl.report.shared_text import shared_runs
@@ -50,37 +52,47 @@ def read_config(text: str) -> Configuration:
 
 
 def gather(
-    config: Configuration, models: Sequence[str], results: Path, benchmark_dir: Path, texts: bool = True, partial: bool = False
+    config: Configuration,
+    models: Sequence[str],
+    results: Path,
+    benchmark_dir: Path,
+    texts: bool = True,
+    partial: bool = False,
+    dates: Dates | None = None,
 ) -> dict[str, Any]:
     """All numbers and, unless `texts` is false, texts of the report as plain values; nothing is escaped yet.
 
-    `partial`: of a study at work, where a damaged eval JSON or file of samples counts as one that is not there yet.
+    `partial`: of a study at work or one that was killed, where a damaged file counts as one that is not there yet.
+    `dates`: of benchmarks and models, as far as they are known.
     """
+    dates = dates or Dates()
     benchmarks, evaluation = list(config.benchmarks), config.evaluation
     protocols = list(evaluation.select)
     endpoint = Endpoint.of(config)
     primary = endpoint.protocol
     evals, missing = load_evals(results, models, protocols, benchmarks, partial)
-    runs, more = _runs(results, config, models)
-    missing += more
+    files = Files(missing, partial)
+    runs = _runs(results, config, models, files)
+    missing += [entry for run in runs.values() for entry in run["missing"]]
     groups = run_groups(config, models)
     plain = [model for model in models if "@" not in model]
     study = {
         "config": config,
         "models": plain,
         "groups": groups,
-        "checkpoints": _checkpoints(results, models, runs),
+        "checkpoints": files.read([], _checkpoints, results, models, runs),
         "benchmarks": benchmarks,
         "protocols": protocols,
         "primary": primary,
         "evals": evals,
-        "rows": table(evals, models, protocols, benchmarks, primary, groups),
+        "rows": table(evals, models, protocols, benchmarks, primary, groups, dates),
+        "dates": dates,
         "runs": runs,
         "endpoint": endpoint,
         "clean": _clean(evals, plain, primary, benchmarks),
-        "data": _data(results, config, missing),
-        "audit": _audit(results),
-        "augmentation": augmentation.gather(results, config),
+        "data": _data(results, config, missing, files),
+        "audit": files.read(None, _audit, results),
+        "augmentation": files.read([], augmentation.gather, results, config),
         "counts": _counts(evals, plain, protocols, benchmarks),
         "provenance": _provenance(evals, runs),
         "missing": missing,
@@ -90,16 +102,17 @@ def gather(
     study["evaluated"] = tried
     study["comparisons"] = compare_all(evals, groups, endpoint, control_kinds(config, plain), left_out(tried))
     study["claim"] = claim(groups) + (f" {about_controls(study['comparisons'])}" if study["comparisons"] else "")
-    study["notes"] = published_notes(protocols, benchmarks)
+    study["notes"] = [*dates.notes(study["rows"]), *published_notes(protocols, benchmarks)]
     register = results.parent / REGISTER
     study["story"] = evidence.endpoint_story(endpoint, registered(register), tried, damaged(register))
-    study["training"] = {model: found for model in plain if (found := _training(results, config, model))}
-    study["costs"] = costs.cost_rows(study, results)
+    study["training"] = {model: found for model in plain if (found := files.read([], _training, results, config, model))}
+    study["costs"] = files.read([], costs.cost_rows, study, results)
     study["calibration"] = evidence.calibration(results)
     if not texts:
         return study
-    study["pairs"] = _pairs(results, benchmark_dir, benchmarks, missing)
-    study["samples"] = gather_samples(results, benchmark_dir, study, missing, partial) | {"rollouts": _rollouts(runs)}
+    study["pairs"] = files.read(None, _pairs, results, benchmark_dir, benchmarks, missing)
+    rollouts = _rollouts({name: files.read([], _read_rollouts, run["manifests"]) for name, run in runs.items()})
+    study["samples"] = gather_samples(results, benchmark_dir, study, files) | {"rollouts": rollouts}
     return study
 
 
@@ -114,16 +127,18 @@ def _optional(path: Path, what: str, missing: list[dict[str, str]]) -> Any:
     return None
 
 
-def _runs(results: Path, config: Configuration, models: Sequence[str]) -> tuple[dict[str, Any], list[dict[str, str]]]:
+_NO_CURVES: dict[str, Any] = {"curves": {}, "stages": [], "missing": [], "manifests": [], "flags": [], "monitored": False}
+
+
+def _runs(results: Path, config: Configuration, models: Sequence[str], files: Files) -> dict[str, Any]:
     """Curves of plot_training, or, where it has not run yet, of the logs as they are."""
     path = results / "figures" / "curves.json"
-    if path.is_file():
-        wanted = config.select
-        found = {run: entry for run, entry in read_json(path)["runs"].items() if run in wanted}
+    drawn = files.read(None, read_json, path) if path.is_file() else None
+    if drawn:
+        found = {run: entry for run, entry in drawn["runs"].items() if run in config.select}
     else:
-        found = {run: run_curves(results, run, stages(config, run), _limits(config, run)) for run in config.select}
-    runs = {name: found[name] for name in [*(m for m in models if m in found), *(n for n in found if n not in models)]}
-    return runs, [entry for run in runs.values() for entry in run["missing"]]
+        found = {run: files.read(_NO_CURVES, run_curves, results, run, stages(config, run), _limits(config, run)) for run in config.select}
+    return {name: found[name] for name in [*(m for m in models if m in found), *(n for n in found if n not in models)]}
 
 
 def _training(results: Path, config: Configuration, model: str) -> list[dict[str, Any]]:
@@ -170,13 +185,15 @@ def _clean(evals: Evals, models: Sequence[str], protocol: str, benchmarks: Seque
     return {"rows": rows, "contrasts": contrasts, "any": any(row["any"] for row in rows)}
 
 
-def _data(results: Path, config: Configuration, missing: list[dict[str, str]]) -> dict[str, Any]:
+def _data(results: Path, config: Configuration, missing: list[dict[str, str]], files: Files) -> dict[str, Any]:
     funnel = _optional(results / "data" / "funnel.json", "the data funnel", missing)
     contamination = _optional(results / "data" / "contamination.json", "the contamination table", missing)
     splits = {}
     for run in config.select:
         for path in sorted((results / run).glob("*/data.json")):
-            splits[f"{run} / {path.parent.name}"] = read_json(path)
+            split = files.read(None, read_json, path)
+            if split:
+                splits[f"{run} / {path.parent.name}"] = split
     return {"funnel": funnel, "contamination": contamination, "splits": splits}
 
 
@@ -256,11 +273,10 @@ def _pairs(results: Path, benchmark_dir: Path, benchmarks: Sequence[str], missin
     return {"shown": pairs, "total": total}
 
 
-def _rollouts(runs: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _rollouts(runs: Mapping[str, list[list[Any]]]) -> list[dict[str, Any]]:
     """Kept training rollouts by run, packed: [{run, data}]; what does not fit into their share of the page is left out."""
     packed, budget = [], ROLLOUT_BUDGET
-    for run, entry in runs.items():
-        rows = _read_rollouts(entry["manifests"])
+    for run, rows in runs.items():
         data = pack(rows) if rows else ""
         budget -= len(data)
         if data and budget >= 0:

@@ -14,9 +14,10 @@ from typing import Any
 from mathrl.config.augmentation import data_words
 from mathrl.config.experiment import Configuration
 from mathrl.core.files import sha256_json
+from mathrl.data.dates import Dates
 from mathrl.evaluation.means import cell, mean_over
 from mathrl.evaluation.metrics import STATUS_LETTERS
-from mathrl.evaluation.scores import headline, p_text, percent, problem_count, sections, title
+from mathrl.evaluation.scores import ScoreTable, headline, p_text, percent, problem_count, sections, title
 from mathrl.report import augmentation, charts, evidence
 from mathrl.report.changes import KINDS, change_rows
 from mathrl.report.content import settings_changed
@@ -83,30 +84,25 @@ def style() -> Any:
     return safe((TEMPLATES / "style.css").read_text(encoding="utf-8"))
 
 
-def _score_context(rows: Sequence[Mapping[str, Any]], benchmarks: Sequence[str]) -> dict[str, Any]:
+def _score_context(rows: Sequence[Mapping[str, Any]], benchmarks: Sequence[str], dates: Dates) -> dict[str, Any]:
     grouped = sections(rows)
     counts = {key: {name: problem_count(section, name) for name in benchmarks} for key, section in grouped.items()}
-    return {"sections": grouped, "counts": counts, "metrics": {metric: title(metric) for _, metric in grouped}, "benchmarks": benchmarks}
+    metrics = {metric: title(metric) for _, metric in grouped}
+    return {"sections": grouped, "counts": counts, "metrics": metrics, "benchmarks": benchmarks, "published": dates.benchmarks}
 
 
-def scores_page(
-    rows: Sequence[Mapping[str, Any]],
-    benchmarks: Sequence[str],
-    missing: Sequence[Mapping[str, str]],
-    comparisons: Sequence[Mapping[str, Any]] = (),
-    told: str = "",
-    notes: Sequence[str] = (),
-) -> str:
+def scores_page(found: ScoreTable) -> str:
     """scores.html: the score table and the comparisons alone."""
     context = {
-        "missing": missing,
-        "comparisons": comparisons,
-        "marks": _marks(comparisons),
-        "claim": told,
-        "notes": notes,
-        "headline": headline(comparisons),
+        "missing": found.missing,
+        "comparisons": found.comparisons,
+        "marks": _marks(found.comparisons),
+        "claim": found.claim,
+        "notes": found.notes,
+        "headline": headline(found.comparisons),
     }
-    return environment().get_template("scores.html").render(style=style(), **context, **_score_context(rows, benchmarks)) + "\n"
+    context |= _score_context(found.rows, found.benchmarks, found.dates)
+    return environment().get_template("scores.html").render(style=style(), **context) + "\n"
 
 
 def report_page(study: Mapping[str, Any], live: bool = False) -> str:
@@ -165,10 +161,8 @@ def report_page(study: Mapping[str, Any], live: bool = False) -> str:
         "config_text": json.dumps(config.plain(), indent=2, sort_keys=True, ensure_ascii=False),
         "blobs": _blobs(study["samples"]),
     }
-    return (
-        environment().get_template("report.html").render(**context, **_figures(study), **_score_context(study["rows"], study["benchmarks"]))
-        + "\n"
-    )
+    context |= _figures(study) | _score_context(study["rows"], study["benchmarks"], study["dates"])
+    return environment().get_template("report.html").render(**context) + "\n"
 
 
 def _figures(study: Mapping[str, Any]) -> dict[str, Any]:

@@ -130,6 +130,8 @@ def _scores(study: Mapping[str, Any]) -> list[Table]:
             if row["kind"] != "checkpoint"
         ]
         caption = f"{title(metric)}, protocol {protocol}: percent of problems with the 95 % interval over problems."
+        younger = {", ".join(row["younger"]): row["model"] for row in section if row["younger"]}
+        caption += "".join(f" Published after {model}: {names}." for names, model in younger.items())
         name = re.sub(r"[^a-z0-9]+", "-", f"scores-{protocol}-{metric}".lower()).strip("-")
         found.append(Table(name, caption, ["model", "mean", *study["benchmarks"]], rows))
     return found

@@ -20,6 +20,7 @@ from mathrl.data.benchmarks import read_benchmark
 from mathrl.grading import extract_boxed
 from mathrl.report.changes import changed_problems, kinds
 from mathrl.report.charts import thousands
+from mathrl.report.damaged import Files
 from mathrl.report.formulas import Formulas
 from mathrl.verifiers.equalities import check_equalities
 
@@ -151,9 +152,7 @@ def _sets(study: Mapping[str, Any], results: Path) -> Iterator[tuple[str, str, s
             yield model, protocol, benchmark, results / model / protocol / "samples" / f"{benchmark}.jsonl.zst"
 
 
-def gather_samples(
-    results: Path, benchmark_dir: Path, study: Mapping[str, Any], missing: list[dict[str, str]], partial: bool = False
-) -> dict[str, Any]:
+def gather_samples(results: Path, benchmark_dir: Path, study: Mapping[str, Any], files: Files) -> dict[str, Any]:
     """Packed problems, indexes, texts and formulas for the page.
 
     {"problems": {benchmark: packed}, "sets": [{model, protocol, benchmark, path, all, texts, index, data}], "formulas": packed,
@@ -162,7 +161,7 @@ def gather_samples(
     budget, formulas = float(TEXT_BUDGET), Formulas()
     wanted = list(_sets(study, results))
     names = [name for name in study["benchmarks"] if (benchmark_dir / f"{name}.jsonl").is_file()]
-    rows = {name: read_benchmark(benchmark_dir / f"{name}.jsonl") for name in names}
+    rows = {name: items for name in names if (items := files.read(None, read_benchmark, benchmark_dir / f"{name}.jsonl"))}
     problems = {}
     for name, items in rows.items():
         texts = [shown_text(item["problem"][:PROBLEM_CHARACTERS]) for item in items.values()]
@@ -174,10 +173,10 @@ def gather_samples(
     kept: dict[tuple[str, str, int], list[Sample]] = {}
     for place, (model, protocol, benchmark, path) in enumerate(wanted):
         positions = {key: position for position, key in enumerate(rows.get(benchmark, {}))}
-        samples = _read_set(path, study["evals"][model, protocol, benchmark], positions, partial)
+        samples = _read_set(path, study["evals"][model, protocol, benchmark], positions, files.partial)
         if samples is None:
             what = f"samples of {model} on {benchmark} ({protocol})"
-            missing.append({"what": what, "path": str(path), "make": f"snakemake --cores all {path}"})
+            files.missing.append({"what": what, "path": str(path), "make": f"snakemake --cores all {path}"})
             continue
         changed = frozenset(positions[key] for key in changed_problems(study, protocol, benchmark) if key in positions)
         taken, data = fitting(in_order(samples, changed), budget / (len(wanted) - place))

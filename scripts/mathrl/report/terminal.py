@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mathrl.core.files import UserError, printable
+from mathrl.data.dates import MARK
 from mathrl.evaluation.scores import title
 
 if TYPE_CHECKING:
@@ -62,6 +63,8 @@ def tables(rows: Sequence[Mapping[str, str]], every: bool) -> Iterator[Any]:
         quoted = [f"{row['model']} {row['mean']}" for row in section if row["kind"] == "published"]
         if quoted:
             yield _text(f"mean as {', '.join(quoted)} (quoted, not measured here)", "dim italic")
+    if any(row.get("younger") for row in rows):
+        yield _text(f"{MARK} the benchmark was published after the model of its row", "dim italic")
 
 
 def _table(title: str, section: Sequence[Mapping[str, str]]) -> Table:
@@ -83,7 +86,8 @@ def _table(title: str, section: Sequence[Mapping[str, str]]) -> Table:
 def _cell(row: Mapping[str, str], name: str) -> Text:
     """A value over its interval, both as scores.csv has them: rounded once, to two decimals."""
     low, high = row[f"{name}_low"], row[f"{name}_high"]
-    return _text(row[name] or "–", "", f"{low}–{high}" if row[name] and low else "")
+    mark = f" {MARK}" if row[name] and name in row.get("younger", "").split() else ""
+    return _text((row[name] or "–") + mark, "", f"{low}–{high}" if row[name] and low else "")
 
 
 def _text(text: str, style: str = "", below: str = "") -> Text:

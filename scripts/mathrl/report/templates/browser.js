@@ -7,7 +7,8 @@
 
   async function unpack(script) {
     if (!cache.has(script)) {
-      const bytes = Uint8Array.from(atob(JSON.parse(script.textContent)), (c) => c.charCodeAt(0));
+      const packed = atob(JSON.parse(script.textContent)), bytes = new Uint8Array(packed.length);
+      for (let at = 0; at < bytes.length; at++) bytes[at] = packed.charCodeAt(at);  // ten times as fast as Uint8Array.from
       const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
       cache.set(script, new Response(stream).text().then(JSON.parse));
     }
@@ -94,7 +95,7 @@
       right: (letter) => letter === "1", wrong: (letter) => letter !== "1" && letter !== "-", nobox: (letter) => letter === "b",
       cut: (letter, flag) => flag & 1, false: (letter, flag) => flag & 2, rightfalse: (letter, flag) => letter === "1" && flag & 2,
     };
-    let items = [], kept = [], first = 0, turn = 0, loaded = "";
+    let items = [], kept = [], first = 0, turn = 0, loaded = "", pieces = [], piecesOf = "";
 
     // What one model did on a problem: share of right samples, longest response, and which kinds of samples there are.
     function side([, letters, flags, tokens]) {
@@ -119,7 +120,7 @@
         ids.forEach((id, at) => {
           const both = sides.map((rows) => rows.has(at) ? side(rows.get(at)) : null);
           if (!both[0] && !both[1]) return;
-          const item = { benchmark, at, id, problem: words[at], lower: words[at].toLowerCase(), answer: answers[at], domain: domains[at], sides: both, change: "", delta: 0 };
+          const item = { benchmark, at, id, problem: words[at], answer: answers[at], domain: domains[at], sides: both, change: "", delta: 0 };
           if (both[0] && both[1]) {
             const solved = both.map((part) => part.share >= 0.5);
             item.change = solved[0] ? (solved[1] ? "both right" : "broken") : solved[1] ? "fixed" : "both wrong";
@@ -136,23 +137,51 @@
       loaded = wanted;
     }
 
-    // Responses that are in the page, by problem and sample; only a search unpacks those of every benchmark.
+    // Responses that are in the page, rows [problem, sample, text]; only a search unpacks those of every benchmark.
     async function responses(model, benchmark) {
       const script = find("sample-set", model, input.protocol.value, benchmark);
-      const rows = script ? await unpack(script) : [];
-      if (!rows.byKey) {
-        rows.byKey = new Map(rows.map((row) => [row[0] + " " + row[1], row[2]]));
-        rows.lower = rows.map((row) => [row[0], row[2].toLowerCase()]);
-      }
+      return script ? unpack(script) : [];
+    }
+
+    async function bySample(model, benchmark) {
+      const rows = await responses(model, benchmark);
+      rows.byKey ||= new Map(rows.map((row) => [row[0] + " " + row[1], row[2]]));
       return rows;
     }
 
-    async function searched(needle) {
-      const found = new Set();
-      for (const benchmark of unique("benchmark")) for (const model of new Set([input.first.value, input.second.value])) {
-        for (const [at, text] of (await responses(model, benchmark)).lower) if (text.includes(needle)) found.add(benchmark + " " + at);
+    // What a search reads: problem and responses of all items in lower case, joined into pieces, with the place where each item ends. Joined,
+    // the texts are read as fast as memory is; in pieces, a sign beyond Latin-1 doubles the bytes of one piece alone.
+    async function searchable() {
+      const wanted = loaded, models = [...new Set([input.first.value, input.second.value])], made = [];
+      if (piecesOf === wanted) return pieces;
+      let piece = null, before = "", texts = [];
+      for (const [place, item] of items.entries()) {
+        if (item.benchmark !== before) {
+          texts = [];
+          for (const rows of await Promise.all(models.map((model) => responses(model, item.benchmark))))
+            for (const [at, , text] of rows) (texts[at] ||= []).push(text);
+          before = item.benchmark;
+        }
+        if (!piece || piece.size > 500_000) made.push(piece = { first: place, size: 0, parts: [], ends: [] });
+        const text = [item.problem, ...texts[item.at] || [], ""].join("\0").toLowerCase();
+        piece.parts.push(text);
+        piece.ends.push(piece.size += text.length);
       }
-      return found;
+      for (const part of made) { part.text = part.parts.join(""); delete part.parts; }
+      if (loaded === wanted) { pieces = made; piecesOf = wanted; }
+      return made;
+    }
+
+    // A mark per item that holds the words; after a hit the search goes on at the next item.
+    async function searched(needle) {
+      const hits = new Uint8Array(items.length);
+      for (const { first, text, ends } of await searchable()) {
+        for (let at = 0, found = text.indexOf(needle); found >= 0; found = text.indexOf(needle, ends[at])) {
+          while (ends[at] <= found) at++;
+          hits[first + at] = 1;
+        }
+      }
+      return hits;
     }
 
     const orders = {
@@ -166,10 +195,9 @@
     async function select() {
       const { benchmark, domain, change, status } = Object.fromEntries(keys.map((name) => [name, input[name].value]));
       const needle = input.text.value.toLowerCase(), hits = needle && await searched(needle);
-      kept = items.filter((item) => (!benchmark || item.benchmark === benchmark) && (!domain || item.domain.includes(domain)) &&
+      kept = items.filter((item, at) => (!needle || hits[at]) && (!benchmark || item.benchmark === benchmark) && (!domain || item.domain.includes(domain)) &&
         (!change || (fits[change] ? fits[change](item) : item.change === change)) &&
-        (!status || item.sides.some((part) => part && part.kinds[status])) &&
-        (!needle || item.lower.includes(needle) || hits.has(item.benchmark + " " + item.at)));
+        (!status || item.sides.some((part) => part && part.kinds[status])));
       if (input.sort.value) kept = kept.map((item) => item).sort(orders[input.sort.value]);
     }
 
@@ -220,7 +248,7 @@
       answer.append(drawn.checked && Object.hasOwn(formulas, gold) ? mathml(formulas[gold]) : element("code", item.answer));
       const sides = element("div", undefined, "sides");
       const models = input.first.value === input.second.value ? [input.second.value] : [input.first.value, input.second.value];
-      for (const model of models) sides.append(sideBox(item, item.sides[models.length === 1 ? 1 : models.indexOf(model)], model, await responses(model, item.benchmark)));
+      for (const model of models) sides.append(sideBox(item, item.sides[models.length === 1 ? 1 : models.indexOf(model)], model, await bySample(model, item.benchmark)));
       box.append(head, texts("div", item.problem, "problem", drawn.checked), answer, sides);
       return box;
     }
@@ -301,7 +329,7 @@
     for (const name of ["first", "second", "protocol"]) input[name].addEventListener("change", samePlace);
     for (const name of ["benchmark", "domain", "change", "status", "sort"]) input[name].addEventListener("change", () => { if (name === "benchmark") { input.domain.value = ""; domains(); } draw(0); });
     input.text.addEventListener("input", () => draw(0));
-    input.text.addEventListener("focus", () => searched("\0"));  // unpacked before the first letter
+    input.text.addEventListener("focus", searchable);  // unpacked before the first letter
     drawn.addEventListener("change", () => draw(first));
     byId("filters").addEventListener("submit", (event) => event.preventDefault());
     for (const end of ["", "-below"]) {
