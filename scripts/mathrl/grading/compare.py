@@ -188,7 +188,12 @@ def compare(answer: str, gold: str, how: How) -> str:
     same = Comparison(how).same
     for mine in answers:
         for theirs in golds:
-            if commas[0] and isinstance(mine, n.Scalar) and isinstance(theirs, n.Scalar) and (commas[1] or not (below_one or decimal(theirs))):
+            if (
+                commas[0]
+                and isinstance(mine, n.Scalar)
+                and isinstance(theirs, n.Scalar)
+                and (commas[1] or not (below_one or decimal(theirs)))
+            ):
                 continue  # -2,1 is not -2,10, and 1,2 is not 6/5; but 0,5 is 1/2
             if same(mine, theirs):
                 return EQUAL

@@ -49,7 +49,7 @@ _DECORATION = re.compile(
 )
 _NUMBER = r"-?\d[\d,]*(?:\.\d+)?(?:\s*(?:thousand|million|billion|trillion))?"
 _CURRENCY = re.compile(r"(?:\bUS|\bU\.S\.|\bUSD)?\s*(\\[$€£¥₹]|(?<![A-Za-z])(?:Rs|USD|EUR|INR|RMB)\b\.?)\s*(" + _NUMBER + ")")
-_CURRENCY_AFTER = re.compile(r"(?<=\d)\s*(\\[€£¥₹$])")
+_CURRENCY_AFTER = re.compile(r"(?<=[\d}])\s*(\\[€£¥₹$])")
 _CURRENCIES = TABLES["currency"]
 _PRIMES = re.compile(r"\^\s*(?:\{\s*('{1,3})\s*\}|('{1,3}))")
 _RUN_ON = re.compile(r"\\(pi|sin|cos|tan|sec|csc|cot|ln)(?!h\b|h[^a-z])([a-zA-Z]{1,2})(?![A-Za-z])")

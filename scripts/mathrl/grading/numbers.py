@@ -234,24 +234,30 @@ def _is_more_precise(answer: n.Node, value: Value, gold: n.Node) -> bool:
 
 
 def is_hedge(node: n.Node) -> bool:
-    """Does a chain in the tree say two things, as 5 = 7 and 5 ~ 6 do? Numbers modulo another are left alone."""
+    """Does a chain in the tree say two things, as 5 = 7 and 5 ~ 6 do?
+
+    "x = 1/3 ~ 1.3" gives x the value 1/3, however badly it is rounded behind it: only chains that name nothing can be a hedge. Numbers
+    modulo another are left alone.
+    """
     parts = list(n.walk(node))
     modular = [part.inner for part in parts if isinstance(part, n.Mod)]
-    return any(_says_two_things(part) for part in parts if isinstance(part, n.Rel) and part not in modular)
+    bare = (part for part in parts if isinstance(part, n.Rel) and not n.symbols(part.terms[0]) and part not in modular)
+    return any(map(_says_two_things, bare))
 
 
 def _says_two_things(chain: n.Rel) -> bool:
     """Are two numbers of a chain called equal that are not, or approximations that do not round to each other?
 
-    "x = 1/3 ~ 1.3" gives x the value 1/3, however badly it is rounded behind it: approximations count only where nothing is named.
+    A number beside a quantity may be in another unit: 1 hour = 60.
     """
-    named, numbers = n.symbols(chain.terms[0]), []
-    for before, op, term in zip((None, *chain.terms), ("", *chain.ops), chain.terms, strict=False):
-        if op == "~" and not named and not _agree(before, term, _rounds_to):
+    numbers: list[n.Node] = []
+    for before, op, term in zip(chain.terms[:1] + chain.terms, ("", *chain.ops), chain.terms, strict=False):
+        if op == "~" and not _agree(before, term, _rounds_to):
             return True
         numbers = numbers if op == "=" else []
         if _is_plain_number(term):
-            if not all(_agree(other, term, _is_equal) for other in (*numbers[:1], *numbers[-1:])):
+            alike = (other for other in (*numbers[:1], *numbers[-1:]) if (_split(other)[1] is None) == (_split(term)[1] is None))
+            if not all(_agree(other, term, _is_equal) for other in alike):
                 return True
             numbers.append(term)
     return False
