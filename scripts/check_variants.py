@@ -7,11 +7,12 @@ python scripts/check_variants.py --name retold --entry '{"kind": "variants", …
 import argparse
 from pathlib import Path
 
+from mathrl.core.arguments import Help
 from mathrl.core.files import mapping, run_main
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=Help)
     parser.add_argument("--name", required=True, help="name of the entry")
     parser.add_argument("--entry", required=True, help="the entry of `augmentation`, JSON")
     parser.add_argument("--sources", type=Path, required=True, help="problems that were asked about, JSON lines")

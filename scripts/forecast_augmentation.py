@@ -8,12 +8,13 @@ import argparse
 import sys
 from pathlib import Path
 
+from mathrl.core.arguments import Help
 from mathrl.core.files import mapping, read_jsonl, run_main, write_json
 from mathrl.core.provenance import provenance
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=Help)
     parser.add_argument("--name", required=True, help="name of the entry")
     parser.add_argument("--entry", required=True, help="the entry of `augmentation`, JSON")
     parser.add_argument("--sources", type=Path, required=True, help="problems to ask about, JSON lines")

@@ -7,13 +7,13 @@ python scripts/measure_verifiers.py --verifiers '{…}' --scores steps=results/v
 import argparse
 from pathlib import Path
 
-from mathrl.core.arguments import NamedFiles
+from mathrl.core.arguments import Help, NamedFiles
 from mathrl.core.files import mapping, read_json, read_jsonl, run_main, write_json, write_text
 from mathrl.core.provenance import provenance
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=Help)
     parser.add_argument("--verifiers", required=True, help="the section `verifiers` of the configuration, JSON")
     parser.add_argument("--scores", action=NamedFiles, nargs="+", required=True, help="what score_step_sets.py wrote, by verifier")
     parser.add_argument("--step-set", action=NamedFiles, nargs="+", required=True, help="the solutions, JSON lines by name")

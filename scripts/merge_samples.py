@@ -7,12 +7,12 @@ python scripts/merge_samples.py --generation results/base/generation/*.json --pr
 import argparse
 from pathlib import Path
 
-from mathrl.core.arguments import NamedFiles
+from mathrl.core.arguments import Help, NamedFiles
 from mathrl.core.files import mapping, run_main, write_jsonl
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=Help)
     parser.add_argument("--generation", nargs="+", type=Path, required=True, help="JSONs of the shards")
     parser.add_argument("--protocol", required=True, help="name of the evaluation protocol")
     parser.add_argument("--settings", required=True, help="how the protocol samples, JSON; n and greedy say what must be there")

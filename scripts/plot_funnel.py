@@ -6,11 +6,12 @@ python scripts/plot_funnel.py --funnel results/data/funnel.json --out results/da
 import argparse
 from pathlib import Path
 
+from mathrl.core.arguments import Help
 from mathrl.core.files import UserError, read_json, run_main, write_text
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=Help)
     parser.add_argument("--funnel", type=Path, required=True, help="JSON of clean_problems.py")
     parser.add_argument("--out", type=Path, required=True, help="figure, SVG")
     args = parser.parse_args()

@@ -7,12 +7,13 @@ import argparse
 import sys
 from pathlib import Path
 
+from mathrl.core.arguments import Help
 from mathrl.core.files import run_main, write_json
 from mathrl.core.provenance import provenance
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=Help)
     parser.add_argument("--published", type=Path, required=True, help="model directory as it was downloaded; it is not changed")
     parser.add_argument("--out", type=Path, required=True, help="Hugging Face directory to write, replaced as a whole")
     parser.add_argument("--report", type=Path, required=True, help="JSON to write: what was changed and why")

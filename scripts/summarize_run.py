@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import argparse
 
+from mathrl.core.arguments import Help
 from mathrl.core.files import run_main, write_json
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=Help)
     parser.add_argument("--run", required=True, help="name of the run")
     parser.add_argument("--manifests", nargs="+", required=True, metavar="FILE", help="manifests of its stages, in order")
     parser.add_argument("--out", required=True, help="JSON to write")

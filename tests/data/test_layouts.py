@@ -8,10 +8,11 @@ import lzma
 
 import polars as pl
 import pyarrow as pa
+import pyarrow.parquet as pa_parquet
 import pytest
 import zstandard
 from mathrl.core.files import UserError
-from mathrl.data import layouts, prompts, published
+from mathrl.data import gold, layouts, prompts, published
 from mathrl.data.benchmarks import canonical_rows
 from mathrl.data.raw_rows import read_rows
 
@@ -74,6 +75,13 @@ LAYOUTS = [
     ("SAT", lambda t: {"question": t, "options": "A) 21\nB) 7", "Answer": "B"}, "B", "(A) 21\n(B) 7"),
     ("MMLU", lambda t: {"question": t, "choices": ["21", "7"], "answer": 1}, "B", "(A) 21\n(B) 7"),
     ("AGIEval", lambda t: {"question": t, "options": {"A": "21", "B": "7"}, "label": "B", "answer": None}, "B", "(A) 21\n(B) 7"),
+    ("ARC", lambda t: {"id": "a", "question": t, "choices": {"text": ["21", "7"], "label": ["A", "B"]}, "answerKey": "B"}, "B", "(A) 21\n(B) 7"),
+    ("ARC", lambda t: {"question": t, "choices": {"text": ["2", "3", "7"], "label": ["1", "2", "3"]}, "answerKey": "3"}, "C", "(B) 3\n(C) 7"),
+    (
+        "ARC",
+        lambda t: {"question": {"stem": t, "choices": [{"text": "21", "label": "A"}, {"text": "7", "label": "B"}]}, "answerKey": "B"},
+        "B", "(A) 21\n(B) 7",
+    ),
     ("choice_answer", lambda t: {"question": t, "answer": "7", "choice_answer": "B"}, "B", None),
     ("ASDiv", lambda t: {"body": "Eve has 7 apples.", "question": t, "answer": "9 (apples)"}, "9", "Eve has 7 apples."),
     ("SVAMP", lambda t: {"Body": "Eve has 7.", "Question": t, "Answer": 9.0}, "9", "Eve has 7."),
@@ -82,6 +90,13 @@ LAYOUTS = [
     ("TheoremQA", lambda t: {"Question": t, "Answer": True, "Answer_type": "bool", "Picture": None}, "True", None),
     ("OlympiadBench", lambda t: {"question": t, "final_answer": ["$3$", "$4$"], "is_multiple_answer": True, "context": None}, "3, 4", None),
     ("problem and answer", lambda t: {"problem": t, "answer": ["\\frac{1}{2}", "0.5"]}, "\\frac{1}{2}", None),
+    ("MetaMathQA", lambda t: {"type": "GSM", "query": t, "original_question": "?", "response": "So 3+4=7.\n#### 1,007\nThe answer is: 1,007"}, "1007", None),
+    ("MetaMathQA", lambda t: {"query": t, "response": "The answer is: $\\frac{1}{2}$."}, "\\frac{1}{2}", None),
+    ("prompt and completion", lambda t: {"prompt": t, "completion": BOXED}, "7", None),
+    ("prompt and completion", lambda t: {"prompt": user(t), "completion": [{"role": "assistant", "content": "Thus the answer is 7."}]}, "7", None),
+    ("messages", lambda t: {"messages": [*user(t), {"role": "assistant", "content": BOXED}]}, "7", None),
+    ("messages", lambda t: {"conversations": [{"from": "human", "value": t}, {"from": "gpt", "value": "It is 3+4.\n#### 7"}]}, "7", None),
+    ("instruction and output", lambda t: {"instruction": t, "output": "5, no.\n\n**Final Answer:** The final answer is $7$. I hope it is correct."}, "7", None),
     ("problem and short solution", lambda t: {"problem": t, "solution": "7"}, "7", None),
     ("problem and answer", lambda t: {"prompt": PLEASE.format(t), "answer": "7", "source": "a", "id": "1"}, "7", None),
 ]  # fmt: skip
@@ -249,6 +264,60 @@ def test_what_is_no_answer_is_left_out_with_its_reason(answer, reason, tmp_path)
     assert reason in pl.read_parquet(tmp_path / "o.parquet")["left_out"][3]
     with pytest.raises(UserError, match="1 of 1 items cannot be used"):
         canonical_rows(rows[3:], "f")
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ({"query": "Which?", "response": "I cannot say."}, "states no final answer"),
+        ({"query": "Which?", "response": ""}, "no answer"),
+        ({"query": "Which?", "response": "The answer is"}, "states no final answer"),
+    ],
+)
+def test_response_without_a_final_answer_is_left_out_and_counted(row, reason, tmp_path):
+    rows = [{"query": text, "response": "The answer is: 7"} for text in TEXTS] + [row]
+    (tmp_path / "f.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in rows))
+    assert published.write_dataset([tmp_path / "f.jsonl"], {}, tmp_path / "o.parquet", "f")[0] == 4
+    table = pl.read_parquet(tmp_path / "o.parquet")
+    assert table["answer"].to_list() == ["7", "7", "7", None] and reason in table["left_out"][3]
+
+
+def test_conversation_that_ends_with_a_question_has_no_gold(tmp_path):
+    rows = [{"messages": [*user(text), {"role": "assistant", "content": BOXED}]} for text in TEXTS]
+    rows.append({"messages": user("Which? Put your final answer in \\boxed{5}.")})
+    (tmp_path / "f.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in rows))
+    assert "messages[-1].role is user (1: row 4)" in published.write_dataset([tmp_path / "f.jsonl"], {}, tmp_path / "o.parquet", "f")[1]
+
+
+@pytest.mark.parametrize("indent", [None, 1])
+def test_one_row_of_messages_is_a_row(indent, tmp_path):
+    row = {"messages": [*user(TEXTS[0]), {"role": "assistant", "content": BOXED}]}
+    (tmp_path / "f.jsonl").write_text(json.dumps(row, indent=indent) + "\n")
+    assert list(read_rows(tmp_path / "f.jsonl")) == [row]
+    published.write_dataset([tmp_path / "f.jsonl"], {}, tmp_path / "o.parquet", "f")
+    assert pl.read_parquet(tmp_path / "o.parquet").select("problem", "answer").rows() == [(TEXTS[0], "7")]
+
+
+@pytest.mark.parametrize(
+    ("labels", "key", "reason"), [(["A"], "A", "one label each"), (["1", "2"], "3", "none of the choices"), (["A", "B"], "", "no answer")]
+)
+def test_choices_whose_labels_do_not_fit_have_no_gold(labels, key, reason):
+    rows = [{"question": text, "choices": {"text": ["21", "7"], "label": labels}, "answerKey": key} for text in TEXTS]
+    with pytest.raises(UserError, match=reason):
+        canonical_rows(rows, "f")
+
+
+@pytest.mark.parametrize("depth", [50, 5_000])
+def test_lists_in_lists_are_one_line(depth, tmp_path):
+    kind, value = pa.string(), "7"
+    for _ in range(depth):
+        kind, value = pa.list_(kind), [value]
+    table = pa.table({"problem": pa.array(TEXTS), "answer": pa.array([value] * 3, type=kind)})
+    pa_parquet.write_table(table, tmp_path / "f.parquet", store_schema=False)
+    with pytest.raises(UserError, match="'answer' is nested more than 100 deep" if depth > 100 else "a list nested more than 10 deep"):
+        published.write_dataset([tmp_path / "f.parquet"], {}, tmp_path / "o.parquet", "f")
+    with pytest.raises(gold.NoGold, match="nested more than 10 deep"):
+        gold.text_of(value)
 
 
 def test_shards_that_differ_in_types_and_columns_are_one_data_set(tmp_path):

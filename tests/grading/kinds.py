@@ -240,10 +240,14 @@ KINDS = [
             ("1、2、3", "1,2,3"), ("5千克", "5 kg"), ("500克", "0.5千克"), ("5 米", "5"), ("30度", "30"), ("60分钟", "1小时"), ("5万元", "50000元"),
             ("1.5亿", "150000000"), ("2π厘米", r"2\pi"), ("全体实数", r"\mathbb{R}"), ("（-∞，2）", r"(-\infty,2)"), ("［1，2］", "[1,2]"),
             ("｛1，2｝", r"\{1,2\}"), ("x＞2", "x>2"), ("x≥2", r"[2,\infty)"), ("没有实数根", "no real roots"), ("２", "2"), ("5/6小时", "5/6"),
-            ("5公里", "5 km"), ("7本", "7"), ("三", "3"), ("十二", "12"),
+            ("5公里", "5 km"), ("7本", "7"), ("三", "3"), ("十二", "12"), ("选C", "C"), ("故选：C．", "C"), ("选项C", "C"), ("C选项", "C"),
+            ("应选 C。", "(C) 12"), ("答案选C", "C"), ("选择C", "C"), ("选CD", "CD"), ("选A、C", "AC"), ("答案：5", "5"), ("最终答案：x=5", "5"),
+            ("结果是5", "5"), ("所以，答案为：5", "5"), ("无意义", "undefined"),
         ],
         [
             ("5元", "5角"), ("2小时", "2分钟"), ("第5天", "5"), ("5和6", "5"), ("5或6", "5"), ("12米", "12厘米"), ("半", "0.5"),
+            ("选D", "C"), ("不选C", "C"), ("没有选C", "C"), ("选错C", "C"), ("选C或D", "C"), ("选C，D", "C"), ("选CD", "C"), ("选项C错误", "C"),
+            ("答案：5或6", "5"), ("答案：5 6", "5"), ("答案：6", "5"), ("答案不是5", "5"), ("无意义", "no solution"),
         ],
     ),
     (
@@ -526,6 +530,41 @@ KINDS = [
             (r"6 \approx 5", "6"), ("5 ≈ 6", "5"), (r"5 \approx 10", "5"),
             (r"\sqrt2 \approx 1.5", r"\sqrt2"), (r"1, 5 \approx 6", "1, 5"), (r"\frac12 \approx 60\%", r"\frac12"),
             (r"5 \text{ cm} \approx 6 \text{ cm}", "5 cm"), (r"5 \approx 5.4 \approx 6", "5"), (r"\frac12 \approx \frac34", r"\frac12"),
+        ],
+    ),
+    (
+        "false equations",
+        "numbers that an equals sign joins are equal, or the answer says two things; a name, a rounding, a unit, a modulus and letters are left alone",
+        [
+            ("x=7", "7"), ("7=7", "7"), ("3+4=7", "7"), ("3 + 4 = 7 = 7.0", "7"), (r"\frac23 = 0.667", "0.667"), (r"\frac12=50\%", r"50\%"),
+            ("50=50\\%", r"50\%"), (r"30^\circ=\frac{\pi}{6}", r"\frac{\pi}{6}"), ("3 ft = 36 in", "36 in"), ("1 hour = 60", "60"),
+            (r"\log 100 = 2", "2"), (r"\sin 30 = \frac12", r"\frac12"), (r"e=\frac{\sqrt3}{2}", r"\frac{\sqrt3}{2}"), (r"e^2=\frac34", r"\frac34"),
+            (r"2^{10} \equiv 2 \pmod 7", r"2 \pmod 7"), (r"\sum_{k=1}^{3} 2 = 6", "6"), ("f(2)=7", "7"), ("a+b=7", "7"), ("101_2=5", "5"),
+            (r"\binom{5}{2}=10", "10"), ("6:8=3:4", "3:4"), ("5,7=7", "5,7"), ("the total is 5 + 2 = 7", "7"), ("So n(4-1)=7 apples", "7"),
+            ("x = 5+2 = 8 = 7", "7"),  # labelled right in two public sets: what is named has its last value
+        ],
+        [
+            ("5=7", "7"), ("5=7", "5"), ("3+5=7", "7"), ("5=7=7", "7"), ("7=5=7", "7"), ("5=x=7", "7"), ("5==7", "7"), (r"5 \equiv 7", "7"),
+            ("(5=7)", "7"), ("1, 5=7", "1,7"), ("5:7=7", "7"), ("5=5.4", "5.4"), ("16/3=5", "5"), (r"\sqrt{17}=5", "5"), ("10^2=1000", "1000"),
+            (r"\text{5 = 7}", "7"), (r"$5=7$", "7"), ("3 ft = 35 in", "35 in"), ("5 := 7", "7"), ("we see that 5 = 7", "7"),
+            ("The total is 5 + 3 = 7", "7"), (r"\begin{aligned}5&=7\end{aligned}", "7"), ("5 = 6 \\approx 6", "6"), ("2+2=5 or 5", "5"),
+        ],
+    ),
+    (
+        "names of other countries",
+        "functions and binomial coefficients under the names that other countries use",
+        [
+            (r"\operatorname{tg} x", r"\tan x"), (r"\tg x", r"\tan x"), ("tg x", r"\tan x"), (r"\mathrm{tg}\,x", r"\tan x"), (r"\tan x", r"\operatorname{tg} x"),
+            (r"\operatorname{ctg} x", r"\cot x"), (r"\operatorname{arctg}(2)", r"\arctan 2"), (r"\operatorname{cosec} x", r"\csc x"),
+            (r"\operatorname{sin} x", r"\sin x"), (r"\mathrm{sin}^2 x", r"\sin^2 x"), (r"\operatorname{lcm}(4,x)", r"\text{lcm}(4,x)"),
+            (r"\lg x", r"\log_{10} x"), ("lg x", r"\log_{10} x"), (r"\operatorname{lg}(x+1)", r"\log_{10}(x+1)"), (r"5\text{ min}", "5 minutes"),
+            (r"5\,\mathrm{sec}", "5"), (r"\sqrt{lg}", r"\sqrt{gl}"), (r"\text{max}", "max"),
+            ("C_n^k", r"\binom{n}{k}"), (r"\mathrm{C}_{n}^{k}", r"\binom{n}{k}"), ("C^k_n", r"\binom{n}{k}"), (r"2^n C_{10}^3", r"2^n\binom{10}{3}"),
+            (r"\binom{n}{2}", "C_n^2"), ("10", "C_5^2"), ("C_1^2 x", "xC_1^2"),
+        ],
+        [
+            (r"\operatorname{tg} x", r"\cot x"), (r"\operatorname{tg} 15^\circ", r"2-\sqrt3"), (r"\lg x", r"\ln x"), (r"\lg x", r"\log x"), (r"\lg 100", "2"),
+            ("C_k^n", r"\binom{n}{k}"), ("C_5^2", "10"), ("0", "C_1^2"), ("1", "C_2^2"), ("C_1^2", "0"), (r"A_n^k", r"\binom{n}{k}"),
         ],
     ),
     (

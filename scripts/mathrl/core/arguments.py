@@ -14,6 +14,18 @@ from typing import Any, ClassVar
 from mathrl.core.files import UserError
 
 
+class Help(argparse.RawDescriptionHelpFormatter):
+    """Help that says of each option whether it is required, or what its default is."""
+
+    def _get_help_string(self, action: argparse.Action) -> str:
+        text = action.help or ""
+        if action.required:
+            return f"{text} (required)"
+        if "default" in text or action.nargs == 0 or not action.option_strings:
+            return text
+        return text + (" (default: %(default)s)" if action.default else " (default: none)")
+
+
 def split_pair(text: str, option: str, form: str = "NAME=FILE") -> tuple[str, str]:
     """Both sides of the first equals sign.
 

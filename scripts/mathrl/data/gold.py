@@ -20,6 +20,7 @@ from mathrl.core.files import parse_json
 from mathrl.text.boxes import last_boxed
 
 LETTERS = "ABCDEFGHIJ"
+MAX_DEPTH = 10  # lists in lists that one answer may be
 PLACEHOLDERS = frozenset(
     [
         "",
@@ -46,6 +47,7 @@ _THOUSANDS = re.compile(r"^([-+$€£\s]*)(\d{1,3}(?:,\d{3})+(?:\.\d+)?)([\s%.$]
 _UNIT = re.compile(r"(?<=[\d.])\s*\([^()]*[A-Za-z][^()]*\)")
 # `['2', '-2']` and `["2", "-2"]`: a list of texts, written as a text; what has no quotes may be an interval.
 _QUOTED_LIST = re.compile(r"\[\s*(?:'[^'\\]*'|\"[^\"\\]*\")(?:\s*,\s*(?:'[^'\\]*'|\"[^\"\\]*\"))*\s*\]")
+_DOLLARS = re.compile(r"^\$([^$]+)\$$")
 _BRACKETS = re.compile(r"^\(([^(),]*)\)$")
 _LABEL = re.compile(r"^\s*[\[(]?\s*([A-Ja-j])\s*[\])][.:]?\s*|^\s*([A-Ja-j])\s*[.:]\s+|^\s*([A-J])\s*[.:]\s*")
 _OPTION_START = re.compile(r"(?:^|(?<=[\s,;|]))[\[(]?\s*([A-Ja-j])\s*[.)\]:]\s*")
@@ -55,8 +57,10 @@ class NoGold(Exception):
     """This row has no answer that can be graded; the text says why, without the row's own values, so that reasons can be counted."""
 
 
-def text_of(value: Any) -> str:
+def text_of(value: Any, depth: int = 0) -> str:
     """The text of one value; `NoGold` for what is no answer."""
+    if depth > MAX_DEPTH:
+        raise NoGold(f"the answer is a list nested more than {MAX_DEPTH} deep")
     if value is None:
         raise NoGold("no answer")
     if isinstance(value, bool | int):
@@ -75,7 +79,7 @@ def text_of(value: Any) -> str:
             raise NoGold("the answer is an object, written as Python writes it")
         return _one_of(ast.literal_eval(text)) if _QUOTED_LIST.fullmatch(text) else text
     if isinstance(value, list | tuple):
-        return _one_of(list(value))
+        return _one_of(list(value), depth + 1)
     raise NoGold(f"the answer is an object of type {type(value).__name__}")
 
 
@@ -92,8 +96,8 @@ def _is_object(text: str) -> bool:
         return False
 
 
-def _one_of(values: list[Any]) -> str:
-    texts = list(dict.fromkeys(text_of(value) for value in values))
+def _one_of(values: list[Any], depth: int = 0) -> str:
+    texts = list(dict.fromkeys(text_of(value, depth) for value in values))
     if not texts:
         raise NoGold("no answer")
     if len(texts) == 1:
@@ -117,10 +121,6 @@ def _last_box(text: str) -> str:
     return found
 
 
-def _boxed_or_short(text: str) -> str:
-    return last_boxed(text) or text
-
-
 def _after(mark: str) -> Callable[[str], str]:
     def rule(text: str) -> str:
         if mark not in text:
@@ -128,9 +128,23 @@ def _after(mark: str) -> Callable[[str], str]:
         found = text.rsplit(mark, 1)[1].strip()
         if not found:
             raise NoGold(f"nothing stands behind the mark '{mark}'")
-        return _THOUSANDS.sub(lambda match: match[1] + match[2].replace(",", "") + match[3], found)
+        return _THOUSANDS.sub(_joined, found)
 
     return rule
+
+
+def _final_answer(text: str) -> str:
+    """The answer that a response gives: in its last box, or behind its last `####` or `The answer is`."""
+    from mathrl.grading.extract import announced
+
+    found = last_boxed(text) or announced(text)
+    if not found:
+        raise NoGold("the response states no final answer")
+    return _THOUSANDS.sub(_joined, _DOLLARS.sub(r"\1", found.strip()))
+
+
+def _joined(match: re.Match[str]) -> str:
+    return match[1] + match[2].replace(",", "") + match[3]
 
 
 def _without_dollars(text: str) -> str:
@@ -161,7 +175,7 @@ def _without_brackets(text: str) -> str:
 RULES: dict[str, Callable[[str], str]] = {
     "as_is": lambda text: text,
     "last_box": _last_box,
-    "box_or_text": _boxed_or_short,
+    "final_answer": _final_answer,
     "without_dollars": _without_dollars,
     "without_unit": _number_without_unit,
     "list_in_text": _list_in_text,
@@ -180,7 +194,10 @@ def found_by(rule: Callable[[str], str], value: Any) -> str:
 
 
 def options_of(value: Any) -> list[str] | None:
-    """The texts of the choices in order, from a list, a mapping of letters, or one text with all of them; None where there are none."""
+    """The texts of the choices in order, from a list, a mapping of letters, `{text: […], label: […]}`, or one text with all of them; None
+    where there are none."""
+    if isinstance(value, dict) and isinstance(value.get("text"), list):
+        value = value["text"]
     if isinstance(value, dict):
         value = [entry for _, entry in sorted(value.items()) if entry is not None]
     if isinstance(value, list):
@@ -197,6 +214,14 @@ def options_of(value: Any) -> list[str] | None:
     return None
 
 
+def labels_of(value: Any) -> list[str] | None:
+    """The labels of the choices where the data set gives them beside the texts (ARC: `1`, `2` … or `A`, `B` …); None for other choices."""
+    labels = value.get("label") if isinstance(value, dict) else None
+    if isinstance(value, list) and value and all(isinstance(entry, dict) for entry in value):
+        labels = [entry.get("label") for entry in value]
+    return [str(label).strip() for label in labels] if isinstance(labels, list) and None not in labels else None
+
+
 def _in_order(starts: list[re.Match[str]]) -> list[re.Match[str]]:
     """Of the places that look like labels those that are A, B, C … in order."""
     found: list[re.Match[str]] = []
@@ -206,10 +231,14 @@ def _in_order(starts: list[re.Match[str]]) -> list[re.Match[str]]:
     return found
 
 
-def letter_of(value: Any, options: list[str]) -> str:
-    """The letter of the right option: given as letter, as index from 0, or as the option's text."""
+def letter_of(value: Any, options: list[str], labels: list[str] | None = None) -> str:
+    """The letter of the right option: given as one of the labels, as letter, as index from 0, or as the option's text."""
     if len(options) > len(LETTERS):
         raise NoGold("more than ten choices")
+    if labels is not None and len(labels) != len(options):
+        raise NoGold("the choices have not one label each")
+    if labels is not None and labels.count(str(value).strip()) == 1:
+        return LETTERS[labels.index(str(value).strip())]
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     texts = [" ".join(option.split()) for option in options]

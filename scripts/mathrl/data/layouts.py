@@ -18,6 +18,7 @@ from mathrl.core.files import UserError, parse_json
 from mathrl.data import gold
 
 Row = Mapping[str, Any]
+FINAL = re.compile(r"\\f?box(?:ed)?\b|####|\banswer\s*(?:is|:|=)", re.IGNORECASE)
 PROBLEM = "problem|question|prompt|Problem|Question|problem_text|instruction|query|input|content"
 SOURCE = "source|data_source|dataset|problem_source|extra_info.source"
 DOMAIN = "domain|subject|subfield|topic|type|category|problem_type|data_topic|extra_info.domain|extra_info.subject"
@@ -33,7 +34,7 @@ LONG = 200  # characters; an answer column whose median is longer holds whole so
 
 @dataclass(frozen=True)
 class Layout:
-    """One way to hold problems. `needs` are paths, with a test of the value behind a colon; `only` maps paths to the values wanted."""
+    """One way to hold problems. `needs` are paths, with a test of the value behind a colon; `only` maps paths to the values wanted, `a|b`."""
 
     name: str
     needs: tuple[str, ...]
@@ -60,6 +61,8 @@ class Layout:
         return f"layout '{self.name}': problem = {problem}, answer = {answer} ({'as it is' if self.rule == 'as_is' else self.rule})"
 
 
+TURNS = ("messages", "conversations", "turns")
+LAST_TURN = "|".join(f"{name}[-1].{part}" for name in TURNS for part in ("content", "value"))
 VALID = {"problem_is_valid": "Yes", "solution_is_valid": "Yes"}
 LAYOUTS = (
     Layout("DAPO (processed)", ("prompt:text", "solution", "source_prompt", "reward_model"), "solution", "prompt", prompt=True),
@@ -92,6 +95,10 @@ LAYOUTS = (
     Layout("MathQA", ("Problem", "options", "correct"), "correct", "Problem"),
     Layout("AQuA", ("question", "options", "correct"), "correct", "question"),
     Layout("SAT", ("question", "options", "Answer"), "Answer", "question"),
+    Layout(
+        "ARC", ("question|question_stem", "choices|question.choices", "answerKey:present"), "answerKey", "question.stem|question_stem|question",
+        choices="choices|question.choices",
+    ),
     Layout("MMLU", ("question", "choices", "answer"), "answer", "question"),
     Layout("AGIEval", ("question", "options", "label|answer"), "label|answer", "question"),
     Layout("AGIEval (cloze)", ("question", "passage|options|label|other", "answer:short"), "answer", "question"),
@@ -115,7 +122,19 @@ LAYOUTS = (
     ),
     Layout("MATH", (PROBLEM, "solution:boxed"), "solution", rule="last_box"),
     Layout("problem and short solution", (PROBLEM, "solution:short"), "solution"),
-    Layout("instruction and output", ("instruction|input|query|question|problem", "output|response:boxed"), "output|response", rule="last_box"),
+    Layout("MetaMathQA", ("query", "response:final"), "response", "query", "final_answer"),
+    Layout(
+        "prompt and completion", ("prompt", "completion[-1].content|completion:final"), "completion[-1].content|completion", "prompt",
+        "final_answer", prompt=True,
+    ),
+    Layout(
+        "messages", ("|".join(TURNS), f"{LAST_TURN}:final"), LAST_TURN, "|".join(TURNS), "final_answer", prompt=True,
+        only={f"{name}[-1].{role}": "assistant|gpt" for name in TURNS for role in ("role", "from")},
+    ),
+    Layout(
+        "instruction and output", ("instruction|input|query|question|problem", "output|response:final"), "output|response",
+        rule="final_answer",
+    ),
 )  # fmt: skip
 
 
@@ -167,6 +186,8 @@ def _passes(rows: Sequence[Row], need: str) -> bool:
         return sorted(len(str(value)) for value in values)[len(values) // 2] <= LONG and not _share(texts, "####")
     if test == "share":
         return len(texts) == len(values) and all(re.fullmatch(r"\s*\d+\s*/\s*[1-9]\d*\s*", text) for text in texts)
+    if test == "final":
+        return 2 * sum(FINAL.search(text) is not None for text in texts) > len(texts)
     if test == "boxed":
         return _share(texts, r"\boxed") or _share(texts, r"\fbox")
     return not test or _share(texts, test)

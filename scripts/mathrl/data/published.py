@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from mathrl.core.files import UserError
 from mathrl.core.parquet import PART, PartWriter
 from mathrl.data import gold, layouts, prompts
-from mathrl.data.raw_rows import is_parquet, read_rows
+from mathrl.data.raw_rows import check_nesting, is_parquet, read_rows
 
 if TYPE_CHECKING:
     import polars as pl
@@ -77,7 +77,7 @@ class Reader:
             found["problem"] = self.problem(row)
             for path, wanted in self.layout.only.items():
                 value = layouts.look(row, path)
-                if value is not None and str(value) != wanted:
+                if value is not None and str(value) not in wanted.split("|"):
                     raise gold.NoGold(f"{path} is {value}")
             found["problem"], found["answer"] = self._with_gold(row, found["problem"])
         except gold.NoGold as reason:
@@ -86,9 +86,10 @@ class Reader:
 
     def _with_gold(self, row: layouts.Row, problem: str) -> tuple[str, str]:
         value = layouts.first_of(row, self.layout.answer)
-        options = gold.options_of(layouts.first_of(row, self.layout.choices))
+        choices = layouts.first_of(row, self.layout.choices)
+        options = gold.options_of(choices)
         if options:
-            return gold.with_choices(problem, options), gold.letter_of(value, options)
+            return gold.with_choices(problem, options), gold.letter_of(value, options, gold.labels_of(choices))
         if isinstance(value, list):
             rule = gold.rule_of(self.layout.rule)
             value = [gold.found_by(rule, entry) for entry in value]
@@ -167,6 +168,7 @@ def _as_it_is(path: Path) -> int | None:
     from mathrl.core.parquet import schema_of
     from mathrl.data.problems import ALIASES
 
+    check_nesting(path)
     schema = schema_of(path)
     plain = {name: kind for name, kind in schema.items() if name in _OURS}
     named = [next((name for name in names if name in schema), None) for names in (ALIASES["problem"], ALIASES["answer"])]

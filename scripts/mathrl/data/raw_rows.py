@@ -27,6 +27,7 @@ PROBLEM_WORDS = frozenset(
     ["problem", "question", "prompt", "instruction", "input", "content", "query", "messages", "conversations", "original_text", "text"]
 )
 MAX_JSON = 1 << 29  # characters of a file that is one JSON value, which must be in memory as a whole
+MAX_NESTING = 100  # lists in lists, as for JSON
 _BATCH = 4096  # rows of a table in memory at a time
 _PACKED = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bzip2", b"\xfd7zXZ": "xz"}
 _LFS = b"version https://git-lfs.github.com"
@@ -75,9 +76,26 @@ def read_rows(path: Path) -> Iterator[Row]:
         yield from _text(path, head)
 
 
+def check_nesting(path: Path) -> None:
+    """Raises `UserError` where a column of a parquet file is nested deeper than readers can follow."""
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(path) as table:
+            columns = [table.metadata.schema.column(number).path for number in range(len(table.metadata.schema))]
+    except (OSError, ValueError, RuntimeError) as error:
+        raise UserError(f"{path}: is no whole parquet file ({short(error)}); delete it and fetch it again") from None
+    for column in columns:
+        if column.count(".") > 2 * MAX_NESTING:  # a list is two steps of a path
+            raise UserError(
+                f"{path}: the column '{column.split('.')[0]}' is nested more than {MAX_NESTING} deep; write its values as texts"
+            )
+
+
 def _parquet(path: Path) -> Iterator[Row]:
     import pyarrow.parquet as pq
 
+    check_nesting(path)
     try:
         with pq.ParquetFile(path) as table:
             for batch in table.iter_batches(_BATCH):
@@ -177,8 +195,12 @@ def _whole(line: str, handle: io.TextIOWrapper, path: Path) -> str:
 
 
 def _is_turns(value: Any) -> bool:
-    """One conversation as a list of turns, as Open-Reasoner-Zero writes its lines."""
-    return isinstance(value, list) and bool(value) and all(isinstance(turn, dict) and "from" in turn for turn in value)
+    """One conversation as a list of turns: a line of Open-Reasoner-Zero, or the `messages` of a row."""
+    return (
+        isinstance(value, list)
+        and bool(value)
+        and all(isinstance(turn, dict) and ("from" in turn or turn.keys() >= {"role", "content"}) for turn in value)
+    )
 
 
 def _is_map(value: Any) -> bool:
@@ -207,7 +229,7 @@ def _rows_of_map(value: Row) -> list[Any]:
     lists = {name: entry for name, entry in value.items() if isinstance(entry, list)}
     if len(lists) == len(value) and len({len(entry) for entry in lists.values()}) == 1 and len(lists) > 1:
         return [dict(zip(lists, cells, strict=True)) for cells in zip(*lists.values(), strict=True)]
-    tables = [entry for entry in lists.values() if entry and isinstance(entry[0], dict)]
+    tables = [entry for entry in lists.values() if entry and isinstance(entry[0], dict) and not _is_turns(entry)]
     if len(tables) == 1:
         return tables[0]
     return [value]  # one row

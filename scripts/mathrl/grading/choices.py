@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from mathrl.grading.latex import Unparsed, clean, word_key
+from mathrl.grading.unicode import to_latex
 from mathrl.grading.words import TABLES
 
 _YES = {"yes": "yes", "true": "yes", "no": "no", "false": "no", "correct": "yes", "incorrect": "no"}
@@ -30,6 +31,7 @@ def _choice(text: str) -> tuple[str, str, bool] | None:
 
 def same_choice(answer: str, gold: str) -> bool | None:
     """Letters of a multiple choice: "(B)" for "B"; the letter alone for "(B) 12"; None where the gold is no choice."""
+    answer, gold = to_latex(answer), to_latex(gold)
     theirs = _choice(gold)
     if theirs is None:
         return _same_letters(answer, gold)

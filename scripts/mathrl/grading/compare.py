@@ -184,11 +184,17 @@ def compare(answer: str, gold: str, how: How) -> str:
     if (not answers or not golds or isinstance(golds[0], n.Text) or isinstance(answers[0], n.Text)) and choices.same_words(answer, gold):
         return EQUAL
     commas = [_COMMA_DECIMAL.fullmatch(text.strip().strip("$")) is not None for text in (answer, gold)]
+    below_one = own.lstrip("-+").startswith("0,")
     same = Comparison(how).same
     for mine in answers:
         for theirs in golds:
-            if commas[0] and isinstance(mine, n.Scalar) and isinstance(theirs, n.Scalar) and (commas[1] or decimal(theirs) is None):
-                continue  # -2,1 is not -2,10, and 1,2 is not 6/5
+            if (
+                commas[0]
+                and isinstance(mine, n.Scalar)
+                and isinstance(theirs, n.Scalar)
+                and (commas[1] or not (below_one or decimal(theirs)))
+            ):
+                continue  # -2,1 is not -2,10, and 1,2 is not 6/5; but 0,5 is 1/2
             if same(mine, theirs):
                 return EQUAL
     return NO_GOLD if not golds else DIFFERENT if answers else NO_ANSWER

@@ -42,9 +42,7 @@ _BEHIND = re.compile(
     r"|\$?\s*(?:\\(?:text|mathrm)\s*\{\s*)?(?:dozen|hundred|thousand|million|billion|trillion)\b)"
 )
 """What changes the value of a box from behind it: a power, a factor, a further term, a scale."""
-_LENIENT_MARK = re.compile(
-    r"(?:final\s+answer|the\s+answer|answer)\s*(?:is|:|=)\s*:?\s*([^\n]{1,300})|####\s*([^\n]{1,300})", re.IGNORECASE
-)
+_MARK = re.compile(r"(?:\banswer\s*(?:is|:|=)\s*:?|####)\s*(?=([^\n]{1,300}))", re.IGNORECASE)
 _NUMBER = re.compile(r"-?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:/\d+)?%?")
 
 
@@ -180,12 +178,13 @@ def extract_lenient(response: str) -> str | None:
     boxed = extract_boxed(response)
     if boxed is not None or not isinstance(response, str):
         return boxed
-    text = response[-20_000:]
-    marked = list(_LENIENT_MARK.finditer(text))
-    if marked:
-        answer = (marked[-1].group(1) or marked[-1].group(2)).strip().strip("*").strip()
-        sentence = re.split(r"(?<=[^\d\s])\.\s|\.\s+(?=[A-Z])", answer, maxsplit=1)[0].strip().rstrip(".")
-        if sentence and not BOX.search(sentence):
-            return sentence
-    numbers = _NUMBER.findall(text)
-    return numbers[-1] if numbers else None
+    numbers = _NUMBER.findall(response[-20_000:])
+    return announced(response) or (numbers[-1] if numbers else None)
+
+
+def announced(response: str) -> str | None:
+    """What follows the last "answer is", "answer:" or "####" of a response, to the end of its sentence; None where there is none."""
+    marks = list(_MARK.finditer(response[-20_000:]))
+    answer = marks[-1][1].strip().strip("*").strip() if marks else ""
+    sentence = re.split(r"(?<=[^\d\s])\.\s|\.\s+(?=[A-Z])", answer, maxsplit=1)[0].strip().rstrip(".")
+    return sentence if sentence and not BOX.search(sentence) else None

@@ -49,7 +49,7 @@ _DECORATION = re.compile(
 )
 _NUMBER = r"-?\d[\d,]*(?:\.\d+)?(?:\s*(?:thousand|million|billion|trillion))?"
 _CURRENCY = re.compile(r"(?:\bUS|\bU\.S\.|\bUSD)?\s*(\\[$€£¥₹]|(?<![A-Za-z])(?:Rs|USD|EUR|INR|RMB)\b\.?)\s*(" + _NUMBER + ")")
-_CURRENCY_AFTER = re.compile(r"(?<=\d)\s*(\\[€£¥₹$])")
+_CURRENCY_AFTER = re.compile(r"(?<=[\d}])\s*(\\[€£¥₹$])")
 _CURRENCIES = TABLES["currency"]
 _PRIMES = re.compile(r"\^\s*(?:\{\s*('{1,3})\s*\}|('{1,3}))")
 _RUN_ON = re.compile(r"\\(pi|sin|cos|tan|sec|csc|cot|ln)(?!h\b|h[^a-z])([a-zA-Z]{1,2})(?![A-Za-z])")
@@ -106,6 +106,10 @@ def _currency(match: re.Match) -> str:
     return f" {match[2]}⟦{_CURRENCIES[match[1].rstrip('.')]}⟧"
 
 
+_FUNCTION = re.compile(
+    rf"\\(?:operatorname\*?|mathrm|text|mathop)\s*\{{\s*(Re|Im|lg|c?tg|arctg|cosec|{'|'.join(TABLES['function'])})\s*\}}(?=\s*(?:[({{^_\\]|\w))"
+)
+"""A function whose name is set in roman letters."""
 _ROMAN = re.compile(r"\\(?:mathrm|operatorname|text)\s*\{\s*([ie])\s*\}")
 _TEXT_LEAD = re.compile(
     r"^\s*(?:⟦\s*(?:the )?(?:final )?(?:answer|ans|solution|result)\s*(?:is)?\s*[:=]?\s*⟧|\\rightarrow)\s*", re.IGNORECASE
@@ -114,7 +118,7 @@ _TEXT_LEAD = re.compile(
 
 def _mark_texts(text: str) -> str:
     r"""\text{…} as ⟦…⟧, so that words stay apart from products of letters; digits in text are digits."""
-    text = _ROMAN.sub(r" \1 ", text)
+    text = _FUNCTION.sub(r" \\\1 ", _ROMAN.sub(r" \1 ", text))
     for _ in range(3):
         changed = _TEXT.sub(lambda m: "⟦" + m[1].replace("⟦", " ").replace("⟧", " ").strip("~ ") + "⟧", text)
         if changed == text:

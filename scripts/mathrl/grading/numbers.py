@@ -2,6 +2,7 @@ r"""Two constants: finished numbers, percent and degrees, units, rounded golds."
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
@@ -233,20 +234,61 @@ def _is_more_precise(answer: n.Node, value: Value, gold: n.Node) -> bool:
 
 
 def is_hedge(node: n.Node) -> bool:
-    """Does an approximation in the tree join two values that do not round to each other, as 5 ~ 6 does?
+    """Does a chain in the tree say two things, as 5 = 7 and 5 ~ 6 do?
 
-    "x = 1/3 ~ 1.3" gives x the value 1/3, however badly it is rounded behind it: only chains that name nothing can be a hedge.
+    "x = 1/3 ~ 1.3" gives x the value 1/3, however badly it is rounded behind it: only chains that name nothing can be a hedge. Numbers
+    modulo another are left alone.
     """
-    bare = (part for part in n.walk(node) if isinstance(part, n.Rel) and "~" in part.ops and not n.symbols(part.terms[0]))
-    return any(op == "~" and not _round_alike(*sides) for part in bare for sides, op in zip(pairwise(part.terms), part.ops, strict=True))
+    parts = list(n.walk(node))
+    modular = [part.inner for part in parts if isinstance(part, n.Mod)]
+    bare = (part for part in parts if isinstance(part, n.Rel) and not n.symbols(part.terms[0]) and part not in modular)
+    return any(map(_says_two_things, bare))
 
 
-def _round_alike(one: n.Node, other: n.Node) -> bool:
-    """Is one of two values the other's rounding? Sides with a letter, and units that nothing compares, are left alone."""
-    if not (isinstance(one, n.Scalar) and isinstance(other, n.Scalar)) or n.symbols(one) or n.symbols(other):
+def _says_two_things(chain: n.Rel) -> bool:
+    """Are two numbers of a chain called equal that are not, or approximations that do not round to each other?
+
+    A number beside a quantity may be in another unit: 1 hour = 60.
+    """
+    numbers: list[n.Node] = []
+    for before, op, term in zip(chain.terms[:1] + chain.terms, ("", *chain.ops), chain.terms, strict=False):
+        if op == "~" and not _agree(before, term, _rounds_to):
+            return True
+        numbers = numbers if op == "=" else []
+        if _is_plain_number(term):
+            alike = (other for other in (*numbers[:1], *numbers[-1:]) if (_split(other)[1] is None) == (_split(term)[1] is None))
+            if not all(_agree(other, term, _is_equal) for other in alike):
+                return True
+            numbers.append(term)
+    return False
+
+
+def _is_plain_number(node: n.Node) -> bool:
+    r"""A number whose value nobody disputes: no letter but pi (e and i may be names), no angle, no logarithm of an unsaid base."""
+    return isinstance(node, n.Scalar | n.Ratio) and all(
+        part == n.PI or part.name in _ALGEBRAIC if isinstance(part, n.Sym | n.Fn) else not isinstance(part, n.Call | n.BigOp)
+        for part in n.walk(node)
+    )
+
+
+_ALGEBRAIC = frozenset({"sqrt", "root", "abs", "binom", "floor", "ceil", "max", "min", "gcd", "lcm"})
+
+
+def _agree(one: n.Node, other: n.Node, test: Callable[[n.Node, n.Node], bool]) -> bool:
+    """Do two values pass a test, either way round? Sides with a letter, and units that nothing compares, are left alone."""
+    if not all(isinstance(node, n.Scalar | n.Ratio) and not n.symbols(node) for node in (one, other)):
         return True
     pairs = [pair for pair in (_with_units(one, other, How()), _with_units(other, one, How())) if pair]
-    return not pairs or any(_rounds_to(*pair) or _rounds_to(*pair[::-1]) for pair in pairs)
+    return not pairs or any(test(*pair) or test(*pair[::-1]) for pair in pairs)
+
+
+def _is_equal(one: n.Node, other: n.Node) -> bool:
+    """Is the second value the first, or the first rounded to decimals? The sign of percent and of degrees may be left out."""
+    values = constant(one), constant(other)
+    if None in values or close(*values) or _equal_without_mark(one, other, How()):
+        return True
+    exact, written = (decimal(without_mark(node, n.Percent)) for node in (one, other))
+    return exact is None and written is not None and written[1] > 0 and _rounds_to(one, other)
 
 
 def _rounds_to(one: n.Node, other: n.Node) -> bool:

@@ -10,7 +10,7 @@ import re
 
 from mathrl.grading.nodes import Text
 from mathrl.grading.notation import data
-from mathrl.grading.readings import readings
+from mathrl.grading.readings import is_false_equation, readings
 from mathrl.grading.units import changes_value
 
 MAX_CHARS = 4_000
@@ -53,7 +53,7 @@ def _of_sentence(sentence: str) -> str | None:
     marks = list(_STATES.finditer(plain))
     if marks:
         head, tail = plain[: marks[-1].end()], plain[marks[-1].end() :].strip()
-        if _SEVERAL.search(head):
+        if _SEVERAL.search(head) or (head[-1] == "=" and is_false_equation(head[:-1], tail)):
             return None
         found = _of_tail(tail, formulas[head.count("\0") :], "answer" in head.lower())
         if found is not None:

@@ -35,13 +35,16 @@ _MATHS_WORDS = FUNCTIONS | GREEK | {"pi", "infty", "infinity", "inf", "oo"}
 _LETTERS = re.compile(r"[a-z]{2}|[b-df-hj-np-tv-z]{3}|abc|abd|bcd|acd|[A-Z]{2}")
 
 _BRACKETS = re.compile(r"\\[{}]|[()\[\]]")
-_GROUPS = re.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?![\d,]|,\s*\d)|(?<![\d.,])\d{1,2}(?:,\d{2})+,\d{3}(?![\d,]|,\s*\d)")
+_GROUPS = re.compile(r"(?<![\d.,])[1-9]\d{0,2}(?:,\d{3})+(?![\d,]|,\s*\d)|(?<![\d.,])\d{1,2}(?:,\d{2})+,\d{3}(?![\d,]|,\s*\d)")
 _SPACED = re.compile(r"(?<![\d.,/^_])\d{1,3}(?: \d{3})+(?![\d/ ])")
 _POINT_GROUPS = re.compile(r"([-+]?)(\d{1,3}(?:\.\d{3}){2,}|\d{1,3}(?:\.\d{3})+(?=,))(?:,(\d+))?(\D*)")
 _DECIMAL_COMMA = re.compile(r"([-+]?)(\d+),(\d+)(e[-+]?\d{1,3})?(\D*)", re.IGNORECASE)
 _MIXED = re.compile(r"(?<![\d.}/^_])(\d{1,9})[ -](\d{1,9})\s*/\s*(\d{1,9})(?![\d.^])")
 _BARRED = re.compile(r"(\d{0,30})\.(\d{0,30})\\(?:bar|dot|overset\{\.\})\s*\{?(\d{1,30})\}?(?:(\d{0,10})\\dot\s*\{?(\d)\}?)?")
 _DOTTED = re.compile(r"(\d{0,30})\.(\d{0,12}?)(\d{1,6}?)\3{2,9}(?:\s*\\ldots|\.\.\.)")
+_ARGUMENT = r"\s*(\{[^{}]{1,20}\}|\w)"
+_CHOOSE = re.compile(rf"(?<![A-Za-z\\])(?:⟦C⟧|C)\s*(?:_{_ARGUMENT}\s*\^{_ARGUMENT}|\^{_ARGUMENT}\s*_{_ARGUMENT})")
+_NUMBER_BEFORE = re.compile(r"(?:^|[A-Za-z]{2}\s+|[:,;$]\s*)(-?[\d.(][\d.+*/^() -]*)$")
 _NUMBERED = re.compile(r"(?:\(\s*\d{1,2}\s*\)\s*){2,12}")
 _REMAINDER = re.compile(r"(\d{1,15})\s*[,;]?\s*⟦?\s*(?:with )?(?:r|rem|remainder)\.?(?: of)?\s*⟧?\s*(\d{1,15})", re.IGNORECASE)
 _LEAD = re.compile(
@@ -97,13 +100,8 @@ def _readings(text: str) -> tuple[n.Node, ...]:
     if lead and not _BROKEN.search(text):
         cleaned = cleaned[lead.end() :].strip()
     cleaned = _WHOLE_AFTER.sub(r", \1 \\in \\bbZ ", _WHOLE_BEFORE.sub(r", \1 \\in \\bbZ ", cleaned))
-    found: list[n.Node] = []
-    for candidate in _writings(cleaned.removeprefix(r"\approx").strip()):
-        node = _parsed(candidate)
-        if node is not None and node not in found:
-            found.append(node)
-    if not found:
-        found += _last_part(cleaned)
+    trees = [node for candidate in _writings(cleaned.removeprefix(r"\approx").strip()) if (node := _parsed(candidate))]
+    found = list(dict.fromkeys(node for node in trees if not is_hedge(node))) if trees else _last_part(cleaned)
     inside = re.fullmatch(r"⟦([^⟦⟧]*)⟧", cleaned)
     if inside and (not found or (isinstance(found[0], n.Sym) and len(found[0].name) > 1)):
         return readings(inside[1]) or (n.Text(word_key(inside[1])),)
@@ -145,8 +143,7 @@ def _all_but(plain: str) -> tuple[n.Node, ...]:
 
 def _parsed(text: str) -> n.Node | None:
     try:
-        node = _dots(_vector(parse(text)))
-        return None if is_hedge(node) else node
+        return _dots(_vector(parse(text)))
     except (Unparsed, RecursionError, ValueError, ArithmeticError, IndexError, AttributeError):
         return None
 
@@ -174,6 +171,8 @@ def _writings(text: str) -> Iterator[str]:
         yield "{}{}.{}{}{}".format(*(part or "" for part in comma.groups()))
     if scientific := re.fullmatch(r"([-+]?\d+)([eE][-+]\d{1,3})", text):
         yield f"{scientific[1]}.0{scientific[2]}"
+    if "C" in joined and (chosen := _CHOOSE.sub(_binomial, joined)) != joined:
+        yield chosen
     if r"\vec" in joined:
         yield re.sub(r"\\vec([ijk])(?![A-Za-z])", r" \1 ", joined)
 
@@ -194,6 +193,13 @@ def _outside_brackets(pattern: re.Pattern, text: str) -> str:
         return re.sub(r"[, ]", "", match.group()) if level <= 0 else match.group()
 
     return pattern.sub(joined, text)
+
+
+def _binomial(match: re.Match) -> str:
+    """C_n^k as a binomial coefficient; as it is where it may be the power of a constant (C_1^2)."""
+    n, k = ((match[one] or match[other]).strip("{ }") for one, other in ((1, 4), (2, 3)))
+    numbers = n.isdigit() and k.isdigit()
+    return match[0] if n.isdigit() and (int(n[:4]) < 3 or (numbers and int(k[:4]) > int(n[:4]))) else rf"\binom{{{n}}}{{{k}}}"
 
 
 def _repeating(match: re.Match) -> str:
@@ -223,9 +229,17 @@ def _last_part(text: str) -> list[n.Node]:
     if "=" not in text or _NO_CHAIN.search(text):
         return []
     before, part = text.rsplit("=", 1)
-    node = _parsed(part)
+    named = re.search(r"[A-Za-z\\⟦]", before) and not is_false_equation(before, part)  # 5 := 7 names nothing
+    node = _parsed(part) if named else None
     bare = re.search(r"=\s*[A-Za-z]\s*$", before)
     return [] if node is None or (node == n.ZERO and not bare) else [node]  # "… = 0" says nothing without its left side
+
+
+def is_false_equation(before: str, behind: str) -> bool:
+    """Is what stands before an equals sign, or the number directly before it, another number than the one behind it?"""
+    number = _NUMBER_BEFORE.search(before)
+    nodes = [_parsed(f"{left} = {behind}") for left in (before, number[1] if number else "")]
+    return any(node is not None and is_hedge(node) for node in nodes)
 
 
 def _vector(node: n.Node) -> n.Node:

@@ -32,6 +32,8 @@ _PER_CENT = re.compile(r"百分之\s*(\d+(?:\.\d+)?)")
 _PARTS = re.compile(r"(\d+)分之(\d+)")
 _WORDS = re.compile("|".join(sorted(_CHINESE_WORDS, key=len, reverse=True)))
 _UNITS = re.compile(rf"(?<=[\d}})½ ])\s*{'(?:' + '|'.join(sorted(_CHINESE_UNITS, key=len, reverse=True)) + ')'}")
+_HEAD = re.compile(r"^(?:\s|[:,]|答|解|所以|因此|则|故|应?选择?(?=[\s:(]*[A-J](?![a-z])))+")
+"""What announces an answer: "so", "answer:", "choose C"."""
 _SCALED = re.compile(r"(\d+(?:\.\d+)?)\s*([万亿千百])")
 
 
@@ -54,7 +56,7 @@ def _chinese(text: str) -> str:
     if bare in _CHINESE_WHOLE:
         return _CHINESE_WHOLE[bare]
     text = _WORDS.sub(lambda match: f" {_CHINESE_WORDS[match[0]]} ", text)
-    text = re.sub(r"^\s*(?:答|解|所以|因此|则|故)\s*[:,]?\s*", "", text)
+    text = _HEAD.sub("", text)
     text = _NUMERALS.sub(lambda match: str(_numeral(match[0])), text)
     text = _PARTS.sub(r"\\frac{\2}{\1}", _PER_CENT.sub(r"\1\\%", text))
     text = re.sub(r"(?<=[\d}])\s*度", r"^{\\circ}", text)
