@@ -1059,6 +1059,8 @@ def planned_power():
 
 def begin():
     """Before the first job: end what a killed Snakemake left here, say whose directory this is, and stop if this host cannot do the work."""
+    if REPORT_ALONE:  # a page of what exists needs no GPU, no key and no room for checkpoints
+        return
     check_keys()
     check_trackers()
     check_adopted()
@@ -1089,6 +1091,7 @@ else:
     preflight.use_environment(ROOT, CONFIG.accelerator)
 # `make report` beside a Snakemake that works here, perhaps on another host: the directory stays that one's
 NO_LOCK = "--nolock" in sys.argv
+REPORT_ALONE = NO_LOCK and sys.argv[-1] == "results/report-so-far.html"  # make report
 DRY_RUN = any(re.fullmatch(r"-[a-zA-Z]{,3}n[a-zA-Z]{,3}|--dry-?run", word) for word in sys.argv)
 if MAIN:
     # a Snakemake that works here already puts files in place at this moment
