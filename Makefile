@@ -44,8 +44,8 @@ verifiers: env
 # running Snakemake, whose lock it does not take. EVERY: again and again, with so many seconds between, until you stop it.
 report: PROFILE ?= $(if $(wildcard resources/demo),profiles/demo)
 report: env
-	@while $(SNAKEMAKE) $(if $(PROFILE),--profile $(PROFILE),--cores 1) --nolock --quiet all --forcerun render_partial_report -- results/report-so-far.html \
-	  && echo results/report-so-far.html && [ -n "$(EVERY)" ]; do sleep $(or $(EVERY),0); done; [ -n "$(EVERY)" ] || [ -s results/report-so-far.html ]
+	@while $(SNAKEMAKE) $(if $(PROFILE),--profile $(PROFILE),--cores 1) --nolock --quiet all --forcerun render_partial_report -- results/report-so-far.html; \
+	  do echo results/report-so-far.html; [ -n "$(EVERY)" ] || exit 0; sleep $(or $(EVERY),0); done; exit 1
 
 # make crate [PROFILE=profiles/demo]: the finished study as one file to send, results/crate.zip. Where the demo has run, it is the demo's.
 crate: PROFILE ?= $(if $(wildcard resources/demo),profiles/demo)

@@ -1051,6 +1051,8 @@ def planned_power():
 
 def begin():
     """Before the first job: end what a killed Snakemake left here, say whose directory this is, and stop if this host cannot do the work."""
+    if REPORT_ALONE:  # a page of what exists needs no GPU, no key and no room for checkpoints
+        return
     check_keys()
     check_trackers()
     check_adopted()
@@ -1079,6 +1081,7 @@ if uses_containers():
     preflight.bind(ROOT)
 else:
     preflight.use_environment(ROOT, CONFIG.accelerator)
+REPORT_ALONE = ASKED.no_lock and ASKED.targets == ("results/report-so-far.html",)  # make report
 if MAIN:
     # A Snakemake that works here puts files in place at this moment; with --nolock (`make report`) it may be on another host.
     for line in damage.clear(

@@ -268,6 +268,10 @@ rule render_report:
         " > {log:q} 2>&1"
 
 
+localrules:
+    render_partial_report,  # it shows what is there now: not after a wait in a queue
+
+
 use rule render_report as render_partial_report with:
     """Render the study report from whatever results exist now: it names what is missing with the command that makes it."""
     input:
