@@ -11,7 +11,7 @@ import yaml
 YAML = (".pre-commit-config.yaml", "CITATION.cff", ".github/**/*.yml", "mkdocs.yml")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def project(root):
     """The table [project]."""
     return tomllib.loads((root / "pyproject.toml").read_text())["project"]

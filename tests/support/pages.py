@@ -39,8 +39,8 @@ class Block:
 
 
 def pages() -> list[str]:
-    """README.md and its neighbours, the template of a pull request, and all below docs/."""
-    found = [path for pattern in ("*.md", ".github/*.md", "docs/**/*.md") for path in sorted(ROOT.glob(pattern))]
+    """README.md and its neighbours, the template of a pull request, recipes/ and docs/."""
+    found = [path for pattern in ("*.md", ".github/*.md", "recipes/*.md", "docs/**/*.md") for path in sorted(ROOT.glob(pattern))]
     return [str(path.relative_to(ROOT)) for path in found]
 
 
