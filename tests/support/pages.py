@@ -39,8 +39,9 @@ class Block:
 
 
 def pages() -> list[str]:
-    """README.md, CONTRIBUTING.md and all below docs/."""
-    return ["README.md", "CONTRIBUTING.md", *sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("docs/**/*.md"))]
+    """README.md and its neighbours, the template of a pull request, recipes/ and docs/."""
+    found = [path for pattern in ("*.md", ".github/*.md", "recipes/*.md", "docs/**/*.md") for path in sorted(ROOT.glob(pattern))]
+    return [str(path.relative_to(ROOT)) for path in found]
 
 
 def read(page: str) -> str:
@@ -125,7 +126,7 @@ def commands(text: str) -> list[list[str]]:
 
 
 OURS = ("python", "python3", "pytest", "make", "snakemake")
-OTHERS = {"cat", "cd", "git", "grep", "pip", "unzip", "$EDITOR"}
+OTHERS = {"cat", "cd", "git", "grep", "pip", "pre-commit", "unzip", "$EDITOR"}
 """Programs that are not ours: paths among their words are looked at like all others."""
 
 

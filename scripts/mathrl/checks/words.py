@@ -15,7 +15,7 @@ from pathlib import Path
 
 from mathrl.core.files import UserError
 
-TEXTS = ("README.md", "CONTRIBUTING.md", "docs/**/*.md", "rules/captions/*.rst", "scripts/mathrl/report/templates/*.html")
+TEXTS = ("*.md", ".github/*.md", "recipes/*.md", "docs/**/*.md", "rules/captions/*.rst", "scripts/mathrl/report/templates/*.html")
 COMMENTED = ("config.yaml", "profiles/*/*.yaml", "rules/*.smk", "Snakefile", "Makefile")
 CODE = ("scripts/*.py", "scripts/mathrl/**/*.py")
 
