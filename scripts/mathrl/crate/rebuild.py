@@ -324,7 +324,8 @@ def _table(crate: Path, out: Path, study: Mapping[str, Any], config: Configurati
     endpoint, further = replace(Endpoint.of(config), protocol=study["primary"]), study.get("evaluated_besides")
     further = further if isinstance(further, int) and 0 <= further <= MAX_BESIDES else 0
     groups, controls = run_groups(config, models), control_kinds(config, models)
-    table = score_table(evals, missing, models, protocols, benchmarks, study["primary"], groups, endpoint, controls, further)
+    shown, expected = (models, protocols, benchmarks, study["primary"]), config.evaluation.expected
+    table = score_table(evals, missing, *shown, groups, endpoint, controls, further, expected)
     found.rows = len(table.rows)
     for name, text in (("scores.csv", table.csv()), ("scores.md", table.markdown())):
         write_text(out / name, text)

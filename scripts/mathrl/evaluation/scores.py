@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from mathrl.config.endpoint import Endpoint
+from mathrl.config.expected import Band
 from mathrl.core.files import UserError, read_json
+from mathrl.evaluation.expected import beside, in_words
 from mathrl.evaluation.means import BY, cell, clustered_error, mean_error, mean_over
 from mathrl.statistics.comparisons import about_controls, claim, compare_all, label, seed_interval
 
@@ -137,13 +139,14 @@ def table(
     benchmarks: Sequence[str],
     primary: str,
     groups: Mapping[str, Sequence[str]] | None = None,
+    expected: Sequence[Band] = (),
 ) -> list[dict[str, Any]]:
-    """Rows {protocol, metric, model, kind, cells: {benchmark: cell}, mean, source}, the primary protocol first.
+    """Rows {protocol, metric, model, kind, cells: {benchmark: cell}, mean, source, expected}, the primary protocol first.
 
     `kind` is `measured`, `checkpoint` (along a run's training), `seeds` (the mean over the replicates of a group of `groups`, with
     its interval over seeds) or `published`. A metric's section is left out where no model has it. Cells hold shares (0–1) with the usual
     clustered standard error `se` as a reference beside our limits;
-    published rows hold them too, without interval and n.
+    published rows hold them too, without interval and n. `expected` says where a score lies beside the bands of that name.
     """
     rows: list[dict[str, Any]] = []
     for protocol in sorted(protocols, key=lambda name: name != primary):
@@ -156,6 +159,9 @@ def table(
                 row = {"protocol": protocol, "metric": metric, "model": model, "kind": kind_of(model), "source": ""}
                 section.append(row | {"cells": cells, "mean": mean})
             section += [_over_seeds(section, group, runs) for group, runs in (groups or {}).items() if len(runs) > 1]
+            for row in section:
+                names = _names(row["model"], groups or {}) if row["kind"] != "checkpoint" else ()
+                row["expected"] = beside(row, names, expected, primary)
             if any(part for row in section for part in row["cells"].values()):
                 rows += section
             if metric == "pass@1" and protocol == PUBLISHED_PROTOCOL and set(benchmarks) >= PUBLISHED_BENCHMARKS:
@@ -165,6 +171,11 @@ def table(
 
 def _with_error(part: dict[str, Any] | None, error: float | None) -> dict[str, Any] | None:
     return part and part | {"se": error}
+
+
+def _names(model: str, groups: Mapping[str, Sequence[str]]) -> set[str]:
+    """What a row is called in the configuration: itself, and the group that it is a replicate of or the mean over."""
+    return {model} | {group for group, runs in groups.items() if model in runs or model == label(group, runs)}
 
 
 def kind_of(model: str) -> str:
@@ -192,7 +203,7 @@ def _published(entry: Mapping[str, Any], protocol: str, benchmarks: Sequence[str
 
     cells = {name: share(entry["benchmarks"].get(name)) for name in benchmarks}
     model = f"published: {entry['model']}"
-    row = {"protocol": protocol, "metric": "pass@1", "model": model, "kind": "published", "source": entry["source"]}
+    row = {"protocol": protocol, "metric": "pass@1", "model": model, "kind": "published", "source": entry["source"], "expected": []}
     return row | {"cells": cells, "mean": share(entry["mean"]) if set(benchmarks) == PUBLISHED_BENCHMARKS else None}
 
 
@@ -228,12 +239,14 @@ def score_table(
     endpoint: Endpoint | None = None,
     controls: Mapping[str, str] | None = None,
     further: int = 0,
+    expected: Sequence[Band] = (),
 ) -> ScoreTable:
     """The table of these eval JSONs (`load_evals`).
 
-    `endpoint` is pass@1 over all benchmarks under `primary` unless it is given; `controls` and `further` as in `compare_all`.
+    `endpoint` is pass@1 over all benchmarks under `primary` unless it is given; `controls` and `further` as in `compare_all`, `expected`
+    as in `table`.
     """
-    rows = table(evals, models, protocols, benchmarks, primary, groups)
+    rows = table(evals, models, protocols, benchmarks, primary, groups, expected)
     compared = compare_all(evals, groups, endpoint or Endpoint(primary, tuple(benchmarks)), controls, further)
     said = claim(groups) + (f" {about_controls(compared)}" if compared else "")
     notes = published_notes(protocols, benchmarks)
@@ -254,19 +267,20 @@ def percent(value: float | None) -> str:
 
 
 def to_csv(rows: Sequence[Mapping[str, Any]], benchmarks: Sequence[str]) -> str:
-    """The table as CSV, in percent; interval limits, n (problems) and the usual clustered standard error
+    """The table as CSV, in percent; interval limits, n (problems), the usual clustered standard error and what was expected
     stand in columns of their own at the end."""
     columns = [*benchmarks, "mean"]
     details = [f"{name}_{part}" for name in columns for part in ("low", "high", "n", "se")]
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["protocol", "metric", "model", "kind", *columns, *details, "source"])
+    writer.writerow(["protocol", "metric", "model", "kind", *columns, *details, "source", "expected"])
     for row in rows:
         cells = [*(row["cells"][name] for name in benchmarks), row["mean"]]
         values = [percent(c["value"]) if c else "" for c in cells]
         parts = [(percent(c["low"]), percent(c["high"]), c["n"] or "", percent(c.get("se"))) if c else ("",) * 4 for c in cells]
         flat = [part for group in parts for part in group]
-        writer.writerow([row["protocol"], row["metric"], row["model"], row["kind"], *values, *flat, row["source"]])
+        beside_bands = "; ".join(map(in_words, row["expected"]))
+        writer.writerow([row["protocol"], row["metric"], row["model"], row["kind"], *values, *flat, row["source"], beside_bands])
     return out.getvalue()
 
 
@@ -325,6 +339,8 @@ def to_markdown(
             name = f"{name} (checkpoint)" if row["kind"] == "checkpoint" else name
             values = [cell_text(row["cells"][b]) for b in benchmarks]
             lines.append(f"| {name} | " + " | ".join(values) + f" | **{cell_text(row['mean'])}** |")
+        compared = [f"- {row['model']}: {in_words(entry)}. {entry['source']}." for row in section for entry in row["expected"]]
+        lines += ["", *compared] if compared else []
         quoted = [f"{row['model']}: {row['source']}" for row in section if row["kind"] == "published"]
         lines += [""] + ([f"¹ quoted, not measured here, in no test. {'; '.join(quoted)}.", ""] if quoted else [])
     if comparisons:

@@ -74,7 +74,7 @@ def gather(
         "protocols": protocols,
         "primary": primary,
         "evals": evals,
-        "rows": table(evals, models, protocols, benchmarks, primary, groups),
+        "rows": table(evals, models, protocols, benchmarks, primary, groups, evaluation.expected),
         "runs": runs,
         "endpoint": endpoint,
         "clean": _clean(evals, plain, primary, benchmarks),
