@@ -6,8 +6,20 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from mathrl.config.expected import Bands
-from mathrl.config.section import Count, Distinct, Dtype, Name, NotNegative, PositiveShare, Section, WholeNumber, key, required
+from mathrl.config.expected import Band
+from mathrl.config.section import (
+    Count,
+    Distinct,
+    Dtype,
+    Name,
+    NotNegative,
+    PositiveShare,
+    Section,
+    Several,
+    WholeNumber,
+    key,
+    required,
+)
 
 
 class Sampling(Section):
@@ -77,7 +89,7 @@ class Evaluation(Engine):
     select: Annotated[Distinct[Name], Field(min_length=1)] = key(("finalist", "contest"), "protocols that the score table shows")
     primary: str = key("contest", "the protocol whose mean over the benchmarks is the endpoint")
     endpoint: Judged = key(Judged(), "what the study is judged by under `primary`; registered with time and hash when work begins")
-    expected: Bands = key((), "scores that were published for this experiment; the score table says where a score lies beside them")
+    expected: Several[Band] = key((), "scores that were published for this experiment; the score table says where a score lies beside them")
 
     @property
     def engine(self) -> Engine:

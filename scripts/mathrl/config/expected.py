@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import StringConstraints
 
 from mathrl.config.section import Name, Section, Share, key, required
 from mathrl.core.files import UserError
@@ -25,9 +25,6 @@ class Band(Section):
     source: Annotated[str, StringConstraints(min_length=1)] = required("who measured it, and how")
     protocol: Name | None = key(None, "a name of evaluation.protocols; null for evaluation.primary")
     metric: Literal["pass@1", "pass@1_strict", "pass@1_lenient", "greedy", "maj@n"] = key("pass@1", "metric of that score")
-
-
-Bands = Annotated[tuple[Band, ...], Field(strict=False)]
 
 
 def check(config: Configuration) -> None:
