@@ -39,8 +39,8 @@ class Block:
 
 
 def pages() -> list[str]:
-    """README.md, CONTRIBUTING.md and all below docs/."""
-    return ["README.md", "CONTRIBUTING.md", *sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("docs/**/*.md"))]
+    """README.md, CONTRIBUTING.md, the page of the recipes and all below docs/."""
+    return ["README.md", "CONTRIBUTING.md", "recipes/README.md", *sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("docs/**/*.md"))]
 
 
 def read(page: str) -> str:

@@ -67,7 +67,7 @@ def lay_out(folder: Path, recipe: Path) -> Path:
     items = {"gsm8k": gsm8k, "math500": math}[benchmark](6, 99)
     (folder / f"{benchmark}.jsonl").write_text("".join(json.dumps(item) + "\n" for item in items))
     count = sum(map(len, rows.values()))
-    table = ["name kind source id revision file sha256 rows licence url mirror".split()]
+    table = [["name", "kind", "source", "id", "revision", "file", "sha256", "rows", "licence", "url", "mirror"]]
     table += [[name, kind, "file", f"{folder.name}/{place}", "", files, "", rows, "", "", ""] for name, kind, place, files, rows in [
         (model, "model", model, " ".join(pins[model].files), ""),
         (dataset, "dataset", dataset, " ".join(pins[dataset].files), str(count)),

@@ -46,11 +46,15 @@ def test_bands_are_of_what_is_measured_and_in_the_page(name):
             assert f"{100 * band.low:g}–{100 * band.high:g}" in page or f"{100 * band.low:g}" in page
 
 
+@pytest.fixture(scope="module")
+def fresh(make_workflow):
+    return make_workflow("recipes")
+
+
 @pytest.mark.parametrize("name", RECIPES)
-def test_a_recipe_resolves(make_workflow, name):
-    workflow = make_workflow("recipe")
+def test_a_recipe_resolves(fresh, name):
     gpus = "6" if name == "report.yaml" else "1"
-    done = workflow.run("snakemake", "-n", "--cores", "all", "--resources", f"gpu={gpus}", "--configfile", f"recipes/{name}")
+    done = fresh.run("snakemake", "-n", "--cores", "all", "--resources", f"gpu={gpus}", "--configfile", f"recipes/{name}")
     assert done.returncode == 0, done.stdout[-3000:]
     jobs = job_counts(done.stdout)
     assert (jobs["fetch_dataset"], jobs["train_policy"], jobs["render_report"]) == (1, 1, 1)
