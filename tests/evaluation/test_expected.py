@@ -6,7 +6,7 @@ import io
 import pytest
 import yaml
 from mathrl.config import reading, validation
-from mathrl.config.expected import Band
+from mathrl.config.evaluation import Band
 from mathrl.core.files import UserError
 from mathrl.data.downloads import pin_rows
 from mathrl.evaluation.expected import beside, in_words, verdict

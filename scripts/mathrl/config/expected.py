@@ -1,30 +1,10 @@
-"""Scores that a study is expected to reach, as others published them: whoever runs it learns whether the machine does what theirs did."""
+"""Checks of `evaluation.expected`: scores that a study is expected to reach, as others published them."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
-
-from pydantic import StringConstraints
-
-from mathrl.config.section import Name, Section, Share, key, required
+from mathrl.config.evaluation import MEAN
+from mathrl.config.experiment import Configuration
 from mathrl.core.files import UserError
-
-if TYPE_CHECKING:
-    from mathrl.config.experiment import Configuration
-
-MEAN = "mean"
-
-
-class Band(Section):
-    """A band for the score of one model, and where it is from."""
-
-    run: Name = required("a run, or base for the untrained model")
-    benchmark: Name = required("a name in benchmarks, or mean for the mean over all of them")
-    low: Share = required("lowest score that is expected", "0 to 1")
-    high: Share = required("highest score that is expected", "0 to 1")
-    source: Annotated[str, StringConstraints(min_length=1)] = required("who measured it, and how")
-    protocol: Name | None = key(None, "a name of evaluation.protocols; null for evaluation.primary")
-    metric: Literal["pass@1", "pass@1_strict", "pass@1_lenient", "greedy", "maj@n"] = key("pass@1", "metric of that score")
 
 
 def check(config: Configuration) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from mathrl.config.expected import MEAN, Band
+from mathrl.config.evaluation import MEAN, Band
 
 
 def beside(row: Mapping[str, Any], names: Collection[str], bands: Sequence[Band], primary: str) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mathrl.config.endpoint import Endpoint
-from mathrl.config.expected import Band
+from mathrl.config.evaluation import Band
 from mathrl.core.files import UserError, read_json
 from mathrl.evaluation.expected import beside, in_words
 from mathrl.evaluation.means import BY, cell, clustered_error, mean_error, mean_over
