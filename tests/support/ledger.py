@@ -38,7 +38,7 @@ PARTS = {
         "workflow/test_runs_that_end.py::test_two_ranks",
         "workflow/test_runs_that_end.py::test_two_ray_nodes",
     ),
-    "adapters": ("workflow/test_lora.py", "verl/test_shapes.py", "verl/test_reshard.py"),
+    "adapters": ("workflow/test_lora.py", "workflow/test_recipes.py", "verl/test_shapes.py", "verl/test_reshard.py"),
     "grader": ("grading/", "evaluation/test_contest_judge.py"),
     "rooms": ("",),
 }

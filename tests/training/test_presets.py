@@ -18,6 +18,7 @@ from mathrl.training import memory, presets
 # Billions, as published; biases and norms are below the last digit.
 PUBLISHED = {
     "BAAI/OpenSeek-Small-v1-SFT": 1.39, "Qwen/Qwen3-0.6B": 0.60, "Qwen/Qwen2.5-Math-1.5B": 1.54, "Qwen/Qwen3-1.7B": 1.72,
+    "Qwen/Qwen2.5-1.5B-Instruct": 1.54,
     "deepseek-ai/DeepSeek-R1-Distill-Qwen-1.5B": 1.78, "meta-llama/Llama-3.2-3B-Instruct": 3.21, "Qwen/Qwen2.5-Math-7B": 7.62,
     "meta-llama/Llama-3.1-8B-Instruct": 8.03, "Qwen/Qwen3-8B": 8.19,
 }  # fmt: skip

@@ -19,7 +19,8 @@ from support.waiting import wait_for as wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
 DRIVER = ROOT / ".venv-driver/bin"
-SOURCES = ("Snakefile", "config.yaml", "pins.tsv", "Makefile", "pyproject.toml", "envs", "rules", "scripts", "profiles", "containers")
+SOURCES = ("Snakefile", "config.yaml", "pins.tsv", "Makefile", "pyproject.toml", "envs", "rules", "scripts", "profiles", "recipes")
+SOURCES += ("containers",)
 
 
 class Workflow:

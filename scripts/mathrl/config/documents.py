@@ -100,8 +100,9 @@ def _sections(section: type[Section], node: Node, prefix: str) -> Iterator[tuple
             run = {"properties": {key: _values(child)["properties"][key] for key in RunOverrides.model_fields}}
             yield "runs, each", RunOverrides, run
         elif (each := _each(field.annotation)) is not None:
-            yield f"{prefix}{name}, each", each, _values(child)
-            yield from _sections(each, _values(child), f"{prefix}{name}.NAME.")
+            inside = child["items"] if child.get("type") == "array" else _values(child)
+            yield f"{prefix}{name}, each", each, inside
+            yield from _sections(each, inside, f"{prefix}{name}.NAME.")
         elif (inner := section_of(field.annotation)) is not None and issubclass(inner, Section):
             of_null = next((part for part in child.get("anyOf", [child]) if part.get("type") == "object"), child)
             yield f"{prefix}{name}", inner, of_null
@@ -109,12 +110,12 @@ def _sections(section: type[Section], node: Node, prefix: str) -> Iterator[tuple
 
 
 def _each(annotation: Any) -> type[Section] | None:
-    """The section that each value of a mapping is, if the key holds such a mapping."""
+    """The section that each value of a mapping or a list is, if the key holds such a one."""
     while hasattr(annotation, "__metadata__"):
         annotation = annotation.__origin__
-    if get_origin(annotation) is not dict:
+    if get_origin(annotation) not in (dict, tuple):
         return None
-    (_, value) = get_args(annotation)
+    value = get_args(annotation)[get_origin(annotation) is dict]
     return value if isinstance(value, type) and issubclass(value, Section) else None
 
 

@@ -4,9 +4,22 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
-from mathrl.config.section import Count, Distinct, Dtype, Name, NotNegative, PositiveShare, Section, WholeNumber, key, required
+from mathrl.config.section import (
+    Count,
+    Distinct,
+    Dtype,
+    Name,
+    NotNegative,
+    PositiveShare,
+    Section,
+    Several,
+    Share,
+    WholeNumber,
+    key,
+    required,
+)
 
 
 class Sampling(Section):
@@ -65,6 +78,22 @@ class Judged(Section):
     inverse_variance: bool = key(False, "true: a mean weighted by the base model's precision on each benchmark stands beside it")
 
 
+MEAN = "mean"
+"""What a band may name in place of a benchmark."""
+
+
+class Band(Section):
+    """A band for the score of one model, and where it is from."""
+
+    run: Name = required("a run, or base for the untrained model")
+    benchmark: Name = required("a name in benchmarks, or mean for the mean over all of them")
+    low: Share = required("lowest score that is expected", "0 to 1")
+    high: Share = required("highest score that is expected", "0 to 1")
+    source: Annotated[str, StringConstraints(min_length=1)] = required("who measured it, and how")
+    protocol: Name | None = key(None, "a name of evaluation.protocols; null for evaluation.primary")
+    metric: Literal["pass@1", "pass@1_strict", "pass@1_lenient", "greedy", "maj@n"] = key("pass@1", "metric of that score")
+
+
 class Evaluation(Engine):
     """Sampling and grading."""
 
@@ -76,6 +105,7 @@ class Evaluation(Engine):
     select: Annotated[Distinct[Name], Field(min_length=1)] = key(("finalist", "contest"), "protocols that the score table shows")
     primary: str = key("contest", "the protocol whose mean over the benchmarks is the endpoint")
     endpoint: Judged = key(Judged(), "what the study is judged by under `primary`; registered with time and hash when work begins")
+    expected: Several[Band] = key((), "scores that were published for this experiment; the score table says where a score lies beside them")
 
     @property
     def engine(self) -> Engine:

@@ -23,6 +23,7 @@ def _dense(kind: str, vocabulary: int, hidden: int, intermediate: int, layers: i
 USUAL: dict[str, dict[str, Any]] = {
     "BAAI/OpenSeek-Small-v1-SFT": OPENSEEK,
     "Qwen/Qwen3-0.6B": _dense("qwen3", 151936, 1024, 3072, 28, 16, 8, True) | {"head_dim": 128},
+    "Qwen/Qwen2.5-1.5B-Instruct": _dense("qwen2", 151936, 1536, 8960, 28, 12, 2, True),
     "Qwen/Qwen2.5-Math-1.5B": _dense("qwen2", 151936, 1536, 8960, 28, 12, 2, True),
     "deepseek-ai/DeepSeek-R1-Distill-Qwen-1.5B": _dense("qwen2", 151936, 1536, 8960, 28, 12, 2, False),
     "Qwen/Qwen3-1.7B": _dense("qwen3", 151936, 2048, 6144, 28, 16, 8, True) | {"head_dim": 128},

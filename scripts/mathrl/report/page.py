@@ -15,6 +15,7 @@ from mathrl.config.augmentation import data_words
 from mathrl.config.experiment import Configuration
 from mathrl.core.files import sha256_json
 from mathrl.data.dates import Dates
+from mathrl.evaluation.expected import in_words
 from mathrl.evaluation.means import cell, mean_over
 from mathrl.evaluation.metrics import STATUS_LETTERS
 from mathrl.evaluation.scores import ScoreTable, headline, p_text, percent, problem_count, sections, title
@@ -69,6 +70,7 @@ def environment() -> Any:
     made.filters["percent_or_dash"] = lambda value: "–" if value is None else percent(value)
     made.filters["thousands"] = charts.thousands
     made.filters["p_value"] = p_text
+    made.filters["beside_its_band"] = in_words
     return made
 
 

@@ -57,9 +57,12 @@ def tables(rows: Sequence[Mapping[str, str]], every: bool) -> Iterator[Any]:
     for row in rows:
         sections.setdefault((row["protocol"], row["metric"]), []).append(row)
     for (protocol, metric), section in sections.items():
-        if not every and metric not in SHORT:
+        beside = [f"{row['model']}: {row['expected']}" for row in section if row.get("expected")]
+        if not every and metric not in SHORT and not beside:
             continue
         yield _table(f"{protocol}: {title(metric)} · percent, 95 % interval", section)
+        for line in beside:
+            yield _text(line, "bold")
         quoted = [f"{row['model']} {row['mean']}" for row in section if row["kind"] == "published"]
         if quoted:
             yield _text(f"mean as {', '.join(quoted)} (quoted, not measured here)", "dim italic")
