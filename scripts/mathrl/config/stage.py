@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, JsonValue, StringConstraints
 from pydantic_core import PydanticCustomError
 
+from mathrl.config.process import Process
 from mathrl.config.section import (
     SILENT,
     STATED,
@@ -48,12 +49,17 @@ Advantage = Annotated[
 
 
 class Reward(Section):
-    """The reward of a response: weighted terms, summed."""
+    """The reward of a response: weighted terms, summed, and what its reasoning steps are worth."""
 
     terms: Annotated[dict[str, Number], Field(min_length=1)] = key(
         {"format": 0.1, "correct": 0.9},
         "weight by term: format (a box is there), correct (its answer is right), answer_format, or module:function",
         verl=("reward.custom_reward_function.reward_kwargs.terms",),
+    )
+    process: Process | None = key(
+        None,
+        "scores of reasoning steps besides, by verifiers; null: none",
+        verl=("reward.custom_reward_function.path", "reward.custom_reward_function.reward_kwargs.process"),
     )
 
 

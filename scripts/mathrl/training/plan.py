@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mathrl.config.stage import Stage
+from mathrl.config.verifier import Verifiers
 from mathrl.training import fingerprints
 from mathrl.verl import grpo_config, sft_config
 
@@ -28,6 +29,7 @@ class StagePlan:
     validation_file: Path
     root: Path  # of the checkpoint directories, one a fingerprint
     log: Path  # verl's output is appended here
+    verifiers: Verifiers = Verifiers()  # those of a process reward
 
     @property
     def name(self) -> str:
@@ -47,17 +49,19 @@ class StagePlan:
     @cached_property
     def keys(self) -> dict[str, Any]:
         """verl's keys and values that the configuration decides: all but places and names, which the fingerprint decides."""
-        trainer = sft_config if self.supervised else grpo_config
-        return trainer.overrides(self.stage, accelerator=self.accelerator, model=str(self.model))
+        of_stage: dict[str, Any] = {"accelerator": self.accelerator, "model": str(self.model)}
+        if self.supervised:
+            return sft_config.overrides(self.stage, **of_stage)
+        return grpo_config.overrides(self.stage, verifiers=self.verifiers, **of_stage)
 
     @cached_property
     def fingerprint(self) -> dict[str, Any]:
         """Everything that determines what is learnt; the checkpoint directory is named by its hash.
 
         Raises:
-            UserError: a reward term's module is nowhere, or code is no Python.
+            UserError: the module of a reward term or of a verifier is nowhere, a judge has no prompt, or code is no Python.
         """
-        return fingerprints.fingerprint(self.stage, self.keys, self.train_file, self.model, self.accelerator)
+        return fingerprints.fingerprint(self.stage, self.keys, self.train_file, self.model, self.accelerator, self.verifiers)
 
     def placed(self, directory: Path, train_file: Path, **more: Any) -> dict[str, Any]:
         """All of verl's keys: those above, where things lie, `more` that this start of the trainer needs, and the user's own last.
