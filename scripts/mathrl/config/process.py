@@ -1,4 +1,4 @@
-"""The section `reward.process`: verifiers that score the steps of each response while a run trains, and what their scores do to its reward."""
+"""The section `reward.process`: verifiers that score the steps of each response in training, and what that does to its reward."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from mathrl.config.messages import parse
 from mathrl.config.stage import Budget, Reward, Stage
 from mathrl.core.files import mapping, read_json
 from mathrl.training import budget
-from mathrl.training.plan import StagePlan
+from mathrl.training.plan import STORE, StagePlan
 
 
 def add_to(parser: argparse.ArgumentParser) -> None:
@@ -37,8 +37,8 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def plan(args: argparse.Namespace, root: Path) -> StagePlan:
-    """The stage to train below `root`.
+def plan(args: argparse.Namespace, root: Path, store: Path = STORE) -> StagePlan:
+    """The stage to train below `root`; `store` keeps the scores of verifiers.
 
     Raises:
         UserError: a value that may not be; the line names the argument.
@@ -52,6 +52,7 @@ def plan(args: argparse.Namespace, root: Path) -> StagePlan:
         stage_name=args.stage,
         stage=trained,
         verifiers=scorers,
+        store=store,
         accelerator=args.accelerator,
         model=args.model,
         train_file=args.train,

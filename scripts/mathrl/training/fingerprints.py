@@ -135,9 +135,10 @@ def fingerprint(
         content |= {"micro_batches": micro_batches(stage)} if stage.policy_loss in OF_MICRO_BATCHES else {}
         code.named_by(next(value for key, value in keys.items() if key.lstrip("+") == REWARD))
         reward = stage.reward or Reward()
-        content["reward"] = {"terms": {code.term(term): weight for term, weight in reward.terms.items()}}
+        worth: dict[str, Any] = {"terms": {code.term(term): weight for term, weight in reward.terms.items()}}
         if reward.process:  # what runs without it are fingerprinted by stays as it was
-            content["reward"]["process"] = process_content(reward.process, verifiers or Verifiers(), code)
+            worth["process"] = process_content(reward.process, verifiers or Verifiers(), code)
+        content["reward"] = worth
     files = code.files()
     return content | {"code": sha256_json(sorted(set(files.values()))), "code_files": files}
 

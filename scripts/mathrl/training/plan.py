@@ -5,7 +5,7 @@ Runner, manifest and forecast read it; nobody else makes verl's keys.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,8 @@ from mathrl.config.stage import Stage
 from mathrl.config.verifier import Verifiers
 from mathrl.training import fingerprints
 from mathrl.verl import grpo_config, sft_config
+
+STORE = Path("checkpoints/verifiers")  # scores of verifiers, of all runs and of the evaluation
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,8 @@ class StagePlan:
     validation_file: Path
     root: Path  # of the checkpoint directories, one a fingerprint
     log: Path  # verl's output is appended here
-    verifiers: Verifiers = Verifiers()  # those of a process reward
+    verifiers: Verifiers = field(default_factory=Verifiers)  # those of a process reward
+    store: Path = STORE  # their scores
 
     @property
     def name(self) -> str:
@@ -72,5 +75,5 @@ class StagePlan:
         """
         trainer = sft_config if self.supervised else grpo_config
         files = {"train_file": str(train_file), "validation_file": str(self.validation_file)}
-        places = trainer.places(self.stage, **files, checkpoints=str(directory), run=self.run)
+        places = trainer.places(self.stage, **files, checkpoints=str(directory), run=self.run, store=str(self.store))
         return {**self.keys, **places, **more, **self.stage.verl}
