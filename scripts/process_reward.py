@@ -22,6 +22,7 @@ from mathrl.core.files import UserError  # noqa: E402
 from mathrl.rewards import failure as failures  # noqa: E402
 from mathrl.rewards.outcome import problem_of  # noqa: E402
 from mathrl.rewards.scorer import Scorer  # noqa: E402
+from mathrl.verifiers.kept import GaveUp  # noqa: E402
 
 
 @lru_cache(maxsize=1)
@@ -57,7 +58,9 @@ async def compute_score(
         own = {"data_source": data_source, "solution_str": solution_str, "ground_truth": ground_truth, "extra_info": extra_info}
         outcome = await asyncio.to_thread(reward.compute_score, **own, terms=terms)
         return await _scorer(process, store).score(outcome, problem_of(extra_info) or "", solution_str)
+    except GaveUp as error:
+        failures.note(Path(failure), error.why)
+        raise
     except Exception as error:
-        said = str(error) if isinstance(error, UserError) else f"the reward failed: {type(error).__name__}: {error}"
-        failures.note(Path(failure), said)
+        failures.note(Path(failure), str(error) if isinstance(error, UserError) else f"the reward failed: {type(error).__name__}: {error}")
         raise

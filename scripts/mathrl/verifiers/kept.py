@@ -123,8 +123,8 @@ class Kept:
                 future.result()
         except _Failed as error:
             finished = sum(keys[solution] in known for solution in missing)
-            kept = f"; {finished} of {len(missing)} responses are scored and kept, the same command goes on from there"
-            raise UserError(f"verifier {self.name}: {error}{kept}") from None
+            kept = f"{finished} of {len(missing)} responses are scored and kept, the same command goes on from there"
+            raise GaveUp(f"verifier {self.name}: {error}", kept) from None
         finally:
             self._store.close()
 
@@ -145,6 +145,14 @@ class Kept:
                 asked = error.seconds if isinstance(error, RetryLater) else 0.0
                 stop.wait(min(LONGEST_PAUSE, max(asked, self._pause * 2**attempt * random.uniform(0.5, 1.5))))
         raise AssertionError("unreachable")
+
+
+class GaveUp(UserError):
+    """A verifier failed at every try. `why` is the message without what is kept, for who asks for one response at a time."""
+
+    def __init__(self, why: str, kept: str) -> None:
+        super().__init__(f"{why}; {kept}")
+        self.why = why
 
 
 class _Failed(Exception):
