@@ -74,7 +74,7 @@ def test_a_mistake_of_a_run_names_it(given):
 def test_a_wait_that_looks_like_a_hang_is_refused(given):
     config, table = with_process(given, {"verifiers": ["judge"]})
     config["verifiers"]["timeout"] = 900
-    with pytest.raises(UserError, match="verifiers.timeout 900 s: a training that waits so long counts as hung; lower it to 480"):
+    with pytest.raises(UserError, match=r"verifiers\.timeout 900 s: a training that waits so long counts as hung; lower it to 480"):
         validation.validate(config, table)
 
 

@@ -99,6 +99,7 @@ def test_curves_of_a_step():
         }
     )  # fmt: skip
     assert "process/correlation" not in process_reward.summarize(rows[:2]), "all are right: nothing goes with anything"
+    assert process_reward.summarize(rows[1:3])["process/correlation"] == 0.0, "a verifier that all of them please tells nothing"
     assert "process/flagged_right" not in process_reward.summarize(rows[2:]) and process_reward.summarize([{"acc": 1.0}]) == {}
 
 

@@ -115,6 +115,9 @@ class Limits(Section):
     clip_fraction_max: NotNegative | None = key(0.5, "share of tokens whose ratio is clipped", "share")
     grad_norm_max: NotNegative | None = key(100.0, "norm of the gradient before clipping")
     probability_gap_max: NotNegative | None = key(0.1, "mean difference of token probabilities between rollout and trainer", "0 to 1")
+    process_drop: NotNegative | None = key(
+        0.3, "fall of the correlation of process score and correctness below its best so far, while the process score rises", "correlation"
+    )
     stall_minutes: Positive | None = key(60, "without a line of verl for so long it is taken for hung and ended; null: wait", "minutes")
 
 

@@ -26,16 +26,15 @@ from mathrl.verl import reward_metrics
 from mathrl.verl.after_import import after_import
 
 PREFIX = "process_"
-MEANS = {"score": "score", "flagged": "flagged", "steps": "steps", "disagreement": "disagreement"}
-LEAST = 2  # samples for a correlation
+MEANS = ("score", "flagged", "steps", "disagreement")
 
 
 def summarize(rows: Iterable[Mapping[str, Any]]) -> dict[str, float]:
     """Metrics of one step from what `compute_score` returned for each of its samples.
 
-    `process/score`, `process/flagged`, `process/steps`, `process/disagreement` are means over responses; `process/flagged_right` is the
-    share of right answers with a flagged step; `process/correlation` that of score and correctness over the samples, absent where one of
-    them is the same for all.
+    `process/score`, `process/flagged`, `process/steps`, `process/disagreement` are means over responses, `process/outcome` that of the
+    reward before. `process/flagged_right` is the share of right answers with a flagged step. `process/correlation` is that of score and
+    correctness over the samples: 0 where the verifiers score all alike, absent where all answers are right or all wrong.
     """
     told = [row for row in rows if f"{PREFIX}score" in row]
     if not told:
@@ -46,8 +45,8 @@ def summarize(rows: Iterable[Mapping[str, Any]]) -> dict[str, float]:
     if right:
         found["process/flagged_right"] = sum(row[f"{PREFIX}flagged"] > 0 for row in right) / len(right)
     scores, correct = (np.asarray([float(row[key]) for row in told]) for key in (f"{PREFIX}score", "acc"))
-    if len(told) >= LEAST and np.ptp(scores) > 0 and np.ptp(correct) > 0:
-        found["process/correlation"] = float(np.corrcoef(scores, correct)[0, 1])
+    if np.ptp(correct) > 0:
+        found["process/correlation"] = float(np.corrcoef(scores, correct)[0, 1]) if np.ptp(scores) > 0 else 0.0
     return found
 
 
