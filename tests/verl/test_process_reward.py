@@ -85,7 +85,13 @@ def test_verl_awaits_it_and_takes_its_keys(verl, config, tmp_path, process, rewa
 
 
 def row(acc, score, flagged=0.0, steps=2, outcome=1.0):
-    said = {"process_score": score, "process_flagged": flagged, "process_steps": steps, "process_disagreement": 0.0}
+    said = {
+        "process_score": score,
+        "process_flagged": flagged,
+        "process_steps": steps,
+        "process_disagreement": 0.0,
+        "process_seconds": steps / 2,
+    }
     return {"acc": acc, "outcome": outcome, **said}
 
 
@@ -95,7 +101,7 @@ def test_curves_of_a_step():
     assert told == pytest.approx(
         {
             "process/score": 0.25, "process/flagged": 0.5, "process/steps": 3.0, "process/disagreement": 0.0, "process/outcome": 0.55,
-            "process/flagged_right": 0.5, "process/correlation": 1 / 3**0.5,
+            "process/seconds": 1.5, "process/seconds_max": 2.0, "process/flagged_right": 0.5, "process/correlation": 1 / 3**0.5,
         }
     )  # fmt: skip
     assert "process/correlation" not in process_reward.summarize(rows[:2]), "all are right: nothing goes with anything"

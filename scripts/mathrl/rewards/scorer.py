@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,11 +46,13 @@ class Scorer:
         )
 
     async def score(self, outcome: Mapping[str, float | str], problem: str, response: str) -> dict[str, float | str]:
-        """The outcome of a response with its process reward.
+        """The outcome of a response with its process reward; `process_seconds` is how long its steps waited for their scores.
 
         Raises:
             UserError: a verifier refused or failed for good; no score is made up.
         """
+        begun = time.monotonic()
         steps = await asyncio.to_thread(reasoning_steps, response)
         scores = await asyncio.gather(*(one.score(problem, steps) for one in self.gatherings)) if steps else [[] for _ in self.members]
-        return process.with_process(outcome, process.verdict(scores, self.together, self.members), self.settings)
+        found = process.with_process(outcome, process.verdict(scores, self.together, self.members), self.settings)
+        return found | {"process_seconds": time.monotonic() - begun}

@@ -26,21 +26,23 @@ from mathrl.verl import reward_metrics
 from mathrl.verl.after_import import after_import
 
 PREFIX = "process_"
-MEANS = ("score", "flagged", "steps", "disagreement")
+MEANS = ("score", "flagged", "steps", "disagreement", "seconds")
 
 
 def summarize(rows: Iterable[Mapping[str, Any]]) -> dict[str, float]:
     """Metrics of one step from what `compute_score` returned for each of its samples.
 
-    `process/score`, `process/flagged`, `process/steps`, `process/disagreement` are means over responses, `process/outcome` that of the
-    reward before. `process/flagged_right` is the share of right answers with a flagged step. `process/correlation` is that of score and
-    correctness over the samples: 0 where the verifiers score all alike, absent where all answers are right or all wrong.
+    `process/score`, `flagged`, `steps`, `disagreement`, `seconds` are means over responses, `process/seconds_max` is the longest that one
+    waited for its scores, `process/outcome` the mean reward before. `process/flagged_right` is the share of right answers with a flagged
+    step. `process/correlation` is that of score and correctness over the samples: 0 where the verifiers score all alike, absent where all
+    answers are right or all wrong.
     """
     told = [row for row in rows if f"{PREFIX}score" in row]
     if not told:
         return {}
     found = {f"process/{name}": math.fsum(float(row[PREFIX + name]) for row in told) / len(told) for name in MEANS}
     found["process/outcome"] = math.fsum(float(row["outcome"]) for row in told) / len(told)
+    found["process/seconds_max"] = max(float(row[f"{PREFIX}seconds"]) for row in told)
     right = [row for row in told if row["acc"]]
     if right:
         found["process/flagged_right"] = sum(row[f"{PREFIX}flagged"] > 0 for row in right) / len(right)
