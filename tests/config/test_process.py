@@ -64,6 +64,14 @@ def test_mistakes(given, own, why):
     assert "\n" not in str(error.value)
 
 
+def test_a_judge_without_a_limit_is_told_what_it_will_be_asked(given):
+    config, table = with_process(given, {"verifiers": ["judge"]})
+    told = "run grpo, stage main: judge 'judge' has neither max_total_tokens nor max_usd and is asked about up to 1584 responses per step"
+    assert told in validation.validate(config, table)[1]
+    config["verifiers"]["named"] = NAMED | {"judge": NAMED["judge"] | {"max_total_tokens": 10**6}}
+    assert told not in validation.validate(config, table)[1]
+
+
 def test_a_mistake_of_a_run_names_it(given):
     config, table = given
     config["runs"]["odd"] = {"reward": {"terms": {"correct": 1.0}, "process": {"verifiers": ["nobody"]}}}

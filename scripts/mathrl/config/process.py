@@ -14,8 +14,8 @@ from mathrl.core.files import UserError
 
 LONGEST_TIMEOUT = 480  # seconds; a training that prints nothing for ten minutes counts as hung, and each try that fails prints a line
 NOT_BESIDE = {
-    "prm": "its model is not served beside a training yet",
-    "hf-prm": "its model is not served beside a training yet",
+    "prm": "its model is not served beside a training yet; name an arithmetic, a judge or a module:function",
+    "hf-prm": "its model is not served beside a training yet; name an arithmetic, a judge or a module:function",
     "ensemble": "name its members, and set combine",
 }
 """Kinds that score no training, and why."""
@@ -56,6 +56,13 @@ def deciding(one: Settings) -> dict[str, Any]:
     """What of a verifier's settings decides what it scores and how that is read."""
     own = {name: value for name, value in one.own.items() if name not in UNDECIDING}
     return {"kind": one.kind, "threshold": one.threshold, "aggregate": one.aggregate, **own}
+
+
+def unlimited(process: Process | None, section: Verifiers) -> list[str]:
+    """Judges of a process reward that may spend without a limit."""
+    known = settings(section)
+    names = process.verifiers if process else ()
+    return [name for name in names if known[name].kind == "judge" and not {"max_total_tokens", "max_usd"} & set(known[name].own)]
 
 
 def check(process: Process | None, terms: Mapping[str, float], section: Verifiers, where: str) -> None:

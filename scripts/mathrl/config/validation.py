@@ -222,6 +222,11 @@ def check_stage(config: Configuration, run: str, stage: str) -> list[str]:
             is_deterministic(merged, config.accelerator)
         except UserError as error:
             raise UserError(f"{where}: {error}") from None
+        samples = merged.train_batch_size * merged.rollout_n
+        for judge in process.unlimited((merged.reward or config.reward).process, config.verifiers):
+            notices.append(
+                f"{name}: judge '{judge}' has neither max_total_tokens nor max_usd and is asked about up to {samples} responses per step"
+            )
     if merged.validation_benchmark == "dev":
         raise UserError(f"{where}: validation_benchmark: 'dev' is what the held-out problems are called; rename it in {config.pins}")
     if merged.reshard and not merged.adopt:
