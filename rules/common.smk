@@ -35,7 +35,7 @@ if sys.modules.setdefault("mathrl", importlib.util.module_from_spec(library)).__
 library.loader.exec_module(sys.modules["mathrl"])
 
 from mathrl.config import augmentation, endpoint, model_names, reading, runs as configuration, validation
-from mathrl.config import verifiers as verifier_settings
+from mathrl.config import process as process_settings, verifiers as verifier_settings
 from mathrl.core import code_files, provenance
 from mathrl.core.files import UserError, sha256_file
 from mathrl.data import dates, downloads
@@ -822,6 +822,28 @@ def term_files():
     rewards = [CONFIG.reward, *(stage_config(run, stage).reward for run in CONFIG.runs for stage in run_stages(run))]
     modules = {term.partition(":")[0] for reward in rewards for term in reward.terms if ":" in term}
     return sorted({file for module in modules for file in code_files.module_files(module, SCRIPTS)})
+
+
+def process_reward(wildcards):
+    """The process reward of a stage; null where it has none."""
+    stage = stage_config(wildcards.run, wildcards.stage)
+    return None if stage.supervised else stage.reward.process
+
+
+def process_files(wildcards):
+    """What its scores depend on: code that other stages do not use, the user's verifiers, prompts of judges."""
+    process = process_reward(wildcards)
+    if process is None:
+        return []
+    names = process.verifiers
+    own = code("process_reward.py", "mathrl/verl/process_reward.py", *verifier_files(*names))
+    return [*own, *(file for name in names for file in verifier_markers(name))]
+
+
+def process_verifiers(wildcards):
+    """Its verifiers as an argument."""
+    process = process_reward(wildcards)
+    return [f"--verifiers={written(process_settings.part(process, CONFIG.verifiers))}"] if process else []
 
 
 def image(kind):

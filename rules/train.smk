@@ -17,6 +17,7 @@ rule train_policy:
         train="results/{run}/{stage}/train.parquet",
         val="results/{run}/{stage}/val.parquet",
         solutions=solutions,
+        process=process_files,
         earlier=sharing_budget("manifest.json"),
     output:
         manifest="results/{run}/{stage}/manifest.json",
@@ -25,6 +26,7 @@ rule train_policy:
         batch=of_stage("train_batch_size"),
         n=of_stage("rollout_n"),
         stage=stage_json,
+        verifiers=process_verifiers,
         budget=run_budget,
         launch=launch,
         accelerator=CONFIG.accelerator,
@@ -46,6 +48,7 @@ rule train_policy:
         " --run {wildcards.run:q}"
         " --stage {wildcards.stage:q}"
         " --config {params.stage:q}"
+        " {params.verifiers:q}"
         " {params.budget:q}"
         " --accelerator {params.accelerator:q}"
         " --model {params.model:q}"
@@ -65,6 +68,7 @@ use rule train_policy as forecast_training with:
         model=base_model(),
         train="results/{run}/{stage}/train.parquet",
         val="results/{run}/{stage}/val.parquet",
+        process=process_files,
         earlier=sharing_budget("forecast.json"),
     output:
         forecast="results/{run}/{stage}/forecast.json",

@@ -20,7 +20,8 @@ def main() -> None:
 
     from mathrl.training import stage
 
-    stage.train(arguments.plan(args, root=args.checkpoints / args.run / args.stage), args.manifest)
+    plan = arguments.plan(args, root=args.checkpoints / args.run / args.stage, store=args.checkpoints / "verifiers")
+    stage.train(plan, args.manifest)
 
 
 if __name__ == "__main__":

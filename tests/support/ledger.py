@@ -25,7 +25,7 @@ PARTS = {
     "anytime": ("workflow/test_same_bytes.py::test_kills_at_anytime",),
     "places": ("workflow/test_odd_places.py",),
     "ends": ("workflow/test_runs_that_end.py", "workflow/test_longer_runs.py", "workflow/test_kills.py", "workflow/test_anywhere.py"),
-    "variants": ("workflow/test_variants.py", "workflow/test_hostile_rewards.py"),
+    "variants": ("workflow/test_variants.py", "workflow/test_hostile_rewards.py", "workflow/test_process_reward.py"),
     "methods": ("workflow/test_variants.py::test_a_method_trains",),
     "augmented": ("workflow/test_augmentation.py",),
     "studies": ("workflow/test_studies.py", "workflow/test_dag.py"),

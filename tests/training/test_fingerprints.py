@@ -4,6 +4,7 @@ import pytest
 import yaml
 from mathrl.config import reading
 from mathrl.config.stage import Stage
+from mathrl.config.verifier import Verifiers
 from mathrl.core.files import UserError, write_json
 from mathrl.training import checkpoints, directories, fingerprints, plan
 from support.settings import plan_of, stage_of, with_reward
@@ -346,6 +347,46 @@ def test_other_data_model_or_reward_is_another_training(place, stage):
     (place.model / "model.safetensors").write_text("other weights")
     seen.add(place.directory(stage))
     assert len(seen) == 5
+
+
+JUDGE = {"kind": "judge", "url": "http://localhost/v1", "model": "m"}
+# Of a process reward and its verifiers: what another training is, and what is none.
+OTHER_PROCESS = [
+    ({"weight": 0.25}, {}),
+    ({"mode": "blend"}, {}),
+    ({}, {"model": "other"}),
+    ({}, {"threshold": 0.3}),
+    ({}, {"prompt": "prompt.txt"}),
+    ({}, {"kind": "my_verifier:f", "url": None, "model": None}),
+]
+SAME_PROCESS = [{"key_env": "MY_KEY"}, {"parallel": 2}, {"max_total_tokens": 10**6}, {"max_usd": 5, "usd_per_million": [1, 1]}]
+
+
+def test_a_process_reward_and_what_its_verifiers_are_make_another_training(place, stage, own_code, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "prompt.txt").write_text("{problem} {steps}")
+    own_code.edit("my_verifier.py", "def f(problems, responses):\n    return []\n")
+    own_code.edit("process_reward.py", "X = 1\n")
+
+    def directory(of_process=None, of_verifier=None, name="judge"):
+        process = {"verifiers": (name,), **(of_process or {})}
+        named = {name: {key: value for key, value in {**JUDGE, **(of_verifier or {})}.items() if value is not None}}
+        gated = stage.changed(reward={"terms": {"correct": 1.0}, "process": process})
+        plan = plan_of(gated, place.train, place.model)
+        object.__setattr__(plan, "verifiers", Verifiers.model_validate({"named": named}))
+        return directories.open_directory(place.folder / "checkpoints", plan.fingerprint, None, place.model)[0]
+
+    plain = place.directory(with_reward(stage, correct=1.0))
+    first = directory()
+    seen = [plain, first, *(directory(*case) for case in OTHER_PROCESS)]
+    assert len(set(seen)) == len(seen)
+    assert {directory({}, case) for case in SAME_PROCESS} == {first}, "how it is asked decides no score"
+    (tmp_path / "prompt.txt").write_text("{problem}: {steps}")
+    assert directory(*OTHER_PROCESS[4]) not in seen, "a prompt counts by what it says"
+    own_code.edit("my_verifier.py", "def f(problems, responses):\n    return [[]]\n")
+    assert directory(*OTHER_PROCESS[5]) not in seen, "a function by what it does"
+    own_code.edit("process_reward.py", "X = 2\n")
+    assert directory() not in seen and place.directory(with_reward(stage, correct=1.0)) == plain, "nobody else's training"
 
 
 def test_a_runs_own_reward_changes_its_fingerprint_and_nobody_elses(place, config):

@@ -18,7 +18,7 @@ from mathrl.training import attempt, checkpoints, manifest
 from mathrl.training import stage as training
 from mathrl.training.budget import Spent
 from mathrl.training.checkpoint_choice import choose, validation_curves
-from mathrl.training.collapse import Monitor
+from mathrl.training.collapse import Monitor, describe
 from mathrl.training.plan import StagePlan
 from mathrl.training.session import RAY_LATE, Progress, Session, parse
 from mathrl.verl import stop_file
@@ -129,6 +129,29 @@ def test_a_collapse_is_flagged_and_stops_only_where_asked(tmp_path):
         assert "train grpo: collapse flagged at step 5: reward 0.1 is beyond 0.3 (monitor.reward_drop)" in said
         assert run.monitor.onset == 4
         assert stop_file.asked(tmp_path) == (stop_file.ABANDON if stop else None)
+
+
+# Process score and its correlation with correctness over six steps; the window is two. The bound is 0.3 below the best window.
+HACKS = [
+    ([0.5, 0.5, 0.6, 0.7, 0.8, 0.9], [0.6, 0.6, 0.5, 0.3, 0.1, 0.0], 5, "pleases the verifier, and is right less and less"),
+    ([0.5, 0.5, 0.6, 0.7, 0.8, 0.9], [0.6, 0.6, 0.5, 0.5, 0.4, 0.4], None, "a small fall"),
+    ([0.5, 0.5, 0.4, 0.4, 0.3, 0.2], [0.6, 0.6, 0.5, 0.3, 0.1, 0.0], None, "the score falls too: no hack, a collapse"),
+    ([0.5, 0.5, 0.6, 0.7, 0.8, 0.9], [0.1, 0.2, 0.3, 0.4, 0.5, 0.6], None, "learns"),
+    ([0.5, 0.5, 0.6, 0.7, 0.8, 0.9], [None] * 6, None, "all answers are wrong: nothing to compare with"),
+]
+
+
+@pytest.mark.parametrize(("scores", "correlations", "step"), [case[:3] for case in HACKS], ids=[case[3] for case in HACKS])
+def test_a_hack_of_the_verifier_is_flagged(scores, correlations, step):
+    monitor = Monitor(limits(window=2, process_drop=0.3))
+    for number, (score, correlation) in enumerate(zip(scores, correlations, strict=True), 1):
+        metrics = {"process/score": score} | ({} if correlation is None else {"process/correlation": correlation})
+        monitor.add(number, metrics)
+    assert [flag["step"] for flag in monitor.flags] == ([] if step is None else [step])
+    if step:
+        assert (
+            describe(monitor.flags[0]) == f"collapse flagged at step {step}: process_correlation 0.2 is beyond 0.3 (monitor.process_drop)"
+        )
 
 
 def test_what_asks_for_an_end_first_has_ended_the_stage(tmp_path):

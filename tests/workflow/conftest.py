@@ -210,12 +210,21 @@ class ShortTraining:
     def overlay() -> dict:
         return yaml.safe_load((ROOT / "profiles/demo/demo.yaml").read_text())
 
-    def command(self, stage: dict, run: str = "grpo", model: Path | None = None, before: Sequence[str] = ()) -> list[str]:
+    def command(
+        self, stage: dict, run: str = "grpo", model: Path | None = None, before: Sequence[str] = (), verifiers: dict | None = None
+    ) -> list[str]:
         demo = self.demo.directory
         return [
             *(sys.executable, str(ROOT / "scripts/run_job.py"), "--grace", "60", "--", *before),
             *(sys.executable, str(ROOT / "scripts/train_policy.py"), "--run", run, "--accelerator", "cpu"),
-            *("--config", json.dumps(stage), "--model", str(model or demo / "resources/models/demo-base")),
+            *(
+                "--config",
+                json.dumps(stage),
+                "--verifiers",
+                json.dumps(verifiers or {}),
+                "--model",
+                str(model or demo / "resources/models/demo-base"),
+            ),
             *("--train", str(demo / "results/grpo/main/train.parquet"), "--validation", str(demo / "results/grpo/main/val.parquet")),
             *("--checkpoints", str(self.root), "--log", str(self.place / "verl.log"), "--manifest", str(self.place / "manifest.json")),
         ]

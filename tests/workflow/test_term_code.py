@@ -1,4 +1,4 @@
-"""What Snakemake trains again: a reward term's code counts, a model card does not. `--touch` stands for training here."""
+"""What Snakemake trains again: code of a reward term or a verifier counts, a model card does not. `--touch` stands for training here."""
 
 import json
 
@@ -9,19 +9,28 @@ from .conftest import job_counts
 OVERLAY = {
     "accelerator": "cpu",
     "reward": {"terms": {"format": 0.1, "correct": 0.8, "my_terms:brief": 0.1}},
-    "runs": {"second": {"start_from": "grpo"}},
-    "select": ["grpo", "second"],
+    "verifiers": {"named": {"mine": {"kind": "my_verifier:scores"}}},
+    "runs": {
+        "second": {"start_from": "grpo"},
+        "gated": {"reward": {"terms": {"correct": 1.0}, "process": {"verifiers": ["mine"]}}},
+    },
+    "select": ["grpo", "second", "gated"],
 }
-TARGETS = ("results/grpo/main/manifest.json", "results/second/main/manifest.json", "results/grpo/main/forecast.json")
+RUNS = ("grpo", "second", "gated")
+TARGETS = (*(f"results/{run}/main/manifest.json" for run in RUNS), "results/grpo/main/forecast.json")
 
 
-CODE = {"my_terms.py": "from my_words import LIMIT\n\ndef brief(*_):\n    return LIMIT\n", "my_words.py": "LIMIT = 1.0\n"}
+CODE = {
+    "my_terms.py": "from my_words import LIMIT\n\ndef brief(*_):\n    return LIMIT\n",
+    "my_words.py": "LIMIT = 1.0\n",
+    "my_verifier.py": "def scores(problems, responses):\n    return [[1.0] * len(steps) for steps in responses]\n",
+}
 
 
 @pytest.fixture(scope="module")
 def contaminated(make_workflow):
     workflow = make_workflow("terms")
-    made = [f"results/{run}/main/{name}" for run in ("grpo", "second") for name in ("train.parquet", "val.parquet", "manifest.json")]
+    made = [f"results/{run}/main/{name}" for run in RUNS for name in ("train.parquet", "val.parquet", "manifest.json")]
     made += ["resources/models/openseek/config.json", "results/grpo/model/export.json", "results/grpo/main/forecast.json"]
     code = {f"scripts/{name}": text for name, text in CODE.items()}
     for name, text in {**code, **dict.fromkeys(made, "{}"), "overlay.json": json.dumps(OVERLAY)}.items():
@@ -56,7 +65,13 @@ def planned(workflow) -> dict[str, int]:
 def test_an_edit_of_a_reward_terms_code_trains_again(trained, name):
     with open(trained.directory / "scripts" / name, "a") as file:
         file.write("MORE = 2\n")
-    assert planned(trained) == {"train_policy": 2, "forecast_training": 1}
+    assert planned(trained) == {"train_policy": len(RUNS), "forecast_training": 1}
+
+
+def test_an_edit_of_a_verifiers_code_trains_again_what_asks_it(trained):
+    with open(trained.directory / "scripts/my_verifier.py", "a") as file:
+        file.write("MORE = 2\n")
+    assert planned(trained) == {"train_policy": 1}
 
 
 def test_a_model_card_trains_nothing_again(trained):

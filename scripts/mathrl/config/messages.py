@@ -48,14 +48,16 @@ def parse(model: type[S], value: Any, where: str) -> S:
 def check_all_there(section: Section, where: str, optional: Sequence[str] = ()) -> None:
     """Refuse a section in which a key is missing: its default would hold unseen.
 
+    A section that is null in config.yaml may be given short: there is no default beside it that a reader could take for the whole.
+
     Raises:
         UserError: the first one.
     """
-    for name in type(section).model_fields:
+    for name, field in type(section).model_fields.items():
         if name not in section.model_fields_set and name not in optional:
             raise UserError(f"config: {where or 'the file'} lacks the key '{name}'")
         value = getattr(section, name)
-        if isinstance(value, Section):
+        if isinstance(value, Section) and (field.default is not None or name in optional):
             check_all_there(value, f"{where}.{name}" if where else name)
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, JsonValue, StringConstraints
 from pydantic_core import PydanticCustomError
 
+from mathrl.config.process import Process
 from mathrl.config.section import (
     SILENT,
     STATED,
@@ -48,12 +49,17 @@ Advantage = Annotated[
 
 
 class Reward(Section):
-    """The reward of a response: weighted terms, summed."""
+    """The reward of a response: weighted terms, summed, and what its reasoning steps are worth."""
 
     terms: Annotated[dict[str, Number], Field(min_length=1)] = key(
         {"format": 0.1, "correct": 0.9},
         "weight by term: format (a box is there), correct (its answer is right), answer_format, or module:function",
         verl=("reward.custom_reward_function.reward_kwargs.terms",),
+    )
+    process: Process | None = key(
+        None,
+        "scores of reasoning steps besides, by verifiers; null: none",
+        verl=("reward.custom_reward_function.path", "reward.custom_reward_function.reward_kwargs.process"),
     )
 
 
@@ -109,6 +115,9 @@ class Limits(Section):
     clip_fraction_max: NotNegative | None = key(0.5, "share of tokens whose ratio is clipped", "share")
     grad_norm_max: NotNegative | None = key(100.0, "norm of the gradient before clipping")
     probability_gap_max: NotNegative | None = key(0.1, "mean difference of token probabilities between rollout and trainer", "0 to 1")
+    process_drop: NotNegative | None = key(
+        0.3, "fall of the correlation of process score and correctness below its best so far, while the process score rises", "correlation"
+    )
     stall_minutes: Positive | None = key(60, "without a line of verl for so long it is taken for hung and ended; null: wait", "minutes")
 
 

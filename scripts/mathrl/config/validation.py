@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mathrl.config import augmentation, endpoint, expected, verifiers
+from mathrl.config import augmentation, endpoint, expected, process, verifiers
 from mathrl.config.batches import check_batches
 from mathrl.config.determinism import is_deterministic
 from mathrl.config.experiment import Configuration, check_whole, spelled_out
@@ -56,6 +56,7 @@ def validate(raw: Mapping[str, Any], read_table: Callable[[str], Table], asked: 
     _check_terms(config.reward, "reward.terms")
     verifiers.check(config.verifiers)
     _check_verifiers(config, table)
+    process.check(config.reward.process, config.reward.terms, config.verifiers, "reward.process")
     _check_stages(config, {name for name in config.benchmarks if table[name].get("after_training")})
     notices = []
     further = [*(run for run in config.runs if run in asked), *verifiers.trained_runs(config.verifiers, config.runs)]
@@ -101,7 +102,9 @@ def _check_stages(config: Configuration, late: Collection[str]) -> None:
     for run in config.runs:
         for stage in stages(config, run):
             merged = config.stage(run, stage)
-            _check_terms(merged.reward or config.reward, f"run {run}, stage {stage}: reward.terms")
+            reward = merged.reward or config.reward
+            _check_terms(reward, f"run {run}, stage {stage}: reward.terms")
+            process.check(reward.process, reward.terms, config.verifiers, f"run {run}, stage {stage}: reward.process")
             if merged.validation_benchmark not in config.benchmarks:
                 raise UserError(
                     f"config: run {run}: validation_benchmark '{merged.validation_benchmark}' is not in benchmarks: "
@@ -220,6 +223,11 @@ def check_stage(config: Configuration, run: str, stage: str) -> list[str]:
             is_deterministic(merged, config.accelerator)
         except UserError as error:
             raise UserError(f"{where}: {error}") from None
+        samples = merged.train_batch_size * merged.rollout_n
+        for judge in process.unlimited((merged.reward or config.reward).process, config.verifiers):
+            notices.append(
+                f"{name}: judge '{judge}' has neither max_total_tokens nor max_usd and is asked about up to {samples} responses per step"
+            )
     if merged.validation_benchmark == "dev":
         raise UserError(f"{where}: validation_benchmark: 'dev' is what the held-out problems are called; rename it in {config.pins}")
     if merged.reshard and not merged.adopt:

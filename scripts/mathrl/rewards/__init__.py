@@ -1,1 +1,1 @@
-"""The reward of a response: weighted terms, ours and the user's."""
+"""The reward of a response: weighted terms, ours and the user's, and what its reasoning steps are worth."""

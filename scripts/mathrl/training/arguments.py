@@ -3,18 +3,22 @@
 import argparse
 from pathlib import Path
 
+from mathrl.config import process, verifiers
 from mathrl.config.messages import parse
 from mathrl.config.stage import Budget, Reward, Stage
 from mathrl.core.files import mapping, read_json
 from mathrl.training import budget
-from mathrl.training.plan import StagePlan
+from mathrl.training.plan import STORE, StagePlan
 
 
 def add_to(parser: argparse.ArgumentParser) -> None:
-    """Add what both need: run, stage, config, budget, reward, accelerator, model, train, validation, log."""
+    """Add what both need: run, stage, config, verifiers, budget, reward, accelerator, model, train, validation, log."""
     parser.add_argument("--run", required=True, help="name of the run")
     parser.add_argument("--stage", default="main", help="name of the stage (default main)")
     parser.add_argument("--config", required=True, help="keys of `training` with the stage's values, JSON (default: config.yaml's)")
+    parser.add_argument(
+        "--verifiers", default="{}", metavar="JSON", help="the section `verifiers`, for a stage with reward.process (default: none)"
+    )
     parser.add_argument(
         "--run-budget", default="{}", metavar="JSON", help="what all stages of the run may use together (default: no limit)"
     )
@@ -33,12 +37,22 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def plan(args: argparse.Namespace, root: Path) -> StagePlan:
-    """The stage to train below `root`."""
+def plan(args: argparse.Namespace, root: Path, store: Path = STORE) -> StagePlan:
+    """The stage to train below `root`; `store` keeps the scores of verifiers.
+
+    Raises:
+        UserError: a value that may not be; the line names the argument.
+    """
+    trained = stage(args)
+    scorers = verifiers.read(mapping(args.verifiers, "--verifiers"), "--verifiers")
+    if trained.reward and not trained.supervised:
+        process.check(trained.reward.process, trained.reward.terms, scorers, "reward.process")
     return StagePlan(
         run=args.run,
         stage_name=args.stage,
-        stage=stage(args),
+        stage=trained,
+        verifiers=scorers,
+        store=store,
         accelerator=args.accelerator,
         model=args.model,
         train_file=args.train,

@@ -17,10 +17,12 @@ from mathrl.data import sft_messages, step_messages
 from mathrl.execution import caches, nvidia, pauses, trackers
 from mathrl.execution.preflight import checkpoint_bytes
 from mathrl.execution.secrets import isolation
+from mathrl.rewards import failure
 from mathrl.training import budget, checkpoints, fingerprints, long_prompts, resharding, verl_log
 from mathrl.training.plan import StagePlan
 from mathrl.training.process import run_verl
 from mathrl.training.session import Session
+from mathrl.verifiers import beside
 from mathrl.verl import grpo_config, sft_config
 from mathrl.verl.environment import verl_environment
 
@@ -62,6 +64,7 @@ def train_on(plan: StagePlan, session: Session, begins: Callable[[int], None]) -
         names = [gpu.name for gpu in nvidia.gpus(nvidia.own())]
         environment |= caches.variables(plan.fingerprint["versions"], names, os.getuid())
     before = max([0, *checkpoints.steps(session.directory)])
+    failure.clear(session.directory / failure.NAME)
     begins(before)
     (session.directory / FINISHED).unlink(missing_ok=True)  # what it says of an earlier end holds no longer
     log = session.directory / verl_log.NAME
@@ -109,9 +112,11 @@ def _reinforcement_keys(plan: StagePlan, session: Session) -> dict[str, Any]:
     """verl's keys for reinforcement.
 
     Raises:
-        UserError: fewer steps than are trained.
+        UserError: fewer steps than are trained, or a verifier of the process reward that cannot be had.
     """
     stage, directory = plan.stage, session.directory
+    if stage.reward and stage.reward.process:
+        beside.check(plan.verifiers, plan.store)
     # prompts that are too long are left out; verl says the number of steps later
     fingerprints.check_length(plan.name, directory, total_steps(stage, row_count(plan.train_file)))
     whole = checkpoints.steps(directory)
@@ -137,6 +142,10 @@ def _check_end(plan: StagePlan, session: Session, code: int, why: str) -> None:
         left = f"saved at step {whole[-1]}" if whole else "before its first checkpoint"
         print(f"{name}: ended as asked, {left}; the same command goes on from there", file=sys.stderr)
         raise Paused(INTERRUPTED)
+    reward_failed = failure.noted(directory / failure.NAME)
+    if reward_failed and code:
+        left = f"checkpoints up to step {whole[-1]} are kept" if whole else "nothing was trained yet"
+        raise UserError(f"{name}: {reward_failed}; {left}, the same command goes on from there; its log is {log}")
     if code:
         how = (
             f"hung: it printed nothing for {session.silent_minutes:g} minutes (monitor.stall_minutes)"

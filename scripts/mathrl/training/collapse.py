@@ -1,7 +1,8 @@
 """The training monitor: limits that tell collapse from learning, and budgets that end it.
 
 Every limit holds for the mean over a window of steps, so that one bad batch flags nothing; a value that is no finite number
-flags at once. Limits are relative to the best window so far where a good value depends on the task (reward, boxed rate).
+flags at once. Limits are relative to the best window so far where a good value depends on the task (reward, boxed rate). A policy that
+learns to please a verifier is told by two series: the process score rises, and goes less and less with right answers.
 """
 
 from __future__ import annotations
@@ -26,8 +27,11 @@ SERIES = {
     "loss": ("actor/pg_loss", "train/loss"),
     "grad_norm": ("actor/grad_norm", "train/grad_norm"),
     "probability_gap": ("training/rollout_probs_diff_mean",),
+    "process_score": ("process/score",),
+    "process_correlation": ("process/correlation",),
 }
-# Each limit of the config: the series it bounds, and from which side; `drop` is a share of the best window so far.
+# Each limit of the config: the series it bounds, and from which side; `drop` is a share of the best window so far, `apart` a fall from it
+# while the process score is above what it was there.
 LIMITS = {
     "reward_drop": ("reward", "drop"),
     "boxed_drop": ("boxed_rate", "drop"),
@@ -38,6 +42,7 @@ LIMITS = {
     "clip_fraction_max": ("clip_fraction", "max"),
     "grad_norm_max": ("grad_norm", "max"),
     "probability_gap_max": ("probability_gap", "max"),
+    "process_drop": ("process_correlation", "apart"),
 }
 
 
@@ -49,6 +54,7 @@ class Monitor:
         self.window = limits.window
         self.recent: dict[str, deque[float]] = {series: deque(maxlen=self.window) for series in SERIES}
         self.best: dict[str, float] = {}
+        self._score_at_best = math.inf  # process score of the window in which its correlation was best
         self.flags: list[dict[str, Any]] = []
         self._flagged: set[str] = set()
 
@@ -73,6 +79,13 @@ class Monitor:
                 best = self.best[series] = max(self.best.get(series, mean), mean)
                 bound = best * (1 - limit)
                 broken = best > 0 and mean < bound
+            elif side == "apart":
+                scores = self.recent["process_score"]
+                score = math.fsum(scores) / len(scores)
+                if mean > self.best.get(series, -math.inf):
+                    self.best[series], self._score_at_best = mean, score
+                bound = self.best[series] - limit
+                broken = mean < bound and score > self._score_at_best
             else:
                 bound = limit
                 broken = mean < bound if side == "min" else mean > bound

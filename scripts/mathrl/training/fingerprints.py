@@ -11,8 +11,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from mathrl.config import process as process_reward
 from mathrl.config.methods import OF_MICRO_BATCHES
 from mathrl.config.stage import Reward, Stage
+from mathrl.config.verifier import Verifiers
+from mathrl.config.verifiers import settings
 from mathrl.core.files import UserError, sha256_file, sha256_json
 from mathrl.core.hashes import model_sha256
 from mathrl.core.provenance import versions
@@ -39,6 +42,9 @@ UNHASHED = (
     "model.path",
     "reward.custom_reward_function.path",
     "reward.custom_reward_function.reward_kwargs.terms",
+    "reward.custom_reward_function.reward_kwargs.process",  # stands by itself too
+    "reward.custom_reward_function.reward_kwargs.store",
+    "reward.custom_reward_function.reward_kwargs.failure",
     "trainer.default_local_dir",
     "trainer.rollout_data_dir",
     "trainer.project_name",
@@ -90,7 +96,9 @@ UNHASHED = (
 LENGTH = ("trainer.total_epochs", "trainer.total_training_steps")
 
 
-def fingerprint(stage: Stage, keys: Mapping[str, Any], train_file: Path, model: Path, accelerator: str) -> dict[str, Any]:
+def fingerprint(
+    stage: Stage, keys: Mapping[str, Any], train_file: Path, model: Path, accelerator: str, verifiers: Verifiers | None = None
+) -> dict[str, Any]:
     """The fingerprint of a stage.
 
     Args:
@@ -99,9 +107,10 @@ def fingerprint(stage: Stage, keys: Mapping[str, Any], train_file: Path, model: 
         train_file: parquet in verl's columns. What chose its rows needs no place beside its bytes.
         model: Hugging Face directory that it starts from; all its bytes are read.
         accelerator: `cuda` or `cpu`.
+        verifiers: those of a process reward, at least.
 
     Raises:
-        UserError: a reward term's module is nowhere, or code is no Python.
+        UserError: the module of a reward term or of a verifier is nowhere, a judge has no prompt, or code is no Python.
     """
     supervised = stage.supervised
     own = [*CODE, *(CODE_ON_A_CPU if accelerator == "cpu" else ()), *(CODE_OF_SUPERVISION if supervised else ())]
@@ -126,9 +135,25 @@ def fingerprint(stage: Stage, keys: Mapping[str, Any], train_file: Path, model: 
         content |= {"micro_batches": micro_batches(stage)} if stage.policy_loss in OF_MICRO_BATCHES else {}
         code.named_by(next(value for key, value in keys.items() if key.lstrip("+") == REWARD))
         reward = stage.reward or Reward()
-        content["reward"] = reward.model_dump() | {"terms": {code.term(term): weight for term, weight in reward.terms.items()}}
+        worth: dict[str, Any] = {"terms": {code.term(term): weight for term, weight in reward.terms.items()}}
+        if reward.process:  # what runs without it are fingerprinted by stays as it was
+            worth["process"] = process_content(reward.process, verifiers or Verifiers(), code)
+        content["reward"] = worth
     files = code.files()
     return content | {"code": sha256_json(sorted(set(files.values()))), "code_files": files}
+
+
+def process_content(process: process_reward.Process, verifiers: Verifiers, code: training_code.Code) -> dict[str, Any]:
+    """What a process reward depends on: verifiers count by what they do, not by their names."""
+    known, found = settings(verifiers), []
+    for name in process.verifiers:
+        own = process_reward.deciding(known[name])
+        if ":" in own["kind"]:
+            own["kind"] = code.function(own["kind"], f"verifiers.named.{name}.kind")
+        if own.get("prompt"):
+            own["prompt"] = sha256_file(own["prompt"])
+        found.append(own)
+    return process.model_dump() | {"verifiers": found}
 
 
 def micro_batches(stage: Stage) -> dict[str, int]:

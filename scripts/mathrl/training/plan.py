@@ -5,14 +5,17 @@ Runner, manifest and forecast read it; nobody else makes verl's keys.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from mathrl.config.stage import Stage
+from mathrl.config.verifier import Verifiers
 from mathrl.training import fingerprints
 from mathrl.verl import grpo_config, sft_config
+
+STORE = Path("checkpoints/verifiers")  # scores of verifiers, of all runs and of the evaluation
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,8 @@ class StagePlan:
     validation_file: Path
     root: Path  # of the checkpoint directories, one a fingerprint
     log: Path  # verl's output is appended here
+    verifiers: Verifiers = field(default_factory=Verifiers)  # those of a process reward
+    store: Path = STORE  # their scores
 
     @property
     def name(self) -> str:
@@ -47,17 +52,19 @@ class StagePlan:
     @cached_property
     def keys(self) -> dict[str, Any]:
         """verl's keys and values that the configuration decides: all but places and names, which the fingerprint decides."""
-        trainer = sft_config if self.supervised else grpo_config
-        return trainer.overrides(self.stage, accelerator=self.accelerator, model=str(self.model))
+        of_stage: dict[str, Any] = {"accelerator": self.accelerator, "model": str(self.model)}
+        if self.supervised:
+            return sft_config.overrides(self.stage, **of_stage)
+        return grpo_config.overrides(self.stage, verifiers=self.verifiers, **of_stage)
 
     @cached_property
     def fingerprint(self) -> dict[str, Any]:
         """Everything that determines what is learnt; the checkpoint directory is named by its hash.
 
         Raises:
-            UserError: a reward term's module is nowhere, or code is no Python.
+            UserError: the module of a reward term or of a verifier is nowhere, a judge has no prompt, or code is no Python.
         """
-        return fingerprints.fingerprint(self.stage, self.keys, self.train_file, self.model, self.accelerator)
+        return fingerprints.fingerprint(self.stage, self.keys, self.train_file, self.model, self.accelerator, self.verifiers)
 
     def placed(self, directory: Path, train_file: Path, **more: Any) -> dict[str, Any]:
         """All of verl's keys: those above, where things lie, `more` that this start of the trainer needs, and the user's own last.
@@ -68,5 +75,5 @@ class StagePlan:
         """
         trainer = sft_config if self.supervised else grpo_config
         files = {"train_file": str(train_file), "validation_file": str(self.validation_file)}
-        places = trainer.places(self.stage, **files, checkpoints=str(directory), run=self.run)
+        places = trainer.places(self.stage, **files, checkpoints=str(directory), run=self.run, store=str(self.store))
         return {**self.keys, **places, **more, **self.stage.verl}

@@ -48,11 +48,17 @@ class Code:
         Raises:
             UserError: there is no such module.
         """
-        module, separator, function = term.partition(":")
-        if not separator:
-            return term  # one of ours
+        return self.function(term, "reward.terms") if ":" in term else term  # one of ours
+
+    def function(self, name: str, key: str) -> str:
+        """A `module:function` of the user's; the module's code is gathered, and stands in the place of its name.
+
+        Raises:
+            UserError: there is no such module; the line names the key of the configuration.
+        """
+        module, _, function = name.partition(":")
         file = code_files.module_file(module, SCRIPTS)
-        return f"{self._take(file or _installed(module, term), module)}:{function}"
+        return f"{self._take(file or _installed(module, name, key), module)}:{function}"
 
     def _take(self, path: Path, module: str = "") -> str:
         """Gather a file and what it imports; what it does, in short."""
@@ -82,12 +88,12 @@ def _shown(path: Path) -> str:
     return path.relative_to(SCRIPTS).as_posix() if path.is_relative_to(SCRIPTS) else path.name
 
 
-def _installed(module: str, term: str) -> Path:
+def _installed(module: str, name: str, key: str) -> Path:
     """The file of a module that lies elsewhere than below scripts/."""
     try:
         spec = importlib.util.find_spec(module)
     except (ImportError, ValueError):
         spec = None
     if spec is None or spec.origin is None or not spec.has_location or not spec.origin.endswith(".py"):
-        raise UserError(f"config: reward.terms: '{term}': there is no module '{module}'; write scripts/{module.replace('.', '/')}.py")
+        raise UserError(f"config: {key}: '{name}': there is no module '{module}'; write scripts/{module.replace('.', '/')}.py")
     return Path(spec.origin).resolve()

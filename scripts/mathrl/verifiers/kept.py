@@ -16,7 +16,7 @@ from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
-from mathrl.core.checked_lines import Appender, read_rows
+from mathrl.core.checked_lines import SUFFIX, Appender, Reader
 from mathrl.core.files import UserError, sha256_json
 from mathrl.verifiers.interface import RetryLater, Solution, Verifier, checked
 
@@ -36,6 +36,7 @@ class Kept:
         parallel: batches in flight.
         pause: seconds before the second try, doubled from try to try.
         threshold: a step with a score below it is flagged.
+        remembered: responses whose scores are held in memory, the newest; all of them if none.
     """
 
     def __init__(
@@ -50,11 +51,25 @@ class Kept:
         parallel: int = 1,
         pause: float = 1.0,
         threshold: float = 0.5,
+        remembered: int | None = None,
     ) -> None:
         self.name, self.inner, self.threshold = name, inner, threshold
         self.identity = inner.identity
         self.directory = root / sha256_json(dict(inner.identity))[:12]
         self._timeout, self._retries, self._batch, self._parallel, self._pause = timeout, retries, batch_size, parallel, pause
+        self._reader, self._store, self._lock = Reader(self.directory, f"*{SUFFIX}"), Appender(self.directory), threading.Lock()
+        self._known: dict[str, list[float]] = {}
+        self._remembered = remembered
+
+    @property
+    def parallel(self) -> int:
+        """Batches in flight at most."""
+        return self._parallel
+
+    @property
+    def batch_size(self) -> int:
+        """Responses that are scored at once."""
+        return self._batch
 
     def score(self, problems: Sequence[str], responses: Sequence[Sequence[str]]) -> list[list[float]]:
         """As of every verifier; a response without steps gets no scores.
@@ -63,18 +78,26 @@ class Kept:
             UserError: the verifier refused, or a batch failed at every try; the message says how much is kept.
         """
         asked: list[Solution] = [(problem, tuple(steps)) for problem, steps in zip(problems, responses, strict=True)]
-        known = {row["key"]: row["scores"] for row in read_rows(self.directory)}
         keys = {solution: sha256_json(solution) for solution in dict.fromkeys(asked)}
+        known = self._look_up(set(keys.values()))
         missing = [solution for solution, key in keys.items() if solution[1] and key not in known]
         if missing:
             self._score_missing(missing, keys, known)
         return [known[keys[solution]] if solution[1] else [] for solution in asked]
 
+    def _look_up(self, keys: set[str]) -> dict[str, list[float]]:
+        """What is known of these solutions, by this process or by others that scored meanwhile."""
+        with self._lock:
+            for _, row in self._reader.new():
+                self._known[row["key"]] = row["scores"]
+                if self._remembered is not None and len(self._known) > self._remembered:
+                    del self._known[next(iter(self._known))]
+            return {key: self._known[key] for key in keys if key in self._known}
+
     def _score_missing(self, missing: list[Solution], keys: dict[Solution, str], known: dict[str, list[float]]) -> None:
         # Of like length together: padding and a batch's slowest member cost less.
         missing.sort(key=lambda solution: (sum(map(len, solution[1])), solution))
         batches = [missing[start : start + self._batch] for start in range(0, len(missing), self._batch)]
-        store = Appender(self.directory)
         stop = threading.Event()
 
         def work(batch: list[Solution]) -> None:
@@ -87,7 +110,7 @@ class Kept:
                 raise
             for solution, scores in zip(batch, rows, strict=True):
                 known[keys[solution]] = scores
-                store.write({"key": keys[solution], "scores": scores})
+                self._store.write({"key": keys[solution], "scores": scores})
 
         try:
             if self._parallel == 1:
@@ -100,10 +123,10 @@ class Kept:
                 future.result()
         except _Failed as error:
             finished = sum(keys[solution] in known for solution in missing)
-            kept = f"; {finished} of {len(missing)} responses are scored and kept, the same command goes on from there"
-            raise UserError(f"verifier {self.name}: {error}{kept}") from None
+            kept = f"{finished} of {len(missing)} responses are scored and kept, the same command goes on from there"
+            raise GaveUp(f"verifier {self.name}: {error}", kept) from None
         finally:
-            store.close()
+            self._store.close()
 
     def _try(self, batch: list[Solution], stop: threading.Event) -> list[list[float]]:
         responses = [steps for _, steps in batch]
@@ -122,6 +145,14 @@ class Kept:
                 asked = error.seconds if isinstance(error, RetryLater) else 0.0
                 stop.wait(min(LONGEST_PAUSE, max(asked, self._pause * 2**attempt * random.uniform(0.5, 1.5))))
         raise AssertionError("unreachable")
+
+
+class GaveUp(UserError):
+    """A verifier failed at every try. `why` is the message without what is kept, for who asks for one response at a time."""
+
+    def __init__(self, why: str, kept: str) -> None:
+        super().__init__(f"{why}; {kept}")
+        self.why = why
 
 
 class _Failed(Exception):

@@ -62,6 +62,7 @@ def make(
     accelerator: str = "cpu",
     model: Path | None = None,
     gpu_memory_utilization: float = 0.9,
+    remembered: int | None = None,
 ) -> Kept:
     """A verifier that keeps its scores below `root`.
 
@@ -107,6 +108,7 @@ def make(
         retries=retries,
         batch_size=batch_size,
         parallel=parallel,
+        remembered=remembered,
     )
 
 

@@ -13,13 +13,16 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from mathrl.config import process as process_reward
 from mathrl.config.determinism import is_deterministic
+from mathrl.config.process import Process
 from mathrl.config.stage import Lora, Reward, Stage
+from mathrl.config.verifier import Verifiers
 from mathrl.core.code_files import SCRIPTS
 from mathrl.core.files import UserError
 from mathrl.execution import trackers
 from mathrl.models import adapter
-from mathrl.rewards import controls
+from mathrl.rewards import controls, failure
 from mathrl.verl import doors
 from mathrl.verl.precision import check_head, check_precision, precision, shape
 
@@ -36,15 +39,17 @@ OF_A_METHOD = {
     "kl_cov_share": f"{ACTOR}.policy_loss.kl_cov_ratio",
     "kl_cov_coefficient": f"{ACTOR}.policy_loss.ppo_kl_coef",
 }
+VERLS_REWARD_WORKERS = 8  # verl's default of reward.num_workers
 
 
-def overrides(stage: Stage, *, accelerator: str, model: str) -> dict[str, Any]:
+def overrides(stage: Stage, *, accelerator: str, model: str, verifiers: Verifiers | None = None) -> dict[str, Any]:
     """verl's keys and values that the configuration of a stage decides, the user's own last.
 
     Args:
         stage: with its reward.
         accelerator: `cuda` or `cpu`.
         model: Hugging Face directory that the stage starts from.
+        verifiers: those of a process reward, at least.
     """
     reward = stage.reward or Reward()
     keys: dict[str, Any] = {
@@ -145,6 +150,7 @@ def overrides(stage: Stage, *, accelerator: str, model: str) -> dict[str, Any]:
         keys["actor_rollout_ref.model.lora.merge"] = True
         libraries = ["mathrl.verl.lora"]  # which imports untied_heads
     libraries += ["mathrl.verl.maxrl"] if stage.advantage == "maxrl" else []
+    libraries += ["mathrl.verl.process_reward"] if reward.process else []
     if libraries:
         keys["actor_rollout_ref.model.external_lib"] = libraries if len(libraries) > 1 else libraries[0]
     if stage.dtype != "bfloat16":
@@ -166,7 +172,27 @@ def overrides(stage: Stage, *, accelerator: str, model: str) -> dict[str, Any]:
         keys[f"+ray_kwargs.ray_init.runtime_env.env_vars.{controls.SEED}"] = str(stage.seed)
     if is_deterministic(stage, accelerator):
         keys |= _deterministic(accelerator)
+    if reward.process:
+        workers = {**keys, **stage.verl}.get("reward.num_workers", VERLS_REWARD_WORKERS)
+        keys |= _process_reward(reward.process, verifiers or Verifiers(), workers)
     return keys | stage.verl
+
+
+def _process_reward(process: Process, verifiers: Verifiers, workers: int) -> dict[str, Any]:
+    """A reward function that is a coroutine, with all that its verifiers need to know, as text."""
+    section = process_reward.part(process, verifiers)
+    named = {
+        name: one.model_copy(update={"prompt": one.prompt and str(Path(one.prompt).absolute())}) for name, one in section.named.items()
+    }
+    section = section.model_copy(update={"named": named})
+    said = {"process": process.plain(), "verifiers": section.plain(), "workers": workers}
+    keys: dict[str, Any] = {
+        "reward.custom_reward_function.path": str(SCRIPTS / "process_reward.py"),
+        "+reward.custom_reward_function.reward_kwargs.process": json.dumps(said, sort_keys=True),
+    }
+    if process.mode == "gate":  # right answers of one prompt are no longer all alike
+        keys["algorithm.filter_groups.metric"] = "process_acc"
+    return keys
 
 
 def adapter_keys(lora: Lora, model: str, where: str) -> dict[str, Any]:
@@ -175,7 +201,9 @@ def adapter_keys(lora: Lora, model: str, where: str) -> dict[str, Any]:
     return {f"{where}.lora_rank": lora.rank, f"{where}.lora_alpha": lora.alpha, f"{where}.target_modules": chosen}
 
 
-def places(stage: Stage, *, train_file: str, validation_file: str, checkpoints: str, run: str) -> dict[str, Any]:
+def places(
+    stage: Stage, *, train_file: str, validation_file: str, checkpoints: str, run: str, store: str = "checkpoints/verifiers"
+) -> dict[str, Any]:
     """Where things lie and what they are called.
 
     Args:
@@ -183,6 +211,7 @@ def places(stage: Stage, *, train_file: str, validation_file: str, checkpoints: 
         train_file, validation_file: parquet files in verl's columns.
         checkpoints: directory of verl's `global_step_N`.
         run: name shown by trackers.
+        store: where the scores of verifiers are kept.
     """
     keys: dict[str, Any] = {
         "data.train_files": train_file,
@@ -191,6 +220,10 @@ def places(stage: Stage, *, train_file: str, validation_file: str, checkpoints: 
         "trainer.default_local_dir": checkpoints,
         "trainer.rollout_data_dir": f"{checkpoints}/rollouts" if stage.rollouts_per_step else None,
     }
+    if (stage.reward or Reward()).process:
+        kwargs = "+reward.custom_reward_function.reward_kwargs"
+        keys[f"{kwargs}.store"] = str(Path(store).absolute())
+        keys[f"{kwargs}.failure"] = str(Path(checkpoints, failure.NAME).absolute())
     if _in_a_cluster():
         stores = trackers.environment(stage.further_trackers, Path(checkpoints) / "trackers", os.environ)
         stores["TENSORBOARD_DIR"] = f"{checkpoints}/tensorboard"

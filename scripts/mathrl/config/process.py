@@ -1,0 +1,99 @@
+"""The section `reward.process`: verifiers that score the steps of each response in training, and what that does to its reward."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from mathrl.config.section import Distinct, PositiveShare, Section, key, required
+from mathrl.config.verifier import VerifierName, Verifiers
+from mathrl.config.verifiers import Settings, settings
+from mathrl.core.files import UserError
+
+LONGEST_TIMEOUT = 480  # seconds; a training that prints nothing for ten minutes counts as hung, and each try that fails prints a line
+NOT_BESIDE = {
+    "prm": "its model is not served beside a training yet; name an arithmetic, a judge or a module:function",
+    "hf-prm": "its model is not served beside a training yet; name an arithmetic, a judge or a module:function",
+    "ensemble": "name its members, and set combine",
+}
+"""Kinds that score no training, and why."""
+
+UNDECIDING = ("key_env", "parallel", "max_total_tokens", "max_usd", "usd_per_million")
+"""What a verifier is told and no score depends on."""
+
+
+class Process(Section):
+    """A process reward: it looks at the steps of a response, where the other terms look at its answer."""
+
+    verifiers: Annotated[Distinct[VerifierName], Field(min_length=1)] = required(
+        "names in `verifiers.named` of those that score the steps: arithmetic, judge or module:function"
+    )
+    combine: Literal["vote", "min", "mean", "lower_bound"] = key("min", "how the scores of several verifiers become one")
+    mode: Literal["gate", "blend"] = key(
+        "gate",
+        "gate: a right answer with a flagged step loses `weight`, all others keep their reward; blend: `weight` parts of the process "
+        "score in the reward, which teaches to please the verifier: for comparison",
+    )
+    weight: PositiveShare = key(0.5, "gate: what is lost; blend: share of the process score in the reward", "reward")
+
+
+def reading(process: Process, section: Verifiers) -> Settings:
+    """How the scores of a step are read: one verifier's as it says, those of several as an ensemble's with its defaults."""
+    known = settings(section)
+    first, *others = process.verifiers
+    return Settings("process", "ensemble", own={"of": process.verifiers, "combine": process.combine}) if others else known[first]
+
+
+def part(process: Process, section: Verifiers) -> Verifiers:
+    """Of the section `verifiers` what concerns a process reward, for a command line."""
+    named = {name: section.named[name] for name in process.verifiers}
+    return Verifiers(named=named, **{name: getattr(section, name) for name in ("batch_size", "timeout", "retries")})
+
+
+def deciding(one: Settings) -> dict[str, Any]:
+    """What of a verifier's settings decides what it scores and how that is read."""
+    own = {name: value for name, value in one.own.items() if name not in UNDECIDING}
+    return {"kind": one.kind, "threshold": one.threshold, "aggregate": one.aggregate, **own}
+
+
+def unlimited(process: Process | None, section: Verifiers) -> list[str]:
+    """Judges of a process reward that may spend without a limit."""
+    known = settings(section)
+    names = process.verifiers if process else ()
+    return [name for name in names if known[name].kind == "judge" and not {"max_total_tokens", "max_usd"} & set(known[name].own)]
+
+
+def check(process: Process | None, terms: Mapping[str, float], section: Verifiers, where: str) -> None:
+    """What no schema says.
+
+    Args:
+        process: of a reward; null: nothing to refuse.
+        terms: of the same reward.
+        section: the verifiers of the configuration.
+        where: of the reward, for the message.
+
+    Raises:
+        UserError: an unknown verifier, one that cannot score beside a training, or a gate that makes a right answer worth less
+            than a wrong one.
+    """
+    if process is None:
+        return
+    known = settings(section)
+    for name in process.verifiers:
+        if name not in known:
+            raise UserError(f"config: {where}.verifiers: unknown verifier '{name}'; known: {', '.join(known) or 'none'}")
+        if known[name].kind in NOT_BESIDE:
+            raise UserError(f"config: {where}.verifiers: '{name}' is of kind {known[name].kind}: {NOT_BESIDE[known[name].kind]}")
+    correct = terms.get("correct")
+    if process.mode == "gate" and correct is not None and process.weight > correct:
+        raise UserError(
+            f"config: {where}.weight {process.weight} is more than the term correct gives, {correct}: a right answer would be worth less "
+            "than a wrong one; lower it"
+        )
+    if section.timeout > LONGEST_TIMEOUT:
+        raise UserError(
+            f"config: {where}: verifiers.timeout {section.timeout} s: a training that waits so long counts as hung; lower it to "
+            f"{LONGEST_TIMEOUT} or less"
+        )

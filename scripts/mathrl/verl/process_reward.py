@@ -1,0 +1,132 @@
+"""A process reward in verl's trainer: its curves, and the end of the training where it cannot be computed.
+
+verl imports this by `actor_rollout_ref.model.external_lib` where a stage has a process reward (grpo_config sets it), so that no other
+training's code depends on it.
+
+- `process/*`: what the verifiers say of a step's samples, and how that goes with correctness (`summarize`).
+- verl 0.9.1 logs what a reward raises and trains on without the sample. The reward workers write the failure down
+  (`mathrl.rewards.failure`), and after each batch the trainer looks for it: it saves the weights as they were before the batch, with the
+  place in the data, and ends.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from mathrl.core.files import UserError
+from mathrl.rewards import failure
+from mathrl.verl import reward_metrics
+from mathrl.verl.after_import import after_import
+
+PREFIX = "process_"
+MEANS = ("score", "flagged", "steps", "disagreement", "seconds")
+
+
+def summarize(rows: Iterable[Mapping[str, Any]]) -> dict[str, float]:
+    """Metrics of one step from what `compute_score` returned for each of its samples.
+
+    `process/score`, `flagged`, `steps`, `disagreement`, `seconds` are means over responses, `process/seconds_max` is the longest that one
+    waited for its scores, `process/outcome` the mean reward before. `process/flagged_right` is the share of right answers with a flagged
+    step. `process/correlation` is that of score and correctness over the samples: 0 where the verifiers score all alike, absent where all
+    answers are right or all wrong.
+    """
+    told = [row for row in rows if f"{PREFIX}score" in row]
+    if not told:
+        return {}
+    found = {f"process/{name}": math.fsum(float(row[PREFIX + name]) for row in told) / len(told) for name in MEANS}
+    found["process/outcome"] = math.fsum(float(row["outcome"]) for row in told) / len(told)
+    found["process/seconds_max"] = max(float(row[f"{PREFIX}seconds"]) for row in told)
+    right = [row for row in told if row["acc"]]
+    if right:
+        found["process/flagged_right"] = sum(row[f"{PREFIX}flagged"] > 0 for row in right) / len(right)
+    scores, correct = (np.asarray([float(row[key]) for row in told]) for key in (f"{PREFIX}score", "acc"))
+    if np.ptp(correct) > 0:
+        found["process/correlation"] = float(np.corrcoef(scores, correct)[0, 1]) if np.ptp(scores) > 0 else 0.0
+    return found
+
+
+def _failed(trainer: Any) -> str | None:
+    return failure.noted(Path(trainer.config.trainer.default_local_dir) / failure.NAME)
+
+
+def _end(trainer: Any, why: str, step: int, place_in_data: Mapping[str, Any]) -> None:
+    """Save the weights as they are after `step`, unless they are the start's or saved already, and end.
+
+    Raises:
+        UserError: with why; always.
+    """
+    directory = Path(trainer.config.trainer.default_local_dir) / f"global_step_{step}"
+    if step > 0 and not directory.exists():
+        now, loader = trainer.global_steps, trainer.train_dataloader
+        trainer.global_steps, trainer.train_dataloader = step, SimpleNamespace(state_dict=lambda: place_in_data)
+        try:
+            trainer._save_checkpoint()
+        finally:
+            trainer.global_steps, trainer.train_dataloader = now, loader
+    raise UserError(why)
+
+
+def watch(module: ModuleType) -> None:
+    """Let our trainer look for failures and tell what the verifiers said."""
+    trainer = module.Trainer
+    step, step_once, sample_end = trainer.step, trainer._step_once, trainer.on_sample_end
+    validate, compute_metrics = trainer._validate, trainer._compute_metrics
+
+    @functools.wraps(step)
+    def begin_step(self, metrics, timing_raw):
+        # A step draws its prompts. Before the first one after a start the weights are the start's or a checkpoint's: nothing is saved.
+        self._place_before = self.train_dataloader.state_dict() if self.train_dataloader_it is not None else {}
+        return step(self, metrics, timing_raw)
+
+    @functools.wraps(sample_end)
+    def on_sample_end(self):
+        sample_end(self)
+        why = _failed(self)
+        if why is not None:  # before anything is learnt from what is left
+            _end(self, why, self.global_steps - 1, self._place_before)
+
+    @functools.wraps(step_once)
+    def _step_once(self, *arguments, **more):
+        try:
+            return step_once(self, *arguments, **more)
+        except UserError:
+            raise
+        except Exception:  # verl's own of a batch that lost samples
+            why = _failed(self)
+            if why is None:
+                raise
+        self.checkpoint_manager.sleep_replicas()  # as after a batch: no engine beside the weights that are saved
+        return _end(self, why, self.global_steps - 1, self._place_before)
+
+    @functools.wraps(validate)
+    def _validate(self):
+        try:
+            found = validate(self)
+        except Exception:
+            found = None
+            if _failed(self) is None:
+                raise
+        why = _failed(self)
+        if why is None:
+            return found
+        self.checkpoint_manager.sleep_replicas()
+        return _end(self, why, self.global_steps, self.train_dataloader.state_dict())
+
+    @functools.wraps(compute_metrics)
+    def _compute_metrics(self, batch, metrics, *arguments, **more):
+        result = compute_metrics(self, batch, metrics, *arguments, **more)
+        metrics.update(summarize(reward_metrics.infos(batch)))
+        return result
+
+    trainer.step, trainer._step_once, trainer.on_sample_end = begin_step, _step_once, on_sample_end
+    trainer._validate, trainer._compute_metrics = _validate, _compute_metrics
+
+
+after_import("mathrl.verl.grpo_trainer", watch)

@@ -1,0 +1,66 @@
+"""verl's custom reward function where `reward.process` is set: scripts/reward.py, and verifiers that score the steps of each response.
+
+A coroutine, which verl awaits: answers of other samples are graded, and tokens sampled, while a verifier works.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+_SCRIPTS = str(Path(__file__).resolve().parent)
+if _SCRIPTS not in sys.path:  # verl loads this file by its path, without its directory
+    sys.path.insert(0, _SCRIPTS)
+
+import reward  # noqa: E402
+from mathrl.core.files import UserError  # noqa: E402
+from mathrl.rewards import failure as failures  # noqa: E402
+from mathrl.rewards.outcome import problem_of  # noqa: E402
+from mathrl.rewards.scorer import Scorer  # noqa: E402
+from mathrl.verifiers.kept import GaveUp  # noqa: E402
+
+
+@lru_cache(maxsize=1)
+def _scorer(process: str, store: str) -> Scorer:
+    return Scorer.of(json.loads(process), Path(store))
+
+
+async def compute_score(
+    data_source: str,
+    solution_str: str,
+    ground_truth: str,
+    extra_info: Mapping[str, Any] | None = None,
+    *,
+    process: str,
+    store: str,
+    failure: str,
+    terms: str | None = None,
+    **kwargs: Any,
+) -> dict[str, float | str]:
+    """Grade one response and score its steps; the keys of scripts/reward.py, and those of `mathrl.rewards.process.with_process`.
+
+    Args:
+        data_source, solution_str, ground_truth, extra_info, kwargs: verl's.
+        process: the process reward and its verifiers, JSON.
+        store: folder of kept scores.
+        failure: file that ends the training where the reward cannot be computed.
+        terms: of the outcome, JSON.
+    """
+    earlier = failures.noted(Path(failure))
+    if earlier:
+        raise UserError(earlier)  # the training is about to end: nothing more is asked of anybody
+    try:
+        own = {"data_source": data_source, "solution_str": solution_str, "ground_truth": ground_truth, "extra_info": extra_info}
+        outcome = await asyncio.to_thread(reward.compute_score, **own, terms=terms)
+        return await _scorer(process, store).score(outcome, problem_of(extra_info) or "", solution_str)
+    except GaveUp as error:
+        failures.note(Path(failure), error.why)
+        raise
+    except Exception as error:
+        failures.note(Path(failure), str(error) if isinstance(error, UserError) else f"the reward failed: {type(error).__name__}: {error}")
+        raise
