@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, JsonValue, StringConstraints
 from pydantic_core import PydanticCustomError
 
+from mathrl.config.reward_terms import Terms
 from mathrl.config.section import (
     SILENT,
     STATED,
@@ -50,9 +51,10 @@ Advantage = Annotated[
 class Reward(Section):
     """The reward of a response: weighted terms, summed."""
 
-    terms: Annotated[dict[str, Number], Field(min_length=1)] = key(
+    terms: Annotated[Terms, Field(min_length=1)] = key(
         {"format": 0.1, "correct": 0.9},
-        "weight by term: format (a box is there), correct (its answer is right), answer_format, or module:function",
+        "weight by term: format (a box is there), correct (its answer is right), answer_format, FILE.py:function or module:function; a "
+        "mapping in place of the weight tells a function of yours more",
         verl=("reward.custom_reward_function.reward_kwargs.terms",),
     )
 

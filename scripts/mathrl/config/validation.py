@@ -69,7 +69,7 @@ def validate(raw: Mapping[str, Any], read_table: Callable[[str], Table], asked: 
 def _check_terms(reward: Reward, where: str) -> None:
     try:
         check_names(reward.terms)
-    except ValueError as error:
+    except (ValueError, UserError) as error:
         raise UserError(f"config: {where}: {error}") from None
 
 

@@ -33,7 +33,7 @@ def model_card(
         "",
         f"{config.base_model} trained by {str(settings.get('algorithm', '')).upper()} with verl on "
         f"{config.dataset} ({data_words(final)}), reward "
-        + " + ".join(f"{weight:g} × {name}" for name, weight in settings["reward"]["terms"].items())
+        + " + ".join(f"{weight:g} × {name}" for name, weight in weights(settings["reward"]["terms"]).items())
         + ".",
         "",
         "## Use",

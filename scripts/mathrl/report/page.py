@@ -193,7 +193,7 @@ def question(config: Configuration, models: Sequence[str]) -> str:
     """What the study asks, from its configuration."""
     training = config.training
     runs = [name for name in config.select if name in models]
-    terms = " + ".join(f"{weight:g} × {name}" for name, weight in config.reward.terms.items())
+    terms = " + ".join(f"{weight:g} × {name}" for name, weight in weights(config.reward.terms).items())
     names = ", ".join(f"{name} ({'; '.join(settings_changed(config, name)) or 'the defaults'})" for name in runs) or "none yet"
     benchmarks = config.benchmarks
     return (
