@@ -42,8 +42,9 @@ def _can_be_computed(value: Any) -> Any:
     return value
 
 
+UsersFile = Annotated[str, StringConstraints(pattern=r"^[^:]+\.py:[A-Za-z_]\w*$")]
 Advantage = Annotated[
-    Literal["grpo", "rloo", "opo", "reinforce_plus_plus", "reinforce_plus_plus_baseline", "grpo_passk", "maxrl"],
+    Literal["grpo", "rloo", "opo", "reinforce_plus_plus", "reinforce_plus_plus_baseline", "grpo_passk", "maxrl"] | UsersFile,
     BeforeValidator(_can_be_computed),
 ]
 
@@ -189,15 +190,15 @@ class Stage(Section):
     )
     advantage: Advantage = key(
         "grpo",
-        "what a response is compared with: grpo, the group's mean and deviation; rloo, the mean of the others; opo, the mean by length; "
+        "what a response is compared with, or FILE.py:function: grpo, the group's mean and deviation; rloo, the mean of the others; opo, the mean by length; "
         "reinforce_plus_plus_baseline, the group's mean and the batch's deviation; reinforce_plus_plus, the batch's; grpo_passk: the best "
         "of a group alone counts; maxrl: divided by the group's mean",
         verl=("algorithm.adv_estimator",),
         finalist=STATED,
     )
-    policy_loss: Literal["vanilla", "gspo", "cispo", "sapo", "geo_mean", "dppo_tv", "dppo_kl", "clip_cov", "kl_cov"] = key(
+    policy_loss: Literal["vanilla", "gspo", "cispo", "sapo", "geo_mean", "dppo_tv", "dppo_kl", "clip_cov", "kl_cov"] | UsersFile = key(
         "vanilla",
-        "vanilla: ratio per token; gspo: ratio per response; cispo: clipped weights, no token is left out; sapo: soft gates; geo_mean: "
+        "or FILE.py:function; vanilla: ratio per token; gspo: ratio per response; cispo: clipped weights, no token is left out; sapo: soft gates; geo_mean: "
         "GMPO; dppo_tv, dppo_kl: bounds on the change of probabilities; clip_cov, kl_cov: against the fall of entropy",
         verl=(f"{A}.policy_loss.loss_mode",),
         finalist=SILENT,

@@ -59,6 +59,8 @@ def check(name: str, where: str) -> None:
     """
     if not is_file(name):
         return
+    if ":" in name.rpartition(":")[0]:
+        raise UserError(f"{where}: '{name}': a folder whose name holds ':' cannot be named here; rename it")
     try:
         files(name)
         path, function = path_of(name), name.rpartition(":")[2]

@@ -7,6 +7,7 @@ from typing import Any
 
 from mathrl.config.augmentation import data_kind, data_words
 from mathrl.config.experiment import Configuration
+from mathrl.config.reward_terms import weights
 from mathrl.config.runs import stages
 from mathrl.evaluation.means import cell, mean_over
 from mathrl.evaluation.scores import cell_text

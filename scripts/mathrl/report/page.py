@@ -13,6 +13,7 @@ from typing import Any
 
 from mathrl.config.augmentation import data_words
 from mathrl.config.experiment import Configuration
+from mathrl.config.reward_terms import weights
 from mathrl.core.files import sha256_json
 from mathrl.evaluation.means import cell, mean_over
 from mathrl.evaluation.metrics import STATUS_LETTERS

@@ -17,6 +17,7 @@ from mathrl.data import sft_messages, step_messages
 from mathrl.execution import caches, nvidia, pauses, trackers
 from mathrl.execution.preflight import checkpoint_bytes
 from mathrl.execution.secrets import isolation
+from mathrl.rewards import failure
 from mathrl.training import budget, checkpoints, fingerprints, long_prompts, resharding, verl_log
 from mathrl.training.plan import StagePlan
 from mathrl.training.process import run_verl
@@ -62,6 +63,7 @@ def train_on(plan: StagePlan, session: Session, begins: Callable[[int], None]) -
         names = [gpu.name for gpu in nvidia.gpus(nvidia.own())]
         environment |= caches.variables(plan.fingerprint["versions"], names, os.getuid())
     before = max([0, *checkpoints.steps(session.directory)])
+    failure.clear(session.directory / failure.NAME)
     begins(before)
     (session.directory / FINISHED).unlink(missing_ok=True)  # what it says of an earlier end holds no longer
     log = session.directory / verl_log.NAME
@@ -137,6 +139,10 @@ def _check_end(plan: StagePlan, session: Session, code: int, why: str) -> None:
         left = f"saved at step {whole[-1]}" if whole else "before its first checkpoint"
         print(f"{name}: ended as asked, {left}; the same command goes on from there", file=sys.stderr)
         raise Paused(INTERRUPTED)
+    reward_failed = failure.noted(directory / failure.NAME)
+    if reward_failed and code:
+        left = f"checkpoints up to step {whole[-1]} are kept" if whole else "nothing was trained yet"
+        raise UserError(f"{name}: {reward_failed}; {left}, the same command goes on from there; its log is {log}")
     if code:
         how = (
             f"hung: it printed nothing for {session.silent_minutes:g} minutes (monitor.stall_minutes)"

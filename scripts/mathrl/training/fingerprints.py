@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from mathrl.config.methods import OF_MICRO_BATCHES
+from mathrl.config.reward_terms import deciding
 from mathrl.config.stage import Reward, Stage
+from mathrl.core import users_code
 from mathrl.core.files import UserError, sha256_file, sha256_json
 from mathrl.core.hashes import model_sha256
 from mathrl.core.provenance import versions
@@ -123,12 +125,17 @@ def fingerprint(stage: Stage, keys: Mapping[str, Any], train_file: Path, model: 
     else:
         judges = grader_protocols(train_file)
         content |= {"grader_protocols": judges} if judges else {}
-        content |= {"micro_batches": micro_batches(stage)} if stage.policy_loss in OF_MICRO_BATCHES else {}
+        content |= {"micro_batches": micro_batches(stage)} if _sees_micro_batches(stage.policy_loss) else {}
         code.named_by(next(value for key, value in keys.items() if key.lstrip("+") == REWARD))
         reward = stage.reward or Reward()
-        content["reward"] = reward.model_dump() | {"terms": {code.term(term): weight for term, weight in reward.terms.items()}}
+        content["reward"] = reward.model_dump() | {"terms": {code.term(name): deciding(term) for name, term in reward.terms.items()}}
     files = code.files()
     return content | {"code": sha256_json(sorted(set(files.values()))), "code_files": files}
+
+
+def _sees_micro_batches(policy_loss: str) -> bool:
+    """Whether a loss may depend on how a mini-batch is divided; nobody knows of one of the user's."""
+    return policy_loss in OF_MICRO_BATCHES or users_code.is_file(policy_loss)
 
 
 def micro_batches(stage: Stage) -> dict[str, int]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from mathrl.core import code_files
+from mathrl.core import code_files, users_code
 from mathrl.core.code_meaning import meanings
 from mathrl.core.files import UserError, sha256_file
 
@@ -34,6 +34,8 @@ class Code:
             return value
         if value.endswith(".py") and Path(value).is_file():
             return self._take(Path(value).resolve())
+        if users_code.is_file(value):
+            return self.function(value, "training")
         module = value.removeprefix("pkg://")
         file = code_files.module_file(module, SCRIPTS)
         if file:
@@ -48,15 +50,23 @@ class Code:
         Raises:
             UserError: there is no such module.
         """
-        module, separator, function = term.partition(":")
-        if not separator:
-            return term  # one of ours
+        return self.function(term, "reward.terms") if ":" in term else term  # one of ours
+
+    def function(self, name: str, key: str) -> str:
+        """A `module:function` of the user's; the module's code is gathered, and stands in the place of its name.
+
+        Raises:
+            UserError: there is no such module; the line names the key of the configuration.
+        """
+        module, _, function = name.partition(":")
         file = code_files.module_file(module, SCRIPTS)
-        return f"{self._take(file or _installed(module, term), module)}:{function}"
+        return f"{self._take(file or _installed(module, name, key), module)}:{function}"
 
     def _take(self, path: Path, module: str = "") -> str:
         """Gather a file and what it imports; what it does, in short."""
-        if path.is_relative_to(SCRIPTS):
+        if module.endswith(".py"):  # what lies beside it is its own, wherever that is
+            found = meanings([path], path.parent, SCRIPTS)
+        elif path.is_relative_to(SCRIPTS):
             found = meanings([path], SCRIPTS)
         else:
             found = _outside(path, path.parents[module.count(".") + (path.name == "__init__.py")])
@@ -82,12 +92,15 @@ def _shown(path: Path) -> str:
     return path.relative_to(SCRIPTS).as_posix() if path.is_relative_to(SCRIPTS) else path.name
 
 
-def _installed(module: str, term: str) -> Path:
-    """The file of a module that lies elsewhere than below scripts/."""
+def _installed(module: str, name: str, key: str) -> Path:
+    """The file of a module that lies elsewhere than below scripts/, or of a FILE.py:function."""
+    if users_code.is_file(name):
+        users_code.check(name, f"config: {key}")
+        return users_code.path_of(name).resolve()
     try:
         spec = importlib.util.find_spec(module)
     except (ImportError, ValueError):
         spec = None
     if spec is None or spec.origin is None or not spec.has_location or not spec.origin.endswith(".py"):
-        raise UserError(f"config: reward.terms: '{term}': there is no module '{module}'; write scripts/{module.replace('.', '/')}.py")
+        raise UserError(f"config: {key}: '{name}': there is no module '{module}'; write scripts/{module.replace('.', '/')}.py")
     return Path(spec.origin).resolve()
