@@ -36,7 +36,7 @@ library.loader.exec_module(sys.modules["mathrl"])
 
 from mathrl.config import augmentation, endpoint, model_names, reading, runs as configuration, validation
 from mathrl.config import verifiers as verifier_settings
-from mathrl.core import code_files, provenance
+from mathrl.core import code_files, provenance, users_code
 from mathrl.core.files import UserError, sha256_file
 from mathrl.data import downloads
 from mathrl.execution import (
@@ -287,7 +287,14 @@ def verifier_markers(name):
 def verifier_files(*names):
     """Files below scripts/ of the user's verifiers `module:function`."""
     kinds = [verifiers()[name].kind.partition(":") for name in names]
-    return sorted({file for module, colon, _ in kinds if colon for file in code_files.module_files(module, SCRIPTS)})
+    modules = {module for module, colon, _ in kinds if colon and not module.endswith(".py")}
+    return sorted({file for module in modules for file in code_files.module_files(module, SCRIPTS)})
+
+
+def verifier_code(script, *names):
+    """The code of a script that asks these verifiers."""
+    ours = code(script, "run_job.py", *verifier_files(*names))
+    return ours + users_files(*(verifiers()[name].kind for name in names))
 
 
 def verifier_json(wildcards):
@@ -805,16 +812,45 @@ def code(script, *modules):
 
 def training_code(script):
     """The code of a script that trains: its supervisors come second and third."""
-    files = ("cpu/platform.py", "cpu/worker.py", "sft_trainer.py", "plugin.py")
+    files = (
+        "cpu/platform.py",
+        "cpu/worker.py",
+        "sft_trainer.py",
+        "plugin.py",
+        "users_registry.py",
+        "reward_failure.py",
+    )
     verl = [f"mathrl/verl/{name}" for name in files]
-    return code(script, "run_job.py", "run_on_nodes.py", "reward.py", *verl, *term_files())
+    ours = code(script, "run_job.py", "run_on_nodes.py", "reward.py", "users_reward.py", *verl, *term_files())
+    return ours + users_files(*names_of_terms(), *names_of_methods())
 
 
 def term_files():
     """Files below scripts/ of the terms `module:function` of all rewards: verl imports them by name."""
-    rewards = [CONFIG.reward, *(stage_config(run, stage).reward for run in CONFIG.runs for stage in run_stages(run))]
-    modules = {term.partition(":")[0] for reward in rewards for term in reward.terms if ":" in term}
+    modules = {term.partition(":")[0] for term in names_of_terms() if not users_code.is_file(term)}
     return sorted({file for module in modules for file in code_files.module_files(module, SCRIPTS)})
+
+
+def names_of_terms():
+    """Terms of all rewards that are functions of the user's."""
+    rewards = [CONFIG.reward, *(stage_config(run, stage).reward for run in CONFIG.runs for stage in run_stages(run))]
+    return sorted({term for reward in rewards for term in reward.terms if ":" in term})
+
+
+def names_of_methods():
+    """Policy losses and advantage estimators of all stages."""
+    every = [stage_config(run, stage) for run in CONFIG.runs for stage in run_stages(run)]
+    return sorted({name for stage in every for name in (stage.policy_loss, stage.advantage)})
+
+
+def users_files(*names):
+    """Files of those names that are FILE.py:function, with what they import beside them, as inputs of a rule."""
+    try:
+        files = {path for name in names if users_code.is_file(name) for path in users_code.files(name)}
+    except UserError as error:
+        raise WorkflowError(str(error)) from None
+    # remembered by name and content, as our own code
+    return [sourcecache_entry(ancient(str(path)), f"{path.name} {sha256_file(path)[:16]}") for path in sorted(files)]
 
 
 def image(kind):

@@ -40,12 +40,12 @@ BAD = [
     ("t.py:f", None, "there is no file ", True, "no file"),
     ("t.py:brif", "def brief():\n    pass\n", "there is no function 'brif' in ", True, "no function"),
     ("t.py:f", "def f(:\n", "is no Python (", True, "no Python"),
-    ("t.py:f", BROKEN + "def f():\n    pass\n", "cannot be loaded: RuntimeError: no luck (line 3 of t.py); mend it", False, "raises"),
-    ("t.py:f", "import sys\nsys.exit(3)\n\ndef f():\n    pass\n", "cannot be loaded: SystemExit: 3 (line 2 of t.py)", False, "exits"),
-    ("t.py:f", "f = 3\n", "is no function but a int", False, "not callable"),
+    ("t.py:f", BROKEN + "def f():\n    pass\n", "importing t.py failed: RuntimeError: no luck (line 3 of t.py); mend it", False, "raises"),
+    ("t.py:f", "import sys\nsys.exit(3)\n\ndef f():\n    pass\n", "importing t.py failed: SystemExit: 3 (line 2 of t.py)", False, "exits"),
+    ("t.py:f", "f = 3\n", "f of t.py is no function but a int", False, "not callable"),
     ("t.py:f", "import nowhere_at_all\n\ndef f():\n    pass\n", "No module named 'nowhere_at_all' (line 1 of t.py)", False, "its import"),
     ("t.py:f", "from json_ import *\n\ndef f():\n    pass\n", "No module named 'json_'", False, "another of its imports"),
-    ("nowhere_at_all:f", None, "there is no module 'nowhere_at_all'; write FILE.py:function", False, "no module"),
+    ("nowhere_at_all:f", None, "there is no module 'nowhere_at_all' on PYTHONPATH; write FILE.py:function for a file", False, "no module"),
     ("json:nothing", None, "there is no function 'nothing' in json; it has detect_encoding, dump", False, "no function of a module"),
 ]
 
@@ -67,5 +67,7 @@ def test_what_cannot_be_had_is_said_in_one_line(folder, monkeypatch, name, text,
 def test_a_name_that_python_finds_elsewhere_first_is_refused(folder):
     """Not the file beside it would run, which the fingerprint counts, but that of the standard library."""
     write(folder, t="import json\n\ndef f():\n    pass\n", json="")
-    with pytest.raises(UserError, match=r"here: .*t\.py: imports 'json', which lies beside it and elsewhere \(.*json/__init__\.py\); rename"):
+    with pytest.raises(
+        UserError, match=r"here: .*t\.py: imports 'json', which lies beside it and elsewhere \(.*json/__init__\.py\); rename"
+    ):
         users_code.load(f"{folder}/t.py:f", "here")

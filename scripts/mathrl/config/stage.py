@@ -190,16 +190,16 @@ class Stage(Section):
     )
     advantage: Advantage = key(
         "grpo",
-        "what a response is compared with, or FILE.py:function: grpo, the group's mean and deviation; rloo, the mean of the others; opo, the mean by length; "
-        "reinforce_plus_plus_baseline, the group's mean and the batch's deviation; reinforce_plus_plus, the batch's; grpo_passk: the best "
+        "what a response is compared with, or FILE.py:function: grpo, the group's mean and deviation; rloo, the mean of the others; opo, "
+        "the mean by length; reinforce_plus_plus_baseline, the group's mean and the batch's deviation; reinforce_plus_plus, the batch's; grpo_passk: the best "
         "of a group alone counts; maxrl: divided by the group's mean",
         verl=("algorithm.adv_estimator",),
         finalist=STATED,
     )
     policy_loss: Literal["vanilla", "gspo", "cispo", "sapo", "geo_mean", "dppo_tv", "dppo_kl", "clip_cov", "kl_cov"] | UsersFile = key(
         "vanilla",
-        "or FILE.py:function; vanilla: ratio per token; gspo: ratio per response; cispo: clipped weights, no token is left out; sapo: soft gates; geo_mean: "
-        "GMPO; dppo_tv, dppo_kl: bounds on the change of probabilities; clip_cov, kl_cov: against the fall of entropy",
+        "or FILE.py:function; vanilla: ratio per token; gspo: ratio per response; cispo: clipped weights, no token is left out; sapo: soft "
+        "gates; geo_mean: GMPO; dppo_tv, dppo_kl: bounds on the change of probabilities; clip_cov, kl_cov: against the fall of entropy",
         verl=(f"{A}.policy_loss.loss_mode",),
         finalist=SILENT,
     )

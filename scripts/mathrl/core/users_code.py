@@ -85,17 +85,16 @@ def load(name: str, where: str) -> Callable[..., Any]:
         raise UserError(f"{where}: {error}") from None
     except ModuleNotFoundError as error:
         if is_file(name) or not f"{place}.".startswith(f"{error.name}."):
-            raise UserError(f"{where}: '{name}': {told(error, path_of(name) if is_file(name) else None)}; mend it") from None
-        raise UserError(f"{where}: '{name}' cannot be loaded: there is no module '{error.name}'; write FILE.py:function") from None
+            raise UserError(_failed(name, where, error)) from None
+        raise UserError(f"{where}: there is no module '{error.name}' on PYTHONPATH; write FILE.py:function for a file of yours") from None
     except (Exception, SystemExit) as error:  # code of the user's may raise anything
-        own = path_of(name) if is_file(name) else None
-        raise UserError(f"{where}: '{name}' cannot be loaded: {told(error, own)}; mend it") from None
+        raise UserError(_failed(name, where, error)) from None
     found = getattr(module, function, None)
     if found is None and not hasattr(module, function):
         known = {key for key, value in vars(module).items() if callable(value) and getattr(value, "__module__", "") == module.__name__}
         raise UserError(f"{where}: {_no_function(path_of(name) if is_file(name) else place, function, known)}")
     if not callable(found):
-        raise UserError(f"{where}: '{name}' is no function but a {type(found).__name__}")
+        raise UserError(f"{where}: {function} of {place} is no function but a {type(found).__name__}")
     return found
 
 
@@ -105,6 +104,11 @@ def told(error: BaseException, path: Path | None = None) -> str:
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if path and Path(frame.filename).parent == path.parent]
     at = f" (line {frames[-1].lineno} of {Path(frames[-1].filename).name})" if frames else ""
     return f"{type(error).__name__}{': ' if said else ''}{said[:300]}{at}"
+
+
+def _failed(name: str, where: str, error: BaseException) -> str:
+    place, path = name.rpartition(":")[0], path_of(name) if is_file(name) else None
+    return f"{where}: importing {place} failed: {told(error, path)}; mend it"
 
 
 def _existing(name: str) -> Path:
@@ -169,4 +173,6 @@ def _reach(path: Path) -> None:
             spec = None
         places = [spec.origin or "", *(spec.submodule_search_locations or ())] if spec else []
         if not any(Path(place).is_relative_to(folder) for place in places if place):
-            raise UserError(f"{path}: imports '{name}', which lies beside it and elsewhere ({places[0] if places else 'loaded'}); rename it")
+            raise UserError(
+                f"{path}: imports '{name}', which lies beside it and elsewhere ({places[0] if places else 'loaded'}); rename it"
+            )

@@ -18,7 +18,7 @@ from mathrl.config.messages import parse
 from mathrl.config.reward_terms import Term, check_names, curve_name, settings
 from mathrl.core import users_code
 from mathrl.core.files import UserError
-from mathrl.grading import STATUSES, Grade, can_be_read, grade
+from mathrl.grading import STATUSES, can_be_read, grade
 from mathrl.rewards.users_terms import Caller, Sample, Value
 
 Terms = Mapping[str, "float | Term"]
@@ -26,20 +26,22 @@ DEFAULT_TERMS: Terms = {"format": 0.1, "correct": 0.9}
 MAX_PRED_CHARS = 500
 """`pred` is for reading; a megabyte of it would travel through every log."""
 
-_OWN: dict[str, Callable[[Grade], float]] = {
-    "correct": lambda result: float(result.correct),
-    "format": lambda result: float(result.format),
-    "answer_format": lambda result: float(result.format and can_be_read(result.extracted or "")),
+_OWN: dict[str, Callable[..., float]] = {
+    "correct": lambda result, *_: float(result.correct),
+    "format": lambda result, *_: float(result.format),
+    "answer_format": lambda result, *_: float(result.format and can_be_read(result.extracted or "")),
 }
 
 
 @lru_cache(maxsize=64)
 def load_term(name: str) -> Callable[..., Any]:
-    """The user's function behind a term's name; ValueError where there is none."""
+    """The function behind a term's name; ValueError where there is none."""
+    if name in _OWN:
+        return _OWN[name]
     try:
-        return users_code.load(name, "reward.terms")
+        return users_code.load(name, f"reward term '{name}' cannot be loaded")
     except UserError as error:
-        raise ValueError(f"reward term '{name}' cannot be loaded: {error}") from None
+        raise ValueError(str(error)) from None
 
 
 def check_terms(terms: Mapping[str, Any]) -> dict[str, float | Term]:
@@ -51,8 +53,7 @@ def check_terms(terms: Mapping[str, Any]) -> dict[str, float | Term]:
     except UserError as error:
         raise ValueError(str(error)) from None
     for name in read:
-        if name not in _OWN:
-            load_term(name)
+        load_term(name)
     return read
 
 
