@@ -191,8 +191,8 @@ class Stage(Section):
     advantage: Advantage = key(
         "grpo",
         "what a response is compared with, or FILE.py:function: grpo, the group's mean and deviation; rloo, the mean of the others; opo, "
-        "the mean by length; reinforce_plus_plus_baseline, the group's mean and the batch's deviation; reinforce_plus_plus, the batch's; grpo_passk: the best "
-        "of a group alone counts; maxrl: divided by the group's mean",
+        "the mean by length; reinforce_plus_plus_baseline, the group's mean and the batch's deviation; reinforce_plus_plus, the batch's; "
+        "grpo_passk: the best of a group alone counts; maxrl: divided by the group's mean",
         verl=("algorithm.adv_estimator",),
         finalist=STATED,
     )

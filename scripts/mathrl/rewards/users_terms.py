@@ -131,6 +131,7 @@ class Caller:
         while not (await asyncio.wait([waited], timeout=1.0))[0]:
             if loop.is_held(self.term.timeout):
                 return self._failed(f"blocks its event loop for {self.term.timeout:g} s; an async function must not wait without await")
+        waited.exception()  # taken note of: asyncio logs what nobody looks at
         return self._read(asked)
 
     def _read(self, asked: Future[float]) -> Value:
@@ -192,7 +193,7 @@ class Caller:
                 given = await self._in_time(self.function(*told, **self.term.arguments))
             else:
                 given = await self._in_thread(told)
-        return _numbers([given] if self.term.batch is None else given, len(samples))
+        return _numbers(given, None if self.term.batch is None else len(samples))
 
     async def _in_time(self, work: Awaitable[Any]) -> Any:
         """What it answers; one that does not end when it is cancelled is not waited for."""
@@ -246,12 +247,14 @@ def _without_exit(error: BaseException) -> Exception:
     return error if isinstance(error, Exception) else _BadAnswerError(users_code.told(error))
 
 
-def _numbers(given: Any, count: int) -> list[float]:
+def _numbers(given: Any, count: int | None) -> list[float]:
+    """Finite numbers for so many responses; for None a single one."""
     try:
-        values = [float(value) for value in given]
+        values = [float(value) for value in ([given] if count is None else given)]
     except (TypeError, ValueError):
-        raise _BadAnswerError(f"it answers {str(given)[:60]!r}, not {'a number' if count == 1 else f'{count} numbers'}") from None
-    if len(values) != count:
+        wanted = "a number" if count is None else f"a list of {count} numbers"
+        raise _BadAnswerError(f"it answers {ascii(given)[:60]}, not {wanted}") from None
+    if len(values) != (count or 1):
         raise _BadAnswerError(f"it answers {len(values)} numbers for {count} responses")
     if not all(map(math.isfinite, values)):
         raise _BadAnswerError(f"it answers {next(value for value in values if not math.isfinite(value))}; a term must be finite")

@@ -19,7 +19,7 @@ from mathrl.verifiers.kept import Kept
 
 
 class Function:
-    """The user's FILE.py:function or `module:function`: (problems, responses as lists of steps, **options) → one list of scores per response.
+    """The user's own, by name: (problems, responses as lists of steps, **options) → one list of scores per response.
 
     Raises:
         UserError: it cannot be loaded.
