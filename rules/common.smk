@@ -671,9 +671,25 @@ def study():
             files += [f"results/{model}/{protocol}/samples/{name}.jsonl.zst" for name in CONFIG.benchmarks]
     ends = ["results/audit.json", *(f"results/scores.{kind}" for kind in ("csv", "md", "html")), "results/report.html"]
     drawn = ("validation.svg", "reward.svg", "entropy.svg", "response_length.svg", "curves.json")
-    figures = [f"results/figures/{name}" for name in drawn]
+    figures = [*(f"results/figures/{name}" for name in drawn), *further_figures()]
     sent = ["results/trackers.json"] if further_trackers() else []
     return [*files, *augmentation_files(), *evaluations(), *figures, *ends, *sent]
+
+
+def report_code(script):
+    """The code of a script that draws the figures of training, the user's among them."""
+    return code(script) + users_files(*CONFIG.report.figures.values())
+
+
+def users_figures():
+    """Options for them."""
+    return option("--figures", [f"{name}={function}" for name, function in sorted(CONFIG.report.figures.items())])
+
+
+def further_figures():
+    """Files of the user's figures that stand beside ours."""
+    ours = ("validation", "reward", "entropy", "response_length")
+    return [f"results/figures/{name}.svg" for name in CONFIG.report.figures if name not in ours]
 
 
 def start_model(wildcards):

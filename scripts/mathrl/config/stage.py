@@ -22,6 +22,7 @@ from mathrl.config.section import (
     Section,
     Several,
     Share,
+    UsersFile,
     WholeNumber,
     key,
 )
@@ -42,7 +43,6 @@ def _can_be_computed(value: Any) -> Any:
     return value
 
 
-UsersFile = Annotated[str, StringConstraints(pattern=r"^[^:]+\.py:[A-Za-z_]\w*$")]
 Advantage = Annotated[
     Literal["grpo", "rloo", "opo", "reinforce_plus_plus", "reinforce_plus_plus_baseline", "grpo_passk", "maxrl"] | UsersFile,
     BeforeValidator(_can_be_computed),

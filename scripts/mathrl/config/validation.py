@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mathrl.config import augmentation, endpoint, verifiers
+from mathrl.config import augmentation, endpoint, report, verifiers
 from mathrl.config.batches import check_batches
 from mathrl.config.determinism import is_deterministic
 from mathrl.config.experiment import Configuration, check_whole, spelled_out
@@ -53,6 +53,7 @@ def validate(raw: Mapping[str, Any], read_table: Callable[[str], Table], asked: 
     endpoint.check(config)
     _check_removal(config, config.decontamination.remove, "decontamination.remove")
     _check_terms(config.reward, "reward.terms")
+    report.check(config.report)
     verifiers.check(config.verifiers)
     _check_verifiers(config, table)
     _check_stages(config, {name for name in config.benchmarks if table[name].get("after_training")})

@@ -23,10 +23,11 @@ from mathrl.report.changes import KINDS, change_rows
 from mathrl.report.content import settings_changed
 from mathrl.report.costs import cost_warnings, generated_tokens
 from mathrl.report.effect_charts import cost_charts, forest_plot
-from mathrl.report.figures import CAPTIONS, figure_charts, funnel_chart, further_charts
+from mathrl.report.figures import funnel_chart, further_charts
 from mathrl.report.formulas import as_markup
 from mathrl.report.progress import REFRESH, moment
 from mathrl.report.score_charts import checkpoint_charts, length_charts, pass_charts, workflow_graph
+from mathrl.report.users_figures import training_figures
 
 TEMPLATES = Path(__file__).parent / "templates"
 SECTIONS = ("scores", "contamination", "data", "training", "breakdowns", "responses", "grader")
@@ -176,7 +177,7 @@ def _figures(study: Mapping[str, Any]) -> dict[str, Any]:
     """Every chart of the page by its name in the template."""
     runs, models = study["runs"], study["models"]
     benchmark = study["config"].training.validation_benchmark
-    figures = figure_charts(runs, benchmark, models)
+    figures = training_figures(runs, benchmark, study["config"].report.figures, models)
     return {
         "forest": safe(forest_plot(study)),
         "cost_charts": [(safe(svg), caption) for _, svg, caption in cost_charts(study)],
@@ -185,7 +186,7 @@ def _figures(study: Mapping[str, Any]) -> dict[str, Any]:
         "funnel_chart": safe(funnel_chart(study["data"]["funnel"])) if study["data"]["funnel"] else "",
         "dag": safe(workflow_graph(study)),
         "length_charts": [(told, safe(svg)) for told, svg in length_charts(study)],
-        "figures": [(safe(svg), CAPTIONS[name]) for name, svg in figures.items()]
+        "figures": [(safe(svg), caption) for _, svg, caption in figures]
         + [(safe(svg), text) for svg, text in further_charts(runs, benchmark, models)],
     }
 
