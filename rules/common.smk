@@ -41,6 +41,7 @@ from mathrl.core.files import UserError, sha256_file
 from mathrl.data import downloads
 from mathrl.execution import (
     damage,
+    launcher,
     node_image,
     notices,
     pauses,
@@ -1000,7 +1001,9 @@ def supervisor(wildcards, input, grace):
     node_image.remember(gpu_image() if uses_containers() else "", workflow.deployment_settings.apptainer_args or "")
     ranks = "" if CONFIG.accelerator == "cuda" else " --cpus 16"  # logical: most of verl's actors sleep
     gpus = stage_config(wildcards.run, wildcards.stage).gpus
-    within = f"{run_on_nodes} --gpus {gpus}{ranks} --accelerator {CONFIG.accelerator}"
+    launcher.remember(CONFIG.launcher.plain() if CONFIG.launcher else None)
+    hosts = f" --hosts {nodes(wildcards)}" if CONFIG.launcher else ""
+    within = f"{run_on_nodes} --gpus {gpus}{ranks}{hosts} --accelerator {CONFIG.accelerator}"
     return f"{run_job} --grace {grace} --gpus 0 -- {within} --"
 
 
@@ -1045,6 +1048,7 @@ def check_host(dry_run):
                 if stage_config(run, stage).nodes == 1
             },
             nodes={f"run {run}": stage_config(run, stage).nodes for run in CONFIG.select for stage in run_stages(run)},
+            hosts=len(CONFIG.launcher.hosts) if CONFIG.launcher else None,
             given=getattr(gpu, "value", None),
             needs={"checkpoints": checkpoint_space()},
         )

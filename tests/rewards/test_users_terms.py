@@ -98,11 +98,12 @@ def test_failures(file, text, batch, why):
 
 def test_an_async_function_that_waits_without_await_is_found(file, monkeypatch):
     monkeypatch.setattr(users_terms, "BLOCKED_SECONDS", 0.3)
-    monkeypatch.setattr(users_terms, "_loop", lambda pid, own=users_terms.Loop(): own)  # of this test: it stays blocked for a while
+    loop = users_terms.Loop()  # of this test: it stays blocked for a while
+    monkeypatch.setattr(users_terms, "_loop", lambda pid: loop)
     name = file("import time\n\nasync def f(*_):\n    time.sleep(4)\n") + ":f"
     (caller,) = Rewards({name: Term(weight=1.0, timeout=0.2)}).users.values()
     begin = time.monotonic()
-    with pytest.raises(users_terms.TermFailed, match="blocks its event loop for 0.2 s; an async function must not wait without await"):
+    with pytest.raises(users_terms.TermFailed, match=r"blocks its event loop for 0\.2 s; an async function must not wait without await"):
         caller.value(graded("x", RESPONSES[3], "7"))
     assert time.monotonic() - begin < 3.5
 
