@@ -36,12 +36,13 @@ library.loader.exec_module(sys.modules["mathrl"])
 
 from mathrl.config import augmentation, endpoint, model_names, reading, runs as configuration, validation
 from mathrl.config import process as process_settings, verifiers as verifier_settings
-from mathrl.core import code_files, provenance
+from mathrl.core import code_files, provenance, users_code
 from mathrl.core.files import UserError, sha256_file
 from mathrl.data import dates, downloads
 from mathrl.execution import (
     command_line,
     damage,
+    launcher,
     node_image,
     notices,
     pauses,
@@ -294,7 +295,14 @@ def verifier_markers(name):
 def verifier_files(*names):
     """Files below scripts/ of the user's verifiers `module:function`."""
     kinds = [verifiers()[name].kind.partition(":") for name in names]
-    return sorted({file for module, colon, _ in kinds if colon for file in code_files.module_files(module, SCRIPTS)})
+    modules = {module for module, colon, _ in kinds if colon and not module.endswith(".py")}
+    return sorted({file for module in modules for file in code_files.module_files(module, SCRIPTS)})
+
+
+def verifier_code(script, *names):
+    """The code of a script that asks these verifiers."""
+    ours = code(script, "run_job.py", *verifier_files(*names))
+    return ours + users_files(*(verifiers()[name].kind for name in names))
 
 
 def verifier_json(wildcards):
@@ -671,9 +679,25 @@ def study():
             files += [f"results/{model}/{protocol}/samples/{name}.jsonl.zst" for name in CONFIG.benchmarks]
     ends = ["results/audit.json", *(f"results/scores.{kind}" for kind in ("csv", "md", "html")), "results/report.html"]
     drawn = ("validation.svg", "reward.svg", "entropy.svg", "response_length.svg", "curves.json")
-    figures = [f"results/figures/{name}" for name in drawn]
+    figures = [*(f"results/figures/{name}" for name in drawn), *further_figures()]
     sent = ["results/trackers.json"] if further_trackers() else []
     return [*files, *augmentation_files(), *evaluations(), *figures, *ends, *sent]
+
+
+def report_code(script):
+    """The code of a script that draws the figures of training, the user's among them."""
+    return code(script) + users_files(*CONFIG.report.figures.values())
+
+
+def users_figures():
+    """Options for them."""
+    return option("--figures", [f"{name}={function}" for name, function in sorted(CONFIG.report.figures.items())])
+
+
+def further_figures():
+    """Files of the user's figures that stand beside ours."""
+    ours = ("validation", "reward", "entropy", "response_length")
+    return [f"results/figures/{name}.svg" for name in CONFIG.report.figures if name not in ours]
 
 
 def start_model(wildcards):
@@ -812,15 +836,22 @@ def code(script, *modules):
 
 def training_code(script):
     """The code of a script that trains: its supervisors come second and third."""
-    files = ("cpu/platform.py", "cpu/worker.py", "sft_trainer.py", "plugin.py")
+    files = (
+        "cpu/platform.py",
+        "cpu/worker.py",
+        "sft_trainer.py",
+        "plugin.py",
+        "users_registry.py",
+        "reward_failure.py",
+    )
     verl = [f"mathrl/verl/{name}" for name in files]
-    return code(script, "run_job.py", "run_on_nodes.py", "reward.py", *verl, *term_files())
+    ours = code(script, "run_job.py", "run_on_nodes.py", "reward.py", "users_reward.py", *verl, *term_files())
+    return ours + users_files(*names_of_terms(), *names_of_methods())
 
 
 def term_files():
     """Files below scripts/ of the terms `module:function` of all rewards: verl imports them by name."""
-    rewards = [CONFIG.reward, *(stage_config(run, stage).reward for run in CONFIG.runs for stage in run_stages(run))]
-    modules = {term.partition(":")[0] for reward in rewards for term in reward.terms if ":" in term}
+    modules = {term.partition(":")[0] for term in names_of_terms() if not users_code.is_file(term)}
     return sorted({file for module in modules for file in code_files.module_files(module, SCRIPTS)})
 
 
@@ -844,6 +875,26 @@ def process_verifiers(wildcards):
     """Its verifiers as an argument."""
     process = process_reward(wildcards)
     return [f"--verifiers={written(process_settings.part(process, CONFIG.verifiers))}"] if process else []
+def names_of_terms():
+    """Terms of all rewards that are functions of the user's."""
+    rewards = [CONFIG.reward, *(stage_config(run, stage).reward for run in CONFIG.runs for stage in run_stages(run))]
+    return sorted({term for reward in rewards for term in reward.terms if ":" in term})
+
+
+def names_of_methods():
+    """Policy losses and advantage estimators of all stages."""
+    every = [stage_config(run, stage) for run in CONFIG.runs for stage in run_stages(run)]
+    return sorted({name for stage in every for name in (stage.policy_loss, stage.advantage)})
+
+
+def users_files(*names):
+    """Files of those names that are FILE.py:function, with what they import beside them, as inputs of a rule."""
+    try:
+        files = {path for name in names if users_code.is_file(name) for path in users_code.files(name)}
+    except UserError as error:
+        raise WorkflowError(str(error)) from None
+    # remembered by name and content, as our own code
+    return [sourcecache_entry(ancient(str(path)), f"{path.name} {sha256_file(path)[:16]}") for path in sorted(files)]
 
 
 def image(kind):
@@ -977,7 +1028,9 @@ def supervisor(wildcards, input, grace):
     node_image.remember(gpu_image() if uses_containers() else "", workflow.deployment_settings.apptainer_args or "")
     ranks = "" if CONFIG.accelerator == "cuda" else " --cpus 16"  # logical: most of verl's actors sleep
     gpus = stage_config(wildcards.run, wildcards.stage).gpus
-    within = f"{run_on_nodes} --gpus {gpus}{ranks} --accelerator {CONFIG.accelerator}"
+    launcher.remember(CONFIG.launcher.plain() if CONFIG.launcher else None)
+    hosts = f" --hosts {nodes(wildcards)}" if CONFIG.launcher else ""
+    within = f"{run_on_nodes} --gpus {gpus}{ranks}{hosts} --accelerator {CONFIG.accelerator}"
     return f"{run_job} --grace {grace} --gpus 0 -- {within} --"
 
 
@@ -1012,6 +1065,7 @@ def check_host():
                 if stage_config(run, stage).nodes == 1
             },
             nodes={f"run {run}": stage_config(run, stage).nodes for run in CONFIG.select for stage in run_stages(run)},
+            hosts=len(CONFIG.launcher.hosts) if CONFIG.launcher else None,
             given=getattr(gpu, "value", None),
             needs={"checkpoints": checkpoint_space()},
         )

@@ -52,7 +52,7 @@ rule plot_training:
     so that runs are compared on one axis.
     """
     input:
-        code=code("plot_training.py"),
+        code=report_code("plot_training.py"),
         manifests=stage_manifests(),
     output:
         validation=report("results/figures/validation.svg", category="Training", caption="captions/validation.rst"),
@@ -62,9 +62,11 @@ rule plot_training:
             "results/figures/response_length.svg", category="Training", caption="captions/response_length.rst"
         ),
         curves="results/figures/curves.json",
+        users=further_figures(),
     params:
         runs=named_stages(),
         benchmark=CONFIG.training.validation_benchmark,
+        users=users_figures(),
     log:
         "logs/plot_training/all.log",
     benchmark:
@@ -80,6 +82,7 @@ rule plot_training:
         " --results results"
         " --runs {params.runs:q}"
         " --validation-benchmark {params.benchmark:q}"
+        " {params.users:q}"
         " --out results/figures"
         " > {log:q} 2>&1"
 
@@ -232,7 +235,7 @@ rule render_report:
     Render the study report into one HTML file, from the score table to single samples, so that a reader needs nothing else.
     """
     input:
-        code=code("render_report.py"),
+        code=report_code("render_report.py"),
         evals=evaluations(),
         scores="results/scores.csv",
         curves="results/figures/curves.json",
@@ -275,7 +278,7 @@ localrules:
 use rule render_report as render_partial_report with:
     """Render the study report from whatever results exist now: it names what is missing with the command that makes it."""
     input:
-        code=code("render_report.py"),
+        code=report_code("render_report.py"),
     output:
         # not removed before the job: an open page loads itself again
         html=update("results/report-so-far.html"),
@@ -296,7 +299,7 @@ rule write_paper:
     because a thesis takes figures and tables, not a page.
     """
     input:
-        code=code("write_paper.py"),
+        code=report_code("write_paper.py"),
         evals=evaluations(),
         curves="results/figures/curves.json",
         contamination="results/data/contamination.json",

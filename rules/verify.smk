@@ -96,7 +96,7 @@ rule label_steps:
     because noisy labels make a verifier that is worse than none.
     """
     input:
-        code=code("label_steps.py", "run_job.py", *verifier_files(*label_verifiers())),
+        code=verifier_code("label_steps.py", *label_verifiers()),
         solutions=expand("results/verifiers/solution_samples/{shard}.json", shard=range(CONFIG.evaluation.shards)),
         completions=expand("results/verifiers/completion_samples/{shard}.json", shard=range(CONFIG.evaluation.shards)),
         problems="results/verifiers/problems.jsonl",
@@ -148,7 +148,7 @@ rule label_steps:
 rule score_steps:
     """Score every reasoning step of the samples of {wildcards.model} under {wildcards.protocol} with the verifier {wildcards.verifier}."""
     input:
-        code=lambda wildcards: code("score_steps.py", "run_job.py", *verifier_files(wildcards.verifier)),
+        code=lambda wildcards: verifier_code("score_steps.py", wildcards.verifier),
         samples=expand("results/{{model}}/{{protocol}}/samples/{benchmark}.jsonl.zst", benchmark=CONFIG.benchmarks),
         benchmarks=benchmark_files(),
         model=lambda wildcards: verifier_markers(wildcards.verifier),
@@ -193,7 +193,7 @@ rule score_steps:
 rule score_step_sets:
     """Score the solutions of {params.names}, whose first wrong step is known, with the verifier {wildcards.verifier}."""
     input:
-        code=lambda wildcards: code("score_step_sets.py", "run_job.py", *verifier_files(wildcards.verifier)),
+        code=lambda wildcards: verifier_code("score_step_sets.py", wildcards.verifier),
         step_sets=step_set_files(),
         model=lambda wildcards: verifier_markers(wildcards.verifier),
     output:

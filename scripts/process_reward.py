@@ -5,7 +5,6 @@ A coroutine, which verl awaits: answers of other samples are graded, and tokens 
 
 from __future__ import annotations
 
-import asyncio
 import json
 import sys
 from collections.abc import Mapping
@@ -55,8 +54,7 @@ async def compute_score(
     if earlier:
         raise UserError(earlier)  # the training is about to end: nothing more is asked of anybody
     try:
-        own = {"data_source": data_source, "solution_str": solution_str, "ground_truth": ground_truth, "extra_info": extra_info}
-        outcome = await asyncio.to_thread(reward.compute_score, **own, terms=terms)
+        outcome = await reward.rewards(terms or reward.DEFAULT_TERMS).reward_soon(data_source, solution_str, str(ground_truth), extra_info)
         return await _scorer(process, store).score(outcome, problem_of(extra_info) or "", solution_str)
     except GaveUp as error:
         failures.note(Path(failure), error.why)

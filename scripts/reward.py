@@ -17,12 +17,13 @@ _SCRIPTS = str(Path(__file__).resolve().parent)
 if _SCRIPTS not in sys.path:  # verl loads this file by its path, without its directory
     sys.path.insert(0, _SCRIPTS)
 
-from mathrl.rewards.outcome import DEFAULT_TERMS, check_terms, reward  # noqa: E402
+from mathrl.rewards.outcome import DEFAULT_TERMS, Rewards, check_terms  # noqa: E402
 
 
 @lru_cache(maxsize=16)
-def _terms(text: str) -> dict[str, float]:
-    return check_terms(json.loads(text))
+def rewards(text: str) -> Rewards:
+    """The terms that a JSON text names, with the user's functions loaded."""
+    return Rewards(check_terms(json.loads(text)))
 
 
 def compute_score(
@@ -30,18 +31,18 @@ def compute_score(
     solution_str: str,
     ground_truth: str,
     extra_info: Mapping[str, Any] | None = None,
-    terms: Mapping[str, float] | str | None = None,
+    terms: Mapping[str, Any] | str | None = None,
     **kwargs: Any,
 ) -> dict[str, float | str]:
     """Grade one response; keys `score`, `acc`, `format`, `pred`, `status`, a `term_<name>` and a `status_<status>` each.
 
-    terms: weights by term name, as a mapping or JSON (verl's `reward_kwargs`); failing that the environment variable
-    MATHRL_REWARD_TERMS; failing that 0.1 × format + 0.9 × correct. Works from any thread.
+    terms: weights by term name, as a mapping or JSON (verl's `reward_kwargs`), or a mapping of settings in place of a weight; failing
+    that the environment variable MATHRL_REWARD_TERMS; failing that 0.1 × format + 0.9 × correct. Works from any thread.
     """
     if terms is None:
         terms = os.environ.get("MATHRL_REWARD_TERMS") or DEFAULT_TERMS
-    weights = _terms(terms if isinstance(terms, str) else json.dumps(dict(terms), sort_keys=True))
-    return reward(data_source, solution_str, str(ground_truth), extra_info, weights)
+    named = terms if isinstance(terms, str) else json.dumps(dict(terms), sort_keys=True)
+    return rewards(named).reward(data_source, solution_str, str(ground_truth), extra_info)
 
 
 def main() -> int:

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Run a command over all nodes of this SLURM job, with a Ray cluster of its own, the image inside.
+"""Run a command over all nodes of this job, with a Ray cluster of its own, the image inside.
 
 python scripts/run_on_nodes.py --gpus 6 --image containers/cuda.sif --image-arguments=--nv -- python train.py
 
@@ -18,7 +18,7 @@ from mathrl.execution.node_image import remembered
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--gpus", type=int, required=True, metavar="N", help="GPUs of each node")
+    parser.add_argument("--gpus", type=int, metavar="N", help="GPUs of each node")
     parser.add_argument("--cpus", type=int, metavar="N", help="CPUs of each node for Ray (default: the job's)")
     parser.add_argument(
         "--image",
@@ -33,7 +33,9 @@ def main() -> int:
         help="for apptainer exec, e.g. --nv (default none)",
     )
     parser.add_argument("--accelerator", choices=("cuda", "cpu"), default="cuda", help="cpu: ranks without GPUs (default cuda)")
+    parser.add_argument("--hosts", type=int, metavar="N", help="hosts of the configuration's launcher (default: SLURM's nodes)")
     inner = parser.add_argument_group("used by the script itself, on each node")
+    inner.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     inner.add_argument("--head", metavar="ADDRESS", help=argparse.SUPPRESS)
     inner.add_argument("--join", metavar="ADDRESS", help=argparse.SUPPRESS)
     inner.add_argument("--drive", metavar="ADDRESS", help=argparse.SUPPRESS)
@@ -44,8 +46,12 @@ def main() -> int:
     given = parser.parse_args()
     command = given.command[1:] if given.command[:1] == ["--"] else given.command
 
-    from mathrl.execution import nodes
+    from mathrl.execution import launcher, nodes
 
+    if given.serve:
+        return launcher.serve(command)
+    if given.gpus is None:
+        raise UserError("--gpus is missing; give the GPUs of each node")
     if given.head or given.join:
         from mathrl.verl.environment import verl_environment
 
@@ -58,7 +64,8 @@ def main() -> int:
         raise UserError("no command given; put it after --")
     if given.drive:
         nodes.drive(given.drive, given.nodes, command)
-    return nodes.launch(command, given.image, given.image_arguments, given.gpus, given.cpus, given.accelerator == "cuda")
+    cuda = given.accelerator == "cuda"
+    return nodes.launch(command, given.image, given.image_arguments, given.gpus, given.cpus, cuda, given.hosts)
 
 
 if __name__ == "__main__":

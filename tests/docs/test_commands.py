@@ -89,8 +89,9 @@ def test_commands_run(tmp_path, page):
 
 
 @pytest.mark.parametrize("page", [page for page in pages.pages() if any(block.language == "yaml" for block in pages.blocks(page))])
-def test_configurations_are_valid(tmp_path, root, config, page):
+def test_configurations_are_valid(tmp_path, root, config, page, monkeypatch):
     pages.write_files(page, tmp_path)
+    monkeypatch.chdir(tmp_path)  # where the page's code lies
     for block in pages.blocks(page):
         if block.language == "yaml":
             given = reading.merge(config, yaml.safe_load(block.text))

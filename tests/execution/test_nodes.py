@@ -70,10 +70,13 @@ def test_the_network_is_checked_on_every_node_and_a_bad_one_is_named():
         seen.append(role)
         return [role[role.index("--rank") + 1]]
 
+    def start(node, command):
+        return subprocess.Popen([sys.executable, "-c", "import sys; sys.exit(int(sys.argv[-1]))", *command])
+
     with pytest.raises(UserError, match="the job's nodes do not reach each other: two failed, see above; leave a bad one out"):
-        nodes._check_network([sys.executable, "-c", "import sys; sys.exit(int(sys.argv[-1]))"], ["one", "two"], "127.0.0.1", inside)
+        nodes._check_network(start, ["one", "two"], "127.0.0.1", inside)
     assert [role[2:] for role in seen] == [["--rank", "0", "--nodes", "2"], ["--rank", "1", "--nodes", "2"]]
-    nodes._check_network([], ["alone"], "127.0.0.1", inside)
+    nodes._check_network(start, ["alone"], "127.0.0.1", inside)
 
 
 def test_a_command_in_its_image(tmp_path, monkeypatch):

@@ -43,14 +43,18 @@ def test_a_function_of_the_user_s_scores(folder):
 @pytest.mark.parametrize("text", ["def f(:", "raise RuntimeError('not\\nnow')", "import nowhere_at_all"])
 def test_a_module_that_cannot_be_imported_is_one_line(folder, text):
     (folder / "my_verifier.py").write_text(text)
-    with pytest.raises(UserError, match=r"verifier 'my_verifier:f' cannot be loaded: .*PYTHONPATH") as error:
+    with pytest.raises(UserError, match=r"verifier 'my_verifier:f' cannot be loaded: (importing|there is no module)") as error:
         make("my_verifier:f", folder / "store")
     assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize(
     ("kind", "why"),
-    [("nowhere:f", "cannot be loaded: No module named"), ("json:nothing", "cannot be loaded"), ("json:__name__", "is no function")],
+    [
+        ("nowhere:f", "there is no module 'nowhere' on PYTHONPATH; write FILE.py:function"),
+        ("json:nothing", "cannot be loaded"),
+        ("json:__name__", "is no function"),
+    ],
 )
 def test_what_is_no_function_is_refused(tmp_path, kind, why):
     with pytest.raises(UserError, match=why):

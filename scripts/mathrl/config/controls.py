@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mathrl.config.experiment import Configuration
+from mathrl.config.reward_terms import weights
 from mathrl.config.runs import stages
 from mathrl.config.stage import Reward
 
@@ -16,7 +17,7 @@ def kind_of_reward(reward: Reward) -> str | None:
     inverted.
     """
     kinds = set()
-    for name, weight in reward.terms.items():
+    for name, weight in weights(reward.terms).items():
         if not weight:
             continue
         term = name.rpartition(":")[2]

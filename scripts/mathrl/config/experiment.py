@@ -9,9 +9,11 @@ from pydantic import ConfigDict, Field, JsonValue, PrivateAttr
 
 from mathrl.config.entry import Entry
 from mathrl.config.evaluation import Evaluation
+from mathrl.config.launcher import Launcher
 from mathrl.config.messages import check_all_there, parse
 from mathrl.config.notices import Notices
 from mathrl.config.reading import check_finite, expanded, merge
+from mathrl.config.report import Report
 from mathrl.config.section import Distinct, Name, Number, Section, Several, WholeNumber, key, required
 from mathrl.config.sources import OWN_SOLUTIONS, Containers, Data, Decontamination, Demo, Prompt
 from mathrl.config.stage import Reward, Stage
@@ -79,6 +81,8 @@ class Configuration(Section):
     )
     evaluation: Evaluation = key(Evaluation(), "sampling and grading")
     verifiers: Verifiers = key(Verifiers(), "what scores each reasoning step of a response, 0 wrong to 1 right")
+    launcher: Launcher | None = key(None, "{hosts, command}: hosts for runs of several nodes without SLURM; null: SLURM gives them")
+    report: Report = key(Report(), "the study report")
     notices: Notices = key(Notices(), "who is told at the end, at a failure and at a collapse")
     demo: Demo | None = key(None, "the laptop demo's world; only in its overlay")
 

@@ -1,8 +1,12 @@
-"""Which settings a policy loss and an advantage estimator of verl 0.9.1 read: what would change nothing is refused, by name."""
+"""Which settings a policy loss and an advantage estimator of verl 0.9.1 read: what would change nothing is refused, by name.
+
+A function of the user's gets verl's whole configuration and may read any of them.
+"""
 
 from __future__ import annotations
 
 from mathrl.config.stage import NOT_IN_VERL, Stage
+from mathrl.core import users_code
 from mathrl.core.files import UserError
 
 # Settings that some policy losses read alone.
@@ -27,17 +31,19 @@ def check_method(stage: Stage, where: str) -> None:
     """Refuse a setting that the stage's method never reads, and an estimator that verl's trainer cannot compute.
 
     Raises:
-        UserError: the first that is found; the line begins with `where`.
+        UserError: the first that is found, or a file of the user's without the function; the line begins with `where`.
     """
     raw = next((value for key, value in stage.verl.items() if key.lstrip("+") == "algorithm.adv_estimator"), None)
     if raw in NOT_IN_VERL:
         raise UserError(f"{where}: verl: algorithm.adv_estimator: '{raw}' {NOT_IN_VERL[raw]}")
+    for key in ("policy_loss", "advantage"):
+        users_code.check(getattr(stage, key), f"{where}: {key}")
     correction = stage.correction
     if correction and correction.low is not None and correction.low >= correction.high:
         raise UserError(f"{where}: rollout_correction: low {correction.low} is not below high {correction.high}; exchange them")
     for name, losses in READ_BY.items():
         value, default = getattr(stage, name), Stage.model_fields[name].default
-        if value != default and stage.policy_loss not in losses:
+        if value != default and stage.policy_loss not in losses and not users_code.is_file(stage.policy_loss):
             raise UserError(
                 f"{where}: {name} {value} changes nothing under policy_loss {stage.policy_loss}, only under {', '.join(losses)}; remove it"
             )
@@ -46,7 +52,7 @@ def check_method(stage: Stage, where: str) -> None:
         raise UserError(f"{where}: policy_loss {stage.policy_loss} has one aggregation in verl; write loss_aggregation: {wanted}")
     if stage.clip_cov_low >= stage.clip_cov_high:
         raise UserError(f"{where}: clip_cov_low {stage.clip_cov_low} is not below clip_cov_high {stage.clip_cov_high}; exchange them")
-    if not stage.normalize_advantage and stage.advantage not in NORMALIZED:
+    if not stage.normalize_advantage and stage.advantage not in NORMALIZED and not users_code.is_file(stage.advantage):
         raise UserError(
             f"{where}: normalize_advantage false changes nothing under advantage {stage.advantage}, only under {', '.join(NORMALIZED)}; "
             "remove it"

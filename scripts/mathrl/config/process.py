@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from mathrl.config.reward_terms import Term, weights
 from mathrl.config.section import Distinct, PositiveShare, Section, key, required
 from mathrl.config.verifier import VerifierName, Verifiers
 from mathrl.config.verifiers import Settings, settings
@@ -65,7 +66,7 @@ def unlimited(process: Process | None, section: Verifiers) -> list[str]:
     return [name for name in names if known[name].kind == "judge" and not {"max_total_tokens", "max_usd"} & set(known[name].own)]
 
 
-def check(process: Process | None, terms: Mapping[str, float], section: Verifiers, where: str) -> None:
+def check(process: Process | None, terms: Mapping[str, float | Term], section: Verifiers, where: str) -> None:
     """What no schema says.
 
     Args:
@@ -86,7 +87,7 @@ def check(process: Process | None, terms: Mapping[str, float], section: Verifier
             raise UserError(f"config: {where}.verifiers: unknown verifier '{name}'; known: {', '.join(known) or 'none'}")
         if known[name].kind in NOT_BESIDE:
             raise UserError(f"config: {where}.verifiers: '{name}' is of kind {known[name].kind}: {NOT_BESIDE[known[name].kind]}")
-    correct = terms.get("correct")
+    correct = weights(terms).get("correct")
     if process.mode == "gate" and correct is not None and process.weight > correct:
         raise UserError(
             f"config: {where}.weight {process.weight} is more than the term correct gives, {correct}: a right answer would be worth less "

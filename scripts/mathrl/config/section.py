@@ -88,6 +88,8 @@ PositiveShare = Annotated[Number, Field(gt=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
 WholeNumber = Annotated[int, Field(ge=0)]
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+UsersFile = Annotated[str, StringConstraints(pattern=r"^[^:]+\.py:[A-Za-z_]\w*$")]
+"""FILE.py:function, a function in a file of the user's (mathrl.core.users_code)."""
 Several = Annotated[tuple[T, ...], Strict(False)]
 Distinct = Annotated[tuple[T, ...], Strict(False), AfterValidator(_distinct), Field(json_schema_extra={"uniqueItems": True})]
 Dtype = Literal["bfloat16", "float32"]

@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, Field, JsonValue, StringConstraints
 from pydantic_core import PydanticCustomError
 
 from mathrl.config.process import Process
+from mathrl.config.reward_terms import Terms
 from mathrl.config.section import (
     SILENT,
     STATED,
@@ -22,6 +23,7 @@ from mathrl.config.section import (
     Section,
     Several,
     Share,
+    UsersFile,
     WholeNumber,
     key,
 )
@@ -43,7 +45,7 @@ def _can_be_computed(value: Any) -> Any:
 
 
 Advantage = Annotated[
-    Literal["grpo", "rloo", "opo", "reinforce_plus_plus", "reinforce_plus_plus_baseline", "grpo_passk", "maxrl"],
+    Literal["grpo", "rloo", "opo", "reinforce_plus_plus", "reinforce_plus_plus_baseline", "grpo_passk", "maxrl"] | UsersFile,
     BeforeValidator(_can_be_computed),
 ]
 
@@ -51,9 +53,10 @@ Advantage = Annotated[
 class Reward(Section):
     """The reward of a response: weighted terms, summed, and what its reasoning steps are worth."""
 
-    terms: Annotated[dict[str, Number], Field(min_length=1)] = key(
+    terms: Annotated[Terms, Field(min_length=1)] = key(
         {"format": 0.1, "correct": 0.9},
-        "weight by term: format (a box is there), correct (its answer is right), answer_format, or module:function",
+        "weight by term: format (a box is there), correct (its answer is right), answer_format, FILE.py:function or module:function; a "
+        "mapping in place of the weight tells a function of yours more",
         verl=("reward.custom_reward_function.reward_kwargs.terms",),
     )
     process: Process | None = key(
@@ -196,16 +199,16 @@ class Stage(Section):
     )
     advantage: Advantage = key(
         "grpo",
-        "what a response is compared with: grpo, the group's mean and deviation; rloo, the mean of the others; opo, the mean by length; "
-        "reinforce_plus_plus_baseline, the group's mean and the batch's deviation; reinforce_plus_plus, the batch's; grpo_passk: the best "
-        "of a group alone counts; maxrl: divided by the group's mean",
+        "what a response is compared with, or FILE.py:function: grpo, the group's mean and deviation; rloo, the mean of the others; opo, "
+        "the mean by length; reinforce_plus_plus_baseline, the group's mean and the batch's deviation; reinforce_plus_plus, the batch's; "
+        "grpo_passk: the best of a group alone counts; maxrl: divided by the group's mean",
         verl=("algorithm.adv_estimator",),
         finalist=STATED,
     )
-    policy_loss: Literal["vanilla", "gspo", "cispo", "sapo", "geo_mean", "dppo_tv", "dppo_kl", "clip_cov", "kl_cov"] = key(
+    policy_loss: Literal["vanilla", "gspo", "cispo", "sapo", "geo_mean", "dppo_tv", "dppo_kl", "clip_cov", "kl_cov"] | UsersFile = key(
         "vanilla",
-        "vanilla: ratio per token; gspo: ratio per response; cispo: clipped weights, no token is left out; sapo: soft gates; geo_mean: "
-        "GMPO; dppo_tv, dppo_kl: bounds on the change of probabilities; clip_cov, kl_cov: against the fall of entropy",
+        "or FILE.py:function; vanilla: ratio per token; gspo: ratio per response; cispo: clipped weights, no token is left out; sapo: soft "
+        "gates; geo_mean: GMPO; dppo_tv, dppo_kl: bounds on the change of probabilities; clip_cov, kl_cov: against the fall of entropy",
         verl=(f"{A}.policy_loss.loss_mode",),
         finalist=SILENT,
     )

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mathrl.config import augmentation, endpoint, expected, process, verifiers
+from mathrl.config import augmentation, endpoint, expected, process, report, verifiers
 from mathrl.config.batches import check_batches
 from mathrl.config.determinism import is_deterministic
 from mathrl.config.experiment import Configuration, check_whole, spelled_out
@@ -54,6 +54,7 @@ def validate(raw: Mapping[str, Any], read_table: Callable[[str], Table], asked: 
     expected.check(config)
     _check_removal(config, config.decontamination.remove, "decontamination.remove")
     _check_terms(config.reward, "reward.terms")
+    report.check(config.report)
     verifiers.check(config.verifiers)
     _check_verifiers(config, table)
     process.check(config.reward.process, config.reward.terms, config.verifiers, "reward.process")
@@ -71,7 +72,7 @@ def validate(raw: Mapping[str, Any], read_table: Callable[[str], Table], asked: 
 def _check_terms(reward: Reward, where: str) -> None:
     try:
         check_names(reward.terms)
-    except ValueError as error:
+    except (ValueError, UserError) as error:
         raise UserError(f"config: {where}: {error}") from None
 
 

@@ -15,7 +15,7 @@ FOR_ALL = ("kind", "threshold", "aggregate")
 class Verifier(Section):
     """One verifier; which keys a kind has is in docs/reference/verifiers.md."""
 
-    kind: str = required("arithmetic, prm, hf-prm, judge, ensemble, or module:function")
+    kind: str = required("arithmetic, prm, hf-prm, judge, ensemble, FILE.py:function or module:function")
     threshold: Share = key(0.5, "a step with a score below it is flagged", "0 to 1")
     aggregate: Literal["min", "last", "mean", "product"] = key("min", "how the scores of a response's steps become one")
     model: str | None = key(
@@ -41,7 +41,7 @@ class Verifier(Section):
     )
     of: Annotated[Distinct[str], Field(min_length=2)] | None = key(None, "ensemble: names of its members")
     combine: Literal["vote", "min", "mean", "lower_bound"] | None = key(None, "ensemble: how scores of members become one")
-    options: dict[str, JsonValue] | None = key(None, "module:function: its further arguments")
+    options: dict[str, JsonValue] | None = key(None, "of a function of yours: its further arguments")
 
     @property
     def own(self) -> dict[str, Any]:

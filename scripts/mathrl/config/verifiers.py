@@ -9,13 +9,14 @@ from typing import Any
 
 from mathrl.config.messages import parse
 from mathrl.config.verifier import FOR_ALL, Verifiers
+from mathrl.core import users_code
 from mathrl.core.files import UserError
 
 LABELS = "results/verifiers/labels.parquet"  # what a run trains on that becomes a verifier: solutions of `training`
 ACCEPTED = "results/verifiers/accepted.parquet"  # solutions that grader and verifier accept, for rejection sampling
 MADE_HERE = (LABELS, ACCEPTED)
 OWN_KINDS = ("arithmetic", "prm", "hf-prm", "judge", "ensemble")
-FUNCTION = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
+FUNCTION = re.compile(r"(?:[^:]+\.py|[A-Za-z_][\w.]*):[A-Za-z_]\w*")
 # What a kind may say, and must say (first).
 KEYS = {
     "arithmetic": ((), ()),
@@ -85,7 +86,8 @@ def check(section: Verifiers) -> None:
     for name, one in known.items():
         where = f"config: verifiers.named.{name}"
         if one.kind not in OWN_KINDS and not FUNCTION.fullmatch(one.kind):
-            raise UserError(f"{where}: kind '{one.kind}' is neither {', '.join(OWN_KINDS)} nor 'module:function'")
+            raise UserError(f"{where}: kind '{one.kind}' is neither {', '.join(OWN_KINDS)} nor FILE.py:function nor module:function")
+        users_code.check(one.kind, f"{where}.kind")
         needed, allowed = KEYS[one.kind if one.kind in OWN_KINDS else "function"]
         for key in needed:
             if not one.own.get(key):

@@ -1,9 +1,10 @@
-"""One command over several SLURM nodes: a Ray cluster of this job alone, one step a node, the image inside each step.
+"""One command over several nodes: a Ray cluster of this job alone, one step a node, the image inside each step.
 
-A SLURM job has its nodes, and Ray wants one head and one worker a node. `launch` runs on the job's first node, outside any
-image: srun starts Ray in the image on each node, then the command on the first node with RAY_ADDRESS set. All ends with
-the command. Ports are free ones, addresses are found by asking the kernel which one leads to the other node (a host name may resolve
-to 127.0.1.1), and Ray's files lie in a directory of this job, so that another Ray on the same node does no harm.
+A job has its nodes, and Ray wants one head and one worker per node. `launch` runs on the job's first node, outside any image: SLURM's
+srun, or a launcher of the user's (`mathrl.execution.launcher`), starts Ray in the image on each node, then the command on the first node
+with RAY_ADDRESS set. All ends with the command. Ports are free ones, addresses are found by asking the kernel which one leads to the other
+node (a host name may resolve to 127.0.1.1), and Ray's files lie in a directory of this job, so that another Ray on the same node does no
+harm.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from pathlib import Path
 
 from mathrl.core.code_files import SCRIPTS
 from mathrl.core.files import UserError
+from mathrl.execution import launcher
+from mathrl.execution.launcher import Launcher, Started
 from mathrl.execution.secrets import authentication
 from mathrl.execution.supervisor import Supervisor
 
@@ -38,36 +41,11 @@ def _say(line: str) -> None:
     print(f"nodes: {line}", file=sys.stderr, flush=True)
 
 
-def _ask(*command: str) -> str:
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError) as error:
-        raise UserError(f"{' '.join(command)}: failed ({error}); is this a SLURM job?") from None
-
-
-def allocation() -> tuple[list[str], int]:
-    """Host names of this SLURM job's nodes, first one first, and CPUs of the job on each.
-
-    Asked of SLURM: Snakemake's job step strips SLURM_JOB_NODELIST from the environment.
-    """
-    job = os.environ.get("SLURM_JOB_ID")
-    if not job:
-        raise UserError("training.nodes is above 1 and this is no SLURM job; use --profile profiles/slurm, or nodes: 1")
-    names, cpus, count = _ask("squeue", "--noheader", "--jobs", job, "--format", "%N %C %D").split()
-    return _ask("scontrol", "show", "hostnames", names).split(), max(1, int(cpus) // int(count))
-
-
 def source_address(target: str) -> str:
     """The address of this host that packets to `target` come from. No packet is sent."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.connect((target, 9))
         return probe.getsockname()[0]
-
-
-def node_address(node: str) -> str:
-    """A node's address as SLURM knows it: its NodeAddr, resolved."""
-    match = re.search(r"\bNodeAddr=(\S+)", _ask("scontrol", "show", "node", "--oneliner", node))
-    return socket.gethostbyname(match.group(1) if match else node)
 
 
 def interface(address: str) -> str | None:
@@ -114,22 +92,32 @@ def in_image(image: str, arguments: str, command: Sequence[str]) -> list[str]:
     return ["apptainer", "exec", "--home", os.getcwd(), *arguments.split(), image, *command]
 
 
-def launch(command: Sequence[str], image: str, image_arguments: str, gpus: int, cpus: int | None, cuda: bool) -> int:
-    """Run `command` on this job's first node beside a Ray cluster over all of its nodes; returns its exit code."""
-    os.environ |= authentication()  # srun and apptainer hand the environment on
-    names, job_cpus = allocation()
-    addresses = [node_address(name) for name in names]
+def launch(
+    command: Sequence[str], image: str, image_arguments: str, gpus: int, cpus: int | None, cuda: bool, hosts: int | None = None
+) -> int:
+    """Run `command` on this job's first node beside a Ray cluster over all of its nodes; returns its exit code.
+
+    `hosts`: how many of the configuration's hosts the job takes, where a launcher of the user's starts it.
+    """
+    where = launcher.of_job(hosts, gpus if cuda else None)
+    if not isinstance(where, launcher.Srun):  # Ray wants the same path on each node
+        os.environ.setdefault("RAY_TMPDIR", f"/tmp/mathrl-ray-{os.getpid()}")
+    with launcher.alone(where):
+        return _launch(where, command, image, image_arguments, gpus, cpus, cuda)
+
+
+def _launch(where: Launcher, command: Sequence[str], image: str, image_arguments: str, gpus: int, cpus: int | None, cuda: bool) -> int:
+    os.environ |= authentication()  # the launcher and apptainer hand the environment on
+    names, job_cpus = where.allocation()
+    addresses = [where.address(name) for name in names]
     head = source_address(addresses[1]) if len(names) > 1 else source_address(addresses[0])
     port = free_port(head)
     address = f"{head}:{port}"
-    step = ["srun", "--overlap", "--nodes=1", "--ntasks=1", f"--cpus-per-task={job_cpus}", "--mem=0"]
-    if cuda:
-        step.append(f"--gres=gpu:{gpus}")
     python = "python" if image else sys.executable
     mine = [python, str(SCRIPT), "--gpus", str(gpus), "--cpus", str(cpus or job_cpus)]
     mine += ["--accelerator", "cuda" if cuda else "cpu"]
     _say(f"{len(names)} nodes ({', '.join(names)}), Ray at {address}")
-    steps: list[subprocess.Popen] = []
+    steps: list[Started] = []
     received: list[int] = []
 
     def pass_on(number: int, _frame: object) -> None:
@@ -142,13 +130,13 @@ def launch(command: Sequence[str], image: str, image_arguments: str, gpus: int, 
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
         signal.signal(number, pass_on)
     try:
-        _check_network(step, names, head, lambda role: in_image(image, image_arguments, [*mine, *role]))
+        _check_network(where.start, names, head, lambda role: in_image(image, image_arguments, [*mine, *role]))
         for name in names:
             role = ["--head", address] if name == names[0] else ["--join", address]
             inside = in_image(image, image_arguments, [*mine, *role])
-            steps.append(subprocess.Popen([*step, f"--nodelist={name}", *inside], start_new_session=True))
+            steps.append(where.start(name, inside))
         drive = in_image(image, image_arguments, [*mine, "--drive", address, "--nodes", str(len(names)), "--", *command])
-        steps.append(subprocess.Popen([*step, f"--nodelist={names[0]}", *drive], start_new_session=True))
+        steps.append(where.start(names[0], drive))
         driver = steps[-1]
         while driver.poll() is None:
             dead = [i for i, process in enumerate(steps[:-1]) if process.poll() is not None]
@@ -159,7 +147,8 @@ def launch(command: Sequence[str], image: str, image_arguments: str, gpus: int, 
                     driver.wait(60)
                 return 1
             time.sleep(0.5)
-        return driver.returncode if driver.returncode >= 0 else 128 - driver.returncode
+        code = driver.wait()
+        return code if code >= 0 else 128 - code
     except KeyboardInterrupt:
         return 128 + (received[-1] if received else signal.SIGINT)
     finally:
@@ -217,7 +206,9 @@ def meet(address: str, rank: int, nodes: int, cuda: bool) -> None:
         _say(f"all-reduce of 67 MB over {nodes} nodes by {backend}: {seconds * 1000:.0f} ms, {67.1 / 1e3 / seconds:.2g} GB/s")
 
 
-def _check_network(step: Sequence[str], names: Sequence[str], head: str, inside: Callable[[Sequence[str]], list[str]]) -> None:
+def _check_network(
+    start: Callable[[str, Sequence[str]], Started], names: Sequence[str], head: str, inside: Callable[[Sequence[str]], list[str]]
+) -> None:
     """Let a process on each node meet the others, before Ray is started.
 
     Raises:
@@ -229,7 +220,7 @@ def _check_network(step: Sequence[str], names: Sequence[str], head: str, inside:
     meetings = []
     for rank, name in enumerate(names):
         role = inside(["--meet", address, "--rank", str(rank), "--nodes", str(len(names))])
-        meetings.append(subprocess.Popen([*step, f"--nodelist={name}", *role], start_new_session=True))
+        meetings.append(start(name, role))
     until = time.monotonic() + JOIN_SECONDS
     try:
         for process in meetings:

@@ -181,11 +181,13 @@ def check_host(requests: Mapping[str, int]) -> None:
         raise UserError(f"{who} asks for {largest} GPU(s) and this host shows {there}; lower gpus in config.yaml")
 
 
-def check_nodes(nodes: Mapping[str, int], dry_run: bool) -> list[str]:
-    """No run wants several nodes where jobs stay on this host. `nodes`: who asks → hosts of one job of it."""
+def check_nodes(nodes: Mapping[str, int], dry_run: bool, hosts: int | None = None) -> list[str]:
+    """No run wants several nodes where jobs stay on this host. `nodes`: who asks → hosts of one job of it; `hosts`: a launcher's."""
     for who, count in sorted(nodes.items()):
-        if count > 1:
-            line = f"{who} wants {count} nodes, which only SLURM can give: --profile profiles/slurm, or training.nodes: 1"
+        if count > max(1, hosts or 1):
+            line = f"{who} wants {count} nodes, which only SLURM or a launcher can give: --profile profiles/slurm, or training.nodes: 1"
+            if hosts:
+                line = f"{who} wants {count} nodes and launcher.hosts names {hosts}; name more, or lower training.nodes"
             if not dry_run:
                 raise UserError(line)
             return [line]
@@ -312,6 +314,7 @@ def check(
     requests: Mapping[str, int],
     given: int | None,
     nodes: Mapping[str, int] | None = None,
+    hosts: int | None = None,
     needs: Mapping[str, int] | None = None,
     directories: Iterable[str | os.PathLike] = ("resources", "results", "checkpoints", "logs"),
 ) -> list[str]:
@@ -324,7 +327,7 @@ def check(
     if containers:
         notices += check_images(images, locks, root, dry_run)
     if not cluster:
-        notices += check_nodes(nodes or {}, dry_run)
+        notices += check_nodes(nodes or {}, dry_run, hosts)
     if accelerator == "cuda":
         check_requests(requests, given)
         if not dry_run and not cluster:

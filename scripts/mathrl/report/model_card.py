@@ -7,6 +7,7 @@ from typing import Any
 
 from mathrl.config.augmentation import data_kind, data_words
 from mathrl.config.experiment import Configuration
+from mathrl.config.reward_terms import weights
 from mathrl.config.runs import stages
 from mathrl.evaluation.means import cell, mean_over
 from mathrl.evaluation.scores import cell_text
@@ -33,7 +34,7 @@ def model_card(
         "",
         f"{config.base_model} trained by {str(settings.get('algorithm', '')).upper()} with verl on "
         f"{config.dataset} ({data_words(final)}), reward "
-        + " + ".join(f"{weight:g} × {name}" for name, weight in settings["reward"]["terms"].items())
+        + " + ".join(f"{weight:g} × {name}" for name, weight in weights(settings["reward"]["terms"]).items())
         + ".",
         "",
         "## Use",

@@ -13,6 +13,7 @@ from typing import Any
 
 from mathrl.config.augmentation import data_words
 from mathrl.config.experiment import Configuration
+from mathrl.config.reward_terms import weights
 from mathrl.core.files import sha256_json
 from mathrl.data.dates import Dates
 from mathrl.evaluation.expected import in_words
@@ -24,10 +25,11 @@ from mathrl.report.changes import KINDS, change_rows
 from mathrl.report.content import settings_changed
 from mathrl.report.costs import cost_warnings, generated_tokens
 from mathrl.report.effect_charts import cost_charts, forest_plot
-from mathrl.report.figures import CAPTIONS, figure_charts, funnel_chart, further_charts
+from mathrl.report.figures import funnel_chart, further_charts
 from mathrl.report.formulas import as_markup
 from mathrl.report.progress import REFRESH, moment
 from mathrl.report.score_charts import checkpoint_charts, length_charts, pass_charts, workflow_graph
+from mathrl.report.users_figures import training_figures
 
 TEMPLATES = Path(__file__).parent / "templates"
 SECTIONS = ("scores", "contamination", "data", "training", "breakdowns", "responses", "grader")
@@ -171,7 +173,7 @@ def _figures(study: Mapping[str, Any]) -> dict[str, Any]:
     """Every chart of the page by its name in the template."""
     runs, models = study["runs"], study["models"]
     benchmark = study["config"].training.validation_benchmark
-    figures = figure_charts(runs, benchmark, models)
+    figures = training_figures(runs, benchmark, study["config"].report.figures, models)
     return {
         "forest": safe(forest_plot(study)),
         "cost_charts": [(safe(svg), caption) for _, svg, caption in cost_charts(study)],
@@ -180,7 +182,7 @@ def _figures(study: Mapping[str, Any]) -> dict[str, Any]:
         "funnel_chart": safe(funnel_chart(study["data"]["funnel"])) if study["data"]["funnel"] else "",
         "dag": safe(workflow_graph(study)),
         "length_charts": [(told, safe(svg)) for told, svg in length_charts(study)],
-        "figures": [(safe(svg), CAPTIONS[name]) for name, svg in figures.items()]
+        "figures": [(safe(svg), caption) for _, svg, caption in figures]
         + [(safe(svg), text) for svg, text in further_charts(runs, benchmark, models)],
     }
 
@@ -189,7 +191,7 @@ def question(config: Configuration, models: Sequence[str]) -> str:
     """What the study asks, from its configuration."""
     training = config.training
     runs = [name for name in config.select if name in models]
-    terms = " + ".join(f"{weight:g} × {name}" for name, weight in config.reward.terms.items())
+    terms = " + ".join(f"{weight:g} × {name}" for name, weight in weights(config.reward.terms).items())
     names = ", ".join(f"{name} ({'; '.join(settings_changed(config, name)) or 'the defaults'})" for name in runs) or "none yet"
     benchmarks = config.benchmarks
     return (

@@ -9,9 +9,10 @@ from typing import Any
 
 from mathrl.report import charts
 from mathrl.report.effect_charts import cost_charts, forest_plot
-from mathrl.report.figures import CAPTIONS, figure_charts, funnel_chart, further_charts
+from mathrl.report.figures import funnel_chart, further_charts
 from mathrl.report.paper_tables import COMMAND, tables, to_csv, to_latex
 from mathrl.report.score_charts import checkpoint_charts, length_charts, pass_charts
+from mathrl.report.users_figures import training_figures
 from mathrl.report.vector_pdf import to_pdf
 
 
@@ -24,7 +25,7 @@ def figures(study: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     found += cost_charts(study)
     found += [(_slug(svg), svg, f"pass@1 of checkpoints under {study['primary']}.") for svg in checkpoint_charts(study)]
     if any(run["curves"] for run in runs.values()):
-        found += [(name, svg, CAPTIONS[name]) for name, svg in figure_charts(runs, benchmark, models).items()]
+        found += training_figures(runs, benchmark, study["config"].report.figures, models)
         found += [(_slug(svg), svg, text or f"{_title(svg)}.") for svg, text in further_charts(runs, benchmark, models)]
     found += [(_slug(svg), svg, f"Response length, share of responses. {told}.") for told, svg in length_charts(study)]
     if study["data"]["funnel"]:
@@ -57,8 +58,13 @@ def paper_files(study: Mapping[str, Any]) -> dict[str, bytes]:
     lines = ["# Figures and tables of this study", "", f"Made by `{COMMAND}`. LaTeX needs the packages booktabs and graphicx.", ""]
     for name, svg, caption in figures(study):
         files[f"figures/{name}.svg"] = charts.standalone(svg).encode()
-        files[f"figures/{name}.pdf"] = to_pdf(svg)
-        lines.append(f"- `figures/{name}.pdf`, `.svg`: {caption}")
+        try:
+            files[f"figures/{name}.pdf"] = to_pdf(svg)
+        except ValueError:
+            if name not in study["config"].report.figures:  # one of the user's may draw more than our charts do
+                raise
+        also = "`.pdf`, " if f"figures/{name}.pdf" in files else ""
+        lines.append(f"- `figures/{name}`: {also}`.svg`: {caption}")
     lines.append("")
     for table in tables(study):
         files[f"tables/{table.name}.tex"] = to_latex(table).encode()

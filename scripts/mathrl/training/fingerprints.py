@@ -13,9 +13,11 @@ from typing import Any
 
 from mathrl.config import process as process_reward
 from mathrl.config.methods import OF_MICRO_BATCHES
+from mathrl.config.reward_terms import deciding
 from mathrl.config.stage import Reward, Stage
 from mathrl.config.verifier import Verifiers
 from mathrl.config.verifiers import settings
+from mathrl.core import users_code
 from mathrl.core.files import UserError, sha256_file, sha256_json
 from mathrl.core.hashes import model_sha256
 from mathrl.core.provenance import versions
@@ -132,10 +134,10 @@ def fingerprint(
     else:
         judges = grader_protocols(train_file)
         content |= {"grader_protocols": judges} if judges else {}
-        content |= {"micro_batches": micro_batches(stage)} if stage.policy_loss in OF_MICRO_BATCHES else {}
+        content |= {"micro_batches": micro_batches(stage)} if _sees_micro_batches(stage.policy_loss) else {}
         code.named_by(next(value for key, value in keys.items() if key.lstrip("+") == REWARD))
         reward = stage.reward or Reward()
-        worth: dict[str, Any] = {"terms": {code.term(term): weight for term, weight in reward.terms.items()}}
+        worth: dict[str, Any] = {"terms": {code.term(name): deciding(term) for name, term in reward.terms.items()}}
         if reward.process:  # what runs without it are fingerprinted by stays as it was
             worth["process"] = process_content(reward.process, verifiers or Verifiers(), code)
         content["reward"] = worth
@@ -143,6 +145,9 @@ def fingerprint(
     return content | {"code": sha256_json(sorted(set(files.values()))), "code_files": files}
 
 
+def _sees_micro_batches(policy_loss: str) -> bool:
+    """Whether a loss may depend on how a mini-batch is divided; nobody knows of one of the user's."""
+    return policy_loss in OF_MICRO_BATCHES or users_code.is_file(policy_loss)
 def process_content(process: process_reward.Process, verifiers: Verifiers, code: training_code.Code) -> dict[str, Any]:
     """What a process reward depends on: verifiers count by what they do, not by their names."""
     known, found = settings(verifiers), []

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from mathrl.core import code_files
+from mathrl.core import code_files, users_code
 from mathrl.core.code_meaning import meanings
 from mathrl.core.files import UserError, sha256_file
 
@@ -34,6 +34,8 @@ class Code:
             return value
         if value.endswith(".py") and Path(value).is_file():
             return self._take(Path(value).resolve())
+        if users_code.is_file(value):
+            return self.function(value, "training")
         module = value.removeprefix("pkg://")
         file = code_files.module_file(module, SCRIPTS)
         if file:
@@ -62,7 +64,9 @@ class Code:
 
     def _take(self, path: Path, module: str = "") -> str:
         """Gather a file and what it imports; what it does, in short."""
-        if path.is_relative_to(SCRIPTS):
+        if module.endswith(".py"):  # what lies beside it is its own, wherever that is
+            found = meanings([path], path.parent, SCRIPTS)
+        elif path.is_relative_to(SCRIPTS):
             found = meanings([path], SCRIPTS)
         else:
             found = _outside(path, path.parents[module.count(".") + (path.name == "__init__.py")])
@@ -89,7 +93,10 @@ def _shown(path: Path) -> str:
 
 
 def _installed(module: str, name: str, key: str) -> Path:
-    """The file of a module that lies elsewhere than below scripts/."""
+    """The file of a module that lies elsewhere than below scripts/, or of a FILE.py:function."""
+    if users_code.is_file(name):
+        users_code.check(name, f"config: {key}")
+        return users_code.path_of(name).resolve()
     try:
         spec = importlib.util.find_spec(module)
     except (ImportError, ValueError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 from mathrl.config.verifier import Verifiers
 from mathrl.config.verifiers import Settings
 from mathrl.config.verifiers import settings as settings_of
+from mathrl.core import users_code
 from mathrl.core.code_files import SCRIPTS, module_file
 from mathrl.core.files import UserError
 from mathrl.verifiers.arithmetic import Arithmetic
@@ -18,32 +19,28 @@ from mathrl.verifiers.kept import Kept
 
 
 class Function:
-    """The user's `module:function`: (problems, responses as lists of steps, **options) → one list of scores per response.
+    """The user's own, by name: (problems, responses as lists of steps, **options) → one list of scores per response.
 
     Raises:
         UserError: it cannot be loaded.
     """
 
     def __init__(self, name: str, options: Mapping[str, Any]) -> None:
-        module, _, function = name.partition(":")
-        try:
-            loaded = importlib.import_module(module)
-            self._function = getattr(loaded, function)
-        except Exception as error:  # a module of the user's may raise anything
-            told = " ".join(str(error).split()) or type(error).__name__
-            raise UserError(f"verifier '{name}' cannot be loaded: {told}; its folder must be on PYTHONPATH") from None
-        if not callable(self._function):
-            raise UserError(f"verifier '{name}' is no function")
+        self._function = users_code.load(name, f"verifier '{name}' cannot be loaded")
         self._options = dict(options)
-        self.identity: Mapping[str, Any] = {"kind": name, "options": self._options, "code": _code_of(loaded)}
+        self.identity: Mapping[str, Any] = {"kind": name, "options": self._options, "code": _code_of(name)}
 
     def score(self, problems: Sequence[str], responses: Sequence[Sequence[str]]) -> Sequence[Sequence[float]]:
         """See `mathrl.verifiers.interface.Verifier`."""
         return self._function(list(problems), [list(steps) for steps in responses], **self._options)
 
 
-def _code_of(module: Any) -> str:
-    """Hash of a module's file and of all beside it that it imports."""
+def _code_of(name: str) -> str:
+    """Hash of the file of a function and of all beside it that it imports."""
+    if users_code.is_file(name):
+        path = users_code.path_of(name)
+        return code_sha256(path, path.parent, SCRIPTS)
+    module = sys.modules[name.rpartition(":")[0]]
     file = Path(getattr(module, "__file__", None) or "")
     if not file.is_file():
         return ""

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mathrl.config import process as process_reward
+from mathrl.config import reward_terms
 from mathrl.config.determinism import is_deterministic
 from mathrl.config.process import Process
 from mathrl.config.stage import Lora, Reward, Stage
@@ -23,7 +24,7 @@ from mathrl.core.files import UserError
 from mathrl.execution import trackers
 from mathrl.models import adapter
 from mathrl.rewards import controls, failure
-from mathrl.verl import doors
+from mathrl.verl import doors, users_functions
 from mathrl.verl.precision import check_head, check_precision, precision, shape
 
 ACTOR = "actor_rollout_ref.actor"
@@ -112,7 +113,7 @@ def overrides(stage: Stage, *, accelerator: str, model: str, verifiers: Verifier
         "reward.custom_reward_function.path": str(SCRIPTS / "reward.py"),
         "reward.custom_reward_function.name": "compute_score",
         # as text, because a key in Hydra's grammar holds no colon
-        "+reward.custom_reward_function.reward_kwargs.terms": json.dumps(reward.terms, sort_keys=True),
+        "+reward.custom_reward_function.reward_kwargs.terms": json.dumps(reward_terms.plain(reward.terms), sort_keys=True),
         # trainer
         "trainer.project_name": "mathrl",
         "trainer.logger": ["console", "tensorboard", *stage.further_trackers],
@@ -150,7 +151,14 @@ def overrides(stage: Stage, *, accelerator: str, model: str, verifiers: Verifier
         keys["actor_rollout_ref.model.lora.merge"] = True
         libraries = ["mathrl.verl.lora"]  # which imports untied_heads
     libraries += ["mathrl.verl.maxrl"] if stage.advantage == "maxrl" else []
-    libraries += ["mathrl.verl.process_reward"] if reward.process else []
+    if users := users_functions.keys(stage):
+        keys |= users
+        libraries += ["mathrl.verl.users_registry"]
+    if reward.process:
+        libraries += ["mathrl.verl.process_reward"]
+    elif users_functions.terms(stage):
+        keys["reward.custom_reward_function.path"] = str(SCRIPTS / "users_reward.py")
+        libraries += ["mathrl.verl.reward_failure"]
     if libraries:
         keys["actor_rollout_ref.model.external_lib"] = libraries if len(libraries) > 1 else libraries[0]
     if stage.dtype != "bfloat16":
@@ -220,9 +228,10 @@ def places(
         "trainer.default_local_dir": checkpoints,
         "trainer.rollout_data_dir": f"{checkpoints}/rollouts" if stage.rollouts_per_step else None,
     }
-    if (stage.reward or Reward()).process:
+    process = (stage.reward or Reward()).process
+    if process or users_functions.terms(stage):
         kwargs = "+reward.custom_reward_function.reward_kwargs"
-        keys[f"{kwargs}.store"] = str(Path(store).absolute())
+        keys |= {f"{kwargs}.store": str(Path(store).absolute())} if process else {}
         keys[f"{kwargs}.failure"] = str(Path(checkpoints, failure.NAME).absolute())
     if _in_a_cluster():
         stores = trackers.environment(stage.further_trackers, Path(checkpoints) / "trackers", os.environ)

@@ -4,9 +4,8 @@ verl imports this by `actor_rollout_ref.model.external_lib` where a stage has a 
 training's code depends on it.
 
 - `process/*`: what the verifiers say of a step's samples, and how that goes with correctness (`summarize`).
-- verl 0.9.1 logs what a reward raises and trains on without the sample. The reward workers write the failure down
-  (`mathrl.rewards.failure`), and after each batch the trainer looks for it: it saves the weights as they were before the batch, with the
-  place in the data, and ends.
+- verl 0.9.1 logs what a reward raises and trains on without the sample, or fails where a batch has lost too many. A failure that was
+  written down ends the training as in `mathrl.verl.reward_failure`.
 """
 
 from __future__ import annotations
@@ -14,15 +13,13 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Iterable, Mapping
-from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 
 from mathrl.core.files import UserError
-from mathrl.rewards import failure
-from mathrl.verl import reward_metrics
+from mathrl.verl import reward_failure, reward_metrics
 from mathrl.verl.after_import import after_import
 
 PREFIX = "process_"
@@ -52,45 +49,10 @@ def summarize(rows: Iterable[Mapping[str, Any]]) -> dict[str, float]:
     return found
 
 
-def _failed(trainer: Any) -> str | None:
-    return failure.noted(Path(trainer.config.trainer.default_local_dir) / failure.NAME)
-
-
-def _end(trainer: Any, why: str, step: int, place_in_data: Mapping[str, Any]) -> None:
-    """Save the weights as they are after `step`, unless they are the start's or saved already, and end.
-
-    Raises:
-        UserError: with why; always.
-    """
-    directory = Path(trainer.config.trainer.default_local_dir) / f"global_step_{step}"
-    if step > 0 and not directory.exists():
-        now, loader = trainer.global_steps, trainer.train_dataloader
-        trainer.global_steps, trainer.train_dataloader = step, SimpleNamespace(state_dict=lambda: place_in_data)
-        try:
-            trainer._save_checkpoint()
-        finally:
-            trainer.global_steps, trainer.train_dataloader = now, loader
-    raise UserError(why)
-
-
 def watch(module: ModuleType) -> None:
-    """Let our trainer look for failures and tell what the verifiers said."""
+    """Let our trainer end where samples are lost to a failure, and tell what the verifiers said."""
     trainer = module.Trainer
-    step, step_once, sample_end = trainer.step, trainer._step_once, trainer.on_sample_end
-    validate, compute_metrics = trainer._validate, trainer._compute_metrics
-
-    @functools.wraps(step)
-    def begin_step(self, metrics, timing_raw):
-        # A step draws its prompts. Before the first one after a start the weights are the start's or a checkpoint's: nothing is saved.
-        self._place_before = self.train_dataloader.state_dict() if self.train_dataloader_it is not None else {}
-        return step(self, metrics, timing_raw)
-
-    @functools.wraps(sample_end)
-    def on_sample_end(self):
-        sample_end(self)
-        why = _failed(self)
-        if why is not None:  # before anything is learnt from what is left
-            _end(self, why, self.global_steps - 1, self._place_before)
+    step_once, validate, compute_metrics = trainer._step_once, trainer._validate, trainer._compute_metrics
 
     @functools.wraps(step_once)
     def _step_once(self, *arguments, **more):
@@ -99,25 +61,24 @@ def watch(module: ModuleType) -> None:
         except UserError:
             raise
         except Exception:  # verl's own of a batch that lost samples
-            why = _failed(self)
+            why = reward_failure.failed(self)
             if why is None:
                 raise
         self.checkpoint_manager.sleep_replicas()  # as after a batch: no engine beside the weights that are saved
-        return _end(self, why, self.global_steps - 1, self._place_before)
+        return reward_failure.end(self, why, self.global_steps - 1, self._place_before)
 
     @functools.wraps(validate)
     def _validate(self):
         try:
-            found = validate(self)
-        except Exception:
-            found = None
-            if _failed(self) is None:
+            return validate(self)
+        except UserError:
+            raise
+        except Exception:  # verl's own where all samples are lost
+            why = reward_failure.failed(self)
+            if why is None:
                 raise
-        why = _failed(self)
-        if why is None:
-            return found
         self.checkpoint_manager.sleep_replicas()
-        return _end(self, why, self.global_steps, self.train_dataloader.state_dict())
+        return reward_failure.end(self, why, self.global_steps, self.train_dataloader.state_dict())
 
     @functools.wraps(compute_metrics)
     def _compute_metrics(self, batch, metrics, *arguments, **more):
@@ -125,8 +86,7 @@ def watch(module: ModuleType) -> None:
         metrics.update(summarize(reward_metrics.infos(batch)))
         return result
 
-    trainer.step, trainer._step_once, trainer.on_sample_end = begin_step, _step_once, on_sample_end
-    trainer._validate, trainer._compute_metrics = _validate, _compute_metrics
+    trainer._step_once, trainer._validate, trainer._compute_metrics = _step_once, _validate, _compute_metrics
 
 
 after_import("mathrl.verl.grpo_trainer", watch)

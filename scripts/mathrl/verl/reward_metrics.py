@@ -3,7 +3,8 @@
 verl 0.9.1 keeps what the reward function returns beside the score (`reward_extra_info`) with each sample, but brings it into the
 metrics of validation only. Our trainer (mathrl.verl.grpo_trainer) adds it to those of a training step: `reward_terms/<term>` (mean before
 weighing), `grader/<status>` (samples) and `training/boxed` (share of responses with a box, rewarded or not: it is monitored). Padding
-does not count; a colocated reward model gives nothing to add.
+does not count; a colocated reward model gives nothing to add. `reward_terms/failed/<term>` counts the samples for which a term of the
+user's had no value and 0 stands in its place.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-TERM, STATUS, BOXED = "term_", "status_", "format"
+TERM, STATUS, FAILED, BOXED = "term_", "status_", "failed_", "format"
+COUNTED = {STATUS: "grader/", FAILED: "reward_terms/failed/"}
 
 
 def summarize(rows: Iterable[Mapping[str, Any]]) -> dict[str, float]:
@@ -20,11 +22,17 @@ def summarize(rows: Iterable[Mapping[str, Any]]) -> dict[str, float]:
     values: dict[str, list[float]] = {}
     for info in rows:
         for key, value in info.items():
-            if key.startswith((TERM, STATUS)) or key == BOXED:
+            if key.startswith((TERM, STATUS, FAILED)) or key == BOXED:
                 values.setdefault(key, []).append(float(value))
     terms = {f"reward_terms/{key.removeprefix(TERM)}": math.fsum(v) / len(v) for key, v in values.items() if key.startswith(TERM)}
     boxed = {"training/boxed": math.fsum(values[BOXED]) / len(values[BOXED])} if BOXED in values else {}
-    return terms | boxed | {f"grader/{key.removeprefix(STATUS)}": math.fsum(v) for key, v in values.items() if key.startswith(STATUS)}
+    counts = {
+        name + key.removeprefix(prefix): math.fsum(v)
+        for prefix, name in COUNTED.items()
+        for key, v in values.items()
+        if key.startswith(prefix)
+    }
+    return terms | boxed | counts
 
 
 def infos(batch: Any) -> list[Mapping[str, Any]]:

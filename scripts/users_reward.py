@@ -1,0 +1,53 @@
+"""verl's custom reward function where a reward has terms of the user's: scripts/reward.py as a coroutine that raises nothing.
+
+verl awaits it, so that hundreds of responses wait for a slow term at once. verl logs what a reward raises and trains on without the
+response; so a failure is written to the file `failure`, this response counts 0, and the trainer ends before it learns from it
+(`mathrl.verl.reward_failure`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+_SCRIPTS = str(Path(__file__).resolve().parent)
+if _SCRIPTS not in sys.path:  # verl loads this file by its path, without its directory
+    sys.path.insert(0, _SCRIPTS)
+
+import reward  # noqa: E402
+from mathrl.core import users_code  # noqa: E402
+from mathrl.core.files import UserError  # noqa: E402
+from mathrl.rewards import failure as failures  # noqa: E402
+from mathrl.rewards.outcome import Rewards  # noqa: E402
+
+
+async def compute_score(
+    data_source: str,
+    solution_str: str,
+    ground_truth: str,
+    extra_info: Mapping[str, Any] | None = None,
+    *,
+    terms: str,
+    failure: str,
+    **kwargs: Any,
+) -> dict[str, float | str]:
+    """Grade one response; the keys of scripts/reward.py, and `failed_<name>` for terms with `on_failure: zero`.
+
+    Args:
+        data_source, solution_str, ground_truth, extra_info, kwargs: verl's.
+        terms: JSON.
+        failure: file that ends the training where the reward cannot be computed.
+    """
+    told = (data_source, solution_str, str(ground_truth), extra_info)
+    known = Rewards()
+    try:
+        known = reward.rewards(terms)
+        if failures.noted(Path(failure)) is None:  # else the training is about to end: nothing more is asked of anybody
+            return await known.reward_soon(*told)
+    except Exception as error:
+        said = str(error) if isinstance(error, UserError | ValueError) else f"the reward failed: {users_code.told(error)}"
+        failures.note(Path(failure), said)
+    return await asyncio.to_thread(known.without_users, *told)
