@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from mathrl.config.section import Count, Distinct, Dtype, Name, NotNegative, PositiveShare, Section, WholeNumber, key, required
+from mathrl.config.section import Count, Distinct, Dtype, Name, NotNegative, PositiveShare, Section, Several, WholeNumber, key, required
 
 
 class Sampling(Section):
@@ -52,17 +52,28 @@ CONTEST = Protocol(
 )
 
 
+Metric = Literal["pass@1", "pass@1_strict", "pass@1_lenient", "greedy", "maj@n"]
+
+
+class Expected(Section):
+    """What is expected of a run before it is trained, and what would contradict it."""
+
+    run: Name = required("a run, or the name of its replicates")
+    over: Name = key("base", "what it is compared with: base, or another run")
+    effect: Literal["gain", "none", "loss"] = required("gain: better; none: not shown to differ; loss: worse")
+    metric: Metric | None = key(None, "null: the metric of the endpoint")
+
+
 class Judged(Section):
     """What the study is judged by under the primary protocol; mathrl.config.endpoint registers it."""
 
-    metric: Literal["pass@1", "pass@1_strict", "pass@1_lenient", "greedy", "maj@n"] = key(
-        "pass@1", "metric whose mean over the benchmarks counts"
-    )
+    metric: Metric = key("pass@1", "metric whose mean over the benchmarks counts")
     benchmarks: Annotated[Distinct[str], Field(min_length=1)] | None = key(
         None, "benchmarks that the endpoint is the mean of; null for all, as the contest counts it"
     )
     against: Annotated[Distinct[str], Field(min_length=1)] = key(("base", "grpo"), "base, and runs that every run is compared with")
     inverse_variance: bool = key(False, "true: a mean weighted by the base model's precision on each benchmark stands beside it")
+    expected: Several[Expected] = key((), "what is expected of runs: {run, over, effect, metric}; registered with the endpoint")
 
 
 class Evaluation(Engine):
