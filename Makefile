@@ -14,7 +14,7 @@ PYTHON ?= $(shell for p in python3 python3.12 python3.11; do $$p -c '$(FITS)' 2>
 SNAKEMAKE := .venv-driver/bin/snakemake
 PYTEST := .venv/bin/python -m pytest
 
-.PHONY: .venv .venv-cuda .venv-driver .venv-harness .venv-tools demo report status verifiers crate rebuild calibrate forecast demo-clean demo-containers driver env env-cuda bundle harness laptop test test-full tests-ledger test-hpc lint format lock containers tensorboard dag docs
+.PHONY: .venv .venv-cuda .venv-driver .venv-harness .venv-tools demo report status verifiers crate rebuild calibrate atlas forecast demo-clean demo-containers driver env env-cuda bundle harness laptop test test-full tests-ledger test-hpc lint format lock containers tensorboard dag docs
 
 demo: env
 	@.venv-driver/bin/python scripts/recover_workflow.py --directory .
@@ -60,6 +60,13 @@ rebuild: env
 # make calibrate [RESULTS="results …"]: how often runs that differ in their seed alone are claimed to differ; the study report shows it
 calibrate: env
 	@.venv/bin/python scripts/calibrate.py --results $(or $(RESULTS),results)
+
+# make atlas [ARMS="gspo dapo"] [SEEDS=3] [STEPS=30] [DIRECTORY=atlas] [DRY_RUN=1] [DOCS=docs/atlas]: the arms of profiles/demo/atlas.yaml
+# with their controls on the demo's world, at equal cost; the same command goes on after any kill. Where there are GPUs:
+# MODEL=NAME [GPUS=6] trains that model at config.yaml's sizes.
+atlas: env
+	@.venv/bin/python scripts/make_atlas.py --directory $(or $(DIRECTORY),atlas) --seeds $(or $(SEEDS),3) --steps $(or $(STEPS),30) \
+	  $(if $(ARMS),--arms $(ARMS)) $(if $(MODEL),--model '$(MODEL)' --gpus $(or $(GPUS),6)) $(if $(DRY_RUN),--dry-run) $(if $(DOCS),--docs '$(DOCS)')
 
 demo-clean:
 	rm -rf resources results checkpoints logs

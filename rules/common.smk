@@ -875,6 +875,8 @@ def process_verifiers(wildcards):
     """Its verifiers as an argument."""
     process = process_reward(wildcards)
     return [f"--verifiers={written(process_settings.part(process, CONFIG.verifiers))}"] if process else []
+
+
 def names_of_terms():
     """Terms of all rewards that are functions of the user's."""
     rewards = [CONFIG.reward, *(stage_config(run, stage).reward for run in CONFIG.runs for stage in run_stages(run))]

@@ -1,7 +1,7 @@
 # Requires: eval JSONs (rules/evaluate.smk), training manifests (rules/train.smk) and the data summaries (rules/data.smk).
 # Makes: results/scores.{csv,md,html}, results/figures/*.svg, results/audit.json, results/tensorboard, results/report.html,
-# results/{run}/model/README.md; from whatever exists: results/report-so-far.html; from a finished study: results/crate.zip, results/paper.
-# Steps: tabulate_scores, plot_training, audit_grader, log_scores → render_report → send_to_trackers; write_model_card; render_partial_report; write_paper; write_crate.
+# results/{run}/model/README.md; from whatever exists: results/report-so-far.html; from a finished study: results/atlas, results/crate.zip, results/paper.
+# Steps: tabulate_scores, plot_training, audit_grader, log_scores → render_report → send_to_trackers; write_model_card; render_partial_report; render_atlas; write_paper; write_crate.
 
 
 rule tabulate_scores:
@@ -291,6 +291,42 @@ use rule render_report as render_partial_report with:
         "logs/render_partial_report/all.log",
     benchmark:
         "logs/render_partial_report/all.tsv"
+
+
+rule render_atlas:
+    """
+    Render the effects of {params.models} against base, against a reference run and net of control, with their costs, into a small page
+    with its data, because a method that is switched on is not yet worth anything.
+    """
+    input:
+        code=code("render_atlas.py"),
+        evals=evaluations(),
+        curves="results/figures/curves.json",
+        manifests=stage_manifests(),
+    output:
+        html="results/atlas/index.html",
+        data="results/atlas/atlas.json",
+    params:
+        models=evaluated_models(),
+        config=literal(written(CONFIG)),
+        out=parent,
+    log:
+        "logs/render_atlas/all.log",
+    benchmark:
+        "logs/render_atlas/all.tsv"
+    threads: 1
+    resources:
+        mem_mb=grows(2000),
+        runtime=grows(20),
+    container:
+        image("cpu")
+    shell:
+        "python {input.code[0]:q}"
+        " --results results"
+        " --models {params.models:q}"
+        " --config {params.config:q}"
+        " --out {params.out:q}"
+        " > {log:q} 2>&1"
 
 
 rule write_paper:

@@ -50,7 +50,7 @@ def main() -> None:
     groups = regroup(run_groups(config, args.models) if config else groups, args.group)
     endpoint = replace(Endpoint.of(config), protocol=primary) if config else None
     controls = control_kinds(config, args.models) if config else {}
-    expected = config.evaluation.expected if config else ()
+    expected = config.evaluation.bands if config else ()
     further = left_out(evaluated(Path(args.results), args.models, Path(args.results).parent / STORES))
     shown, dates = (args.models, args.protocols, args.benchmarks), Dates.read(args.dates)
     found = score_table(evals, missing, *shown, primary, groups, endpoint, controls, further, dates, expected)

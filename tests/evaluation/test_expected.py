@@ -83,12 +83,12 @@ def test_another_protocol_is_not_compared():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"low": 0.9}, "evaluation.expected.0: low 0.9 is more than high 0.8; write the lower one first"),
+        ({"low": 0.9}, "evaluation.bands.0: low 0.9 is more than high 0.8; write the lower one first"),
         ({"low": 78}, "low is 78; it must be at most 1"),
-        ({"run": "grop"}, "evaluation.expected.0.run: unknown run 'grop'; known: base, grpo, "),
-        ({"benchmark": "gsm9k"}, "evaluation.expected.0.benchmark: 'gsm9k' is not in benchmarks: aime24"),
-        ({"protocol": "recipe"}, "evaluation.expected.0.protocol: 'recipe' is not in evaluation.select: finalist, contest; add it there"),
-        ({"metric": "greedy"}, "evaluation.expected.0.metric: protocol contest makes no responses for greedy; write greedy: true there"),
+        ({"run": "grop"}, "evaluation.bands.0.run: unknown run 'grop'; known: base, grpo, "),
+        ({"benchmark": "gsm9k"}, "evaluation.bands.0.benchmark: 'gsm9k' is not in benchmarks: aime24"),
+        ({"protocol": "recipe"}, "evaluation.bands.0.protocol: 'recipe' is not in evaluation.select: finalist, contest; add it there"),
+        ({"metric": "greedy"}, "evaluation.bands.0.metric: protocol contest makes no responses for greedy; write greedy: true there"),
         ({"metric": "pass@16"}, "metric"),
         ({"source": ""}, "source"),
         ({"bench": "gsm8k"}, "unknown key"),
@@ -96,7 +96,7 @@ def test_another_protocol_is_not_compared():
 )
 def test_a_bad_band_is_one_line(root, change, message):
     config = yaml.safe_load((root / "config.yaml").read_text())
-    config = reading.merge(config, {"evaluation": {"expected": [BAND | change]}})
+    config = reading.merge(config, {"evaluation": {"bands": [BAND | change]}})
     with pytest.raises(UserError) as error:
         validation.validate(config, lambda path: pin_rows(root / path))
     assert message in str(error.value) and "\n" not in str(error.value)

@@ -39,8 +39,8 @@ def test_numbers_divide_and_fit(name, gpus):
 def test_bands_are_of_what_is_measured_and_in_the_page(name):
     config, _ = validated(name)
     page = (ROOT / "recipes/README.md").read_text()
-    assert f"--configfile recipes/{name}" in page and {band.run for band in config.evaluation.expected} == {"base", "grpo"}
-    for band in config.evaluation.expected:
+    assert f"--configfile recipes/{name}" in page and {band.run for band in config.evaluation.bands} == {"base", "grpo"}
+    for band in config.evaluation.bands:
         assert re.search(r"arXiv \d{4}\.\d{5}|\w+/[\w.-]+\.md|pull request|report", band.source), "a source that can be found"
         if band.run == "grpo":
             assert f"{100 * band.low:g}–{100 * band.high:g}" in page or f"{100 * band.low:g}" in page
@@ -74,7 +74,7 @@ def test_a_recipe_runs_in_small(make_workflow, name):
     assert done.returncode == 0, done.stdout[-6000:]
     with open(workflow.directory / "results/scores.csv") as handle:
         rows = {row["model"]: row for row in csv.DictReader(handle) if row["metric"] == "greedy"}
-    for band in validated(name)[0].evaluation.expected:
+    for band in validated(name)[0].evaluation.bands:
         measured = rows[band.run][band.benchmark]
         said = f"{band.benchmark} {measured}, expected {100 * band.low:.2f}–{100 * band.high:.2f}: below"
         assert float(measured) < 20 and rows[band.run]["expected"].startswith(said), "a random model solves next to nothing"

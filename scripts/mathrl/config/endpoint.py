@@ -30,6 +30,7 @@ class Endpoint:
         against: the base model and runs (groups of replicates) that every run is compared with.
         inverse_variance: whether a mean with weights by the base model's variance on each benchmark stands beside it.
         settings: sampling and judge of the protocol.
+        expected: what is expected of runs, as JSON; it is hashed only where there is something, so that older registers hold.
     """
 
     protocol: str
@@ -38,6 +39,7 @@ class Endpoint:
     against: tuple[str, ...] = ("base", "grpo")
     inverse_variance: bool = False
     settings: str = "{}"
+    expected: str = "[]"
 
     @classmethod
     def of(cls, config: Configuration) -> Endpoint:
@@ -53,12 +55,20 @@ class Endpoint:
             against=own.against,
             inverse_variance=own.inverse_variance,
             settings=json.dumps(settings.plain() if settings else {}, sort_keys=True),
+            expected=json.dumps([one.model_dump() for one in own.expected], sort_keys=True),
         )
 
     @property
     def sha256(self) -> str:
         """Hash of all of it."""
-        return sha256_json(asdict(self))
+        return sha256_json(self.plain())
+
+    def plain(self) -> dict[str, Any]:
+        """As it is registered."""
+        content = asdict(self)
+        if content["expected"] == "[]":
+            del content["expected"]
+        return content
 
     def told(self) -> str:
         """In words."""
@@ -79,15 +89,21 @@ def check(config: Configuration) -> None:
         if name not in config.benchmarks:
             raise UserError(f"config: evaluation.endpoint.benchmarks: '{name}' is not in benchmarks: {', '.join(config.benchmarks)}")
     for name in own.against:
-        if name == "grpo":  # the default; a study without it has one comparison less
-            continue
-        if name != "base" and not any(run == name or run.startswith(f"{name}-") for run in config.runs):
-            raise UserError(f"config: evaluation.endpoint.against: unknown run '{name}'; known: base, {', '.join(config.runs)}")
+        if name != "grpo":  # the default; a study without it has one comparison less
+            _check_run(config, name, "against")
+    for place, one in enumerate(own.expected):
+        for name in (one.run, one.over):
+            _check_run(config, name, f"expected.{place}")
     settings, metric = config.evaluation.protocols[primary], own.metric
     if metric == "greedy" and not settings.greedy:
         raise UserError(f"config: evaluation.endpoint.metric greedy: protocol {primary} has no greedy response")
     if metric != "greedy" and metric != "pass@1" and not settings.n:
         raise UserError(f"config: evaluation.endpoint.metric {metric}: protocol {primary} has greedy responses alone")
+
+
+def _check_run(config: Configuration, name: str, key: str) -> None:
+    if name != "base" and not any(run == name or run.startswith(f"{name}-") for run in config.runs):
+        raise UserError(f"config: evaluation.endpoint.{key}: unknown run '{name}'; known: base, {', '.join(config.runs)}")
 
 
 def register(config: Configuration, path: Path = REGISTER) -> bool:
@@ -97,7 +113,7 @@ def register(config: Configuration, path: Path = REGISTER) -> bool:
     if known and known[-1]["sha256"] == endpoint.sha256:
         return False
     now = time.strftime(TIME, time.gmtime())
-    line = json.dumps({"time": now, "sha256": endpoint.sha256, "endpoint": asdict(endpoint)}, sort_keys=True)
+    line = json.dumps({"time": now, "sha256": endpoint.sha256, "endpoint": endpoint.plain()}, sort_keys=True)
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "ab+") as file:
         whole = not file.seek(0, os.SEEK_END) or (file.seek(-1, os.SEEK_END) >= 0 and file.read(1) == b"\n")

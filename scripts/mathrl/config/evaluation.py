@@ -65,17 +65,28 @@ CONTEST = Protocol(
 )
 
 
+Metric = Literal["pass@1", "pass@1_strict", "pass@1_lenient", "greedy", "maj@n"]
+
+
+class Expected(Section):
+    """What is expected of a run before it is trained, and what would contradict it."""
+
+    run: Name = required("a run, or the name of its replicates")
+    over: Name = key("base", "what it is compared with: base, or another run")
+    effect: Literal["gain", "none", "loss"] = required("gain: better; none: not shown to differ; loss: worse")
+    metric: Metric | None = key(None, "null: the metric of the endpoint")
+
+
 class Judged(Section):
     """What the study is judged by under the primary protocol; mathrl.config.endpoint registers it."""
 
-    metric: Literal["pass@1", "pass@1_strict", "pass@1_lenient", "greedy", "maj@n"] = key(
-        "pass@1", "metric whose mean over the benchmarks counts"
-    )
+    metric: Metric = key("pass@1", "metric whose mean over the benchmarks counts")
     benchmarks: Annotated[Distinct[str], Field(min_length=1)] | None = key(
         None, "benchmarks that the endpoint is the mean of; null for all, as the contest counts it"
     )
     against: Annotated[Distinct[str], Field(min_length=1)] = key(("base", "grpo"), "base, and runs that every run is compared with")
     inverse_variance: bool = key(False, "true: a mean weighted by the base model's precision on each benchmark stands beside it")
+    expected: Several[Expected] = key((), "what is expected of runs: {run, over, effect, metric}; registered with the endpoint")
 
 
 MEAN = "mean"
@@ -105,7 +116,7 @@ class Evaluation(Engine):
     select: Annotated[Distinct[Name], Field(min_length=1)] = key(("finalist", "contest"), "protocols that the score table shows")
     primary: str = key("contest", "the protocol whose mean over the benchmarks is the endpoint")
     endpoint: Judged = key(Judged(), "what the study is judged by under `primary`; registered with time and hash when work begins")
-    expected: Several[Band] = key((), "scores that were published for this experiment; the score table says where a score lies beside them")
+    bands: Several[Band] = key((), "scores that were published for this experiment; the score table says where a score lies beside them")
 
     @property
     def engine(self) -> Engine:

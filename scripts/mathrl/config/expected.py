@@ -1,4 +1,4 @@
-"""Checks of `evaluation.expected`: scores that a study is expected to reach, as others published them."""
+"""Checks of `evaluation.bands`: scores that a study is expected to reach, as others published them."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ def check(config: Configuration) -> None:
     Raises:
         UserError: the first one.
     """
-    for number, band in enumerate(config.evaluation.expected):
-        where = f"config: evaluation.expected.{number}"
+    for number, band in enumerate(config.evaluation.bands):
+        where = f"config: evaluation.bands.{number}"
         if band.low > band.high:
             raise UserError(f"{where}: low {band.low} is more than high {band.high}; write the lower one first")
         if band.run != "base" and not any(run == band.run or run.startswith(f"{band.run}-seed-") for run in config.runs):

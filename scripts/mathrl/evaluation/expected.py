@@ -1,4 +1,4 @@
-"""A score beside the band that it is expected in (`evaluation.expected`)."""
+"""A score beside the band that it is expected in (`evaluation.bands`)."""
 
 from __future__ import annotations
 

@@ -85,7 +85,7 @@ def gather(
         "protocols": protocols,
         "primary": primary,
         "evals": evals,
-        "rows": table(evals, models, protocols, benchmarks, primary, groups, dates, evaluation.expected),
+        "rows": table(evals, models, protocols, benchmarks, primary, groups, dates, evaluation.bands),
         "dates": dates,
         "runs": runs,
         "endpoint": endpoint,

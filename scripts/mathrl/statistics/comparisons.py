@@ -293,7 +293,8 @@ def _net_of_control(rows: list[dict[str, Any]], tables: Callable[..., list[Any]]
             continue
         ours, theirs = tables(row["runs"]), tables(strongest["runs"])
         found = compare(ours, theirs, benchmarks, key, seeds=min(len(ours), len(theirs)) > 1)
-        row["net"] = {"model": strongest["model"], "kind": strongest["control"], **found["mean"]} if found else None
+        arm = {"model": strongest["model"], "kind": strongest["control"]}
+        row["net"] = {**arm, "level": found["level"], **found["mean"]} if found else None
 
 
 def control_kinds(config: Configuration, models: Sequence[str]) -> dict[str, str]:

@@ -148,6 +148,8 @@ def fingerprint(
 def _sees_micro_batches(policy_loss: str) -> bool:
     """Whether a loss may depend on how a mini-batch is divided; nobody knows of one of the user's."""
     return policy_loss in OF_MICRO_BATCHES or users_code.is_file(policy_loss)
+
+
 def process_content(process: process_reward.Process, verifiers: Verifiers, code: training_code.Code) -> dict[str, Any]:
     """What a process reward depends on: verifiers count by what they do, not by their names."""
     known, found = settings(verifiers), []
