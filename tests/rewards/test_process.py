@@ -68,7 +68,7 @@ class Run:
         spec.loader.exec_module(self.module)
         self.place, self.failure = place, place / failure.NAME
 
-    def said(self, named, mode="gate", weight=0.5, workers=1, timeout=20.0, retries=0):
+    def said(self, named, mode="gate", weight=0.5, workers=1, timeout=120.0, retries=0):
         section = {"named": named, "timeout": timeout, "retries": retries, "batch_size": 8}
         process = {"verifiers": list(named), "mode": mode, "weight": weight}
         return json.dumps({"process": process, "verifiers": section, "workers": workers})
@@ -128,7 +128,7 @@ def test_a_slow_judge_does_not_hold_the_loop(run):
     answer = threading.Event()
 
     def slow(handler, prompt, number):
-        if answer.wait(20):
+        if answer.wait(100):
             right(handler, prompt, number)
 
     async def let_it_answer():
@@ -138,7 +138,7 @@ def test_a_slow_judge_does_not_hold_the_loop(run):
 
     with JudgeServer(slow) as server:
         said = run.said({"judge": JUDGE | {"url": server.url}})
-        found = run.ask(said, *(f"1 + {number} = {1 + number}\n\\boxed{{2}}" for number in range(4)), beside=let_it_answer)
+        found = run.ask(said, *(f"1 + {number} = {1 + number}\nSo \\boxed{{2}}." for number in range(4)), beside=let_it_answer)
     assert [one["score"] for one in found[:4]] == [1.0] * 4 and len(server.seen) == 4
 
 
