@@ -12,6 +12,7 @@ from mathrl.report import progress
 from support.events import write_events
 from support.report_world import configuration, render
 
+DAMAGED = ("results/audit.json", "results/figures/curves.json", "results/data/matches.parquet", "results/grpo/main/data.json")
 LAST = 1_800_000_000  # seconds since 1970 of the last step
 
 
@@ -35,6 +36,9 @@ def at_work(world, tmp_path_factory):
     for path in ("grpo/finalist/eval/toy.json", "dapo/finalist/samples/other.jsonl.zst"):
         whole = (folder / "results" / path).read_bytes()
         (folder / "results" / path).write_bytes(whole[: len(whole) // 2])
+    for path in DAMAGED:
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_bytes(b'{"steps": [{"st')
     return folder
 
 
@@ -53,6 +57,7 @@ def test_half_written_files_are_missing_and_the_page_says_when_it_was_made(at_wo
     missing = re.search(r'<div class="missing">.*?</div>', page, re.DOTALL)[0]
     for path in ("grpo/finalist/eval/toy.json", "dapo/finalist/samples/other.jsonl.zst", "grpo/main/manifest.json"):
         assert path in missing
+    assert [missing.count(f"a damaged file: {at_work / path} ") for path in DAMAGED] == [1] * len(DAMAGED), "a line each"
     assert "40 of 140" in page and progress.moment(LAST + 3600) in page
     assert re.search(r"as it was at \d{4}-\d\d-\d\d \d\d:\d\d UTC", page)
     assert f'<noscript><meta http-equiv="refresh" content="{progress.REFRESH}"></noscript>' in page
