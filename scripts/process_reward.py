@@ -54,7 +54,7 @@ async def compute_score(
     if earlier:
         raise UserError(earlier)  # the training is about to end: nothing more is asked of anybody
     try:
-        outcome = await reward.rewards(terms or reward.DEFAULT_TERMS).reward_soon(data_source, solution_str, str(ground_truth), extra_info)
+        outcome = await reward.rewards(terms).reward_soon(data_source, solution_str, str(ground_truth), extra_info)
         return await _scorer(process, store).score(outcome, problem_of(extra_info) or "", solution_str)
     except GaveUp as error:
         failures.note(Path(failure), error.why)

@@ -21,9 +21,15 @@ from mathrl.rewards.outcome import DEFAULT_TERMS, Rewards, check_terms  # noqa: 
 
 
 @lru_cache(maxsize=16)
-def rewards(text: str) -> Rewards:
-    """The terms that a JSON text names, with the user's functions loaded."""
+def _rewards(text: str) -> Rewards:
     return Rewards(check_terms(json.loads(text)))
+
+
+def rewards(terms: Mapping[str, Any] | str | None = None) -> Rewards:
+    """The terms of a mapping or of JSON, with the user's functions loaded; without any those of MATHRL_REWARD_TERMS, or ours."""
+    if terms is None:
+        terms = os.environ.get("MATHRL_REWARD_TERMS") or DEFAULT_TERMS
+    return _rewards(terms if isinstance(terms, str) else json.dumps(dict(terms), sort_keys=True))
 
 
 def compute_score(
@@ -39,10 +45,7 @@ def compute_score(
     terms: weights by term name, as a mapping or JSON (verl's `reward_kwargs`), or a mapping of settings in place of a weight; failing
     that the environment variable MATHRL_REWARD_TERMS; failing that 0.1 × format + 0.9 × correct. Works from any thread.
     """
-    if terms is None:
-        terms = os.environ.get("MATHRL_REWARD_TERMS") or DEFAULT_TERMS
-    named = terms if isinstance(terms, str) else json.dumps(dict(terms), sort_keys=True)
-    return rewards(named).reward(data_source, solution_str, str(ground_truth), extra_info)
+    return rewards(terms).reward(data_source, solution_str, str(ground_truth), extra_info)
 
 
 def main() -> int:

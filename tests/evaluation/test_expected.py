@@ -66,7 +66,7 @@ def test_every_form_of_the_table_says_it(table, tmp_path):
     rows = list(csv.DictReader(io.StringIO(table.csv())))
     assert [row["expected"] for row in rows if row["model"] == "grpo-seed-2"] == [line]
     assert f"- grpo-seed-2: {line}. two <frameworks>." in table.markdown().splitlines()
-    page = scores_page(table.rows, table.benchmarks, [])
+    page = scores_page(table)
     assert f"grpo-seed-2: {line}." in page and "two &lt;frameworks&gt;" in page
     (tmp_path / "scores.csv").write_text(table.csv())
     assert f"grpo-seed-2: {line}" in [str(part) for part in tables(read_scores(tmp_path / "scores.csv"), every=False)]

@@ -68,7 +68,8 @@ def methods():
 def test_a_method_trains_and_is_on(short, run):
     """What verl resolved has what the golden says of it, but for the sizes, which are small here."""
     sizes = ("data.train_batch_size", "trainer.total_epochs")
-    batch = {"train_batch_size": 12, "mini_batch_size": 4, "micro_batch_size": 16 if run != "pairs" else 8}
+    batch = {"train_batch_size": 12, "mini_batch_size": 4, "micro_batch_size": 16}
+    batch |= {"rollout_n": 2, "micro_batch_size": 8} if run == "pairs" else {}
     stage = short.stage(run, **batch)
     manifest = short.banked(stage, run=run)
     assert manifest["steps"] == 4 and manifest["stopped_by"] is None
