@@ -10,7 +10,7 @@ from support.waiting import wait_for
 pytestmark = pytest.mark.full
 
 PAGE = "results/report-so-far.html"
-CUT_OFF = ("results/audit.json", "results/figures/curves.json", "results/data/matches.parquet", "results/grpo/main/data.json")
+CUT_OFF = ("results/audit.json", "results/figures/curves.json", "results/grpo/main/data.json")
 
 
 def test_it_takes_no_lock_and_a_cut_off_file_is_a_line_of_the_page(make_workflow):
