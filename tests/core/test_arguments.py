@@ -58,4 +58,4 @@ def test_help_says_what_is_required_and_what_the_defaults_are():
 def test_each_program_says_its_defaults(script):
     """In the texts of its options, or by the formatter that says them; parsers that several programs share are in mathrl."""
     text = script.read_text(encoding="utf-8")
-    assert "argparse.ArgumentParser(" not in text or "formatter_class=Help" in text or "default" in text
+    assert "argparse.ArgumentParser(" not in text or "formatter_class=Help" in text or "default" in text or ".add_to(parser)" in text

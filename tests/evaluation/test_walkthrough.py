@@ -162,7 +162,7 @@ def test_the_layouts_of_the_table(tmp_path, monkeypatch, capsys):
         items = [json.loads(line) for line in Path("benchmark.jsonl").read_text().splitlines()]
         assert rows == [(item["problem"], item["answer"]) for item in items], name
         for (problem, answer), (text, gold) in zip(rows, ASKED.items(), strict=True):
-            if name in ("AQuA", "MathQA", "MMLU", "SAT", "AGIEval"):
+            if name in ("AQuA", "ARC", "MathQA", "MMLU", "SAT", "AGIEval"):
                 assert answer == "B" and problem == "\n".join([text, *options(gold, "({}) {}")]), name
             else:
                 told = f"{STORY}\n{text}" if name in ("ASDiv", "SVAMP") else text
