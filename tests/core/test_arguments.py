@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 import pytest
-from mathrl.core.arguments import NamedFiles, NamedLists, split_pair
+from mathrl.core.arguments import Help, NamedFiles, NamedLists, split_pair
 from mathrl.core.files import UserError
 
 
@@ -41,3 +41,21 @@ def test_refusals_name_the_option(words, message):
 
 def test_a_pair_alone():
     assert split_pair("a=b=c", "--x") == ("a", "b=c")
+
+
+def test_help_says_what_is_required_and_what_the_defaults_are():
+    parser = argparse.ArgumentParser(formatter_class=Help)
+    parser.add_argument("--out", required=True, help="file to write")
+    parser.add_argument("--n", type=int, default=0, help="how many")
+    parser.add_argument("--model", help="its folder")
+    parser.add_argument("--seed", type=int, default=3, help="seed; default 3")
+    said = " ".join(parser.format_help().split())
+    assert "file to write (required)" in said and "how many (default: 0)" in said and "its folder (default: none)" in said
+    assert said.endswith("seed; default 3")
+
+
+@pytest.mark.parametrize("script", sorted((Path(__file__).resolve().parents[2] / "scripts").glob("*.py")), ids=lambda path: path.stem)
+def test_each_program_says_its_defaults(script):
+    """In the texts of its options, or by the formatter that says them; parsers that several programs share are in mathrl."""
+    text = script.read_text(encoding="utf-8")
+    assert "argparse.ArgumentParser(" not in text or "formatter_class=Help" in text or "default" in text or ".add_to(parser)" in text

@@ -110,7 +110,14 @@ PUBLISHED = [
     ("NeMo-Skills", "jsonl", lambda t, g: {"problem": t, "expected_answer": g, "reference_solution": ""}),
     ("Tülu", "parquet", lambda t, g: {"messages": asks(f"Question: Two?\nAnswer: It is 2.\n\nQuestion: {t}\nAnswer:"), "ground_truth": g}),
     ("ape210k", "jsonl", lambda t, g: {"id": str(len(t)), "original_text": t, "ans": g, "equation": f"x={g}"}),
+    ("MetaMathQA", "json", lambda t, g: {"type": "GSM", "query": t, "response": f"So.\n#### {g}\nThe answer is: {g}"}),
+    ("prompt and completion", "jsonl", lambda t, g: {"prompt": t, "completion": f"We count. The answer is ${g}$."}),
+    ("messages", "parquet", lambda t, g: {"messages": [*asks(t), {"role": "assistant", "content": solved(g)}]}),
     ("AQuA", "jsonl", lambda t, g: {"question": t, "options": options(g, "{}){}"), "correct": "B"}),
+    (
+        "ARC", "parquet",
+        lambda t, g: {"id": t, "question": t, "choices": {"text": [f"{g}0", g, f"{g}1"], "label": ["1", "2", "3"]}, "answerKey": "2"},
+    ),
     ("MathQA", "json", lambda t, g: {"Problem": t, "options": " , ".join(options(g, "{} ) {}")).lower(), "correct": "b"}),
     ("MMLU", "parquet", lambda t, g: {"question": t, "subject": "a", "choices": [f"{g}0", g, f"{g}1"], "answer": 1}),
     ("SAT", "jsonl", lambda t, g: {"question": t, "options": "\n".join(options(g, "{}) {}")), "Answer": "B"}),
@@ -155,7 +162,7 @@ def test_the_layouts_of_the_table(tmp_path, monkeypatch, capsys):
         items = [json.loads(line) for line in Path("benchmark.jsonl").read_text().splitlines()]
         assert rows == [(item["problem"], item["answer"]) for item in items], name
         for (problem, answer), (text, gold) in zip(rows, ASKED.items(), strict=True):
-            if name in ("AQuA", "MathQA", "MMLU", "SAT", "AGIEval"):
+            if name in ("AQuA", "ARC", "MathQA", "MMLU", "SAT", "AGIEval"):
                 assert answer == "B" and problem == "\n".join([text, *options(gold, "({}) {}")]), name
             else:
                 told = f"{STORY}\n{text}" if name in ("ASDiv", "SVAMP") else text

@@ -23,7 +23,7 @@ class Help(argparse.RawDescriptionHelpFormatter):
             return f"{text} (required)"
         if "default" in text or action.nargs == 0 or not action.option_strings:
             return text
-        return text + (" (default: %(default)s)" if action.default else " (default: none)")
+        return text + (" (default: none)" if action.default is None or action.default == {} else " (default: %(default)s)")
 
 
 def split_pair(text: str, option: str, form: str = "NAME=FILE") -> tuple[str, str]:
