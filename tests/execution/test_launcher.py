@@ -1,4 +1,4 @@
-"""A launcher of the user's, from docs/how-to/your-own-code.md: `ssh` is a program of the test that starts a shell without our environment."""
+"""A launcher of the user's, from docs/how-to/your-own-code.md; `ssh` is a program here that starts a shell without our environment."""
 
 import json
 import os
@@ -83,9 +83,9 @@ def test_jobs_of_several_nodes_follow_each_other(reach, tmp_path):
 def test_what_is_refused_is_one_line(reach, monkeypatch):
     with pytest.raises(UserError, match=r"launcher.hosts: no\.such\.host has no address"):
         reach.address("no.such.host")
-    with pytest.raises(UserError, match="launcher.command: no-such-program cannot be started"):
+    with pytest.raises(UserError, match=r"launcher\.command: no-such-program cannot be started"):
         launcher.Command(["a"], "no-such-program {host} {command}").start("a", ["true"])
-    with pytest.raises(UserError, match="run wide wants 3 nodes and launcher.hosts names 2; name more, or lower training.nodes"):
+    with pytest.raises(UserError, match=r"run wide wants 3 nodes and launcher\.hosts names 2; name more, or lower"):
         preflight.check_nodes({"run wide": 3}, False, 2)
     assert preflight.check_nodes({"run wide": 2}, False, 2) == []
     deaf = subprocess.run(
