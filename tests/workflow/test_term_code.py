@@ -1,4 +1,4 @@
-"""What Snakemake trains again: a reward term's code counts, a model card does not. `--touch` stands for training here."""
+"""What Snakemake trains again: code of a reward term or a policy loss counts, a model card does not. `--touch` stands for training."""
 
 import json
 
@@ -12,6 +12,7 @@ OVERLAY = {
     "runs": {"second": {"start_from": "grpo"}},
     "select": ["grpo", "second"],
 }
+OUTSIDE = {"loss.py": "from beside import CLIP\n\ndef loss(**_):\n    return CLIP\n", "beside.py": "CLIP = 2.0\n"}
 TARGETS = ("results/grpo/main/manifest.json", "results/second/main/manifest.json", "results/grpo/main/forecast.json")
 
 
@@ -23,8 +24,9 @@ def contaminated(make_workflow):
     workflow = make_workflow("terms")
     made = [f"results/{run}/main/{name}" for run in ("grpo", "second") for name in ("train.parquet", "val.parquet", "manifest.json")]
     made += ["resources/models/openseek/config.json", "results/grpo/model/export.json", "results/grpo/main/forecast.json"]
-    code = {f"scripts/{name}": text for name, text in CODE.items()}
-    for name, text in {**code, **dict.fromkeys(made, "{}"), "overlay.json": json.dumps(OVERLAY)}.items():
+    code = {f"scripts/{name}": text for name, text in CODE.items()} | {f"../outside/{name}": text for name, text in OUTSIDE.items()}
+    overlay = OVERLAY | {"training": {"policy_loss": "../outside/loss.py:loss"}}
+    for name, text in {**code, **dict.fromkeys(made, "{}"), "overlay.json": json.dumps(overlay)}.items():
         path = workflow.directory / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
@@ -39,6 +41,8 @@ def trained(contaminated):
     """Code as it was when it was trained with; its contents count, not its time."""
     for name, text in CODE.items():
         (contaminated.directory / "scripts" / name).write_text(text)
+    for name, text in OUTSIDE.items():
+        (contaminated.directory / "../outside" / name).write_text(text)
     return contaminated
 
 
@@ -55,6 +59,13 @@ def planned(workflow) -> dict[str, int]:
 @pytest.mark.parametrize("name", ["my_terms.py", "my_words.py"])
 def test_an_edit_of_a_reward_terms_code_trains_again(trained, name):
     with open(trained.directory / "scripts" / name, "a") as file:
+        file.write("MORE = 2\n")
+    assert planned(trained) == {"train_policy": 2, "forecast_training": 1}
+
+
+@pytest.mark.parametrize("name", ["loss.py", "beside.py"])
+def test_an_edit_of_a_policy_loss_outside_the_repository_trains_again(trained, name):
+    with open(trained.directory / "../outside" / name, "a") as file:
         file.write("MORE = 2\n")
     assert planned(trained) == {"train_policy": 2, "forecast_training": 1}
 
