@@ -94,3 +94,22 @@ def test_what_is_refused_is_one_line(reach, monkeypatch):
     assert deaf.returncode == 2 and deaf.stderr.startswith("error: launcher.command: does not pass standard input on")
     monkeypatch.setenv(launcher.OWN, "null")
     assert isinstance(launcher.of_job(None, 6), launcher.Srun)
+
+
+def test_srun_is_asked_as_before(tmp_path, monkeypatch):
+    """SLURM's own programs stand in as scripts; a step takes all CPUs and the GPUs of its node."""
+    said = {"squeue": "n[1-2] 64 2", "scontrol": "n1\nn2", "srun": ""}
+    for name, text in said.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\necho {name} \"$@\" >> {tmp_path}/asked\nprintf '%s\\n' '{text}'\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    slurm = launcher.of_job(None, 6)
+    assert slurm.allocation() == (["n1", "n2"], 32)
+    assert slurm.start("n2", ["true"]).wait(30) == 0
+    asked = (tmp_path / "asked").read_text().splitlines()
+    assert asked == [
+        "squeue --noheader --jobs 7 --format %N %C %D",
+        "scontrol show hostnames n[1-2]",
+        "srun --overlap --nodes=1 --ntasks=1 --cpus-per-task=32 --mem=0 --gres=gpu:6 --nodelist=n2 true",
+    ]
