@@ -1,4 +1,4 @@
-"""A launcher of the user's, from docs/how-to/your-own-code.md: `ssh` is a program of the test that starts a shell without our environment."""
+"""A launcher of the user's, from docs/how-to/your-own-code.md; `ssh` is a program here that starts a shell without our environment."""
 
 import json
 import os
@@ -83,9 +83,9 @@ def test_jobs_of_several_nodes_follow_each_other(reach, tmp_path):
 def test_what_is_refused_is_one_line(reach, monkeypatch):
     with pytest.raises(UserError, match=r"launcher.hosts: no\.such\.host has no address"):
         reach.address("no.such.host")
-    with pytest.raises(UserError, match="launcher.command: no-such-program cannot be started"):
+    with pytest.raises(UserError, match=r"launcher\.command: no-such-program cannot be started"):
         launcher.Command(["a"], "no-such-program {host} {command}").start("a", ["true"])
-    with pytest.raises(UserError, match="run wide wants 3 nodes and launcher.hosts names 2; name more, or lower training.nodes"):
+    with pytest.raises(UserError, match=r"run wide wants 3 nodes and launcher\.hosts names 2; name more, or lower"):
         preflight.check_nodes({"run wide": 3}, False, 2)
     assert preflight.check_nodes({"run wide": 2}, False, 2) == []
     deaf = subprocess.run(
@@ -94,3 +94,22 @@ def test_what_is_refused_is_one_line(reach, monkeypatch):
     assert deaf.returncode == 2 and deaf.stderr.startswith("error: launcher.command: does not pass standard input on")
     monkeypatch.setenv(launcher.OWN, "null")
     assert isinstance(launcher.of_job(None, 6), launcher.Srun)
+
+
+def test_srun_is_asked_as_before(tmp_path, monkeypatch):
+    """SLURM's own programs stand in as scripts; a step takes all CPUs and the GPUs of its node."""
+    said = {"squeue": "n[1-2] 64 2", "scontrol": "n1\nn2", "srun": ""}
+    for name, text in said.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\necho {name} \"$@\" >> {tmp_path}/asked\nprintf '%s\\n' '{text}'\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    slurm = launcher.of_job(None, 6)
+    assert slurm.allocation() == (["n1", "n2"], 32)
+    assert slurm.start("n2", ["true"]).wait(30) == 0
+    asked = (tmp_path / "asked").read_text().splitlines()
+    assert asked == [
+        "squeue --noheader --jobs 7 --format %N %C %D",
+        "scontrol show hostnames n[1-2]",
+        "srun --overlap --nodes=1 --ntasks=1 --cpus-per-task=32 --mem=0 --gres=gpu:6 --nodelist=n2 true",
+    ]

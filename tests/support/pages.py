@@ -267,7 +267,7 @@ def missing_paths(page: str) -> list[str]:
     return wrong
 
 
-FOREIGN = {"benchmark_moe.py", "script.py", "verb_noun.py", "scripts/verb_noun.py"}
+FOREIGN = {"FILE.py", "benchmark_moe.py", "script.py", "verb_noun.py", "scripts/verb_noun.py"}
 """Files of other projects, and stand-ins."""
 
 

@@ -124,7 +124,7 @@ def reformatting(tree):
 
 
 def order_of_imports(tree):
-    tree.edit("mathrl/rewards/outcome.py", "import importlib\nimport math\n", "import math\nimport importlib\n")
+    tree.edit("mathrl/rewards/outcome.py", "import asyncio\nimport math\n", "import math\nimport asyncio\n")
 
 
 def moved_module(tree):

@@ -1,4 +1,4 @@
-"""What Snakemake trains again: code of a reward term or a verifier counts, a model card does not. `--touch` stands for training here."""
+"""What Snakemake trains again: code of a reward term, a verifier or a policy loss counts, a model card does not. `--touch` trains here."""
 
 import json
 
@@ -16,6 +16,7 @@ OVERLAY = {
     },
     "select": ["grpo", "second", "gated"],
 }
+OUTSIDE = {"loss.py": "from beside import CLIP\n\ndef loss(**_):\n    return CLIP\n", "beside.py": "CLIP = 2.0\n"}
 RUNS = ("grpo", "second", "gated")
 TARGETS = (*(f"results/{run}/main/manifest.json" for run in RUNS), "results/grpo/main/forecast.json")
 
@@ -32,8 +33,9 @@ def contaminated(make_workflow):
     workflow = make_workflow("terms")
     made = [f"results/{run}/main/{name}" for run in RUNS for name in ("train.parquet", "val.parquet", "manifest.json")]
     made += ["resources/models/openseek/config.json", "results/grpo/model/export.json", "results/grpo/main/forecast.json"]
-    code = {f"scripts/{name}": text for name, text in CODE.items()}
-    for name, text in {**code, **dict.fromkeys(made, "{}"), "overlay.json": json.dumps(OVERLAY)}.items():
+    code = {f"scripts/{name}": text for name, text in CODE.items()} | {f"../outside/{name}": text for name, text in OUTSIDE.items()}
+    overlay = OVERLAY | {"training": {"policy_loss": "../outside/loss.py:loss"}}
+    for name, text in {**code, **dict.fromkeys(made, "{}"), "overlay.json": json.dumps(overlay)}.items():
         path = workflow.directory / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
@@ -48,6 +50,8 @@ def trained(contaminated):
     """Code as it was when it was trained with; its contents count, not its time."""
     for name, text in CODE.items():
         (contaminated.directory / "scripts" / name).write_text(text)
+    for name, text in OUTSIDE.items():
+        (contaminated.directory / "../outside" / name).write_text(text)
     return contaminated
 
 
@@ -72,6 +76,13 @@ def test_an_edit_of_a_verifiers_code_trains_again_what_asks_it(trained):
     with open(trained.directory / "scripts/my_verifier.py", "a") as file:
         file.write("MORE = 2\n")
     assert planned(trained) == {"train_policy": 1}
+
+
+@pytest.mark.parametrize("name", ["loss.py", "beside.py"])
+def test_an_edit_of_a_policy_loss_outside_the_repository_trains_again(trained, name):
+    with open(trained.directory / "../outside" / name, "a") as file:
+        file.write("MORE = 2\n")
+    assert planned(trained) == {"train_policy": len(RUNS), "forecast_training": 1}
 
 
 def test_a_model_card_trains_nothing_again(trained):

@@ -103,6 +103,9 @@ def _sections(section: type[Section], node: Node, prefix: str) -> Iterator[tuple
             inside = child["items"] if child.get("type") == "array" else _values(child)
             yield f"{prefix}{name}, each", each, inside
             yield from _sections(each, inside, f"{prefix}{name}.NAME.")
+        elif (instead := _in_place_of_a_value(field.annotation)) is not None:
+            node_of_one = next(part for part in child["additionalProperties"]["anyOf"] if part.get("type") == "object")
+            yield f"{prefix}{name}, each that is a mapping", instead, node_of_one
         elif (inner := section_of(field.annotation)) is not None and issubclass(inner, Section):
             of_null = next((part for part in child.get("anyOf", [child]) if part.get("type") == "object"), child)
             yield f"{prefix}{name}", inner, of_null
@@ -117,6 +120,16 @@ def _each(annotation: Any) -> type[Section] | None:
         return None
     value = get_args(annotation)[get_origin(annotation) is dict]
     return value if isinstance(value, type) and issubclass(value, Section) else None
+
+
+def _in_place_of_a_value(annotation: Any) -> type[Section] | None:
+    """The section that values of a mapping may be, where they may be plain too."""
+    while hasattr(annotation, "__metadata__"):
+        annotation = annotation.__origin__
+    if get_origin(annotation) is not dict or _each(annotation) is not None:
+        return None
+    found = section_of(get_args(annotation)[1])
+    return found if found is not None and issubclass(found, Section) else None
 
 
 def _table(section: type[Section], node: Node, of_training: bool = False) -> str:

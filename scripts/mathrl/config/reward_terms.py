@@ -26,8 +26,7 @@ class Term(Section):
     parallel: Count = key(32, "calls at once in each reward worker")
     on_failure: Literal["stop", "zero"] = key(
         "stop",
-        "where a call raises, answers too late or gives no number; stop: training saves and ends with one line; zero: the term is 0 for "
-        "these responses, and their number is a curve, reward_terms/failed/NAME",
+        "where a call fails: stop: training saves and ends with one line; zero: the term is 0, and the failures are counted",
     )
 
 

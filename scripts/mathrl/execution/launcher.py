@@ -66,6 +66,7 @@ class Srun:
 
     def __init__(self, gpus: int | None) -> None:
         self.gpus = gpus
+        self._allocation: tuple[list[str], int] | None = None
 
     def allocation(self) -> tuple[list[str], int]:
         """Asked of SLURM: Snakemake's job step strips SLURM_JOB_NODELIST from the environment."""
@@ -75,8 +76,10 @@ class Srun:
                 "training.nodes is above 1 and this is no SLURM job; use --profile profiles/slurm, name a launcher (config: launcher), "
                 "or nodes: 1"
             )
-        names, cpus, count = _ask("squeue", "--noheader", "--jobs", job, "--format", "%N %C %D").split()
-        return _ask("scontrol", "show", "hostnames", names).split(), max(1, int(cpus) // int(count))
+        if self._allocation is None:
+            names, cpus, count = _ask("squeue", "--noheader", "--jobs", job, "--format", "%N %C %D").split()
+            self._allocation = _ask("scontrol", "show", "hostnames", names).split(), max(1, int(cpus) // int(count))
+        return self._allocation
 
     def address(self, node: str) -> str:
         """As SLURM knows it: its NodeAddr, resolved."""

@@ -63,8 +63,8 @@ def paper_files(study: Mapping[str, Any]) -> dict[str, bytes]:
         except ValueError:
             if name not in study["config"].report.figures:  # one of the user's may draw more than our charts do
                 raise
-        also = "`.pdf`, " if f"figures/{name}.pdf" in files else ""
-        lines.append(f"- `figures/{name}`: {also}`.svg`: {caption}")
+        kinds = f"`figures/{name}.pdf`, `.svg`" if f"figures/{name}.pdf" in files else f"`figures/{name}.svg`"
+        lines.append(f"- {kinds}: {caption}")
     lines.append("")
     for table in tables(study):
         files[f"tables/{table.name}.tex"] = to_latex(table).encode()
