@@ -186,14 +186,14 @@ def test_a_directory_holds_one_atlas(tmp_path):
 
 
 def test_the_same_arms_for_a_model_on_gpus_have_config_yamls_sizes(tmp_path):
-    atlas = work.Atlas(tmp_path, arms=("cispo", "rejection-sampling"), model="openseek", gpus=4)
+    atlas = work.Atlas(tmp_path, arms=("cispo", "rejection-sampling"), model="openseek", gpus=6)
     merged = work.merge(read_yaml(ROOT / "config.yaml"), work.settings(atlas, 5000))
     found, _ = validate(merged, lambda path: {row: {"name": row, "kind": kind} for row, kind in KNOWN}, asked=set())
     assert found.accelerator == "cuda" and found.base_model == "openseek" and len(found.select) == atlas.trainings
     stage = found.stage("cispo-seed-2", "main")
-    assert (stage.train_batch_size, stage.gpus, stage.budget.tokens, stage.seed) == (264, 4, 5000, 2)
+    assert (stage.train_batch_size, stage.gpus, stage.budget.tokens, stage.seed) == (264, 6, 5000, 2)
     assert found.stage("rejection-sampling-seed-1", "main").budget.tokens is None and found.evaluation.endpoint.expected
-    assert "gpu=4" in work.arguments(atlas, "all") and str(work.DEMO) not in work.arguments(atlas, "all")
+    assert "gpu=6" in work.arguments(atlas, "all") and str(work.DEMO) not in work.arguments(atlas, "all")
 
 
 KNOWN = [("openseek", "model"), ("minilm", "model"), ("big-math", "dataset")]

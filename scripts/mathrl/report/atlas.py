@@ -109,8 +109,8 @@ def spending(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     equal = apart <= worth
     numbers = [charts.thousands(round(number)) for number in (least["tokens"], most["tokens"], apart, worth)]
     told = [
-        f"The {len(found)} trainings generated {numbers[0]} ({least['run']}) to {numbers[1]} ({most['run']}) tokens. They differ by at most "
-        f"{numbers[2]}, which is {apart / worth:.2f} of one step's worth ({numbers[3]}): "
+        f"The {len(found)} trainings generated {numbers[0]} ({least['run']}) to {numbers[1]} ({most['run']}) tokens. "
+        f"They differ by at most {numbers[2]}, which is {apart / worth:.2f} of one step's worth ({numbers[3]}): "
         + ("equal within one step's worth." if equal else "not equal within one step's worth.")
     ]
     bounded = [run for run in found if run["budget"]]
