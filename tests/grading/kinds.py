@@ -20,6 +20,7 @@ KINDS = [
             (r"\boxed{5}\text{ cm}", "5"), (r"$\boxed{5} \times 10^3$", "5000"), (r"<think>hm</think>\boxed{5}", "5"),
             (r"so </think> \boxed{5}", "5"), (r"\boxed{7\tag{1}}", "7"), (r"$$\boxed{7} \tag{1}$$", "7"), (r"\boxed{\boxed{7}}", "7"),
             (r"The answer is \boxed{The answer is 7}", "7"), (r"\fbox 9", "9"),
+            ("1 + 0 = 1\n\\boxed{2}", "2"), ("Line 3\n\\boxed{\\frac12}", "0.5"),
         ],
         [
             (r"\boxed{3}, no, \boxed{5}", "3,5"), (r"The answer is 5: \boxed{}", "5"), (r"$x=\boxed{1}$, $y=\boxed{2}$", "2"),
