@@ -92,6 +92,10 @@ rule prepare_model:
     output:
         model=directory("resources/models/{model_name}"),
         report="resources/models/{model_name}.json",
+    params:
+        trained=lambda wildcards: (
+            "--trained" if CONFIG.select and base_model() == f"resources/models/{wildcards.model_name}" else ""
+        ),
     log:
         "logs/prepare_model/{model_name}.log",
     benchmark:
@@ -107,4 +111,5 @@ rule prepare_model:
         " --published {input.published:q}"
         " --out {output.model:q}"
         " --report {output.report:q}"
+        " {params.trained}"
         " > {log:q} 2>&1"

@@ -17,11 +17,15 @@ def main() -> None:
     parser.add_argument("--published", type=Path, required=True, help="model directory as it was downloaded; it is not changed")
     parser.add_argument("--out", type=Path, required=True, help="Hugging Face directory to write, replaced as a whole")
     parser.add_argument("--report", type=Path, required=True, help="JSON to write: what was changed and why")
+    parser.add_argument("--trained", action="store_true", help="it is trained, so that it must have a chat template")
     args = parser.parse_args()
 
+    from mathrl.models.checks import check_chat_template
     from mathrl.models.prepare import prepare
 
     report = prepare(args.published, args.out)
+    if args.trained:
+        check_chat_template(args.out)
     for line in report["changes"]:
         print(f"{args.out.name}: {line}", file=sys.stderr)
     write_json(args.report, {"schema_version": 1, **report, "provenance": provenance({"published": args.published})})

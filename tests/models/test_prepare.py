@@ -353,6 +353,21 @@ def test_script(prepared, tmp_path, script):
     assert not (tmp_path / "out").exists() and not (tmp_path / "other.json").exists()
 
 
+@pytest.mark.parametrize(("template", "code"), [("{{ messages }}", 0), (None, 2)])
+def test_a_model_that_is_trained_has_a_chat_template(tmp_path, script, template, code):
+    """What is only evaluated needs none; without the check the first that says so is a traceback of a GPU's job."""
+    model = tmp_path / "model"
+    model.mkdir()
+    (model / "config.json").write_text('{"model_type": "llama", "architectures": ["LlamaForCausalLM"]}')
+    (model / "tokenizer_config.json").write_text(json.dumps({"chat_template": template} if template else {}))
+    (model / "weights.bin").write_bytes(b"\0" * 1000)
+    command = ("prepare_model.py", "--published", model, "--out", tmp_path / "out", "--report", tmp_path / "report.json")
+    assert script(*command).returncode == 0
+    done = script(*command, "--trained")
+    line = "has no chat template, and the training prompt goes through one; put a chat_template.jinja there"
+    assert done.returncode == code and (code == 0 or line in done.stderr), done.stderr
+
+
 ROUND_TRIP = """
 import sys, torch
 import torch.distributed as dist

@@ -34,7 +34,7 @@ _JOINT_OF_GOLD = re.compile(_JOINT.pattern + r"|[^{}]{0,12}\band\b[^{}]{0,10}|[^
 """Golds do not hedge: more may stand between their boxes."""
 _NAME = re.compile(rf"(?:^|[\s$(\[&,{{])({_SYMBOL})\s*=\s*$")
 _BULLET = re.compile(r"(?:^|\n)[ \t]*-[ \t]+$")
-_HEAD = re.compile(r"(?:\d+\s*/\s*|\d+(?:\.\d+)?\s*(?:\\times|\\cdot|\*)\s*|(?<![\d.])\d+)\Z")  # \Z: a number in the line before is none of it
+_HEAD = re.compile(r"(?:\d+\s*/\s*|\d+(?:\.\d+)?\s*(?:\\times|\\cdot|\*)\s*|(?<![\d.])\d+)\Z")  # not the number of a line before
 _OUTER = re.compile(r"(?:\\(?:[dtc]?frac|binom|sqrt(?:\[[^\[\]]*\])?)\s*(?:\{[^{}]*\}\s*)?|[\^_])$")
 _BEHIND = re.compile(
     r"\s*(?:\\[,;: ]\s*)?(\^\s*(?:\{[^{}]{1,20}\}|\\circ|\w)|!(?=\s*(?:\$|\\[)\]]))|\\?%"
