@@ -106,9 +106,8 @@ def _currency(match: re.Match) -> str:
     return f" {match[2]}⟦{_CURRENCIES[match[1].rstrip('.')]}⟧"
 
 
-_FUNCTION = re.compile(
-    rf"\\(?:operatorname\*?|mathrm|text|mathop)\s*\{{\s*(Re|Im|lg|c?tg|arctg|cosec|{'|'.join(TABLES['function'])})\s*\}}(?=\s*(?:[({{^_\\]|\w))"
-)
+_NAMES = "|".join(sorted((TABLES["function"].keys() - {"det"}) | {"Re", "Im", "lg", "tg", "ctg", "arctg", "cosec"}))
+_FUNCTION = re.compile(rf"\\(?:operatorname\*?|mathrm|text|mathop)\s*\{{\s*({_NAMES})\s*\}}(?=\s*(?:[({{^_\\]|\w))")
 """A function whose name is set in roman letters."""
 _ROMAN = re.compile(r"\\(?:mathrm|operatorname|text)\s*\{\s*([ie])\s*\}")
 _TEXT_LEAD = re.compile(
