@@ -1,5 +1,6 @@
 """The atlas of methods: what is claimed, what is not, what was expected and what it cost, on results with a known truth."""
 
+import html
 import random
 
 import pytest
@@ -151,7 +152,8 @@ def test_costs_and_ends_are_told(study):
     (grpo,) = (arm for arm in atlas["arms"] if arm["group"] == "grpo")
     assert [single["tokens"] for single in grpo["runs"]] == [30_010, 30_020, 30_030] and grpo["tokens"]["value"] == 30_020
     assert grpo["length"]["value"] == pytest.approx(48) and grpo["entropy"]["value"] == pytest.approx(sum(1 / s for s in range(26, 31)) / 5)
-    assert atlas["spending"]["equal"] and "equal within one step's worth" in page and "overshoots the budget by" in page
+    said = html.unescape(page)
+    assert atlas["spending"]["equal"] and "equal within one step's worth" in said and "overshoots the budget by" in said
 
 
 def test_page_and_data_are_small_enough_to_be_committed(study, tmp_path):
