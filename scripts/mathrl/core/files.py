@@ -23,6 +23,13 @@ from typing import Any, BinaryIO
 
 from mathrl.core import checksums
 
+JsonObject = dict[str, Any]
+"""Any JSON object, with whatever keys a file or a stranger gave it.
+
+It is for what parses or writes such a text: readers and writers of this module, and the first function that looks what was read. What
+travels on is a record of a type of its own, in `records.py` of the room that writes it. `tests/core/test_types.py` counts its uses.
+"""
+
 
 class UserError(Exception):
     """Bad input. The message is one line that names the file, the key and the remedy; scripts exit with code 2."""
@@ -319,10 +326,11 @@ def bounded_lines(handle: io.TextIOBase, path: str | os.PathLike, first: int = 1
         yield line
 
 
-def read_jsonl(path: str | os.PathLike, required: Iterable[str] = ()) -> Iterator[dict[str, Any]]:
+def read_jsonl(path: str | os.PathLike, required: Iterable[str] = ()) -> Iterator[Any]:
     """Yield the objects of a JSON-lines file (`.gz`, `.zst` too).
 
     `required` are keys that each object must have; a line that is no object or lacks one is a `UserError` that names the line.
+    What more they hold is for the caller to know: as of `read_json`, their type is the record that takes them.
     """
     required = tuple(required)
     number = 0

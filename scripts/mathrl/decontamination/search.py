@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mathrl.data.records import Item
 from mathrl.decontamination import normalize_pair
 from mathrl.decontamination.compare import Pair, other_problem
 from mathrl.decontamination.texts import Text
@@ -407,7 +408,7 @@ def find_matches(problems: pl.DataFrame, benchmarks: Mapping[str, Sequence[dict[
     return find_matches_in([problems], benchmarks, settings)
 
 
-def find_matches_in(parts: Iterable[pl.DataFrame], benchmarks: Mapping[str, Sequence[dict[str, Any]]], settings: Settings) -> pl.DataFrame:
+def find_matches_in(parts: Iterable[pl.DataFrame], benchmarks: Mapping[str, Sequence[Item]], settings: Settings) -> pl.DataFrame:
     """`find_matches` over a table that comes in parts: of each part only the candidate rows are kept."""
     import polars as pl
 

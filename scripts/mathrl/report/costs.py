@@ -10,7 +10,9 @@ from mathrl.config.experiment import Configuration
 from mathrl.config.runs import stages, start_of
 from mathrl.core.files import UserError, read_json
 from mathrl.evaluation.means import cell, mean_over
+from mathrl.evaluation.records import Evaluation
 from mathrl.report import charts
+from mathrl.statistics.records import measured
 
 COST_DIFFERS = 0.05  # share of training cost from which on two compared runs are not equals
 
@@ -106,16 +108,17 @@ def seconds_per_response(results: Path, model: str) -> float | None:
     return seconds / made if made else None
 
 
-def _caps(results: Sequence[Mapping[str, Any] | None]) -> dict[str, float]:
+def _caps(results: Sequence[Evaluation | None]) -> dict[str, float]:
     """Mean accuracy by token cap; a benchmark whose responses are all shorter than a cap has its whole accuracy there."""
     caps = sorted({int(cap) for result in results if result for cap in result.get("token_caps", {})})
     found = {}
     for cap in caps:
-        values = [
-            (result or {}).get("token_caps", {}).get(str(cap), cell(result, "pass@1") or cell(result, "greedy") or {}).get("value")
+        parts = [
+            (result.get("token_caps", {}) if result else {}).get(str(cap)) or cell(result, "pass@1") or cell(result, "greedy")
             for result in results
         ]
-        if all(value is not None for value in values):
+        values = [part["value"] for part in parts if measured(part)]
+        if len(values) == len(parts):
             found[str(cap)] = sum(values) / len(values)
     return found
 

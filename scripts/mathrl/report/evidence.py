@@ -11,6 +11,7 @@ from mathrl.config.controls import sweeps
 from mathrl.config.endpoint import Endpoint, changes
 from mathrl.core.files import UserError, read_json
 from mathrl.evaluation.means import cell, clustered_error, mean_error, mean_over
+from mathrl.statistics.records import Mean, measured
 
 HIGH_SHARE = 0.10  # upper limit of the share of false claims above which a page says "not shown"
 
@@ -45,7 +46,7 @@ def endpoint_story(
     return {"told": endpoint.told(), "sha256": endpoint.sha256[:16], "lines": lines, "late": late}
 
 
-def endpoint_mean(study: Mapping[str, Any], model: str) -> dict[str, Any] | None:
+def endpoint_mean(study: Mapping[str, Any], model: str) -> Mean | None:
     """What the study is judged by, {value, low, high, n}: the endpoint's metric of a model, mean over its benchmarks."""
     endpoint = study["endpoint"]
     return mean_over([study["evals"].get((model, endpoint.protocol, name)) for name in endpoint.benchmarks], endpoint.metric)
@@ -86,7 +87,7 @@ def reference_rows(study: Mapping[str, Any]) -> list[dict[str, Any]]:
         cells = [
             {**part, "usual": (part["value"] - 1.96 * error, part["value"] + 1.96 * error)}
             for part, error in shown
-            if part and error is not None
+            if measured(part) and error is not None
         ]
         if len(cells) == len(shown):
             rows.append({"model": model, "cells": cells})

@@ -16,6 +16,7 @@ from mathrl.config.experiment import Configuration
 from mathrl.core.files import sha256_json
 from mathrl.evaluation.means import cell, mean_over
 from mathrl.evaluation.metrics import STATUS_LETTERS
+from mathrl.evaluation.records import Evaluation, ScoreRow
 from mathrl.evaluation.scores import headline, p_text, percent, problem_count, sections, title
 from mathrl.report import augmentation, charts, evidence
 from mathrl.report.changes import KINDS, change_rows
@@ -25,7 +26,9 @@ from mathrl.report.effect_charts import cost_charts, forest_plot
 from mathrl.report.figures import CAPTIONS, figure_charts, funnel_chart, further_charts
 from mathrl.report.formulas import as_markup
 from mathrl.report.progress import REFRESH, moment
+from mathrl.report.records import MeanOfSome
 from mathrl.report.score_charts import checkpoint_charts, length_charts, pass_charts, workflow_graph
+from mathrl.statistics.records import ComparisonRow
 
 TEMPLATES = Path(__file__).parent / "templates"
 SECTIONS = ("scores", "contamination", "data", "training", "breakdowns", "responses", "grader")
@@ -83,17 +86,17 @@ def style() -> Any:
     return safe((TEMPLATES / "style.css").read_text(encoding="utf-8"))
 
 
-def _score_context(rows: Sequence[Mapping[str, Any]], benchmarks: Sequence[str]) -> dict[str, Any]:
+def _score_context(rows: Sequence[ScoreRow], benchmarks: Sequence[str]) -> dict[str, Any]:
     grouped = sections(rows)
     counts = {key: {name: problem_count(section, name) for name in benchmarks} for key, section in grouped.items()}
     return {"sections": grouped, "counts": counts, "metrics": {metric: title(metric) for _, metric in grouped}, "benchmarks": benchmarks}
 
 
 def scores_page(
-    rows: Sequence[Mapping[str, Any]],
+    rows: Sequence[ScoreRow],
     benchmarks: Sequence[str],
     missing: Sequence[Mapping[str, str]],
-    comparisons: Sequence[Mapping[str, Any]] = (),
+    comparisons: Sequence[ComparisonRow] = (),
     told: str = "",
     notes: Sequence[str] = (),
 ) -> str:
@@ -220,7 +223,7 @@ def protocol_text(config: Configuration, primary: str) -> str:
     return f"Measured under {'; '.join(parts)}. The endpoint is the unweighted mean over the benchmarks under {primary}."
 
 
-def _marks(comparisons: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+def _marks(comparisons: Sequence[ComparisonRow]) -> dict[str, str]:
     """Runs over whose seeds an effect on the endpoint is claimed; one seed claims nothing."""
     found = [row for row in comparisons if row["against"] == "base" and row["p_adjusted"] is not None and row["p_adjusted"] < 0.05]
     return {row["model"]: "▲" if row["mean"]["value"] > 0 else "▼" for row in found}
@@ -325,7 +328,7 @@ def _behaviour(study: Mapping[str, Any]) -> list[dict[str, Any]]:
     return rows
 
 
-def mean_of_those_with(evals: Mapping[str, Mapping[str, Any]], metric: str) -> dict[str, Any]:
+def mean_of_those_with(evals: Mapping[str, Evaluation], metric: str) -> MeanOfSome:
     """Mean of a metric over the benchmarks that have a value of it, and `without`: those that have none."""
     cells = {benchmark: cell(result, metric) for benchmark, result in evals.items()}
     valued = {benchmark: part for benchmark, part in cells.items() if part and part["value"] is not None}
