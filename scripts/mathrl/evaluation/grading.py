@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from mathrl.core import parquet
 from mathrl.core.files import UserError
-from mathrl.data.records import Item
+from mathrl.data.records import Item, Sample
 from mathrl.evaluation import verified
 from mathrl.evaluation.metrics import GradedProblem, GradedSample, subset_metric, summarize
-from mathrl.evaluation.records import Evaluation, FirstWrong, Sample
+from mathrl.evaluation.records import Evaluation, FirstWrong
 from mathrl.evaluation.verified import Verdicts
 from mathrl.statistics.intervals import combine
 from mathrl.statistics.records import CleanSubset

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from mathrl.core.spreadsheets import csv_text
-from mathrl.data.records import Item
-from mathrl.evaluation.records import Difference, Said, Sample
+from mathrl.data.records import Item, Sample
+from mathrl.evaluation.records import Difference, Said
 from mathrl.grading import Grade, grade_many
 
 Key = Literal["id", "theirs", "ours", "gold", "extracted", "status"]

@@ -16,9 +16,9 @@ from typing import Any
 
 from mathrl.core.files import JsonObject, UserError, check_unchanged, parse_json, read_jsonl
 from mathrl.data import published
-from mathrl.data.records import Item
+from mathrl.data.records import Item, Sample
 from mathrl.evaluation.grading import read_samples
-from mathrl.evaluation.records import Evaluation, Sample
+from mathrl.evaluation.records import Evaluation
 
 FORMATS = ("lm-eval", "inspect")
 _STOP = {"stop": "stop", "length": "max_tokens"}

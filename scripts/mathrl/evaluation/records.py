@@ -4,20 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Literal, NotRequired, TypedDict
 
+from mathrl.data.records import Sample
 from mathrl.statistics.records import Cell, Scored
-
-
-class Sample(TypedDict):
-    """A row of `samples/{benchmark}.jsonl.zst`: one response to an item.
-
-    id: of the item. sample: −1 is the greedy response. finish_reason: `stop` or `length`. tokens: of the response.
-    """
-
-    id: str
-    sample: int
-    response: str
-    finish_reason: NotRequired[str]
-    tokens: NotRequired[int]
 
 
 class StoredSample(Sample):

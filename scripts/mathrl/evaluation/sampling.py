@@ -26,7 +26,8 @@ from mathrl.core.files import JsonObject, UserError, read_json, sha256_json, wri
 from mathrl.core.hashes import model_sha256
 from mathrl.core.provenance import versions
 from mathrl.data.benchmarks import read_benchmark
-from mathrl.evaluation.records import EngineSettings, Generation, Sample, StoreContent, StoredSample
+from mathrl.data.records import Sample
+from mathrl.evaluation.records import EngineSettings, Generation, StoreContent, StoredSample
 from mathrl.execution import pauses
 from mathrl.models.checks import check_model
 from mathrl.models.engine_start import start_llm

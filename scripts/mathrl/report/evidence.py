@@ -9,16 +9,16 @@ from typing import Any
 
 from mathrl.config.controls import sweeps
 from mathrl.config.endpoint import Endpoint, changes
+from mathrl.config.records import Registered
 from mathrl.core.files import UserError, read_json
 from mathrl.evaluation.means import cell, clustered_error, mean_error, mean_over
+from mathrl.evaluation.records import Sampled
 from mathrl.statistics.records import Mean, measured
 
 HIGH_SHARE = 0.10  # upper limit of the share of false claims above which a page says "not shown"
 
 
-def endpoint_story(
-    endpoint: Endpoint, register: Sequence[Mapping[str, Any]], evaluated: Sequence[Mapping[str, Any]], damaged: int = 0
-) -> dict[str, Any]:
+def endpoint_story(endpoint: Endpoint, register: Sequence[Registered], evaluated: Sequence[Sampled], damaged: int = 0) -> dict[str, Any]:
     """When the endpoint was fixed, and whether it changed since: {"told", "sha256", "lines", "late"}; `damaged` lines are told too."""
     trained = [entry["first"] for entry in evaluated if entry["model"] != "base" and entry["first"]]
     first = min(trained, default="")

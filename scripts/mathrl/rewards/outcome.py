@@ -12,16 +12,16 @@ import importlib
 import math
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Any
 
 from mathrl.config.reward_terms import check_names, curve_name
+from mathrl.data.records import ExtraInfo
 from mathrl.grading import STATUSES, Grade, can_be_read, grade
 
 DEFAULT_TERMS = {"format": 0.1, "correct": 0.9}
 MAX_PRED_CHARS = 500
 """`pred` is for reading; a megabyte of it would travel through every log."""
 
-Term = Callable[[Grade, str, str, str, Mapping[str, Any] | None], float]
+Term = Callable[[Grade, str, str, str, ExtraInfo | None], float]
 
 _OWN: dict[str, Term] = {
     "correct": lambda result, *_: float(result.correct),
@@ -53,7 +53,7 @@ def check_terms(terms: Mapping[str, float]) -> dict[str, float]:
     return {str(name): float(weight) for name, weight in terms.items()}
 
 
-def problem_of(extra_info: Mapping[str, Any] | None) -> str | None:
+def problem_of(extra_info: ExtraInfo | None) -> str | None:
     """The text of the problem: `original_problem`, failing that the last user message of `prompt`; None where there is neither."""
     known = extra_info or {}
     problem = known.get("original_problem")
@@ -69,7 +69,7 @@ def reward(
     data_source: str,
     response: str,
     answer: str,
-    extra_info: Mapping[str, Any] | None = None,
+    extra_info: ExtraInfo | None = None,
     terms: Mapping[str, float] = DEFAULT_TERMS,
 ) -> dict[str, float | str]:
     """Reward and its parts, as verl wants them.

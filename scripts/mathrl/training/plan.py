@@ -12,7 +12,9 @@ from typing import Any
 
 from mathrl.config.stage import Stage
 from mathrl.training import fingerprints
+from mathrl.training.records import Fingerprint
 from mathrl.verl import grpo_config, sft_config
+from mathrl.verl.keys import Overrides
 
 
 @dataclass(frozen=True)
@@ -45,13 +47,13 @@ class StagePlan:
         return self.stage.all_gpus
 
     @cached_property
-    def keys(self) -> dict[str, Any]:
+    def keys(self) -> Overrides:
         """verl's keys and values that the configuration decides: all but places and names, which the fingerprint decides."""
         trainer = sft_config if self.supervised else grpo_config
         return trainer.overrides(self.stage, accelerator=self.accelerator, model=str(self.model))
 
     @cached_property
-    def fingerprint(self) -> dict[str, Any]:
+    def fingerprint(self) -> Fingerprint:
         """Everything that determines what is learnt; the checkpoint directory is named by its hash.
 
         Raises:
@@ -59,7 +61,7 @@ class StagePlan:
         """
         return fingerprints.fingerprint(self.stage, self.keys, self.train_file, self.model, self.accelerator)
 
-    def placed(self, directory: Path, train_file: Path, **more: Any) -> dict[str, Any]:
+    def placed(self, directory: Path, train_file: Path, **more: Any) -> Overrides:
         """All of verl's keys: those above, where things lie, `more` that this start of the trainer needs, and the user's own last.
 
         Args:

@@ -15,6 +15,7 @@ from mathrl.core.files import UserError
 from mathrl.verifiers.arithmetic import Arithmetic
 from mathrl.verifiers.interface import Verifier, code_sha256
 from mathrl.verifiers.kept import Kept
+from mathrl.verifiers.records import Identity
 
 
 class Function:
@@ -24,7 +25,7 @@ class Function:
         UserError: it cannot be loaded.
     """
 
-    def __init__(self, name: str, options: Mapping[str, Any]) -> None:
+    def __init__(self, name: str, options: Mapping[str, object]) -> None:
         module, _, function = name.partition(":")
         try:
             loaded = importlib.import_module(module)
@@ -35,7 +36,7 @@ class Function:
         if not callable(self._function):
             raise UserError(f"verifier '{name}' is no function")
         self._options = dict(options)
-        self.identity: Mapping[str, Any] = {"kind": name, "options": self._options, "code": _code_of(loaded)}
+        self.identity: Identity = {"kind": name, "options": self._options, "code": _code_of(loaded)}
 
     def score(self, problems: Sequence[str], responses: Sequence[Sequence[str]]) -> Sequence[Sequence[float]]:
         """See `mathrl.verifiers.interface.Verifier`."""
@@ -75,7 +76,7 @@ def make(
     Raises:
         UserError: it cannot be had: no model, no prompt, no such function.
     """
-    own = dict(settings.own)
+    own = settings.own.copy()
     if settings.needs_gpu:
         dtype = own.pop("dtype", "float32" if accelerator == "cpu" else "bfloat16")
         own.pop("model", None)
@@ -90,7 +91,10 @@ def make(
     elif settings.kind == "hf-prm":
         from mathrl.verifiers.hf_prm import PublishedRewardModel
 
-        inner = PublishedRewardModel(_directory(settings, model), accelerator, dtype, gpu_memory_utilization=gpu_memory_utilization, **own)
+        texts = {key: str(value) for key, value in own.items()}  # separator and system
+        inner = PublishedRewardModel(
+            _directory(settings, model), accelerator, dtype, gpu_memory_utilization=gpu_memory_utilization, **texts
+        )
     elif settings.kind == "judge":
         inner = _judge(settings, root, timeout)
         batch_size, parallel = 1, own.get("parallel", 8)

@@ -15,7 +15,7 @@ from typing import Any
 TERM, STATUS, BOXED = "term_", "status_", "format"
 
 
-def summarize(rows: Iterable[Mapping[str, Any]]) -> dict[str, float]:
+def summarize(rows: Iterable[Mapping[str, float | str]]) -> dict[str, float]:
     """Metrics of one step from what `compute_score` returned for each of its samples."""
     values: dict[str, list[float]] = {}
     for info in rows:
@@ -27,7 +27,7 @@ def summarize(rows: Iterable[Mapping[str, Any]]) -> dict[str, float]:
     return terms | boxed | {f"grader/{key.removeprefix(STATUS)}": math.fsum(v) for key, v in values.items() if key.startswith(STATUS)}
 
 
-def infos(batch: Any) -> list[Mapping[str, Any]]:
+def infos(batch: Any) -> list[Mapping[str, float | str]]:
     """`reward_extra_info` of the samples of a batch (keys and tags of verl's TransferQueue), padding left out."""
     import transfer_queue as tq
 
