@@ -7,9 +7,10 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from mathrl.checks.records import Accuracy, Disagreement, JudgedAnswer
+from mathrl.checks.records import Accuracy
 from mathrl.core.capped_calls import CappedCalls
 from mathrl.evaluation.contest_judge import contest_grades
+from mathrl.evaluation.records import Disagreement, JudgedAnswer
 from mathrl.grading import grade
 
 MATH_VERIFY = "mathrl.checks.grader_math_verify:judge_response"

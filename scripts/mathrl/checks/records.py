@@ -119,19 +119,3 @@ class Attacked(TypedDict):
     standing: int
     rate: float
     examples: list[Fault]
-
-
-class JudgedAnswer(TypedDict):
-    """An answer by its benchmark's item and sample, before judges are compared on it."""
-
-    id: str
-    sample: int
-    answer: str
-
-
-class Disagreement(JudgedAnswer):
-    """An answer on which judges differ; extracted, statuses: by judge. pattern: `contest=1 ours=0`."""
-
-    pattern: str
-    extracted: dict[str, str]
-    statuses: dict[str, str]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, NotRequired, TypedDict
+from typing import Literal, NotRequired, TypedDict
 
+from mathrl.core.provenance import Provenance
 from mathrl.data.records import Sample
 from mathrl.statistics.records import Cell, Scored
 
@@ -152,7 +153,7 @@ class Evaluation(Summary):
     model: NotRequired[str]
     protocol: NotRequired[str]
     benchmark: NotRequired[str]
-    provenance: NotRequired[dict[str, Any]]
+    provenance: NotRequired[Provenance]
 
 
 class Published(TypedDict):
@@ -237,3 +238,19 @@ class Difference(Said):
     theirs: float
     ours: float
     gold: str
+
+
+class JudgedAnswer(TypedDict):
+    """An answer by its benchmark's item and sample, before judges are compared on it."""
+
+    id: str
+    sample: int
+    answer: str
+
+
+class Disagreement(JudgedAnswer):
+    """An answer on which judges differ; extracted, statuses: by judge. pattern: `contest=1 ours=0`."""
+
+    pattern: str
+    extracted: dict[str, str]
+    statuses: dict[str, str]

@@ -3,28 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import cast
 
 from mathrl.config.augmentation import data_kind, data_words
 from mathrl.config.experiment import Configuration
+from mathrl.config.reading import Raw
 from mathrl.config.runs import stages
+from mathrl.decontamination.records import Contamination
 from mathrl.evaluation.means import cell, mean_over
 from mathrl.evaluation.records import Evaluation
 from mathrl.evaluation.scores import cell_text
 from mathrl.report.costs import training_cost
 from mathrl.statistics.records import measured
+from mathrl.training.records import Manifest
 
 
 def model_card(
     run: str,
     config: Configuration,
-    settings: Mapping[str, Any],
-    manifests: Sequence[Mapping[str, Any]],
+    settings: Raw,
+    manifests: Sequence[Manifest],
     evals: Mapping[tuple[str, str, str], Evaluation],
-    contamination: Mapping[str, Any] | None,
+    contamination: Contamination | None,
 ) -> str:
     """Markdown text; whatever is not known yet is said to be missing. `settings` are the run's merged training settings."""
-    last = manifests[-1] if manifests else {}
+    last = manifests[-1] if manifests else cast(Manifest, {})
     final = config.stage(run, stages(config, run)[-1])
     lines = [
         "---",
