@@ -20,7 +20,7 @@ DOORS = ("form", "answer holds", "new", "useful", "decontamination", "siblings")
 EXCERPT = 1000  # characters of an answer that has no form
 
 
-def columns() -> dict[str, Any]:
+def columns() -> dict[str, object]:
     """The table of proposals: what each is, where it comes from, and which door stopped it (`door` and `why`; null: none yet)."""
     import polars as pl
 

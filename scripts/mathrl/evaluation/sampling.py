@@ -22,7 +22,7 @@ from typing import Any, TextIO
 from mathrl.config.evaluation import Engine, Sampling
 from mathrl.config.sources import Prompt
 from mathrl.core import checked_lines
-from mathrl.core.files import JsonObject, UserError, read_json, sha256_json, write_json
+from mathrl.core.files import UserError, read_json, sha256_json, write_json
 from mathrl.core.hashes import model_sha256
 from mathrl.core.provenance import versions
 from mathrl.data.benchmarks import read_benchmark
@@ -31,6 +31,7 @@ from mathrl.evaluation.records import EngineSettings, Generation, StoreContent, 
 from mathrl.execution import pauses
 from mathrl.models.checks import check_model
 from mathrl.models.engine_start import start_llm
+from mathrl.models.records import ModelConfig
 
 GREEDY = -1  # sample number of the one greedy response
 CONTEST_PROMPT = (
@@ -265,7 +266,7 @@ def engine_settings(
     return settings
 
 
-def _read(model: Path) -> JsonObject:
+def _read(model: Path) -> ModelConfig:
     with open(model / "config.json") as handle:
         return json.load(handle)
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, NotRequired, TypedDict
+from typing import NotRequired, TypedDict
 
+from mathrl.config.reading import Raw
 from mathrl.core.provenance import Provenance
+from mathrl.verl.keys import Overrides
 
 
 class FingerprintReward(TypedDict):
@@ -22,7 +24,7 @@ class Fingerprint(TypedDict):
 
     scheme: int
     algorithm: str
-    verl: dict[str, Any]
+    verl: Overrides
     train_file_sha256: str
     model_sha256: str
     versions: dict[str, str]
@@ -115,7 +117,7 @@ class Manifest(TypedDict):
     chosen_step: int
     chosen_why: str
     fingerprint: str
-    config: dict[str, Any]
+    config: Raw
     checkpoints: str
     tensorboard: str
     rollouts: NotRequired[str | None]
@@ -154,7 +156,7 @@ class RunManifest(TypedDict):
 class Costed(TypedDict):
     """What a budget reads of a manifest or forecast. seconds: of steps and validations."""
 
-    config: dict[str, Any]
+    config: Raw
     generated_tokens: int
     seconds: float
 
