@@ -20,7 +20,9 @@ from mathrl.core.files import UserError, read_json, run_main
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--directory", type=Path, default=Path("atlas"), help="where it works (default: atlas)")
-    parser.add_argument("--arms", nargs="*", default=[], help="runs (default: those of profiles/demo/atlas.yaml); grpo and controls come along")
+    parser.add_argument(
+        "--arms", nargs="*", default=[], help="runs (default: those of profiles/demo/atlas.yaml); grpo and controls come along"
+    )
     parser.add_argument("--seeds", type=int, default=3, help="per arm, at least 2 (default: 3)")
     parser.add_argument("--steps", type=int, default=30, help="of grpo; other arms generate as many tokens (default: 30)")
     parser.add_argument("--model", help="model to train on GPUs: a name in pins.tsv, organisation/name@commit or a directory")

@@ -10,7 +10,7 @@ from mathrl.config.reading import read_yaml
 from mathrl.config.validation import validate
 from mathrl.core.files import UserError, read_json, write_json
 from mathrl.demo import atlas as work
-from mathrl.report.atlas import atlas_page, spending, write_atlas
+from mathrl.report.atlas import spending, write_atlas
 from mathrl.statistics.arms import claim_of, verdict
 from support.report_world import ROOT, call
 
@@ -157,7 +157,7 @@ def test_costs_and_ends_are_told(study):
 
 
 def test_page_and_data_are_small_enough_to_be_committed(study, tmp_path):
-    atlas, page, folder = study
+    atlas, page, _folder = study
     write_atlas(tmp_path, atlas)
     assert (tmp_path / "index.html").read_text() == page and read_json(tmp_path / "atlas.json") == atlas
     with pytest.raises(UserError, match="more than 1,000,000"):

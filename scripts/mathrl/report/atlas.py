@@ -109,8 +109,8 @@ def spending(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     equal = apart <= worth
     numbers = [charts.thousands(round(number)) for number in (least["tokens"], most["tokens"], apart, worth)]
     told = [
-        f"The {len(found)} trainings generated {numbers[0]} ({least['run']}) to {numbers[1]} ({most['run']}) tokens. They differ by at most "
-        f"{numbers[2]}, which is {apart / worth:.2f} of one step's worth ({numbers[3]}): "
+        f"The {len(found)} trainings generated {numbers[0]} ({least['run']}) to {numbers[1]} ({most['run']}) tokens. "
+        f"They differ by at most {numbers[2]}, which is {apart / worth:.2f} of one step's worth ({numbers[3]}): "
         + ("equal within one step's worth." if equal else "not equal within one step's worth.")
     ]
     bounded = [run for run in found if run["budget"]]
@@ -118,7 +118,9 @@ def spending(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     short = [f"{run['run']} ({charts.thousands(run['tokens'])})" for run in bounded if run["tokens"] < run["budget"]]
     if over:
         low, high = (charts.thousands(round(number)) for number in (min(over), max(over)))
-        told.append(f"A training ends with the step after the one that used up its budget: it overshoots the budget by {low} to {high} tokens.")
+        told.append(
+            f"A training ends with the step after the one that used up its budget: it overshoots the budget by {low} to {high} tokens."
+        )
     if short:
         told.append(f"Their steps ended these before the budget did: {', '.join(short)}.")
     unknown = len(runs) - len(found)
@@ -162,7 +164,10 @@ def write_atlas(folder: Path, atlas: Mapping[str, Any]) -> None:
     Raises:
         UserError: together they are too large to be committed.
     """
-    files = {"index.html": atlas_page(atlas), "atlas.json": json.dumps(atlas, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False) + "\n"}
+    files = {
+        "index.html": atlas_page(atlas),
+        "atlas.json": json.dumps(atlas, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False) + "\n",
+    }
     size = sum(len(text.encode()) for text in files.values())
     if size > LARGEST:
         raise UserError(f"{folder}: page and data have {size:,} bytes, more than {LARGEST:,}; compare fewer arms or seeds")

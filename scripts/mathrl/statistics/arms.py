@@ -67,12 +67,12 @@ def came(
     rows = []
     for one in expected:
         metric = one.metric or endpoint.metric
-        sides = [
+        ours, theirs = (
             tables(evals, ["base"] if name == "base" else groups.get(name, []), endpoint.protocol, endpoint.benchmarks)
             for name in (one.run, one.over)
-        ]
-        seeds = len(sides[0]) > 1 and (one.over == "base" or len(sides[1]) > 1)
-        found = compare(*sides, list(endpoint.benchmarks), COLUMNS[metric], seeds=seeds) if all(sides) else None
+        )
+        seeds = len(ours) > 1 and (one.over == "base" or len(theirs) > 1)
+        found = compare(ours, theirs, list(endpoint.benchmarks), COLUMNS[metric], seeds=seeds) if ours and theirs else None
         cell = found["mean"] if found else None
         rows.append(one.model_dump() | {"metric": metric, "found": cell, "verdict": verdict(one.effect, cell)})
     return rows
