@@ -219,4 +219,5 @@ def end_all(find: Callable[[], set[int]], polite: float = 3.0, wait: Callable[[]
 
 
 def _lines(ended: dict[int, str]) -> list[str]:
-    return [f"{pid} {command or '(its command was gone)'}" for pid, command in sorted(ended.items())]
+    """One that had no command any more was ending by itself: nobody need hear of it."""
+    return [f"{pid} {command}" for pid, command in sorted(ended.items()) if command]
