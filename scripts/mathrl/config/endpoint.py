@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from mathrl.config.experiment import Configuration
+from mathrl.config.runs import is_arm
 from mathrl.core.files import UserError, parse_json, sha256_json
 
 REGISTER = Path("checkpoints/endpoints.jsonl")
@@ -102,7 +103,7 @@ def check(config: Configuration) -> None:
 
 
 def _check_run(config: Configuration, name: str, key: str) -> None:
-    if name != "base" and not any(run == name or run.startswith(f"{name}-") for run in config.runs):
+    if not is_arm(config, name):
         raise UserError(f"config: evaluation.endpoint.{key}: unknown run '{name}'; known: base, {', '.join(config.runs)}")
 
 
