@@ -35,7 +35,7 @@ if sys.modules.setdefault("mathrl", importlib.util.module_from_spec(library)).__
 library.loader.exec_module(sys.modules["mathrl"])
 
 from mathrl.config import augmentation, endpoint, model_names, reading, runs as configuration, validation
-from mathrl.config import process as process_settings, verifiers as verifier_settings
+from mathrl.config import process as process_settings, report as report_settings, verifiers as verifier_settings
 from mathrl.core import code_files, provenance, users_code
 from mathrl.core.files import UserError, sha256_file
 from mathrl.data import dates, downloads
@@ -678,8 +678,8 @@ def study():
         for protocol in protocols():
             files += [f"results/{model}/{protocol}/samples/{name}.jsonl.zst" for name in CONFIG.benchmarks]
     ends = ["results/audit.json", *(f"results/scores.{kind}" for kind in ("csv", "md", "html")), "results/report.html"]
-    drawn = ("validation.svg", "reward.svg", "entropy.svg", "response_length.svg", "curves.json")
-    figures = [*(f"results/figures/{name}" for name in drawn), *further_figures()]
+    figures = [*(f"results/figures/{name}.svg" for name in report_settings.FIGURES), *further_figures()]
+    figures.append("results/figures/curves.json")
     sent = ["results/trackers.json"] if further_trackers() else []
     return [*files, *augmentation_files(), *evaluations(), *figures, *ends, *sent]
 
@@ -696,8 +696,7 @@ def users_figures():
 
 def further_figures():
     """Files of the user's figures that stand beside ours."""
-    ours = ("validation", "reward", "entropy", "response_length")
-    return [f"results/figures/{name}.svg" for name in CONFIG.report.figures if name not in ours]
+    return [f"results/figures/{name}.svg" for name in CONFIG.report.figures if name not in report_settings.FIGURES]
 
 
 def start_model(wildcards):
