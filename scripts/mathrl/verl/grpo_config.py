@@ -209,9 +209,7 @@ def adapter_keys(lora: Lora, model: str, where: str) -> dict[str, Any]:
     return {f"{where}.lora_rank": lora.rank, f"{where}.lora_alpha": lora.alpha, f"{where}.target_modules": chosen}
 
 
-def places(
-    stage: Stage, *, train_file: str, validation_file: str, checkpoints: str, run: str, store: str = "checkpoints/verifiers"
-) -> dict[str, Any]:
+def places(stage: Stage, *, train_file: str, validation_file: str, checkpoints: str, run: str, store: str) -> dict[str, Any]:
     """Where things lie and what they are called.
 
     Args:
