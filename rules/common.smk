@@ -292,17 +292,12 @@ def verifier_markers(name):
     return [*found, *([model] if pinned else directory_files(model))]
 
 
-def verifier_files(*names):
-    """Files below scripts/ of the user's verifiers `module:function`."""
-    kinds = [verifiers()[name].kind.partition(":") for name in names]
-    modules = {module for module, colon, _ in kinds if colon and not module.endswith(".py")}
-    return sorted({file for module in modules for file in code_files.module_files(module, SCRIPTS)})
-
-
-def verifier_code(script, *names):
-    """The code of a script that asks these verifiers."""
-    ours = code(script, "run_job.py", *verifier_files(*names))
-    return ours + users_files(*(verifiers()[name].kind for name in names))
+def verifier_code(script, *names, beside=("run_job.py",)):
+    """The code of a script that asks these verifiers, with the modules and files of the user's among them."""
+    kinds = [verifiers()[name].kind for name in names]
+    modules = {kind.partition(":")[0] for kind in kinds if ":" in kind and not users_code.is_file(kind)}
+    files = sorted({file for module in modules for file in code_files.module_files(module, SCRIPTS)})
+    return code(script, *beside, *files) + users_files(*kinds)
 
 
 def verifier_json(wildcards):
@@ -866,7 +861,7 @@ def process_files(wildcards):
     if process is None:
         return []
     names = process.verifiers
-    own = code("process_reward.py", "mathrl/verl/process_reward.py", *verifier_files(*names))
+    own = verifier_code("process_reward.py", *names, beside=("mathrl/verl/process_reward.py",))
     return [*own, *(file for name in names for file in verifier_markers(name))]
 
 
@@ -877,7 +872,7 @@ def process_verifiers(wildcards):
 
 
 def names_of_terms():
-    """Terms of all rewards that are functions of the user's."""
+    """Terms of all rewards that are functions in a module or a file."""
     rewards = [CONFIG.reward, *(stage_config(run, stage).reward for run in CONFIG.runs for stage in run_stages(run))]
     return sorted({term for reward in rewards for term in reward.terms if ":" in term})
 

@@ -19,6 +19,7 @@ from mathrl.config.determinism import is_deterministic
 from mathrl.config.process import Process
 from mathrl.config.stage import Lora, Reward, Stage
 from mathrl.config.verifier import Verifiers
+from mathrl.core import users_code
 from mathrl.core.code_files import SCRIPTS
 from mathrl.core.files import UserError
 from mathrl.execution import trackers
@@ -189,9 +190,10 @@ def overrides(stage: Stage, *, accelerator: str, model: str, verifiers: Verifier
 def _process_reward(process: Process, verifiers: Verifiers, workers: int) -> dict[str, Any]:
     """A reward function that is a coroutine, with all that its verifiers need to know, as text."""
     section = process_reward.part(process, verifiers)
-    named = {
-        name: one.model_copy(update={"prompt": one.prompt and str(Path(one.prompt).absolute())}) for name, one in section.named.items()
-    }
+    named = {}
+    for name, one in section.named.items():  # the reward workers may work elsewhere
+        there = {"kind": users_code.absolute(one.kind), "prompt": one.prompt and str(Path(one.prompt).absolute())}
+        named[name] = one.model_copy(update=there)
     section = section.model_copy(update={"named": named})
     said = {"process": process.plain(), "verifiers": section.plain(), "workers": workers}
     keys: dict[str, Any] = {
