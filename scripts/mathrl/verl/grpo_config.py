@@ -152,9 +152,8 @@ def overrides(stage: Stage, *, accelerator: str, model: str, verifiers: Verifier
         keys["actor_rollout_ref.model.lora.merge"] = True
         libraries = ["mathrl.verl.lora"]  # which imports untied_heads
     libraries += ["mathrl.verl.maxrl"] if stage.advantage == "maxrl" else []
-    if users := users_functions.keys(stage):
-        keys |= users
-        libraries += ["mathrl.verl.users_registry"]
+    users = users_functions.keys(stage)
+    libraries += ["mathrl.verl.users_registry"] if users else []
     if reward.process:
         libraries += ["mathrl.verl.process_reward"]
     elif users_functions.terms(stage):
@@ -176,7 +175,7 @@ def overrides(stage: Stage, *, accelerator: str, model: str, verifiers: Verifier
         keys[f"+{ROLLOUT}.engine_kwargs.vllm.moe_backend"] = "triton"
     if _in_a_cluster():
         keys = {key: value for key, value in keys.items() if "ray_kwargs.ray_init." not in key}
-    keys["+ray_kwargs.ray_init.runtime_env.worker_process_setup_hook"] = doors.HOOK
+    keys |= {"+ray_kwargs.ray_init.runtime_env.worker_process_setup_hook": doors.HOOK, **users}
     if controls.RANDOM in reward.terms:
         keys[f"+ray_kwargs.ray_init.runtime_env.env_vars.{controls.SEED}"] = str(stage.seed)
     if is_deterministic(stage, accelerator):
