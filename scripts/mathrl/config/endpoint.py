@@ -92,14 +92,17 @@ def check(config: Configuration) -> None:
     for name in own.against:
         if name != "grpo":  # the default; a study without it has one comparison less
             _check_run(config, name, "against")
+    metrics = {"metric": own.metric}
     for place, one in enumerate(own.expected):
         for name in (one.run, one.over):
             _check_run(config, name, f"expected.{place}")
-    settings, metric = config.evaluation.protocols[primary], own.metric
-    if metric == "greedy" and not settings.greedy:
-        raise UserError(f"config: evaluation.endpoint.metric greedy: protocol {primary} has no greedy response")
-    if metric != "greedy" and metric != "pass@1" and not settings.n:
-        raise UserError(f"config: evaluation.endpoint.metric {metric}: protocol {primary} has greedy responses alone")
+        metrics[f"expected.{place}.metric"] = one.metric or own.metric
+    settings = config.evaluation.protocols[primary]
+    for key, metric in metrics.items():
+        if metric == "greedy" and not settings.greedy:
+            raise UserError(f"config: evaluation.endpoint.{key} greedy: protocol {primary} has no greedy response")
+        if metric != "greedy" and metric != "pass@1" and not settings.n:
+            raise UserError(f"config: evaluation.endpoint.{key} {metric}: protocol {primary} has greedy responses alone")
 
 
 def _check_run(config: Configuration, name: str, key: str) -> None:
