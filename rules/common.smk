@@ -35,7 +35,7 @@ if sys.modules.setdefault("mathrl", importlib.util.module_from_spec(library)).__
 library.loader.exec_module(sys.modules["mathrl"])
 
 from mathrl.config import augmentation, endpoint, model_names, reading, runs as configuration, validation
-from mathrl.config import process as process_settings, verifiers as verifier_settings
+from mathrl.config import process as process_settings, report as report_settings, verifiers as verifier_settings
 from mathrl.core import code_files, provenance, users_code
 from mathrl.core.files import UserError, sha256_file
 from mathrl.data import dates, downloads
@@ -292,17 +292,12 @@ def verifier_markers(name):
     return [*found, *([model] if pinned else directory_files(model))]
 
 
-def verifier_files(*names):
-    """Files below scripts/ of the user's verifiers `module:function`."""
-    kinds = [verifiers()[name].kind.partition(":") for name in names]
-    modules = {module for module, colon, _ in kinds if colon and not module.endswith(".py")}
-    return sorted({file for module in modules for file in code_files.module_files(module, SCRIPTS)})
-
-
-def verifier_code(script, *names):
-    """The code of a script that asks these verifiers."""
-    ours = code(script, "run_job.py", *verifier_files(*names))
-    return ours + users_files(*(verifiers()[name].kind for name in names))
+def verifier_code(script, *names, beside=("run_job.py",)):
+    """The code of a script that asks these verifiers, with the modules and files of the user's among them."""
+    kinds = [verifiers()[name].kind for name in names]
+    modules = {kind.partition(":")[0] for kind in kinds if ":" in kind and not users_code.is_file(kind)}
+    files = sorted({file for module in modules for file in code_files.module_files(module, SCRIPTS)})
+    return code(script, *beside, *files) + users_files(*kinds)
 
 
 def verifier_json(wildcards):
@@ -678,8 +673,8 @@ def study():
         for protocol in protocols():
             files += [f"results/{model}/{protocol}/samples/{name}.jsonl.zst" for name in CONFIG.benchmarks]
     ends = ["results/audit.json", *(f"results/scores.{kind}" for kind in ("csv", "md", "html")), "results/report.html"]
-    drawn = ("validation.svg", "reward.svg", "entropy.svg", "response_length.svg", "curves.json")
-    figures = [*(f"results/figures/{name}" for name in drawn), *further_figures()]
+    figures = [*(f"results/figures/{name}.svg" for name in report_settings.FIGURES), *further_figures()]
+    figures.append("results/figures/curves.json")
     sent = ["results/trackers.json"] if further_trackers() else []
     return [*files, *augmentation_files(), *evaluations(), *figures, *ends, *sent]
 
@@ -696,8 +691,7 @@ def users_figures():
 
 def further_figures():
     """Files of the user's figures that stand beside ours."""
-    ours = ("validation", "reward", "entropy", "response_length")
-    return [f"results/figures/{name}.svg" for name in CONFIG.report.figures if name not in ours]
+    return [f"results/figures/{name}.svg" for name in CONFIG.report.figures if name not in report_settings.FIGURES]
 
 
 def start_model(wildcards):
@@ -867,7 +861,7 @@ def process_files(wildcards):
     if process is None:
         return []
     names = process.verifiers
-    own = code("process_reward.py", "mathrl/verl/process_reward.py", *verifier_files(*names))
+    own = verifier_code("process_reward.py", *names, beside=("mathrl/verl/process_reward.py",))
     return [*own, *(file for name in names for file in verifier_markers(name))]
 
 
@@ -878,7 +872,7 @@ def process_verifiers(wildcards):
 
 
 def names_of_terms():
-    """Terms of all rewards that are functions of the user's."""
+    """Terms of all rewards that are functions in a module or a file."""
     rewards = [CONFIG.reward, *(stage_config(run, stage).reward for run in CONFIG.runs for stage in run_stages(run))]
     return sorted({term for reward in rewards for term in reward.terms if ":" in term})
 

@@ -60,5 +60,5 @@ async def compute_score(
         failures.note(Path(failure), error.why)
         raise
     except Exception as error:
-        failures.note(Path(failure), str(error) if isinstance(error, UserError) else f"the reward failed: {type(error).__name__}: {error}")
+        failures.note_error(Path(failure), error)
         raise

@@ -50,10 +50,10 @@ def main() -> None:
     groups = regroup(run_groups(config, args.models) if config else groups, args.group)
     endpoint = replace(Endpoint.of(config), protocol=primary) if config else None
     controls = control_kinds(config, args.models) if config else {}
-    expected = config.evaluation.bands if config else ()
+    bands = config.evaluation.bands if config else ()
     further = left_out(evaluated(Path(args.results), args.models, Path(args.results).parent / STORES))
     shown, dates = (args.models, args.protocols, args.benchmarks), Dates.read(args.dates)
-    found = score_table(evals, missing, *shown, primary, groups, endpoint, controls, further, dates, expected)
+    found = score_table(evals, missing, *shown, primary, groups, endpoint, controls, further, dates, bands)
     write_text(f"{args.out}.csv", found.csv())
     write_text(f"{args.out}.md", found.markdown())
     write_text(f"{args.out}.html", scores_page(found))

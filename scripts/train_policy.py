@@ -19,8 +19,9 @@ def main() -> None:
     args = parser.parse_args()
 
     from mathrl.training import stage
+    from mathrl.training.plan import STORE
 
-    plan = arguments.plan(args, root=args.checkpoints / args.run / args.stage, store=args.checkpoints / "verifiers")
+    plan = arguments.plan(args, root=args.checkpoints / args.run / args.stage, store=args.checkpoints / STORE.name)
     stage.train(plan, args.manifest)
 
 

@@ -18,8 +18,6 @@ if _SCRIPTS not in sys.path:  # verl loads this file by its path, without its di
     sys.path.insert(0, _SCRIPTS)
 
 import reward  # noqa: E402
-from mathrl.core import users_code  # noqa: E402
-from mathrl.core.files import UserError  # noqa: E402
 from mathrl.rewards import failure as failures  # noqa: E402
 from mathrl.rewards.outcome import Rewards  # noqa: E402
 
@@ -48,6 +46,5 @@ async def compute_score(
         if failures.noted(Path(failure)) is None:  # else the training is about to end: nothing more is asked of anybody
             return await known.reward_soon(*told)
     except Exception as error:
-        said = str(error) if isinstance(error, UserError | ValueError) else f"the reward failed: {users_code.told(error)}"
-        failures.note(Path(failure), said)
+        failures.note_error(Path(failure), error)
     return await asyncio.to_thread(known.without_users, *told)

@@ -68,6 +68,8 @@ def test_an_edited_line_is_told_and_left_out(edit, config, tmp_path):
         ({"benchmarks": ["nowhere"]}, "'nowhere' is not in benchmarks"),
         ({"against": ["nobody"]}, "unknown run 'nobody'"),
         ({"metric": "greedy"}, "has no greedy response"),
+        ({"expected": [{"run": "grp", "effect": "gain"}]}, "unknown run 'grp'"),
+        ({"expected": [{"run": "grpo", "effect": "gain", "metric": "greedy"}]}, "expected.0.metric greedy: protocol contest has no greedy"),
     ],
 )
 def test_an_endpoint_that_nobody_measures_is_refused(config, own, said):

@@ -73,8 +73,8 @@ def test_nothing_is_claimed_where_the_interval_net_of_control_holds_0(study):
     assert arms["sapo"]["effects"]["net"]["model"] == "control-format (3 seeds)", "the arm that gained most"
     assert arms["grpo"]["effects"]["net"]["low"] <= 0.2 <= arms["grpo"]["effects"]["net"]["high"]
     assert all("control arm" in arms[name]["claim"]["told"] for name in arms if name.startswith("control-"))
-    low, high = (arms["cispo"]["effects"]["grpo"][key] for key in ("low", "high"))
-    assert low <= 0 <= high and arms["grpo"]["effects"]["grpo"] is None
+    low, high = (arms["cispo"]["effects"]["reference"][key] for key in ("low", "high"))
+    assert low <= 0 <= high and arms["grpo"]["effects"]["reference"] is None
     for text in ("grpo (3 seeds) gains", "sapo (3 seeds): no claim", "Against grpo".lower(), "With 80 % power this design sees effects of"):
         assert text in page, text
     assert page.count("<svg") == 3 and "<script" not in page

@@ -4,6 +4,7 @@ import json
 
 import pytest
 import yaml
+from mathrl.config.report import FIGURES
 from mathrl.core.files import UserError
 from mathrl.report.figures import CAPTIONS
 from mathrl.report.users_figures import training_figures
@@ -27,7 +28,7 @@ def test_a_newcomer_changes_figure_2(folder):
     assert len(mine) == 2 and sum(len(block.text.splitlines()) for block in mine) <= 30
     users = yaml.safe_load((folder / "mine/figure.yaml").read_text())["report"]["figures"]
     ours, found = ({name: (svg, text) for name, svg, text in training_figures(RUNS, None, some)} for some in ({}, users))
-    assert list(found) == list(CAPTIONS) and {name for name in found if found[name] != ours[name]} == {"reward"}
+    assert list(found) == list(CAPTIONS) == list(FIGURES) and {name for name in found if found[name] != ours[name]} == {"reward"}
     assert found["reward"][1] == "Figure 2. Raw mean reward." and "Raw reward" in found["reward"][0]
     assert len(training_figures(RUNS, None, {"more": users["reward"]})) == len(CAPTIONS) + 1
 

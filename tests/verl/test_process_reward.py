@@ -4,7 +4,9 @@ import json
 
 import pytest
 from mathrl.config.experiment import spelled_out
+from mathrl.config.verifiers import Settings
 from mathrl.rewards import failure
+from mathrl.verifiers import load
 from mathrl.verl import process_reward
 from support.settings import plan_of
 
@@ -35,6 +37,17 @@ def test_the_configuration_becomes_verls_keys(config, tmp_path):
     assert "mathrl.verl.process_reward" in keys["actor_rollout_ref.model.external_lib"]
     assert keys["algorithm.filter_groups.metric"] == "process_acc", "right answers of one prompt differ under a gate"
     assert keys_of(config, tmp_path, mode="blend")["algorithm.filter_groups.metric"] == "acc"
+
+
+def test_a_file_of_the_users_is_found_from_anywhere(config, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(NAMED, "eq", {"kind": "mine/steps.py:scores"})
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/steps.py").write_text("def scores(problems, responses):\n    return [[1.0] * len(steps) for steps in responses]\n")
+    told = json.loads(keys_of(config, tmp_path)[f"{KWARGS}.process"])["verifiers"]["named"]["eq"]["kind"]
+    assert told == f"{tmp_path}/mine/steps.py:scores"
+    made = [load.make(Settings("eq", kind), root=tmp_path, timeout=1, retries=0, batch_size=1) for kind in ("mine/steps.py:scores", told)]
+    assert made[0].directory == made[1].directory, "training and evaluation share the scores"
 
 
 # verl composes the keys, loads the function by its path, and awaits it in its own reward manager.
@@ -116,6 +129,7 @@ import json, sys, types
 from pathlib import Path
 from omegaconf import OmegaConf
 from mathrl.rewards import failure
+from mathrl.verifiers import load
 from mathrl.verl.grpo_trainer import PPOTrainerSync, Trainer, trainer_base
 trainer_base.PPOTrainer._validate = lambda self: self.own_validation()  # before ours is put around it
 from mathrl.verl import process_reward

@@ -129,6 +129,14 @@ def test_only_stages_that_name_one_are_told_of_it(given, folder):
     assert mine["actor_rollout_ref.actor.policy_loss.loss_mode"] == f"{folder}/mine/loss.py:truncated"
 
 
+def test_processes_on_several_nodes_are_told_of_it(given, folder, monkeypatch):
+    """They have the environment of their node's Ray, not that of verl's driver."""
+    monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
+    mine = keys(given, folder, policy_loss="mine/loss.py:truncated")
+    told = json.loads(mine[f"+ray_kwargs.ray_init.runtime_env.env_vars.{users_functions.NAMES}"])
+    assert told == {"policy_loss": f"{folder}/mine/loss.py:truncated"}
+
+
 def test_its_code_counts_and_its_place_does_not(folder, tmp_path):
     """As reward terms do, whose names stand beside their weights."""
     (tmp_path / "a").mkdir()

@@ -9,14 +9,15 @@ from .conftest import job_counts
 OVERLAY = {
     "accelerator": "cpu",
     "reward": {"terms": {"format": 0.1, "correct": 0.8, "my_terms:brief": 0.1}},
-    "verifiers": {"named": {"mine": {"kind": "my_verifier:scores"}}},
+    "verifiers": {"named": {"mine": {"kind": "my_verifier:scores"}, "outside": {"kind": "../outside/steps.py:scores"}}},
     "runs": {
         "second": {"start_from": "grpo"},
-        "gated": {"reward": {"terms": {"correct": 1.0}, "process": {"verifiers": ["mine"]}}},
+        "gated": {"reward": {"terms": {"correct": 1.0}, "process": {"verifiers": ["mine", "outside"]}}},
     },
     "select": ["grpo", "second", "gated"],
 }
-OUTSIDE = {"loss.py": "from beside import CLIP\n\ndef loss(**_):\n    return CLIP\n", "beside.py": "CLIP = 2.0\n"}
+SCORES = "def scores(problems, responses):\n    return [[1.0] * len(steps) for steps in responses]\n"
+OUTSIDE = {"loss.py": "from beside import CLIP\n\ndef loss(**_):\n    return CLIP\n", "beside.py": "CLIP = 2.0\n", "steps.py": SCORES}
 RUNS = ("grpo", "second", "gated")
 TARGETS = (*(f"results/{run}/main/manifest.json" for run in RUNS), "results/grpo/main/forecast.json")
 
@@ -24,7 +25,7 @@ TARGETS = (*(f"results/{run}/main/manifest.json" for run in RUNS), "results/grpo
 CODE = {
     "my_terms.py": "from my_words import LIMIT\n\ndef brief(*_):\n    return LIMIT\n",
     "my_words.py": "LIMIT = 1.0\n",
-    "my_verifier.py": "def scores(problems, responses):\n    return [[1.0] * len(steps) for steps in responses]\n",
+    "my_verifier.py": SCORES,
 }
 
 
@@ -72,8 +73,9 @@ def test_an_edit_of_a_reward_terms_code_trains_again(trained, name):
     assert planned(trained) == {"train_policy": len(RUNS), "forecast_training": 1}
 
 
-def test_an_edit_of_a_verifiers_code_trains_again_what_asks_it(trained):
-    with open(trained.directory / "scripts/my_verifier.py", "a") as file:
+@pytest.mark.parametrize("name", ["scripts/my_verifier.py", "../outside/steps.py"])
+def test_an_edit_of_a_verifiers_code_trains_again_what_asks_it(trained, name):
+    with open(trained.directory / name, "a") as file:
         file.write("MORE = 2\n")
     assert planned(trained) == {"train_policy": 1}
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from mathrl.config.experiment import Configuration
+from mathrl.config.runs import is_arm
 from mathrl.core.files import UserError, parse_json, sha256_json
 
 REGISTER = Path("checkpoints/endpoints.jsonl")
@@ -91,18 +92,21 @@ def check(config: Configuration) -> None:
     for name in own.against:
         if name != "grpo":  # the default; a study without it has one comparison less
             _check_run(config, name, "against")
+    metrics = {"metric": own.metric}
     for place, one in enumerate(own.expected):
         for name in (one.run, one.over):
             _check_run(config, name, f"expected.{place}")
-    settings, metric = config.evaluation.protocols[primary], own.metric
-    if metric == "greedy" and not settings.greedy:
-        raise UserError(f"config: evaluation.endpoint.metric greedy: protocol {primary} has no greedy response")
-    if metric != "greedy" and metric != "pass@1" and not settings.n:
-        raise UserError(f"config: evaluation.endpoint.metric {metric}: protocol {primary} has greedy responses alone")
+        metrics[f"expected.{place}.metric"] = one.metric or own.metric
+    settings = config.evaluation.protocols[primary]
+    for key, metric in metrics.items():
+        if metric == "greedy" and not settings.greedy:
+            raise UserError(f"config: evaluation.endpoint.{key} greedy: protocol {primary} has no greedy response")
+        if metric != "greedy" and metric != "pass@1" and not settings.n:
+            raise UserError(f"config: evaluation.endpoint.{key} {metric}: protocol {primary} has greedy responses alone")
 
 
 def _check_run(config: Configuration, name: str, key: str) -> None:
-    if name != "base" and not any(run == name or run.startswith(f"{name}-") for run in config.runs):
+    if not is_arm(config, name):
         raise UserError(f"config: evaluation.endpoint.{key}: unknown run '{name}'; known: base, {', '.join(config.runs)}")
 
 

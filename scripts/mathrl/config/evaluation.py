@@ -102,7 +102,7 @@ class Band(Section):
     high: Share = required("highest score that is expected", "0 to 1")
     source: Annotated[str, StringConstraints(min_length=1)] = required("who measured it, and how")
     protocol: Name | None = key(None, "a name of evaluation.protocols; null for evaluation.primary")
-    metric: Literal["pass@1", "pass@1_strict", "pass@1_lenient", "greedy", "maj@n"] = key("pass@1", "metric of that score")
+    metric: Metric = key("pass@1", "metric of that score")
 
 
 class Evaluation(Engine):

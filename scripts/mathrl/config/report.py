@@ -5,6 +5,9 @@ from __future__ import annotations
 from mathrl.config.section import Name, Section, UsersFile, key
 from mathrl.core import users_code
 
+FIGURES = ("validation", "reward", "entropy", "response_length")
+"""Figures 1 to 4 by name: a user's of that name takes the place of ours."""
+
 
 class Report(Section):
     """The study report."""

@@ -83,5 +83,5 @@ def check_names(terms: Mapping[str, Any]) -> None:
 
 
 def curve_name(term: str) -> str:
-    """The key under which a term's value is reported: its own name, or the function's for `module:function`."""
+    """The key under which a term's value is reported: its own name, or the function's of one of the user's."""
     return term.rpartition(":")[2]

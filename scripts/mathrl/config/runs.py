@@ -17,6 +17,11 @@ def stages(config: Configuration, run: str) -> list[str]:
     return [stage.name for stage in config.runs[run].stages or ()] or ["main"]
 
 
+def is_arm(config: Configuration, name: str) -> bool:
+    """Whether scores may stand under this name: base, a run, or what the replicates of a run are called together."""
+    return name == "base" or any(name in (run, run.rpartition("-seed-")[0]) for run in config.runs)
+
+
 def start_of(config: Configuration, run: str, stage: str) -> tuple[str, str]:
     """Where a stage starts: ("base", ""), ("stage", name of the run's stage before) or ("run", name of another run)."""
     wanted = config.stage(run, stage).start_from

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mathrl.config import augmentation, endpoint, expected, process, report, verifiers
+from mathrl.config import augmentation, bands, endpoint, process, report, verifiers
 from mathrl.config.batches import check_batches
 from mathrl.config.determinism import is_deterministic
 from mathrl.config.experiment import Configuration, check_whole, spelled_out
@@ -51,7 +51,7 @@ def validate(raw: Mapping[str, Any], read_table: Callable[[str], Table], asked: 
     _check_table(config, table)
     _check_evaluation(config)
     endpoint.check(config)
-    expected.check(config)
+    bands.check(config)
     _check_removal(config, config.decontamination.remove, "decontamination.remove")
     _check_terms(config.reward, "reward.terms")
     report.check(config.report)

@@ -33,7 +33,7 @@ class Settings:
     """One verifier: its name, kind, what its kind needs, and how its scores are read."""
 
     name: str
-    kind: str  # one of OWN_KINDS, or module:function
+    kind: str  # one of OWN_KINDS, FILE.py:function or module:function
     threshold: float = 0.5  # a step below it is flagged
     aggregate: str = "min"  # of a response's steps
     own: Mapping[str, Any] = field(default_factory=dict)

@@ -327,8 +327,8 @@ def _table(crate: Path, out: Path, study: Mapping[str, Any], config: Configurati
     further = further if isinstance(further, int) and 0 <= further <= MAX_BESIDES else 0
     groups, controls = run_groups(config, models), control_kinds(config, models)
     published = {name: pin.published for name, pin in read_pins(crate / PINS).items()} if (crate / PINS).is_file() else {}
-    shown, expected = (models, protocols, benchmarks, study["primary"]), config.evaluation.bands
-    table = score_table(evals, missing, *shown, groups, endpoint, controls, further, Dates.of(config, published), expected)
+    shown, bands = (models, protocols, benchmarks, study["primary"]), config.evaluation.bands
+    table = score_table(evals, missing, *shown, groups, endpoint, controls, further, Dates.of(config, published), bands)
     found.rows = len(table.rows)
     for name, text in (("scores.csv", table.csv()), ("scores.md", table.markdown())):
         write_text(out / name, text)

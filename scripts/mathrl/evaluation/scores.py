@@ -14,7 +14,7 @@ from mathrl.config.endpoint import Endpoint
 from mathrl.config.evaluation import Band
 from mathrl.core.files import UserError, read_json
 from mathrl.data.dates import MARK, Dates
-from mathrl.evaluation.expected import beside, in_words
+from mathrl.evaluation.bands import beside, in_words
 from mathrl.evaluation.means import BY, cell, clustered_error, mean_error, mean_over
 from mathrl.statistics.comparisons import about_controls, claim, compare_all, label, seed_interval
 
@@ -141,15 +141,15 @@ def table(
     primary: str,
     groups: Mapping[str, Sequence[str]] | None = None,
     dates: Dates | None = None,
-    expected: Sequence[Band] = (),
+    bands: Sequence[Band] = (),
 ) -> list[dict[str, Any]]:
-    """Rows {protocol, metric, model, kind, cells: {benchmark: cell}, mean, source, younger, expected}, the primary protocol first.
+    """Rows {protocol, metric, model, kind, cells: {benchmark: cell}, mean, source, younger, bands}, the primary protocol first.
 
     `kind` is `measured`, `checkpoint` (along a run's training), `seeds` (the mean over the replicates of a group of `groups`, with
     its interval over seeds) or `published`. A metric's section is left out where no model has it. Cells hold shares (0–1) with the usual
     clustered standard error `se` as a reference beside our limits;
     published rows hold them too, without interval and n. `younger` names the benchmarks that are younger than the row's model;
-    `expected` says where a score lies beside the bands of that name.
+    `bands` says where a score lies beside those of the argument.
     """
     dates = dates or Dates()
     rows: list[dict[str, Any]] = []
@@ -166,7 +166,7 @@ def table(
             section += [_over_seeds(section, group, runs) for group, runs in (groups or {}).items() if len(runs) > 1]
             for row in section:
                 names = _names(row["model"], groups or {}) if row["kind"] != "checkpoint" else ()
-                row["expected"] = beside(row, names, expected, primary)
+                row["bands"] = beside(row, names, bands, primary)
             if any(part for row in section for part in row["cells"].values()):
                 rows += section
             if metric == "pass@1" and protocol == PUBLISHED_PROTOCOL and set(benchmarks) >= PUBLISHED_BENCHMARKS:
@@ -209,7 +209,7 @@ def _published(entry: Mapping[str, Any], protocol: str, benchmarks: Sequence[str
     cells = {name: share(entry["benchmarks"].get(name)) for name in benchmarks}
     model = f"published: {entry['model']}"
     row = {"protocol": protocol, "metric": "pass@1", "model": model, "kind": "published", "source": entry["source"]}
-    row |= {"younger": [], "expected": []}
+    row |= {"younger": [], "bands": []}
     return row | {"cells": cells, "mean": share(entry["mean"]) if set(benchmarks) == PUBLISHED_BENCHMARKS else None}
 
 
@@ -249,15 +249,15 @@ def score_table(
     controls: Mapping[str, str] | None = None,
     further: int = 0,
     dates: Dates | None = None,
-    expected: Sequence[Band] = (),
+    bands: Sequence[Band] = (),
 ) -> ScoreTable:
     """The table of these eval JSONs (`load_evals`).
 
-    `endpoint` is pass@1 over all benchmarks under `primary` unless it is given; `controls` and `further` as in `compare_all`, `expected`
-    as in `table`.
+    `endpoint` is pass@1 over all benchmarks under `primary` unless it is given; `controls` and `further` as in `compare_all`, `bands` as
+    in `table`.
     """
     dates = dates or Dates()
-    rows = table(evals, models, protocols, benchmarks, primary, groups, dates, expected)
+    rows = table(evals, models, protocols, benchmarks, primary, groups, dates, bands)
     compared = compare_all(evals, groups, endpoint or Endpoint(primary, tuple(benchmarks)), controls, further)
     said = claim(groups) + (f" {about_controls(compared)}" if compared else "")
     notes = [*dates.notes(rows), *published_notes(protocols, benchmarks)]
@@ -280,13 +280,13 @@ def percent(value: float | None) -> str:
 def to_csv(rows: Sequence[Mapping[str, Any]], benchmarks: Sequence[str], dated: bool = False) -> str:
     """The table as CSV, in percent; interval limits, n (problems) and the usual clustered standard error
     stand in columns of their own at the end; where benchmarks are `dated`, those that are younger than the row's model; where
-    a score was expected, where it lies."""
+    there are bands, where a score lies beside them."""
     columns = [*benchmarks, "mean"]
     details = [f"{name}_{part}" for name in columns for part in ("low", "high", "n", "se")]
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    banded = any(row["expected"] for row in rows)
-    more = [*(["younger"] if dated else []), *(["expected"] if banded else [])]
+    banded = any(row["bands"] for row in rows)
+    more = [*(["younger"] if dated else []), *(["bands"] if banded else [])]
     writer.writerow(["protocol", "metric", "model", "kind", *columns, *details, "source", *more])
     for row in rows:
         cells = [*(row["cells"][name] for name in benchmarks), row["mean"]]
@@ -294,7 +294,7 @@ def to_csv(rows: Sequence[Mapping[str, Any]], benchmarks: Sequence[str], dated: 
         parts = [(percent(c["low"]), percent(c["high"]), c["n"] or "", percent(c.get("se"))) if c else ("",) * 4 for c in cells]
         flat = [part for group in parts for part in group]
         last = [row["source"], *([" ".join(row["younger"])] if dated else [])]
-        last += ["; ".join(map(in_words, row["expected"]))] if banded else []
+        last += ["; ".join(map(in_words, row["bands"]))] if banded else []
         writer.writerow([row["protocol"], row["metric"], row["model"], row["kind"], *values, *flat, *last])
     return out.getvalue()
 
@@ -359,7 +359,7 @@ def to_markdown(
             name = f"{name} (checkpoint)" if row["kind"] == "checkpoint" else name
             values = [cell_text(part) + (f" {MARK}" if part and b in row["younger"] else "") for b, part in row["cells"].items()]
             lines.append(f"| {name} | " + " | ".join(values) + f" | **{cell_text(row['mean'])}** |")
-        compared = [f"- {row['model']}: {in_words(entry)}. {entry['source']}." for row in section for entry in row["expected"]]
+        compared = [f"- {row['model']}: {in_words(entry)}. {entry['source']}." for row in section for entry in row["bands"]]
         lines += ["", *compared] if compared else []
         quoted = [f"{row['model']}: {row['source']}" for row in section if row["kind"] == "published"]
         lines += [""] + ([f"¹ quoted, not measured here, in no test. {'; '.join(quoted)}.", ""] if quoted else [])

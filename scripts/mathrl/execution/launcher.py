@@ -18,12 +18,12 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 from typing import IO, Protocol
 
 from mathrl.core.code_files import SCRIPTS
 from mathrl.core.files import UserError
+from mathrl.execution import gpus
 
 SCRIPT = SCRIPTS / "run_on_nodes.py"
 OWN = "MATHRL_LAUNCHER"
@@ -189,12 +189,12 @@ def of_job(count: int | None, gpus: int | None) -> Launcher:
 
 
 @contextlib.contextmanager
-def alone(launcher: Launcher):  # type: ignore[no-untyped-def]
+def alone(launcher: Launcher) -> Iterator[None]:
     """Wait until no other job of this user has the hosts: SLURM shares its nodes out, nobody does so with hosts of the user's."""
     if isinstance(launcher, Srun):
         yield
         return
-    with open(Path(f"/tmp/mathrl-launcher-{os.getuid()}"), "w") as lock:
+    with open(gpus.state_directory() / "launcher", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 

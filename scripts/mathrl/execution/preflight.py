@@ -184,10 +184,10 @@ def check_host(requests: Mapping[str, int]) -> None:
 def check_nodes(nodes: Mapping[str, int], dry_run: bool, hosts: int | None = None) -> list[str]:
     """No run wants several nodes where jobs stay on this host. `nodes`: who asks → hosts of one job of it; `hosts`: a launcher's."""
     for who, count in sorted(nodes.items()):
-        if count > max(1, hosts or 1):
-            line = f"{who} wants {count} nodes, which only SLURM or a launcher can give: --profile profiles/slurm, or training.nodes: 1"
-            if hosts:
-                line = f"{who} wants {count} nodes and launcher.hosts names {hosts}; name more, or lower training.nodes"
+        if count > (hosts or 1):
+            line = f"{who} wants {count} nodes and launcher.hosts names {hosts}; name more, or lower training.nodes"
+            if hosts is None:
+                line = f"{who} wants {count} nodes, which only SLURM or a launcher can give: --profile profiles/slurm, or training.nodes: 1"
             if not dry_run:
                 raise UserError(line)
             return [line]

@@ -19,7 +19,7 @@ from mathrl.statistics.comparisons import label, seed_interval
 
 END = 5  # last steps whose mean is a quantity "at the end"
 LARGEST = 1_000_000  # bytes of page and data together: they are committed
-KINDS = {"base": "against the base model", "grpo": "against {reference}", "net": "net of the control that gained most"}
+KINDS = {"base": "against the base model", "reference": "against {reference}", "net": "net of the control that gained most"}
 
 
 def collect(study: Mapping[str, Any]) -> dict[str, Any]:
@@ -58,7 +58,7 @@ def _arm(study: Mapping[str, Any], group: str, runs: Sequence[str], reference: s
         "control": base["control"] if base else None,
         "level": base["level"] if base else None,
         "p_adjusted": base["p_adjusted"] if base else None,
-        "effects": {"base": base and base["mean"], "grpo": other and other["mean"], "net": base and base["net"]},
+        "effects": {"base": base and base["mean"], "reference": other and other["mean"], "net": base and base["net"]},
         "claim": claim_of(base) if base else {"claimed": False, "told": f"{group}: not evaluated."},
         "runs": singles,
         **{key: over_seeds([single[key] for single in singles]) for key in ("steps", "tokens", "seconds", "entropy", "length")},

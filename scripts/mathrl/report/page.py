@@ -16,7 +16,7 @@ from mathrl.config.experiment import Configuration
 from mathrl.config.reward_terms import weights
 from mathrl.core.files import sha256_json
 from mathrl.data.dates import Dates
-from mathrl.evaluation.expected import in_words
+from mathrl.evaluation.bands import in_words
 from mathrl.evaluation.means import cell, mean_over
 from mathrl.evaluation.metrics import STATUS_LETTERS
 from mathrl.evaluation.scores import ScoreTable, headline, p_text, percent, problem_count, sections, title

@@ -57,7 +57,7 @@ def tables(rows: Sequence[Mapping[str, str]], every: bool) -> Iterator[Any]:
     for row in rows:
         sections.setdefault((row["protocol"], row["metric"]), []).append(row)
     for (protocol, metric), section in sections.items():
-        beside = [f"{row['model']}: {row['expected']}" for row in section if row.get("expected")]
+        beside = [f"{row['model']}: {row['bands']}" for row in section if row.get("bands")]
         if not every and metric not in SHORT and not beside:
             continue
         yield _table(f"{protocol}: {title(metric)} · percent, 95 % interval", section)

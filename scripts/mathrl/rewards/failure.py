@@ -1,12 +1,15 @@
 """How a reward that cannot be computed ends a training: by a file beside the checkpoints.
 
-verl logs what a reward raises and goes on without the sample. So the reward worker writes down what failed before it raises, and the
-trainer looks for it after each batch (`mathrl.verl.process_reward`). The first failure stays.
+verl logs what a reward raises and goes on without the sample. So the reward worker writes down what failed, and the trainer looks for it
+after each batch (`mathrl.verl.reward_failure`). The first failure stays.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
+
+from mathrl.core import users_code
+from mathrl.core.files import UserError
 
 NAME = "reward_failed"
 
@@ -18,6 +21,12 @@ def note(path: Path, why: str) -> None:
             file.write(" ".join(why.split()) + "\n")
     except FileExistsError:
         pass
+
+
+def note_error(path: Path, error: Exception) -> None:
+    """Write down an exception: a message of ours as it is, any other one with its kind."""
+    ours = isinstance(error, UserError | ValueError)  # terms that cannot be loaded are a ValueError
+    note(path, str(error) if ours else f"the reward failed: {users_code.told(error)}")
 
 
 def noted(path: Path) -> str | None:

@@ -120,7 +120,7 @@ class Caller:
         asked = loop.submit(self._one(sample))
         while not wait_for([asked], timeout=1.0).done:
             if loop.is_held(self.term.timeout):
-                return self._failed(f"blocks its event loop for {self.term.timeout:g} s; an async function must not wait without await")
+                return self._blocks()
         return self._read(asked)
 
     async def value_soon(self, sample: Sample) -> Value:
@@ -130,7 +130,7 @@ class Caller:
         waited = asyncio.wrap_future(asked)
         while not (await asyncio.wait([waited], timeout=1.0))[0]:
             if loop.is_held(self.term.timeout):
-                return self._failed(f"blocks its event loop for {self.term.timeout:g} s; an async function must not wait without await")
+                return self._blocks()
         waited.exception()  # taken note of: asyncio logs what nobody looks at
         return self._read(asked)
 
@@ -144,6 +144,9 @@ class Caller:
             return self._failed(f"gave no answer within {self.term.timeout:g} s")
         path = users_code.path_of(self.name) if users_code.is_file(self.name) else None
         return self._failed(str(error) if isinstance(error, _BadAnswerError) else users_code.told(error, path))
+
+    def _blocks(self) -> Value:
+        return self._failed(f"blocks its event loop for {self.term.timeout:g} s; an async function must not wait without await")
 
     def _failed(self, why: str) -> Value:
         line = f"reward term '{self.name}' failed: {why}"

@@ -45,7 +45,7 @@ class Code:
         return f"{self._take(file)}.{name}" if file else value
 
     def term(self, term: str) -> str:
-        """A reward term; of `module:function` the module's code is gathered, and stands in the place of its name.
+        """A reward term; of one of the user's the code is gathered, and stands in the place of its name.
 
         Raises:
             UserError: there is no such module.
@@ -53,7 +53,7 @@ class Code:
         return self.function(term, "reward.terms") if ":" in term else term  # one of ours
 
     def function(self, name: str, key: str) -> str:
-        """A `module:function` of the user's; the module's code is gathered, and stands in the place of its name.
+        """A FILE.py:function or module:function of the user's; its code is gathered, and stands in the place of its name.
 
         Raises:
             UserError: there is no such module; the line names the key of the configuration.

@@ -28,7 +28,8 @@ class Function:
     def __init__(self, name: str, options: Mapping[str, Any]) -> None:
         self._function = users_code.load(name, f"verifier '{name}' cannot be loaded")
         self._options = dict(options)
-        self.identity: Mapping[str, Any] = {"kind": name, "options": self._options, "code": _code_of(name)}
+        kind = Path(name).name if users_code.is_file(name) else name  # its code counts, not its folder
+        self.identity: Mapping[str, Any] = {"kind": kind, "options": self._options, "code": _code_of(name)}
 
     def score(self, problems: Sequence[str], responses: Sequence[Sequence[str]]) -> Sequence[Sequence[float]]:
         """See `mathrl.verifiers.interface.Verifier`."""

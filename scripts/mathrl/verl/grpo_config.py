@@ -19,6 +19,7 @@ from mathrl.config.determinism import is_deterministic
 from mathrl.config.process import Process
 from mathrl.config.stage import Lora, Reward, Stage
 from mathrl.config.verifier import Verifiers
+from mathrl.core import users_code
 from mathrl.core.code_files import SCRIPTS
 from mathrl.core.files import UserError
 from mathrl.execution import trackers
@@ -151,9 +152,8 @@ def overrides(stage: Stage, *, accelerator: str, model: str, verifiers: Verifier
         keys["actor_rollout_ref.model.lora.merge"] = True
         libraries = ["mathrl.verl.lora"]  # which imports untied_heads
     libraries += ["mathrl.verl.maxrl"] if stage.advantage == "maxrl" else []
-    if users := users_functions.keys(stage):
-        keys |= users
-        libraries += ["mathrl.verl.users_registry"]
+    users = users_functions.keys(stage)
+    libraries += ["mathrl.verl.users_registry"] if users else []
     if reward.process:
         libraries += ["mathrl.verl.process_reward"]
     elif users_functions.terms(stage):
@@ -175,7 +175,7 @@ def overrides(stage: Stage, *, accelerator: str, model: str, verifiers: Verifier
         keys[f"+{ROLLOUT}.engine_kwargs.vllm.moe_backend"] = "triton"
     if _in_a_cluster():
         keys = {key: value for key, value in keys.items() if "ray_kwargs.ray_init." not in key}
-    keys["+ray_kwargs.ray_init.runtime_env.worker_process_setup_hook"] = doors.HOOK
+    keys |= {"+ray_kwargs.ray_init.runtime_env.worker_process_setup_hook": doors.HOOK, **users}
     if controls.RANDOM in reward.terms:
         keys[f"+ray_kwargs.ray_init.runtime_env.env_vars.{controls.SEED}"] = str(stage.seed)
     if is_deterministic(stage, accelerator):
@@ -189,9 +189,10 @@ def overrides(stage: Stage, *, accelerator: str, model: str, verifiers: Verifier
 def _process_reward(process: Process, verifiers: Verifiers, workers: int) -> dict[str, Any]:
     """A reward function that is a coroutine, with all that its verifiers need to know, as text."""
     section = process_reward.part(process, verifiers)
-    named = {
-        name: one.model_copy(update={"prompt": one.prompt and str(Path(one.prompt).absolute())}) for name, one in section.named.items()
-    }
+    named = {}
+    for name, one in section.named.items():  # the reward workers may work elsewhere
+        there = {"kind": users_code.absolute(one.kind), "prompt": one.prompt and str(Path(one.prompt).absolute())}
+        named[name] = one.model_copy(update=there)
     section = section.model_copy(update={"named": named})
     said = {"process": process.plain(), "verifiers": section.plain(), "workers": workers}
     keys: dict[str, Any] = {
@@ -209,9 +210,7 @@ def adapter_keys(lora: Lora, model: str, where: str) -> dict[str, Any]:
     return {f"{where}.lora_rank": lora.rank, f"{where}.lora_alpha": lora.alpha, f"{where}.target_modules": chosen}
 
 
-def places(
-    stage: Stage, *, train_file: str, validation_file: str, checkpoints: str, run: str, store: str = "checkpoints/verifiers"
-) -> dict[str, Any]:
+def places(stage: Stage, *, train_file: str, validation_file: str, checkpoints: str, run: str, store: str) -> dict[str, Any]:
     """Where things lie and what they are called.
 
     Args:

@@ -1,8 +1,9 @@
 """The end of a training whose reward cannot be computed: saved as it was before the batch, with one line.
 
-verl imports this by `actor_rollout_ref.model.external_lib` where a reward has terms of the user's, so that no other training's code depends
-on it. The reward workers write a failure down (`mathrl.rewards.failure`) and answer 0; after each batch, and after a validation, the
-trainer looks for it before anything is learnt. It saves the weights as they were before the batch, with the place in the data, and ends.
+verl imports this by `actor_rollout_ref.model.external_lib` where a reward has terms of the user's, and `mathrl.verl.process_reward`
+imports it, so that no other training's code depends on it. The reward workers write a failure down (`mathrl.rewards.failure`). After each
+batch, and after a validation, the trainer looks for it before anything is learnt. It saves the weights as they were before the batch, with
+the place in the data, and ends.
 """
 
 from __future__ import annotations

@@ -57,7 +57,7 @@ def overrides(stage: Stage, *, accelerator: str, model: str) -> dict[str, Any]:
     return keys | stage.verl
 
 
-def places(stage: Stage, *, train_file: str, validation_file: str, checkpoints: str, run: str, store: str = "") -> dict[str, Any]:
+def places(stage: Stage, *, train_file: str, validation_file: str, checkpoints: str, run: str, store: str) -> dict[str, Any]:
     """Where things lie and what they are called; verl's SFT trainer is given no validation, and asks no verifier."""
     return {"data.train_files": train_file, "trainer.experiment_name": run, "trainer.default_local_dir": checkpoints}
 

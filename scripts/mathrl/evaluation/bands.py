@@ -1,4 +1,4 @@
-"""A score beside the band that it is expected in (`evaluation.bands`)."""
+"""A score beside the bands that others published for it (`evaluation.bands`)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from mathrl.config.evaluation import MEAN, Band
 
 
 def beside(row: Mapping[str, Any], names: Collection[str], bands: Sequence[Band], primary: str) -> list[dict[str, Any]]:
-    """What is expected of a row of the score table: {benchmark, value, low, high, verdict, source} per band with a score.
+    """A row of the score table beside its bands: {benchmark, value, low, high, verdict, source} per band with a score.
 
     `names` are what the row is called in the configuration: its run, and the group that it is a replicate of.
     """

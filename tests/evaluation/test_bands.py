@@ -9,7 +9,7 @@ from mathrl.config import reading, validation
 from mathrl.config.evaluation import Band
 from mathrl.core.files import UserError
 from mathrl.data.downloads import pin_rows
-from mathrl.evaluation.expected import beside, in_words, verdict
+from mathrl.evaluation.bands import beside, in_words, verdict
 from mathrl.evaluation.scores import score_table
 from mathrl.report.page import scores_page
 from mathrl.report.terminal import read_scores, tables
@@ -46,11 +46,11 @@ def table():
     of_base = BAND | {"run": "base", "benchmark": "mean", "low": 0.5, "high": 0.5}
     bands = [Band(**BAND), Band(**of_base), Band(**BAND | {"metric": "greedy"})]
     groups = {"grpo": ["grpo-seed-1", "grpo-seed-2"], "dapo": ["dapo"]}
-    return score_table(evals, [], list(scores), ["recipe"], ["gsm8k"], "recipe", groups, expected=bands)
+    return score_table(evals, [], list(scores), ["recipe"], ["gsm8k"], "recipe", groups, bands=bands)
 
 
 def test_a_band_is_its_runs_replicates_and_their_means(table):
-    said = {row["model"]: [in_words(entry) for entry in row["expected"]] for row in table.rows}
+    said = {row["model"]: [in_words(entry) for entry in row["bands"]] for row in table.rows}
     assert said == {
         "base": ["mean 50.00, expected 50.00: within"],
         "grpo-seed-1": ["gsm8k 60.00, expected 78.00–80.00: below"],
@@ -64,7 +64,7 @@ def test_a_band_is_its_runs_replicates_and_their_means(table):
 def test_every_form_of_the_table_says_it(table, tmp_path):
     line = "gsm8k 79.00, expected 78.00–80.00: within"
     rows = list(csv.DictReader(io.StringIO(table.csv())))
-    assert [row["expected"] for row in rows if row["model"] == "grpo-seed-2"] == [line]
+    assert [row["bands"] for row in rows if row["model"] == "grpo-seed-2"] == [line]
     assert f"- grpo-seed-2: {line}. two <frameworks>." in table.markdown().splitlines()
     page = scores_page(table)
     assert f"grpo-seed-2: {line}." in page and "two &lt;frameworks&gt;" in page

@@ -1,9 +1,10 @@
-"""Checks of `evaluation.bands`: scores that a study is expected to reach, as others published them."""
+"""Checks of `evaluation.bands`: scores that others published, as bands for those of this study."""
 
 from __future__ import annotations
 
 from mathrl.config.evaluation import MEAN
 from mathrl.config.experiment import Configuration
+from mathrl.config.runs import is_arm
 from mathrl.core.files import UserError
 
 
@@ -17,7 +18,7 @@ def check(config: Configuration) -> None:
         where = f"config: evaluation.bands.{number}"
         if band.low > band.high:
             raise UserError(f"{where}: low {band.low} is more than high {band.high}; write the lower one first")
-        if band.run != "base" and not any(run == band.run or run.startswith(f"{band.run}-seed-") for run in config.runs):
+        if not is_arm(config, band.run):
             raise UserError(f"{where}.run: unknown run '{band.run}'; known: base, {', '.join(config.runs)}")
         if band.benchmark not in (MEAN, *config.benchmarks):
             raise UserError(f"{where}.benchmark: '{band.benchmark}' is not in benchmarks: {', '.join(config.benchmarks)}, or {MEAN}")
