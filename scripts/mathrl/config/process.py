@@ -15,8 +15,8 @@ from mathrl.core.files import UserError
 
 LONGEST_TIMEOUT = 480  # seconds; a training that prints nothing for ten minutes counts as hung, and each try that fails prints a line
 NOT_BESIDE = {
-    "prm": "its model is not served beside a training yet; name an arithmetic, a judge or a module:function",
-    "hf-prm": "its model is not served beside a training yet; name an arithmetic, a judge or a module:function",
+    "prm": "its model is not served beside a training yet; name an arithmetic, a judge or a FILE.py:function",
+    "hf-prm": "its model is not served beside a training yet; name an arithmetic, a judge or a FILE.py:function",
     "ensemble": "name its members, and set combine",
 }
 """Kinds that score no training, and why."""
@@ -29,7 +29,7 @@ class Process(Section):
     """A process reward: it looks at the steps of a response, where the other terms look at its answer."""
 
     verifiers: Annotated[Distinct[VerifierName], Field(min_length=1)] = required(
-        "names in `verifiers.named` of those that score the steps: arithmetic, judge or module:function"
+        "names in `verifiers.named` of those that score the steps: arithmetic, judge, FILE.py:function or module:function"
     )
     combine: Literal["vote", "min", "mean", "lower_bound"] = key("min", "how the scores of several verifiers become one")
     mode: Literal["gate", "blend"] = key(
