@@ -78,6 +78,16 @@ FAILURES = [
     ("def f(response):\n    return 1.0\n", None, "TypeError: f() takes 1 positional argument but 5 were given"),
     ("import time\n\ndef f(*_):\n    time.sleep(3)\n", None, "gave no answer within 0.2 s"),
     ("import asyncio\n\nasync def f(*_):\n    await asyncio.sleep(3)\n", 8, "gave no answer within 0.2 s"),
+    ("def f(*_):\n    return '0.5'\n", None, "it answers '0.5', not a number"),
+    ("def f(*_):\n    return {0: 1.0}\n", 8, "it answers {0: 1.0}, not a list of 1 numbers"),
+    ("import itertools\n\ndef f(*_):\n    return itertools.repeat(1.0)\n", 8, "it answers more than 1 numbers for 1 responses"),
+    ("def f(*_):\n    raise StopIteration\n", None, "StopIteration"),
+    ("def f(*_):\n    raise KeyboardInterrupt\n", 8, "KeyboardInterrupt"),
+    ("class E(BaseException):\n    pass\n\ndef f(*_):\n    raise E('odd')\n", None, "E: odd"),
+    ("class E(Exception):\n    def __str__(self):\n        return 1\n\ndef f(*_):\n    raise E\n", None, "E (line 6 of terms.py)"),
+    ("async def f(*_):\n    raise SystemExit(3)\n", None, "SystemExit: 3"),
+    ("import asyncio\n\nasync def f(*_):\n    raise asyncio.CancelledError\n", None, "CancelledError"),
+    ("import asyncio\n\nasync def f(*_):\n    raise asyncio.CancelledError\n", 8, "CancelledError"),
     ("async def f(*_):\n    raise TimeoutError('the client gave up')\n", None, "TimeoutError: the client gave up"),
 ]
 

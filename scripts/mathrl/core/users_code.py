@@ -100,7 +100,10 @@ def load(name: str, where: str) -> Callable[..., Any]:
 
 def told(error: BaseException, path: Path | None = None) -> str:
     """What an exception says, in one line, with the line of the file at `path`, or beside it, that raised it."""
-    said = " ".join(str(error).split())
+    try:
+        said = " ".join(str(error).split())
+    except Exception:  # a class of the user's may be wrong too
+        said = ""
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if path and Path(frame.filename).parent == path.parent]
     at = f" (line {frames[-1].lineno} of {Path(frames[-1].filename).name})" if frames else ""
     return f"{type(error).__name__}{': ' if said else ''}{said[:300]}{at}"
