@@ -220,7 +220,7 @@ BAD = [
     ("launcher", {"hosts": ["a;b"], "command": "ssh {host} {command}"}, "launcher.hosts.0 is 'a;b'; it must be of the form"),
     ("launcher", {"hosts": ["{command}"], "command": "ssh {host} {command}"}, "launcher.hosts.0 is '{command}'; it must be of the form"),
     ("launcher", {"hosts": ["a"], "command": "ssh '{host} {command}"}, "cannot be read as words (No closing quotation); mend its quotes"),
-    ("launcher", {"hosts": ["a", "b"], "command": "sh -c {command}"}, "it reaches one host where launcher.hosts names 2; write {host} where"),
+    ("launcher", {"hosts": ["a", "b"], "command": "sh -c {command}"}, "reaches one host where launcher.hosts names 2; write {host}"),
 ]
 
 

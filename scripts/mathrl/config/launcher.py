@@ -10,11 +10,14 @@ from pydantic import Field, StringConstraints
 from mathrl.config.section import Distinct, Section, required
 from mathrl.core.files import UserError
 
+Host = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.@:-]*$")]
+"""A name, an address or user@name: neither an option of the command nor anything that a shell reads."""
+
 
 class Launcher(Section):
     """Hosts of yours that see this directory at the same place, and a command that runs another there."""
 
-    hosts: Annotated[Distinct[Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.@:-]*$")]], Field(min_length=1)] = required(
+    hosts: Annotated[Distinct[Host], Field(min_length=1)] = required(
         "names that resolve, the first for what a run does once; a run takes as many as its `nodes`"
     )
     command: Annotated[str, StringConstraints(pattern=r"\{command\}")] = required(

@@ -61,7 +61,7 @@ def check(name: str, where: str) -> None:
     if not is_file(name):
         return
     if not name.isprintable():
-        raise UserError(f"{where}: {ascii(name)}: a path with a line break or control character cannot be named here; rename it")
+        raise UserError(f"{where}: {name!a}: a path with a line break or control character cannot be named here; rename it")
     if ":" in name.rpartition(":")[0]:
         raise UserError(f"{where}: '{name}': a folder whose name holds ':' cannot be named here; rename it")
     try:
