@@ -73,3 +73,9 @@ def test_what_a_figure_changes_no_other_one_shows(tmp_path):
     (tmp_path / "g.py").write_text("def f(runs, benchmark):\n    return '<svg/>', ' '.join(runs)\n")
     found = training_figures(RUNS, None, {"one": f"{tmp_path}/f.py:f", "two": f"{tmp_path}/g.py:f"})
     assert found[-1] == ("two", "<svg/>", " ".join(RUNS))
+
+
+def test_a_figure_is_written_nowhere_else(folder, script):
+    done = script("plot_training.py", "--runs", "--figures", "../x=mine/figures.py:raw_reward", "--out", "figures")
+    assert done.returncode == 2 and done.stderr == "error: report.figures.../x: a figure's name holds no '/'; rename it\n"
+    assert not (folder / "x.svg").exists()

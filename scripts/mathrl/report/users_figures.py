@@ -34,6 +34,8 @@ def training_figures(
 
 def _drawn(name: str, function: str, runs: Mapping[str, Mapping[str, Any]], benchmark: str | None) -> Figure:
     where = f"report.figures.{name}"
+    if "/" in name:  # it is a file's name
+        raise UserError(f"{where}: a figure's name holds no '/'; rename it")
     draw = users_code.load(function, where)
     try:
         given = draw(copy.deepcopy(dict(runs)), benchmark)  # what it changes in them no other figure shows
