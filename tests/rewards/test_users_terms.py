@@ -1,6 +1,7 @@
 """Each form of a user's term, and each way in which one fails."""
 
 import asyncio
+import gc
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -104,6 +105,15 @@ def test_failures(file, text, batch, why):
             with pytest.raises(users_terms.TermFailed) as error:
                 caller.value(sample)
             assert str(error.value).startswith(f"reward term '{name}' failed: {why}") and "\n" not in str(error.value)
+
+
+def test_a_call_that_was_given_up_is_not_logged_again(file, caplog):
+    name = file("import asyncio\n\nasync def f(*_):\n    await asyncio.sleep(3)\n") + ":f"
+    (caller,) = Rewards({name: Term(weight=1.0, timeout=0.05, on_failure="zero")}).users.values()
+    assert caller.value(graded("x", RESPONSES[3], "7")).failed
+    time.sleep(0.2)
+    gc.collect()
+    assert "never retrieved" not in caplog.text
 
 
 def test_an_async_function_that_waits_without_await_is_found(file, monkeypatch):

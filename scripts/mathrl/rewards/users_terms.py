@@ -201,6 +201,7 @@ class Caller:
         asked = asyncio.ensure_future(work)
         done, _ = await asyncio.wait([asked], timeout=self.term.timeout)
         if not done:
+            asked.add_done_callback(lambda task: task.cancelled() or task.exception())  # looked at: asyncio logs what nobody looks at
             asked.cancel()
             raise _TooLateError
         return asked.result()
