@@ -65,8 +65,8 @@ calibrate: env
 # with their controls on the demo's world, at equal cost; the same command goes on after any kill. Where there are GPUs:
 # MODEL=NAME [GPUS=6] trains that model at config.yaml's sizes.
 atlas: env
-	@.venv/bin/python scripts/make_atlas.py --directory $(or $(DIRECTORY),atlas) --seeds $(or $(SEEDS),3) --steps $(or $(STEPS),30) \
-	  $(if $(ARMS),--arms $(ARMS)) $(if $(MODEL),--model '$(MODEL)' --gpus $(or $(GPUS),6)) $(if $(DRY_RUN),--dry-run) $(if $(DOCS),--docs '$(DOCS)')
+	@.venv/bin/python scripts/make_atlas.py --directory '$(or $(DIRECTORY),atlas)' --seeds '$(or $(SEEDS),3)' --steps '$(or $(STEPS),30)' \
+	  $(if $(ARMS),--arms $(foreach arm,$(ARMS),'$(arm)')) $(if $(MODEL),--model '$(MODEL)' --gpus '$(or $(GPUS),6)') $(if $(DRY_RUN),--dry-run) $(if $(DOCS),--docs '$(DOCS)')
 
 demo-clean:
 	rm -rf resources results checkpoints logs

@@ -41,6 +41,8 @@ def main() -> int:
     from mathrl.execution.recovery import recover
 
     directory = args.directory.resolve()
+    if directory.exists() and not directory.is_dir():
+        raise UserError(f"--directory: {directory} is a file; give a directory")
     atlas = work.Atlas(directory, tuple(args.arms), args.seeds, args.steps, args.model, args.gpus)
     together = work.at_once(psutil.virtual_memory().available, os.cpu_count() or 1)
     if not args.dry_run and directory.is_dir():

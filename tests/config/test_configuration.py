@@ -216,6 +216,11 @@ BAD = [
     ("runs.s", {"sweep": {"rollout_n": []}}, "runs.s.sweep.rollout_n"),
     ("training.validation_benchmark", "svamp", "validation_benchmark 'svamp' is not in benchmarks"),
     ("decontamination.fuzzy_similarity", 85, "at most 1"),  # percent for a share
+    ("launcher", {"hosts": ["-oProxyCommand=x"], "command": "ssh {host} {command}"}, "launcher.hosts.0 is '-oProxyCommand=x'; it must be"),
+    ("launcher", {"hosts": ["a;b"], "command": "ssh {host} {command}"}, "launcher.hosts.0 is 'a;b'; it must be of the form"),
+    ("launcher", {"hosts": ["{command}"], "command": "ssh {host} {command}"}, "launcher.hosts.0 is '{command}'; it must be of the form"),
+    ("launcher", {"hosts": ["a"], "command": "ssh '{host} {command}"}, "cannot be read as words (No closing quotation); mend its quotes"),
+    ("launcher", {"hosts": ["a", "b"], "command": "sh -c {command}"}, "reaches one host where launcher.hosts names 2; write {host}"),
 ]
 
 

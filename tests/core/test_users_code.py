@@ -38,6 +38,7 @@ BROKEN = "import os\n\nraise RuntimeError('no\\nluck')\n"
 BAD = [
     # name, file, what the line says, whether it is seen without running the file
     ("t.py:f", None, "there is no file ", True, "no file"),
+    ("t" * 300 + ".py:f", None, "there is no file ", True, "a name that is too long"),
     ("t.py:brif", "def brief():\n    pass\n", "there is no function 'brif' in ", True, "no function"),
     ("t.py:f", "def f(:\n", "is no Python (", True, "no Python"),
     ("t.py:f", BROKEN + "def f():\n    pass\n", "importing t.py failed: RuntimeError: no luck (line 3 of t.py); mend it", False, "raises"),
@@ -62,6 +63,12 @@ def test_what_cannot_be_had_is_said_in_one_line(folder, monkeypatch, name, text,
         assert str(error.value).startswith("config: x.y: ") and said in str(error.value) and "\n" not in str(error.value)
     if not early:
         users_code.check(name, "config: x.y")
+
+
+def test_a_path_that_would_break_the_line_is_refused():
+    with pytest.raises(UserError) as error:
+        users_code.check("a\nb.py:f", "here")
+    assert str(error.value).startswith(r"here: 'a\nb.py:f': a path with a line break") and "\n" not in str(error.value)
 
 
 def test_a_name_that_python_finds_elsewhere_first_is_refused(folder):

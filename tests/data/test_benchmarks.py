@@ -98,6 +98,30 @@ def test_rows_of_gsm_plus_that_have_no_answer_by_design_are_left_out_by_name(cap
     assert "left out" not in said, "they are counted apart"
 
 
+def test_a_file_of_rows_that_are_no_items_says_so():
+    rows = [row for row in gsm_plus(2) if row["perturbation_type"] == "critical thinking"]
+    with pytest.raises(
+        UserError, match=r"holds no items, since of all rows perturbation_type is 'critical thinking' \(2\); correct the file"
+    ):
+        canonical_rows(rows, "gsm_plus")
+
+
+@pytest.mark.parametrize(
+    ("choices", "why"),
+    [
+        (None, "no choices"),
+        ({"text": ["7", "8", "9"], "label": ["A", "C", "C"]}, "two choices have one label"),
+        ({"text": ["7", "8"], "label": ["A", "B", "C"]}, "the choices have not one label each"),
+    ],
+)
+def test_an_item_of_arc_whose_choices_are_wrong_is_left_out(choices, why, capsys):
+    """Its answer would be a letter that stands for nothing, or for two things."""
+    good = {"text": ["7", "8", "9"], "label": ["A", "B", "C"]}
+    rows = [{"id": str(number), "question": f"{number}?", "choices": good, "answerKey": "C"} for number in range(20)]
+    assert len(canonical_rows([*rows, {**rows[0], "id": "odd", "question": "odd?", "choices": choices}], "arc")) == 20
+    assert f"1 of 21 rows are left out: {why} (1: row 21)" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(("lost", "stops"), [(20, False), (22, True)])
 def test_other_rows_of_gsm_plus_without_an_answer_count_as_lost(lost, stops, capsys):
     """A tenth of the 210 rows that are items may be lost, not of all 240."""

@@ -16,6 +16,9 @@ CALLS = {
     "--profile profiles/slurm -n": ((), True, False, "slurm"),
     "--profile profiles/demo": ((), False, False, "local"),
     "-q --no-such-word": ((), False, False, "local"),
+    "--cores x": ((), False, False, "local"),
+    "--set-resources x": ((), False, False, "local"),
+    "--version": ((), False, False, "local"),
 }
 
 

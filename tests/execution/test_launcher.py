@@ -1,5 +1,6 @@
 """A launcher of the user's, from docs/how-to/your-own-code.md; `ssh` is a program here that starts a shell without our environment."""
 
+import io
 import json
 import os
 import signal
@@ -92,6 +93,11 @@ def test_what_is_refused_is_one_line(reach, monkeypatch):
         [sys.executable, str(launcher.SCRIPT), "--serve", "--", "true"], stdin=subprocess.DEVNULL, capture_output=True, text=True
     )
     assert deaf.returncode == 2 and deaf.stderr.startswith("error: launcher.command: does not pass standard input on")
+    for said in ("[]\n", '{"A": 1}\n'):  # a greeting of the host, say
+        with pytest.raises(UserError, match=r"launcher\.command: does not pass standard input on"):
+            launcher.serve(["true"], io.StringIO(said))
+    with pytest.raises(UserError, match=r"launcher: /no/such/program cannot be started on "):
+        launcher.serve(["/no/such/program"], io.StringIO("{}\n"))
     monkeypatch.setenv(launcher.OWN, "null")
     assert isinstance(launcher.of_job(None, 6), launcher.Srun)
 

@@ -20,7 +20,7 @@ KINDS = [
             (r"\boxed{5}\text{ cm}", "5"), (r"$\boxed{5} \times 10^3$", "5000"), (r"<think>hm</think>\boxed{5}", "5"),
             (r"so </think> \boxed{5}", "5"), (r"\boxed{7\tag{1}}", "7"), (r"$$\boxed{7} \tag{1}$$", "7"), (r"\boxed{\boxed{7}}", "7"),
             (r"The answer is \boxed{The answer is 7}", "7"), (r"\fbox 9", "9"),
-            ("1 + 0 = 1\n\\boxed{2}", "2"), ("Line 3\n\\boxed{\\frac12}", "0.5"),
+            ("1 + 0 = 1\n\\boxed{2}", "2"), ("Line 3\n\\boxed{\\frac12}", "0.5"), (r"**_\boxed{7}_**", "7"), (r"$\sqrt\boxed{7}$", r"\sqrt7"),
         ],
         [
             (r"\boxed{3}, no, \boxed{5}", "3,5"), (r"The answer is 5: \boxed{}", "5"), (r"$x=\boxed{1}$, $y=\boxed{2}$", "2"),
@@ -30,6 +30,7 @@ KINDS = [
             (r"\boxed{A} or \boxed{B}", "A"), (r"\boxed{A}, \boxed{B}", "A"), (r"\boxed{5}\boxed{7}", "5"),
             (r"\boxed{5} / \boxed{7}", "7"), (r"\boxed{5}; \boxed{7}", "7"), ('\\boxed{5}\n\n\\boxed{7}', "7"),
             (r"Either \boxed{5} or else \boxed{7}", "7"),
+            (r"$2^\boxed{7}$", "7"), (r"$\sqrt\boxed{7}$", "7"), (r"$\frac\boxed{7}{2}$", "7"),
         ],
     ),
     (
@@ -549,6 +550,7 @@ KINDS = [
             ("(5=7)", "7"), ("1, 5=7", "1,7"), ("5:7=7", "7"), ("5=5.4", "5.4"), ("16/3=5", "5"), (r"\sqrt{17}=5", "5"), ("10^2=1000", "1000"),
             (r"\text{5 = 7}", "7"), (r"$5=7$", "7"), ("3 ft = 35 in", "35 in"), ("5 := 7", "7"), ("we see that 5 = 7", "7"),
             ("The total is 5 + 3 = 7", "7"), (r"\begin{aligned}5&=7\end{aligned}", "7"), ("5 = 6 \\approx 6", "6"), ("2+2=5 or 5", "5"),
+            (r"5 \text{ cm}=7 \text{ cm}", "7"), (r"5 \text{ hours} = 7 \text{ hours}", "7 hours"), (r"5=\text{no solution}", r"\emptyset"),
         ],
     ),
     (

@@ -2,6 +2,8 @@
 
 import html
 import random
+import shlex
+import subprocess
 
 import pytest
 from mathrl.config.endpoint import Endpoint, register, registered
@@ -185,6 +187,20 @@ def test_a_directory_holds_one_atlas(tmp_path):
         work.write_overlay(work.Atlas(tmp_path, arms=("dapo",)), 5000)
     with pytest.raises(UserError, match="ARMS: 'nothing' is no run"):
         work.settings(work.Atlas(tmp_path, arms=("nothing",)))
+    for text in ("[]", '{"training": null}'):
+        (tmp_path / "atlas.json").write_text(text)
+        with pytest.raises(UserError, match=r"atlas\.json: is no atlas; give another DIRECTORY, or remove the file"):
+            work.write_overlay(work.Atlas(tmp_path))
+
+
+def test_a_directory_of_make_atlas_may_have_a_space_and_is_no_file(tmp_path, script):
+    given = ("ARMS=gspo dapo; true", "DIRECTORY=a b", "SEEDS=2", "DRY_RUN=1")
+    said = subprocess.run(["make", "-n", "atlas", *given], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    words = shlex.split(said[said.index("scripts/make_atlas.py") :].replace("\\\n", " "))
+    assert words[1:] == ["--directory", "a b", "--seeds", "2", "--steps", "30", "--arms", "gspo", "dapo;", "true", "--dry-run"]
+    (tmp_path / "file").write_text("")
+    done = script("make_atlas.py", "--directory", tmp_path / "file", "--dry-run")
+    assert done.returncode == 2 and done.stderr == f"error: --directory: {tmp_path}/file is a file; give a directory\n"
 
 
 def test_the_same_arms_for_a_model_on_gpus_have_config_yamls_sizes(tmp_path):

@@ -52,12 +52,31 @@ BAD = [
     ("def f(*_):\n    return '<svg><g></svg>'\n", r"answers no SVG \(mismatched tag"),
     ("def f(*_):\n    return '<svg><script>1</script></svg>'\n", "answers no SVG without a script"),
     ("def g(*_):\n    pass\n", "there is no function 'f'"),
+    ("import sys\n\ndef f(*_):\n    sys.exit(0)\n", "failed: SystemExit: 0"),
+    ("def f(*_):\n    return '<svg><SCRIPT>1</SCRIPT></svg>'\n", "answers no SVG without a script"),
+    ("def f(*_):\n    return '<svg onload=\"x()\"></svg>'\n", "answers no SVG without a script"),
+    ("def f(*_):\n    return '<svg><a href=\" javascript:x()\"></a></svg>'\n", "answers no SVG without a script"),
+    ("def f(*_):\n    return '<svg>\\ud800</svg>'\n", "answers a text that no file can hold"),
+    ("def f(*_):\n    return '<svg/>', None\n", "answers a NoneType; it must be SVG"),
 ]
 
 
-@pytest.mark.parametrize(("text", "said"), BAD, ids=["no text", "raises", "broken", "script", "no function"])
+@pytest.mark.parametrize(("text", "said"), BAD, ids=[case[1][:40] for case in BAD])
 def test_what_is_no_figure_is_said_in_one_line(tmp_path, text, said):
     (tmp_path / "f.py").write_text(text)
     with pytest.raises(UserError, match=f"report.figures.reward: .*{said}") as error:
         training_figures(RUNS, None, {"reward": f"{tmp_path}/f.py:f"})
     assert "\n" not in str(error.value)
+
+
+def test_what_a_figure_changes_no_other_one_shows(tmp_path):
+    (tmp_path / "f.py").write_text("def f(runs, benchmark):\n    runs.clear()\n    return '<svg/>'\n")
+    (tmp_path / "g.py").write_text("def f(runs, benchmark):\n    return '<svg/>', ' '.join(runs)\n")
+    found = training_figures(RUNS, None, {"one": f"{tmp_path}/f.py:f", "two": f"{tmp_path}/g.py:f"})
+    assert found[-1] == ("two", "<svg/>", " ".join(RUNS))
+
+
+def test_a_figure_is_written_nowhere_else(folder, script):
+    done = script("plot_training.py", "--runs", "--figures", "../x=mine/figures.py:raw_reward", "--out", "figures")
+    assert done.returncode == 2 and done.stderr == "error: report.figures.../x: a figure's name holds no '/'; rename it\n"
+    assert not (folder / "x.svg").exists()

@@ -1,6 +1,7 @@
 """Each form of a user's term, and each way in which one fails."""
 
 import asyncio
+import gc
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -78,6 +79,16 @@ FAILURES = [
     ("def f(response):\n    return 1.0\n", None, "TypeError: f() takes 1 positional argument but 5 were given"),
     ("import time\n\ndef f(*_):\n    time.sleep(3)\n", None, "gave no answer within 0.2 s"),
     ("import asyncio\n\nasync def f(*_):\n    await asyncio.sleep(3)\n", 8, "gave no answer within 0.2 s"),
+    ("def f(*_):\n    return '0.5'\n", None, "it answers '0.5', not a number"),
+    ("def f(*_):\n    return {0: 1.0}\n", 8, "it answers {0: 1.0}, not a list of 1 numbers"),
+    ("import itertools\n\ndef f(*_):\n    return itertools.repeat(1.0)\n", 8, "it answers more than 1 numbers for 1 responses"),
+    ("def f(*_):\n    raise StopIteration\n", None, "StopIteration"),
+    ("def f(*_):\n    raise KeyboardInterrupt\n", 8, "KeyboardInterrupt"),
+    ("class E(BaseException):\n    pass\n\ndef f(*_):\n    raise E('odd')\n", None, "E: odd"),
+    ("class E(Exception):\n    def __str__(self):\n        return 1\n\ndef f(*_):\n    raise E\n", None, "E (line 6 of terms.py)"),
+    ("async def f(*_):\n    raise SystemExit(3)\n", None, "SystemExit: 3"),
+    ("import asyncio\n\nasync def f(*_):\n    raise asyncio.CancelledError\n", None, "CancelledError"),
+    ("import asyncio\n\nasync def f(*_):\n    raise asyncio.CancelledError\n", 8, "CancelledError"),
     ("async def f(*_):\n    raise TimeoutError('the client gave up')\n", None, "TimeoutError: the client gave up"),
 ]
 
@@ -94,6 +105,15 @@ def test_failures(file, text, batch, why):
             with pytest.raises(users_terms.TermFailed) as error:
                 caller.value(sample)
             assert str(error.value).startswith(f"reward term '{name}' failed: {why}") and "\n" not in str(error.value)
+
+
+def test_a_call_that_was_given_up_is_not_logged_again(file, caplog):
+    name = file("import asyncio\n\nasync def f(*_):\n    await asyncio.sleep(3)\n") + ":f"
+    (caller,) = Rewards({name: Term(weight=1.0, timeout=0.05, on_failure="zero")}).users.values()
+    assert caller.value(graded("x", RESPONSES[3], "7")).failed
+    time.sleep(0.2)
+    gc.collect()
+    assert "never retrieved" not in caplog.text
 
 
 def test_an_async_function_that_waits_without_await_is_found(file, monkeypatch):

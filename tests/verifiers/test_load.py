@@ -64,3 +64,10 @@ def test_what_is_no_function_is_refused(tmp_path, kind, why):
 def test_an_ensemble_does_not_score_by_itself(tmp_path):
     with pytest.raises(UserError, match="does not score by itself"):
         make("ensemble", tmp_path)
+
+
+@pytest.mark.parametrize("raised", ["SystemExit(3)", "KeyboardInterrupt()", "asyncio.CancelledError()"])
+def test_what_a_function_raises_ends_a_call_and_not_who_asked(folder, raised):
+    (folder / "my_verifier.py").write_text(f"import asyncio\n\ndef f(problems, responses):\n    raise {raised}\n")
+    with pytest.raises(UserError, match=r"verifier mine: failed 1 times on 1 response\(s\), at last by RuntimeError: \w+"):
+        make("my_verifier:f", folder / "store").score(["p"], [["a"]])

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mathrl.config import augmentation, bands, endpoint, process, report, verifiers
+from mathrl.config import augmentation, bands, endpoint, launcher, process, report, verifiers
 from mathrl.config.batches import check_batches
 from mathrl.config.determinism import is_deterministic
 from mathrl.config.experiment import Configuration, check_whole, spelled_out
@@ -55,6 +55,7 @@ def validate(raw: Mapping[str, Any], read_table: Callable[[str], Table], asked: 
     _check_removal(config, config.decontamination.remove, "decontamination.remove")
     _check_terms(config.reward, "reward.terms")
     report.check(config.report)
+    launcher.check(config.launcher)
     verifiers.check(config.verifiers)
     _check_verifiers(config, table)
     process.check(config.reward.process, config.reward.terms, config.verifiers, "reward.process")

@@ -12,6 +12,7 @@ import functools
 import hashlib
 import importlib
 import importlib.util
+import os
 import sys
 import traceback
 from collections.abc import Callable
@@ -55,10 +56,12 @@ def check(name: str, where: str) -> None:
     """Refuse a FILE.py:function that cannot be had, as far as that is seen without running it; a module is not looked at.
 
     Raises:
-        UserError: no such file, no Python, or no such function; the line begins with `where`.
+        UserError: no such file, no Python, no such function, or a name that breaks a line; the line begins with `where`.
     """
     if not is_file(name):
         return
+    if not name.isprintable():
+        raise UserError(f"{where}: {name!a}: a path with a line break or control character cannot be named here; rename it")
     if ":" in name.rpartition(":")[0]:
         raise UserError(f"{where}: '{name}': a folder whose name holds ':' cannot be named here; rename it")
     try:
@@ -100,7 +103,10 @@ def load(name: str, where: str) -> Callable[..., Any]:
 
 def told(error: BaseException, path: Path | None = None) -> str:
     """What an exception says, in one line, with the line of the file at `path`, or beside it, that raised it."""
-    said = " ".join(str(error).split())
+    try:
+        said = " ".join(str(error).split())
+    except Exception:  # a class of the user's may be wrong too
+        said = ""
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if path and Path(frame.filename).parent == path.parent]
     at = f" (line {frames[-1].lineno} of {Path(frames[-1].filename).name})" if frames else ""
     return f"{type(error).__name__}{': ' if said else ''}{said[:300]}{at}"
@@ -113,7 +119,7 @@ def _failed(name: str, where: str, error: BaseException) -> str:
 
 def _existing(name: str) -> Path:
     path = path_of(name)
-    if not path.is_file():
+    if not os.path.isfile(path):  # of Path's, a name that is too long raises
         raise UserError(f"there is no file {path} ({SEEN})")
     return path
 

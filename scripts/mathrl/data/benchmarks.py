@@ -21,6 +21,11 @@ def canonical_rows(rows: Iterable[dict[str, Any]], where: str, mapping: Mapping[
     items, notice, reader = published.read_items(rows, mapping or {}, where)
     lost = {reason: count for reason, count in reader.reasons.items() if reason != "the item comes again"}
     total = len(items) + sum(reader.reasons.values())
+    if total == 0 and reader.outside:
+        said = ", ".join(f"{why} ({count})" for why, count in reader.outside.items())
+        raise UserError(
+            f"{where}: holds no items, since of all rows {said}; correct the file, or map its columns in the table of downloads"
+        )
     if sum(lost.values()) > DROPPED * total or not items:
         raise UserError(f"{where}: {sum(lost.values())} of {total} items cannot be used: {reader.told()}; {reader.notice}; "
                         "correct the file, or map its columns in the table of downloads")  # fmt: skip

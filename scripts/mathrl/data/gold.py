@@ -237,7 +237,9 @@ def letter_of(value: Any, options: list[str], labels: list[str] | None = None) -
         raise NoGold("more than ten choices")
     if labels is not None and len(labels) != len(options):
         raise NoGold("the choices have not one label each")
-    if labels is not None and labels.count(str(value).strip()) == 1:
+    if labels is not None and len(set(labels)) < len(labels):
+        raise NoGold("two choices have one label")
+    if labels is not None and str(value).strip() in labels:
         return LETTERS[labels.index(str(value).strip())]
     if isinstance(value, float) and value.is_integer():
         value = int(value)

@@ -51,6 +51,7 @@ class Layout:
     id: str = ID
     body: str = BODY
     choices: str = CHOICES
+    has_choices: bool = False  # each item has some: an answer is a label of theirs and says nothing alone
 
     def notice(self, rows: Sequence[Row]) -> str:
         """What is read as what in these rows, for people."""
@@ -97,7 +98,7 @@ LAYOUTS = (
     Layout("SAT", ("question", "options", "Answer"), "Answer", "question"),
     Layout(
         "ARC", ("question|question_stem", "choices|question.choices", "answerKey:present"), "answerKey", "question.stem|question_stem|question",
-        choices="choices|question.choices",
+        choices="choices|question.choices", has_choices=True,
     ),
     Layout("MMLU", ("question", "choices", "answer"), "answer", "question"),
     Layout("AGIEval", ("question", "options", "label|answer"), "label|answer", "question"),

@@ -90,6 +90,8 @@ class Reader:
         options = gold.options_of(choices)
         if options:
             return gold.with_choices(problem, options), gold.letter_of(value, options, gold.labels_of(choices))
+        if self.layout.has_choices:
+            raise gold.NoGold("no choices")
         if isinstance(value, list):
             rule = gold.rule_of(self.layout.rule)
             value = [gold.found_by(rule, entry) for entry in value]

@@ -132,6 +132,8 @@ def write_overlay(atlas: Atlas, tokens: int | None = None) -> None:
     """
     wanted = settings(atlas, tokens)
     there = read_json(atlas.overlay) if atlas.overlay.is_file() else {"training": {}}
+    if not isinstance(there, dict) or not isinstance(there.get("training"), dict):
+        raise UserError(f"{atlas.overlay}: is no atlas; give another DIRECTORY, or remove the file")
     if not there["training"].get("budget"):  # nothing is trained yet
         write_json(atlas.overlay, wanted)
     elif _without_budget(there) != _without_budget(json.loads(json.dumps(wanted))):

@@ -28,9 +28,9 @@ def asked(arguments: Sequence[str]) -> Asked:
 
     said = io.StringIO()  # which profiles it reads, for the second time
     try:
-        with contextlib.redirect_stderr(said):
+        with contextlib.redirect_stderr(said), contextlib.redirect_stdout(said):
             _, found = parse_args(list(arguments))
-    except SystemExit:
+    except (SystemExit, Exception):  # Snakemake raises whatever a word of somebody else's runs into
         return Asked()
     return Asked(tuple(map(str, found.targets or ())), bool(found.dryrun), bool(found.nolock), found.executor or "local")
 

@@ -159,9 +159,14 @@ def serve(command: Sequence[str], told: IO[str] | None = None) -> int:
     told = told or sys.stdin
     try:
         given = json.loads(told.readline())
-    except ValueError:
+        if not isinstance(given, dict) or not all(isinstance(value, str) for value in given.values()):
+            raise ValueError
+    except (ValueError, RecursionError):
         raise UserError("launcher.command: does not pass standard input on; ssh without -n does, docker and kubectl with -i") from None
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, env={**os.environ, **given}, start_new_session=True)
+    try:
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, env={**os.environ, **given}, start_new_session=True)
+    except (OSError, ValueError) as error:
+        raise UserError(f"launcher: {command[0]} cannot be started on {socket.gethostname()} ({error})") from None
 
     def pass_on() -> None:
         for line in told:

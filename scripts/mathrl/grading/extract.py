@@ -36,6 +36,8 @@ _NAME = re.compile(rf"(?:^|[\s$(\[&,{{])({_SYMBOL})\s*=\s*$")
 _BULLET = re.compile(r"(?:^|\n)[ \t]*-[ \t]+$")
 _HEAD = re.compile(r"(?:\d+\s*/\s*|\d+(?:\.\d+)?\s*(?:\\times|\\cdot|\*)\s*|(?<![\d.])\d+)\Z")  # not the number of a line before
 _OUTER = re.compile(r"(?:\\(?:[dtc]?frac|binom|sqrt(?:\[[^\[\]]*\])?)\s*(?:\{[^{}]*\}\s*)?|[\^_])$")
+_BARE_PART = re.compile(r"(?:\^|\\(?:sqrt(?:\[[^\[\]]*\])?|[dtc]?frac|binom))\s*\Z")
+"""What a box without braces around it is a part of: a power, a root, a fraction."""
 _BEHIND = re.compile(
     r"\s*(?:\\[,;: ]\s*)?(\^\s*(?:\{[^{}]{1,20}\}|\\circ|\w)|!(?=\s*(?:\$|\\[)\]]))|\\?%"
     r"|(?:/\s*\d|\+\s*[\w\\]|\*\s*\w|-(?:\d|\\|[a-z](?![a-z]))|\\(?:sqrt|pi|frac|cdot|times|pm)(?![a-z])|[xyzabnkti](?![A-Za-z]))[^$\n=,;]{0,30}"
@@ -137,6 +139,8 @@ def _with_surroundings(text: str, box: Box) -> str:
         content = f"{content} {scale[0] if scale and 'circ' not in match[1] else match[1]}"
     if _is_negated(before):
         return f"-({content})" if re.search(r"[-+]", content) else f"-{content}"
+    if part := _BARE_PART.search(before):
+        return f"{part[0].strip()}{{{content}}}"
     head = _HEAD.search(before)
     return f"{head[0]} {content}" if head else content
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 
+from mathrl.grading.latex import Unparsed, clean
 from mathrl.grading.nodes import Text
 from mathrl.grading.notation import data
 from mathrl.grading.readings import is_false_equation, readings
@@ -53,7 +54,7 @@ def _of_sentence(sentence: str) -> str | None:
     marks = list(_STATES.finditer(plain))
     if marks:
         head, tail = plain[: marks[-1].end()], plain[marks[-1].end() :].strip()
-        if _SEVERAL.search(head) or (head[-1] == "=" and is_false_equation(head[:-1], tail)):
+        if _SEVERAL.search(head) or (head[-1] == "=" and is_false_equation(_cleaned(head[:-1]), _cleaned(tail))):
             return None
         found = _of_tail(tail, formulas[head.count("\0") :], "answer" in head.lower())
         if found is not None:
@@ -62,6 +63,14 @@ def _of_sentence(sentence: str) -> str | None:
     if len(_WORD.findall(plain)) < 3 or _HEDGE.search(plain) or len(formulas) + len(numbers) != 1 or changes_value(" ".join(_after(plain))):
         return None
     return (formulas or numbers)[0]
+
+
+def _cleaned(text: str) -> str:
+    """As the parser reads it, or as it stands."""
+    try:
+        return clean(text)
+    except Unparsed:
+        return text
 
 
 def _after(plain: str) -> list[str]:

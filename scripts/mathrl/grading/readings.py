@@ -236,8 +236,10 @@ def _last_part(text: str) -> list[n.Node]:
 
 
 def is_false_equation(before: str, behind: str) -> bool:
-    """Is what stands before an equals sign, or the number directly before it, another number than the one behind it?"""
+    """Is what stands before an equals sign, or the number directly before it, another number than the one behind it, or no solution?"""
     number = _NUMBER_BEFORE.search(before)
+    if _PURE_NUMBER.fullmatch(before.strip()) and n.Empty() in readings(behind):
+        return True
     nodes = [_parsed(f"{left} = {behind}") for left in (before, number[1] if number else "")]
     return any(node is not None and is_hedge(node) for node in nodes)
 

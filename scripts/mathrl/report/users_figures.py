@@ -6,6 +6,7 @@ by run, its joined curves, stages and flags. `benchmark` is the validation set. 
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from typing import Any
 from xml.etree import ElementTree
@@ -33,16 +34,23 @@ def training_figures(
 
 def _drawn(name: str, function: str, runs: Mapping[str, Mapping[str, Any]], benchmark: str | None) -> Figure:
     where = f"report.figures.{name}"
+    if "/" in name:  # it is a file's name
+        raise UserError(f"{where}: a figure's name holds no '/'; rename it")
     draw = users_code.load(function, where)
     try:
-        given = draw(runs, benchmark)
-    except Exception as error:  # code of the user's may raise anything
+        given = draw(copy.deepcopy(dict(runs)), benchmark)  # what it changes in them no other figure shows
+    except (Exception, SystemExit) as error:  # code of the user's may raise anything
         path = users_code.path_of(function) if users_code.is_file(function) else None
         raise UserError(f"{where}: '{function}' failed: {users_code.told(error, path)}; mend it") from None
     pair = given if isinstance(given, tuple) and len(given) == 2 else (given, CAPTIONS.get(name, ""))
     svg, caption = pair
     if not isinstance(svg, str) or not isinstance(caption, str):
-        raise UserError(f"{where}: '{function}' answers a {type(svg).__name__}; it must be SVG as a text, or a pair of that and a caption")
+        odd = caption if isinstance(svg, str) else svg
+        raise UserError(f"{where}: '{function}' answers a {type(odd).__name__}; it must be SVG as a text, or a pair of that and a caption")
+    try:
+        (svg + caption).encode()
+    except UnicodeEncodeError as error:
+        raise UserError(f"{where}: '{function}' answers a text that no file can hold ({error.reason})") from None
     return name, _checked(svg, f"{where}: '{function}'"), caption
 
 
@@ -58,6 +66,13 @@ def _checked(svg: str, where: str) -> str:
         root = ElementTree.fromstring(text if "xmlns" in text.partition(">")[0] else text.replace("<svg", '<svg xmlns="svg"', 1))
     except ElementTree.ParseError as error:
         raise UserError(f"{where} answers no SVG ({error})") from None
-    if root.tag.rpartition("}")[2] != "svg" or any(part.tag.rpartition("}")[2] == "script" for part in root.iter()):
+    if root.tag.rpartition("}")[2] != "svg" or any(map(_runs_a_script, root.iter())):
         raise UserError(f"{where} answers no SVG without a script")
     return text
+
+
+def _runs_a_script(part: ElementTree.Element) -> bool:
+    """As HTML reads it, where capitals do not count."""
+    names = {name.rpartition("}")[2].lower(): value for name, value in part.attrib.items()}
+    links = "".join(names.get("href", "").split()).lower().startswith("javascript:")
+    return links or part.tag.rpartition("}")[2].lower() == "script" or any(name.startswith("on") for name in names)

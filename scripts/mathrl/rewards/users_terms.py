@@ -16,11 +16,12 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence, Set, Sized
 from concurrent.futures import Future
 from concurrent.futures import wait as wait_for
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import islice
 from typing import Any
 
 from mathrl.config.reward_terms import Term
@@ -193,7 +194,7 @@ class Caller:
                 raise TermFailed(f"reward term '{self.name}' failed: {self.hanging} calls never returned; mend it")
             told = samples[0].parts if self.term.batch is None else tuple(map(list, zip(*(s.parts for s in samples), strict=True)))
             if inspect.iscoroutinefunction(self.function):
-                given = await self._in_time(self.function(*told, **self.term.arguments))
+                given = await self._in_time(_guarded(self.function(*told, **self.term.arguments)))
             else:
                 given = await self._in_thread(told)
         return _numbers(given, None if self.term.batch is None else len(samples))
@@ -203,6 +204,7 @@ class Caller:
         asked = asyncio.ensure_future(work)
         done, _ = await asyncio.wait([asked], timeout=self.term.timeout)
         if not done:
+            asked.add_done_callback(lambda task: task.cancelled() or task.exception())  # looked at: asyncio logs what nobody looks at
             asked.cancel()
             raise _TooLateError
         return asked.result()
@@ -223,8 +225,8 @@ class Caller:
         def work() -> None:
             try:
                 value, error = self.function(*told, **self.term.arguments), None
-            except (Exception, SystemExit) as raised:
-                value, error = None, _without_exit(raised)
+            except BaseException as raised:
+                value, error = None, _harmless(raised)
             loop.call_soon_threadsafe(settle, value, error)
 
         threading.Thread(target=work, name=f"reward term {self.name}", daemon=True).start()
@@ -234,7 +236,7 @@ class Caller:
             self.hanging += 1
             raise _TooLateError
         value = answered.result()
-        return await self._in_time(value) if isinstance(value, Awaitable) else value
+        return await self._in_time(_guarded(value)) if isinstance(value, Awaitable) else value
 
 
 class _TooLateError(Exception):
@@ -245,20 +247,37 @@ class _BadAnswerError(Exception):
     """A term answered something else than it should."""
 
 
-def _without_exit(error: BaseException) -> Exception:
-    """An error that ends no thread and no loop."""
-    return error if isinstance(error, Exception) else _BadAnswerError(users_code.told(error))
+async def _guarded(work: Awaitable[Any]) -> Any:
+    """What it answers; nothing that it raises ends the loop, or looks as if the caller was cancelled."""
+    try:
+        return await work
+    except BaseException as error:
+        raise _harmless(error) from None
+
+
+def _harmless(error: BaseException) -> Exception:
+    """An error that ends no thread and no loop, and that a future can hold."""
+    return error if isinstance(error, Exception) and not isinstance(error, StopIteration) else _BadAnswerError(users_code.told(error))
 
 
 def _numbers(given: Any, count: int | None) -> list[float]:
     """Finite numbers for so many responses; for None a single one."""
     try:
-        values = [float(value) for value in ([given] if count is None else given)]
+        if count is not None and isinstance(given, str | bytes | Mapping | Set):
+            raise TypeError
+        values = [_number(value) for value in ([given] if count is None else islice(given, count + 1))]
     except (TypeError, ValueError):
         wanted = "a number" if count is None else f"a list of {count} numbers"
         raise _BadAnswerError(f"it answers {ascii(given)[:60]}, not {wanted}") from None
     if len(values) != (count or 1):
-        raise _BadAnswerError(f"it answers {len(values)} numbers for {count} responses")
+        many = len(given) if isinstance(given, Sized) else f"more than {count}" if len(values) > (count or 1) else len(values)
+        raise _BadAnswerError(f"it answers {many} numbers for {count} responses")
     if not all(map(math.isfinite, values)):
         raise _BadAnswerError(f"it answers {next(value for value in values if not math.isfinite(value))}; a term must be finite")
     return values
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, str | bytes):  # "0.5" would do, and "nan" and "1_0" too
+        raise TypeError
+    return float(value)

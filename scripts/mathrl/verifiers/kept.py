@@ -16,6 +16,7 @@ from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
+from mathrl.core import users_code
 from mathrl.core.checked_lines import SUFFIX, Appender, Reader
 from mathrl.core.files import UserError, sha256_json
 from mathrl.verifiers.interface import RetryLater, Solution, Verifier, checked
@@ -174,6 +175,8 @@ def within(seconds: float, call: Any, *arguments: Any) -> Any:
     begun = time.monotonic()
     thread.start()
     thread.join(seconds)
+    if failed and not isinstance(failed[0], Exception):  # sys.exit() and the like of the user's code end a call, not who asked
+        raise RuntimeError(users_code.told(failed[0]))
     if failed:
         raise failed[0]
     if not found:
