@@ -109,7 +109,7 @@ def test_what_the_models_say_of_verls_keys_is_what_verl_gets():
     def keys(**changes):
         stage = Stage(**changes)
         plan = grpo_config.overrides(stage, accelerator="cuda", model="m")
-        found = plan | grpo_config.places(stage, train_file="t", validation_file="v", checkpoints="c", run="r")
+        found = plan | grpo_config.places(stage, train_file="t", validation_file="v", checkpoints="c", run="r", store="s")
         return {key.lstrip("+"): value for key, value in found.items()}
 
     before = keys()
