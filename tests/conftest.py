@@ -16,6 +16,8 @@ from support import ledger
 
 ROOT = Path(__file__).resolve().parents[1]
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # as rules/common.smk says; before anything imports torch
+for _name in ("MAKELEVEL", "MAKEFLAGS", "MFLAGS"):  # of the `make test` above: a test's own `make` would name the folders it enters
+    os.environ.pop(_name, None)
 BENCHMARKS = ("aime24", "amc23", "gsm8k", "math500", "minerva_math", "olympiadbench")
 
 

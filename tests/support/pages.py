@@ -84,15 +84,10 @@ def write_files(page: str, folder: Path) -> None:
             (folder / block.file).write_text(block.text.split("\n", 1)[1])
 
 
-def inherited() -> dict[str, str]:
-    """Our environment without what the `make` that runs the tests hands down: under it another one reports the folders that it enters."""
-    return {name: value for name, value in os.environ.items() if name not in ("MAKELEVEL", "MAKEFLAGS", "MFLAGS")}
-
-
 def environment() -> dict[str, str]:
     """Both environments on the path, as CONTRIBUTING.md tells a reader."""
     places = [str(ROOT / ".venv/bin"), str(ROOT / ".venv-driver/bin"), os.environ["PATH"]]
-    return inherited() | {"PATH": ":".join(places), "PYTHONDONTWRITEBYTECODE": "1"}
+    return os.environ | {"PATH": ":".join(places), "PYTHONDONTWRITEBYTECODE": "1"}
 
 
 def run(text: str, folder: Path, timeout: float = 300) -> subprocess.CompletedProcess:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 from mathrl.config import reading
-from support import bank, kills, pages
+from support import bank, kills
 from support.settings import stage_of
 from support.waiting import wait_for as wait_for
 
@@ -33,7 +33,7 @@ class Workflow:
         self.directory = directory
 
     def environment(self) -> dict[str, str]:
-        return pages.inherited() | {"PATH": f"{DRIVER}:{os.environ['PATH']}", "PYTHONDONTWRITEBYTECODE": "1"}
+        return os.environ | {"PATH": f"{DRIVER}:{os.environ['PATH']}", "PYTHONDONTWRITEBYTECODE": "1"}
 
     def run(self, *command: str, timeout: float = 1500) -> subprocess.CompletedProcess:
         """Run a command to its end; output is text, both streams together."""
