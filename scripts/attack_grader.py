@@ -9,14 +9,14 @@ grader, or a gold to look at. `standing` counts problems whose answer stands in 
 from __future__ import annotations
 
 import argparse
-from typing import Any
 
 from mathrl.core.files import UserError, read_jsonl, run_main, write_json
+from mathrl.data.records import Item
 
 COLUMNS = ("problem", "answer")
 
 
-def read_problems(path: str, limit: int | None) -> list[dict[str, Any]]:
+def read_problems(path: str, limit: int | None) -> list[Item]:
     """Problems of a JSON-lines or parquet file, at most `limit` of them, evenly spread."""
     if path.endswith(".parquet"):
         from mathrl.core.parquet import parts, schema_of

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ if _SCRIPTS not in sys.path:  # verl loads this file by its path, without its di
 
 import reward  # noqa: E402
 from mathrl.core.files import UserError  # noqa: E402
+from mathrl.data.records import ExtraInfo  # noqa: E402
 from mathrl.rewards import failure as failures  # noqa: E402
 from mathrl.rewards.outcome import problem_of  # noqa: E402
 from mathrl.rewards.scorer import Scorer  # noqa: E402
@@ -33,7 +33,7 @@ async def compute_score(
     data_source: str,
     solution_str: str,
     ground_truth: str,
-    extra_info: Mapping[str, Any] | None = None,
+    extra_info: ExtraInfo | None = None,
     *,
     process: str,
     store: str,

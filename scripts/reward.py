@@ -17,6 +17,7 @@ _SCRIPTS = str(Path(__file__).resolve().parent)
 if _SCRIPTS not in sys.path:  # verl loads this file by its path, without its directory
     sys.path.insert(0, _SCRIPTS)
 
+from mathrl.data.records import ExtraInfo  # noqa: E402
 from mathrl.rewards.outcome import DEFAULT_TERMS, Rewards, check_terms  # noqa: E402
 
 
@@ -25,7 +26,7 @@ def _rewards(text: str) -> Rewards:
     return Rewards(check_terms(json.loads(text)))
 
 
-def rewards(terms: Mapping[str, Any] | str | None = None) -> Rewards:
+def rewards(terms: Mapping[str, object] | str | None = None) -> Rewards:
     """The terms of a mapping or of JSON, with the user's functions loaded; without any those of MATHRL_REWARD_TERMS, or ours."""
     if terms is None:
         terms = os.environ.get("MATHRL_REWARD_TERMS") or DEFAULT_TERMS
@@ -36,8 +37,8 @@ def compute_score(
     data_source: str,
     solution_str: str,
     ground_truth: str,
-    extra_info: Mapping[str, Any] | None = None,
-    terms: Mapping[str, Any] | str | None = None,
+    extra_info: ExtraInfo | None = None,
+    terms: Mapping[str, object] | str | None = None,
     **kwargs: Any,
 ) -> dict[str, float | str]:
     """Grade one response; keys `score`, `acc`, `format`, `pred`, `status`, a `term_<name>` and a `status_<status>` each.

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ if _SCRIPTS not in sys.path:  # verl loads this file by its path, without its di
     sys.path.insert(0, _SCRIPTS)
 
 import reward  # noqa: E402
+from mathrl.data.records import ExtraInfo  # noqa: E402
 from mathrl.rewards import failure as failures  # noqa: E402
 from mathrl.rewards.outcome import Rewards  # noqa: E402
 
@@ -26,7 +26,7 @@ async def compute_score(
     data_source: str,
     solution_str: str,
     ground_truth: str,
-    extra_info: Mapping[str, Any] | None = None,
+    extra_info: ExtraInfo | None = None,
     *,
     terms: str,
     failure: str,

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mathrl.augmentation import diversity, leaks, sources
 from mathrl.augmentation.check import DOORS
+from mathrl.augmentation.records import AugmentationFunnel, Door, Example, Proposal
 from mathrl.config.entry import Entry
 from mathrl.core import parquet
 from mathrl.core.spread import spread
+from mathrl.data.records import Item
 
 if TYPE_CHECKING:
     import polars as pl
@@ -26,7 +28,7 @@ def stop(
     entry: Entry,
     rates: Mapping[str, float] | None,
     matches: pl.DataFrame,
-    benchmarks: Mapping[str, Sequence[Mapping[str, Any]]],
+    benchmarks: Mapping[str, Sequence[Item]],
     problems: pl.DataFrame,
     dev_size: int,
 ) -> pl.DataFrame:
@@ -107,13 +109,13 @@ def rows(table: pl.DataFrame, problems: pl.DataFrame, rates: Mapping[str, float]
 
 def funnel(
     name: str, entry: Entry, table: pl.DataFrame, problems: pl.DataFrame, rates: Mapping[str, float] | None, embedding: Path | None
-) -> dict[str, Any]:
+) -> AugmentationFunnel:
     """Counts and examples by door, samples beside their sources, diversity, and difficulty before and after."""
     import polars as pl
 
     texts = dict(problems.select("id", "problem").iter_rows())
     before = len(table)
-    doors = []
+    doors: list[Door] = []
     for door in DOORS:
         stopped = table.filter(pl.col("door") == door)
         reasons = Counter(why.split(":")[0] for why in stopped["why"])
@@ -135,20 +137,28 @@ def funnel(
         "doors": doors,
         "rows": len(passed),
         "sources": passed["source_id"].n_unique(),
-        "samples": [_shown(row, texts) | {"solve_rate": (rates or {}).get(row["id"])} for row in _spread(passed, SAMPLES)],
+        "samples": [{**_shown(row, texts), "solve_rate": (rates or {}).get(row["id"])} for row in _spread(passed, SAMPLES)],
         "diversity": diversity.measured(passed[text].to_list(), said, embedding if text == "problem" else None),
         "difficulty": diversity.difficulty(rates, passed) if rates else None,
     }
 
 
-def _spread(table: pl.DataFrame, most: int) -> list[dict[str, Any]]:
+def _spread(table: pl.DataFrame, most: int) -> list[Proposal]:
     return table[spread(len(table), most)].to_dicts() if len(table) else []
 
 
-def _shown(row: Mapping[str, Any], texts_of: Mapping[str, str]) -> dict[str, Any]:
-    texts = {key: row[key][:CHARACTERS] if row[key] else None for key in ("problem", "answer", "solution")}
-    told = {key: row[key] for key in ("source_id", "why", "votes", "solutions", "request_sha256")}
-    return texts | told | {"source": texts_of.get(row["source_id"], "")[:CHARACTERS]}
+def _shown(row: Proposal, texts_of: Mapping[str, str]) -> Example:
+    return {
+        "problem": row["problem"][:CHARACTERS] if row["problem"] else None,
+        "answer": row["answer"][:CHARACTERS] if row["answer"] else None,
+        "solution": row["solution"][:CHARACTERS] if row["solution"] else None,
+        "source_id": row["source_id"],
+        "why": row["why"],
+        "votes": row["votes"],
+        "solutions": row["solutions"],
+        "request_sha256": row["request_sha256"],
+        "source": texts_of.get(row["source_id"], "")[:CHARACTERS],
+    }
 
 
 def read_rates(path: Path | None) -> dict[str, float] | None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mathrl.augmentation import form, novelty, votes
+from mathrl.augmentation.records import Proposal, Source
 from mathrl.augmentation.requests import prompt_hash
 from mathrl.augmentation.work import Plan
 from mathrl.core.files import sha256_text
@@ -19,7 +20,7 @@ DOORS = ("form", "answer holds", "new", "useful", "decontamination", "siblings")
 EXCERPT = 1000  # characters of an answer that has no form
 
 
-def columns() -> dict[str, Any]:
+def columns() -> dict[str, object]:
     """The table of proposals: what each is, where it comes from, and which door stopped it (`door` and `why`; null: none yet)."""
     import polars as pl
 
@@ -30,9 +31,7 @@ def columns() -> dict[str, Any]:
     }  # fmt: skip
 
 
-def proposals(
-    name: str, plan: Plan, sources: Sequence[Mapping[str, Any]], answers: Mapping[str, Answer], known: pl.DataFrame
-) -> pl.DataFrame:
+def proposals(name: str, plan: Plan, sources: Sequence[Source], answers: Mapping[str, Answer], known: pl.DataFrame) -> pl.DataFrame:
     """Every proposal of the entry `name`, in the order of its sources.
 
     `known`: all problems of the data, columns `id` and `problem`. A request that the budget did not reach is no proposal.
@@ -48,7 +47,7 @@ def proposals(
     passed = [row for row in rows if row["door"] is None]
     ids = [row["id"] for row in passed]
     if plan.entry.kind == "solutions":
-        stopped = _by_place(passed, novelty.solutions, [row["solution"] for row in passed], [row["source_id"] for row in passed])
+        stopped = _by_place(passed, novelty.solutions, [row["solution"] or "" for row in passed], [row["source_id"] for row in passed])
     else:
         of = {source["id"]: source["problem"] for source in sources}
         twice = _repeated(ids)
@@ -62,7 +61,7 @@ def proposals(
     return pl.DataFrame(rows, schema=columns())
 
 
-def _by_place(passed: list[dict[str, Any]], check: Any, *columns: list[str]) -> dict[int, str]:
+def _by_place(passed: list[Proposal], check: Any, *columns: list[str]) -> dict[int, str]:
     places = [str(place) for place in range(len(passed))]
     return {id(passed[int(place)]): why for place, why in check(places, *columns).items()}
 
@@ -78,10 +77,10 @@ def _repeated(ids: Sequence[str]) -> set[int]:
     return found
 
 
-def _proposal(name: str, plan: Plan, source: Mapping[str, Any], key: str, prompt: str, answers: Mapping[str, Answer]) -> dict[str, Any]:
+def _proposal(name: str, plan: Plan, source: Source, key: str, prompt: str, answers: Mapping[str, Answer]) -> Proposal:
     """One proposal with the verdict of the first two doors."""
     answer, kind = answers[key], plan.entry.kind
-    row = {
+    row: Proposal = {
         "id": key[:16], "problem": answer.text[:EXCERPT], "answer": "", "solution": None, "source_id": source["id"], "entry": name,
         "kind": kind, "model": plan.entry.model, "served_by": answer.served_by, "prompt_sha256": prompt_hash(plan.prompt),
         "request_sha256": key, "votes": None, "solutions": None, "door": None, "why": None,
@@ -89,7 +88,7 @@ def _proposal(name: str, plan: Plan, source: Mapping[str, Any], key: str, prompt
     try:
         candidate = form.read(answer, kind, source["problem"])
     except form.NoForm as error:
-        return row | {"door": "form", "why": str(error)}
+        return {**row, "door": "form", "why": str(error)}
     row |= {"problem": candidate.problem, "answer": candidate.answer, "solution": candidate.solution}
     row["id"] = sha256_text(f"{candidate.problem}\0{candidate.solution}")[:16] if candidate.solution else problem_id(candidate.problem)
     verdict = votes.stated_answer(kind, candidate, source["answer"])
@@ -99,4 +98,4 @@ def _proposal(name: str, plan: Plan, source: Mapping[str, Any], key: str, prompt
     if verdict is None:
         return row
     row |= {"votes": verdict.votes, "solutions": verdict.of}
-    return row if verdict.holds else row | {"door": "answer holds", "why": verdict.why}
+    return row if verdict.holds else {**row, "door": "answer holds", "why": verdict.why}

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from mathrl.augmentation import budget, prompts, requests, store
+from mathrl.augmentation.records import Requested, Source
 from mathrl.augmentation.work import Plan, Progress, with_server
 from mathrl.config import evaluation
 from mathrl.config.entry import Entry
@@ -35,7 +34,7 @@ def plan_of(entry: Entry, model: Path | None) -> Plan:
     return Plan(entry, prompt, (digest, digest))
 
 
-def request(args: argparse.Namespace, entry: Entry, engine: evaluation.Engine) -> dict[str, Any]:
+def request(args: argparse.Namespace, entry: Entry, engine: evaluation.Engine) -> Requested:
     """Ask for what no store and no shipped cache holds, write all answers of the entry, and return what was done and spent.
 
     Raises:
@@ -83,7 +82,7 @@ def request(args: argparse.Namespace, entry: Entry, engine: evaluation.Engine) -
     }
 
 
-def _ask(plan: Plan, kept: store.Store, sources: list[dict[str, Any]], args: argparse.Namespace, engine: evaluation.Engine) -> Progress:
+def _ask(plan: Plan, kept: store.Store, sources: list[Source], args: argparse.Namespace, engine: evaluation.Engine) -> Progress:
     if not plan.entry.proposer.is_engine:
         return with_server(plan, kept, sources)
     from mathrl.augmentation.engine import Engine, with_engine
@@ -92,7 +91,7 @@ def _ask(plan: Plan, kept: store.Store, sources: list[dict[str, Any]], args: arg
     return with_engine(plan, kept, sources, Engine(args.model, engine, args.accelerator, most))
 
 
-def told(name: str, entry: Entry, summary: Mapping[str, Any]) -> str:
+def told(name: str, entry: Entry, summary: Requested) -> str:
     """The summary in one line, what is left of the budget and what it did not reach included."""
     spent = Cost(**summary["spent"])
     parts = [f"{summary['answered']} of {summary['requests']} requests are answered, {summary['new_answers']} of them new"]

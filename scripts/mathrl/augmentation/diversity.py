@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from mathrl.augmentation.records import Difficulty, Diversity, MeanOf
 from mathrl.statistics.intervals import mean_interval
 from mathrl.text.normalize import tokens, words
 
@@ -27,9 +28,9 @@ def distinct(texts: Sequence[str], size: int) -> float | None:
     return round(len(seen) / count, 4) if count else None
 
 
-def measured(texts: Sequence[str], sources: Sequence[str], embedding: Path | None) -> dict[str, Any]:
+def measured(texts: Sequence[str], sources: Sequence[str], embedding: Path | None) -> Diversity:
     """Distinct n-grams of proposals and of their sources (each as often as it was varied), and how far each lies from its source."""
-    found: dict[str, Any] = {
+    found: Diversity = {
         "n": len(texts),
         "distinct": {str(size): {"proposals": distinct(texts, size), "sources": distinct(sources, size)} for size in SIZES},
         "distance": None,
@@ -50,14 +51,14 @@ def _distances(texts: Sequence[str], sources: Sequence[str], model: Path) -> lis
     return np.clip(1 - cosine, 0, 1).tolist()
 
 
-def difficulty(rates: Mapping[str, float], passed: pl.DataFrame) -> dict[str, Any]:
+def difficulty(rates: Mapping[str, float], passed: pl.DataFrame) -> Difficulty:
     """The base model's solve rate on the sources and on what came of them, with 95 % intervals."""
     before = [rates[name] for name in passed["source_id"].unique(maintain_order=True) if name in rates]
     after = [rates[name] for name in passed["id"] if name in rates]
     return {"before": _interval(before), "after": _interval(after)}
 
 
-def _interval(values: Sequence[float]) -> dict[str, Any] | None:
+def _interval(values: Sequence[float]) -> MeanOf | None:
     if not values:
         return None
     low, high = mean_interval(values)

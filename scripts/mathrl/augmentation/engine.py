@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mathrl.augmentation.records import Source
 from mathrl.augmentation.store import Store
 from mathrl.augmentation.work import Plan, Progress
 from mathrl.config import evaluation
@@ -81,7 +82,7 @@ class Engine:
         return Answer(request.key, text, str(made.finish_reason), prompt_tokens, len(made.token_ids), self._model.name)
 
 
-def with_engine(plan: Plan, store: Store, sources: Sequence[Mapping[str, Any]], engine: Engine) -> Progress:
+def with_engine(plan: Plan, store: Store, sources: Sequence[Source], engine: Engine) -> Progress:
     """Make what the store lacks, in two batches: proposals, then checks. Sources that the budget does not reach are counted."""
     progress = Progress()
     asked = []

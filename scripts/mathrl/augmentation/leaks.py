@@ -8,8 +8,10 @@ model.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from mathrl.augmentation.records import Proposal
+from mathrl.data.records import Item
 from mathrl.decontamination import Settings, find_matches
 from mathrl.decontamination.texts import Text
 from mathrl.grading.grouping import answer_key
@@ -27,7 +29,7 @@ def ordered_numbers(problem: str) -> tuple[str, ...]:
     return tuple(number_value(token) for token in Text.of(problem).sequence if is_number(token))
 
 
-def same_numbers(proposals: Iterable[Mapping[str, Any]], items: Mapping[str, Iterable[Mapping[str, Any]]]) -> dict[str, str]:
+def same_numbers(proposals: Iterable[Proposal], items: Mapping[str, Iterable[Item]]) -> dict[str, str]:
     """By id of a proposal the item that has its numbers, in this order, and its answer.
 
     Args:
@@ -41,11 +43,11 @@ def same_numbers(proposals: Iterable[Mapping[str, Any]], items: Mapping[str, Ite
             if len(numbers) >= NUMBERS:
                 known.setdefault(answer_key(str(row["answer"])), []).append((f"{name} {row['id']}", numbers))
     found = {}
-    for row in proposals:
-        numbers = ordered_numbers(row["problem"])
-        same = (item for item, theirs in known.get(answer_key(row["answer"]), ()) if _agree(numbers, theirs))
+    for made in proposals:
+        numbers = ordered_numbers(made["problem"])
+        same = (item for item, theirs in known.get(answer_key(made["answer"]), ()) if _agree(numbers, theirs))
         if item := next(same, None):
-            found[row["id"]] = f"the numbers and the answer of: {item}"
+            found[made["id"]] = f"the numbers and the answer of: {item}"
     return found
 
 
@@ -65,7 +67,7 @@ def matched(matches: pl.DataFrame) -> dict[str, str]:
     return {row["problem_id"]: f"{row['method']}: {row['benchmark']} {row['item_id']}" for row in rows}
 
 
-def near_held_out(proposals: pl.DataFrame, held: list[dict[str, Any]]) -> dict[str, str]:
+def near_held_out(proposals: pl.DataFrame, held: list[Item]) -> dict[str, str]:
     """By id of a proposal (`id`, `problem`, `answer`) the held-out problem that it is."""
     import polars as pl
 

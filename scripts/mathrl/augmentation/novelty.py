@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from mathrl.data.duplicates import Signatures, strict_text
 from mathrl.decontamination import Settings, find_matches
+from mathrl.decontamination.records import Searched
 
 if TYPE_CHECKING:
     import polars as pl
@@ -51,7 +52,7 @@ def _copies(ids: Sequence[str], texts: Sequence[str], sources: Mapping[str, str]
     import polars as pl
 
     rows = pl.DataFrame({"id": ids, "problem": texts}, schema={"id": pl.String, "problem": pl.String})
-    items = {
+    items: dict[str, list[Searched]] = {
         "source": [{"id": name, "problem": text} for name, text in sources.items()],
         "proposal": [{"id": name, "problem": text} for name, text in zip(ids, texts, strict=True)],
     }

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from mathrl.augmentation import prompts
+from mathrl.augmentation.records import Asked, Source
 from mathrl.config.entry import Entry, Server
 from mathrl.core.files import sha256_text
 from mathrl.models.chat import Request
 
 
-def proposals(entry: Entry, prompt: str, source: Mapping[str, Any], model: str | None = None) -> list[Request]:
+def proposals(entry: Entry, prompt: str, source: Asked | Source, model: str | None = None) -> list[Request]:
     """What is asked about one source problem. `model`: what the model is known by, where that is not its name."""
     text = prompts.filled(prompt, source["problem"], source["answer"])
     made = (model or entry.model, text, entry.temperature, entry.max_tokens)

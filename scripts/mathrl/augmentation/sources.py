@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from mathrl.augmentation.records import Source
 from mathrl.config.entry import Chosen
 from mathrl.core import parquet
 from mathrl.core.files import UserError
@@ -23,7 +24,7 @@ def held_out(problems: pl.DataFrame, dev_size: int) -> pl.Series:
     return problems["duplicate_group"].is_in(dev_groups(problems["duplicate_group"], dev_size))
 
 
-def choose(problems: Path, matches: Path, remove: str, dev_size: int, wanted: Chosen) -> list[dict[str, Any]]:
+def choose(problems: Path, matches: Path, remove: str, dev_size: int, wanted: Chosen) -> list[Source]:
     """Rows of `COLUMNS` of the chosen problems: neither held out nor contaminated; a larger choice contains a smaller one.
 
     Raises:

@@ -7,12 +7,12 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 from mathrl.core.checked_lines import HASH
-from mathrl.core.files import UserError, read_jsonl, write_jsonl
+from mathrl.core.files import JsonObject, UserError, read_jsonl, write_jsonl
 from mathrl.execution import locks
 from mathrl.models.chat import Answer
+from mathrl.models.records import AccountRow
 from mathrl.models.spending import Account, Cost
 
 COUNTS = ("prompt_tokens", "completion_tokens")
@@ -31,7 +31,7 @@ class Store(Account):
         """Settle a request by its answer."""
         self.settle(reservation, cost, kind="answer", answer=answer.as_dict())
 
-    def _count(self, file: Path | None, row: dict[str, Any]) -> None:
+    def _count(self, file: Path | None, row: AccountRow) -> None:
         super()._count(file, row)
         if row["kind"] == "answer":
             self.answers.setdefault(row["answer"]["key"], Answer(**row["answer"]))
@@ -63,7 +63,7 @@ def read_answers(path: Path) -> Iterator[Answer]:
         yield Answer(**content)
 
 
-def _is_answer(content: Mapping[str, Any]) -> bool:
+def _is_answer(content: JsonObject) -> bool:
     """Has it the types of an answer, and text that can be written? A shipped file may be a stranger's."""
     counts, texts = [content[name] for name in COUNTS], [value for name, value in content.items() if name not in COUNTS]
     if not all(type(count) is int and count >= 0 for count in counts) or not all(isinstance(text, str) for text in texts):
@@ -71,5 +71,5 @@ def _is_answer(content: Mapping[str, Any]) -> bool:
     return not any("\ud800" <= char <= "\udfff" for text in texts for char in text)
 
 
-def _hash(content: Mapping[str, Any]) -> str:
+def _hash(content: Mapping[str, object]) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:HASH]

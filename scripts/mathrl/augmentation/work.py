@@ -12,10 +12,10 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
 
 from mathrl.augmentation import budget, form, votes
 from mathrl.augmentation import requests as ask
+from mathrl.augmentation.records import Source
 from mathrl.augmentation.store import Store
 from mathrl.config.entry import Entry, Server
 from mathrl.core.files import UserError
@@ -36,13 +36,13 @@ class Plan:
     prompt: str
     models: tuple[str | None, str | None] = (None, None)
 
-    def proposals(self, source: Mapping[str, Any]) -> list[Request]:
+    def proposals(self, source: Source) -> list[Request]:
         return ask.proposals(self.entry, self.prompt, source, self.models[0])
 
     def solutions(self, problem: str) -> list[Request]:
         return ask.solutions(self.entry, problem, self.models[1])
 
-    def checks(self, source: Mapping[str, Any], answers: Mapping[str, Answer]) -> list[Request]:
+    def checks(self, source: Source, answers: Mapping[str, Answer]) -> list[Request]:
         """The solutions that tell whether what was proposed for a source holds; none for what fails before."""
         found: dict[str, Request] = {}
         for request in self.proposals(source) if self.entry.asks_solver else ():
@@ -54,7 +54,7 @@ class Plan:
                 found |= {check.key: check for check in self.solutions(candidate.problem)}
         return list(found.values())
 
-    def bound(self, source: Mapping[str, Any], answers: Mapping[str, Answer]) -> Cost:
+    def bound(self, source: Source, answers: Mapping[str, Answer]) -> Cost:
         """The most that what is still unanswered about a source costs, without retries."""
         proposals = [request for request in self.proposals(source) if request.key not in answers]
         if proposals:
@@ -63,7 +63,7 @@ class Plan:
         checks = [check for check in self.checks(source, answers) if check.key not in answers]
         return spending.total(spending.bound(check, self.entry.prices) for check in checks)
 
-    def needed(self, sources: Sequence[Mapping[str, Any]], answers: Mapping[str, Answer]) -> Iterator[Request]:
+    def needed(self, sources: Sequence[Source], answers: Mapping[str, Answer]) -> Iterator[Request]:
         """Every request of the entry, in the order of the sources: proposals, then checks. Those of equal texts come once."""
         seen: set[str] = set()
         for source in sources:
@@ -98,7 +98,7 @@ class Work:
         self._in_a_row = 0
         self._shown = time.monotonic()
 
-    async def run(self, sources: Sequence[Mapping[str, Any]]) -> Progress:
+    async def run(self, sources: Sequence[Source]) -> Progress:
         """Ask about the sources, in order, until all are done or the budget is.
 
         Raises:
@@ -129,7 +129,7 @@ class Work:
     def _fits(self, more: Cost) -> bool:
         return spending.fits(self._entry.budget, self.store.spent, more)
 
-    async def _source(self, source: Mapping[str, Any]) -> None:
+    async def _source(self, source: Source) -> None:
         await self._all(self.plan.proposals(source), self._entry.proposer)
         await self._all(self.plan.checks(source, self.store.answers), self._entry.checker)
 
@@ -212,7 +212,7 @@ async def _cancel(tasks: Sequence[asyncio.Task[None]]) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def with_server(plan: Plan, store: Store, sources: Sequence[Mapping[str, Any]]) -> Progress:
+def with_server(plan: Plan, store: Store, sources: Sequence[Source]) -> Progress:
     """Ask servers for what the store lacks."""
     work = Work(plan, store, lambda text: print(f"augmentation {store.name}: {text}", file=sys.stderr, flush=True))
     return asyncio.run(work.run(sources))

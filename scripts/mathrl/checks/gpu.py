@@ -12,16 +12,18 @@ import re
 import statistics
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
+from mathrl.checks.records import Checked, Figures, Host
 from mathrl.config.batches import check_batches
 from mathrl.config.sources import Prompt
 from mathrl.config.stage import Stage
 from mathrl.core.code_files import SCRIPTS
 from mathrl.core.files import UserError, read_json, write_jsonl
+from mathrl.evaluation.records import Generation
 from mathrl.training import verl_log
+from mathrl.training.records import Manifest
 from mathrl.training.symptoms import explain
 
 # Mean difference of token probabilities between trainer and engine: rounding in bfloat16, an eighth of it in float16, little in float32.
@@ -42,7 +44,7 @@ SETTINGS = {
 }
 
 
-def check_host(accelerator: str) -> dict[str, Any]:
+def check_host(accelerator: str) -> Host:
     """What the check will run on.
 
     Raises:
@@ -111,7 +113,7 @@ def run(
     model: Path | None,
     openseek_sizes: bool,
     say: Callable[[str], None],
-) -> dict[str, Any]:
+) -> Checked:
     """Train with the stage settings `training`, export and sample in `folder`; returns what was measured.
 
     Raises:
@@ -158,7 +160,7 @@ def run(
     return {**host, "dtype": dtype, **measure(read_json(folder / "manifest.json"), read_json(folder / "generation.json"))}
 
 
-def measure(manifest: Mapping[str, Any], generation: Mapping[str, Any]) -> dict[str, Any]:
+def measure(manifest: Manifest, generation: Generation) -> Figures:
     """Figures of a finished run.
 
     Raises:
@@ -199,7 +201,7 @@ def check_gap(gap: float | None, dtype: str) -> None:
         )
 
 
-def verdict(figures: Mapping[str, Any]) -> str:
+def verdict(figures: Checked) -> str:
     """The lines to print when everything worked."""
     memory = f", peak memory {figures['peak_memory_gib']:.1f} GiB" if figures["peak_memory_gib"] else ""
     mfu = f", MFU {figures['mfu']:.2%} (a tiny model cannot fill a GPU)" if figures["mfu"] else ""

@@ -6,9 +6,9 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from mathrl.checks import grader_audit
+from mathrl.checks.records import Accuracy, AccuracyOnSet, Cases, Refused
 from mathrl.core.files import UserError, read_jsonl
 from mathrl.grading import extract_boxed, grade_many
 from mathrl.grading.judge import clear_caches
@@ -66,14 +66,14 @@ def find_sets(verifier: Path, generations: Path) -> list[LabelledSet]:
     return found
 
 
-def measure(item: LabelledSet, workers: int) -> dict[str, Any]:
+def measure(item: LabelledSet, workers: int) -> AccuracyOnSet:
     """Ours and Math-Verify on one set: all rows, the kept rows, and the rows where either errs."""
     clear_caches()
     mine = grader_audit.ours(item.questions, item.extraction)
     theirs = grader_audit.math_verify(item.questions, workers, delimit=item.delimit)
     kept = [index for index, keep in enumerate(item.kept) if keep]
 
-    def part(verdicts: Sequence[grader_audit.Verdict], indices: Sequence[int]) -> dict[str, Any]:
+    def part(verdicts: Sequence[grader_audit.Verdict], indices: Sequence[int]) -> Accuracy:
         return grader_audit.summarise([verdicts[i] for i in indices], [item.labels[i] for i in indices])
 
     errors = [
@@ -101,7 +101,7 @@ def measure(item: LabelledSet, workers: int) -> dict[str, Any]:
     }
 
 
-def rounding(sets: Sequence[LabelledSet]) -> list[dict[str, Any]]:
+def rounding(sets: Sequence[LabelledSet]) -> list[Refused]:
     """The labelled verdicts that would change if the golds were known to be rounded, as minerva_math's are."""
     changed = []
     for item in sets:
@@ -124,7 +124,7 @@ def rounded_golds(folder: Path) -> dict[str, list[int]]:
     return found
 
 
-def copied(sets: Sequence[LabelledSet]) -> list[dict[str, Any]]:
+def copied(sets: Sequence[LabelledSet]) -> list[Refused]:
     """The answers labelled right that are refused only because they stand in the problem: the cost of the rule."""
     found = []
     for item in sets:
@@ -143,7 +143,7 @@ def speed(sets: Sequence[LabelledSet]) -> dict[str, float]:
     return {f"{len(questions)} completions, s": time.perf_counter() - started}
 
 
-def cases(path: Path) -> dict[str, Any]:
+def cases(path: Path) -> Cases:
     """Our verdicts on a file of cases (`kind`, `pred` or `response`, `gold`, `right`, perhaps `problem`): by kind, and the wrong ones."""
     kinds: dict[str, list[int]] = {}
     wrong = []
@@ -160,7 +160,7 @@ def cases(path: Path) -> dict[str, Any]:
     return {"rows": rows, "accuracy": 1 - len(wrong) / rows, "false_accepts": accepts, "kinds": kinds, "wrong": wrong}
 
 
-def table(results: dict[str, dict[str, Any]]) -> list[str]:
+def table(results: dict[str, dict[str, AccuracyOnSet]]) -> list[str]:
     """The results as a Markdown table: a line a set, the kept rows on a line of their own."""
     heads = ("set", "rows", "accuracy: ours", "Math-Verify", "false accepts: ours", "Math-Verify", "false rejects: ours", "Math-Verify")
     heads += ("ms: ours mean", "p99", "Math-Verify mean", "ratio")

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from mathrl.checks.records import Attacked, Fault
+from mathrl.data.records import Item
 from mathrl.grading import Grade, grade
 
 MAX_PARTS = 40
@@ -234,18 +235,18 @@ def _value(text: str) -> float | None:
 
 
 def attack(
-    problems: Sequence[Mapping[str, Any]],
+    problems: Sequence[Item],
     strategies: Iterable[Strategy] = STRATEGIES,
     examples: int = 5,
     judge: Callable[[str, str, str], Grade] = grade,
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, Attacked]:
     """By strategy: problems it was tried on, those where another writing `earned` the reward, those where the answer was
     `standing` there, the `rate` of the former over all problems, and up to `examples` of them.
     """
-    report = {}
+    report: dict[str, Attacked] = {}
     for strategy in strategies:
         tried = standing = 0
-        faults: list[dict[str, Any]] = []
+        faults: list[Fault] = []
         for row in problems:
             problem, gold = str(row["problem"]), str(row["answer"])
             responses = strategy.responses(problem)

@@ -6,10 +6,11 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from mathrl.checks.records import Accuracy
 from mathrl.core.capped_calls import CappedCalls
 from mathrl.evaluation.contest_judge import contest_grades
+from mathrl.evaluation.records import Disagreement, JudgedAnswer
 from mathrl.grading import grade
 
 MATH_VERIFY = "mathrl.checks.grader_math_verify:judge_response"
@@ -71,7 +72,7 @@ def math_verify(questions: Sequence[Question], workers: int = 1, delimit: bool =
     return found
 
 
-def summarise(verdicts: Sequence[Verdict], labels: Sequence[bool]) -> dict[str, Any]:
+def summarise(verdicts: Sequence[Verdict], labels: Sequence[bool]) -> Accuracy:
     """Agreement with labels, both kinds of error as counts and rates, statuses, and milliseconds per answer."""
     false_accepts = sum(v.correct and not label for v, label in zip(verdicts, labels, strict=True))
     false_rejects = sum(label and not v.correct for v, label in zip(verdicts, labels, strict=True))
@@ -94,8 +95,8 @@ def summarise(verdicts: Sequence[Verdict], labels: Sequence[bool]) -> dict[str, 
 
 
 def disagreements(
-    rows: Iterable[dict[str, Any]], judges: dict[str, Sequence[Verdict]], limit: int
-) -> tuple[dict[str, int], list[dict[str, Any]]]:
+    rows: Iterable[JudgedAnswer], judges: dict[str, Sequence[Verdict]], limit: int
+) -> tuple[dict[str, int], list[Disagreement]]:
     """(how often each pattern of verdicts occurs, up to `limit` rows a pattern on which the judges differ).
 
     rows: dicts that identify the answers (id, sample, answer …), in the order of the verdicts. A pattern reads
@@ -103,7 +104,7 @@ def disagreements(
     """
     names = sorted(judges)
     counts: Counter[str] = Counter()
-    listed: list[dict[str, Any]] = []
+    listed: list[Disagreement] = []
     for index, row in enumerate(rows):
         verdicts = {name: judges[name][index] for name in names}
         pattern = " ".join(f"{name}={int(verdicts[name].correct)}" for name in names)
@@ -111,8 +112,11 @@ def disagreements(
         if len({verdict.correct for verdict in verdicts.values()}) > 1 and counts[pattern] <= limit:
             extracted = {name: verdict.extracted for name, verdict in verdicts.items() if verdict.extracted is not None}
             listed.append(
-                row
-                | {"pattern": pattern, "extracted": {name: text[:300] for name, text in extracted.items()}}
-                | {"statuses": {name: verdict.status for name, verdict in verdicts.items()}}
+                {
+                    **row,
+                    "pattern": pattern,
+                    "extracted": {name: text[:300] for name, text in extracted.items()},
+                    "statuses": {name: verdict.status for name, verdict in verdicts.items()},
+                }
             )
     return dict(sorted(counts.items())), listed

@@ -8,10 +8,10 @@ import multiprocessing
 import os
 import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
+from mathrl.config.reading import Raw
 from mathrl.core.code_files import ROOT
 from mathrl.core.files import UserError, read_jsonl, write_jsonl, write_text
 from mathrl.core.spread import spread
@@ -31,7 +31,7 @@ def arguments(description: str, items: int) -> argparse.ArgumentParser:
     return parser
 
 
-def run(folder: Path, overlay: Mapping[str, Any], cores: int, *targets: str) -> int:
+def run(folder: Path, overlay: Raw, cores: int, *targets: str) -> int:
     """Run the copy of the workflow in `folder` under the overlay; says where to look, and returns Snakemake's exit code."""
     write_text(folder / "overlay.json", json.dumps(overlay, indent=2, sort_keys=True) + "\n")
     snakemake = ROOT / ".venv-driver/bin/snakemake"
@@ -131,7 +131,7 @@ def write_pins(given: Path, names: Sequence[str]) -> None:
     write_text(given / "pins.tsv", "\n".join(lines) + "\n")
 
 
-def overlay(names: Sequence[str], samples: int, max_tokens: int, shards: int) -> dict[str, Any]:
+def overlay(names: Sequence[str], samples: int, max_tokens: int, shards: int) -> Raw:
     """Settings over config.yaml: this model, these benchmarks, no run, the finalist's and the contest's prompt and judge."""
     short = {"n": samples, "max_tokens": max_tokens}
     return {
@@ -154,7 +154,7 @@ def overlay(names: Sequence[str], samples: int, max_tokens: int, shards: int) ->
     }
 
 
-def training_overlay(names: Sequence[str], steps: int, max_tokens: int) -> dict[str, Any]:
+def training_overlay(names: Sequence[str], steps: int, max_tokens: int) -> Raw:
     """Settings over config.yaml for a few GRPO steps on a CPU, evaluated by the finalist's protocol."""
     settings = overlay(names, samples=2, max_tokens=max_tokens, shards=1)
     settings["evaluation"]["protocols"] = {"finalist": {"n": 2, "max_tokens": max_tokens}}

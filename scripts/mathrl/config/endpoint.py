@@ -6,12 +6,13 @@ import itertools
 import json
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from mathrl.config.experiment import Configuration
+from mathrl.config.records import Registered
 from mathrl.config.runs import is_arm
 from mathrl.core.files import UserError, parse_json, sha256_json
 
@@ -64,7 +65,7 @@ class Endpoint:
         """Hash of all of it."""
         return sha256_json(self.plain())
 
-    def plain(self) -> dict[str, Any]:
+    def plain(self) -> dict[str, object]:
         """As it is registered."""
         content = asdict(self)
         if content["expected"] == "[]":
@@ -127,7 +128,7 @@ def register(config: Configuration, path: Path = REGISTER) -> bool:
     return True
 
 
-def registered(path: Path = REGISTER) -> list[dict[str, Any]]:
+def registered(path: Path = REGISTER) -> list[Registered]:
     """Every endpoint of a register, in order: {time, sha256, endpoint}; lines that are not as they were written are left out."""
     return [row for row in _lines(path) if row]
 
@@ -137,13 +138,13 @@ def damaged(path: Path = REGISTER) -> int:
     return sum(row is None for row in _lines(path))
 
 
-def _lines(path: Path) -> list[dict[str, Any] | None]:
+def _lines(path: Path) -> list[Registered | None]:
     if not path.is_file():
         return []
     return [_row(line) for line in path.read_text(encoding="utf-8", errors="replace").split("\n") if line.strip()]
 
 
-def _row(line: str) -> dict[str, Any] | None:
+def _row(line: str) -> Registered | None:
     try:
         row = parse_json(line)
         time.strptime(row["time"], TIME)
@@ -152,7 +153,7 @@ def _row(line: str) -> dict[str, Any] | None:
         return None
 
 
-def changes(entries: Sequence[Mapping[str, Any]]) -> list[str]:
+def changes(entries: Sequence[Registered]) -> list[str]:
     """What each later entry of a register changed, in words: `metric: pass@1 → greedy`."""
     told = []
     for before, after in itertools.pairwise(entries):

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, JsonValue, StringConstraints
 
 from mathrl.config.messages import parse
+from mathrl.config.reading import Raw
 from mathrl.config.section import Count, NotNegative, Number, Positive, Section, Several, Share, WholeNumber, required
 from mathrl.config.section import key as setting  # some of these sections have a field `key`
 
@@ -101,7 +101,7 @@ class Entry(Section):
     cache: str | None = setting(None, "file of answers (answers.jsonl.zst of another study) that are taken before anything is asked")
 
     @classmethod
-    def of(cls, value: Mapping[str, Any]) -> Entry:
+    def of(cls, value: Raw) -> Entry:
         """From what `as_dict` gave.
 
         Raises:
@@ -109,7 +109,7 @@ class Entry(Section):
         """
         return parse(cls, value, "entry of augmentation")
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> Raw:
         """Everything spelled out, for a command line; numbers stay as they were written, requests are known by them."""
         return json.loads(json.dumps(self.model_dump()))
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, JsonValue, PrivateAttr
 
@@ -12,7 +11,7 @@ from mathrl.config.evaluation import Evaluation
 from mathrl.config.launcher import Launcher
 from mathrl.config.messages import check_all_there, parse
 from mathrl.config.notices import Notices
-from mathrl.config.reading import check_finite, expanded, merge
+from mathrl.config.reading import Raw, check_finite, expanded, merge
 from mathrl.config.report import Report
 from mathrl.config.section import Distinct, Name, Number, Section, Several, WholeNumber, key, required
 from mathrl.config.sources import OWN_SOLUTIONS, Containers, Data, Decontamination, Demo, Prompt
@@ -106,12 +105,12 @@ class Configuration(Section):
                 values["reward"] = None
             values = merge(values, layer)
         merged = parse(Stage, values, f"config: run {run}" + (f", stage {stage}" if stage else ""))
-        settled: dict[str, Any] = {} if merged.reward else {"reward": self.reward}
+        settled: dict[str, object] = {} if merged.reward else {"reward": self.reward}
         settled |= {"solutions": OWN_SOLUTIONS} if merged.solutions == "own" else {}
         return merged.model_copy(update=settled) if settled else merged
 
 
-def check_whole(raw: Mapping[str, Any]) -> None:
+def check_whole(raw: Raw) -> None:
     """Refuse merged files in which a key is unknown or missing, or a value may not be.
 
     Raises:
@@ -121,7 +120,7 @@ def check_whole(raw: Mapping[str, Any]) -> None:
     check_all_there(parse(Configuration, raw, "config"), "", optional=("demo",))
 
 
-def spelled_out(raw: Mapping[str, Any]) -> Configuration:
+def spelled_out(raw: Raw) -> Configuration:
     """The configuration with a run for each combination of a sweep and for each replicate.
 
     Raises:

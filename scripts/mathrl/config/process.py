@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -44,7 +44,7 @@ def reading(process: Process, section: Verifiers) -> Settings:
     """How the scores of a step are read: one verifier's as it says, those of several as an ensemble's with its defaults."""
     known = settings(section)
     first, *others = process.verifiers
-    return Settings("process", "ensemble", own={"of": process.verifiers, "combine": process.combine}) if others else known[first]
+    return Settings("process", "ensemble", own={"of": list(process.verifiers), "combine": process.combine}) if others else known[first]
 
 
 def part(process: Process, section: Verifiers) -> Verifiers:
@@ -53,7 +53,7 @@ def part(process: Process, section: Verifiers) -> Verifiers:
     return Verifiers(named=named, **{name: getattr(section, name) for name in ("batch_size", "timeout", "retries")})
 
 
-def deciding(one: Settings) -> dict[str, Any]:
+def deciding(one: Settings) -> dict[str, object]:
     """What of a verifier's settings decides what it scores and how that is read."""
     own = {name: value for name, value in one.own.items() if name not in UNDECIDING}
     return {"kind": one.kind, "threshold": one.threshold, "aggregate": one.aggregate, **own}

@@ -22,7 +22,7 @@ Raw = dict[str, Any]
 """A mapping as YAML or JSON gives it."""
 
 
-def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> Raw:
+def merge(base: Raw, over: Raw) -> Raw:
     """`over` laid upon `base`, mapping by mapping; neither is changed."""
     merged = copy.deepcopy(dict(base))
     for key, value in over.items():
@@ -47,11 +47,11 @@ def read_yaml(*paths: str | Path) -> Raw:
             raise UserError(f"{path}: cannot be read as YAML ({error})") from None
         if not isinstance(value, Mapping):
             raise UserError(f"{path}: holds no mapping of keys to values")
-        merged = merge(merged, value)
+        merged = merge(merged, dict(value))
     return merged
 
 
-def from_command_line(config: Mapping[str, Any], given: Mapping[str, Any], read: Callable[[str], Any]) -> Raw:
+def from_command_line(config: Raw, given: Raw, read: Callable[[str], Any]) -> Raw:
     """`config` with the values of `given` as numbers, booleans or null where they read so.
 
     Snakemake hands values inside `--config key={…}` on as text, whatever they are; in a file, quotes mean text.
@@ -82,7 +82,7 @@ def check_finite(value: Any, where: str) -> None:
         check_finite(item, f"{where}{'' if where.endswith(' ') else '.'}{key}")
 
 
-def expanded(config: Mapping[str, Any]) -> tuple[Raw, dict[str, Raw]]:
+def expanded(config: Raw) -> tuple[Raw, dict[str, Raw]]:
     """The configuration with sweeps and replicates as runs of their own, in `runs`, in `select` and in `start_from`.
 
     Also says of each run which group it is a replicate of, and its seed: {run: {"group": name, "seed": seed}}.
@@ -119,7 +119,7 @@ def expanded(config: Mapping[str, Any]) -> tuple[Raw, dict[str, Raw]]:
     return {**config, "runs": runs, "select": list(dict.fromkeys(select))}, groups
 
 
-def _with_controls(config: Mapping[str, Any]) -> Mapping[str, Any]:
+def _with_controls(config: Raw) -> Raw:
     """The configuration with the control arms among the selected runs, if it asks for them, with the seeds of the first selected run."""
     if not config.get("controls"):
         return config

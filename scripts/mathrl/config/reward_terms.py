@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, JsonValue
 
@@ -38,7 +38,7 @@ def settings(value: float | Term) -> Term:
     return value if isinstance(value, Term) else Term(weight=value)
 
 
-def weights(terms: Mapping[str, float | Term | Mapping[str, Any]]) -> dict[str, float]:
+def weights(terms: Mapping[str, float | Term | Mapping[str, float]]) -> dict[str, float]:
     """The weight of each term, from models or from JSON."""
     found = {}
     for name, value in terms.items():
@@ -60,7 +60,7 @@ def deciding(value: float | Term) -> JsonValue:
     return found["weight"] if found == {"weight": value.weight, "arguments": {}, "on_failure": "stop"} else found
 
 
-def check_names(terms: Mapping[str, Any]) -> None:
+def check_names(terms: Mapping[str, float | Term]) -> None:
     """What can be known of the terms without importing anybody's module; ValueError for a weight that is no finite number, a name
     that cannot be one, settings of a term of ours, a file that is missing or lacks the function, or two terms of one curve."""
     if not isinstance(terms, Mapping):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from mathrl.config.experiment import Configuration
 from mathrl.config.model_names import HUB, place
+from mathrl.config.records import PinRow
 from mathrl.config.stage import Budget
 from mathrl.core.files import UserError
 
@@ -57,14 +57,14 @@ def evaluated_models(config: Configuration) -> list[str]:
     return ["base", *config.models, *config.select, *checkpoint_models(config)]
 
 
-def model_source(config: Configuration, name: str, table: Mapping[str, Mapping[str, Any]]) -> tuple[str, str]:
+def model_source(config: Configuration, name: str, table: Mapping[str, PinRow]) -> tuple[str, str]:
     """What an entry of `models` is: ("pin", name), ("checkpoint", verl's directory global_step_N) or ("directory", path).
 
     Raises:
         UserError: no such directory, or it holds neither a Hugging Face model nor verl's checkpoint of one.
     """
     value = config.models[name]
-    if table.get(value, {}).get("kind") == "model":
+    if value in table and table[value]["kind"] == "model":
         return "pin", value
     if HUB.fullmatch(value):
         return "pin", place(value)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from mathrl.config.reading import Raw
 from mathrl.core.files import UserError
 
 NAMES = {"augmentation": ("key",), "verifiers": ("key_env",), "notices": ("webhook", "key")}
@@ -15,7 +16,7 @@ _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _SECRET = re.compile(r"(?i)(?:sk|pk|key|api)[-_][A-Za-z0-9_-]{8,}|[A-Za-z0-9_-]{32,}")
 
 
-def check_secrets(config: Mapping[str, Any]) -> None:
+def check_secrets(config: Raw) -> None:
     """Refuse merged files that hold a secret, whatever else is wrong with them.
 
     Raises:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from mathrl.config import augmentation, bands, endpoint, launcher, process, report, verifiers
 from mathrl.config.batches import check_batches
@@ -13,6 +12,8 @@ from mathrl.config.determinism import is_deterministic
 from mathrl.config.experiment import Configuration, check_whole, spelled_out
 from mathrl.config.methods import check_method
 from mathrl.config.model_names import is_named_by_itself
+from mathrl.config.reading import Raw
+from mathrl.config.records import PinRow
 from mathrl.config.reward_terms import check_names
 from mathrl.config.runs import model_source, sharing_budget, stages, start_of
 from mathrl.config.secret_keys import check_secrets
@@ -29,11 +30,11 @@ RESERVED = {
 BESIDE_STAGES = {"generation", "manifest.json", "model"}  # what lies in results/{run}/ beside a directory for each stage and protocol
 
 
-Table = Mapping[str, Mapping[str, Any]]
+Table = Mapping[str, PinRow]
 """The rows of the table of downloads by name."""
 
 
-def validate(raw: Mapping[str, Any], read_table: Callable[[str], Table], asked: Collection[str] = ()) -> tuple[Configuration, list[str]]:
+def validate(raw: Raw, read_table: Callable[[str], Table], asked: Collection[str] = ()) -> tuple[Configuration, list[str]]:
     """The configuration that merged files stand for, after every check that needs no data, and notices for the user.
 
     `read_table` reads the table of downloads at a path. Runs that are `asked` for will be trained like selected ones.
@@ -135,7 +136,7 @@ def _trained(config: Configuration, runs: list[str]) -> list[str]:
     return found
 
 
-def _check_runs(config: Mapping[str, Any]) -> None:
+def _check_runs(config: Raw) -> None:
     """Refuse what is lost when sweeps and replicates are spelled out, and stages whose names are taken."""
     keys, protocols = sorted(Stage.model_fields), config["evaluation"]["protocols"]
     for name, own in config["runs"].items():
@@ -185,7 +186,7 @@ def _check_verifiers(config: Configuration, table: Table) -> None:
         if one.needs_gpu:
             model = one.own["model"]
             is_run = one.kind == "prm" and model in config.runs
-            if not is_run and table.get(model, {}).get("kind") != "model" and not Path(model).is_dir():
+            if not is_run and not (model in table and table[model]["kind"] == "model") and not Path(model).is_dir():
                 known = "a run, " if one.kind == "prm" else ""
                 raise UserError(f"config: verifiers.named.{name}: model '{model}' is no {known}model of {config.pins} or directory")
         prompt = one.own.get("prompt")

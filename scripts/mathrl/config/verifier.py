@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal, cast
 
 from pydantic import Field, JsonValue, StringConstraints
 
+from mathrl.config.records import VerifierOptions
 from mathrl.config.section import Count, Distinct, Dtype, NotNegative, Number, Positive, Section, Several, Share, WholeNumber, key, required
 
 VerifierName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
@@ -44,9 +45,9 @@ class Verifier(Section):
     options: dict[str, JsonValue] | None = key(None, "of a function of yours: its further arguments")
 
     @property
-    def own(self) -> dict[str, Any]:
+    def own(self) -> VerifierOptions:
         """What its kind was told, beside what every kind knows."""
-        return {name: value for name, value in self if name not in FOR_ALL and value is not None}
+        return cast(VerifierOptions, {name: value for name, value in self if name not in FOR_ALL and value is not None})
 
 
 class Labels(Section):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection
 from dataclasses import dataclass, field
-from typing import Any
 
 from mathrl.config.messages import parse
+from mathrl.config.reading import Raw
+from mathrl.config.records import VerifierOptions
 from mathrl.config.verifier import FOR_ALL, Verifiers
 from mathrl.core import users_code
 from mathrl.core.files import UserError
@@ -36,7 +37,7 @@ class Settings:
     kind: str  # one of OWN_KINDS, FILE.py:function or module:function
     threshold: float = 0.5  # a step below it is flagged
     aggregate: str = "min"  # of a response's steps
-    own: Mapping[str, Any] = field(default_factory=dict)
+    own: VerifierOptions = field(default_factory=VerifierOptions)
 
     @property
     def of(self) -> list[str]:
@@ -49,7 +50,7 @@ class Settings:
         return self.kind in ("prm", "hf-prm")
 
 
-def read(value: Mapping[str, Any], where: str) -> Verifiers:
+def read(value: Raw, where: str) -> Verifiers:
     """The section that a mapping stands for, or what of it a command line hands on.
 
     Raises:
@@ -70,7 +71,7 @@ def scorers(section: Verifiers, wanted: list[str] | None = None) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def trained_runs(section: Verifiers, runs: Mapping[str, Any]) -> list[str]:
+def trained_runs(section: Verifiers, runs: Collection[str]) -> list[str]:
     """Runs whose model is a verifier."""
     models = [one.model for one in section.named.values() if one.kind == "prm" and one.model]
     return [name for name in dict.fromkeys(models) if name in runs]

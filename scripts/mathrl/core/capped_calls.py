@@ -18,7 +18,7 @@ import threading
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.connection import Connection
-from typing import Any
+from typing import Any, TypedDict
 
 CLOCK_FACTOR = 40
 """A worker that got so little of a busy machine that it takes this many times its limit on the clock is given up."""
@@ -47,6 +47,13 @@ def _serve(calls: Connection, task: str, cpu_seconds: float, memory: int) -> Non
             calls.send_bytes(reply.encode())
 
 
+class Reply(TypedDict, total=False):
+    """What came of a call: its `value`, or how it was `lost` (`timeout` or `error`)."""
+
+    value: Any
+    lost: str
+
+
 class _Worker:
     def __init__(self, task: str, cpu_seconds: float, memory: int):
         context = multiprocessing.get_context("forkserver")
@@ -55,7 +62,7 @@ class _Worker:
         self.process.start()
         far.close()
 
-    def ask(self, arguments: Sequence[Any], clock_seconds: float) -> dict[str, Any]:
+    def ask(self, arguments: Sequence[Any], clock_seconds: float) -> Reply:
         """{"value": result}, or {"lost": "timeout" or "error"}."""
         try:
             self.calls.send_bytes(json.dumps(arguments).encode())
@@ -95,7 +102,7 @@ class CappedCalls:
         multiprocessing.get_context("forkserver").set_forkserver_preload(list(self.preload))
         return _Worker(self.task, self.cpu_seconds, self.memory)
 
-    def ask(self, *arguments: Any) -> dict[str, Any]:
+    def ask(self, *arguments: Any) -> Reply:
         """{"value": result}, or {"lost": "timeout" or "error"}; from any thread."""
         worker = self._lease()
         try:
@@ -110,7 +117,7 @@ class CappedCalls:
                 self._idle.append(worker)
         return reply
 
-    def map(self, calls: Iterable[Sequence[Any]], workers: int = 1) -> list[dict[str, Any]]:
+    def map(self, calls: Iterable[Sequence[Any]], workers: int = 1) -> list[Reply]:
         """Replies in the order of the calls, from at most `workers` processes at once."""
         with ThreadPoolExecutor(max_workers=max(1, workers)) as threads:
             return list(threads.map(lambda arguments: self.ask(*arguments), calls))

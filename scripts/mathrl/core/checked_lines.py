@@ -12,12 +12,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from mathrl.core.files import JsonObject
+
 HASH = 16  # hex digits
 SUFFIX = ".checked.jsonl"
 SYNC_SECONDS = 1.0  # a machine that loses its power may lose the lines of so long; a killed process loses none
 
 
-def pack(row: Mapping[str, Any]) -> bytes:
+def pack(row: Mapping[str, object]) -> bytes:
     """The line of a row, its end included."""
     text = json.dumps(row, ensure_ascii=False).encode(errors="surrogatepass") + b"\n"
     return hashlib.sha256(text).hexdigest()[:HASH].encode() + b" " + text
@@ -39,7 +41,7 @@ class Appender:
         self._synced = 0.0
         self.path: Path | None = None  # of the file, once there is one
 
-    def write(self, row: Mapping[str, Any]) -> None:
+    def write(self, row: Mapping[str, object]) -> None:
         """Append one line; a kill of this process loses nothing of it."""
         with self._lock:
             if self._handle is None:
@@ -72,7 +74,7 @@ class Reader:
         self._directory, self._pattern = directory, pattern
         self._read: dict[Path, tuple[int, int]] = {}  # bytes and lines
 
-    def new(self) -> Iterator[tuple[Path, dict[str, Any]]]:
+    def new(self) -> Iterator[tuple[Path, JsonObject]]:
         """Each row that was not read before, with its file."""
         for path in sorted(self._directory.glob(self._pattern)):
             done, number = self._read.get(path, (0, 0))
@@ -90,6 +92,6 @@ class Reader:
                         yield path, json.loads(text)
 
 
-def read_rows(directory: Path, prefix: str = "") -> Iterator[dict[str, Any]]:
+def read_rows(directory: Path, prefix: str = "") -> Iterator[JsonObject]:
     """Rows of all such files in `directory` whose names begin with `prefix`, once."""
     return (row for _, row in Reader(directory, f"{prefix}*{SUFFIX}").new())

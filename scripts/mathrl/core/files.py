@@ -17,11 +17,18 @@ import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from mathrl.core import checksums
+
+JsonObject = dict[str, Any]
+"""Any JSON object, with whatever keys a file or a stranger gave it.
+
+It is for what parses or writes such a text: readers and writers of this module, and the first function that looks what was read. What
+travels on is a record of a type of its own, in `records.py` of the room that writes it. `tests/core/test_types.py` counts its uses.
+"""
 
 
 class UserError(Exception):
@@ -154,7 +161,7 @@ def read_json(path: str | os.PathLike) -> Any:
         raise UserError(f"{path}: is no JSON ({error}); make it again") from None
 
 
-def read_object(path: str | os.PathLike) -> dict[str, Any]:
+def read_object(path: str | os.PathLike) -> JsonObject:
     """A JSON object; an empty one where the file is missing or damaged, for readers that go on without it."""
     try:
         found = read_json(path) if Path(path).is_file() else {}  # a pipe of that name would never answer
@@ -197,12 +204,12 @@ def _is_deep(value: Any) -> bool:
     return bool(level)
 
 
-def write_checked_json(path: str | os.PathLike, value: dict[str, Any]) -> None:
+def write_checked_json(path: str | os.PathLike, value: Mapping[str, object]) -> None:
     """Write an object as JSON that carries its own hash under the key `checksum`, for `read_checked_json`."""
-    write_json(path, value | {"checksum": sha256_json(value)})
+    write_json(path, {**value, "checksum": sha256_json(value)})
 
 
-def read_checked_json(path: str | os.PathLike) -> dict[str, Any]:
+def read_checked_json(path: str | os.PathLike) -> Any:
     """Read such a file; `UserError` if it is missing, or not as it was written."""
     value = read_json(path)
     checksum = value.pop("checksum", None) if isinstance(value, dict) else None
@@ -300,7 +307,7 @@ def check_unpacked(path: str | os.PathLike, most: int) -> None:
         raise UserError(f"{path}: holds more than {most >> 20} MiB unpacked; it is not read")
 
 
-def mapping(text: str, option: str) -> dict[str, Any]:
+def mapping(text: str, option: str) -> JsonObject:
     """A JSON object given on the command line; `UserError` names the option if it is none."""
     try:
         value = parse_json(text)
@@ -319,10 +326,11 @@ def bounded_lines(handle: io.TextIOBase, path: str | os.PathLike, first: int = 1
         yield line
 
 
-def read_jsonl(path: str | os.PathLike, required: Iterable[str] = ()) -> Iterator[dict[str, Any]]:
+def read_jsonl(path: str | os.PathLike, required: Iterable[str] = ()) -> Iterator[Any]:
     """Yield the objects of a JSON-lines file (`.gz`, `.zst` too).
 
     `required` are keys that each object must have; a line that is no object or lacks one is a `UserError` that names the line.
+    What more they hold is for the caller to know: as of `read_json`, their type is the record that takes them.
     """
     required = tuple(required)
     number = 0
@@ -349,7 +357,7 @@ def read_jsonl(path: str | os.PathLike, required: Iterable[str] = ()) -> Iterato
         raise
 
 
-def write_jsonl(path: str | os.PathLike, rows: Iterable[dict[str, Any]]) -> int:
+def write_jsonl(path: str | os.PathLike, rows: Iterable[Mapping[str, object]]) -> int:
     """Write objects as JSON lines (`.gz`, `.zst` packed, byte-identical from run to run); returns how many."""
     count = 0
     suffix = Path(path).suffix

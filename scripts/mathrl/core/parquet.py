@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mathrl.core.files import UserError, check_unchanged
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 PART = 131_072  # rows in memory at a time
 
 
-def schema_of(path: str | os.PathLike, needed: tuple[str, ...] = ()) -> dict[str, Any]:
+def schema_of(path: str | os.PathLike, needed: tuple[str, ...] = ()) -> dict[str, pl.DataType]:
     """Columns of a parquet file and their types; `UserError` if it is no whole parquet file or lacks a needed column."""
     import polars as pl
 

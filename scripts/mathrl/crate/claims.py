@@ -9,14 +9,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 from mathrl.core.files import UserError
 from mathrl.crate.withheld import CUT
+from mathrl.data.records import Item, Sample
 from mathrl.evaluation.grading import clean_subset
 from mathrl.evaluation.metrics import STATUS_LETTERS, GradedProblem, GradedSample, metric, summarize
+from mathrl.evaluation.records import Evaluation
 from mathrl.grading import extract_boxed
 from mathrl.grading.protocols import MARK
+from mathrl.statistics.records import Columns
 
 _STATUSES = {letter: status for status, letter in STATUS_LETTERS.items()}
 _DIGITS = re.compile(r"\s*-?\d{1,30}\s*")
@@ -26,12 +29,12 @@ _BREAKDOWNS = ("domain", "difficulty")
 
 
 def recompute(
-    told: Mapping[str, Any],
-    samples: Sequence[Mapping[str, Any]],
-    items: Mapping[str, Mapping[str, Any]],
+    told: Evaluation,
+    samples: Sequence[Sample],
+    items: Mapping[str, Item],
     contaminated: Mapping[str, frozenset[str]],
     removing: frozenset[str],
-) -> dict[str, Any]:
+) -> Evaluation:
     """The eval JSON `told` with all that its verdicts decide computed anew.
 
     Raises:
@@ -49,30 +52,34 @@ def recompute(
     found |= {name: metric(voted) for name in found if name.startswith("maj@")}
     kept = {name: value for name, value in metrics.items() if name in made["metrics"] or not _FOLLOWS.fullmatch(name)}
     result = {key: value for key, value in told.items() if key != "provenance"}
-    return result | {
-        "metrics": kept | found,
-        "per_problem": made["per_problem"],
-        "statuses": made["statuses"] if voted else told["statuses"],
-        "length": made["length"],
-        "token_caps": made["token_caps"],
-        "counts": told["counts"] | {name: made["counts"][name] for name in (_COUNTS if voted else _COUNTS[:2])},
-        "breakdowns": told["breakdowns"] | {name: made["breakdowns"][name] for name in _BREAKDOWNS},
-        "clean_subset": clean_subset(problems, removing),
-        "n_problems": len(problems),
-        "n_benchmark": len(items),
-        "n_samples": min(len(problem.samples) for problem in problems),
-    }
+    return cast(
+        Evaluation,
+        result
+        | {
+            "metrics": kept | found,
+            "per_problem": made["per_problem"],
+            "statuses": made["statuses"] if voted else told["statuses"],
+            "length": made["length"],
+            "token_caps": made["token_caps"],
+            "counts": told["counts"] | {name: made["counts"][name] for name in (_COUNTS if voted else _COUNTS[:2])},
+            "breakdowns": told["breakdowns"] | {name: made["breakdowns"][name] for name in _BREAKDOWNS},
+            "clean_subset": clean_subset(problems, removing),
+            "n_problems": len(problems),
+            "n_benchmark": len(items),
+            "n_samples": min(len(problem.samples) for problem in problems),
+        },
+    )
 
 
 def _problems(
-    told: Mapping[str, Any],
-    samples: Sequence[Mapping[str, Any]],
-    items: Mapping[str, Mapping[str, Any]],
+    told: Evaluation,
+    samples: Sequence[Sample],
+    items: Mapping[str, Item],
     contaminated: Mapping[str, frozenset[str]],
 ) -> list[GradedProblem]:
     """The items with their samples, each with the verdict that the crate tells."""
     columns = told["per_problem"]
-    by_item: dict[str, list[Mapping[str, Any]]] = {key: [] for key in items}
+    by_item: dict[str, list[Sample]] = {key: [] for key in items}
     for row in samples:
         by_item[row["id"]].append(row)
     if [str(key) for key in columns["id"]] != list(items):
@@ -109,20 +116,20 @@ def _problems(
     return problems
 
 
-def _greedy_right(told: Mapping[str, Any], name: str) -> int:
+def _greedy_right(told: Evaluation, name: str) -> int:
     """How many greedy responses a metric of the crate says are right."""
-    found = told["metrics"].get(name) or {"value": 0.0}
-    return round(found["value"] * len(told["per_problem"]["id"]))
+    found = told["metrics"].get(name)
+    return round(((found and found["value"]) or 0.0) * len(told["per_problem"]["id"]))
 
 
-def _sample(row: Mapping[str, Any], status: str) -> GradedSample:
+def _sample(row: Sample, status: str) -> GradedSample:
     right = status == "equal"
     boxed = extract_boxed(row["response"]) is not None
     tokens, truncated = int(row.get("tokens") or 0), row.get("finish_reason") == "length"
     return GradedSample(row["sample"], tokens, truncated, boxed, right, right, right, status, None)
 
 
-def _counted(samples: list[GradedSample], columns: Mapping[str, Any], place: int, strictly: bool, was_cut: bool) -> list[GradedSample]:
+def _counted(samples: list[GradedSample], columns: Columns, place: int, strictly: bool, was_cut: bool) -> list[GradedSample]:
     """The samples of an item, as many of them right strictly, leniently and boxed as the crate says and its verdicts allow."""
     right = sum(sample.correct for sample in samples)
     without_box = sum(sample.status == "no_box" for sample in samples)
@@ -149,7 +156,7 @@ def _majority(problem: GradedProblem, told: Any) -> float | None:
     return float(right > 0) if right in (0, len(problem.samples)) else min(max(float(told), 0.0), 1.0)
 
 
-def certain(graded: Sequence[GradedProblem], samples: Sequence[Mapping[str, Any]], grader: str) -> Iterator[tuple[str, int]]:
+def certain(graded: Sequence[GradedProblem], samples: Sequence[Sample], grader: str) -> Iterator[tuple[str, int]]:
     """Samples of a withheld benchmark whose verdict does not depend on its problem: (item, sample).
 
     Nothing was cut out of them, and they have no answer, or answer and gold are plain digits, or the judge does not read problems.

@@ -11,11 +11,12 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, cast
 
 from mathrl.core.files import read_json, sha256_file, write_json
 from mathrl.crate.archive import METADATA
 from mathrl.crate.licences import permits
+from mathrl.crate.records import Action, Entity
 from mathrl.crate.study import CONFIG, EVAL, PINS, SAMPLES, STUDY, Study, pins_of
 
 CONTEXT = "https://w3id.org/ro/crate/1.1/context"
@@ -113,7 +114,7 @@ class Graph:
         self.actions = list(self._jobs())
         self.licences = self._licences()
 
-    def entities(self) -> Iterator[dict[str, Any]]:
+    def entities(self) -> Iterator[Entity]:
         """All of them."""
         yield {
             "@id": METADATA,
@@ -122,14 +123,16 @@ class Graph:
             "conformsTo": _id(CONTEXT.removesuffix("/context"), *list(PROFILES)[3:]),
         }
         yield self._root()
-        yield from ({"@id": at, "@type": "CreativeWork", "name": n, "version": v} for at, (n, v) in PROFILES.items())
+        for at, (n, v) in PROFILES.items():
+            yield {"@id": at, "@type": "CreativeWork", "name": n, "version": v}
         yield from self._workflow()
         yield from map(self._file, self.files)
         yield from self._runs()
         urls = {APACHE: "Apache-2.0", **{url: name for url, name in self.licences.values() if url}}
-        yield from ({"@id": url, "@type": "CreativeWork", "name": name, "url": url} for url, name in sorted(urls.items()))
+        for url, name in sorted(urls.items()):
+            yield {"@id": url, "@type": "CreativeWork", "name": name, "url": url}
 
-    def _root(self) -> dict[str, Any]:
+    def _root(self) -> Entity:
         models, benchmarks = ", ".join(self.known["models"]), ", ".join(self.known["benchmarks"])
         return {
             "@id": "./",
@@ -145,7 +148,7 @@ class Graph:
             "mentions": _id("#run", *(action["@id"] for action in self.actions)),
         }
 
-    def _workflow(self) -> Iterator[dict[str, Any]]:
+    def _workflow(self) -> Iterator[Entity]:
         yield {
             "@id": "#snakemake-language",
             "@type": "ComputerLanguage",
@@ -200,9 +203,9 @@ class Graph:
             found[name] = (known.url, known.name) if known else ("", licence or "no licence")
         return found
 
-    def _file(self, name: str) -> dict[str, Any]:
+    def _file(self, name: str) -> Entity:
         path = self.folder / name
-        found: dict[str, Any] = {
+        found: Entity = {
             "@id": name,
             "@type": "File",
             "name": name,
@@ -216,8 +219,10 @@ class Graph:
             pin = pins_of(self.study).get(benchmark[1])
             url, licence = self.licences[benchmark[1]]
             found["description"] = f"benchmark {benchmark[1]}; {licence}" + ("" if url else "; problem texts are left out")
-            found |= {"license": _id(url)} if url else {}
-            found |= {"isBasedOn": pin.url} if pin and pin.url else {}
+            if url:
+                found["license"] = _id(url)
+            if pin and pin.url:
+                found["isBasedOn"] = pin.url
         if name == "README.md":
             found["about"] = _id("./")
         if name in PARAMETERS:
@@ -234,11 +239,12 @@ class Graph:
                 "step": _id(*(f"#step-{job.rule}" for job in used)),
                 "hasPart": _id(*(f"#scripts/{job.script}" for job in used)),
             }
-            for direction in ("input", "output"):
+            directions: tuple[Literal["input", "output"], ...] = ("input", "output")
+            for direction in directions:
                 found[direction] = _id(*(f"#parameter-{n}" for file, (n, d) in PARAMETERS.items() if d == direction and file in self.files))
         return found
 
-    def _jobs(self) -> Iterator[dict[str, Any]]:
+    def _jobs(self) -> Iterator[Action]:
         """An action per job."""
         for job in JOBS:
             seen = set()
@@ -251,7 +257,7 @@ class Graph:
                 seen.add(tuple(values.values()))
                 makes = self._matching(job.makes, values)
                 label = "/".join(values.values())
-                action = {
+                action: Action = {
                     "@id": f"#{job.rule}" + (f"/{label}" if label else ""),
                     "@type": "CreateAction",
                     "name": f"{job.rule} {label}".strip(),
@@ -263,7 +269,9 @@ class Graph:
                     "rule": job.rule,
                 }
                 reads = self._matching(job.reads, values)
-                yield action | ({"object": _id(*reads)} if reads else {})
+                if reads:
+                    action["object"] = _id(*reads)
+                yield action
 
     def _matching(self, patterns: tuple[str, ...], values: Mapping[str, str]) -> list[str]:
         found = [re.compile(_pattern(EACH.sub(lambda key: values.get(key[1], "*"), pattern))) for pattern in patterns]
@@ -283,7 +291,7 @@ class Graph:
                     return f"commit {block['git_commit']}; image: {block.get('image', 'unknown')}; {versions}"
         return "which commit made it is not noted in the result"
 
-    def _runs(self) -> Iterator[dict[str, Any]]:
+    def _runs(self) -> Iterator[Entity]:
         """The jobs, the run that they make up, and the engine that ran them."""
         results = [name for name, (_, direction) in PARAMETERS.items() if direction == "output" and name in self.files]
         yield {
@@ -298,7 +306,7 @@ class Graph:
             "actionStatus": COMPLETED,
         }
         for action in self.actions:
-            yield {key: value for key, value in action.items() if key != "rule"}
+            yield cast(Entity, {key: value for key, value in action.items() if key != "rule"})
             control = f"#control-{action['@id'][1:]}"
             yield {
                 "@id": control,

@@ -9,6 +9,7 @@ from typing import Any
 
 from mathrl.core.files import UserError
 from mathrl.crate.archive import METADATA, unpack
+from mathrl.crate.records import Metadata
 
 CONTEXT = "https://w3id.org/ro/crate/1.1/context"
 TERMS = Path(__file__).with_name("context.json")
@@ -63,7 +64,7 @@ def findings(crate: Path, severity: str = "REQUIRED") -> list[str]:
         return [f"{issue.check.identifier}: {issue.message}" for issue in result.get_issues()]
 
 
-def _unknown_terms(metadata: dict[str, Any]) -> list[str]:
+def _unknown_terms(metadata: Metadata) -> list[str]:
     context = metadata.get("@context")
     own = {key for part in context if isinstance(part, dict) for key in part} if isinstance(context, list) else set()
     known = own | set(json.loads(TERMS.read_text(encoding="utf-8"))["@context"])

@@ -13,7 +13,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from mathrl.config.endpoint import Endpoint
 from mathrl.config.experiment import Configuration
@@ -33,16 +33,20 @@ from mathrl.core.files import (
 )
 from mathrl.core.provenance import git_commit, provenance
 from mathrl.crate.claims import certain, recompute
+from mathrl.crate.records import StudyNote
 from mathrl.crate.study import CONFIG, EVAL, PINS, SAMPLES, STUDY
 from mathrl.crate.withheld import HASH, gold_without_text, sample_with_text
 from mathrl.data.benchmarks import read_benchmark
 from mathrl.data.dates import Dates
 from mathrl.data.downloads import read_pins
+from mathrl.data.records import Item, Sample
 from mathrl.evaluation.grading import evaluate, grade_samples, read_matches, read_samples
 from mathrl.evaluation.metrics import STATUS_LETTERS
+from mathrl.evaluation.records import Evaluation
 from mathrl.evaluation.scores import eval_path, load_evals, score_table
 from mathrl.grading.protocols import MARK
 from mathrl.statistics.comparisons import control_kinds, run_groups
+from mathrl.statistics.records import Columns
 
 REBUILT = "rebuilt.json"
 """The mark of a folder that a rebuilding wrote, and may be replaced by another one."""
@@ -187,7 +191,7 @@ def _check_matches(path: Path) -> None:
         raise UserError(f"{path.name}: holds a name of {longest} bytes, which no table of matches has; it is not read")
 
 
-def _count_claims(found: Rebuilt, cell: Mapping[str, str], told: Any, samples: list[dict[str, Any]], graded: Any) -> None:
+def _count_claims(found: Rebuilt, cell: Mapping[str, str], told: Any, samples: list[Sample], graded: Any) -> None:
     """Note which verdicts of a cell are the sender's own; those that the problem cannot change and that are others are differences."""
     if graded is None:
         found.judged[cell["benchmark"]] += len(samples)
@@ -216,7 +220,7 @@ def _json(crate: Path, name: str) -> Any:
         raise UserError(f"{name}: cannot be read in the crate ({error.strerror}); ask for the crate again") from None
 
 
-def _study(crate: Path) -> dict[str, Any]:
+def _study(crate: Path) -> StudyNote:
     """What the crate holds; its names become paths, so they are checked."""
     study = _json(crate, STUDY)
     keys = ("models", "protocols", "benchmarks")
@@ -237,7 +241,7 @@ def _one_of(told: Any, key: str, allowed: tuple[str, ...]) -> str:
     return value
 
 
-def _with_texts(items: Mapping[str, Mapping[str, Any]], fetched: Path) -> dict[str, dict[str, Any]] | None:
+def _with_texts(items: Mapping[str, Item], fetched: Path) -> dict[str, Item] | None:
     """The items with their problems, which are the crate's own or those of the fetched benchmark; None where neither has them.
 
     Golds that name a judge are taken from the fetched benchmark alone: a judge is code, and what it is given may steer it.
@@ -256,16 +260,16 @@ def _with_texts(items: Mapping[str, Mapping[str, Any]], fetched: Path) -> dict[s
     return {key: {**row, **{part: there[key][part] for part in ("problem", "answer")[: 1 + judged]}} for key, row in items.items()}
 
 
-def _golds(item: Mapping[str, Any] | None) -> tuple[str, ...]:
+def _golds(item: Item | None) -> tuple[str, ...]:
     """How the gold of a fetched item may stand in a crate."""
     return (item["answer"], gold_without_text(item["answer"])) if item else ()
 
 
-def _names_judges(items: Mapping[str, Mapping[str, Any]]) -> bool:
+def _names_judges(items: Mapping[str, Item]) -> bool:
     return any(row["answer"].startswith(MARK) for row in items.values())
 
 
-def _samples(path: Path, items: Mapping[str, Any], problems: Mapping[str, Mapping[str, Any]] | None) -> list[dict[str, Any]]:
+def _samples(path: Path, items: Mapping[str, Item], problems: Mapping[str, Item] | None) -> list[Sample]:
     check_unpacked(path, MAX_UNPACKED)
     samples = read_samples(read_jsonl(path, ("id", "sample", "response")), items, path.name)
     if problems is None:
@@ -273,7 +277,13 @@ def _samples(path: Path, items: Mapping[str, Any], problems: Mapping[str, Mappin
     return [sample_with_text(row, problems[row["id"]]["problem"], path.name) for row in samples]
 
 
-def _verdicts(graded: Mapping[str, Any]) -> Iterator[tuple[str, int, Any]]:
+class Verdicts(TypedDict):
+    """The part of an eval JSON that holds verdicts."""
+
+    per_problem: Columns
+
+
+def _verdicts(graded: Verdicts) -> Iterator[tuple[str, int, Any]]:
     """(item, sample, verdict); the greedy response is sample −1."""
     columns = graded["per_problem"]
     for key, letters, greedy in zip(columns["id"], columns["verdicts"], columns["greedy"], strict=True):
@@ -282,12 +292,12 @@ def _verdicts(graded: Mapping[str, Any]) -> Iterator[tuple[str, int, Any]]:
         yield from ((str(key), number, letter) for number, letter in enumerate(letters))
 
 
-def _other_verdicts(made: Mapping[str, Any], told: Mapping[str, Any]) -> list[tuple[str, int]]:
+def _other_verdicts(made: Verdicts, told: Verdicts) -> list[tuple[str, int]]:
     known = {(key, number): verdict for key, number, verdict in _verdicts(told)}
     return [(key, number) for key, number, verdict in _verdicts(made) if known.get((key, number)) != verdict]
 
 
-def _differences(made: Mapping[str, Any], told: Mapping[str, Any]) -> list[str]:
+def _differences(made: Evaluation, told: Evaluation) -> list[str]:
     """Samples whose verdict is another one; else any other value of the eval JSON that is."""
     other = _other_verdicts(made, told)
     if other:
@@ -296,7 +306,7 @@ def _differences(made: Mapping[str, Any], told: Mapping[str, Any]) -> list[str]:
     return [f"{where} is not as the crate says" for where in _unequal(values, {k: v for k, v in told.items() if k != "provenance"}, "")]
 
 
-def _verdict_lines(made: Mapping[str, Any], told: Mapping[str, Any], other: list[tuple[str, int]]) -> list[str]:
+def _verdict_lines(made: Verdicts, told: Verdicts, other: list[tuple[str, int]]) -> list[str]:
     known, now = ({(key, number): verdict for key, number, verdict in _verdicts(graded)} for graded in (told, made))
     return [f"sample {number} of {key} is graded {now[key, number]}, the crate says {known.get((key, number))!r}" for key, number in other]
 
@@ -319,7 +329,7 @@ def _unequal(made: Any, told: Any, where: str) -> Iterator[str]:
         yield where
 
 
-def _table(crate: Path, out: Path, study: Mapping[str, Any], config: Configuration, found: Rebuilt) -> None:
+def _table(crate: Path, out: Path, study: StudyNote, config: Configuration, found: Rebuilt) -> None:
     """Write the table from the grades below `out`, and compare it with the crate's."""
     models, protocols, benchmarks = study["models"], study["protocols"], study["benchmarks"]
     evals, missing = load_evals(out, models, protocols, benchmarks)

@@ -154,7 +154,7 @@ def _results(study: Study) -> Iterator[Path]:
         yield from sorted(path for path in study.results.glob(pattern) if path.is_file())
 
 
-def _benchmarks(study: Study, folder: Path, texts: Mapping[str, Any]) -> None:
+def _benchmarks(study: Study, folder: Path, texts: Mapping[str, Mapping[str, str]]) -> None:
     for name in study.benchmarks:
         source = benchmark_path(study, name)
         target = folder / "resources/benchmarks" / source.name

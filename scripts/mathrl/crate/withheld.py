@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from mathrl.core.files import UserError, sha256_text
+from mathrl.crate.records import CutSample, WithheldItem
+from mathrl.data.records import Item, Sample
 from mathrl.grading.protocols import MARK
 
 if TYPE_CHECKING:
@@ -21,7 +23,7 @@ KEPT = ("id", "answer", "domain", "difficulty")
 HASH, CUT = "problem_sha256", "cut"
 
 
-def item_without_text(row: Mapping[str, Any]) -> dict[str, Any]:
+def item_without_text(row: Item) -> WithheldItem:
     """A benchmark item whose problem is empty and known by its hash."""
     kept = {key: row[key] for key in KEPT if key in row}
     return kept | {"answer": gold_without_text(row["answer"]), "problem": "", HASH: sha256_text(row["problem"])}
@@ -74,13 +76,13 @@ def restore(text: str, cuts: Any, problem: str, where: str) -> str:
     return "".join([*parts, text[done:]])
 
 
-def sample_without_text(row: Mapping[str, Any], problem: str) -> dict[str, Any]:
+def sample_without_text(row: Sample, problem: str) -> CutSample:
     """A sample whose response repeats nothing of its problem; the key `cut` says what stood where."""
     response, cuts = cut(row["response"], problem)
     return {**row, "response": response, CUT: cuts} if cuts else dict(row)
 
 
-def sample_with_text(row: Mapping[str, Any], problem: str, where: str) -> dict[str, Any]:
+def sample_with_text(row: CutSample, problem: str, where: str) -> Sample:
     """The sample as it was made."""
     whole = {key: value for key, value in row.items() if key != CUT}
     return whole | {"response": restore(row["response"], row[CUT], problem, where)} if CUT in row else whole

@@ -15,6 +15,7 @@ from mathrl.core.provenance import provenance
 from mathrl.data import problems as contract
 from mathrl.data.answers import AnswerCheck
 from mathrl.data.duplicates import Signatures, sort_out
+from mathrl.data.records import CleaningSettings, CleaningSummary
 from mathrl.data.sources import check_sources
 
 if TYPE_CHECKING:
@@ -34,19 +35,15 @@ class Cleaned:
     difficulty: pl.Series
     sources: pl.Series
     groups: int
-    settings: dict[str, Any]
+    settings: CleaningSettings
 
-    def summary(self, path: Path) -> dict[str, Any]:
+    def summary(self, path: Path) -> CleaningSummary:
         """As JSON: steps, reasons of the quarantine, difficulty bands, sources."""
         known = self.difficulty.drop_nulls()
-        return {
+        dropped = {step: dict(sorted(counts.items())) for step, counts in self.funnel.reasons.items() if counts}
+        found: CleaningSummary = {
             "schema_version": 1,
             "steps": self.funnel.steps,
-            **(
-                {"dropped": {step: dict(sorted(counts.items())) for step, counts in self.funnel.reasons.items() if counts}}
-                if any(self.funnel.reasons.values())
-                else {}
-            ),
             "quarantine": dict(sorted(self.quarantine["reason"].value_counts().iter_rows())),
             "difficulty": {
                 "cuts": self.cuts,
@@ -58,6 +55,9 @@ class Cleaned:
             "settings": self.settings,
             "provenance": provenance({"dataset": path}, self.settings),
         }
+        if dropped:
+            found["dropped"] = dropped
+        return found
 
 
 def parse_bands(words: list[str]) -> list[float] | None:
@@ -73,7 +73,7 @@ def parse_bands(words: list[str]) -> list[float] | None:
     return sorted(cuts, reverse=True)
 
 
-def clean(path: Path, out: Path, quarantine: Path, settings: dict[str, Any], cuts: list[float] | None, workers: int) -> Cleaned:
+def clean(path: Path, out: Path, quarantine: Path, settings: CleaningSettings, cuts: list[float] | None, workers: int) -> Cleaned:
     """Read, check and filter a dataset in parts, and write problems and quarantine (each whole or not at all).
 
     `settings` has the keys of the command line: max_quarantine, max_dropped, verifiable, duplicates, english_only, sources. The order
@@ -140,7 +140,7 @@ def _with_gold(raw: pl.DataFrame, funnel: contract.Funnel) -> pl.DataFrame:
     return kept.drop("left_out")
 
 
-def _filtered(frame: pl.DataFrame, settings: dict[str, Any], check: AnswerCheck, funnel: contract.Funnel) -> pl.DataFrame:
+def _filtered(frame: pl.DataFrame, settings: CleaningSettings, check: AnswerCheck, funnel: contract.Funnel) -> pl.DataFrame:
     """The rows that pass the filters that are switched on, in order; each is counted."""
     import polars as pl
 
@@ -219,7 +219,7 @@ def _write(out: Path, accepted: list[Path], table: pl.DataFrame) -> None:
             writer.write(problems)
 
 
-def _filters(settings: dict[str, Any]) -> list[tuple[str, Callable[[pl.DataFrame], Any]]]:
+def _filters(settings: CleaningSettings) -> list[tuple[str, Callable[[pl.DataFrame], Any]]]:
     """The filters by source and language that are switched on, in order."""
     import polars as pl
 

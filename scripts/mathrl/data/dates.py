@@ -11,10 +11,13 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, TypedDict
 
 from mathrl.config.experiment import Configuration
 from mathrl.core.files import UserError
+
+if TYPE_CHECKING:
+    from typing_extensions import ReadOnly
 
 MARK = "†"
 _DATE = re.compile(r"\d{4}(-\d{2}(-\d{2})?)?")
@@ -36,6 +39,14 @@ def checked(text: str, where: str) -> str:
 def is_younger(benchmark: str, model: str) -> bool:
     """Whether a benchmark's date is after a model's, whatever their unknown months and days are; not where one has no date."""
     return bool(benchmark and model) and benchmark + "0000-01-01"[len(benchmark) :] > model + "0000-12-31"[len(model) :]
+
+
+class Row(TypedDict):
+    """What notes below a score table read of its rows."""
+
+    model: ReadOnly[str]
+    kind: ReadOnly[str]
+    younger: ReadOnly[list[str]]
 
 
 @dataclass(frozen=True)
@@ -78,7 +89,7 @@ class Dates:
         """The benchmarks that are younger than the model of a row."""
         return [name for name, date in self.benchmarks.items() if is_younger(date, self.model(row))]
 
-    def notes(self, rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    def notes(self, rows: Sequence[Row]) -> list[str]:
         """What stands below a score table: what the mark means, and which models or benchmarks have no date."""
         if not self.benchmarks:
             return []

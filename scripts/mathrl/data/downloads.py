@@ -13,12 +13,14 @@ import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 from mathrl.config import model_names
+from mathrl.config.records import PinRow
 from mathrl.core.files import UserError, read_json, write_json
 from mathrl.data import dates
 from mathrl.data.layouts import parse_mapping
+from mathrl.data.records import Lock
 
 COLUMNS = ("name", "kind", "source", "id", "revision", "file", "sha256", "rows", "licence", "url", "mirror", "columns", "published")
 OPTIONAL = {"mirror", "columns", "published"}
@@ -112,18 +114,19 @@ def pin_of_model(value: str) -> Pin | None:
     return Pin(model_names.place(value), "model", origin, files=MODEL_FILES if hub else ())
 
 
-def rows_of_models(values: Iterable[str]) -> dict[str, dict[str, Any]]:
+def rows_of_models(values: Iterable[str]) -> dict[str, PinRow]:
     """Rows for models that are no rows of the table, by the name of their folder; `name` is what the fetching script is asked for."""
     pins = {value: pin for value in values if (pin := pin_of_model(value)) is not None}
-    return {pin.name: {**asdict(pin), "source": pin.origin.source, "id": pin.origin.id, "name": value} for value, pin in pins.items()}
+    return {pin.name: _row(pin, name=value) for value, pin in pins.items()}
 
 
-def pin_rows(path: str | Path) -> dict[str, dict[str, Any]]:
+def pin_rows(path: str | Path) -> dict[str, PinRow]:
     """The same rows as plain mappings with `kind`, `source`, `id` and the rest of `Pin`, as the configuration's checks take them."""
-    return {
-        name: {**asdict(pin), "source": pin.origin.source, "id": pin.origin.id} | ({"after_training": True} if pin.after_training else {})
-        for name, pin in read_pins(path).items()
-    }
+    return {name: _row(pin, **({"after_training": True} if pin.after_training else {})) for name, pin in read_pins(path).items()}
+
+
+def _row(pin: Pin, **more: object) -> PinRow:
+    return cast(PinRow, {**asdict(pin), "source": pin.origin.source, "id": pin.origin.id, **more})
 
 
 def stays_inside(path: str) -> bool:
@@ -245,7 +248,7 @@ def read_lock(table: str | Path, pin: Pin) -> dict[str, str]:
     return hashes
 
 
-def _is_of(lock: dict[str, Any], pin: Pin) -> bool:
+def _is_of(lock: Lock, pin: Pin) -> bool:
     """Was this lock written for what the pin asks for now? (Locks of before say only where the files came from.)"""
     if "pin" in lock:
         return lock["pin"] == pin.asks

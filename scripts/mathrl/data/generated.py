@@ -14,8 +14,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from mathrl.core.files import UserError, read_json, write_jsonl
+from mathrl.core.files import JsonObject, UserError, read_json, write_jsonl
 from mathrl.data.downloads import GENERATED, Pin
+from mathrl.data.records import GeneratedItem
 from mathrl.grading import grade, protocols
 
 FILE = "problems.jsonl"
@@ -42,7 +43,7 @@ def write(pin: Pin, seed: int, folder: Path) -> None:
     write_jsonl(folder / FILE, list(rows(pin, seed)))
 
 
-def rows(pin: Pin, seed: int) -> Iterator[dict[str, Any]]:
+def rows(pin: Pin, seed: int) -> Iterator[GeneratedItem]:
     """`id, problem, answer, generator` of each problem.
 
     Raises:
@@ -77,7 +78,7 @@ def _parameter(part: str) -> tuple[str, Any]:
         return name, text
 
 
-def _made(name: str, parameters: dict[str, Any], seed: int, size: int) -> list[dict[str, Any]]:
+def _made(name: str, parameters: dict[str, object], seed: int, size: int) -> list[JsonObject]:
     """The generator's entries, as JSON gives them back: what its judge will get."""
     try:
         import reasoning_gym

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mathrl.core import parquet
 from mathrl.core.arguments import split_pair
@@ -14,6 +14,7 @@ from mathrl.core.parquet import schema_of, short
 from mathrl.data import problems
 from mathrl.data.benchmarks import read_benchmark
 from mathrl.data.published import FIRST, Reader, say
+from mathrl.data.records import DataSummary
 from mathrl.data.training_files import summarised
 from mathrl.data.verl_rows import benchmark_frame, dev_groups, verl_rows
 
@@ -69,7 +70,7 @@ def _check_rows(rows: pl.DataFrame, path: Path) -> None:
         )
 
 
-def make(args: argparse.Namespace, dirty: list[str]) -> dict[str, Any]:
+def make(args: argparse.Namespace, dirty: list[str]) -> DataSummary:
     """Write training and validation rows and return the summary; `dirty` are the ids of problems that are contaminated.
 
     With `--dev-size 0` the training file is the given one, byte for byte; else the rows of the dev split leave it, all others stay as

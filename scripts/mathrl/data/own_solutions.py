@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mathrl.config.sources import OwnSolutions
 from mathrl.core.files import UserError
 from mathrl.data.benchmarks import read_benchmark
+from mathrl.data.records import Sample
 from mathrl.text.normalize import tokens, words
 
 if TYPE_CHECKING:
     import polars as pl
 
 
-def choose(rows: Sequence[Mapping[str, Any]], asked: Path, settings: OwnSolutions, workers: int) -> tuple[pl.DataFrame, dict[str, int]]:
+def choose(rows: Sequence[Sample], asked: Path, settings: OwnSolutions, workers: int) -> tuple[pl.DataFrame, dict[str, int]]:
     """Solutions as a supervised stage reads them, columns `problem` and `solution`, and how many samples each filter left out.
 
     A problem keeps its shortest right responses, each unlike those before it. Responses that were cut off are none.
@@ -41,7 +42,7 @@ def choose(rows: Sequence[Mapping[str, Any]], asked: Path, settings: OwnSolution
     short = [row for row in whole if limit is None or row["tokens"] <= limit]
     counts |= {"cut_off": len(rows) - len(whole), "too_long": len(whole) - len(short)}
     grades = grade_many([(row["response"], *(problems[row["id"]][key] for key in ("answer", "problem"))) for row in short], workers=workers)
-    right: dict[str, list[Mapping[str, Any]]] = {}
+    right: dict[str, list[Sample]] = {}
     for row, grade in zip(short, grades, strict=True):
         if grade.correct:
             right.setdefault(row["id"], []).append(row)
@@ -59,7 +60,7 @@ def choose(rows: Sequence[Mapping[str, Any]], asked: Path, settings: OwnSolution
     return pl.DataFrame(kept), counts
 
 
-def _unlike(rows: Iterable[Mapping[str, Any]], limit: float) -> Iterable[str]:
+def _unlike(rows: Iterable[Sample], limit: float) -> Iterable[str]:
     """Responses whose pairs of words are shared (Jaccard) with none before by more than `limit`."""
     seen: list[set[tuple[str, ...]]] = []
     for row in rows:

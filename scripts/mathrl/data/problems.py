@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from mathrl.core.files import UserError
 from mathrl.core.parquet import row_count, schema_of
+from mathrl.data.records import FunnelStep
 
 if TYPE_CHECKING:
     import polars as pl
@@ -36,7 +37,7 @@ MAX_PROBLEM = 20_000  # characters; nothing longer fits a prompt, and a 5 MB tex
 class Funnel:
     """Rows in → rows out, step by step, in the order of the steps; why rows were dropped, where a step knows reasons."""
 
-    steps: list[dict[str, Any]] = field(default_factory=list)
+    steps: list[FunnelStep] = field(default_factory=list)
     reasons: dict[str, dict[str, int]] = field(default_factory=dict)
     examples: dict[tuple[str, str], list[str]] = field(default_factory=dict)
 
@@ -93,7 +94,7 @@ def dataset_columns(path: str | Path) -> list[pl.Expr]:
     return _typed(columns, names, chosen, path)
 
 
-def _typed(columns: list[pl.Expr], names: dict[str, Any], chosen: dict[str, str | None], path: str | Path) -> list[pl.Expr]:
+def _typed(columns: list[pl.Expr], names: dict[str, pl.DataType], chosen: dict[str, str | None], path: str | Path) -> list[pl.Expr]:
     import polars as pl
 
     result = []

@@ -16,6 +16,7 @@ from mathrl.core.files import UserError
 from mathrl.core.parquet import PART, PartWriter
 from mathrl.data import gold, layouts, prompts
 from mathrl.data.raw_rows import check_nesting, is_parquet, read_rows
+from mathrl.data.records import Item, Read
 
 if TYPE_CHECKING:
     import polars as pl
@@ -70,9 +71,9 @@ class Reader:
                 return True
         return False
 
-    def row(self, row: layouts.Row) -> dict[str, Any]:
+    def row(self, row: layouts.Row) -> Read:
         """`problem` and `answer` of a row; where it has no gold, `answer` is None and `left_out` says why."""
-        found: dict[str, Any] = {"problem": None, "answer": None, "left_out": None}
+        found: Read = {"problem": None, "answer": None, "left_out": None}
         try:
             found["problem"] = self.problem(row)
             for path, wanted in self.layout.only.items():
@@ -207,13 +208,13 @@ def _table(part: Sequence[layouts.Row], reader: Reader, first: int) -> pl.DataFr
     )
 
 
-def read_items(rows: Iterable[layouts.Row], mapping: Mapping[str, str], where: str) -> tuple[list[dict[str, Any]], str, Reader]:
+def read_items(rows: Iterable[layouts.Row], mapping: Mapping[str, str], where: str) -> tuple[list[Item], str, Reader]:
     """Items of a benchmark with a notice on how they were read; items that have no gold or come again are left out and counted."""
     rows = list(rows)
     if not rows:
         raise UserError(f"{where}: holds no problems; fetch the benchmark again")
     reader = Reader.of(rows[:FIRST], mapping, where)
-    items: dict[str, dict[str, Any]] = {}
+    items: dict[str, Item] = {}
     texts: Counter[str] = Counter()
     for number, row in enumerate(rows, 1):
         if reader.is_outside(row):
@@ -224,7 +225,7 @@ def read_items(rows: Iterable[layouts.Row], mapping: Mapping[str, str], where: s
             continue
         given = layouts.first_of(row, reader.layout.id)
         label = identifier = str(number - 1 if given is None else given)
-        item = {"id": identifier, "problem": found["problem"], "answer": found["answer"]}
+        item: Item = {"id": identifier, "problem": found["problem"], "answer": found["answer"]}
         for name in ("domain", "difficulty"):
             value = layouts.first_of(row, getattr(reader.layout, name))
             if value is not None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mathrl.core import parquet
 from mathrl.core.files import UserError, write_jsonl
 from mathrl.data.benchmarks import read_benchmark
+from mathrl.data.records import Sample
 
 if TYPE_CHECKING:
     import polars as pl
@@ -27,7 +28,7 @@ def choose_problems(problems: Path, wanted: int | None, out: Path) -> int:
     return write_jsonl(out, rows[:wanted])
 
 
-def measure(rows: Sequence[Mapping[str, Any]], asked: Path, workers: int) -> pl.DataFrame:
+def measure(rows: Sequence[Sample], asked: Path, workers: int) -> pl.DataFrame:
     """Share of right responses of each chosen problem: columns `id`, `solve_rate` (0–1), `n` (responses).
 
     `rows`: samples, with `id` and `response`.

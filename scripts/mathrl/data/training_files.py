@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mathrl.core import parquet
 from mathrl.core.arguments import split_pair
@@ -17,6 +17,7 @@ from mathrl.data import added_rows, solve_rates
 from mathrl.data.benchmarks import read_benchmark
 from mathrl.data.cleaning import parse_bands
 from mathrl.data.problems import bands, own_quintiles
+from mathrl.data.records import DataSummary, OwnBands
 from mathrl.data.sources import check_sources
 from mathrl.data.verl_rows import benchmark_frame, dev_groups, verl_rows
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 NEEDED = ("id", "problem", "answer", "source", "domain", "solve_rate", "difficulty", "duplicate_group")
 
 
-def make(args: argparse.Namespace, near: Callable[[Path, list[str]], list[str]]) -> dict[str, Any]:
+def make(args: argparse.Namespace, near: Callable[[Path, list[str]], list[str]]) -> DataSummary:
     """Write training and validation rows and return the summary.
 
     The dev split is chosen before anything is removed, so that a run on raw data and one on clean data hold out the same
@@ -60,7 +61,7 @@ def make(args: argparse.Namespace, near: Callable[[Path, list[str]], list[str]])
         "problems": len(rows), "removed": int(removed.sum()), **outside,
         "train": int(training.sum()), "dev": int(dev.sum()),
     }  # fmt: skip
-    own_bands = _own_bands(args, rows, cuts, training) if args.solve_rates else {}
+    own_bands = _own_bands(args, rows, cuts, training) if args.solve_rates else None
     if not counts["train"]:
         raise UserError(f"{args.problems}: no training row is left ({counts}); lower data.dev_size or widen the filters")
     more = added_rows.of(args, rows.filter(training)["id"]) if args.augmented or args.repeated else {}
@@ -71,10 +72,12 @@ def make(args: argparse.Namespace, near: Callable[[Path, list[str]], list[str]])
     names = ("data", "remove", "difficulty", "sources", "solve_rate", "dev_size", "instruction", "separator")
     inputs = {"solve_rates": args.solve_rates} if args.solve_rates else {}
     summary = summarised(args, counts, names, inputs | added_rows.inputs(args))
-    return summary | ({"own_bands": own_bands} if own_bands else {})
+    if own_bands:
+        summary["own_bands"] = own_bands
+    return summary
 
 
-def summarised(args: argparse.Namespace, counts: dict[str, int], settings: tuple[str, ...], inputs: dict[str, Path]) -> dict[str, Any]:
+def summarised(args: argparse.Namespace, counts: dict[str, int], settings: tuple[str, ...], inputs: dict[str, Path]) -> DataSummary:
     """What stands beside both files: `counts`, these options with the validation's name, hashes and provenance.
 
     `inputs` are read beside the problems, the validation's benchmark and the matches.
@@ -122,7 +125,7 @@ def _write(
             first += len(frame)
 
 
-def _own_bands(args: argparse.Namespace, rows: pl.DataFrame, cuts: list[float], training: pl.Series) -> dict[str, Any]:
+def _own_bands(args: argparse.Namespace, rows: pl.DataFrame, cuts: list[float], training: pl.Series) -> OwnBands:
     """Cut-offs of the bands of own solve rates and how many problems are in each.
 
     Raises:
@@ -130,7 +133,7 @@ def _own_bands(args: argparse.Namespace, rows: pl.DataFrame, cuts: list[float], 
     """
 
     sizes = rows["difficulty"].drop_nulls().value_counts().sort("difficulty").rows()
-    found = {"cutoffs": [round(cut, 6) for cut in cuts], "problems": {str(band): count for band, count in sizes}}
+    found: OwnBands = {"cutoffs": [round(cut, 6) for cut in cuts], "problems": {str(band): count for band, count in sizes}}
     held = ", ".join(f"band {band}: {count}" for band, count in sizes) or "no band has any"
     remedy = "raise data.own_solve_rates.n, which tells rates apart, or set data.difficulty_bands to cut-offs between them"
     between = training & rows["solve_rate"].is_between(0, 1, closed="none").fill_null(False)

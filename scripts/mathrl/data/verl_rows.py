@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
+
+from mathrl.data.records import Item
 
 if TYPE_CHECKING:
     import polars as pl
@@ -50,7 +52,7 @@ def verl_rows(problems: pl.DataFrame, data_source: pl.Expr, prefix: str, index: 
     )
 
 
-def benchmark_frame(items: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
+def benchmark_frame(items: Sequence[Item]) -> pl.DataFrame:
     """Benchmark items in the columns of problems, so that validation rows have the shape of training rows."""
     import polars as pl
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from mathrl.decontamination import normalize_pair
 from mathrl.decontamination.compare import Pair, other_problem
+from mathrl.decontamination.records import Match, Searched
 from mathrl.decontamination.texts import Text
 from mathrl.text import token_hashes
 
@@ -153,7 +154,7 @@ class Vocabulary:
 class Index:
     """The items of all benchmarks, prepared for the search."""
 
-    def __init__(self, benchmarks: Mapping[str, Sequence[dict[str, Any]]], settings: Settings) -> None:
+    def __init__(self, benchmarks: Mapping[str, Sequence[Searched]], settings: Settings) -> None:
         import polars as pl
 
         self.settings = settings
@@ -402,12 +403,12 @@ def whole(pair: Pair, settings: Settings) -> bool:
     return pair.exchanged <= settings.replaced
 
 
-def find_matches(problems: pl.DataFrame, benchmarks: Mapping[str, Sequence[dict[str, Any]]], settings: Settings) -> pl.DataFrame:
+def find_matches(problems: pl.DataFrame, benchmarks: Mapping[str, Sequence[Searched]], settings: Settings) -> pl.DataFrame:
     """All matches of `problems` (columns `id`, `problem`) with the items of `benchmarks`, sorted; columns of matches.parquet."""
     return find_matches_in([problems], benchmarks, settings)
 
 
-def find_matches_in(parts: Iterable[pl.DataFrame], benchmarks: Mapping[str, Sequence[dict[str, Any]]], settings: Settings) -> pl.DataFrame:
+def find_matches_in(parts: Iterable[pl.DataFrame], benchmarks: Mapping[str, Sequence[Searched]], settings: Settings) -> pl.DataFrame:
     """`find_matches` over a table that comes in parts: of each part only the candidate rows are kept."""
     import polars as pl
 
@@ -441,7 +442,7 @@ def _schema() -> list[tuple[str, Any]]:
     ]  # fmt: skip
 
 
-def _verdicts(found: Candidates, rows: pl.DataFrame, index: Index, boilerplate: Boilerplate) -> list[dict[str, Any]]:
+def _verdicts(found: Candidates, rows: pl.DataFrame, index: Index, boilerplate: Boilerplate) -> list[Match]:
     """Look at all candidate pairs; `rows` holds `row`, `id` and `problem` of the rows in them."""
     settings = index.settings
     identifiers = dict(zip(rows["row"].to_list(), rows["id"].to_list(), strict=True))
@@ -451,7 +452,7 @@ def _verdicts(found: Candidates, rows: pl.DataFrame, index: Index, boilerplate: 
     scored.append(("ngram", *found.short, np.ones(len(found.short[0]))))
     scored.append(("fuzzy", *found.fuzzy, None))
     scored += [(name, *method.scored(found.more[name], texts)) for name, method in index.more.items() if name in found.more]
-    matches: list[dict[str, Any]] = []
+    matches: list[Match] = []
     prepared: dict[str, Text] = {}
     pairs: dict[tuple[int, int], Pair] = {}
     for method, row_numbers, items, scores in scored:

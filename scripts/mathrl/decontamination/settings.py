@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 TOKENS = ("exact", "ngram", "fuzzy")  # need no model
 METHODS = (*TOKENS, "semantic", "reworded")
@@ -33,7 +32,7 @@ class Settings:
     embedding_cache: Path | None = None
     workers: int = 2
 
-    def thresholds(self) -> dict[str, Any]:
+    def thresholds(self) -> dict[str, object]:
         """Everything that decides what is a match, for the provenance."""
         places = ("embedding_model", "embedding_cache", "workers")
         return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items() if key not in places}

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from mathrl.decontamination.records import Contamination, ContaminationRow
 
 if TYPE_CHECKING:
     import polars as pl
@@ -13,7 +15,7 @@ CSV_COLUMNS = (
 )  # fmt: skip
 
 
-def contamination_rows(matches: pl.DataFrame, items: Mapping[str, int], methods: tuple[str, ...]) -> list[dict[str, Any]]:
+def contamination_rows(matches: pl.DataFrame, items: Mapping[str, int], methods: tuple[str, ...]) -> list[ContaminationRow]:
     """One entry per benchmark and method, and per benchmark `raw` (byte-equal text, what a plain string comparison finds) and `any`.
 
     `items` is the number of items of each benchmark. Each benchmark has the same weight in the final score, so the share of the
@@ -22,7 +24,7 @@ def contamination_rows(matches: pl.DataFrame, items: Mapping[str, int], methods:
     import polars as pl
 
     removed_rows = matches.filter(pl.col("removed"))["problem_id"].unique()
-    table = []
+    table: list[ContaminationRow] = []
     for benchmark, count in items.items():
         of_benchmark = matches.filter(pl.col("benchmark") == benchmark)
         for method in ("raw", *methods, "any"):
@@ -44,7 +46,7 @@ def contamination_rows(matches: pl.DataFrame, items: Mapping[str, int], methods:
     return table
 
 
-def summarise(matches: pl.DataFrame, items: Mapping[str, int], rows: int, methods: tuple[str, ...]) -> dict[str, Any]:
+def summarise(matches: pl.DataFrame, items: Mapping[str, int], rows: int, methods: tuple[str, ...]) -> Contamination:
     """The content of contamination.json without its provenance."""
     import polars as pl
 

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from mathrl.config.reading import CONTROLS, merge, read_yaml
+from mathrl.config.reading import CONTROLS, Raw, merge, read_yaml
 from mathrl.core.code_files import ROOT
 from mathrl.core.files import UserError, read_json, write_json
+from mathrl.training.records import Forecast
 
 DEMO, ATLAS = ROOT / "profiles/demo/demo.yaml", ROOT / "profiles/demo/atlas.yaml"
 REFERENCE = "grpo"
@@ -70,7 +69,7 @@ class Atlas:
         return (len(self.chosen()) + len(CONTROLS)) * self.seeds
 
 
-def settings(atlas: Atlas, tokens: int | None = None) -> dict[str, Any]:
+def settings(atlas: Atlas, tokens: int | None = None) -> Raw:
     """The overlay: arms, seeds, steps, and the budget in `tokens` where it is known.
 
     Raises:
@@ -82,14 +81,14 @@ def settings(atlas: Atlas, tokens: int | None = None) -> dict[str, Any]:
         if arm not in known:
             raise UserError(f"ARMS: '{arm}' is no run of config.yaml; known: {', '.join(known)}")
     seeds = list(range(1, atlas.seeds + 1))
-    runs: dict[str, Any] = {arm: {"seeds": seeds} for arm in chosen}
+    runs: Raw = {arm: {"seeds": seeds} for arm in chosen}
     for arm in chosen:
         if known[arm].get("algorithm") == "supervised":  # it generates nothing while it trains; its steps end it
             runs[arm]["budget"] = {"tokens": None, "gpu_hours": None}
-    training: dict[str, Any] = {"steps": CAP * atlas.steps, "validate_every": CAP * atlas.steps, "save_every": atlas.steps}
+    training: Raw = {"steps": CAP * atlas.steps, "validate_every": CAP * atlas.steps, "save_every": atlas.steps}
     if tokens:
         training["budget"] = {"tokens": tokens}
-    own: dict[str, Any] = {"select": chosen, "controls": True, "runs": runs, "training": training}
+    own: Raw = {"select": chosen, "controls": True, "runs": runs, "training": training}
     if atlas.model:
         shared = {key: value for key, value in read_yaml(ATLAS)["training"].items() if key in ("validate_before", "choose")}
         endpoint = {"evaluation": {"endpoint": read_yaml(ATLAS)["evaluation"]["endpoint"]}}
@@ -116,7 +115,7 @@ def at_once(free: int, cores: int) -> int:
     return 2 if free >= ROOM and cores >= 2 else 1
 
 
-def budget(atlas: Atlas, forecast: Mapping[str, Any]) -> int:
+def budget(atlas: Atlas, forecast: Forecast) -> int:
     """Tokens after which a training ends, from those that the reference run generates per step.
 
     What ends a training sees a step when the next one is at work, so it takes one more: the budget leaves that one out.
@@ -142,11 +141,11 @@ def write_overlay(atlas: Atlas, tokens: int | None = None) -> None:
         )
 
 
-def _without_budget(own: Mapping[str, Any]) -> dict[str, Any]:
+def _without_budget(own: Raw) -> Raw:
     return {**own, "training": {key: value for key, value in own["training"].items() if key != "budget"}}
 
 
-def told(atlas: Atlas, forecast: Mapping[str, Any], together: int) -> str:
+def told(atlas: Atlas, forecast: Forecast, together: int) -> str:
     """What the whole will take, from the forecast of one training."""
     each = forecast["start_seconds"] + atlas.steps * forecast["step_seconds"] + forecast["validation_seconds"] + forecast["save_seconds"]
     tokens = forecast["generated_tokens"] / max(1, forecast["steps"]) * atlas.steps

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from mathrl.core.files import JsonObject
 from mathrl.demo.sums import Sum, read
 from mathrl.demo.world import NAMES, SIGNS, SYMBOL_FORMS, THINGS, WORD_FORMS
 
@@ -58,7 +59,7 @@ def completion(text: str, model: str, finish: str = "stop", prompt: str = "") ->
     return Reply(json.dumps(value).encode())
 
 
-def good(body: Mapping[str, Any]) -> Reply:
+def good(body: JsonObject) -> Reply:
     """The reply to the body of a request."""
     prompt = body["messages"][-1]["content"]
     return completion(answer(prompt), body["model"], prompt=prompt)
@@ -68,7 +69,7 @@ class Handler(BaseHTTPRequestHandler):
     """Answers POST …/chat/completions by `respond`."""
 
     protocol_version = "HTTP/1.1"
-    respond: Callable[[Mapping[str, Any]], Reply]
+    respond: Callable[[JsonObject], Reply]
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -87,7 +88,7 @@ class Handler(BaseHTTPRequestHandler):
         """No line per request."""
 
 
-def make_server(port: int, respond: Callable[[Mapping[str, Any]], Reply]) -> ThreadingHTTPServer:
+def make_server(port: int, respond: Callable[[JsonObject], Reply]) -> ThreadingHTTPServer:
     """A server on loopback; port 0 takes a free one. Call `serve_forever`."""
     server = ThreadingHTTPServer(("127.0.0.1", port), type("Answering", (Handler,), {"respond": staticmethod(respond)}))
     server.daemon_threads = True

@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Sequence
-from typing import Any
 
+from mathrl.demo.records import DemoStepRow
 from mathrl.demo.sums import read
 from mathrl.demo.world import Problem, apply, draw
 
@@ -62,11 +62,11 @@ def write_wrong(rng: random.Random, problem: Problem, kind: str) -> list[str]:
     return [closing] if kind == "guess" else [f"{left} {op} {right} = {middle}.", f"{middle} {then} {last} = {answer}.", closing]
 
 
-def step_set(seed: int, count: int) -> list[dict[str, Any]]:
+def step_set(seed: int, count: int) -> list[DemoStepRow]:
     """`count` solutions as {id, kind, problem, steps, first_error, answer}, half of them right; a wrong one in which the planted error
     changes nothing is drawn again."""
     rng = random.Random(seed)
-    rows: list[dict[str, Any]] = []
+    rows: list[DemoStepRow] = []
     while len(rows) < count:
         number = len(rows)
         problem = draw(rng, "words" if number % 5 else "symbols")
@@ -78,6 +78,13 @@ def step_set(seed: int, count: int) -> list[dict[str, Any]]:
             steps = write_wrong(rng, problem, kind)
         wrong = first_error(problem.text, steps)
         if (wrong is None) == (kind == "right"):
-            row = {"id": f"demo-{number}", "kind": kind, "problem": problem.text, "steps": steps, "first_error": wrong}
-            rows.append(row | {"answer": str(problem.answer)})
+            row: DemoStepRow = {
+                "id": f"demo-{number}",
+                "kind": kind,
+                "problem": problem.text,
+                "steps": steps,
+                "first_error": wrong,
+                "answer": str(problem.answer),
+            }
+            rows.append(row)
     return rows

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, field
-from typing import Any
 
 from mathrl.core.files import UserError
+from mathrl.demo.records import World
 
 BENCHMARKS = ("demo_symbols", "demo_words", "demo_mixed")
 LEAK_KINDS = ("exact", "reformatted", "reworded")
@@ -140,7 +140,7 @@ def reword(text: str) -> str:
     return text
 
 
-def make_world(seed: int, problems: int, items: int, leaks: int) -> dict[str, Any]:
+def make_world(seed: int, problems: int, items: int, leaks: int) -> World:
     """Training rows, benchmark items and planted leaks.
 
     Args:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from mathrl.config.reading import Raw
 from mathrl.core.files import read_object
+from mathrl.evaluation.records import Sampled
 
 STORES = Path("checkpoints/samples")  # of generate_samples; a rerun of whatever rule leaves them there
 
 
-def evaluated(results: Path, models: Sequence[str], stores: Path = STORES) -> list[dict[str, Any]]:
+def evaluated(results: Path, models: Sequence[str], stores: Path = STORES) -> list[Sampled]:
     """Every model that was sampled here, by its weights: {model, model_sha256, first, shown}, the first sampled first.
 
     `first` is when its first sample was made (UTC; "" where an older commit did not note it), `shown` whether one of `models` has these
@@ -21,7 +23,7 @@ def evaluated(results: Path, models: Sequence[str], stores: Path = STORES) -> li
     for model in models:
         for path in sorted((results / model / "generation").glob("*.json")):
             shown.add(str(read_object(path).get("model_sha256")))
-    found: dict[str, dict[str, Any]] = {}
+    found: dict[str, Sampled] = {}
     for path in sorted(stores.glob("*/content.json")):
         content = read_object(path)
         weights = str(content.get("model"))
@@ -33,7 +35,7 @@ def evaluated(results: Path, models: Sequence[str], stores: Path = STORES) -> li
     return sorted(found.values(), key=lambda entry: (entry["first"], entry["model"]))
 
 
-def left_out(entries: Sequence[Mapping[str, Any]]) -> int:
+def left_out(entries: Sequence[Sampled]) -> int:
     """How many of them are not shown: each is one more comparison that was made."""
     return sum(not entry["shown"] for entry in entries)
 
@@ -43,7 +45,7 @@ def replicated_runs(folders: Sequence[Path], protocol: str | None) -> tuple[list
 
     Runs of one stage are looked at, by the settings that their manifest tells; the eval JSONs are of `protocol`, or of the first by name.
     """
-    settings: dict[str, dict[str, Any]] = {}
+    settings: dict[str, Raw] = {}
     evals: dict[str, dict[str, Path]] = {}
     for folder in folders:
         for manifest in sorted(folder.glob("*/main/manifest.json")):

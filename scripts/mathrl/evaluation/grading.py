@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mathrl.core import parquet
 from mathrl.core.files import UserError
+from mathrl.data.records import Item, Sample
 from mathrl.evaluation import verified
 from mathrl.evaluation.metrics import GradedProblem, GradedSample, subset_metric, summarize
+from mathrl.evaluation.records import Evaluation, FirstWrong
 from mathrl.evaluation.verified import Verdicts
 from mathrl.statistics.intervals import combine
+from mathrl.statistics.records import CleanSubset
 from mathrl.verifiers.equalities import check_equalities
 
 if TYPE_CHECKING:
@@ -19,9 +22,9 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 1
 
 
-def read_benchmark(rows: Iterable[Mapping[str, Any]], path: str) -> dict[str, dict[str, Any]]:
+def read_benchmark(rows: Iterable[Item], path: str) -> dict[str, Item]:
     """Benchmark rows by id (as text), in file order; `UserError` for a doubled id or an empty file."""
-    problems: dict[str, dict[str, Any]] = {}
+    problems: dict[str, Item] = {}
     for row in rows:
         key = str(row["id"])
         if key in problems:
@@ -32,7 +35,7 @@ def read_benchmark(rows: Iterable[Mapping[str, Any]], path: str) -> dict[str, di
     return problems
 
 
-def read_samples(rows: Iterable[Mapping[str, Any]], known: Mapping[str, Any], path: str) -> list[dict[str, Any]]:
+def read_samples(rows: Iterable[Sample], known: Mapping[str, Item], path: str) -> list[Sample]:
     """Sample rows sorted by the benchmark's order and sample number; `UserError` for an unknown id or a doubled sample."""
     order = {key: place for place, key in enumerate(known)}
     seen: set[tuple[str, int]] = set()
@@ -54,7 +57,7 @@ def read_samples(rows: Iterable[Mapping[str, Any]], known: Mapping[str, Any], pa
     return samples
 
 
-def _check_all_there(samples: list[dict[str, Any]], known: Mapping[str, Any], path: str) -> None:
+def _check_all_there(samples: list[Sample], known: Mapping[str, Item], path: str) -> None:
     """Refuse a file that lacks items or samples: it would be graded as a smaller benchmark."""
     numbers: dict[str, set[int]] = {}
     for row in samples:
@@ -72,8 +75,8 @@ def _check_all_there(samples: list[dict[str, Any]], known: Mapping[str, Any], pa
 
 
 def grade_samples(
-    samples: list[dict[str, Any]],
-    problems: Mapping[str, Mapping[str, Any]],
+    samples: list[Sample],
+    problems: Mapping[str, Item],
     *,
     grader: str = "ours",
     extraction: str = "strict",
@@ -154,7 +157,7 @@ def _by_contest(questions: list[Question], benchmark: str, workers: int) -> dict
     return {question: (grade, grade.correct and grade.format, grade.correct) for question, grade in zip(questions, grades, strict=True)}
 
 
-def _problem(key: str, row: Mapping[str, Any], contaminated: Mapping[str, frozenset[str]]) -> GradedProblem:
+def _problem(key: str, row: Item, contaminated: Mapping[str, frozenset[str]]) -> GradedProblem:
     domain = row.get("domain") or ()
     difficulty = row.get("difficulty")
     return GradedProblem(
@@ -179,7 +182,7 @@ def read_matches(path: str, benchmark: str) -> tuple[dict[str, frozenset[str]], 
     return {item: frozenset(methods) for item, methods in contaminated.items()}, removing
 
 
-def clean_subset(problems: list[GradedProblem], removing: frozenset[str] | None) -> dict[str, Any]:
+def clean_subset(problems: list[GradedProblem], removing: frozenset[str] | None) -> CleanSubset:
     """pass@1 of contaminated and clean items: contaminated = a training row matched before removal, by a method that removes rows.
 
     Items that only a method matched that removes nothing (semantic and reworded, by default) are flagged, and in neither part.
@@ -201,8 +204,8 @@ def clean_subset(problems: list[GradedProblem], removing: frozenset[str] | None)
 
 
 def evaluate(
-    samples: list[dict[str, Any]],
-    problems: Mapping[str, Mapping[str, Any]],
+    samples: list[Sample],
+    problems: Mapping[str, Item],
     *,
     grader: str,
     extraction: str,
@@ -211,7 +214,7 @@ def evaluate(
     removing: frozenset[str] | None = None,
     benchmark: str = "",
     verifiers: Sequence[Verdicts] = (),
-) -> dict[str, Any]:
+) -> Evaluation:
     """The eval JSON without its name tags and provenance."""
     from mathrl.grading import group_answers, protocols
 
@@ -235,7 +238,7 @@ def evaluate(
     return result | ({"grader_protocols": judges} if judges else {})
 
 
-def _first_wrong(problems: list[GradedProblem]) -> dict[str, Any] | None:
+def _first_wrong(problems: list[GradedProblem]) -> FirstWrong | None:
     """Where the first wrong equality stands, in the order of the benchmark, the greedy response first."""
     for problem in problems:
         for sample in [*filter(None, [problem.greedy]), *problem.samples]:

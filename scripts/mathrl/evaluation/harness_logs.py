@@ -14,9 +14,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mathrl.core.files import UserError, check_unchanged, parse_json, read_jsonl
+from mathrl.core.files import JsonObject, UserError, check_unchanged, parse_json, read_jsonl
 from mathrl.data import published
+from mathrl.data.records import Item, Sample
 from mathrl.evaluation.grading import read_samples
+from mathrl.evaluation.records import Evaluation
 
 FORMATS = ("lm-eval", "inspect")
 _STOP = {"stop": "stop", "length": "max_tokens"}
@@ -29,12 +31,12 @@ _STRANGE = (
     TypeError,
     ValueError,
 )  # what a log of another shape raises
-Rows = list[dict[str, Any]]
-Log = tuple[Rows, Rows, dict[str, list[float]]]
+Rows = list[Sample]
+Log = tuple[list[Item], list[Sample], dict[str, list[float]]]
 """Problems, samples, and by problem what the log says of its mean score: a number, or one per metric; none where it says nothing."""
 
 
-def verdicts(result: Mapping[str, Any], path: str, greedy: bool) -> dict[str, list[int]]:
+def verdicts(result: Evaluation, path: str, greedy: bool) -> dict[str, list[int]]:
     """Right (1) or wrong (0) by problem, a number per sample, from an eval JSON; of the greedy response where `greedy`.
 
     Raises:
@@ -49,12 +51,12 @@ def verdicts(result: Mapping[str, Any], path: str, greedy: bool) -> dict[str, li
         raise UserError(f"{path}: is no eval JSON ({_said(error)}); make it with scripts/grade_samples.py") from None
 
 
-def grouped(samples: Iterable[Mapping[str, Any]], greedy: bool) -> dict[str, Rows]:
+def grouped(samples: Iterable[Sample], greedy: bool) -> dict[str, Rows]:
     """The greedy or the sampled responses by problem, in the order of their numbers."""
     found: dict[str, Rows] = {}
     for row in samples:
         if (row["sample"] < 0) == greedy:
-            found.setdefault(str(row["id"]), []).append(dict(row))
+            found.setdefault(str(row["id"]), []).append({**row})
     return {key: sorted(rows, key=lambda row: row["sample"]) for key, rows in found.items()}
 
 
@@ -63,11 +65,11 @@ def _sha256(text: str) -> str:
 
 
 def to_lm_eval(
-    problems: Mapping[str, Mapping[str, Any]],
+    problems: Mapping[str, Item],
     responses: Mapping[str, Rows],
     right: Mapping[str, Sequence[int]],
     temperature: float,
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[JsonObject]:
     """Lines of samples_{task}_{date}.jsonl: a problem per line, all of its responses in `resps`; exact_match is their mean."""
     asked = {"do_sample": temperature > 0, "temperature": temperature, "until": []}
     for number, (key, rows) in enumerate(responses.items()):
@@ -91,11 +93,11 @@ def to_lm_eval(
 
 
 def to_inspect(
-    problems: Mapping[str, Mapping[str, Any]],
+    problems: Mapping[str, Item],
     responses: Mapping[str, Rows],
     right: Mapping[str, Sequence[int]],
     names: Mapping[str, str],
-) -> dict[str, Any]:
+) -> JsonObject:
     """An EvalLog (version 2): a sample per response, its number the epoch. `names`: model, task, created (ISO time)."""
     samples, values = [], []
     for key, rows in responses.items():
@@ -160,14 +162,14 @@ def read_log(form: str, path: str, greedy: bool) -> Log:
     return from_inspect(log, path, greedy)
 
 
-def from_lm_eval(lines: Iterable[Mapping[str, Any]], path: str, greedy: bool) -> Log:
+def from_lm_eval(lines: Iterable[JsonObject], path: str, greedy: bool) -> Log:
     """(problems, samples, scores) of samples_*.jsonl; a problem's text is its prompt where the document has none.
 
     Raises:
         UserError: a line without responses, document or gold answer, or an id that two documents have.
     """
-    problems: dict[str, dict[str, Any]] = {}
-    docs: Rows = []
+    problems: dict[str, Item] = {}
+    docs: list[JsonObject] = []
     samples: Rows = []
     scores: dict[str, list[float]] = {}
     for number, line in enumerate(lines, 1):
@@ -191,12 +193,12 @@ def from_lm_eval(lines: Iterable[Mapping[str, Any]], path: str, greedy: bool) ->
     return list(problems.values()), read_samples(samples, problems, path), scores
 
 
-def _lm_eval_line(line: Mapping[str, Any], number: int) -> tuple[dict[str, Any], list[str], list[float]]:
+def _lm_eval_line(line: JsonObject, number: int) -> tuple[Item, list[str], list[float]]:
     """Problem, responses, and the value of each metric of a line."""
     doc, resps = _of(line["doc"], dict), _of(line["resps"], list)
     key = str(doc.get("id") or doc.get("unique_id") or line.get("doc_id", number))
     text = doc.get("problem") or doc.get("question") or _first_argument(line)
-    problem = {"id": key, "problem": str(text), "answer": str(doc.get("answer", line["target"]))}
+    problem: Item = {"id": key, "problem": str(text), "answer": str(doc.get("answer", line["target"]))}
     texts = resps[0] if isinstance(resps[0], list) else resps
     if not texts:
         raise ValueError("no responses")
@@ -207,7 +209,7 @@ def _lm_eval_line(line: Mapping[str, Any], number: int) -> tuple[dict[str, Any],
     return problem, [_of(text, str) for text in texts], scores
 
 
-def _golds(docs: Rows, path: str) -> dict[str, str]:
+def _golds(docs: list[JsonObject], path: str) -> dict[str, str]:
     """Gold answer by problem text where the documents have a layout that is known: GSM8K's answer is what stands behind ####."""
     try:
         items, notice, _ = published.read_items(docs, {}, path)
@@ -217,17 +219,17 @@ def _golds(docs: Rows, path: str) -> dict[str, str]:
     return {item["problem"]: item["answer"] for item in items}
 
 
-def _first_argument(line: Mapping[str, Any]) -> str:
+def _first_argument(line: JsonObject) -> str:
     arguments = line.get("arguments") or {}
     first = arguments.get("gen_args_0", {}) if isinstance(arguments, dict) else dict(enumerate(_of(arguments[0], list)))
     return str(first.get("arg_0", first.get(0, "")))
 
 
-def _sample(key: str, number: int, text: str, finish: str, tokens: int) -> dict[str, Any]:
+def _sample(key: str, number: int, text: str, finish: str, tokens: int) -> Sample:
     return {"id": key, "sample": number, "response": text, "finish_reason": finish, "tokens": tokens}
 
 
-def from_inspect(log: Mapping[str, Any], path: str, greedy: bool) -> Log:
+def from_inspect(log: JsonObject, path: str, greedy: bool) -> Log:
     """(problems, samples, scores) of an EvalLog that was written as JSON; the score is the first scorer's mean.
 
     Raises:
@@ -236,7 +238,7 @@ def from_inspect(log: Mapping[str, Any], path: str, greedy: bool) -> Log:
     rows = log.get("samples") if isinstance(log, dict) else None
     if not isinstance(rows, list) or not rows:
         raise UserError(f"{path}: holds no samples; write it with inspect eval --log-format json, or convert it with inspect log convert")
-    problems: dict[str, dict[str, Any]] = {}
+    problems: dict[str, Item] = {}
     samples: Rows = []
     values: dict[str, list[float | None]] = {}
     for number, row in enumerate(rows, 1):
@@ -253,17 +255,17 @@ def from_inspect(log: Mapping[str, Any], path: str, greedy: bool) -> Log:
     return list(problems.values()), read_samples(samples, problems, path), scores
 
 
-def _inspect_sample(row: Mapping[str, Any], greedy: bool) -> tuple[dict[str, Any], dict[str, Any], float | None]:
+def _inspect_sample(row: JsonObject, greedy: bool) -> tuple[Item, Sample, float | None]:
     """Problem, sample, and the first scorer's value (None where it is no number) of a sample of an EvalLog."""
     output, target = row["output"], row.get("target", "")
     choice = _of(output["choices"], list)[0]
     key = str(_of(row["id"], str | int))
     answer = (target or [""])[0] if isinstance(target, list) else target
-    problem = {"id": key, "problem": _text(row.get("input", "")), "answer": str(answer)}
+    problem: Item = {"id": key, "problem": _text(row.get("input", "")), "answer": str(answer)}
     finish = "length" if choice.get("stop_reason") in ("max_tokens", "model_length") else "stop"
     tokens = _of((output.get("usage") or {}).get("output_tokens") or 0, int)
     number = -1 if greedy else _of(row.get("epoch", 1), int) - 1
-    scorers: Mapping[str, Mapping[str, Any]] = row.get("scores") or {}
+    scorers: Mapping[str, JsonObject] = row.get("scores") or {}
     first: Any = next(iter(scorers.values()), {}).get("value")
     value = {"C": 1.0, "I": 0.0}.get(first) if isinstance(first, str) else float(first) if _is_number(first) else None
     return problem, _sample(key, number, _text(choice["message"]["content"]), finish, tokens), value

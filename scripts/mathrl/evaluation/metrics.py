@@ -14,7 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from mathrl.evaluation.records import BreakdownCell, Lengths, Summary
 from mathrl.statistics.intervals import mean_interval, ratio_interval, unbounded_mean_interval
+from mathrl.statistics.records import Cell, Mean
 from mathrl.verifiers.equalities import EqualityCheck
 
 PASS_AT = (1, 2, 4, 8, 16)
@@ -99,7 +101,7 @@ def majority_value(
     return sum(correct[places[0]] for places in largest) / len(largest)
 
 
-def metric(values: Sequence[float], samples: float = 1.0) -> dict[str, Any]:
+def metric(values: Sequence[float], samples: float = 1.0) -> Mean:
     """{value, low, high, n} of the mean of one value per problem in [0, 1]; n is the number of problems."""
     low, high = mean_interval(values, samples)
     return {"value": float(np.mean(values)), "low": low, "high": high, "n": len(values)}
@@ -133,12 +135,12 @@ def length_band(problem: str) -> str:
     return "> 100 words"
 
 
-def summarize(problems: Sequence[GradedProblem], group_answers: Callable[[list[str | None]], list[int]]) -> dict[str, Any]:
+def summarize(problems: Sequence[GradedProblem], group_answers: Callable[[list[str | None]], list[int]]) -> Summary:
     """Metrics, counts, breakdowns and per-problem values of one benchmark's graded problems (see the eval schema).
 
     Problems may differ in their number of samples; pass@k is given for every k that each of them allows.
     """
-    result: dict[str, Any] = {"metrics": {}, "per_problem": _per_problem(problems, group_answers)}
+    result: Summary = {"metrics": {}, "per_problem": _per_problem(problems, group_answers)}
     sampled = [p for p in problems if p.samples]
     greedy = [p for p in problems if p.greedy]
     samples = [s for p in problems for s in p.samples] or [p.greedy for p in greedy]
@@ -167,7 +169,7 @@ def summarize(problems: Sequence[GradedProblem], group_answers: Callable[[list[s
 _VERDICTS = {"": "correct", "_strict": "correct_strict", "_lenient": "correct_lenient"}
 
 
-def _sampled_metrics(metrics: dict[str, Any], problems: Sequence[GradedProblem], table: Mapping[str, list]) -> None:
+def _sampled_metrics(metrics: dict[str, Cell], problems: Sequence[GradedProblem], table: Mapping[str, list]) -> None:
     sizes = [len(p.samples) for p in problems]
     n = min(sizes)
     mean_size = float(np.mean(sizes))
@@ -200,7 +202,7 @@ def _sampled_metrics(metrics: dict[str, Any], problems: Sequence[GradedProblem],
     metrics |= _equality_metrics(problems, mean_size)
 
 
-def _equality_metrics(problems: Sequence[GradedProblem], mean_size: float) -> dict[str, Any]:
+def _equality_metrics(problems: Sequence[GradedProblem], mean_size: float) -> dict[str, Cell]:
     """Coverage, and what equalities say: of all, of reasoning steps with any, and of right answers with a false one.
 
     The value is None where the coverage is below `LEAST_COVERAGE`, so that a reader sees that there is none.
@@ -210,7 +212,7 @@ def _equality_metrics(problems: Sequence[GradedProblem], mean_size: float) -> di
         return np.array([sum(count(s) for s in p.samples) for p in problems], dtype=float)
 
     with_any = [float(np.mean([s.equalities.checked > 0 for s in p.samples])) for p in problems]
-    found: dict[str, Any] = {"equality_coverage": metric(with_any, mean_size)}
+    found: dict[str, Cell] = {"equality_coverage": metric(with_any, mean_size)}
     shares = {
         "equality_accuracy": (sums(lambda s: s.equalities.true), sums(lambda s: s.equalities.checked)),
         "step_equality_accuracy": (
@@ -229,7 +231,7 @@ def _equality_metrics(problems: Sequence[GradedProblem], mean_size: float) -> di
     return found
 
 
-def _ratio(metrics: dict[str, Any], name: str, part: np.ndarray, whole: np.ndarray) -> None:
+def _ratio(metrics: dict[str, Cell], name: str, part: np.ndarray, whole: np.ndarray) -> None:
     """Ratio of sums; n is the number of problems that have anything to count. Left out where nothing can be counted."""
     if whole.sum() > 0:
         low, high = ratio_interval(part, whole)
@@ -258,12 +260,12 @@ def _per_problem(problems: Sequence[GradedProblem], group_answers: Callable[[lis
     return columns
 
 
-def _lengths(samples: Sequence[GradedSample]) -> dict[str, Any]:
+def _lengths(samples: Sequence[GradedSample]) -> Lengths:
     """Response length in tokens of right and wrong samples: mean, number and a histogram over common bins."""
     longest = max((s.tokens for s in samples), default=0)
     width = max(1, math.ceil((longest + 1) / LENGTH_BINS))
     edges = [width * place for place in range(LENGTH_BINS + 1)]
-    split: dict[str, Any] = {"edges": edges}
+    split: Lengths = {"edges": edges}
     for name, wanted in (("right", True), ("wrong", False)):
         tokens = [s.tokens for s in samples if s.correct == wanted]
         split[name] = {
@@ -274,7 +276,7 @@ def _lengths(samples: Sequence[GradedSample]) -> dict[str, Any]:
     return split
 
 
-def _token_caps(problems: Sequence[GradedProblem]) -> dict[str, dict[str, Any]]:
+def _token_caps(problems: Sequence[GradedProblem]) -> dict[str, Cell]:
     """pass@1 (or greedy) by token cap, had responses been cut there: a longer one counts as wrong. Caps that cut nothing are left out."""
     samples = [(p.samples or [p.greedy]) for p in problems]
     longest = max((s.tokens for some in samples for s in some), default=0)
@@ -293,7 +295,7 @@ def problem_value(problem: GradedProblem) -> float:
     return float(problem.greedy.correct)
 
 
-def subset_metric(problems: Sequence[GradedProblem]) -> dict[str, Any]:
+def subset_metric(problems: Sequence[GradedProblem]) -> Cell:
     """pass@1 of some problems, with n; value None for no problems."""
     if not problems:
         return {"value": None, "low": None, "high": None, "n": 0}
@@ -301,10 +303,10 @@ def subset_metric(problems: Sequence[GradedProblem]) -> dict[str, Any]:
     return metric([problem_value(p) for p in problems], size)
 
 
-def _breakdowns(problems: Sequence[GradedProblem]) -> dict[str, list[dict[str, Any]]]:
+def _breakdowns(problems: Sequence[GradedProblem]) -> dict[str, list[BreakdownCell]]:
     """pass@1 by domain (a problem with several counts in each), difficulty, answer type and problem length."""
 
-    def cells(keys: Callable[[GradedProblem], Iterable[Any]], order: Callable[[Any], Any] = str) -> list[dict[str, Any]]:
+    def cells(keys: Callable[[GradedProblem], Iterable[Any]], order: Callable[[Any], Any] = str) -> list[BreakdownCell]:
         members: dict[Any, list[GradedProblem]] = {}
         for problem in problems:
             for key in keys(problem):

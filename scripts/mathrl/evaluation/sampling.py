@@ -26,9 +26,12 @@ from mathrl.core.files import UserError, read_json, sha256_json, write_json
 from mathrl.core.hashes import model_sha256
 from mathrl.core.provenance import versions
 from mathrl.data.benchmarks import read_benchmark
+from mathrl.data.records import Sample
+from mathrl.evaluation.records import EngineSettings, Generation, StoreContent, StoredSample
 from mathrl.execution import pauses
 from mathrl.models.checks import check_model
 from mathrl.models.engine_start import start_llm
+from mathrl.models.records import ModelConfig
 
 GREEDY = -1  # sample number of the one greedy response
 CONTEST_PROMPT = (
@@ -87,7 +90,7 @@ def seed_of(protocol_seed: int, request: Request) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
 
-def store_content(model_sha256: str, protocol: Sampling, prompt: Prompt, engine: Engine, together: int | None = None) -> dict[str, Any]:
+def store_content(model_sha256: str, protocol: Sampling, prompt: Prompt, engine: Engine, together: int | None = None) -> StoreContent:
     """Everything that decides a response but its own place; the model by its weights, so that two names of one share the samples.
 
     `together` as in `batches_of`: what was computed in other batches may differ in its last digits.
@@ -103,12 +106,12 @@ def store_content(model_sha256: str, protocol: Sampling, prompt: Prompt, engine:
     }
 
 
-def store_directory(root: Path, content: Mapping[str, Any]) -> Path:
+def store_directory(root: Path, content: StoreContent) -> Path:
     """Where responses of one model under one sampling setting are kept."""
     return root / sha256_json(content)[:12]
 
 
-def read_store(directory: Path) -> dict[tuple[str, str, int, str], dict[str, Any]]:
+def read_store(directory: Path) -> dict[tuple[str, str, int, str], StoredSample]:
     """Finished responses by key. A line that a kill cut off is ignored; a damaged one is named, and its response made again."""
     found = {}
     for path in sorted(directory.glob("*.jsonl")):
@@ -124,7 +127,7 @@ def read_store(directory: Path) -> dict[tuple[str, str, int, str], dict[str, Any
     return found
 
 
-def _row(line: bytes, checked: bool) -> dict[str, Any] | None:
+def _row(line: bytes, checked: bool) -> StoredSample | None:
     """A line of a store; None where it is not as it was written. A `checked` one begins with its hash; those of earlier commits do not."""
     text = checked_lines.content(line) if checked else line
     try:
@@ -156,7 +159,7 @@ def generate(
     accelerator: str,
     root: Path,
     progress: TextIO,
-) -> dict[str, Any]:
+) -> Generation:
     """Make the responses of one shard that are not in the store yet; returns what was done and where the store is.
 
     The model is known by its bytes. They are hashed once while its files stay as they are, and again before an engine reads them.
@@ -166,7 +169,7 @@ def generate(
     # On a CPU in float32 the same requests give the same bytes, if only they are computed together.
     together = engine.batch_size if accelerator == "cpu" and engine.dtype == "float32" else None
 
-    def look(digest: str) -> tuple[dict[str, dict[str, Any]], dict[str, Path], list[Request]]:
+    def look(digest: str) -> tuple[dict[str, StoreContent], dict[str, Path], list[Request]]:
         contents = {name: store_content(digest, p, prompt, engine, together) for name, p in protocols.items()}
         stores = {name: store_directory(root, content) for name, content in contents.items()}
         have = {path: read_store(path) for path in set(stores.values())}
@@ -192,7 +195,7 @@ def generate(
     return result | {"seconds": round(time.monotonic() - begun, 1)}
 
 
-def _note_store(path: Path, model_name: str, content: Mapping[str, Any]) -> None:
+def _note_store(path: Path, model_name: str, content: StoreContent) -> None:
     """Write what a store holds, under which name its model was sampled first, and when that began (UTC)."""
     note = path / "content.json"
     before = read_json(note) if note.is_file() else {}
@@ -238,7 +241,7 @@ def engine_settings(
     accelerator: str,
     requests: Sequence[Request],
     prompt: Prompt,
-) -> dict[str, Any]:
+) -> EngineSettings:
     """vLLM's engine arguments for these requests."""
     longest = max(len(request.problem) + len(request.prefix) for request in requests) + len(prompt.instruction) + 200
     # a token is a character or more
@@ -246,7 +249,7 @@ def engine_settings(
         "model": str(model),
         "dtype": engine.dtype,
         "max_num_seqs": engine.batch_size,
-        "max_model_len": _context(_read(model), longest + max(p.max_tokens for p in protocols.values())),
+        "max_model_len": _context(_read(model).get("max_position_embeddings"), longest + max(p.max_tokens for p in protocols.values())),
         "seed": 0,
         "enable_prefix_caching": True,
         "disable_log_stats": True,
@@ -263,14 +266,14 @@ def engine_settings(
     return settings
 
 
-def _read(model: Path) -> dict[str, Any]:
+def _read(model: Path) -> ModelConfig:
     with open(model / "config.json") as handle:
         return json.load(handle)
 
 
-def _context(config: Mapping[str, Any], wanted: int) -> int:
+def _context(own: int | None, wanted: int) -> int:
     """The model's context length, or less where less is wanted (the engine reserves memory for it)."""
-    return min(config.get("max_position_embeddings") or wanted, wanted)
+    return min(own or wanted, wanted)
 
 
 def _run(llm, sampling_params, batches, stores, protocols, prompt, shard: int, name: str, progress: TextIO) -> tuple[int, int]:
@@ -350,14 +353,14 @@ def store_of(generation: Sequence[Path], protocol: str) -> Path:
     return Path(stores.pop())
 
 
-def merge(store: Path, protocol: str, settings: Sampling, benchmarks: Mapping[str, Path]) -> dict[str, list[dict[str, Any]]]:
+def merge(store: Path, protocol: str, settings: Sampling, benchmarks: Mapping[str, Path]) -> dict[str, list[Sample]]:
     """Samples by benchmark, in the order of items and sample numbers, from the store.
 
     Raises:
         UserError: a response is missing (the store was cleared after generation).
     """
     have = read_store(store)
-    merged: dict[str, list[dict[str, Any]]] = {name: [] for name in benchmarks}
+    merged: dict[str, list[Sample]] = {name: [] for name in benchmarks}
     for request in all_requests({protocol: settings}, benchmarks):
         row = have.get(request.key)
         if row is None:
@@ -369,6 +372,6 @@ def merge(store: Path, protocol: str, settings: Sampling, benchmarks: Mapping[st
     return merged
 
 
-def of_one_file(generation: Sequence[Path], name: str, settings: Sampling, problems: Path) -> list[dict[str, Any]]:
+def of_one_file(generation: Sequence[Path], name: str, settings: Sampling, problems: Path) -> list[Sample]:
     """Samples of one file of problems that was sampled as protocol and benchmark `name`, in its order."""
     return merge(store_of(generation, name), name, settings, {name: problems})[name]

@@ -16,9 +16,11 @@ from mathrl.core.files import UserError, read_json
 from mathrl.data.dates import MARK, Dates
 from mathrl.evaluation.bands import beside, in_words
 from mathrl.evaluation.means import BY, cell, clustered_error, mean_error, mean_over
+from mathrl.evaluation.records import Evaluation, Published, ScoreRow
 from mathrl.statistics.comparisons import about_controls, claim, compare_all, label, seed_interval
+from mathrl.statistics.records import Cell, ComparisonRow, Effect
 
-Evals = dict[tuple[str, str, str], dict[str, Any]]  # (model, protocol, benchmark) → eval JSON
+Evals = dict[tuple[str, str, str], Evaluation]  # (model, protocol, benchmark) → eval JSON
 
 # Column sections of the table: metric in the eval JSON → what it is called. `maj@` and `avg@` stand for whatever n was.
 METRICS = {
@@ -42,7 +44,7 @@ METRICS_BY = {
 }
 
 # Published results of the same benchmarks: they are quoted, never measured here, and enter no test. Percent.
-PUBLISHED: list[dict[str, Any]] = [
+PUBLISHED: list[Published] = [
     {
         "model": "untrained OpenSeek-Small-v1-SFT",
         "benchmarks": {
@@ -142,7 +144,7 @@ def table(
     groups: Mapping[str, Sequence[str]] | None = None,
     dates: Dates | None = None,
     bands: Sequence[Band] = (),
-) -> list[dict[str, Any]]:
+) -> list[ScoreRow]:
     """Rows {protocol, metric, model, kind, cells: {benchmark: cell}, mean, source, younger, bands}, the primary protocol first.
 
     `kind` is `measured`, `checkpoint` (along a run's training), `seeds` (the mean over the replicates of a group of `groups`, with
@@ -152,7 +154,7 @@ def table(
     `bands` says where a score lies beside those of the argument.
     """
     dates = dates or Dates()
-    rows: list[dict[str, Any]] = []
+    rows: list[ScoreRow] = []
     for protocol in sorted(protocols, key=lambda name: name != primary):
         for metric in metric_names(evals):
             section = []
@@ -174,7 +176,7 @@ def table(
     return rows
 
 
-def _with_error(part: dict[str, Any] | None, error: float | None) -> dict[str, Any] | None:
+def _with_error(part: Cell | None, error: float | None) -> Cell | None:
     return part and part | {"se": error}
 
 
@@ -188,10 +190,10 @@ def kind_of(model: str) -> str:
     return "checkpoint" if "@" in model else "measured"
 
 
-def _over_seeds(section: Sequence[Mapping[str, Any]], group: str, runs: Sequence[str]) -> dict[str, Any]:
+def _over_seeds(section: Sequence[ScoreRow], group: str, runs: Sequence[str]) -> ScoreRow:
     rows = [row for row in section if row["model"] in runs]
 
-    def cell_over_seeds(parts: list[dict[str, Any] | None]) -> dict[str, Any] | None:
+    def cell_over_seeds(parts: list[Cell | None]) -> Cell | None:
         if any(part is None or part["value"] is None for part in parts):
             return None
         found = seed_interval([part["value"] for part in parts if part])
@@ -202,8 +204,8 @@ def _over_seeds(section: Sequence[Mapping[str, Any]], group: str, runs: Sequence
     return dict(rows[0]) | {"model": label(group, runs), "kind": "seeds", "cells": cells, "mean": mean}
 
 
-def _published(entry: Mapping[str, Any], protocol: str, benchmarks: Sequence[str]) -> dict[str, Any]:
-    def share(value: float | None) -> dict[str, Any] | None:
+def _published(entry: Published, protocol: str, benchmarks: Sequence[str]) -> ScoreRow:
+    def share(value: float | None) -> Cell | None:
         return None if value is None else {"value": value / 100, "low": None, "high": None, "n": None}
 
     cells = {name: share(entry["benchmarks"].get(name)) for name in benchmarks}
@@ -217,10 +219,10 @@ def _published(entry: Mapping[str, Any], protocol: str, benchmarks: Sequence[str
 class ScoreTable:
     """The score table with its comparisons: what scores.csv, .md and .html say."""
 
-    rows: list[dict[str, Any]]
+    rows: list[ScoreRow]
     benchmarks: list[str]
     missing: list[dict[str, str]]
-    comparisons: list[dict[str, Any]]
+    comparisons: list[ComparisonRow]
     claim: str
     notes: list[str]
     verifiers: list[str]  # lines of the table of verifiers
@@ -277,7 +279,7 @@ def percent(value: float | None) -> str:
     return "" if value is None else f"{100 * value:.2f}"
 
 
-def to_csv(rows: Sequence[Mapping[str, Any]], benchmarks: Sequence[str], dated: bool = False) -> str:
+def to_csv(rows: Sequence[ScoreRow], benchmarks: Sequence[str], dated: bool = False) -> str:
     """The table as CSV, in percent; interval limits, n (problems) and the usual clustered standard error
     stand in columns of their own at the end; where benchmarks are `dated`, those that are younger than the row's model; where
     there are bands, where a score lies beside them."""
@@ -299,7 +301,7 @@ def to_csv(rows: Sequence[Mapping[str, Any]], benchmarks: Sequence[str], dated: 
     return out.getvalue()
 
 
-def cell_text(part: Mapping[str, Any] | None) -> str:
+def cell_text(part: Cell | None) -> str:
     """`12.34 [10.1, 14.8]` in percent, `–` where there is nothing."""
     if part is None or part["value"] is None:
         return "–"
@@ -308,12 +310,12 @@ def cell_text(part: Mapping[str, Any] | None) -> str:
     return f"{percent(part['value'])} [{100 * part['low']:.1f}, {100 * part['high']:.1f}]"
 
 
-def effect_text(part: Mapping[str, Any]) -> str:
+def effect_text(part: Effect) -> str:
     """`+1.23 [-0.1, +2.6]` in points."""
     return f"{100 * part['value']:+.2f} [{100 * part['low']:+.1f}, {100 * part['high']:+.1f}]"
 
 
-def headline(comparisons: Sequence[Mapping[str, Any]]) -> list[str]:
+def headline(comparisons: Sequence[ComparisonRow]) -> list[str]:
     """A sentence per run against the base model: its effect, and how much of it is format."""
     told = []
     for row in comparisons:
@@ -334,10 +336,10 @@ def headline(comparisons: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def to_markdown(
-    rows: Sequence[Mapping[str, Any]],
+    rows: Sequence[ScoreRow],
     benchmarks: Sequence[str],
     missing: Sequence[Mapping[str, str]],
-    comparisons: Sequence[Mapping[str, Any]] = (),
+    comparisons: Sequence[ComparisonRow] = (),
     claim: str = "",
     notes: Sequence[str] = (),
     verifiers: Sequence[str] = (),
@@ -405,14 +407,14 @@ def verifier_lines(evals: Evals) -> list[str]:
     return ["## Verifiers", "", note, "", "| " + " | ".join(heads) + " |", "|---" * len(heads) + "|", *lines, ""]
 
 
-def problem_count(section: Sequence[Mapping[str, Any]], benchmark: str) -> int:
+def problem_count(section: Sequence[ScoreRow], benchmark: str) -> int:
     """Most problems that any row of a section has on a benchmark."""
     return max(((row["cells"][benchmark] or {}).get("n") or 0 for row in section), default=0)
 
 
-def sections(rows: Sequence[Mapping[str, Any]]) -> dict[tuple[str, str], list[Mapping[str, Any]]]:
+def sections(rows: Sequence[ScoreRow]) -> dict[tuple[str, str], list[ScoreRow]]:
     """Rows by (protocol, metric), in order."""
-    grouped: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    grouped: dict[tuple[str, str], list[ScoreRow]] = {}
     for row in rows:
         grouped.setdefault((row["protocol"], row["metric"]), []).append(row)
     return grouped

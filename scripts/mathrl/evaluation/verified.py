@@ -8,14 +8,15 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
 from mathrl.config.verifiers import Settings
 from mathrl.core.files import UserError
 from mathrl.evaluation.metrics import GradedProblem, GradedSample, metric
+from mathrl.evaluation.records import Correlation, Evaluation, StepScoreRow, Verified
 from mathrl.statistics.intervals import difference, ratio_interval
+from mathrl.statistics.records import Cell
 from mathrl.verifiers import ensemble
 from mathrl.verifiers.interface import aggregate, first_wrong
 
@@ -43,7 +44,7 @@ class Verdicts:
             raise UserError(f"verifier {self.name}: has no scores of sample {sample.sample} of item {problem.id}; score again") from None
 
 
-def read_scores(rows: Iterable[Mapping[str, Any]]) -> StepScores:
+def read_scores(rows: Iterable[StepScoreRow]) -> StepScores:
     """Rows {id, sample, scores} of `results/{model}/{protocol}/steps/{verifier}/{benchmark}.jsonl.zst`."""
     return {(str(row["id"]), int(row["sample"])): [float(score) for score in row["scores"]] for row in rows}
 
@@ -92,7 +93,7 @@ def weighted_majority(problem: GradedProblem, weights: Sequence[float], group_an
     return sum(problem.samples[place].correct for place in largest) / len(largest)
 
 
-def verified(problems: Sequence[GradedProblem], majority: Sequence[float], found: Verdicts, group_answers: Grouping) -> dict[str, Any]:
+def verified(problems: Sequence[GradedProblem], majority: Sequence[float], found: Verdicts, group_answers: Grouping) -> Verified:
     """The figures of one verifier on one benchmark.
 
     Args:
@@ -113,7 +114,7 @@ def verified(problems: Sequence[GradedProblem], majority: Sequence[float], found
     right = [sum(sample.correct for sample in problem.samples) for problem in problems]
     good = [sum(score >= found.threshold for scores in own for score in scores) for own in steps]
     places = Counter("none" if place is None else str(min(place + 1, LAST_STEP)) for own in wrong_at for place in own)
-    result = {
+    result: Verified = {
         "best_of_n": metric(best),
         "weighted_majority": metric(heavy),
         "best_of_n_minus_majority": _minus(best, majority),
@@ -125,16 +126,18 @@ def verified(problems: Sequence[GradedProblem], majority: Sequence[float], found
         "threshold": found.threshold,
         "aggregate": found.aggregate,
     }
-    return result | ({} if found.disagreement is None else {"disagreement": found.disagreement})
+    if found.disagreement is not None:
+        result["disagreement"] = found.disagreement
+    return result
 
 
-def _minus(values: Sequence[float], majority: Sequence[float]) -> dict[str, Any]:
+def _minus(values: Sequence[float], majority: Sequence[float]) -> Cell:
     found = difference(np.asarray(values, dtype=float), np.asarray(majority, dtype=float))
     low, high = found.interval(-1.0, 1.0)
     return {"value": found.value, "low": low, "high": high, "n": len(values)}
 
 
-def _ratio(part: Sequence[int], whole: Sequence[int]) -> dict[str, Any]:
+def _ratio(part: Sequence[int], whole: Sequence[int]) -> Cell:
     parts, wholes = np.asarray(part, dtype=float), np.asarray(whole, dtype=float)
     counted = int((wholes > 0).sum())
     if not counted:
@@ -143,7 +146,7 @@ def _ratio(part: Sequence[int], whole: Sequence[int]) -> dict[str, Any]:
     return {"value": float(parts.sum() / wholes.sum()), "low": low, "high": high, "n": counted}
 
 
-def _correlation(problems: Sequence[GradedProblem], weights: Sequence[Sequence[float]]) -> dict[str, Any]:
+def _correlation(problems: Sequence[GradedProblem], weights: Sequence[Sequence[float]]) -> Correlation:
     """Pearson's correlation of response score and correctness over all samples; None where one of them is always the same."""
     correct = [float(sample.correct) for problem in problems for sample in problem.samples]
     scores = [weight for own in weights for weight in own]
@@ -152,7 +155,7 @@ def _correlation(problems: Sequence[GradedProblem], weights: Sequence[Sequence[f
     return {"value": float(np.corrcoef(scores, correct)[0, 1]), "n": len(correct)}
 
 
-def add(result: dict[str, Any], problems: Sequence[GradedProblem], found: Sequence[Verdicts], group_answers: Grouping) -> None:
+def add(result: Evaluation, problems: Sequence[GradedProblem], found: Sequence[Verdicts], group_answers: Grouping) -> None:
     """Put `verifiers: {name: figures}` into the eval JSON of these graded problems; nothing where no verifier is in use."""
     sampled = [problem for problem in problems if problem.samples]
     if not found or not sampled:

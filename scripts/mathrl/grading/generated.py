@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
 from mathrl.core.capped_calls import CappedCalls
+from mathrl.core.files import JsonObject
+from mathrl.grading.protocols import Gold
 
 CPU_SECONDS = 5.0
 MAX_CHARS = 4_000
@@ -38,7 +39,7 @@ class ReasoningGym:
     is_grader_protocol = True
     needs = ("generator",)
 
-    def right(self, extracted: str, gold: Mapping[str, Any]) -> bool:
+    def right(self, extracted: str, gold: Gold) -> bool:
         generator, entry = gold["generator"], {key: gold[key] for key in ("question", "answer", "metadata") if key in gold}
         for text in dict.fromkeys((extracted.strip(), plain(extracted))):
             if may_be_asked(generator, text) and _ask(generator, text, entry, gold.get("parameters", {})):
@@ -72,11 +73,11 @@ def _calls() -> CappedCalls:
     return CappedCalls("mathrl.grading.generated:score", CPU_SECONDS, memory=8 << 30)
 
 
-def _ask(generator: str, text: str, entry: Mapping[str, Any], parameters: Mapping[str, Any]) -> bool:
+def _ask(generator: str, text: str, entry: JsonObject, parameters: JsonObject) -> bool:
     return _calls().ask(generator, text, entry, parameters).get("value", 0.0) >= 1 - 1e-9
 
 
-def score(generator: str, text: str, entry: dict[str, Any], parameters: Mapping[str, Any]) -> float:
+def score(generator: str, text: str, entry: JsonObject, parameters: JsonObject) -> float:
     """The generator's score, 0–1; called in capped workers only."""
     return float(_judge(generator, json.dumps(parameters, sort_keys=True)).score_answer(text, entry))
 

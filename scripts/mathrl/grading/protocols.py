@@ -11,19 +11,19 @@ import ast
 import importlib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 from typing import Protocol as Interface
 
 from mathrl.core.code_files import SCRIPTS, module_file, module_files
-from mathrl.core.files import UserError, parse_json, sha256_file
+from mathrl.core.files import JsonObject, UserError, parse_json, sha256_file
 
 OWN = {"reasoning-gym": "mathrl.grading.generated:ReasoningGym"}
 MARK = '{"protocol": '
 FLAG = "is_grader_protocol"
 _NAME = re.compile(r"([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):([A-Za-z_]\w*)", re.ASCII)
-Gold = Mapping[str, Any]
+Gold = JsonObject
 
 
 class Protocol(Interface):
@@ -49,7 +49,7 @@ def gold_text(protocol: str, answer: str, **more: Any) -> str:
 
 
 @lru_cache(maxsize=4096)
-def gold_of(answer: str) -> dict[str, Any] | None:
+def gold_of(answer: str) -> JsonObject | None:
     """The gold that a text holds, or None where our own rules decide."""
     if not answer.startswith(MARK):
         return None

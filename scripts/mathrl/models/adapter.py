@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from mathrl.config.stage import Lora
 from mathrl.core.files import UserError, read_json
+from mathrl.models.records import ModelConfig
 from mathrl.models.shape import shapes
 
 MERGERS, FOLDER = "lora_adapter", "adapter"  # what verl's merger calls it below a model, and what we do
@@ -19,7 +19,7 @@ LATENT = ("q_proj", "q_a_proj", "q_b_proj", "kv_a_proj_with_mqa", "kv_b_proj", "
 GATED = ("gate_proj", "up_proj", "down_proj")
 
 
-def linear_layers(config: Mapping[str, Any]) -> dict[str, int]:
+def linear_layers(config: ModelConfig) -> dict[str, int]:
     """Inputs and outputs of the linear layers that may have an adapter, by name, all layers of that name together.
 
     Of a model with experts these are its attention's: experts are one tensor in transformers 5, and the router is no linear layer.
@@ -31,14 +31,14 @@ def linear_layers(config: Mapping[str, Any]) -> dict[str, int]:
             if layer in LATENT and len(shape) == 2:
                 found[layer] = found.get(layer, 0) + sum(shape)
         return found
-    hidden, layers, heads = (config[key] for key in ("hidden_size", "num_hidden_layers", "num_attention_heads"))
+    hidden, layers, heads = config["hidden_size"], config["num_hidden_layers"], config["num_attention_heads"]
     head = config.get("head_dim") or hidden // heads
     width, cached = heads * head, (config.get("num_key_value_heads") or heads) * head
     sums = dict(zip(ATTENTION, (hidden + width, hidden + cached, hidden + cached, hidden + width), strict=True))
     return {name: layers * numbers for name, numbers in (sums | dict.fromkeys(GATED, hidden + config["intermediate_size"])).items()}
 
 
-def targets(lora: Lora, config: Mapping[str, Any], model: str) -> str | list[str]:
+def targets(lora: Lora, config: ModelConfig, model: str) -> str | list[str]:
     """The layers that get an adapter, as PEFT takes them: `all-linear`, or names.
 
     Raises:

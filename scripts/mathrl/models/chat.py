@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 
 from mathrl.core.files import sha256_json
+from mathrl.models.records import AnswerRow
 
 PER_MESSAGE = 16  # tokens that a chat template puts around a message, at most
 
@@ -22,7 +22,7 @@ class Request:
     max_tokens: int
     sample: int
     seed: int | None = 0
-    parameters: Mapping[str, Any] = field(default_factory=dict)
+    parameters: Mapping[str, object] = field(default_factory=dict)
 
     @cached_property
     def key(self) -> str:
@@ -56,5 +56,12 @@ class Answer:
     completion_tokens: int
     served_by: str = ""  # the model as the server called it
 
-    def as_dict(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in ("key", "text", "finish", "prompt_tokens", "completion_tokens", "served_by")}
+    def as_dict(self) -> AnswerRow:
+        return {
+            "key": self.key,
+            "text": self.text,
+            "finish": self.finish,
+            "prompt_tokens": self.prompt_tokens,
+            "completion_tokens": self.completion_tokens,
+            "served_by": self.served_by,
+        }

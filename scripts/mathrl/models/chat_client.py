@@ -142,7 +142,7 @@ class Client:
         return self._read(request, raw)
 
     async def _send(self, request: Request) -> bytes:
-        body: dict[str, Any] = {"max_tokens": request.max_tokens}
+        body: dict[str, object] = {"max_tokens": request.max_tokens}
         if request.own_seed is not None:
             body["seed"] = request.own_seed
         # What `parameters` sets to null is left out: some servers refuse `max_tokens` or `seed`.

@@ -9,7 +9,6 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from mathrl.core.files import UserError, replaced_directory, write_json
 from mathrl.core.hashes import NOTE, model_sha256
@@ -19,7 +18,7 @@ from mathrl.models.prepare import add_head
 
 
 def export_checkpoint(
-    checkpoint: Path, out: Path, environment: Mapping[str, str], said: Mapping[str, Any], inputs: Mapping[str, Path]
+    checkpoint: Path, out: Path, environment: Mapping[str, str], said: Mapping[str, object], inputs: Mapping[str, Path]
 ) -> None:
     """Merge verl's `checkpoint` (a directory global_step_N) into the directory `out`, replaced as a whole.
 
@@ -39,7 +38,7 @@ def export_checkpoint(
         _note(fresh, said, inputs)
 
 
-def export_model(model: Path, out: Path, said: Mapping[str, Any], inputs: Mapping[str, Path]) -> None:
+def export_model(model: Path, out: Path, said: Mapping[str, object], inputs: Mapping[str, Path]) -> None:
     """Copy the Hugging Face directory `model` to `out`, replaced as a whole: a stage may choose the model that it began with."""
     with replaced_directory(out) as fresh:
         shutil.copytree(model, fresh, ignore=shutil.ignore_patterns(NOTE, "README.md", adapter.FOLDER), dirs_exist_ok=True)
@@ -81,6 +80,6 @@ def check_weights(shards: Path) -> None:
             ) from None
 
 
-def _note(directory: Path, said: Mapping[str, Any], inputs: Mapping[str, Path]) -> None:
+def _note(directory: Path, said: Mapping[str, object], inputs: Mapping[str, Path]) -> None:
     found = {"schema_version": 1, "model_sha256": model_sha256(directory), "provenance": provenance(inputs)}
     write_json(directory / NOTE, found | dict(said))

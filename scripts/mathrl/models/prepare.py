@@ -11,10 +11,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mathrl.core.files import UserError, read_json, replaced_directory, write_bytes, write_json, write_text
+from mathrl.core.files import JsonObject, UserError, read_json, replaced_directory, write_bytes, write_json, write_text
 from mathrl.data.fetch import link
 from mathrl.models import tensors as weights
 from mathrl.models import tokenizer
+from mathrl.models.records import ModelConfig, Prepared, SpecialTokens
 from mathrl.models.shape import BIAS, shapes
 from mathrl.models.tensors import Tensor
 
@@ -31,14 +32,14 @@ TEXTS = ("LICENSE", "LICENSE.txt", "README.md")
 FIXED = {"scoring_func": "sigmoid", "moe_layer_freq": 1, "hidden_act": "silu", "rope_interleave": True, "topk_method": "noaux_tc"}
 
 
-def needs_work(source: Path, config: Mapping[str, Any]) -> bool:
+def needs_work(source: Path, config: ModelConfig) -> bool:
     """Is this a published layout that transformers or vLLM cannot use as it is?"""
     own_code = "auto_map" in config or "auto_map" in _optional(source / "tokenizer_config.json")
     no_tokenizer = bool(list(source.glob("*.tiktoken"))) and not (source / "tokenizer.json").is_file()
     return no_tokenizer or (config.get("model_type") == DEEPSEEK and (own_code or bool(config.get("num_nextn_predict_layers"))))
 
 
-def check_code(source: Path, config: Mapping[str, Any]) -> None:
+def check_code(source: Path, config: ModelConfig) -> None:
     """Refuse a model that only its own code can run."""
     if "auto_map" not in config:
         return
@@ -52,7 +53,7 @@ def check_code(source: Path, config: Mapping[str, Any]) -> None:
         )
 
 
-def prepare(source: Path, out: Path) -> dict[str, Any]:
+def prepare(source: Path, out: Path) -> Prepared:
     """Write the directory `out` (replaced as a whole) from the published directory `source`; returns what was done.
 
     Raises:
@@ -97,7 +98,7 @@ def _pass(source: Path, staged: Path) -> None:
             link(path, staged / inside)
 
 
-def _convert(source: Path, config: dict[str, Any], staged: Path) -> dict[str, Any]:
+def _convert(source: Path, config: ModelConfig, staged: Path) -> Prepared:
     file = source / "config.json"
     if config.get("model_type") != DEEPSEEK:
         raise UserError(
@@ -132,7 +133,7 @@ def _convert(source: Path, config: dict[str, Any], staged: Path) -> dict[str, An
     }
 
 
-def _weights(source: Path, config: Mapping[str, Any], changes: list[str]) -> dict[str, Tensor]:
+def _weights(source: Path, config: ModelConfig, changes: list[str]) -> dict[str, Tensor]:
     """The tensors of the prepared model: whole, of the configuration's shapes, experts one each, nothing besides."""
     published = weights.read_checkpoint(source)
     have = dict(sorted(weights.unfuse(published).items()))
@@ -180,7 +181,7 @@ def _weights(source: Path, config: Mapping[str, Any], changes: list[str]) -> dic
     return have
 
 
-def _reconcile(file: Path, config: dict[str, Any], have: Mapping[str, Tensor], changes: list[str]) -> None:
+def _reconcile(file: Path, config: ModelConfig, have: Mapping[str, Tensor], changes: list[str]) -> None:
     for key, value in FIXED.items():
         if config.get(key) not in (None, value):
             raise UserError(f"{file}: {key} is {config[key]!r}; transformers' and vLLM's DeepSeek-V3 compute {value!r} only")
@@ -199,7 +200,7 @@ def _reconcile(file: Path, config: dict[str, Any], have: Mapping[str, Tensor], c
         changes.append("note: the router's bias is float32; verl's merger rounds it to bfloat16 in exported models")
 
 
-def _tokenizer(source: Path, config: dict[str, Any], staged: Path, changes: list[str]) -> dict[str, Any]:
+def _tokenizer(source: Path, config: ModelConfig, staged: Path, changes: list[str]) -> SpecialTokens:
     settings = _optional(source / "tokenizer_config.json")
     given = _optional(source / "special_tokens_map.json")
     names = {key: _text(settings.get(key) or given.get(key)) for key in ("bos_token", "eos_token", "pad_token", "unk_token")}
@@ -257,10 +258,10 @@ def _tokenizer(source: Path, config: dict[str, Any], staged: Path, changes: list
     return names | {"counts": counts, "ids": {key: built.token_to_id(text) for key, text in names.items() if text}, "stops": ends}
 
 
-def _generation(source: Path, config: dict[str, Any], special: dict[str, Any], staged: Path, changes: list[str]) -> None:
+def _generation(source: Path, config: ModelConfig, special: SpecialTokens, staged: Path, changes: list[str]) -> None:
     """generation_config.json: a response ends at the template's end of turn, at the published end token, and at what it names."""
     file = source / "generation_config.json"
-    generation: dict[str, Any] = {}
+    generation: JsonObject = {}
     if file.is_file():
         try:
             generation = _optional(file)
@@ -303,7 +304,7 @@ def _text(value: Any) -> str | None:
     return value.get("content") if isinstance(value, dict) else value
 
 
-def _optional(path: Path) -> dict[str, Any]:
+def _optional(path: Path) -> JsonObject:
     if not path.is_file():
         return {}
     value = read_json(path)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 from mathrl.core.files import read_json, write_json
+from mathrl.models.records import ModelConfig
 from mathrl.models.shape import BIAS, OPENSEEK, shapes
 
 # Beside the sizes: what the published configuration says.
@@ -29,7 +29,7 @@ SETTINGS = {
 EMBEDDING_DEVIATION = 0.07
 
 
-def write(folder: Path, *, tokenizer_of: Path, sizes: Mapping[str, Any] = OPENSEEK, seed: int = 1) -> None:
+def write(folder: Path, *, tokenizer_of: Path, sizes: ModelConfig = OPENSEEK, seed: int = 1) -> None:
     """Write a model directory: bfloat16 weights, one tensor an expert, and the tokenizer of another model.
 
     Its responses hardly ever end by themselves: every one is as long as it may be.
@@ -37,7 +37,7 @@ def write(folder: Path, *, tokenizer_of: Path, sizes: Mapping[str, Any] = OPENSE
     import torch
     from safetensors.torch import save_file
 
-    config = {**SETTINGS, **sizes}
+    config = cast(ModelConfig, {**SETTINGS, **sizes})
     generator = torch.Generator().manual_seed(seed)
     state = {}
     for name, shape in shapes(config).items():

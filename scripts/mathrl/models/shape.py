@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from mathrl.models.records import ModelConfig
 
 BIAS = "mlp.gate.e_score_correction_bias"
 
 # BAAI/OpenSeek-Small-v1-SFT: FlagAI-Open/OpenSeek, configs/OpenSeek-Small-v1-Baseline/train/train_deepseek_v3_1_4b.yaml. With a copy
 # of the embedding as head and all of it in bfloat16, these sizes give the published file's length to the byte.
-OPENSEEK = {
+OPENSEEK: ModelConfig = {
     "model_type": "deepseek_v3",
     "vocab_size": 151851,
     "hidden_size": 1280,
@@ -33,14 +32,14 @@ OPENSEEK = {
 }
 
 
-def shapes(config: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
+def shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
     """Shape by tensor name, without multi-token prediction; `lm_head.weight` is left out where embeddings are tied.
 
     Raises:
         KeyError: the configuration lacks a size.
     """
     hidden, heads = config["hidden_size"], config["num_attention_heads"]
-    rope, nope, value, latent = (config[key] for key in ("qk_rope_head_dim", "qk_nope_head_dim", "v_head_dim", "kv_lora_rank"))
+    rope, nope, value, latent = config["qk_rope_head_dim"], config["qk_nope_head_dim"], config["v_head_dim"], config["kv_lora_rank"]
     found: dict[str, tuple[int, ...]] = {
         "model.embed_tokens.weight": (config["vocab_size"], hidden),
         "model.norm.weight": (hidden,),
@@ -49,7 +48,7 @@ def shapes(config: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
         found["lm_head.weight"] = (config["vocab_size"], hidden)
 
     def gated(prefix: str, width: int) -> dict[str, tuple[int, ...]]:
-        up = dict.fromkeys((f"{prefix}.gate_proj.weight", f"{prefix}.up_proj.weight"), (width, hidden))
+        up: dict[str, tuple[int, ...]] = dict.fromkeys((f"{prefix}.gate_proj.weight", f"{prefix}.up_proj.weight"), (width, hidden))
         return up | {f"{prefix}.down_proj.weight": (hidden, width)}
 
     for layer in range(config["num_hidden_layers"]):

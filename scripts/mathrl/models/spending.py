@@ -11,12 +11,13 @@ import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from mathrl.config.entry import Limits, Prices
 from mathrl.core.checked_lines import Appender, Reader
 from mathrl.execution import locks
 from mathrl.models.chat import Answer, Request
+from mathrl.models.records import AccountRow, Spent
 
 MILLION = 1_000_000
 
@@ -36,7 +37,7 @@ class Cost:
         """So many times the same."""
         return Cost(round(self.requests * count), round(self.tokens * count), self.money * count)
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> Spent:
         """As JSON."""
         return {"requests": self.requests, "tokens": self.tokens, "money": round(self.money, 6)}
 
@@ -103,7 +104,7 @@ class Account:
         with self._lock:
             for path, row in self._reader.new():
                 if path != self._lines.path:
-                    self._count(path, row)
+                    self._count(path, cast(AccountRow, row))
 
     def reserve(self, most: Cost, key: str = "") -> str:
         """Write down that a request is about to be sent and may cost so much; returns the reservation."""
@@ -122,18 +123,18 @@ class Account:
     def settle(self, reservation: str, cost: Cost, **outcome: Any) -> None:
         """Write down what a reserved request did cost, and how it ended: `kind` (answer or failed) and more."""
         with self._lock:
-            self._write({"id": reservation, "tokens": cost.tokens, "money": cost.money} | outcome)
+            self._write(cast(AccountRow, {"id": reservation, "tokens": cost.tokens, "money": cost.money} | outcome))
 
     def close(self) -> None:
         """Sync what was written."""
         self._lines.close()
 
-    def _write(self, row: dict[str, Any]) -> None:
+    def _write(self, row: AccountRow) -> None:
         row["entry"] = self.name
         self._lines.write(row)
         self._count(self._lines.path, row)
 
-    def _count(self, file: Path | None, row: dict[str, Any]) -> None:
+    def _count(self, file: Path | None, row: AccountRow) -> None:
         """Take a row of this or another process into account."""
         if row["entry"] != self.name:
             return

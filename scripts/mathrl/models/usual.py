@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from mathrl.models.records import ModelConfig
 from mathrl.models.shape import OPENSEEK
 
 
-def _dense(kind: str, vocabulary: int, hidden: int, intermediate: int, layers: int, heads: int, groups: int, tied: bool) -> dict[str, Any]:
+def _dense(kind: str, vocabulary: int, hidden: int, intermediate: int, layers: int, heads: int, groups: int, tied: bool) -> ModelConfig:
     return {
         "model_type": kind,
         "vocab_size": vocabulary,
@@ -20,7 +19,7 @@ def _dense(kind: str, vocabulary: int, hidden: int, intermediate: int, layers: i
     }
 
 
-USUAL: dict[str, dict[str, Any]] = {
+USUAL: dict[str, ModelConfig] = {
     "BAAI/OpenSeek-Small-v1-SFT": OPENSEEK,
     "Qwen/Qwen3-0.6B": _dense("qwen3", 151936, 1024, 3072, 28, 16, 8, True) | {"head_dim": 128},
     "Qwen/Qwen2.5-1.5B-Instruct": _dense("qwen2", 151936, 1536, 8960, 28, 12, 2, True),

@@ -6,23 +6,30 @@ It reads what the study report gathers. Its data, `atlas.json`, hold each traini
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Literal, NamedTuple
 
 from mathrl.core.files import UserError, write_text
 from mathrl.report import charts
 from mathrl.report.evidence import endpoint_mean
 from mathrl.report.page import environment, safe, style
+from mathrl.report.records import Atlas, AtlasArm, AtlasRun, Spending, Study
 from mathrl.statistics.arms import came, claim_of, sign
 from mathrl.statistics.comparisons import label, seed_interval
+from mathrl.statistics.records import Cell
 
 END = 5  # last steps whose mean is a quantity "at the end"
 LARGEST = 1_000_000  # bytes of page and data together: they are committed
-KINDS = {"base": "against the base model", "reference": "against {reference}", "net": "net of the control that gained most"}
+Kind = Literal["base", "reference", "net"]
+KINDS: dict[Kind, str] = {
+    "base": "against the base model",
+    "reference": "against {reference}",
+    "net": "net of the control that gained most",
+}
 
 
-def collect(study: Mapping[str, Any]) -> dict[str, Any]:
+def collect(study: Study) -> Atlas:
     """All that the page says, as plain values."""
     endpoint, config = study["endpoint"], study["config"]
     reference = next((name for name in endpoint.against if name != "base"), None)
@@ -47,7 +54,7 @@ def collect(study: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _arm(study: Mapping[str, Any], group: str, runs: Sequence[str], reference: str | None) -> dict[str, Any]:
+def _arm(study: Study, group: str, runs: Sequence[str], reference: str | None) -> AtlasArm:
     own = [row for row in study["comparisons"] if row["runs"] == list(runs)]
     base = next((row for row in own if row["against"] == "base"), None)
     other = next((row for row in own if row["against"] != "base"), None)
@@ -61,15 +68,19 @@ def _arm(study: Mapping[str, Any], group: str, runs: Sequence[str], reference: s
         "effects": {"base": base and base["mean"], "reference": other and other["mean"], "net": base and base["net"]},
         "claim": claim_of(base) if base else {"claimed": False, "told": f"{group}: not evaluated."},
         "runs": singles,
-        **{key: over_seeds([single[key] for single in singles]) for key in ("steps", "tokens", "seconds", "entropy", "length")},
+        "steps": over_seeds([single["steps"] for single in singles]),
+        "tokens": over_seeds([single["tokens"] for single in singles]),
+        "seconds": over_seeds([single["seconds"] for single in singles]),
+        "entropy": over_seeds([single["entropy"] for single in singles]),
+        "length": over_seeds([single["length"] for single in singles]),
     }
 
 
-def _training(study: Mapping[str, Any], run: str) -> dict[str, Any]:
+def _training(study: Study, run: str) -> AtlasRun:
     """One training: its score, what it generated and took, and where entropy and length ended."""
-    found = study["runs"].get(run, {})
-    manifests = found.get("manifests") or []
-    train = found.get("curves", {}).get("train", {})
+    found = study["runs"].get(run)
+    manifests = found["manifests"] if found else []
+    train = found["curves"].get("train", {}) if found else {}
     config = study["config"]
     mean = endpoint_mean(study, run)
     return {
@@ -90,7 +101,7 @@ def at_the_end(curve: Sequence[Sequence[float]]) -> float | None:
     return sum(last) / len(last) if last else None
 
 
-def over_seeds(values: Sequence[float | None]) -> dict[str, Any] | None:
+def over_seeds(values: Sequence[float | None]) -> Cell | None:
     """Mean over trainings with its interval, without one for a single training; None where one of them has no value."""
     if not values or any(value is None for value in values):
         return None
@@ -98,24 +109,32 @@ def over_seeds(values: Sequence[float | None]) -> dict[str, Any] | None:
     return seed_interval(numbers) or {"value": numbers[0], "low": None, "high": None, "n": 1}
 
 
-def spending(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+class Spent(NamedTuple):
+    """What a training took; budget: in tokens."""
+
+    run: str
+    tokens: int
+    steps: int
+    budget: int | None
+
+
+def spending(runs: Sequence[AtlasRun]) -> Spending:
     """Whether the trainings generated equally many tokens, within what one step generates, and by how much they overshot their budget."""
-    found = [run for run in runs if run["tokens"] and run["steps"]]
+    found = [Spent(run["run"], run["tokens"], run["steps"], run["budget"]) for run in runs if run["tokens"] and run["steps"]]
     if not found:
         return {"equal": None, "told": ["No training has generated tokens yet."]}
-    worth = max(run["tokens"] / run["steps"] for run in found)
-    least, most = (pick(found, key=lambda run: run["tokens"]) for pick in (min, max))
-    apart = most["tokens"] - least["tokens"]
+    worth = max(run.tokens / run.steps for run in found)
+    least, most = (pick(found, key=lambda run: run.tokens) for pick in (min, max))
+    apart = most.tokens - least.tokens
     equal = apart <= worth
-    numbers = [charts.thousands(round(number)) for number in (least["tokens"], most["tokens"], apart, worth)]
+    numbers = [charts.thousands(round(number)) for number in (least.tokens, most.tokens, apart, worth)]
     told = [
-        f"The {len(found)} trainings generated {numbers[0]} ({least['run']}) to {numbers[1]} ({most['run']}) tokens. "
+        f"The {len(found)} trainings generated {numbers[0]} ({least.run}) to {numbers[1]} ({most.run}) tokens. "
         f"They differ by at most {numbers[2]}, which is {apart / worth:.2f} of one step's worth ({numbers[3]}): "
         + ("equal within one step's worth." if equal else "not equal within one step's worth.")
     ]
-    bounded = [run for run in found if run["budget"]]
-    over = [run["tokens"] - run["budget"] for run in bounded if run["tokens"] >= run["budget"]]
-    short = [f"{run['run']} ({charts.thousands(run['tokens'])})" for run in bounded if run["tokens"] < run["budget"]]
+    over = [run.tokens - run.budget for run in found if run.budget and run.tokens >= run.budget]
+    short = [f"{run.run} ({charts.thousands(run.tokens)})" for run in found if run.budget and run.tokens < run.budget]
     if over:
         low, high = (charts.thousands(round(number)) for number in (min(over), max(over)))
         told.append(
@@ -129,36 +148,36 @@ def spending(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {"equal": equal, "worth": worth, "apart": apart, "told": told}
 
 
-def visible(arms: Sequence[Mapping[str, Any]]) -> str:
+def visible(arms: Sequence[AtlasArm]) -> str:
     """The smallest effect that the design could have seen, in words."""
     parts = []
-    for key, words in (("base", "against the base model"), ("net", "net of the control")):
-        cells = [arm["effects"][key] for arm in arms if arm["effects"][key] and not arm["control"]]
-        if cells:
-            sizes = sorted(100 * cell["smallest"] for cell in cells)
+    kinds: tuple[tuple[Kind, str], ...] = (("base", "against the base model"), ("net", "net of the control"))
+    for key, words in kinds:
+        sizes = sorted(100 * cell["smallest"] for arm in arms if (cell := arm["effects"][key]) and not arm["control"])
+        if sizes:
             parts.append(f"{sizes[0]:.1f} to {sizes[-1]:.1f} points {words}")
     return f"With 80 % power this design sees effects of {' and of '.join(parts)}, by arm." if parts else "Nothing is compared yet."
 
 
-def forests(atlas: Mapping[str, Any]) -> dict[str, str]:
+def forests(atlas: Atlas) -> dict[str, str]:
     """A forest plot for each kind of effect: SVG by kind."""
-    drawn = {}
+    drawn: dict[str, str] = {}
     for kind, words in KINDS.items():
         told = f"Effects {words.format(reference=atlas['reference'])}"
-        cells = [(arm["model"], arm["effects"][kind]) for arm in atlas["arms"] if arm["effects"][kind]]
-        rows = [(name, *(100 * cell[key] for key in ("value", "low", "high"))) for name, cell in cells]
+        cells = [(arm["model"], cell) for arm in atlas["arms"] if (cell := arm["effects"][kind])]
+        rows = [(name, 100 * cell["value"], 100 * cell["low"], 100 * cell["high"]) for name, cell in cells]
         if rows:
             drawn[kind] = charts.forest_chart(rows, told, f"{told}, in points with 95 % intervals, on {atlas['endpoint_told']}")
     return drawn
 
 
-def atlas_page(atlas: Mapping[str, Any]) -> str:
+def atlas_page(atlas: Atlas) -> str:
     """The page, self-contained and without a script."""
     context = {"atlas": atlas, "forests": [safe(svg) for svg in forests(atlas).values()], "sign": sign, "end": END}
     return environment().get_template("atlas.html").render(style=style(), chart_style=safe(charts.STYLE), **context) + "\n"
 
 
-def write_atlas(folder: Path, atlas: Mapping[str, Any]) -> None:
+def write_atlas(folder: Path, atlas: Atlas) -> None:
     """Write `index.html` and `atlas.json` into `folder`.
 
     Raises:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +10,15 @@ from mathrl.config.augmentation import RESULTS, used
 from mathrl.config.experiment import Configuration
 from mathrl.config.runs import stages
 from mathrl.core.files import read_json
+from mathrl.report.records import AugmentationEntry
 
 
-def gather(results: Path, config: Configuration) -> list[dict[str, Any]]:
+def gather(results: Path, config: Configuration) -> list[AugmentationEntry]:
     """Funnel and costs of each entry that a selected run uses and that is there."""
     if not config.augmentation:
         return []
     selected = [config.stage(run, stage) for run in config.select for stage in stages(config, run)]
-    found = []
+    found: list[AugmentationEntry] = []
     for name in used(config, selected):
         folder = results.parent / RESULTS / name
         if (folder / "funnel.json").is_file():
@@ -26,13 +27,13 @@ def gather(results: Path, config: Configuration) -> list[dict[str, Any]]:
     return found
 
 
-def section(entries: Sequence[Mapping[str, Any]], environment: Any) -> str:
+def section(entries: Sequence[AugmentationEntry], environment: Any) -> str:
     """The markup of the part, every text in it escaped by `environment`; empty without entries."""
     if not entries:
         return ""
     return environment.get_template("augmentation.html").render(entries=entries, doors=_doors(entries))
 
 
-def _doors(entries: Sequence[Mapping[str, Any]]) -> list[str]:
+def _doors(entries: Sequence[AugmentationEntry]) -> list[str]:
     """The doors in their order, as the first funnel has them."""
     return [door["door"] for door in entries[0]["funnel"]["doors"]]

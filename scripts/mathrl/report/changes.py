@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+
+from mathrl.evaluation.records import Evaluation
+from mathrl.report.records import ChangeRow, Study
 
 KINDS = ("fixed", "broken", "both right", "both wrong")
 
 
-def shares(result: Mapping[str, Any]) -> dict[str, float]:
+def shares(result: Evaluation) -> dict[str, float]:
     """Share of right samples by problem; the greedy verdict (0 or 1) where nothing was sampled."""
     columns = result["per_problem"]
     rows = zip(columns["id"], columns["n"], columns["correct"], columns["greedy"], strict=True)
@@ -22,13 +24,13 @@ def kind(before: float, after: float) -> str:
     ]
 
 
-def kinds(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, str]:
+def kinds(before: Evaluation, after: Evaluation) -> dict[str, str]:
     """The kind of each problem that both eval JSONs hold."""
     first, second = shares(before), shares(after)
     return {key: kind(first[key], second[key]) for key in first if key in second}
 
 
-def changed_problems(study: Mapping[str, Any], protocol: str, benchmark: str) -> set[str]:
+def changed_problems(study: Study, protocol: str, benchmark: str) -> set[str]:
     """Problems that any evaluated model fixed or broke, against base."""
     base = study["evals"].get(("base", protocol, benchmark))
     found: set[str] = set()
@@ -38,14 +40,14 @@ def changed_problems(study: Mapping[str, Any], protocol: str, benchmark: str) ->
     return found
 
 
-def change_rows(study: Mapping[str, Any]) -> list[dict[str, Any]]:
+def change_rows(study: Study) -> list[ChangeRow]:
     """Per model other than base and benchmark, under the primary protocol: {model, benchmark, n, counts: {kind: problems}}."""
-    rows: list[dict[str, Any]] = []
+    rows: list[ChangeRow] = []
     for model in study["models"]:
         for benchmark in study["benchmarks"] if model != "base" else ():
-            pair = [study["evals"].get((name, study["primary"], benchmark)) for name in ("base", model)]
-            if all(pair):
-                found = list(kinds(*pair).values())
+            before, after = (study["evals"].get((name, study["primary"], benchmark)) for name in ("base", model))
+            if before and after:
+                found = list(kinds(before, after).values())
                 rows.append({"model": model, "benchmark": benchmark, "n": len(found), "counts": _count(found)})
     return rows
 

@@ -18,6 +18,7 @@ from mathrl.core.files import UserError, read_json, read_jsonl
 from mathrl.core.spread import spread
 from mathrl.data.benchmarks import read_benchmark
 from mathrl.data.dates import Dates
+from mathrl.data.records import Item
 from mathrl.evaluation.evaluated import STORES, evaluated, left_out
 from mathrl.evaluation.metrics import STATUS_LETTERS
 from mathrl.evaluation.scores import Evals, load_evals, published_notes, table
@@ -25,10 +26,12 @@ from mathrl.grading import grade
 from mathrl.report import augmentation, costs, evidence, progress
 from mathrl.report.damaged import Files
 from mathrl.report.figures import run_curves
+from mathrl.report.records import CheckpointPoint, CleanPart, Pairs, RolloutSet, RunCurves, StatusRow, Study, StudyData, StudyProvenance
 from mathrl.report.samples import gather_samples, pack
 from mathrl.report.shared_text import shared_runs
 from mathrl.statistics.comparisons import about_controls, claim, compare_all, control_kinds, run_groups
 from mathrl.statistics.contamination import contamination_contrast, told
+from mathrl.training.records import Manifest
 
 PAIRS = 150  # removed pairs shown side by side
 PAIR_CHARACTERS = 1200
@@ -59,7 +62,7 @@ def gather(
     texts: bool = True,
     partial: bool = False,
     dates: Dates | None = None,
-) -> dict[str, Any]:
+) -> Study:
     """All numbers and, unless `texts` is false, texts of the report as plain values; nothing is escaped yet.
 
     `partial`: of a study at work or one that was killed, where a damaged file counts as one that is not there yet.
@@ -127,10 +130,10 @@ def _optional(path: Path, what: str, missing: list[dict[str, str]]) -> Any:
     return None
 
 
-_NO_CURVES: dict[str, Any] = {"curves": {}, "stages": [], "missing": [], "manifests": [], "flags": [], "monitored": False}
+_NO_CURVES: RunCurves = {"curves": {}, "stages": [], "missing": [], "manifests": [], "flags": [], "monitored": False}
 
 
-def _runs(results: Path, config: Configuration, models: Sequence[str], files: Files) -> dict[str, Any]:
+def _runs(results: Path, config: Configuration, models: Sequence[str], files: Files) -> dict[str, RunCurves]:
     """Curves of plot_training, or, where it has not run yet, of the logs as they are."""
     path = results / "figures" / "curves.json"
     drawn = files.read(None, read_json, path) if path.is_file() else None
@@ -141,7 +144,7 @@ def _runs(results: Path, config: Configuration, models: Sequence[str], files: Fi
     return {name: found[name] for name in [*(m for m in models if m in found), *(n for n in found if n not in models)]}
 
 
-def _training(results: Path, config: Configuration, model: str) -> list[dict[str, Any]]:
+def _training(results: Path, config: Configuration, model: str) -> list[Manifest]:
     """Manifests of what a model's weights went through; none where it is no run."""
     return costs.training_manifests(results, config, model) if model in config.runs else []
 
@@ -151,7 +154,7 @@ def _limits(config: Configuration, run: str) -> dict[str, Limits]:
     return {stage: config.stage(run, stage).monitor for stage in stages(config, run)}
 
 
-def _checkpoints(results: Path, models: Sequence[str], runs: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _checkpoints(results: Path, models: Sequence[str], runs: Mapping[str, RunCurves]) -> list[CheckpointPoint]:
     """Evaluated points along training, {model, run, step}, by run and step; steps are added up over the stages of a run."""
     found = []
     for model in models:
@@ -167,7 +170,7 @@ def _checkpoints(results: Path, models: Sequence[str], runs: Mapping[str, Any]) 
     return sorted(found, key=lambda entry: (models.index(entry["run"]) if entry["run"] in models else -1, entry["step"]))
 
 
-def _clean(evals: Evals, models: Sequence[str], protocol: str, benchmarks: Sequence[str]) -> dict[str, Any]:
+def _clean(evals: Evals, models: Sequence[str], protocol: str, benchmarks: Sequence[str]) -> CleanPart:
     """Scores of contaminated and clean items a model and benchmark, and each model's contrast against base."""
     tables = {m: {b: evals[m, protocol, b] for b in benchmarks if (m, protocol, b) in evals} for m in models}
     rows = []
@@ -185,7 +188,7 @@ def _clean(evals: Evals, models: Sequence[str], protocol: str, benchmarks: Seque
     return {"rows": rows, "contrasts": contrasts, "any": any(row["any"] for row in rows)}
 
 
-def _data(results: Path, config: Configuration, missing: list[dict[str, str]], files: Files) -> dict[str, Any]:
+def _data(results: Path, config: Configuration, missing: list[dict[str, str]], files: Files) -> StudyData:
     funnel = _optional(results / "data" / "funnel.json", "the data funnel", missing)
     contamination = _optional(results / "data" / "contamination.json", "the contamination table", missing)
     splits = {}
@@ -202,7 +205,7 @@ def _audit(results: Path) -> Any:
     return read_json(path) if path.is_file() else None
 
 
-def _counts(evals: Evals, models: Sequence[str], protocols: Sequence[str], benchmarks: Sequence[str]) -> list[dict[str, Any]]:
+def _counts(evals: Evals, models: Sequence[str], protocols: Sequence[str], benchmarks: Sequence[str]) -> list[StatusRow]:
     """Grader statuses and other counts, summed over benchmarks, a row a model and protocol."""
     rows = []
     for protocol in protocols:
@@ -215,7 +218,7 @@ def _counts(evals: Evals, models: Sequence[str], protocols: Sequence[str], bench
     return rows
 
 
-def _provenance(evals: Evals, runs: Mapping[str, Any]) -> dict[str, Any]:
+def _provenance(evals: Evals, runs: Mapping[str, RunCurves]) -> StudyProvenance:
     blocks = [e.get("provenance", {}) for e in evals.values()]
     manifests = [m for run in runs.values() for m in run["manifests"]]
     blocks += [m.get("provenance", {}) for m in manifests]
@@ -238,12 +241,12 @@ _MANIFEST_KEYS = (
 )  # fmt: skip
 
 
-def _benchmark_rows(benchmark_dir: Path, benchmark: str) -> dict[str, dict[str, Any]]:
+def _benchmark_rows(benchmark_dir: Path, benchmark: str) -> dict[str, Item]:
     path = benchmark_dir / f"{benchmark}.jsonl"
     return read_benchmark(path) if path.is_file() else {}
 
 
-def _pairs(results: Path, benchmark_dir: Path, benchmarks: Sequence[str], missing: list[dict[str, str]]) -> dict[str, Any] | None:
+def _pairs(results: Path, benchmark_dir: Path, benchmarks: Sequence[str], missing: list[dict[str, str]]) -> Pairs | None:
     """Matched pairs, side by side: removed ones first, evenly spread over benchmarks and methods."""
     matches, problems = results / "data" / "matches.parquet", results / "data" / "problems.parquet"
     for path, what in ((matches, "the matches between training rows and benchmark items"), (problems, "the problems")):
@@ -273,7 +276,7 @@ def _pairs(results: Path, benchmark_dir: Path, benchmarks: Sequence[str], missin
     return {"shown": pairs, "total": total}
 
 
-def _rollouts(runs: Mapping[str, list[list[Any]]]) -> list[dict[str, Any]]:
+def _rollouts(runs: Mapping[str, list[list[Any]]]) -> list[RolloutSet]:
     """Kept training rollouts by run, packed: [{run, data}]; what does not fit into their share of the page is left out."""
     packed, budget = [], ROLLOUT_BUDGET
     for run, rows in runs.items():
@@ -284,7 +287,7 @@ def _rollouts(runs: Mapping[str, list[list[Any]]]) -> list[dict[str, Any]]:
     return packed
 
 
-def _read_rollouts(manifests: Sequence[Mapping[str, Any]], most: int = 240) -> list[list[Any]]:
+def _read_rollouts(manifests: Sequence[Manifest], most: int = 240) -> list[list[Any]]:
     """Rows [step, right, score, prompt, gold answer, response] of kept training rollouts, a few of each of some steps.
 
     verl dumps them (trainer.rollout_data_dir) as one JSON-lines file a step with input, output, gts, score, step, and with the

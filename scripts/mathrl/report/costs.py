@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from mathrl.config.experiment import Configuration
 from mathrl.config.runs import stages, start_of
 from mathrl.core.files import UserError, read_json
 from mathrl.evaluation.means import cell, mean_over
+from mathrl.evaluation.records import Evaluation
 from mathrl.report import charts
+from mathrl.report.records import Cost, CostRow, ManifestRow, Study, TrainingCost, Unit
+from mathrl.statistics.records import ComparisonRow, measured
+from mathrl.training.records import Manifest
 
 COST_DIFFERS = 0.05  # share of training cost from which on two compared runs are not equals
 
 
-def training_manifests(results: Path, config: Configuration, run: str, seen: tuple[str, ...] = ()) -> list[dict[str, Any]]:
+def training_manifests(results: Path, config: Configuration, run: str, seen: tuple[str, ...] = ()) -> list[Manifest]:
     """Manifests of all stages that a run's weights went through: its own, and those of the run that `start_from` names, and so on."""
-    found: list[dict[str, Any]] = []
+    found: list[Manifest] = []
     for place, stage in enumerate(stages(config, run)):
         kind, name = start_of(config, run, stage)
         if kind == "run" and name and name not in seen:
@@ -31,23 +34,23 @@ def training_manifests(results: Path, config: Configuration, run: str, seen: tup
     return found
 
 
-def generated_tokens(manifest: Mapping[str, Any]) -> int | None:
+def generated_tokens(manifest: Manifest | ManifestRow) -> int | None:
     """Tokens that a stage generated, prompts not counted, as in a budget; of an older manifest all tokens."""
     found = manifest.get("generated_tokens")
     return manifest.get("tokens") if found is None else found
 
 
-def training_cost(manifests: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def training_cost(manifests: Sequence[Manifest]) -> TrainingCost:
     """Generated tokens and GPU-hours of these stages, and the runs that they are of."""
     tokens, hours = (sum(found) for found in zip(*map(_cost, manifests), strict=True)) if manifests else (0, 0)
     return {"tokens": tokens, "gpu_hours": hours, "runs": list(dict.fromkeys(str(m.get("run")) for m in manifests))}
 
 
-def _cost(manifest: Mapping[str, Any]) -> tuple[float, float]:
+def _cost(manifest: Manifest) -> tuple[float, float]:
     return generated_tokens(manifest) or 0, manifest.get("gpu_hours") or 0
 
 
-def cost_at(manifests: Sequence[Mapping[str, Any]], run: str, steps_of_run: int, step: int) -> dict[str, float]:
+def cost_at(manifests: Sequence[Manifest], run: str, steps_of_run: int, step: int) -> Cost:
     """Training cost of a run's checkpoint: a stage's cost is shared evenly over its steps.
 
     Args:
@@ -69,13 +72,13 @@ def cost_at(manifests: Sequence[Mapping[str, Any]], run: str, steps_of_run: int,
     return {"tokens": tokens, "gpu_hours": hours}
 
 
-def cost_rows(study: Mapping[str, Any], results: Path) -> list[dict[str, Any]]:
+def cost_rows(study: Study, results: Path) -> list[CostRow]:
     """A row per model under the primary protocol: accuracy, tokens and seconds per response, training cost, accuracy at token caps."""
-    rows = []
+    rows: list[CostRow] = []
     for model in study["models"]:
         found = [study["evals"].get((model, study["primary"], b)) for b in study["benchmarks"]]
         mean = mean_over(found, "pass@1") or mean_over(found, "greedy")
-        tokens = [e["metrics"]["mean_tokens"]["value"] for e in found if e and "mean_tokens" in e["metrics"]]
+        tokens = [e["metrics"]["mean_tokens"]["value"] or 0.0 for e in found if e and "mean_tokens" in e["metrics"]]
         if not mean or not tokens:
             continue
         manifests = study["training"].get(model, [])
@@ -106,29 +109,30 @@ def seconds_per_response(results: Path, model: str) -> float | None:
     return seconds / made if made else None
 
 
-def _caps(results: Sequence[Mapping[str, Any] | None]) -> dict[str, float]:
+def _caps(results: Sequence[Evaluation | None]) -> dict[str, float]:
     """Mean accuracy by token cap; a benchmark whose responses are all shorter than a cap has its whole accuracy there."""
     caps = sorted({int(cap) for result in results if result for cap in result.get("token_caps", {})})
     found = {}
     for cap in caps:
-        values = [
-            (result or {}).get("token_caps", {}).get(str(cap), cell(result, "pass@1") or cell(result, "greedy") or {}).get("value")
+        parts = [
+            (result.get("token_caps", {}) if result else {}).get(str(cap)) or cell(result, "pass@1") or cell(result, "greedy")
             for result in results
         ]
-        if all(value is not None for value in values):
+        values = [part["value"] for part in parts if measured(part)]
+        if len(values) == len(parts):
             found[str(cap)] = sum(values) / len(values)
     return found
 
 
-def cost_warnings(comparisons: Sequence[Mapping[str, Any]], costs: Sequence[Mapping[str, Any]]) -> list[str]:
+def cost_warnings(comparisons: Sequence[ComparisonRow], costs: Sequence[CostRow]) -> list[str]:
     """A line per comparison of trained runs whose training cost differs by more than 5 %."""
     by_run = {row["model"]: row["training"] for row in costs if row["training"]}
     lines = []
     for row in comparisons:
-        sides = [cost for side in ("runs", "against_runs") if (cost := _mean_cost([by_run.get(run) for run in row[side]]))]
+        sides = [cost for runs in (row["runs"], row["against_runs"]) if (cost := _mean_cost([by_run.get(run) for run in runs]))]
         if row["against"] == "base" or len(sides) < 2:
             continue
-        unit = "gpu_hours" if all(side["gpu_hours"] for side in sides) else "tokens"
+        unit: Unit = "gpu_hours" if all(side["gpu_hours"] for side in sides) else "tokens"
         ours, theirs = (side[unit] for side in sides)
         if min(ours, theirs) > 0 and max(ours, theirs) / min(ours, theirs) - 1 > COST_DIFFERS:
             what = "GPU-hours" if unit == "gpu_hours" else "generated tokens"
@@ -139,8 +143,9 @@ def cost_warnings(comparisons: Sequence[Mapping[str, Any]], costs: Sequence[Mapp
     return lines
 
 
-def _mean_cost(costs: Sequence[Mapping[str, Any] | None]) -> dict[str, float] | None:
+def _mean_cost(costs: Sequence[TrainingCost | None]) -> Cost | None:
     found = [cost for cost in costs if cost]
     if not found or len(found) < len(costs):
         return None
-    return {key: sum(cost[key] for cost in found) / len(found) for key in ("tokens", "gpu_hours")}
+    tokens, hours = sum(cost["tokens"] for cost in found), sum(cost["gpu_hours"] for cost in found)
+    return {"tokens": tokens / len(found), "gpu_hours": hours / len(found)}

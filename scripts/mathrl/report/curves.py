@@ -9,6 +9,7 @@ from typing import Any
 
 from mathrl.core.files import UserError
 from mathrl.core.tensorboard import Curve, read_scalars
+from mathrl.report.records import Curves
 
 
 def smooth(curve: Curve, span: float) -> Curve:
@@ -72,7 +73,7 @@ def validation_curves(scalars: Mapping[str, Curve]) -> dict[str, dict[str, Curve
     return found
 
 
-def read_run(directory: str | Path) -> dict[str, Any]:
+def read_run(directory: str | Path) -> Curves:
     """The curves of one stage: {"train": {name: curve}, "validation": {data source: {quantity: curve}}, "parts": …}.
 
     `parts` are reward terms that were logged during training (tags `reward_terms/…` or `reward/…/mean`), `statuses` the

@@ -5,19 +5,22 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from mathrl.config.controls import sweeps
 from mathrl.config.endpoint import Endpoint, changes
+from mathrl.config.records import Registered
 from mathrl.core.files import UserError, read_json
+from mathrl.data.records import DataSummary
 from mathrl.evaluation.means import cell, clustered_error, mean_error, mean_over
+from mathrl.evaluation.records import Sampled
+from mathrl.report.records import ReferenceCell, ReferenceRow, ShownCalibration, SplitRow, Story, Study, SweepRow
+from mathrl.statistics.records import Cell, Mean, measured
+from mathrl.training.records import Manifest
 
 HIGH_SHARE = 0.10  # upper limit of the share of false claims above which a page says "not shown"
 
 
-def endpoint_story(
-    endpoint: Endpoint, register: Sequence[Mapping[str, Any]], evaluated: Sequence[Mapping[str, Any]], damaged: int = 0
-) -> dict[str, Any]:
+def endpoint_story(endpoint: Endpoint, register: Sequence[Registered], evaluated: Sequence[Sampled], damaged: int = 0) -> Story:
     """When the endpoint was fixed, and whether it changed since: {"told", "sha256", "lines", "late"}; `damaged` lines are told too."""
     trained = [entry["first"] for entry in evaluated if entry["model"] != "base" and entry["first"]]
     first = min(trained, default="")
@@ -45,30 +48,34 @@ def endpoint_story(
     return {"told": endpoint.told(), "sha256": endpoint.sha256[:16], "lines": lines, "late": late}
 
 
-def endpoint_mean(study: Mapping[str, Any], model: str) -> dict[str, Any] | None:
+def endpoint_mean(study: Study, model: str) -> Mean | None:
     """What the study is judged by, {value, low, high, n}: the endpoint's metric of a model, mean over its benchmarks."""
     endpoint = study["endpoint"]
     return mean_over([study["evals"].get((model, endpoint.protocol, name)) for name in endpoint.benchmarks], endpoint.metric)
 
 
-def sweep_rows(study: Mapping[str, Any]) -> list[dict[str, Any]]:
+def sweep_rows(study: Study) -> list[SweepRow]:
     """A row per group of runs of each sweep: its dev accuracy at the exported checkpoint, its score, and whether dev chose it."""
-    rows = []
+    rows: list[SweepRow] = []
     for name, members in sweeps(study["config"]).items():
-        family = []
+        family: list[SweepRow] = []
         for group, runs in study["groups"].items():
             if not set(runs) <= set(members):
                 continue
-            accuracies = [value for run in runs if (value := dev_accuracy(study["runs"].get(run, {}).get("manifests", []))) is not None]
+            accuracies = [
+                value
+                for run in runs
+                if (value := dev_accuracy(study["runs"][run]["manifests"] if run in study["runs"] else [])) is not None
+            ]
             scores = [mean["value"] for run in runs if (mean := endpoint_mean(study, run))]
             dev = sum(accuracies) / len(accuracies) if len(accuracies) == len(runs) else None
             family.append({"sweep": name, "model": group, "dev": dev, "score": sum(scores) / len(scores) if scores else None})
         best = max((row["dev"] for row in family if row["dev"] is not None), default=None)
-        rows += [row | {"chosen": best is not None and row["dev"] == best} for row in family]
+        rows += [{**row, "chosen": best is not None and row["dev"] == best} for row in family]
     return rows
 
 
-def dev_accuracy(manifests: Sequence[Mapping[str, Any]]) -> float | None:
+def dev_accuracy(manifests: Sequence[Manifest]) -> float | None:
     """Accuracy on the dev split of the exported checkpoint of a run; None where it was not measured there."""
     if not manifests:
         return None
@@ -76,26 +83,26 @@ def dev_accuracy(manifests: Sequence[Mapping[str, Any]]) -> float | None:
     return curve.get(str(manifests[-1].get("chosen_step")))
 
 
-def reference_rows(study: Mapping[str, Any]) -> list[dict[str, Any]]:
+def reference_rows(study: Study) -> list[ReferenceRow]:
     """Ours beside the usual clustered errors, a row per model on the primary protocol: {model, cells: [(cell, low, high)]}."""
-    rows = []
+    rows: list[ReferenceRow] = []
     for model in study["models"]:
         results = [study["evals"].get((model, study["primary"], b)) for b in study["benchmarks"]]
-        shown = [(cell(r, "pass@1"), clustered_error(r, "pass@1")) for r in results]
+        shown: list[tuple[Cell | None, float | None]] = [(cell(r, "pass@1"), clustered_error(r, "pass@1")) for r in results]
         shown.append((mean_over(results, "pass@1"), mean_error(results, "pass@1")))
-        cells = [
+        cells: list[ReferenceCell] = [
             {**part, "usual": (part["value"] - 1.96 * error, part["value"] + 1.96 * error)}
             for part, error in shown
-            if part and error is not None
+            if measured(part) and error is not None
         ]
         if len(cells) == len(shown):
             rows.append({"model": model, "cells": cells})
     return rows
 
 
-def split_rows(splits: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+def split_rows(splits: Mapping[str, DataSummary]) -> list[SplitRow]:
     """Counts of the training files that add up: matched rows of training and of the dev split, which are removed from both."""
-    rows = []
+    rows: list[SplitRow] = []
     for name, split in splits.items():
         counts = split["counts"]
         outside = sum(value for key, value in counts.items() if key not in ("problems", "removed", "train", "dev", "validation"))
@@ -113,7 +120,7 @@ def split_rows(splits: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
     return rows
 
 
-def calibration(results: Path) -> dict[str, Any] | None:
+def calibration(results: Path) -> ShownCalibration | None:
     """What `make calibrate` found, with a sentence: how often runs that differ in seed alone are claimed to differ."""
     path = results / "calibration.json"
     try:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from mathrl.config.stage import Limits
 from mathrl.core.files import UserError, read_json
+from mathrl.data.records import CleaningSummary
 from mathrl.report import charts
 from mathrl.report.curves import join, read_run, shift, smooth, thin
+from mathrl.report.records import FlagText, RunCurves
 from mathrl.training import collapse
+from mathrl.training.records import Flag
 
 CAPTIONS = {
     "validation": "Figure 1. Validation accuracy: right answers alone, without the format part of the reward.",
@@ -20,7 +22,7 @@ CAPTIONS = {
 }
 
 
-def run_curves(results: str | Path, run: str, stages: Sequence[str], limits: Mapping[str, Limits] | None = None) -> dict[str, Any]:
+def run_curves(results: str | Path, run: str, stages: Sequence[str], limits: Mapping[str, Limits] | None = None) -> RunCurves:
     """Curves of a run's stages, joined, steps added up; of stages behind one that is not finished nothing is shown.
 
     {"curves", "stages": [{stage, from, to, chosen}], "missing", "manifests", "flags": [{step, text}], "monitored"}; the flags are
@@ -57,12 +59,12 @@ def run_curves(results: str | Path, run: str, stages: Sequence[str], limits: Map
     return {"curves": join(parts), "stages": marks, "missing": missing, "manifests": manifests, "flags": flags, "monitored": monitored}
 
 
-def _flags(flags: Sequence[Mapping[str, Any]], before: int) -> list[dict[str, Any]]:
+def _flags(flags: Sequence[Flag], before: int) -> list[FlagText]:
     """Flags of a stage with their text, counted in steps of the run; `before`: steps of earlier stages."""
     return [{"step": before + flag["step"], "text": flag_text(flag)} for flag in flags]
 
 
-def funnel_chart(funnel: Mapping[str, Any]) -> str:
+def funnel_chart(funnel: CleaningSummary) -> str:
     """SVG of the rows left after each step from the dataset to the problems; `funnel` is what clean_problems.py counted."""
     steps = funnel.get("steps", [])
     bars = [("rows fetched", steps[0]["rows_in"], charts.thousands(steps[0]["rows_in"]))] if steps else []
@@ -73,7 +75,7 @@ def funnel_chart(funnel: Mapping[str, Any]) -> str:
     return charts.bar_chart(bars, "Data funnel", "Rows left after each cleaning step: " + "; ".join(f"{b[0]} {b[2]}" for b in bars))
 
 
-def flag_text(flag: Mapping[str, Any]) -> str:
+def flag_text(flag: Flag) -> str:
     """A flag of the monitor in words: metric, value, and the limit that it passed, which a number that is none has not."""
     if flag.get("limit") == "not_finite":
         return f"{str(flag.get('metric')).replace('_', ' ')} is {flag.get('value')}"
@@ -90,7 +92,7 @@ def smoothed_series(name: str, curve: Sequence, colour: tuple[str, str]) -> char
     return charts.Series(name, thin(smooth(curve, span)), raw=thin(curve), colour=colour[0], dash=colour[1])
 
 
-def figure_charts(runs: Mapping[str, Mapping[str, Any]], benchmark: str | None, order: Sequence[str] = ()) -> dict[str, str]:
+def figure_charts(runs: Mapping[str, RunCurves], benchmark: str | None, order: Sequence[str] = ()) -> dict[str, str]:
     """SVG by figure name; `benchmark` is the validation set whose curve is the report's, `order` fixes the colours."""
     colour = charts.colours([*order, *runs])
     names = ", ".join(runs) or "no run"
@@ -123,7 +125,7 @@ def figure_charts(runs: Mapping[str, Mapping[str, Any]], benchmark: str | None, 
     return drawn
 
 
-def further_charts(runs: Mapping[str, Mapping[str, Any]], benchmark: str | None, order: Sequence[str] = ()) -> list[tuple[str, str]]:
+def further_charts(runs: Mapping[str, RunCurves], benchmark: str | None, order: Sequence[str] = ()) -> list[tuple[str, str]]:
     """(SVG, caption) of what else was logged: accuracy, format and reward apart, reward terms, grader verdicts, other data sources."""
     drawn = []
     colour = charts.colours([*order, *runs])
@@ -169,7 +171,7 @@ def _short(tag: str) -> str:
     return tag.split("/")[-2] if tag.endswith("/mean") else tag.split("/")[-1]
 
 
-def all_marks(runs: Mapping[str, Mapping[str, Any]], colour: Mapping[str, tuple[str, str]]) -> list[charts.Mark]:
+def all_marks(runs: Mapping[str, RunCurves], colour: Mapping[str, tuple[str, str]]) -> list[charts.Mark]:
     """Where each run's stages begin, where its exported checkpoint lies, and where collapse was flagged."""
     marks = []
     for name, run in runs.items():

@@ -5,11 +5,11 @@ from __future__ import annotations
 import html
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from mathrl.core import parquet
 from mathrl.core.parquet import schema_of
 from mathrl.data.benchmarks import read_benchmark
+from mathrl.report.records import PairOfMethods
 from mathrl.report.shared_text import shared_runs
 
 STYLE = """body{font:15px/1.45 system-ui,sans-serif;margin:2rem auto;padding:0 1rem;max-width:75rem;color:#1b1b1b;background:#fff}
@@ -53,7 +53,7 @@ def matches_page(problems: Path, matches: Path, benchmarks: Mapping[str, Path], 
     )
 
 
-def _pair(row: Mapping[str, Any], texts: Mapping[str, str], items: Mapping[tuple[str, str], str]) -> str:
+def _pair(row: PairOfMethods, texts: Mapping[str, str], items: Mapping[tuple[str, str], str]) -> str:
     left, right = marked(items.get((row["benchmark"], row["item_id"]), ""), texts.get(row["problem_id"], ""))
     methods = ", ".join(f"{entry['method']} {entry['score']:.2f}" for entry in row["method"])
     label = "removed" if row["removed"] else "kept"

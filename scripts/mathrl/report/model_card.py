@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import cast
 
 from mathrl.config.augmentation import data_kind, data_words
 from mathrl.config.experiment import Configuration
+from mathrl.config.reading import Raw
 from mathrl.config.reward_terms import weights
 from mathrl.config.runs import stages
+from mathrl.decontamination.records import Contamination
 from mathrl.evaluation.means import cell, mean_over
+from mathrl.evaluation.records import Evaluation
 from mathrl.evaluation.scores import cell_text
 from mathrl.report.costs import training_cost
+from mathrl.statistics.records import measured
+from mathrl.training.records import Manifest
 
 
 def model_card(
     run: str,
     config: Configuration,
-    settings: Mapping[str, Any],
-    manifests: Sequence[Mapping[str, Any]],
-    evals: Mapping[tuple[str, str, str], Mapping[str, Any]],
-    contamination: Mapping[str, Any] | None,
+    settings: Raw,
+    manifests: Sequence[Manifest],
+    evals: Mapping[tuple[str, str, str], Evaluation],
+    contamination: Contamination | None,
 ) -> str:
     """Markdown text; whatever is not known yet is said to be missing. `settings` are the run's merged training settings."""
-    last = manifests[-1] if manifests else {}
+    last = manifests[-1] if manifests else cast(Manifest, {})
     final = config.stage(run, stages(config, run)[-1])
     lines = [
         "---",
@@ -75,7 +80,7 @@ def model_card(
     return "\n".join(lines) + "\n"
 
 
-def _metadata(run: str, config: Configuration, evals: Mapping[tuple[str, str, str], Mapping[str, Any]]) -> str:
+def _metadata(run: str, config: Configuration, evals: Mapping[tuple[str, str, str], Evaluation]) -> str:
     """The YAML that hubs read, with the scores as `model-index`: percent, their 95 % interval and n in the metric's name."""
     from huggingface_hub import EvalResult, ModelCardData
 
@@ -84,7 +89,7 @@ def _metadata(run: str, config: Configuration, evals: Mapping[tuple[str, str, st
         for benchmark in config.benchmarks:
             for metric in ("pass@1", "greedy"):
                 found = cell(evals.get((run, protocol, benchmark)), metric)
-                if not found or found["value"] is None:
+                if not measured(found):
                     continue
                 interval = f"95 % interval {100 * found['low']:.1f} to {100 * found['high']:.1f}, n = {found['n']}"
                 results.append(
@@ -110,13 +115,14 @@ def _metadata(run: str, config: Configuration, evals: Mapping[tuple[str, str, st
     return data.to_yaml().strip()
 
 
-def _scores(run: str, config: Configuration, evals: Mapping[tuple[str, str, str], Mapping[str, Any]]) -> list[str]:
+def _scores(run: str, config: Configuration, evals: Mapping[tuple[str, str, str], Evaluation]) -> list[str]:
     """The section of scores: a table a protocol, the base model beside the run."""
     benchmarks, evaluation = list(config.benchmarks), config.evaluation
     lines = ["## Scores", "", "Percent of problems, 95 % interval in brackets; mean is unweighted over the benchmarks.", ""]
     for protocol in evaluation.select:
         p = evaluation.protocols[protocol]
-        heads = [f"{b} (n = {(cell(evals.get((run, protocol, b)), 'pass@1') or {}).get('n', 0)})" for b in benchmarks]
+        found = {b: cell(evals.get((run, protocol, b)), "pass@1") for b in benchmarks}
+        heads = [f"{b} (n = {part['n'] if part else 0})" for b, part in found.items()]
         told = f"Protocol `{protocol}`: {p.n} samples at temperature {p.temperature}, at most {p.max_tokens} tokens."
         lines += [told, "", "| model | " + " | ".join(heads) + " | mean |", "|---" * (len(benchmarks) + 2) + "|"]
         for model in ("base", run):

@@ -16,9 +16,11 @@ from mathrl.config.experiment import Configuration
 from mathrl.config.reward_terms import weights
 from mathrl.core.files import sha256_json
 from mathrl.data.dates import Dates
+from mathrl.decontamination.records import Contamination
 from mathrl.evaluation.bands import in_words
 from mathrl.evaluation.means import cell, mean_over
 from mathrl.evaluation.metrics import STATUS_LETTERS
+from mathrl.evaluation.records import Evaluation, ScoreRow
 from mathrl.evaluation.scores import ScoreTable, headline, p_text, percent, problem_count, sections, title
 from mathrl.report import augmentation, charts, evidence
 from mathrl.report.changes import KINDS, change_rows
@@ -28,8 +30,27 @@ from mathrl.report.effect_charts import cost_charts, forest_plot
 from mathrl.report.figures import funnel_chart, further_charts
 from mathrl.report.formulas import as_markup
 from mathrl.report.progress import REFRESH, moment
+from mathrl.report.records import (
+    Audit,
+    AuditRow,
+    BehaviourRow,
+    Blob,
+    Heat,
+    HeatCell,
+    HeatRow,
+    LeakRow,
+    Leaks,
+    MeanOfSome,
+    PackedSamples,
+    Pairs,
+    ShownComparison,
+    ShownFirstWrong,
+    Study,
+    StudyProvenance,
+)
 from mathrl.report.score_charts import checkpoint_charts, length_charts, pass_charts, workflow_graph
 from mathrl.report.users_figures import training_figures
+from mathrl.statistics.records import ComparisonRow
 
 TEMPLATES = Path(__file__).parent / "templates"
 SECTIONS = ("scores", "contamination", "data", "training", "breakdowns", "responses", "grader")
@@ -44,20 +65,20 @@ class Part:
     markup: Any
 
 
-def augmentation_part(study: Mapping[str, Any]) -> Part | None:
+def augmentation_part(study: Study) -> Part | None:
     """What an external model proposed and what passed; nothing where no run uses it."""
     if not study["augmentation"]:
         return None
     return Part("augmentation", "Augmentation", safe(augmentation.section(study["augmentation"], environment())))
 
 
-def samples_part(study: Mapping[str, Any]) -> Part:
+def samples_part(study: Study) -> Part:
     """What training changed, problem by problem, and kept rollouts."""
     context = {"primary": study["primary"], "changes": change_rows(study), "change_kinds": KINDS, "samples": study["samples"]}
     return Part("samples", "Samples", safe(environment().get_template("samples.html").render(**context)))
 
 
-PARTS: tuple[Callable[[Mapping[str, Any]], Part | None], ...] = (augmentation_part, samples_part)
+PARTS: tuple[Callable[[Study], Part | None], ...] = (augmentation_part, samples_part)
 """What stands between the grader and the provenance, in order: a part is added here; one with nothing to show returns None."""
 
 
@@ -88,7 +109,7 @@ def style() -> Any:
     return safe((TEMPLATES / "style.css").read_text(encoding="utf-8"))
 
 
-def _score_context(rows: Sequence[Mapping[str, Any]], benchmarks: Sequence[str], dates: Dates) -> dict[str, Any]:
+def _score_context(rows: Sequence[ScoreRow], benchmarks: Sequence[str], dates: Dates) -> dict[str, object]:
     grouped = sections(rows)
     counts = {key: {name: problem_count(section, name) for name in benchmarks} for key, section in grouped.items()}
     metrics = {metric: title(metric) for _, metric in grouped}
@@ -109,7 +130,7 @@ def scores_page(found: ScoreTable) -> str:
     return environment().get_template("scores.html").render(style=style(), **context) + "\n"
 
 
-def report_page(study: Mapping[str, Any], live: bool = False) -> str:
+def report_page(study: Study, live: bool = False) -> str:
     """report.html from the content that `content.gather` collected; `live`: of a study at work, it loads itself again."""
     script = (TEMPLATES / "browser.js").read_text(encoding="utf-8")
     config, runs, models = study["config"], study["runs"], study["models"]
@@ -169,7 +190,7 @@ def report_page(study: Mapping[str, Any], live: bool = False) -> str:
     return environment().get_template("report.html").render(**context) + "\n"
 
 
-def _figures(study: Mapping[str, Any]) -> dict[str, Any]:
+def _figures(study: Study) -> dict[str, object]:
     """Every chart of the page by its name in the template."""
     runs, models = study["runs"], study["models"]
     benchmark = study["config"].training.validation_benchmark
@@ -218,22 +239,24 @@ def protocol_text(config: Configuration, primary: str) -> str:
     return f"Measured under {'; '.join(parts)}. The endpoint is the unweighted mean over the benchmarks under {primary}."
 
 
-def _marks(comparisons: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+def _marks(comparisons: Sequence[ComparisonRow]) -> dict[str, str]:
     """Runs over whose seeds an effect on the endpoint is claimed; one seed claims nothing."""
     found = [row for row in comparisons if row["against"] == "base" and row["p_adjusted"] is not None and row["p_adjusted"] < 0.05]
     return {row["model"]: "▲" if row["mean"]["value"] > 0 else "▼" for row in found}
 
 
-def _comparison_rows(study: Mapping[str, Any]) -> list[dict[str, Any]]:
-    rows, costs = [], {row["model"]: row["training"] for row in study["costs"] if row["training"]}
+def _comparison_rows(study: Study) -> list[ShownComparison]:
+    rows: list[ShownComparison] = []
+    costs = {row["model"]: row["training"] for row in study["costs"] if row["training"]}
     for row in study["comparisons"]:
         trained = [costs[run] for run in row["runs"] if run in costs]
-        tokens, hours = (sum(cost[key] for cost in trained) / len(row["runs"]) for key in ("tokens", "gpu_hours"))
-        rows.append(row | {"tokens": charts.thousands(round(tokens)) if tokens else "–", "gpu_hours": f"{hours:.2f}" if hours else "–"})
+        tokens, hours = (sum(amounts) / len(row["runs"]) for amounts in ([c["tokens"] for c in trained], [c["gpu_hours"] for c in trained]))
+        told = (charts.thousands(round(tokens)) if tokens else "–", f"{hours:.2f}" if hours else "–")
+        rows.append({**row, "tokens": told[0], "gpu_hours": told[1]})
     return rows
 
 
-def _tiles(study: Mapping[str, Any]) -> list[dict[str, str]]:
+def _tiles(study: Study) -> list[dict[str, str]]:
     tiles = []
     for model in study["models"][:4]:
         found = evidence.endpoint_mean(study, model)
@@ -246,7 +269,7 @@ def _tiles(study: Mapping[str, Any]) -> list[dict[str, str]]:
         tiles.append({"label": f"{row['model']} − base", "value": value, "note": f"points, {low:+.1f} to {high:+.1f}"})
         parts = row.get("parts")
         if parts:
-            answers, box = (f"{100 * parts[key]['value']:+.1f}" for key in ("answers", "format"))
+            answers, box = (f"{100 * part['value']:+.1f}" for part in (parts["answers"], parts["format"]))
             tiles.append(
                 {"label": f"{row['model']} − base, apart", "value": f"{answers} and {box}", "note": "answers, and format (the box)"}
             )
@@ -257,18 +280,18 @@ def _tiles(study: Mapping[str, Any]) -> list[dict[str, str]]:
     return tiles
 
 
-def _previews(pairs: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+def _previews(pairs: Pairs | None) -> Pairs | None:
     if pairs is None:
         return None
     shown = [pair | {"preview": "".join(text for text, _ in pair["right"]).strip()[:110]} for pair in pairs["shown"]]
     return {"total": pairs["total"], "shown": shown}
 
 
-def _leaks(contamination: Mapping[str, Any] | None) -> dict[str, Any]:
+def _leaks(contamination: Contamination | None) -> Leaks:
     """The contamination table with a row a benchmark: {"methods": […], "rows": [{benchmark, items, found: {method: row}}]}."""
-    rows: dict[str, dict[str, Any]] = {}
+    rows: dict[str, LeakRow] = {}
     methods: list[str] = []
-    for row in (contamination or {}).get("table", []):
+    for row in contamination.get("table", []) if contamination else []:
         if row["method"] not in methods:
             methods.append(row["method"])
         entry = rows.setdefault(row["benchmark"], {"benchmark": row["benchmark"], "total": row["items"], "found": {}})
@@ -276,9 +299,9 @@ def _leaks(contamination: Mapping[str, Any] | None) -> dict[str, Any]:
     return {"methods": methods, "rows": list(rows.values())}
 
 
-def _heat(study: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _heat(study: Study) -> list[Heat]:
     labels = {"domain": "domain", "difficulty": "difficulty", "answer_type": "kind of answer", "problem_length": "length of the problem"}
-    blocks = []
+    blocks: list[Heat] = []
     for benchmark in study["benchmarks"]:
         found = {
             m: study["evals"][m, study["primary"], benchmark] for m in study["models"] if (m, study["primary"], benchmark) in study["evals"]
@@ -287,13 +310,13 @@ def _heat(study: Mapping[str, Any]) -> list[dict[str, Any]]:
             names = list(dict.fromkeys(c["cell"] for e in found.values() for c in e["breakdowns"].get(kind, [])))
             if len(names) < 2:
                 continue
-            rows = []
+            rows: list[HeatRow] = []
             for name in names:
-                values = []
+                values: list[HeatCell | None] = []
                 for result in found.values():
                     part = next((c for c in result["breakdowns"].get(kind, []) if c["cell"] == name), None)
-                    values.append(part | {"shade": min(9, int(10 * part["value"]))} if part else None)
-                rows.append({"cell": name, "n": max(v["n"] for v in values if v), "values": values})
+                    values.append({**part, "shade": min(9, int(10 * (part["value"] or 0)))} if part else None)
+                rows.append({"cell": name, "n": max(v["n"] or 0 for v in values if v), "values": values})
             blocks.append({"benchmark": benchmark, "label": label, "models": list(found), "rows": rows})
     return blocks
 
@@ -302,15 +325,15 @@ SHARES = ("boxed_rate", "truncated_rate", "accuracy_if_boxed", "maj@n")
 EQUALITIES = ("equality_coverage", "equality_accuracy", "step_equality_accuracy", "right_with_false_equality")
 
 
-def _behaviour(study: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _behaviour(study: Study) -> list[BehaviourRow]:
     """One row per model and protocol; each mean names the benchmarks that have no value of it."""
-    rows = []
+    rows: list[BehaviourRow] = []
     for protocol in study["protocols"]:
         for model in study["models"]:
             found = {b: e for b in study["benchmarks"] if (e := study["evals"].get((model, protocol, b)))}
             if not found:
                 continue
-            tokens = [e["metrics"]["mean_tokens"]["value"] for e in found.values() if "mean_tokens" in e["metrics"]]
+            tokens = [e["metrics"]["mean_tokens"]["value"] or 0.0 for e in found.values() if "mean_tokens" in e["metrics"]]
             rows.append(
                 {
                     "model": model,
@@ -323,7 +346,7 @@ def _behaviour(study: Mapping[str, Any]) -> list[dict[str, Any]]:
     return rows
 
 
-def mean_of_those_with(evals: Mapping[str, Mapping[str, Any]], metric: str) -> dict[str, Any]:
+def mean_of_those_with(evals: Mapping[str, Evaluation], metric: str) -> MeanOfSome:
     """Mean of a metric over the benchmarks that have a value of it, and `without`: those that have none."""
     cells = {benchmark: cell(result, metric) for benchmark, result in evals.items()}
     valued = {benchmark: part for benchmark, part in cells.items() if part and part["value"] is not None}
@@ -333,18 +356,19 @@ def mean_of_those_with(evals: Mapping[str, Mapping[str, Any]], metric: str) -> d
     }
 
 
-def _first_wrong(study: Mapping[str, Any]) -> dict[str, Any] | None:
+def _first_wrong(study: Study) -> ShownFirstWrong | None:
     for model in reversed(study["models"]):
         for benchmark in study["benchmarks"]:
-            found = (study["evals"].get((model, study["primary"], benchmark)) or {}).get("first_wrong_equality")
+            result = study["evals"].get((model, study["primary"], benchmark))
+            found = result.get("first_wrong_equality") if result else None
             if found:
-                return found | {"model": model, "benchmark": benchmark}
+                return {**found, "model": model, "benchmark": benchmark}
     return None
 
 
-def _audit_rows(audit: Mapping[str, Any] | None) -> list[dict[str, Any]]:
-    rows = []
-    for benchmark, part in (audit or {}).get("benchmarks", {}).items():
+def _audit_rows(audit: Audit | None) -> list[AuditRow]:
+    rows: list[AuditRow] = []
+    for benchmark, part in audit.get("benchmarks", {}).items() if audit else ():
         listed = [{k: str(v)[:160] for k, v in item.items()} for item in part.get("disagreements", [])[:60]]
         patterns = part.get("patterns", {})
         told = "; ".join(f"{count} × ({pattern})" for pattern, count in patterns.items() if "=0" in pattern and "=1" in pattern)
@@ -361,21 +385,26 @@ def _audit_rows(audit: Mapping[str, Any] | None) -> list[dict[str, Any]]:
     return rows
 
 
-def _with_hours(provenance: Mapping[str, Any]) -> dict[str, Any]:
+def _with_hours(provenance: StudyProvenance) -> dict[str, object]:
     manifests = []
     for m in provenance["manifests"]:
-        hours = f"{m['seconds'] / 3600:.2f}" if m.get("seconds") else "–"
+        seconds = m.get("seconds")
+        hours = f"{seconds / 3600:.2f}" if seconds else "–"
         manifests.append(
             m | {"tokens": generated_tokens(m), "hours": hours, "gpu_hours": f"{m['gpu_hours']:.2f}" if m.get("gpu_hours") else "–"}
         )
     return dict(provenance) | {"manifests": manifests}
 
 
-def _blobs(samples: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _blobs(samples: PackedSamples) -> list[Blob]:
     """The page's data: packed texts with the tags by which its script finds them."""
+    blobs: list[Blob]
     blobs = [{"kind": "problem-set", "tags": {"benchmark": name}, "data": data} for name, data in samples["problems"].items()]
     for entry in samples["sets"]:
-        tags = {key: entry[key] for key in ("model", "protocol", "benchmark", "path")}
-        blobs += [{"kind": kind, "tags": tags, "data": entry[key]} for kind, key in (("sample-index", "index"), ("sample-set", "data"))]
+        tags = {"model": entry["model"], "protocol": entry["protocol"], "benchmark": entry["benchmark"], "path": entry["path"]}
+        blobs += [
+            {"kind": "sample-index", "tags": tags, "data": entry["index"]},
+            {"kind": "sample-set", "tags": tags, "data": entry["data"]},
+        ]
     blobs += [{"kind": "rollout-set", "tags": {"run": entry["run"]}, "data": entry["data"]} for entry in samples["rollouts"]]
     return [*blobs, {"kind": "formula-set", "tags": {"pattern": samples["pattern"]}, "data": samples["formulas"]}]

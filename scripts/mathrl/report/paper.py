@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Mapping
-from typing import Any
 
 from mathrl.report import charts
 from mathrl.report.effect_charts import cost_charts, forest_plot
 from mathrl.report.figures import funnel_chart, further_charts
 from mathrl.report.paper_tables import COMMAND, tables, to_csv, to_latex
+from mathrl.report.records import Study
 from mathrl.report.score_charts import checkpoint_charts, length_charts, pass_charts
 from mathrl.report.users_figures import training_figures
 from mathrl.report.vector_pdf import to_pdf
 
 
-def figures(study: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+def figures(study: Study) -> list[tuple[str, str, str]]:
     """(name, SVG, caption) of every figure of the study report."""
     benchmark = study["config"].training.validation_benchmark
     runs, models = study["runs"], study["models"]
@@ -52,7 +51,7 @@ def _named(found: list[tuple[str, str, str]]) -> list[tuple[str, str, str]]:
     return named
 
 
-def paper_files(study: Mapping[str, Any]) -> dict[str, bytes]:
+def paper_files(study: Study) -> dict[str, bytes]:
     """Files by their path in the folder: figures/*.svg and *.pdf, tables/*.tex and *.csv, and README.md with the captions."""
     files: dict[str, bytes] = {}
     lines = ["# Figures and tables of this study", "", f"Made by `{COMMAND}`. LaTeX needs the packages booktabs and graphicx.", ""]

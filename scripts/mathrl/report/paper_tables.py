@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,8 @@ from mathrl.evaluation.metrics import STATUS_LETTERS
 from mathrl.evaluation.scores import p_text, sections, title
 from mathrl.report.changes import KINDS, change_rows
 from mathrl.report.costs import generated_tokens
+from mathrl.report.records import Counted, Study
+from mathrl.statistics.records import Cell as ScoreCell
 
 COMMAND = "snakemake --cores all results/paper"
 
@@ -27,9 +29,9 @@ class Estimate:
     signed: bool = False
 
     @classmethod
-    def of(cls, cell: Mapping[str, Any] | None, signed: bool = False) -> Estimate | None:
+    def of(cls, cell: ScoreCell | None, signed: bool = False) -> Estimate | None:
         """From a cell of the score table; None where there is nothing."""
-        if not cell or cell.get("value") is None:
+        if not cell or cell["value"] is None:
             return None
         return cls(cell["value"], cell.get("low"), cell.get("high"), cell.get("n"), signed)
 
@@ -115,13 +117,13 @@ def to_csv(table: Table) -> str:
     return csv_text(lines)
 
 
-def tables(study: Mapping[str, Any]) -> list[Table]:
+def tables(study: Study) -> list[Table]:
     """Every table of the study report that has rows; one function per table."""
     parts = (_scores, _comparisons, _changes, _contamination, _statuses, _stages)
     return [table for part in parts for table in part(study) if table.rows]
 
 
-def _scores(study: Mapping[str, Any]) -> list[Table]:
+def _scores(study: Study) -> list[Table]:
     found = []
     for (protocol, metric), section in sections(study["rows"]).items():
         rows = [
@@ -137,7 +139,7 @@ def _scores(study: Mapping[str, Any]) -> list[Table]:
     return found
 
 
-def _comparisons(study: Mapping[str, Any]) -> list[Table]:
+def _comparisons(study: Study) -> list[Table]:
     rows, judged = [], study["endpoint"].benchmarks
     for row in study["comparisons"]:
         told = [row["level"], Estimate.of(row["mean"], signed=True), p_text(row["p"]), p_text(row["p_adjusted"])]
@@ -146,24 +148,27 @@ def _comparisons(study: Mapping[str, Any]) -> list[Table]:
     return [Table("comparisons", caption, ["comparison", "over", "mean", "p", "p (Holm)", *judged], rows)]
 
 
-def _changes(study: Mapping[str, Any]) -> list[Table]:
-    rows = [[row["model"], row["benchmark"], row["n"], *(row["counts"][kind] for kind in KINDS)] for row in change_rows(study)]
+def _changes(study: Study) -> list[Table]:
+    rows: list[list[Cell]] = [
+        [row["model"], row["benchmark"], row["n"], *(row["counts"][kind] for kind in KINDS)] for row in change_rows(study)
+    ]
     caption = (
         f"Problems that training fixed and broke, against base, under {study['primary']}; solved: at least half of the samples are right."
     )
     return [Table("changes", caption, ["model", "benchmark", "problems", *KINDS], rows)]
 
 
-def _contamination(study: Mapping[str, Any]) -> list[Table]:
-    keys = ("items", "items_found", "rows", "rows_removed", "items_left")
-    table = (study["data"]["contamination"] or {}).get("table", [])
-    rows = [[row["benchmark"], row["method"], *(row[key] for key in keys)] for row in table]
+def _contamination(study: Study) -> list[Table]:
+    keys: tuple[Counted, ...] = ("items", "items_found", "rows", "rows_removed", "items_left")
+    contamination = study["data"]["contamination"]
+    table = contamination.get("table", []) if contamination else []
+    rows: list[list[Cell]] = [[row["benchmark"], row["method"], *(row[key] for key in keys)] for row in table]
     caption = "Benchmark items that have a match among the training rows, by method."
     return [Table("contamination", caption, ["benchmark", "method", *(key.replace("_", " ") for key in keys)], rows)]
 
 
-def _statuses(study: Mapping[str, Any]) -> list[Table]:
-    rows = [
+def _statuses(study: Study) -> list[Table]:
+    rows: list[list[Cell]] = [
         [r["model"], r["protocol"], r["counts"]["samples"], r["counts"]["truncated"], *(r["statuses"][name] for name in STATUS_LETTERS)]
         for r in study["counts"]
     ]
@@ -171,8 +176,8 @@ def _statuses(study: Mapping[str, Any]) -> list[Table]:
     return [Table("statuses", "What the grader said of all samples.", heads, rows)]
 
 
-def _stages(study: Mapping[str, Any]) -> list[Table]:
-    rows = [
+def _stages(study: Study) -> list[Table]:
+    rows: list[list[Cell]] = [
         [f"{m['run']} / {m['stage']}", m["steps"], m["chosen_step"], generated_tokens(m), m["gpu_hours"]]
         for m in study["provenance"]["manifests"]
     ]

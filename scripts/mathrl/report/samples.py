@@ -17,11 +17,14 @@ from typing import Any
 
 from mathrl.core.files import UserError, read_jsonl
 from mathrl.data.benchmarks import read_benchmark
+from mathrl.data.records import Item
 from mathrl.grading import extract_boxed
 from mathrl.report.changes import changed_problems, kinds
 from mathrl.report.charts import thousands
 from mathrl.report.damaged import Files
 from mathrl.report.formulas import Formulas
+from mathrl.report.records import PackedSamples, SampleExample, SampleSet, Side, Study
+from mathrl.statistics.records import Scored
 from mathrl.verifiers.equalities import check_equalities
 
 TEXT_BUDGET = 8_000_000  # bytes of packed responses in the page
@@ -61,7 +64,7 @@ def shown_text(text: str) -> str:
     return text if left_out <= 0 else f"{text[:HEAD]}\n[… {thousands(left_out)} characters are left out in this page …]\n{text[-TAIL:]}"
 
 
-def read_set(path: Path, result: Mapping[str, Any], positions: Mapping[str, int]) -> list[Sample]:
+def read_set(path: Path, result: Scored, positions: Mapping[str, int]) -> list[Sample]:
     """All samples of a model, protocol and benchmark, with the verdicts of their eval JSON."""
     columns = result["per_problem"]
     verdicts = dict(zip(columns["id"], columns["verdicts"], strict=True))
@@ -81,7 +84,7 @@ def read_set(path: Path, result: Mapping[str, Any], positions: Mapping[str, int]
     return samples
 
 
-def _read_set(path: Path, result: Mapping[str, Any], positions: Mapping[str, int], partial: bool) -> list[Sample] | None:
+def _read_set(path: Path, result: Scored, positions: Mapping[str, int], partial: bool) -> list[Sample] | None:
     """The samples of a file, or None where there is none (yet)."""
     try:
         return read_set(path, result, positions) if path.is_file() else None
@@ -144,7 +147,7 @@ def fitting(ordered: Sequence[Sample], budget: float) -> tuple[Sequence[Sample],
     return taken, data
 
 
-def _sets(study: Mapping[str, Any], results: Path) -> Iterator[tuple[str, str, str, Path]]:
+def _sets(study: Study, results: Path) -> Iterator[tuple[str, str, str, Path]]:
     """(model, protocol, benchmark, file of samples), small benchmarks first: what they leave is the large ones'."""
     found = [(r["n_problems"] * max(1, r.get("n_samples", 1)), key) for key, r in study["evals"].items()]
     for _, (model, protocol, benchmark) in sorted(found, key=lambda entry: entry[0]):
@@ -152,7 +155,7 @@ def _sets(study: Mapping[str, Any], results: Path) -> Iterator[tuple[str, str, s
             yield model, protocol, benchmark, results / model / protocol / "samples" / f"{benchmark}.jsonl.zst"
 
 
-def gather_samples(results: Path, benchmark_dir: Path, study: Mapping[str, Any], files: Files) -> dict[str, Any]:
+def gather_samples(results: Path, benchmark_dir: Path, study: Study, files: Files) -> PackedSamples:
     """Packed problems, indexes, texts and formulas for the page.
 
     {"problems": {benchmark: packed}, "sets": [{model, protocol, benchmark, path, all, texts, index, data}], "formulas": packed,
@@ -169,7 +172,7 @@ def gather_samples(results: Path, benchmark_dir: Path, study: Mapping[str, Any],
         formulas.note_answers(item["answer"] for item in items.values())
         domains = [domain if isinstance(domain := item.get("domain") or [], list) else [domain] for item in items.values()]
         problems[name] = pack([list(items), texts, [item["answer"] for item in items.values()], domains])
-    sets = []
+    sets: list[SampleSet] = []
     kept: dict[tuple[str, str, int], list[Sample]] = {}
     for place, (model, protocol, benchmark, path) in enumerate(wanted):
         positions = {key: position for position, key in enumerate(rows.get(benchmark, {}))}
@@ -185,9 +188,18 @@ def gather_samples(results: Path, benchmark_dir: Path, study: Mapping[str, Any],
         if protocol == study["primary"]:
             for sample in taken:
                 kept.setdefault((model, benchmark, sample.position), []).append(sample)
-        counts = {"all": len(samples), "texts": len(taken)}
-        tags = {"model": model, "protocol": protocol, "benchmark": benchmark, "path": str(path)}
-        sets.append(tags | counts | {"index": pack(index(samples)), "data": data})
+        sets.append(
+            {
+                "model": model,
+                "protocol": protocol,
+                "benchmark": benchmark,
+                "path": str(path),
+                "all": len(samples),
+                "texts": len(taken),
+                "index": pack(index(samples)),
+                "data": data,
+            }
+        )
     order = {name: at for at, name in enumerate(study["benchmarks"])}
     models = {name: at for at, (name, *_) in enumerate(study["evals"])}
     sets.sort(key=lambda s: (models[s["model"]], study["protocols"].index(s["protocol"]), order[s["benchmark"]]))
@@ -196,31 +208,32 @@ def gather_samples(results: Path, benchmark_dir: Path, study: Mapping[str, Any],
 
 
 def _examples(
-    study: Mapping[str, Any], items: Mapping[str, Mapping[str, Any]], kept: Mapping[tuple[str, str, int], Sequence[Sample]]
-) -> list[dict[str, Any]]:
+    study: Study, items: Mapping[str, Mapping[str, Item]], kept: Mapping[tuple[str, str, int], Sequence[Sample]]
+) -> list[SampleExample]:
     """Problems that the last run broke, then fixed, against base: with the response of each that shows it."""
     last = study["models"][-1]
-    found: list[dict[str, Any]] = []
+    found: list[SampleExample] = []
     for benchmark, rows in items.items():
-        pair = [study["evals"].get((model, study["primary"], benchmark)) for model in ("base", last)]
-        what = kinds(*pair) if last != "base" and all(pair) else {}
+        before, after = (study["evals"].get((model, study["primary"], benchmark)) for model in ("base", last))
+        what = kinds(before, after) if last != "base" and before and after else {}
         for position, (key, item) in enumerate(rows.items()):
             if what.get(key) not in ("broken", "fixed"):
                 continue
-            sides = []
+            sides: list[Side] = []
             for model, right in (("base", what[key] == "broken"), (last, what[key] == "fixed")):
                 those = [s for s in kept.get((model, benchmark, position), ()) if (s.letter == "1") == right]
                 if those:
                     sample = those[0]
                     sides.append({"model": model, "right": right, "tokens": sample.tokens, "text": shown_text(sample.text)})
             if len(sides) == 2:
-                told = {
+                told: SampleExample = {
                     "benchmark": benchmark,
                     "id": key,
                     "kind": what[key],
                     "problem": shown_text(item["problem"]),
                     "answer": item["answer"],
+                    "sides": sides,
                 }
-                found.append(told | {"sides": sides})
+                found.append(told)
     chosen = [[entry for entry in found if entry["kind"] == name][:EXAMPLES] for name in ("broken", "fixed")]
     return chosen[0] + chosen[1]

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from mathrl.config.experiment import Configuration
 from mathrl.evaluation.means import cell, mean_over
 from mathrl.report import charts
+from mathrl.report.records import Study
 
 
-def workflow_graph(study: Mapping[str, Any]) -> str:
+def workflow_graph(study: Study) -> str:
     """The study's own steps: its runs side by side, stages in order. (Rules and files are in Snakemake's graph, docs/images/dag.svg.)"""
     config: Configuration = study["config"]
     runs = list(config.select)
@@ -37,7 +35,7 @@ def workflow_graph(study: Mapping[str, Any]) -> str:
     return charts.graph(columns, edges, "The workflow", description)
 
 
-def length_charts(study: Mapping[str, Any]) -> list[tuple[str, str]]:
+def length_charts(study: Study) -> list[tuple[str, str]]:
     """(caption, SVG) a model."""
     drawn = []
     for model in study["models"]:
@@ -64,7 +62,7 @@ def length_charts(study: Mapping[str, Any]) -> list[tuple[str, str]]:
     return drawn
 
 
-def checkpoint_charts(study: Mapping[str, Any]) -> list[str]:
+def checkpoint_charts(study: Study) -> list[str]:
     """A curve a benchmark, and their mean, over the evaluated checkpoints of each run, with intervals; step 0 is the base model."""
     by_run: dict[str, list[tuple[int, str]]] = {}
     for entry in study["checkpoints"]:
@@ -96,7 +94,7 @@ def checkpoint_charts(study: Mapping[str, Any]) -> list[str]:
     return drawn
 
 
-def pass_charts(study: Mapping[str, Any]) -> list[str]:
+def pass_charts(study: Study) -> list[str]:
     colour = charts.colours(study["models"])
     drawn = []
     for protocol in study["protocols"]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import html
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
+from mathrl.evaluation.records import StepRow
 from mathrl.evaluation.verified import Verdicts
 from mathrl.text.reasoning_steps import reasoning_steps
 from mathrl.verifiers.interface import first_wrong
@@ -20,7 +20,7 @@ td.bad{background:#fde2dc;font-weight:600}td.good{background:#e8f4e8}.right{colo
 CHARACTERS = 3000  # of a step that are shown
 ORDER = ("right answer, flagged step", "wrong answer, no flagged step", "wrong answer, flagged step", "right answer, no flagged step")
 
-Row = Mapping[str, Any]
+Row = StepRow
 """One sample: model, protocol, benchmark, id, sample, problem, answer, response, correct, and scores by verifier."""
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from mathrl.config.experiment import Configuration
 from mathrl.core.files import UserError, read_json, replaced_directory
 from mathrl.evaluation.means import cell, mean_over
+from mathrl.evaluation.records import Evaluation
 from mathrl.evaluation.scores import load_evals
 from mathrl.statistics.comparisons import merged_runs
 
@@ -40,7 +40,7 @@ def write_all(config: Configuration, runs: Mapping[str, Sequence[str]], models: 
 
 def write_run(
     directory: Path,
-    settings: Mapping[str, Any],
+    settings: Mapping[str, object],
     scores: Mapping[int, Mapping[str, float]],
 ) -> None:
     """Replace `directory` by one event file: `scores` (step → tag → value), and the run in the HParams tab.
@@ -64,7 +64,7 @@ def write_run(
 
 
 def score_scalars(
-    evals: Mapping[tuple[str, str, str], Mapping[str, Any]], model: str, protocols: Sequence[str], benchmarks: Sequence[str]
+    evals: Mapping[tuple[str, str, str], Evaluation], model: str, protocols: Sequence[str], benchmarks: Sequence[str]
 ) -> dict[str, float]:
     """Scores of one model as scalars: `eval/{protocol}/{benchmark}/pass@1` and the like, and `eval/{protocol}/mean`."""
     scalars = {}

@@ -9,14 +9,15 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 PROJECT = "mathrl"  # as verl's trainer.project_name (mathrl.verl.grpo_config)
+Settings = dict[str, bool | int | float | str]
+"""Hyper-parameters of a run."""
 Scalars = Mapping[int, Mapping[str, float]]
 """Values by step and tag."""
 
 
-def send(tracker: str, name: str, settings: Mapping[str, Any], scalars: Scalars, report: Path | None) -> None:
+def send(tracker: str, name: str, settings: Mapping[str, object], scalars: Scalars, report: Path | None) -> None:
     """Write one run to one tracker; where it goes is said by the environment (mathrl.execution.trackers).
 
     Args:
@@ -30,7 +31,7 @@ def send(tracker: str, name: str, settings: Mapping[str, Any], scalars: Scalars,
     _SENDERS[tracker](name, plain, scalars, report)
 
 
-def _wandb(name: str, settings: dict[str, Any], scalars: Scalars, report: Path | None) -> None:
+def _wandb(name: str, settings: Settings, scalars: Scalars, report: Path | None) -> None:
     import wandb
 
     with wandb.init(project=PROJECT, name=name, config=settings) as run:
@@ -40,7 +41,7 @@ def _wandb(name: str, settings: dict[str, Any], scalars: Scalars, report: Path |
             run.save(str(report), base_path=str(report.parent), policy="now")
 
 
-def _swanlab(name: str, settings: dict[str, Any], scalars: Scalars, report: Path | None) -> None:
+def _swanlab(name: str, settings: Settings, scalars: Scalars, report: Path | None) -> None:
     import swanlab
 
     mode, place = os.environ.get("SWANLAB_MODE", "offline"), os.environ.get("SWANLAB_LOG_DIR")
@@ -52,7 +53,7 @@ def _swanlab(name: str, settings: dict[str, Any], scalars: Scalars, report: Path
     swanlab.finish()
 
 
-def _mlflow(name: str, settings: dict[str, Any], scalars: Scalars, report: Path | None) -> None:
+def _mlflow(name: str, settings: Settings, scalars: Scalars, report: Path | None) -> None:
     import mlflow
 
     experiment = mlflow.get_experiment_by_name(PROJECT)
@@ -72,7 +73,7 @@ def mlflow_name(tag: str) -> str:
     return re.sub(r"[^/\w.\- :]", "_", tag.replace("@", "_at_"))
 
 
-def _trackio(name: str, settings: dict[str, Any], scalars: Scalars, report: Path | None) -> None:
+def _trackio(name: str, settings: Settings, scalars: Scalars, report: Path | None) -> None:
     import trackio
 
     trackio.init(project=PROJECT, name=name, config=settings, embed=False)
@@ -83,7 +84,7 @@ def _trackio(name: str, settings: dict[str, Any], scalars: Scalars, report: Path
     trackio.finish()
 
 
-_SENDERS: dict[str, Callable[[str, dict[str, Any], Scalars, Path | None], None]] = {
+_SENDERS: dict[str, Callable[[str, Settings, Scalars, Path | None], None]] = {
     "wandb": _wandb,
     "swanlab": _swanlab,
     "mlflow": _mlflow,

@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
-from typing import Any
 from xml.etree import ElementTree
 
 from mathrl.core import users_code
 from mathrl.core.files import UserError
 from mathrl.report.figures import CAPTIONS, figure_charts
+from mathrl.report.records import RunCurves
 
 Figure = tuple[str, str, str]
 """Name, SVG, caption."""
 
 
 def training_figures(
-    runs: Mapping[str, Mapping[str, Any]], benchmark: str | None, users: Mapping[str, str], order: Sequence[str] = ()
+    runs: Mapping[str, RunCurves], benchmark: str | None, users: Mapping[str, str], order: Sequence[str] = ()
 ) -> list[Figure]:
     """Figures 1 to 4, those of `users` by one of our names in their place, all others behind them.
 
@@ -32,7 +32,7 @@ def training_figures(
     return found + [_drawn(name, function, runs, benchmark) for name, function in users.items() if name not in ours]
 
 
-def _drawn(name: str, function: str, runs: Mapping[str, Mapping[str, Any]], benchmark: str | None) -> Figure:
+def _drawn(name: str, function: str, runs: Mapping[str, RunCurves], benchmark: str | None) -> Figure:
     where = f"report.figures.{name}"
     if "/" in name:  # it is a file's name
         raise UserError(f"{where}: a figure's name holds no '/'; rename it")

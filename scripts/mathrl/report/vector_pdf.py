@@ -79,12 +79,12 @@ def _colour(value: str) -> str:
     return "none" if value in ("", "none") else value
 
 
-def _paint(look: Mapping[str, str]) -> dict[str, Any]:
+def _paint(look: Mapping[str, str]) -> dict[str, object]:
     """matplotlib's words for fill, stroke, its width in points, dashes and opacity."""
     size = float(look.get("stroke-width", 1)) * POINTS
     dashes = [float(part) * POINTS / size for part in look.get("stroke-dasharray", "").split()]
     fill = look.get("fill", "none" if "stroke" in look else "#4a5160")
-    paint: dict[str, Any] = {"facecolor": _colour(fill), "edgecolor": _colour(look.get("stroke", "none")), "linewidth": size}
+    paint: dict[str, object] = {"facecolor": _colour(fill), "edgecolor": _colour(look.get("stroke", "none")), "linewidth": size}
     if dashes:
         paint["linestyle"] = (0, dashes)
     return paint | ({"alpha": float(look["opacity"])} if "opacity" in look else {})

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
-from typing import Any
 
+from mathrl.data.records import ExtraInfo
 from mathrl.grading import Grade
 
 SEED = "MATHRL_REWARD_SEED"
@@ -19,7 +18,7 @@ SEED = "MATHRL_REWARD_SEED"
 RANDOM = "mathrl.rewards.controls:random_reward"
 
 
-def random_reward(grade: Grade, data_source: str, response: str, answer: str, extra_info: Mapping[str, Any] | None = None) -> float:
+def random_reward(grade: Grade, data_source: str, response: str, answer: str, extra_info: ExtraInfo | None = None) -> float:
     """1 or 0 with equal probability, whatever the response says: a coin thrown by the run's seed, the problem and the response.
 
     So the same sample has the same reward in every process and after a resume. Equal responses to one problem share their coin.
@@ -30,11 +29,11 @@ def random_reward(grade: Grade, data_source: str, response: str, answer: str, ex
     return float(hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[0] % 2)
 
 
-def inverted_reward(grade: Grade, data_source: str, response: str, answer: str, extra_info: Mapping[str, Any] | None = None) -> float:
+def inverted_reward(grade: Grade, data_source: str, response: str, answer: str, extra_info: ExtraInfo | None = None) -> float:
     """1 for a response that is not right, 0 for a right one."""
     return 1.0 - float(grade.correct)
 
 
-def constant_reward(grade: Grade, data_source: str, response: str, answer: str, extra_info: Mapping[str, Any] | None = None) -> float:
+def constant_reward(grade: Grade, data_source: str, response: str, answer: str, extra_info: ExtraInfo | None = None) -> float:
     """1 for every response: no group has an advantage, so that only weight decay moves the weights."""
     return 1.0

@@ -18,6 +18,7 @@ from mathrl.config.messages import parse
 from mathrl.config.reward_terms import Term, check_names, curve_name, settings
 from mathrl.core import users_code
 from mathrl.core.files import UserError
+from mathrl.data.records import ExtraInfo
 from mathrl.grading import STATUSES, can_be_read, grade
 from mathrl.rewards.users_terms import Caller, Sample, Value
 
@@ -44,7 +45,7 @@ def load_term(name: str) -> Callable[..., Any]:
         raise ValueError(str(error)) from None
 
 
-def check_terms(terms: Mapping[str, Any]) -> dict[str, float | Term]:
+def check_terms(terms: Mapping[str, object]) -> dict[str, float | Term]:
     """The terms as JSON gives them, made into types; ValueError where `check_names` finds one or a function cannot be loaded."""
     try:
         if isinstance(terms, Mapping):
@@ -57,11 +58,11 @@ def check_terms(terms: Mapping[str, Any]) -> dict[str, float | Term]:
     return read
 
 
-def _read(name: str, value: Any) -> Any:
+def _read(name: str, value: object) -> Any:
     return parse(Term, value, f"reward term '{name}'") if isinstance(value, Mapping) else value
 
 
-def problem_of(extra_info: Mapping[str, Any] | None) -> str | None:
+def problem_of(extra_info: ExtraInfo | None) -> str | None:
     """The text of the problem: `original_problem`, failing that the last user message of `prompt`; None where there is neither."""
     known = extra_info or {}
     problem = known.get("original_problem")
@@ -80,7 +81,7 @@ class Rewards:
         self.weights = {name: settings(term).weight for name, term in terms.items()}
         self.users = {name: Caller(name, settings(term), load_term(name)) for name, term in terms.items() if name not in _OWN}
 
-    def reward(self, data_source: str, response: str, answer: str, extra_info: Mapping[str, Any] | None = None) -> dict[str, float | str]:
+    def reward(self, data_source: str, response: str, answer: str, extra_info: ExtraInfo | None = None) -> dict[str, float | str]:
         """Reward and its parts, as verl wants them.
 
         `score` is Σ weight × term; `acc` and `format` are 0.0 or 1.0; `pred` and `status` are text (verl drops text from its
@@ -95,16 +96,14 @@ class Rewards:
         return self.summed(sample, {name: caller.value(sample) for name, caller in self.users.items()})
 
     async def reward_soon(
-        self, data_source: str, response: str, answer: str, extra_info: Mapping[str, Any] | None = None
+        self, data_source: str, response: str, answer: str, extra_info: ExtraInfo | None = None
     ) -> dict[str, float | str]:
         """The same, awaited: nothing waits in a thread while the user's terms work, all of them at once."""
         sample = await asyncio.to_thread(graded, data_source, response, answer, extra_info)
         values = await asyncio.gather(*(caller.value_soon(sample) for caller in self.users.values()))
         return self.summed(sample, dict(zip(self.users, values, strict=True)))
 
-    def without_users(
-        self, data_source: str, response: str, answer: str, extra_info: Mapping[str, Any] | None = None
-    ) -> dict[str, float | str]:
+    def without_users(self, data_source: str, response: str, answer: str, extra_info: ExtraInfo | None = None) -> dict[str, float | str]:
         """The same keys, with all of the user's terms failed and no reward: nothing is learnt from it."""
         sample = graded(data_source, response, answer, extra_info)
         return self.summed(sample, dict.fromkeys(self.users, Value(0.0, failed=True))) | {"score": 0.0}
@@ -130,14 +129,14 @@ class Rewards:
         return self.users[name].term.on_failure == "zero"
 
 
-def graded(data_source: str, response: str, answer: str, extra_info: Mapping[str, Any] | None = None) -> Sample:
+def graded(data_source: str, response: str, answer: str, extra_info: ExtraInfo | None = None) -> Sample:
     """A response with the grader's verdict; `data_source` is the benchmark's name where verl validates."""
     verdict = grade(response, answer, problem_of(extra_info), benchmark=data_source)
     return Sample(verdict, data_source, response, answer, extra_info)
 
 
 def reward(
-    data_source: str, response: str, answer: str, extra_info: Mapping[str, Any] | None = None, terms: Terms = DEFAULT_TERMS
+    data_source: str, response: str, answer: str, extra_info: ExtraInfo | None = None, terms: Terms = DEFAULT_TERMS
 ) -> dict[str, float | str]:
     """`Rewards.reward` of one response."""
     return Rewards(terms).reward(data_source, response, answer, extra_info)

@@ -7,13 +7,13 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from mathrl.config import process as process_config
 from mathrl.config import verifiers
 from mathrl.config.messages import parse
 from mathrl.config.process import Process
 from mathrl.config.verifiers import Settings
+from mathrl.core.files import JsonObject
 from mathrl.rewards import process
 from mathrl.text.reasoning_steps import reasoning_steps
 from mathrl.verifiers import beside
@@ -29,7 +29,7 @@ class Scorer:
     gatherings: tuple[beside.Gathering, ...]
 
     @classmethod
-    def of(cls, given: Mapping[str, Any], store: Path) -> Scorer:
+    def of(cls, given: JsonObject, store: Path) -> Scorer:
         """From what `mathrl.verl.grpo_config` hands to the reward workers: process, verifiers, workers.
 
         Raises:

@@ -27,6 +27,7 @@ from typing import Any
 from mathrl.config.reward_terms import Term
 from mathrl.core import users_code
 from mathrl.core.files import UserError
+from mathrl.data.records import ExtraInfo
 from mathrl.grading import Grade
 
 LINGER_SECONDS = 0.05
@@ -51,10 +52,10 @@ class Sample:
     data_source: str
     response: str
     answer: str
-    extra_info: Mapping[str, Any] | None = None
+    extra_info: ExtraInfo | None = None
 
     @property
-    def parts(self) -> tuple[Grade, str, str, str, Mapping[str, Any] | None]:
+    def parts(self) -> tuple[Grade, str, str, str, ExtraInfo | None]:
         """In the order of a term's arguments."""
         return self.grade, self.data_source, self.response, self.answer, self.extra_info
 

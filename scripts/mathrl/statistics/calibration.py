@@ -6,17 +6,17 @@ import itertools
 import math
 import random
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from mathrl.core.files import UserError
 from mathrl.statistics.comparisons import Results, compare
 from mathrl.statistics.intervals import t_quantile, wilson
+from mathrl.statistics.records import Calibration, Column
 
 LEAST = 4  # seeds: two groups of two
 MOST = 400  # comparisons; more are drawn by lot, with a fixed seed
 
 
-def calibrate(runs: Sequence[Results], benchmarks: Sequence[str], key: str = "correct", group: int | None = None) -> dict[str, Any]:
+def calibrate(runs: Sequence[Results], benchmarks: Sequence[str], key: Column = "correct", group: int | None = None) -> Calibration:
     """Compare groups of `runs`, replicates of one another, with as many others, and count p < 0.05.
 
     `group` is how many seeds a side has (default: half of them, at most five). The interval is a jackknife over seeds, because
@@ -74,9 +74,9 @@ def _splits(seeds: int, size: int) -> list[Split]:
     return list({(tuple(sorted(d[:size])), tuple(sorted(d[size:]))) for d in drawn})
 
 
-def _claims(runs: Sequence[Results], split: Split, benchmarks: Sequence[str], key: str) -> bool:
+def _claims(runs: Sequence[Results], split: Split, benchmarks: Sequence[str], key: Column) -> bool:
     found = compare([runs[i] for i in split[0]], [runs[i] for i in split[1]], benchmarks, key, seeds=True)
-    return bool(found and found["p"] < 0.05)
+    return found is not None and found["p"] is not None and found["p"] < 0.05
 
 
 def _share(claims: dict[Split, bool], left: int) -> float | None:

@@ -15,13 +15,20 @@ from mathrl.config.reading import Raw
 from mathrl.config.runs import stages
 from mathrl.core.files import UserError
 from mathrl.statistics.intervals import Estimate, difference, mean_difference, pseudo, t_quantile
+from mathrl.statistics.records import Column, Comparison, ComparisonRow, Effect, EffectParts, Mean, NetEffect, Scored
 
-Results = Mapping[str, Mapping[str, Any]]  # eval JSON by benchmark
-COLUMNS = {"pass@1": "correct", "pass@1_strict": "strict", "pass@1_lenient": "lenient", "greedy": "greedy", "maj@n": "majority"}
+Results = Mapping[str, Scored]  # eval JSON by benchmark
+COLUMNS: dict[str, Column] = {
+    "pass@1": "correct",
+    "pass@1_strict": "strict",
+    "pass@1_lenient": "lenient",
+    "greedy": "greedy",
+    "maj@n": "majority",
+}
 """Column of `per_problem` behind each metric of an endpoint."""
 
 
-def problem_scores(results: Sequence[Mapping[str, Any]], key: str = "correct") -> dict[str, tuple[float, int]]:
+def problem_scores(results: Sequence[Scored], key: Column = "correct") -> dict[str, tuple[float, int]]:
     """(score, samples) by problem id from the eval JSONs of one model, or of several (replicates), whose scores are averaged.
 
     `key` is a column of `per_problem`. Columns that count samples are divided by `n` (greedy verdicts are taken where n is 0).
@@ -34,14 +41,12 @@ def problem_scores(results: Sequence[Mapping[str, Any]], key: str = "correct") -
         if key in ("greedy", "majority"):
             tables.append({i: (float(value or 0), 1) for i, _, value, _ in rows})
         else:
-            tables.append({i: (count / n if n else float(greedy or 0), n) for i, n, count, greedy in rows})
+            tables.append({i: ((count or 0) / n if n else float(greedy or 0), n) for i, n, count, greedy in rows})
     shared = [i for i in tables[0] if all(i in table for table in tables)]
     return {i: (sum(table[i][0] for table in tables) / len(tables), sum(table[i][1] for table in tables)) for i in shared}
 
 
-def paired_values(
-    ours: Sequence[Mapping[str, Any]], theirs: Sequence[Mapping[str, Any]], key: str = "correct"
-) -> tuple[np.ndarray, np.ndarray, float]:
+def paired_values(ours: Sequence[Scored], theirs: Sequence[Scored], key: Column = "correct") -> tuple[np.ndarray, np.ndarray, float]:
     """Per-problem scores of two models (see `problem_scores`) on the problems that both have, and the mean number of samples."""
     first, second = problem_scores(ours, key), problem_scores(theirs, key)
     shared = [i for i in first if i in second]
@@ -55,10 +60,10 @@ def compare(
     ours: Sequence[Results],
     theirs: Sequence[Results],
     benchmarks: Sequence[str],
-    key: str = "correct",
+    key: Column = "correct",
     weights: Sequence[float] | None = None,
     seeds: bool = False,
-) -> dict[str, Any] | None:
+) -> Comparison | None:
     """Paired comparison of two models under one protocol; each side is one run, or replicates that differ in their seed.
 
     Returns {"benchmarks": {name: cell}, "mean": cell, "p": float or None, "anatomy": {name: share of the variance of the mean}, "level"};
@@ -71,7 +76,7 @@ def compare(
     if not ours or not theirs or any(name not in results for results in (*ours, *theirs) for name in benchmarks):
         return None
     sides = [([results[name] for results in ours], [results[name] for results in theirs]) for name in benchmarks]
-    cells: dict[str, Any] = {}
+    cells: dict[str, Effect] = {}
     differences, sizes = [], []
     for name, (first, second) in zip(benchmarks, sides, strict=True):
         values, others, size = paired_values(first, second, key)
@@ -94,7 +99,7 @@ def compare(
     return {"benchmarks": cells, "mean": mean, "anatomy": parts, "level": level, "p": estimate.p if seeds else None}
 
 
-def _with_seeds(over_problems: Estimate, sides: Sequence[tuple[Any, Any]], weights: Sequence[float], key: str) -> Estimate:
+def _with_seeds(over_problems: Estimate, sides: Sequence[tuple[Any, Any]], weights: Sequence[float], key: Column) -> Estimate:
     """The estimate with the variance over seeds of each side that has several runs."""
     parts = list(over_problems.parts)
     for side in (0, 1):
@@ -113,7 +118,7 @@ def _with_seeds(over_problems: Estimate, sides: Sequence[tuple[Any, Any]], weigh
     return Estimate(over_problems.value, tuple(parts))
 
 
-def split_effect(ours: Sequence[Results], theirs: Sequence[Results], benchmarks: Sequence[str], key: str) -> dict[str, Any] | None:
+def split_effect(ours: Sequence[Results], theirs: Sequence[Results], benchmarks: Sequence[str], key: Column) -> EffectParts | None:
     """The effect in two parts that add up to it: `answers`, where a last number without a box counts too, and `format`, the rest.
 
     Each part is a cell as of `compare`, over problems. `unsolved_before`: of our mean `score`, the part on problems that the other model
@@ -135,12 +140,13 @@ def split_effect(ours: Sequence[Results], theirs: Sequence[Results], benchmarks:
         new.append(float(np.mean(values * (before == 0))))
         k.append(min(n for result in second for n in result["per_problem"]["n"]))
     count = sum(map(len, parts["answers"]))
-    found: dict[str, Any] = {name: mean_difference(some, sizes).cell(count) for name, some in parts.items()}
+    found: dict[str, Effect] = {name: mean_difference(some, sizes).cell(count) for name, some in parts.items()}
     score = float(np.mean([np.mean(paired_values([r[n] for r in ours], [r[n] for r in theirs], key)[0]) for n in benchmarks]))
-    return found | {"unsolved_before": float(np.mean(new)), "score": score, "k": min(k)}
+    new_share = float(np.mean(new))
+    return {"answers": found["answers"], "format": found["format"], "unsolved_before": new_share, "score": score, "k": min(k)}
 
 
-def base_weights(base: Results, benchmarks: Sequence[str], key: str = "correct") -> list[float]:
+def base_weights(base: Results, benchmarks: Sequence[str], key: Column = "correct") -> list[float]:
     """Weights of the benchmarks by the inverse variance of the base model's mean on each: known before any run is evaluated."""
     precision = []
     for name in benchmarks:
@@ -165,7 +171,7 @@ def holm(p_values: Sequence[float], further: int = 0) -> list[float]:
     return adjusted
 
 
-def seed_interval(means: Sequence[float]) -> dict[str, Any] | None:
+def seed_interval(means: Sequence[float]) -> Mean | None:
     """Mean over replicates (runs that differ in their seed alone) with Student's t interval; None for fewer than two."""
     if len(means) < 2:
         return None
@@ -174,7 +180,7 @@ def seed_interval(means: Sequence[float]) -> dict[str, Any] | None:
     return {"value": mean, "low": mean - half, "high": mean + half, "n": len(means)}
 
 
-def replicates(runs: Mapping[str, Mapping[str, Any]]) -> dict[str, list[str]]:
+def replicates(runs: Mapping[str, Raw]) -> dict[str, list[str]]:
     """Runs grouped by their settings without the seed: name of the group → all its runs.
 
     A group is called what its runs are called before `-seed-N`, or else like its first run.
@@ -227,12 +233,12 @@ def label(group: str, runs: Sequence[str]) -> str:
 
 
 def compare_all(
-    evals: Mapping[tuple[str, str, str], Mapping[str, Any]],
+    evals: Mapping[tuple[str, str, str], Scored],
     groups: Mapping[str, Sequence[str]],
     endpoint: Endpoint,
     controls: Mapping[str, str] | None = None,
     further: int = 0,
-) -> list[dict[str, Any]]:
+) -> list[ComparisonRow]:
     """Every group of runs against each reference of the endpoint: rows of `compare` with model, runs, against, against_runs, control and
     p_adjusted.
 
@@ -244,13 +250,13 @@ def compare_all(
     controls = controls or {}
     key, benchmarks = COLUMNS[endpoint.metric], list(endpoint.benchmarks)
 
-    def tables(runs: Sequence[str]) -> list[dict[str, Any]]:
+    def tables(runs: Sequence[str]) -> list[dict[str, Scored]]:
         found = [{b: evals[run, endpoint.protocol, b] for b in benchmarks if (run, endpoint.protocol, b) in evals} for run in runs]
         return [table for table in found if len(table) == len(benchmarks)]
 
     base = tables(["base"])
     weights = base_weights(base[0], benchmarks, key) if endpoint.inverse_variance and base else None
-    rows = []
+    rows: list[ComparisonRow] = []
     for reference in endpoint.against:
         names = {"base": ["base"]}.get(reference) or groups.get(reference, [])
         theirs = tables(names)
@@ -264,26 +270,32 @@ def compare_all(
             if not found:
                 continue
             against = "base" if reference == "base" else label(reference, names)
-            row = {"model": label(group, runs), "runs": list(runs), "against": against, "against_runs": list(names)} | found
-            row["control"] = controls.get(runs[0])
+            row: ComparisonRow = {
+                "model": label(group, runs),
+                "runs": list(runs),
+                "against": against,
+                "against_runs": list(names),
+                **found,
+                "control": controls.get(runs[0]),
+                "weighted": None,
+                "net": None,
+                "p_adjusted": None,
+            }
             if reference == "base":
                 row["parts"] = split_effect(ours, theirs, benchmarks, key)
-            row["weighted"] = None
             if weights:
                 weighted = compare(ours, theirs, benchmarks, key, weights, seeds)
                 row["weighted"] = weighted and weighted["mean"]
                 row["weights"] = dict(zip(benchmarks, weights, strict=True))
             rows.append(row)
     _net_of_control(rows, tables, benchmarks, key)
-    tested = [row for row in rows if row["p"] is not None]
-    for row, adjusted in zip(tested, holm([row["p"] for row in tested], further + len(rows) - len(tested)), strict=True):
+    tested = [(row, row["p"]) for row in rows if row["p"] is not None]
+    for (row, _), adjusted in zip(tested, holm([p for _, p in tested], further + len(rows) - len(tested)), strict=True):
         row["p_adjusted"] = adjusted
-    for row in rows:
-        row.setdefault("p_adjusted", None)
     return rows
 
 
-def _net_of_control(rows: list[dict[str, Any]], tables: Callable[..., list[Any]], benchmarks: Sequence[str], key: str) -> None:
+def _net_of_control(rows: list[ComparisonRow], tables: Callable[..., list[Any]], benchmarks: Sequence[str], key: Column) -> None:
     """Set `net` of each row against the base model: our runs against the control arm that gained most."""
     arms = [row for row in rows if row["against"] == "base" and row["control"]]
     strongest = max(arms, key=lambda row: row["mean"]["value"], default=None)
@@ -293,8 +305,11 @@ def _net_of_control(rows: list[dict[str, Any]], tables: Callable[..., list[Any]]
             continue
         ours, theirs = tables(row["runs"]), tables(strongest["runs"])
         found = compare(ours, theirs, benchmarks, key, seeds=min(len(ours), len(theirs)) > 1)
-        arm = {"model": strongest["model"], "kind": strongest["control"]}
-        row["net"] = {**arm, "level": found["level"], **found["mean"]} if found else None
+        row["net"] = _net(strongest, found) if found else None
+
+
+def _net(arm: ComparisonRow, found: Comparison) -> NetEffect:
+    return {"model": arm["model"], "kind": arm["control"] or "", "level": found["level"], **found["mean"]}
 
 
 def control_kinds(config: Configuration, models: Sequence[str]) -> dict[str, str]:
@@ -302,7 +317,7 @@ def control_kinds(config: Configuration, models: Sequence[str]) -> dict[str, str
     return {name: kind for name in models if (kind := control_kind(config, name))}
 
 
-def about_controls(rows: Sequence[Mapping[str, Any]]) -> str:
+def about_controls(rows: Sequence[ComparisonRow]) -> str:
     """A sentence on control arms: which there were, or that an effect without one proves little."""
     arms = list(dict.fromkeys(f"{row['model']} ({row['control']} reward)" for row in rows if row["control"]))
     if arms:

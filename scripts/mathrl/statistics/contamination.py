@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
 from mathrl.statistics.comparisons import problem_scores
 from mathrl.statistics.intervals import Estimate, pseudo, weighted_mean
+from mathrl.statistics.records import Contrast, Scored
 
 FULL = 30  # items from which on a group has whole pseudo-problems
 LEAST = 3  # items that the base model solves sometimes
 
 
-def contamination_contrast(
-    run: Mapping[str, Mapping[str, Any]], base: Mapping[str, Mapping[str, Any]], benchmarks: Sequence[str]
-) -> dict[str, Any] | None:
+def contamination_contrast(run: Mapping[str, Scored], base: Mapping[str, Scored], benchmarks: Sequence[str]) -> Contrast | None:
     """(run − base on contaminated items) − (run − base on clean items): what contamination bought.
 
     Taken within each benchmark that has both kinds of items, so that one benchmark being easier than another does not enter; combined
@@ -62,7 +60,7 @@ def _extra(values: np.ndarray, before: np.ndarray, samples: float) -> float:
     return min(1.0, len(values) / FULL) * (pseudo(values, samples) + pseudo(before, samples))
 
 
-def _values(run: Mapping[str, Any], base: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray, float, np.ndarray]:
+def _values(run: Scored, base: Scored) -> tuple[np.ndarray, np.ndarray, float, np.ndarray]:
     """Scores of both models on the items that are contaminated or clean, samples per item, and which are contaminated."""
     removing = set(run["clean_subset"]["removing"])
     ours, before = problem_scores([run]), problem_scores([base])
@@ -113,7 +111,7 @@ def _adjusted(kept: Sequence[tuple[np.ndarray, np.ndarray, float, np.ndarray]], 
     return Estimate(value, ((total, min(round(freedom, 1), max(2.0 * few, 2.0)) if total else 1.0),))
 
 
-def told(contrast: Mapping[str, Any]) -> str:
+def told(contrast: Contrast) -> str:
     """What a contrast says, or that it cannot say anything: the smallest difference that it could have shown beside its limits."""
     part = contrast["adjusted"] or contrast["contrast"]
     low, high, half = 100 * part["low"], 100 * part["high"], 50 * (part["high"] - part["low"])

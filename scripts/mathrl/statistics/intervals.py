@@ -19,6 +19,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mathrl.statistics.records import Effect
+
 LEVEL = 0.95
 # Chosen by simulation over 30–1,319 problems × 16 samples, 0.2–90 % accuracy and five kinds of problem sets
 # (scripts/simulate_intervals.py repeats it).
@@ -83,7 +85,7 @@ class Estimate:
         quantiles = [t_quantile(freedom) + t_quantile(freedom, 2 * POWER - 1) for _, freedom in self.parts]
         return math.sqrt(sum(variance * quantile**2 for (variance, _), quantile in zip(self.parts, quantiles, strict=True)))
 
-    def cell(self, n: int, least: float = -1.0, most: float = 1.0) -> dict[str, float | int]:
+    def cell(self, n: int, least: float = -1.0, most: float = 1.0) -> Effect:
         """{value, low, high, smallest, n} of a comparison of `n` problems (or runs)."""
         low, high = self.interval(least, most)
         return {"value": self.value, "low": low, "high": high, "smallest": self.smallest, "n": n}

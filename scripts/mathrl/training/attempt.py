@@ -8,7 +8,6 @@ import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from mathrl.config.batches import total_steps
 from mathrl.core.files import UserError
@@ -25,6 +24,7 @@ from mathrl.training.session import Session
 from mathrl.verifiers import beside
 from mathrl.verl import grpo_config, sft_config
 from mathrl.verl.environment import verl_environment
+from mathrl.verl.keys import Overrides
 
 FINISHED = "finished.json"  # how a stage that is over ended
 INTERRUPTED = 128 + signal.SIGTERM  # exit code after a pause: not finished, the same command goes on
@@ -79,7 +79,7 @@ def train_on(plan: StagePlan, session: Session, begins: Callable[[int], None]) -
     _check_end(plan, session, code, why)
 
 
-def _supervised_keys(plan: StagePlan, session: Session) -> dict[str, Any] | None:
+def _supervised_keys(plan: StagePlan, session: Session) -> Overrides | None:
     """verl's keys for the solutions of the stage's problems, which are written on the way; None where every step is trained already.
 
     Raises:
@@ -108,7 +108,7 @@ def _supervised_keys(plan: StagePlan, session: Session) -> dict[str, Any] | None
     return plan.placed(directory, messages, **{"trainer.total_training_steps": total})
 
 
-def _reinforcement_keys(plan: StagePlan, session: Session) -> dict[str, Any]:
+def _reinforcement_keys(plan: StagePlan, session: Session) -> Overrides:
     """verl's keys for reinforcement.
 
     Raises:

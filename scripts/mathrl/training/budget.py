@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from mathrl.config.stage import Budget
+from mathrl.training.records import Costed
 
 SECONDS = ("timing_s/step", "timing_s/testing")  # verl's tags of a step's time: a save is part of the first, a validation is not
 
 
-def used(stage: Mapping[str, Any]) -> dict[str, float]:
+def used(stage: Costed) -> dict[str, float]:
     """What a stage used, from its manifest or forecast: generated tokens, and hours of steps and validations times GPUs."""
     gpus = stage["config"]["gpus"] * stage["config"]["nodes"]
     return {"tokens": stage["generated_tokens"], "gpu_hours": stage["seconds"] * gpus / 3600}
 
 
-def left(own: Budget, whole: Budget, earlier: Sequence[Mapping[str, Any]]) -> Budget:
+def left(own: Budget, whole: Budget, earlier: Sequence[Costed]) -> Budget:
     """The budget of a stage: its own, and no more than `earlier` stages left of the run's `whole`; 0 where they left nothing."""
     bounds = {}
     for name in Budget.model_fields:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from mathrl.core.files import UserError
 from mathrl.training import checkpoints
 from mathrl.training.collapse import onset
+from mathrl.training.records import Manifest
 
 DEV = "dev"  # data source of the held-out training problems
 
@@ -44,7 +44,7 @@ def choose(rule: str, saved: list[int], dev: Mapping[str, float], onset: int | N
     return step, f"highest accuracy on the dev split of the training data ({dev[str(step)]:.4f}) among steps {among}{note}"
 
 
-def pick(manifest: Mapping[str, Any], choice: str) -> tuple[int, str]:
+def pick(manifest: Manifest, choice: str) -> tuple[int, str]:
     """(step, why) of `chosen`, `best`, `last` or `step-N` in a stage's manifest; step 0 is the model that the stage began with.
 
     `best` is chosen on the dev split among the steps before a collapse, whatever the run itself exports; `last` is where training
@@ -73,7 +73,7 @@ def pick(manifest: Mapping[str, Any], choice: str) -> tuple[int, str]:
     return int(number), "named in evaluation.steps"
 
 
-def collapsed_at(manifest: Mapping[str, Any]) -> int | None:
+def collapsed_at(manifest: Manifest) -> int | None:
     """Where the stage's monitor saw a collapse begin; None without one, or in a manifest of a run that was not monitored."""
     window = ((manifest.get("config") or {}).get("monitor") or {}).get("window", 1)
     return onset(manifest.get("collapse") or [], window)

@@ -12,10 +12,10 @@ import os
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 from mathrl.core.files import UserError, read_json, sha256_file, sha256_json, write_checked_json, write_text
 from mathrl.core.hashes import sha256_files
+from mathrl.training.records import FileMark
 
 MARK = "whole.json"
 HASHES = "hashes.json"  # of checkpoints that were read again and stayed as they are
@@ -51,7 +51,7 @@ def mark_complete(directory: Path) -> None:
     write_checked_json(directory / MARK, {"schema_version": 2, "files": files})
 
 
-def _marked(directory: Path) -> dict[str, dict[str, Any]] | None:
+def _marked(directory: Path) -> dict[str, FileMark] | None:
     """What the mark says of each file; None without a mark that is as it was written."""
     try:
         mark = read_json(directory / MARK)

@@ -11,10 +11,10 @@ import math
 from collections import deque
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from mathrl.config.stage import Limits
 from mathrl.core.tensorboard import by_step, read_scalars
+from mathrl.training.records import Flag
 
 # What is monitored: our name → verl's metric, of reinforcement or of supervision (verl's SFT trainer has names of its own).
 SERIES = {
@@ -55,10 +55,10 @@ class Monitor:
         self.recent: dict[str, deque[float]] = {series: deque(maxlen=self.window) for series in SERIES}
         self.best: dict[str, float] = {}
         self._score_at_best = math.inf  # process score of the window in which its correlation was best
-        self.flags: list[dict[str, Any]] = []
+        self.flags: list[Flag] = []
         self._flagged: set[str] = set()
 
-    def add(self, step: int, metrics: Mapping[str, float]) -> list[dict[str, Any]]:
+    def add(self, step: int, metrics: Mapping[str, float]) -> list[Flag]:
         """Take in the metrics of a step, in order; returns new flags: limit, series, step, value, bound. A limit flags once."""
         new = []
         for series, key in ((series, key) for series, keys in SERIES.items() for key in keys):
@@ -93,12 +93,12 @@ class Monitor:
                 new += self._flag(name, series, step, mean, bound)
         return new
 
-    def _flag(self, name: str, series: str, step: int, value: float, bound: float | None) -> list[dict[str, Any]]:
+    def _flag(self, name: str, series: str, step: int, value: float, bound: float | None) -> list[Flag]:
         if f"{name} {series}" in self._flagged:
             return []
         self._flagged.add(f"{name} {series}")
         said = round(value, 6) if math.isfinite(value) else str(value)
-        flag = {"limit": name, "metric": series, "step": step, "value": said, "bound": None if bound is None else round(bound, 6)}
+        flag: Flag = {"limit": name, "metric": series, "step": step, "value": said, "bound": None if bound is None else round(bound, 6)}
         self.flags.append(flag)
         return [flag]
 
@@ -108,7 +108,7 @@ class Monitor:
         return onset(self.flags, self.window)
 
 
-def replay(limits: Limits, directory: Path) -> list[dict[str, Any]]:
+def replay(limits: Limits, directory: Path) -> list[Flag]:
     """Flags of a training that is still at work, from its TensorBoard logs below `directory`."""
     monitor = Monitor(limits)
     for step, metrics in by_step(read_scalars(directory, {key for keys in SERIES.values() for key in keys}.__contains__, finite=False)):
@@ -116,12 +116,12 @@ def replay(limits: Limits, directory: Path) -> list[dict[str, Any]]:
     return monitor.flags
 
 
-def onset(flags: Sequence[Mapping[str, Any]], window: int) -> int | None:
+def onset(flags: Sequence[Flag], window: int) -> int | None:
     """First step of the window in which a collapse was flagged first; None without a flag."""
     return max(0, min(flag["step"] for flag in flags) - window + 1) if flags else None
 
 
-def describe(flag: Mapping[str, Any]) -> str:
+def describe(flag: Flag) -> str:
     """A flag in one line."""
     if flag["bound"] is None:
         return f"collapse flagged at step {flag['step']}: {flag['metric']} is {flag['value']}"

@@ -8,11 +8,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from mathrl.core.files import UserError, read_json, sha256_json, sha256_tree, write_checked_json
+from pydantic import JsonValue
+
+from mathrl.core.files import JsonObject, UserError, read_json, sha256_json, sha256_tree, write_checked_json
 from mathrl.core.hashes import NOTE
 from mathrl.training import checkpoints, fingerprints, resharding
+from mathrl.training.records import Fingerprint
 
 FILE = "fingerprint.json"
 SHOWN = 12  # differences that a line names
@@ -20,7 +23,7 @@ SHOWN = 12  # differences that a line names
 UNKNOWN = ("scheme", "code", "code_files", "reward_code", "grading_policy")
 
 
-def read(directory: Path) -> dict[str, Any]:
+def read(directory: Path) -> Fingerprint:
     """The fingerprint of a directory.
 
     Raises:
@@ -29,14 +32,13 @@ def read(directory: Path) -> dict[str, Any]:
     found = read_json(directory / FILE)
     if isinstance(found, dict):
         checksum = found.pop("checksum", None)
-        if checksum in (None, sha256_json(found)) and fingerprints.name(found) == directory.name:
-            return found
+        content = cast(Fingerprint, found)
+        if checksum in (None, sha256_json(content)) and fingerprints.name(content) == directory.name:
+            return content
     raise UserError(f"{directory / FILE}: is damaged: it is not what {directory.name} was named by")
 
 
-def open_directory(
-    root: Path, content: Mapping[str, Any], adopt: str | None = None, model: Path | None = None
-) -> tuple[Path, list[str] | None]:
+def open_directory(root: Path, content: Fingerprint, adopt: str | None = None, model: Path | None = None) -> tuple[Path, list[str] | None]:
     """The directory below `root` for a fingerprint, made if new, or the one that the user adopts, with what differs there.
 
     Raises:
@@ -56,7 +58,7 @@ def open_directory(
     return own, None
 
 
-def _mend(directory: Path, content: Mapping[str, Any]) -> None:
+def _mend(directory: Path, content: Fingerprint) -> None:
     """Write a damaged fingerprint again: its content is known, as the directory is named by it."""
     try:
         read(directory)
@@ -65,7 +67,7 @@ def _mend(directory: Path, content: Mapping[str, Any]) -> None:
         write_checked_json(directory / FILE, dict(content))
 
 
-def _adopted(path: Path, content: Mapping[str, Any]) -> list[str]:
+def _adopted(path: Path, content: Fingerprint) -> list[str]:
     if not (path / FILE).is_file():
         there = ", ".join(sorted(file.parent.name for file in path.parent.glob(f"*/{FILE}"))) or "none"
         raise UserError(f"training.adopt: {path} is no directory of checkpoints of this stage; there are: {there}")
@@ -74,7 +76,7 @@ def _adopted(path: Path, content: Mapping[str, Any]) -> list[str]:
     return differs
 
 
-def _others(root: Path, content: Mapping[str, Any], model: Path | None) -> Iterator[tuple[str, str]]:
+def _others(root: Path, content: Fingerprint, model: Path | None) -> Iterator[tuple[str, str]]:
     """Other directories, the newest first: a line about each, and with a question where nothing that teaches tells it from this one."""
     for file in sorted(root.glob(f"*/{FILE}"), key=lambda path: path.stat().st_mtime, reverse=True):
         other = file.parent
@@ -100,7 +102,7 @@ def _others(root: Path, content: Mapping[str, Any], model: Path | None) -> Itera
         yield f"{other} is kept (up to step {steps}), it differs in: {shown(differs)}", asked
 
 
-def _comparable(old: Mapping[str, Any], new: Mapping[str, Any], model: Path | None) -> tuple[dict[str, Any], dict[str, Any]]:
+def _comparable(old: Fingerprint, new: Fingerprint, model: Path | None) -> tuple[JsonObject, JsonObject]:
     """What two schemes both know, in one form."""
     first, second = ({key: value for key, value in one.items() if key not in UNKNOWN} for one in (old, new))
     second["versions"] = {package: version for package, version in new["versions"].items() if package in old.get("versions", {})}
@@ -112,7 +114,7 @@ def _comparable(old: Mapping[str, Any], new: Mapping[str, Any], model: Path | No
     return first, second
 
 
-def _plain_terms(content: Mapping[str, Any]) -> dict[str, float]:
+def _plain_terms(content: Fingerprint) -> dict[str, JsonValue]:
     terms = content.get("reward", {}).get("terms", {})
     return {term.rpartition(":")[2]: weight for term, weight in terms.items()}
 

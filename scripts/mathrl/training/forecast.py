@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import cast
 
 from mathrl.config.batches import total_steps
 from mathrl.config.stage import Budget, Stage
@@ -19,6 +19,7 @@ from mathrl.core.tensorboard import read_scalars
 from mathrl.training import budget, checkpoints, memory, traffic
 from mathrl.training.checkpoints import most_at_once
 from mathrl.training.plan import StagePlan
+from mathrl.training.records import Exchanged, Forecast
 
 STEPS = 5  # measured; the first is left out, it warms up
 
@@ -40,9 +41,7 @@ def validated_steps(stage: Stage, steps: int) -> int:
     return regular_validations(stage, steps) + bool(steps % stage.validate_every and steps % stage.save_every)
 
 
-def forecast(
-    stage: Stage, rows: int, scalars: Mapping[str, list[tuple[int, float]]], wall: float, checkpoint: int, gpus: int
-) -> dict[str, Any]:
+def forecast(stage: Stage, rows: int, scalars: Mapping[str, list[tuple[int, float]]], wall: float, checkpoint: int, gpus: int) -> Forecast:
     """Expected cost of a stage.
 
     Args:
@@ -101,7 +100,7 @@ def _cost(counted: Callable[[int], dict[str, float]], name: str, steps: int) -> 
     return counted(steps)[name]
 
 
-def describe(name: str, found: Mapping[str, Any]) -> str:
+def describe(name: str, found: Forecast) -> str:
     """The forecast in one line."""
     if not found["steps"]:
         return f"{name}: no step, {found['ended_by']}"
@@ -116,7 +115,7 @@ def describe(name: str, found: Mapping[str, Any]) -> str:
     )
 
 
-def measure(plan: StagePlan) -> dict[str, Any]:
+def measure(plan: StagePlan) -> Forecast:
     """Train a few steps below the plan's root and forecast the whole stage; where earlier stages leave no budget nothing is trained.
 
     Raises:
@@ -128,7 +127,8 @@ def measure(plan: StagePlan) -> dict[str, Any]:
     exhausted = budget.exhausted(plan.stage.budget)
     if exhausted:
         numbers = ("steps", "seconds", "generated_tokens", "hours", "gpu_hours", "checkpoints", "disk_gb")
-        return dict.fromkeys(numbers, 0) | {"configured_steps": total_steps(plan.stage, rows), "ended_by": exhausted}
+        nothing = dict.fromkeys(numbers, 0) | {"configured_steps": total_steps(plan.stage, rows)}
+        return cast(Forecast, {**nothing, "ended_by": exhausted})
 
     from mathrl.training import stage as training
 
@@ -139,10 +139,10 @@ def measure(plan: StagePlan) -> dict[str, Any]:
     newest = directory / f"global_step_{checkpoints.steps(directory)[-1]}"
     size = sum(path.stat().st_size for path in newest.rglob("*") if path.is_file())
     scalars = read_scalars(directory / "tensorboard")
-    return forecast(plan.stage, rows, scalars, wall, size, plan.gpus) | exchanged(plan, scalars)
+    return {**forecast(plan.stage, rows, scalars, wall, size, plan.gpus), **exchanged(plan, scalars)}
 
 
-def exchanged(plan: StagePlan, scalars: Mapping[str, list[tuple[int, float]]]) -> dict[str, Any]:
+def exchanged(plan: StagePlan, scalars: Mapping[str, list[tuple[int, float]]]) -> Exchanged:
     """GB that a GPU receives per step, with the measured length of a sample; nothing for a model whose shape is not known."""
     try:
         model = memory.read_model(read_json(plan.model / "config.json"))

@@ -9,11 +9,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from mathrl.core import parquet
 from mathrl.core.files import UserError, atomic_path, read_checked_json, sha256_file, sha256_json, write_checked_json
 from mathrl.training.plan import StagePlan
+from mathrl.verl.keys import Overrides
 
 NOTE = "prompts.json"
 AT_ONCE = 2000  # prompts
@@ -21,7 +21,7 @@ AT_ONCE = 2000  # prompts
 OWN = ("data.", "actor_rollout_ref.model.")
 
 
-def keys(plan: StagePlan, directory: Path) -> dict[str, Any]:
+def keys(plan: StagePlan, directory: Path) -> Overrides:
     """verl's keys for a stage whose prompts are checked: files without prompts that are too long, beside the checkpoints in `directory`.
 
     Raises:

@@ -25,10 +25,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from mathrl.config.stage import Stage
 from mathrl.models import adapter
+from mathrl.models.records import ModelConfig
 from mathrl.models.shape import BIAS, shapes
 
 GIB = 1 << 30
@@ -56,7 +56,7 @@ class Model:
     linear: Mapping[str, int]  # inputs and outputs of linear layers that may have an adapter, by name
 
 
-def read_model(config: Mapping[str, Any]) -> Model:
+def read_model(config: ModelConfig) -> Model:
     """Sizes from a config.json: DeepSeek-V3 and everything shaped like Llama."""
     hidden, layers, heads = (config[key] for key in ("hidden_size", "num_hidden_layers", "num_attention_heads"))
     if config.get("model_type") == "deepseek_v3":
@@ -118,11 +118,11 @@ def fits(parts: Mapping[str, float], stage: Stage, gpu: float) -> bool:
     return parts["update"] <= gpu and parts["rollout"] <= gpu and parts["cached_tokens"] >= 8 * stage.longest
 
 
-def changes(model: Model, stage: Stage, gpu: float) -> dict[str, Any] | None:
+def changes(model: Model, stage: Stage, gpu: float) -> dict[str, float] | None:
     """Keys of `training` to change until it fits, none of which changes a result; None where it cannot fit."""
     if fits(estimate(model, stage, gpu), stage, gpu):
         return {}
-    keys: dict[str, Any] = {} if stage.gradient_checkpointing else {"gradient_checkpointing": True}
+    keys: dict[str, float] = {} if stage.gradient_checkpointing else {"gradient_checkpointing": True}
     changed = stage.changed(**keys)
     rows = "max_tokens_per_gpu" if stage.dynamic_batch else "micro_batch_size"
     least = stage.longest if stage.dynamic_batch else 1

@@ -13,7 +13,9 @@ from typing import Any
 from mathrl.config.stage import Stage
 from mathrl.config.verifier import Verifiers
 from mathrl.training import fingerprints
+from mathrl.training.records import Fingerprint
 from mathrl.verl import grpo_config, sft_config
+from mathrl.verl.keys import Overrides
 
 STORE = Path("checkpoints/verifiers")  # scores of verifiers, of all runs and of the evaluation
 
@@ -50,15 +52,15 @@ class StagePlan:
         return self.stage.all_gpus
 
     @cached_property
-    def keys(self) -> dict[str, Any]:
+    def keys(self) -> Overrides:
         """verl's keys and values that the configuration decides: all but places and names, which the fingerprint decides."""
-        of_stage: dict[str, Any] = {"accelerator": self.accelerator, "model": str(self.model)}
+        of_stage: dict[str, str] = {"accelerator": self.accelerator, "model": str(self.model)}
         if self.supervised:
             return sft_config.overrides(self.stage, **of_stage)
         return grpo_config.overrides(self.stage, verifiers=self.verifiers, **of_stage)
 
     @cached_property
-    def fingerprint(self) -> dict[str, Any]:
+    def fingerprint(self) -> Fingerprint:
         """Everything that determines what is learnt; the checkpoint directory is named by its hash.
 
         Raises:
@@ -66,7 +68,7 @@ class StagePlan:
         """
         return fingerprints.fingerprint(self.stage, self.keys, self.train_file, self.model, self.accelerator, self.verifiers)
 
-    def placed(self, directory: Path, train_file: Path, **more: Any) -> dict[str, Any]:
+    def placed(self, directory: Path, train_file: Path, **more: Any) -> Overrides:
         """All of verl's keys: those above, where things lie, `more` that this start of the trainer needs, and the user's own last.
 
         Args:

@@ -6,18 +6,16 @@ where that fits no GPU of this size, adapters are trained (`lora`), with ten tim
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from mathrl.config.stage import Stage
 from mathrl.core.files import UserError
+from mathrl.models.records import ModelConfig
 from mathrl.training import memory
 
 GPUS = (1, 2, 4, 6, 8)
 ADAPTERS = {"lora": {"rank": 32, "alpha": 64, "targets": "all-linear"}, "learning_rate": 1.0e-4}
 
 
-def preset(config: Mapping[str, Any], gpus: int, gib: float) -> dict[str, Any]:
+def preset(config: ModelConfig, gpus: int, gib: float) -> dict[str, object]:
     """Keys of `training`.
 
     Args:

@@ -5,13 +5,14 @@ verl's checkpoints are a file for each GPU, and are loaded by as many GPUs as sa
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 from mathrl.config.stage import Stage
 from mathrl.core.files import UserError
 from mathrl.training import checkpoints
+from mathrl.training.records import Resharded
+from mathrl.verl.keys import Overrides
 
 # Of a fingerprint: the number of GPUs, and what depends on it where `deterministic` is left to the workflow (on a CPU, one rank alone is).
 KEYS_OF_GPUS = (
@@ -31,7 +32,7 @@ def saved_by(checkpoint: Path) -> int | None:
     return int(numbers.pop()) if len(numbers) == 1 else None
 
 
-def check(stage: Stage, directory: Path, name: str) -> dict[str, Any] | None:
+def check(stage: Stage, directory: Path, name: str) -> Resharded | None:
     """What to note of a stage that goes on from weights that others saved; None where nothing is to be re-sharded.
 
     Args:
@@ -54,10 +55,10 @@ def check(stage: Stage, directory: Path, name: str) -> dict[str, Any] | None:
     return {"step": whole[-1], "from_gpus": before, "to_gpus": stage.all_gpus, "optimizer": "fresh"}
 
 
-def libraries(keys: Mapping[str, Any]) -> dict[str, list[str]]:
+def libraries(keys: Overrides) -> dict[str, list[str]]:
     """verl's key for what it imports beside a model: what `keys` name there (an advantage, an adapter, an untied head), and ours."""
     named = keys.get(LIBRARY) or []
-    return {LIBRARY: [*([named] if isinstance(named, str) else named), MODULE]}
+    return {LIBRARY: [*([named] if isinstance(named, str) else cast(list[str], named)), MODULE]}
 
 
 def only_gpus(differs: list[str]) -> bool:

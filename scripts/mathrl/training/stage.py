@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 from mathrl.config.stage import Stage
 from mathrl.core.files import UserError, check_unchanged, read_checked_json, read_json, write_checked_json
@@ -25,6 +25,7 @@ from mathrl.training.budget import Spent
 from mathrl.training.collapse import Monitor
 from mathrl.training.manifest import write_manifest
 from mathrl.training.plan import StagePlan
+from mathrl.training.records import Finished
 from mathrl.training.session import Progress, Session
 from mathrl.verl import stop_file
 
@@ -62,13 +63,13 @@ def _train_in(directory: Path, plan: StagePlan, manifest: Path, harmless: list[s
         _train_to_end(plan, session, lambda after: _note(plan, directory, after, harmless))
         ended_by = session.ended_by
         condition = {ended_by: getattr(plan.stage, ended_by).model_dump()} if ended_by else {"length": fingerprints.length(plan.stage)}
-        state = {"schema_version": 2, "steps": session.last_step, "stopped_by": session.stopped_by, **condition}
-        write_checked_json(directory / FINISHED, state)
+        end = {"schema_version": 2, "steps": session.last_step, "stopped_by": session.stopped_by, **condition}
+        write_checked_json(directory / FINISHED, end)
     session.retain()
     write_manifest(manifest, plan, session, harmless)
 
 
-def _finished(directory: Path) -> dict[str, Any] | None:
+def _finished(directory: Path) -> Finished | None:
     """What the end of the stage left behind; None where it has not ended, or where that is damaged."""
     path = directory / FINISHED
     if not path.exists():
@@ -76,7 +77,7 @@ def _finished(directory: Path) -> dict[str, Any] | None:
     try:
         state = read_json(path)
         if isinstance(state, dict) and state.get("schema_version") == 1 and "checksum" not in state:
-            return state  # of an earlier commit
+            return cast(Finished, state)  # of an earlier commit
         return read_checked_json(path)
     except UserError as error:
         print(f"{error}; the stage goes on from its last checkpoint", file=sys.stderr)
@@ -92,7 +93,7 @@ def _note(plan: StagePlan, directory: Path, after: int, harmless: list[str] | No
     trained_by.begin(directory, after, own, content, fingerprints.name(content), harmless, resharded)
 
 
-def _resumed(plan: StagePlan, directory: Path, state: Mapping[str, Any] | None) -> tuple[Session, bool]:
+def _resumed(plan: StagePlan, directory: Path, state: Finished | None) -> tuple[Session, bool]:
     """The session as it stands after what was trained before, and whether the stage is over.
 
     `state` is what the stage's end left behind. Where it is not over (a raised budget, other limits) it goes on from its last
@@ -129,10 +130,10 @@ def _train_to_end(plan: StagePlan, session: Session, begins: Callable[[int], Non
     train_on(plan, session, begins)
 
 
-def is_over(state: Mapping[str, Any], stage: Stage) -> bool:
+def is_over(state: Finished, stage: Stage) -> bool:
     """Whether a stage that once ended did so under the same budget, limits and length; others may let it go on."""
 
-    def deciding(settings: Mapping[str, Any]) -> dict[str, Any]:
+    def deciding(settings: Mapping[str, object]) -> dict[str, object]:
         return {key: value for key, value in settings.items() if key != "stall_minutes"}  # that one only ends what hangs
 
     same = all(key not in state or deciding(state[key]) == deciding(getattr(stage, key).model_dump()) for key in ("budget", "monitor"))

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mathrl.core.files import read_object
+from mathrl.core.files import JsonObject, read_object
 from mathrl.execution import processes, slurm, snakemake_log
 from mathrl.execution.snakemake_log import changed, last_words, tail
 from mathrl.training import budget, flags, verl_log
@@ -172,7 +172,7 @@ def _losses(metrics: Mapping[str, float]) -> dict[str, float | None]:
     return {"reward": metrics.get("critic/score/mean"), "loss": metrics.get("train/loss")}
 
 
-def _trained(told: Standing, manifest: Mapping[str, Any], log: _Log) -> Standing:
+def _trained(told: Standing, manifest: JsonObject, log: _Log) -> Standing:
     """A stage that has its manifest."""
     step, why, raised = manifest.get("steps"), manifest.get("stopped_by"), manifest.get("collapse")
     step = step if isinstance(step, int) else told.step

@@ -13,7 +13,6 @@ Nothing of it has been measured on a GPU.
 from __future__ import annotations
 
 import math
-from typing import Any
 
 from mathrl.config.stage import Stage
 from mathrl.models import adapter
@@ -46,7 +45,7 @@ def told(model: Model, stage: Stage, link: str | None) -> str | None:
     if link is None or link.startswith("NV") or stage.all_gpus == 1:
         return None
     now = per_step(model, stage)
-    faster: dict[str, Any] = {"mini_batch_size": 88, "dynamic_batch": True}
+    faster: dict[str, int] = {"mini_batch_size": 88, "dynamic_batch": True}
     line = f"GPUs are linked by PCIe ({link}), not NVLink: a step exchanges about {now / 1e9:.0f} GB per GPU, some {now / PCIE:.0f} s"
     if stage.dynamic_batch:
         return line

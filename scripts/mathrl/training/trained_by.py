@@ -7,11 +7,12 @@ written much later, by another commit; that is another provenance.
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from mathrl.core.files import UserError, read_checked_json, write_checked_json
+from mathrl.core.provenance import Provenance
+from mathrl.training.records import Fingerprint, Resharded, TrainedBy, Trainer
 
 FOLDER = "trained_by"
 SAME = ("git_commit", "image", "versions", "code", "fingerprint", "harmless", "resharded")  # starts that agree in these are one entry
@@ -20,11 +21,11 @@ SAME = ("git_commit", "image", "versions", "code", "fingerprint", "harmless", "r
 def begin(
     directory: Path,
     after: int,
-    provenance: Mapping[str, Any],
-    content: Mapping[str, Any],
+    provenance: Provenance,
+    content: Fingerprint,
     fingerprint: str,
     harmless: Any,
-    resharded: Mapping[str, Any] | None = None,
+    resharded: Resharded | None = None,
 ) -> None:
     """Note a start of the trainer.
 
@@ -42,7 +43,7 @@ def begin(
     write_checked_json(directory / FOLDER / f"{number:04d}-after-{after}.json", entry)
 
 
-def told(directory: Path, last: int) -> list[dict[str, Any]]:
+def told(directory: Path, last: int) -> list[TrainedBy]:
     """Who trained the steps 1 to `last`, in order: `first_step`, `last_step`, commit, image, versions, code and inputs of each.
 
     Steps before the first note, and those of a damaged one, have the commit `unknown`.
@@ -51,7 +52,7 @@ def told(directory: Path, last: int) -> list[dict[str, Any]]:
     if not notes or notes[0][0] > 0:
         notes.insert(0, (0, {"git_commit": "unknown", "why": "trained before this was noted"}))
     ends = [after for after, _ in notes[1:]] + [last]
-    found: list[dict[str, Any]] = []
+    found: list[TrainedBy] = []
     for (after, entry), end in zip(notes, ends, strict=True):
         while found and found[-1]["last_step"] > after:  # these steps were lost and trained again
             found[-1]["last_step"] = after
@@ -66,7 +67,7 @@ def told(directory: Path, last: int) -> list[dict[str, Any]]:
     return found
 
 
-def _entry(path: Path) -> dict[str, Any]:
+def _entry(path: Path) -> Trainer:
     try:
         noted = read_checked_json(path)
     except UserError as error:

@@ -8,7 +8,7 @@ no code of the hub is run.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from mathrl.core.hashes import model_sha256
 from mathrl.core.provenance import versions
 from mathrl.models.checks import check_model
 from mathrl.verifiers.interface import code_sha256
+from mathrl.verifiers.records import Identity
 
 SEPARATOR = "<extra_0>"
 SYSTEM = "Please reason step by step, and put your final answer within \\boxed{}."
@@ -55,7 +56,7 @@ class PublishedRewardModel:
         self._model, self._accelerator, self._dtype, self._memory = model, accelerator, dtype, gpu_memory_utilization
         self._separator, self._system = separator, system
         self._llm: Any = None
-        self.identity: Mapping[str, Any] = {
+        self.identity: Identity = {
             "kind": "hf-prm",
             "model": model_sha256(model),
             "dtype": dtype,

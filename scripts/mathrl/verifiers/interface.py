@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from mathrl.core.code_meaning import meanings
 from mathrl.core.files import UserError, sha256_json
+from mathrl.verifiers.records import Identity
 
 Solution = tuple[str, tuple[str, ...]]
 """A problem and the reasoning steps of a response to it."""
@@ -26,7 +27,7 @@ AGGREGATES: dict[str, Callable[[np.ndarray], float]] = {
 class Verifier(Protocol):
     """Scores every reasoning step of a response: 0 is wrong, 1 is right."""
 
-    identity: Mapping[str, Any]
+    identity: Identity
     """All that decides a score (weights by their hash, prompts, code, versions), as JSON; scores are kept under it."""
 
     def score(self, problems: Sequence[str], responses: Sequence[Sequence[str]]) -> Sequence[Sequence[float]]:

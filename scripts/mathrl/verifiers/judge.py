@@ -10,9 +10,8 @@ from __future__ import annotations
 import asyncio
 import re
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from mathrl.config.entry import Limits, Prices, Server
 from mathrl.core.files import UserError, sha256_text
@@ -21,6 +20,7 @@ from mathrl.models.chat import Request
 from mathrl.models.chat_client import Client, Failure
 from mathrl.models.spending import Account, Cost
 from mathrl.verifiers.interface import RetryLater, code_sha256
+from mathrl.verifiers.records import Identity
 
 PROMPT = Path(__file__).parent / "prompts/first_error.txt"
 REPLY_TOKENS = 1024
@@ -61,7 +61,7 @@ class Judge:
         self._client = Client(Server(model=model, address=url, key=key_env), timeout, max_tokens, key_needed=False)
         self._prompt = read_prompt(prompt)
         # Of the code this file alone: how a request is sent decides no score.
-        self.identity: Mapping[str, Any] = {
+        self.identity: Identity = {
             "kind": "judge", "url": url, "model": model, "prompt": sha256_text(self._prompt), "max_tokens": max_tokens,
             "code": code_sha256(Path(__file__), Path(__file__).parent),
         }  # fmt: skip

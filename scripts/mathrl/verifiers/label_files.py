@@ -8,16 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from mathrl.core.files import UserError, atomic_path
+from mathrl.data.records import Item, Sample
 from mathrl.grading import grade_many
 from mathrl.verifiers import labels
 from mathrl.verifiers.dialogue import WRONG
 from mathrl.verifiers.interface import first_wrong
 from mathrl.verifiers.kept import Kept
+from mathrl.verifiers.records import Finished, Labelled, Prefix, Share
 
-Problems = Mapping[str, Mapping[str, Any]]
+Problems = Mapping[str, Item]
 
 
-def solutions(samples: Sequence[Mapping[str, Any]], problems: Problems, workers: int) -> tuple[list[labels.SampledSolution], Counter]:
+def solutions(samples: Sequence[Sample], problems: Problems, workers: int) -> tuple[list[labels.SampledSolution], Counter]:
     """Sampled solutions cut into steps with the grader's verdict, and the funnel.
 
     An answer counts with or without a box: the label is about reasoning, not about form.
@@ -27,13 +29,13 @@ def solutions(samples: Sequence[Mapping[str, Any]], problems: Problems, workers:
     return labels.cut(samples, problems, [grade.correct for grade in grades])
 
 
-def prefix_rows(found: Sequence[labels.SampledSolution]) -> list[dict[str, Any]]:
+def prefix_rows(found: Sequence[labels.SampledSolution]) -> list[Prefix]:
     """What the policy goes on from, equal beginnings once, as a benchmark file: {id, problem, answer, prefix}.
 
     Raises:
         UserError: no solution has a second step.
     """
-    rows: dict[tuple[str, str], dict[str, Any]] = {}
+    rows: dict[tuple[str, str], Prefix] = {}
     for solution in found:
         for prefix in labels.prefixes(solution):
             key = (solution.problem, prefix)
@@ -43,7 +45,7 @@ def prefix_rows(found: Sequence[labels.SampledSolution]) -> list[dict[str, Any]]
     return list(rows.values())
 
 
-def rates(prefixes: Problems, completions: Sequence[Mapping[str, Any]], workers: int) -> dict[tuple[str, str], float]:
+def rates(prefixes: Mapping[str, Prefix], completions: Sequence[Sample], workers: int) -> dict[tuple[str, str], float]:
     """Share of right completions by (problem, prefix)."""
     asked = [prefixes[row["id"]] for row in completions]
     questions = [
@@ -55,7 +57,7 @@ def rates(prefixes: Problems, completions: Sequence[Mapping[str, Any]], workers:
     return {key: sum(own) / len(own) for key, own in verdicts.items()}
 
 
-def solve_rates(samples: Sequence[Mapping[str, Any]], problems: Problems, found: Sequence[labels.SampledSolution]) -> dict[str, float]:
+def solve_rates(samples: Sequence[Sample], problems: Problems, found: Sequence[labels.SampledSolution]) -> dict[str, float]:
     """Share of right samples of each problem that has a solution in `found`; equal samples count as often as they were drawn.
 
     `found` has each different one once, so that its verdict is looked up by its steps.
@@ -73,25 +75,26 @@ def label_all(
     completed: Mapping[tuple[str, str], float],
     own_rates: Mapping[str, float],
     limits: labels.Denoising,
-) -> tuple[list[dict[str, Any]], Counter]:
+) -> tuple[list[Labelled], Counter]:
     """Labels of these solutions and how many were decided how (`labels.label`)."""
     by_solution = {solution.id: [completed[solution.problem, prefix] for prefix in labels.prefixes(solution)] for solution in found}
     return labels.label(found, by_solution, own_rates, limits)
 
 
-def drop_disagreeing(rows: Sequence[dict[str, Any]], verifier: Kept) -> int:
+def drop_disagreeing(rows: Sequence[Labelled], verifier: Kept) -> int:
     """Take the label from every item whose first wrong step the verifier does not see there; returns how many."""
     labelled = [row for row in rows if row["marks"]]
     scores = verifier.score([row["problem"] for row in labelled], [row["steps"] for row in labelled])
     before = len(labelled)
     for row, own in zip(labelled, scores, strict=True):
-        wrong = row["marks"].index(WRONG) if WRONG in row["marks"] else None
+        marks = row["marks"] or []
+        wrong = marks.index(WRONG) if WRONG in marks else None
         if first_wrong(own, verifier.threshold) != wrong:
             row["marks"], row["why"] = None, f"{verifier.name} does not agree"
     return before - sum(row["marks"] is not None for row in labelled)
 
 
-def noise(rows: Sequence[Mapping[str, Any]], truth: Any) -> dict[str, Any] | None:
+def noise(rows: Sequence[Labelled], truth: Any) -> dict[str, Share] | None:
     """How often the labels are wrong, where the truth of each step is known.
 
     truth: (problem, steps) → number of the first wrong step or None; ValueError where it is not known.
@@ -112,13 +115,13 @@ def noise(rows: Sequence[Mapping[str, Any]], truth: Any) -> dict[str, Any] | Non
     if not total:
         return None
 
-    def share(own: list[bool]) -> dict[str, Any]:
+    def share(own: list[bool]) -> Share:
         return {"n": len(own), "value": 1 - sum(own) / len(own) if own else None}
 
     return {"labels": share(hits[True] + hits[False]), "with a wrong step": share(hits[True]), "without": share(hits[False])}
 
 
-def write_labels(rows: Sequence[Mapping[str, Any]], out: Path) -> int:
+def write_labels(rows: Sequence[Labelled], out: Path) -> int:
     """Write the dialogues of the labelled items, as many with a wrong step as without; returns how many.
 
     Raises:
@@ -137,7 +140,7 @@ def write_labels(rows: Sequence[Mapping[str, Any]], out: Path) -> int:
     return len(kept)
 
 
-def write_accepted(rows: Sequence[Mapping[str, Any]], verifier: Kept | None, out: Path) -> int:
+def write_accepted(rows: Sequence[Labelled], verifier: Kept | None, out: Path) -> int:
     """Write right solutions of which the verifier flags no step as {problem, solution}, for rejection sampling; all right ones without
     a verifier. Returns how many."""
     import polars
@@ -151,7 +154,7 @@ def write_accepted(rows: Sequence[Mapping[str, Any]], verifier: Kept | None, out
     return len(kept)
 
 
-def finish(rows: Sequence[dict[str, Any]], verifiers: Mapping[str, Kept], out: Path) -> dict[str, Any]:
+def finish(rows: Sequence[Labelled], verifiers: Mapping[str, Kept], out: Path) -> Finished:
     """Write labels.parquet and accepted.parquet; returns how many items each has and how many the verifier `agree` took.
 
     verifiers: `agree` and `accept`, where the configuration names them.

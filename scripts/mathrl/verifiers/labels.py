@@ -11,10 +11,11 @@ import itertools
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from mathrl.data.records import Item, Sample
 from mathrl.text.reasoning_steps import reasoning_steps
 from mathrl.verifiers.dialogue import RIGHT, WRONG, messages
+from mathrl.verifiers.records import Dialogue, Labelled
 
 MAX_STEPS = 40  # longer solutions are left out: each step costs completions
 
@@ -39,7 +40,7 @@ class SampledSolution:
     correct: bool
 
 
-def cut(rows: Iterable[Mapping[str, Any]], problems: Mapping[str, Mapping[str, Any]], correct: Sequence[bool]) -> tuple[list, Counter]:
+def cut(rows: Iterable[Sample], problems: Mapping[str, Item], correct: Sequence[bool]) -> tuple[list, Counter]:
     """Sampled solutions cut into steps, equal ones once, and the funnel so far.
 
     Args:
@@ -112,14 +113,14 @@ def decide(rates: Sequence[float], correct: bool, limits: Denoising) -> tuple[li
 
 def label(
     solutions: Sequence[SampledSolution], completed: Mapping[str, Sequence[float]], solve_rates: Mapping[str, float], limits: Denoising
-) -> tuple[list[dict[str, Any]], Counter]:
+) -> tuple[list[Labelled], Counter]:
     """Rows {id, problem, response, steps, rates, marks, correct, why}; `marks` is None for what is dropped; and how many were decided how.
 
     Args:
         completed: rates after each step but the last, by the solution's id.
         solve_rates: the problem's own, by the part of that id before the slash.
     """
-    rows: list[dict[str, Any]] = []
+    rows: list[Labelled] = []
     funnel: Counter[str] = Counter()
     for solution in solutions:
         own = solve_rates[solution.id.rpartition("/")[0]]
@@ -141,7 +142,7 @@ def label(
     return rows, funnel
 
 
-def balanced(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+def balanced(rows: Sequence[Labelled]) -> list[Labelled]:
     """As many items with a wrong step as without one, in the order of the rows; each kind in turn from its places of the first error and
     numbers of steps, so that what is frequent (a bare guess) does not crowd out what is rare (a late slip).
 
@@ -157,8 +158,7 @@ def balanced(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     return [rows[place] for place in sorted(turns[0][:least] + turns[1][:least])]
 
 
-def dialogues(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def dialogues(rows: Sequence[Labelled]) -> list[Dialogue]:
     """Rows {problem, messages} for the supervised stage."""
-    return [
-        {"problem": row["problem"], "messages": messages(row["problem"], row["steps"][: len(row["marks"])], row["marks"])} for row in rows
-    ]
+    marked = [(row, row["marks"] or []) for row in rows]
+    return [{"problem": row["problem"], "messages": messages(row["problem"], row["steps"][: len(own)], own)} for row, own in marked]

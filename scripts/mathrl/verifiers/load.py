@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from mathrl.config.verifier import Verifiers
 from mathrl.config.verifiers import Settings
@@ -16,6 +15,7 @@ from mathrl.core.files import UserError
 from mathrl.verifiers.arithmetic import Arithmetic
 from mathrl.verifiers.interface import Verifier, code_sha256
 from mathrl.verifiers.kept import Kept
+from mathrl.verifiers.records import Identity
 
 
 class Function:
@@ -25,11 +25,11 @@ class Function:
         UserError: it cannot be loaded.
     """
 
-    def __init__(self, name: str, options: Mapping[str, Any]) -> None:
+    def __init__(self, name: str, options: Mapping[str, object]) -> None:
         self._function = users_code.load(name, f"verifier '{name}' cannot be loaded")
         self._options = dict(options)
         kind = Path(name).name if users_code.is_file(name) else name  # its code counts, not its folder
-        self.identity: Mapping[str, Any] = {"kind": kind, "options": self._options, "code": _code_of(name)}
+        self.identity: Identity = {"kind": kind, "options": self._options, "code": _code_of(name)}
 
     def score(self, problems: Sequence[str], responses: Sequence[Sequence[str]]) -> Sequence[Sequence[float]]:
         """See `mathrl.verifiers.interface.Verifier`."""
@@ -74,7 +74,7 @@ def make(
     Raises:
         UserError: it cannot be had: no model, no prompt, no such function.
     """
-    own = dict(settings.own)
+    own = settings.own.copy()
     if settings.needs_gpu:
         dtype = own.pop("dtype", "float32" if accelerator == "cpu" else "bfloat16")
         own.pop("model", None)
@@ -89,7 +89,10 @@ def make(
     elif settings.kind == "hf-prm":
         from mathrl.verifiers.hf_prm import PublishedRewardModel
 
-        inner = PublishedRewardModel(_directory(settings, model), accelerator, dtype, gpu_memory_utilization=gpu_memory_utilization, **own)
+        texts = {key: str(value) for key, value in own.items()}  # separator and system
+        inner = PublishedRewardModel(
+            _directory(settings, model), accelerator, dtype, gpu_memory_utilization=gpu_memory_utilization, **texts
+        )
     elif settings.kind == "judge":
         inner = _judge(settings, root, timeout)
         batch_size, parallel = 1, own.get("parallel", 8)

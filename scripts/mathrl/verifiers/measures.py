@@ -6,14 +6,15 @@ flagged step the first wrong one?) and over solutions without one (is none flagg
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
 from mathrl.core.files import UserError
 from mathrl.statistics.intervals import mean_interval
+from mathrl.statistics.records import Cell
 from mathrl.verifiers.interface import first_wrong
+from mathrl.verifiers.records import Bin, Calibration, FirstErrorF1, Measured, StepSetRow
 
 RESAMPLES = 2000
 BINS = 10  # of the calibration
@@ -26,7 +27,7 @@ PUBLISHED = (
 )
 
 
-def check_step_set(rows: Sequence[Mapping[str, Any]], path: str) -> None:
+def check_step_set(rows: Sequence[StepSetRow], path: str) -> None:
     """`UserError` for a row that has no solution with at least one step, or a first error that is none of its steps."""
     if not rows:
         raise UserError(f"{path}: holds no solutions")
@@ -43,7 +44,7 @@ def harmonic(first: float, second: float) -> float:
     return 2 * first * second / (first + second) if first + second else 0.0
 
 
-def first_error_f1(named: Sequence[bool], clean: Sequence[bool], seed: int = 0) -> dict[str, Any]:
+def first_error_f1(named: Sequence[bool], clean: Sequence[bool], seed: int = 0) -> FirstErrorF1:
     """{value, low, high, n} of the F1 and of both accuracies.
 
     Args:
@@ -52,15 +53,15 @@ def first_error_f1(named: Sequence[bool], clean: Sequence[bool], seed: int = 0) 
         seed: of the percentile bootstrap over solutions, each kind by itself.
     """
 
-    def share(values: Sequence[bool]) -> dict[str, Any]:
+    def share(values: Sequence[bool]) -> Cell:
         if not values:
             return {"value": None, "low": None, "high": None, "n": 0}
         low, high = mean_interval([float(value) for value in values])
         return {"value": float(np.mean(values)), "low": low, "high": high, "n": len(values)}
 
-    parts = {"named": share(named), "clean": share(clean)}
+    count = len(named) + len(clean)
     if not named or not clean:
-        return parts | {"f1": {"value": None, "low": None, "high": None, "n": len(named) + len(clean)}}
+        return {"named": share(named), "clean": share(clean), "f1": {"value": None, "low": None, "high": None, "n": count}}
     rng = np.random.default_rng(seed)
     # The share of a resample of n solutions is binomial.
     drawn = [rng.binomial(len(values), np.mean(values), RESAMPLES) / len(values) for values in (named, clean)]
@@ -68,10 +69,11 @@ def first_error_f1(named: Sequence[bool], clean: Sequence[bool], seed: int = 0) 
     spread = np.divide(2 * drawn[0] * drawn[1], together, out=np.zeros_like(together), where=together > 0)
     low, high = np.quantile(spread, [0.025, 0.975])
     value = harmonic(float(np.mean(named)), float(np.mean(clean)))
-    return parts | {"f1": {"value": value, "low": min(value, float(low)), "high": max(value, float(high)), "n": len(named) + len(clean)}}
+    f1: Cell = {"value": value, "low": min(value, float(low)), "high": max(value, float(high)), "n": count}
+    return {"named": share(named), "clean": share(clean), "f1": f1}
 
 
-def calibration(scores: Sequence[float], right: Sequence[bool]) -> dict[str, Any]:
+def calibration(scores: Sequence[float], right: Sequence[bool]) -> Calibration:
     """Of step scores read as probabilities: Brier score, expected calibration error over ten bins, and the bins.
 
     Each bin is {low, high, n, score, right}: the mean score and the share of right steps in it.
@@ -79,7 +81,7 @@ def calibration(scores: Sequence[float], right: Sequence[bool]) -> dict[str, Any
     table = np.asarray(scores, dtype=float)
     truth = np.asarray(right, dtype=float)
     place = np.minimum((table * BINS).astype(int), BINS - 1)
-    bins = [
+    bins: list[Bin] = [
         {
             "low": number / BINS,
             "high": (number + 1) / BINS,
@@ -94,7 +96,7 @@ def calibration(scores: Sequence[float], right: Sequence[bool]) -> dict[str, Any
     return {"brier": float(np.mean((table - truth) ** 2)), "error": float(error), "n": len(table), "bins": bins}
 
 
-def measure(rows: Sequence[Mapping[str, Any]], scores: Sequence[Sequence[float]], threshold: float) -> dict[str, Any]:
+def measure(rows: Sequence[StepSetRow], scores: Sequence[Sequence[float]], threshold: float) -> Measured:
     """All figures of one verifier on one step set: first-error F1 with its parts, false flags, calibration, and F1 by kind of error.
 
     Steps after the first wrong one are not counted: nobody says what they are.
@@ -116,7 +118,8 @@ def measure(rows: Sequence[Mapping[str, Any]], scores: Sequence[Sequence[float]]
         before += len(right)
         step_scores += own[: len(own) if wrong is None else wrong + 1]
         step_right += [True] * len(right) + ([] if wrong is None else [False])
-    return first_error_f1(named, clean) | {
+    return {
+        **first_error_f1(named, clean),
         "threshold": threshold,
         "false_flags": {"value": flagged / before if before else None, "n": before},
         "calibration": calibration(step_scores, step_right),

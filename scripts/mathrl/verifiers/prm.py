@@ -18,6 +18,7 @@ from mathrl.core.provenance import versions
 from mathrl.models.checks import check_model
 from mathrl.verifiers import dialogue
 from mathrl.verifiers.interface import code_sha256
+from mathrl.verifiers.records import Identity
 
 CANDIDATES = 20  # most likely tokens at a mark, of which vLLM tells the probability
 
@@ -36,7 +37,7 @@ class ProcessRewardModel:
         check_model(model)
         self._model, self._accelerator, self._dtype, self._memory = model, accelerator, dtype, gpu_memory_utilization
         self._loaded: tuple[Any, Any] | None = None
-        self.identity: Mapping[str, Any] = {
+        self.identity: Identity = {
             "kind": "prm",
             "model": model_sha256(model),
             "dtype": dtype,

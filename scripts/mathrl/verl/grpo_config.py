@@ -11,7 +11,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from mathrl.config import process as process_reward
 from mathrl.config import reward_terms
@@ -21,11 +21,12 @@ from mathrl.config.stage import Lora, Reward, Stage
 from mathrl.config.verifier import Verifiers
 from mathrl.core import users_code
 from mathrl.core.code_files import SCRIPTS
-from mathrl.core.files import UserError
+from mathrl.core.files import JsonObject, UserError
 from mathrl.execution import trackers
 from mathrl.models import adapter
 from mathrl.rewards import controls, failure
 from mathrl.verl import doors, users_functions
+from mathrl.verl.keys import Overrides
 from mathrl.verl.precision import check_head, check_precision, precision, shape
 
 ACTOR = "actor_rollout_ref.actor"
@@ -44,7 +45,7 @@ OF_A_METHOD = {
 VERLS_REWARD_WORKERS = 8  # verl's default of reward.num_workers
 
 
-def overrides(stage: Stage, *, accelerator: str, model: str, verifiers: Verifiers | None = None) -> dict[str, Any]:
+def overrides(stage: Stage, *, accelerator: str, model: str, verifiers: Verifiers | None = None) -> Overrides:
     """verl's keys and values that the configuration of a stage decides, the user's own last.
 
     Args:
@@ -54,7 +55,7 @@ def overrides(stage: Stage, *, accelerator: str, model: str, verifiers: Verifier
         verifiers: those of a process reward, at least.
     """
     reward = stage.reward or Reward()
-    keys: dict[str, Any] = {
+    keys: Overrides = {
         # data
         "data.train_batch_size": stage.train_batch_size,
         "data.max_prompt_length": stage.max_prompt_length,
@@ -182,11 +183,11 @@ def overrides(stage: Stage, *, accelerator: str, model: str, verifiers: Verifier
         keys |= _deterministic(accelerator)
     if reward.process:
         workers = {**keys, **stage.verl}.get("reward.num_workers", VERLS_REWARD_WORKERS)
-        keys |= _process_reward(reward.process, verifiers or Verifiers(), workers)
+        keys |= _process_reward(reward.process, verifiers or Verifiers(), cast(int, workers))
     return keys | stage.verl
 
 
-def _process_reward(process: Process, verifiers: Verifiers, workers: int) -> dict[str, Any]:
+def _process_reward(process: Process, verifiers: Verifiers, workers: int) -> Overrides:
     """A reward function that is a coroutine, with all that its verifiers need to know, as text."""
     section = process_reward.part(process, verifiers)
     named = {}
@@ -195,7 +196,7 @@ def _process_reward(process: Process, verifiers: Verifiers, workers: int) -> dic
         named[name] = one.model_copy(update=there)
     section = section.model_copy(update={"named": named})
     said = {"process": process.plain(), "verifiers": section.plain(), "workers": workers}
-    keys: dict[str, Any] = {
+    keys: Overrides = {
         "reward.custom_reward_function.path": str(SCRIPTS / "process_reward.py"),
         "+reward.custom_reward_function.reward_kwargs.process": json.dumps(said, sort_keys=True),
     }
@@ -204,13 +205,13 @@ def _process_reward(process: Process, verifiers: Verifiers, workers: int) -> dic
     return keys
 
 
-def adapter_keys(lora: Lora, model: str, where: str) -> dict[str, Any]:
+def adapter_keys(lora: Lora, model: str, where: str) -> Overrides:
     """verl's keys below `where` for a model whose adapters are trained."""
     chosen = adapter.targets(lora, shape(model), model)
     return {f"{where}.lora_rank": lora.rank, f"{where}.lora_alpha": lora.alpha, f"{where}.target_modules": chosen}
 
 
-def places(stage: Stage, *, train_file: str, validation_file: str, checkpoints: str, run: str, store: str) -> dict[str, Any]:
+def places(stage: Stage, *, train_file: str, validation_file: str, checkpoints: str, run: str, store: str) -> Overrides:
     """Where things lie and what they are called.
 
     Args:
@@ -220,7 +221,7 @@ def places(stage: Stage, *, train_file: str, validation_file: str, checkpoints: 
         run: name shown by trackers.
         store: where the scores of verifiers are kept.
     """
-    keys: dict[str, Any] = {
+    keys: Overrides = {
         "data.train_files": train_file,
         "data.val_files": validation_file,
         "trainer.experiment_name": run,
@@ -244,9 +245,9 @@ def _in_a_cluster() -> bool:
     return "RAY_ADDRESS" in os.environ
 
 
-def _cpu(stage: Stage, model: str) -> dict[str, Any]:
+def _cpu(stage: Stage, model: str) -> Overrides:
     """What differs without a GPU: no CUDA kernels, no sleeping engine, logical Ray GPUs, one worker of each kind."""
-    keys: dict[str, Any] = {
+    keys: Overrides = {
         "trainer.device": "cpu",
         f"{ACTOR}.use_torch_compile": False,
         f"{ACTOR}.fsdp_config.use_torch_compile": False,
@@ -270,9 +271,9 @@ def _cpu(stage: Stage, model: str) -> dict[str, Any]:
     return keys
 
 
-def _deterministic(accelerator: str) -> dict[str, Any]:
+def _deterministic(accelerator: str) -> Overrides:
     """For mathrl.verl.deterministic: nothing of an earlier request is used again. A GPU's usual kernels depend on the batch."""
-    keys: dict[str, Any] = {"+trainer.deterministic": True, f"{ROLLOUT}.enable_prefix_caching": False}
+    keys: Overrides = {"+trainer.deterministic": True, f"{ROLLOUT}.enable_prefix_caching": False}
     if accelerator == "cpu":
         # A prompt read in pieces rewinds its request's random generator, which torch cannot do on a CPU.
         return keys | {f"{ROLLOUT}.enable_chunked_prefill": False}
@@ -303,7 +304,7 @@ def _literal(value: Any) -> str:
     return repr(value)
 
 
-def arguments(keys: Mapping[str, Any]) -> list[str]:
+def arguments(keys: Overrides) -> list[str]:
     """Command-line arguments for `python -m verl.trainer.main_ppo`."""
     return [f"{key}={_literal(value)}" for key, value in keys.items()]
 
@@ -313,11 +314,11 @@ def all_keys(trainer: str) -> list[str]:
     from hydra import compose, initialize_config_dir
     from omegaconf import OmegaConf
 
-    def walk(node: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    def walk(node: JsonObject, prefix: str = "") -> Iterator[str]:
         for key, value in node.items():
             yield f"{prefix}{key}"
             if isinstance(value, Mapping):
-                yield from walk(value, f"{prefix}{key}.")
+                yield from walk(dict(value), f"{prefix}{key}.")
 
     (package,) = importlib.util.find_spec("verl").submodule_search_locations  # type: ignore[union-attr, misc]
     with initialize_config_dir(str(Path(package) / "trainer/config"), version_base=None):
@@ -325,7 +326,7 @@ def all_keys(trainer: str) -> list[str]:
     return sorted(walk(composed))  # type: ignore[arg-type]
 
 
-def resolve(keys: Mapping[str, Any]) -> dict[str, Any]:
+def resolve(keys: Overrides) -> JsonObject:
     """Compose the overrides with verl's own Hydra configuration and run verl's own validation; returns the whole, resolved.
 
     Imports verl, hence torch: seconds. `environment(...)` must be in `os.environ` before.

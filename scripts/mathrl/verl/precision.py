@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from mathrl.core.files import UserError
+from mathrl.models.records import ModelConfig
+from mathrl.verl.keys import Value
 
 FUSED = "actor_rollout_ref.model.use_fused_kernels"
 # What leaves logits alone, of keys that Gemma 2, Cohere and Granite have.
@@ -37,7 +38,7 @@ def check_precision(dtype: str, accelerator: str, model: str) -> None:
         )
 
 
-def shape(model: str) -> dict[str, Any]:
+def shape(model: str) -> ModelConfig:
     """The model's config.json; nothing where it is not there yet. tie_word_embeddings is as transformers reads it."""
     try:
         found = json.loads((Path(model) / "config.json").read_text())
@@ -52,7 +53,7 @@ def shape(model: str) -> dict[str, Any]:
     return found
 
 
-def check_head(model: str, own: Mapping[str, Any]) -> None:
+def check_head(model: str, own: Mapping[str, Value]) -> None:
     """Refuse a model whose head does more than a product with its weight, which verl's log-probabilities in chunks leave out.
 
     `own` are the user's keys for verl.

@@ -14,7 +14,6 @@ import functools
 import math
 from collections.abc import Iterable, Mapping
 from types import ModuleType
-from typing import Any
 
 import numpy as np
 
@@ -26,7 +25,7 @@ PREFIX = "process_"
 MEANS = ("score", "flagged", "steps", "disagreement", "seconds")
 
 
-def summarize(rows: Iterable[Mapping[str, Any]]) -> dict[str, float]:
+def summarize(rows: Iterable[Mapping[str, float | str]]) -> dict[str, float]:
     """Metrics of one step from what `compute_score` returned for each of its samples.
 
     `process/score`, `flagged`, `steps`, `disagreement`, `seconds` are means over responses, `process/seconds_max` is the longest that one
@@ -42,7 +41,7 @@ def summarize(rows: Iterable[Mapping[str, Any]]) -> dict[str, float]:
     found["process/seconds_max"] = max(float(row[f"{PREFIX}seconds"]) for row in told)
     right = [row for row in told if row["acc"]]
     if right:
-        found["process/flagged_right"] = sum(row[f"{PREFIX}flagged"] > 0 for row in right) / len(right)
+        found["process/flagged_right"] = sum(float(row[f"{PREFIX}flagged"]) > 0 for row in right) / len(right)
     scores, correct = (np.asarray([float(row[key]) for row in told]) for key in (f"{PREFIX}score", "acc"))
     if np.ptp(correct) > 0:
         found["process/correlation"] = float(np.corrcoef(scores, correct)[0, 1]) if np.ptp(scores) > 0 else 0.0

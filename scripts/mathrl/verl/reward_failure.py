@@ -24,7 +24,7 @@ def failed(trainer: Any) -> str | None:
     return failure.noted(Path(trainer.config.trainer.default_local_dir) / failure.NAME)
 
 
-def end(trainer: Any, why: str, step: int, place_in_data: Mapping[str, Any]) -> None:
+def end(trainer: Any, why: str, step: int, place_in_data: Mapping[str, object]) -> None:
     """Save the weights as they are after `step`, unless they are the start's or saved already, and end.
 
     Raises:

@@ -17,7 +17,7 @@ TERM, STATUS, FAILED, BOXED = "term_", "status_", "failed_", "format"
 COUNTED = {STATUS: "grader/", FAILED: "reward_terms/failed/"}
 
 
-def summarize(rows: Iterable[Mapping[str, Any]]) -> dict[str, float]:
+def summarize(rows: Iterable[Mapping[str, float | str]]) -> dict[str, float]:
     """Metrics of one step from what `compute_score` returned for each of its samples."""
     values: dict[str, list[float]] = {}
     for info in rows:
@@ -35,7 +35,7 @@ def summarize(rows: Iterable[Mapping[str, Any]]) -> dict[str, float]:
     return terms | boxed | counts
 
 
-def infos(batch: Any) -> list[Mapping[str, Any]]:
+def infos(batch: Any) -> list[Mapping[str, float | str]]:
     """`reward_extra_info` of the samples of a batch (keys and tags of verl's TransferQueue), padding left out."""
     import transfer_queue as tq
 

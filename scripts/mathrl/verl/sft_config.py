@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import os
 import uuid
-from typing import Any
 
 from mathrl.config.stage import Stage
 from mathrl.models.local_stores import DIRECTORY
 from mathrl.verl.grpo_config import adapter_keys
+from mathrl.verl.keys import Overrides
 from mathrl.verl.precision import check_precision, precision
 
 
-def overrides(stage: Stage, *, accelerator: str, model: str) -> dict[str, Any]:
+def overrides(stage: Stage, *, accelerator: str, model: str) -> Overrides:
     """verl's keys and values (`sft_trainer_engine`) that the configuration of a supervised stage decides, the user's own last."""
-    keys: dict[str, Any] = {
+    keys: Overrides = {
         "data.train_batch_size": stage.train_batch_size,
         "data.micro_batch_size_per_gpu": stage.micro_batch_size,
         "data.use_dynamic_bsz": stage.dynamic_batch,
@@ -57,7 +57,7 @@ def overrides(stage: Stage, *, accelerator: str, model: str) -> dict[str, Any]:
     return keys | stage.verl
 
 
-def places(stage: Stage, *, train_file: str, validation_file: str, checkpoints: str, run: str, store: str) -> dict[str, Any]:
+def places(stage: Stage, *, train_file: str, validation_file: str, checkpoints: str, run: str, store: str) -> Overrides:
     """Where things lie and what they are called; verl's SFT trainer is given no validation, and asks no verifier."""
     return {"data.train_files": train_file, "trainer.experiment_name": run, "trainer.default_local_dir": checkpoints}
 

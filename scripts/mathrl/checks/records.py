@@ -1,0 +1,121 @@
+"""Records of the checks: of a machine, and of the grader's accuracy."""
+
+from __future__ import annotations
+
+from typing import NotRequired, TypedDict
+
+
+class Host(TypedDict):
+    """What a check runs on. memory_gib: of the GPU, 0 on a CPU."""
+
+    device: str
+    memory_gib: float
+
+
+class Figures(TypedDict):
+    """Figures of a short training and sampling. mfu: model FLOPs utilisation, 0–1. probability_gap: between trainer and engine."""
+
+    steps: int
+    seconds_per_step: float
+    train_tokens_per_second: float | None
+    peak_memory_gib: float | None
+    mfu: float | None
+    probability_gap_mean: float | None
+    probability_gap_max: float | None
+    samples: int
+    sampling_tokens_per_second: int
+
+
+class Checked(Host, Figures):
+    """Both, and the type of the numbers."""
+
+    dtype: str
+
+
+class Accuracy(TypedDict):
+    """A judge against labels: accuracy and rates (0–1), errors, statuses, milliseconds per answer (mean, p50, p99, max)."""
+
+    accuracy: float
+    false_accepts: int
+    false_accept_rate: float
+    false_rejects: int
+    false_reject_rate: float
+    statuses: dict[str, int]
+    milliseconds: dict[str, float]
+
+
+class BothJudges(TypedDict):
+    """Ours and Math-Verify on the same rows."""
+
+    rows: int
+    ours: Accuracy
+    math_verify: Accuracy
+
+
+class LabelledError(TypedDict):
+    """A row of a labelled set that ours gets wrong."""
+
+    line: int
+    gold: str
+    extracted: str
+    label: bool
+    ours: bool
+    math_verify: bool
+    kept: bool
+
+
+class AccuracyOnSet(BothJudges):
+    """Ours and Math-Verify on one labelled set, and on the rows of it that are kept, where some are not."""
+
+    kept: BothJudges | None
+    errors: list[LabelledError]
+    false_accepts_of_ours_alone: list[LabelledError]
+
+
+class Refused(TypedDict):
+    """A labelled answer that a rule of the grader changes."""
+
+    set: str
+    line: int
+    gold: str
+    extracted: NotRequired[str]
+    label: NotRequired[bool]
+
+
+class WrongCase(TypedDict):
+    """A case on which our verdict is not the right one."""
+
+    kind: str
+    response: str
+    gold: str
+    right: bool
+    status: str
+
+
+class Cases(TypedDict):
+    """Our verdicts on a file of cases. kinds: right verdicts and cases, by kind."""
+
+    rows: int
+    accuracy: float
+    false_accepts: int
+    kinds: dict[str, list[int]]
+    wrong: list[WrongCase]
+
+
+class Fault(TypedDict):
+    """A response that earned a reward which it should not."""
+
+    response: str
+    answer: str
+    problem: str
+
+
+class Attacked(TypedDict):
+    """What a strategy against the grader earned: problems tried, earned, standing; rate of those earned, 0–1."""
+
+    why: str
+    tried: int
+    earned: int
+    standing: int
+    rate: float
+    examples: list[Fault]
