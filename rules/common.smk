@@ -53,6 +53,7 @@ from mathrl.execution import (
     snakemake_log,
     trackers,
 )
+from mathrl.grading import protocols as protocols_of_golds
 from mathrl.models.checks import check_chat_template
 from mathrl.statistics import power
 from mathrl.training import checkpoints, resharding
@@ -127,10 +128,11 @@ def pin_table(path):
 
 @functools.cache
 def pins():
-    """The table of downloads by name, and the models that the configuration names by hub and commit or by directory."""
+    """The table of downloads by name, models that the configuration names by hub and commit or directory, and benchmarks by file."""
     own = [CONFIG.base_model, *([CONFIG.embedding_model] if CONFIG.embedding_model else []), *CONFIG.models.values()]
     hubs = [name for name in own if name not in CONFIG.models.values() or model_names.HUB.fullmatch(name)]
-    return {**pin_table(CONFIG.pins), **downloads.rows_of_models(hubs)}
+    rows = {**pin_table(CONFIG.pins), **downloads.rows_of_models(hubs)}
+    return {**rows, **downloads.rows_of_benchmarks(CONFIG.benchmark_files)}
 
 
 def base_model():
@@ -825,7 +827,8 @@ def code(script, *modules):
     packages = {path.parent for path in seen if path.name == "__init__.py"} - {SCRIPTS / "mathrl"}
     kinds = (".html", ".css", ".js", ".json", ".tsv", ".txt")
     data = {file for package in packages for file in package.rglob("*") if file.suffix in kinds}
-    return [code_file(path) for path in [*named, *sorted((seen | data) - set(named))]]
+    judges = CONFIG.grader_protocols.values() if SCRIPTS / "mathrl/grading/protocols.py" in seen else ()
+    return [code_file(path) for path in [*named, *sorted((seen | data) - set(named))]] + users_files(*judges)
 
 
 def training_code(script):
@@ -1109,15 +1112,19 @@ def check_adopted():
 def planned_power():
     """What the study can show at most, from the sizes of its benchmarks; no line where a size is not known before the download."""
     judged = endpoint.Endpoint.of(CONFIG)
-    known = {name: pins()[name].get("rows") or (CONFIG.demo and CONFIG.demo.items) for name in judged.benchmarks}
-    if not CONFIG.select or not all(known.values()):
+    made = CONFIG.demo.items if CONFIG.demo else None
+    sizes = {
+        name: pins()[name].get("rows") or (None if name in CONFIG.benchmark_files else made)
+        for name in judged.benchmarks
+    }
+    if not CONFIG.select or not all(sizes.values()):
         return []
     groups = {}
     for run in CONFIG.select:
         groups.setdefault(re.sub(r"-seed-\d+$", "", run), []).append(run)
     seeds = max(map(len, groups.values()))
     samples = CONFIG.evaluation.protocols[judged.protocol].n
-    sizes = {name: int(size) for name, size in known.items()}
+    sizes = {name: int(size) for name, size in sizes.items()}
     return [power.told(power.plan(sizes, samples, seeds), samples, seeds)]
 
 
@@ -1149,6 +1156,7 @@ def tell_end(event, logs):
 config = reading.merge(read_yaml("config.yaml"), config)
 CONFIG = validated(reading.from_command_line(config, workflow.config_settings.config or {}, yaml.safe_load))
 notices.configure(**CONFIG.notices.model_dump())
+protocols_of_golds.configure(CONFIG.grader_protocols)
 if uses_containers():
     preflight.bind(ROOT)
 else:

@@ -1,36 +1,29 @@
 """Problems from generators, and golds that another judge than ours decides on."""
 
 import json
-import sys
 
 import pytest
 from mathrl.grading import equivalent, generated, grade, protocols
 
 JUDGE = """
 class Judge:
-    is_grader_protocol = True
     def right(self, extracted, gold):
         return extracted[::-1] == gold["answer"]
     def version(self):
         return "1"
-
-class Other:
-    def right(self, extracted, gold):
-        raise SystemExit
 """
 
 
 @pytest.fixture
 def own_judge(monkeypatch, tmp_path):
-    """A user's protocol in a file of theirs."""
+    """A user's protocol in a file of theirs, as the configuration names it."""
     (tmp_path / "my_judge.py").write_text(JUDGE)
-    monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setattr(protocols, "SCRIPTS", tmp_path)
-    for cache in (protocols.load, protocols.gold_of):
+    monkeypatch.setenv(protocols.USERS, "")
+    protocols.configure({"backwards": f"{tmp_path}/my_judge.py:Judge"})
+    for cache in (protocols.load, protocols.gold_of, protocols._made):
         cache.cache_clear()
-    yield "my_judge:Judge"
-    sys.modules.pop("my_judge", None)
-    for cache in (protocols.load, protocols.gold_of):
+    yield "backwards"
+    for cache in (protocols.load, protocols.gold_of, protocols._made):
         cache.cache_clear()
 
 
@@ -59,28 +52,32 @@ def test_gold_with_a_judge_is_graded_by_it_everywhere(own_judge, tmp_path):
 
 
 OTHERS = [
-    "os:system", "my_judge:Other", "mathrl.grading.generated:ReasoningGym", "nowhere:Judge", "not_imported:Judge", "broken:Judge",
-    "mathrl/grading/judge:x", "mathrl/grading/generated:ReasoningGym", "..my_judge:Judge", "/my_judge:Judge", "my_judge:Judge.right",
-    "my_judge:", "my_judge", ":Judge", "", "my_judge:Judge\n", "a" * 300 + ":x", 5, None, ["my_judge:Judge"],
+    "os:system", "my_judge:Judge", "mathrl.grading.generated:ReasoningGym", "{folder}/my_judge.py:Judge", "my_judge.py:Judge",
+    "Backwards", "backwards ", "", 5, None, ["backwards"], {"backwards": 1}, "a" * 300 + ":x",
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", OTHERS, ids=[str(name)[:40] for name in OTHERS])
 def test_data_can_name_no_other_code(name, own_judge, tmp_path):
-    """Nor have it imported: a module is read before it is run."""
-    (tmp_path / "not_imported.py").write_text("import sys\nsys.not_imported = True\nclass Judge:\n    is_grader_protocol = bool(1)\n")
-    (tmp_path / "broken.py").write_text("class Judge:\n    is_grader_protocol = True\n  ?")
+    """Not even the file of a judge that the configuration names in another way."""
+    name = name.replace("{folder}", str(tmp_path)) if isinstance(name, str) else name
     text = json.dumps({"protocol": name, "answer": "1"})
     found = grade("\\boxed{1}", text)
-    assert protocols.gold_of(text) is None and not found.correct and found.status == "unparsed_gold" and not hasattr(sys, "not_imported")
+    assert protocols.gold_of(text) is None and not found.correct and found.status == "unparsed_gold"
 
 
-def test_judge_of_the_user_that_cannot_be_imported_is_said(own_judge, tmp_path):
-    from mathrl.core.files import UserError
+def test_what_a_data_set_says_of_judges_is_read_or_counted(own_judge):
+    """As an object or as text; a judge that nobody has is a reason of its own."""
+    from mathrl.data.gold import NoGold, text_of
 
-    (tmp_path / "my_judge.py").write_text(JUDGE + "import nowhere_at_all\n")
-    with pytest.raises(UserError, match="the judge my_judge:Judge of a gold cannot be imported"):
-        protocols.gold_of(protocols.gold_text(own_judge, "abc"))
+    gold = protocols.gold_text(own_judge, "abc", more="é")
+    assert text_of({"answer": "abc", "more": "é", "protocol": own_judge}) == text_of(gold) == gold
+    for value in ({"protocol": "nobody", "answer": "1"}, '{"protocol": "nobody", "answer": "1"}', {"protocol": own_judge, "answer": 1}):
+        with pytest.raises(NoGold, match="names a judge that grader_protocols does not have, or lacks what it needs"):
+            text_of(value)
+    for value in ({"answer": "1"}, '{"answer": "1"}'):
+        with pytest.raises(NoGold, match="the answer is a JSON object"):
+            text_of(value)
 
 
 @pytest.mark.parametrize("more", [{}, {"generator": 5}, {"generator": ["countdown"]}])

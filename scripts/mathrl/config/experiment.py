@@ -62,6 +62,12 @@ class Configuration(Section):
     )
     embedding_model: str | None = key("minilm", "for semantic decontamination, named in the same way; null without it")
     benchmarks: Annotated[Distinct[Name], Field(min_length=1)] = key(BENCHMARKS, "names in the table of downloads")
+    benchmark_files: dict[Name, Annotated[str, Field(min_length=1)]] = key(
+        {}, "further benchmarks: name → a file of yours with problems and gold answers, as it was published"
+    )
+    grader_protocols: dict[Name, Annotated[str, Field(min_length=1)]] = key(
+        {}, "judges of yours that golds may name: name → FILE.py:Class; data can name no other code"
+    )
     containers: Containers = key(Containers(), "a local .sif or docker://…@sha256:…; used when Snakemake runs with --sdm apptainer")
     data: Data = key(Data(), "the training problems")
     decontamination: Decontamination = key(Decontamination(), "methods and thresholds of the search for contamination")
@@ -121,9 +127,11 @@ def check_whole(raw: Raw) -> None:
 
 
 def spelled_out(raw: Raw) -> Configuration:
-    """The configuration with a run for each combination of a sweep and for each replicate.
+    """The configuration with a run for each combination of a sweep and for each replicate, and with all benchmarks.
 
     Raises:
         UserError: runs that cannot be told apart, or a value that may not be.
     """
-    return parse(Configuration, expanded(raw)[0], "config")
+    config = parse(Configuration, expanded(raw)[0], "config")
+    further = [name for name in config.benchmark_files if name not in config.benchmarks]
+    return config.model_copy(update={"benchmarks": (*config.benchmarks, *further)}) if further else config

@@ -20,6 +20,7 @@ from mathrl.config.secret_keys import check_secrets
 from mathrl.config.sources import OWN_SOLUTIONS
 from mathrl.config.stage import Reward, Stage
 from mathrl.config.verl_keys import check_raw_keys
+from mathrl.core import users_code
 from mathrl.core.files import UserError
 
 # Names that no run may have: they stand for something else in `start_from`, below checkpoints/ or below results/.
@@ -27,6 +28,7 @@ RESERVED = {
     "base", "previous", "samples", "data", "model", "figures", "tensorboard", "augmentation", "verifiers",
     "audit.json", "report.html", "report-so-far.html", "scores.csv", "scores.html", "scores.md",
 }  # fmt: skip
+OWN_PROTOCOLS = ("reasoning-gym",)  # judges of ours that golds name; mathrl.grading.protocols.OWN is above this room
 BESIDE_STAGES = {"generation", "manifest.json", "model"}  # what lies in results/{run}/ beside a directory for each stage and protocol
 
 
@@ -48,7 +50,8 @@ def validate(raw: Raw, read_table: Callable[[str], Table], asked: Collection[str
     _check_runs(raw)
     config = spelled_out(raw)
     augmentation.check_entries(config)
-    table = read_table(config.pins)
+    table = {**read_table(config.pins), **rows_of_files(config.benchmark_files)}
+    _check_files(config, read_table(config.pins))
     _check_table(config, table)
     _check_evaluation(config)
     endpoint.check(config)
@@ -76,6 +79,27 @@ def _check_terms(reward: Reward, where: str) -> None:
         check_names(reward.terms)
     except (ValueError, UserError) as error:
         raise UserError(f"config: {where}: {error}") from None
+
+
+def rows_of_files(files: Mapping[str, str]) -> dict[str, PinRow]:
+    """Rows for benchmarks that are files of the user's, as far as the checks read them."""
+    return {name: {"name": name, "kind": "benchmark", "source": "file", "id": path} for name, path in files.items()}
+
+
+def _check_files(config: Configuration, table: Table) -> None:
+    """Refuse files of the user's that are not there, and names that the table of downloads has."""
+    for name, path in config.benchmark_files.items():
+        if name in table:
+            raise UserError(f"config: benchmark_files.{name}: a row of {config.pins} has this name; choose another")
+        if not Path(path).is_file():
+            raise UserError(f"config: benchmark_files.{name}: there is no file {path} (relative paths start in the working directory)")
+    for name, protocol in config.grader_protocols.items():
+        where = f"config: grader_protocols.{name}"
+        if name in OWN_PROTOCOLS:
+            raise UserError(f"{where}: a judge of ours has this name; choose another")
+        if not users_code.is_file(protocol):
+            raise UserError(f"{where}: '{protocol}' is not of the form FILE.py:Class")
+        users_code.check(protocol, where)
 
 
 def _check_table(config: Configuration, table: Table) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import csv
 import fnmatch
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import cast
@@ -120,6 +120,18 @@ def rows_of_models(values: Iterable[str]) -> dict[str, PinRow]:
     return {pin.name: _row(pin, name=value) for value, pin in pins.items()}
 
 
+def pin_of_benchmark(value: str) -> Pin | None:
+    """The pin of a benchmark that is a file of the user's, `name=path`; None for a plain name."""
+    name, given, path = value.partition("=")
+    return Pin(name, "benchmark", Origin("file", path)) if given else None
+
+
+def rows_of_benchmarks(files: Mapping[str, str]) -> dict[str, PinRow]:
+    """Rows for benchmarks that are files of the user's, by name; `name` is what the fetching script is asked for."""
+    pins = {value: pin for name, path in files.items() if (pin := pin_of_benchmark(value := f"{name}={path}")) is not None}
+    return {pin.name: _row(pin, name=value) for value, pin in pins.items()}
+
+
 def pin_rows(path: str | Path) -> dict[str, PinRow]:
     """The same rows as plain mappings with `kind`, `source`, `id` and the rest of `Pin`, as the configuration's checks take them."""
     return {name: _row(pin, **({"after_training": True} if pin.after_training else {})) for name, pin in read_pins(path).items()}
@@ -207,8 +219,12 @@ def _check_generated(cell: dict[str, str], where: str) -> None:
 
 
 def find_pin(path: str | Path, name: str, kind: str) -> Pin:
-    """The pin `name` of the table at `path`, or of a model that names itself; `UserError` if there is none or it is of another kind."""
-    given = pin_of_model(name) if kind == "model" else None
+    """The pin `name` of the table at `path`, or of a model or benchmark that names itself.
+
+    Raises:
+        UserError: there is none, or it is of another kind.
+    """
+    given = pin_of_model(name) if kind == "model" else pin_of_benchmark(name) if kind == "benchmark" else None
     if given is not None:
         return given
     pins = read_pins(path)

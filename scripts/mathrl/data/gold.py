@@ -10,6 +10,7 @@ r"""One gold answer as text from whatever a data set holds, or the reason why a 
 from __future__ import annotations
 
 import ast
+import json
 import math
 import re
 from collections.abc import Callable
@@ -73,27 +74,39 @@ def text_of(value: Any, depth: int = 0) -> str:
         text = value.strip()
         if text.lower().strip(" .\\{}$") in PLACEHOLDERS:
             raise NoGold(f"the answer is the text {text.lower()!r}" if text else "no answer")
-        if text.startswith('{"') and _is_object(text) and not _is_for_a_protocol(text):
-            raise NoGold("the answer is a JSON object")
+        if text.startswith('{"') and (told := _object(text)) is not None:
+            return _for_a_protocol(told)
         if text.startswith("{'"):
             raise NoGold("the answer is an object, written as Python writes it")
         return _one_of(ast.literal_eval(text)) if _QUOTED_LIST.fullmatch(text) else text
     if isinstance(value, list | tuple):
         return _one_of(list(value), depth + 1)
+    if isinstance(value, dict):
+        return _for_a_protocol(value)
     raise NoGold(f"the answer is an object of type {type(value).__name__}")
 
 
-def _is_for_a_protocol(text: str) -> bool:
+def _for_a_protocol(told: dict[str, Any]) -> str:
+    """The gold that names its judge, as all of us write it."""
     from mathrl.grading import protocols
 
-    return protocols.gold_of(text) is not None
-
-
-def _is_object(text: str) -> bool:
+    if "protocol" not in told:
+        raise NoGold("the answer is a JSON object")
     try:
-        return isinstance(parse_json(text), dict)
+        text = json.dumps({"protocol": told["protocol"], **told}, ensure_ascii=False)
+    except (TypeError, ValueError):
+        raise NoGold("the answer is an object that JSON cannot write") from None
+    if protocols.gold_of(text) is None:
+        raise NoGold("the answer names a judge that grader_protocols does not have, or lacks what it needs")
+    return text
+
+
+def _object(text: str) -> dict[str, Any] | None:
+    try:
+        found = parse_json(text)
     except ValueError:
-        return False
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def _one_of(values: list[Any], depth: int = 0) -> str:

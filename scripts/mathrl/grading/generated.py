@@ -36,7 +36,6 @@ _SPELLINGS = (
 class ReasoningGym:
     """The protocol `reasoning-gym`: right is what the generator gives its full score."""
 
-    is_grader_protocol = True
     needs = ("generator",)
 
     def right(self, extracted: str, gold: Gold) -> bool:

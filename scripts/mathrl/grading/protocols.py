@@ -2,27 +2,32 @@ r"""Golds that another judge than ours decides on: more than one answer is right
 
 Such a gold is text like any other, so that reward, filter, solve rates and evaluation pass it on and get the same verdict:
 `{"protocol": "reasoning-gym", "answer": "81 + 75 - 9", …}`. The box is found by our rules, only its content goes to the protocol.
-A protocol is one of `OWN`, or `module:Class` of the user's in a file below scripts/ with the functions of `Protocol`.
+A protocol is one of `OWN`, or of the user's by the name that the configuration gives it (`grader_protocols`): a data set can name no
+other code. A user's judge is asked in processes of its own, with limits: what it is asked about may hang it or fill its memory.
 """
 
 from __future__ import annotations
 
-import ast
 import importlib
 import json
-import re
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 from typing import Protocol as Interface
 
-from mathrl.core.code_files import SCRIPTS, module_file, module_files
+from mathrl.core import users_code
+from mathrl.core.capped_calls import CappedCalls
 from mathrl.core.files import JsonObject, UserError, parse_json, sha256_file
 
 OWN = {"reasoning-gym": "mathrl.grading.generated:ReasoningGym"}
 MARK = '{"protocol": '
-FLAG = "is_grader_protocol"
-_NAME = re.compile(r"([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):([A-Za-z_]\w*)", re.ASCII)
+USERS = "MATHRL_GRADER_PROTOCOLS"
+"""The environment variable: a JSON mapping from names to the user's FILE.py:Class."""
+
+CPU_SECONDS, MEMORY = 5.0, 8 << 30
+"""Processor time of one answer, and address space in bytes, of a user's judge."""
+
 Gold = JsonObject
 
 
@@ -31,8 +36,6 @@ class Protocol(Interface):
 
     `needs`, where a class has it, names further keys of its golds that must hold a text.
     """
-
-    is_grader_protocol: bool  # True, in the class's own body: a gold can name no other class
 
     def right(self, extracted: str, gold: Gold) -> bool:
         """Is this answer right?"""
@@ -79,47 +82,78 @@ def load(name: str) -> Protocol | None:
     """The protocol of this name, or None: a data set must not be able to name just any code, nor to have it imported.
 
     Raises:
-        UserError: the user's protocol cannot be imported.
+        UserError: the user's protocol cannot be had.
     """
-    match = _NAME.fullmatch(OWN.get(name, name))
-    if match is None or (name not in OWN and not _is_users(*match.groups())):
-        return None
-    module, attribute = match.groups()
+    if name in OWN:
+        module, _, kind = OWN[name].partition(":")
+        return getattr(importlib.import_module(module), kind)()
+    users = _users()
+    return Users(name, users[name]) if name in users else None
+
+
+def configure(users: Mapping[str, str]) -> None:
+    """Set for this process and those that it starts which judges of the user's there are, FILE.py:Class by name."""
+    os.environ.pop(USERS, None)
+    if users:
+        os.environ[USERS] = json.dumps({name: users_code.absolute(judge) for name, judge in users.items()}, sort_keys=True)
+
+
+def _users() -> dict[str, str]:
+    return json.loads(os.environ.get(USERS) or "{}")
+
+
+class Users:
+    """A judge of the user's: FILE.py:Class, made once in each process that asks it.
+
+    Raises:
+        UserError: it cannot be had, or lacks a function of `Protocol`.
+    """
+
+    def __init__(self, name: str, judge: str) -> None:
+        where = f"grader_protocols.{name}"
+        found = _made(judge, where)
+        missing = [function for function in ("right", "version") if not callable(getattr(found, function, None))]
+        if missing:
+            raise UserError(f"{where}: {judge.rpartition(':')[2]} has no function {' and no '.join(missing)}; see Protocol in {__name__}")
+        try:
+            needs, version = [str(key) for key in getattr(found, "needs", ())], str(found.version())
+        except (Exception, SystemExit) as error:  # code of the user's may raise anything
+            raise UserError(f"{where}: its version cannot be had ({users_code.told(error)}); mend it") from None
+        self.needs = tuple(needs)
+        self._judge, self._version = judge, version
+
+    def right(self, extracted: str, gold: Gold) -> bool:
+        """Its verdict; RuntimeError where it fails, or takes more than `CPU_SECONDS` or `MEMORY`."""
+        reply = _calls().ask(self._judge, extracted, gold)
+        if "value" not in reply:
+            raise RuntimeError(reply["lost"])
+        return reply["value"]
+
+    def version(self) -> str:
+        """What it says itself, and the hashes of its files."""
+        return " ".join([self._version, *(sha256_file(file) for file in users_code.files(self._judge))])
+
+
+@lru_cache(maxsize=16)
+def _made(judge: str, where: str) -> Any:
+    made = users_code.load(judge, where)
     try:
-        kind = getattr(importlib.import_module(module), attribute, None)
-        return kind() if getattr(kind, FLAG, False) is True else None
-    except Exception as error:
-        raise UserError(f"the judge {name} of a gold cannot be imported ({error!r}); mend it") from None
+        return made()
+    except (Exception, SystemExit) as error:  # code of the user's may raise anything
+        raise UserError(f"{where}: {judge} cannot be made ({users_code.told(error)}); mend it") from None
 
 
-def _is_users(module: str, attribute: str) -> bool:
-    """Does a file of the user's below scripts/ say in its text that this class is a protocol?"""
-    if module.split(".")[0] == "mathrl":
-        return False
-    try:
-        file = module_file(module, SCRIPTS)
-        tree = ast.parse(file.read_bytes() if file else b"")
-    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
-        return False
-    bodies = [node.body for node in tree.body if isinstance(node, ast.ClassDef) and node.name == attribute]
-    return any(_is_flag(node) for body in bodies for node in body)
+@lru_cache(maxsize=1)
+def _calls() -> CappedCalls:
+    return CappedCalls(f"{__name__}:asked", CPU_SECONDS, memory=MEMORY)
 
 
-def _is_flag(node: ast.stmt) -> bool:
-    """Is it `is_grader_protocol = True`?"""
-    targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
-    named = any(isinstance(target, ast.Name) and target.id == FLAG for target in targets)
-    return named and isinstance(node.value, ast.Constant) and node.value.value is True
+def asked(judge: str, extracted: str, gold: Gold) -> bool:
+    """The verdict of a judge of the user's; called in capped workers only."""
+    return _made(judge, judge).right(extracted, gold) is True
 
 
 def versions(answers: Iterable[str]) -> dict[str, str]:
     """The protocols that these golds ask for, with their versions: part of fingerprints and evaluations."""
     names = {gold["protocol"] for answer in answers if (gold := gold_of(answer))}
-    return {name: _version(name) for name in sorted(names)}
-
-
-def _version(name: str) -> str:
-    found = load(name)
-    assert found is not None
-    files = [] if name in OWN else sorted(module_files(name.partition(":")[0], SCRIPTS))
-    return " ".join([found.version(), *(sha256_file(file) for file in files)])
+    return {name: found.version() for name in sorted(names) if (found := load(name)) is not None}

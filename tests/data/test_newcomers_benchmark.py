@@ -1,0 +1,128 @@
+"""A benchmark and a judge of the user's, from docs/how-to/your-own-code.md in a folder outside the repository."""
+
+import pytest
+import yaml
+from mathrl.config import experiment, validation
+from mathrl.core.files import UserError
+from mathrl.data.downloads import pin_rows
+from mathrl.grading import grade, protocols
+from support import pages
+
+PAGE = "docs/how-to/your-own-code.md"
+NAMES = ("mine/words.jsonl", "mine/judge.py", "mine/words.yaml")
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    pages.write_files(PAGE, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def judges(folder, monkeypatch):
+    """The page's judge is known, as Snakemake makes it known to its jobs."""
+    monkeypatch.setenv(protocols.USERS, "")
+    known = yaml.safe_load((folder / "mine/words.yaml").read_text())["grader_protocols"]
+    clear()
+    protocols.configure(known)
+    yield known
+    clear()
+
+
+def clear():
+    for cache in (protocols.load, protocols.gold_of, protocols._made):
+        cache.cache_clear()
+
+
+def test_it_takes_three_files_and_thirty_lines():
+    mine = [block for block in pages.blocks(PAGE) if block.file in NAMES]
+    assert len(mine) == 3 and sum(len(block.text.splitlines()) for block in mine) <= 30
+
+
+def test_the_judge_decides_in_grader_reward_and_evaluation(judges, folder):
+    from mathrl.data.benchmarks import read_benchmark_file
+    from mathrl.evaluation.grading import evaluate
+    from mathrl.rewards.outcome import reward
+
+    items = {row["id"]: row for row in read_benchmark_file(folder / "mine/words.jsonl", {})}
+    gold = items["w1"]["answer"]
+    assert [grade(rf"\boxed{{{word}}}", gold).correct for word in ("level", "radar", "refers", "words", "noon")] == [
+        True,
+        True,
+        *[False] * 3,
+    ]
+    assert reward("words", r"\boxed{civic}", gold)["acc"] == 1 and protocols.shown(gold) == "level"
+    samples = [{"id": key, "sample": 0, "response": r"\boxed{kayak}", "tokens": 3, "finish_reason": "stop"} for key in items]
+    found = evaluate(samples, items, grader="ours", extraction="strict", workers=1)
+    assert found["statuses"]["equal"] == 1 and found["grader_protocols"]["palindromes"].startswith("1 ")
+    before = found["grader_protocols"]["palindromes"]
+    with open("mine/judge.py", "a") as file:
+        file.write("# another\n")
+    assert protocols.versions([gold])["palindromes"] != before, "its code counts"
+
+
+FAULTS = [
+    ("while True: pass", "error"),
+    ("raise SystemExit", "error"),
+    ("return 1 / 0", "error"),
+    ("return bytearray(20 << 30)", "error"),
+    ("import os; os._exit(0)", "error"),
+    ("return 'yes'", "different"),
+]
+
+
+@pytest.mark.parametrize(("body", "status"), FAULTS, ids=[body for body, _ in FAULTS])
+def test_a_judge_that_fails_ends_nothing_and_says_so(body, status, judges, folder, monkeypatch):
+    monkeypatch.setattr(protocols, "CPU_SECONDS", 0.5)
+    protocols._calls.cache_clear()
+    (folder / "mine/judge.py").write_text(f"class Palindromes:\n def right(self, e, g):\n  {body}\n def version(self): return 1\n")
+    gold = protocols.gold_text("palindromes", "level")
+    found = grade(r"\boxed{level}", gold)
+    protocols._calls.cache_clear()
+    assert (found.status, found.correct) == (status, False)
+
+
+BAD_JUDGES = [
+    ("class Palindromes:\n    def right(self, e, g): pass\n", "Palindromes has no function version; see Protocol"),
+    ("class Palindromes:\n    def __init__(self, x): pass\n", "Palindromes cannot be made (TypeError"),
+    ("import nowhere_at_all\nclass Palindromes: pass\n", "importing"),
+    ("class Palindromes:\n    def right(self, e, g): pass\n    def version(self): return 1 / 0\n", "its version cannot be had"),
+]
+
+
+@pytest.mark.parametrize(("text", "said"), BAD_JUDGES, ids=[said for _, said in BAD_JUDGES])
+def test_a_judge_that_is_none_is_one_line(text, said, judges, folder):
+    (folder / "mine/judge.py").write_text(text)
+    with pytest.raises(UserError, match=r"^grader_protocols\.palindromes: ") as error:
+        protocols.versions([protocols.gold_text("palindromes", "level")])
+    assert said in str(error.value) and "\n" not in str(error.value)
+
+
+BAD_LINES = [
+    ({"benchmark_files": {"gsm8k": "mine/words.jsonl"}}, "benchmark_files.gsm8k: a row of pins.tsv has this name; choose another"),
+    ({"benchmark_files": {"words": "mine/nothing.jsonl"}}, "benchmark_files.words: there is no file mine/nothing.jsonl"),
+    ({"grader_protocols": {"reasoning-gym": "mine/judge.py:Palindromes"}}, "grader_protocols.reasoning-gym: a judge of ours has this name"),
+    ({"grader_protocols": {"mine": "os:system"}}, "grader_protocols.mine: 'os:system' is not of the form FILE.py:Class"),
+    ({"grader_protocols": {"mine": "mine/judge.py:Other"}}, "there is no function 'Other' in"),
+    ({"grader_protocols": {"mine": "mine/no.py:Judge"}}, "grader_protocols.mine: there is no file"),
+]
+
+
+@pytest.mark.parametrize(("lines", "said"), BAD_LINES, ids=[said for _, said in BAD_LINES])
+def test_a_wrong_line_of_configuration_is_one_line(lines, said, folder):
+    raw = yaml.safe_load((pages.ROOT / "config.yaml").read_text()) | lines
+    with pytest.raises(UserError, match=r"^config: ") as error:
+        validation.validate(raw, lambda path: pin_rows(pages.ROOT / path))
+    assert said in str(error.value) and "\n" not in str(error.value)
+
+
+def test_every_judge_of_ours_is_known_to_the_configuration():
+    assert set(validation.OWN_PROTOCOLS) == set(protocols.OWN)
+
+
+def test_the_configuration_of_a_study_holds_the_benchmark_once(folder):
+    raw = yaml.safe_load((pages.ROOT / "config.yaml").read_text()) | {"benchmark_files": {"words": "mine/words.jsonl"}}
+    once = experiment.spelled_out(raw)
+    again = experiment.spelled_out(once.plain() if hasattr(once, "plain") else raw)
+    assert once.benchmarks == again.benchmarks == (*raw["benchmarks"], "words")
