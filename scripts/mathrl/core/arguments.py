@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from mathrl.core.files import UserError
 
@@ -41,7 +41,7 @@ def split_pair(text: str, option: str, form: str = "NAME=FILE") -> tuple[str, st
 class Named(argparse.Action):
     """Collects NAME=VALUE into {name: value as text}; a name that comes twice is refused."""
 
-    form: ClassVar[str] = "NAME=VALUE"
+    form: str = "NAME=VALUE"
 
     def __init__(self, option_strings: Sequence[str], dest: str, **given: Any) -> None:
         super().__init__(option_strings, dest, **{"metavar": self.form, "default": {}, **given})

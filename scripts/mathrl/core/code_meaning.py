@@ -118,4 +118,5 @@ class _Plain(ast.NodeTransformer):
         return self.content(file) if file else None
 
 
-EMPTY = [ast.dump(ast.Module(body=body, type_ignores=[])) for body in ([], [ast.Pass()])]
+NOTHING: tuple[list[ast.stmt], ...] = ([], [ast.Pass()])
+EMPTY = [ast.dump(ast.Module(body=body, type_ignores=[])) for body in NOTHING]

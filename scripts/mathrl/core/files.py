@@ -19,9 +19,12 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
 
 from mathrl.core import checksums
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 JsonObject = dict[str, Any]
 """Any JSON object, with whatever keys a file or a stranger gave it.
@@ -53,7 +56,7 @@ def run_main(main: Callable[[], int | None]) -> None:
     sys.exit(code or 0)
 
 
-def log_to(path: str | os.PathLike) -> io.TextIOBase:
+def log_to(path: str | os.PathLike) -> TextIO:
     """Send stdout and stderr of this process and its children to the file `path`.
 
     Returns the stderr of before: the place for progress lines that a person should see while the log fills.
@@ -254,11 +257,12 @@ def open_text(path: str | os.PathLike) -> Iterator[io.TextIOBase]:
         raise UserError(f"{path}: no such file")
     check_unchanged(path)
     with contextlib.ExitStack() as stack:
-        raw = stack.enter_context(open(path, "rb"))
+        file = stack.enter_context(open(path, "rb"))
+        raw: io.BufferedReader | gzip.GzipFile = file
         if path.suffix == ".gz":
-            raw = stack.enter_context(gzip.GzipFile(fileobj=raw))
+            raw = stack.enter_context(gzip.GzipFile(fileobj=file))
         elif path.suffix == ".zst":
-            raw = io.BufferedReader(ZstdReader(raw))
+            raw = io.BufferedReader(ZstdReader(file))
         yield stack.enter_context(io.TextIOWrapper(raw, encoding="utf-8", newline="\n"))
 
 
@@ -279,7 +283,8 @@ class ZstdReader(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer) -> int:
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        room = memoryview(buffer)
         while not self._left:
             block = self._unpack.unused_data or self._packed.read(_ZSTD_BLOCK)
             if self._unpack.eof:  # the frame's end: another may begin
@@ -289,8 +294,8 @@ class ZstdReader(io.RawIOBase):
             elif not block:
                 raise EOFError("it is cut off")
             self._left = memoryview(self._unpack.decompress(block))
-        taken, self._left = self._left[: len(buffer)], self._left[len(buffer) :]
-        buffer[: len(taken)] = taken
+        taken, self._left = self._left[: len(room)], self._left[len(room) :]
+        room[: len(taken)] = taken
         return len(taken)
 
 
@@ -362,13 +367,14 @@ def write_jsonl(path: str | os.PathLike, rows: Iterable[Mapping[str, object]]) -
     count = 0
     suffix = Path(path).suffix
     with atomic_path(path) as temporary, contextlib.ExitStack() as stack:
-        out = stack.enter_context(open(temporary, "wb"))
+        file = stack.enter_context(open(temporary, "wb"))
+        out: io.BufferedIOBase = file
         if suffix == ".gz":
-            out = stack.enter_context(gzip.GzipFile(fileobj=out, mode="wb", mtime=0, filename=""))
+            out = stack.enter_context(gzip.GzipFile(fileobj=file, mode="wb", mtime=0, filename=""))
         elif suffix == ".zst":
             import zstandard
 
-            out = stack.enter_context(zstandard.ZstdCompressor(level=6, write_checksum=True).stream_writer(out))
+            out = stack.enter_context(zstandard.ZstdCompressor(level=6, write_checksum=True).stream_writer(file))
         for row in rows:
             out.write(json.dumps(row, ensure_ascii=False, allow_nan=False).encode() + b"\n")
             count += 1

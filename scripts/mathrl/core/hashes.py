@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from mathrl.core.files import UserError, read_checked_json, sha256_file, sha256_text, write_checked_json
@@ -45,7 +45,7 @@ def _is_settled(path: Path) -> bool:
     return time.time() - max(found.st_mtime, found.st_ctime) > SETTLED
 
 
-def _read(cache: Path) -> Mapping[str, str]:
+def _read(cache: Path) -> dict[str, str]:
     try:
         return read_checked_json(cache)["sha256"]
     except (UserError, KeyError, OSError):

@@ -11,6 +11,7 @@ from mathrl.core.files import UserError, check_unchanged
 
 if TYPE_CHECKING:
     import polars as pl
+    import pyarrow.parquet as pq
 
 PART = 131_072  # rows in memory at a time
 
@@ -69,7 +70,8 @@ class PartWriter:
     """Write a parquet file part by part: `with PartWriter(path) as out: out.write(frame)`. At least one part must be written."""
 
     def __init__(self, path: str | os.PathLike) -> None:
-        self.path, self.rows, self._writer = path, 0, None
+        self.path, self.rows = path, 0
+        self._writer: pq.ParquetWriter | None = None
 
     def __enter__(self) -> PartWriter:
         return self

@@ -59,10 +59,11 @@ def read_scalars(directory: str | Path, wanted: Callable[[str], bool] = lambda t
 
 def _records(path: Path) -> Iterable[bytes]:
     """Payloads of a TFRecord file: length (8 bytes), its CRC (4), payload, its CRC (4). Damaged ones are named and left out."""
-    data = np.frombuffer(path.read_bytes(), np.uint8)
+    whole = path.read_bytes()
+    data = np.frombuffer(whole, np.uint8)
     starts, lengths, place = [], [], 0
     while place + 12 <= len(data):
-        (length,) = struct.unpack_from("<Q", data, place)
+        (length,) = struct.unpack_from("<Q", whole, place)
         starts.append(place + 12)
         lengths.append(length)
         place += 16 + length
@@ -73,8 +74,8 @@ def _records(path: Path) -> Iterable[bytes]:
     elif place > len(data):  # the last record is cut off by a kill
         starts, lengths = starts[:-1], lengths[:-1]
     good = _unharmed(data, np.array(starts, np.int64), np.array(lengths, np.int64))
-    for start, length, whole in zip(starts, lengths, good, strict=True):
-        if whole:
+    for start, length, unharmed in zip(starts, lengths, good, strict=True):
+        if unharmed:
             yield data[start : start + length].tobytes()
         else:
             print(f"{path}: is damaged at byte {start}; that record is left out", file=sys.stderr)

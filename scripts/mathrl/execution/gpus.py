@@ -147,7 +147,7 @@ def acquire(
                 if taken is not None:
                     return taken
             finally:
-                if taken is not None:
+                if taken is not None and ticket is not None:
                     ticket[0].unlink(missing_ok=True)
                 fcntl.flock(mutex, fcntl.LOCK_UN)
             waited = time.monotonic() - begin

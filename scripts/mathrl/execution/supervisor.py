@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import functools
 import os
 import shutil
 import signal
@@ -38,6 +39,10 @@ def _prctl(option: int, value: int) -> None:
         raise OSError(ctypes.get_errno(), f"prctl({option}, {value})")
 
 
+def _of_job(job: str) -> set[int]:
+    return set(processes.tagged(processes.JOB, job))
+
+
 def sweep(place: Path) -> None:
     """End what is left of this user's jobs on this host whose supervisor was killed, and remove their directories."""
     for path in place.glob("mathrl-ray-*"):
@@ -45,7 +50,7 @@ def sweep(place: Path) -> None:
             job = (path / JOB_FILE).read_text()
             if path.lstat().st_uid != os.getuid() or not processes.supervisor_is_gone(job):
                 continue
-            for line in processes.end_all(lambda job=job: set(processes.tagged(processes.JOB, job))):
+            for line in processes.end_all(functools.partial(_of_job, job)):
                 _say(f"ended process {line}, left behind by a job whose supervisor was killed")
             shutil.rmtree(path, ignore_errors=True)
 
