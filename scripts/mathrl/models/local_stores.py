@@ -8,8 +8,13 @@ from __future__ import annotations
 
 import os
 import socket
+from datetime import timedelta
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch.distributed import Store
 
 DIRECTORY = "RAY_TMPDIR"  # the supervisor makes it for the job, mode 0700
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -19,7 +24,7 @@ def use_files(rendezvous: ModuleType) -> None:
     """Change `torch.distributed.rendezvous`: at an address of loopback a FileStore, else a TCPStore at that address alone."""
     usual = rendezvous._create_c10d_store
 
-    def create(hostname, port, rank, world_size, timeout, use_libuv=True):
+    def create(hostname: str, port: int, rank: int, world_size: int, timeout: timedelta, use_libuv: bool = True) -> Store:
         if rendezvous._torchelastic_use_agent_store():
             return usual(hostname, port, rank, world_size, timeout, use_libuv)
         if hostname in LOOPBACK and DIRECTORY in os.environ:
@@ -29,7 +34,7 @@ def use_files(rendezvous: ModuleType) -> None:
         more = {"master_listen_fd": listen(hostname, port)} if rank == 0 and use_libuv else {}
         return rendezvous.TCPStore(hostname, port, world_size, rank == 0, timeout, multi_tenant=not more, use_libuv=use_libuv, **more)
 
-    rendezvous._create_c10d_store = create
+    rendezvous._create_c10d_store = create  # type: ignore[attr-defined]  # torch is not there to say that it has it
 
 
 def listen(hostname: str, port: int) -> int:

@@ -9,7 +9,7 @@ import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from mathrl.core.files import JsonObject, UserError, read_json, replaced_directory, write_bytes, write_json, write_text
 from mathrl.data.fetch import link
@@ -28,8 +28,10 @@ CHATML = (
 )
 # What a prepared directory holds besides the weights; of the rest of a published one only these are kept.
 TEXTS = ("LICENSE", "LICENSE.txt", "README.md")
+TOPK_METHOD = "noaux_tc"
 # What transformers' and vLLM's own DeepSeek-V3 compute; another value needs another model.
-FIXED = {"scoring_func": "sigmoid", "moe_layer_freq": 1, "hidden_act": "silu", "rope_interleave": True, "topk_method": "noaux_tc"}
+FIXED = {"scoring_func": "sigmoid", "moe_layer_freq": 1, "hidden_act": "silu", "rope_interleave": True, "topk_method": TOPK_METHOD}
+GROUPS: tuple[Literal["n_group", "topk_group"], ...] = ("n_group", "topk_group")
 
 
 def needs_work(source: Path, config: ModelConfig) -> bool:
@@ -62,7 +64,7 @@ def prepare(source: Path, out: Path) -> Prepared:
     if not (source / "config.json").is_file():
         has = ", ".join(sorted(path.name for path in source.iterdir())[:8]) if source.is_dir() else "no such directory"
         raise UserError(f"{source}: is no Hugging Face model, config.json is missing ({has}); fetch the model again")
-    config = read_json(source / "config.json")
+    config: ModelConfig = read_json(source / "config.json")
     if not isinstance(config, dict):
         raise UserError(f"{source / 'config.json'}: holds no object; fetch the model again")
     with replaced_directory(out) as staged:
@@ -183,19 +185,20 @@ def _weights(source: Path, config: ModelConfig, changes: list[str]) -> dict[str,
 
 def _reconcile(file: Path, config: ModelConfig, have: Mapping[str, Tensor], changes: list[str]) -> None:
     for key, value in FIXED.items():
-        if config.get(key) not in (None, value):
-            raise UserError(f"{file}: {key} is {config[key]!r}; transformers' and vLLM's DeepSeek-V3 compute {value!r} only")
+        found = config.get(key)
+        if found not in (None, value):
+            raise UserError(f"{file}: {key} is {found!r}; transformers' and vLLM's DeepSeek-V3 compute {value!r} only")
     if config.get("num_nextn_predict_layers"):
         changes.append(f"config.json: num_nextn_predict_layers {config['num_nextn_predict_layers']} → 0, no such weights are kept")
     config["num_nextn_predict_layers"] = 0
     biased = [name for name in have if name.endswith(BIAS)]
     if config.get("topk_method") is None:
-        config["topk_method"] = FIXED["topk_method"]
+        config["topk_method"] = TOPK_METHOD
         changes.append("config.json: topk_method noaux_tc added, without it vLLM leaves the router's bias out")
-    for key in ("n_group", "topk_group"):
-        if config.get(key) is None:
-            config[key] = 1
-            changes.append(f"config.json: {key} 1 added, experts are not grouped")
+    for group in GROUPS:
+        if config.get(group) is None:
+            config[group] = 1
+            changes.append(f"config.json: {group} 1 added, experts are not grouped")
     if any(have[name].dtype == "F32" for name in biased) and have["model.norm.weight"].dtype != "F32":
         changes.append("note: the router's bias is float32; verl's merger rounds it to bfloat16 in exported models")
 
@@ -250,12 +253,20 @@ def _tokenizer(source: Path, config: ModelConfig, staged: Path, changes: list[st
     if published != names["eos_token"]:
         changes.append(f"tokenizer: eos_token {published} → {names['eos_token']}, with which the chat template closes a turn")
     write_text(staged / "chat_template.jinja", template)
-    written = {key: value for key, value in names.items() if value}
+    written: dict[str, object] = {key: value for key, value in names.items() if value}
     written |= {"tokenizer_class": "PreTrainedTokenizerFast", "clean_up_tokenization_spaces": False, "add_prefix_space": False}
     written["model_max_length"] = settings.get("model_max_length") or config.get("max_position_embeddings")
     write_json(staged / "tokenizer_config.json", written)
     ends = [built.token_to_id(text) for text in dict.fromkeys((names["eos_token"], published)) if text]
-    return names | {"counts": counts, "ids": {key: built.token_to_id(text) for key, text in names.items() if text}, "stops": ends}
+    return {
+        "bos_token": names["bos_token"],
+        "eos_token": names["eos_token"],
+        "pad_token": names["pad_token"],
+        "unk_token": names["unk_token"],
+        "counts": counts,
+        "ids": {key: built.token_to_id(text) for key, text in names.items() if text},
+        "stops": ends,
+    }
 
 
 def _generation(source: Path, config: ModelConfig, special: SpecialTokens, staged: Path, changes: list[str]) -> None:
@@ -273,8 +284,12 @@ def _generation(source: Path, config: ModelConfig, special: SpecialTokens, stage
     generation |= {"eos_token_id": ends, "pad_token_id": special["ids"]["pad_token"], "bos_token_id": special["ids"].get("bos_token")}
     write_json(staged / "generation_config.json", {key: value for key, value in generation.items() if value is not None})
     special["stops"] = ends
-    wanted = {"eos_token_id": special["ids"]["eos_token"], "pad_token_id": special["ids"]["pad_token"]}
-    wanted["bos_token_id"] = special["ids"].get("bos_token")
+    ids = special["ids"]
+    wanted: dict[Literal["eos_token_id", "pad_token_id", "bos_token_id"], int | None] = {
+        "eos_token_id": ids["eos_token"],
+        "pad_token_id": ids["pad_token"],
+        "bos_token_id": ids.get("bos_token"),
+    }
     for key, value in wanted.items():
         if config.get(key) != value:
             changes.append(f"config.json: {key} {config.get(key)} → {value}")

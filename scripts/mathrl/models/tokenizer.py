@@ -35,11 +35,11 @@ def read_ranks(path: Path) -> dict[bytes, int]:
         if not line:
             continue
         try:
-            text, rank = line.split()
+            text, digits = line.split()
             token = base64.b64decode(text, validate=True)
             if token in ranks:
                 raise ValueError("a token for the second time")
-            ranks[token] = int(rank)
+            ranks[token] = int(digits)
         except (ValueError, binascii.Error) as error:
             raise UserError(f"{path}: line {number} is not 'base64 rank' ({error}); fetch the model again") from None
     ordered = dict(sorted(ranks.items(), key=lambda item: item[1]))

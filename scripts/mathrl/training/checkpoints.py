@@ -26,10 +26,10 @@ TRACKER = "latest_checkpointed_iteration.txt"  # verl's: the step that resume_mo
 class CompleteCheckpoints:
     """verl's checkpoint callback: mark each checkpoint after its save."""
 
-    def __init__(self, config=None) -> None:
+    def __init__(self, config: object = None) -> None:
         self.config = config
 
-    def on_save(self, trainer, global_step: int, checkpoint_dir: str, async_save: bool = False, **kwargs) -> None:
+    def on_save(self, trainer: object, global_step: int, checkpoint_dir: str, async_save: bool = False, **kwargs: object) -> None:
         """Called by verl on the driver after every rank has written its part."""
         mark_complete(Path(checkpoint_dir))
 

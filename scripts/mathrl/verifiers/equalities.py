@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 
@@ -21,7 +21,7 @@ MAX_BITS = 4096  # size of any intermediate number
 MAX_POWER = 512
 MAX_EQUALITIES = 200  # per response: a loop of repeated lines must not cost time
 
-_CLEAN = [
+_CLEAN: list[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]]] = [
     (re.compile(r"(?<=\d)\s*(?=\\[dt]?frac)"), "¿"),  # 2½ or 2 × ½: not decided here
     (re.compile(r"^\s*\d+[.)]\s+(?=\S)"), ""),
     (re.compile(r"(?<=\d)\s*x\s*(?=\d)"), "*"),
@@ -131,6 +131,7 @@ def _equalities(step: str) -> Iterator[tuple[str, str]]:
 def _left_side(text: str) -> str | None:
     """The arithmetic that ends `text`, or None where it is only the tail of an expression with letters (`x + 3`)."""
     found = _BEFORE.search(text)
+    assert found is not None  # it matches the empty text, too
     side, rest = found.group(), text[: found.start()]
     if side.count(")") > side.count("("):  # the end of P(X=4) or (2,6,3)
         return None
@@ -149,6 +150,7 @@ def _left_side(text: str) -> str | None:
 def _right_side(text: str) -> str | None:
     """The arithmetic that begins `text`, or None where it goes on with letters (`7x`, `3 + y`)."""
     found = _AFTER.match(text)
+    assert found is not None  # it matches the empty text, too
     side, rest = found.group(), text[found.end() :]
     if side.endswith("(") and rest:  # a remark in brackets
         side, rest = side[:-1], "(" + rest
