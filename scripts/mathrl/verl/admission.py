@@ -14,16 +14,33 @@ import asyncio
 import functools
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final, TypedDict, TypeVar
 
 from mathrl.verl.after_import import after_import
 
-TURN = "turn"  # of a prompt, and of the sampling parameters: [name of the dispatch, place in it, samples of the dispatch; 0: hold nothing]
+if TYPE_CHECKING:
+    from verl.experimental.agent_loop.agent_loop import AgentLoopOutput, AgentLoopWorker
+    from verl.workers.rollout.replica import TokenOutput
+    from verl.workers.rollout.vllm_rollout.vllm_async_server import vLLMHttpServer
+    from vllm.v1.engine.output_processor import RequestOutputCollector
+
+TURN: Final = "turn"  # key of a prompt's turn, JSON, and of a sample's among its sampling parameters
 LATE_SECONDS = 600.0
 """How long the engine is held for a sample that does not come; sending some thousands takes seconds."""
+
+Turn = tuple[str, int, int]  # name of the dispatch, place in it, samples of the dispatch; 0: hold nothing
+Answer = TypeVar("Answer")
+
+
+class Sampling(TypedDict, total=False):
+    """How a sample is drawn, as verl's agent loop tells its server, as far as it is read here."""
+
+    turn: Turn
+    temperature: float
+    seed: int
 
 
 def seed_of(run_seed: int, dispatch: str, place: int) -> int:
@@ -36,12 +53,14 @@ def give_seeds(module: ModuleType) -> None:
     usual = module.AgentLoopWorker._run_agent_loop
 
     @functools.wraps(usual)
-    async def _run_agent_loop(self, sampling_params, trajectory, **more):
+    async def _run_agent_loop(
+        self: AgentLoopWorker, sampling_params: Sampling, trajectory: Mapping[str, object], **more: Any
+    ) -> AgentLoopOutput:
         turn = more.pop(TURN, None)
         if turn is not None:
             name, first, size = json.loads(turn)
             place = first + more["session_id"]
-            sampling_params = sampling_params | ({TURN: [name, place, size]} if size else {})
+            sampling_params = sampling_params | ({TURN: (name, place, size)} if size else {})
             if sampling_params["temperature"] > 0:
                 sampling_params["seed"] = seed_of(self.config.actor_rollout_ref.rollout.seed, name, place)
         return await usual(self, sampling_params, trajectory, **more)
@@ -56,22 +75,22 @@ class Queue:
     `hold` and `release` stop the engine's work and let it go on; it takes requests meanwhile.
     """
 
-    hold: Callable[[], Any]
-    release: Callable[[], Any]
+    hold: Callable[[], Awaitable[object]]
+    release: Callable[[], Awaitable[object]]
     late: float = LATE_SECONDS
     _name: str | None = None
-    _held: asyncio.Future | None = None
+    _held: asyncio.Future[object] | None = None
     _next: int = 0
     _open: dict[int, asyncio.Event] = field(default_factory=dict)
 
-    async def hand_over(self, name: str, place: int, size: int, add: Callable[[], Any]) -> Any:
+    async def hand_over(self, name: str, place: int, size: int, add: Callable[[], Awaitable[Answer]]) -> Answer:
         """Wait for the turn, `add` the request to the engine, and let the next one in; after the last of a dispatch the engine works.
 
         Raises:
             RuntimeError: an earlier one did not come, or this one came twice. The engine then works on what it has, so that the trainer,
                 which waits for all samples, sees what was lost and ends (`mathrl.verl.deterministic`).
         """
-        if name != self._name:
+        if name != self._name or self._held is None:
             self._name, self._next, self._open = name, 0, {}
             self._held = asyncio.ensure_future(self.hold())
         gate = self._open.setdefault(place, asyncio.Event())
@@ -100,7 +119,9 @@ def keep_order(server: ModuleType) -> None:
     usual = server.vLLMHttpServer.generate
 
     @functools.wraps(usual)
-    async def generate(self, prompt_ids, sampling_params, request_id, **more):
+    async def generate(
+        self: vLLMHttpServer, prompt_ids: list[int], sampling_params: Sampling, request_id: str, **more: object
+    ) -> TokenOutput:
         turn = sampling_params.pop(TURN, None)
         given = {"prompt_ids": prompt_ids, "sampling_params": sampling_params, "request_id": request_id, **more}
         if turn is None:
@@ -120,16 +141,16 @@ async def _nothing() -> None:
     return None
 
 
-def _order(server: Any) -> tuple[dict[str, list[Any]], Queue]:
+def _order(server: vLLMHttpServer) -> tuple[dict[str, Turn], Queue]:
     """Turns of the requests on their way to the server's engine, and the queue before it, which it gets the first time."""
     if not hasattr(server, "_mathrl_order"):
         engine = server.engine
         usual = engine.add_request
-        turns: dict[str, list[Any]] = {}
+        turns: dict[str, Turn] = {}
         queue = Queue(functools.partial(engine.pause_generation, mode="keep", clear_cache=False), engine.resume_generation)
 
         @functools.wraps(usual)
-        async def add_request(request_id, *arguments, **more):
+        async def add_request(request_id: str, *arguments: object, **more: object) -> RequestOutputCollector:
             turn = turns.pop(request_id, None)
             if turn is None:
                 return await usual(request_id, *arguments, **more)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import itertools
 import json
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from transfer_queue import KVBatchMeta
 from verl.trainer.ppo.v1 import trainer_base
@@ -20,6 +20,9 @@ from verl.trainer.ppo.v1.replay_buffer import ReplayBuffer
 from verl.utils import tensordict_utils
 
 from mathrl.verl.admission import TURN
+
+if TYPE_CHECKING:
+    from tensordict import TensorDict
 
 
 class Names:
@@ -55,7 +58,9 @@ class Buffer(ReplayBuffer):
         if lost and not self.sync_refill_failed_groups:
             raise RuntimeError(f"{len(lost)} prompts got no answer, {lost[0]} the first: another step than its seed's; training ends")
 
-    def _select_prompt_uids(self, partition_id: str, sampleable_keys: set[str], batch_size: int):
+    def _select_prompt_uids(
+        self, partition_id: str, sampleable_keys: set[str], batch_size: int
+    ) -> tuple[list[str], dict[str, dict], dict[str, int]]:
         _, partition, steps = super()._select_prompt_uids(partition_id, sampleable_keys, batch_size)
         return sorted(sampleable_keys, key=lambda name: (steps.get(name, 0), name))[:batch_size], partition, steps
 
@@ -84,7 +89,7 @@ def give_turns(manager: Any, names: Names, rollout: Any, one_engine: bool) -> No
     """
     usual = manager.generate_sequences
 
-    def generate_sequences(prompts):
+    def generate_sequences(prompts: TensorDict) -> None:
         default = rollout.val_kwargs.n if "validate" in prompts else rollout.n
         numbers = [int(n) for n in prompts["__rollout_n__"]] if "__rollout_n__" in prompts else [default] * len(prompts)
         firsts = [0, *itertools.accumulate(numbers)]

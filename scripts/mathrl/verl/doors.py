@@ -18,12 +18,20 @@ import functools
 import hashlib
 import hmac
 import os
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 from mathrl.execution.secrets import ENGINE_KEY, TOKEN
 from mathrl.models import local_stores
 from mathrl.verl.after_import import after_import
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from asyncio import Task
+
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
 HOOK = "mathrl.verl.doors.close"
 
@@ -60,7 +68,7 @@ def authenticate(module: ModuleType) -> None:
     plain = module.create_zmq_socket
 
     @functools.wraps(plain)
-    def create_zmq_socket(ctx, socket_type, ip, identity=None):
+    def create_zmq_socket(ctx: zmq.Context, socket_type: int, ip: str, identity: bytes | str | None = None) -> zmq.Socket:
         token = os.environ.get(TOKEN, "")
         public, secret = key_pair(token, "server")
         own = key_pair(token, "client")
@@ -72,18 +80,18 @@ def authenticate(module: ModuleType) -> None:
             made.curve_serverkey = public
         return made
 
-    module.create_zmq_socket = create_zmq_socket
+    module.create_zmq_socket = create_zmq_socket  # type: ignore[attr-defined]  # TransferQueue is not there to say that it has it
 
 
 class KeyGuard:
     """An ASGI application that passes on requests with `Authorization: Bearer KEY` alone, whatever their path."""
 
-    def __init__(self, app, key: str) -> None:
+    def __init__(self, app: ASGIApp, key: str) -> None:
         if len(key) < 32:
             raise RuntimeError(f"{ENGINE_KEY} is not set, or short: vLLM's HTTP server does not start without a key")
         self.app, self.expected = app, hashlib.sha256(f"Bearer {key}".encode()).digest()
 
-    async def __call__(self, scope, receive, send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         given = [value for name, value in scope.get("headers", ()) if name == b"authorization"]
         if scope["type"] == "lifespan" or (len(given) == 1 and hmac.compare_digest(hashlib.sha256(given[0]).digest(), self.expected)):
             await self.app(scope, receive, send)
@@ -98,10 +106,10 @@ def ask_for_key(server: ModuleType) -> None:
     """Put the guard before the application that verl serves."""
     run = server.run_uvicorn
 
-    async def run_uvicorn(app, server_args, server_address):
+    async def run_uvicorn(app: ASGIApp, server_args: Namespace, server_address: str) -> tuple[int, Task]:
         return await run(KeyGuard(app, os.environ.get(ENGINE_KEY, "")), server_args, server_address)
 
-    server.run_uvicorn = run_uvicorn
+    server.run_uvicorn = run_uvicorn  # type: ignore[attr-defined]  # verl is not there to say that it has it
 
 
 def keep_sockets_private(module: ModuleType) -> None:
@@ -110,9 +118,9 @@ def keep_sockets_private(module: ModuleType) -> None:
         end.__init__ = _with_private_handle(end.__init__)
 
 
-def _with_private_handle(usual):
+def _with_private_handle(usual: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(usual)
-    def initialize(self, zmq_handle, *arguments, **more):
+    def initialize(self: object, zmq_handle: str, *arguments: object, **more: object) -> None:
         return usual(self, private_handle(zmq_handle), *arguments, **more)
 
     return initialize

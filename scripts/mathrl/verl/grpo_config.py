@@ -323,7 +323,7 @@ def all_keys(trainer: str) -> list[str]:
     (package,) = importlib.util.find_spec("verl").submodule_search_locations  # type: ignore[union-attr, misc]
     with initialize_config_dir(str(Path(package) / "trainer/config"), version_base=None):
         composed = OmegaConf.to_container(compose(trainer), resolve=False)
-    return sorted(walk(composed))  # type: ignore[arg-type]
+    return sorted(walk(composed))
 
 
 def resolve(keys: Overrides) -> JsonObject:

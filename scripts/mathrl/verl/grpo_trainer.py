@@ -16,8 +16,9 @@ The name must stay, because verl takes a trainer of any other name for an asynch
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from omegaconf import OmegaConf, open_dict
+from omegaconf import DictConfig, OmegaConf, open_dict
 from transfer_queue import KVBatchMeta
 from verl.trainer.ppo.v1 import trainer_base
 from verl.trainer.ppo.v1.trainer_sync import PPOTrainerSync
@@ -25,13 +26,17 @@ from verl.trainer.ppo.v1.trainer_sync import PPOTrainerSync
 from mathrl.core.files import write_json
 from mathrl.verl import deterministic, reward_metrics, stop_file
 
+if TYPE_CHECKING:
+    from verl.experimental.agent_loop import AgentLoopManager
+
 
 class Trainer(PPOTrainerSync):
     """PPOTrainerSync with the additions above."""
 
     _names: deterministic.Names | None = None  # of a deterministic training
+    total_training_steps: int  # verl's
 
-    def __init__(self, config) -> None:
+    def __init__(self, config: DictConfig) -> None:
         if config.trainer.get("deterministic"):
             self._names = deterministic.install()
         super().__init__(config)
@@ -52,7 +57,7 @@ class Trainer(PPOTrainerSync):
             # verl's two seconds are longer than a whole step of a small model; each look costs it and TransferQueue a few milliseconds
             self.replay_buffer.poll_interval = 0.1
 
-    def fit(self, agent_loop_manager) -> None:
+    def fit(self, agent_loop_manager: AgentLoopManager) -> None:
         if self._names:
             one_engine = self.config.trainer.device == "cpu"  # grpo_config.py refuses more than one there
             deterministic.give_turns(agent_loop_manager, self._names, self.config.actor_rollout_ref.rollout, one_engine)
@@ -98,8 +103,8 @@ class Trainer(PPOTrainerSync):
         finally:
             actor.loss_agg_mode = aggregation
 
-    def _compute_metrics(self, batch: KVBatchMeta, metrics, timing_raw, global_steps, epoch):
-        result = super()._compute_metrics(batch, metrics, timing_raw, global_steps, epoch)
+    def _compute_metrics(self, batch: KVBatchMeta, metrics: dict, timing_raw: dict, global_steps: int, epoch: int) -> None:
+        super()._compute_metrics(batch, metrics, timing_raw, global_steps, epoch)
         metrics.update(reward_metrics.summarize(reward_metrics.infos(batch)))
         real = [tag for tag in batch.tags if not tag.get("is_padding")]  # verl's perf/total_num_tokens counts the padding too
         metrics["training/tokens"] = sum(tag.get("seq_len", 0) for tag in real)
@@ -109,7 +114,6 @@ class Trainer(PPOTrainerSync):
         limit = self.config.data.max_response_length
         metrics["training/truncated"] = sum(length >= limit for length in lengths) / max(1, len(lengths))
         self._discarded_tokens = 0
-        return result
 
     def _log_rollout_data(self, batch: KVBatchMeta, timing_raw: dict, rollout_data_dir: str) -> None:
         """Keep the first few rows instead of all, with our reward's details, which verl's dump lacks."""
@@ -120,7 +124,15 @@ class Trainer(PPOTrainerSync):
         self._rollout_details = {name: [info.get(name) for info in infos] for name in ("acc", "format", "pred", "status")}
         super()._log_rollout_data(few, timing_raw, rollout_data_dir)
 
-    def _dump_generations(self, inputs, outputs, gts, scores, reward_extra_infos_dict, dump_path) -> None:
+    def _dump_generations(
+        self,
+        inputs: list[str],
+        outputs: list[str],
+        gts: list[str],
+        scores: list[float],
+        reward_extra_infos_dict: dict[str, list],
+        dump_path: str,
+    ) -> None:
         if dump_path == self.config.trainer.get("rollout_data_dir", None):
             reward_extra_infos_dict = {**reward_extra_infos_dict, **self._rollout_details}
         super()._dump_generations(inputs, outputs, gts, scores, reward_extra_infos_dict, dump_path)

@@ -14,12 +14,18 @@ import functools
 import math
 from collections.abc import Iterable, Mapping
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mathrl.core.files import UserError
 from mathrl.verl import reward_failure, reward_metrics
 from mathrl.verl.after_import import after_import
+
+if TYPE_CHECKING:
+    from transfer_queue import KVBatchMeta
+
+    from mathrl.verl.grpo_trainer import Trainer
 
 PREFIX = "process_"
 MEANS = ("score", "flagged", "steps", "disagreement", "seconds")
@@ -54,7 +60,7 @@ def watch(module: ModuleType) -> None:
     step_once, validate, compute_metrics = trainer._step_once, trainer._validate, trainer._compute_metrics
 
     @functools.wraps(step_once)
-    def _step_once(self, *arguments, **more):
+    def _step_once(self: Trainer, *arguments: object, **more: object) -> KVBatchMeta:
         try:
             return step_once(self, *arguments, **more)
         except UserError:
@@ -67,7 +73,7 @@ def watch(module: ModuleType) -> None:
         return reward_failure.end(self, why, self.global_steps - 1, self._place_before)
 
     @functools.wraps(validate)
-    def _validate(self):
+    def _validate(self: Trainer) -> dict[str, float]:
         try:
             return validate(self)
         except UserError:
@@ -80,10 +86,9 @@ def watch(module: ModuleType) -> None:
         return reward_failure.end(self, why, self.global_steps, self.train_dataloader.state_dict())
 
     @functools.wraps(compute_metrics)
-    def _compute_metrics(self, batch, metrics, *arguments, **more):
-        result = compute_metrics(self, batch, metrics, *arguments, **more)
+    def _compute_metrics(self: Trainer, batch: KVBatchMeta, metrics: dict[str, float], *arguments: object, **more: object) -> None:
+        compute_metrics(self, batch, metrics, *arguments, **more)
         metrics.update(summarize(reward_metrics.infos(batch)))
-        return result
 
     trainer._step_once, trainer._validate, trainer._compute_metrics = _step_once, _validate, _compute_metrics
 

