@@ -7,6 +7,7 @@ python scripts/audit_grader.py --samples math500=results/base/finalist/samples/m
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 
 from mathrl.core.files import UserError, read_jsonl, run_main, write_json
 
@@ -36,6 +37,7 @@ def main() -> int:
         raise UserError("--workers and --limit must be at least 1")
     from mathrl.checks import grader_audit
     from mathrl.core.provenance import provenance
+    from mathrl.evaluation.records import JudgedAnswer
     from mathrl.grading import GRADING_POLICY
 
     samples, golds = _named(arguments.samples, "--samples"), _named(arguments.benchmark, "--benchmark")
@@ -52,12 +54,14 @@ def main() -> int:
         if unknown is not None:
             raise UserError(f"{path}: id '{unknown}' is not in {golds[name]}; are they of the same benchmark?")
         questions = [(row["response"], *answers[str(row["id"])]) for row in rows]
-        judges = {
+        judges: dict[str, Sequence[grader_audit.Verdict]] = {
             "ours": grader_audit.ours(questions, benchmark=name),
             "math_verify": grader_audit.math_verify(questions, arguments.workers),
             "contest": grader_audit.contest(questions, name, arguments.workers),
         }
-        described = [{"id": row["id"], "sample": row.get("sample", 0), "answer": answers[str(row["id"])][0]} for row in rows]
+        described: list[JudgedAnswer] = [
+            {"id": row["id"], "sample": row.get("sample", 0), "answer": answers[str(row["id"])][0]} for row in rows
+        ]
         patterns, listed = grader_audit.disagreements(described, judges, arguments.list)
         accepted = {judge: sum(verdict.correct for verdict in verdicts) for judge, verdicts in judges.items()}
         report[name] = {"samples": len(rows), "accepted": accepted, "patterns": patterns, "disagreements": listed}

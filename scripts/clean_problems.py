@@ -9,6 +9,7 @@ from pathlib import Path
 
 from mathrl.core.files import run_main, write_json
 from mathrl.data import cleaning
+from mathrl.data.records import CleaningSettings
 
 
 def main() -> None:
@@ -37,11 +38,16 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2, help="processes (default 2); the output does not depend on it")
     args = parser.parse_args()
 
-    settings = {
-        name: getattr(args, name) for name in ("max_quarantine", "max_dropped", "verifiable", "duplicates", "english_only", "sources")
-    }
-    settings["difficulty_bands"] = cleaning.parse_bands(args.difficulty_bands) or "quintiles"
     cuts = cleaning.parse_bands(args.difficulty_bands)
+    settings: CleaningSettings = {
+        "max_quarantine": args.max_quarantine,
+        "max_dropped": args.max_dropped,
+        "verifiable": args.verifiable,
+        "duplicates": args.duplicates,
+        "english_only": args.english_only,
+        "sources": args.sources,
+        "difficulty_bands": cuts or "quintiles",
+    }
     result = cleaning.clean(args.dataset, args.out, args.quarantine, settings, cuts, args.workers)
     write_json(args.funnel, result.summary(args.dataset))
 

@@ -7,6 +7,7 @@ python scripts/label_steps.py --solutions results/verifiers/solution_samples/0.j
 
 import argparse
 from pathlib import Path
+from typing import cast
 
 from mathrl.core.files import UserError, log_to, mapping, run_main, write_json, write_jsonl
 from mathrl.core.provenance import provenance
@@ -44,10 +45,12 @@ def main() -> None:
     from mathrl.demo.steps import first_error
     from mathrl.evaluation.sampling import of_one_file
     from mathrl.verifiers import label_files, labels, load
+    from mathrl.verifiers.records import Prefix
 
     section = read(mapping(args.verifiers, "--verifiers"), "--verifiers")
     limits = labels.Denoising(section.labels.solvable, section.labels.lost)
-    problems, prefixes = read_benchmark(args.problems), read_benchmark(args.prefixes)
+    problems = read_benchmark(args.problems)
+    prefixes = cast(dict[str, Prefix], read_benchmark(args.prefixes))  # cut_prefixes.py wrote it
     settings = messages.parse(Sampling, mapping(args.solution_settings, "--solution-settings"), "--solution-settings")
     samples = of_one_file(args.solutions, "solutions", settings, args.problems)
     settings = messages.parse(Sampling, mapping(args.completion_settings, "--completion-settings"), "--completion-settings")
@@ -62,10 +65,10 @@ def main() -> None:
     makers = {key: load.of_section(section, name, args.store, args.accelerator, model) for key, (name, model) in wanted.items() if name}
     summary = label_files.finish(rows, makers, args.out)
     noise = label_files.noise(rows, first_error) if args.demo else None
-    summary |= {"schema_version": 1, "funnel": dict(funnel), "decided": dict(decided), "noise": noise}
+    told = {"schema_version": 1, "funnel": dict(funnel), "decided": dict(decided), "noise": noise}
     inputs = {"problems": args.problems, "prefixes": args.prefixes}
     write_jsonl(args.out / "rates.jsonl.zst", rows)
-    write_json(args.out / "labels.json", summary | {"provenance": provenance(inputs)})
+    write_json(args.out / "labels.json", summary | told | {"provenance": provenance(inputs)})
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mathrl.core.arguments import Help
 from mathrl.core.files import UserError, read_json, run_main, write_text
+from mathrl.data.records import CleaningSummary
 
 
 def main() -> None:
@@ -16,7 +17,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="figure, SVG")
     args = parser.parse_args()
 
-    funnel = read_json(args.funnel)
+    funnel: CleaningSummary = read_json(args.funnel)
     if not isinstance(funnel, dict) or not funnel.get("steps"):
         raise UserError(f"{args.funnel}: has no 'steps'; make it with clean_problems.py")
     from mathrl.report import charts

@@ -62,7 +62,7 @@ def main() -> int:
     from mathrl.core.files import UserError
 
     try:
-        known = {"original_problem": arguments.problem} if arguments.problem else None
+        known: ExtraInfo | None = {"original_problem": arguments.problem} if arguments.problem else None
         found = compute_score("", arguments.response, arguments.answer, known, terms=arguments.terms)
     except ValueError as error:
         raise UserError(f"--terms: {error}") from None

@@ -8,6 +8,7 @@ from typing import Literal, NotRequired, TypedDict
 from mathrl.augmentation.records import AugmentationFunnel, Requested
 from mathrl.config.endpoint import Endpoint
 from mathrl.config.experiment import Configuration
+from mathrl.core.provenance import Provenance
 from mathrl.data.dates import Dates
 from mathrl.data.records import CleaningSummary, DataSummary
 from mathrl.decontamination.records import Contamination, ContaminationRow
@@ -531,3 +532,4 @@ class Atlas(TypedDict):
     visible: str
     claims: list[ArmClaim]
     no_claims: list[ArmClaim]
+    provenance: NotRequired[Provenance]
