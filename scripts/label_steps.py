@@ -7,7 +7,6 @@ python scripts/label_steps.py --solutions results/verifiers/solution_samples/0.j
 
 import argparse
 from pathlib import Path
-from typing import cast
 
 from mathrl.core.files import UserError, log_to, mapping, run_main, write_json, write_jsonl
 from mathrl.core.provenance import provenance
@@ -45,12 +44,10 @@ def main() -> None:
     from mathrl.demo.steps import first_error
     from mathrl.evaluation.sampling import of_one_file
     from mathrl.verifiers import label_files, labels, load
-    from mathrl.verifiers.records import Prefix
 
     section = read(mapping(args.verifiers, "--verifiers"), "--verifiers")
     limits = labels.Denoising(section.labels.solvable, section.labels.lost)
-    problems = read_benchmark(args.problems)
-    prefixes = cast(dict[str, Prefix], read_benchmark(args.prefixes))  # cut_prefixes.py wrote it
+    problems, prefixes = read_benchmark(args.problems), label_files.read_prefixes(args.prefixes)
     settings = messages.parse(Sampling, mapping(args.solution_settings, "--solution-settings"), "--solution-settings")
     samples = of_one_file(args.solutions, "solutions", settings, args.problems)
     settings = messages.parse(Sampling, mapping(args.completion_settings, "--completion-settings"), "--completion-settings")

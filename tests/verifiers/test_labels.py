@@ -2,7 +2,7 @@
 
 import polars
 import pytest
-from mathrl.core.files import UserError
+from mathrl.core.files import UserError, write_jsonl
 from mathrl.data import step_messages
 from mathrl.demo.steps import first_error, step_set
 from mathrl.verifiers import dialogue, label_files, labels
@@ -131,3 +131,15 @@ def test_prefixes_continue_the_prompt_of_sampling():
     prompt = Prompt(instruction="Do: ", separator="")
     assert prompt_ids(Letters(), begun, FINALIST, prompt) == "<Do: What?>3 + 4 = 7."
     assert plain.key != begun.key and prompt_ids(Letters(), plain, FINALIST, prompt) == "<Do: What?>"
+
+
+def test_prefixes_are_read_as_they_were_written(tmp_path):
+    rows = label_files.prefix_rows([solution("One.\n\nTwo.\n\nThree.")])
+    write_jsonl(tmp_path / "prefixes.jsonl", rows)
+    assert list(label_files.read_prefixes(tmp_path / "prefixes.jsonl").values()) == rows
+
+
+def test_a_file_without_prefixes_is_refused(tmp_path):
+    write_jsonl(tmp_path / "problems.jsonl", [{"id": "p", "problem": "What?", "answer": "7"}])
+    with pytest.raises(UserError, match="item 'p' has no prefix"):
+        label_files.read_prefixes(tmp_path / "problems.jsonl")
