@@ -1,5 +1,5 @@
 # Maths reasoning by reinforcement learning: pinned data → clean problems → GRPO with verl → samples with vLLM → score table.
-# Every rule lives in rules/, every setting in config.yaml, every function in rules/common.smk.
+# Every rule lives in rules/, every setting in config.yaml, every function in rules/common.smk and rules/common/.
 
 # The user's own, where there is one; rules/common.smk lays it over the installation's.
 if exists("config.yaml"):

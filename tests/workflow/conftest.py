@@ -211,7 +211,13 @@ class ShortTraining:
         return yaml.safe_load((ROOT / "profiles/demo/demo.yaml").read_text())
 
     def command(
-        self, stage: dict, run: str = "grpo", model: Path | None = None, before: Sequence[str] = (), verifiers: dict | None = None
+        self,
+        stage: dict,
+        run: str = "grpo",
+        model: Path | None = None,
+        before: Sequence[str] = (),
+        verifiers: dict | None = None,
+        rows: Path | None = None,
     ) -> list[str]:
         demo = self.demo.directory
         return [
@@ -225,7 +231,12 @@ class ShortTraining:
                 "--model",
                 str(model or demo / "resources/models/demo-base"),
             ),
-            *("--train", str(demo / "results/grpo/main/train.parquet"), "--validation", str(demo / "results/grpo/main/val.parquet")),
+            *(
+                "--train",
+                str(rows or demo / "results/grpo/main/train.parquet"),
+                "--validation",
+                str(demo / "results/grpo/main/val.parquet"),
+            ),
             *("--checkpoints", str(self.root), "--log", str(self.place / "verl.log"), "--manifest", str(self.place / "manifest.json")),
         ]
 

@@ -30,6 +30,8 @@ PROMPTS, SAMPLES = 8, 32  # of a step
 
 def test_a_gate_takes_from_right_answers_alone_and_a_broken_verifier_ends_at_a_checkpoint(short):
     (short.place / "my_verifier.py").write_text(VERIFIER)
+    told = short.place / "told"  # what the code writes beside itself under a name that it spells out would count as its own
+    told.mkdir()
     gate = {"verifiers": ["equalities", "mine"], "weight": 0.5}
     mine = {"kind": "my_verifier:scores", "options": {"breaks_after": PROMPTS}}
     verifiers = {"named": {"equalities": {"kind": "arithmetic"}, "mine": mine}, "retries": 0}
@@ -41,7 +43,7 @@ def test_a_gate_takes_from_right_answers_alone_and_a_broken_verifier_ends_at_a_c
         rollouts_per_step=100,
     )
     stage["verl"] = {"trainer.test_freq": -1}
-    environment = {"MY_VERIFIER": str(short.place), "PYTHONPATH": os.pathsep.join([str(short.place), str(ROOT / "scripts")])}
+    environment = {"MY_VERIFIER": str(told), "PYTHONPATH": os.pathsep.join([str(short.place), str(ROOT / "scripts")])}
     model = short.demo.directory / "results/grpo/model"  # which is right often
 
     short.train(stage, code=2, verifiers=verifiers, environment=environment, model=model)
@@ -52,10 +54,10 @@ def test_a_gate_takes_from_right_answers_alone_and_a_broken_verifier_ends_at_a_c
     )
     assert checkpoints.steps(short.directory()) == [1], "save_every is 3: what was learnt before the failure is saved all the same"
 
-    (short.place / "mended").touch()
+    (told / "mended").touch()
     manifest = short.train(stage, verifiers=verifiers, environment=environment, model=model)
     assert "goes on from step 1" in short.said() and manifest["steps"] == 3
-    asked = (short.place / "scored.jsonl").read_text().splitlines()
+    asked = (told / "scored.jsonl").read_text().splitlines()
     assert len(asked) <= 4 * SAMPLES, "one step was asked for twice, as none of it was kept"
 
     curves = {tag: dict(points) for tag, points in read_scalars(manifest["tensorboard"]).items()}

@@ -69,8 +69,9 @@ def test_a_method_trains_and_is_on(short, run):
     """What verl resolved has what the golden says of it, but for the sizes, which are small here."""
     sizes = ("data.train_batch_size", "trainer.total_epochs")
     batch = {"train_batch_size": 12, "mini_batch_size": 4, "micro_batch_size": 16}
-    batch |= {"rollout_n": 2, "micro_batch_size": 8} if run == "pairs" else {}
+    batch |= {"rollout_n": 2, "micro_batch_size": 8, "micro_batch_size_log_prob": 8} if run == "pairs" else {}
     stage = short.stage(run, **batch)
+    assert batches.check_batches(Stage(**stage)) == []
     manifest = short.banked(stage, run=run)
     assert manifest["steps"] == 4 and manifest["stopped_by"] is None
     assert manifest["max_probability_gap"] <= 1e-4
@@ -84,3 +85,40 @@ def test_a_method_trains_and_is_on(short, run):
     if run.startswith("control-"):  # what the arm pays is its own term, and nothing else
         (term,) = [tag for tag in curves if tag.startswith("reward_terms/")]
         assert curves["critic/score/mean"] == pytest.approx(curves[term])
+
+
+@pytest.mark.parametrize("dynamic_sampling", [False, True])
+def test_prompts_are_drawn_by_their_history_and_a_resumed_training_draws_the_same(short, tmp_path, dynamic_sampling):
+    """24 prompts, of which the trained model always solves many: from the second pass on those are left out nearly always."""
+    import polars as pl
+
+    rows, model = tmp_path / "rows.parquet", short.demo.directory / "results/grpo/model"
+    pl.read_parquet(short.demo.directory / "results/grpo/main/train.parquet").head(24).write_parquet(rows)
+    more = {"skipping": {"explore": 0.05, "useless": 0.25, "change": 0.0}, "dynamic_sampling": dynamic_sampling, "save_every": 3}
+    sizes = {"train_batch_size": 4, "mini_batch_size": 4, "validate_before": False, "rollouts_per_step": 1000, "learning_rate": 1e-9}
+    stage = short.stage("greso", steps=8, **sizes, **more)
+    stage["verl"] = {"trainer.test_freq": -1}
+    whole = drawn(short, stage, rows, model)
+    curves = {tag: dict(points) for tag, points in read_scalars(short.manifest()["tensorboard"]).items()}
+    assert max(curves["skipping/settled"].values()) > 3 and sum(curves["skipping/skipped"].values()) > 3
+    if not dynamic_sampling:  # all groups that were sampled are there to be seen
+        useless = [sum(len(set(group)) == 1 for group in step.values()) for step in whole]
+        assert [round(4 * (curves["skipping/right"][step] + curves["skipping/wrong"][step])) for step in range(1, 9)] == useless
+        assert sum(useless[6:]) < sum(useless[:2]), "24 prompts are drawn once in six steps"
+    halves = type(short)(short.demo, tmp_path / "halves")
+    halves.place.mkdir()
+    drawn(halves, {**stage, "steps": 3}, rows, model)
+    assert drawn(halves, stage, rows, model) == whole
+
+
+def drawn(short, stage, rows, model):
+    """By step, verdicts of the responses to each prompt."""
+    short.train(stage, run="greso", rows=rows, model=model)
+    steps = []
+    for path in sorted(short.directory().glob("rollouts/*.jsonl"), key=lambda path: int(path.stem)):
+        groups: dict[str, list[float]] = {}
+        for line in path.read_text().splitlines():
+            row = json.loads(line)
+            groups.setdefault(row["input"], []).append(row["acc"])
+        steps.append(groups)
+    return steps

@@ -16,7 +16,7 @@ from pathlib import Path
 from mathrl.core.files import UserError
 
 TEXTS = ("*.md", ".github/*.md", "recipes/*.md", "docs/**/*.md", "rules/captions/*.rst", "scripts/mathrl/report/templates/*.html")
-COMMENTED = ("config.yaml", "profiles/*/*.yaml", "rules/*.smk", "Snakefile", "Makefile")
+COMMENTED = ("config.yaml", "profiles/*/*.yaml", "rules/*.smk", "rules/common/*.smk", "Snakefile", "Makefile")
 CODE = ("scripts/*.py", "scripts/mathrl/**/*.py")
 
 CODE_OF_PAGES = (

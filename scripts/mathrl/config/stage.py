@@ -92,6 +92,14 @@ class Lora(Section):
     )
 
 
+class Skipping(Section):
+    """Prompts whose answers were all right or all wrong lately are drawn less often, from the second pass over the data on (GRESO)."""
+
+    explore: PositiveShare = key(0.5, "chance, at first, that such a prompt is drawn again; once more of no use, its square, and so on")
+    useless: PositiveShare = key(0.25, "share of a step's groups that may be of no use; the chance falls above it and rises below", "share")
+    change: NotNegative = key(0.01, "of the chance, per step")
+
+
 class Budget(Section):
     """Training ends when one is used up, by all stages of a run together or by a stage that has its own; null: no limit."""
 
@@ -249,6 +257,12 @@ class Stage(Section):
         "replace groups of only right or only wrong answers by new prompts",
         verl=("algorithm.filter_groups.enable",),
         finalist=STATED,
+    )
+    skipping: Skipping | None = key(
+        None,
+        "{explore, useless, change}: draw prompts less often that were always right or always wrong lately; null without",
+        verl=("data.skipping",),
+        finalist=SILENT,
     )
     overlong_penalty: OverlongPenalty | None = key(
         None,

@@ -28,7 +28,7 @@ RESULTS = ("scores.csv", "scores.md", "scores.html", "audit.json", "figures/*.sv
 DATA = ("contamination.json", "contamination.csv", "funnel.json", "funnel.svg", "matches.parquet")
 OF_RUN = ("manifest.json", "model/export.json", "model/README.md")
 OF_STAGE = ("manifest.json", "data.json", "forecast.json", "model/export.json")
-CODE = ("Snakefile", "rules/*.smk", "rules/schemas/*", "envs/*.txt", "LICENSE")
+CODE = ("Snakefile", "rules/*.smk", "rules/common/*.smk", "rules/schemas/*", "envs/*.txt", "LICENSE")
 
 
 @dataclass(frozen=True)

@@ -153,6 +153,9 @@ def overrides(stage: Stage, *, accelerator: str, model: str, verifiers: Verifier
         keys["actor_rollout_ref.model.lora.merge"] = True
         libraries = ["mathrl.verl.lora"]  # which imports untied_heads
     libraries += ["mathrl.verl.maxrl"] if stage.advantage == "maxrl" else []
+    if stage.skipping:
+        keys["+data.skipping"] = stage.skipping.model_dump()
+        libraries += ["mathrl.verl.skipping"]
     users = users_functions.keys(stage)
     libraries += ["mathrl.verl.users_registry"] if users else []
     if reward.process:
