@@ -15,16 +15,39 @@ from __future__ import annotations
 
 import functools
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence, Sized
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from mathrl.verl import reward_metrics
 from mathrl.verl.after_import import after_import
 
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+    from tensordict import TensorDict
+    from transfer_queue import KVBatchMeta
+
+    from mathrl.verl.grpo_trainer import Trainer
+
 LEAST = 0.05
 SHARES = {"right": 1 / 3, "wrong": 2 / 3}
 """How the share of groups of no use that is aimed at is divided, as in the paper."""
+
+
+class HistoryState(TypedDict):
+    """A history as plain values. random: of Python's generator."""
+
+    chances: dict[str, float]
+    settled: dict[int, tuple[str, int]]
+    random: tuple[Any, ...]
+    skipped: int
+
+
+class SamplerState(TypedDict):
+    """A sampler as plain values. at: places drawn or left out since the training began."""
+
+    at: int
+    history: HistoryState
 
 
 class History:
@@ -67,11 +90,11 @@ class History:
         self.skipped = 0
         return metrics
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> HistoryState:
         """A copy, as plain values."""
         return {"chances": dict(self.chances), "settled": dict(self.settled), "random": self.random.getstate(), "skipped": self.skipped}
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+    def load_state_dict(self, state: HistoryState) -> None:
         """Go on from a copy."""
         self.chances, self.settled, self.skipped = dict(state["chances"]), dict(state["settled"]), state["skipped"]
         self.random.setstate(state["random"])
@@ -105,17 +128,17 @@ class Sampler:
             self._order = epoch, places
         return self._order[1]
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> SamplerState:
         """Where it is, with the history."""
         return {"at": self.at, "history": self.history.state_dict()}
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+    def load_state_dict(self, state: SamplerState) -> None:
         """Go on from there."""
         self.at = state["at"]
         self.history.load_state_dict(state["history"])
 
 
-def create_sampler(data_config: Any, dataset: Any) -> Sampler:
+def create_sampler(data_config: DictConfig, dataset: Sized) -> Sampler:
     """In place of verl's `create_rl_sampler`."""
     told, seed = data_config.skipping, int(data_config.seed)
     return Sampler(len(dataset), History(told.explore, told.useless, told.change, seed), seed, data_config.shuffle)
@@ -128,14 +151,14 @@ def watch(module: ModuleType) -> None:
     start, fetch, compute_metrics = trainer.__init__, trainer._fetch_one_gen_batch, trainer._compute_metrics
 
     @functools.wraps(start)
-    def __init__(self, config):
+    def __init__(self: Trainer, config: DictConfig) -> None:
         self._places, self._outcomes, self._skipping = {}, [], {}
         start(self, config)
         self.replay_buffer._clear_groups = _noting_discarded(self, self.replay_buffer._clear_groups)
         self.replay_buffer.sample = _noting_sampled(self, self.replay_buffer.sample)
 
     @functools.wraps(fetch)
-    def _fetch_one_gen_batch(self):
+    def _fetch_one_gen_batch(self: Trainer) -> TensorDict:
         sampler = self.train_dataloader.sampler
         sampler.drawn.clear()
         batch = fetch(self)
@@ -143,19 +166,18 @@ def watch(module: ModuleType) -> None:
         return batch
 
     @functools.wraps(compute_metrics)
-    def _compute_metrics(self, batch, metrics, *arguments, **more):
-        result = compute_metrics(self, batch, metrics, *arguments, **more)
+    def _compute_metrics(self: Trainer, batch: KVBatchMeta, metrics: dict[str, float], *arguments: object, **more: object) -> None:
+        compute_metrics(self, batch, metrics, *arguments, **more)
         metrics.update(self._skipping)
-        return result
 
     trainer.__init__, trainer._fetch_one_gen_batch, trainer._compute_metrics = __init__, _fetch_one_gen_batch, _compute_metrics
 
 
-def _noting_discarded(trainer, clear):
+def _noting_discarded(trainer: Trainer, clear: Callable[[str, set[str]], None]) -> Callable[[str, set[str]], None]:
     """Groups that dynamic sampling throws away: their answers are all right or all wrong."""
 
     @functools.wraps(clear)
-    def clear_groups(partition_id, uids):
+    def clear_groups(partition_id: str, uids: set[str]) -> None:
         if partition_id == "train":
             values = trainer.replay_buffer._dapo_classification_cache[partition_id]
             for uid in uids:
@@ -167,11 +189,11 @@ def _noting_discarded(trainer, clear):
     return clear_groups
 
 
-def _noting_sampled(trainer, sample):
+def _noting_sampled(trainer: Trainer, sample: Callable[..., tuple[KVBatchMeta, dict]]) -> Callable[..., tuple[KVBatchMeta, dict]]:
     """Groups that are trained on. What is still in flight then is drained and has no outcome."""
 
     @functools.wraps(sample)
-    def sample_and_note(*arguments, **more):
+    def sample_and_note(*arguments: object, **more: object) -> tuple[KVBatchMeta, dict]:
         batch, metrics = sample(*arguments, **more)
         if batch.partition_id == "train":
             rights: dict[str, list[float]] = {}
