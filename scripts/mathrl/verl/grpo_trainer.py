@@ -22,6 +22,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from transfer_queue import KVBatchMeta
 from verl.trainer.ppo.v1 import trainer_base
 from verl.trainer.ppo.v1.trainer_sync import PPOTrainerSync
+from verl.utils.import_utils import import_external_libs
 
 from mathrl.core.files import write_json
 from mathrl.verl import deterministic, reward_metrics, stop_file
@@ -37,6 +38,8 @@ class Trainer(PPOTrainerSync):
     total_training_steps: int  # verl's
 
     def __init__(self, config: DictConfig) -> None:
+        libraries = OmegaConf.to_container(config.actor_rollout_ref.model).get("external_lib")
+        import_external_libs(libraries)  # verl does so later, when prompts are dealt already
         if config.trainer.get("deterministic"):
             self._names = deterministic.install()
         super().__init__(config)

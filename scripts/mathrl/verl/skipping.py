@@ -148,14 +148,14 @@ def watch(module: ModuleType) -> None:
     """Let our trainer draw with the history, and tell it what came."""
     trainer = module.Trainer
     module.trainer_base.create_rl_sampler = create_sampler
-    start, fetch, compute_metrics = trainer.__init__, trainer._fetch_one_gen_batch, trainer._compute_metrics
+    begin, fetch, compute_metrics = trainer.on_train_begin, trainer._fetch_one_gen_batch, trainer._compute_metrics
 
-    @functools.wraps(start)
-    def __init__(self: Trainer, config: DictConfig) -> None:
+    @functools.wraps(begin)
+    def on_train_begin(self: Trainer) -> None:
         self._places, self._outcomes, self._skipping = {}, [], {}
-        start(self, config)
         self.replay_buffer._clear_groups = _noting_discarded(self, self.replay_buffer._clear_groups)
         self.replay_buffer.sample = _noting_sampled(self, self.replay_buffer.sample)
+        begin(self)
 
     @functools.wraps(fetch)
     def _fetch_one_gen_batch(self: Trainer) -> TensorDict:
@@ -170,7 +170,7 @@ def watch(module: ModuleType) -> None:
         compute_metrics(self, batch, metrics, *arguments, **more)
         metrics.update(self._skipping)
 
-    trainer.__init__, trainer._fetch_one_gen_batch, trainer._compute_metrics = __init__, _fetch_one_gen_batch, _compute_metrics
+    trainer.on_train_begin, trainer._fetch_one_gen_batch, trainer._compute_metrics = on_train_begin, _fetch_one_gen_batch, _compute_metrics
 
 
 def _noting_discarded(trainer: Trainer, clear: Callable[[str, set[str]], None]) -> Callable[[str, set[str]], None]:
