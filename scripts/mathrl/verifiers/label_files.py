@@ -24,7 +24,7 @@ def solutions(samples: Sequence[Sample], problems: Problems, workers: int) -> tu
 
     An answer counts with or without a box: the label is about reasoning, not about form.
     """
-    questions = [(row["response"], *(problems[row["id"]][key] for key in ("answer", "problem"))) for row in samples]
+    questions = [(row["response"], (item := problems[row["id"]])["answer"], item["problem"]) for row in samples]
     grades = grade_many(questions, workers=workers, extraction="lenient")
     return labels.cut(samples, problems, [grade.correct for grade in grades])
 
