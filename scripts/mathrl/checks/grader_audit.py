@@ -12,12 +12,11 @@ from mathrl.core.capped_calls import CappedCalls
 from mathrl.evaluation.contest_judge import contest_grades
 from mathrl.evaluation.records import Disagreement, JudgedAnswer
 from mathrl.grading import grade
+from mathrl.grading.judge import Question
 
 MATH_VERIFY = "mathrl.checks.grader_math_verify:judge_response"
 MATH_VERIFY_CAP = 10.0
 """Seconds of processor time that Math-Verify may take for one answer; then its worker ends and it counts as refusing."""
-Question = tuple[str, str] | tuple[str, str, str | None]
-"""A response, the gold answer, and the problem where it is known."""
 
 
 @dataclass(frozen=True, slots=True)

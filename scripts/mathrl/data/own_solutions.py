@@ -41,7 +41,7 @@ def choose(rows: Sequence[Sample], asked: Path, settings: OwnSolutions, workers:
     whole = [row for row in rows if row["finish_reason"] == "stop"]
     short = [row for row in whole if limit is None or row["tokens"] <= limit]
     counts |= {"cut_off": len(rows) - len(whole), "too_long": len(whole) - len(short)}
-    grades = grade_many([(row["response"], *(problems[row["id"]][key] for key in ("answer", "problem"))) for row in short], workers=workers)
+    grades = grade_many([(row["response"], (item := problems[row["id"]])["answer"], item["problem"]) for row in short], workers=workers)
     right: dict[str, list[Sample]] = {}
     for row, grade in zip(short, grades, strict=True):
         if grade.correct:

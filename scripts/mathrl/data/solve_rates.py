@@ -38,7 +38,7 @@ def measure(rows: Sequence[Sample], asked: Path, workers: int) -> pl.DataFrame:
     from mathrl.grading import grade_many
 
     asked_problems = read_benchmark(asked)
-    questions = [(row["response"], *(asked_problems[row["id"]][key] for key in ("answer", "problem"))) for row in rows]
+    questions = [(row["response"], (item := asked_problems[row["id"]])["answer"], item["problem"]) for row in rows]
     grades = grade_many(questions, workers=workers)
     right = pl.DataFrame({"id": [row["id"] for row in rows], "right": [float(grade.correct) for grade in grades]})
     return right.group_by("id").agg(solve_rate=pl.col("right").mean(), n=pl.len().cast(pl.Int32)).sort("id")

@@ -10,6 +10,7 @@ import functools
 import re
 from collections.abc import Callable, Container
 from fractions import Fraction
+from typing import TypeVar, TypeVarTuple
 
 from mathrl.grading import nodes as n
 from mathrl.grading.latex import Token, Unparsed, word_key
@@ -33,11 +34,16 @@ OPENS_FACTOR = {"(", "{", "["} | {f"\\{name}" for name in {*_OPENING, *_VALUES, 
 """Operators and commands with which a factor may begin; a bar may too, where none is open."""
 
 
-def nested(read: Callable) -> Callable:
+A = TypeVar("A", bound="Atoms")
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+
+
+def nested(read: Callable[[A, *Ts], T]) -> Callable[[A, *Ts], T]:
     """A reader that counts the depth; raises `Unparsed` beyond `MAX_DEPTH`."""
 
     @functools.wraps(read)
-    def counted(self: Atoms, *arguments: object) -> object:
+    def counted(self: A, *arguments: *Ts) -> T:
         self.depth += 1
         if self.depth > MAX_DEPTH:
             raise Unparsed("nested deeper than the budget")
@@ -56,7 +62,15 @@ def _number(text: str, exponent: int = 0) -> n.Num:
 
 
 class Atoms:
-    """A position in the tokens, and the readers of the smallest parts. `Parser` adds items, relation, sum, term and factor."""
+    """A position in the tokens, and the readers of the smallest parts. `Parser` adds those that are only declared here."""
+
+    items: Callable[[], tuple[list[n.Node], str]]
+    relation: Callable[[], n.Node]
+    sum: Callable[[], n.Node]
+    term: Callable[[], n.Node]
+    factor: Callable[[], n.Node]
+    starts_factor: Callable[[], bool]
+    juxtapose: Callable[[n.Node, n.Node], n.Node]
 
     def __init__(self, tokens: list[Token]):
         self.tokens = tokens
@@ -105,15 +119,15 @@ class Atoms:
                 return self.split()
             self.at += 1
             return word_key(text) if kind == "text" else text
-        depth, parts = 1, []
+        depth, label = 1, ""
         while True:
             kind, text = self.take()
             if kind == "end":
                 raise Unparsed("a subscript without an end")
             depth += (kind == "op") * ((text == "{") - (text == "}"))
             if not depth:
-                return "".join(parts)
-            parts.append(word_key(text) if kind == "text" else text)
+                return label
+            label += word_key(text) if kind == "text" else text
 
     def argument(self, signed: bool = False, whole: bool = False) -> n.Node:
         r"""One LaTeX argument: a braced group, or the next token (\frac12, x^2). whole: take all digits of a number."""
@@ -296,8 +310,9 @@ class Atoms:
     def rare_command(self, name: str) -> n.Node:
         match name:
             case "repeating":
-                top, bottom = self.argument(whole=True), self.argument(whole=True)
-                return n.Num(top.value / bottom.value, None)
+                match self.argument(whole=True), self.argument(whole=True):
+                    case n.Num(value=top), n.Num(value=bottom):
+                        return n.Num(top / bottom, None)
             case "lfloor" | "lceil":
                 inner = self.sum()
                 self.expect(rf"\r{name[1:]}")

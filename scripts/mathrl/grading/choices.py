@@ -72,10 +72,10 @@ def plain_words(text: str, articles: bool = False) -> str:
 
 def same_time(answer: str, gold: str) -> bool | None:
     """Two times of day, one of them at least with am or pm; None for other answers."""
-    clocks = _minutes(answer), _minutes(gold)
-    if None in clocks or not (clocks[0][1] or clocks[1][1]):
+    left, right = _minutes(answer), _minutes(gold)
+    if left is None or right is None or not (left[1] or right[1]):
         return None
-    (mine, own), (theirs, other) = clocks
+    (mine, own), (theirs, other) = left, right
     if own == other or (own and other):
         return mine == theirs
     return mine == theirs or (mine if own else theirs) % 720 == (theirs if own else mine)

@@ -18,11 +18,11 @@ def _name_of(node: n.Node) -> str | None:
             return name
         case n.Call(name=name, args=args):
             return f"{name}()" if all(isinstance(part, n.Sym) for part in args) else repr(node)
-        case n.Mul(items=items) if all(isinstance(part, n.Sym) for part in items):
-            return "".join(part.name for part in items)
+        case n.Mul(items=items) if len(letters := [part.name for part in items if isinstance(part, n.Sym)]) == len(items):
+            return "".join(letters)
         case n.Bracket(items=items):
-            names = [_name_of(part) for part in items]
-            return None if None in names else "(" + ",".join(names) + ")"
+            names = [found for part in items if (found := _name_of(part)) is not None]
+            return "(" + ",".join(names) + ")" if len(names) == len(items) else None
         case n.Fn() | n.Div() | n.Ratio() | n.Neg() | n.Pow():
             return repr(node) if n.symbols(node) else None
     return None
@@ -87,9 +87,9 @@ def _two_relations(
     verdict = same_equations(answer, gold, how)
     if verdict is not None:
         return verdict
-    sets = ends_of(answer), ends_of(gold)
-    if None not in sets:
-        return n.symbols(answer) == n.symbols(gold) and same_ends(*sets)
+    left, right = ends_of(answer), ends_of(gold)
+    if left is not None and right is not None:
+        return n.symbols(answer) == n.symbols(gold) and same_ends(left, right)
     return _same_chains(answer, gold, same)
 
 
@@ -114,41 +114,36 @@ def _same_chains(answer: n.Rel, gold: n.Rel, same: Same) -> bool:
     )
 
 
-def counted(node: n.Node) -> tuple[n.Node, str] | None:
-    r"""(expression, letter) of "x = \pi/4 + k\pi, k \in \mathbb{Z}": a family with its whole-number letter; None for others."""
+def counted(node: n.Node) -> tuple[n.Node, bool] | None:
+    r"""(expression, is k natural?) of "x = \pi/4 + k\pi, k \in \mathbb{Z}", a family with its whole-number letter; None for others."""
     if not isinstance(node, n.Items) or len(node.items) < 2:
         return None
     *firsts, last = node.items
-    letter = _whole_letter(last)
-    if letter is None:
+    counting = _whole_letter(last)
+    if counting is None:
         return None
     values = tuple(pair[1] if (pair := assignment(first)) else first for first in firsts)
-    return (values[0] if len(values) == 1 else n.Items(values, "or")), letter
+    return (values[0] if len(values) == 1 else n.Items(values, "or")), counting[1] in (n.Sym("bbN"), n.Sym("N"))
 
 
-def counts_alike(answer: n.Node, gold: n.Node) -> bool:
-    """Are the whole numbers that count two families of one kind: all of them, or the natural ones?"""
-    natural = [node.items[-1].terms[1] in (n.Sym("bbN"), n.Sym("N")) for node in (answer, gold)]
-    return natural[0] == natural[1]
-
-
-def _whole_letter(node: n.Node) -> str | None:
+def _whole_letter(node: n.Node) -> tuple[str, n.Node] | None:
+    """A letter and the whole numbers that it runs through; None for other conditions."""
     match node:
-        case n.Rel(terms=(n.Sym(name=name), n.Sym(name="bbZ" | "bbN" | "Z" | "N" | "integers" | "integer")), ops=("in",)):
-            return name
-        case n.Rel(terms=(n.Sym(name=name), n.Text() | n.Sym()), ops=("=",)) if "integer" in repr(node):
-            return name
+        case n.Rel(terms=(n.Sym(name=name), n.Sym(name="bbZ" | "bbN" | "Z" | "N" | "integers" | "integer") as numbers), ops=("in",)):
+            return name, numbers
+        case n.Rel(terms=(n.Sym(name=name), (n.Text() | n.Sym()) as words), ops=("=",)) if "integer" in repr(node):
+            return name, words
     return None
 
 
 def same_builders(answer: n.Builder, gold: n.Builder, same: Same) -> bool:
     """Two sets by their elements: the same conditions and elements, up to the letter that runs."""
-    letters = [_whole_letter(node.conditions[0]) if len(node.conditions) == 1 else None for node in (answer, gold)]
-    if None not in letters and n.symbols(answer.element) == {letters[0]} and n.symbols(gold.element) == {letters[1]}:
-        if answer.conditions[0].terms[1] != gold.conditions[0].terms[1]:
+    mine, theirs = (_whole_letter(node.conditions[0]) if len(node.conditions) == 1 else None for node in (answer, gold))
+    if mine and theirs and n.symbols(answer.element) == {mine[0]} and n.symbols(gold.element) == {theirs[0]}:
+        if mine[1] != theirs[1]:
             return False
-        whole = gold.conditions[0].terms[1].name in ("bbZ", "Z")
-        renamed = n.rename(answer.element, {letters[0]: letters[1]})
+        whole = theirs[1] in (n.Sym("bbZ"), n.Sym("Z"))
+        renamed = n.rename(answer.element, {mine[0]: theirs[0]})
         return same_family(answer.element, gold.element) if whole else same(renamed, gold.element)
     own, other = sorted(n.symbols(answer.element)), sorted(n.symbols(gold.element))
     names = dict(zip(own, other, strict=True)) if len(own) == len(other) == 1 else {}

@@ -17,7 +17,6 @@ from mathrl.grading.value import (
     RELATIVE_TOLERANCE,
     Evaluator,
     Undecided,
-    Value,
     close,
     constant,
     is_imaginary,
@@ -51,12 +50,12 @@ def canonical(node: n.Node) -> n.Node:
     return node
 
 
-def _flat(kind: type, items: tuple[n.Node, ...]) -> Iterator[n.Node]:
+def _flat(kind: type[n.Add | n.Mul], items: tuple[n.Node, ...]) -> Iterator[n.Node]:
     for part in items:
         yield from part.items if isinstance(part, kind) else (part,)
 
 
-def _ordered(kind: type, items: Iterator[n.Node], neutral: Fraction) -> n.Node:
+def _ordered(kind: type[n.Add | n.Mul], items: Iterator[n.Node], neutral: Fraction) -> n.Node:
     kept = sorted((part for part in items if not (isinstance(part, n.Num) and part.value == neutral)), key=repr)
     return n.Num(neutral, None) if not kept else kept[0] if len(kept) == 1 else kind(tuple(kept))
 
@@ -180,8 +179,8 @@ def _progression(node: n.Node) -> tuple[complex, complex] | None:
     if len(letters) != 1:
         return None
     (name,) = letters
-    values = [constant(_substituted(node, name, whole)) for whole in range(4)]
-    if None in values:
+    values = [value for whole in range(4) if (value := constant(_substituted(node, name, whole))) is not None]
+    if len(values) < 4:
         return None
     numbers = [complex(value) for value in values]
     step = numbers[1] - numbers[0]
@@ -227,7 +226,7 @@ def same_equations(answer: n.Rel, gold: n.Rel, how: How) -> bool | None:
 
 
 def _is_multiple(answer: n.Node, gold: n.Node) -> bool | None:
-    factor: Value | None = None
+    factor: complex | None = None
     agreed = 0
     for point in range(POINTS):
         evaluate = Evaluator(point)

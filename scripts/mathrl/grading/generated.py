@@ -39,7 +39,8 @@ class ReasoningGym:
     needs = ("generator",)
 
     def right(self, extracted: str, gold: Gold) -> bool:
-        generator, entry = gold["generator"], {key: gold[key] for key in ("question", "answer", "metadata") if key in gold}
+        generator = gold["generator"]
+        entry: Gold = {key: gold[key] for key in ("question", "answer", "metadata") if key in gold}
         for text in dict.fromkeys((extracted.strip(), plain(extracted))):
             if may_be_asked(generator, text) and _ask(generator, text, entry, gold.get("parameters", {})):
                 return True

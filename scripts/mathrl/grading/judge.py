@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 
@@ -33,6 +33,10 @@ MAX_WORDS = 3
 _PLAIN = re.compile(r"\s*(-?\d{1,30})\s*")
 _CACHED_CHARS = 400
 """Verdicts on pairs of more characters are not kept, so that the cache stays small."""
+
+
+Question = tuple[str, str] | tuple[str, str, str | None]
+"""A response, the gold answer, and the problem where it is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,9 +139,9 @@ def grade(response: str, answer: str, problem: str | None = None, *, extraction:
     return make_grade(extracted, verdict(extracted, str(answer), problem, benchmark), boxed)
 
 
-def grade_many(pairs: Iterable[Sequence[str | None]], workers: int = 1, extraction: str = "strict", benchmark: str = "") -> list[Grade]:
-    """Grade (response, answer) pairs or (response, answer, problem) triples in their order; `workers` has no effect on a verdict."""
-    return [grade(*pair[:3], extraction=extraction, benchmark=benchmark) for pair in pairs]
+def grade_many(questions: Iterable[Question], workers: int = 1, extraction: str = "strict", benchmark: str = "") -> list[Grade]:
+    """Grade questions in their order; `workers` has no effect on a verdict."""
+    return [grade(*question, extraction=extraction, benchmark=benchmark) for question in questions]
 
 
 def can_be_read(extracted: str) -> bool:

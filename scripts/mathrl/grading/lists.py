@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from fractions import Fraction
+from typing import TypeGuard
 
 from mathrl.grading import nodes as n
 from mathrl.grading.conditions import assignment
@@ -17,8 +18,8 @@ Row = tuple[n.Node, ...]
 
 def _records(items: Row) -> list[dict[str, n.Node]] | None:
     """ "p = 5, q = 2; p = 7, q = 2" as records; None where an item is no assignment."""
-    pairs = [assignment(item) for item in items]
-    if any(pair is None for pair in pairs):
+    pairs = [pair for item in items if (pair := assignment(item))]
+    if len(pairs) != len(items):
         return None
     records: list[dict[str, n.Node]] = [{}]
     for name, value in pairs:
@@ -26,6 +27,12 @@ def _records(items: Row) -> list[dict[str, n.Node]] | None:
             records.append({})
         records[-1][name] = value
     return records
+
+
+def _record(items: Row) -> dict[str, n.Node] | None:
+    """The one record of several names that the items are; None where they are none."""
+    records = _records(items)
+    return records[0] if records and len(records) == 1 and len(records[0]) > 1 else None
 
 
 def _names_differ(left: Row, right: Row) -> bool:
@@ -101,16 +108,11 @@ def same_lists(answer: n.Items | n.Braces, gold: n.Items | n.Braces, same: Same)
         return False
     if n.DOTS in answer.items or n.DOTS in gold.items:
         return ordered(answer.items, gold.items, same)
-    left, right = _records(answer.items), _records(gold.items)
-    single = [bool(records) and len(records) == 1 and len(records[0]) > 1 for records in (left, right)]
-    if all(single):
-        mine, theirs = left[0], right[0]
-        return set(mine) == set(theirs) and ordered(tuple(mine[name] for name in theirs), tuple(theirs.values()), same)
-    if any(single) and isinstance(answer, n.Items) and isinstance(gold, n.Items):
-        mine, theirs = (
-            _in_order(records[0]) if one else values_of(node.items)
-            for one, records, node in zip(single, (left, right), (answer, gold), strict=True)
-        )
+    left, right = _record(answer.items), _record(gold.items)
+    if left and right:
+        return set(left) == set(right) and ordered(tuple(left[name] for name in right), tuple(right.values()), same)
+    if (left or right) and isinstance(answer, n.Items) and isinstance(gold, n.Items):
+        mine, theirs = (_in_order(record) if record else values_of(node.items) for record, node in ((left, answer), (right, gold)))
         return ordered(mine, theirs, same)
     return matching(values_of(answer.items), values_of(gold.items), same)
 
@@ -127,7 +129,7 @@ def _as_point(node: n.Items | n.Bracket) -> Row | None:
 
 def same_point_and_list(answer: n.Items | n.Bracket, gold: n.Items | n.Bracket, same: Same, how: How) -> bool:
     """A point with brackets against a list without; an interval wants its brackets."""
-    bracket = answer if isinstance(answer, n.Bracket) else gold
+    bracket = next(node for node in (answer, gold) if isinstance(node, n.Bracket))
     if isinstance(answer, n.Bracket) and (answer.opening, answer.closing) == ("[", "]"):
         return matching(values_of(answer.items), values_of(gold.items), same)  # a data list for a bare list
     if ((bracket.opening, bracket.closing) != ("(", ")") or how.interval) and ends_of(bracket) is not None:
@@ -169,6 +171,7 @@ def _data_rows(node: n.Node) -> tuple[Row, ...] | None:
 
 def scaled_matrix(node: n.Node) -> n.Node:
     """A number times a matrix, a matrix over a number, a sum of matrices as the matrix; others as they are."""
+    factor: n.Node
     match node:
         case n.Neg(inner=inner):
             matrix, factor = scaled_matrix(inner), n.Neg(n.ONE)
@@ -184,7 +187,7 @@ def scaled_matrix(node: n.Node) -> n.Node:
     return n.Matrix(tuple(tuple(_times(factor, part) for part in row) for row in matrix.rows))
 
 
-def _of_numbers(node: n.Node) -> bool:
+def _of_numbers(node: n.Node) -> TypeGuard[n.Matrix]:
     """Is this a matrix whose cells are numbers or expressions? One of equations has no multiple."""
     return isinstance(node, n.Matrix) and all(isinstance(part, n.Scalar) for row in node.rows for part in row)
 

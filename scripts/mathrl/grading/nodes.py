@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import dataclass_transform
 
 
+@dataclass_transform(frozen_default=True)
 class Node:
     """Any tree. Every class below is a frozen dataclass."""
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 
 from mathrl.text.number_words import ONES, SCALES, TENS, value
 
@@ -102,7 +103,8 @@ def system(text: str) -> str:
 
 _MODULUS = r"(?:\s|\\ |~|\\,)*\{?\s*(\w{1,12})\s*\}?\s*"
 _GROUPED = r"[^{}&]*(?:\{[^{}]*\}[^{}&]*)*"
-_PLAIN = [
+_SIUNITX = re.compile(r"\\(?=[a-z])|[~.]")
+_PLAIN: list[tuple[str, re.Pattern[str], str | Callable[[re.Match[str]], str]]] = [
     (":", re.compile(r"(\\(?:\{|lbrace)\s*(?:[^{}:|]|\{[^{}]*\}){1,80}?)(?::|\\colon)(?!=)"), r"\1\\mid "),
     (".", re.compile(r"(?<![A-Za-z\\])(?:np|numpy|math|sympy|sp|cmath)\.(?=[a-z])"), ""),
     (".", re.compile(r"(?<![\d.])(\d+\.\d*)\((\d{1,12})\)(?![\d.])"), r"\1\\overline{\2}"),
@@ -136,7 +138,6 @@ _PLAIN = [
         r"\1)",
     ),
 ]  # fmt: skip
-_SIUNITX = re.compile(r"\\(?=[a-z])|[~.]")
 
 
 def plain_names(text: str) -> str:

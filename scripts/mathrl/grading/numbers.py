@@ -55,7 +55,7 @@ def is_finished(node: n.Node) -> bool:
     return False
 
 
-def is_marked(node: n.Node, mark: type) -> bool:
+def is_marked(node: n.Node, mark: type[n.Node]) -> bool:
     """Is a number, its sign and brackets aside, of this type: does it carry a percent or a degree sign?"""
     return isinstance(n.signed(node)[1], mark)
 
@@ -98,8 +98,8 @@ def _split(node: n.Node) -> tuple[n.Node, str | None]:
         case n.Quantity(inner=inner, unit=unit):
             return inner, None if unit in ("rad", "radian", "radians") else unit
         case n.Neg(inner=inner) | n.Paren(inner=inner):
-            bare, unit = _split(inner)
-            return type(node)(bare), unit
+            bare, name = _split(inner)
+            return type(node)(bare), name
         case n.Add(items=items) if isinstance(items[0], n.Quantity):
             return _compound(items)
     return node, None
@@ -107,13 +107,15 @@ def _split(node: n.Node) -> tuple[n.Node, str | None]:
 
 def _compound(items: tuple[n.Node, ...]) -> tuple[n.Node, str | None]:
     """5 ft 3 in as 63 in: the sum in the last unit, where all parts have one dimension and the units get smaller."""
-    parts = [(constant(part.inner), units.size_of(part.unit)) if isinstance(part, n.Quantity) else (None, None) for part in items]
-    if any(not isinstance(value, Fraction) or size is None or size[1] != parts[-1][1][1] for value, size in parts if parts[-1][1]):
+    parts = [
+        (value, *size, part.unit)
+        for part in items
+        if isinstance(part, n.Quantity) and isinstance(value := constant(part.inner), Fraction) and (size := units.size_of(part.unit))
+    ]
+    if len(parts) != len(items) or any(a[1] <= b[1] or a[2] != b[2] for a, b in pairwise(parts)):
         return n.Add(items), "?"
-    if not parts[-1][1] or any(a[1][0] <= b[1][0] for a, b in pairwise(parts)):
-        return n.Add(items), "?"
-    smallest = parts[-1][1][0]
-    return n.Num(sum((value * size[0] / smallest for value, size in parts), Fraction(0)), None), items[-1].unit
+    _, smallest, _, unit = parts[-1]
+    return n.Num(sum((value * size / smallest for value, size, *_ in parts), Fraction(0)), None), unit
 
 
 def _with_units(answer: n.Node, gold: n.Node, how: How) -> tuple[n.Node, n.Node] | None:
@@ -123,17 +125,17 @@ def _with_units(answer: n.Node, gold: n.Node, how: How) -> tuple[n.Node, n.Node]
         return mine, theirs
     if other is None:
         return (mine, theirs) if units.may_follow(unit, how.words) else None
-    sizes = units.size_of(unit), units.size_of(other)
-    if None in sizes or sizes[0] == sizes[1]:
-        return (mine, theirs) if sizes[0] == sizes[1] is not None or units.agree(unit, other) else None
-    if sizes[0][1] != sizes[1][1]:
+    own, wanted = units.size_of(unit), units.size_of(other)
+    if own is None or wanted is None or own == wanted:
+        return (mine, theirs) if own == wanted is not None or units.agree(unit, other) else None
+    if own[1] != wanted[1]:
         return None
-    factor = n.Num(sizes[0][0] / sizes[1][0], None)
+    factor = n.Num(own[0] / wanted[0], None)
     value = constant(mine)
     return (n.Num(value * factor.value, None) if isinstance(value, Fraction) and is_finished(mine) else n.Mul((mine, factor))), theirs
 
 
-def without_mark(node: n.Node, mark: type) -> n.Node:
+def without_mark(node: n.Node, mark: type[n.Wrapped]) -> n.Node:
     """The number without its percent or degree sign."""
     if isinstance(node, mark):
         return node.inner
@@ -158,11 +160,11 @@ def _equal_without_mark(answer: n.Node, gold: n.Node, how: How) -> bool:
     for mark, allowed in ((n.Percent, how.percent), (n.Degrees, how.degrees)):
         if is_marked(answer, mark) == is_marked(gold, mark) or not (allowed or is_marked(gold, mark)):
             continue
-        bare = [without_mark(node, mark) for node in (answer, gold)]
-        values = [constant(node) for node in bare]
-        if None in values or not close(*values) or not is_worked_out(*bare):
+        mine, theirs = without_mark(answer, mark), without_mark(gold, mark)
+        left, right = constant(mine), constant(theirs)
+        if left is None or right is None or not close(left, right) or not is_worked_out(mine, theirs):
             continue
-        if mark is n.Degrees or not (isinstance(values[0], Fraction) and abs(values[0]) < 1):
+        if mark is n.Degrees or not (isinstance(left, Fraction) and abs(left) < 1):
             return True
     return False
 
@@ -216,13 +218,12 @@ def is_long_decimal_of(answer: n.Node, value: Value) -> bool:
     return _stands_for(value, *written)
 
 
-def _is_more_precise(answer: n.Node, value: Value, gold: n.Node) -> bool:
+def _is_more_precise(answer: n.Node, value: Value, target: Fraction, places: int) -> bool:
     """Does a more precise answer round to a rounded gold?
 
     A gold of one or two significant digits is often exact (2.5 litres), so there the answer must have two digits more (0.4167
     for 0.42, not 2.52 for 2.5), or be a closed form; and it must lie within `ROUNDING` of the gold.
     """
-    target, places = decimal(gold)
     half = Fraction(10) ** -places / 2 * Fraction(1000001, 1000000)
     exact = _exact(value)
     if exact is None or abs(exact - target) > min(half, abs(target) * ROUNDING):
@@ -284,8 +285,8 @@ def _agree(one: n.Node, other: n.Node, test: Callable[[n.Node, n.Node], bool]) -
 
 def _is_equal(one: n.Node, other: n.Node) -> bool:
     """Is the second value the first, or the first rounded to decimals? The sign of percent and of degrees may be left out."""
-    values = constant(one), constant(other)
-    if None in values or close(*values) or _equal_without_mark(one, other, How()):
+    value, target = constant(one), constant(other)
+    if value is None or target is None or close(value, target) or _equal_without_mark(one, other, How()):
         return True
     exact, written = (decimal(without_mark(node, n.Percent)) for node in (one, other))
     return exact is None and written is not None and written[1] > 0 and _rounds_to(one, other)
@@ -333,6 +334,7 @@ def same_numbers(answer: n.Node, gold: n.Node, how: How) -> bool:
         return True
     if _equal_without_mark(answer, gold, how):
         return True
-    if how.rounded and is_rounded(gold):
-        return _is_more_precise(answer, left, gold)
-    return decimal(gold) is None and is_long_decimal_of(answer, right)
+    written = decimal(gold)
+    if how.rounded and written is not None and is_rounded(gold):
+        return _is_more_precise(answer, left, *written)
+    return written is None and is_long_decimal_of(answer, right)

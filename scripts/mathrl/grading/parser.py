@@ -88,7 +88,7 @@ class Parser(Atoms):
 
     @nested
     def sum(self) -> n.Node:
-        terms = () if self.sees(_SIGNS) else (self.term(),)
+        terms: tuple[n.Node, ...] = () if self.sees(_SIGNS) else (self.term(),)
         while text := self.one_of(_SIGNS):
             if text == "+" and not terms and self.accept("-"):
                 text = r"\pm"  # "+-5" is how plain text writes it
@@ -180,7 +180,9 @@ class Parser(Atoms):
         while True:
             if self.accept("^"):
                 power = self.argument(signed=True)
-                name += "^" + (str(power.value) if isinstance(power, n.Num) else f"-{power.inner.value}" if _is_minus(power) else "?")
+                number = power.inner if isinstance(power, n.Neg) else power
+                sign = "" if number is power else "-"
+                name += f"^{sign}{number.value}" if isinstance(number, n.Num) else "^?"
             elif self.peek() == ("op", "/") and self.peek(1)[0] in ("text", "word"):
                 self.at += 1
                 name += "/" + word_key(self.take()[1])
@@ -274,10 +276,6 @@ def _mixed(left: n.Node, right: n.Node) -> n.Node | None:
             mixed = _mixed(left, part)  # the sign belongs to the whole mixed number
             return None if mixed is None else type(right)(mixed)
     return None
-
-
-def _is_minus(node: n.Node) -> bool:
-    return isinstance(node, n.Neg) and isinstance(node.inner, n.Num)
 
 
 def _is_quantity(node: n.Node) -> bool:

@@ -102,8 +102,8 @@ def _is_alike(answer: n.Node, gold: n.Node) -> bool:
     mine, theirs = _bare(answer), _bare(gold)
     if not (is_finished(mine) and is_finished(theirs)) or _form(mine) != _form(theirs) or _form(mine) == "fraction":
         return False
-    values = constant(mine), constant(theirs)
-    return None not in values and close(*values)
+    left, right = constant(mine), constant(theirs)
+    return left is not None and right is not None and close(left, right)
 
 
 def _is_trivial(node: n.Node) -> bool:

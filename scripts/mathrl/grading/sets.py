@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
+from typing import TypeGuard
 
 from mathrl.grading import nodes as n
 from mathrl.grading.value import as_real, close, constant
@@ -17,7 +18,8 @@ INFINITE = float("inf")
 Bound = float | Fraction
 End = tuple[Bound, bool, bool]
 """(a number, is it in the set?, is what follows it in the set?); the first end of a set is minus infinity."""
-_TESTS = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, "=": operator.eq, "!=": operator.ne}
+Test = Callable[[Bound, Bound], bool]
+_TESTS: dict[str, Test] = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, "=": operator.eq, "!=": operator.ne}
 _COMBINED = {"union": operator.or_, "inter": operator.and_, "minus": operator.gt}
 
 
@@ -34,7 +36,7 @@ class _Subset:
     def ends(self) -> list[End]:
         marks = sorted(self.bounds)
         inside = self.holds(marks[0] - 1 if marks else Fraction(0))
-        found = [(-INFINITE, False, inside)]
+        found: list[End] = [(-INFINITE, False, inside)]
         for mark, following in pairwise([*marks, marks[-1] + 2] if marks else ()):
             at, behind = self.holds(mark), self.holds((mark + following) / 2)
             if (at, behind) != (inside, inside):
@@ -74,7 +76,7 @@ def _subset(node: n.Node) -> _Subset | None:
             return _between(low, high, _TESTS["<=" if opening == "[" else "<"], _TESTS["<=" if closing == "]" else "<"])
         case n.Braces(items=items) if len(items) <= MAX_ITEMS:
             points = frozenset(map(_bound, items))
-            return None if points & {None, INFINITE, -INFINITE} else _Subset(points, points.__contains__)
+            return _Subset(points, points.__contains__) if _are_finite(points) else None
         case n.SetOp(kind=kind, left=left, right=right):
             first, second = _subset(left), _subset(right)
             return first.with_other(second, _COMBINED[kind]) if first and second else None
@@ -85,7 +87,11 @@ def _subset(node: n.Node) -> _Subset | None:
     return None
 
 
-def _between(low: Bound, high: Bound, above: Callable[[Bound, Bound], bool], below: Callable[[Bound, Bound], bool]) -> _Subset:
+def _are_finite(bounds: frozenset[Bound | None]) -> TypeGuard[frozenset[Bound]]:
+    return not bounds & {None, INFINITE, -INFINITE}
+
+
+def _between(low: Bound, high: Bound, above: Test, below: Test) -> _Subset:
     return _Subset(frozenset({low, high}) - {INFINITE, -INFINITE}, lambda x: above(low, x) and below(x, high))
 
 
@@ -100,8 +106,8 @@ def _bound(node: n.Node) -> Bound | None:
 
 def _conditions(node: n.Items) -> _Subset | None:
     """Several conditions on one variable: all of them, or one where "or" joins them or no number meets all."""
-    parts = [_subset(part) for part in node.items]
-    if None in parts or len({n.symbols(part) for part in node.items}) != 1:
+    parts = [found for part in node.items if (found := _subset(part))]
+    if len(parts) != len(node.items) or len({n.symbols(part) for part in node.items}) != 1:
         return None
     one = all_of = parts[0]
     for part in parts[1:]:
@@ -113,35 +119,35 @@ def _variable(node: n.Node) -> Callable[[Bound], Bound] | None:
     """What a term makes of its one variable: x, f(x) for any x, -x or |x|; None for other terms."""
     match node:
         case n.Sym() if n.symbols(node):
-            return operator.pos
+            return lambda x: x
         case n.Call(args=args) if all(isinstance(part, n.Sym) for part in args):
-            return operator.pos
+            return lambda x: x
         case n.Neg(inner=inner) if _variable(inner):
-            return operator.neg
+            return lambda x: -x
         case n.Fn(name="abs", args=(n.Sym(),)) if n.symbols(node):
-            return abs
+            return lambda x: x if x >= 0 else -x
     return None
 
 
 def _solved(node: n.Rel) -> _Subset | None:
     """The solution set of "a < x <= b", "x != a", "x in …" for one variable."""
-    turns = [_variable(term) for term in node.terms]
+    turns = {at: turn for at, term in enumerate(node.terms) if (turn := _variable(term))}
     if node.ops == ("in",):
-        return _subset(node.terms[1]) if turns[0] is operator.pos else None
-    bounds = [_bound(term) for term, turn in zip(node.terms, turns, strict=True) if turn is None]
-    if len(bounds) != len(turns) - 1 or None in bounds or not set(node.ops) <= set(_TESTS):
+        return _subset(node.terms[1]) if 0 in turns and isinstance(node.terms[0], n.Sym | n.Call) else None
+    bounds = [bound for at, term in enumerate(node.terms) if at not in turns and (bound := _bound(term)) is not None]
+    if len(turns) != 1 or len(bounds) != len(node.terms) - 1 or not set(node.ops) <= set(_TESTS):
         return None
     if {INFINITE, -INFINITE} & set(bounds) and not set(node.ops) <= {"<", ">"}:
         return None
-    at = next(index for index, turn in enumerate(turns) if turn)
+    [(place, made)] = turns.items()
     tests = [_TESTS[op] for op in node.ops]
 
     def holds(x: Bound) -> bool:
-        values = [*bounds[:at], turns[at](x), *bounds[at:]]
+        values = [*bounds[:place], made(x), *bounds[place:]]
         return all(test(*pair) for test, pair in zip(tests, pairwise(values), strict=True))
 
     finite = frozenset(bounds) - {INFINITE, -INFINITE}
-    return _Subset(finite | frozenset(-bound for bound in finite), holds)
+    return _Subset(finite | frozenset(-end for end in finite), holds)
 
 
 def same_ends(left: list[End], right: list[End]) -> bool:

@@ -16,14 +16,12 @@ from mathrl.grading.words import TABLES
 Size = tuple[Fraction, tuple[tuple[str, int], ...]]
 """(size in base units, powers of the base units)."""
 
-_BASE = re.compile(r"([a-z]+)(?:\^(-?\d))?")
-
 
 def _read_table() -> dict[str, Size]:
     sizes: dict[str, Size] = {}
     for name, size in TABLES["unit"].items():
         factor, *bases = size.split()
-        powers = tuple(sorted((unit, int(power or 1)) for unit, power in (_BASE.fullmatch(base).groups() for base in bases)))
+        powers = tuple(sorted((unit, int(power or 1)) for unit, _, power in (base.partition("^") for base in bases)))
         sizes[name] = Fraction(factor), powers
     return sizes
 

@@ -127,8 +127,9 @@ def power(base: Value, exponent: Value) -> Value:
         if right.real > 0:
             return Fraction(0)
         raise Undecided("zero to a power that is not positive")
-    whole = isinstance(exponent, Fraction) and exponent.denominator == 1 and abs(exponent.numerator) <= 64
-    return _not_vanished(left**exponent.numerator if whole else left**right)
+    if isinstance(exponent, Fraction) and exponent.denominator == 1 and abs(exponent.numerator) <= 64:
+        return _not_vanished(left**exponent.numerator)
+    return _not_vanished(left**right)
 
 
 def _exact_power(base: Fraction, exponent: int) -> Fraction | None:
@@ -240,8 +241,7 @@ class Evaluator:
             case n.Factorial(inner=inner):
                 return self._factorial(self._value(inner))
             case n.Call(name=name, args=args):
-                inner = sum(as_complex(self._value(part)) * (index + 1) for index, part in enumerate(args))
-                return _unknown(f"{name}{self.point}", inner)
+                return _unknown(f"{name}{self.point}", sum(as_complex(self._value(part)) * at for at, part in enumerate(args, 1)))
             case n.BigOp():
                 return self._big_operator(node)
             case n.Ratio(items=(left, right)):
@@ -280,9 +280,10 @@ class Evaluator:
         match name, values:
             case "sqrt", [first]:
                 return _root(first, 2)
-            case "root", [first, degree]:
-                whole = isinstance(degree, Fraction) and degree.denominator == 1 and 2 <= degree <= 64
-                return _root(first, degree.numerator) if whole else power(first, 1 / degree)
+            case "root", [first, Fraction(numerator=degree, denominator=1)] if 2 <= degree <= 64:
+                return _root(first, degree)
+            case "root", [first, exponent]:
+                return power(first, 1 / exponent)
             case (("abs" | "norm"), [first]):
                 return abs(first) if isinstance(first, Fraction) else complex(abs(first))
             case "log", [first]:
@@ -317,8 +318,7 @@ class Evaluator:
 
 
 def _binomial(top: Value, bottom: Value) -> Value:
-    whole = all(isinstance(value, Fraction) and value.denominator == 1 for value in (top, bottom))
-    if not whole:
+    if not (isinstance(top, Fraction) and isinstance(bottom, Fraction) and top.denominator == bottom.denominator == 1):
         upper, lower = _real(top), _real(bottom)
         return complex(math.gamma(upper + 1) / math.gamma(lower + 1) / math.gamma(upper - lower + 1))
     if not (bottom >= 0 and 0 <= top <= 2_000):
