@@ -21,6 +21,7 @@ from mathrl.config.sources import Prompt
 from mathrl.config.stage import Stage
 from mathrl.core.code_files import SCRIPTS
 from mathrl.core.files import UserError, read_json, write_jsonl
+from mathrl.data.records import Item
 from mathrl.evaluation.records import Generation
 from mathrl.training import verl_log
 from mathrl.training.records import Manifest
@@ -76,11 +77,11 @@ def write_data(folder: Path, prompt: Prompt, seed: int) -> None:
     import polars as pl
 
     from mathrl.data.verl_rows import benchmark_frame, verl_rows
-    from mathrl.demo import world
+    from mathrl.demo.world import make_world
 
-    world = world.make_world(seed, 512, 16, 0)
+    world = make_world(seed, 512, 16, 0)
     items = world["benchmarks"]["demo_words"]
-    rows = [{"id": str(i), "problem": row["prompt"], "answer": row["solution"]} for i, row in enumerate(world["problems"])]
+    rows: list[Item] = [{"id": str(i), "problem": row["prompt"], "answer": row["solution"]} for i, row in enumerate(world["problems"])]
     prefix = prompt.instruction + prompt.separator
     for name, content, source in (("train", rows, "check"), ("val", items, "dev")):
         table = benchmark_frame(content)
@@ -175,7 +176,7 @@ def measure(manifest: Manifest, generation: Generation) -> Figures:
 
     times = scalars.get("timing_s/step", [])
     gaps = scalars.get("training/rollout_probs_diff_mean", [])
-    figures = {
+    figures: Figures = {
         "steps": manifest["steps"],
         "seconds_per_step": round(statistics.median(times[1:] or times), 3),  # the first one compiles and warms up
         "train_tokens_per_second": last("perf/throughput"),

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from mathrl.checks import grader_audit
-from mathrl.checks.records import Accuracy, AccuracyOnSet, Cases, Refused
+from mathrl.checks.records import Accuracy, AccuracyOnSet, BothJudges, Cases, LabelledError, Refused, WrongCase
 from mathrl.core.files import UserError, read_jsonl
 from mathrl.grading import extract_boxed, grade_many
 from mathrl.grading.judge import clear_caches
@@ -38,14 +38,14 @@ class LabelledSet:
 def _verifier(name: str, path: Path) -> LabelledSet:
     rows = list(read_jsonl(path, required=("gold", "pred", "equal")))
     kept = [not any(word in row.get("note", "").split("::")[-1] for word in PROSE_TESTS) for row in rows]
-    pairs = [(grader_audit.boxed(row["pred"]), row["gold"], row.get("problem")) for row in rows]
+    pairs: list[grader_audit.Question] = [(grader_audit.boxed(row["pred"]), row["gold"], row.get("problem")) for row in rows]
     return LabelledSet(name, path, pairs, [bool(row["equal"]) for row in rows], kept, False, "strict", delimit=all(kept))
 
 
 def _generations(name: str, path: Path) -> LabelledSet:
     rows = list(read_jsonl(path, required=("response", "gold", "pred", "correct")))
     contest = any(row.get("scorer") == "OpenSeek qwen_eval" for row in rows)
-    pairs = []
+    pairs: list[grader_audit.Question] = []
     for row in rows:
         response = row["response"]
         if extract_boxed(response) is None and not contest:
@@ -76,7 +76,7 @@ def measure(item: LabelledSet, workers: int) -> AccuracyOnSet:
     def part(verdicts: Sequence[grader_audit.Verdict], indices: Sequence[int]) -> Accuracy:
         return grader_audit.summarise([verdicts[i] for i in indices], [item.labels[i] for i in indices])
 
-    errors = [
+    errors: list[LabelledError] = [
         {
             "line": index + 1,
             "gold": gold[-200:],
@@ -103,7 +103,7 @@ def measure(item: LabelledSet, workers: int) -> AccuracyOnSet:
 
 def rounding(sets: Sequence[LabelledSet]) -> list[Refused]:
     """The labelled verdicts that would change if the golds were known to be rounded, as minerva_math's are."""
-    changed = []
+    changed: list[Refused] = []
     for item in sets:
         without = grader_audit.ours(item.questions, item.extraction)
         rounded = grader_audit.ours(item.questions, item.extraction, benchmark="minerva_math")
@@ -126,7 +126,7 @@ def rounded_golds(folder: Path) -> dict[str, list[int]]:
 
 def copied(sets: Sequence[LabelledSet]) -> list[Refused]:
     """The answers labelled right that are refused only because they stand in the problem: the cost of the rule."""
-    found = []
+    found: list[Refused] = []
     for item in sets:
         for line, (question, label) in enumerate(zip(item.questions, item.labels, strict=True), 1):
             if label and question[2:] and grade_many([question], extraction=item.extraction)[0].status == "copied":
@@ -146,7 +146,7 @@ def speed(sets: Sequence[LabelledSet]) -> dict[str, float]:
 def cases(path: Path) -> Cases:
     """Our verdicts on a file of cases (`kind`, `pred` or `response`, `gold`, `right`, perhaps `problem`): by kind, and the wrong ones."""
     kinds: dict[str, list[int]] = {}
-    wrong = []
+    wrong: list[WrongCase] = []
     for row in read_jsonl(path, required=("kind", "gold", "right")):
         response = row["response"] if row.get("response") is not None else rf"\boxed{{{row['pred']}}}"
         [verdict] = grade_many([(response, str(row["gold"]), row.get("problem"))])
@@ -160,20 +160,22 @@ def cases(path: Path) -> Cases:
     return {"rows": rows, "accuracy": 1 - len(wrong) / rows, "false_accepts": accepts, "kinds": kinds, "wrong": wrong}
 
 
-def table(results: dict[str, dict[str, AccuracyOnSet]]) -> list[str]:
+def table(results: Mapping[str, AccuracyOnSet]) -> list[str]:
     """The results as a Markdown table: a line a set, the kept rows on a line of their own."""
-    heads = ("set", "rows", "accuracy: ours", "Math-Verify", "false accepts: ours", "Math-Verify", "false rejects: ours", "Math-Verify")
-    heads += ("ms: ours mean", "p99", "Math-Verify mean", "ratio")
+    heads = ["set", "rows", "accuracy: ours", "Math-Verify", "false accepts: ours", "Math-Verify", "false rejects: ours", "Math-Verify"]
+    heads += ["ms: ours mean", "p99", "Math-Verify mean", "ratio"]
     lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     for name, result in results.items():
-        parts = [(name, result["rows"], result)]
+        parts: list[tuple[str, BothJudges]] = [(name, result)]
         if result["kept"]:
-            parts.append((f"{name}, kept", result["kept"]["rows"], result["kept"]))
-        for label, rows, part in parts:
+            parts.append((f"{name}, kept", result["kept"]))
+        for label, part in parts:
             mine, theirs = part["ours"], part["math_verify"]
             ratio = theirs["milliseconds"]["mean"] / mine["milliseconds"]["mean"]
-            cells = [label, str(rows), f"{mine['accuracy']:.4f}", f"{theirs['accuracy']:.4f}"]
-            cells += [str(part[who][kind]) for kind in ("false_accepts", "false_rejects") for who in ("ours", "math_verify")]
+            cells = [label, str(part["rows"]), f"{mine['accuracy']:.4f}", f"{theirs['accuracy']:.4f}"]
+            cells += [
+                str(count) for count in (mine["false_accepts"], theirs["false_accepts"], mine["false_rejects"], theirs["false_rejects"])
+            ]
             cells += [f"{mine['milliseconds'][key]:.3f}" for key in ("mean", "p99")]
             cells += [f"{theirs['milliseconds']['mean']:.2f}", f"{ratio:.0f}×"]
             lines.append(f"| {' | '.join(cells)} |")

@@ -43,7 +43,7 @@ def time_decontamination(problems: Path, benchmarks: Mapping[str, Path], workers
     with tempfile.TemporaryDirectory() as out:
         for methods in OURS:
             begun = time.perf_counter()
-            command = [
+            command: list[str | Path] = [
                 sys.executable, SCRIPTS / "decontaminate.py", "--problems", problems,
                 "--benchmark", *(f"{name}={path}" for name, path in benchmarks.items()),
                 "--methods", methods, "--clean", f"{out}/c.parquet",

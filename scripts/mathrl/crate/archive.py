@@ -18,7 +18,7 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 from mathrl.core.files import UserError, atomic_path
 from mathrl.crate.records import Metadata
@@ -96,7 +96,7 @@ def _parse(text: bytes, crate: Path) -> Metadata:
     graph = metadata.get("@graph") if isinstance(metadata, dict) else None
     if not isinstance(graph, list) or not all(isinstance(entity, dict) for entity in graph):
         raise UserError(f"{crate}: {METADATA} is no metadata of a crate; ask for the crate again")
-    return metadata
+    return cast("Metadata", metadata)
 
 
 def listed(metadata: Metadata, crate: Path) -> dict[str, tuple[int, str]]:
@@ -150,14 +150,18 @@ def _members(crate: Path) -> Iterator[Mapping[str, Opener]]:
 
 
 def _in_folder(crate: Path) -> dict[str, Opener]:
-    found = {}
+    found: dict[str, Opener] = {}
     for path in sorted(crate.rglob("*")):  # does not follow links to folders
         name = path.relative_to(crate).as_posix()
         if path.is_symlink():
             raise UserError(f"{crate}: {name!r} is a link; the crate is not read")
         if path.is_file():
-            found[name] = functools.partial(open, path, "rb")
+            found[name] = functools.partial(_open, path)
     return found
+
+
+def _open(path: Path) -> IO[bytes]:
+    return path.open("rb")
 
 
 def _copy(opened: Any, target: Path, size: int, sha256: str, where: str) -> None:

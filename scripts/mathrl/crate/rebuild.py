@@ -13,7 +13,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, cast
 
 from mathrl.config.endpoint import Endpoint
 from mathrl.config.experiment import Configuration
@@ -33,7 +33,7 @@ from mathrl.core.files import (
 )
 from mathrl.core.provenance import git_commit, provenance
 from mathrl.crate.claims import certain, recompute
-from mathrl.crate.records import StudyNote
+from mathrl.crate.records import CutSample, GradingSettings, StudyNote, VerdictColumns, WithheldItem
 from mathrl.crate.study import CONFIG, EVAL, PINS, SAMPLES, STUDY
 from mathrl.crate.withheld import HASH, gold_without_text, sample_with_text
 from mathrl.data.benchmarks import read_benchmark
@@ -41,12 +41,11 @@ from mathrl.data.dates import Dates
 from mathrl.data.downloads import read_pins
 from mathrl.data.records import Item, Sample
 from mathrl.evaluation.grading import evaluate, grade_samples, read_matches, read_samples
-from mathrl.evaluation.metrics import STATUS_LETTERS
+from mathrl.evaluation.metrics import STATUS_LETTERS, GradedProblem
 from mathrl.evaluation.records import Evaluation
 from mathrl.evaluation.scores import eval_path, load_evals, score_table
 from mathrl.grading.protocols import MARK
 from mathrl.statistics.comparisons import control_kinds, run_groups
-from mathrl.statistics.records import Columns
 
 REBUILT = "rebuilt.json"
 """The mark of a folder that a rebuilding wrote, and may be replaced by another one."""
@@ -136,8 +135,13 @@ def _rebuild(crate: Path, out: Path, benchmarks: Path, workers: int) -> Rebuilt:
             for protocol in study["protocols"]:
                 cell = {"model": model, "protocol": protocol, "benchmark": benchmark}
                 told = _json(crate, EVAL.format(**cell))
-                settings = {"grader": _one_of(told, "grader", ("ours", "contest")), "workers": workers, "benchmark": benchmark}
-                settings |= {"extraction": _one_of(told, "extraction", ("strict", "lenient")), "contaminated": contaminated}
+                settings: GradingSettings = {
+                    "grader": _one_of(told, "grader", ("ours", "contest")),
+                    "extraction": _one_of(told, "extraction", ("strict", "lenient")),
+                    "workers": workers,
+                    "contaminated": contaminated,
+                    "benchmark": benchmark,
+                }
                 samples = _samples(crate / SAMPLES.format(**cell), items, problems)
                 where = f"{model}, {protocol}, {benchmark}"
                 if problems is None:
@@ -147,7 +151,8 @@ def _rebuild(crate: Path, out: Path, benchmarks: Path, workers: int) -> Rebuilt:
                 else:
                     made = evaluate(samples, problems, removing=removing, **settings)
                     found.graded += len(samples)
-                made |= cell | {"provenance": provenance({"samples": crate / SAMPLES.format(**cell)})}
+                made["model"], made["protocol"], made["benchmark"] = model, protocol, benchmark
+                made["provenance"] = provenance({"samples": crate / SAMPLES.format(**cell)})
                 write_json(eval_path(out, **cell), made)
                 found.differences += [f"{where}: {line}" for line in _differences(made, told)]
     if found.without:
@@ -191,22 +196,22 @@ def _check_matches(path: Path) -> None:
         raise UserError(f"{path.name}: holds a name of {longest} bytes, which no table of matches has; it is not read")
 
 
-def _count_claims(found: Rebuilt, cell: Mapping[str, str], told: Any, samples: list[Sample], graded: Any) -> None:
+def _count_claims(found: Rebuilt, cell: Mapping[str, str], told: Any, samples: list[Sample], graded: list[GradedProblem] | None) -> None:
     """Note which verdicts of a cell are the sender's own; those that the problem cannot change and that are others are differences."""
     if graded is None:
         found.judged[cell["benchmark"]] += len(samples)
         return
     found.graded += len(samples)
-    columns = {"id": [], "verdicts": [], "greedy": []}
+    made: VerdictColumns = {"id": [], "verdicts": [], "greedy": []}
     for problem in graded:
-        columns["id"].append(problem.id)
-        columns["verdicts"].append("".join(STATUS_LETTERS[sample.status] for sample in problem.samples))
-        columns["greedy"].append(int(problem.greedy.correct) if problem.greedy else None)
-    made, sure = {"per_problem": columns}, set(certain(graded, samples, told["grader"]))
-    other = _other_verdicts(made, told)
+        made["id"].append(problem.id)
+        made["verdicts"].append("".join(STATUS_LETTERS[sample.status] for sample in problem.samples))
+        made["greedy"].append(int(problem.greedy.correct) if problem.greedy else None)
+    sure = set(certain(graded, samples, told["grader"]))
+    other = _other_verdicts(made, told["per_problem"])
     place = (cell["model"], cell["protocol"])
     found.without[cell["benchmark"]] += [(*place, *sample) for sample in other if sample not in sure]
-    lines = _verdict_lines(made, told, [sample for sample in other if sample in sure])
+    lines = _verdict_lines(made, told["per_problem"], [sample for sample in other if sample in sure])
     found.differences += [f"{', '.join(place)}, {cell['benchmark']}: {line}" for line in lines]
 
 
@@ -246,10 +251,10 @@ def _with_texts(items: Mapping[str, Item], fetched: Path) -> dict[str, Item] | N
 
     Golds that name a judge are taken from the fetched benchmark alone: a judge is code, and what it is given may steer it.
     """
-    wanted = {key: row[HASH] for key, row in items.items() if HASH in row}
+    wanted = {key: row[HASH] for key, row in cast("Mapping[str, WithheldItem]", items).items() if HASH in row}
     judged = _names_judges(items)
     if not wanted and not judged:
-        return {key: dict(row) for key, row in items.items()}
+        return {key: {**row} for key, row in items.items()}
     if not fetched.is_file():
         return None
     there = read_benchmark(fetched)
@@ -257,7 +262,9 @@ def _with_texts(items: Mapping[str, Item], fetched: Path) -> dict[str, Item] | N
         return None
     if judged and any(row["answer"] not in _golds(there.get(key)) for key, row in items.items()):
         return None
-    return {key: {**row, **{part: there[key][part] for part in ("problem", "answer")[: 1 + judged]}} for key, row in items.items()}
+    return {
+        key: {**row, "problem": there[key]["problem"], "answer": (there[key] if judged else row)["answer"]} for key, row in items.items()
+    }
 
 
 def _golds(item: Item | None) -> tuple[str, ...]:
@@ -274,39 +281,33 @@ def _samples(path: Path, items: Mapping[str, Item], problems: Mapping[str, Item]
     samples = read_samples(read_jsonl(path, ("id", "sample", "response")), items, path.name)
     if problems is None:
         return samples
-    return [sample_with_text(row, problems[row["id"]]["problem"], path.name) for row in samples]
+    return [sample_with_text(cast("CutSample", row), problems[row["id"]]["problem"], path.name) for row in samples]
 
 
-class Verdicts(TypedDict):
-    """The part of an eval JSON that holds verdicts."""
-
-    per_problem: Columns
-
-
-def _verdicts(graded: Verdicts) -> Iterator[tuple[str, int, Any]]:
+def _verdicts(columns: VerdictColumns) -> Iterator[tuple[str, int, Any]]:
     """(item, sample, verdict); the greedy response is sample −1."""
-    columns = graded["per_problem"]
     for key, letters, greedy in zip(columns["id"], columns["verdicts"], columns["greedy"], strict=True):
         if greedy is not None:
             yield str(key), -1, greedy
         yield from ((str(key), number, letter) for number, letter in enumerate(letters))
 
 
-def _other_verdicts(made: Verdicts, told: Verdicts) -> list[tuple[str, int]]:
+def _other_verdicts(made: VerdictColumns, told: VerdictColumns) -> list[tuple[str, int]]:
     known = {(key, number): verdict for key, number, verdict in _verdicts(told)}
     return [(key, number) for key, number, verdict in _verdicts(made) if known.get((key, number)) != verdict]
 
 
 def _differences(made: Evaluation, told: Evaluation) -> list[str]:
     """Samples whose verdict is another one; else any other value of the eval JSON that is."""
-    other = _other_verdicts(made, told)
+    mine, theirs = made["per_problem"], told["per_problem"]
+    other = _other_verdicts(mine, theirs)
     if other:
-        return _verdict_lines(made, told, other)
+        return _verdict_lines(mine, theirs, other)
     values = {key: value for key, value in made.items() if key != "provenance"}
     return [f"{where} is not as the crate says" for where in _unequal(values, {k: v for k, v in told.items() if k != "provenance"}, "")]
 
 
-def _verdict_lines(made: Verdicts, told: Verdicts, other: list[tuple[str, int]]) -> list[str]:
+def _verdict_lines(made: VerdictColumns, told: VerdictColumns, other: list[tuple[str, int]]) -> list[str]:
     known, now = ({(key, number): verdict for key, number, verdict in _verdicts(graded)} for graded in (told, made))
     return [f"sample {number} of {key} is graded {now[key, number]}, the crate says {known.get((key, number))!r}" for key, number in other]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NotRequired, TypedDict
 
 from mathrl.core.files import JsonObject
@@ -76,6 +77,24 @@ class WithheldItem(Item):
     """An item whose problem is empty. problem_sha256: of its text, in hex."""
 
     problem_sha256: NotRequired[str]
+
+
+class GradingSettings(TypedDict):
+    """How the samples of a cell are graded (`grading.grade_samples`). contaminated: methods that matched an item, by its id."""
+
+    grader: str
+    extraction: str
+    workers: int
+    contaminated: Mapping[str, frozenset[str]]
+    benchmark: str
+
+
+class VerdictColumns(TypedDict):
+    """The part of `statistics.records.Columns` that holds verdicts."""
+
+    id: list[str]
+    verdicts: list[str]
+    greedy: list[int | None]
 
 
 class CutSample(Sample):

@@ -7,7 +7,7 @@ of the cut names the characters of the problem that belong there.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from mathrl.core.files import UserError, sha256_text
 from mathrl.crate.records import CutSample, WithheldItem
@@ -20,13 +20,16 @@ if TYPE_CHECKING:
 SHORTEST = 40
 """Characters in a row that count as text of the problem; shorter runs are names, numbers and phrases."""
 KEPT = ("id", "answer", "domain", "difficulty")
-HASH, CUT = "problem_sha256", "cut"
+HASH: Final = "problem_sha256"
+CUT: Final = "cut"
 
 
 def item_without_text(row: Item) -> WithheldItem:
     """A benchmark item whose problem is empty and known by its hash."""
-    kept = {key: row[key] for key in KEPT if key in row}
-    return kept | {"answer": gold_without_text(row["answer"]), "problem": "", HASH: sha256_text(row["problem"])}
+    given: Mapping[str, object] = row
+    kept = {key: given[key] for key in KEPT if key in given}
+    kept |= {"answer": gold_without_text(row["answer"]), "problem": "", HASH: sha256_text(row["problem"])}
+    return cast("WithheldItem", kept)
 
 
 def gold_without_text(answer: str) -> str:
@@ -46,16 +49,16 @@ def cut(text: str, problem: str) -> tuple[str, list[list[int]]]:
     cuts: list[list[int]] = []
     place = kept = done = 0
     while place <= len(text) - size:
-        first = runs.get(text[place : place + size])
-        if first is None:
+        begin = runs.get(text[place : place + size])
+        if begin is None:
             place += 1
             continue
-        end, stop = first + size, place + size
+        end, stop = begin + size, place + size
         while end < len(problem) and stop < len(text) and problem[end] == text[stop]:
             end, stop = end + 1, stop + 1
         left.append(text[done:place])
         kept += place - done
-        cuts.append([kept, first, end])
+        cuts.append([kept, begin, end])
         place = done = stop
     return "".join([*left, text[done:]]), cuts
 
@@ -66,8 +69,10 @@ def restore(text: str, cuts: Any, problem: str, where: str) -> str:
     Raises:
         UserError: the cuts do not fit the text or the problem.
     """
-    parts, done = [], 0
-    for entry in cuts if isinstance(cuts, list) else [None]:
+    parts: list[str] = []
+    done = 0
+    entries: list[Any] = cuts if isinstance(cuts, list) else [None]  # a stranger's
+    for entry in entries:
         numbers = isinstance(entry, list) and len(entry) == 3 and all(type(number) is int for number in entry)
         if not numbers or not done <= entry[0] <= len(text) or not 0 <= entry[1] < entry[2] <= len(problem):
             raise UserError(f"{where}: a cut does not fit its problem; the crate is damaged")
@@ -79,13 +84,13 @@ def restore(text: str, cuts: Any, problem: str, where: str) -> str:
 def sample_without_text(row: Sample, problem: str) -> CutSample:
     """A sample whose response repeats nothing of its problem; the key `cut` says what stood where."""
     response, cuts = cut(row["response"], problem)
-    return {**row, "response": response, CUT: cuts} if cuts else dict(row)
+    return {**row, "response": response, CUT: cuts} if cuts else {**row}
 
 
 def sample_with_text(row: CutSample, problem: str, where: str) -> Sample:
     """The sample as it was made."""
-    whole = {key: value for key, value in row.items() if key != CUT}
-    return whole | {"response": restore(row["response"], row[CUT], problem, where)} if CUT in row else whole
+    whole = cast("Sample", {key: value for key, value in row.items() if key != CUT})
+    return {**whole, "response": restore(row["response"], row[CUT], problem, where)} if CUT in row else whole
 
 
 def matches_without_text(table: pl.DataFrame, benchmarks: set[str], dataset: bool) -> pl.DataFrame:

@@ -51,8 +51,8 @@ def rows(pin: Pin, seed: int) -> Iterator[GeneratedItem]:
     """
     name, parameters = pin.origin.id, dict(_parameter(part) for part in pin.files)
     made = _made(name, parameters, seed, pin.rows or 0)
-    golds = [None if entry["answer"] is None else str(entry["answer"]) for entry in made]
-    lost = [place for place, gold in enumerate(golds) if gold is None or not gold.strip()]
+    golds = ["" if entry["answer"] is None else str(entry["answer"]) for entry in made]
+    lost = [place for place, gold in enumerate(golds) if not gold.strip()]
     if not lost and not _ours_fits(name, golds):
         golds = [
             protocols.gold_text(

@@ -12,10 +12,11 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 from mathrl.core.files import UserError, parse_json
 from mathrl.data import gold
+from mathrl.data.records import Paths
 
 Row = Mapping[str, Any]
 FINAL = re.compile(r"\\f?box(?:ed)?\b|####|\banswer\s*(?:is|:|=)", re.IGNORECASE)
@@ -244,14 +245,16 @@ def parse_mapping(text: str, where: str) -> dict[str, str]:
 
 def chosen(rows: Sequence[Row], mapping: Mapping[str, str], where: str) -> Layout:
     """The layout of a file: as its pin says, or as its first rows show; `UserError` where a path of the pin leads nowhere."""
-    own = {key: value for key, value in mapping.items() if key in FIELDS}
+    own = cast("Paths", {key: value for key, value in mapping.items() if key in FIELDS})
     if "layout" in mapping:
         base = next(layout for layout in LAYOUTS if layout.name == mapping["layout"])
-    elif {"problem", "answer"} <= set(own):
+    elif "problem" in own and "answer" in own:
         base = Layout("of the pin", (), own["answer"], prompt=True)
     else:
         base = recognise(rows, where)
-    for key, paths in own.items():
+    for key, paths in mapping.items():
+        if key not in own:
+            continue
         if all(first_of(row, paths) is None for row in rows) and not any(
             _steps(path)[0] in row for path in paths.split("|") for row in rows
         ):

@@ -75,12 +75,12 @@ class Reader:
         """`problem` and `answer` of a row; where it has no gold, `answer` is None and `left_out` says why."""
         found: Read = {"problem": None, "answer": None, "left_out": None}
         try:
-            found["problem"] = self.problem(row)
+            problem = found["problem"] = self.problem(row)
             for path, wanted in self.layout.only.items():
                 value = layouts.look(row, path)
                 if value is not None and str(value) not in wanted.split("|"):
                     raise gold.NoGold(f"{path} is {value}")
-            found["problem"], found["answer"] = self._with_gold(row, found["problem"])
+            found["problem"], found["answer"] = self._with_gold(row, problem)
         except gold.NoGold as reason:
             found["left_out"] = str(reason)
         return found
@@ -131,7 +131,7 @@ def domains(value: Any) -> list[str] | None:
 def open_rows(paths: Sequence[Path]) -> tuple[list[layouts.Row], Iterator[layouts.Row]]:
     """The first rows, and all rows in the order of the files."""
     rows = itertools.chain.from_iterable(read_rows(path) for path in paths)
-    first = list(itertools.islice(rows, FIRST))
+    first: list[layouts.Row] = list(itertools.islice(rows, FIRST))
     if not first:
         raise UserError(f"{paths[0]}: holds no rows; fetch it again or correct its pin")
     return first, itertools.chain(first, rows)
@@ -174,14 +174,19 @@ def _as_it_is(path: Path) -> int | None:
     check_nesting(path)
     schema = schema_of(path)
     plain = {name: kind for name, kind in schema.items() if name in _OURS}
-    named = [next((name for name in names if name in schema), None) for names in (ALIASES["problem"], ALIASES["answer"])]
-    if None in named or not set(schema) <= _OURS | {"id"} or any(isinstance(plain[name], pl.List | pl.Struct | pl.Array) for name in named):
+    problem, answer = (next((name for name in names if name in schema), None) for names in (ALIASES["problem"], ALIASES["answer"]))
+    if (
+        problem is None
+        or answer is None
+        or not set(schema) <= _OURS | {"id"}
+        or any(isinstance(plain[name], pl.List | pl.Struct | pl.Array) for name in (problem, answer))
+    ):
         return None
-    first = pl.scan_parquet(path).select(pl.col(named).cast(pl.String)).head(FIRST).collect()
+    first = pl.scan_parquet(path).select(pl.col([problem, answer]).cast(pl.String)).head(FIRST).collect()
     if not len(first):
         raise UserError(f"{path}: holds no rows; fetch it again or correct its pin")
-    lengths = first[named[1]].str.len_chars().median()
-    if (isinstance(lengths, float) and lengths > layouts.LONG) or first[named[1]].str.contains(r"####|\\boxed").any():
+    lengths = first[answer].str.len_chars().median()
+    if (isinstance(lengths, float) and lengths > layouts.LONG) or first[answer].str.contains(r"####|\\boxed").any():
         return None
     return pl.scan_parquet(path).select(pl.len()).collect().item()
 
@@ -196,11 +201,14 @@ def _table(part: Sequence[layouts.Row], reader: Reader, first: int) -> pl.DataFr
         if found["left_out"]:
             reader.count(number, found["left_out"])
         source = layouts.first_of(row, layout.source)
-        found["source"] = None if source is None else str(source)
-        found["domain"] = domains(layouts.first_of(row, layout.domain))
-        found["solve_rate"] = share(layouts.first_of(row, layout.solve_rate))
+        values: dict[str, object] = {
+            **found,
+            "source": None if source is None else str(source),
+            "domain": domains(layouts.first_of(row, layout.domain)),
+            "solve_rate": share(layouts.first_of(row, layout.solve_rate)),
+        }
         for name, cells in columns.items():
-            cells.append(found[name])
+            cells.append(values[name])
     text = pl.String
     return pl.DataFrame(
         columns,
@@ -220,12 +228,13 @@ def read_items(rows: Iterable[layouts.Row], mapping: Mapping[str, str], where: s
         if reader.is_outside(row):
             continue
         found = reader.row(row)
-        if found["left_out"]:
-            reader.count(number, found["left_out"])
+        problem, answer = found["problem"], found["answer"]
+        if problem is None or answer is None:
+            reader.count(number, str(found["left_out"]))
             continue
         given = layouts.first_of(row, reader.layout.id)
         label = identifier = str(number - 1 if given is None else given)
-        item: Item = {"id": identifier, "problem": found["problem"], "answer": found["answer"]}
+        item: Item = {"id": identifier, "problem": problem, "answer": answer}
         for name in ("domain", "difficulty"):
             value = layouts.first_of(row, getattr(reader.layout, name))
             if value is not None:

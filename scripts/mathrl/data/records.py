@@ -15,10 +15,25 @@ class Read(TypedDict):
     left_out: str | None
 
 
+class Paths(TypedDict, total=False):
+    """Where a layout reads its values (`layouts.FIELDS`), by what a pin maps."""
+
+    problem: str
+    answer: str
+    source: str
+    domain: str
+    difficulty: str
+    solve_rate: str
+    id: str
+    body: str
+    choices: str
+
+
 class Item(TypedDict):
     """A row of `resources/benchmarks/*.jsonl`: a problem with one canonical gold.
 
     id: unique in its benchmark. answer: the gold. domain: one or several. difficulty: 1 easy – 5 hard.
+    prefix: what its responses begin with already.
     """
 
     id: str
@@ -26,6 +41,7 @@ class Item(TypedDict):
     answer: str
     domain: NotRequired[list[str] | str | None]
     difficulty: NotRequired[int | None]
+    prefix: NotRequired[str]
 
 
 class Sample(TypedDict):

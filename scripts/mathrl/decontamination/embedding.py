@@ -89,9 +89,9 @@ class Embedder:
             self._store = Store(self.cache)
         keys = np.array([hashlib.sha256(text.encode()).digest()[:16] for text in texts], "S16")
         vectors, known = self._store.get(keys)
-        if not known.all():
+        if vectors is None or not known.all():
             missing = np.flatnonzero(~known)
-            new = self._compute([texts[number] for number in missing]).astype(self.kept)
+            new = self._compute([texts[number] for number in missing.tolist()]).astype(self.kept)
             if vectors is None:
                 vectors = np.empty((len(texts), new.shape[1]), self.kept)
             vectors[missing] = new

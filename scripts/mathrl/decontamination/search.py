@@ -22,7 +22,7 @@ from mathrl.text import token_hashes
 if TYPE_CHECKING:
     import polars as pl
 
-from mathrl.decontamination.methods import make
+from mathrl.decontamination.methods import Pairs, make
 from mathrl.decontamination.settings import TOKENS, Settings
 
 STEP = 20_000  # n-grams of rows that are expanded at a time
@@ -49,7 +49,7 @@ class Postings:
     def of(cls, tokens: token_hashes.Tokens, size: int, common: int | None = None) -> Postings:
         """The n-grams of benchmark items; those held by more than `common` items are left out."""
         keys, first = token_hashes.grams(tokens, size)
-        pairs = np.unique(np.rec.fromarrays([keys, tokens.rows[first]], names="key,item"))
+        pairs = np.unique(np.rec.fromarrays([keys, tokens.rows[first]], names="key,item"))  # type: ignore[call-overload]  # its stubs want `formats` with names
         keys, starts, counts = np.unique(pairs["key"], return_index=True, return_counts=True)
         items = pairs["item"].astype(np.int64)
         if common is not None:
@@ -200,7 +200,7 @@ class Candidates:
     fuzzy: tuple[np.ndarray, ...]  # row, item
     short: tuple[np.ndarray, ...]  # row, item: rows that hold an item too short for an n-gram, whole
     row_keys: np.ndarray  # token sequence of the rows in `ngram`, one entry a hit
-    more: dict[str, tuple[np.ndarray, ...]] = field(default_factory=dict)  # row, item, by the methods that are objects
+    more: dict[str, Pairs] = field(default_factory=dict)  # row, item, by the methods that are objects
     parts: list[Candidates] = field(default_factory=list)
 
     @classmethod
@@ -218,16 +218,21 @@ class Candidates:
         for name in PAIRS:
             rows, *rest = getattr(other, name)
             setattr(other, name, (rows + offset, *rest))
-        other.more = {name: (rows + offset, *rest) for name, (rows, *rest) in other.more.items()}
+        other.more = {name: (rows + offset, items) for name, (rows, items) in other.more.items()}
         self.parts.append(other)
 
     def joined(self) -> Candidates:
         """All parts as one."""
-        join = lambda name: tuple(np.concatenate(a) for a in zip(*(getattr(p, name) for p in [self, *self.parts]), strict=True))  # noqa: E731
+        exact, ngram, fuzzy, short = (
+            tuple(np.concatenate(a) for a in zip(*(getattr(p, name) for p in [self, *self.parts]), strict=True)) for name in PAIRS
+        )
         keys = np.concatenate([part.row_keys for part in [self, *self.parts]])
         names = list(dict.fromkeys(name for part in self.parts for name in part.more))
-        more = {name: tuple(map(np.concatenate, zip(*(p.more[name] for p in self.parts if name in p.more), strict=True))) for name in names}
-        return Candidates(*(join(name) for name in PAIRS), keys, more)
+        more: dict[str, Pairs] = {}
+        for name in names:
+            rows, items = zip(*(part.more[name] for part in self.parts if name in part.more), strict=True)
+            more[name] = np.concatenate(rows), np.concatenate(items)
+        return Candidates(exact, ngram, fuzzy, short, keys, more)
 
 
 def search(problems: pl.Series, index: Index, boilerplate: Boilerplate) -> Candidates:
@@ -447,10 +452,11 @@ def _verdicts(found: Candidates, rows: pl.DataFrame, index: Index, boilerplate: 
     settings = index.settings
     identifiers = dict(zip(rows["row"].to_list(), rows["id"].to_list(), strict=True))
     texts = dict(zip(rows["row"].to_list(), rows["problem"].to_list(), strict=True))
-    scored: list[tuple[str, np.ndarray, np.ndarray, np.ndarray | None]] = [("exact", *found.exact, np.ones(len(found.exact[0])))]
+    (exact, exact_items), (short, short_items), (fuzzy, fuzzy_items) = found.exact, found.short, found.fuzzy
+    scored: list[tuple[str, np.ndarray, np.ndarray, np.ndarray | None]] = [("exact", exact, exact_items, np.ones(len(exact)))]
     scored.append(("ngram", *boilerplate.covered(found)))
-    scored.append(("ngram", *found.short, np.ones(len(found.short[0]))))
-    scored.append(("fuzzy", *found.fuzzy, None))
+    scored.append(("ngram", short, short_items, np.ones(len(short))))
+    scored.append(("fuzzy", fuzzy, fuzzy_items, None))
     scored += [(name, *method.scored(found.more[name], texts)) for name, method in index.more.items() if name in found.more]
     matches: list[Match] = []
     prepared: dict[str, Text] = {}

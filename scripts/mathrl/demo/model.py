@@ -93,7 +93,7 @@ def batches(
     With an `instruction` the prompt is a chat turn; without, the bare problem: the same text in half the tokens.
     """
     for _ in range(steps):
-        rows = []
+        rows: list[tuple[list[int], list[int]]] = []
         while len(rows) < BATCH:
             problem = world.draw(rng, rng.choice(("symbols", "words")))
             if problem.key in taken or problem.twin in taken:

@@ -9,10 +9,11 @@ boxed and unboxed, mostly guesses, mostly unboxed; reinforcement learning has to
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from mathrl.core.files import UserError
-from mathrl.demo.records import World
+from mathrl.demo.records import Leak, World
 
 BENCHMARKS = ("demo_symbols", "demo_words", "demo_mixed")
 LEAK_KINDS = ("exact", "reformatted", "reworded")
@@ -99,7 +100,8 @@ def draw(rng: random.Random, kind: str) -> Problem:
     a, b, c = _operands(rng, first, second)
     if kind == "symbols":
         text = rng.choice(SYMBOL_FORMS).format(f"{a} {SIGNS[first]} {b} {SIGNS[second]} {c}")
-        key = twin = (first, second, tuple(sorted((a, b))) if first in "+*" else (a, b), c)
+        key: tuple[object, ...] = (first, second, tuple(sorted((a, b))) if first in "+*" else (a, b), c)
+        twin = key
     else:
         name, thing = rng.choice(NAMES), rng.choice(THINGS)
         text = form.format(name=name, thing=thing, a=a, b=b, c=c)
@@ -164,12 +166,13 @@ def make_world(seed: int, problems: int, items: int, leaks: int) -> World:
     keys = set(taken)
     # There are only some 1,500 symbolic problems, so they are a fifth of the rows and word problems the rest.
     rows = [(problem, problem.text) for problem in draw_distinct(rng, ("symbols", *["words"] * 4), problems, taken)]
-    planted = []
+    planted: list[Leak] = []
+    changes: dict[str, Callable[[str], str]] = {"exact": str, "reformatted": reformat, "reworded": reword}
     for kind in LEAK_KINDS:
         pool = [(name, i) for name in BENCHMARKS for i, p in enumerate(held[name]) if kind != "reworded" or reword(p.text) != p.text]
         for name, index in rng.sample(pool, leaks):
             problem = held[name][index]
-            text = {"exact": str, "reformatted": reformat, "reworded": reword}[kind](problem.text)
+            text = changes[kind](problem.text)
             planted.append({"prompt": text, "benchmark": name, "item_id": f"{name}-{index}", "kind": kind})
             rows.append((problem, text))
     rng.shuffle(rows)

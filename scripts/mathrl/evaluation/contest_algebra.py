@@ -35,14 +35,14 @@ def _load_latex_parser() -> Any:
         __slots__ = ("sets_read",)
 
         def reset(self, data: list[int]) -> None:
-            self.data, self.pos, self.sets_read = data, 0, False
+            self.data, self.pos, self.sets_read = data, 0, False  # type: ignore[misc]  # slots of the base, which mypy does not read
 
         def checkVersion(self) -> None:
             if self.readInt() != 4:
                 raise ValueError("the tables of SymPy's LaTeX parser are not version 4")
 
         def checkUUID(self) -> None:
-            self.uuid = antlr_tables.ADDED_UNICODE_SMP
+            self.uuid = antlr_tables.ADDED_UNICODE_SMP  # type: ignore[misc]  # likewise
 
         def readSets(self, atn: Any, sets: list, read: Callable[[], int]) -> None:
             if not self.sets_read:
@@ -75,7 +75,7 @@ _NAMES = {name: getattr(sympy, name) for name in sympy.__all__} | {
 _NAMES |= {"max": sympy.Max, "min": sympy.Min}
 _MAKERS = (sympy.Symbol, sympy.Integer, sympy.Float, sympy.Rational, sympy.Function)
 _CALLABLE = (sympy.sqrt, sympy.cbrt, sympy.root, sympy.Abs, sympy.exp, sympy.ln, abs)
-_OPERATIONS = {
+_OPERATIONS: dict[type[ast.AST], Callable[..., Any]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
     ast.Mult: operator.mul,

@@ -71,7 +71,7 @@ def _word_number(text: str) -> str:
     if places != sorted(places):
         return text
     try:
-        total = _whole_number(words, places)
+        total: float = _whole_number(words, places)
     except IndexError:
         return text
     if decimals:
@@ -372,8 +372,9 @@ def contest_grades(pairs: Iterable[tuple[str, str]], benchmark: str = "", worker
     """
     pairs = list(pairs)
     compared = [_pair(response, answer, benchmark) for response, answer in pairs]
-    known = {pair: _decided(*pair) for pair in dict.fromkeys(compared)}
-    asked = [pair for pair, status in known.items() if status is None]
+    decided = {pair: _decided(*pair) for pair in dict.fromkeys(compared)}
+    asked = [pair for pair, status in decided.items() if status is None]
+    known = {pair: status for pair, status in decided.items() if status is not None}
     for pair, reply in zip(asked, _calls.map(asked, workers), strict=True):
         known[pair] = ("equal" if reply["value"] else "different") if "value" in reply else reply["lost"]
     return [

@@ -13,7 +13,7 @@ from mathrl.evaluation.metrics import GradedProblem, GradedSample, subset_metric
 from mathrl.evaluation.records import Evaluation, FirstWrong
 from mathrl.evaluation.verified import Verdicts
 from mathrl.statistics.intervals import combine
-from mathrl.statistics.records import CleanSubset
+from mathrl.statistics.records import CleanSubset, measured
 from mathrl.verifiers.equalities import check_equalities
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def read_benchmark(rows: Iterable[Item], path: str) -> dict[str, Item]:
         key = str(row["id"])
         if key in problems:
             raise UserError(f"{path}: the id '{key}' occurs twice; ids must be unique")
-        problems[key] = dict(row)
+        problems[key] = {**row}
     if not problems:
         raise UserError(f"{path}: holds no problems")
     return problems
@@ -39,7 +39,7 @@ def read_samples(rows: Iterable[Sample], known: Mapping[str, Item], path: str) -
     """Sample rows sorted by the benchmark's order and sample number; `UserError` for an unknown id or a doubled sample."""
     order = {key: place for place, key in enumerate(known)}
     seen: set[tuple[str, int]] = set()
-    samples = []
+    samples: list[Sample] = []
     for row in rows:
         key, number = str(row["id"]), row["sample"]
         if key not in order:
@@ -193,11 +193,12 @@ def clean_subset(problems: list[GradedProblem], removing: frozenset[str] | None)
     contaminated = [p for p in problems if removing & set(p.contaminated)]
     clean = [p for p in problems if not p.contaminated]
     flagged = [p for p in problems if p.contaminated and not removing & set(p.contaminated)]
-    subset = {"available": True, "removing": sorted(removing), "contaminated": subset_metric(contaminated), "clean": subset_metric(clean)}
+    both = (subset_metric(contaminated), subset_metric(clean))
+    subset: CleanSubset = {"available": True, "removing": sorted(removing), "contaminated": both[0], "clean": both[1]}
     subset["flagged"] = subset_metric(flagged)
     subset["by_method"] = {method: subset_metric([p for p in problems if method in p.contaminated]) for method in methods}
-    if contaminated and clean:
-        parts = [(m["value"], m["low"], m["high"]) for m in (subset["contaminated"], subset["clean"])]
+    parts = [(m["value"], m["low"], m["high"]) for m in both if measured(m)]
+    if len(parts) == 2:
         value, low, high = combine(parts, (1.0, -1.0))
         subset["contaminated_minus_clean"] = {"value": value, "low": low, "high": high, "n": len(problems)}
     return subset
@@ -222,8 +223,8 @@ def evaluate(
         samples, problems, grader=grader, extraction=extraction, workers=workers, contaminated=contaminated, benchmark=benchmark
     )
     sizes = [len(p.samples) for p in graded]
-    result = summarize(graded, group_answers)
-    result |= {
+    result: Evaluation = {
+        **summarize(graded, group_answers),
         "schema_version": SCHEMA_VERSION,
         "n_problems": len(graded),
         "n_benchmark": len(problems),
@@ -235,7 +236,9 @@ def evaluate(
     }
     verified.add(result, graded, verifiers, group_answers)
     judges = protocols.versions(str(row["answer"]) for row in problems.values())
-    return result | ({"grader_protocols": judges} if judges else {})
+    if judges:
+        result["grader_protocols"] = judges
+    return result
 
 
 def _first_wrong(problems: list[GradedProblem]) -> FirstWrong | None:

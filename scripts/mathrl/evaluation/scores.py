@@ -8,7 +8,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from mathrl.config.endpoint import Endpoint
 from mathrl.config.evaluation import Band
@@ -18,7 +18,7 @@ from mathrl.evaluation.bands import beside, in_words
 from mathrl.evaluation.means import BY, cell, clustered_error, mean_error, mean_over
 from mathrl.evaluation.records import Evaluation, Published, ScoreRow
 from mathrl.statistics.comparisons import about_controls, claim, compare_all, label, seed_interval
-from mathrl.statistics.records import Cell, ComparisonRow, Effect
+from mathrl.statistics.records import Cell, ComparisonRow, Mean, measured
 
 Evals = dict[tuple[str, str, str], Evaluation]  # (model, protocol, benchmark) → eval JSON
 
@@ -157,14 +157,24 @@ def table(
     rows: list[ScoreRow] = []
     for protocol in sorted(protocols, key=lambda name: name != primary):
         for metric in metric_names(evals):
-            section = []
+            section: list[ScoreRow] = []
             for model in models:
                 results = {name: evals.get((model, protocol, name)) for name in benchmarks}
                 cells = {name: _with_error(cell(result, metric), clustered_error(result, metric)) for name, result in results.items()}
                 mean = _with_error(mean_over(list(results.values()), metric), mean_error(list(results.values()), metric))
-                row = {"protocol": protocol, "metric": metric, "model": model, "kind": kind_of(model), "source": ""}
-                row["younger"] = dates.younger(model)
-                section.append(row | {"cells": cells, "mean": mean})
+                section.append(
+                    {
+                        "protocol": protocol,
+                        "metric": metric,
+                        "model": model,
+                        "kind": kind_of(model),
+                        "source": "",
+                        "cells": cells,
+                        "mean": mean,
+                        "younger": dates.younger(model),
+                        "bands": [],
+                    }
+                )
             section += [_over_seeds(section, group, runs) for group, runs in (groups or {}).items() if len(runs) > 1]
             for row in section:
                 names = _names(row["model"], groups or {}) if row["kind"] != "checkpoint" else ()
@@ -185,7 +195,7 @@ def _names(model: str, groups: Mapping[str, Sequence[str]]) -> set[str]:
     return {model} | {group for group, runs in groups.items() if model in runs or model == label(group, runs)}
 
 
-def kind_of(model: str) -> str:
+def kind_of(model: str) -> Literal["measured", "checkpoint"]:
     """`checkpoint` for a point along a run's training (`run@…`), else `measured`."""
     return "checkpoint" if "@" in model else "measured"
 
@@ -194,14 +204,15 @@ def _over_seeds(section: Sequence[ScoreRow], group: str, runs: Sequence[str]) ->
     rows = [row for row in section if row["model"] in runs]
 
     def cell_over_seeds(parts: list[Cell | None]) -> Cell | None:
-        if any(part is None or part["value"] is None for part in parts):
+        known = [part for part in parts if measured(part)]
+        found = seed_interval([part["value"] for part in known]) if len(known) == len(parts) else None
+        if found is None:
             return None
-        found = seed_interval([part["value"] for part in parts if part])
-        return found and {**found, "low": max(0.0, found["low"]), "high": min(1.0, found["high"]), "n": parts[0]["n"]}
+        return {**found, "low": max(0.0, found["low"]), "high": min(1.0, found["high"]), "n": known[0]["n"]}
 
     cells = {name: cell_over_seeds([row["cells"][name] for row in rows]) for name in rows[0]["cells"]}
     mean = cell_over_seeds([row["mean"] for row in rows])
-    return dict(rows[0]) | {"model": label(group, runs), "kind": "seeds", "cells": cells, "mean": mean}
+    return {**rows[0], "model": label(group, runs), "kind": "seeds", "cells": cells, "mean": mean}
 
 
 def _published(entry: Published, protocol: str, benchmarks: Sequence[str]) -> ScoreRow:
@@ -210,9 +221,17 @@ def _published(entry: Published, protocol: str, benchmarks: Sequence[str]) -> Sc
 
     cells = {name: share(entry["benchmarks"].get(name)) for name in benchmarks}
     model = f"published: {entry['model']}"
-    row = {"protocol": protocol, "metric": "pass@1", "model": model, "kind": "published", "source": entry["source"]}
-    row |= {"younger": [], "bands": []}
-    return row | {"cells": cells, "mean": share(entry["mean"]) if set(benchmarks) == PUBLISHED_BENCHMARKS else None}
+    return {
+        "protocol": protocol,
+        "metric": "pass@1",
+        "model": model,
+        "kind": "published",
+        "source": entry["source"],
+        "cells": cells,
+        "mean": share(entry["mean"]) if set(benchmarks) == PUBLISHED_BENCHMARKS else None,
+        "younger": [],
+        "bands": [],
+    }
 
 
 @dataclass(frozen=True)
@@ -221,7 +240,7 @@ class ScoreTable:
 
     rows: list[ScoreRow]
     benchmarks: list[str]
-    missing: list[dict[str, str]]
+    missing: Sequence[Mapping[str, str]]
     comparisons: list[ComparisonRow]
     claim: str
     notes: list[str]
@@ -305,12 +324,12 @@ def cell_text(part: Cell | None) -> str:
     """`12.34 [10.1, 14.8]` in percent, `–` where there is nothing."""
     if part is None or part["value"] is None:
         return "–"
-    if part["low"] is None:
+    if part["low"] is None or part["high"] is None:
         return percent(part["value"])
     return f"{percent(part['value'])} [{100 * part['low']:.1f}, {100 * part['high']:.1f}]"
 
 
-def effect_text(part: Effect) -> str:
+def effect_text(part: Mean) -> str:
     """`+1.23 [-0.1, +2.6]` in points."""
     return f"{100 * part['value']:+.2f} [{100 * part['low']:+.1f}, {100 * part['high']:+.1f}]"
 
@@ -373,14 +392,14 @@ def to_markdown(
         shown = list(comparisons[0]["benchmarks"])
         heads = ["run", "against", "over", "mean", "seen with 80 %", "p", "p (Holm)", "net of control", *shown]
         lines += ["## Comparisons", "", told, "", "| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
-        for row in comparisons:
-            parts = [effect_text(row["benchmarks"][name]) for name in shown]
-            model = row["model"] + (f" (control: {row['control']} reward)" if row["control"] else "")
-            head = [model, row["against"], row["level"], f"**{effect_text(row['mean'])}**", f"{100 * row['mean']['smallest']:.1f}"]
-            head += [p_text(row["p"]), p_text(row["p_adjusted"]), effect_text(row["net"]) if row["net"] else "–"]
+        for line in comparisons:
+            parts = [effect_text(line["benchmarks"][name]) for name in shown]
+            model = line["model"] + (f" (control: {line['control']} reward)" if line["control"] else "")
+            head = [model, line["against"], line["level"], f"**{effect_text(line['mean'])}**", f"{100 * line['mean']['smallest']:.1f}"]
+            head += [p_text(line["p"]), p_text(line["p_adjusted"]), effect_text(line["net"]) if line["net"] else "–"]
             lines.append("| " + " | ".join([*head, *parts]) + " |")
         lines.append("")
-    lines += [line for text in filter(None, [*headline(comparisons), claim, *notes]) for line in (text, "")]
+    lines += [part for text in filter(None, [*headline(comparisons), claim, *notes]) for part in (text, "")]
     lines += verifiers
     if missing:
         lines += ["## Missing", ""]
@@ -393,8 +412,10 @@ def verifier_lines(evals: Evals) -> list[str]:
     lines = []
     for (model, protocol, benchmark), result in evals.items():
         for name, found in result.get("verifiers", {}).items():
-            differences = [effect_text(found[f"{way}_minus_majority"]) for way in ("best_of_n", "weighted_majority")]
-            cells = [cell_text(found[key]) for key in ("best_of_n", "weighted_majority", "flawed_but_right", "steps_right")]
+            ways = (found["best_of_n_minus_majority"], found["weighted_majority_minus_majority"])
+            differences = [effect_text(way) for way in ways]
+            shown = (found["best_of_n"], found["weighted_majority"], found["flawed_but_right"], found["steps_right"])
+            cells = [cell_text(part) for part in shown]
             related = found["correlation"]["value"]
             told = "–" if related is None else f"{related:.2f} (n = {found['correlation']['n']})"
             row = [model, protocol, benchmark, name, cell_text(cell(result, "maj@n"))]
@@ -409,7 +430,7 @@ def verifier_lines(evals: Evals) -> list[str]:
 
 def problem_count(section: Sequence[ScoreRow], benchmark: str) -> int:
     """Most problems that any row of a section has on a benchmark."""
-    return max(((row["cells"][benchmark] or {}).get("n") or 0 for row in section), default=0)
+    return max((part["n"] or 0 for row in section if (part := row["cells"][benchmark])), default=0)
 
 
 def sections(rows: Sequence[ScoreRow]) -> dict[tuple[str, str], list[ScoreRow]]:

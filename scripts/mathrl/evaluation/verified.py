@@ -16,7 +16,7 @@ from mathrl.core.files import UserError
 from mathrl.evaluation.metrics import GradedProblem, GradedSample, metric
 from mathrl.evaluation.records import Correlation, Evaluation, StepScoreRow, Verified
 from mathrl.statistics.intervals import difference, ratio_interval
-from mathrl.statistics.records import Cell
+from mathrl.statistics.records import Cell, Mean
 from mathrl.verifiers import ensemble
 from mathrl.verifiers.interface import aggregate, first_wrong
 
@@ -131,7 +131,7 @@ def verified(problems: Sequence[GradedProblem], majority: Sequence[float], found
     return result
 
 
-def _minus(values: Sequence[float], majority: Sequence[float]) -> Cell:
+def _minus(values: Sequence[float], majority: Sequence[float]) -> Mean:
     found = difference(np.asarray(values, dtype=float), np.asarray(majority, dtype=float))
     low, high = found.interval(-1.0, 1.0)
     return {"value": found.value, "low": low, "high": high, "n": len(values)}

@@ -297,8 +297,8 @@ def graph(columns: Sequence[Sequence[tuple[str, str, str]]], edges: Sequence[tup
     places, body = {}, []
     for x, column in enumerate(columns):
         top = 10 + (tallest - len(column)) * (high + gap_y) / 2
-        for y, (key, _, _) in enumerate(column):
-            places[key] = (10 + x * (wide + gap_x), top + y * (high + gap_y))
+        for row, (key, _, _) in enumerate(column):
+            places[key] = (10 + x * (wide + gap_x), top + row * (high + gap_y))
     for start, end in edges:
         x1, y1 = places[start][0] + wide, places[start][1] + high / 2
         x2, y2 = places[end][0], places[end][1] + high / 2

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from mathrl.config.endpoint import REGISTER, Endpoint, damaged, registered
 from mathrl.config.experiment import Configuration
@@ -15,6 +15,7 @@ from mathrl.config.runs import stages
 from mathrl.config.stage import Limits
 from mathrl.core import parquet
 from mathrl.core.files import UserError, read_json, read_jsonl
+from mathrl.core.provenance import Provenance
 from mathrl.core.spread import spread
 from mathrl.data.benchmarks import read_benchmark
 from mathrl.data.dates import Dates
@@ -26,12 +27,25 @@ from mathrl.grading import grade
 from mathrl.report import augmentation, costs, evidence, progress
 from mathrl.report.damaged import Files
 from mathrl.report.figures import run_curves
-from mathrl.report.records import CheckpointPoint, CleanPart, Pairs, RolloutSet, RunCurves, StatusRow, Study, StudyData, StudyProvenance
+from mathrl.report.records import (
+    CheckpointPoint,
+    CleanPart,
+    CleanRow,
+    ManifestRow,
+    Pairs,
+    RolloutSet,
+    RunCurves,
+    StatusRow,
+    Study,
+    StudyData,
+    StudyProvenance,
+    ToldContrast,
+)
 from mathrl.report.samples import gather_samples, pack
 from mathrl.report.shared_text import shared_runs
 from mathrl.statistics.comparisons import about_controls, claim, compare_all, control_kinds, run_groups
 from mathrl.statistics.contamination import contamination_contrast, told
-from mathrl.training.records import Manifest
+from mathrl.training.records import Manifest, TrainedBy
 
 PAIRS = 150  # removed pairs shown side by side
 PAIR_CHARACTERS = 1200
@@ -79,16 +93,21 @@ def gather(
     missing += [entry for run in runs.values() for entry in run["missing"]]
     groups = run_groups(config, models)
     plain = [model for model in models if "@" not in model]
-    study = {
+    checkpoints: list[CheckpointPoint] = files.read([], _checkpoints, results, models, runs)
+    rows = table(evals, models, protocols, benchmarks, primary, groups, dates, evaluation.bands)
+    tried = evaluated(results, models, results.parent / STORES)
+    comparisons = compare_all(evals, groups, endpoint, control_kinds(config, plain), left_out(tried))
+    register = results.parent / REGISTER
+    study: Study = {
         "config": config,
         "models": plain,
         "groups": groups,
-        "checkpoints": files.read([], _checkpoints, results, models, runs),
+        "checkpoints": checkpoints,
         "benchmarks": benchmarks,
         "protocols": protocols,
         "primary": primary,
         "evals": evals,
-        "rows": table(evals, models, protocols, benchmarks, primary, groups, dates, evaluation.bands),
+        "rows": rows,
         "dates": dates,
         "runs": runs,
         "endpoint": endpoint,
@@ -100,17 +119,16 @@ def gather(
         "provenance": _provenance(evals, runs),
         "missing": missing,
         "progress": progress.gather(results, config),
+        "evaluated": tried,
+        "comparisons": comparisons,
+        "claim": claim(groups) + (f" {about_controls(comparisons)}" if comparisons else ""),
+        "notes": [*dates.notes(rows), *published_notes(protocols, benchmarks)],
+        "story": evidence.endpoint_story(endpoint, registered(register), tried, damaged(register)),
+        "training": {model: found for model in plain if (found := files.read([], _training, results, config, model))},
+        "costs": [],
+        "calibration": evidence.calibration(results),
     }
-    tried = evaluated(results, models, results.parent / STORES)
-    study["evaluated"] = tried
-    study["comparisons"] = compare_all(evals, groups, endpoint, control_kinds(config, plain), left_out(tried))
-    study["claim"] = claim(groups) + (f" {about_controls(study['comparisons'])}" if study["comparisons"] else "")
-    study["notes"] = [*dates.notes(study["rows"]), *published_notes(protocols, benchmarks)]
-    register = results.parent / REGISTER
-    study["story"] = evidence.endpoint_story(endpoint, registered(register), tried, damaged(register))
-    study["training"] = {model: found for model in plain if (found := files.read([], _training, results, config, model))}
     study["costs"] = files.read([], costs.cost_rows, study, results)
-    study["calibration"] = evidence.calibration(results)
     if not texts:
         return study
     study["pairs"] = files.read(None, _pairs, results, benchmark_dir, benchmarks, missing)
@@ -156,7 +174,7 @@ def _limits(config: Configuration, run: str) -> dict[str, Limits]:
 
 def _checkpoints(results: Path, models: Sequence[str], runs: Mapping[str, RunCurves]) -> list[CheckpointPoint]:
     """Evaluated points along training, {model, run, step}, by run and step; steps are added up over the stages of a run."""
-    found = []
+    found: list[CheckpointPoint] = []
     for model in models:
         run, at, point = model.partition("@")
         if not at:
@@ -165,26 +183,26 @@ def _checkpoints(results: Path, models: Sequence[str], runs: Mapping[str, RunCur
         number = point.removeprefix("step-")
         step = read_json(export).get("step") if export.is_file() else (int(number) if number.isdigit() else None)
         if step is not None:
-            marks = runs.get(run, {}).get("stages") or [{"from": 0}]
-            found.append({"model": model, "run": run, "step": marks[-1]["from"] + step})
+            marks = runs.get(run, _NO_CURVES).get("stages")
+            found.append({"model": model, "run": run, "step": (marks[-1]["from"] if marks else 0) + step})
     return sorted(found, key=lambda entry: (models.index(entry["run"]) if entry["run"] in models else -1, entry["step"]))
 
 
 def _clean(evals: Evals, models: Sequence[str], protocol: str, benchmarks: Sequence[str]) -> CleanPart:
     """Scores of contaminated and clean items a model and benchmark, and each model's contrast against base."""
     tables = {m: {b: evals[m, protocol, b] for b in benchmarks if (m, protocol, b) in evals} for m in models}
-    rows = []
+    rows: list[CleanRow] = []
     for model in models:
         parts = {b: tables[model][b]["clean_subset"] for b in benchmarks if b in tables[model]}
         shown = {b: part for b, part in parts.items() if part.get("available")}
         if shown:
             rows.append({"model": model, "parts": shown, "any": any(p["contaminated"]["n"] for p in shown.values())})
-    contrasts = []
+    contrasts: list[ToldContrast] = []
     for model in models:
         if model != "base" and tables.get("base"):
             found = contamination_contrast(tables[model], tables["base"], benchmarks)
             if found:
-                contrasts.append({"model": model, "told": told(found)} | found)
+                contrasts.append({"model": model, "told": told(found), **found})
     return {"rows": rows, "contrasts": contrasts, "any": any(row["any"] for row in rows)}
 
 
@@ -207,7 +225,7 @@ def _audit(results: Path) -> Any:
 
 def _counts(evals: Evals, models: Sequence[str], protocols: Sequence[str], benchmarks: Sequence[str]) -> list[StatusRow]:
     """Grader statuses and other counts, summed over benchmarks, a row a model and protocol."""
-    rows = []
+    rows: list[StatusRow] = []
     for protocol in protocols:
         for model in models:
             found = [evals[model, protocol, b] for b in benchmarks if (model, protocol, b) in evals]
@@ -219,9 +237,9 @@ def _counts(evals: Evals, models: Sequence[str], protocols: Sequence[str], bench
 
 
 def _provenance(evals: Evals, runs: Mapping[str, RunCurves]) -> StudyProvenance:
-    blocks = [e.get("provenance", {}) for e in evals.values()]
+    blocks: list[Provenance | TrainedBy] = [e["provenance"] for e in evals.values() if "provenance" in e]
     manifests = [m for run in runs.values() for m in run["manifests"]]
-    blocks += [m.get("provenance", {}) for m in manifests]
+    blocks += [m["provenance"] for m in manifests if "provenance" in m]
     blocks += [part for m in manifests for part in m.get("trained_by", [])]
     versions: dict[str, set[str]] = {}
     for block in blocks:
@@ -232,7 +250,7 @@ def _provenance(evals: Evals, runs: Mapping[str, RunCurves]) -> StudyProvenance:
         "images": sorted({b["image"] for b in blocks if b.get("image")}),
         "versions": {name: ", ".join(sorted(found)) for name, found in sorted(versions.items())},
         "inputs": sorted({(n, h) for b in blocks for n, h in (b.get("inputs") or {}).items() if isinstance(h, str)})[:200],
-        "manifests": [{k: m.get(k) for k in _MANIFEST_KEYS} for m in manifests],
+        "manifests": [cast("ManifestRow", {k: m.get(k) for k in _MANIFEST_KEYS}) for m in manifests],
     }
 
 
@@ -270,7 +288,8 @@ def _pairs(results: Path, benchmark_dir: Path, benchmarks: Sequence[str], missin
     items = {name: _benchmark_rows(benchmark_dir, name) for name in shown["benchmark"].unique().to_list()}
     pairs = []
     for row in shown.iter_rows(named=True):
-        item = items[row["benchmark"]].get(row["item_id"], {}).get("problem", "")
+        known = items[row["benchmark"]]
+        item = known[row["item_id"]]["problem"] if row["item_id"] in known else ""
         left, right = shared_runs(texts.get(row["problem_id"], ""), item, PAIR_CHARACTERS)
         pairs.append(row | {"left": left, "right": right})
     return {"shown": pairs, "total": total}
@@ -278,7 +297,8 @@ def _pairs(results: Path, benchmark_dir: Path, benchmarks: Sequence[str], missin
 
 def _rollouts(runs: Mapping[str, list[list[Any]]]) -> list[RolloutSet]:
     """Kept training rollouts by run, packed: [{run, data}]; what does not fit into their share of the page is left out."""
-    packed, budget = [], ROLLOUT_BUDGET
+    packed: list[RolloutSet] = []
+    budget = ROLLOUT_BUDGET
     for run, rows in runs.items():
         data = pack(rows) if rows else ""
         budget -= len(data)
@@ -304,9 +324,9 @@ def _read_rollouts(manifests: Sequence[Manifest], most: int = 240) -> list[list[
     rows = []
     for place in spread(len(files), 30):
         step, path = files[place]
-        found = list(read_jsonl(path, ("output",)))
-        for index in spread(len(found), max(1, most // 30)):
-            row = found[index]
+        dumped = list(read_jsonl(path, ("output",)))
+        for index in spread(len(dumped), max(1, most // 30)):
+            row = dumped[index]
             gold = "" if row.get("gts") is None else str(row["gts"])
             right = row["acc"] > 0.5 if isinstance(row.get("acc"), int | float) else None
             if right is None and gold:

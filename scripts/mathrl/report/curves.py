@@ -12,11 +12,11 @@ from mathrl.core.tensorboard import Curve, read_scalars
 from mathrl.report.records import Curves
 
 
-def smooth(curve: Curve, span: float) -> Curve:
+def smooth(curve: Sequence[tuple[float, float]], span: float) -> list[tuple[float, float]]:
     """Exponential moving average whose weights fall to 1/e over `span` steps; early points are not drawn towards zero."""
     total = weight = 0.0
     before = None
-    out: Curve = []
+    out: list[tuple[float, float]] = []
     for step, value in curve:
         decay = 0.0 if before is None else math.exp(-(step - before) / span)
         total = total * decay + value
@@ -26,15 +26,15 @@ def smooth(curve: Curve, span: float) -> Curve:
     return out
 
 
-def thin(curve: Curve, most: int = 600) -> Curve:
+def thin(curve: Sequence[tuple[float, float]], most: int = 600) -> Sequence[tuple[float, float]]:
     """At most about `most` points: of each stretch of steps its lowest and highest value, so that spikes stay visible."""
     if len(curve) <= most:
         return curve
     width = math.ceil(len(curve) / (most // 2))
-    out: Curve = []
+    out: list[tuple[float, float]] = []
     for start in range(0, len(curve), width):
         part = curve[start : start + width]
-        pair = {tuple(min(part, key=lambda point: point[1])), tuple(max(part, key=lambda point: point[1]))}
+        pair = {(step, value) for step, value in (min(part, key=lambda point: point[1]), max(part, key=lambda point: point[1]))}
         out.extend(sorted(pair))
     return out
 

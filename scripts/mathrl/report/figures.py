@@ -10,7 +10,7 @@ from mathrl.core.files import UserError, read_json
 from mathrl.data.records import CleaningSummary
 from mathrl.report import charts
 from mathrl.report.curves import join, read_run, shift, smooth, thin
-from mathrl.report.records import FlagText, RunCurves
+from mathrl.report.records import Curve, FlagText, RunCurves, StageMark
 from mathrl.training import collapse
 from mathrl.training.records import Flag
 
@@ -28,7 +28,8 @@ def run_curves(results: str | Path, run: str, stages: Sequence[str], limits: Map
     {"curves", "stages": [{stage, from, to, chosen}], "missing", "manifests", "flags": [{step, text}], "monitored"}; the flags are
     those of the training monitor, for a stage still at work taken under `limits`, the configuration's `monitor` by stage.
     """
-    parts, marks, missing, manifests, flags = [], [], [], [], []
+    parts, missing, manifests, flags = [], [], [], []
+    marks: list[StageMark] = []
     monitored, done = False, 0
     for stage in stages:
         path = Path(results) / run / stage / "manifest.json"
@@ -84,7 +85,7 @@ def flag_text(flag: Flag) -> str:
     return f"{str(flag.get('metric')).replace('_', ' ')} {shown[0]}, limit {shown[1]}{named}"
 
 
-def smoothed_series(name: str, curve: Sequence, colour: tuple[str, str]) -> charts.Series:
+def smoothed_series(name: str, curve: Curve, colour: tuple[str, str]) -> charts.Series:
     """A smoothed line with its raw curve behind it."""
     if not curve:
         return charts.Series(name, ())

@@ -118,7 +118,7 @@ def _score_context(rows: Sequence[ScoreRow], benchmarks: Sequence[str], dates: D
 
 def scores_page(found: ScoreTable) -> str:
     """scores.html: the score table and the comparisons alone."""
-    context = {
+    context: dict[str, object] = {
         "missing": found.missing,
         "comparisons": found.comparisons,
         "marks": _marks(found.comparisons),

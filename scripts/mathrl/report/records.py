@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal, NotRequired, TypedDict
 
 from mathrl.augmentation.records import AugmentationFunnel, Requested
@@ -212,7 +212,7 @@ class Curves(TypedDict, total=False):
     """Curves of training by name, of validation by data source and quantity, reward terms and grader's verdicts by tag."""
 
     train: dict[str, Curve]
-    validation: dict[str, dict[str, Curve]]
+    validation: Mapping[str, Mapping[str, Curve]]
     parts: dict[str, Curve]
     statuses: dict[str, Curve]
 

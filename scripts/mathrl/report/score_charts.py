@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from mathrl.config.experiment import Configuration
 from mathrl.evaluation.means import cell, mean_over
 from mathrl.report import charts
-from mathrl.report.records import Study
+from mathrl.report.records import StageMark, Study
+from mathrl.statistics.records import Mean, measured
+
+SIDES: tuple[Literal["right", "wrong"], ...] = ("right", "wrong")
+
+
+def _marks(study: Study, run: str) -> list[StageMark]:
+    """Stages of a run; none where its curves are missing."""
+    return study["runs"][run].get("stages", []) if run in study["runs"] else []
 
 
 def workflow_graph(study: Study) -> str:
     """The study's own steps: its runs side by side, stages in order. (Rules and files are in Snakemake's graph, docs/images/dag.svg.)"""
     config: Configuration = study["config"]
     runs = list(config.select)
-    stages = {run: [s["stage"] for s in study["runs"].get(run, {}).get("stages", [])] or ["main"] for run in runs}
+    stages = {run: [s["stage"] for s in _marks(study, run)] or ["main"] for run in runs}
     evaluated = [m for m in study["models"] if m not in runs]
     columns = [
         [
@@ -39,14 +49,14 @@ def length_charts(study: Study) -> list[tuple[str, str]]:
     """(caption, SVG) a model."""
     drawn = []
     for model in study["models"]:
-        split = [study["evals"].get((model, study["primary"], b)) for b in study["benchmarks"]]
-        split = [e["length"] for e in split if e]
+        found = [study["evals"].get((model, study["primary"], b)) for b in study["benchmarks"]]
+        split = [e["length"] for e in found if e]
         if not split:
             continue
         widest = max(s["edges"][-1] for s in split)
         bins = 24
         width = max(1, -(-widest // bins))
-        merged = {name: [0] * bins for name in ("right", "wrong")}
+        merged = {name: [0] * bins for name in SIDES}
         for s in split:
             for name, counts in merged.items():
                 for place, count in enumerate(s[name]["histogram"]):
@@ -54,10 +64,10 @@ def length_charts(study: Study) -> list[tuple[str, str]]:
         edges = [width * place for place in range(bins + 1)]
         sizes = {name: sum(s[name]["n"] for s in split) for name in merged}
         means = {n: sum((s[n]["mean"] or 0) * s[n]["n"] for s in split) / sizes[n] if sizes[n] else None for n in merged}
-        counts = [("right", merged["right"], charts.PALETTE[2], ""), ("wrong", merged["wrong"], charts.PALETTE[1], "6 3")]
+        bars = [("right", merged["right"], charts.PALETTE[2], ""), ("wrong", merged["wrong"], charts.PALETTE[1], "6 3")]
         told = "; ".join(f"{n}: mean {means[n]:.0f} tokens of {sizes[n]}" for n in merged if means[n] is not None)
         drawn.append(
-            (told, charts.histogram_chart(edges, counts, f"{model}: response length", f"Share of responses by length. {told}.", "tokens"))
+            (told, charts.histogram_chart(edges, bars, f"{model}: response length", f"Share of responses by length. {told}.", "tokens"))
         )
     return drawn
 
@@ -73,17 +83,17 @@ def checkpoint_charts(study: Study) -> list[str]:
     marks = [
         charts.Mark(stage["from"], colour[run][0], f"{run}: stage {stage['stage']} begins", "stage")
         for run in by_run
-        for stage in study["runs"].get(run, {}).get("stages", [])[1:]
+        for stage in _marks(study, run)[1:]
     ]
     drawn = []
     for name in [*study["benchmarks"], "mean"]:
         series = []
         for run, points in by_run.items():
-            cells = {}
+            cells: dict[int, Mean] = {}
             for step, model in points:
                 every = {b: study["evals"].get((model, study["primary"], b)) for b in study["benchmarks"]}
                 found = mean_over(list(every.values()), "pass@1") if name == "mean" else cell(every[name], "pass@1")
-                if found:
+                if measured(found):
                     cells[step] = found
             line = [(step, found["value"]) for step, found in sorted(cells.items())]
             band = [(step, found["low"], found["high"]) for step, found in sorted(cells.items())]

@@ -12,6 +12,7 @@ from mathrl.evaluation.means import cell, mean_over
 from mathrl.evaluation.records import Evaluation
 from mathrl.evaluation.scores import load_evals
 from mathrl.statistics.comparisons import merged_runs
+from mathrl.statistics.records import measured
 
 
 def write_all(config: Configuration, runs: Mapping[str, Sequence[str]], models: Sequence[str], results: Path, out: Path) -> None:
@@ -67,12 +68,12 @@ def score_scalars(
     evals: Mapping[tuple[str, str, str], Evaluation], model: str, protocols: Sequence[str], benchmarks: Sequence[str]
 ) -> dict[str, float]:
     """Scores of one model as scalars: `eval/{protocol}/{benchmark}/pass@1` and the like, and `eval/{protocol}/mean`."""
-    scalars = {}
+    scalars: dict[str, float] = {}
     for protocol in protocols:
         for metric in ("pass@1", "greedy", "maj@n", "boxed_rate", "truncated_rate"):
             results = {b: evals.get((model, protocol, b)) for b in benchmarks}
             cells = {b: cell(result, metric) for b, result in results.items()}
-            scalars |= {f"eval/{protocol}/{b}/{metric}": part["value"] for b, part in cells.items() if part}
+            scalars |= {f"eval/{protocol}/{b}/{metric}": part["value"] for b, part in cells.items() if measured(part)}
             mean = mean_over(list(results.values()), metric)
             if mean:
                 scalars[f"eval/{protocol}/mean/{metric}"] = mean["value"]

@@ -90,10 +90,15 @@ class CleanSubset(TypedDict):
     contaminated_minus_clean: NotRequired[Cell]
 
 
-class Scored(TypedDict):
-    """What statistics read of an eval JSON."""
+class PerProblem(TypedDict):
+    """The columns of an eval JSON."""
 
     per_problem: Columns
+
+
+class Scored(PerProblem):
+    """What statistics read of an eval JSON."""
+
     clean_subset: CleanSubset
 
 
