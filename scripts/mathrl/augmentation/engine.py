@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +16,6 @@ from mathrl.models.chat import Answer, Request
 from mathrl.models.spending import Cost, fits
 
 BATCH = 256  # requests that a kill costs at most
-
-
-@dataclass(frozen=True)
-class _Sized:
-    """What the engine's room is measured by."""
-
-    problem: str
-    prefix: str = ""
 
 
 class Engine:
@@ -62,7 +53,7 @@ class Engine:
             {"augmentation": evaluation.FINALIST.sampling.changed(max_tokens=self._most)},
             self._settings,
             self._accelerator,
-            [_Sized(longest)],
+            [sampling.Request("augmentation", "", "", 0, longest)],
             Prompt(instruction="", separator=""),
         )
 

@@ -61,7 +61,7 @@ def _check_rows(rows: pl.DataFrame, path: Path) -> None:
     whole = pl.all_horizontal(pl.element().struct.field(name).is_not_null() for name in TURN)
     asks = rows.select(
         pl.col("prompt").cast(pl.List(rows["prompt"].dtype.inner)).list.eval(whole).list.all() & (pl.col("prompt").list.len() > 0)
-    )  # type: ignore[attr-defined]
+    )
     lacking = asks["prompt"].fill_null(False).not_().arg_true()
     if len(lacking):
         raise UserError(

@@ -140,7 +140,7 @@ def _unpacked(raw: BinaryIO, packed: str | None) -> BinaryIO:
     opener = {"gzip": gzip.GzipFile, "bzip2": bz2.BZ2File, "xz": lzma.LZMAFile}.get(packed or "")
     if opener is None:
         return raw
-    return opener(fileobj=raw) if opener is gzip.GzipFile else opener(raw)  # type: ignore[call-arg,arg-type,return-value]
+    return opener(fileobj=raw) if opener is gzip.GzipFile else opener(raw)  # type: ignore[return-value]
 
 
 def _rows_of_text(handle: io.TextIOWrapper, path: Path) -> Iterator[Row]:

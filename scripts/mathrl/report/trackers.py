@@ -45,7 +45,7 @@ def _swanlab(name: str, settings: Settings, scalars: Scalars, report: Path | Non
     import swanlab
 
     mode, place = os.environ.get("SWANLAB_MODE", "offline"), os.environ.get("SWANLAB_LOG_DIR")
-    swanlab.init(project=PROJECT, name=name, config=settings, mode=mode, log_dir=place, reinit=True)  # type: ignore[arg-type]
+    swanlab.init(project=PROJECT, name=name, config=settings, mode=mode, log_dir=place, reinit=True)
     for step, values in sorted(scalars.items()):
         swanlab.log(dict(values), step=step)
     if report:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mathrl.core.files import UserError, atomic_path
+from mathrl.data.benchmarks import read_benchmark
 from mathrl.data.records import Item, Sample
 from mathrl.grading import grade_many
 from mathrl.verifiers import labels
@@ -24,7 +25,8 @@ def solutions(samples: Sequence[Sample], problems: Problems, workers: int) -> tu
 
     An answer counts with or without a box: the label is about reasoning, not about form.
     """
-    questions = [(row["response"], (item := problems[row["id"]])["answer"], item["problem"]) for row in samples]
+    asked = [problems[row["id"]] for row in samples]
+    questions = [(row["response"], item["answer"], item["problem"]) for row, item in zip(samples, asked, strict=True)]
     grades = grade_many(questions, workers=workers, extraction="lenient")
     return labels.cut(samples, problems, [grade.correct for grade in grades])
 
@@ -43,6 +45,21 @@ def prefix_rows(found: Sequence[labels.SampledSolution]) -> list[Prefix]:
     if not rows:
         raise UserError("verifiers.labels: no sampled solution has more than one step, so that there is nothing to complete; raise n")
     return list(rows.values())
+
+
+def read_prefixes(path: Path) -> dict[str, Prefix]:
+    """What `prefix_rows` wrote, by id.
+
+    Raises:
+        UserError: no benchmark file, or an item without a prefix.
+    """
+    found: dict[str, Prefix] = {}
+    for key, row in read_benchmark(path).items():
+        prefix = row.get("prefix")
+        if not isinstance(prefix, str):
+            raise UserError(f"{path}: item '{key}' has no prefix; make the file with cut_prefixes.py")
+        found[key] = {**row, "prefix": prefix}
+    return found
 
 
 def rates(prefixes: Mapping[str, Prefix], completions: Sequence[Sample], workers: int) -> dict[tuple[str, str], float]:

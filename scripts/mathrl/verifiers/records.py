@@ -13,9 +13,7 @@ Identity = Mapping[str, object]
 
 
 class Prefix(Item):
-    """An item of a benchmark file of beginnings: the policy goes on from `prefix`."""
-
-    prefix: str
+    """An item of a benchmark file of beginnings: it has a `prefix`, from which the policy goes on."""
 
 
 class Labelled(TypedDict):
