@@ -17,7 +17,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
-from mathrl.core.files import parse_json
+from mathrl.core.files import JsonObject, parse_json
 from mathrl.text.boxes import last_boxed
 
 LETTERS = "ABCDEFGHIJ"
@@ -86,7 +86,7 @@ def text_of(value: Any, depth: int = 0) -> str:
     raise NoGold(f"the answer is an object of type {type(value).__name__}")
 
 
-def _for_a_protocol(told: dict[str, Any]) -> str:
+def _for_a_protocol(told: JsonObject) -> str:
     """The gold that names its judge, as all of us write it."""
     from mathrl.grading import protocols
 
@@ -101,7 +101,7 @@ def _for_a_protocol(told: dict[str, Any]) -> str:
     return text
 
 
-def _object(text: str) -> dict[str, Any] | None:
+def _object(text: str) -> JsonObject | None:
     try:
         found = parse_json(text)
     except ValueError:
