@@ -148,3 +148,8 @@ def test_breakdowns_count_each_problem_in_each_of_its_domains():
     cells = {c["cell"]: c for c in summarize([first, second], same_text)["breakdowns"]["domain"]}
     assert (cells["Algebra"]["n"], cells["Algebra"]["value"]) == (2, 0.5)
     assert (cells["Geometry"]["n"], cells["Geometry"]["value"]) == (1, 1.0)
+
+
+def test_a_problem_without_any_response_is_named():
+    with pytest.raises(ValueError, match="q: has no response"):
+        subset_metric([GradedProblem("q", "How many?", "7")])

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, NotRequired, TypedDict
+from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
 
 from mathrl.core.provenance import Provenance
+
+if TYPE_CHECKING:
+    from typing_extensions import ReadOnly
 
 
 class Read(TypedDict):
@@ -41,7 +44,7 @@ class Item(TypedDict):
     answer: str
     domain: NotRequired[list[str] | str | None]
     difficulty: NotRequired[int | None]
-    prefix: NotRequired[str]
+    prefix: NotRequired[ReadOnly[str]]
 
 
 class Sample(TypedDict):

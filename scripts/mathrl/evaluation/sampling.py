@@ -17,7 +17,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, TextIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, TextIO, cast
 
 from mathrl.config.evaluation import Engine, Sampling
 from mathrl.config.sources import Prompt
@@ -46,6 +46,16 @@ SAMPLING = ("prompt", "temperature", "top_p", "max_tokens", "seed")  # what of a
 CHECKED = checked_lines.SUFFIX
 KEYS = ("benchmark", "id", "sample", "problem", "response", "finish_reason", "tokens")
 HASHES = "hashes.json"  # beside the stores: SHA-256 of the models' files, while they stay as they are
+
+
+class Sized(Protocol):
+    """What the engine's room is measured by: the text that is asked, and what its response begins with."""
+
+    @property
+    def problem(self) -> str: ...
+
+    @property
+    def prefix(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -243,7 +253,7 @@ def start_engine(
     protocols: Mapping[str, Sampling],
     engine: Engine,
     accelerator: str,
-    requests: Sequence[Request],
+    requests: Sequence[Sized],
     prompt: Prompt,
 ) -> tuple[LLM, type[SamplingParams]]:
     """An engine with room for these requests (`problem` is their text), and vLLM's class of sampling parameters."""
@@ -260,7 +270,7 @@ def engine_settings(
     protocols: Mapping[str, Sampling],
     engine: Engine,
     accelerator: str,
-    requests: Sequence[Request],
+    requests: Sequence[Sized],
     prompt: Prompt,
 ) -> EngineSettings:
     """vLLM's engine arguments for these requests."""
