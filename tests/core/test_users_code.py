@@ -4,6 +4,7 @@ import sys
 
 import pytest
 from mathrl.core import code_files, users_code
+from mathrl.core.code_meaning import meanings
 from mathrl.core.files import UserError
 
 
@@ -32,6 +33,13 @@ def test_two_files_of_one_name_and_what_lies_beside_each(folder, monkeypatch):
     assert users_code.load(f"{folder}/a/terms.py:f", "here") is users_code.load("a/terms.py:f", "here"), "imported once"
     assert [path.name for path in users_code.files("a/terms.py:f")] == ["terms.py", "words_a.py"]
     assert users_code.absolute("a/terms.py:f") == f"{folder}/a/terms.py:f" and users_code.absolute("json:dumps") == "json:dumps"
+
+
+def test_a_file_with_a_byte_order_mark_is_python(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    (folder / "t.py").write_bytes(b"\xef\xbb\xbfdef f():\n    return 4\n")
+    users_code.check("t.py:f", "here")
+    assert users_code.load("t.py:f", "here")() == 4 and meanings([folder / "t.py"], folder)
 
 
 BROKEN = "import os\n\nraise RuntimeError('no\\nluck')\n"

@@ -65,7 +65,7 @@ def test_every_form_of_the_table_says_it(table, tmp_path):
     line = "gsm8k 79.00, expected 78.00–80.00: within"
     rows = list(csv.DictReader(io.StringIO(table.csv())))
     assert [row["bands"] for row in rows if row["model"] == "grpo-seed-2"] == [line]
-    assert f"- grpo-seed-2: {line}. two <frameworks>." in table.markdown().splitlines()
+    assert f"- grpo-seed-2: {line}. two &lt;frameworks&gt;." in table.markdown().splitlines()
     page = scores_page(table)
     assert f"grpo-seed-2: {line}." in page and "two &lt;frameworks&gt;" in page
     (tmp_path / "scores.csv").write_text(table.csv())

@@ -46,7 +46,7 @@ def direct(path: Path, *roots: Path) -> frozenset[Path]:
         UserError: the file is no Python.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
         tree = ast.parse(text)
     except (SyntaxError, ValueError) as error:
         raise UserError(f"{path}: is no Python ({error}); mend it") from None

@@ -41,7 +41,7 @@ def meanings(paths: Iterable[Path], *roots: Path) -> dict[Path, str]:
 
 def _parsed(path: Path) -> ast.Module:
     try:
-        return ast.parse(path.read_text(encoding="utf-8"))
+        return ast.parse(path.read_text(encoding="utf-8-sig"))
     except (SyntaxError, ValueError) as error:
         raise UserError(f"{path}: is no Python ({error}); mend it") from None
 

@@ -67,7 +67,7 @@ def check(name: str, where: str) -> None:
     try:
         files(name)
         path, function = path_of(name), name.rpartition(":")[2]
-        tree = ast.parse(path.read_text(encoding="utf-8"))
+        tree = ast.parse(path.read_text(encoding="utf-8-sig"))
     except UserError as error:
         raise UserError(f"{where}: {error}") from None
     names, open_ended = _names(tree)

@@ -7,6 +7,7 @@ import io
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 from typing import Any, Literal
 
@@ -380,7 +381,8 @@ def to_markdown(
             name = f"{name} (checkpoint)" if row["kind"] == "checkpoint" else name
             values = [cell_text(part) + (f" {MARK}" if part and b in row["younger"] else "") for b, part in row["cells"].items()]
             lines.append(f"| {name} | " + " | ".join(values) + f" | **{cell_text(row['mean'])}** |")
-        compared = [f"- {row['model']}: {in_words(entry)}. {entry['source']}." for row in section for entry in row["bands"]]
+        banded = [(row["model"], entry) for row in section for entry in row["bands"]]
+        compared = [f"- {model}: {in_words(entry)}. {escape(' '.join(entry['source'].split()), quote=False)}." for model, entry in banded]
         lines += ["", *compared] if compared else []
         quoted = [f"{row['model']}: {row['source']}" for row in section if row["kind"] == "published"]
         lines += [""] + ([f"¹ quoted, not measured here, in no test. {'; '.join(quoted)}.", ""] if quoted else [])
