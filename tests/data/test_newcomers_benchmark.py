@@ -5,6 +5,7 @@ import yaml
 from mathrl.config import experiment, validation
 from mathrl.core.files import UserError
 from mathrl.data.downloads import pin_rows
+from mathrl.data.gold import NoGold, text_of
 from mathrl.grading import grade, protocols
 from support import pages
 
@@ -68,22 +69,41 @@ FAULTS = [
     ("return 1 / 0", "error"),
     ("return bytearray(20 << 30)", "error"),
     ("import os; os._exit(0)", "error"),
-    ("return 'yes'", "different"),
+    ("return 'yes'", "error"),
+    ("return 1", "error"),
+    ("return None", "different"),
+    ("import numpy; return numpy.bool_(False)", "different"),
+    ("import numpy; return numpy.bool_(True)", "equal"),
 ]
 
 
 @pytest.mark.parametrize(("body", "status"), FAULTS, ids=[body for body, _ in FAULTS])
-def test_a_judge_that_fails_ends_nothing_and_says_so(body, status, judges, folder, monkeypatch):
+def test_a_judges_verdict_or_how_it_failed(body, status, judges, folder, monkeypatch):
     monkeypatch.setattr(protocols, "CPU_SECONDS", 0.5)
     protocols._calls.cache_clear()
     (folder / "mine/judge.py").write_text(f"class Palindromes:\n def right(self, e, g):\n  {body}\n def version(self): return 1\n")
     gold = protocols.gold_text("palindromes", "level")
     found = grade(r"\boxed{level}", gold)
     protocols._calls.cache_clear()
-    assert (found.status, found.correct) == (status, False)
+    assert (found.status, found.correct) == (status, status == "equal")
+
+
+def test_a_judge_that_forks_answers_each_question_once(judges, folder):
+    protocols._calls.cache_clear()
+    (folder / "mine/judge.py").write_text(
+        "import os\nclass Palindromes:\n def right(self, e, g):\n  os.fork()\n  return e == g['answer']\n def version(self): return 1\n"
+    )
+    gold = protocols.gold_text("palindromes", "level")
+    found = [grade(rf"\boxed{{{word}}}", gold).correct for word in ("level", "noon", "level", "noon")]
+    protocols._calls.cache_clear()
+    assert found == [True, False, True, False]
 
 
 BAD_JUDGES = [
+    (
+        "class Palindromes:\n    needs = 'words'\n    def right(self, e, g): pass\n    def version(self): return 1\n",
+        "its needs are a text; write a list of keys, such as ['words']",
+    ),
     ("class Palindromes:\n    def right(self, e, g): pass\n", "Palindromes has no function version; see Protocol"),
     ("class Palindromes:\n    def __init__(self, x): pass\n", "Palindromes cannot be made (TypeError"),
     ("import nowhere_at_all\nclass Palindromes: pass\n", "importing"),
@@ -97,6 +117,13 @@ def test_a_judge_that_is_none_is_one_line(text, said, judges, folder):
     with pytest.raises(UserError, match=r"^grader_protocols\.palindromes: ") as error:
         protocols.versions([protocols.gold_text("palindromes", "level")])
     assert said in str(error.value) and "\n" not in str(error.value)
+
+
+def test_a_gold_in_a_text_may_have_spaces_and_a_list_of_them_is_none(judges):
+    spaced = '{ "answer": "level",\n  "protocol": "palindromes" }'
+    assert protocols.gold_of(text_of(spaced)) == {"protocol": "palindromes", "answer": "level"}
+    with pytest.raises(NoGold, match="a list in which an entry names a judge"):
+        text_of([{"protocol": "palindromes", "answer": "level"}, {"protocol": "palindromes", "answer": "noon"}])
 
 
 BAD_LINES = [
