@@ -129,6 +129,12 @@ def test_a_gold_in_a_text_may_have_spaces_and_a_list_of_them_is_none(judges):
 BAD_LINES = [
     ({"benchmark_files": {"gsm8k": "mine/words.jsonl"}}, "benchmark_files.gsm8k: a row of pins.tsv has this name; choose another"),
     ({"benchmark_files": {"words": "mine/nothing.jsonl"}}, "benchmark_files.words: there is no file mine/nothing.jsonl"),
+    ({"benchmark_files": {"words": "mine"}}, "benchmark_files.words: there is no file mine ("),
+    ({"benchmark_files": {"words": "x" * 5000}}, "benchmark_files.words: there is no file xxx"),
+    ({"benchmark_files": {"words": "mine/wo\nrds"}}, "benchmark_files.words: 'mine/wo\\nrds': a path with a line break"),
+    ({"benchmark_files": {"words": "mine/.words"}}, "benchmark_files.words: mine/.words: a name with '.' first"),
+    ({"benchmark_files": {"dev": "mine/words.jsonl"}}, "benchmark_files.dev: the held-out problems have this name; choose another"),
+    ({"benchmark_files": {"mean": "mine/words.jsonl"}}, "benchmark_files.mean: the mean over all benchmarks has this name"),
     ({"grader_protocols": {"reasoning-gym": "mine/judge.py:Palindromes"}}, "grader_protocols.reasoning-gym: a judge of ours has this name"),
     ({"grader_protocols": {"mine": "os:system"}}, "grader_protocols.mine: 'os:system' is not of the form FILE.py:Class"),
     ({"grader_protocols": {"mine": "mine/judge.py:Other"}}, "there is no function 'Other' in"),
@@ -138,6 +144,7 @@ BAD_LINES = [
 
 @pytest.mark.parametrize(("lines", "said"), BAD_LINES, ids=[said for _, said in BAD_LINES])
 def test_a_wrong_line_of_configuration_is_one_line(lines, said, folder):
+    (folder / "mine/.words").touch()
     raw = yaml.safe_load((pages.ROOT / "config.yaml").read_text()) | lines
     with pytest.raises(UserError, match=r"^config: ") as error:
         validation.validate(raw, lambda path: pin_rows(pages.ROOT / path))
