@@ -132,6 +132,8 @@ BAD_LINES = [
     ({"benchmark_files": {"words": "mine"}}, "benchmark_files.words: there is no file mine ("),
     ({"benchmark_files": {"words": "x" * 5000}}, "benchmark_files.words: there is no file xxx"),
     ({"benchmark_files": {"words": "mine/wo\nrds"}}, "benchmark_files.words: 'mine/wo\\nrds': a path with a line break"),
+    ({"benchmark_files": {"words": "mine/{x}.jsonl"}}, "benchmark_files.words: mine/{x}.jsonl: Snakemake takes braces in a path"),
+    ({"grader_protocols": {"mine": "mine/{x}.py:Judge"}}, "grader_protocols.mine: 'mine/{x}.py:Judge': Snakemake takes braces in a path"),
     ({"benchmark_files": {"words": "mine/.words"}}, "benchmark_files.words: mine/.words: a name with '.' first"),
     ({"benchmark_files": {"dev": "mine/words.jsonl"}}, "benchmark_files.dev: the held-out problems have this name; choose another"),
     ({"benchmark_files": {"mean": "mine/words.jsonl"}}, "benchmark_files.mean: the mean over all benchmarks has this name"),

@@ -98,6 +98,8 @@ def _check_files(config: Configuration, table: Table) -> None:
             raise UserError(f"{where}: {NO_BENCHMARKS[name]} this name; choose another")
         if not path.isprintable():
             raise UserError(f"{where}: {path!a}: a path with a line break or control character cannot be named here; rename it")
+        if "{" in path or "}" in path:
+            raise UserError(f"{where}: {path}: Snakemake takes braces in a path for a wildcard; rename it")
         if not os.path.isfile(path):  # of Path's, a name that is too long raises
             raise UserError(f"{where}: there is no file {path} (relative paths start in the working directory)")
         if Path(path).name.startswith(".") or path.endswith(".part"):
