@@ -124,6 +124,9 @@ def test_a_gold_in_a_text_may_have_spaces_and_a_list_of_them_is_none(judges):
     assert protocols.gold_of(text_of(spaced)) == {"protocol": "palindromes", "answer": "level"}
     with pytest.raises(NoGold, match="a list in which an entry names a judge"):
         text_of([{"protocol": "palindromes", "answer": "level"}, {"protocol": "palindromes", "answer": "noon"}])
+    for text in ('{"protocol": "palindromes", "answer": "level"', '[{"protocol": "palindromes", "answer": "level"}]'):
+        with pytest.raises(NoGold, match="is no JSON object"):
+            text_of(text)
 
 
 BAD_LINES = [

@@ -49,6 +49,7 @@ _UNIT = re.compile(r"(?<=[\d.])\s*\([^()]*[A-Za-z][^()]*\)")
 # `['2', '-2']` and `["2", "-2"]`: a list of texts, written as a text; what has no quotes may be an interval.
 _QUOTED_LIST = re.compile(r"\[\s*(?:'[^'\\]*'|\"[^\"\\]*\")(?:\s*,\s*(?:'[^'\\]*'|\"[^\"\\]*\"))*\s*\]")
 _OBJECT = re.compile(r'\{\s*"')
+_NAMES_A_JUDGE = re.compile(r'[\[\s]*\{\s*"protocol"')
 _DOLLARS = re.compile(r"^\$([^$]+)\$$")
 _BRACKETS = re.compile(r"^\(([^(),]*)\)$")
 _LABEL = re.compile(r"^\s*[\[(]?\s*([A-Ja-j])\s*[\])][.:]?\s*|^\s*([A-Ja-j])\s*[.:]\s+|^\s*([A-J])\s*[.:]\s*")
@@ -77,6 +78,8 @@ def text_of(value: Any, depth: int = 0) -> str:
             raise NoGold(f"the answer is the text {text.lower()!r}" if text else "no answer")
         if _OBJECT.match(text) and (told := _object(text)) is not None:
             return _for_a_protocol(told)
+        if _NAMES_A_JUDGE.match(text):
+            raise NoGold("the answer begins as a gold that names a judge, and is no JSON object")
         if text.startswith("{'"):
             raise NoGold("the answer is an object, written as Python writes it")
         return _one_of(ast.literal_eval(text)) if _QUOTED_LIST.fullmatch(text) else text
