@@ -4,7 +4,8 @@ import pytest
 import yaml
 from mathrl.config import experiment, validation
 from mathrl.core.files import UserError
-from mathrl.data.downloads import pin_rows
+from mathrl.data import fetch
+from mathrl.data.downloads import find_pin, pin_rows
 from mathrl.data.gold import NoGold, text_of
 from mathrl.grading import grade, protocols
 from support import pages
@@ -127,6 +128,11 @@ def test_a_gold_in_a_text_may_have_spaces_and_a_list_of_them_is_none(judges):
     for text in ('{"protocol": "palindromes", "answer": "level"', '[{"protocol": "palindromes", "answer": "level"}]'):
         with pytest.raises(NoGold, match="is no JSON object"):
             text_of(text)
+
+
+def test_a_file_that_only_the_host_sees_is_told_with_the_container(folder):
+    with pytest.raises(UserError, match=r"/not/here\.jsonl does not exist \(in a container only the working directory and /tmp are seen\)"):
+        fetch.fetch(find_pin(pages.ROOT / "pins.tsv", "words=/not/here.jsonl", "benchmark"), pages.ROOT / "pins.tsv")
 
 
 BAD_LINES = [
