@@ -23,6 +23,7 @@ from mathrl.crate import archive, claims, licences, private, withheld
 from mathrl.crate import rebuild as rebuilding
 from mathrl.crate.metadata import JOBS
 from mathrl.evaluation.grading import evaluate, read_samples
+from mathrl.grading import protocols
 
 from .conftest import ITEMS, MODELS, RESPONSES, SECRET, USER
 
@@ -160,6 +161,23 @@ def test_no_judge_is_asked_about_golds_of_a_crate(crate, rebuild, tmp_path, monk
     assert code == 0
     assert "open: its golds name a judge" in said and "identical where it could be graded; 12 verdicts of open are the sender's own" in said
     assert "graded 12 samples again" in said
+
+
+def test_golds_of_a_judge_that_is_not_here_are_not_graded_as_wrong(tmp_path, monkeypatch):
+    """A script that is started by hand knows the users' judges by MATHRL_GRADER_PROTOCOLS alone."""
+    gold = protocols.gold_text("palindromes", "level")
+    row = {"id": "w", "problem": "Name a palindrome.", "answer": gold}
+    fetched = tmp_path / "words.jsonl"
+    fetched.write_text(json.dumps(row) + "\n")
+    (tmp_path / "judge.py").write_text("class P:\n def right(self, e, g): return True\n def version(self): return 1\n")
+    monkeypatch.setenv(protocols.USERS, "")
+    for judges, known in (({}, None), ({"palindromes": f"{tmp_path}/judge.py:P"}, {"w": row})):
+        protocols.load.cache_clear()
+        protocols.gold_of.cache_clear()
+        protocols.configure(judges)
+        assert rebuilding._with_texts({"w": row}, fetched) == known
+    protocols.load.cache_clear()
+    protocols.gold_of.cache_clear()
 
 
 def test_a_changed_cell_is_named(crate, rebuild, tmp_path):
@@ -485,7 +503,11 @@ def test_the_pins_that_ship_say_what_travels(root):
 
 
 def test_a_gold_for_a_judge_is_a_hash_where_the_text_stays_out(tmp_path):
-    row = {"id": "c", "problem": SECRET, "answer": json.dumps({"protocol": "reasoning-gym", "answer": "7", "question": SECRET})}
+    row = {
+        "id": "c",
+        "problem": SECRET,
+        "answer": json.dumps({"protocol": "reasoning-gym", "answer": "7", "generator": "chain_sum", "question": SECRET}),
+    }
     there = withheld.item_without_text(row)
     assert SECRET not in json.dumps(there)
     (tmp_path / "closed.jsonl").write_text(json.dumps(row) + "\n")

@@ -4,7 +4,9 @@ import pytest
 import yaml
 from mathrl.config import experiment, validation
 from mathrl.core.files import UserError
-from mathrl.data.downloads import pin_rows
+from mathrl.data import fetch
+from mathrl.data.downloads import find_pin, pin_rows
+from mathrl.data.gold import NoGold, text_of
 from mathrl.grading import grade, protocols
 from support import pages
 
@@ -68,22 +70,41 @@ FAULTS = [
     ("return 1 / 0", "error"),
     ("return bytearray(20 << 30)", "error"),
     ("import os; os._exit(0)", "error"),
-    ("return 'yes'", "different"),
+    ("return 'yes'", "error"),
+    ("return 1", "error"),
+    ("return None", "different"),
+    ("import numpy; return numpy.bool_(False)", "different"),
+    ("import numpy; return numpy.bool_(True)", "equal"),
 ]
 
 
 @pytest.mark.parametrize(("body", "status"), FAULTS, ids=[body for body, _ in FAULTS])
-def test_a_judge_that_fails_ends_nothing_and_says_so(body, status, judges, folder, monkeypatch):
+def test_a_judges_verdict_or_how_it_failed(body, status, judges, folder, monkeypatch):
     monkeypatch.setattr(protocols, "CPU_SECONDS", 0.5)
     protocols._calls.cache_clear()
     (folder / "mine/judge.py").write_text(f"class Palindromes:\n def right(self, e, g):\n  {body}\n def version(self): return 1\n")
     gold = protocols.gold_text("palindromes", "level")
     found = grade(r"\boxed{level}", gold)
     protocols._calls.cache_clear()
-    assert (found.status, found.correct) == (status, False)
+    assert (found.status, found.correct) == (status, status == "equal")
+
+
+def test_a_judge_that_forks_answers_each_question_once(judges, folder):
+    protocols._calls.cache_clear()
+    (folder / "mine/judge.py").write_text(
+        "import os\nclass Palindromes:\n def right(self, e, g):\n  os.fork()\n  return e == g['answer']\n def version(self): return 1\n"
+    )
+    gold = protocols.gold_text("palindromes", "level")
+    found = [grade(rf"\boxed{{{word}}}", gold).correct for word in ("level", "noon", "level", "noon")]
+    protocols._calls.cache_clear()
+    assert found == [True, False, True, False]
 
 
 BAD_JUDGES = [
+    (
+        "class Palindromes:\n    needs = 'words'\n    def right(self, e, g): pass\n    def version(self): return 1\n",
+        "its needs are a text; write a list of keys, such as ['words']",
+    ),
     ("class Palindromes:\n    def right(self, e, g): pass\n", "Palindromes has no function version; see Protocol"),
     ("class Palindromes:\n    def __init__(self, x): pass\n", "Palindromes cannot be made (TypeError"),
     ("import nowhere_at_all\nclass Palindromes: pass\n", "importing"),
@@ -99,9 +120,32 @@ def test_a_judge_that_is_none_is_one_line(text, said, judges, folder):
     assert said in str(error.value) and "\n" not in str(error.value)
 
 
+def test_a_gold_in_a_text_may_have_spaces_and_a_list_of_them_is_none(judges):
+    spaced = '{ "answer": "level",\n  "protocol": "palindromes" }'
+    assert protocols.gold_of(text_of(spaced)) == {"protocol": "palindromes", "answer": "level"}
+    with pytest.raises(NoGold, match="a list in which an entry names a judge"):
+        text_of([{"protocol": "palindromes", "answer": "level"}, {"protocol": "palindromes", "answer": "noon"}])
+    for text in ('{"protocol": "palindromes", "answer": "level"', '[{"protocol": "palindromes", "answer": "level"}]'):
+        with pytest.raises(NoGold, match="is no JSON object"):
+            text_of(text)
+
+
+def test_a_file_that_only_the_host_sees_is_told_with_the_container(folder):
+    with pytest.raises(UserError, match=r"/not/here\.jsonl does not exist \(in a container only the working directory and /tmp are seen\)"):
+        fetch.fetch(find_pin(pages.ROOT / "pins.tsv", "words=/not/here.jsonl", "benchmark"), pages.ROOT / "pins.tsv")
+
+
 BAD_LINES = [
     ({"benchmark_files": {"gsm8k": "mine/words.jsonl"}}, "benchmark_files.gsm8k: a row of pins.tsv has this name; choose another"),
     ({"benchmark_files": {"words": "mine/nothing.jsonl"}}, "benchmark_files.words: there is no file mine/nothing.jsonl"),
+    ({"benchmark_files": {"words": "mine"}}, "benchmark_files.words: there is no file mine ("),
+    ({"benchmark_files": {"words": "x" * 5000}}, "benchmark_files.words: there is no file xxx"),
+    ({"benchmark_files": {"words": "mine/wo\nrds"}}, "benchmark_files.words: 'mine/wo\\nrds': a path with a line break"),
+    ({"benchmark_files": {"words": "mine/{x}.jsonl"}}, "benchmark_files.words: mine/{x}.jsonl: Snakemake takes braces in a path"),
+    ({"grader_protocols": {"mine": "mine/{x}.py:Judge"}}, "grader_protocols.mine: 'mine/{x}.py:Judge': Snakemake takes braces in a path"),
+    ({"benchmark_files": {"words": "mine/.words"}}, "benchmark_files.words: mine/.words: a name with '.' first"),
+    ({"benchmark_files": {"dev": "mine/words.jsonl"}}, "benchmark_files.dev: the held-out problems have this name; choose another"),
+    ({"benchmark_files": {"mean": "mine/words.jsonl"}}, "benchmark_files.mean: the mean over all benchmarks has this name"),
     ({"grader_protocols": {"reasoning-gym": "mine/judge.py:Palindromes"}}, "grader_protocols.reasoning-gym: a judge of ours has this name"),
     ({"grader_protocols": {"mine": "os:system"}}, "grader_protocols.mine: 'os:system' is not of the form FILE.py:Class"),
     ({"grader_protocols": {"mine": "mine/judge.py:Other"}}, "there is no function 'Other' in"),
@@ -111,6 +155,7 @@ BAD_LINES = [
 
 @pytest.mark.parametrize(("lines", "said"), BAD_LINES, ids=[said for _, said in BAD_LINES])
 def test_a_wrong_line_of_configuration_is_one_line(lines, said, folder):
+    (folder / "mine/.words").touch()
     raw = yaml.safe_load((pages.ROOT / "config.yaml").read_text()) | lines
     with pytest.raises(UserError, match=r"^config: ") as error:
         validation.validate(raw, lambda path: pin_rows(pages.ROOT / path))

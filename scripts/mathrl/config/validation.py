@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
@@ -28,6 +29,7 @@ RESERVED = {
     "base", "previous", "samples", "data", "model", "figures", "tensorboard", "augmentation", "verifiers",
     "audit.json", "report.html", "report-so-far.html", "scores.csv", "scores.html", "scores.md",
 }  # fmt: skip
+NO_BENCHMARKS = {"dev": "the held-out problems have", "mean": "the mean over all benchmarks has"}
 OWN_PROTOCOLS = ("reasoning-gym",)  # judges of ours that golds name; mathrl.grading.protocols.OWN is above this room
 BESIDE_STAGES = {"generation", "manifest.json", "model"}  # what lies in results/{run}/ beside a directory for each stage and protocol
 
@@ -87,12 +89,21 @@ def rows_of_files(files: Mapping[str, str]) -> dict[str, PinRow]:
 
 
 def _check_files(config: Configuration, table: Table) -> None:
-    """Refuse files of the user's that are not there, and names that the table of downloads has."""
+    """Refuse files of the user's that are not there or that no fetch would take, and names that are taken."""
     for name, path in config.benchmark_files.items():
+        where = f"config: benchmark_files.{name}"
         if name in table:
-            raise UserError(f"config: benchmark_files.{name}: a row of {config.pins} has this name; choose another")
-        if not Path(path).is_file():
-            raise UserError(f"config: benchmark_files.{name}: there is no file {path} (relative paths start in the working directory)")
+            raise UserError(f"{where}: a row of {config.pins} has this name; choose another")
+        if name in NO_BENCHMARKS:
+            raise UserError(f"{where}: {NO_BENCHMARKS[name]} this name; choose another")
+        if not path.isprintable():
+            raise UserError(f"{where}: {path!a}: a path with a line break or control character cannot be named here; rename it")
+        if "{" in path or "}" in path:
+            raise UserError(f"{where}: {path}: Snakemake takes braces in a path for a wildcard; rename it")
+        if not os.path.isfile(path):  # of Path's, a name that is too long raises
+            raise UserError(f"{where}: there is no file {path} (relative paths start in the working directory)")
+        if Path(path).name.startswith(".") or path.endswith(".part"):
+            raise UserError(f"{where}: {path}: a name with '.' first or '.part' last is that of an unfinished download; rename it")
     for name, protocol in config.grader_protocols.items():
         where = f"config: grader_protocols.{name}"
         if name in OWN_PROTOCOLS:

@@ -35,6 +35,7 @@ def _serve(calls: Connection, task: str, cpu_seconds: float, memory: int) -> Non
     function = getattr(importlib.import_module(module), name)
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    own = os.getpid()
     with contextlib.suppress(EOFError, BrokenPipeError):
         while True:
             arguments = json.loads(calls.recv_bytes())
@@ -43,6 +44,8 @@ def _serve(calls: Connection, task: str, cpu_seconds: float, memory: int) -> Non
                 reply = json.dumps({"value": function(*arguments)})
             except Exception:
                 reply = json.dumps({"lost": "error"})
+            if os.getpid() != own:  # the function forked: a second reply would answer the next call
+                os._exit(0)
             signal.setitimer(signal.ITIMER_PROF, 0)
             calls.send_bytes(reply.encode())
 

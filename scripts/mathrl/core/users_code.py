@@ -62,6 +62,8 @@ def check(name: str, where: str) -> None:
         return
     if not name.isprintable():
         raise UserError(f"{where}: {name!a}: a path with a line break or control character cannot be named here; rename it")
+    if "{" in name or "}" in name:
+        raise UserError(f"{where}: '{name}': Snakemake takes braces in a path for a wildcard; rename it")
     if ":" in name.rpartition(":")[0]:
         raise UserError(f"{where}: '{name}': a folder whose name holds ':' cannot be named here; rename it")
     try:

@@ -44,7 +44,7 @@ from mathrl.evaluation.grading import evaluate, grade_samples, read_matches, rea
 from mathrl.evaluation.metrics import STATUS_LETTERS, GradedProblem
 from mathrl.evaluation.records import Evaluation
 from mathrl.evaluation.scores import eval_path, load_evals, score_table
-from mathrl.grading.protocols import MARK
+from mathrl.grading.protocols import MARK, gold_of
 from mathrl.statistics.comparisons import control_kinds, run_groups
 
 REBUILT = "rebuilt.json"
@@ -249,7 +249,8 @@ def _one_of(told: Any, key: str, allowed: tuple[str, ...]) -> str:
 def _with_texts(items: Mapping[str, Item], fetched: Path) -> dict[str, Item] | None:
     """The items with their problems, which are the crate's own or those of the fetched benchmark; None where neither has them.
 
-    Golds that name a judge are taken from the fetched benchmark alone: a judge is code, and what it is given may steer it.
+    Golds that name a judge are taken from the fetched benchmark alone: a judge is code, and what it is given may steer it. None too where
+    a judge is not known here: all of its answers would count as wrong.
     """
     wanted = {key: row[HASH] for key, row in cast("Mapping[str, WithheldItem]", items).items() if HASH in row}
     judged = _names_judges(items)
@@ -261,6 +262,8 @@ def _with_texts(items: Mapping[str, Item], fetched: Path) -> dict[str, Item] | N
     if any(key not in there or sha256_text(there[key]["problem"]) != sha256 for key, sha256 in wanted.items()):
         return None
     if judged and any(row["answer"] not in _golds(there.get(key)) for key, row in items.items()):
+        return None
+    if judged and any(row["answer"].startswith(MARK) and gold_of(row["answer"]) is None for row in there.values()):
         return None
     return {
         key: {**row, "problem": there[key]["problem"], "answer": (there[key] if judged else row)["answer"]} for key, row in items.items()
@@ -373,7 +376,8 @@ def told(found: Rebuilt, out: str) -> list[str]:
         )
     lines += [
         f"{benchmark}: its golds name a judge, and no judge is asked about golds of a crate: its samples are not graded, its cells "
-        f"follow from the crate's verdicts; make it here and rebuild again: snakemake --cores 1 resources/benchmarks/{benchmark}.jsonl"
+        f"follow from the crate's verdicts; make it here, name a judge that is not ours in MATHRL_GRADER_PROTOCOLS, and rebuild again: "
+        f"snakemake --cores 1 resources/benchmarks/{benchmark}.jsonl"
         for benchmark in found.judged
     ]
     if not found.differences:

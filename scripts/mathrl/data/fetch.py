@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mathrl.core.files import UserError, replaced_directory, sha256_file, write_text
+from mathrl.core.users_code import SEEN
 from mathrl.data.downloads import GENERATED, Origin, Pin, expected_hashes, lock_path, read_lock, stays_inside, write_lock
 from mathrl.data.raw_rows import what_it_is_not
 
@@ -207,7 +208,7 @@ def _files(folder: Path) -> Iterator[Path]:
 def _from_file(pin: Pin, origin: Origin, folder: Path) -> None:
     source = Path(origin.id)
     if not source.exists():
-        raise TransferError(f"{source} does not exist")
+        raise TransferError(f"{source} does not exist ({SEEN})")
     shutil.rmtree(folder)
     folder.mkdir(parents=True)
     if source.is_file():

@@ -48,6 +48,8 @@ _THOUSANDS = re.compile(r"^([-+$€£\s]*)(\d{1,3}(?:,\d{3})+(?:\.\d+)?)([\s%.$]
 _UNIT = re.compile(r"(?<=[\d.])\s*\([^()]*[A-Za-z][^()]*\)")
 # `['2', '-2']` and `["2", "-2"]`: a list of texts, written as a text; what has no quotes may be an interval.
 _QUOTED_LIST = re.compile(r"\[\s*(?:'[^'\\]*'|\"[^\"\\]*\")(?:\s*,\s*(?:'[^'\\]*'|\"[^\"\\]*\"))*\s*\]")
+_OBJECT = re.compile(r'\{\s*"')
+_NAMES_A_JUDGE = re.compile(r'[\[\s]*\{\s*"protocol"')
 _DOLLARS = re.compile(r"^\$([^$]+)\$$")
 _BRACKETS = re.compile(r"^\(([^(),]*)\)$")
 _LABEL = re.compile(r"^\s*[\[(]?\s*([A-Ja-j])\s*[\])][.:]?\s*|^\s*([A-Ja-j])\s*[.:]\s+|^\s*([A-J])\s*[.:]\s*")
@@ -74,8 +76,10 @@ def text_of(value: Any, depth: int = 0) -> str:
         text = value.strip()
         if text.lower().strip(" .\\{}$") in PLACEHOLDERS:
             raise NoGold(f"the answer is the text {text.lower()!r}" if text else "no answer")
-        if text.startswith('{"') and (told := _object(text)) is not None:
+        if _OBJECT.match(text) and (told := _object(text)) is not None:
             return _for_a_protocol(told)
+        if _NAMES_A_JUDGE.match(text):
+            raise NoGold("the answer begins as a gold that names a judge, and is no JSON object")
         if text.startswith("{'"):
             raise NoGold("the answer is an object, written as Python writes it")
         return _one_of(ast.literal_eval(text)) if _QUOTED_LIST.fullmatch(text) else text
@@ -116,7 +120,10 @@ def _one_of(values: list[Any], depth: int = 0) -> str:
     if len(texts) == 1:
         return texts[0]
     from mathrl.grading import equivalent
+    from mathrl.grading.protocols import MARK
 
+    if any(text.startswith(MARK) for text in texts):
+        raise NoGold("the answer is a list in which an entry names a judge")
     if all(equivalent(other, texts[0]) for other in texts[1:]):
         return texts[0]
     return ", ".join(texts)

@@ -115,6 +115,8 @@ class Users:
         missing = [function for function in ("right", "version") if not callable(getattr(found, function, None))]
         if missing:
             raise UserError(f"{where}: {judge.rpartition(':')[2]} has no function {' and no '.join(missing)}; see Protocol in {__name__}")
+        if isinstance(getattr(found, "needs", ()), str):
+            raise UserError(f"{where}: its needs are a text; write a list of keys, such as [{found.needs!r}]")
         try:
             needs, version = [str(key) for key in getattr(found, "needs", ())], str(found.version())
         except (Exception, SystemExit) as error:  # code of the user's may raise anything
@@ -149,8 +151,15 @@ def _calls() -> CappedCalls:
 
 
 def asked(judge: str, extracted: str, gold: Gold) -> bool:
-    """The verdict of a judge of the user's; called in capped workers only."""
-    return _made(judge, judge).right(extracted, gold) is True
+    """The verdict of a judge of the user's; called in capped workers only.
+
+    Raises:
+        TypeError: it is no truth value of Python's or NumPy's, nor None, which a function without `return` gives.
+    """
+    verdict = _made(judge, judge).right(extracted, gold)
+    if not isinstance(verdict, bool | None) and type(verdict).__name__ not in ("bool", "bool_"):  # NumPy's, without importing it
+        raise TypeError(f"a verdict is True or False, not {type(verdict).__name__}")
+    return bool(verdict)
 
 
 def versions(answers: Iterable[str]) -> dict[str, str]:
