@@ -30,7 +30,11 @@ def main() -> None:
     fetched = fetch.fetch(pin, args.pins, args.wait)
     if len(fetched.paths) != 1:
         raise UserError(f"{pin.name}: {len(fetched.paths)} files came for a benchmark of one; narrow the column 'file' of {args.pins}")
-    rows = read_benchmark_file(fetched.paths[0], pin.columns)
+    try:
+        rows = read_benchmark_file(fetched.paths[0], pin.columns)
+    except UserError as error:  # of a file of the user's the line names that, not the copy that was read
+        own = pin.origin.id if pin.origin.source == "file" else str(fetched.paths[0])
+        raise UserError(str(error).replace(str(fetched.paths[0]), own)) from None
     if pin.rows is not None and len(rows) != pin.rows:
         raise UserError(
             f"{pin.name}: {len(rows)} items came, {args.pins} says {pin.rows}; delete {fetch.PARTIAL / pin.name} and run this again"

@@ -4,7 +4,8 @@ import io
 from collections import Counter
 
 import pytest
-from mathrl.verl.skipping import LEAST, SHARES, History, Sampler
+from mathrl.core.files import UserError
+from mathrl.verl.skipping import LEAST, SHARES, History, Sampler, create_sampler
 
 RIGHT, WRONG, MIXED = [1.0, 1.0], [0.0, 0.0], [1.0, 0.0]
 
@@ -99,3 +100,22 @@ def test_all_prompts_settled_still_gives_batches():
     sampler = Sampler(5, history(explore=0.01, change=0.0), 1, shuffle=True)
     found, _ = drawn(sampler, lambda _: RIGHT, 60)
     assert len(found) == 60 and set(Counter(place for batch in found for place in batch)) == set(range(5))
+
+
+def test_a_batch_across_two_passes_has_each_prompt_once():
+    sampler = Sampler(30, history(), 1, shuffle=True)
+    found, _ = drawn(sampler, lambda _: MIXED, 200)
+    assert all(len(set(batch)) == 4 for batch in found)
+    counts = Counter(place for batch in found for place in batch).values()
+    assert max(counts) - min(counts) <= 3, "27 passes: who is drawn at the end of one may be left out at the beginning of the next"
+
+
+def test_fewer_prompts_than_a_batch_are_refused():
+    from omegaconf import OmegaConf
+
+    told = OmegaConf.create(
+        {"skipping": {"explore": 0.5, "useless": 0.25, "change": 0.01}, "seed": 1, "shuffle": True, "train_batch_size": 4}
+    )
+    assert len(create_sampler(told, range(4))) == 4
+    with pytest.raises(UserError, match="the 3 prompts of the training file are fewer than train_batch_size 4; lower it"):
+        create_sampler(told, range(3))

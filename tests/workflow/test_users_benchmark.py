@@ -38,3 +38,9 @@ def test_the_rule_fetches_it_and_the_evaluation_asks_for_it(folder):
 def test_the_study_evaluates_it(folder):
     planned = job_counts(snakemake(folder, "-n", "--", "results/scores.csv").stdout)
     assert planned["grade_samples"] == 2 * planned["fetch_benchmark"] == 8, "three of the demo's and this, for base and a run"
+
+
+def test_a_file_that_is_no_benchmark_is_named_as_the_user_names_it(folder):
+    (folder / "mine/words.jsonl").write_text("")
+    said = snakemake(folder, "--", "resources/benchmarks/words.jsonl")
+    assert said.returncode == 1 and "error: mine/words.jsonl: " in said.stdout, said.stdout

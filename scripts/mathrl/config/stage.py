@@ -97,7 +97,7 @@ class Skipping(Section):
 
     explore: PositiveShare = key(0.5, "chance, at first, that such a prompt is drawn again; once more of no use, its square, and so on")
     useless: PositiveShare = key(0.25, "share of a step's groups that may be of no use; the chance falls above it and rises below", "share")
-    change: NotNegative = key(0.01, "of the chance, per step")
+    change: Share = key(0.01, "of the chance, per step", "share")
 
 
 class Budget(Section):

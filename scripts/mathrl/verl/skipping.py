@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator, Sequence, Sized
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypedDict
 
+from mathrl.core.files import UserError
 from mathrl.verl import reward_metrics
 from mathrl.verl.after_import import after_import
 
@@ -116,6 +117,8 @@ class Sampler:
             epoch, index = divmod(self.at, self.size)
             self.at += 1
             place = self._places(epoch)[index]
+            if place in self.drawn and len(self.drawn) < self.size:  # a batch across two passes has each prompt once
+                continue
             if not self.history.skips(place):
                 self.drawn.append(place)
                 yield place
@@ -139,7 +142,14 @@ class Sampler:
 
 
 def create_sampler(data_config: DictConfig, dataset: Sized) -> Sampler:
-    """In place of verl's `create_rl_sampler`."""
+    """In place of verl's `create_rl_sampler`.
+
+    Raises:
+        UserError: there are fewer prompts than a batch has.
+    """
+    batch = data_config.train_batch_size
+    if len(dataset) < batch:
+        raise UserError(f"skipping: the {len(dataset)} prompts of the training file are fewer than train_batch_size {batch}; lower it")
     told, seed = data_config.skipping, int(data_config.seed)
     return Sampler(len(dataset), History(told.explore, told.useless, told.change, seed), seed, data_config.shuffle)
 
