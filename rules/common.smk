@@ -36,7 +36,7 @@ library.loader.exec_module(sys.modules["mathrl"])
 
 from mathrl.config import augmentation, endpoint, model_names, reading, runs as configuration, validation
 from mathrl.config import process as process_settings, report as report_settings, verifiers as verifier_settings
-from mathrl.core import code_files, provenance, users_code
+from mathrl.core import code_files, named_judges, provenance, users_code
 from mathrl.core.files import UserError, sha256_file
 from mathrl.data import dates, downloads
 from mathrl.execution import (
@@ -53,7 +53,6 @@ from mathrl.execution import (
     snakemake_log,
     trackers,
 )
-from mathrl.grading import protocols as protocols_of_golds
 from mathrl.models.checks import check_chat_template
 from mathrl.statistics import power
 from mathrl.training import checkpoints, resharding
@@ -293,7 +292,7 @@ include: "common/host.smk"
 config = reading.merge(read_yaml("config.yaml"), config)
 CONFIG = validated(reading.from_command_line(config, workflow.config_settings.config or {}, yaml.safe_load))
 notices.configure(**CONFIG.notices.model_dump())
-protocols_of_golds.configure(CONFIG.grader_protocols)
+named_judges.configure(CONFIG.grader_protocols)
 if uses_containers():
     preflight.bind(ROOT)
 else:

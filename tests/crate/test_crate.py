@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import zstandard
+from mathrl.core import named_judges
 from mathrl.core.files import UserError
 from mathrl.core.provenance import git_commit
 from mathrl.crate import archive, claims, licences, private, withheld
@@ -170,11 +171,11 @@ def test_golds_of_a_judge_that_is_not_here_are_not_graded_as_wrong(tmp_path, mon
     fetched = tmp_path / "words.jsonl"
     fetched.write_text(json.dumps(row) + "\n")
     (tmp_path / "judge.py").write_text("class P:\n def right(self, e, g): return True\n def version(self): return 1\n")
-    monkeypatch.setenv(protocols.USERS, "")
+    monkeypatch.setenv(named_judges.NAMES, "")
     for judges, known in (({}, None), ({"palindromes": f"{tmp_path}/judge.py:P"}, {"w": row})):
         protocols.load.cache_clear()
         protocols.gold_of.cache_clear()
-        protocols.configure(judges)
+        named_judges.configure(judges)
         assert rebuilding._with_texts({"w": row}, fetched) == known
     protocols.load.cache_clear()
     protocols.gold_of.cache_clear()

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from mathrl.core import named_judges
 from mathrl.grading import equivalent, generated, grade, protocols
 
 JUDGE = """
@@ -18,8 +19,8 @@ class Judge:
 def own_judge(monkeypatch, tmp_path):
     """A user's protocol in a file of theirs, as the configuration names it."""
     (tmp_path / "my_judge.py").write_text(JUDGE)
-    monkeypatch.setenv(protocols.USERS, "")
-    protocols.configure({"backwards": f"{tmp_path}/my_judge.py:Judge"})
+    monkeypatch.setenv(named_judges.NAMES, "")
+    named_judges.configure({"backwards": f"{tmp_path}/my_judge.py:Judge"})
     for cache in (protocols.load, protocols.gold_of, protocols._made):
         cache.cache_clear()
     yield "backwards"

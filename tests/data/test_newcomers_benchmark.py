@@ -3,6 +3,7 @@
 import pytest
 import yaml
 from mathrl.config import experiment, validation
+from mathrl.core import named_judges
 from mathrl.core.files import UserError
 from mathrl.data import fetch
 from mathrl.data.downloads import find_pin, pin_rows
@@ -24,10 +25,10 @@ def folder(tmp_path, monkeypatch):
 @pytest.fixture
 def judges(folder, monkeypatch):
     """The page's judge is known, as Snakemake makes it known to its jobs."""
-    monkeypatch.setenv(protocols.USERS, "")
+    monkeypatch.setenv(named_judges.NAMES, "")
     known = yaml.safe_load((folder / "mine/words.yaml").read_text())["grader_protocols"]
     clear()
-    protocols.configure(known)
+    named_judges.configure(known)
     yield known
     clear()
 

@@ -10,20 +10,17 @@ from __future__ import annotations
 
 import importlib
 import json
-import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 from typing import Protocol as Interface
 
-from mathrl.core import users_code
+from mathrl.core import named_judges, users_code
 from mathrl.core.capped_calls import CappedCalls
 from mathrl.core.files import JsonObject, UserError, parse_json, sha256_file
 
 OWN = {"reasoning-gym": "mathrl.grading.generated:ReasoningGym"}
 MARK = '{"protocol": '
-USERS = "MATHRL_GRADER_PROTOCOLS"
-"""The environment variable: a JSON mapping from names to the user's FILE.py:Class."""
 
 CPU_SECONDS, MEMORY = 5.0, 8 << 30
 """Processor time of one answer, and address space in bytes, of a user's judge."""
@@ -87,19 +84,8 @@ def load(name: str) -> Protocol | None:
     if name in OWN:
         module, _, kind = OWN[name].partition(":")
         return getattr(importlib.import_module(module), kind)()
-    users = _users()
+    users = named_judges.known()
     return Users(name, users[name]) if name in users else None
-
-
-def configure(users: Mapping[str, str]) -> None:
-    """Set for this process and those that it starts which judges of the user's there are, FILE.py:Class by name."""
-    os.environ.pop(USERS, None)
-    if users:
-        os.environ[USERS] = json.dumps({name: users_code.absolute(judge) for name, judge in users.items()}, sort_keys=True)
-
-
-def _users() -> dict[str, str]:
-    return json.loads(os.environ.get(USERS) or "{}")
 
 
 class Users:
