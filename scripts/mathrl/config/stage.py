@@ -161,7 +161,7 @@ class Stage(Section):
     reward: Reward | None = key(None, "the reward of this run or stage, in place of the whole `reward` of the file; null: that one")
     # how large
     gpus: Count = key(6, "GPUs per node; on a CPU the number of ranks", verl=("trainer.n_gpus_per_node",), finalist=STATED)
-    nodes: Count = key(1, "hosts of a training job; several only through SLURM", verl=("trainer.nnodes",), finalist=STATED)
+    nodes: Count = key(1, "hosts of a training job; several through SLURM or `launcher`", verl=("trainer.nnodes",), finalist=STATED)
     epochs: Count = key(15, "passes over the training problems", verl=("trainer.total_epochs",), finalist=STATED)
     steps: Count | None = key(None, "optimizer iterations; null: epochs decide", "steps", ("trainer.total_training_steps",))
     train_batch_size: Count = key(264, "batch of a step", "prompts", ("data.train_batch_size",), finalist=STATED)

@@ -1,4 +1,4 @@
-"""Which training problems are benchmark problems? Four methods, one table of matches, each with its evidence (docs/reference/data.md)."""
+"""Which training problems are benchmark problems? Five methods, one table of matches, each with its evidence (docs/reference/data.md)."""
 
 from mathrl.decontamination.search import find_matches, find_matches_in
 from mathrl.decontamination.settings import METHODS, Settings
