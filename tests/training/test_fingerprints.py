@@ -200,6 +200,7 @@ DETERMINING = {
     "clip_high": 0.28,
     "entropy_coefficient": 0.01,
     "dynamic_sampling": True,
+    "skipping": {},
     "overlong_penalty": {"buffer": 128, "factor": 1.0},
     "rollout_correction": 2.0,
     "dtype": "float32",
