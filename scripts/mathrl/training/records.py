@@ -105,7 +105,18 @@ class Finished(TypedDict):
     length: NotRequired[Length]
 
 
-class Manifest(TypedDict):
+class StageOfRun(TypedDict):
+    """What a run's manifest says of a stage."""
+
+    stage: str
+    steps: int
+    stopped_by: str | None
+    chosen_step: int
+    chosen_why: str
+    fingerprint: str
+
+
+class Manifest(StageOfRun):
     """`results/{run}/{stage}/manifest.json`. steps: trained. seconds, gpu_hours: of steps and validations.
 
     chosen_step, chosen_why: the checkpoint that is exported. tokens, generated_tokens: trained on, and sampled.
@@ -114,12 +125,6 @@ class Manifest(TypedDict):
 
     schema_version: int
     run: str
-    stage: str
-    steps: int
-    stopped_by: str | None
-    chosen_step: int
-    chosen_why: str
-    fingerprint: str
     config: Raw
     checkpoints: str
     tensorboard: str
@@ -133,17 +138,6 @@ class Manifest(TypedDict):
     generated_tokens: NotRequired[int | None]
     trained_by: NotRequired[list[TrainedBy]]
     provenance: Provenance
-
-
-class StageOfRun(TypedDict):
-    """What a run's manifest says of a stage."""
-
-    stage: str
-    steps: int
-    stopped_by: str | None
-    chosen_step: int
-    chosen_why: str
-    fingerprint: str
 
 
 class RunManifest(TypedDict):
