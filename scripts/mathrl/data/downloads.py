@@ -123,13 +123,16 @@ def rows_of_models(values: Iterable[str]) -> dict[str, PinRow]:
 def pin_of_benchmark(value: str) -> Pin | None:
     """The pin of a benchmark that is a file of the user's, `name=path`; None for a plain name."""
     name, given, path = value.partition("=")
-    return Pin(name, "benchmark", Origin("file", path)) if given else None
+    return _own_benchmark(name, path) if given else None
+
+
+def _own_benchmark(name: str, path: str) -> Pin:
+    return Pin(name, "benchmark", Origin("file", path))
 
 
 def rows_of_benchmarks(files: Mapping[str, str]) -> dict[str, PinRow]:
     """Rows for benchmarks that are files of the user's, by name; `name` is what the fetching script is asked for."""
-    pins = {value: pin for name, path in files.items() if (pin := pin_of_benchmark(value := f"{name}={path}")) is not None}
-    return {pin.name: _row(pin, name=value) for value, pin in pins.items()}
+    return {name: _row(_own_benchmark(name, path), name=f"{name}={path}") for name, path in files.items()}
 
 
 def pin_rows(path: str | Path) -> dict[str, PinRow]:
