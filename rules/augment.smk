@@ -207,7 +207,7 @@ use rule decontaminate_problems as decontaminate_variants with:
     input:
         code=code("decontaminate.py", "run_job.py", *method_files()),
         problems="results/augmentation/{entry}/passed.parquet",
-        benchmarks=known_benchmark_files(),
+        benchmarks=benchmarks_before_training(),
         embedding_model=embedding_model(),
     output:
         matches="results/augmentation/{entry}/matches.parquet",
@@ -233,7 +233,7 @@ rule admit_variants:
         matches="results/augmentation/{entry}/matches.parquet",
         solve_rates=variant_rates,
         problems="results/data/problems.parquet",
-        benchmarks=known_benchmark_files(),
+        benchmarks=benchmarks_before_training(),
         embedding_model=embedding_model(),
     output:
         proposals="results/augmentation/{entry}/proposals.parquet",

@@ -53,7 +53,7 @@ rule decontaminate_problems:
     input:
         code=code("decontaminate.py", "run_job.py", *method_files()),
         problems="results/data/problems.parquet",
-        benchmarks=known_benchmark_files(),
+        benchmarks=benchmarks_before_training(),
         embedding_model=embedding_model(),
     output:
         matches="results/data/matches.parquet",
@@ -129,7 +129,7 @@ rule render_matches:
         code=code("render_matches.py"),
         problems="results/data/problems.parquet",
         matches="results/data/matches.parquet",
-        benchmarks=known_benchmark_files(),
+        benchmarks=benchmarks_before_training(),
     output:
         page=report("results/data/matches.html", category="Data", caption="captions/matches.rst"),
     params:

@@ -12,7 +12,7 @@ rule generate_samples:
         code=code("generate_samples.py", "run_job.py"),
         model=model_marker,
         before=same_weights,
-        benchmarks=benchmark_files(),
+        benchmarks=fetched_benchmarks(),
     output:
         made="results/{model}/generation/{shard}.json",
     params:
@@ -57,7 +57,7 @@ rule merge_samples:
     input:
         code=code("merge_samples.py"),
         made=expand("results/{{model}}/generation/{shard}.json", shard=range(CONFIG.evaluation.shards)),
-        benchmarks=benchmark_files(),
+        benchmarks=fetched_benchmarks(),
     output:
         samples=expand("results/{{model}}/{{protocol}}/samples/{benchmark}.jsonl.zst", benchmark=CONFIG.benchmarks),
     params:

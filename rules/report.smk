@@ -100,7 +100,7 @@ rule audit_grader:
             protocol=CONFIG.evaluation.primary,
             benchmark=CONFIG.benchmarks,
         ),
-        benchmarks=benchmark_files(),
+        benchmarks=fetched_benchmarks(),
     output:
         audit="results/audit.json",
     params:

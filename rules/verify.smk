@@ -150,7 +150,7 @@ rule score_steps:
     input:
         code=lambda wildcards: verifier_code("score_steps.py", wildcards.verifier),
         samples=expand("results/{{model}}/{{protocol}}/samples/{benchmark}.jsonl.zst", benchmark=CONFIG.benchmarks),
-        benchmarks=benchmark_files(),
+        benchmarks=fetched_benchmarks(),
         model=lambda wildcards: verifier_markers(wildcards.verifier),
     output:
         scores=expand(
@@ -269,7 +269,7 @@ rule render_steps:
         evals=evaluations(),
         scores=all_step_scores(),
         samples=all_samples(),
-        benchmarks=benchmark_files(),
+        benchmarks=fetched_benchmarks(),
     output:
         html=report("results/steps.html", category="Verifiers", caption="captions/steps.rst"),
     params:

@@ -42,7 +42,7 @@ def method_files():
     return sorted({file for module in modules for file in code_files.module_files(module, SCRIPTS)})
 
 
-def benchmark_files():
+def fetched_benchmarks():
     """The benchmarks, in the configuration's order."""
     return [f"resources/benchmarks/{name}.jsonl" for name in CONFIG.benchmarks]
 
@@ -55,7 +55,7 @@ def made_after_training(name):
     return "after_training" in pins()[name]
 
 
-def known_benchmark_files():
+def benchmarks_before_training():
     """The benchmarks that are there before training, which leaks are looked for of."""
     return [f"resources/benchmarks/{name}.jsonl" for name in CONFIG.benchmarks if not made_after_training(name)]
 

@@ -33,12 +33,7 @@ def named_stages():
 
 def evaluations():
     """Every cell of the score table."""
-    return [
-        f"results/{model}/{protocol}/eval/{name}.json"
-        for model in evaluated_models()
-        for protocol in protocols()
-        for name in CONFIG.benchmarks
-    ]
+    return [f"{folder}/eval/{name}.json" for folder, name in cells()]
 
 
 def data_files():
@@ -72,7 +67,7 @@ def study():
     """
     models = [base_model(), *embedding_model()]
     files = [f"resources/datasets/{CONFIG.dataset}.parquet", *models, *(f"{model}.json" for model in models)]
-    files += [*benchmark_files(), *(f"results/tensorboard/{name}" for name in ("base", *CONFIG.select))]
+    files += [*fetched_benchmarks(), *(f"results/tensorboard/{name}" for name in ("base", *CONFIG.select))]
     files += [*data_files(), *trained_files(), *(f"results/{run}/model/README.md" for run in CONFIG.select)]
     for model in evaluated_models():
         files += [f"results/{model}/generation/{shard}.json" for shard in range(CONFIG.evaluation.shards)]

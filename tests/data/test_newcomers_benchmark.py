@@ -61,7 +61,12 @@ def test_the_judge_decides_in_grader_reward_and_evaluation(judges, folder):
     assert found["statuses"]["equal"] == 1 and found["grader_protocols"]["palindromes"].startswith("1 ")
     before = found["grader_protocols"]["palindromes"]
     with open("mine/judge.py", "a") as file:
-        file.write("# another\n")
+        file.write("# a comment\n")
+    clear()
+    assert protocols.versions([gold])["palindromes"] == before
+    with open("mine/judge.py", "a") as file:
+        file.write("WORDS = open('mine/words.txt' if False else __file__)\n")
+    clear()
     assert protocols.versions([gold])["palindromes"] != before, "its code counts"
 
 
@@ -90,6 +95,37 @@ def test_a_judges_verdict_or_how_it_failed(body, status, judges, folder, monkeyp
     assert (found.status, found.correct) == (status, status == "equal")
 
 
+SLOW = """import time
+class Palindromes:
+    def right(self, e, g):
+        time.sleep(30 if e == "slow" else 0)
+        return e == "level"
+    def version(self): return 1
+"""
+
+
+def test_the_answer_after_one_that_took_too_long_has_its_own_verdict(judges, folder, monkeypatch):
+    """The worker that was ended is lent to nobody, however long it takes to be gone."""
+    monkeypatch.setattr(protocols, "CPU_SECONDS", 0.05)  # two seconds on the clock
+    protocols._calls.cache_clear()
+    (folder / "mine/judge.py").write_text(SLOW)
+    gold = protocols.gold_text("palindromes", "level")
+    found = [grade(rf"\boxed{{{word}}}", gold).status for word in ("level", "slow", "level", "slow", "level")]
+    protocols._calls.cache_clear()
+    assert found == ["equal", "error", "equal", "error", "equal"]
+
+
+def test_a_judge_that_is_made_too_slowly_says_so(judges, folder, monkeypatch):
+    monkeypatch.setattr(protocols, "CPU_SECONDS", 0.05)
+    (folder / "mine/judge.py").write_text(
+        SLOW.replace("    def right", "    def __init__(self):\n        sum(range(10**7))\n    def right", 1)
+    )
+    with pytest.raises(
+        UserError, match=r"^grader_protocols\.palindromes: making it takes .* an answer has 0 s, and the first one includes this"
+    ):
+        protocols.versions([protocols.gold_text("palindromes", "level")])
+
+
 def test_a_judge_that_forks_answers_each_question_once(judges, folder):
     protocols._calls.cache_clear()
     (folder / "mine/judge.py").write_text(
@@ -104,7 +140,7 @@ def test_a_judge_that_forks_answers_each_question_once(judges, folder):
 BAD_JUDGES = [
     (
         "class Palindromes:\n    needs = 'words'\n    def right(self, e, g): pass\n    def version(self): return 1\n",
-        "its needs are a text; write a list of keys, such as ['words']",
+        "its needs are 'words'; write a list of keys, such as",
     ),
     ("class Palindromes:\n    def right(self, e, g): pass\n", "Palindromes has no function version; see Protocol"),
     ("class Palindromes:\n    def __init__(self, x): pass\n", "Palindromes cannot be made (TypeError"),
@@ -142,9 +178,14 @@ BAD_LINES = [
     ({"benchmark_files": {"words": "mine"}}, "benchmark_files.words: there is no file mine ("),
     ({"benchmark_files": {"words": "x" * 5000}}, "benchmark_files.words: there is no file xxx"),
     ({"benchmark_files": {"words": "mine/wo\nrds"}}, "benchmark_files.words: 'mine/wo\\nrds': a path with a line break"),
-    ({"benchmark_files": {"words": "mine/{x}.jsonl"}}, "benchmark_files.words: mine/{x}.jsonl: Snakemake takes braces in a path"),
+    ({"benchmark_files": {"words": "mine/{x}.jsonl"}}, "benchmark_files.words: 'mine/{x}.jsonl': Snakemake takes braces in a path"),
     ({"grader_protocols": {"mine": "mine/{x}.py:Judge"}}, "grader_protocols.mine: 'mine/{x}.py:Judge': Snakemake takes braces in a path"),
     ({"benchmark_files": {"words": "mine/.words"}}, "benchmark_files.words: mine/.words: a name with '.' first"),
+    ({"benchmark_files": {"words": "./resources/benchmarks/words.jsonl"}}, "the workflow writes its own files there; move yours"),
+    (
+        {"benchmark_files": {"taken": "mine/words.jsonl"}},
+        "benchmark_files.taken: resources/by_hand/taken/ has files, which are read in place",
+    ),
     ({"benchmark_files": {"dev": "mine/words.jsonl"}}, "benchmark_files.dev: the held-out problems have this name; choose another"),
     ({"benchmark_files": {"mean": "mine/words.jsonl"}}, "benchmark_files.mean: the mean over all benchmarks has this name"),
     ({"grader_protocols": {"reasoning-gym": "mine/judge.py:Palindromes"}}, "grader_protocols.reasoning-gym: a judge of ours has this name"),
@@ -156,15 +197,13 @@ BAD_LINES = [
 
 @pytest.mark.parametrize(("lines", "said"), BAD_LINES, ids=[said for _, said in BAD_LINES])
 def test_a_wrong_line_of_configuration_is_one_line(lines, said, folder):
-    (folder / "mine/.words").touch()
+    for place in ("mine/.words", "resources/benchmarks/words.jsonl", "resources/by_hand/taken/x.jsonl"):
+        (folder / place).parent.mkdir(parents=True, exist_ok=True)
+        (folder / place).touch()
     raw = yaml.safe_load((pages.ROOT / "config.yaml").read_text()) | lines
     with pytest.raises(UserError, match=r"^config: ") as error:
         validation.validate(raw, lambda path: pin_rows(pages.ROOT / path))
     assert said in str(error.value) and "\n" not in str(error.value)
-
-
-def test_every_judge_of_ours_is_known_to_the_configuration():
-    assert set(validation.OWN_PROTOCOLS) == set(protocols.OWN)
 
 
 def test_the_configuration_of_a_study_holds_the_benchmark_once(folder):

@@ -21,7 +21,7 @@ from mathrl.config.secret_keys import check_secrets
 from mathrl.config.sources import OWN_SOLUTIONS
 from mathrl.config.stage import Reward, Stage
 from mathrl.config.verl_keys import check_raw_keys
-from mathrl.core import users_code
+from mathrl.core import named_judges, users_code
 from mathrl.core.files import UserError
 
 # Names that no run may have: they stand for something else in `start_from`, below checkpoints/ or below results/.
@@ -30,7 +30,6 @@ RESERVED = {
     "audit.json", "report.html", "report-so-far.html", "scores.csv", "scores.html", "scores.md",
 }  # fmt: skip
 NO_BENCHMARKS = {"dev": "the held-out problems have", "mean": "the mean over all benchmarks has"}
-OWN_PROTOCOLS = ("reasoning-gym",)  # judges of ours that golds name; mathrl.grading.protocols.OWN is above this room
 BESIDE_STAGES = {"generation", "manifest.json", "model"}  # what lies in results/{run}/ beside a directory for each stage and protocol
 
 
@@ -52,8 +51,8 @@ def validate(raw: Raw, read_table: Callable[[str], Table], asked: Collection[str
     _check_runs(raw)
     config = spelled_out(raw)
     augmentation.check_entries(config)
-    table = {**read_table(config.pins), **rows_of_files(config.benchmark_files)}
-    _check_files(config, read_table(config.pins))
+    table = read_table(config.pins)
+    _check_files(config, table)
     _check_table(config, table)
     _check_evaluation(config)
     endpoint.check(config)
@@ -65,7 +64,7 @@ def validate(raw: Raw, read_table: Callable[[str], Table], asked: Collection[str
     verifiers.check(config.verifiers)
     _check_verifiers(config, table)
     process.check(config.reward.process, config.reward.terms, config.verifiers, "reward.process")
-    _check_stages(config, {name for name in config.benchmarks if table[name].get("after_training")})
+    _check_stages(config, {name for name in config.benchmarks if name in table and table[name].get("after_training")})
     notices = []
     further = [*(run for run in config.runs if run in asked), *verifiers.trained_runs(config.verifiers, config.runs)]
     for run in _trained(config, [*config.select, *further]):
@@ -83,11 +82,6 @@ def _check_terms(reward: Reward, where: str) -> None:
         raise UserError(f"config: {where}: {error}") from None
 
 
-def rows_of_files(files: Mapping[str, str]) -> dict[str, PinRow]:
-    """Rows for benchmarks that are files of the user's, as far as the checks read them."""
-    return {name: {"name": name, "kind": "benchmark", "source": "file", "id": path} for name, path in files.items()}
-
-
 def _check_files(config: Configuration, table: Table) -> None:
     """Refuse files of the user's that are not there or that no fetch would take, and names that are taken."""
     for name, path in config.benchmark_files.items():
@@ -96,17 +90,20 @@ def _check_files(config: Configuration, table: Table) -> None:
             raise UserError(f"{where}: a row of {config.pins} has this name; choose another")
         if name in NO_BENCHMARKS:
             raise UserError(f"{where}: {NO_BENCHMARKS[name]} this name; choose another")
-        if not path.isprintable():
-            raise UserError(f"{where}: {path!a}: a path with a line break or control character cannot be named here; rename it")
-        if "{" in path or "}" in path:
-            raise UserError(f"{where}: {path}: Snakemake takes braces in a path for a wildcard; rename it")
+        users_code.check_path(path, where)
         if not os.path.isfile(path):  # of Path's, a name that is too long raises
             raise UserError(f"{where}: there is no file {path} (relative paths start in the working directory)")
         if Path(path).name.startswith(".") or path.endswith(".part"):
             raise UserError(f"{where}: {path}: a name with '.' first or '.part' last is that of an unfinished download; rename it")
+        if Path(os.path.normpath(path)).is_relative_to("resources/benchmarks"):
+            raise UserError(f"{where}: {path}: the workflow writes its own files there; move yours to another folder")
+        if any(Path("resources/by_hand", name).glob("*")):
+            raise UserError(
+                f"{where}: resources/by_hand/{name}/ has files, which are read in place of it; remove them or choose another name"
+            )
     for name, protocol in config.grader_protocols.items():
         where = f"config: grader_protocols.{name}"
-        if name in OWN_PROTOCOLS:
+        if name in named_judges.OWN:
             raise UserError(f"{where}: a judge of ours has this name; choose another")
         if not users_code.is_file(protocol):
             raise UserError(f"{where}: '{protocol}' is not of the form FILE.py:Class")
@@ -120,7 +117,7 @@ def _check_table(config: Configuration, table: Table) -> None:
         name = getattr(config, key)
         if name is not None and not is_named_by_itself(name, key):
             _known(name, "model", key, table, config.pins)
-    for benchmark in config.benchmarks:
+    for benchmark in (name for name in config.benchmarks if name not in config.benchmark_files):
         _known(benchmark, "benchmark", "benchmarks", table, config.pins)
     for name in config.runs:
         if name in RESERVED:

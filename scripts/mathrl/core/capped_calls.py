@@ -75,6 +75,7 @@ class _Worker:
             self.process.join(clock_seconds)
             return {"lost": "timeout" if self.process.exitcode == -signal.SIGPROF else "error"}
         self.process.kill()
+        self.process.join()  # else the caller finds it alive, and lends a dead worker to the next call
         return {"lost": "timeout"}
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Which judges of the user's golds may name: from the configuration to each process that grades.
+"""Which judges golds may name, ours and the user's: from the configuration to each process that grades.
 
 Apart from `mathrl.grading.protocols`, because each start of Snakemake sets it and must not import the grader.
 """
@@ -10,6 +10,9 @@ import os
 from collections.abc import Mapping
 
 from mathrl.core import users_code
+
+OWN = {"reasoning-gym": "mathrl.grading.generated:ReasoningGym"}
+"""Judges of ours by name."""
 
 NAMES = "MATHRL_GRADER_PROTOCOLS"
 """The environment variable: a JSON mapping from names to the user's FILE.py:Class."""

@@ -52,6 +52,18 @@ def files(name: str) -> list[Path]:
     return sorted(code_files.closure([path], path.parent))
 
 
+def check_path(path: str, where: str) -> None:
+    """Refuse a path that cannot be an input of a rule.
+
+    Raises:
+        UserError: it breaks a line, or Snakemake takes a part of it for a wildcard; the line begins with `where`.
+    """
+    if not path.isprintable():
+        raise UserError(f"{where}: {path!a}: a path with a line break or control character cannot be named here; rename it")
+    if "{" in path or "}" in path:
+        raise UserError(f"{where}: '{path}': Snakemake takes braces in a path for a wildcard; rename it")
+
+
 def check(name: str, where: str) -> None:
     """Refuse a FILE.py:function that cannot be had, as far as that is seen without running it; a module is not looked at.
 
@@ -60,10 +72,7 @@ def check(name: str, where: str) -> None:
     """
     if not is_file(name):
         return
-    if not name.isprintable():
-        raise UserError(f"{where}: {name!a}: a path with a line break or control character cannot be named here; rename it")
-    if "{" in name or "}" in name:
-        raise UserError(f"{where}: '{name}': Snakemake takes braces in a path for a wildcard; rename it")
+    check_path(name, where)
     if ":" in name.rpartition(":")[0]:
         raise UserError(f"{where}: '{name}': a folder whose name holds ':' cannot be named here; rename it")
     try:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import fnmatch
+import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -132,7 +133,8 @@ def _own_benchmark(name: str, path: str) -> Pin:
 
 def rows_of_benchmarks(files: Mapping[str, str]) -> dict[str, PinRow]:
     """Rows for benchmarks that are files of the user's, by name; `name` is what the fetching script is asked for."""
-    return {name: _row(_own_benchmark(name, path), name=f"{name}={path}") for name, path in files.items()}
+    plain = {name: os.path.normpath(path) for name, path in files.items()}  # Snakemake refuses ./ before a path
+    return {name: _row(_own_benchmark(name, path), name=f"{name}={path}") for name, path in plain.items()}
 
 
 def pin_rows(path: str | Path) -> dict[str, PinRow]:

@@ -2,14 +2,16 @@ r"""Golds that another judge than ours decides on: more than one answer is right
 
 Such a gold is text like any other, so that reward, filter, solve rates and evaluation pass it on and get the same verdict:
 `{"protocol": "reasoning-gym", "answer": "81 + 75 - 9", …}`. The box is found by our rules, only its content goes to the protocol.
-A protocol is one of `OWN`, or of the user's by the name that the configuration gives it (`grader_protocols`): a data set can name no
-other code. A user's judge is asked in processes of its own, with limits: what it is asked about may hang it or fill its memory.
+A protocol is one of `named_judges.OWN`, or of the user's by the name that the configuration gives it (`grader_protocols`): a data set
+can name no other code. A user's judge is asked in processes of its own, with limits: what it is asked about may hang it or fill its
+memory.
 """
 
 from __future__ import annotations
 
 import importlib
 import json
+import time
 from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
@@ -17,9 +19,9 @@ from typing import Protocol as Interface
 
 from mathrl.core import named_judges, users_code
 from mathrl.core.capped_calls import CappedCalls
-from mathrl.core.files import JsonObject, UserError, parse_json, sha256_file
+from mathrl.core.code_meaning import meanings
+from mathrl.core.files import JsonObject, UserError, parse_json, sha256_json
 
-OWN = {"reasoning-gym": "mathrl.grading.generated:ReasoningGym"}
 MARK = '{"protocol": '
 
 CPU_SECONDS, MEMORY = 5.0, 8 << 30
@@ -81,14 +83,14 @@ def load(name: str) -> Protocol | None:
     Raises:
         UserError: the user's protocol cannot be had.
     """
-    if name in OWN:
-        module, _, kind = OWN[name].partition(":")
+    if name in named_judges.OWN:
+        module, _, kind = named_judges.OWN[name].partition(":")
         return getattr(importlib.import_module(module), kind)()
     users = named_judges.known()
-    return Users(name, users[name]) if name in users else None
+    return UsersJudge(name, users[name]) if name in users else None
 
 
-class Users:
+class UsersJudge:
     """A judge of the user's: FILE.py:Class, made once in each process that asks it.
 
     Raises:
@@ -97,14 +99,20 @@ class Users:
 
     def __init__(self, name: str, judge: str) -> None:
         where = f"grader_protocols.{name}"
+        begun = time.process_time()
         found = _made(judge, where)
+        spent = time.process_time() - begun
+        if spent > CPU_SECONDS:
+            told = f"an answer has {CPU_SECONDS:.0f} s, and the first one includes this"
+            raise UserError(f"{where}: making it takes {spent:.0f} s of processor time; {told}")
         missing = [function for function in ("right", "version") if not callable(getattr(found, function, None))]
         if missing:
             raise UserError(f"{where}: {judge.rpartition(':')[2]} has no function {' and no '.join(missing)}; see Protocol in {__name__}")
-        if isinstance(getattr(found, "needs", ()), str):
-            raise UserError(f"{where}: its needs are a text; write a list of keys, such as [{found.needs!r}]")
+        needs = getattr(found, "needs", ())
+        if not isinstance(needs, list | tuple) or not all(isinstance(key, str) for key in needs):
+            raise UserError(f"{where}: its needs are {needs!r}; write a list of keys, such as ['answer']")
         try:
-            needs, version = [str(key) for key in getattr(found, "needs", ())], str(found.version())
+            version = str(found.version())
         except (Exception, SystemExit) as error:  # code of the user's may raise anything
             raise UserError(f"{where}: its version cannot be had ({users_code.told(error)}); mend it") from None
         self.needs = tuple(needs)
@@ -118,8 +126,9 @@ class Users:
         return reply["value"]
 
     def version(self) -> str:
-        """What it says itself, and the hashes of its files."""
-        return " ".join([self._version, *(sha256_file(file) for file in users_code.files(self._judge))])
+        """What it says itself, and a hash of what its file does, with all that it imports or names beside it."""
+        path = users_code.path_of(self._judge)
+        return f"{self._version} {sha256_json(sorted(meanings([path], path.parent).values()))[:16]}"
 
 
 @lru_cache(maxsize=16)
