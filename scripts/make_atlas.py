@@ -1,6 +1,7 @@
 """Train the arms of an atlas of methods over seeds at equal cost, and write its page: make atlas [ARMS="gspo dapo"] [SEEDS=3] [STEPS=30]
 
-A few steps are measured first; the same command goes on after any kill. With --model, on GPUs, config.yaml's sizes hold instead of the
+A few steps are measured first, then grpo is trained for the steps asked for; all others generate as many tokens as it did. The same
+command goes on after any kill. With --model, on GPUs, config.yaml's sizes hold instead of the
 demo's.
 
     python scripts/make_atlas.py --directory atlas --arms gspo dapo --seeds 3 --steps 30
@@ -53,13 +54,14 @@ def main() -> int:
         forecast = read_json(atlas.first) if atlas.first.is_file() else None
         print(work.told(atlas, forecast, together) if forecast else f"atlas: {atlas.trainings} trainings; a few steps are measured first")
         return subprocess.run(work.arguments(atlas, *work.TARGETS, dry_run=True, at_once=together)).returncode
-    if not atlas.first.is_file():
-        measured = subprocess.run(work.arguments(atlas, str(atlas.first.relative_to(directory)))).returncode
-        if measured:
-            return measured
-    forecast = read_json(atlas.first)
-    work.write_overlay(atlas, work.budget(atlas, forecast))
-    print(work.told(atlas, forecast, together), flush=True)
+    for needed in (atlas.first, atlas.measure):
+        if not needed.is_file():
+            code = subprocess.run(work.arguments(atlas, str(needed.relative_to(directory)))).returncode
+            if code:
+                return code
+        if needed is atlas.first:
+            print(work.told(atlas, read_json(atlas.first), together), flush=True)
+    work.write_overlay(atlas, work.budget(read_json(atlas.measure)))
     code = subprocess.run(work.arguments(atlas, *work.TARGETS, at_once=together)).returncode
     if code == 0:
         page = directory / "results/atlas"

@@ -208,24 +208,42 @@ def test_limits_that_no_longer_stop_it_let_a_stage_go_on_from_its_checkpoint(ver
 def test_a_budget_that_ends_a_stage_after_a_flag_keeps_its_work(verl, train):
     verl.metrics = lambda step: {"critic/score/mean": 0.1 if step in (3, 4) else 0.6, "training/generated_tokens": 100}
     manifest, _ = train(budget={"tokens": 500, "gpu_hours": None})
-    assert manifest["steps"] == 6 and manifest["stopped_by"] == "budget.tokens 500 used up (500)"
-    assert manifest["saved_steps"][-1] == 6 and "6" in manifest["validation"]["dev"] and manifest["collapse"]
-    manifest, said = train(budget={"tokens": 550, "gpu_hours": None})  # raised, but all of that is used up as well
-    assert "nothing to train" in said and manifest["stopped_by"] == "budget.tokens 550 used up (600)"
+    assert manifest["steps"] == 5 and manifest["stopped_by"] == "budget.tokens 500 used up (500)"
+    assert manifest["saved_steps"][-1] == 5 and "5" in manifest["validation"]["dev"] and manifest["collapse"]
+    manifest, said = train(budget={"tokens": 550, "gpu_hours": None})  # raised by less than a step
+    assert "nothing to train" in said and manifest["stopped_by"] == "budget.tokens 550 used up to within a step (500)"
     manifest, said = train(budget={"tokens": None, "gpu_hours": None})
-    assert manifest["steps"] == 8 and manifest["stopped_by"] is None and "goes on from step 6" in said
+    assert manifest["steps"] == 8 and manifest["stopped_by"] is None and "goes on from step 5" in said
+
+
+@pytest.mark.parametrize("budget", [300, 420, 500, 650])
+def test_a_budget_ends_a_stage_with_the_step_that_uses_it_up(verl, train, budget):
+    """Also where responses grow: less than a step is too much."""
+    tokens = [100, 120, 140, 160, 180, 200, 220, 240]
+    verl.metrics = lambda step: {"critic/score/mean": 0.6, "training/generated_tokens": tokens[step - 1]}
+    manifest, _ = train(budget={"tokens": budget, "gpu_hours": None})
+    assert budget <= manifest["generated_tokens"] < budget + tokens[manifest["steps"] - 1], manifest["steps"]
+
+
+def test_a_kill_after_the_last_step_of_a_budget_adds_none(verl, train):
+    verl.metrics = lambda step: {"critic/score/mean": 0.6, "training/generated_tokens": 100}
+    verl.killed = (5, "logged")
+    with pytest.raises(UserError):
+        train(budget={"tokens": 500, "gpu_hours": None})
+    manifest, _ = train(budget={"tokens": 500, "gpu_hours": None})
+    assert manifest["steps"] == 5 and verl.stepped == [1, 2, 3, 4, 5] and manifest["stopped_by"] == "budget.tokens 500 used up (500)"
 
 
 def test_a_reopened_stage_forgets_its_earlier_end(verl, train):
     """Killed on its way, and called again with the budget that had ended it: what it learnt beyond that end counts."""
     verl.metrics = lambda step: {"critic/score/mean": 0.6, "training/generated_tokens": 100}
     small, none = {"tokens": 200, "gpu_hours": None}, {"tokens": None, "gpu_hours": None}
-    assert train(budget=small)[0]["steps"] == 3
+    assert train(budget=small)[0]["steps"] == 2
     verl.killed = (7, "logged")
     with pytest.raises(UserError):
         train(budget=none)
     manifest, said = train(budget=small)
-    assert "nothing to train" not in said and manifest["steps"] == 7 == manifest["saved_steps"][-1]
+    assert "training was complete" not in said and manifest["steps"] == 6 == manifest["saved_steps"][-1], "saved and validated there"
 
 
 def test_a_budget_used_up_before_a_pause_is_one_step_over(verl, train, sigterm):

@@ -101,19 +101,21 @@ def test_of_several_validation_responses_the_mean_counts(tmp_path):
 
 
 def test_a_used_up_budget_finishes_the_stage(tmp_path):
-    run = session(tmp_path, budget={"tokens": 150, "gpu_hours": None})
+    run = session(tmp_path, budget={"tokens": 250, "gpu_hours": None})
     assert len(list(run.follow(line(1)))) == 1 and stop_file.asked(tmp_path) is None
-    assert "budget.tokens 150 used up (200)" in list(run.follow(line(2)))[1]
-    assert stop_file.asked(tmp_path) == stop_file.FINISH
+    assert "budget.tokens 250 used up to within a step (200)" in list(run.follow(line(2)))[1]
+    assert stop_file.asked(tmp_path) == stop_file.FINISH, "step 3 is at work, and uses up what is left"
+    assert "budget.tokens 250 used up (300)" in list(run.follow(line(3)))[1] and run.stopped_by == "budget.tokens 250 used up (300)"
     validated = session(tmp_path, budget={"tokens": None, "gpu_hours": 3.0})  # the GPUs are taken while they validate too
     assert "budget.gpu_hours 3 used up (3)" in list(validated.follow(line(1, **{"timing_s/testing": 1800})))[1]
-    hours = session(tmp_path, budget={"tokens": None, "gpu_hours": 4.0})
-    said = [text for step in (1, 2) for text in hours.follow(line(step))]
-    assert "budget.gpu_hours 4 used up (4)" in said[-1]
+    hours = session(tmp_path, budget={"tokens": None, "gpu_hours": 5.5})
+    said = [text for step in (1, 2) for text in hours.follow(line(step, **{"timing_s/save_checkpoint": 1800}))]
+    assert len(said) == 2, "a step without a save takes an hour on two GPUs"
+    assert "budget.gpu_hours 5.5 used up (6)" in list(hours.follow(line(3)))[-1]
 
 
 def test_a_budget_counts_the_steps_before_a_resume(tmp_path):
-    run = session(tmp_path, budget={"tokens": 250, "gpu_hours": None})
+    run = session(tmp_path, budget={"tokens": 350, "gpu_hours": None})
     run.take_history(
         {"critic/score/mean": [(1, 0.5), (2, 0.5), (3, 0.5)], "training/generated_tokens": [(1, 100), (2, 100), (3, 100)]}, until=2
     )

@@ -1,7 +1,7 @@
 """`make atlas`: the arms of profiles/demo/atlas.yaml × seeds in a directory of their own, equal in generated tokens.
 
-A few steps of the first arm are measured before. They say what the whole will take, and how many tokens a training may generate. The
-directory keeps what it was asked for in `atlas.json`; the same command goes on from where it was ended, as Snakemake does.
+A few steps of the reference run are measured before; they say what the whole will take. Its first seed is trained first, for the steps
+asked for: what it generated is the budget of every other training, which ends with the step that uses it up. The directory keeps what it was asked for in `atlas.json`; the same command goes on from where it was ended, as Snakemake does.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 from mathrl.config.reading import CONTROLS, Raw, merge, read_yaml
 from mathrl.core.code_files import ROOT
 from mathrl.core.files import UserError, read_json, write_json
-from mathrl.training.records import Forecast
+from mathrl.training.records import Forecast, Manifest
 
 DEMO, ATLAS = ROOT / "profiles/demo/demo.yaml", ROOT / "profiles/demo/atlas.yaml"
 REFERENCE = "grpo"
@@ -55,8 +55,13 @@ class Atlas:
 
     @property
     def first(self) -> Path:
-        """The forecast that everything is planned by."""
+        """The forecast of a training."""
         return self.directory / f"results/{REFERENCE}-seed-1/main/forecast.json"
+
+    @property
+    def measure(self) -> Path:
+        """The manifest of the training that all others are equal to."""
+        return self.first.with_name("manifest.json")
 
     def chosen(self) -> list[str]:
         """The arms, the reference run first, without the control arms, which `controls` adds."""
@@ -70,7 +75,7 @@ class Atlas:
 
 
 def settings(atlas: Atlas, tokens: int | None = None) -> Raw:
-    """The overlay: arms, seeds, steps, and the budget in `tokens` where it is known.
+    """The overlay: arms, seeds, steps, and the budget in `tokens` where it is known; before, only the first training has its length.
 
     Raises:
         UserError: an arm that is no run.
@@ -85,7 +90,8 @@ def settings(atlas: Atlas, tokens: int | None = None) -> Raw:
     for arm in chosen:
         if known[arm].get("algorithm") == "supervised":  # it generates nothing while it trains; its steps end it
             runs[arm]["budget"] = {"tokens": None, "gpu_hours": None}
-    training: Raw = {"steps": CAP * atlas.steps, "validate_every": CAP * atlas.steps, "save_every": atlas.steps}
+    most = CAP * atlas.steps
+    training: Raw = {"steps": most if tokens else atlas.steps, "validate_every": most, "save_every": atlas.steps}
     if tokens:
         training["budget"] = {"tokens": tokens}
     own: Raw = {"select": chosen, "controls": True, "runs": runs, "training": training}
@@ -115,12 +121,9 @@ def at_once(free: int, cores: int) -> int:
     return 2 if free >= ROOM and cores >= 2 else 1
 
 
-def budget(atlas: Atlas, forecast: Forecast) -> int:
-    """Tokens after which a training ends, from those that the reference run generates per step.
-
-    What ends a training sees a step when the next one is at work, so it takes one more: the budget leaves that one out.
-    """
-    return max(1, round(forecast["generated_tokens"] / max(1, forecast["steps"]) * (atlas.steps - 1)))
+def budget(measured: Manifest) -> int:
+    """Tokens of every training: those that the reference run generated in its steps."""
+    return max(1, int(measured.get("generated_tokens") or 0))
 
 
 def write_overlay(atlas: Atlas, tokens: int | None = None) -> None:
@@ -142,7 +145,7 @@ def write_overlay(atlas: Atlas, tokens: int | None = None) -> None:
 
 
 def _without_budget(own: Raw) -> Raw:
-    return {**own, "training": {key: value for key, value in own["training"].items() if key != "budget"}}
+    return {**own, "training": {key: value for key, value in own["training"].items() if key not in ("budget", "steps")}}
 
 
 def told(atlas: Atlas, forecast: Forecast, together: int) -> str:

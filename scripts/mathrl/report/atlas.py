@@ -133,13 +133,12 @@ def spending(runs: Sequence[AtlasRun]) -> Spending:
         f"They differ by at most {numbers[2]}, which is {apart / worth:.2f} of one step's worth ({numbers[3]}): "
         + ("equal within one step's worth." if equal else "not equal within one step's worth.")
     ]
-    over = [run.tokens - run.budget for run in found if run.budget and run.tokens >= run.budget]
-    short = [f"{run.run} ({charts.thousands(run.tokens)})" for run in found if run.budget and run.tokens < run.budget]
-    if over:
-        low, high = (charts.thousands(round(number)) for number in (min(over), max(over)))
-        told.append(
-            f"A training ends with the step after the one that used up its budget: it overshoots the budget by {low} to {high} tokens."
-        )
+    budgeted = [(run, run.tokens - run.budget) for run in found if run.budget]
+    beside = [more for run, more in budgeted if more > -run.tokens / run.steps]
+    short = [f"{run.run} ({charts.thousands(run.tokens)})" for run, more in budgeted if more <= -run.tokens / run.steps]
+    if beside:
+        low, high = (f"{charts.thousands(abs(more))} tokens {'below' if more < 0 else 'above'}" for more in (min(beside), max(beside)))
+        told.append(f"A training ends with the step that is expected to use up its budget: they end {low} to {high} it.")
     if short:
         told.append(f"Their steps ended these before the budget did: {', '.join(short)}.")
     unknown = len(runs) - len(found)

@@ -8,6 +8,7 @@ from mathrl.config.stage import Budget
 from mathrl.training.records import Costed
 
 SECONDS = ("timing_s/step", "timing_s/testing")  # verl's tags of a step's time: a save is part of the first, a validation is not
+SAVE = "timing_s/save_checkpoint"
 
 
 def used(stage: Costed) -> dict[str, float]:
@@ -46,14 +47,30 @@ class Spent:
         self.seconds = 0.0
 
     def add(self, metrics: Mapping[str, float]) -> str | None:
-        """Take in a step; which budget it used up, in words, or None."""
-        self.tokens += int(metrics.get("training/generated_tokens", 0))
+        """Take in a step; which budget ends the stage with the step after it, in words, or None.
+
+        That one is at work when this one is seen, and is expected to use as much. So a stage comes to its budget, or above it by less
+        than a step, while its steps stay alike.
+        """
+        tokens = int(metrics.get("training/generated_tokens", 0))
+        self.tokens += tokens
         self.seconds += sum(metrics.get(tag, 0.0) for tag in SECONDS)
-        used = {"tokens": self.tokens, "gpu_hours": self.gpu_hours}
+        seconds = metrics.get(SECONDS[0], 0.0) - metrics.get(SAVE, 0.0)
+        used = self._used
+        at_work = {"tokens": tokens, "gpu_hours": max(0.0, seconds) * self.gpus / 3600}
         for name, limit in self.budget.items():
-            if used[name] >= limit:
-                return f"budget.{name} {limit:g} used up ({used[name]:g})"
+            if used[name] + at_work[name] >= limit:
+                return f"budget.{name} {limit:g} used up" + (" to within a step" if used[name] < limit else "") + f" ({used[name]:g})"
         return None
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing is left, without any further step."""
+        return any(self._used[name] >= limit for name, limit in self.budget.items())
+
+    @property
+    def _used(self) -> dict[str, float]:
+        return {"tokens": self.tokens, "gpu_hours": self.gpu_hours}
 
     @property
     def gpu_hours(self) -> float:

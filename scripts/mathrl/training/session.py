@@ -116,7 +116,7 @@ class Session:
         said = "; ".join(describe(flag) for flag in new)
         if not self.ended_by and new and self.stage.monitor.stop:
             self.ended_by, self.stopped_by = "monitor", said
-        elif not self.ended_by and used_up:
+        elif self.ended_by in (None, "budget") and used_up:
             self.ended_by, self.stopped_by = "budget", used_up
         return "; ".join(filter(None, (said, used_up))) or None
 

@@ -119,6 +119,8 @@ def _train_to_end(plan: StagePlan, session: Session, begins: Callable[[int], Non
     if session.ended_by == "monitor":  # flagged before a pause, or before monitor.stop was set
         print(f"{plan.name}: ends at step {session.last_step}, as monitor.stop asks: {session.stopped_by}", file=sys.stderr)
         return
+    if session.ended_by == "budget" and session.spent.over and str(session.last_step) in session.dev:
+        return  # killed after its last save and validation, before its end was written down
     check_limits(plan.accelerator, (64 << 20) * plan.gpus)  # the job's, which need not be those of who started the workflow
     check_space(plan.root, plan.model, bool(plan.stage.lora))
     gpu_room.check(plan)
