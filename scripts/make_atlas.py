@@ -1,8 +1,7 @@
 """Train the arms of an atlas of methods over seeds at equal cost, and write its page: make atlas [ARMS="gspo dapo"] [SEEDS=3] [STEPS=30]
 
 A few steps are measured first, then grpo is trained for the steps asked for; all others generate as many tokens as it did. The same
-command goes on after any kill. With --model, on GPUs, config.yaml's sizes hold instead of the
-demo's.
+command goes on after any kill. With --model, on GPUs, config.yaml's sizes hold instead of the demo's.
 
     python scripts/make_atlas.py --directory atlas --arms gspo dapo --seeds 3 --steps 30
 """

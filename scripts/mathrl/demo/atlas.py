@@ -1,7 +1,8 @@
 """`make atlas`: the arms of profiles/demo/atlas.yaml × seeds in a directory of their own, equal in generated tokens.
 
 A few steps of the reference run are measured before; they say what the whole will take. Its first seed is trained first, for the steps
-asked for: what it generated is the budget of every other training, which ends with the step that uses it up. The directory keeps what it was asked for in `atlas.json`; the same command goes on from where it was ended, as Snakemake does.
+asked for: what it generated is the budget of every other training, which ends with the step that uses it up. The directory keeps what it
+was asked for in `atlas.json`; the same command goes on from where it was ended, as Snakemake does.
 """
 
 from __future__ import annotations
