@@ -3,30 +3,18 @@
 import json
 
 import pytest
-from mathrl.config.experiment import spelled_out
 from mathrl.config.verifiers import Settings
 from mathrl.rewards import failure
 from mathrl.verifiers import load
 from mathrl.verl import process_reward
-from support.settings import plan_of
+from support.settings import process_keys
 
 KWARGS = "+reward.custom_reward_function.reward_kwargs"
 NAMED = {"eq": {"kind": "arithmetic"}, "other": {"kind": "arithmetic", "threshold": 0.9}}
 
 
-def keys_of(config, tmp_path, **process):
-    """verl's keys of a run with a process reward."""
-    config["verifiers"]["named"] = NAMED
-    config["runs"]["gated"] = {"reward": {"terms": {"correct": 1.0}, "process": {"verifiers": ["eq"], **process}}, "mini_batch_size": 88}
-    found = spelled_out(config)
-    plan = plan_of(found.stage("gated", "main"), tmp_path / "train.parquet", tmp_path, root=tmp_path / "c")
-    object.__setattr__(plan, "verifiers", found.verifiers)
-    object.__setattr__(plan, "store", tmp_path / "scores")
-    return plan.placed(tmp_path / "c", plan.train_file)
-
-
 def test_the_configuration_becomes_verls_keys(config, tmp_path):
-    keys = keys_of(config, tmp_path, weight=0.25)
+    keys = process_keys(config, tmp_path, NAMED, weight=0.25)
     assert keys["reward.custom_reward_function.path"].endswith("/scripts/process_reward.py")
     assert json.loads(keys[f"{KWARGS}.process"]) == {
         "process": {"verifiers": ["eq"], "weight": 0.25},
@@ -36,7 +24,7 @@ def test_the_configuration_becomes_verls_keys(config, tmp_path):
     assert (keys[f"{KWARGS}.store"], keys[f"{KWARGS}.failure"]) == (str(tmp_path / "scores"), str(tmp_path / "c" / failure.NAME))
     assert "mathrl.verl.process_reward" in keys["actor_rollout_ref.model.external_lib"]
     assert keys["algorithm.filter_groups.metric"] == "process_acc", "right answers of one prompt differ under a gate"
-    assert keys_of(config, tmp_path, mode="blend")["algorithm.filter_groups.metric"] == "acc"
+    assert process_keys(config, tmp_path, NAMED, mode="blend")["algorithm.filter_groups.metric"] == "acc"
 
 
 def test_a_file_of_the_users_is_found_from_anywhere(config, tmp_path, monkeypatch):
@@ -44,7 +32,7 @@ def test_a_file_of_the_users_is_found_from_anywhere(config, tmp_path, monkeypatc
     monkeypatch.setitem(NAMED, "eq", {"kind": "mine/steps.py:scores"})
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine/steps.py").write_text("def scores(problems, responses):\n    return [[1.0] * len(steps) for steps in responses]\n")
-    told = json.loads(keys_of(config, tmp_path)[f"{KWARGS}.process"])["verifiers"]["named"]["eq"]["kind"]
+    told = json.loads(process_keys(config, tmp_path, NAMED)[f"{KWARGS}.process"])["verifiers"]["named"]["eq"]["kind"]
     assert told == f"{tmp_path}/mine/steps.py:scores"
     made = [load.make(Settings("eq", kind), root=tmp_path, timeout=1, retries=0, batch_size=1) for kind in ("mine/steps.py:scores", told)]
     assert made[0].directory == made[1].directory, "training and evaluation share the scores"
@@ -91,7 +79,7 @@ def found(printed):
     ids=["gate", "blend", "two"],
 )
 def test_verl_awaits_it_and_takes_its_keys(verl, config, tmp_path, process, rewards):
-    asynchronous, rows = found(verl("cuda").ask(REWARDED, json.dumps(keys_of(config, tmp_path, **process)), json.dumps(TEXTS)))
+    asynchronous, rows = found(verl("cuda").ask(REWARDED, json.dumps(process_keys(config, tmp_path, NAMED, **process)), json.dumps(TEXTS)))
     assert asynchronous, "verl would call it in a thread"
     assert [row["reward_score"] for row in rows] == pytest.approx(rewards)
     assert [row["reward_extra_info"]["process_flagged"] for row in rows] == [0.0, 0.5, 0.0]

@@ -49,8 +49,8 @@ class Places:
         self.known: dict[int, int | None] = {}  # characters of a token; None where it is part of a character
 
     def size(self, ids: Sequence[int]) -> int:
-        """Characters that are no space."""
-        return sum(map(len, self.tokenizer.decode(list(ids), skip_special_tokens=True).split()))
+        """Characters that are no space; one that is only begun at the end does not count."""
+        return sum(map(len, self.tokenizer.decode(list(ids), skip_special_tokens=True).rstrip(UNREADABLE).split()))
 
     def of_token(self, token: int) -> int | None:
         if token not in self.known:
