@@ -48,12 +48,27 @@ def test_a_run_or_a_stage_has_its_own(given):
         ({"verifiers": []}, r"reward.process.verifiers is \[\]; it must hold at least 1"),
         ({"verifiers": ["eq", "eq"]}, "holds 'eq' twice"),
         ({"mode": "gate"}, "reward.process lacks the key 'verifiers'"),
-        ({"verifiers": ["eq"], "mode": "add"}, "reward.process.mode is 'add'; it may be gate, blend"),
+        ({"verifiers": ["eq"], "mode": "add"}, "reward.process.mode is 'add'; it may be gate, blend, filter, min"),
         ({"verifiers": ["eq"], "combine": "max"}, "reward.process.combine is 'max'; it may be vote, min, mean, lower_bound"),
         ({"verifiers": ["eq"], "weight": 0}, "reward.process.weight is 0; it must be more than 0"),
         ({"verifiers": ["eq"], "weight": 1.5}, "reward.process.weight is 1.5; it must be at most 1"),
-        ({"verifiers": ["eq"], "wieght": 0.5}, "unknown key 'reward.process.wieght'; known here: combine, mode, verifiers, weight"),
+        ({"verifiers": ["eq"], "wieght": 0.5}, "unknown key 'reward.process.wieght'; known here: combine, drop, mode, steps, "),
         ({"verifiers": ["eq"], "weight": 0.95}, "weight 0.95 is more than the term correct gives, 0.9: a right answer would be worth less"),
+        ({"verifiers": ["eq"], "drop": 2}, "reward.process.drop 2 changes nothing under mode gate, only under filter; remove it"),
+        (
+            {"verifiers": ["eq"], "mode": "filter", "weight": 0.2},
+            "weight 0.2 changes nothing under mode filter, only under gate, bl",
+        ),
+        ({"verifiers": ["eq"], "mode": "min", "wrong": "at_random"}, "wrong at_random changes nothing under mode min, only under filter"),
+        ({"verifiers": ["eq"], "mode": "blend", "temperature": 1.0}, "temperature 1.0 changes nothing under mode blend, only under min"),
+        ({"verifiers": ["eq"], "mode": "filter", "wrong": "all"}, "reward.process.wrong is 'all'; it may be by_score, at_random"),
+        ({"verifiers": ["eq"], "mode": "filter", "drop": 0}, "reward.process.drop is 0; it must be at least 1"),
+        (
+            {"verifiers": ["eq"], "mode": "filter", "steps": [9, 3]},
+            r"process.steps \[9, 3\] holds no number of steps; exchange them",
+        ),
+        ({"verifiers": ["eq"], "mode": "filter", "steps": [2]}, r"reward.process.steps is \[2\]; it must hold at least 2"),
+        ({"verifiers": ["eq"], "mode": "min", "temperature": 0}, "reward.process.temperature is 0; it must be more than 0"),
         ({"verifiers": ["prm"]}, "'prm' is of kind prm: its model is not served beside a training yet"),
         ({"verifiers": ["both"]}, "'both' is of kind ensemble: name its members, and set combine"),
     ],
@@ -62,6 +77,70 @@ def test_mistakes(given, own, why):
     with pytest.raises(UserError, match=why) as error:
         validation.validate(*with_process(given, own))
     assert "\n" not in str(error.value)
+
+
+# settings of the stage, the process reward → why it is refused, or a notice
+OF_A_STAGE = [
+    (
+        {},
+        {"mode": "filter", "drop": 5},
+        "drops 5 of rollout_n 6 leaves 1, and a response needs another one .*; write drop: 4 or less",
+    ),
+    ({}, {"mode": "filter", "drop": 9}, "leaves 0, .*; write drop: 4 or less"),
+    ({"rollout_n": 2}, {"mode": "filter"}, "drops 1 of rollout_n 2 leaves 1, .*; raise rollout_n"),
+    (
+        {},
+        {"mode": "min"},
+        "min rewards single steps, and advantage grpo adds up the rewards of a response; write advantage: rloo or",
+    ),
+    ({"advantage": "maxrl"}, {"mode": "min"}, "advantage maxrl adds up"),
+    ({"advantage": "rloo", "verl": {"algorithm.adv_estimator": "opo"}}, {"mode": "min"}, "advantage opo adds up"),
+    (
+        {"advantage": "rloo", "policy_loss": "geo_mean", "loss_aggregation": "seq-mean-token-mean"},
+        {"mode": "min"},
+        "policy_loss geo_mean averages the advantages of a response; write policy_loss: vanilla",
+    ),
+]
+
+
+def of_stage(given, own, settings):
+    config, table = given
+    reward = {"terms": {"correct": 1.0}, "process": {"verifiers": ["eq"], **own}}
+    config["runs"]["tried"] = {"mini_batch_size": 88, "reward": reward, **settings}
+    return validation.validate(config, table, asked={"tried"})
+
+
+@pytest.mark.parametrize(("settings", "own", "why"), OF_A_STAGE)
+def test_a_mode_that_the_stage_has_no_use_for_is_refused(given, settings, own, why):
+    with pytest.raises(UserError, match=f"config: run tried, stage main: reward.process.*{why}") as error:
+        of_stage(given, own, settings)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("settings", "own"),
+    [
+        ({"mini_batch_size": 44}, {"mode": "filter"}),
+        ({"dynamic_sampling": True}, {"mode": "filter", "drop": 2}),
+        ({"advantage": "grpo_passk"}, {"mode": "filter", "drop": 2, "wrong": "at_random", "steps": [1, 100]}),
+        ({"advantage": "rloo"}, {"mode": "min"}),
+        ({"advantage": "reinforce_plus_plus", "dynamic_sampling": True}, {"mode": "min", "weight": 1.0, "temperature": 0.5}),
+    ],
+)
+def test_a_mode_that_fits_brings_no_notice(given, settings, own):
+    config, notices = of_stage(given, own, settings)
+    assert not [notice for notice in notices if "run tried" in notice]
+    stage = config.stage("tried", "main")
+    assert stage.trained_n == {"filter": 6 - own.get("drop", 3), "min": 6}[own["mode"]]
+
+
+def test_a_filter_leaves_fewer_samples_and_the_padding_is_told(given):
+    """264 × 3 samples and mini-batches of 88 × 6."""
+    _, notices = of_stage(given, {"mode": "filter"}, {})
+    (told,) = [notice for notice in notices if "run tried" in notice]
+    assert "pads each batch from 792 to 1056 samples (264 masked, 2 updates a step); mini_batch_size 44, 66, 132 with" in told
+    with pytest.raises(UserError, match="micro_batch_size_log_prob 3 must divide the 176 samples that a GPU has of each step"):
+        of_stage(given, {"mode": "filter"}, {"micro_batch_size_log_prob": 3})
 
 
 def test_a_judge_without_a_limit_is_told_what_it_will_be_asked(given):

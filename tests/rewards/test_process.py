@@ -48,6 +48,32 @@ def test_what_a_mode_makes_of_a_reward(mode, weight, outcome, scores, expected):
     assert all(math.isfinite(value) for value in found.values())
 
 
+# mode and its settings, outcome, step scores → reward, besides; filter changes none, min pays by the worst step
+OTHER_MODES = [
+    ({"mode": "filter"}, RIGHT, [1.0, 0.0], 1.0, {"process_mean": 0.5}, "a filter takes nothing"),
+    ({"mode": "filter"}, WRONG, [], 0.1, {"process_mean": 0.0}, "a filter, no steps"),
+    ({"mode": "min"}, RIGHT, [1.0, 0.0], 0.0, {"process_worst": 0.0}, "half of the outcome and of −1"),
+    ({"mode": "min"}, RIGHT, [1.0, 1.0], 1.0, {"process_worst": 1.0}, "sound steps"),
+    ({"mode": "min", "weight": 1.0}, WRONG, [0.75], 0.5, {"process_worst": 0.75}, "the verifier alone"),
+    ({"mode": "min", "temperature": 1000.0}, RIGHT, [1.0, 0.0, 0.5], 0.5, {}, "no weight on the worst: half of the outcome, of 0"),
+    ({"mode": "min"}, WRONG, [], -0.45, {"process_worst": 0.0}, "to write nothing does not pay"),
+]
+
+
+@pytest.mark.parametrize(("process", "outcome", "scores", "reward", "told"), [r[:5] for r in OTHER_MODES], ids=[r[5] for r in OTHER_MODES])
+def test_what_filter_and_min_make_of_a_reward(process, outcome, scores, reward, told):
+    one = Settings("v", "arithmetic")
+    steps = [f"step {number}" for number, _ in enumerate(scores)]
+    found = with_process(outcome, verdict([scores], one, [one]), Process(verifiers=("v",), **process), steps)
+    assert found["score"] == pytest.approx(reward, abs=1e-3)
+    assert found.items() >= told.items() and found["outcome"] == outcome["score"]
+    if process["mode"] == "min":
+        credit = json.loads(found["process_credit"])
+        assert [end for end, _ in credit] == [5 * (number + 1) for number, _ in enumerate(scores)] or [0]
+        kept = (1 - process.get("weight", 0.5)) * outcome["score"]
+        assert kept + sum(earned for _, earned in credit) == pytest.approx(found["score"]), "what the steps earn is in the reward"
+
+
 def test_several_verifiers_are_one():
     members = [Settings("a", "arithmetic"), Settings("b", "arithmetic", threshold=0.9), Settings("c", "arithmetic")]
     scores = [[1.0, 1.0], [0.8, 1.0], [1.0, 0.0]]
@@ -55,7 +81,7 @@ def test_several_verifiers_are_one():
     for how, (score, flagged) in expected.items():
         one = Settings("process", "ensemble", own={"of": ("a", "b", "c"), "combine": how})
         said = verdict(scores, one, members)
-        assert (said.score, said.flagged, said.steps) == (pytest.approx(score, abs=1e-4), flagged, 2), how
+        assert (said.score, said.flagged, len(said.of_steps)) == (pytest.approx(score, abs=1e-4), flagged, 2), how
         assert said.disagreement == pytest.approx(2 / 3), "of three pairs two disagree about each step"
 
 

@@ -34,3 +34,15 @@ def keys_of(config, run="grpo", stage="main", accelerator="cuda", model="resourc
     """verl's keys of a stage of a configuration."""
     plan = plan_of(stage_of(config, run, stage), Path("train.parquet"), Path(model), accelerator, run=run)
     return plan.placed(Path("c"), plan.train_file)
+
+
+def process_keys(config, place, named, settings=None, accelerator="cuda", **process):
+    """verl's keys of a run with a process reward, by the first verifier of `named` if none is said; `settings` are the run's others."""
+    config["verifiers"]["named"] = named
+    reward = {"terms": {"correct": 1.0}, "process": {"verifiers": [next(iter(named))], **process}}
+    config["runs"]["gated"] = {"reward": reward, "mini_batch_size": 88, **(settings or {})}
+    found = spelled_out(config)
+    plan = plan_of(found.stage("gated", "main"), place / "train.parquet", place, accelerator, root=place / "c")
+    object.__setattr__(plan, "verifiers", found.verifiers)
+    object.__setattr__(plan, "store", place / "scores")
+    return plan.placed(place / "c", plan.train_file)

@@ -2,7 +2,7 @@
 
 import pytest
 import yaml
-from mathrl.config import reading
+from mathrl.config import process, reading
 from mathrl.config.stage import Stage
 from mathrl.config.verifier import Verifiers
 from mathrl.core.files import UserError, write_json
@@ -355,6 +355,13 @@ JUDGE = {"kind": "judge", "url": "http://localhost/v1", "model": "m"}
 OTHER_PROCESS = [
     ({"weight": 0.25}, {}),
     ({"mode": "blend"}, {}),
+    ({"mode": "filter"}, {}),
+    ({"mode": "filter", "drop": 2}, {}),
+    ({"mode": "filter", "wrong": "at_random"}, {}),
+    ({"mode": "filter", "steps": [1, 30]}, {}),
+    ({"mode": "min"}, {}),
+    ({"mode": "min", "weight": 1.0}, {}),
+    ({"mode": "min", "temperature": 1.0}, {}),
     ({}, {"model": "other"}),
     ({}, {"threshold": 0.3}),
     ({}, {"prompt": "prompt.txt"}),
@@ -383,11 +390,19 @@ def test_a_process_reward_and_what_its_verifiers_are_make_another_training(place
     assert len(set(seen)) == len(seen)
     assert {directory({}, case) for case in SAME_PROCESS} == {first}, "how it is asked decides no score"
     (tmp_path / "prompt.txt").write_text("{problem}: {steps}")
-    assert directory(*OTHER_PROCESS[4]) not in seen, "a prompt counts by what it says"
+    assert directory({}, {"prompt": "prompt.txt"}) not in seen, "a prompt counts by what it says"
     own_code.edit("my_verifier.py", "def f(problems, responses):\n    return [[]]\n")
-    assert directory(*OTHER_PROCESS[5]) not in seen, "a function by what it does"
+    assert directory(*OTHER_PROCESS[-1]) not in seen, "a function by what it does"
     own_code.edit("process_reward.py", "X = 2\n")
     assert directory() not in seen and place.directory(with_reward(stage, correct=1.0)) == plain, "nobody else's training"
+
+
+def test_a_mode_is_known_by_the_settings_that_it_reads():
+    """So another mode's new setting makes no other training of it."""
+    known = {mode: set(process.read(process.Process(verifiers=("v",), mode=mode))) for mode in ("gate", "blend", "filter", "min")}
+    common = {"verifiers", "combine", "mode"}
+    assert known["gate"] == known["blend"] == common | {"weight"}
+    assert known["filter"] == common | {"drop", "wrong", "steps"} and known["min"] == common | {"weight", "temperature"}
 
 
 def test_a_runs_own_reward_changes_its_fingerprint_and_nobody_elses(place, config):

@@ -27,6 +27,10 @@ def test_the_finalists_step_and_the_fast_one(stage):
     assert traffic.per_step(model, fast, tokens=2560) > 3 * traffic.per_step(model, fast)
     assert traffic.per_step(model, stage.changed(gpus=1)) == 0
     assert traffic.per_step(model, stage.changed(lora={"rank": 8})) < 0.65 * expected, "gradients of adapters alone"
+    half = {"terms": {"correct": 1.0}, "process": {"verifiers": ["v"], "mode": "filter"}}
+    assert traffic.per_step(model, stage.changed(mini_batch_size=44, reward=half)) == pytest.approx(
+        traffic.per_step(model, stage.changed(mini_batch_size=44, train_batch_size=132))
+    ), "a filter leaves half of the samples"
 
 
 def test_pcie_is_said_with_its_cost(stage):

@@ -3,30 +3,18 @@
 import json
 
 import pytest
-from mathrl.config.experiment import spelled_out
 from mathrl.config.verifiers import Settings
 from mathrl.rewards import failure
 from mathrl.verifiers import load
 from mathrl.verl import process_reward
-from support.settings import plan_of
+from support.settings import process_keys
 
 KWARGS = "+reward.custom_reward_function.reward_kwargs"
 NAMED = {"eq": {"kind": "arithmetic"}, "other": {"kind": "arithmetic", "threshold": 0.9}}
 
 
-def keys_of(config, tmp_path, **process):
-    """verl's keys of a run with a process reward."""
-    config["verifiers"]["named"] = NAMED
-    config["runs"]["gated"] = {"reward": {"terms": {"correct": 1.0}, "process": {"verifiers": ["eq"], **process}}, "mini_batch_size": 88}
-    found = spelled_out(config)
-    plan = plan_of(found.stage("gated", "main"), tmp_path / "train.parquet", tmp_path, root=tmp_path / "c")
-    object.__setattr__(plan, "verifiers", found.verifiers)
-    object.__setattr__(plan, "store", tmp_path / "scores")
-    return plan.placed(tmp_path / "c", plan.train_file)
-
-
 def test_the_configuration_becomes_verls_keys(config, tmp_path):
-    keys = keys_of(config, tmp_path, weight=0.25)
+    keys = process_keys(config, tmp_path, NAMED, weight=0.25)
     assert keys["reward.custom_reward_function.path"].endswith("/scripts/process_reward.py")
     assert json.loads(keys[f"{KWARGS}.process"]) == {
         "process": {"verifiers": ["eq"], "weight": 0.25},
@@ -36,7 +24,15 @@ def test_the_configuration_becomes_verls_keys(config, tmp_path):
     assert (keys[f"{KWARGS}.store"], keys[f"{KWARGS}.failure"]) == (str(tmp_path / "scores"), str(tmp_path / "c" / failure.NAME))
     assert "mathrl.verl.process_reward" in keys["actor_rollout_ref.model.external_lib"]
     assert keys["algorithm.filter_groups.metric"] == "process_acc", "right answers of one prompt differ under a gate"
-    assert keys_of(config, tmp_path, mode="blend")["algorithm.filter_groups.metric"] == "acc"
+    other = {mode: process_keys(config, tmp_path, NAMED, mode=mode) for mode in ("blend", "filter", "min")}
+    compared = {mode: keys["algorithm.filter_groups.metric"] for mode, keys in other.items()}
+    assert compared == {"blend": "acc", "filter": "acc", "min": "reward"}, "under min wrong answers of one prompt differ, too"
+    libraries = {mode: keys["actor_rollout_ref.model.external_lib"] for mode, keys in other.items()}
+    assert libraries == {
+        "blend": "mathrl.verl.process_reward",
+        "filter": ["mathrl.verl.process_reward", "mathrl.verl.process_filter"],
+        "min": ["mathrl.verl.process_reward", "mathrl.verl.process_min"],
+    }
 
 
 def test_a_file_of_the_users_is_found_from_anywhere(config, tmp_path, monkeypatch):
@@ -44,7 +40,7 @@ def test_a_file_of_the_users_is_found_from_anywhere(config, tmp_path, monkeypatc
     monkeypatch.setitem(NAMED, "eq", {"kind": "mine/steps.py:scores"})
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine/steps.py").write_text("def scores(problems, responses):\n    return [[1.0] * len(steps) for steps in responses]\n")
-    told = json.loads(keys_of(config, tmp_path)[f"{KWARGS}.process"])["verifiers"]["named"]["eq"]["kind"]
+    told = json.loads(process_keys(config, tmp_path, NAMED)[f"{KWARGS}.process"])["verifiers"]["named"]["eq"]["kind"]
     assert told == f"{tmp_path}/mine/steps.py:scores"
     made = [load.make(Settings("eq", kind), root=tmp_path, timeout=1, retries=0, batch_size=1) for kind in ("mine/steps.py:scores", told)]
     assert made[0].directory == made[1].directory, "training and evaluation share the scores"
@@ -87,13 +83,15 @@ def found(printed):
         ({"weight": 0.25}, [1.0, 0.75, 0.0]),
         ({"mode": "blend", "weight": 0.2}, [1.0, 0.8, 0.2]),
         ({"verifiers": ["eq", "other"], "combine": "vote"}, [1.0, 0.5, 0.0]),
+        ({"mode": "filter"}, [1.0, 1.0, 0.0]),
+        ({"mode": "min"}, [1.0, 0.0, 0.5]),
     ],
-    ids=["gate", "blend", "two"],
+    ids=["gate", "blend", "two", "filter", "min"],
 )
 def test_verl_awaits_it_and_takes_its_keys(verl, config, tmp_path, process, rewards):
-    asynchronous, rows = found(verl("cuda").ask(REWARDED, json.dumps(keys_of(config, tmp_path, **process)), json.dumps(TEXTS)))
+    asynchronous, rows = found(verl("cuda").ask(REWARDED, json.dumps(process_keys(config, tmp_path, NAMED, **process)), json.dumps(TEXTS)))
     assert asynchronous, "verl would call it in a thread"
-    assert [row["reward_score"] for row in rows] == pytest.approx(rewards)
+    assert [row["reward_score"] for row in rows] == pytest.approx(rewards, abs=1e-6)
     assert [row["reward_extra_info"]["process_flagged"] for row in rows] == [0.0, 0.5, 0.0]
 
 
@@ -119,6 +117,8 @@ def test_curves_of_a_step():
     )  # fmt: skip
     assert "process/correlation" not in process_reward.summarize(rows[:2]), "all are right: nothing goes with anything"
     assert process_reward.summarize(rows[1:3])["process/correlation"] == 0.0, "a verifier that all of them please tells nothing"
+    worst = [{**one, "process_worst": number / 4} for number, one in enumerate(rows)]
+    assert process_reward.summarize(worst) == pytest.approx({**told, "process/worst": 0.375}), "of a mode, where it is told"
     assert "process/flagged_right" not in process_reward.summarize(rows[2:]) and process_reward.summarize([{"acc": 1.0}]) == {}
 
 

@@ -1,11 +1,19 @@
-"""A real training with a gate: a verifier that breaks ends it at a checkpoint, and the same command goes on."""
+"""Real trainings with a process reward. A gate: a verifier that breaks ends it at a checkpoint, and the same command goes on. A filter: who
+leaves is not learnt from, and counts as generated. Credit by the worst step: what the steps earn is what verl trains on."""
 
 import json
 import os
+from itertools import groupby
 
 import pytest
+from mathrl.config.process import Process
+from mathrl.config.verifiers import Settings
 from mathrl.core.tensorboard import read_scalars
+from mathrl.rewards.process import verdict, with_process
+from mathrl.rewards.process_filter import of_right
+from mathrl.text.reasoning_steps import reasoning_steps
 from mathrl.training import checkpoints
+from mathrl.verifiers.arithmetic import Arithmetic
 
 from .conftest import ROOT
 
@@ -28,15 +36,73 @@ def scores(problems, responses, breaks_after):
 PROMPTS, SAMPLES = 8, 32  # of a step
 
 
+EQUALITIES = {"named": {"equalities": {"kind": "arithmetic"}}}
+TERMS = {"format": 0.1, "correct": 0.9}
+
+
+def trained(short, **changes):
+    """A training of two steps from the demo's trained model, which is right often: manifest, kept rollouts by step, curves."""
+    own = {"steps": 2, "save_every": 2, "validate_before": False, "rollouts_per_step": 100, **changes}
+    stage = short.stage(**own)
+    stage["verl"] = {"trainer.test_freq": -1}
+    manifest = short.train(stage, verifiers=EQUALITIES, model=short.demo.directory / "results/grpo/model")
+    texts = {step: (short.directory() / f"rollouts/{step}.jsonl").read_text() for step in (1, 2)}
+    rows = {step: [json.loads(line) for line in text.splitlines()] for step, text in texts.items()}
+    assert {len(of_step) for of_step in rows.values()} == {SAMPLES}
+    curves = {tag: dict(points) for tag, points in read_scalars(manifest["tensorboard"]).items()}
+    return manifest, rows, curves
+
+
+def test_a_filter_leaves_out_and_counts_what_it_leaves_out(short):
+    process = {"verifiers": ["equalities"], "mode": "filter", "drop": 2}
+    manifest, rows, curves = trained(short, reward={"terms": TERMS, "process": process})
+    assert manifest["steps"] == 2
+    for step in (1, 2):
+        assert curves["process/dropped"][step] == 0.5
+        assert curves["critic/score/mean"][step] == pytest.approx(sum(row["score"] for row in rows[step]) / SAMPLES, abs=1e-6)
+        dropped = [row for row in rows[step] if row["dropped"]]
+        assert curves["process/dropped_right"][step] == pytest.approx(sum(row["acc"] for row in dropped) / len(dropped), abs=1e-6)
+        for _, group in groupby(rows[step], key=lambda row: row["uid"].rsplit("_", 2)[0]):
+            group = list(group)
+            gone, right = [row for row in group if row["dropped"]], sum(row["acc"] for row in group)
+            assert len(group) == 4 and len(gone) == 2
+            assert sum(row["acc"] for row in gone) == of_right(round(right), round(4 - right), 2)
+        generated = curves["training/generated_tokens"][step]
+        assert generated == pytest.approx(curves["response_length/mean"][step] * SAMPLES)
+        assert 0 < curves["training/tokens"][step] < generated + curves["prompt_length/mean"][step] * SAMPLES
+    assert manifest["generated_tokens"] == sum(curves["training/generated_tokens"].values())
+
+
+def test_the_worst_step_of_a_response_is_what_it_earns(short):
+    process = {"verifiers": ["equalities"], "mode": "min", "weight": 0.5}
+    manifest, rows, curves = trained(short, reward={"terms": TERMS, "process": process}, advantage="rloo")
+    assert manifest["steps"] == 2
+    arithmetic = Settings("equalities", "arithmetic")
+    worst = 0.0
+    for step in (1, 2):
+        told = []
+        for row in rows[step]:
+            steps = reasoning_steps(row["output"])
+            scores = Arithmetic().score([""], [steps])
+            outcome = {"score": 0.1 * row["format"] + 0.9 * row["acc"], "acc": row["acc"]}
+            told.append(with_process(outcome, verdict(scores, arithmetic, [arithmetic]), Process(**process), steps))
+            assert row["score"] == pytest.approx(told[-1]["score"], abs=1e-6)
+        assert curves["process/worst"][step] == pytest.approx(sum(one["process_worst"] for one in told) / SAMPLES, abs=1e-6)
+        assert curves["critic/score/mean"][step] == pytest.approx(sum(one["score"] for one in told) / SAMPLES, abs=1e-6)
+        assert abs(curves["critic/advantages/mean"][step]) < 1e-3 < curves["critic/advantages/max"][step], "whitened over the batch"
+        worst += curves["process/worst"][step]
+    assert 0 < worst < 2, "some responses have a false equation and some have none"
+
+
 def test_a_gate_takes_from_right_answers_alone_and_a_broken_verifier_ends_at_a_checkpoint(short):
     (short.place / "my_verifier.py").write_text(VERIFIER)
     told = short.place / "told"  # what the code writes beside itself under a name that it spells out would count as its own
     told.mkdir()
     gate = {"verifiers": ["equalities", "mine"], "weight": 0.5}
     mine = {"kind": "my_verifier:scores", "options": {"breaks_after": PROMPTS}}
-    verifiers = {"named": {"equalities": {"kind": "arithmetic"}, "mine": mine}, "retries": 0}
+    verifiers = {"named": {**EQUALITIES["named"], "mine": mine}, "retries": 0}
     stage = short.stage(
-        reward={"terms": {"format": 0.1, "correct": 0.9}, "process": gate},
+        reward={"terms": TERMS, "process": gate},
         steps=3,
         save_every=3,
         validate_before=False,

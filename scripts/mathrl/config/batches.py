@@ -13,7 +13,7 @@ def check_batches(stage: Stage, name: str = "training") -> list[str]:
     """Refuse batch numbers that verl would refuse, with the nearest that work; returns notices about padding.
 
     verl's trainer pads every batch so that it divides into mini-batches of equal size on every GPU: 264 × 6 samples with
-    mini-batch 72 become 1728, 144 of them masked.
+    mini-batch 72 become 1728, 144 of them masked. A filter leaves fewer samples, and the mini-batches keep their size.
 
     Raises:
         UserError: batch × n does not divide by the GPUs, a mini-batch not by micro-batches, or it is larger than the batch.
@@ -41,7 +41,7 @@ def check_batches(stage: Stage, name: str = "training") -> list[str]:
         )
     if mini > batch:
         raise UserError(f"config: {name}.mini_batch_size {mini} is larger than train_batch_size {batch}; choose a divisor of {batch}")
-    samples, size = batch * n, mini * n
+    samples, size = batch * (1 if stage.supervised else stage.trained_n), mini * n
     padded = -(-samples // size) * size
     parts = {"micro_batch_size": size // gpus}
     if not stage.supervised:  # its loss takes no log-probabilities of before
@@ -60,10 +60,11 @@ def check_batches(stage: Stage, name: str = "training") -> list[str]:
         raise UserError(f"config: {name}.max_tokens_per_gpu {stage.max_tokens_per_gpu} holds no whole sequence; write {longest} or more")
     if padded == samples:
         return []
-    unpadded = [m for m in range(max(1, mini // 2), min(batch, 2 * mini) + 1) if batch % m == 0 and m * n % gpus == 0]
+    unpadded = [m for m in range(max(1, mini // 2), min(batch, 2 * mini) + 1) if samples % (m * n) == 0 and m * n % gpus == 0]
+    sizes_that_fit = ", ".join(map(str, unpadded)) or "none near it"
     return [
         f"{name}: verl pads each batch from {samples} to {padded} samples ({padded - samples} masked, {padded // size} updates a step); "
-        f"mini_batch_size {', '.join(map(str, unpadded))} with train_batch_size {batch} would not be padded"
+        f"mini_batch_size {sizes_that_fit} with train_batch_size {batch} would not be padded"
     ]
 
 

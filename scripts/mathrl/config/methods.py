@@ -25,6 +25,10 @@ AGGREGATED = {"sapo": "seq-mean-token-mean", "geo_mean": "seq-mean-token-mean"}
 NORMALIZED = ("grpo", "grpo_passk")  # estimators that read normalize_advantage
 OF_MICRO_BATCHES = ("geo_mean", "clip_cov", "kl_cov")
 """Losses that verl centres, ranks or averages within a micro-batch: its size changes their gradient, not by rounding alone."""
+OF_TOKENS = ("rloo", "reinforce_plus_plus")
+"""Estimators that can credit a token with what comes after it; the others add up the rewards of a response first."""
+OF_RESPONSES = ("geo_mean",)
+"""Losses that average the advantages of a response."""
 
 
 def check_method(stage: Stage, where: str) -> None:
@@ -56,4 +60,35 @@ def check_method(stage: Stage, where: str) -> None:
         raise UserError(
             f"{where}: normalize_advantage false changes nothing under advantage {stage.advantage}, only under {', '.join(NORMALIZED)}; "
             "remove it"
+        )
+
+
+def check_process(stage: Stage, where: str) -> None:
+    """Refuse a process reward that the stage's groups are too small for, or whose credit its method would lose.
+
+    Raises:
+        UserError: the line begins with `where`.
+    """
+    process = stage.reward.process if stage.reward else None
+    if process is None:
+        return
+    if stage.trained_n < 2:
+        n, left = stage.rollout_n, max(0, stage.trained_n)
+        remedy = f"write drop: {n - 2} or less" if n > 2 else "raise rollout_n"
+        raise UserError(
+            f"{where}: reward.process.drop: a filter that drops {process.dropped(n)} of rollout_n {n} leaves {left}, and a response needs "
+            f"another one to be compared with; {remedy}"
+        )
+    if process.mode != "min":
+        return
+    raw = next((value for key, value in stage.verl.items() if key.lstrip("+") == "algorithm.adv_estimator"), stage.advantage)
+    if raw not in OF_TOKENS and not users_code.is_file(str(raw)):
+        raise UserError(
+            f"{where}: reward.process.mode min rewards single steps, and advantage {raw} adds up the rewards of a response; write "
+            f"advantage: {' or '.join(OF_TOKENS)}"
+        )
+    if stage.policy_loss in OF_RESPONSES:
+        raise UserError(
+            f"{where}: reward.process.mode min rewards single steps, and policy_loss {stage.policy_loss} averages the advantages of a "
+            "response; write policy_loss: vanilla"
         )

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from mathrl.config.reward_terms import Term, weights
-from mathrl.config.section import Distinct, PositiveShare, Section, key, required
+from mathrl.config.section import Count, Distinct, Positive, PositiveShare, Section, Several, key, required
 from mathrl.config.verifier import VerifierName, Verifiers
 from mathrl.config.verifiers import Settings, settings
 from mathrl.core.files import UserError
@@ -24,6 +24,15 @@ NOT_BESIDE = {
 UNDECIDING = ("key_env", "parallel", "max_total_tokens", "max_usd", "usd_per_million")
 """What a verifier is told and no score depends on."""
 
+READ_BY = {
+    "weight": ("gate", "blend", "min"),
+    "drop": ("filter",),
+    "wrong": ("filter",),
+    "steps": ("filter",),
+    "temperature": ("min",),
+}
+"""Settings that some modes read alone."""
+
 
 class Process(Section):
     """A process reward: it looks at the steps of a response, where the other terms look at its answer."""
@@ -32,12 +41,27 @@ class Process(Section):
         "names in `verifiers.named` of those that score the steps: arithmetic, judge, or a function of yours"
     )
     combine: Literal["vote", "min", "mean", "lower_bound"] = key("min", "how the scores of several verifiers become one")
-    mode: Literal["gate", "blend"] = key(
+    mode: Literal["gate", "blend", "filter", "min"] = key(
         "gate",
-        "gate: a right answer with a flagged step loses `weight`, all others keep their reward; blend: `weight` parts of the process "
-        "score in the reward, which teaches to please the verifier: for comparison",
+        "gate: a right answer with a flagged step loses `weight`, all others keep their reward; filter: responses whose steps contradict "
+        "their correctness are not trained on; min: a step is rewarded by how near it is to the worst one; blend: `weight` parts of the "
+        "process score in the reward, which teaches to please the verifier: for comparison",
     )
-    weight: PositiveShare = key(0.5, "gate: what is lost; blend: share of the process score in the reward", "reward")
+    weight: PositiveShare = key(0.5, "gate: what is lost; blend, min: share of the process score in the reward", "reward")
+    drop: Count | None = key(None, "filter: responses of each group that are not trained on; null: half of them", "responses")
+    wrong: Literal["by_score", "at_random"] = key(
+        "by_score", "filter: which wrong answers are dropped: those whose steps score best, or any; for a verifier that is weak"
+    )
+    steps: Annotated[Several[Count], Field(min_length=2, max_length=2)] = key(
+        (2, 30), "filter: fewest and most steps of a sound response; others are dropped first", "steps"
+    )
+    temperature: Positive = key(0.1, "min: of the softmin over the steps; the lower, the more the worst step counts alone")
+
+    def dropped(self, responses: int) -> int:
+        """Responses that are not trained on, of a group of so many."""
+        if self.mode != "filter":
+            return 0
+        return responses // 2 if self.drop is None else self.drop
 
 
 def reading(process: Process, section: Verifiers) -> Settings:
@@ -51,6 +75,11 @@ def part(process: Process, section: Verifiers) -> Verifiers:
     """Of the section `verifiers` what concerns a process reward, for a command line."""
     named = {name: section.named[name] for name in process.verifiers}
     return Verifiers(named=named, **{name: getattr(section, name) for name in ("batch_size", "timeout", "retries")})
+
+
+def read(process: Process) -> dict[str, object]:
+    """The settings that the mode reads."""
+    return {name: value for name, value in process.model_dump().items() if process.mode in READ_BY.get(name, (process.mode,))}
 
 
 def deciding(one: Settings) -> dict[str, object]:
@@ -76,8 +105,8 @@ def check(process: Process | None, terms: Mapping[str, float | Term], section: V
         where: of the reward, for the message.
 
     Raises:
-        UserError: an unknown verifier, one that cannot score beside a training, or a gate that makes a right answer worth less
-            than a wrong one.
+        UserError: an unknown verifier, one that cannot score beside a training, a setting that the mode does not read, or a gate that
+            makes a right answer worth less than a wrong one.
     """
     if process is None:
         return
@@ -87,6 +116,15 @@ def check(process: Process | None, terms: Mapping[str, float | Term], section: V
             raise UserError(f"config: {where}.verifiers: unknown verifier '{name}'; known: {', '.join(known) or 'none'}")
         if known[name].kind in NOT_BESIDE:
             raise UserError(f"config: {where}.verifiers: '{name}' is of kind {known[name].kind}: {NOT_BESIDE[known[name].kind]}")
+    for name, modes in READ_BY.items():
+        value = getattr(process, name)
+        if process.mode not in modes and value != Process.model_fields[name].default:
+            raise UserError(
+                f"config: {where}.{name} {value} changes nothing under mode {process.mode}, only under {', '.join(modes)}; remove it"
+            )
+    fewest, most = process.steps
+    if fewest > most:
+        raise UserError(f"config: {where}.steps [{fewest}, {most}] holds no number of steps; exchange them")
     correct = weights(terms).get("correct")
     if process.mode == "gate" and correct is not None and process.weight > correct:
         raise UserError(

@@ -376,6 +376,12 @@ class Stage(Section):
         return self.gpus * self.nodes
 
     @property
+    def trained_n(self) -> int:
+        """Responses per prompt that are trained on; a filter drops the others."""
+        process = self.reward.process if self.reward else None
+        return self.rollout_n - (process.dropped(self.rollout_n) if process else 0)
+
+    @property
     def longest(self) -> int:
         """Tokens of the longest prompt with the longest response."""
         return self.max_prompt_length + self.max_response_length

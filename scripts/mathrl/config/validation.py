@@ -11,7 +11,7 @@ from mathrl.config import augmentation, bands, endpoint, launcher, process, repo
 from mathrl.config.batches import check_batches
 from mathrl.config.determinism import is_deterministic
 from mathrl.config.experiment import Configuration, check_whole, spelled_out
-from mathrl.config.methods import check_method
+from mathrl.config.methods import check_method, check_process
 from mathrl.config.model_names import is_named_by_itself
 from mathrl.config.reading import Raw
 from mathrl.config.records import PinRow
@@ -250,6 +250,8 @@ def check_stage(config: Configuration, run: str, stage: str) -> list[str]:
     merged, data = config.stage(run, stage), config.data
     name = f"run {run}, stage {stage}"
     where = f"config: {name}"
+    if not merged.supervised:
+        check_process(merged, where)
     notices = check_batches(merged, name)
     check_raw_keys(merged, where)
     if not merged.supervised:  # verl's SFT trainer has no engine

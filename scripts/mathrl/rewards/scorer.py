@@ -54,5 +54,5 @@ class Scorer:
         begun = time.monotonic()
         steps = await asyncio.to_thread(reasoning_steps, response)
         scores = await asyncio.gather(*(one.score(problem, steps) for one in self.gatherings)) if steps else [[] for _ in self.members]
-        found = process.with_process(outcome, process.verdict(scores, self.together, self.members), self.settings)
+        found = process.with_process(outcome, process.verdict(scores, self.together, self.members), self.settings, steps)
         return found | {"process_seconds": time.monotonic() - begun}

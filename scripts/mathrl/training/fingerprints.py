@@ -164,7 +164,7 @@ def process_content(process: process_reward.Process, verifiers: Verifiers, code:
         if prompt := one.own.get("prompt"):
             own["prompt"] = sha256_file(prompt)
         found.append(own)
-    return process.model_dump() | {"verifiers": found}
+    return process_reward.read(process) | {"verifiers": found}
 
 
 def micro_batches(stage: Stage) -> dict[str, int]:

@@ -148,6 +148,6 @@ def exchanged(plan: StagePlan, scalars: Mapping[str, list[tuple[int, float]]]) -
         model = memory.read_model(read_json(plan.model / "config.json"))
     except KeyError:
         return {}
-    samples = plan.stage.train_batch_size * plan.stage.rollout_n
+    samples = plan.stage.train_batch_size * plan.stage.trained_n
     tokens = statistics.fmean(count for _, count in scalars.get("training/tokens", [(0, 0.0)])) / samples
     return {"exchanged_gb": round(traffic.per_step(model, plan.stage, tokens) / 1e9, 3)}

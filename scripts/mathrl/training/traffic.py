@@ -27,7 +27,7 @@ def per_step(model: Model, stage: Stage, tokens: float = TOKENS) -> float:
     ranks, width = stage.all_gpus, WIDTH[stage.dtype]
     if ranks == 1:
         return 0.0
-    samples, size = stage.train_batch_size * stage.rollout_n, stage.mini_batch_size * stage.rollout_n
+    samples, size = stage.train_batch_size * stage.trained_n, stage.mini_batch_size * stage.rollout_n
     updates = -(-samples // size)
     if stage.dynamic_batch:
         of_updates = updates * math.ceil(size / ranks * tokens / stage.max_tokens_per_gpu)

@@ -43,6 +43,10 @@ OF_A_METHOD = {
     "kl_cov_coefficient": f"{ACTOR}.policy_loss.ppo_kl_coef",
 }
 VERLS_REWARD_WORKERS = 8  # verl's default of reward.num_workers
+# What a mode of the process reward changes in the trainer, and what dynamic sampling compares: under a gate right answers of one prompt
+# are no longer all alike, under min neither are wrong ones.
+PROCESS_LIBRARIES = {"filter": ["mathrl.verl.process_filter"], "min": ["mathrl.verl.process_min"]}
+PROCESS_METRICS = {"gate": "process_acc", "min": "reward"}
 
 
 def overrides(stage: Stage, *, accelerator: str, model: str, verifiers: Verifiers | None = None) -> Overrides:
@@ -159,7 +163,7 @@ def overrides(stage: Stage, *, accelerator: str, model: str, verifiers: Verifier
     users = users_functions.keys(stage)
     libraries += ["mathrl.verl.users_registry"] if users else []
     if reward.process:
-        libraries += ["mathrl.verl.process_reward"]
+        libraries += ["mathrl.verl.process_reward", *PROCESS_LIBRARIES.get(reward.process.mode, ())]
     elif users_functions.terms(stage):
         keys["reward.custom_reward_function.path"] = str(SCRIPTS / "users_reward.py")
         libraries += ["mathrl.verl.reward_failure"]
@@ -203,8 +207,8 @@ def _process_reward(process: Process, verifiers: Verifiers, workers: int) -> Ove
         "reward.custom_reward_function.path": str(SCRIPTS / "process_reward.py"),
         "+reward.custom_reward_function.reward_kwargs.process": json.dumps(said, sort_keys=True),
     }
-    if process.mode == "gate":  # right answers of one prompt are no longer all alike
-        keys["algorithm.filter_groups.metric"] = "process_acc"
+    if process.mode in PROCESS_METRICS:
+        keys["algorithm.filter_groups.metric"] = PROCESS_METRICS[process.mode]
     return keys
 
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 PREFIX = "process_"
 MEANS = ("score", "flagged", "steps", "disagreement", "seconds")
+OF_A_MODE = ("mean", "worst")
 
 
 def summarize(rows: Iterable[Mapping[str, float | str]]) -> dict[str, float]:
@@ -37,12 +38,14 @@ def summarize(rows: Iterable[Mapping[str, float | str]]) -> dict[str, float]:
     `process/score`, `flagged`, `steps`, `disagreement`, `seconds` are means over responses, `process/seconds_max` is the longest that one
     waited for its scores, `process/outcome` the mean reward before. `process/flagged_right` is the share of right answers with a flagged
     step. `process/correlation` is that of score and correctness over the samples: 0 where the verifiers score all alike, absent where all
-    answers are right or all wrong.
+    answers are right or all wrong. `process/mean` (mode filter) and `process/worst` (mode min) are means over responses too, of the mean
+    and of the lowest score of their steps.
     """
     told = [row for row in rows if f"{PREFIX}score" in row]
     if not told:
         return {}
-    found = {f"process/{name}": math.fsum(float(row[PREFIX + name]) for row in told) / len(told) for name in MEANS}
+    names = [*MEANS, *(name for name in OF_A_MODE if PREFIX + name in told[0])]
+    found = {f"process/{name}": math.fsum(float(row[PREFIX + name]) for row in told) / len(told) for name in names}
     found["process/outcome"] = math.fsum(float(row["outcome"]) for row in told) / len(told)
     found["process/seconds_max"] = max(float(row[f"{PREFIX}seconds"]) for row in told)
     right = [row for row in told if row["acc"]]
