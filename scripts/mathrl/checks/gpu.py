@@ -97,27 +97,29 @@ def call(script: str, log: Path, *arguments: object, seconds: float | None = Non
     Raises:
         UserError: it failed, or took longer than `seconds`; says what its log means, or its last words, and where the log is.
     """
-    code = execute([sys.executable, str(SCRIPTS / script), *map(str, arguments)], log, seconds=seconds)
-    if code:
-        text = log.read_text(errors="replace")
-        said = [line.strip() for line in text.splitlines() if line.startswith("error: ") or re.match(r"\w*(Error|Exception)\b", line)]
-        meaning = explain(text) or (said[-1].removeprefix("error: ") if said else f"it ended with exit code {code}")
-        raise UserError(f"{script} failed: {meaning}; its log is {log}")
+    why = execute([sys.executable, str(SCRIPTS / script), *map(str, arguments)], log, seconds=seconds)
+    if why:
+        raise UserError(f"{script} failed: {why}; its log is {log}")
 
 
-def execute(command: list[str], log: Path, environment: Mapping[str, str] | None = None, seconds: float | None = None) -> int:
-    """Run a command, its output appended to `log`; returns its exit code.
+def execute(command: list[str], log: Path, environment: Mapping[str, str] | None = None, seconds: float | None = None) -> str | None:
+    """Run a command, its output appended to `log`; after `seconds` it is ended, with all its processes.
 
-    Raises:
-        UserError: it took longer than `seconds`; it is ended then, with all its processes.
+    Returns:
+        Why it failed: what its log means, its last words, or its exit code. None: it did not.
     """
     with open(log, "ab") as out:
         process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, env={**os.environ, **(environment or {})})
     try:
-        return process.wait(seconds)
+        code = process.wait(seconds)
     except subprocess.TimeoutExpired:
         end(process.pid)
-        raise UserError(f"took longer than {seconds:.0f} s and was ended; its log is {log}") from None
+        return f"it took longer than {seconds:.0f} s and was ended"
+    if not code:
+        return None
+    text = log.read_text(errors="replace")
+    said = [line.strip() for line in text.splitlines() if line.startswith("error: ") or re.match(r"\w*(Error|Exception)\b", line)]
+    return explain(text) or (said[-1].removeprefix("error: ") if said else f"it ended with exit code {code}")
 
 
 def end(pid: int) -> None:
@@ -156,12 +158,12 @@ def train(folder: Path, stage: Stage, accelerator: str, model: Path, seconds: fl
     Raises:
         UserError: it failed, or took longer than `seconds`; names the logs.
     """
-    try:
-        call("train_policy.py", folder / "train.log", *arguments(folder, stage, accelerator, model), seconds=seconds)
-    except UserError as error:
+    command = [sys.executable, str(SCRIPTS / "train_policy.py"), *map(str, arguments(folder, stage, accelerator, model))]
+    why = execute(command, folder / "train.log", seconds=seconds)
+    if why:
         logs = [*folder.glob(f"checkpoints/*/*/*/{verl_log.NAME}"), folder / "verl.log"]
         verl = "".join(log.read_text(errors="replace") for log in logs if log.exists())
-        raise UserError(f"training failed: {explain(verl) or error}; its logs are {folder / 'train.log'} and {logs[0]}") from None
+        raise UserError(f"training failed: {explain(verl) or why}; its logs are {folder / 'train.log'} and {logs[0]}")
     return cast(Manifest, read_json(folder / "manifest.json"))
 
 

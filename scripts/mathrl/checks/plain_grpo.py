@@ -15,7 +15,6 @@ from mathrl.checks import gpu
 from mathrl.config.stage import Stage
 from mathrl.core.files import UserError
 from mathrl.execution.secrets import isolation
-from mathrl.training.symptoms import explain
 from mathrl.verl import doors, grpo_config
 from mathrl.verl.environment import verl_environment
 from mathrl.verl.keys import Overrides
@@ -103,8 +102,7 @@ def train(folder: Path, stage: Stage, accelerator: str, model: Path, seconds: fl
     quiet = ["hydra.run.dir=.", "hydra.output_subdir=null", "hydra/job_logging=stdout"]  # no files of Hydra's own
     command = [sys.executable, "-m", "verl.trainer.main_ppo", *quiet, *grpo_config.arguments(keys(stage, accelerator, model, folder))]
     log = folder / "verl.log"
-    code = gpu.execute(command, log, environment, seconds)
-    if code:
-        meaning = explain(log.read_text(errors="replace")) or f"it ended with exit code {code}"
-        raise UserError(f"verl's own trainer failed: {meaning}; its log is {log}")
+    why = gpu.execute(command, log, environment, seconds)
+    if why:
+        raise UserError(f"verl's own trainer failed: {why}; its log is {log}")
     return folder / "tensorboard"
