@@ -85,7 +85,7 @@ ANOTHER_TRAINING = [
     ("mathrl/grading/judge.py", "def grade(", "def grade_as_before(", "another judge"),
     ("mathrl/config/reward_terms.py", "def ", "LOWER = True\n\n\ndef ", "what the reward imports from another room"),
     ("mathrl/verl/grpo_trainer.py", 'actor.loss_agg_mode = actor.loss_agg_mode, "token-mean"', 'actor.loss_agg_mode = "", ""', "the loss"),
-    ("mathrl/verl/plugin.py", "pop(", "get(", "what verl imports"),
+    ("mathrl/verl/base_plugin.py", "pop(", "get(", "what verl imports"),
     ("mathrl/verl/cpu/worker.py", "import torch", "import torch\n\nSCALE = 2", "the engine's layers"),
     ("mathrl/models/engine.py", '"VLLM_MLA_DISABLE": "1"', '"VLLM_MLA_DISABLE": "0"', "the engine's environment"),
 ]

@@ -5,6 +5,7 @@ The model is the demo's, made on the spot; on a GPU its step time says that ever
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import json
 import os
@@ -12,8 +13,9 @@ import re
 import statistics
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import cast
 
 from mathrl.checks.records import Checked, Figures, Host
 from mathrl.config.batches import check_batches
@@ -89,19 +91,98 @@ def write_data(folder: Path, prompt: Prompt, seed: int) -> None:
     write_jsonl(folder / "demo_words.jsonl", items)
 
 
-def call(script: str, log: Path, *arguments: object) -> None:
+def call(script: str, log: Path, *arguments: object, seconds: float | None = None) -> None:
     """Run one of the workflow's scripts.
 
     Raises:
-        UserError: it failed; says what its log means, or its last words, and where the log is.
+        UserError: it failed, or took longer than `seconds`; says what its log means, or its last words, and where the log is.
+    """
+    why = execute([sys.executable, str(SCRIPTS / script), *map(str, arguments)], log, seconds=seconds)
+    if why:
+        raise UserError(f"{script} failed: {why}; its log is {log}")
+
+
+def execute(command: list[str], log: Path, environment: Mapping[str, str] | None = None, seconds: float | None = None) -> str | None:
+    """Run a command, its output appended to `log`; after `seconds` it is ended, with all its processes.
+
+    Returns:
+        Why it failed: what its log means, its last words, or its exit code. None: it did not.
     """
     with open(log, "ab") as out:
-        done = subprocess.run([sys.executable, str(SCRIPTS / script), *map(str, arguments)], stdout=out, stderr=subprocess.STDOUT)
-    if done.returncode:
-        text = log.read_text(errors="replace")
-        said = [line.strip() for line in text.splitlines() if line.startswith("error: ") or re.match(r"\w*(Error|Exception)\b", line)]
-        meaning = explain(text) or (said[-1].removeprefix("error: ") if said else f"it ended with exit code {done.returncode}")
-        raise UserError(f"{script} failed: {meaning}; its log is {log}")
+        process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, env={**os.environ, **(environment or {})})
+    try:
+        code = process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        end(process.pid)
+        return f"it took longer than {seconds:.0f} s and was ended"
+    if not code:
+        return None
+    text = log.read_text(errors="replace")
+    said = [line.strip() for line in text.splitlines() if line.startswith("error: ") or re.match(r"\w*(Error|Exception)\b", line)]
+    return explain(text) or (said[-1].removeprefix("error: ") if said else f"it ended with exit code {code}")
+
+
+def end(pid: int) -> None:
+    """Kill a process with all that it started, at once, as a host that loses its power does."""
+    import psutil
+
+    try:
+        top = psutil.Process(pid)
+        family = [*top.children(recursive=True), top]
+    except psutil.NoSuchProcess:
+        return
+    for process in family:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs(family, timeout=30)
+
+
+def make_model(folder: Path, prompt: Prompt) -> Path:
+    """The demo's model with little training, made on the spot; it tells that everything works, and has a tokenizer."""
+    instruction = prompt.instruction + prompt.separator
+    short = ["--pretraining-steps", 80, "--supervised-steps", 60, "--items", 16]
+    call("make_demo_model.py", folder / "model.log", "--instruction", instruction, *short, "--out", folder / "base")
+    return folder / "base"
+
+
+def arguments(folder: Path, stage: Stage, accelerator: str, model: Path) -> list[object]:
+    """Arguments of `train_policy.py` for a stage in `folder`, which holds the rows of `write_data`."""
+    data = ["--train", folder / "train.parquet", "--validation", folder / "val.parquet", "--checkpoints", folder / "checkpoints"]
+    where = ["--log", folder / "verl.log", "--manifest", folder / "manifest.json"]
+    return ["--run", "check", "--config", json.dumps(stage.model_dump()), "--accelerator", accelerator, "--model", model, *data, *where]
+
+
+def train(folder: Path, stage: Stage, accelerator: str, model: Path, seconds: float | None = None) -> Manifest:
+    """Train a stage in `folder`; returns its manifest.
+
+    Raises:
+        UserError: it failed, or took longer than `seconds`; names the logs.
+    """
+    command = [sys.executable, str(SCRIPTS / "train_policy.py"), *map(str, arguments(folder, stage, accelerator, model))]
+    why = execute(command, folder / "train.log", seconds=seconds)
+    if why:
+        logs = [*folder.glob(f"checkpoints/*/*/*/{verl_log.NAME}"), folder / "verl.log"]
+        verl = "".join(log.read_text(errors="replace") for log in logs if log.exists())
+        raise UserError(f"training failed: {explain(verl) or why}; its logs are {folder / 'train.log'} and {logs[0]}")
+    return cast(Manifest, read_json(folder / "manifest.json"))
+
+
+def sample(folder: Path, stage: Stage, prompt: Prompt, accelerator: str, responses: int = 4, seconds: float | None = None) -> Generation:
+    """Export what `train` left in `folder`, and let vLLM write so many responses to each of sixteen problems.
+
+    Raises:
+        UserError: it failed, or took longer than `seconds`; names the log.
+    """
+    exported = ["--manifest", folder / "manifest.json", "--accelerator", accelerator, "--out", folder / "model"]
+    call("export_model.py", folder / "export.log", *exported, seconds=seconds)
+    length = stage.max_response_length
+    protocol = {"prompt": "training", "temperature": 1.0, "top_p": 1.0, "n": responses, "greedy": False, "max_tokens": length, "seed": 0}
+    engine = {"batch_size": max(64, 16 * responses), "dtype": stage.dtype, "gpu_memory_utilization": 0.5}
+    sampling = ["--name", "check", "--model", folder / "model", "--protocols", json.dumps({"check": protocol})]
+    sampling += ["--prompt", json.dumps(prompt.model_dump()), "--benchmark", f"demo_words={folder / 'demo_words.jsonl'}"]
+    sampling += ["--engine", json.dumps(engine), "--accelerator", accelerator, "--store", folder / "samples"]
+    call("generate_samples.py", folder / "generate.log", *sampling, "--out", folder / "generation.json", seconds=seconds)
+    return cast(Generation, read_json(folder / "generation.json"))
 
 
 def run(
@@ -126,11 +207,8 @@ def run(
     dtype = "bfloat16" if accelerator == "cuda" else "float32"
     write_data(folder, prompt, seed=1)
     if model is None:
-        model = folder / "base"
         say("making a small model")
-        instruction = prompt.instruction + prompt.separator
-        short = ["--pretraining-steps", 80, "--supervised-steps", 60, "--items", 16]
-        call("make_demo_model.py", folder / "model.log", "--instruction", instruction, *short, "--out", model)
+        model = make_model(folder, prompt)
     if openseek_sizes:
         from mathrl.models import random_model
 
@@ -139,26 +217,10 @@ def run(
         model = folder / "openseek"
     stage = training.changed(steps=steps, save_every=steps, validate_every=steps, dtype=dtype)
     say(f"training {steps} steps with verl")
-    data = ["--train", folder / "train.parquet", "--validation", folder / "val.parquet", "--checkpoints", folder / "checkpoints"]
-    where = ["--log", folder / "verl.log", "--manifest", folder / "manifest.json"]
-    settings = ["--run", "check", "--config", json.dumps(stage.model_dump()), "--accelerator", accelerator, "--model", model]
-    try:
-        call("train_policy.py", folder / "train.log", *settings, *data, *where)
-    except UserError as error:
-        logs = [*folder.glob(f"checkpoints/*/*/*/{verl_log.NAME}"), folder / "verl.log"]
-        verl = "".join(log.read_text(errors="replace") for log in logs if log.exists())
-        raise UserError(f"training failed: {explain(verl) or error}; its logs are {folder / 'train.log'} and {logs[0]}") from None
+    manifest = train(folder, stage, accelerator, model)
     say("exporting and sampling with vLLM")
-    exported = ["--manifest", folder / "manifest.json", "--accelerator", accelerator, "--out", folder / "model"]
-    call("export_model.py", folder / "export.log", *exported)
-    length = training.max_response_length
-    protocol = {"prompt": "training", "temperature": 1.0, "top_p": 1.0, "n": 4, "greedy": False, "max_tokens": length, "seed": 0}
-    engine = {"batch_size": 64, "dtype": dtype, "gpu_memory_utilization": 0.5}
-    sampling = ["--name", "check", "--model", folder / "model", "--protocols", json.dumps({"check": protocol})]
-    sampling += ["--prompt", json.dumps(prompt.model_dump()), "--benchmark", f"demo_words={folder / 'demo_words.jsonl'}"]
-    sampling += ["--engine", json.dumps(engine), "--accelerator", accelerator, "--store", folder / "samples"]
-    call("generate_samples.py", folder / "generate.log", *sampling, "--out", folder / "generation.json")
-    return {**host, "dtype": dtype, **measure(read_json(folder / "manifest.json"), read_json(folder / "generation.json"))}
+    generation = sample(folder, stage, prompt, accelerator)
+    return {**host, "dtype": dtype, **measure(manifest, generation)}
 
 
 def measure(manifest: Manifest, generation: Generation) -> Figures:

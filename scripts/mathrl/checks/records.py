@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NotRequired, TypedDict
 
+from mathrl.core.files import JsonObject
+
 
 class Host(TypedDict):
     """What a check runs on. memory_gib: of the GPU, 0 on a CPU."""
@@ -30,6 +32,37 @@ class Checked(Host, Figures):
     """Both, and the type of the numbers."""
 
     dtype: str
+
+
+class Trained(TypedDict):
+    """What the steps of a short training cost, by ours or by verl's own trainer.
+
+    seconds and tokens (prompts and responses): medians over the steps but the first. response_tokens: their mean. mfu_update: model FLOPs
+    utilisation of the update, 0–1, by verl's formula; mfu_step: the same FLOPs over the whole step. shares: of a step, by phase, 0–1.
+    memory_gib: most in use by phase. gap: between the probabilities of trainer and engine.
+    """
+
+    steps: int
+    start_seconds: float
+    seconds_per_step: float
+    steps_per_hour: float
+    tokens_per_second: float
+    response_tokens: float
+    mfu_update: float | None
+    mfu_step: float | None
+    shares: dict[str, float]
+    memory_gib: dict[str, float]
+    gap_mean: float | None
+    gap_max: float | None
+
+
+class Part(TypedDict):
+    """A part of `make gpu-check` that ended. result: its figures; without one, `failed` says why. seconds: that it took."""
+
+    part: str
+    seconds: float
+    result: JsonObject | None
+    failed: str | None
 
 
 class Accuracy(TypedDict):

@@ -9,10 +9,14 @@ from __future__ import annotations
 import math
 import struct
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from tensorboard.compat.proto.event_pb2 import Event
 
 Curve = list[tuple[int, float]]  # (step, value)
 
@@ -29,32 +33,41 @@ def read_scalars(directory: str | Path, wanted: Callable[[str], bool] = lambda t
     A record cut off at the end of a file (a killed job) ends that file; a damaged one is named on stderr and left out. Values that
     are not finite cannot be drawn and are left out; `finite=False` keeps them, for the monitor.
     """
-    from tensorboard.compat.proto.event_pb2 import Event
-
     values: dict[str, dict[int, float]] = {}
-    for path in event_files(directory):
-        for record in _records(path):
-            try:
-                event = Event.FromString(record)
-            except Exception:  # protobuf's DecodeError differs between its implementations
-                break
-            for value in event.summary.value:
-                if not wanted(value.tag):
-                    continue
-                if value.WhichOneof("value") == "simple_value":
-                    number = value.simple_value
-                elif value.tensor.float_val:
-                    number = value.tensor.float_val[0]
-                elif len(value.tensor.tensor_content) == 4:
-                    number = struct.unpack("<f", value.tensor.tensor_content)[0]
-                else:
-                    continue
-                values.setdefault(value.tag, {})[event.step] = float(number)
+    for event in _events(directory):
+        for value in event.summary.value:
+            if not wanted(value.tag):
+                continue
+            if value.WhichOneof("value") == "simple_value":
+                number = value.simple_value
+            elif value.tensor.float_val:
+                number = value.tensor.float_val[0]
+            elif len(value.tensor.tensor_content) == 4:
+                number = struct.unpack("<f", value.tensor.tensor_content)[0]
+            else:
+                continue
+            values.setdefault(value.tag, {})[event.step] = float(number)
     curves = {
         tag: [(step, value) for step, value in sorted(points.items()) if not finite or math.isfinite(value)]
         for tag, points in sorted(values.items())
     }
     return {tag: curve for tag, curve in curves.items() if curve}
+
+
+def logged_at(directory: str | Path, tag: str) -> dict[int, float]:
+    """When each step's value of `tag` was logged, in seconds since 1970; the later time where a step was logged twice."""
+    return {event.step: event.wall_time for event in _events(directory) if any(value.tag == tag for value in event.summary.value)}
+
+
+def _events(directory: str | Path) -> Iterator[Event]:
+    from tensorboard.compat.proto.event_pb2 import Event
+
+    for path in event_files(directory):
+        for record in _records(path):
+            try:
+                yield Event.FromString(record)
+            except Exception:  # protobuf's DecodeError differs between its implementations
+                break
 
 
 def _records(path: Path) -> Iterable[bytes]:

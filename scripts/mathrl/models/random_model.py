@@ -1,7 +1,8 @@
-"""Random weights in OpenSeek's sizes: what a step costs can be measured without the checkpoint."""
+"""Random weights in the sizes of a published model: what a step costs can be measured without the checkpoint."""
 
 from __future__ import annotations
 
+import math
 import shutil
 from pathlib import Path
 from typing import cast
@@ -25,15 +26,34 @@ SETTINGS = {
     "topk_method": "noaux_tc",
     "torch_dtype": "bfloat16",
 }
-# Of the embedding, which is the head as well: logits of about 2.5, so that tokens differ in probability as a trained model's do.
-EMBEDDING_DEVIATION = 0.07
+# Of a token's logits, so that tokens differ in probability as a trained model's do: the state before the head has numbers of about 1.
+LOGITS = 2.5
 
 
 def write(folder: Path, *, tokenizer_of: Path, sizes: ModelConfig = OPENSEEK, seed: int = 1) -> None:
-    """Write a model directory: bfloat16 weights, one tensor an expert, and the tokenizer of another model.
+    """Write a model directory: bfloat16 weights and the tokenizer of another model.
 
     Its responses hardly ever end by themselves: every one is as long as it may be.
+
+    Args:
+        folder: to make.
+        tokenizer_of: a model directory.
+        sizes: a config.json as in `mathrl.models.usual`: DeepSeek-V3's shape, as published (one tensor an expert), or a dense one.
+        seed: of the weights.
     """
+    make = _deepseek if sizes["model_type"] == "deepseek_v3" else _dense
+    shutil.copytree(tokenizer_of, folder, ignore=shutil.ignore_patterns("*.safetensors*", "config.json"))
+    config = make(folder, sizes, seed)
+    ends = {key: value for key, value in read_json(tokenizer_of / "config.json").items() if key.endswith("_token_id")}
+    write_json(folder / "config.json", config | ends)
+
+
+def _deviation(config: ModelConfig) -> float:
+    """Of the weights of the head."""
+    return LOGITS / math.sqrt(config["hidden_size"])
+
+
+def _deepseek(folder: Path, sizes: ModelConfig, seed: int) -> ModelConfig:
     import torch
     from safetensors.torch import save_file
 
@@ -46,11 +66,21 @@ def write(folder: Path, *, tokenizer_of: Path, sizes: ModelConfig = OPENSEEK, se
         elif name.endswith("norm.weight"):
             state[name] = torch.ones(shape, dtype=torch.bfloat16)
         else:
-            deviation = EMBEDDING_DEVIATION if name == "model.embed_tokens.weight" else 0.02
+            deviation = _deviation(config) if name in ("model.embed_tokens.weight", "lm_head.weight") else 0.02
             state[name] = torch.empty(shape, dtype=torch.bfloat16).normal_(0, deviation, generator=generator)
     if config["tie_word_embeddings"]:
         state["lm_head.weight"] = state["model.embed_tokens.weight"].clone()  # vLLM reads no tie
-    shutil.copytree(tokenizer_of, folder, ignore=shutil.ignore_patterns("*.safetensors*", "config.json"))
     save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
-    ends = {key: value for key, value in read_json(tokenizer_of / "config.json").items() if key.endswith("_token_id")}
-    write_json(folder / "config.json", config | ends)
+    return config
+
+
+def _dense(folder: Path, sizes: ModelConfig, seed: int) -> ModelConfig:
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    settings = {key: value for key, value in sizes.items() if key != "model_type"}
+    torch.manual_seed(seed)
+    model = AutoModelForCausalLM.from_config(AutoConfig.for_model(sizes["model_type"], **settings), dtype=torch.bfloat16)
+    torch.nn.init.normal_(model.get_output_embeddings().weight, 0, _deviation(sizes))
+    model.save_pretrained(folder)
+    return cast(ModelConfig, read_json(folder / "config.json"))

@@ -173,7 +173,7 @@ def overrides(stage: Stage, *, accelerator: str, model: str, verifiers: Verifier
         keys[f"+{ACTOR}.fsdp_config.mixed_precision"] = precision(stage.dtype)
     check_precision(stage.dtype, accelerator, model)
     if accelerator == "cpu":
-        keys |= _cpu(stage, model)
+        keys |= cpu_keys(stage, model)
     else:
         # Logical: verl's actors ask for three a GPU and ten besides, whatever the host has, and most of them sleep. Ray would wait
         # for ever on a host of fewer, and start a process for each core of a host of many.
@@ -252,7 +252,7 @@ def _in_a_cluster() -> bool:
     return "RAY_ADDRESS" in os.environ
 
 
-def _cpu(stage: Stage, model: str) -> Overrides:
+def cpu_keys(stage: Stage, model: str) -> Overrides:
     """What differs without a GPU: no CUDA kernels, no sleeping engine, logical Ray GPUs, one worker of each kind."""
     keys: Overrides = {
         "trainer.device": "cpu",

@@ -8,23 +8,13 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from mathrl.verl import admission, doors
+from mathrl.verl import admission, base_plugin  # noqa: F401
 from mathrl.verl.after_import import after_import
 
 
 def take_our_trainer(_: ModuleType) -> None:
     """Put our trainer into verl's registry, under the name of verl's own."""
     import mathrl.verl.grpo_trainer  # noqa: F401
-
-
-def render_by_the_chat_template(module: ModuleType) -> None:
-    """Let models of DeepSeek-V3's shape train with whatever tokenizer they have.
-
-    verl joins the turns of a dialogue by rules that it looks up by model_type, and for deepseek_v3 refuses a tokenizer without
-    DeepSeek's end-of-sentence token. OpenSeek has Qwen's tokens. A problem is one turn, which verl's general rule renders by the
-    chat template.
-    """
-    module._MODEL_TYPE_TO_FAMILY.pop("deepseek_v3", None)
 
 
 def share_no_lock(tqdm: ModuleType) -> None:
@@ -36,8 +26,6 @@ def share_no_lock(tqdm: ModuleType) -> None:
     tqdm.TqdmDefaultWriteLock.mp_lock = None
 
 
-doors.close()
 admission.install()
 after_import("verl.trainer.ppo.v1", take_our_trainer)
-after_import("verl.utils.tokenizer.continuous_token_wiring", render_by_the_chat_template)
 after_import("tqdm.std", share_no_lock)
