@@ -167,7 +167,8 @@ def _writings(text: str) -> Iterator[str]:
     if joined != text and not re.search(r",\s*0\d\d", text):  # no list has 000 in it
         yield text
     comma = _DECIMAL_COMMA.fullmatch(text)
-    if comma and (len(comma[3]) != 3 or len(comma[2]) > 3 or comma[2].startswith("0") or comma[4]):
+    two = comma and comma[3] == "0" and not comma[5].strip()  # 2,0 is 2 and 0: nobody writes a whole number so
+    if comma and not two and (len(comma[3]) != 3 or len(comma[2]) > 3 or comma[2].startswith("0") or comma[4]):
         yield "{}{}.{}{}{}".format(*(part or "" for part in comma.groups()))
     if scientific := re.fullmatch(r"([-+]?\d+)([eE][-+]\d{1,3})", text):
         yield f"{scientific[1]}.0{scientific[2]}"
