@@ -11,13 +11,13 @@ from fractions import Fraction
 from functools import lru_cache
 
 from mathrl.grading import nodes as n
-from mathrl.grading import notation
 from mathrl.grading.atoms import FUNCTIONS, GREEK
 from mathrl.grading.latex import Unparsed, clean, word_key
 from mathrl.grading.numbers import is_hedge
 from mathrl.grading.parser import parse
 from mathrl.grading.units import UNITS
 from mathrl.grading.words import TABLES
+from mathrl.text import number_words
 
 CACHED_CHARS = 200
 """Readings of longer answers are not kept, so that the cache stays small."""
@@ -117,7 +117,7 @@ def _word_readings(plain: str) -> tuple[n.Node, ...]:
     if "⟦" in plain or not _WORDS.fullmatch(plain):
         return _all_but(plain)
     words = word_key(plain)
-    number = notation.number_in_words(plain)
+    number = number_words.fraction(plain)
     if number is not None:
         top, bottom = n.Num(Fraction(number[0])), n.Num(Fraction(number[1]))
         return (top if number[1] == 1 else n.Div(top, bottom), n.Text(words))
