@@ -213,10 +213,10 @@ def _plain(text: str) -> str:
     text = _DECORATION.sub("", re.sub(r"(?<=\d)\{,\}(?=\d{3})", "", text)).rstrip(".")
     text = re.sub(r"\\[dt]frac", r"\\frac", text)
     text = re.sub(r"\\(?:text|mathrm|mbox)\{([^{}]*)\}", r"\1", text)
-    for pair in ("{}", "()"):
-        text = text if text.count(pair[0]) == text.count(pair[1]) else text.strip(pair)
     while inner := next((found[1] for form in _WRAPPINGS if (found := form.fullmatch(text)) and _is_whole(found[1])), ""):
         text = inner
+    for pair in ("{}", "()"):
+        text = text if text.count(pair[0]) == text.count(pair[1]) else text.strip(pair)
     return re.sub(r"\{(\w)\}", r"\1", text).lower()
 
 
