@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import lru_cache
 
 from mathrl.grading.compare import DIFFERENT, EQUAL, NO_ANSWER, NO_GOLD, compare
@@ -52,10 +52,6 @@ class Grade:
     format: bool
     extracted: str | None
     status: str
-
-    def as_dict(self) -> dict:
-        """The fields as a dict."""
-        return asdict(self)
 
 
 def make_grade(extracted: str | None, status: str, boxed: bool) -> Grade:
