@@ -228,7 +228,7 @@ def code(script, *modules):
     packages = {path.parent for path in seen if path.name == "__init__.py"} - {SCRIPTS / "mathrl"}
     kinds = (".html", ".css", ".js", ".json", ".tsv", ".txt")
     data = {file for package in packages for file in package.rglob("*") if file.suffix in kinds}
-    judges = CONFIG.grader_protocols.values() if SCRIPTS / "mathrl/grading/protocols.py" in seen else ()
+    judges = CONFIG.grader_protocols.values() if SCRIPTS / "mathrl/judges/protocols.py" in seen else ()
     return [code_file(path) for path in [*named, *sorted((seen | data) - set(named))]] + users_files(*judges)
 
 

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Write the grader's table of rules (scripts/mathrl/grading/rules.toml) into its page of the docs."""
+"""Write the grader's table of rules (scripts/mathrl/checks/grading_rules.toml) into its page of the docs."""
 
 import argparse
 from pathlib import Path
 
-from mathrl.grading.rules import BEGIN, written
+from mathrl.checks.grading_rules import BEGIN, written
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)

@@ -24,7 +24,7 @@ from mathrl.crate import archive, claims, licences, private, withheld
 from mathrl.crate import rebuild as rebuilding
 from mathrl.crate.metadata import JOBS
 from mathrl.evaluation.grading import evaluate, read_samples
-from mathrl.grading import protocols
+from mathrl.judges import protocols
 
 from .conftest import ITEMS, MODELS, RESPONSES, SECRET, USER
 
@@ -157,7 +157,7 @@ def test_no_judge_is_asked_about_golds_of_a_crate(crate, rebuild, tmp_path, monk
         rows = [json.loads(line) | {"answer": gold} for line in files["resources/benchmarks/open.jsonl"].splitlines()]
         files["resources/benchmarks/open.jsonl"] = "".join(json.dumps(row) + "\n" for row in rows).encode()
 
-    monkeypatch.setattr("mathrl.grading.protocols.load", lambda name: pytest.fail(f"{name} is asked"))
+    monkeypatch.setattr("mathrl.judges.protocols.load", lambda name: pytest.fail(f"{name} is asked"))
     code, said = rebuild(repacked(crate, tmp_path / "forged.zip", change))
     assert code == 0
     assert "open: its golds name a judge" in said and "identical where it could be graded; 12 verdicts of open are the sender's own" in said

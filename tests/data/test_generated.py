@@ -4,7 +4,8 @@ import json
 
 import pytest
 from mathrl.core import named_judges
-from mathrl.grading import equivalent, generated, grade, protocols
+from mathrl.grading import equivalent, grade
+from mathrl.judges import protocols, reasoning_gym
 
 JUDGE = """
 class Judge:
@@ -53,7 +54,7 @@ def test_gold_with_a_judge_is_graded_by_it_everywhere(own_judge, tmp_path):
 
 
 OTHERS = [
-    "os:system", "my_judge:Judge", "mathrl.grading.generated:ReasoningGym", "{folder}/my_judge.py:Judge", "my_judge.py:Judge",
+    "os:system", "my_judge:Judge", "mathrl.judges.reasoning_gym:ReasoningGym", "{folder}/my_judge.py:Judge", "my_judge.py:Judge",
     "Backwards", "backwards ", "", 5, None, ["backwards"], {"backwards": 1}, "a" * 300 + ":x",
 ]  # fmt: skip
 
@@ -99,12 +100,12 @@ def test_generated_gold_without_its_generator_is_no_gold(more):
     ],
 )  # fmt: skip
 def test_what_a_judge_would_run_is_not_asked(generator, text, asked):
-    assert generated.may_be_asked(generator, text) is asked
+    assert reasoning_gym.may_be_asked(generator, text) is asked
 
 
 def test_latex_is_read_as_the_generators_write():
-    assert generated.plain("3 \\times \\left(4 + 5\\right) \\div \\frac{1}{2}") == "3 * (4 + 5) / ((1)/(2))"
-    assert generated.plain("$\\text{true}$") == "true"
+    assert reasoning_gym.plain("3 \\times \\left(4 + 5\\right) \\div \\frac{1}{2}") == "3 * (4 + 5) / ((1)/(2))"
+    assert reasoning_gym.plain("$\\text{true}$") == "true"
 
 
 def test_seed_of_exports_depends_on_all_weights_and_on_no_order(tmp_path):

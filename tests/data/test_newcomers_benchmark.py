@@ -8,7 +8,8 @@ from mathrl.core.files import UserError
 from mathrl.data import fetch
 from mathrl.data.downloads import find_pin, pin_rows
 from mathrl.data.gold import NoGold, text_of
-from mathrl.grading import grade, protocols
+from mathrl.grading import grade
+from mathrl.judges import protocols
 from support import pages
 
 PAGE = "docs/how-to/your-own-code.md"

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
+from mathrl.checks.grading_rules import RULES, written
 from mathrl.grading import STATUSES, can_be_read, equivalent, extract_boxed, grade, grade_many
-from mathrl.grading.rules import RULES, written
 
 from .cases import ASKED, BOXES, CASES, ROUNDED, UNGRADABLE_GOLDS
 from .kinds import KINDS

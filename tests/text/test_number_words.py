@@ -1,7 +1,7 @@
 """Number words: the table, and several words as one number."""
 
 import pytest
-from mathrl.text.number_words import TENS, WORDS, value
+from mathrl.text.number_words import TENS, WORDS, fraction, value
 
 
 def test_the_table():
@@ -20,3 +20,11 @@ def test_the_table():
 )
 def test_several_words(words, number):
     assert value(words.split()) == number
+
+
+@pytest.mark.parametrize(
+    ("words", "parts"),
+    [("twenty-one", (21, 1)), ("two thirds", (2, 3)), ("half", (1, 2)), ("a quarter", (1, 4)), ("third", None), ("five six", None)],
+)
+def test_a_number_or_a_fraction(words, parts):
+    assert fraction(words) == parts

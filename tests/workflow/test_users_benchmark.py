@@ -4,7 +4,7 @@ import json
 import subprocess
 
 import pytest
-from mathrl.grading import protocols
+from mathrl.judges import protocols
 from support import pages
 
 from .conftest import job_counts

@@ -189,8 +189,8 @@ _DECORATION = re.compile(
 def stands(response: str, gold: str, hedge: bool = False) -> bool:
     """Does a response that earned the reward write what the gold writes, in its last box?
 
-    Decorations and the form of a plain number aside; behind `=` too, and, where the response is no `hedge` between several
-    answers, as its last number.
+    Decorations, what "change a copy a little" puts around a copy, and the form of a plain number aside; behind `=` too, and, where
+    the response is no `hedge` between several answers, as its last number.
     """
     content = response[response.rfind(r"\boxed{") + len(r"\boxed{") : response.rfind("}")] if r"\boxed{" in response else response
     golds = [_plain(gold), _plain(re.sub(r"\\[\[\]()]|\$", "", gold).rsplit("=", 1)[-1])]
@@ -203,25 +203,27 @@ def _same(mine: str, theirs: str) -> bool:
     return mine == theirs or (_value(mine) is not None and _value(mine) == _value(theirs))
 
 
+_WRAPPINGS = [
+    re.compile(form) for form in (r"\{(.*)\}", r"\(([^,]*)\)", r"--\((.*)\)", r"1\\cdot\((.*)\)", r"\\frac\{(.*)\}\{1\}", r"(.*)\+0")
+]
+"""What "change a copy a little" and decorations put around a formula without changing its value; brackets around a list are a point's."""
+
+
 def _plain(text: str) -> str:
-    text = _DECORATION.sub("", text).rstrip(".")
+    text = _DECORATION.sub("", re.sub(r"(?<=\d)\{,\}(?=\d{3})", "", text)).rstrip(".")
     text = re.sub(r"\\[dt]frac", r"\\frac", text)
     text = re.sub(r"\\(?:text|mathrm|mbox)\{([^{}]*)\}", r"\1", text)
-    for opening, closing in ("{}", "()"):
-        if text.count(opening) != text.count(closing):
-            text = text.strip(opening + closing)
-        elif text.startswith(opening) and text.endswith(closing) and "," not in text and _one_group(text, opening, closing):
-            text = text[1:-1]
-    text = text.removesuffix("+0")
-    if text.startswith(r"1\cdot(") and text.endswith(")"):
-        text = text[len(r"1\cdot(") : -1]
+    while inner := next((found[1] for form in _WRAPPINGS if (found := form.fullmatch(text)) and _is_whole(found[1])), ""):
+        text = inner
+    for pair in ("{}", "()"):
+        text = text if text.count(pair[0]) == text.count(pair[1]) else text.strip(pair)
     return re.sub(r"\{(\w)\}", r"\1", text).lower()
 
 
-def _one_group(text: str, opening: str, closing: str) -> bool:
-    """Does the first bracket of `text` close at its end?"""
-    depths = itertools.accumulate((char == opening) - (char == closing) for char in text)
-    return all(depth > 0 for depth in itertools.islice(depths, len(text) - 1))
+def _is_whole(text: str) -> bool:
+    """Does each bracket of `text` open and close in it, an interval's in either form?"""
+    depths = [0, *itertools.accumulate((char in "([{") - (char in ")]}") for char in text)]
+    return min(depths) == depths[-1] == 0
 
 
 def _value(text: str) -> float | None:

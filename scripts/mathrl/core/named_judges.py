@@ -1,6 +1,6 @@
 """Which judges golds may name, ours and the user's: from the configuration to each process that grades.
 
-Apart from `mathrl.grading.protocols`, because each start of Snakemake sets it and must not import the grader.
+Apart from `mathrl.judges.protocols`, because each start of Snakemake sets it and must not import the grader.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from mathrl.core import users_code
 
-OWN = {"reasoning-gym": "mathrl.grading.generated:ReasoningGym"}
+OWN = {"reasoning-gym": "mathrl.judges.reasoning_gym:ReasoningGym"}
 """Judges of ours by name."""
 
 NAMES = "MATHRL_GRADER_PROTOCOLS"

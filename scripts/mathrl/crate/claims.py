@@ -18,7 +18,7 @@ from mathrl.evaluation.grading import clean_subset
 from mathrl.evaluation.metrics import STATUS_LETTERS, GradedProblem, GradedSample, metric, summarize
 from mathrl.evaluation.records import Evaluation
 from mathrl.grading import extract_boxed
-from mathrl.grading.protocols import MARK
+from mathrl.judges.protocols import MARK
 from mathrl.statistics.records import Columns
 
 _STATUSES = {letter: status for status, letter in STATUS_LETTERS.items()}

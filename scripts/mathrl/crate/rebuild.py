@@ -44,7 +44,7 @@ from mathrl.evaluation.grading import evaluate, grade_samples, read_matches, rea
 from mathrl.evaluation.metrics import STATUS_LETTERS, GradedProblem
 from mathrl.evaluation.records import Evaluation
 from mathrl.evaluation.scores import eval_path, load_evals, score_table
-from mathrl.grading.protocols import MARK, gold_of
+from mathrl.judges.protocols import MARK, gold_of
 from mathrl.statistics.comparisons import control_kinds, run_groups
 
 REBUILT = "rebuilt.json"

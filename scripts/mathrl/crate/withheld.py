@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from mathrl.core.files import UserError, sha256_text
 from mathrl.crate.records import CutSample, WithheldItem
 from mathrl.data.records import Item, Sample
-from mathrl.grading.protocols import MARK
+from mathrl.judges.protocols import MARK
 
 if TYPE_CHECKING:
     import polars as pl

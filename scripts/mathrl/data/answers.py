@@ -29,7 +29,7 @@ _WORD = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{2,}")
 
 def no_answer(gold: str) -> str | None:
     """Why a text is no answer, or None."""
-    from mathrl.grading.protocols import shown
+    from mathrl.judges.protocols import shown
 
     text = shown(gold).strip()
     if text != gold.strip():
@@ -43,7 +43,7 @@ def no_answer(gold: str) -> str | None:
 
 def _verdicts(golds: list[str], others: list[str]) -> list[str | None]:
     from mathrl.grading import grade
-    from mathrl.grading.protocols import shown
+    from mathrl.judges.protocols import shown
 
     found: list[str | None] = []
     for gold in golds:
@@ -97,7 +97,7 @@ class AnswerCheck:
 def classes(golds: list[str]) -> list[int]:
     """For each gold a number that it shares with those that say the same, by the grader."""
     from mathrl.grading import equivalent
-    from mathrl.grading.protocols import shown
+    from mathrl.judges.protocols import shown
 
     leaders: list[str] = []
     of_gold: dict[str, int] = {}

@@ -17,7 +17,8 @@ from typing import Any
 from mathrl.core.files import JsonObject, UserError, read_json, write_jsonl
 from mathrl.data.downloads import GENERATED, Pin
 from mathrl.data.records import GeneratedItem
-from mathrl.grading import grade, protocols
+from mathrl.grading import grade
+from mathrl.judges import protocols
 
 FILE = "problems.jsonl"
 

@@ -92,7 +92,7 @@ def text_of(value: Any, depth: int = 0) -> str:
 
 def _for_a_protocol(told: JsonObject) -> str:
     """The gold that names its judge, as all of us write it."""
-    from mathrl.grading import protocols
+    from mathrl.judges import protocols
 
     if "protocol" not in told:
         raise NoGold("the answer is a JSON object")
@@ -120,7 +120,7 @@ def _one_of(values: list[Any], depth: int = 0) -> str:
     if len(texts) == 1:
         return texts[0]
     from mathrl.grading import equivalent
-    from mathrl.grading.protocols import MARK
+    from mathrl.judges.protocols import MARK
 
     if any(text.startswith(MARK) for text in texts):
         raise NoGold("the answer is a list in which an entry names a judge")

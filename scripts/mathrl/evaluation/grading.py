@@ -89,7 +89,8 @@ def grade_samples(
     Equal responses to a problem are graded and read for equalities once. benchmark: its name; minerva_math has rules of its own
     in both judges.
     """
-    from mathrl.grading import extract_boxed, protocols
+    from mathrl.grading import extract_boxed
+    from mathrl.judges import protocols
 
     asked = [(row["response"], str(problems[row["id"]]["answer"]), str(problems[row["id"]]["problem"])) for row in samples]
     unique = list(dict.fromkeys(asked))
@@ -217,7 +218,8 @@ def evaluate(
     verifiers: Sequence[Verdicts] = (),
 ) -> Evaluation:
     """The eval JSON without its name tags and provenance."""
-    from mathrl.grading import group_answers, protocols
+    from mathrl.grading import group_answers
+    from mathrl.judges import protocols
 
     graded = grade_samples(
         samples, problems, grader=grader, extraction=extraction, workers=workers, contaminated=contaminated, benchmark=benchmark

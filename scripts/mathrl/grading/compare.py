@@ -159,10 +159,6 @@ class Comparison:
         return all(isinstance(item, n.Scalar) and self(item, other) for item in items) and len(items) <= lists.MAX_ITEMS
 
 
-def _is_number(node: n.Node) -> bool:
-    return isinstance(node, n.Scalar) and not isinstance(node, n.Sym | n.Percent)
-
-
 def compare(answer: str, gold: str, how: How) -> str:
     """Compare two answers: `EQUAL`, `DIFFERENT`, or `NO_ANSWER`, `NO_GOLD` where one of them cannot be read."""
     if " ".join(gold.lower().split()).strip(" .$") in NOT_GOLDS:

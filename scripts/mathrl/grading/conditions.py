@@ -131,8 +131,6 @@ def _whole_letter(node: n.Node) -> tuple[str, n.Node] | None:
     match node:
         case n.Rel(terms=(n.Sym(name=name), n.Sym(name="bbZ" | "bbN" | "Z" | "N" | "integers" | "integer") as numbers), ops=("in",)):
             return name, numbers
-        case n.Rel(terms=(n.Sym(name=name), (n.Text() | n.Sym()) as words), ops=("=",)) if "integer" in repr(node):
-            return name, words
     return None
 
 

@@ -17,6 +17,8 @@ from mathrl.grading.value import (
     RELATIVE_TOLERANCE,
     Evaluator,
     Undecided,
+    Value,
+    as_complex,
     close,
     constant,
     is_imaginary,
@@ -100,15 +102,20 @@ def same_expressions(answer: n.Node, gold: n.Node, how: How) -> bool:
     return _agree(answer, gold)
 
 
-def _agree(answer: n.Node, gold: n.Node) -> bool:
-    """Equal values at all test points where both have one, and at enough of them."""
-    agreed = 0
+def _values(answer: n.Node, gold: n.Node) -> Iterator[tuple[int, Value, Value]]:
+    """(test point, value of the one, value of the other) where both have one."""
     for point in range(POINTS):
         evaluate = Evaluator(point)
         try:
-            a, b = evaluate(answer), evaluate(gold)
+            yield point, evaluate(answer), evaluate(gold)
         except Undecided:
             continue
+
+
+def _agree(answer: n.Node, gold: n.Node) -> bool:
+    """Equal values at all test points where both have one, and at enough of them."""
+    agreed = 0
+    for point, a, b in _values(answer, gold):
         if close(a, b, LARGE_TOLERANCE if point >= FIRST_LARGE else RELATIVE_TOLERANCE):
             agreed += 1
         elif point < FIRST_SIGNED or not (is_imaginary(a) or is_imaginary(b)):  # off the real line, branches may differ
@@ -217,22 +224,19 @@ def same_equations(answer: n.Rel, gold: n.Rel, how: How) -> bool | None:
         return None
     if n.symbols(answer) != n.symbols(gold) or _words_differ(answer, gold):
         return False
-    if not n.symbols(gold):
-        return all(same_expressions(mine, theirs, how) for mine, theirs in zip(answer.terms, gold.terms, strict=True))
-    found = _is_multiple(*(n.Add((node.terms[0], n.Neg(node.terms[1]))) for node in (answer, gold)))
+    found = _is_multiple(*(n.Add((node.terms[0], n.Neg(node.terms[1]))) for node in (answer, gold))) if n.symbols(gold) else None
     if found is None and all(same_expressions(mine, theirs, how) for mine, theirs in zip(answer.terms, gold.terms, strict=True)):
         return True
-    return found
+    return found if n.symbols(gold) else False
 
 
 def _is_multiple(answer: n.Node, gold: n.Node) -> bool | None:
     factor: complex | None = None
     agreed = 0
-    for point in range(POINTS):
-        evaluate = Evaluator(point)
+    for _, mine, theirs in _values(answer, gold):
         try:
-            a, b = complex(evaluate(answer)), complex(evaluate(gold))
-        except (Undecided, OverflowError):
+            a, b = as_complex(mine), as_complex(theirs)
+        except Undecided:
             continue
         if a == 0 or b == 0:
             if a != b:

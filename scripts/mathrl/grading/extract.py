@@ -72,8 +72,11 @@ def find_boxes(text: str) -> list[Box]:
     return found
 
 
-def _real_boxes(text: str) -> list[Box]:
-    """The boxes without those that only speak of a box: "in \\boxed{}", "\\boxed{answer}"; all, where there is no other."""
+def _answer_boxes(response: str) -> tuple[str, list[Box]]:
+    r"""The part of a response that may hold its answer, and its boxes: not those that only speak of one, such as "in \boxed{}"."""
+    if not isinstance(response, str) or "box" not in response:
+        return "", []
+    text = answer_part(response)
     found = find_boxes(text)
 
     def is_mention(box: Box) -> bool:
@@ -81,19 +84,15 @@ def _real_boxes(text: str) -> list[Box]:
             return False
         return bool(box.content) or _MENTION.search(text[max(0, box.start - 40) : box.start]) is not None
 
-    return [box for box in found if not is_mention(box)] or found[-1:]
+    return text, [box for box in found if not is_mention(box)] or found[-1:]
 
 
 def extract_boxed(response: str) -> str | None:
     r"""Content of the last balanced ``\boxed{…}`` (or ``\fbox{…}``) of a response, stripped; None where there is none.
 
-    Nested braces and escaped braces (``\{``) are respected, text after the box is ignored, and a last box that is never
-    closed (a response cut off at its token limit) is passed over for the one before it. A box in thoughts that are not
-    finished is none, and a box that only echoes the prompt (``in \boxed{}``) is passed over.
+    A last box that is never closed, or that only echoes the prompt, is passed over. A box in unfinished thoughts is none.
     """
-    if not isinstance(response, str) or "box" not in response:
-        return None
-    found = _real_boxes(answer_part(response))
+    _, found = _answer_boxes(response)
     return found[-1].content if found else None
 
 
@@ -103,10 +102,7 @@ def extract_answer(response: str, joint: re.Pattern = _JOINT) -> str | None:
     Boxes that only "and", "or" and commas join are one answer of several parts, and nothing else: neither part passes alone.
     A sign, a fraction bar or a word like "million" directly at the box belongs to the answer.
     """
-    if not isinstance(response, str) or "box" not in response:
-        return None
-    text = answer_part(response)
-    found = _real_boxes(text)
+    text, found = _answer_boxes(response)
     if not found:
         return None
     run = [found[-1]]

@@ -1,14 +1,9 @@
 r"""Groups of equal answers for majority voting, independent of the order of the samples.
 
 Equivalence is not transitive (50 % is 50 and is 0.5, but 50 is not 0.5), so groups are not grown by pairwise comparison.
-Each answer gets a key that depends on nothing but itself, and equal keys are a group:
-
-- a number: its exact value, or 10 digits where it is irrational; a percent sign and a degree sign are left out ("50 %" goes
-  with "50", not with "0.5"), units too;
-  words that state something of a letter ("n odd") stay;
-- lists and sets: the sorted keys of their items; tuples, intervals, matrices: their keys in order;
-- an expression with variables: its values at the fixed test points; an assignment: the key of its right side;
-- words: the words; what cannot be read: the writing without spaces.
+Each answer gets a key that depends on nothing but itself, and equal keys are a group: numbers by value without percent sign,
+degrees and units, lists and sets by the sorted keys of their items, points by their keys in order, expressions by their values
+at test points, others by their writing.
 """
 
 from __future__ import annotations

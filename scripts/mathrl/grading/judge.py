@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import lru_cache
 
-from mathrl.grading import protocols
 from mathrl.grading.compare import DIFFERENT, EQUAL, NO_ANSWER, NO_GOLD, compare
 from mathrl.grading.extract import extract_answer, extract_lenient, gold_answer
 from mathrl.grading.nodes import Text
@@ -16,6 +15,7 @@ from mathrl.grading.problem import how_to_compare, is_copied
 from mathrl.grading.prose import stated
 from mathrl.grading.readings import clear_cache as clear_readings
 from mathrl.grading.readings import readings
+from mathrl.judges import protocols
 
 GRADING_POLICY = "4"
 """A label of the grader's rules for people. Nothing depends on it: the training fingerprint covers the code itself."""
@@ -52,10 +52,6 @@ class Grade:
     format: bool
     extracted: str | None
     status: str
-
-    def as_dict(self) -> dict:
-        """The fields as a dict."""
-        return asdict(self)
 
 
 def make_grade(extracted: str | None, status: str, boxed: bool) -> Grade:

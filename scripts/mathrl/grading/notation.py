@@ -9,8 +9,6 @@ import json
 import re
 from collections.abc import Callable
 
-from mathrl.text.number_words import ONES, SCALES, TENS, value
-
 _QUOTED = re.compile(r"""["']""")
 _NAME = re.compile(r"\\?(?:alpha|beta|gamma|delta|lambda|mu|theta|sigma|[A-Za-z])(?:_?\{?\d+\}?)?")
 _GREEK_NAME = re.compile(r"^(?=(?:alpha|beta|gamma|delta|lambda|mu|theta|sigma)(?:_|$))")
@@ -162,24 +160,3 @@ def unit_vectors(text: str) -> str:
         return rf" \vec{match['name']} " + "}" * surplus if surplus >= 0 else match[0]
 
     return _UNIT_VECTOR.sub(marked, text) if "\\" in text else text
-
-
-_PARTS = {word: bottom for bottom, word in enumerate("half third fourth fifth sixth seventh eighth ninth tenth".split(), 2)}  # noqa: SIM905
-_PARTS |= {"halve": 2, "quarter": 4}
-
-
-_ONE = "|".join(word for word, size in ONES.items() if 0 < size < 10)
-_BELOW = f"(?:(?:{'|'.join(TENS)})(?: (?:{_ONE}))?|{'|'.join(ONES)})"
-_GROUP = f"(?:(?:(?:{_ONE}) hundred(?: (?:and )?{_BELOW})?|{_BELOW}) )"
-_WHOLE = re.compile("(?=.)" + "".join(f"(?:{_GROUP}{scale} (?:and (?=.))?)?" for scale in reversed(SCALES)) + f"{_GROUP}?")
-
-
-def number_in_words(words: str) -> tuple[int, int] | None:
-    """(numerator, denominator) of "twenty-one", "two hundred and five", "half", "two thirds"; None for other words."""
-    parts = words.lower().replace("-", " ").split()
-    if not 1 <= len(parts) <= 12:
-        return None
-    head, bottom = parts[:-1], _PARTS.get(parts[-1].removesuffix("s"))
-    if bottom and (head in ([], ["a"]) or (len(head) == 1 and head[0] in ONES)):
-        return (ONES.get(head[0], 1) if head else 1, bottom) if head or parts == ["half"] else None
-    return (value(parts), 1) if _WHOLE.fullmatch(" ".join(parts) + " ") else None

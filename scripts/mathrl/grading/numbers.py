@@ -105,6 +105,10 @@ def _split(node: n.Node) -> tuple[n.Node, str | None]:
     return node, None
 
 
+_SEVERAL = "?"
+"""The unit of quantities side by side that are no one measure: 2 ft 3 ft is not 5."""
+
+
 def _compound(items: tuple[n.Node, ...]) -> tuple[n.Node, str | None]:
     """5 ft 3 in as 63 in: the sum in the last unit, where all parts have one dimension and the units get smaller."""
     parts = [
@@ -113,7 +117,7 @@ def _compound(items: tuple[n.Node, ...]) -> tuple[n.Node, str | None]:
         if isinstance(part, n.Quantity) and isinstance(value := constant(part.inner), Fraction) and (size := units.size_of(part.unit))
     ]
     if len(parts) != len(items) or any(a[1] <= b[1] or a[2] != b[2] for a, b in pairwise(parts)):
-        return n.Add(items), "?"
+        return n.Add(items), _SEVERAL
     _, smallest, _, unit = parts[-1]
     return n.Num(sum((value * size / smallest for value, size, *_ in parts), Fraction(0)), None), unit
 
@@ -121,6 +125,8 @@ def _compound(items: tuple[n.Node, ...]) -> tuple[n.Node, str | None]:
 def _with_units(answer: n.Node, gold: n.Node, how: How) -> tuple[n.Node, n.Node] | None:
     """The two without their units, the answer in the gold's unit; None where the units differ."""
     (mine, unit), (theirs, other) = _split(answer), _split(gold)
+    if _SEVERAL in (unit, other):
+        return None
     if unit is None:
         return mine, theirs
     if other is None:

@@ -11,13 +11,13 @@ from fractions import Fraction
 from functools import lru_cache
 
 from mathrl.grading import nodes as n
-from mathrl.grading import notation
 from mathrl.grading.atoms import FUNCTIONS, GREEK
 from mathrl.grading.latex import Unparsed, clean, word_key
 from mathrl.grading.numbers import is_hedge
 from mathrl.grading.parser import parse
 from mathrl.grading.units import UNITS
 from mathrl.grading.words import TABLES
+from mathrl.text import number_words
 
 CACHED_CHARS = 200
 """Readings of longer answers are not kept, so that the cache stays small."""
@@ -117,7 +117,7 @@ def _word_readings(plain: str) -> tuple[n.Node, ...]:
     if "⟦" in plain or not _WORDS.fullmatch(plain):
         return _all_but(plain)
     words = word_key(plain)
-    number = notation.number_in_words(plain)
+    number = number_words.fraction(plain)
     if number is not None:
         top, bottom = n.Num(Fraction(number[0])), n.Num(Fraction(number[1]))
         return (top if number[1] == 1 else n.Div(top, bottom), n.Text(words))
@@ -167,7 +167,8 @@ def _writings(text: str) -> Iterator[str]:
     if joined != text and not re.search(r",\s*0\d\d", text):  # no list has 000 in it
         yield text
     comma = _DECIMAL_COMMA.fullmatch(text)
-    if comma and (len(comma[3]) != 3 or len(comma[2]) > 3 or comma[2].startswith("0") or comma[4]):
+    two = comma and comma[3] == "0" and not comma[5].strip()  # 2,0 is 2 and 0: nobody writes a whole number so
+    if comma and not two and (len(comma[3]) != 3 or len(comma[2]) > 3 or comma[2].startswith("0") or comma[4]):
         yield "{}{}.{}{}{}".format(*(part or "" for part in comma.groups()))
     if scientific := re.fullmatch(r"([-+]?\d+)([eE][-+]\d{1,3})", text):
         yield f"{scientific[1]}.0{scientific[2]}"

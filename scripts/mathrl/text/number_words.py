@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 _ONES = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen"
@@ -27,3 +28,22 @@ def value(words: Iterable[str]) -> int:
         else:
             part += 1 if word == "a" else WORDS.get(word, 0)
     return total + part
+
+
+_PARTS = {word: bottom for bottom, word in enumerate("half third fourth fifth sixth seventh eighth ninth tenth".split(), 2)}  # noqa: SIM905
+_PARTS |= {"halve": 2, "quarter": 4}
+_ONE = "|".join(word for word, size in ONES.items() if 0 < size < 10)
+_BELOW = f"(?:(?:{'|'.join(TENS)})(?: (?:{_ONE}))?|{'|'.join(ONES)})"
+_GROUP = f"(?:(?:(?:{_ONE}) hundred(?: (?:and )?{_BELOW})?|{_BELOW}) )"
+_WHOLE = re.compile("(?=.)" + "".join(f"(?:{_GROUP}{scale} (?:and (?=.))?)?" for scale in reversed(SCALES)) + f"{_GROUP}?")
+
+
+def fraction(words: str) -> tuple[int, int] | None:
+    """(numerator, denominator) of "twenty-one", "two hundred and five", "half", "two thirds"; None for other words."""
+    parts = words.lower().replace("-", " ").split()
+    if not 1 <= len(parts) <= 12:
+        return None
+    head, bottom = parts[:-1], _PARTS.get(parts[-1].removesuffix("s"))
+    if bottom and (head in ([], ["a"]) or (len(head) == 1 and head[0] in ONES)):
+        return (ONES.get(head[0], 1) if head else 1, bottom) if head or parts == ["half"] else None
+    return (value(parts), 1) if _WHOLE.fullmatch(" ".join(parts) + " ") else None

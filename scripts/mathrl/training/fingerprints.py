@@ -186,7 +186,7 @@ def grader_protocols(train_file: Path) -> dict[str, str]:
     """The protocols that golds of the training data name as their judges, with their versions."""
     import polars as pl
 
-    from mathrl.grading import protocols
+    from mathrl.judges import protocols
 
     try:
         schema = pl.read_parquet_schema(train_file)

@@ -13,7 +13,7 @@ from typing import Any
 
 from mathrl.core.capped_calls import CappedCalls
 from mathrl.core.files import JsonObject
-from mathrl.grading.protocols import Gold
+from mathrl.judges.protocols import Gold
 
 CPU_SECONDS = 5.0
 MAX_CHARS = 4_000
@@ -70,7 +70,7 @@ def may_be_asked(generator: str, text: str) -> bool:
 
 @lru_cache(maxsize=1)
 def _calls() -> CappedCalls:
-    return CappedCalls("mathrl.grading.generated:score", CPU_SECONDS, memory=8 << 30)
+    return CappedCalls("mathrl.judges.reasoning_gym:score", CPU_SECONDS, memory=8 << 30)
 
 
 def _ask(generator: str, text: str, entry: JsonObject, parameters: JsonObject) -> bool:
