@@ -1,6 +1,7 @@
 # Helper functions of all rules: configuration, names, code as input, images, preflight.
 
 import functools
+import gc
 import importlib.util
 import json
 import os
@@ -16,6 +17,8 @@ from snakemake.io import ancient, sourcecache_entry
 from snakemake.utils import min_version
 
 min_version("9.27")
+# Snakemake plans with a million small objects that it keeps: every look for garbage among them is in vain, and all took 0.4 s of a start.
+gc.set_threshold(100_000)
 
 ROOT = Path(
     workflow.current_basedir.get_path_or_uri(secret_free=True)
@@ -69,8 +72,7 @@ slurm.note_deadline()
 if workflow.exec_mode.name == "REMOTE":  # a SLURM job's own Snakemake
     pauses.read_at_exit()
 preflight.same_everywhere()
-if memory := caches.imports():
-    imported_names.remember(memory)
+imported_names.remember(caches.imports())
 # A thread that waits does not spin: where other work wants the cores, spinning took 15 to 25 times as long (docs/reference/tests.md).
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 os.environ.setdefault("MATHRL_GIT_COMMIT", provenance.git_commit())  # there is no git in the images

@@ -9,14 +9,16 @@ from __future__ import annotations
 import ast
 import atexit
 import contextlib
+import functools
 import hashlib
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 from mathrl.core.files import UserError, read_checked_json, write_checked_json
 
-MOST = 5000  # files that are remembered; beyond, those of the last start alone
+MOST = 1000  # files that are remembered, three times as many as ours; beyond, those of the last process alone
 _BY_TEXT = ("import_module", "__import__")
 _BLOCKS = ("body", "orelse", "handlers", "finalbody", "cases")  # where statements hold statements
 # Another Python may refuse what this one reads, and another version of this module may find other names.
@@ -25,10 +27,11 @@ _known: dict[str, list[str]] = {}
 _used: dict[str, list[str]] = {}
 
 
+@functools.cache
 def remember(memory: Path) -> None:
-    """Take what earlier processes parsed from the file `memory`, and add what this one parses when it ends.
+    """Take what earlier processes parsed from the file `memory`; what this one parses is added when it ends, if the folder is there.
 
-    A `memory` that is missing, damaged or closed to this user is an empty one: files are parsed again.
+    A `memory` that is missing, damaged or another user's is an empty one: files are parsed again.
     """
     _known.update(_read(memory))
     atexit.register(_keep, memory)
@@ -50,14 +53,14 @@ def imported(content: bytes) -> list[str]:
 
 def _read(memory: Path) -> dict[str, list[str]]:
     try:
-        found = read_checked_json(memory)
+        found = read_checked_json(memory) if memory.stat().st_uid == os.getuid() else {}
         return found["imports"] if found["schema_version"] == 1 else {}
     except (UserError, KeyError, OSError):
         return {}
 
 
 def _keep(memory: Path) -> None:
-    if _used.keys() <= _known.keys():
+    if _used.keys() <= _known.keys() or not memory.parent.is_dir():
         return
     both = _read(memory) | _used  # another process may have added to it
     with contextlib.suppress(OSError):  # a disk that is full or read-only

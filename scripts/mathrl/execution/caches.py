@@ -1,7 +1,7 @@
-"""Where is kept what the next start need not make again: compiled kernels in the study, names of imports in the user's own cache.
+"""Where a study keeps what its next start need not make again: compiled kernels, and what our Python files import.
 
-Whoever writes there decides what a training or Snakemake runs: a folder belongs to this user alone, and is not used where it is anybody
-else's. Kernels for another set of packages or another kind of GPU have another folder.
+Whoever writes kernels decides what a training runs: their folder belongs to this user alone, and is refused where it is anybody else's.
+Another set of packages or another kind of GPU has another folder.
 """
 
 from __future__ import annotations
@@ -49,10 +49,6 @@ def variables(packages: Mapping[str, object], gpus: Sequence[str], user: int, ro
     return {variable: str(place / name) for variable, name in FOLDERS.items()}
 
 
-def imports() -> Path | None:
-    """The file in which each start of Snakemake remembers what our Python files import; None where this user can have none."""
-    base = Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")).absolute()
-    try:
-        return own_directory(base / f"mathrl-{os.getuid()}") / "imports.json"
-    except (UserError, OSError):
-        return None
+def imports() -> Path:
+    """The file of this user in which Snakemake's starts in the working directory remember what our Python files import."""
+    return Path.cwd() / f".snakemake/imports-{os.getuid()}.json"
