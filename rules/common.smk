@@ -1,6 +1,7 @@
 # Helper functions of all rules: configuration, names, code as input, images, preflight.
 
 import functools
+import gc
 import importlib.util
 import json
 import os
@@ -16,6 +17,8 @@ from snakemake.io import ancient, sourcecache_entry
 from snakemake.utils import min_version
 
 min_version("9.27")
+# Snakemake plans with a million small objects that it keeps: every look for garbage among them is in vain, and all took 0.4 s of a start.
+gc.set_threshold(100_000)
 
 ROOT = Path(
     workflow.current_basedir.get_path_or_uri(secret_free=True)
@@ -36,10 +39,11 @@ library.loader.exec_module(sys.modules["mathrl"])
 
 from mathrl.config import augmentation, endpoint, model_names, reading, runs as configuration, validation
 from mathrl.config import process as process_settings, report as report_settings, verifiers as verifier_settings
-from mathrl.core import code_files, named_judges, provenance, users_code
+from mathrl.core import code_files, imported_names, named_judges, provenance, users_code
 from mathrl.core.files import UserError, sha256_file
 from mathrl.data import dates, downloads
 from mathrl.execution import (
+    caches,
     command_line,
     damage,
     launcher,
@@ -68,6 +72,7 @@ slurm.note_deadline()
 if workflow.exec_mode.name == "REMOTE":  # a SLURM job's own Snakemake
     pauses.read_at_exit()
 preflight.same_everywhere()
+imported_names.remember(caches.imports())
 # A thread that waits does not spin: where other work wants the cores, spinning took 15 to 25 times as long (docs/reference/tests.md).
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 os.environ.setdefault("MATHRL_GIT_COMMIT", provenance.git_commit())  # there is no git in the images
@@ -214,6 +219,13 @@ def code_file(path):
     return sourcecache_entry(ancient(at), f"{path.relative_to(ROOT).as_posix()} {sha256_file(path)[:16]}")
 
 
+@functools.cache
+def package_data(package):
+    """Templates and tables below a package of ours."""
+    kinds = (".html", ".css", ".js", ".json", ".tsv", ".txt")
+    return [file for file in package.rglob("*") if file.suffix in kinds]
+
+
 def code(script, *modules):
     """A script, `modules` that it uses without importing them (files below scripts/), and every module of ours that they import.
 
@@ -226,8 +238,7 @@ def code(script, *modules):
         raise WorkflowError(str(error)) from None
     # Templates and tables that lie in a package count as its code.
     packages = {path.parent for path in seen if path.name == "__init__.py"} - {SCRIPTS / "mathrl"}
-    kinds = (".html", ".css", ".js", ".json", ".tsv", ".txt")
-    data = {file for package in packages for file in package.rglob("*") if file.suffix in kinds}
+    data = {file for package in packages for file in package_data(package)}
     judges = CONFIG.grader_protocols.values() if SCRIPTS / "mathrl/judges/protocols.py" in seen else ()
     return [code_file(path) for path in [*named, *sorted((seen | data) - set(named))]] + users_files(*judges)
 

@@ -42,3 +42,11 @@ def test_a_link_that_leads_nowhere_is_one_line(tmp_path):
     (tmp_path / "compiled").symlink_to(tmp_path / "gone")
     with pytest.raises(UserError, match=r"compiled: no folder for compiled kernels can be made here .*remove what is there"):
         caches.variables(PACKAGES, [], os.getuid(), tmp_path / "compiled")
+
+
+def test_what_our_files_import_is_remembered_by_study_and_user(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    mine = caches.imports()
+    assert mine.is_relative_to(tmp_path / ".snakemake") and not mine.parent.exists(), "it is named, not made"
+    monkeypatch.setattr(os, "getuid", lambda: 12345)
+    assert caches.imports().parent == mine.parent and caches.imports() != mine

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import ast
 import functools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
+from mathrl.core import imported_names
 from mathrl.core.files import UserError
 
 SCRIPTS = Path(__file__).resolve().parents[2]
 ROOT = SCRIPTS.parent  # the repository
-_BY_TEXT = ("import_module", "__import__")
-_BLOCKS = ("body", "orelse", "handlers", "finalbody", "cases")  # where statements hold statements
 
 
 @functools.cache
@@ -32,10 +31,18 @@ def module_file(name: str, *roots: Path) -> Path | None:
 
 def absolute_name(node: ast.ImportFrom, path: Path, *roots: Path) -> str:
     """The module from which a statement of the file `path` imports."""
-    root = next(root for root in roots if path.is_relative_to(root))
-    package = path.parent.relative_to(root).parts
-    parent = package[: len(package) - node.level + 1] if node.level else ()
+    parent = _above(_package(path, *roots), node.level)
     return ".".join((*parent, *([node.module] if node.module else [])))
+
+
+def _package(path: Path, *roots: Path) -> tuple[str, ...]:
+    root = next(root for root in roots if path.is_relative_to(root))
+    return path.parent.relative_to(root).parts
+
+
+def _above(package: tuple[str, ...], level: int) -> tuple[str, ...]:
+    """The package at which a relative import of so many dots begins; none for an absolute one."""
+    return package[: len(package) - level + 1] if level else ()
 
 
 @functools.cache
@@ -46,40 +53,24 @@ def direct(path: Path, *roots: Path) -> frozenset[Path]:
         UserError: the file is no Python.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
-        tree = ast.parse(text)
+        names = imported_names.imported(path.read_bytes())
     except (SyntaxError, ValueError) as error:
         raise UserError(f"{path}: is no Python ({error}); mend it") from None
     found: set[Path] = set()
-    by_text = any(word in text for word in _BY_TEXT) and any(_last(node) in _BY_TEXT for node in ast.walk(tree))
-    for node in ast.walk(tree) if by_text else _statements(tree):
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif by_text and isinstance(node, ast.Constant) and isinstance(node.value, str):
-            names = [node.value] if node.value.replace(".", "").isidentifier() else []
-        elif isinstance(node, ast.ImportFrom):
-            module = absolute_name(node, path, *roots)
-            names = [f"{module}.{alias.name}" for alias in node.names] + [module]
-        else:
-            continue
-        for name in filter(None, names):
-            for root in roots:
-                found |= module_files(name.lstrip("."), root)
+    for name in names:
+        own = name.lstrip(".")
+        level = len(name) - len(own)
+        module = ".".join(filter(None, (*_above(_package(path, *roots), level), own))) if level else name
+        for root in roots if module else ():
+            if _is_here(module.partition(".")[0], root):
+                found |= module_files(module, root)
     return frozenset(found)
 
 
-def _last(node: ast.AST) -> str:
-    return node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
-
-
-def _statements(tree: ast.AST) -> Iterator[ast.AST]:
-    """Every statement at any depth, without the expressions in it: several times as fast as `ast.walk`, at every start of Snakemake."""
-    todo = [tree]
-    while todo:
-        node = todo.pop()
-        yield node
-        for name in _BLOCKS:
-            todo.extend(getattr(node, name, None) or ())
+@functools.cache
+def _is_here(top: str, root: Path) -> bool:
+    """Whether a package or module of that name lies in `root`; of most imports none does."""
+    return (root / top).is_dir() or (root / f"{top}.py").is_file()
 
 
 def closure(paths: Iterable[Path], *roots: Path) -> set[Path]:

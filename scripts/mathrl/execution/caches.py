@@ -1,6 +1,6 @@
-"""Where compiled kernels are kept, so that the next start of a training need not compile them again.
+"""Where a study keeps what its next start need not make again: compiled kernels, and what our Python files import.
 
-Whoever writes there decides what a training runs: the folder belongs to this user alone, and is refused where it is anybody else's.
+Whoever writes kernels decides what a training runs: their folder belongs to this user alone, and is refused where it is anybody else's.
 Another set of packages or another kind of GPU has another folder.
 """
 
@@ -47,3 +47,8 @@ def variables(packages: Mapping[str, object], gpus: Sequence[str], user: int, ro
     for name in FOLDERS.values():
         (place / name).mkdir(mode=0o700, exist_ok=True)
     return {variable: str(place / name) for variable, name in FOLDERS.items()}
+
+
+def imports() -> Path:
+    """The file of this user in which Snakemake's starts in the working directory remember what our Python files import."""
+    return Path.cwd() / f".snakemake/imports-{os.getuid()}.json"
