@@ -1,6 +1,6 @@
 """What vLLM's CPU build computes wrongly or not at all for models of DeepSeek-V3's shape, in torch.
 
-- Rotary embedding: vLLM's kernel takes the query's and the key's rotary parts, which are views of wider tensors, as if they were whole ones.
+- Rotary embedding: vLLM's kernel takes the rotary parts of query and key, which are views of wider tensors, as if they were whole ones.
 - Experts where vLLM 0.24 has no kernel (no AVX-512, or float32 with AMX): its way around asks for the engine's configuration in the middle
   of a forward pass, where there is none.
 
