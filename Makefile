@@ -14,7 +14,7 @@ PYTHON ?= $(shell for p in python3 python3.12 python3.11; do $$p -c '$(FITS)' 2>
 SNAKEMAKE := .venv-driver/bin/snakemake
 PYTEST := .venv/bin/python -m pytest
 
-.PHONY: .venv .venv-cuda .venv-driver .venv-harness .venv-tools demo report status verifiers crate rebuild calibrate atlas gpu-check forecast demo-clean demo-containers driver env env-cuda bundle harness laptop test test-full tests-ledger test-hpc lint format lock containers tensorboard dag docs
+.PHONY: .venv .venv-cuda .venv-driver .venv-harness .venv-tools demo report status verifiers crate rebuild calibrate atlas gpu-check forecast demo-clean demo-containers driver env env-cuda bundle harness laptop test test-full tests-ledger test-hpc lint format lock containers tensorboard dag docs .venv-cuda-on-cpu env-cuda-on-cpu
 
 demo: env
 	@.venv-driver/bin/python scripts/recover_workflow.py --directory .
@@ -87,6 +87,11 @@ env:
 env-cuda:
 	@$(MAKE) --silent -j2 .venv-cuda/lock .venv-driver/lock
 
+# The versions of envs/cuda.txt on a machine without a GPU, for tests (make test-full PART=versions). Rules run in it by
+# MATHRL_ENVIRONMENT=.venv-cuda-on-cpu (docs/reference/variables.md).
+env-cuda-on-cpu:
+	@$(MAKE) --silent -j2 .venv-cuda-on-cpu/lock .venv-driver/lock
+
 # make bundle [PART=60M] [LEAVE_OUT='torch triton nvidia-*'] [GPU=90]: both as files to carry to a machine without a network
 bundle: env-cuda
 	@$(PYTHON) envs/bundle.py .venv-cuda --out bundle/cuda --part $(or $(PART),60M) $(if $(LEAVE_OUT),--leave-out $(foreach name,$(LEAVE_OUT),'$(name)')) $(if $(GPU),--gpu $(GPU))
@@ -103,12 +108,13 @@ laptop:
 
 .venv/lock: envs/cpu.txt
 .venv-cuda/lock: envs/cuda.txt
+.venv-cuda-on-cpu/lock: envs/cuda-on-cpu.txt
 .venv-driver/lock: envs/driver.txt
 .venv-harness/lock: envs/harness.txt
 .venv-tools/lock: envs/tools.txt
 
 # Made anew where a lock's content changed, not where its file has a new time.
-.venv/lock .venv-cuda/lock .venv-driver/lock .venv-harness/lock .venv-tools/lock:
+.venv/lock .venv-cuda/lock .venv-cuda-on-cpu/lock .venv-driver/lock .venv-harness/lock .venv-tools/lock:
 	@if sha256sum --check --status $@ 2>/dev/null; then touch $@; else $(MAKE) --no-print-directory $(@D); fi
 
 .venv: laptop .venv-tools/lock
@@ -124,8 +130,11 @@ laptop:
 	@.venv-tools/bin/python envs/cuda_home.py .venv-cuda
 	@sha256sum envs/cuda.txt > .venv-cuda/lock
 
-.venv-driver .venv-harness: .venv-%: .venv-tools/lock
-	@echo "making $@: $(if $(filter driver,$*),Snakemake and the source checks,lm-eval and inspect-ai)"
+holds-cuda-on-cpu := the versions of envs/cuda.txt for a CPU, about 7 GB
+holds-driver := Snakemake and the source checks
+holds-harness := lm-eval and inspect-ai
+.venv-cuda-on-cpu .venv-driver .venv-harness: .venv-%: .venv-tools/lock
+	@echo "making $@: $(holds-$*)"
 	@$(PYTHON) -m venv --clear --without-pip $@
 	@.venv-tools/bin/python envs/install.py $* $@
 	@sha256sum envs/$*.txt > $@/lock

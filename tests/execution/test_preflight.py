@@ -29,7 +29,8 @@ def place(tmp_path, monkeypatch):
     (tmp_path / "envs/cuda.txt").write_text("torch==2.11.0\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MATHRL_GPUS", "6")
-    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    for name in ("CUDA_VISIBLE_DEVICES", "MATHRL_ENVIRONMENT"):
+        monkeypatch.delenv(name, raising=False)
     return tmp_path
 
 
@@ -305,6 +306,41 @@ def test_an_environment_of_another_lock_is_refused(place):
     (place / "envs/cuda.txt").write_text("torch==2.12.0\n")
     with pytest.raises(UserError, match=r"\.venv-cuda was not made from the present cuda.txt; make it again: make env-cuda"):
         check(place)
+
+
+def test_an_environment_that_is_named_comes_first(place, path, monkeypatch):
+    make_environment(place, ".venv")
+    make_environment(place, ".venv-cuda-on-cpu")
+    monkeypatch.setenv("MATHRL_ENVIRONMENT", ".venv-cuda-on-cpu")
+    preflight.use_environment(place, "cpu")
+    assert os.get_exec_path()[0] == str(place / ".venv-cuda-on-cpu/bin")
+    monkeypatch.setenv("MATHRL_ENVIRONMENT", str(place / ".venv"))
+    preflight.use_environment(place, "cuda")
+    assert os.get_exec_path()[0] == str(place / ".venv/bin")
+
+
+def test_a_named_environment_is_there_and_of_its_lock(place, monkeypatch):
+    make_environment(place, ".venv")
+    monkeypatch.setenv("MATHRL_ENVIRONMENT", ".venv-cuda-on-cpu")
+    with pytest.raises(UserError, match=r"MATHRL_ENVIRONMENT: .*\.venv-cuda-on-cpu is no environment of Python; make it, or unset"):
+        check(place, accelerator="cpu")
+    (place / "envs/cuda-on-cpu.txt").write_text("torch==2.11.0\n")
+    make_environment(place, ".venv-cuda-on-cpu", "envs/cuda-on-cpu.txt")
+    (place / ".venv-cuda-on-cpu/bin/python").touch()
+    assert not any("env-cuda" in notice for notice in check(place, accelerator="cpu"))
+    (place / "envs/cuda-on-cpu.txt").write_text("torch==2.12.0\n")
+    again = r"cuda-on-cpu was not made from the present cuda-on-cpu.txt; make it again: make env-cuda-on-cpu"
+    with pytest.raises(UserError, match=again):
+        check(place, accelerator="cpu")
+    assert any("make env-cuda-on-cpu" in notice for notice in check(place, accelerator="cpu", dry_run=True))
+
+
+def test_an_environment_of_the_users_own_is_not_looked_at(place, monkeypatch, tmp_path_factory):
+    own = tmp_path_factory.mktemp("own")
+    make_environment(own, "mine")
+    (own / "mine/bin/python").touch()
+    monkeypatch.setenv("MATHRL_ENVIRONMENT", str(own / "mine"))
+    assert not any("mine" in notice for accelerator in ("cpu", "cuda") for notice in check(place, accelerator=accelerator))
 
 
 def test_a_merge_asks_for_what_the_weights_take(tmp_path):

@@ -11,9 +11,9 @@ from mathrl.models.prepare import prepare
 PROMPTS = [[5, 9, 100, 40, 33, 7, 250, 12], [1, 2, 3], [7]]
 ENGINE = """
 import json, sys
-from mathrl.verl.cpu import rotary
+from mathrl.models import cpu_kernels
 if sys.argv[2] == "adapted":
-    rotary.apply()
+    cpu_kernels.apply()
 from vllm import LLM, SamplingParams
 llm = LLM(model=sys.argv[1], dtype="float32", enforce_eager=True, max_model_len=128, max_num_seqs=4, enable_prefix_caching=False)
 wanted = SamplingParams(temperature=0, max_tokens=8, logprobs=1, ignore_eos=True)

@@ -45,6 +45,7 @@ PARTS = {
         "workflow/test_runs_that_end.py::test_two_ray_nodes",
     ),
     "adapters": ("workflow/test_lora.py", "workflow/test_recipes.py", "verl/test_shapes.py", "verl/test_reshard.py"),
+    "versions": ("workflow/test_versions.py",),
     "grader": ("grading/", "evaluation/test_contest_judge.py"),
     "rooms": ("",),
 }

@@ -53,7 +53,7 @@ CASES = {
     ),
     # the same for experts: nothing is packed, and what they compute is SwiGLU by the routers' weights
     "live experts": (
-        "import torch, mathrl.verl.cpu.worker; import vllm.model_executor.layers.fused_moe.experts.cpu_moe as m\n"
+        "import torch, mathrl.verl.cpu.worker; from mathrl.models import cpu_kernels; m = cpu_kernels.experts()\n"
         "torch.manual_seed(1); x, w, d = torch.randn(5, 8), torch.randn(4, 12, 8), torch.randn(4, 8, 6)\n"
         "ids = torch.tensor([[0, 3], [1, 0], [3, 1], [0, 1], [3, 0]]); share = torch.rand(5, 2)\n"
         "each = torch.einsum('tef,ehf->teh', torch.nn.functional.silu((h := torch.einsum('th,eoh->teo', x, w))[..., :6]) * h[..., 6:], d)\n"
@@ -61,6 +61,15 @@ CASES = {
         "packed = m.cpu_prepack_moe_weight(w, 'vec')\n"
         "made = m.cpu_fused_moe(x, packed, d, None, None, share, ids, 'silu', 'vec', False)\n"
         "print(packed is w, torch.allclose(made, wanted, atol=1e-4))",
+        "True True",
+    ),
+    # vLLM 0.24 goes another way where it has no kernel for experts, as for AVX2; and that way asks for a configuration that is not there
+    "experts without a kernel": (
+        "import torch, mathrl.verl.cpu.worker; from mathrl.models import cpu_kernels; m = cpu_kernels.experts()\n"
+        "way = getattr(m, 'CPUFusedMOE', None); live = way is None or way.check_grouped_gemm(None, torch.nn.Module()) == (True, 'vec')\n"
+        "from vllm.model_executor.layers.fused_moe.activation import MoEActivation\n"
+        "act = getattr(m, '_CPU_MOE_ACT_FN', {}).get(MoEActivation.SILU); x = torch.randn(3, 8)\n"
+        "print(live, act is None or torch.equal(act(x), torch.nn.functional.silu(x[:, :4]) * x[:, 4:]))",
         "True True",
     ),
     # nor scikit-learn, which transformers imports for a kind of generation that nobody asks for

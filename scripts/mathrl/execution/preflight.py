@@ -22,6 +22,7 @@ from mathrl.execution import gpus, nvidia
 
 LABEL = "org.mathrl.lock-sha256"  # hash of the envs/*.txt that an image was built from
 REBUILD = "make containers"
+NAMED = "MATHRL_ENVIRONMENT"  # an environment of the user's choice: a folder, seen from the installation
 ENVIRONMENTS = {"cpu": ".venv", "cuda": ".venv-cuda"}  # by accelerator, in the installation
 
 
@@ -37,12 +38,17 @@ def put_first(directory: Path) -> None:
     os.environ["PATH"] = os.pathsep.join([first, *(path for path in os.get_exec_path() if path != first)])
 
 
+def environment(root: Path, accelerator: str) -> Path:
+    """The environment of jobs without containers: the one that MATHRL_ENVIRONMENT names, else the one of the accelerator's lock."""
+    return root / (os.environ.get(NAMED) or ENVIRONMENTS[accelerator])
+
+
 def use_environment(root: Path, accelerator: str) -> None:
-    """Let jobs without containers run in the environment of their accelerator's lock; in the CPU's where CUDA's is not made.
+    """Let jobs without containers run in their environment; in the CPU's where that is not made.
 
     FlashInfer and Triton find the compiler that came with it by CUDA_HOME; a CUDA_HOME of the user's stays.
     """
-    own = root / ENVIRONMENTS[accelerator]
+    own = environment(root, accelerator)
     chosen = own if own.is_dir() else root / ENVIRONMENTS["cpu"]
     if (chosen / "bin").is_dir():
         put_first(chosen / "bin")
@@ -50,18 +56,26 @@ def use_environment(root: Path, accelerator: str) -> None:
         os.environ.setdefault("CUDA_HOME", str(own / "cuda"))
 
 
-def check_environment(root: Path, lock: Path, dry_run: bool) -> list[str]:
-    """Without containers CUDA's packages are there, of the lock as it is now; an environment of the user's own is not looked at.
+def check_environment(root: Path, accelerator: str, dry_run: bool) -> list[str]:
+    """Without containers the environment of CUDA, or one that is named, is there, of its lock as it is now.
+
+    One of the user's own, which no lock of ours made, is not looked at.
 
     Raises:
         UserError: jobs would run with the CPU's packages, or with those of another lock. In a dry run that is a notice.
     """
-    own, wrong = root / ENVIRONMENTS["cuda"], None
-    made_from = (own / "lock").read_text().split()[:1] if (own / "lock").exists() else []
-    if not own.is_dir() and (root / ENVIRONMENTS["cpu"]).is_dir():
-        wrong = "accelerator: cuda without containers, and .venv holds the CPU's packages; make CUDA's: make env-cuda"
-    elif own.is_dir() and made_from != [sha256_file(lock)]:
-        wrong = f"{ENVIRONMENTS['cuda']} was not made from the present {lock.name}; make it again: make env-cuda"
+    own, wrong, named = environment(root, accelerator), None, os.environ.get(NAMED)
+    if not named and accelerator == "cpu":
+        return []
+    record = own / "lock"  # as sha256sum writes it
+    made, lock = record.read_text().split() if record.exists() else ("", f"envs/{accelerator}.txt")
+    make = f"make env-{Path(lock).stem}".removesuffix("-cpu" if lock == "envs/cpu.txt" else "")
+    if named and not (own / "bin/python").exists():
+        wrong = f"{NAMED}: {own} is no environment of Python; make it, or unset the variable"
+    elif not own.is_dir() and (root / ENVIRONMENTS["cpu"]).is_dir():
+        wrong = f"accelerator: cuda without containers, and .venv holds the CPU's packages; make CUDA's: {make}"
+    elif own.is_dir() and (made or not named) and made != sha256_file(root / lock):
+        wrong = f"{own.name} was not made from the present {Path(lock).name}; make it again: {make}"
     if wrong and not dry_run:
         raise UserError(wrong)
     return [wrong] if wrong else []
@@ -332,8 +346,8 @@ def check(
         check_requests(requests, given)
         if not dry_run and not cluster:
             check_host(requests)
-        if not containers:
-            notices += check_environment(Path(root), Path(root) / locks["cuda"], dry_run)
+    if not containers:
+        notices += check_environment(Path(root), accelerator, dry_run)
     if not dry_run:
         if cluster:
             check_queue()

@@ -22,8 +22,8 @@ def start_llm(accelerator: str, **settings: Any) -> Any:
 
     local_stores.use_files(importlib.import_module("torch.distributed.rendezvous"))  # by name: torch hides it behind a function
     if accelerator == "cpu":
-        from mathrl.models import cpu_rotary
+        from mathrl.models import cpu_kernels
 
-        cpu_rotary.apply()
+        cpu_kernels.apply()
         inspect_models_here()
     return LLM(**settings)

@@ -3,16 +3,15 @@
 vLLM's CPU linear layer packs its weight into a oneDNN handle when the model is loaded and frees the weight itself. A trainer
 that sends new weights would then write into nothing: the rollout would stay the base model for ever. Here the layer keeps its
 weight and multiplies by it, so that every sync takes effect; so do experts, whose kernel wants packed weights as well. With
-the rotary embedding of `mathrl.models.cpu_rotary` models of DeepSeek-V3's shape are sampled right, too.
+`mathrl.models.cpu_kernels` models of DeepSeek-V3's shape are sampled right, too.
 """
 
 import torch
-import vllm.model_executor.layers.fused_moe.experts.cpu_moe as moe
 import vllm.model_executor.layers.utils as layers
 from torch.nn.functional import linear, silu
 from verl.workers.rollout.vllm_rollout.utils import vLLMColocateWorkerExtension
 
-from mathrl.models import cpu_rotary
+from mathrl.models import cpu_kernels
 
 
 def keep_weight(layer: torch.nn.Module, remove_weight: bool) -> None:
@@ -45,9 +44,12 @@ def run_experts(
 
 
 layers.dispatch_cpu_unquantized_gemm = keep_weight
+moe = cpu_kernels.experts()
 moe.cpu_prepack_moe_weight = lambda weight, isa: weight
 moe.cpu_fused_moe = run_experts
-cpu_rotary.apply()
+if hasattr(moe, "CPUFusedMOE"):  # vLLM 0.24 has another way where it has no kernel: none for AVX2
+    moe.CPUFusedMOE.check_grouped_gemm = lambda self, layer: (True, "vec")
+cpu_kernels.apply()
 
 
 class LiveWeightExtension(vLLMColocateWorkerExtension):
