@@ -7,8 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import cast
 
 from mathrl.checks.gpu_parts import Check
-from mathrl.checks.records import Part, Trained
-from mathrl.core.files import JsonObject
+from mathrl.checks.records import HostFound, Ours, Part, Result, Resumed, Sampled, Trained, Weights
 
 # prime-rl, one H100, full GRPO steps of this model with responses of a trained one: 11.9k tokens/s, MFU 11.1 %
 ANCHOR = ("qwen3-0.6b", "prime-rl on one H100 has 11,900 tokens/s and MFU 11.1 %")
@@ -23,13 +22,13 @@ def page(check: Check, records: Sequence[Part], today: datetime.date) -> str:
         today: printed.
     """
     results = {record["part"]: record["result"] for record in records if record["result"] is not None}
-    host = results.get("host", {})
-    memory = f", {host['memory_gib']} GiB" if host.get("memory_gib") else ""
-    more = "".join(f", {word} {host[word]}" for word in ("driver", "link") if host.get(word))
+    host = cast(HostFound, results["host"])
+    memory = f", {host['memory_gib']} GiB" if host["memory_gib"] else ""
+    more = "".join(f", {word} {value}" for word, value in (("driver", host.get("driver")), ("link", host.get("link"))) if value)
     lines = [
-        f"# GPU check: {check.gpus} × {host.get('device', 'unknown')}{memory}",
+        f"# GPU check: {check.gpus} × {host['device']}{memory}",
         "",
-        f"{today.isoformat()}, commit {host.get('commit') or 'unknown'}{more}. {_versions(host)}",
+        f"{today.isoformat()}, commit {host['commit'] or 'unknown'}{more}. {_versions(host)}",
         "Random weights, so each response has the full length. Medians over steps, the first left out.",
         "",
     ]
@@ -41,8 +40,8 @@ def page(check: Check, records: Sequence[Part], today: datetime.date) -> str:
     return "\n".join(lines)
 
 
-def _versions(host: JsonObject) -> str:
-    named = host.get("versions") or {}
+def _versions(host: HostFound) -> str:
+    named = host["versions"]
     return ", ".join(f"{name} {named[name]}" for name in ("torch", "vllm", "verl", "transformers", "ray") if named.get(name)) + "."
 
 
@@ -50,32 +49,32 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     return ["| " + " | ".join(head) + " |", "|" + "---|" * len(head), *("| " + " | ".join(row) + " |" for row in rows), ""]
 
 
-def _shape(shape: str, results: Mapping[str, JsonObject]) -> list[str]:
+def _shape(shape: str, results: Mapping[str, Result]) -> list[str]:
     """What was measured of one shape: ours beside verl's own, shares of a step, memory beside the table."""
-    ours, plain = results.get(f"{shape}/ours"), results.get(f"{shape}/plain")
+    ours = cast("Ours | None", results.get(f"{shape}/ours"))
+    plain = cast("Trained | None", results.get(f"{shape}/plain"))
     lines = [f"## {shape}", ""]
     if ours is None:
         return [*lines, "Not measured.", ""]
     stage = ours["stage"]
-    parameters = results[f"{shape}/weights"]["parameters"] / 1e9
+    parameters = cast(Weights, results[f"{shape}/weights"])["parameters"] / 1e9
     lines += [
         f"{parameters:.3f} billion parameters, {stage['dtype']}; {stage['train_batch_size']} prompts × {stage['rollout_n']} responses of "
         f"up to {stage['max_response_length']} tokens per step, {ours['steps']} steps.",
         "",
     ]
-    mine, its = cast(Trained, ours), cast("Trained | None", plain)
-    lines += _table(("", "ours", "verl's own", "ours / verl's"), _costs(mine, its))
+    lines += _table(("", "ours", "verl's own", "ours / verl's"), _costs(ours, plain))
     if shape == ANCHOR[0]:
         lines += [f"To compare: {ANCHOR[1]}.", ""]
-    shares = [(phase, f"{share:.1%}", f"{its['shares'].get(phase, 0):.1%}" if its else "–") for phase, share in mine["shares"].items()]
+    shares = [(phase, f"{share:.1%}", f"{plain['shares'].get(phase, 0):.1%}" if plain else "–") for phase, share in ours["shares"].items()]
     shares += [("reward, one after the other (goal: at most 1 %)", f"{ours['reward_share']:.2%}", "–")]
     lines += _table(("share of a step", "ours", "verl's own"), shares)
     table = ours["table_gib"]
-    phases = {phase: mine["memory_gib"].get(phase) for phase in ("rollout", "log-probabilities", "update", "sync")}
+    phases = {phase: ours["memory_gib"].get(phase) for phase in ("rollout", "log-probabilities", "update", "sync")}
     seen = [(phase, _number(most, 1), _number(table.get(phase), 1)) for phase, most in phases.items()]
     lines += _table(("most memory, GiB", "measured", "memory table"), seen)
-    gap = f"Probabilities of trainer and engine differ by {mine['gap_mean']:.2g} on average, {_number(mine['gap_max'], 3)} at most."
-    sampled = results.get(f"{shape}/sampling")
+    gap = f"Probabilities of trainer and engine differ by {ours['gap_mean']:.2g} on average, {_number(ours['gap_max'], 3)} at most."
+    sampled = cast("Sampled | None", results.get(f"{shape}/sampling"))
     if sampled:
         gap += f" vLLM alone samples {sampled['tokens_per_second']:,} tokens/s ({sampled['samples']} responses)."
     return [*lines, gap, ""]
@@ -102,15 +101,15 @@ def _number(value: float | None, digits: int) -> str:
     return "–" if value is None else f"{value:.{digits}f}"
 
 
-def _others(check: Check, results: Mapping[str, JsonObject]) -> Iterable[str]:
+def _others(check: Check, results: Mapping[str, Result]) -> Iterable[str]:
     """A line for each part of the smallest shape."""
-    if resumed := results.get("resume"):
+    if resumed := cast("Resumed | None", results.get("resume")):
         yield (
             f"- A kill after step {resumed['killed_after']}, of all processes at once: the same command trained to step "
             f"{resumed['steps']}, each step once. The second start took {resumed['seconds_of_the_second_start']:.0f} s with its steps."
         )
     for name, told in (("lora", "Adapters (LoRA)"), ("float16", "float16")):
-        if trained := results.get(name):
+        if trained := cast("Trained | None", results.get(name)):
             yield (
                 f"- {told}: {trained['seconds_per_step']:.2f} s per step, {trained['tokens_per_second']:,.0f} tokens/s; probabilities of "
                 f"trainer and engine differ by {trained['gap_mean']:.2g} on average."

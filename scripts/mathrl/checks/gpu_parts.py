@@ -19,13 +19,13 @@ from pathlib import Path
 from typing import cast
 
 from mathrl.checks import gpu, gpu_figures
-from mathrl.checks.records import Part, Trained
+from mathrl.checks.records import HostFound, Ours, Part, Result, Resumed, Sampled, Trained, Weights
 from mathrl.config.batches import check_batches
 from mathrl.config.experiment import Configuration
 from mathrl.config.messages import parse
 from mathrl.config.stage import Stage
 from mathrl.core.code_files import SCRIPTS
-from mathrl.core.files import JsonObject, UserError, read_json, write_json
+from mathrl.core.files import UserError, read_json, write_json
 from mathrl.core.provenance import provenance
 from mathrl.core.tensorboard import read_scalars
 from mathrl.models.records import ModelConfig
@@ -77,7 +77,7 @@ class Check:
     config: Configuration
 
     @property
-    def asked(self) -> JsonObject:
+    def asked(self) -> dict[str, object]:
         """What must not change in a folder."""
         return {"accelerator": self.accelerator, "shapes": list(self.shapes), "steps": self.steps, "gpus": self.gpus}
 
@@ -117,7 +117,7 @@ class Check:
     def _memory(self) -> float:
         """GiB of the GPU; 0 on a CPU."""
         host = self.record("host")
-        return float(host["result"]["memory_gib"]) if host and host["result"] else 0.0
+        return cast(HostFound, host["result"])["memory_gib"] if host and host["result"] else 0.0
 
     def work(self, part: str) -> Path:
         """Where a part works."""
@@ -144,27 +144,29 @@ class Check:
         return cast(Part, read_json(self.file(part))) if self.file(part).is_file() else None
 
 
-def host(check: Check) -> JsonObject:
+def host(check: Check) -> HostFound:
     """The GPU, its driver and what is installed."""
     from mathrl.execution import nvidia
 
     found = nvidia.gpus(nvidia.own()) if check.accelerator == "cuda" else []
     nvidia.check(found)
-    drivers = {"driver": found[0].driver, "link": nvidia.slowest_link(found)} if found else {}
     made_by = provenance()
-    return {**gpu.check_host(check.accelerator), **drivers, "commit": made_by["git_commit"], "versions": made_by["versions"]}
+    told: HostFound = {**gpu.check_host(check.accelerator), "commit": made_by["git_commit"], "versions": made_by["versions"]}
+    if found:
+        told |= {"driver": found[0].driver, "link": nvidia.slowest_link(found)}
+    return told
 
 
-def tokenizer(check: Check) -> JsonObject:
+def tokenizer(check: Check) -> Weights:
     """The demo's model, whose tokenizer the random weights get."""
     folder = check.folder / "models"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    gpu.make_model(folder, check.config.prompt)
-    return {}
+    model = gpu.make_model(folder, check.config.prompt)
+    return {"parameters": memory.read_model(cast(ModelConfig, read_json(model / "config.json"))).parameters}
 
 
-def weights(check: Check, shape: str) -> JsonObject:
+def weights(check: Check, shape: str) -> Weights:
     """Random weights of a shape."""
     from mathrl.models import random_model
 
@@ -173,7 +175,7 @@ def weights(check: Check, shape: str) -> JsonObject:
     return {"parameters": memory.read_model(SHAPES[shape]).parameters}
 
 
-def ours(check: Check, shape: str) -> JsonObject:
+def ours(check: Check, shape: str) -> Ours:
     """GRPO steps by ours: their cost, memory beside the table's, and what the reward takes of them."""
     folder, stage = check.place(f"{shape}/ours"), check.stage(shape, check.steps)
     trained = _trained(check, folder, stage, shape)
@@ -208,7 +210,7 @@ def reward_seconds(folder: Path) -> float:
     return time.perf_counter() - began
 
 
-def plain(check: Check, shape: str) -> JsonObject:
+def plain(check: Check, shape: str) -> Trained:
     """The same steps by verl's own trainer."""
     from mathrl.checks import plain_grpo
 
@@ -216,10 +218,10 @@ def plain(check: Check, shape: str) -> JsonObject:
     began = time.time()
     with gpu_figures.memory_seen(check.accelerator) as seen:
         curves = plain_grpo.train(folder, stage, check.accelerator, check.model(shape), check.seconds)
-    return cast(JsonObject, gpu_figures.read(curves, seen, began, f"{shape}, verl's own"))
+    return gpu_figures.read(curves, seen, began, f"{shape}, verl's own")
 
 
-def sampling(check: Check, shape: str) -> JsonObject:
+def sampling(check: Check, shape: str) -> Sampled:
     """Export of what ours trained, and the engine's throughput."""
     folder = check.work(f"{shape}/ours")
     began = time.time()
@@ -236,7 +238,7 @@ def sampling(check: Check, shape: str) -> JsonObject:
     }
 
 
-def resume(check: Check) -> JsonObject:
+def resume(check: Check) -> Resumed:
     """A kill after the first checkpoint, as a host that loses its power, and the same command again: each step once, none lost."""
     shape = check.smallest
     folder, stage = check.place("resume"), check.stage(shape, RESUMED_TO).changed(save_every=KILLED_AT)
@@ -269,13 +271,13 @@ def resume(check: Check) -> JsonObject:
     return {"killed_after": KILLED_AT, "steps": manifest["steps"], "seconds_of_the_second_start": round(time.time() - began, 1)}
 
 
-def variant(check: Check, name: str, keys: dict[str, object]) -> JsonObject:
+def variant(check: Check, name: str, keys: dict[str, object]) -> Trained:
     """A few steps of the smallest shape with other settings."""
     folder, stage = check.place(name), check.stage(check.smallest, FEW).changed(**keys)
-    return cast(JsonObject, _trained(check, folder, stage, check.smallest))
+    return _trained(check, folder, stage, check.smallest)
 
 
-def parts(check: Check) -> Iterator[tuple[str, tuple[str, ...], Callable[[Check], JsonObject]]]:
+def parts(check: Check) -> Iterator[tuple[str, tuple[str, ...], Callable[[Check], Result]]]:
     """Each part: its name, the parts that it needs, and what it does."""
     yield "host", (), host
     yield "tokenizer", ("host",), tokenizer
@@ -328,7 +330,7 @@ def _tidy(check: Check, part: str) -> None:
             shutil.rmtree(check.work(spent), ignore_errors=True)
 
 
-def _tried(work: Callable[[Check], JsonObject], check: Check) -> tuple[JsonObject | None, str | None]:
+def _tried(work: Callable[[Check], Result], check: Check) -> tuple[Result | None, str | None]:
     try:
         return work(check), None
     except UserError as error:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import NotRequired, TypedDict
 
-from mathrl.core.files import JsonObject
-
 
 class Host(TypedDict):
     """What a check runs on. memory_gib: of the GPU, 0 on a CPU."""
@@ -56,12 +54,59 @@ class Trained(TypedDict):
     gap_max: float | None
 
 
+class HostFound(Host):
+    """The same with its driver, the slowest link between its GPUs, the commit of this workflow and what is installed."""
+
+    driver: NotRequired[str]
+    link: NotRequired[str | None]
+    commit: str | None
+    versions: dict[str, str | None]
+
+
+class Weights(TypedDict):
+    """Of a model. parameters: their number."""
+
+    parameters: int
+
+
+class Ours(Trained):
+    """The same of our trainer. reward_seconds: of all samples of a step, one after the other; reward_share: of the step, 0–1.
+
+    table_gib: what the memory table expects, by phase. stage: its sizes.
+    """
+
+    reward_seconds: float
+    reward_share: float
+    table_gib: dict[str, float]
+    stage: dict[str, int | str]
+
+
+class Sampled(TypedDict):
+    """Responses that the engine made alone: their number, its speed, its seconds and those with export and start."""
+
+    samples: int
+    tokens_per_second: int
+    engine_seconds: float
+    with_export_and_start: float
+
+
+class Resumed(TypedDict):
+    """A training that was killed after a step and went on to its last."""
+
+    killed_after: int
+    steps: int
+    seconds_of_the_second_start: float
+
+
+Result = HostFound | Weights | Trained | Ours | Sampled | Resumed
+
+
 class Part(TypedDict):
     """A part of `make gpu-check` that ended. result: its figures; without one, `failed` says why. seconds: that it took."""
 
     part: str
     seconds: float
-    result: JsonObject | None
+    result: Result | None
     failed: str | None
 
 
