@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NotRequired, TypedDict
 
 
@@ -60,7 +61,7 @@ class HostFound(Host):
     driver: NotRequired[str]
     link: NotRequired[str | None]
     commit: str | None
-    versions: dict[str, str | None]
+    versions: Mapping[str, str | None]
 
 
 class Weights(TypedDict):
