@@ -6,6 +6,7 @@ width in percent for this workflow's interval, clustered errors (Miller 2024), t
 all samples as if independent.
 
     python scripts/simulate_intervals.py --repeats 1000
+    python scripts/simulate_intervals.py --problems 30 --accuracy 0.002 0.01 --run 0.05 0.05
 """
 
 from __future__ import annotations
@@ -23,6 +24,13 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--samples", type=int, default=16, help="samples a problem (default: 16)")
     parser.add_argument("--seed", type=int, default=1, help="seed (default: 1)")
     parser.add_argument("--methods", nargs="*", help="of these intervals alone, as the table's head names them (default: all)")
+    parser.add_argument(
+        "--run",
+        type=float,
+        nargs="*",
+        default=[],
+        help="accuracies of a run: prints the interval of run − base on the same problems instead, base as --accuracy in the same order",
+    )
     return parser.parse_args()
 
 
@@ -30,7 +38,15 @@ def main() -> None:
     args = parse()
     if args.repeats < 1 or any(not 0 < accuracy < 1 for accuracy in args.accuracy):
         raise UserError("--repeats must be at least 1 and each --accuracy between 0 and 1")
-    from mathrl.statistics.interval_coverage import METHODS, lines
+    from mathrl.statistics.interval_coverage import METHODS, difference_lines, lines
+
+    if args.run:
+        pairs = list(zip(args.accuracy, args.run, strict=False))
+        if len(args.run) != len(args.accuracy) or any(not base <= run <= (1 + base) / 2 for base, run in pairs):
+            raise UserError("--run: needs one accuracy for each --accuracy, from it to halfway between it and 1")
+        for line in difference_lines(args.problems, pairs, args.samples, args.repeats, args.seed):
+            print(line, flush=True)
+        return
 
     methods = args.methods or list(METHODS)
     if unknown := set(methods) - set(METHODS):

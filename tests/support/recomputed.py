@@ -72,13 +72,22 @@ def pseudo(values, samples):
     return 0.4 * (alike + (1 - alike) / samples)
 
 
-def student(parts, weights, extra):
-    """(value, low, high, smallest) of a weighted sum of independent means over problems."""
-    squares = [
-        (((p - p.mean()) ** 2).sum() + more) / (len(p) - 1) / len(p) * w**2 for p, w, more in zip(parts, weights, extra, strict=True)
-    ]
-    freedom = round(sum(squares) ** 2 / sum(s**2 / (len(p) - 1) for s, p in zip(squares, parts, strict=True)), 1)
-    value, error = sum(w * p.mean() for p, w in zip(parts, weights, strict=True)), math.sqrt(sum(squares))
+def student(gains, weights, samples):
+    """(value, low, high, smallest) of a weighted sum of independent mean differences over problems, with one pair of pseudo-problems."""
+    n, weights = np.array([len(part) for part in gains]), np.asarray(weights)
+    unit = weights**2 / (n + 1) / (n + 2)
+    pairs = unit / unit.sum()
+    variances = []
+    for part, one, pair in zip(gains, unit, pairs, strict=True):
+        off = part - np.rint(part.mean())
+        typical = ((off**2).sum() + 4 * (0.4 + 0.6 / samples)) / ((off != 0).sum() + 4)
+        variances.append(one * (((part - part.mean()) ** 2).sum() + 2 * pair * typical))
+    return welch(sum(w * p.mean() for p, w in zip(gains, weights, strict=True)), np.array(variances), n + 1)
+
+
+def welch(value, variances, freedoms):
+    freedom = round(variances.sum() ** 2 / (variances**2 / freedoms).sum(), 1)
+    error = math.sqrt(variances.sum())
     half = t.ppf(LEVEL, freedom) * error
     return value, value - half, value + half, (t.ppf(LEVEL, freedom) + t.ppf(0.8, freedom)) * error
 
@@ -86,7 +95,11 @@ def student(parts, weights, extra):
 def mean(parts, samples):
     """(value, low, high) of the unweighted mean over benchmarks, one array of values per benchmark."""
     parts = [np.asarray(part, float) for part in parts]
-    value, low, high, _ = student(parts, [1 / len(parts)] * len(parts), [pseudo(part, samples) for part in parts])
+    n = np.array([len(part) for part in parts])
+    unit = 1 / n / (n - 1) / len(parts) ** 2
+    added = np.array([pseudo(part, samples) for part in parts]) * (1 + 2 * (unit / unit.sum()) ** 4)
+    spread = np.array([((part - part.mean()) ** 2).sum() for part in parts])
+    value, low, high, _ = welch(sum(part.mean() for part in parts) / len(parts), unit * (spread + added), n - 1)
     if value in (0, 1):
         together = share(np.concatenate(parts), samples)
         low, high = min(low, together[1]), max(high, together[2])

@@ -14,7 +14,7 @@ from mathrl.config.experiment import Configuration
 from mathrl.config.reading import Raw
 from mathrl.config.runs import stages
 from mathrl.core.files import UserError
-from mathrl.statistics.intervals import Estimate, difference, mean_difference, pseudo, t_quantile
+from mathrl.statistics.intervals import Estimate, difference, mean_difference, part_variances, t_quantile, weighted_mean
 from mathrl.statistics.records import Column, Comparison, ComparisonRow, Effect, EffectParts, Mean, NetEffect, Scored
 
 Results = Mapping[str, Scored]  # eval JSON by benchmark
@@ -90,10 +90,8 @@ def compare(
     shares = list(weights or [1 / len(benchmarks)] * len(benchmarks))
     over_problems = mean_difference(differences, sizes, shares)
     estimate = _with_seeds(over_problems, sides, shares, key) if seeds else over_problems
-    parts = {
-        name: mean_difference([part], [size], [share]).error ** 2 / over_problems.error**2
-        for name, part, size, share in zip(benchmarks, differences, sizes, shares, strict=True)
-    }
+    variances = part_variances(differences, shares, sizes)
+    parts = {name: variance / sum(variances) for name, variance in zip(benchmarks, variances, strict=True)}
     mean = estimate.cell(len(ours) if seeds else sum(map(len, differences)))
     level = "seeds" if seeds else "problems"
     return {"benchmarks": cells, "mean": mean, "anatomy": parts, "level": level, "p": estimate.p if seeds else None}
@@ -153,8 +151,7 @@ def base_weights(base: Results, benchmarks: Sequence[str], key: Column = "correc
         found = problem_scores([base[name]], key)
         values = np.array([score for score, _ in found.values()])
         size = float(np.mean([max(n, 1) for _, n in found.values()]))
-        spread = float(((values - values.mean()) ** 2).sum()) + pseudo(values, size)
-        precision.append(len(values) * max(len(values) - 1, 1) / spread)
+        precision.append(1 / weighted_mean([values], [1.0], [size]).error ** 2)
     return [one / sum(precision) for one in precision]
 
 

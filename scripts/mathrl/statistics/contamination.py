@@ -7,10 +7,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from mathrl.statistics.comparisons import problem_scores
-from mathrl.statistics.intervals import Estimate, pseudo, weighted_mean
+from mathrl.statistics.intervals import Estimate, typical_square, weighted_mean
 from mathrl.statistics.records import Contrast, Scored
 
-FULL = 30  # items from which on a group has whole pseudo-problems
 LEAST = 3  # items that the base model solves sometimes
 
 
@@ -24,7 +23,7 @@ def contamination_contrast(run: Mapping[str, Scored], base: Mapping[str, Scored]
     None where it cannot be had.
     """
     parts: dict[bool, list[np.ndarray]] = {True: [], False: []}
-    extra: dict[bool, list[float]] = {True: [], False: []}
+    samples_of: list[float] = []
     used, kept = [], []
     for name in benchmarks:
         if name not in run or name not in base or not run[name]["clean_subset"].get("available"):
@@ -34,30 +33,25 @@ def contamination_contrast(run: Mapping[str, Scored], base: Mapping[str, Scored]
             continue
         used.append(name)
         kept.append((values, before, samples, flags))
+        samples_of.append(samples)
         for flag in (True, False):
             parts[flag].append(values[flags == flag] - before[flags == flag])
-            extra[flag].append(_extra(values[flags == flag], before[flags == flag], samples))
     if not used:
         return None
     sizes = {flag: [len(part) for part in parts[flag]] for flag in (True, False)}
     weights = [t * c / (t + c) for t, c in zip(sizes[True], sizes[False], strict=True)]
     weights = [weight / sum(weights) for weight in weights]
     count = {flag: sum(sizes[flag]) for flag in (True, False)}
-    both = weighted_mean([*parts[True], *parts[False]], [*weights, *(-w for w in weights)], [*extra[True], *extra[False]])
+    both = weighted_mean([*parts[True], *parts[False]], [*weights, *(-w for w in weights)], samples_of * 2, shared=False)
     adjusted = _adjusted(kept, weights)
     total = sum(count.values())
     return {
-        "contaminated": weighted_mean(parts[True], weights, extra[True]).cell(count[True]),
-        "clean": weighted_mean(parts[False], weights, extra[False]).cell(count[False]),
+        "contaminated": weighted_mean(parts[True], weights, samples_of, shared=False).cell(count[True]),
+        "clean": weighted_mean(parts[False], weights, samples_of, shared=False).cell(count[False]),
         "contrast": both.cell(total, -2.0, 2.0),
         "adjusted": adjusted.cell(total, -2.0, 2.0) if adjusted else None,
         "benchmarks": used,
     }
-
-
-def _extra(values: np.ndarray, before: np.ndarray, samples: float) -> float:
-    """What is added to the sum of squares of a group's gains: both models' pseudo-problems, less in a group that is small itself."""
-    return min(1.0, len(values) / FULL) * (pseudo(values, samples) + pseudo(before, samples))
 
 
 def _values(run: Scored, base: Scored) -> tuple[np.ndarray, np.ndarray, float, np.ndarray]:
@@ -100,7 +94,8 @@ def _adjusted(kept: Sequence[tuple[np.ndarray, np.ndarray, float, np.ndarray]], 
         residuals = (values - design @ slope) / np.clip(1 - leverage, 1e-6, None)
         variance = float((inverse @ (design.T * residuals**2) @ design @ inverse)[2, 2])
         for group in (flags, ~flags):
-            variance += _extra(values[group], before[group], samples) / (group.sum() * (group.sum() - 1))
+            gains, items = values[group] - before[group], int(group.sum())
+            variance += 2 * typical_square(gains, samples) / ((items + 1) * (items + 2))
         found.append((float(slope[2]), variance, len(values) - 3.0))
     value = sum(weight * slope for weight, (slope, *_) in zip(weights, found, strict=True))
     squares = [weight**2 * variance for weight, (_, variance, _) in zip(weights, found, strict=True)]

@@ -31,7 +31,9 @@ EXTRA_FREEDOM = 4.0
 LOOSE = 0.2  # below this correlation the problems say more about how alike their samples are: up to
 LOOSE_FREEDOM = 2.0  # so many more degrees of freedom for each that says anything
 TAIL = 0.8  # of the level that one side may miss where few are right: Wilson's lower limit alone misses up to 16 % there
-PSEUDO = 0.4  # square of the deviation of the pseudo-problem that each benchmark of a mean is given, for samples that are all alike
+PSEUDO = 0.4  # square of the deviation of the pseudo-problem of a benchmark in a mean of one model, for samples that are all alike
+DOMINATES, DOMINATES_POWER = 2.0, 4  # how much more it is where the benchmark dominates, by its share of the mean's weight to a power
+PAIR_WEIGHT = 4.0  # problems that the assumed size of a pseudo-problem counts as: the sizes of two or three seen ones say little
 POWER = 0.8  # of the smallest difference that is told
 Interval = tuple[float, float]
 
@@ -204,50 +206,72 @@ def combine(estimates: Sequence[tuple[float, float, float]], weights: Sequence[f
     return value, value - math.sqrt(below), value + math.sqrt(above)
 
 
-def pseudo(values: np.ndarray, samples: float) -> float:
-    """Squared deviation of the pseudo-problem that a benchmark is given in a mean, so that nothing is taken for certain.
+def part_variances(parts: Sequence[np.ndarray], weights: Sequence[float], samples: Sequence[float], shared: bool = True) -> list[float]:
+    """Variance of each weight × mean of `parts`, arrays with a value per problem, each the mean of as many samples as `samples` says.
 
-    `PSEUDO` where a problem has one sample; less the more its samples differ, as a problem of so many samples would.
+    To the problems of a part two pseudo-problems are added, one that much above the mean and one below (Bonett and Price 2012 add them to
+    paired shares), so that a part where nobody solves anything is not taken for certain. With `shared` all parts have one pair together,
+    each in proportion to what a pair of its own would weigh: what dominates has nearly all of it, and many parts are not all cautious at
+    once. Otherwise each part has a pair, as tiny groups need it.
     """
-    alike = correlation(values, samples) if samples > 1 else 1.0
-    return PSEUDO * (alike + (1 - alike) / max(samples, 1.0))
+    unit = [weight**2 / ((len(part) + 1) * (len(part) + 2)) for part, weight in zip(parts, weights, strict=True)]
+    pairs = [one / sum(unit) for one in unit] if shared and sum(unit) else [1.0] * len(unit)
+    return [
+        one * (float(((part - part.mean()) ** 2).sum()) + pair * 2 * typical_square(part, size))
+        for one, pair, part, size in zip(unit, pairs, parts, samples, strict=True)
+    ]
 
 
-def weighted_mean(parts: Sequence[np.ndarray], weights: Sequence[float], extra: Sequence[float]) -> Estimate:
-    """Σ weight × mean of independent parts, each an array with a value per problem; `extra` is added to each sum of squares.
+def typical_square(part: np.ndarray, samples: float) -> float:
+    """Squared distance of the problems that say anything from what the others are: 0 or 1 for shares, −1, 0 or 1 for differences.
 
-    The degrees of freedom are Welch and Satterthwaite's.
+    Drawn as if by `PAIR_WEIGHT` further problems to what it is where the samples of a problem are as alike as `NOTHING_SOLVED` says.
     """
-    squares, shares = [], []
-    for part, weight, more in zip(parts, weights, extra, strict=True):
-        freedom = max(len(part) - 1, 1)
-        squares.append((float(((part - part.mean()) ** 2).sum()) + more) / freedom / len(part) * weight**2)
-        shares.append(squares[-1] ** 2 / freedom)
+    off = part - np.rint(part.mean())
+    prior = NOTHING_SOLVED + (1 - NOTHING_SOLVED) / max(samples, 1.0)
+    return (float((off**2).sum()) + PAIR_WEIGHT * prior) / (int(np.count_nonzero(off)) + PAIR_WEIGHT)
+
+
+def weighted_mean(parts: Sequence[np.ndarray], weights: Sequence[float], samples: Sequence[float], shared: bool = True) -> Estimate:
+    """Σ weight × mean of independent parts, each an array with a value per problem of so many samples; `shared` as of `part_variances`."""
     value = sum(float(part.mean()) * weight for part, weight in zip(parts, weights, strict=True))
-    total = sum(squares)
-    return Estimate(value, ((total, round(total**2 / sum(shares), 1) if total else 1.0),))
+    return _welch(value, part_variances(parts, weights, samples, shared), [len(part) + 1.0 for part in parts])
+
+
+def _welch(value: float, variances: Sequence[float], freedoms: Sequence[float]) -> Estimate:
+    """`value` with the sum of independent variances, and Welch and Satterthwaite's degrees of freedom."""
+    total = sum(variances)
+    shares = sum(variance**2 / freedom for variance, freedom in zip(variances, freedoms, strict=True))
+    return Estimate(value, ((total, round(total**2 / shares, 1) if total else 1.0),))
 
 
 def mean_estimate(parts: Sequence[np.ndarray], samples: Sequence[float]) -> Estimate:
-    """The unweighted mean over benchmarks of the mean on each; `parts` holds one value in [0, 1] per problem."""
-    weights = [1 / len(parts)] * len(parts)
-    return weighted_mean(parts, weights, [pseudo(part, size) for part, size in zip(parts, samples, strict=True)])
+    """The unweighted mean over benchmarks of the mean on each; `parts` holds one value in [0, 1] per problem.
+
+    Each benchmark is given a pseudo-problem of square `PSEUDO`, less the more its samples differ, and up to three times that if it
+    dominates the mean: then nothing makes up for how skewed it is (one of 30 problems beside one of 1,319 held in 87 %).
+    """
+    unit = [1 / (len(part) * max(len(part) - 1, 1)) / len(parts) ** 2 for part in parts]
+    variances = []
+    for part, size, one in zip(parts, samples, unit, strict=True):
+        alike = correlation(part, size) if size > 1 else 1.0
+        square = PSEUDO * (alike + (1 - alike) / max(size, 1.0)) * (1 + DOMINATES * (one / sum(unit)) ** DOMINATES_POWER)
+        variances.append(one * (float(((part - part.mean()) ** 2).sum()) + square))
+    return _welch(sum(float(part.mean()) for part in parts) / len(parts), variances, [max(len(part) - 1.0, 1.0) for part in parts])
 
 
 def difference(values: np.ndarray, others: np.ndarray, samples: float = 1.0) -> Estimate:
     """mean(values) − mean(others) on one benchmark, paired: position i of both is the same problem."""
-    return weighted_mean([values - others], [1.0], [pseudo(values, samples) + pseudo(others, samples)])
+    return weighted_mean([values - others], [1.0], [samples])
 
 
 def mean_difference(differences: Sequence[np.ndarray], samples: Sequence[float], weights: Sequence[float] | None = None) -> Estimate:
     """The mean over benchmarks (unweighted unless `weights`) of the mean paired difference on each.
 
-    `differences` holds one array per benchmark, a difference of shares per problem, each of `samples` samples. Two differences of
-    one sample, one up and one down, are added to each benchmark's spread, so that a benchmark where nobody solves anything is not taken
-    for certain.
+    `differences` holds one array per benchmark, a difference of shares per problem, each of `samples` samples. Of one benchmark it is
+    `difference`.
     """
-    weights = weights or [1 / len(differences)] * len(differences)
-    return weighted_mean(differences, weights, [2 / max(size, 1.0) ** 2 for size in samples])
+    return weighted_mean(differences, weights or [1 / len(differences)] * len(differences), samples)
 
 
 def clustered_interval(values: Sequence[float] | np.ndarray, level: float = LEVEL) -> Interval:
