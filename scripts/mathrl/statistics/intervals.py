@@ -215,7 +215,8 @@ def part_variances(parts: Sequence[np.ndarray], weights: Sequence[float], sample
     once. Otherwise each part has a pair, as tiny groups need it.
     """
     unit = [weight**2 / ((len(part) + 1) * (len(part) + 2)) for part, weight in zip(parts, weights, strict=True)]
-    pairs = [one / sum(unit) for one in unit] if shared and sum(unit) else [1.0] * len(unit)
+    total: float = sum(unit)
+    pairs = [one / total for one in unit] if shared and total else [1.0] * len(unit)
     return [
         one * (float(((part - part.mean()) ** 2).sum()) + pair * 2 * typical_square(part, size))
         for one, pair, part, size in zip(unit, pairs, parts, samples, strict=True)
