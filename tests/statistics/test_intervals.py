@@ -156,7 +156,7 @@ def test_the_least_half_width_by_simulation():
 @pytest.mark.parametrize("relation", ["kept", pytest.param("apart", marks=pytest.mark.full)])
 def test_a_difference_on_30_problems_beside_an_oracles(accuracies, ratio, kind, relation):
     """Of runs much like their base model (`kept`, 0.6, 20 %) it was 1.3 times the oracle's with a pseudo-problem for each model."""
-    _, width, oracle = difference_coverage(30, 16, accuracies, kind, relation, 1000, 1)
+    _, width, oracle = difference_coverage(30, 16, accuracies, kind, relation, 3000, 1)
     assert width <= ratio * oracle
 
 
