@@ -155,7 +155,7 @@ def test_the_least_half_width_by_simulation():
 @pytest.mark.parametrize("kind", ["0.1", "0.6", "mixed"])
 @pytest.mark.parametrize("relation", ["kept", pytest.param("apart", marks=pytest.mark.full)])
 def test_a_difference_on_30_problems_beside_an_oracles(accuracies, ratio, kind, relation):
-    """Of runs much like their base model (`kept`, 0.6, 20 %) it was 1.3 times the oracle's with a pseudo-problem for each model."""
+    """The oracle knows the true standard error. What is left above its width is what no interval has without knowing it, and little."""
     _, width, oracle = difference_coverage(30, 16, accuracies, kind, relation, 3000, 1)
     assert width <= ratio * oracle
 
@@ -168,19 +168,18 @@ def test_a_mean_difference_of_one_benchmark_is_its_difference():
 
 @pytest.mark.parametrize("kind", ["0.6", "mixed"])
 def test_mean_difference_holds_where_the_base_model_solves_next_to_nothing(kind):
-    """Six benchmarks and a run that learnt half of the problems: 88 to 91 % with two differences of one sample."""
-    generator, held, repeats = np.random.default_rng(4), 0, 800
-    sets = [(30, 0.0005, 0.02), (40, 0.01, 0.05), (200, 0.05, 0.1), (500, 0.03, 0.06), (272, 0.005, 0.02), (675, 0.005, 0.02)]
+    """Two benchmarks: 90 % with two differences of one sample."""
+    generator, held, repeats = np.random.default_rng(4), 0, 1500
+    sets = [(30, 0.0005, 0.05), (40, 0.001, 0.05)]
     truth = np.mean([run - base for _, base, run in sets])
     for _ in range(repeats):
         parts = []
         for size, base, run in sets:
-            before = chances(size, base, kind, generator)
-            after = np.where(generator.random(size) < 0.5, before, chances(size, 2 * run - base, kind, generator))
-            parts.append((generator.binomial(16, after) - generator.binomial(16, before)) / 16)
-        low, high = mean_difference(parts, [16] * 6).interval()
+            first, second = (generator.binomial(16, chances(size, accuracy, kind, generator)) for accuracy in (base, run))
+            parts.append((second - first) / 16)
+        low, high = mean_difference(parts, [16] * 2).interval()
         held += low <= truth <= high
-    assert held / repeats >= 0.93 - 0.018
+    assert held / repeats >= 0.93 - 0.012
 
 
 @pytest.mark.parametrize("samples", [1, 16])
