@@ -211,10 +211,12 @@ def test_problems_and_seeds_are_crossed_by_hand(seeds):
     found = compare(runs, [{"toy": seeds["base", "p", "toy"]}], ["toy"], seeds=True)
     scores = np.array([SEEDS[run] for run in GROUPS["grpo"]]) / 4
     gains = scores.mean(axis=0) - np.array(SEEDS["base"]) / 4
-    problems = (((gains - gains.mean()) ** 2).sum() + 2 / 4**2) / 3 / 4  # three replicates of four samples; base has four
+    # the pair's size: as of the gains seen, and of four further ones with a correlation of 0.4 in four samples (base has no more)
+    pair = ((gains**2).sum() + 4 * (0.4 + 0.6 / 4)) / ((gains != 0).sum() + 4)
+    problems = (((gains - gains.mean()) ** 2).sum() + 2 * pair) / (4 + 1) / (4 + 2)
     rest = scores - scores.mean(axis=1, keepdims=True) - scores.mean(axis=0) + scores.mean()
     over_seeds = max(scores.mean(axis=1).var(ddof=1) / 3 - (rest**2).sum() / (2 * 3) / 12, 0)
-    half = np.sqrt(problems * t.ppf(0.975, 3) ** 2 + over_seeds * t.ppf(0.975, 2) ** 2)
+    half = np.sqrt(problems * t.ppf(0.975, 5) ** 2 + over_seeds * t.ppf(0.975, 2) ** 2)
     assert found["mean"]["value"] == pytest.approx(gains.mean())
     assert (found["mean"]["low"], found["mean"]["high"]) == (pytest.approx(gains.mean() - half), pytest.approx(gains.mean() + half))
     assert found["mean"]["n"] == 3 and 0 < found["p"] < 1 and found["level"] == "seeds"
