@@ -142,7 +142,7 @@ def moved_module_that_verl_knows_by_name(tree):
 
 
 def code_that_trains_nothing(tree):
-    for file in ("evaluation/metrics.py", "training/session.py", "decontamination/search.py", "checks/grading_rules.py"):
+    for file in ("evaluation/metrics.py", "training/session.py", "decontamination/search.py"):
         tree.edit(f"mathrl/{file}", "\n\n\n", "\n\nMORE = 1\n\n\n")
     (tree.scripts / "mathrl/grading/new.py").write_text("X = 1\n")
 
