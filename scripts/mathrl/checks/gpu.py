@@ -5,11 +5,11 @@ The model is the demo's, made on the spot; on a GPU its step time says that ever
 
 from __future__ import annotations
 
-import contextlib
 import importlib.util
 import json
 import os
 import re
+import signal
 import statistics
 import subprocess
 import sys
@@ -25,6 +25,7 @@ from mathrl.core.code_files import SCRIPTS
 from mathrl.core.files import UserError, read_json, write_jsonl
 from mathrl.data.records import Item
 from mathrl.evaluation.records import Generation
+from mathrl.execution import processes
 from mathrl.training import verl_log
 from mathrl.training.records import Manifest
 from mathrl.training.symptoms import explain
@@ -113,7 +114,7 @@ def execute(command: list[str], log: Path, environment: Mapping[str, str] | None
     try:
         code = process.wait(seconds)
     except subprocess.TimeoutExpired:
-        end(process.pid)
+        end(process)
         return f"it took longer than {seconds:.0f} s and was ended"
     if not code:
         return None
@@ -122,19 +123,10 @@ def execute(command: list[str], log: Path, environment: Mapping[str, str] | None
     return explain(text) or (said[-1].removeprefix("error: ") if said else f"it ended with exit code {code}")
 
 
-def end(pid: int) -> None:
+def end(process: subprocess.Popen) -> None:
     """Kill a process with all that it started, at once, as a host that loses its power does."""
-    import psutil
-
-    try:
-        top = psutil.Process(pid)
-        family = [*top.children(recursive=True), top]
-    except psutil.NoSuchProcess:
-        return
-    for process in family:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            process.kill()
-    psutil.wait_procs(family, timeout=30)
+    processes.send([process.pid, *processes.descendants(process.pid)], signal.SIGKILL)
+    process.wait()
 
 
 def make_model(folder: Path, prompt: Prompt) -> Path:

@@ -260,8 +260,7 @@ def resume(check: Check) -> Resumed:
                 raise UserError(f"no checkpoint within {check.seconds / 2:.0f} s; its log is {folder / 'train.log'}")
             time.sleep(0.5)
     finally:
-        gpu.end(process.pid)
-        process.wait()
+        gpu.end(process)
     began = time.time()
     manifest = gpu.train(folder, stage, check.accelerator, check.model(shape), check.seconds / 2)
     curves = read_scalars(manifest["tensorboard"])

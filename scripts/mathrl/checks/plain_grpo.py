@@ -76,12 +76,7 @@ def keys(stage: Stage, accelerator: str, model: Path, folder: Path) -> Overrides
     }
     if stage.dtype != "bfloat16":
         found[f"+{ACTOR}.fsdp_config.mixed_precision"] = precision(stage.dtype)
-    if accelerator == "cpu":
-        return found | grpo_config.cpu_keys(stage, str(model))
-    return found | {
-        "ray_kwargs.ray_init.num_cpus": 4 * stage.gpus + 12,
-        f"+{ROLLOUT}.engine_kwargs.vllm.moe_backend": "triton",
-    }
+    return found | (grpo_config.cpu_keys(stage, str(model)) if accelerator == "cpu" else grpo_config.cuda_keys(stage))
 
 
 def train(folder: Path, stage: Stage, accelerator: str, model: Path, seconds: float) -> Path:

@@ -175,12 +175,7 @@ def overrides(stage: Stage, *, accelerator: str, model: str, verifiers: Verifier
     if accelerator == "cpu":
         keys |= cpu_keys(stage, model)
     else:
-        # Logical: verl's actors ask for three a GPU and ten besides, whatever the host has, and most of them sleep. Ray would wait
-        # for ever on a host of fewer, and start a process for each core of a host of many.
-        keys["ray_kwargs.ray_init.num_cpus"] = 4 * stage.gpus + 12
-        # FlashInfer's experts, vLLM's choice on Blackwell, hold their weights in another layout after the first start, which the next
-        # weight sync cannot fill; and nvcc compiles some of them at run time. Triton's are vLLM's choice on all GPUs before.
-        keys[f"+{ROLLOUT}.engine_kwargs.vllm.moe_backend"] = "triton"
+        keys |= cuda_keys(stage)
     if _in_a_cluster():
         keys = {key: value for key, value in keys.items() if "ray_kwargs.ray_init." not in key}
     keys |= {"+ray_kwargs.ray_init.runtime_env.worker_process_setup_hook": doors.HOOK, **users}
@@ -250,6 +245,18 @@ def places(stage: Stage, *, train_file: str, validation_file: str, checkpoints: 
 def _in_a_cluster() -> bool:
     """A cluster is there (scripts/run_on_nodes.py): Ray refuses to be told its size, and verl's own driver may run on any node."""
     return "RAY_ADDRESS" in os.environ
+
+
+def cuda_keys(stage: Stage) -> Overrides:
+    """What a GPU asks for, whatever is trained."""
+    return {
+        # Logical: verl's actors ask for three a GPU and ten besides, whatever the host has, and most of them sleep. Ray would wait
+        # for ever on a host of fewer, and start a process for each core of a host of many.
+        "ray_kwargs.ray_init.num_cpus": 4 * stage.gpus + 12,
+        # FlashInfer's experts, vLLM's choice on Blackwell, hold their weights in another layout after the first start, which the next
+        # weight sync cannot fill; and nvcc compiles some of them at run time. Triton's are vLLM's choice on all GPUs before.
+        f"+{ROLLOUT}.engine_kwargs.vllm.moe_backend": "triton",
+    }
 
 
 def cpu_keys(stage: Stage, model: str) -> Overrides:
