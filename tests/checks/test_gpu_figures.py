@@ -70,7 +70,7 @@ def test_a_part_that_takes_too_long_is_ended_with_all_its_processes(tmp_path, mo
     begin = time.monotonic()
     assert gpu.execute(["bash", "-c", "sleep 600 & echo $! > pid; wait"], log, seconds=1.0) == "it took longer than 1 s and was ended"
     assert time.monotonic() - begin < 20
-    wait_for(lambda: not psutil.pid_exists(int(Path("pid").read_text())), 10)  # init reaps it
+    wait_for(lambda: not psutil.pid_exists(int(Path("pid").read_text())), 10, "its child is gone")  # init reaps it
     assert gpu.execute(["bash", "-c", "echo error: no way; exit 2"], log) == "no way" and gpu.execute(["true"], log) is None
 
 
