@@ -8,6 +8,7 @@ Parts of a few minutes each; the same command goes on with those that are missin
 
 import argparse
 import datetime
+import math
 import sys
 from pathlib import Path
 
@@ -31,12 +32,14 @@ def main() -> int:
 
     from mathrl.checks import gpu_page, gpu_parts
 
-    shapes = tuple(args.shapes or (gpu_parts.ON_A_GPU if args.accelerator == "cuda" else ("tiny",)))
+    shapes = tuple(dict.fromkeys(args.shapes or (gpu_parts.ON_A_GPU if args.accelerator == "cuda" else ("tiny",))))
     for shape in shapes:
         if shape not in gpu_parts.SHAPES:
             raise UserError(f"--shapes {shape}: is no shape; there are {', '.join(gpu_parts.SHAPES)}")
-    if args.steps < 2 or args.gpus < 1 or args.minutes <= 0:
-        raise UserError("--steps must be at least 2, --gpus at least 1, --minutes above 0")
+    if args.steps < 2 or args.gpus < 1 or not 0 < args.minutes < math.inf:
+        raise UserError("--steps must be at least 2, --gpus at least 1, --minutes a number above 0")
+    if args.directory.exists() and not args.directory.is_dir():
+        raise UserError(f"--directory: {args.directory} is a file; give a directory")
     check = gpu_parts.Check(
         folder=args.directory.resolve(),
         accelerator=args.accelerator,

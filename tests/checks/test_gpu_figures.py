@@ -150,7 +150,8 @@ def test_a_host_that_cannot_is_one_line(tmp_path, parts):
     _, broken = parts
     broken.add("host")
     with pytest.raises(UserError, match="out of memory"):
-        gpu_parts.run(check(tmp_path), print)
+        gpu_parts.run(check(tmp_path / "new"), print)
+    assert not (tmp_path / "new").exists()
 
 
 def test_the_page(tmp_path, parts):
@@ -179,10 +180,16 @@ def test_a_stage_on_a_gpu_divides_and_fits(tmp_path, monkeypatch, gib, gpus, sha
     assert stage.dtype == "bfloat16" and stage.rollouts_per_step == stage.train_batch_size * 6 == 264 * gpus
 
 
-@pytest.mark.parametrize("wrong", [["--shapes", "huge"], ["--steps", "1"], ["--minutes", "0"]])
+@pytest.mark.parametrize("wrong", [["--shapes", "huge"], ["--steps", "1"], ["--minutes", "0"], ["--minutes", "nan"], ["--minutes", "inf"]])
 def test_wrong_arguments_are_one_line(script, tmp_path, wrong):
     done = script("measure_gpu.py", "--accelerator", "cpu", "--directory", tmp_path / "check", *wrong)
     assert done.returncode == 2 and len(done.stderr.splitlines()) == 1 and not (tmp_path / "check").exists(), done.stderr
+
+
+def test_a_directory_that_is_a_file_is_one_line(script, tmp_path):
+    (tmp_path / "file").write_text("")
+    done = script("measure_gpu.py", "--accelerator", "cpu", "--directory", tmp_path / "file")
+    assert done.returncode == 2 and done.stderr == f"error: --directory: {tmp_path / 'file'} is a file; give a directory\n"
 
 
 @pytest.mark.full

@@ -301,7 +301,6 @@ def run(check: Check, say: Callable[[str], None]) -> list[Part]:
     asked = check.folder / "asked.json"
     if asked.is_file() and (there := read_json(asked)) != check.asked:
         raise UserError(f"{check.folder}: holds a check of other settings ({json.dumps(there)}); give another DIRECTORY, or remove it")
-    write_json(asked, check.asked)
     records: dict[str, Part] = {}
     for name, needed, work in parts(check):
         done = check.record(name)
@@ -314,6 +313,7 @@ def run(check: Check, say: Callable[[str], None]) -> list[Part]:
         result, failed = (None, f"not done, because {missing} failed") if missing else _tried(work, check)
         if name == "host" and failed:
             raise UserError(failed)
+        write_json(asked, check.asked)  # not on a host that cannot be checked
         records[name] = {"part": name, "seconds": round(time.monotonic() - began, 1), "result": result, "failed": failed}
         write_json(check.file(name), {"schema_version": 1, **records[name], "provenance": provenance(config=check.asked)})
         say(f"{name}: {failed or 'done'}, {records[name]['seconds']:.0f} s")
