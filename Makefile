@@ -71,7 +71,7 @@ atlas: env
 # make gpu-check [DIRECTORY=gpu-check] [SHAPES="openseek qwen3-0.6b"] [GPUS=1] [STEPS=6] [ACCELERATOR=cpu]: what trainings cost on this
 # machine beside verl's own trainer, in parts of at most eight minutes; the same command goes on. On a GPU after make env-cuda.
 gpu-check:
-	@$(if $(ACCELERATOR),.venv/bin/python,.venv-cuda/bin/python) scripts/measure_gpu.py --directory '$(or $(DIRECTORY),gpu-check)' \
+	@$(if $(filter cpu,$(ACCELERATOR)),.venv/bin/python,.venv-cuda/bin/python) scripts/measure_gpu.py --directory '$(or $(DIRECTORY),gpu-check)' \
 	  $(if $(ACCELERATOR),--accelerator '$(ACCELERATOR)') $(if $(SHAPES),--shapes $(foreach shape,$(SHAPES),'$(shape)')) \
 	  $(if $(GPUS),--gpus '$(GPUS)') $(if $(STEPS),--steps '$(STEPS)')
 
