@@ -36,12 +36,16 @@ def main() -> int:
     for shape in shapes:
         if shape not in gpu_parts.SHAPES:
             raise UserError(f"--shapes {shape}: is no shape; there are {', '.join(gpu_parts.SHAPES)}")
-    if args.steps < 2 or args.gpus < 1 or not 0 < args.minutes < math.inf:
-        raise UserError("--steps must be at least 2, --gpus at least 1, --minutes a number above 0")
-    if args.directory.exists() and not args.directory.is_dir():
-        raise UserError(f"--directory: {args.directory} is a file; give a directory")
+    if not 2 <= args.steps <= 1000 or not 1 <= args.gpus <= 64 or not 0 < args.minutes < math.inf:
+        raise UserError("--steps must be from 2 to 1000, --gpus from 1 to 64, --minutes a number above 0")
+    try:
+        directory = args.directory.resolve()
+        if directory.exists() and not directory.is_dir():
+            raise UserError(f"--directory: {args.directory} is a file; give a directory")
+    except (OSError, RuntimeError) as error:  # a name that is too long, a link to itself
+        raise UserError(f"--directory: {args.directory}: {error}; give another one") from None
     check = gpu_parts.Check(
-        folder=args.directory.resolve(),
+        folder=directory,
         accelerator=args.accelerator,
         shapes=shapes,
         steps=args.steps,

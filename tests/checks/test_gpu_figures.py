@@ -192,6 +192,31 @@ def test_a_directory_that_is_a_file_is_one_line(script, tmp_path):
     assert done.returncode == 2 and done.stderr == f"error: --directory: {tmp_path / 'file'} is a file; give a directory\n"
 
 
+def test_a_directory_of_other_files_stays_as_it_is(tmp_path, parts):
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models/mine").write_text("weights")
+    with pytest.raises(UserError, match="holds other files; give a DIRECTORY that is empty or new"):
+        gpu_parts.run(check(tmp_path), print)
+    assert [path.name for path in tmp_path.rglob("*")] == ["models", "mine"]
+
+
+@pytest.mark.parametrize("text", ['"x"', "[]", '{"failed": null, "result": {}}', "{"])
+def test_a_damaged_record_is_named(tmp_path, parts, text):
+    gpu_parts.run(check(tmp_path), print)
+    (tmp_path / "parts/tiny-ours.json").write_text(text)
+    with pytest.raises(UserError, match=r"tiny-ours\.json"):
+        gpu_parts.run(check(tmp_path), print)
+
+
+def test_a_directory_that_cannot_be_made_is_one_line(script, tmp_path):
+    (tmp_path / "file").write_text("")
+    (tmp_path / "loop").symlink_to("loop")
+    for name in ("file/below", "loop", "x" * 300):
+        done = script("measure_gpu.py", "--accelerator", "cpu", "--directory", tmp_path / name)
+        assert done.returncode == 2 and done.stderr.splitlines()[-1].startswith("error: "), done.stderr
+        assert "Traceback" not in done.stderr
+
+
 @pytest.mark.full
 @pytest.mark.timeout(2400)
 def test_the_whole_check_on_a_cpu(script, tmp_path):

@@ -215,3 +215,10 @@ def test_beyond_so_many_files_those_of_the_last_start_stay(starts):
     write_checked_json(starts.memory, {"schema_version": 1, "imports": many})
     assert starts.start() == (2, ["terms", "words"])
     assert len(read_checked_json(starts.memory)["imports"]) == 2
+
+
+@pytest.mark.parametrize("imports", [None, "ab", ["a"], [], {"a": 5}, {"a": None}, {"a": "os"}, {"a": [1]}])
+def test_a_memory_of_another_form_is_an_empty_one(tmp_path, imports):
+    """Its checksum is right: an older version or somebody else wrote it."""
+    write_checked_json(tmp_path / "imports.json", {"schema_version": 1, "imports": imports})
+    assert imported_names._read(tmp_path / "imports.json") == {}

@@ -169,6 +169,9 @@ def test_a_damaged_score_table_is_one_line(content, tmp_path):
         ("render_report.py", ["--config", "{", "--models", "m", "--out", "o"], "is no JSON"),
         ("render_report.py", ["--config", "{}", "--models", "m", "--out", "o"], "lacks the key"),
         ("simulate_intervals.py", ["--repeats", "0"], "at least 1"),
+        ("simulate_intervals.py", ["--samples", "0"], "--samples and --problems must be at least 1"),
+        ("simulate_intervals.py", ["--seed", "-1"], "--seed at least 0"),
+        ("simulate_intervals.py", ["--accuracy", "0.1", "--run", "0.55"], "less than halfway"),
     ],
 )
 def test_bad_input_is_one_line(script, arguments, message, tmp_path):

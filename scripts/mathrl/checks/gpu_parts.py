@@ -25,7 +25,7 @@ from mathrl.config.experiment import Configuration
 from mathrl.config.messages import parse
 from mathrl.config.stage import Stage
 from mathrl.core.code_files import SCRIPTS
-from mathrl.core.files import UserError, read_json, write_json
+from mathrl.core.files import UserError, read_checked_json, read_json, write_checked_json, write_json
 from mathrl.core.provenance import provenance
 from mathrl.core.tensorboard import read_scalars
 from mathrl.models.records import ModelConfig
@@ -140,8 +140,12 @@ class Check:
         return self.folder / "parts" / f"{part.replace('/', '-')}.json"
 
     def record(self, part: str) -> Part | None:
-        """What a part left, if it ended."""
-        return cast(Part, read_json(self.file(part))) if self.file(part).is_file() else None
+        """What a part left, if it ended.
+
+        Raises:
+            UserError: it is not as it was written.
+        """
+        return cast(Part, read_checked_json(self.file(part))) if self.file(part).exists() else None
 
 
 def host(check: Check) -> HostFound:
@@ -296,11 +300,14 @@ def run(check: Check, say: Callable[[str], None]) -> list[Part]:
     """Do the parts that are not done; returns all records, failures among them.
 
     Raises:
-        UserError: the folder holds a check of other settings, or this host cannot be checked.
+        UserError: the folder holds a check of other settings or other files, cannot be written, or this host cannot be checked.
     """
     asked = check.folder / "asked.json"
-    if asked.is_file() and (there := read_json(asked)) != check.asked:
-        raise UserError(f"{check.folder}: holds a check of other settings ({json.dumps(there)}); give another DIRECTORY, or remove it")
+    if asked.exists():
+        if (there := read_json(asked)) != check.asked:
+            raise UserError(f"{check.folder}: holds a check of other settings ({json.dumps(there)}); give another DIRECTORY, or remove it")
+    elif check.folder.is_dir() and any(check.folder.iterdir()):  # parts make their folders anew
+        raise UserError(f"{check.folder}: holds other files; give a DIRECTORY that is empty or new")
     records: dict[str, Part] = {}
     for name, needed, work in parts(check):
         done = check.record(name)
@@ -313,9 +320,12 @@ def run(check: Check, say: Callable[[str], None]) -> list[Part]:
         result, failed = (None, f"not done, because {missing} failed") if missing else _tried(work, check)
         if name == "host" and failed:
             raise UserError(failed)
-        write_json(asked, check.asked)  # not on a host that cannot be checked
+        try:
+            write_json(asked, check.asked)  # not on a host that cannot be checked
+        except OSError as error:
+            raise UserError(f"{check.folder}: cannot be written: {error.strerror}; give another DIRECTORY") from None
         records[name] = {"part": name, "seconds": round(time.monotonic() - began, 1), "result": result, "failed": failed}
-        write_json(check.file(name), {"schema_version": 1, **records[name], "provenance": provenance(config=check.asked)})
+        write_checked_json(check.file(name), {"schema_version": 1, **records[name], "provenance": provenance(config=check.asked)})
         say(f"{name}: {failed or 'done'}, {records[name]['seconds']:.0f} s")
         if not failed:
             _tidy(check, name)

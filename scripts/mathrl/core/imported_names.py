@@ -53,10 +53,12 @@ def imported(content: bytes) -> list[str]:
 
 def _read(memory: Path) -> dict[str, list[str]]:
     try:
-        found = read_checked_json(memory) if memory.stat().st_uid == os.getuid() else {}
-        return found["imports"] if found["schema_version"] == 1 else {}
+        found = read_checked_json(memory) if memory.is_file() and memory.stat().st_uid == os.getuid() else {}
+        names = found["imports"] if found["schema_version"] == 1 else {}
     except (UserError, KeyError, OSError):
         return {}
+    lists = isinstance(names, dict) and all(isinstance(one, list) for one in names.values())
+    return names if lists and all(isinstance(name, str) for one in names.values() for name in one) else {}
 
 
 def _keep(memory: Path) -> None:

@@ -133,5 +133,6 @@ def difference_lines(problems: Sequence[int], pairs: Sequence[tuple[float, float
     yield f"{'problems':>8}{''.join(f'{name:>7}' for name in names)}   (widths in points)"
     for count, pair, kind, relation in itertools.product(problems, pairs, KINDS, RELATIONS):
         held, width, oracle = difference_coverage(count, samples, pair, kind, relation, repeats, seed)
-        cells = (*pair, kind, relation, f"{100 * held:.1f}", f"{100 * width:.1f}", f"{100 * oracle:.1f}", f"{width / oracle:.2f}")
+        ratio = f"{width / oracle:.2f}" if oracle else "–"  # too few data sets, which are all alike
+        cells = (*pair, kind, relation, f"{100 * held:.1f}", f"{100 * width:.1f}", f"{100 * oracle:.1f}", ratio)
         yield f"{count:>8}{''.join(f'{cell:>7}' for cell in cells)}"
