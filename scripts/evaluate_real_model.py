@@ -10,12 +10,15 @@ is copied into a folder of its own, so that nothing of yours is changed.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from mathrl.checks import real_model
 from mathrl.core.files import UserError, run_main
 
 
 def main() -> int:
     parser = real_model.arguments(__doc__, items=10)
+    parser.add_argument("--benchmarks", type=Path, required=True, help="folder of {benchmark}.jsonl")
     parser.add_argument("--samples", type=int, default=2, help="sampled responses a problem (default: 2)")
     parser.add_argument("--shards", type=int, default=1, help="generation jobs (default: 1)")
     args = parser.parse_args()

