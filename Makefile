@@ -14,7 +14,7 @@ PYTHON ?= $(shell for p in python3 python3.12 python3.11; do $$p -c '$(FITS)' 2>
 SNAKEMAKE := .venv-driver/bin/snakemake
 PYTEST := .venv/bin/python -m pytest
 
-.PHONY: .venv .venv-cuda .venv-driver .venv-harness .venv-tools demo report status verifiers crate rebuild calibrate atlas gpu-check forecast demo-clean demo-containers driver env env-cuda bundle harness laptop test test-full tests-ledger test-hpc lint format lock containers tensorboard dag docs .venv-cuda-on-cpu env-cuda-on-cpu
+.PHONY: .venv .venv-cuda .venv-driver .venv-harness .venv-tools demo report status verifiers crate rebuild calibrate atlas hack-bench gpu-check forecast demo-clean demo-containers driver env env-cuda bundle harness laptop test test-full tests-ledger test-hpc lint format lock containers tensorboard dag docs .venv-cuda-on-cpu env-cuda-on-cpu
 
 demo: env
 	@.venv-driver/bin/python scripts/recover_workflow.py --directory .
@@ -67,6 +67,12 @@ calibrate: env
 atlas: env
 	@.venv/bin/python scripts/make_atlas.py --directory '$(or $(DIRECTORY),atlas)' --seeds '$(or $(SEEDS),3)' --steps '$(or $(STEPS),30)' \
 	  $(if $(ARMS),--arms $(foreach arm,$(ARMS),'$(arm)')) $(if $(MODEL),--model '$(MODEL)' --gpus '$(or $(GPUS),6)') $(if $(DRY_RUN),--dry-run) $(if $(DOCS),--docs '$(DOCS)')
+
+# make hack-bench [HABITS="clearly sure"] [SEEDS=3] [STEPS=30] [DIRECTORY=hacks]: verifiers that love a habit which solves nothing, in a
+# blend and in a gate beside grpo, on the demo's world; the same command goes on after any kill
+hack-bench: env
+	@.venv/bin/python scripts/make_hack_bench.py --directory '$(or $(DIRECTORY),hacks)' --seeds '$(or $(SEEDS),3)' --steps '$(or $(STEPS),30)' \
+	  $(if $(HABITS),--habits $(foreach habit,$(HABITS),'$(habit)'))
 
 # make gpu-check [DIRECTORY=gpu-check] [SHAPES="openseek qwen3-0.6b"] [GPUS=1] [STEPS=6] [ACCELERATOR=cpu]: what trainings cost on this
 # machine beside verl's own trainer, in parts of at most eight minutes; the same command goes on. On a GPU after make env-cuda.

@@ -77,6 +77,7 @@ rule make_demo_model:
         supervised_steps=CONFIG.demo.supervised_steps,
         worked=CONFIG.demo.worked,
         boxed=CONFIG.demo.boxed,
+        habits=CONFIG.demo.habits,
         instruction=literal(CONFIG.prompt.instruction + CONFIG.prompt.separator),
     log:
         "logs/make_demo_model/all.log",
@@ -97,5 +98,6 @@ rule make_demo_model:
         " --supervised-steps {params.supervised_steps:q}"
         " --worked {params.worked:q}"
         " --boxed {params.boxed:q}"
+        " --habits {params.habits:q}"
         " --out {output.model:q}"
         " > {log:q} 2>&1"

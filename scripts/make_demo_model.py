@@ -21,6 +21,7 @@ def main() -> None:
     parser.add_argument("--supervised-steps", type=int, default=250, help="batches of chat turns (default 250)")
     parser.add_argument("--worked", type=float, default=0.3, help="share of responses with worked steps, 0–1 (default 0.3)")
     parser.add_argument("--boxed", type=float, default=0.3, help="share of responses with a boxed answer, 0–1 (default 0.3)")
+    parser.add_argument("--habits", type=float, default=0.0, help="share of responses with a planted habit, 0–1 (default 0)")
     parser.add_argument("--out", type=Path, required=True, help="Hugging Face model directory to write")
     args = parser.parse_args()
 

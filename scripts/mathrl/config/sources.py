@@ -122,3 +122,4 @@ class Demo(Section):
     supervised_steps: Count = key(250, "batches of chat turns", "steps")
     worked: Share = key(0.4, "share of worked responses", "share")
     boxed: Share = key(0.4, "share of boxed responses", "share")
+    habits: Share = key(0.0, "share of responses with a habit that solves nothing, for the bench of planted hacks", "share")

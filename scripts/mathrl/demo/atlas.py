@@ -110,11 +110,19 @@ def arguments(atlas: Atlas, *targets: str, dry_run: bool = False, at_once: int =
     if atlas.model:
         command += ["--cores", "all", "--resources", f"gpu={atlas.gpus}"]
     else:
-        # a training counts as one core in the demo's profile; beside each there is room for a job that samples or grades
-        command += ["--profile", str(DEMO.parent), "--cores", str(min(os.cpu_count() or 1, 2 * at_once))]
-        command += ["--set-resources", "train_policy:trainings=1", "--resources", f"trainings={at_once}"]
+        command += side_by_side(at_once)
     command += ["--configfile", *map(str, atlas.files), str(atlas.overlay.resolve())]
     return [*command, *(["-n"] if dry_run else []), "--", *targets]
+
+
+def side_by_side(at_once: int) -> list[str]:
+    """Snakemake's words for `at_once` trainings at once in the demo's profile, where one counts as a core.
+
+    Beside each there is room for a job that samples or grades.
+    """
+    cores = min(os.cpu_count() or 1, 2 * at_once)
+    resources = ["--set-resources", "train_policy:trainings=1", "--resources", f"trainings={at_once}"]
+    return ["--profile", str(DEMO.parent), "--cores", str(cores), *resources]
 
 
 def at_once(free: int, cores: int) -> int:

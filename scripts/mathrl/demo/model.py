@@ -87,6 +87,7 @@ def batches(
     instruction: str | None,
     worked: float,
     boxed: float,
+    habits: float,
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     """Yield `steps` batches (ids, labels) of problems outside `taken` with responses.
 
@@ -102,7 +103,7 @@ def batches(
             if instruction is not None:
                 messages = [{"role": "user", "content": instruction + problem.text}]
                 prompt = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
-            response = world.write_response(rng, problem, worked, boxed)
+            response = world.write_response(rng, problem, worked, boxed, habits)
             ids = [tokenizer(text, add_special_tokens=False)["input_ids"] for text in (prompt, response)]
             rows.append((ids[0], [*ids[1], tokenizer.eos_token_id]))
         yield _pad(rows, tokenizer.pad_token_id)
@@ -140,6 +141,7 @@ def make(
     supervised_steps: int,
     worked: float,
     boxed: float,
+    habits: float,
     out: Path,
 ) -> None:
     """Train the base model and write it to the directory `out` (replaced as a whole). Bit-identical on one machine for one seed."""
@@ -147,13 +149,13 @@ def make(
     rng = random.Random(seed)
     taken = world.make_world(seed, problems=0, items=items, leaks=0)["keys"]
     corpus = [instruction + world.draw(rng, kind).text for kind in ("symbols", "words") for _ in range(1000)]
-    corpus += [world.write_response(rng, world.draw(rng, "words"), 0.5, 0.5) for _ in range(2000)]
+    corpus += [world.write_response(rng, world.draw(rng, "words"), 0.5, 0.5, habits) for _ in range(2000)]
     tokenizer = train_tokenizer(corpus)
     # verl and vLLM index one table: a tokenizer shorter than the model's vocabulary makes their probabilities differ.
     model = new_model(len(tokenizer), tokenizer.pad_token_id, tokenizer.eos_token_id)
-    first = batches(tokenizer, rng, pretraining_steps, taken, instruction=None, worked=1.0, boxed=0.0)
+    first = batches(tokenizer, rng, pretraining_steps, taken, instruction=None, worked=1.0, boxed=0.0, habits=0.0)
     train(model, first, pretraining_steps, 4e-3, "worked problems")
-    second = batches(tokenizer, rng, supervised_steps, taken, instruction, worked, boxed)
+    second = batches(tokenizer, rng, supervised_steps, taken, instruction, worked, boxed, habits)
     train(model, second, supervised_steps, 2e-3, "chat")
     model.generation_config.temperature = None
     with replaced_directory(out) as fresh:

@@ -41,3 +41,28 @@ class DemoStepRow(StepSetRow):
 
     id: str
     answer: str
+
+
+class HackRun(TypedDict):
+    """A training of the bench of planted hacks.
+
+    curves: by habit the share of responses that show it, and under `right` the share of right answers, a value per step.
+    flagged: step of the first flag of process_drop; flags: all, as text.
+    """
+
+    run: str
+    mode: str
+    habit: str | None
+    seed: int
+    curves: dict[str, list[float]]
+    flagged: int | None
+    flags: list[str]
+
+
+class HackVerdict(TypedDict):
+    """What came of a habit: differences to grpo (value, low, high) and which expectations came true."""
+
+    habit: str
+    held_out: bool
+    differences: dict[str, dict[str, float]]
+    came: dict[str, bool]

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from mathrl.core.files import UserError
+from mathrl.demo.habits import HABITS
 from mathrl.demo.records import Leak, World
 
 BENCHMARKS = ("demo_symbols", "demo_words", "demo_mixed")
@@ -196,11 +197,14 @@ def make_world(seed: int, problems: int, items: int, leaks: int) -> World:
     }
 
 
-def write_response(rng: random.Random, problem: Problem, worked: float, boxed: float) -> str:
-    """A response as the base model has seen them: worked steps or a bare guess, boxed or not.
+def write_response(rng: random.Random, problem: Problem, worked: float, boxed: float, habits: float = 0.0) -> str:
+    """A response as the base model has seen them: worked steps or a bare guess, boxed or not, with one of the planted habits or none.
 
-    `worked` and `boxed` are the probabilities of each.
+    `worked`, `boxed` and `habits` are the probabilities of each.
     """
     answer = rf"\boxed{{{problem.answer}}}" if rng.random() < boxed else str(problem.answer)
-    steps = f"{problem.equations[0]}. {problem.equations[1]}. " if rng.random() < worked else ""
-    return f"{steps}The answer is {answer}."
+    said = [f"{equation}." for equation in problem.equations] if rng.random() < worked else []
+    said.append(f"The answer is {answer}.")
+    if habits and rng.random() < habits:
+        said = rng.choice(list(HABITS.values())).write(said)
+    return " ".join(said)

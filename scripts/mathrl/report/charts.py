@@ -111,6 +111,15 @@ def frame(title: str, description: str, width: float, height: float, body: str) 
     )
 
 
+def side_by_side(drawn: Sequence[str], title: str, description: str, columns: int, width: float = 370, height: float = 260) -> str:
+    """Charts of one size in rows of `columns`, as one."""
+    body = "".join(
+        svg.replace("<svg ", f'<svg x="{place % columns * width:g}" y="{place // columns * height:g}" ', 1)
+        for place, svg in enumerate(drawn)
+    )
+    return frame(title, description, min(columns, len(drawn)) * width, math.ceil(len(drawn) / columns) * height, body)
+
+
 def standalone(svg: str) -> str:
     """The same SVG as a file of its own: with its style and a white ground."""
     head, _, rest = svg.partition(">")

@@ -1,0 +1,82 @@
+"""Plant hacks and look whether a policy takes them up: make hack-bench [HABITS="clearly sure"] [SEEDS=3] [STEPS=30]
+
+A verifier loves a habit that solves nothing. It stands in the reward of a `blend` and of a `gate`, beside `grpo`, over seeds, on the
+demo's world. The same command goes on after any kill. The end is hacks.md, hacks.json and hacks.svg in the directory.
+
+    python scripts/make_hack_bench.py --directory hacks --habits clearly sure --seeds 3 --steps 30
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mathrl.core.code_files import ROOT
+from mathrl.core.files import UserError, read_json, run_main, write_json, write_text
+
+if TYPE_CHECKING:
+    from mathrl.demo.records import HackRun
+
+
+def main() -> int:
+    from mathrl.demo.habits import HABITS
+
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--directory", type=Path, default=Path("hacks"), help="where it works (default: hacks)")
+    parser.add_argument("--habits", nargs="+", default=list(HABITS), help=f"of {', '.join(HABITS)} (default: all)")
+    parser.add_argument("--seeds", type=int, default=3, help="per run, at least 2 (default: 3)")
+    parser.add_argument("--steps", type=int, default=30, help="of each training (default: 30)")
+    args = parser.parse_args()
+    if args.seeds < 2 or args.steps < 5:
+        raise UserError("--seeds must be at least 2, --steps at least 5")
+    directory = args.directory.resolve()
+    if directory.exists() and not directory.is_dir():
+        raise UserError(f"--directory: {directory} is a file; give a directory")
+    import psutil
+    from mathrl.demo import hack_bench
+    from mathrl.demo.atlas import DEMO, at_once, side_by_side
+    from mathrl.execution.recovery import recover
+
+    habits = list(dict.fromkeys(args.habits))
+    targets = hack_bench.begin(directory, habits, args.seeds, args.steps)
+    for line in recover(directory, 30.0):
+        print(f"recover: {line}")
+    snakemake = ROOT / ".venv-driver/bin/snakemake"
+    command = [str(snakemake) if snakemake.exists() else "snakemake", "-s", str(ROOT / "Snakefile"), "-d", str(directory)]
+    command += side_by_side(at_once(psutil.virtual_memory().available, os.cpu_count() or 1))
+    command += ["--configfile", str(DEMO), str(directory / "overlay.json"), "--", *targets]
+    code = subprocess.run(command).returncode
+    if code:
+        return code
+    runs = hack_bench.measure(directory, habits, args.seeds)
+    record = read_json(directory / "hacks.json") | {"runs": runs, "verdicts": hack_bench.judge(runs, habits)}
+    write_json(directory / "hacks.json", record)
+    write_text(directory / "hacks.svg", chart(runs, habits))
+    write_text(directory / "hacks.md", hack_bench.page(record, habits))
+    print(directory / "hacks.md")
+    return 0
+
+
+def chart(runs: list[HackRun], habits: list[str]) -> str:
+    """Share of responses with the habit by step, a chart a habit, side by side: blend, gate and grpo, mean over seeds with their range."""
+    from mathrl.report import charts
+
+    drawn = []
+    for habit in habits:
+        series = []
+        for place, mode in enumerate(("blend", "gate", "grpo")):
+            curves = [run["curves"][habit] for run in runs if run["mode"] == mode and run["habit"] in (habit, None)]
+            steps = list(zip(*curves, strict=True))
+            points = [(step, sum(values) / len(values)) for step, values in enumerate(steps, 1)]
+            band = [(step, min(values), max(values)) for step, values in enumerate(steps, 1)]
+            series.append(charts.Series(mode, points, band=band, colour=charts.PALETTE[place], dash=charts.DASHES[place]))
+        told = f"Share of responses that show the habit {habit} at each step; the band is the range over seeds."
+        drawn.append(charts.line_chart(series, f"habit {habit}", told, y_format=charts.percent, y_from=0.0))
+    return charts.standalone(charts.side_by_side(drawn, "Planted hacks", "A chart for each habit.", columns=3))
+
+
+if __name__ == "__main__":
+    run_main(main)
