@@ -170,9 +170,12 @@ def process_files(wildcards):
 
 
 def process_verifiers(wildcards):
-    """Its verifiers as an argument."""
+    """Its verifiers as an argument, with the directories of their models."""
     process = process_reward(wildcards)
-    return [f"--verifiers={written(process_settings.part(process, CONFIG.verifiers))}"] if process else []
+    if process is None:
+        return []
+    models = {name: verifier_model(name) for name in process.verifiers}
+    return [f"--verifiers={written(process_settings.part(process, CONFIG.verifiers, models))}"]
 
 
 def names_of_terms():

@@ -2,6 +2,7 @@
 
 import pytest
 from mathrl.config import process, reading, validation, verifiers
+from mathrl.config.runs import verifying_runs
 from mathrl.core.files import UserError
 from mathrl.data.downloads import pin_rows
 
@@ -69,7 +70,7 @@ def test_a_run_or_a_stage_has_its_own(given):
         ),
         ({"verifiers": ["eq"], "mode": "filter", "steps": [2]}, r"reward.process.steps is \[2\]; it must hold at least 2"),
         ({"verifiers": ["eq"], "mode": "min", "temperature": 0}, "reward.process.temperature is 0; it must be more than 0"),
-        ({"verifiers": ["prm"]}, "'prm' is of kind prm: its model is not served beside a training yet"),
+        ({"verifiers": ["prm"]}, "'prm' is of kind prm: beside a training its model works on a CPU alone, with accelerator: cpu"),
         ({"verifiers": ["both"]}, "'both' is of kind ensemble: name its members, and set combine"),
     ],
 )
@@ -77,6 +78,22 @@ def test_mistakes(given, own, why):
     with pytest.raises(UserError, match=why) as error:
         validation.validate(*with_process(given, own))
     assert "\n" not in str(error.value)
+
+
+def test_a_trained_verifier_scores_on_a_cpu_and_never_its_own_run(given):
+    config, table = given
+    config["accelerator"] = "cpu"
+    reward = {"terms": {"correct": 1.0}, "process": {"verifiers": ["checked"]}}
+    config["runs"]["checker"] = {"algorithm": "supervised", "solutions": "results/verifiers/labels.parquet"}
+    config["runs"]["pleasing"] = {"mini_batch_size": 88, "reward": reward}
+    config["verifiers"]["named"] = NAMED | {"checked": {"kind": "prm", "model": "checker"}}
+    found, _ = validation.validate(config, table, asked={"pleasing"})
+    assert verifying_runs(found, "pleasing", "main") == ["checker"] and verifying_runs(found, "checker", "main") == []
+    config["runs"]["checker"] |= {"start_from": "pleasing"}
+    with pytest.raises(
+        UserError, match=r"a verifier. goes round in a circle: (pleasing → checker → pleasing|checker → pleasing → checker)"
+    ):
+        validation.validate(config, table, asked={"pleasing"})
 
 
 # settings of the stage, the process reward → why it is refused, or a notice

@@ -393,6 +393,14 @@ def test_a_process_reward_and_what_its_verifiers_are_make_another_training(place
     assert directory({}, {"prompt": "prompt.txt"}) not in seen, "a prompt counts by what it says"
     own_code.edit("my_verifier.py", "def f(problems, responses):\n    return [[]]\n")
     assert directory(*OTHER_PROCESS[-1]) not in seen, "a function by what it does"
+    trained = {"kind": "prm", "url": None, "model": str(tmp_path / "verifier")}
+    (tmp_path / "verifier").mkdir()
+    for weights in ("a", "b"):
+        (tmp_path / "verifier/model.safetensors").write_text(weights)
+        seen.append(directory({}, trained))
+    (tmp_path / "verifier").rename(tmp_path / "elsewhere")
+    assert len(set(seen)) == len(seen), "a model by its weights"
+    assert directory({}, trained | {"model": str(tmp_path / "elsewhere")}) == seen[-1], "and not by its place"
     own_code.edit("process_reward.py", "X = 2\n")
     assert directory() not in seen and place.directory(with_reward(stage, correct=1.0)) == plain, "nobody else's training"
 

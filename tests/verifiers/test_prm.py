@@ -1,15 +1,17 @@
 """The trained verifier: where its marks stand, and that one pass over a batch scores as a pass per mark does."""
 
+import asyncio
 import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from mathrl.config.verifier import Verifiers
 from mathrl.config.verifiers import Settings
 from mathrl.core.files import UserError
 from mathrl.demo.steps import step_set
-from mathrl.verifiers import dialogue, load
+from mathrl.verifiers import beside, dialogue, load
 
 HERE = Path(__file__).parent
 ROWS = step_set(seed=2, count=8)
@@ -60,6 +62,26 @@ def test_one_pass_over_a_batch_scores_as_a_pass_per_mark(tiny, tokenizer, tmp_pa
             assert score == pytest.approx(torch.softmax(logits[[right, wrong]], 0)[0].item(), abs=1e-4)
     assert len({round(score, 4) for scores in found for score in scores}) > 5
     assert verifier.identity["model"] and make(tiny, tmp_path).directory == verifier.directory
+
+
+def test_beside_a_training_nobody_changes_the_digits_of_another(tiny, tmp_path):
+    section = Verifiers.model_validate({"named": {"v": {"kind": "prm", "model": str(tiny)}}})
+
+    def scored(order, store):
+        gathering = beside.gathered(section, "v", store, workers=1)
+
+        async def all_of_them():
+            return await asyncio.gather(*(gathering.score(PROBLEMS[place], STEPS[place]) for place in order))
+
+        return dict(zip(order, asyncio.run(all_of_them()), strict=True))
+
+    found = scored(range(len(ROWS)), tmp_path / "one")
+    assert found == scored([5, 2], tmp_path / "two") | {place: found[place] for place in found if place not in (5, 2)}
+    for place, scores in enumerate(make(tiny, tmp_path / "three").score(PROBLEMS, STEPS)):
+        assert found[place] == pytest.approx(scores, abs=1e-5)
+    beside.check(section, tmp_path)
+    with pytest.raises(UserError, match=r"config: verifiers.named.v: .*nowhere"):
+        beside.check(Verifiers.model_validate({"named": {"v": {"kind": "prm", "model": "nowhere"}}}), tmp_path)
 
 
 def test_a_template_that_rewrites_turns_is_refused(tokenizer):

@@ -13,6 +13,7 @@ from mathrl.rewards.process import verdict, with_process
 from mathrl.rewards.process_filter import of_right
 from mathrl.text.reasoning_steps import reasoning_steps
 from mathrl.training import checkpoints
+from mathrl.verifiers import load
 from mathrl.verifiers.arithmetic import Arithmetic
 
 from .conftest import ROOT
@@ -40,12 +41,12 @@ EQUALITIES = {"named": {"equalities": {"kind": "arithmetic"}}}
 TERMS = {"format": 0.1, "correct": 0.9}
 
 
-def trained(short, **changes):
+def trained(short, verifiers=EQUALITIES, **changes):
     """A training of two steps from the demo's trained model, which is right often: manifest, kept rollouts by step, curves."""
     own = {"steps": 2, "save_every": 2, "validate_before": False, "rollouts_per_step": 100, **changes}
     stage = short.stage(**own)
     stage["verl"] = {"trainer.test_freq": -1}
-    manifest = short.train(stage, verifiers=EQUALITIES, model=short.demo.directory / "results/grpo/model")
+    manifest = short.train(stage, verifiers=verifiers, model=short.demo.directory / "results/grpo/model")
     texts = {step: (short.directory() / f"rollouts/{step}.jsonl").read_text() for step in (1, 2)}
     rows = {step: [json.loads(line) for line in text.splitlines()] for step, text in texts.items()}
     assert {len(of_step) for of_step in rows.values()} == {SAMPLES}
@@ -92,6 +93,23 @@ def test_the_worst_step_of_a_response_is_what_it_earns(short):
         assert abs(curves["critic/advantages/mean"][step]) < 1e-3 < curves["critic/advantages/max"][step], "whitened over the batch"
         worst += curves["process/worst"][step]
     assert 0 < worst < 2, "some responses have a false equation and some have none"
+
+
+def test_a_model_scores_beside_a_training_on_a_cpu(short, tmp_path):
+    model = short.demo.directory / "results/grpo/model"  # any causal language model is one; what it says of a step is noise
+    verifiers = {"named": {"checker": {"kind": "prm", "model": str(model), "aggregate": "mean"}}}
+    manifest, rows, curves = trained(short, verifiers, reward={"terms": TERMS, "process": {"verifiers": ["checker"], "mode": "blend"}})
+    assert manifest["steps"] == 2
+    one = Settings("checker", "prm", aggregate="mean")
+    again = load.make(one, root=tmp_path, timeout=600, retries=0, batch_size=8, model=model)
+    for step in (1, 2):
+        problems = [row["input"].partition("Question: ")[2].partition("\nassistant")[0] for row in rows[step]]
+        steps = [reasoning_steps(row["output"]) for row in rows[step]]
+        said = [verdict([scores], one, [one]) for scores in again.score(problems, steps)]
+        assert curves["process/score"][step] == pytest.approx(sum(one.score for one in said) / SAMPLES, abs=1e-4)
+        for row, of_it in zip(rows[step], said, strict=True):
+            assert row["score"] == pytest.approx(0.5 * (0.1 * row["format"] + 0.9 * row["acc"]) + 0.5 * of_it.score, abs=1e-4)
+    assert len({round(row["score"], 4) for row in rows[1]}) > 4
 
 
 def test_a_gate_takes_from_right_answers_alone_and_a_broken_verifier_ends_at_a_checkpoint(short):

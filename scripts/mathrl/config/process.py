@@ -15,11 +15,12 @@ from mathrl.core.files import UserError
 
 LONGEST_TIMEOUT = 480  # seconds; a training that prints nothing for ten minutes counts as hung, and each try that fails prints a line
 NOT_BESIDE = {
-    "prm": "its model is not served beside a training yet; name an arithmetic, a judge or a function of yours",
     "hf-prm": "its model is not served beside a training yet; name an arithmetic, a judge or a function of yours",
     "ensemble": "name its members, and set combine",
 }
 """Kinds that score no training, and why."""
+NOT_ON_GPUS = {"prm": "beside a training its model works on a CPU alone, with accelerator: cpu; serve it yourself and name a judge"}
+"""Kinds that score no training on GPUs."""
 
 UNDECIDING = ("key_env", "parallel", "max_total_tokens", "max_usd", "usd_per_million")
 """What a verifier is told and no score depends on."""
@@ -38,7 +39,7 @@ class Process(Section):
     """A process reward: it looks at the steps of a response, where the other terms look at its answer."""
 
     verifiers: Annotated[Distinct[VerifierName], Field(min_length=1)] = required(
-        "names in `verifiers.named` of those that score the steps: arithmetic, judge, or a function of yours"
+        "names in `verifiers.named` of those that score the steps: arithmetic, judge, a function of yours, on a CPU prm"
     )
     combine: Literal["vote", "min", "mean", "lower_bound"] = key("min", "how the scores of several verifiers become one")
     mode: Literal["gate", "blend", "filter", "min"] = key(
@@ -71,9 +72,11 @@ def reading(process: Process, section: Verifiers) -> Settings:
     return Settings("process", "ensemble", own={"of": list(process.verifiers), "combine": process.combine}) if others else known[first]
 
 
-def part(process: Process, section: Verifiers) -> Verifiers:
-    """Of the section `verifiers` what concerns a process reward, for a command line."""
+def part(process: Process, section: Verifiers, models: Mapping[str, str | None] | None = None) -> Verifiers:
+    """Of the section `verifiers` what concerns a process reward, for a command line; `models` says where the verifiers' models lie."""
     named = {name: section.named[name] for name in process.verifiers}
+    for name, directory in (models or {}).items():
+        named[name] = named[name].model_copy(update={"model": directory or named[name].model})
     return Verifiers(named=named, **{name: getattr(section, name) for name in ("batch_size", "timeout", "retries")})
 
 
@@ -95,7 +98,7 @@ def unlimited(process: Process | None, section: Verifiers) -> list[str]:
     return [name for name in names if known[name].kind == "judge" and not {"max_total_tokens", "max_usd"} & set(known[name].own)]
 
 
-def check(process: Process | None, terms: Mapping[str, float | Term], section: Verifiers, where: str) -> None:
+def check(process: Process | None, terms: Mapping[str, float | Term], section: Verifiers, where: str, accelerator: str) -> None:
     """What no schema says.
 
     Args:
@@ -103,6 +106,7 @@ def check(process: Process | None, terms: Mapping[str, float | Term], section: V
         terms: of the same reward.
         section: the verifiers of the configuration.
         where: of the reward, for the message.
+        accelerator: cuda or cpu.
 
     Raises:
         UserError: an unknown verifier, one that cannot score beside a training, a setting that the mode does not read, or a gate that
@@ -111,11 +115,12 @@ def check(process: Process | None, terms: Mapping[str, float | Term], section: V
     if process is None:
         return
     known = settings(section)
+    refused = NOT_BESIDE | (NOT_ON_GPUS if accelerator == "cuda" else {})
     for name in process.verifiers:
         if name not in known:
             raise UserError(f"config: {where}.verifiers: unknown verifier '{name}'; known: {', '.join(known) or 'none'}")
-        if known[name].kind in NOT_BESIDE:
-            raise UserError(f"config: {where}.verifiers: '{name}' is of kind {known[name].kind}: {NOT_BESIDE[known[name].kind]}")
+        if known[name].kind in refused:
+            raise UserError(f"config: {where}.verifiers: '{name}' is of kind {known[name].kind}: {refused[known[name].kind]}")
     for name, modes in READ_BY.items():
         value = getattr(process, name)
         if process.mode not in modes and value != Process.model_fields[name].default:

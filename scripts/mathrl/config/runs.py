@@ -32,6 +32,16 @@ def start_of(config: Configuration, run: str, stage: str) -> tuple[str, str]:
     return ("base", "") if wanted == "base" else ("run", wanted)
 
 
+def verifying_runs(config: Configuration, run: str, stage: str) -> list[str]:
+    """Runs whose models score the steps of a stage's responses in its reward."""
+    merged = config.stage(run, stage)
+    process = (merged.reward or config.reward).process
+    if merged.supervised or process is None:
+        return []
+    named = [config.verifiers.named[name] for name in process.verifiers]
+    return [one.model for one in named if one.kind == "prm" and one.model in config.runs]
+
+
 def run_budget(config: Configuration, run: str) -> Budget:
     """What a run may use, all its stages together; a stage's own budget bounds that stage besides."""
     return config.stage(run, "").budget

@@ -16,7 +16,7 @@ from mathrl.config.model_names import is_named_by_itself
 from mathrl.config.reading import Raw
 from mathrl.config.records import PinRow
 from mathrl.config.reward_terms import check_names
-from mathrl.config.runs import model_source, sharing_budget, stages, start_of
+from mathrl.config.runs import model_source, sharing_budget, stages, start_of, verifying_runs
 from mathrl.config.secret_keys import check_secrets
 from mathrl.config.sources import OWN_SOLUTIONS
 from mathrl.config.stage import Reward, Stage
@@ -63,7 +63,7 @@ def validate(raw: Raw, read_table: Callable[[str], Table], asked: Collection[str
     launcher.check(config.launcher)
     verifiers.check(config.verifiers)
     _check_verifiers(config, table)
-    process.check(config.reward.process, config.reward.terms, config.verifiers, "reward.process")
+    process.check(config.reward.process, config.reward.terms, config.verifiers, "reward.process", config.accelerator)
     _check_stages(config, {name for name in config.benchmarks if name in table and table[name].get("after_training")})
     notices = []
     further = [*(run for run in config.runs if run in asked), *verifiers.trained_runs(config.verifiers, config.runs)]
@@ -139,7 +139,8 @@ def _check_stages(config: Configuration, late: Collection[str]) -> None:
             merged = config.stage(run, stage)
             reward = merged.reward or config.reward
             _check_terms(reward, f"run {run}, stage {stage}: reward.terms")
-            process.check(reward.process, reward.terms, config.verifiers, f"run {run}, stage {stage}: reward.process")
+            where = f"run {run}, stage {stage}: reward.process"
+            process.check(reward.process, reward.terms, config.verifiers, where, config.accelerator)
             if merged.validation_benchmark not in config.benchmarks:
                 raise UserError(
                     f"config: run {run}: validation_benchmark '{merged.validation_benchmark}' is not in benchmarks: "
@@ -346,7 +347,7 @@ def _known(name: str, kind: str, key: str, table: Table, file: str) -> None:
 
 
 def _check_circle(config: Configuration, path: list[tuple[str, str]], sound: set[tuple[str, str]]) -> None:
-    """Refuse a stage (the last of `path`) that waits for itself, by way of what it starts from or shares a budget with.
+    """Refuse a stage (the last of `path`) that waits for itself: by what it starts from, shares a budget with, or is verified by.
 
     `sound` collects the stages that do not.
     """
@@ -354,11 +355,12 @@ def _check_circle(config: Configuration, path: list[tuple[str, str]], sound: set
     kind, name = start_of(config, run, stage)
     needs = [(run, before) for before in sharing_budget(config, run, stage)]
     needs += [(run, name)] if kind == "stage" else [(name, stages(config, name)[-1])] if kind == "run" else []
+    needs += [(scorer, stages(config, scorer)[-1]) for scorer in verifying_runs(config, run, stage)]
     for need in needs:
         if need in path:
             around = [*path[path.index(need) :], need]
             said = " → ".join(at if len(stages(config, at)) == 1 else f"{at}/{leg}" for at, leg in around)
-            raise UserError(f"config: run {run}, stage {stage}: start_from goes round in a circle: {said}")
+            raise UserError(f"config: run {run}, stage {stage}: start_from (or a verifier) goes round in a circle: {said}")
         if need not in sound:
             _check_circle(config, [*path, need], sound)
     sound.add((run, stage))

@@ -46,7 +46,7 @@ def plan(args: argparse.Namespace, root: Path, store: Path = STORE) -> StagePlan
     trained = stage(args)
     scorers = verifiers.read(mapping(args.verifiers, "--verifiers"), "--verifiers")
     if trained.reward and not trained.supervised:
-        process.check(trained.reward.process, trained.reward.terms, scorers, "reward.process")
+        process.check(trained.reward.process, trained.reward.terms, scorers, "reward.process", args.accelerator)
     return StagePlan(
         run=args.run,
         stage_name=args.stage,

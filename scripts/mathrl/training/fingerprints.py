@@ -163,6 +163,8 @@ def process_content(process: process_reward.Process, verifiers: Verifiers, code:
             own["kind"] = code.function(one.kind, f"verifiers.named.{name}.kind")
         if prompt := one.own.get("prompt"):
             own["prompt"] = sha256_file(prompt)
+        if one.kind == "prm":
+            own["model"] = model_sha256(Path(one.own["model"]))
         found.append(own)
     return process_reward.read(process) | {"verifiers": found}
 

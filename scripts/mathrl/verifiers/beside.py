@@ -14,7 +14,7 @@ from concurrent.futures import Future
 from pathlib import Path
 
 from mathrl.config.verifier import Verifiers
-from mathrl.config.verifiers import settings
+from mathrl.config.verifiers import Settings, settings
 from mathrl.core.files import UserError
 from mathrl.verifiers import load
 from mathrl.verifiers.interface import Solution, Verifier
@@ -85,19 +85,26 @@ def gathered(section: Verifiers, name: str, store: Path, workers: int) -> Gather
     """
     one = settings(section)[name]
     limits = {key: getattr(section, key) for key in ("timeout", "retries", "batch_size")}
-    kept = load.make(one, root=store, remembered=REMEMBERED, **limits)
+    if one.kind == "prm":
+        limits["batch_size"] = 1  # a pass for each response: what is scored beside it must not change its last digits
+    kept = load.make(one, root=store, remembered=REMEMBERED, model=_model(one), **limits)
     verifier: Verifier = kept.inner if one.kind in UNKEPT else kept
     return Gathering(verifier, kept.batch_size, max(1, kept.parallel // workers))
+
+
+def _model(one: Settings) -> Path | None:
+    """Directory of a model that scores beside a training, on a CPU."""
+    return Path(one.own["model"]) if one.kind == "prm" else None
 
 
 def check(section: Verifiers, store: Path) -> None:
     """Refuse before a training what could not score in it.
 
     Raises:
-        UserError: a function that cannot be loaded, a judge whose prompt cannot be read.
+        UserError: a function that cannot be loaded, a judge whose prompt cannot be read, a model that is none.
     """
     for name, one in settings(section).items():
         try:
-            load.make(one, root=store, timeout=1.0, retries=0, batch_size=1)
+            load.make(one, root=store, timeout=1.0, retries=0, batch_size=1, model=_model(one))
         except UserError as error:
             raise UserError(f"config: verifiers.named.{name}: {error}") from None
