@@ -71,6 +71,7 @@ def test_a_run_or_a_stage_has_its_own(given):
         ({"verifiers": ["eq"], "mode": "filter", "steps": [2]}, r"reward.process.steps is \[2\]; it must hold at least 2"),
         ({"verifiers": ["eq"], "mode": "min", "temperature": 0}, "reward.process.temperature is 0; it must be more than 0"),
         ({"verifiers": ["prm"]}, "'prm' is of kind prm: beside a training its model works on a CPU alone, with accelerator: cpu"),
+        ({"verifiers": ["eq"], "combine": "mean"}, "reward.process.combine mean changes nothing with one verifier; remove it"),
         ({"verifiers": ["both"]}, "'both' is of kind ensemble: name its members, and set combine"),
     ],
 )

@@ -109,7 +109,7 @@ def check(process: Process | None, terms: Mapping[str, float | Term], section: V
         accelerator: cuda or cpu.
 
     Raises:
-        UserError: an unknown verifier, one that cannot score beside a training, a setting that the mode does not read, or a gate that
+        UserError: an unknown verifier, one that cannot score beside a training, a setting that nothing reads, or a gate that
             makes a right answer worth less than a wrong one.
     """
     if process is None:
@@ -127,6 +127,8 @@ def check(process: Process | None, terms: Mapping[str, float | Term], section: V
             raise UserError(
                 f"config: {where}.{name} {value} changes nothing under mode {process.mode}, only under {', '.join(modes)}; remove it"
             )
+    if len(process.verifiers) == 1 and process.combine != Process.model_fields["combine"].default:
+        raise UserError(f"config: {where}.combine {process.combine} changes nothing with one verifier; remove it, or name another one")
     fewest, most = process.steps
     if fewest > most:
         raise UserError(f"config: {where}.steps [{fewest}, {most}] holds no number of steps; exchange them")
