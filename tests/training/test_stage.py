@@ -55,6 +55,14 @@ def test_no_checkpoint_after_a_collapse_is_chosen(rule):
     assert choose(rule, [10, 20, 30], dev, onset=5)[0] == 0
 
 
+def test_a_comparison_takes_the_end_of_a_collapse_too():
+    """A control that collapsed would else be the model that it began with, and its effect none."""
+    step, why = choose("end", [10, 20, 30], {"10": 0.5}, onset=5)
+    assert step == 30 and "collapsed from step 5 on" in why
+    assert choose("end", [10, 20], {"10": 0.5}) == (20, "where training ended, as configured")
+    assert choose("end", [], {})[0] == 0
+
+
 def test_validation_curves_by_data_source():
     scalars = {
         "val-core/gsm8k/acc/mean@1": [(0, 0.07), (10, 0.2)],

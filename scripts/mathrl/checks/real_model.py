@@ -293,7 +293,7 @@ def study_overlay(sources: Sequence[str], worked: str, sizes: Sizes) -> Raw:
         "save_every": 2,
         "validate_before": False,
         "validate_every": sizes.steps,
-        "choose": "last",
+        "choose": "end",
     }
     return settings
 

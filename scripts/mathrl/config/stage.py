@@ -316,7 +316,11 @@ class Stage(Section):
         False,
         "go on with another number of GPUs than saved the directory that `adopt` names: from the weights, with a fresh optimizer",
     )
-    choose: Literal["best", "last"] = key("best", "checkpoint to export: best on the dev split of the training data, or the last")
+    choose: Literal["best", "last", "end"] = key(
+        "best",
+        "checkpoint to export: best on the dev split of the training data, the last one before a collapse, or the end, collapsed or not, "
+        "for runs that are compared with controls",
+    )
     rollouts_per_step: WholeNumber = key(
         12, "training samples of each step to keep for the study report", "samples",
         ("trainer.rollouts_per_step", "trainer.rollout_data_dir"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
 from mathrl.core.files import UserError
 from mathrl.training import checkpoints
@@ -23,15 +24,19 @@ def validation_curves(scalars: Mapping[str, list[tuple[int, float]]]) -> dict[st
     return curves
 
 
-def choose(rule: str, saved: list[int], dev: Mapping[str, float], onset: int | None = None) -> tuple[int, str]:
+def choose(rule: Literal["best", "last", "end"], saved: list[int], dev: Mapping[str, float], onset: int | None = None) -> tuple[int, str]:
     """The checkpoint to export and why; step 0 is the starting model.
 
     `best`: highest accuracy on the dev split among saved steps and the start; the earlier one of equals, as it drifted less.
-    Steps from `onset` on, where a collapse began, are never chosen, by either rule.
+    Steps from `onset` on, where a collapse began, are chosen by `end` alone: a control that was replaced by the model from before it
+    collapsed would say nothing.
     """
+    if rule == "end" and saved:
+        collapsed = "" if onset is None else f"; the run collapsed from step {onset} on"
+        return saved[-1], "where training ended, as configured" + collapsed
     sound = [step for step in saved if onset is None or step < onset]
     note = "" if onset is None else f"; checkpoints from step {onset} on are out, the run collapsed there"
-    if rule == "last" or not sound:
+    if rule != "best" or not sound:
         step = sound[-1] if sound else 0
         return step, ("last checkpoint, as configured" if rule == "last" and sound else "no sound checkpoint was saved") + note
     if not any(str(step) in dev for step in sound):
