@@ -57,6 +57,9 @@ def study(raw, tmp_path_factory):
         if run != "base":
             tokens = 30_000 + 10 * place
             manifest = {"run": run, "stage": "main", "steps": 30, "generated_tokens": tokens, "seconds": 60.0 + place}
+            if run.startswith("control-inverted"):
+                flag = {"limit": "boxed_drop", "metric": "boxed_rate", "step": 13, "value": 0.1, "bound": 0.2}
+                manifest["collapse"] = [flag]
             train = {"entropy": [[s, 1.0 / s] for s in range(1, 31)], "response_length": [[s, 20.0 + s] for s in range(1, 31)]}
             write_json(results / run / "main/manifest.json", manifest)
             curves[run] = {"curves": {"train": train}, "manifests": [manifest], "missing": [], "flags": [], "stages": [], "monitored": True}
@@ -79,6 +82,8 @@ def test_nothing_is_claimed_where_the_interval_net_of_control_holds_0(study):
     assert low <= 0 <= high and arms["grpo"]["effects"]["reference"] is None
     for text in ("grpo (3 seeds) gains", "sapo (3 seeds): no claim", "Against grpo".lower(), "With 80 % power this design sees effects of"):
         assert text in page, text
+    assert "control-inverted-seed-2: collapse flagged at step 13: boxed_rate 0.1 is beyond 0.2" in page
+    assert [bool(run["flags"]) for run in arms["grpo"]["runs"] + arms["control-inverted"]["runs"]] == [False] * 3 + [True] * 3
     assert page.count("<svg") == 3 and "<script" not in page
 
 

@@ -18,6 +18,7 @@ from mathrl.report.records import Atlas, AtlasArm, AtlasRun, Spending, Study
 from mathrl.statistics.arms import came, claim_of, sign
 from mathrl.statistics.comparisons import label, seed_interval
 from mathrl.statistics.records import Cell
+from mathrl.training.collapse import describe
 
 END = 5  # last steps whose mean is a quantity "at the end"
 LARGEST = 1_000_000  # bytes of page and data together: they are committed
@@ -92,6 +93,7 @@ def _training(study: Study, run: str) -> AtlasRun:
         "budget": config.stage(run, "").budget.tokens if run in config.runs else None,
         "entropy": at_the_end(train.get("entropy", [])),
         "length": at_the_end(train.get("response_length", [])),
+        "flags": [describe(flag) for m in manifests for flag in m.get("collapse") or []],
     }
 
 

@@ -467,7 +467,7 @@ class Study(TypedDict):
 
 
 class AtlasRun(TypedDict):
-    """A training of an atlas. score: 0–1. tokens: generated. budget: in tokens. entropy, length (tokens): at its end."""
+    """A training of an atlas. score: 0–1. tokens: generated. budget: in tokens. entropy, length (tokens): at its end. flags: told."""
 
     run: str
     score: float | None
@@ -477,6 +477,7 @@ class AtlasRun(TypedDict):
     budget: int | None
     entropy: float | None
     length: float | None
+    flags: list[str]
 
 
 class AtlasEffects(TypedDict):
