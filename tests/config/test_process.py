@@ -92,7 +92,7 @@ def test_a_trained_verifier_scores_on_a_cpu_and_never_its_own_run(given):
     assert verifying_runs(found, "pleasing", "main") == ["checker"] and verifying_runs(found, "checker", "main") == []
     config["runs"]["checker"] |= {"start_from": "pleasing"}
     with pytest.raises(
-        UserError, match=r"a verifier. goes round in a circle: (pleasing → checker → pleasing|checker → pleasing → checker)"
+        UserError, match=r"a verifier's model, goes round in a circle: (pleasing → checker → pleasing|checker → pleasing → checker)"
     ):
         validation.validate(config, table, asked={"pleasing"})
 

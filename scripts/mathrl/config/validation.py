@@ -360,7 +360,8 @@ def _check_circle(config: Configuration, path: list[tuple[str, str]], sound: set
         if need in path:
             around = [*path[path.index(need) :], need]
             said = " → ".join(at if len(stages(config, at)) == 1 else f"{at}/{leg}" for at, leg in around)
-            raise UserError(f"config: run {run}, stage {stage}: start_from (or a verifier) goes round in a circle: {said}")
+            key = "start_from, or a verifier's model," if any(verifying_runs(config, *at) for at in path) else "start_from"
+            raise UserError(f"config: run {run}, stage {stage}: {key} goes round in a circle: {said}")
         if need not in sound:
             _check_circle(config, [*path, need], sound)
     sound.add((run, stage))
