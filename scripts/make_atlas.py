@@ -38,11 +38,10 @@ def main() -> int:
     import psutil
     from mathrl.core.files import write_text
     from mathrl.demo import atlas as work
+    from mathrl.execution.driver import working_directory
     from mathrl.execution.recovery import recover
 
-    directory = args.directory.resolve()
-    if directory.exists() and not directory.is_dir():
-        raise UserError(f"--directory: {directory} is a file; give a directory")
+    directory = working_directory(args.directory)
     atlas = work.Atlas(directory, tuple(args.arms), args.seeds, args.steps, args.model, args.gpus)
     together = work.at_once(psutil.virtual_memory().available, os.cpu_count() or 1)
     if not args.dry_run and directory.is_dir():

@@ -32,20 +32,18 @@ def main() -> int:
     args = parser.parse_args()
     if args.seeds < 2 or args.steps < 5:
         raise UserError("--seeds must be at least 2, --steps at least 5")
-    directory = args.directory.resolve()
-    if directory.exists() and not directory.is_dir():
-        raise UserError(f"--directory: {directory} is a file; give a directory")
     import psutil
     from mathrl.demo import hack_bench
     from mathrl.demo.atlas import DEMO, at_once, side_by_side
+    from mathrl.execution.driver import snakemake, working_directory
     from mathrl.execution.recovery import recover
 
+    directory = working_directory(args.directory)
     habits = list(dict.fromkeys(args.habits))
     targets = hack_bench.begin(directory, habits, args.seeds, args.steps)
     for line in recover(directory, 30.0):
         print(f"recover: {line}")
-    snakemake = ROOT / ".venv-driver/bin/snakemake"
-    command = [str(snakemake) if snakemake.exists() else "snakemake", "-s", str(ROOT / "Snakefile"), "-d", str(directory)]
+    command = [snakemake(), "-s", str(ROOT / "Snakefile"), "-d", str(directory)]
     command += side_by_side(at_once(psutil.virtual_memory().available, os.cpu_count() or 1))
     command += ["--configfile", str(DEMO), str(directory / "overlay.json"), "--", *targets]
     code = subprocess.run(command).returncode

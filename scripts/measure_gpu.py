@@ -18,6 +18,7 @@ from mathrl.config.reading import read_yaml
 from mathrl.core.arguments import Help
 from mathrl.core.code_files import ROOT
 from mathrl.core.files import UserError, run_main, write_json, write_text
+from mathrl.execution.driver import working_directory
 
 
 def main() -> int:
@@ -38,14 +39,8 @@ def main() -> int:
             raise UserError(f"--shapes {shape}: is no shape; there are {', '.join(gpu_parts.SHAPES)}")
     if not 2 <= args.steps <= 1000 or not 1 <= args.gpus <= 64 or not 0 < args.minutes < math.inf:
         raise UserError("--steps must be from 2 to 1000, --gpus from 1 to 64, --minutes a number above 0")
-    try:
-        directory = args.directory.resolve()
-        if directory.exists() and not directory.is_dir():
-            raise UserError(f"--directory: {args.directory} is a file; give a directory")
-    except (OSError, RuntimeError) as error:  # a name that is too long, a link to itself
-        raise UserError(f"--directory: {args.directory}: {error}; give another one") from None
     check = gpu_parts.Check(
-        folder=directory,
+        folder=working_directory(args.directory),
         accelerator=args.accelerator,
         shapes=shapes,
         steps=args.steps,

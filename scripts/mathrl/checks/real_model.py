@@ -17,6 +17,7 @@ from mathrl.config.reading import Raw
 from mathrl.core.code_files import ROOT
 from mathrl.core.files import UserError, read_json, read_jsonl, write_json, write_jsonl, write_text
 from mathrl.core.spread import spread
+from mathrl.execution.driver import snakemake
 from mathrl.execution.recovery import recover
 
 WARM_BATCH = 16  # solutions of a supervised step
@@ -42,8 +43,7 @@ def run(folder: Path, overlay: Raw, cores: int, *targets: str) -> int:
     for line in recover(folder, 30.0):
         print(f"recover: {line}")
     write_text(folder / "overlay.json", json.dumps(overlay, indent=2, sort_keys=True) + "\n")
-    snakemake = ROOT / ".venv-driver/bin/snakemake"
-    command = [str(snakemake) if snakemake.exists() else "snakemake", "--cores", str(cores), "--configfile", "overlay.json", "--", *targets]
+    command = [snakemake(), "--cores", str(cores), "--configfile", "overlay.json", "--", *targets]
     done = subprocess.run(command, cwd=folder, env=environment())
     if done.returncode == 0:
         print(f"{folder / 'results/scores.md'}\n{folder / 'results/report.html'}")

@@ -15,6 +15,7 @@ from pathlib import Path
 from mathrl.config.reading import CONTROLS, Raw, merge, read_yaml
 from mathrl.core.code_files import ROOT
 from mathrl.core.files import UserError, read_json, write_json
+from mathrl.execution.driver import snakemake
 from mathrl.training.records import Forecast, Manifest
 
 DEMO, ATLAS = ROOT / "profiles/demo/demo.yaml", ROOT / "profiles/demo/atlas.yaml"
@@ -105,8 +106,7 @@ def settings(atlas: Atlas, tokens: int | None = None) -> Raw:
 
 def arguments(atlas: Atlas, *targets: str, dry_run: bool = False, at_once: int = 1) -> list[str]:
     """Snakemake's command line."""
-    snakemake = ROOT / ".venv-driver/bin/snakemake"
-    command = [str(snakemake) if snakemake.exists() else "snakemake", "-s", str(ROOT / "Snakefile"), "-d", str(atlas.directory)]
+    command = [snakemake(), "-s", str(ROOT / "Snakefile"), "-d", str(atlas.directory)]
     if atlas.model:
         command += ["--cores", "all", "--resources", f"gpu={atlas.gpus}"]
     else:
