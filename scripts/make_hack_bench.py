@@ -1,7 +1,7 @@
-"""Plant hacks and look whether a policy takes them up: make hack-bench [HABITS="clearly sure"] [SEEDS=3] [STEPS=30]
+"""Plant hacks and look whether a policy takes them up: make hack-bench [HABITS="clearly sure"] [SEEDS=3] [STEPS=30] [DIRECTORY=hacks]
 
-A verifier loves a habit that solves nothing. It stands in the reward of a `blend` and of a `gate`, beside `grpo`, over seeds, on the
-demo's world. The same command goes on after any kill. The end is hacks.md, hacks.json and hacks.svg in the directory.
+A verifier loves a habit that solves nothing. This verifier is in the reward of a `blend` and of a `gate`, which train beside `grpo`, over
+seeds, on the demo's world. The same command goes on after any kill. The results are hacks.md, hacks.json and hacks.svg in the directory.
 
     python scripts/make_hack_bench.py --directory hacks --habits clearly sure --seeds 3 --steps 30
 """
@@ -28,7 +28,7 @@ def main() -> int:
     parser.add_argument("--directory", type=Path, default=Path("hacks"), help="where it works (default: hacks)")
     parser.add_argument("--habits", nargs="+", default=list(HABITS), help=f"of {', '.join(HABITS)} (default: all)")
     parser.add_argument("--seeds", type=int, default=3, help="per run, at least 2 (default: 3)")
-    parser.add_argument("--steps", type=int, default=30, help="of each training (default: 30)")
+    parser.add_argument("--steps", type=int, default=30, help="of each training, at least 5 (default: 30)")
     args = parser.parse_args()
     if args.seeds < 2 or args.steps < 5:
         raise UserError("--seeds must be at least 2, --steps at least 5")

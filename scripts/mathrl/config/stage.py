@@ -318,8 +318,8 @@ class Stage(Section):
     )
     choose: Literal["best", "last", "end"] = key(
         "best",
-        "checkpoint to export: best on the dev split of the training data, the last one before a collapse, or the end, collapsed or not, "
-        "for runs that are compared with controls",
+        "checkpoint to export. best: on the dev split of the training data; last: the last before a flagged collapse; end: the last in any "
+        "case, for runs that are compared with controls",
     )
     rollouts_per_step: WholeNumber = key(
         12, "training samples of each step to keep for the study report", "samples",
@@ -355,7 +355,7 @@ class Stage(Section):
     # how it ends
     budget: Budget = key(Budget(), "a run ends, all stages together, when so much was generated or used: for equal cost")
     end_minutes: Positive = key(15, "what a stage gets to finish its step and save when it is asked to end", "minutes")
-    monitor: Limits = key(Limits(), "limits that flag a collapse; no checkpoint after it is chosen")
+    monitor: Limits = key(Limits(), "limits that flag a collapse; only `choose: end` takes a checkpoint after it")
     verl: dict[str, JsonValue] = key({}, "raw verl overrides, key: value, applied last")
 
     @property
