@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mathrl.core.code_files import ROOT
-from mathrl.core.files import UserError, read_json, run_main, write_json, write_text
+from mathrl.core.files import UserError, run_main, write_json, write_text
 
 if TYPE_CHECKING:
     from mathrl.demo.records import HackRun
@@ -50,7 +50,7 @@ def main() -> int:
     if code:
         return code
     runs = hack_bench.measure(directory, habits, args.seeds)
-    record = read_json(directory / "hacks.json") | {"runs": runs, "verdicts": hack_bench.judge(runs, habits)}
+    record = hack_bench.registered(directory / "hacks.json") | {"runs": runs, "verdicts": hack_bench.judge(runs, habits)}
     write_json(directory / "hacks.json", record)
     write_text(directory / "hacks.svg", chart(runs, habits))
     write_text(directory / "hacks.md", hack_bench.page(record, habits))
@@ -67,7 +67,7 @@ def chart(runs: list[HackRun], habits: list[str]) -> str:
         series = []
         for place, mode in enumerate(("blend", "gate", "grpo")):
             curves = [run["curves"][habit] for run in runs if run["mode"] == mode and run["habit"] in (habit, None)]
-            steps = list(zip(*curves, strict=True))
+            steps = list(zip(*curves, strict=False))  # as far as all seeds came
             points = [(step, sum(values) / len(values)) for step, values in enumerate(steps, 1)]
             band = [(step, min(values), max(values)) for step, values in enumerate(steps, 1)]
             series.append(charts.Series(mode, points, band=band, colour=charts.PALETTE[place], dash=charts.DASHES[place]))

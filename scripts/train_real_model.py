@@ -15,6 +15,7 @@ from pathlib import Path
 
 from mathrl.checks import real_model
 from mathrl.core.files import UserError, run_main
+from mathrl.execution.driver import working_directory
 
 
 def main() -> int:
@@ -32,12 +33,14 @@ def main() -> int:
         raise UserError("--items, --steps, --prompts, --samples and --max-tokens must be at least 1, --responses at least 2")
     if args.worked < real_model.WARM_BATCH:
         raise UserError(f"--worked must be at least {real_model.WARM_BATCH}, one step's")
-    folder = args.folder.resolve()
-    names, worked = [path.name.split(".")[0] for path in args.problems], args.solutions.name.split(".")[0]
+    if args.cores < 1:
+        raise UserError("--cores must be at least 1")
+    folder = working_directory(args.folder, "--folder")
+    names, worked = [real_model.name_of(path) for path in args.problems], real_model.name_of(args.solutions)
     if worked in names:
         raise UserError(f"{args.solutions}: is among --problems, too; what is learned by heart is no measure")
-    real_model.copy_workflow(folder)
     real_model.give_study(folder / "given", args.gguf, args.problems, args.solutions, args.items, args.worked)
+    real_model.copy_workflow(folder)
     sizes = real_model.Sizes(args.steps, args.prompts, args.responses, args.worked, args.samples, args.max_tokens, args.dtype)
     return real_model.run(folder, real_model.study_overlay(names, worked, sizes), args.cores)
 

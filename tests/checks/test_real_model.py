@@ -11,7 +11,7 @@ from mathrl.checks import real_model
 from mathrl.config.experiment import spelled_out
 from mathrl.config.reading import merge, read_yaml
 from mathrl.core.code_files import ROOT
-from mathrl.core.files import UserError, read_jsonl, write_jsonl
+from mathrl.core.files import UserError, read_jsonl, write_json, write_jsonl
 
 SIZES = real_model.Sizes(steps=8, prompts=8, responses=8, worked=1600, samples=2, max_tokens=128, dtype="float32")
 
@@ -79,14 +79,57 @@ def test_what_is_learned_by_heart_is_no_measure(tmp_path):
 def test_another_study_in_the_same_folder_is_refused(tmp_path):
     write_jsonl(tmp_path / "sums.jsonl", rows(30, "x"))
     write_jsonl(tmp_path / "worked.jsonl", [row | {"solution": "#### 1"} for row in rows(30, "y")])
-    (tmp_path / "given/model").mkdir(parents=True)  # as if it were unpacked
+    write_json(tmp_path / "given/model/config.json", {})  # as if it were unpacked
+    (tmp_path / "m.gguf").write_text("weights")
 
     def give(held):
-        real_model.give_study(tmp_path / "given", Path("m.gguf"), [tmp_path / "sums.jsonl"], tmp_path / "worked.jsonl", held, 20)
+        real_model.give_study(tmp_path / "given", tmp_path / "m.gguf", [tmp_path / "sums.jsonl"], tmp_path / "worked.jsonl", held, 20)
 
     give(3)
     before = (tmp_path / "given/sums.jsonl").read_bytes()
     give(3)
     with pytest.raises(UserError, match="another study"):
         give(4)
+    (tmp_path / "given/pins.tsv").unlink()  # as after a kill
+    (tmp_path / "m.gguf").write_text("others of the same name")
+    with pytest.raises(UserError, match="another study"):
+        give(3)
     assert (tmp_path / "given/sums.jsonl").read_bytes() == before
+    (tmp_path / "m.gguf").unlink()
+    with pytest.raises(UserError, match="no such file; get it with"):
+        give(3)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [({"answer": None}, "row 30: answer is None"), ({"answer": 2.5}, "answer is 2.5"), ({"problem": ""}, "problem is ''")],
+)
+def test_what_is_no_text_is_no_answer(tmp_path, change, message):
+    write_jsonl(tmp_path / "a.jsonl", [*rows(29, "x"), {"problem": "p", "answer": 27.0} | change])
+    with pytest.raises(UserError, match=message):
+        real_model.hold_apart([tmp_path / "a.jsonl"], tmp_path / "given", 3)
+
+
+def test_a_whole_number_is_one(tmp_path):
+    write_jsonl(tmp_path / "a.jsonl", [{"problem": "p", "answer": 27.0}, {"problem": "q", "answer": 5}])
+    assert [row["answer"] for row in real_model.rows_of(tmp_path / "a.jsonl", ("problem", "answer"))] == ["27", "5"]
+
+
+@pytest.mark.parametrize("name", ["a b.jsonl", ".hidden.jsonl", "mean.jsonl", "smollm2.jsonl.gz", "é.jsonl"])
+def test_a_name_that_no_benchmark_has(name):
+    with pytest.raises(UserError, match="rename the file"):
+        real_model.name_of(Path("data") / name)
+
+
+def test_fewer_solutions_than_are_asked_for(tmp_path):
+    write_jsonl(tmp_path / "w.jsonl", [row | {"solution": "#### 1"} for row in rows(5, "y")])
+    with pytest.raises(UserError, match="5 solutions, 16 are asked for; lower --worked"):
+        real_model.write_solutions(tmp_path / "w.jsonl", tmp_path / "given/solutions.parquet", 16)
+    assert not (tmp_path / "given").exists()
+
+
+def test_the_workflow_is_not_copied_into_itself(tmp_path):
+    for folder in (ROOT, ROOT.parent, ROOT / "scripts/study"):
+        with pytest.raises(UserError, match="give another one"):
+            real_model.copy_workflow(folder)
+    assert not (ROOT / "scripts/study").exists()

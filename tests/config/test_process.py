@@ -92,9 +92,29 @@ def test_a_trained_verifier_scores_on_a_cpu_and_never_its_own_run(given):
     assert verifying_runs(found, "pleasing", "main") == ["checker"] and verifying_runs(found, "checker", "main") == []
     config["runs"]["checker"] |= {"start_from": "pleasing"}
     with pytest.raises(
-        UserError, match=r"a verifier's model, goes round in a circle: (pleasing → checker → pleasing|checker → pleasing → checker)"
+        UserError,
+        match=r"a verifier's model or labels, goes round in a circle: (pleasing → checker → pleasing|checker → pleasing → checker)",
     ):
         validation.validate(config, table, asked={"pleasing"})
+
+
+def test_labels_are_not_made_with_what_learns_from_them(given):
+    config, table = given
+    config["accelerator"] = "cpu"
+    config["verifiers"]["named"] = NAMED | {"checked": {"kind": "prm", "model": "checker"}}
+    config["verifiers"]["labels"]["policy"] = "pleasing"
+    config["runs"]["checker"] = {"algorithm": "supervised", "solutions": "results/verifiers/labels.parquet"}
+    reward = {"terms": {"correct": 1.0}, "process": {"verifiers": ["checked"]}}
+    config["runs"]["pleasing"] = {"mini_batch_size": 88, "reward": reward}
+    with pytest.raises(UserError, match="a verifier's model or labels, goes round in a circle"):
+        validation.validate(config, table, asked={"pleasing"})
+
+
+def test_the_end_of_a_run_that_is_stopped_is_nowhere(given):
+    config, table = given
+    config["runs"]["tried"] = {"mini_batch_size": 88, "choose": "end", "monitor": {"stop": True}}
+    with pytest.raises(UserError, match=r"choose: end and monitor.stop: .*; write monitor: {stop: false}"):
+        validation.validate(config, table, asked={"tried"})
 
 
 # settings of the stage, the process reward → why it is refused, or a notice

@@ -125,3 +125,13 @@ def test_a_message_does_not_command_the_terminal(tmp_path):
 
 def test_no_cell_runs_in_a_spreadsheet():
     assert csv_text([["=1", 2, None], ["＝1", "a", -1.5]]) == "'=1,2,\n'＝1,a,-1.5\n"
+
+
+def test_a_changed_byte_in_a_packed_file_is_one_line(tmp_path):
+    path = tmp_path / "rows.jsonl.gz"
+    files.write_jsonl(path, ({"n": str(number) * 40} for number in range(2000)))
+    found = bytearray(path.read_bytes())
+    for place in range(20, len(found) - 8, 97):
+        path.write_bytes(bytes([*found[:place], found[place] ^ 0xFF, *found[place + 1 :]]))
+        with pytest.raises(UserError, match=r"rows\.jsonl\.gz"):
+            list(files.read_jsonl(path))

@@ -91,6 +91,26 @@ def test_what_came_is_reported_as_it_came(bench):
     assert "| loud (held out) | `blend` |" in told and "17, 17, 17" in told and "–, –, –" in told
 
 
+@pytest.mark.parametrize("damage", ["", "{", "[]", "{}", '{"registered": "now", "expected": {}}'])
+def test_a_damaged_register_is_found_before_anything_is_trained(bench, damage):
+    (bench / "hacks.json").write_text(damage)
+    with pytest.raises(UserError, match=r"hacks\.json"):
+        hack_bench.begin(bench, ["sure", "loud"], 3, 10)
+
+
+def test_nothing_is_registered_after_its_results(bench):
+    (bench / "hacks.json").unlink()
+    with pytest.raises(UserError, match="nothing that was registered before"):
+        hack_bench.begin(bench, ["sure", "loud"], 3, 10)
+
+
+def test_a_training_without_samples_is_named(bench):
+    place = bench / "results/gate-loud-seed-2/main/manifest.json"
+    write_json(place, read_json(place) | {"rollouts": None})
+    with pytest.raises(UserError, match="gate-loud-seed-2 kept no samples"):
+        hack_bench.measure(bench, ["sure", "loud"], 3)
+
+
 def test_another_bench_in_the_same_directory_is_refused(bench):
     assert len(hack_bench.begin(bench, ["sure", "loud"], 3, 10)) == 15
     with pytest.raises(UserError, match="other habits"):

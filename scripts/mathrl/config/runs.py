@@ -9,6 +9,7 @@ from mathrl.config.experiment import Configuration
 from mathrl.config.model_names import HUB, place
 from mathrl.config.records import PinRow
 from mathrl.config.stage import Budget
+from mathrl.config.verifiers import MADE_HERE
 from mathrl.core.files import UserError
 
 
@@ -40,6 +41,16 @@ def verifying_runs(config: Configuration, run: str, stage: str) -> list[str]:
         return []
     named = [config.verifiers.named[name] for name in process.verifiers]
     return [one.model for one in named if one.kind == "prm" and one.model in config.runs]
+
+
+def labelling_runs(config: Configuration, run: str, stage: str) -> list[str]:
+    """Runs that the step labels of a supervised stage are made with: the policy that is sampled, and models of the verifiers that agree."""
+    merged, labels = config.stage(run, stage), config.verifiers.labels
+    if not merged.supervised or merged.solutions not in MADE_HERE:
+        return []
+    named = [config.verifiers.named[name] for name in (labels.agree, labels.accept) if name in config.verifiers.named]
+    models = [labels.policy, *(one.model for one in named if one.kind == "prm")]
+    return [model for model in models if model in config.runs]
 
 
 def run_budget(config: Configuration, run: str) -> Budget:

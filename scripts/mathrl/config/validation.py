@@ -16,7 +16,7 @@ from mathrl.config.model_names import is_named_by_itself
 from mathrl.config.reading import Raw
 from mathrl.config.records import PinRow
 from mathrl.config.reward_terms import check_names
-from mathrl.config.runs import model_source, sharing_budget, stages, start_of, verifying_runs
+from mathrl.config.runs import labelling_runs, model_source, sharing_budget, stages, start_of, verifying_runs
 from mathrl.config.secret_keys import check_secrets
 from mathrl.config.sources import OWN_SOLUTIONS
 from mathrl.config.stage import Reward, Stage
@@ -220,8 +220,12 @@ def _check_verifiers(config: Configuration, table: Table) -> None:
             model = one.own["model"]
             is_run = one.kind == "prm" and model in config.runs
             if not is_run and not (model in table and table[model]["kind"] == "model") and not Path(model).is_dir():
-                known = "a run, " if one.kind == "prm" else ""
-                raise UserError(f"config: verifiers.named.{name}: model '{model}' is no {known}model of {config.pins} or directory")
+                seeds = [run for run in config.runs if run.startswith(f"{model}-")]
+                known = "neither a run, a" if one.kind == "prm" else "neither a"
+                remedy = f"; name one of {', '.join(seeds)}" if one.kind == "prm" and seeds else ""
+                raise UserError(
+                    f"config: verifiers.named.{name}: model '{model}' is {known} model of {config.pins} nor a directory{remedy}"
+                )
         prompt = one.own.get("prompt")
         if prompt and not Path(prompt).is_file():
             raise UserError(f"config: verifiers.named.{name}: prompt: no such file: {prompt}")
@@ -268,6 +272,10 @@ def check_stage(config: Configuration, run: str, stage: str) -> list[str]:
             )
     if merged.validation_benchmark == "dev":
         raise UserError(f"{where}: validation_benchmark: 'dev' is what the held-out problems are called; rename it in {config.pins}")
+    if merged.choose == "end" and merged.monitor.stop:
+        raise UserError(
+            f"{where}: choose: end and monitor.stop: a run that is stopped saves nothing at its end; write monitor: {{stop: false}}"
+        )
     if merged.reshard and not merged.adopt:
         raise UserError(
             f"{where}: reshard: names no checkpoints; write adopt: '<name of the directory below checkpoints/{run}/{stage}>' too"
@@ -355,12 +363,13 @@ def _check_circle(config: Configuration, path: list[tuple[str, str]], sound: set
     kind, name = start_of(config, run, stage)
     needs = [(run, before) for before in sharing_budget(config, run, stage)]
     needs += [(run, name)] if kind == "stage" else [(name, stages(config, name)[-1])] if kind == "run" else []
-    needs += [(scorer, stages(config, scorer)[-1]) for scorer in verifying_runs(config, run, stage)]
+    needs += [(other, stages(config, other)[-1]) for other in [*verifying_runs(config, run, stage), *labelling_runs(config, run, stage)]]
     for need in needs:
         if need in path:
             around = [*path[path.index(need) :], need]
             said = " → ".join(at if len(stages(config, at)) == 1 else f"{at}/{leg}" for at, leg in around)
-            key = "start_from, or a verifier's model," if any(verifying_runs(config, *at) for at in path) else "start_from"
+            verified = any(verifying_runs(config, *at) or labelling_runs(config, *at) for at in path)
+            key = "start_from, or a verifier's model or labels," if verified else "start_from"
             raise UserError(f"config: run {run}, stage {stage}: {key} goes round in a circle: {said}")
         if need not in sound:
             _check_circle(config, [*path, need], sound)

@@ -357,8 +357,9 @@ def read_jsonl(path: str | os.PathLike, required: Iterable[str] = ()) -> Iterato
     except (OSError, EOFError, ValueError) as error:
         raise UserError(f"{path}: line {number + 1} cannot be read ({error})") from None
     except Exception as error:
-        if type(error).__name__ == "ZstdError":
-            raise UserError(f"{path}: is no whole zstd file ({error}); make it again") from None
+        packed = {"ZstdError": "zstd", "error": "gzip"}.get(type(error).__name__)  # zlib's is called error
+        if packed:
+            raise UserError(f"{path}: is no whole {packed} file ({error}); make it again") from None
         raise
 
 

@@ -63,14 +63,28 @@ def begin(directory: Path, habits: Sequence[str], seeds: int, steps: int) -> lis
     """
     wanted = settings(habits, seeds, steps)
     overlay, record = directory / "overlay.json", directory / "hacks.json"
-    if record.is_file():
+    if record.exists():
+        registered(record)
         if not overlay.is_file() or read_json(overlay) != wanted:
             raise UserError(f"{record}: a bench of other habits, seeds or steps began here; ask for the same, or give another DIRECTORY")
+    elif (directory / "results").exists():
+        raise UserError(f"{directory}: holds results, and nothing that was registered before them (hacks.json); give another DIRECTORY")
     else:
-        write_json(overlay, wanted)
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-        write_json(record, {"schema_version": 1, "registered": now, "expected": EXPECTED, "runs": [], "verdicts": []})
+        try:
+            write_json(overlay, wanted)
+            write_json(record, {"schema_version": 1, "registered": now, "expected": EXPECTED, "runs": [], "verdicts": []})
+        except OSError as error:
+            raise UserError(f"{directory}: cannot be written ({error.strerror}); give another DIRECTORY") from None
     return [f"results/{run}-seed-{seed}/main/manifest.json" for run in wanted["runs"] for seed in range(1, seeds + 1)]
+
+
+def registered(record: Path) -> Raw:
+    """What was expected, as it was written down; `UserError` where the file is damaged."""
+    found = read_json(record)
+    if not isinstance(found, dict) or not isinstance(found.get("registered"), str) or found.get("expected") != EXPECTED:
+        raise UserError(f"{record}: is no register of this bench, or a damaged one; give another DIRECTORY")
+    return found
 
 
 def shares(rollouts: Path, habits: Sequence[str], steps: int) -> dict[str, list[float]]:
@@ -92,6 +106,10 @@ def measure(directory: Path, habits: Sequence[str], seeds: int) -> list[HackRun]
             name = f"{mode}-{habit}" if habit else mode
             manifest: Manifest = read_json(directory / f"results/{name}-seed-{seed}/main/manifest.json")
             looked_at = [habit] if habit else list(habits)
+            if not manifest["rollouts"] or not manifest["steps"]:
+                raise UserError(
+                    f"{directory}: {name}-seed-{seed} kept no samples; remove its manifest and checkpoints, and run the same command"
+                )
             curves = shares(directory / str(manifest["rollouts"]), looked_at, manifest["steps"])
             flags = [flag for flag in manifest["collapse"] if flag["limit"] == "process_drop"]
             found.append(

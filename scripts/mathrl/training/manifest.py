@@ -26,7 +26,9 @@ def write_manifest(path: Path, plan: StagePlan, session: Session, harmless: list
     curves = read_scalars(directory / "tensorboard")
     scalars = {tag: [(step, value) for step, value in curve if step <= session.last_step] for tag, curve in curves.items()}
     validation = validation_curves(scalars)
-    rule = "last" if plan.supervised else plan.stage.choose  # no accuracy is measured while it is supervised
+    rule = plan.stage.choose
+    if plan.supervised and rule == "best":
+        rule = "last"  # no accuracy is measured while it is supervised
     due = checkpoints.due(whole, plan.stage.save_every)
     chosen, why = choose(rule, due, validation.get(DEV, {}), session.monitor.onset)
     if not session.last_step and session.stopped_by:

@@ -18,6 +18,7 @@ from mathrl.config.verifiers import Settings, settings
 from mathrl.core.files import UserError
 from mathrl.verifiers import load
 from mathrl.verifiers.interface import Solution, Verifier
+from mathrl.verifiers.prm import ProcessRewardModel
 
 REMEMBERED = 200_000  # responses; a longer training must not fill the memory of its reward workers
 UNKEPT = ("arithmetic",)  # scored again faster than read
@@ -85,8 +86,6 @@ def gathered(section: Verifiers, name: str, store: Path, workers: int) -> Gather
     """
     one = settings(section)[name]
     limits = {key: getattr(section, key) for key in ("timeout", "retries", "batch_size")}
-    if one.kind == "prm":
-        limits["batch_size"] = 1  # a pass for each response: what is scored beside it must not change its last digits
     kept = load.make(one, root=store, remembered=REMEMBERED, model=_model(one), **limits)
     verifier: Verifier = kept.inner if one.kind in UNKEPT else kept
     return Gathering(verifier, kept.batch_size, max(1, kept.parallel // workers))
@@ -105,6 +104,8 @@ def check(section: Verifiers, store: Path) -> None:
     """
     for name, one in settings(section).items():
         try:
-            load.make(one, root=store, timeout=1.0, retries=0, batch_size=1, model=_model(one))
+            made = load.make(one, root=store, timeout=1.0, retries=0, batch_size=1, model=_model(one))
+            if isinstance(made.inner, ProcessRewardModel):
+                made.inner.check()
         except UserError as error:
             raise UserError(f"config: verifiers.named.{name}: {error}") from None

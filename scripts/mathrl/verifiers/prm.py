@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from mathrl.core.code_files import SCRIPTS
+from mathrl.core.files import UserError
 from mathrl.core.hashes import model_sha256
 from mathrl.core.provenance import versions
 from mathrl.models.checks import check_model
@@ -57,6 +58,24 @@ class ProcessRewardModel:
         asked = [dialogue.tokens(tokenizer, problem, steps) for problem, steps in zip(problems, responses, strict=True)]
         return passes([ids for ids, _ in asked], [places for _, places in asked], right, wrong)
 
+    def check(self) -> None:
+        """Refuse a model that cannot score, before anything waits for it.
+
+        Raises:
+            UserError: no tokenizer, or a tokenizer or a chat template that no such verifier can have.
+        """
+        from transformers import AutoTokenizer
+
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(str(self._model))
+            dialogue.mark_ids(tokenizer)
+            dialogue.tokens(tokenizer, "1 + 1?", ["1 + 1 = 2.", "It is 2."])
+        except (OSError, ValueError, KeyError) as error:
+            first = str(error).strip().partition("\n")[0]
+            raise UserError(
+                f"{self._model}: cannot be a verifier of kind prm ({first}); it needs a tokenizer with a chat template"
+            ) from None
+
     def _load(self) -> tuple[Any, Any]:
         if self._loaded is None:
             self._loaded = self._with_vllm() if self._accelerator == "cuda" else self._with_transformers()
@@ -70,16 +89,13 @@ class ProcessRewardModel:
         model = AutoModelForCausalLM.from_pretrained(str(self._model), dtype=getattr(torch, self._dtype)).eval()
 
         def passes(ids: list[list[int]], places: list[list[int]], right: int, wrong: int) -> list[list[float]]:
-            longest = max(map(len, ids))
-            padded = torch.tensor([[*row, *[0] * (longest - len(row))] for row in ids])
-            mask = torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in ids])
-            with torch.inference_mode():
-                logits = model(input_ids=padded, attention_mask=mask).logits.float()
-            # The token at a place is predicted at the one before it.
-            return [
-                torch.sigmoid(row[[place - 1 for place in marks], right] - row[[place - 1 for place in marks], wrong]).tolist()
-                for row, marks in zip(logits, places, strict=True)
-            ]
+            found = []
+            for row, marks in zip(ids, places, strict=True):  # one by one: what is scored beside it must not change its last digits
+                before = [place - 1 for place in marks]  # the token at a place is predicted at the one before it
+                with torch.inference_mode():
+                    logits = model(input_ids=torch.tensor([row])).logits[0, before].float()
+                found.append(torch.sigmoid(logits[:, right] - logits[:, wrong]).tolist())
+            return found
 
         return tokenizer, passes
 
