@@ -32,7 +32,7 @@ def test_a_function_of_the_user_s_scores(folder):
     assert wider.score(["p"], [["a", "abcd"]]) == [[1.0, 1.0]] and wider.directory != first.directory
     (folder / "my_helper.py").write_text("# at most\nLIMIT = 3\n")
     assert make("my_verifier:short", folder / "store").directory == first.directory, "a comment decides none"
-    (folder / "my_helper.py").write_text("LIMIT = 9\n")
+    (folder / "my_helper.py").write_text("LIMIT = 10\n")  # of another size: Python knows its bytecode by seconds and size
     for name in ("my_verifier", "my_helper"):
         sys.modules.pop(name)
     edited = make("my_verifier:short", folder / "store")

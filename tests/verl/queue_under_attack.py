@@ -152,5 +152,5 @@ said["address"] = unit.zmq_server_info.ip
 closed = zmq_utils.create_zmq_socket
 simple_storage.create_zmq_socket = zmq_utils.create_zmq_socket = closed.__wrapped__
 said["open"] = attack(make_unit().zmq_server_info.ports["put_get_socket"], "open")
-print(json.dumps(said))
+print(json.dumps(said), flush=True)  # what is buffered is lost below
 os._exit(0)
