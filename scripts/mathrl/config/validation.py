@@ -221,11 +221,9 @@ def _check_verifiers(config: Configuration, table: Table) -> None:
             is_run = one.kind == "prm" and model in config.runs
             if not is_run and not (model in table and table[model]["kind"] == "model") and not Path(model).is_dir():
                 seeds = [run for run in config.runs if run.startswith(f"{model}-")]
-                known = "neither a run, a" if one.kind == "prm" else "neither a"
+                known = "run, " if one.kind == "prm" else ""
                 remedy = f"; name one of {', '.join(seeds)}" if one.kind == "prm" and seeds else ""
-                raise UserError(
-                    f"config: verifiers.named.{name}: model '{model}' is {known} model of {config.pins} nor a directory{remedy}"
-                )
+                raise UserError(f"config: verifiers.named.{name}: model '{model}' is no {known}model of {config.pins} or directory{remedy}")
         prompt = one.own.get("prompt")
         if prompt and not Path(prompt).is_file():
             raise UserError(f"config: verifiers.named.{name}: prompt: no such file: {prompt}")
