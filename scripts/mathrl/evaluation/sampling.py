@@ -29,7 +29,7 @@ from mathrl.data.benchmarks import read_benchmark
 from mathrl.data.records import Sample
 from mathrl.evaluation.records import EngineSettings, Generation, StoreContent, StoredSample
 from mathrl.execution import pauses
-from mathrl.models.checks import check_model
+from mathrl.models.checks import check_heads, check_model
 from mathrl.models.engine_start import start_llm
 from mathrl.models.records import ModelConfig
 
@@ -182,6 +182,7 @@ def generate(
     The model is known by its bytes. They are hashed once while its files stay as they are, and again before an engine reads them.
     """
     check_model(model)
+    check_heads(model, accelerator)
     wanted = shard_of(all_requests(protocols, benchmarks), shard, shards)
     # On a CPU in float32 the same requests give the same bytes, if only they are computed together.
     together = engine.batch_size if accelerator == "cpu" and engine.dtype == "float32" else None

@@ -9,6 +9,8 @@ from mathrl.core.files import UserError, check_unchanged, read_json
 from mathrl.models import chat_template
 
 INDEX = "model.safetensors.index.json"
+CPU_HEADS = (32, 64, 80, 96, 112, 128, 160, 192, 224, 256, 512)
+"""Sizes of attention heads for which vLLM has kernels on a CPU (its CPUAttentionBackend); it finds out after a minute of starting."""
 
 
 def check_chat_template(model: Path) -> None:
@@ -49,6 +51,27 @@ def check_model(model: Path) -> None:
         raise UserError(f"{model}: {name}, which {INDEX} names, is missing; fetch or copy the model again")
     for path in sorted(model.glob("*.safetensors")):
         check_length(path)
+
+
+def check_heads(model: str | Path, accelerator: str) -> None:
+    """Refuse a model whose attention heads vLLM cannot compute. One that is not there yet is not looked at.
+
+    Raises:
+        UserError: on a CPU, heads of a size for which vLLM has no kernel there.
+    """
+    file = Path(model) / "config.json"
+    if accelerator != "cpu" or not file.is_file():
+        return
+    shape = read_json(file)
+    if "kv_lora_rank" in shape:  # latent attention, which is computed as usual attention there
+        head = shape["qk_nope_head_dim"] + shape["qk_rope_head_dim"]
+    elif shape.get("hidden_size") and shape.get("num_attention_heads"):
+        head = shape.get("head_dim") or shape["hidden_size"] // shape["num_attention_heads"]
+    else:
+        return  # a layout that we do not know; vLLM will say
+    if head not in CPU_HEADS:
+        sizes = ", ".join(map(str, CPU_HEADS))
+        raise UserError(f"{model}: its attention heads have size {head}; on a CPU vLLM has kernels for {sizes}; choose another base_model")
 
 
 def check_length(path: Path) -> None:

@@ -24,6 +24,7 @@ from mathrl.core.code_files import SCRIPTS
 from mathrl.core.files import JsonObject, UserError
 from mathrl.execution import trackers
 from mathrl.models import adapter
+from mathrl.models.checks import check_heads
 from mathrl.rewards import controls, failure
 from mathrl.verl import doors, users_functions
 from mathrl.verl.keys import Overrides
@@ -172,6 +173,7 @@ def overrides(stage: Stage, *, accelerator: str, model: str, verifiers: Verifier
     if stage.dtype != "bfloat16":
         keys[f"+{ACTOR}.fsdp_config.mixed_precision"] = precision(stage.dtype)
     check_precision(stage.dtype, accelerator, model)
+    check_heads(model, accelerator)
     if accelerator == "cpu":
         keys |= cpu_keys(stage, model)
     else:

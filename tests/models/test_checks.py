@@ -1,0 +1,47 @@
+"""Models that an engine cannot serve are refused by their config.json."""
+
+import ast
+import importlib.util
+import json
+from pathlib import Path
+
+import pytest
+
+from mathrl.core.files import UserError
+from mathrl.models.checks import CPU_HEADS, check_heads
+
+LATENT = {"kv_lora_rank": 16, "qk_nope_head_dim": 16, "qk_rope_head_dim": 16, "hidden_size": 64, "num_attention_heads": 4}
+
+
+@pytest.mark.parametrize(
+    ("shape", "head"),
+    [
+        ({"hidden_size": 64, "num_attention_heads": 4}, 16),
+        ({"hidden_size": 64, "num_attention_heads": 4, "head_dim": 48}, 48),
+        ({"hidden_size": 64, "num_attention_heads": 2}, None),
+        ({"hidden_size": 64, "num_attention_heads": 4, "head_dim": 128}, None),
+        ({"hidden_size": 576, "num_attention_heads": 9, "head_dim": None}, None),
+        (LATENT, None),
+        (LATENT | {"qk_nope_head_dim": 8}, 24),
+        ({"architectures": ["Unknown"]}, None),
+    ],
+)
+def test_heads_that_vllm_lacks_on_a_cpu_are_refused_with_their_size(tmp_path, shape, head):
+    check_heads(tmp_path, "cpu")  # not fetched yet
+    (tmp_path / "config.json").write_text(json.dumps(shape))
+    check_heads(tmp_path, "cuda")
+    if head is None:
+        return check_heads(tmp_path, "cpu")
+    with pytest.raises(UserError, match=rf"its attention heads have size {head}; on a CPU vLLM has kernels for 32, 64"):
+        check_heads(tmp_path, "cpu")
+
+
+def test_the_sizes_are_those_of_the_locked_vllm():
+    found = importlib.util.find_spec("vllm")
+    if found is None or not found.submodule_search_locations:
+        pytest.skip("vLLM is not installed")
+    source = Path(found.submodule_search_locations[0]) / "v1/attention/backends/cpu_attn.py"
+    functions = {node.name: node for node in ast.walk(ast.parse(source.read_text())) if isinstance(node, ast.FunctionDef)}
+    returned = functions["get_supported_head_sizes"].body[-1]
+    assert isinstance(returned, ast.Return) and returned.value is not None
+    assert tuple(ast.literal_eval(returned.value)) == CPU_HEADS
