@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 
 import pytest
-
 from mathrl.core.files import UserError
 from mathrl.models.checks import CPU_HEADS, check_heads
 
