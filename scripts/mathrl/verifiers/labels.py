@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from mathrl.data.records import Item, Sample
+from mathrl.text.beginnings import beginnings
 from mathrl.text.reasoning_steps import reasoning_steps
 from mathrl.verifiers.dialogue import RIGHT, WRONG, messages
 from mathrl.verifiers.records import Dialogue, Labelled
@@ -74,21 +75,7 @@ def prefixes(solution: SampledSolution) -> list[str]:
     The space after a step is left for the policy to write: tokens begin with it. After the last step there is nothing left to
     write: its rate is the verdict on the solution itself.
     """
-    found, end = [], 0
-    for step in solution.steps[:-1]:
-        end = _end_of(step, solution.response, end)
-        found.append(solution.response[:end])
-    return found
-
-
-def _end_of(step: str, response: str, start: int) -> int:
-    """Where a step ends in the response; the cutter joins labels by one space and trims, so that letters are counted, not spaces."""
-    wanted = sum(not char.isspace() for char in step)
-    for place in range(start, len(response)):
-        wanted -= not response[place].isspace()
-        if not wanted:
-            return place + 1
-    return len(response)
+    return beginnings(solution.response, solution.steps)
 
 
 def decide(rates: Sequence[float], correct: bool, limits: Denoising) -> tuple[list[str] | None, str]:
