@@ -300,6 +300,7 @@ rule format_training_data:
         given=given_file,
         augmented=added_files("augmented"),
         repeated=added_files("repeated"),
+        hints=hint_files,
     output:
         train="results/{run}/{stage}/train.parquet",
         val="results/{run}/{stage}/val.parquet",
@@ -310,6 +311,7 @@ rule format_training_data:
         solve_rates=own_solve_rates,
         remove_by=removing_methods,
         added=added_rows,
+        hints=hint_options,
         validation=validation_option,
         dev_size=CONFIG.data.dev_size,
         instruction=literal(CONFIG.prompt.instruction),
@@ -333,6 +335,7 @@ rule format_training_data:
         " {params.solve_rates:q}"
         " --remove {params.remove_by:q}"
         " {params.added:q}"
+        " {params.hints:q}"
         " {params.validation:q}"
         " --dev-size {params.dev_size:q}"
         " --instruction {params.instruction:q}"

@@ -46,6 +46,18 @@ def main() -> None:
     parser.add_argument(
         "--repeated", nargs="+", action="extend", type=Path, default=[], help="the same: their source problems once more (default: none)"
     )
+    parser.add_argument("--hints", type=Path, help="solutions whose beginnings stand in training prompts, parquet (default: none)")
+    parser.add_argument(
+        "--hint-share",
+        nargs=2,
+        type=float,
+        metavar=("LOW", "HIGH"),
+        default=(0.5, 0.5),
+        help="share of its steps, 0-1 (default 0.5 0.5)",
+    )
+    parser.add_argument(
+        "--hint-solve-rate", nargs=2, type=float, metavar=("LOW", "HIGH"), help="solve rates of problems with a hint, 0-1 (default: all)"
+    )
     parser.add_argument("--validation", required=True, metavar="NAME=FILE", help="benchmark whose rows are validated on")
     parser.add_argument("--dev-size", type=int, default=512, help="rows held out for choosing checkpoints (default 512)")
     parser.add_argument("--instruction", required=True, help="put before each problem, byte for byte")
@@ -60,6 +72,8 @@ def main() -> None:
     if args.data == "as_given":
         if not args.given:
             raise UserError("--data as_given: needs --given, a parquet in verl's columns")
+        if args.hints:
+            raise UserError("--data as_given: the prompts stay as they are; write data: {rows: raw, hints: {…}}")
         dirty = training_files.contaminated(args.matches, args.remove) if args.matches else []
         write_json(args.summary, given_rows.make(args, dirty))
     else:

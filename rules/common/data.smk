@@ -116,6 +116,21 @@ def added_rows(wildcards, input):
     return [f"--{what}={path}" for what in ("augmented", "repeated") for path in input[what]]
 
 
+def hint_files(wildcards):
+    """Solutions whose beginnings stand in the prompts of a stage, where it asks for hints."""
+    path = augmentation.hint_solutions(stage_config(wildcards.run, wildcards.stage), CONFIG)
+    return [path] if path else []
+
+
+def hint_options(wildcards, input):
+    """The same as arguments, with the share of their steps and which problems get them."""
+    hints = augmentation.hints(stage_config(wildcards.run, wildcards.stage))
+    if not hints:
+        return []
+    rates = ["--hint-solve-rate", *map(str, hints.solve_rate)] if hints.solve_rate else []
+    return [f"--hints={input.hints[0]}", "--hint-share", *map(str, hints.shares), *rates]
+
+
 def entry_of(wildcards):
     """The entry of `augmentation` that a wildcard names."""
     return CONFIG.augmentation[wildcards.entry]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
 from mathrl.config.entry import ENGINE, Entry, Limits
 from mathrl.config.experiment import Configuration
+from mathrl.config.sources import Hints
 from mathrl.config.stage import Stage
 from mathrl.core.files import UserError
 
@@ -24,12 +26,24 @@ def data_kind(stage: Stage) -> str:
 def data_words(stage: Stage) -> str:
     """The same in words, with what is added."""
     parts = [f"{what} rows of {', '.join(added(stage, what))}" for what in WAYS if added(stage, what)]
+    parts += [f"hints from {own.solutions}"] if (own := hints(stage)) else []
     return " and ".join([f"{data_kind(stage)} data", *parts])
 
 
 def added(stage: Stage, what: str) -> list[str]:
     """Entries that a stage's `data` names as `augmented` or `repeated`."""
     return [] if isinstance(stage.data, str) else list(getattr(stage.data, what) or ())
+
+
+def hints(stage: Stage) -> Hints | None:
+    """The hints of a stage's prompts, if there are any."""
+    return None if isinstance(stage.data, str) else stage.data.hints
+
+
+def hint_solutions(stage: Stage, config: Configuration) -> str | None:
+    """The parquet of the solutions that a stage's hints are cut from; None without hints."""
+    own = hints(stage)
+    return own and (f"{RESULTS}/{own.solutions}/rows.parquet" if own.solutions in config.augmentation else own.solutions)
 
 
 def product(path: str | None, config: Configuration) -> str | None:
@@ -81,8 +95,9 @@ def check_stage_data(config: Configuration, stage: Stage, where: str) -> None:
         UserError: see the messages below.
     """
     entries = config.augmentation
-    if not isinstance(stage.data, str) and not any(added(stage, what) for what in WAYS):
-        raise UserError(f"{where}: data: adds nothing; name entries under augmented or repeated, or write data: {stage.data.rows}")
+    if not isinstance(stage.data, str) and not any(added(stage, what) for what in WAYS) and not stage.data.hints:
+        raise UserError(f"{where}: data: adds nothing; write entries under augmented or repeated, or hints, or data: {stage.data.rows}")
+    _check_hints(config, stage, where)
     for what in WAYS:
         for name in added(stage, what):
             if name not in entries:
@@ -96,8 +111,28 @@ def check_stage_data(config: Configuration, stage: Stage, where: str) -> None:
         raise UserError(f"{where}: solutions: entry '{name}' of augmentation is of kind {entries[name].kind}")
 
 
+def _check_hints(config: Configuration, stage: Stage, where: str) -> None:
+    own, entries = hints(stage), config.augmentation
+    if own is None:
+        return
+    if stage.supervised:
+        raise UserError(f"{where}: data.hints: a supervised stage trains on the solutions themselves; remove hints")
+    for key, pair in (("share", own.shares), ("solve_rate", own.solve_rate)):
+        if pair and pair[0] > pair[1]:
+            raise UserError(f"{where}: data.hints.{key} [{pair[0]}, {pair[1]}] holds none; write the lowest first: [{pair[1]}, {pair[0]}]")
+    named = entries.get(own.solutions)
+    if named and named.kind != "solutions":
+        raise UserError(f"{where}: data.hints.solutions: entry '{own.solutions}' of augmentation is of kind {named.kind}")
+    if not named and not Path(own.solutions).is_file():
+        known = ", ".join(name for name, one in entries.items() if one.kind == "solutions") or "none"
+        raise UserError(
+            f"{where}: data.hints.solutions: '{own.solutions}' is no file and no entry of augmentation of kind solutions (known: {known})"
+        )
+
+
 def used(config: Configuration, stages: Sequence[Stage]) -> list[str]:
     """Entries that these stages need, each once, in the order of the configuration."""
     named = {name for stage in stages for what in WAYS for name in added(stage, what)}
     named |= {name for stage in stages if stage.supervised and (name := product(stage.solutions, config))}
+    named |= {own.solutions for stage in stages if (own := hints(stage))}
     return [name for name in config.augmentation if name in named]

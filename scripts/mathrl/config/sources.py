@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from mathrl.config.section import Count, Distinct, Number, Section, Several, Share, WholeNumber, key
+from mathrl.config.section import Count, Distinct, Number, PositiveShare, Section, Several, Share, WholeNumber, key, required
 
 OF_THE_USER = r"[A-Za-z_][A-Za-z0-9_.]*:[A-Za-z_][A-Za-z0-9_]*"
 Method = Annotated[str, StringConstraints(pattern=rf"^(exact|ngram|fuzzy|semantic|reworded|{OF_THE_USER})$")]
@@ -63,6 +63,23 @@ class Data(Section):
     own_solutions: OwnSolutions = key(OwnSolutions(), "the base model's right responses as solutions of a supervised stage")
 
 
+class Hints(Section):
+    """Training prompts that carry the beginning of a worked solution, never the answer; docs/reference/augmentation.md has the wording."""
+
+    solutions: str = required("an entry of `augmentation` of kind solutions, or a parquet file with the columns problem and solution")
+    share: PositiveShare | Annotated[Several[PositiveShare], Field(min_length=2, max_length=2)] = key(
+        0.5, "of the solution's steps; two shares, such as [0.3, 0.7]: the lowest and the highest, each problem has its own", "share"
+    )
+    solve_rate: Annotated[Several[Share], Field(min_length=2, max_length=2)] | None = key(
+        None, "lowest and highest solve rate of problems that get a hint, both included; null for all"
+    )
+
+    @property
+    def shares(self) -> tuple[Number, Number]:
+        """The lowest and the highest share."""
+        return (self.share, self.share) if isinstance(self.share, int | float) else (self.share[0], self.share[1])
+
+
 class AddedRows(Section):
     """Problems of a stage, and what is added to them."""
 
@@ -73,6 +90,7 @@ class AddedRows(Section):
     repeated: Annotated[Distinct[str], Field(min_length=1)] | None = key(
         None, "the control: for each row of these entries its source problem once more; null for none"
     )
+    hints: Hints | None = key(None, "{solutions, share, solve_rate}: prompts of problems carry the beginning of a solution; null: none do")
 
 
 class Decontamination(Section):

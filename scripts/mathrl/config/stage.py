@@ -144,7 +144,8 @@ class Stage(Section):
     data: Literal["clean", "raw", "as_given"] | AddedRows = key(
         "clean",
         "clean: without the rows that decontamination removes; raw: with them; as_given: the published file in verl's columns as it is; "
-        "{augmented: [entry]} or {repeated: [entry]}: with what an entry of `augmentation` brought, or with as many repeated rows",
+        "{augmented: [entry]} or {repeated: [entry]}: with what an entry of `augmentation` brought, or with as many repeated rows; "
+        "{hints: {…}}: with beginnings of solutions in the prompts",
         finalist="all rows, not decontaminated",
     )
     remove: Distinct[Removing] | None = key(None, "methods whose matches leave clean training data; null: decontamination.remove")

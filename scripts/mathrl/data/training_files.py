@@ -13,7 +13,7 @@ from mathrl.core.arguments import split_pair
 from mathrl.core.files import UserError, atomic_path, sha256_file
 from mathrl.core.parquet import PartWriter, parts, schema_of
 from mathrl.core.provenance import provenance
-from mathrl.data import added_rows, solve_rates
+from mathrl.data import added_rows, hints, solve_rates
 from mathrl.data.benchmarks import read_benchmark
 from mathrl.data.cleaning import parse_bands
 from mathrl.data.problems import bands, own_quintiles
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 NEEDED = ("id", "problem", "answer", "source", "domain", "solve_rate", "difficulty", "duplicate_group")
 
 
-def make(args: argparse.Namespace, near: Callable[[Path, list[str]], list[str]]) -> DataSummary:
+def make(args: argparse.Namespace, near: Callable[[Path, list[str]], list[str]]) -> hints.StageSummary:
     """Write training and validation rows and return the summary.
 
     The dev split is chosen before anything is removed, so that a run on raw data and one on clean data hold out the same
@@ -66,14 +66,18 @@ def make(args: argparse.Namespace, near: Callable[[Path, list[str]], list[str]])
         raise UserError(f"{args.problems}: no training row is left ({counts}); lower data.dev_size or widen the filters")
     more = added_rows.of(args, rows.filter(training)["id"]) if args.augmented or args.repeated else {}
     counts |= {what: len(frame) for what, frame in more.items()}
+    carried, told = hints.of(args, rows.filter(training).select("id", "solve_rate")) if args.hints else (None, None)
     items = benchmark_frame(list(read_benchmark(path).values()))
     counts["validation"] = len(items)
-    _write(args, training, dev, name, items, list(more.values()))
+    _write(args, training, dev, name, items, list(more.values()), carried)
     names = ("data", "remove", "difficulty", "sources", "solve_rate", "dev_size", "instruction", "separator")
-    inputs = {"solve_rates": args.solve_rates} if args.solve_rates else {}
-    summary = summarised(args, counts, names, inputs | added_rows.inputs(args))
+    read = {"solve_rates": args.solve_rates, "hints": args.hints}
+    inputs = {what: path for what, path in read.items() if path} | added_rows.inputs(args)
+    summary: hints.StageSummary = {**summarised(args, counts, names, inputs)}
     if own_bands:
         summary["own_bands"] = own_bands
+    if told:
+        summary["hints"] = told
     return summary
 
 
@@ -95,11 +99,17 @@ def summarised(args: argparse.Namespace, counts: dict[str, int], settings: tuple
 
 
 def _write(
-    args: argparse.Namespace, training: pl.Series, dev: pl.Series, benchmark: str, items: pl.DataFrame, more: list[pl.DataFrame]
+    args: argparse.Namespace,
+    training: pl.Series,
+    dev: pl.Series,
+    benchmark: str,
+    items: pl.DataFrame,
+    more: list[pl.DataFrame],
+    carried: pl.DataFrame | None,
 ) -> None:
     """Write both files, each whole or not at all: of the problems those that are marked, and the benchmark's items before the dev rows.
 
-    What is added to the training rows comes behind them.
+    What is added to the training rows comes behind them. Training rows alone carry hints (`carried`), and of these no added ones.
     """
     import polars as pl
 
@@ -116,12 +126,14 @@ def _write(
         for part in parts(args.problems, list(NEEDED)):
             here = slice(first, first + len(part))
             first += len(part)
-            train.write(_select(part, training[here], index_of["train"][here], pl.col("source").fill_null("unknown"), prefix))
+            chosen = _select(part, training[here], index_of["train"][here], pl.col("source").fill_null("unknown"), prefix)
+            train.write(hints.beside(chosen, carried))
             val.write(_select(part, dev[here], index_of["dev"][here], pl.lit("dev"), prefix))
         first = int(training.sum())
         for frame in filter(len, more):
             index = pl.int_range(first, first + len(frame), eager=True)
-            train.write(verl_rows(frame, pl.col("source").fill_null("unknown"), prefix, index))
+            added = verl_rows(frame, pl.col("source").fill_null("unknown"), prefix, index)
+            train.write(hints.beside(added, None if carried is None else carried.clear()))
             first += len(frame)
 
 
