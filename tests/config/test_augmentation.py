@@ -131,7 +131,56 @@ def test_the_demos_overlay_is_valid(root, config):
 
 
 def test_what_is_wrong_in_a_mapping_of_data_is_named(check):
-    with pytest.raises(UserError, match=r"unknown key 'data\.augment'; known here: augmented, repeated, rows"):
+    with pytest.raises(UserError, match=r"unknown key 'data\.augment'; known here: augmented, hints, repeated, rows"):
         check(data={"augment": ["retold"]})
     with pytest.raises(UserError, match="data is 'dirty'; it must be clean, raw, as_given or mapping"):
         check(data="dirty")
+
+
+def of_solutions(check, hints, **run):
+    return check({"kind": "solutions"}, {"hints": hints}, **run)
+
+
+def test_hints_name_an_entry_of_solutions_or_a_file(check, tmp_path):
+    made = of_solutions(check, {"solutions": "retold"})
+    stage = made.stage("mine", "main")
+    assert augmentation.used(made, [stage]) == ["retold"], "its funnel is a part of the study"
+    assert augmentation.hint_solutions(stage, made) == "results/augmentation/retold/rows.parquet"
+    assert augmentation.hints(stage).shares == (0.5, 0.5) and augmentation.data_kind(stage) == "clean"
+    assert augmentation.data_words(stage) == "clean data and hints from retold"
+    file = tmp_path / "mine.parquet"
+    file.touch()
+    made = of_solutions(check, {"solutions": str(file), "share": [0.3, 0.7], "solve_rate": [0, 0.2]})
+    stage = made.stage("mine", "main")
+    assert augmentation.used(made, [stage]) == [] and augmentation.hint_solutions(stage, made) == str(file)
+    assert augmentation.hints(stage).shares == (0.3, 0.7)
+    plain = check().stage("mine", "main")
+    assert augmentation.hints(plain) is None and augmentation.hint_solutions(plain, check()) is None
+
+
+BAD_HINTS = [
+    ({}, {}, r"data\.hints lacks the key 'solutions'"),
+    ({"solutions": "other"}, {}, r"data\.hints\.solutions: 'other' is no file and no entry .* of kind solutions \(known: retold\)"),
+    ({"solutions": "retold", "share": 0}, {}, r"data\.hints\.share is 0"),
+    ({"solutions": "retold", "share": 1.5}, {}, r"data\.hints\.share is 1\.5"),
+    ({"solutions": "retold", "share": [0.7, 0.3]}, {}, r"data\.hints\.share \[0\.7, 0\.3\] holds none; .* \[0\.3, 0\.7\]"),
+    ({"solutions": "retold", "solve_rate": [0.5, 0.1]}, {}, r"data\.hints\.solve_rate \[0\.5, 0\.1\] holds none"),
+    ({"solutions": "retold"}, {"algorithm": "supervised", "solutions": "own", "steps": 5}, r"data\.hints: a supervised stage trains on"),
+]
+
+
+@pytest.mark.parametrize(("hints", "run", "message"), BAD_HINTS, ids=[str(number) for number in range(len(BAD_HINTS))])
+def test_bad_hints_are_named(check, hints, run, message):
+    with pytest.raises(UserError, match="config: .*" + message):
+        of_solutions(check, hints, **run)
+
+
+def test_hints_of_an_entry_that_holds_no_solutions_are_refused(check):
+    with pytest.raises(UserError, match=r"data\.hints\.solutions: entry 'retold' of augmentation is of kind variants"):
+        check(data={"hints": {"solutions": "retold"}})
+
+
+def test_a_later_stage_trains_without_hints(check):
+    """How hints end: the next stage of the run names none."""
+    made = of_solutions(check, {"solutions": "retold"}, stages=[{"name": "hinted", "steps": 5}, {"name": "alone", "data": "clean"}])
+    assert augmentation.hints(made.stage("mine", "hinted")) and augmentation.hints(made.stage("mine", "alone")) is None

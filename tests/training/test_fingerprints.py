@@ -1,11 +1,14 @@
 """What opens a new directory of checkpoints and what does not."""
 
+import polars as pl
 import pytest
 import yaml
 from mathrl.config import process, reading
 from mathrl.config.stage import Stage
 from mathrl.config.verifier import Verifiers
 from mathrl.core.files import UserError, write_json
+from mathrl.data import hints
+from mathrl.data.verl_rows import verl_rows
 from mathrl.training import checkpoints, directories, fingerprints, plan
 from support.settings import plan_of, stage_of, with_reward
 
@@ -234,6 +237,29 @@ def test_a_control_arms_reward_changes_its_own_fingerprint_and_nobody_elses(tmp_
     assert fingerprints.name(arm) != fingerprints.name(plain) == fingerprints.name(place.content(stage))
     other = place.content(with_reward(stage, **{"mathrl.rewards.controls:random_reward": 1.0}))
     assert fingerprints.name(other) not in (fingerprints.name(arm), fingerprints.name(plain))
+
+
+def hinted_rows(place, carried):
+    """The training file of one problem in verl's columns, with this hint or without hints."""
+    problem = {"id": "a", "problem": "2 + 3?", "answer": "5", "domain": None, "solve_rate": None, "source": "x", "difficulty": None}
+    rows = verl_rows(pl.DataFrame([problem]), pl.col("source"), "Reason. ", pl.int_range(1, eager=True))
+    found = carried and pl.DataFrame([{"id": "a", "hint": carried, "hint_steps": 1, "hint_request": None}])
+    hints.beside(rows, found).write_parquet(place.train)
+
+
+def test_hints_are_another_training_and_runs_without_them_stay_as_they_were(tmp_path, stage):
+    """Hints count by the rows that they make. Their code makes data: it is no part of any fingerprint, nor is a key of the stage."""
+    place = Place(tmp_path)  # with our real code
+    names = {}
+    for carried in (None, "We count.", "We add."):
+        hinted_rows(place, carried)
+        plain = place.content(stage)
+        asked = place.content(stage.changed(data={"hints": {"solutions": "worked", "share": 0.3}}))
+        assert plain == asked, "the same rows are the same training, whatever chose them"
+        names[carried] = fingerprints.name(plain)
+        assert not {"mathrl/data/hints.py", "mathrl/grading/given_away.py", "mathrl/data/training_files.py"} & set(plain["code_files"])
+        assert "mathrl/grading/judge.py" in plain["code_files"], "this is the real code"
+    assert len(set(names.values())) == 3
 
 
 def test_the_size_of_a_micro_batch_counts_where_a_loss_is_computed_within_it(place, stage):

@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 from mathrl.config.stage import Stage
 from mathrl.core.files import UserError
+from mathrl.data import hints
 from mathrl.training import long_prompts
 
 TEMPLATE = "{% for m in messages %}<u> {{ m['content'] }} </u> {% endfor %}{% if add_generation_prompt %}<a>{% endif %}"
@@ -58,6 +59,18 @@ def test_the_rows_are_those_of_verl(tmp_path, model, verl):
     of_verl = json.loads(said.partition("FOUND")[2])
     assert pl.read_parquet(tmp_path / "out.parquet")["problem"].to_list() == of_verl == ["p0", "p2", "p4", "p5"]
     assert pl.read_parquet_schema(tmp_path / "out.parquet") == pl.read_parquet_schema(train)
+
+
+def test_a_prompt_counts_with_its_hint(tmp_path, model):
+    """A problem that fits by itself and not with its hint is left out; dev and validation carry none."""
+    train = rows(tmp_path / "train.parquet", [3, 3])
+    table = pl.read_parquet(train)
+    infos = pl.DataFrame({"index": [0, 1], "original_problem": ["p0", "p1"], "id": ["a", "b"]})
+    table = table.with_columns(infos.to_struct("extra_info")).select("prompt", "problem", "extra_info")
+    carried = pl.DataFrame([{"id": "a", "hint": "one", "hint_steps": 1, "hint_request": "r"}])
+    hints.beside(table, carried).write_parquet(train)
+    assert long_prompts.leave_out(train, model, 10, tmp_path / "out.parquet") == 1
+    assert pl.read_parquet(tmp_path / "out.parquet")["problem"].to_list() == ["p1"]
 
 
 def test_counted_once_and_again_where_anything_differs(tmp_path, model, monkeypatch, capsys):
