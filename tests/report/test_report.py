@@ -12,6 +12,7 @@ from html.parser import HTMLParser
 
 import pytest
 from mathrl.core.files import write_json, write_jsonl
+from mathrl.report import evidence
 from support.events import write_events
 from support.report_world import HOSTILE, MODELS, call, configuration, processor_seconds, render
 
@@ -150,6 +151,32 @@ def test_a_later_endpoint_and_a_run_that_was_left_out_are_visible(world, tmp_pat
         and "metric: pass@1 → greedy" in page
         and Endpoint.of(spelled_out(config)).sha256[:16] in page
     )
+
+
+COUNTS = {"problems": 1000, "removed": 40, "near_dev": 5, "outside_difficulty": 155, "train": 700, "dev": 100, "validation": 20}
+
+
+def test_counts_of_training_files_add_up_whatever_is_added_to_them():
+    split = {"counts": COUNTS, "settings": {"data": "clean"}}
+    (plain,) = evidence.split_rows({"a": split})
+    assert (plain["outside"], plain["removed"], plain["from_dev"], plain["hints"]) == (160, 40, 0, None)
+    (more,) = evidence.split_rows({"a": split | {"counts": COUNTS | {"augmented": 300, "repeated": 300}}})
+    assert (more["outside"], more["from_dev"]) == (160, 0), "added rows are no problems that were left out"
+
+
+def test_hints_and_what_got_none_stand_beside_the_training_files(world, tmp_path):
+    study = tmp_path / "study"
+    shutil.copytree(world, study)
+    told = {
+        "solutions": f"results/{HOSTILE}.parquet", "share": [0.3, 0.7], "solve_rate": None, "hinted": 480, "cut_shorter": 31,
+        "left_out": {"no solution known": 200, "the first step holds the answer": 20},
+    }  # fmt: skip
+    write_json(study / "results/grpo/main/data.json", {"counts": COUNTS, "settings": {"data": "clean"}, "hints": told})
+    write_json(study / "results/dapo/long/data.json", {"counts": COUNTS, "settings": {"data": "clean"}})
+    page = render(study)
+    assert page.count("<small>480 with a hint</small>") == 1 and HOSTILE not in page
+    assert "grpo / main: 480 of 700 training prompts carry the beginning of a solution" in page and "31 of them fewer steps" in page
+    assert "Without one: no solution known 200, the first step holds the answer 20. Prompts of the evaluation carry none." in page
 
 
 def test_missing_parts_are_named_with_their_command(world, tmp_path):

@@ -10,7 +10,7 @@ from mathrl.config.controls import sweeps
 from mathrl.config.endpoint import Endpoint, changes
 from mathrl.config.records import Registered
 from mathrl.core.files import UserError, read_json
-from mathrl.data.records import DataSummary
+from mathrl.data.hints import StageSummary
 from mathrl.evaluation.means import cell, clustered_error, mean_error, mean_over
 from mathrl.evaluation.records import Sampled
 from mathrl.report.records import ReferenceCell, ReferenceRow, ShownCalibration, SplitRow, Story, Study, SweepRow
@@ -100,12 +100,15 @@ def reference_rows(study: Study) -> list[ReferenceRow]:
     return rows
 
 
-def split_rows(splits: Mapping[str, DataSummary]) -> list[SplitRow]:
-    """Counts of the training files that add up: matched rows of training and of the dev split, which are removed from both."""
+def split_rows(splits: Mapping[str, StageSummary]) -> list[SplitRow]:
+    """Counts of the training files that add up: matched rows of training and of the dev split, which are removed from both.
+
+    What is added to a stage's problems (augmented, repeated) is beside these.
+    """
     rows: list[SplitRow] = []
     for name, split in splits.items():
         counts = split["counts"]
-        outside = sum(value for key, value in counts.items() if key not in ("problems", "removed", "train", "dev", "validation"))
+        outside = sum(value for key, value in counts.items() if key in ("near_dev", "not_measured") or key.startswith("outside_"))
         from_dev = max(counts["problems"] - counts["removed"] - outside - counts["train"] - counts["dev"], 0)
         rows.append(
             {
@@ -115,6 +118,7 @@ def split_rows(splits: Mapping[str, DataSummary]) -> list[SplitRow]:
                 "removed": counts["removed"] + from_dev,
                 "from_dev": from_dev,
                 "outside": outside,
+                "hints": split.get("hints"),
             }
         )
     return rows

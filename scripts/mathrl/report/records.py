@@ -10,7 +10,8 @@ from mathrl.config.endpoint import Endpoint
 from mathrl.config.experiment import Configuration
 from mathrl.core.provenance import Provenance
 from mathrl.data.dates import Dates
-from mathrl.data.records import CleaningSummary, DataSummary
+from mathrl.data.hints import HintCounts, StageSummary
+from mathrl.data.records import CleaningSummary
 from mathrl.decontamination.records import Contamination, ContaminationRow
 from mathrl.evaluation.records import BreakdownCell, Disagreement, Evaluation, FirstWrong, Sampled, ScoreRow
 from mathrl.statistics.records import ArmClaim, Calibration, Came, Cell, CleanSubset, ComparisonRow, Contrast, Effect, Mean, NetEffect
@@ -78,7 +79,7 @@ class ReferenceRow(TypedDict):
 
 
 class SplitRow(TypedDict):
-    """Counts of a stage's training files that add up. data: clean, raw or as_given."""
+    """Counts of a stage's training files that add up. data: clean, raw or as_given. hints: None where no prompt carries one."""
 
     name: str
     data: object
@@ -86,6 +87,7 @@ class SplitRow(TypedDict):
     removed: int
     from_dev: int
     outside: int
+    hints: HintCounts | None
 
 
 class ShownCalibration(Calibration):
@@ -264,7 +266,7 @@ class StudyData(TypedDict):
 
     funnel: CleaningSummary | None
     contamination: Contamination | None
-    splits: dict[str, DataSummary]
+    splits: dict[str, StageSummary]
 
 
 class AuditedBenchmark(TypedDict):
