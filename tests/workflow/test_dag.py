@@ -105,6 +105,22 @@ def test_bad_input_stops_before_any_job(fresh, setting, message):
     assert not (fresh.directory / "results").exists() and not (fresh.directory / "logs").exists()
 
 
+def test_hints_wait_for_their_solutions_and_other_runs_for_nothing(fresh):
+    """An entry of augmentation is asked once, its funnel is a result; the run beside it is formatted by the command of always."""
+    entry = "{kind: solutions, model: m, address: 'http://127.0.0.1:8765/v1', budget: {requests: 9}}"
+    hints = "{solutions: worked, share: [0.3, 0.7], solve_rate: [0, 0.2]}"
+    runs = f"runs={{hinted: {{mini_batch_size: 88, data: {{hints: {hints}}}}}, plain: {{mini_batch_size: 88}}}}"
+    setting = (f"augmentation={{worked: {entry}}}", runs, "select=[hinted, plain]")
+    options = ("-n", "-p", "--workflow-profile", "none", "--cores", "all", "--resources", "gpu=6")
+    done = fresh.run("snakemake", *options, "--config", *setting)
+    assert done.returncode == 0, done.stdout
+    jobs = job_counts(done.stdout)
+    assert jobs["request_variants"] == jobs["admit_variants"] == 1 and jobs["format_training_data"] == 2
+    assert "results/augmentation/worked/funnel.json" in done.stdout
+    said = re.findall(r"--hints\S* .*?(?= --validation)", done.stdout)
+    assert said == ["--hints=results/augmentation/worked/rows.parquet --hint-share 0.3 0.7 --hint-solve-rate 0 0.2"]
+
+
 STAGED = "mini_batch_size: 88, stages: [{name: easy}, {name: hard, start_from: base}]"
 
 

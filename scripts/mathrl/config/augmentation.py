@@ -42,8 +42,9 @@ def hints(stage: Stage) -> Hints | None:
 
 def hint_solutions(stage: Stage, config: Configuration) -> str | None:
     """The parquet of the solutions that a stage's hints are cut from; None without hints."""
-    own = hints(stage)
-    return own and (f"{RESULTS}/{own.solutions}/rows.parquet" if own.solutions in config.augmentation else own.solutions)
+    if (own := hints(stage)) is None:
+        return None
+    return f"{RESULTS}/{own.solutions}/rows.parquet" if own.solutions in config.augmentation else own.solutions
 
 
 def product(path: str | None, config: Configuration) -> str | None:
