@@ -1,5 +1,6 @@
 """Each door by itself: what has the form of a problem, which answers hold, what is new, what a rewording is."""
 
+import argparse
 import json
 
 import polars as pl
@@ -7,6 +8,7 @@ import pytest
 from mathrl.augmentation import command, forecast, form, leaks, novelty, prompts, votes
 from mathrl.config.entry import Holds
 from mathrl.core.files import UserError
+from mathrl.data import hints
 from mathrl.decontamination import Settings, find_matches
 from mathrl.demo.provider import completion, good
 from mathrl.models.chat import Answer, Request
@@ -200,6 +202,13 @@ def test_solutions_pass_the_same_doors(data, entry, tmp_path):
     assert counts["answer holds"] > 0 and counts["new"] > 0 and 0 < funnel["rows"] <= 12 and counts["useful"] == 0
     rows = pl.read_parquet(tmp_path / "rows.parquet")
     assert rows["solution"].null_count() == 0 and rows["source_id"].n_unique() == len(rows)
+    # what an entry leaves is what hints are cut from, and each says which request it is from
+    options = argparse.Namespace(hints=tmp_path / "rows.parquet", problems=data.folder / "problems.parquet", hint_share=(0.5, 0.5))
+    options.hint_solve_rate = None
+    carried, told = hints.of(options, data.problems.select("id", "solve_rate"))
+    assert told["hinted"] + told["left_out"].get(hints.HOLDS_GOLD, 0) == len(rows) and told["hinted"] > 0
+    known = dict(rows.select("source_id", "request_sha256").iter_rows())
+    assert {row["id"]: row["hint_request"] for row in carried.to_dicts()}.items() <= known.items()
 
 
 def test_a_prompt_of_the_users_is_filled_and_a_useless_one_refused(tmp_path):
