@@ -323,7 +323,7 @@ rule format_training_data:
     threads: 1
     resources:
         mem_mb=grows(2000),
-        runtime=grows(15),
+        runtime=grows(60),
     container:
         image("cpu")
     shell:

@@ -88,6 +88,7 @@ def test_problems_are_chosen_by_their_solve_rate(formatted):
     hinted = {name for name, row in by_id(train).items() if row["extra_info"]["hint"]}
     assert hinted == {name for name in by_id(train) if int(name, 16) / 60 <= 0.25}
     assert summary["hints"]["left_out"] == {hints.OTHER_RATE: len(train) - len(hinted)}
+    assert summary["settings"]["hint_solve_rate"] == [0, 0.25] and "hints" in summary["provenance"]["inputs"]
 
 
 def test_the_models_own_solve_rates_choose_where_a_stage_asks_for_them(formatted, tmp_path):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -70,7 +70,8 @@ def make(args: argparse.Namespace, near: Callable[[Path, list[str]], list[str]])
     items = benchmark_frame(list(read_benchmark(path).values()))
     counts["validation"] = len(items)
     _write(args, training, dev, name, items, list(more.values()), carried)
-    names = ("data", "remove", "difficulty", "sources", "solve_rate", "dev_size", "instruction", "separator")
+    names = ["data", "remove", "difficulty", "sources", "solve_rate", "dev_size", "instruction", "separator"]
+    names += ["hint_share", "hint_solve_rate"] if args.hints else []
     read = {"solve_rates": args.solve_rates, "hints": args.hints}
     inputs = {what: path for what, path in read.items() if path} | added_rows.inputs(args)
     summary: hints.StageSummary = {**summarised(args, counts, names, inputs)}
@@ -81,7 +82,7 @@ def make(args: argparse.Namespace, near: Callable[[Path, list[str]], list[str]])
     return summary
 
 
-def summarised(args: argparse.Namespace, counts: dict[str, int], settings: tuple[str, ...], inputs: dict[str, Path]) -> DataSummary:
+def summarised(args: argparse.Namespace, counts: dict[str, int], settings: Sequence[str], inputs: dict[str, Path]) -> DataSummary:
     """What stands beside both files: `counts`, these options with the validation's name, hashes and provenance.
 
     `inputs` are read beside the problems, the validation's benchmark and the matches.
