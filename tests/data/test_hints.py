@@ -1,7 +1,9 @@
 """Hints: what is appended to a training prompt, to which prompts, and that copying from it earns nothing."""
 
+import gzip
 import json
 import re
+from itertools import islice
 
 import polars as pl
 import pytest
@@ -175,15 +177,44 @@ def test_each_problem_has_its_own_share_between_two():
 TOKEN = re.compile(r"\\[A-Za-z]+|\d+(?:\.\d+)?|[A-Za-z]+|\S")
 
 
-@pytest.mark.parametrize(("problem", "gold", "text"), SOLUTIONS, ids=[gold for _, gold, _ in SOLUTIONS])
-def test_no_copy_from_a_hint_earns_the_reward_for_a_right_answer(problem, gold, text):
-    """Every run of up to eight neighbouring tokens of the hint as the answer, by the reward of training, which knows the problem alone."""
-    assert grade(text, gold, problem).correct, "the solution itself is right"
-    found = hints.cut(text, gold, problem, 1.0)
-    assert isinstance(found, hints.Hint)
+def right_copies(found, gold, problem):
+    """Runs of up to eight neighbouring tokens of a hint that are right answers by the reward of training, and how many runs there are."""
     places = [match.span() for match in TOKEN.finditer(found.text)]
     copies = {found.text[start:end] for i, (start, _) in enumerate(places) for _, end in places[i : i + 8]}
     info = {"original_problem": problem, "hint": found.text}
-    right = [copy for copy in copies if reward("", f"\\boxed{{{copy}}}", gold, info)["acc"]]
-    assert right == [] and len(copies) > 50
-    assert reward("", found.text, gold, info)["acc"] == 0, "nor does the hint itself"
+    return [copy for copy in copies if reward("", f"\\boxed{{{copy}}}", gold, info)["acc"]], len(copies)
+
+
+@pytest.mark.parametrize(("problem", "gold", "text"), SOLUTIONS, ids=[gold for _, gold, _ in SOLUTIONS])
+def test_no_copy_from_a_hint_earns_the_reward_for_a_right_answer(problem, gold, text):
+    """The reward knows the problem alone."""
+    assert grade(text, gold, problem).correct, "the solution itself is right"
+    found = hints.cut(text, gold, problem, 1.0)
+    assert isinstance(found, hints.Hint)
+    right, copies = right_copies(found, gold, problem)
+    assert right == [] and copies > 50
+    assert reward("", found.text, gold, {"original_problem": problem})["acc"] == 0, "nor does the hint itself"
+
+
+def test_real_solutions_give_hints_from_which_no_copy_is_right(shared):
+    """Of the first 500 of GSM8K's; copies from every 50th hint, and from those that Qwen's responses to MATH give."""
+    with gzip.open(shared / "train/gsm8k_train.jsonl.gz", "rt") as lines:
+        rows = [json.loads(line) for line in islice(lines, 500)]
+    found = [(row, hints.cut(row["solution"], row["answer"], row["problem"], 0.5)) for row in rows]
+    cuts = [hint for _, hint in found if isinstance(hint, hints.Hint)]
+    shorter = sum(hint.steps < hint.wanted for hint in cuts)
+    print(f"{len(cuts)} of {len(rows)} get a hint, {shorter} of them a shorter one")
+    assert len(cuts) > 450 and 0 < shorter < len(cuts) and {hint for _, hint in found if isinstance(hint, str)} == {hints.HOLDS_GOLD}
+    with gzip.open(shared / "generations/qwen_math_cot_100.jsonl.gz", "rt") as lines:
+        responses = [row for line in lines if (row := json.loads(line))["correct"]]
+    found = found[::50] + [
+        (row | {"answer": row["gold"]}, hints.cut(row["response"], row["gold"], row["problem"], 0.3)) for row in responses[::200]
+    ]
+    tried = 0
+    for row, hint in found:
+        if isinstance(hint, hints.Hint):
+            right, copies = right_copies(hint, row["answer"], row["problem"])
+            assert right == [], row["problem"]
+            tried += copies
+    print(f"{tried} copies, none of them right")
+    assert tried > 1000
