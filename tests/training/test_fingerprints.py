@@ -257,7 +257,7 @@ def test_hints_are_another_training_and_runs_without_them_stay_as_they_were(tmp_
         asked = place.content(stage.changed(data={"hints": {"solutions": "worked", "share": 0.3}}))
         assert plain == asked, "the same rows are the same training, whatever chose them"
         names[carried] = fingerprints.name(plain)
-        assert not {"mathrl/data/hints.py", "mathrl/grading/given_away.py", "mathrl/data/training_files.py"} & set(plain["code_files"])
+        assert not {"mathrl/data/hints.py", "mathrl/data/given_away.py", "mathrl/data/training_files.py"} & set(plain["code_files"])
         assert "mathrl/grading/judge.py" in plain["code_files"], "this is the real code"
     assert len(set(names.values())) == 3
 

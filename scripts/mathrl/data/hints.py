@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, NamedTuple, NotRequired, TypedDict
 from mathrl.core import parquet
 from mathrl.core.files import UserError
 from mathrl.core.parquet import schema_of
+from mathrl.data.given_away import GoldWatch
 from mathrl.data.records import DataSummary
-from mathrl.grading.given_away import GoldWatch
 from mathrl.judges.protocols import MARK
 from mathrl.text.beginnings import beginnings
 from mathrl.text.reasoning_steps import reasoning_steps

@@ -1,7 +1,7 @@
 """When a text holds a gold, so that copying from it would earn a reward."""
 
 import pytest
-from mathrl.grading.given_away import MAX_CHARS, GoldWatch
+from mathrl.data.given_away import MAX_CHARS, GoldWatch
 
 HOLDS = [
     ("So there are 24 left.", "24", "a number in a sentence"),
