@@ -197,7 +197,7 @@ def _process_reward(process: Process, verifiers: Verifiers, workers: int) -> Ove
     named = {}
     for name, one in section.named.items():  # the reward workers may work elsewhere
         there = {"kind": users_code.absolute(one.kind), "prompt": one.prompt and str(Path(one.prompt).absolute())}
-        there |= {"model": str(Path(str(one.model)).absolute())} if one.kind == "prm" else {}
+        there |= {"model": str(Path(str(one.model)).absolute())} if one.kind in ("prm", "hf-prm") else {}
         named[name] = one.model_copy(update=there)
     section = section.model_copy(update={"named": named})
     said = {"process": process.plain(), "verifiers": section.plain(), "workers": workers}
