@@ -20,9 +20,12 @@ def main() -> None:
     args = parser.parse_args()
 
     from mathrl.execution import processes
+    from mathrl.models.engine import leave_out_sklearn
     from mathrl.verifiers import server
 
     processes.end_with(args.parent)
+    if args.model:
+        leave_out_sklearn()
     verifier = arguments.verifier(args)
     server.serve(verifier.inner, args.socket, verifier.batch_size, args.verifier)
 

@@ -1,7 +1,6 @@
 """A verifier that is a model, in a process of its own: same scores, batches over all who ask, and no score where it dies or hangs."""
 
 import asyncio
-import json
 import os
 import signal
 import socket
@@ -231,7 +230,10 @@ def test_what_waits_becomes_one_batch_over_all_who_ask(odd):
     assert batches == [1, 4, 1], "five wait while the first is scored, and four is the most"
 
 
-def test_a_server_ends_with_who_started_it(tiny, tmp_path):
+PLAIN = {"named": {"v": {"kind": "arithmetic"}}}  # starts at once
+
+
+def test_a_server_ends_with_who_started_it(tmp_path):
     """However that one dies: a job that is killed leaves none behind."""
     code = f"""
 import os, sys
@@ -239,17 +241,36 @@ sys.path[:0] = [{str(server_start.SCRIPT.parent)!r}]
 from pathlib import Path
 from mathrl.config.verifier import Verifiers
 from mathrl.verifiers import server_start
-section = Verifiers.model_validate({json.dumps({"named": {"v": {"kind": "prm", "model": str(tiny)}}})})
+section = Verifiers.model_validate({PLAIN!r})
 setting = server_start.Setting(section, "cpu", 0.0, {{}}, Path({str(tmp_path)!r}), {{}})
 with server_start.started(("v",), setting, "test") as places:
     os.kill(os.getpid(), 9)
 """
     done = subprocess.run([sys.executable, "-c", code], env={**os.environ, "RAY_TMPDIR": str(tmp_path)}, capture_output=True, text=True)
-    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert done.returncode == -signal.SIGKILL and "verifier v is served" in done.stderr, done.stderr
     until = time.monotonic() + 5
     while left := [pid for pid in processes.pids() if str(tmp_path) in processes_command(pid)]:
         assert time.monotonic() < until, left
         time.sleep(0.05)
+
+
+def test_a_polite_end_of_the_job_ends_no_server_before_it_is_over(tmp_path):
+    """SLURM tells every process; the step at work is still scored before it is saved."""
+    with server_start.started(("v",), setting_of(Verifiers.model_validate(PLAIN), tmp_path), "test") as places:
+        path = places["v"].socket
+        (pid,) = [pid for pid in processes.pids() if path in processes_command(pid)]
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            os.kill(pid, number)
+        time.sleep(0.2)
+        assert Served(places["v"], 10).score(["p"], [["1 + 1 = 2"]]) == [[1.0]]
+        os.kill(pid, signal.SIGKILL)
+        until = time.monotonic() + 5
+        while "its server ended" not in Path(places["v"].log).read_text():
+            assert time.monotonic() < until
+            time.sleep(0.02)
+        with pytest.raises(UserError, match="its last words: verifier v: is served / verifier v: its server ended: killed by SIGKILL; its log"):
+            Served(places["v"], 10)
+    assert not Path(path).parent.exists(), "nothing of it is left"
 
 
 def processes_command(pid):
@@ -270,8 +291,8 @@ def test_a_server_that_does_not_come_up_is_told_with_its_last_words(tiny, tmp_pa
     assert "\n" not in str(error.value)
 
 
-def test_a_server_that_takes_too_long_is_ended(tiny, tmp_path):
-    with pytest.raises(UserError, match=r"did not come up within 0.2 s; its last words: nothing; its log is"):
-        with server_start.started(("v",), setting_of(section_of(tiny), tmp_path, start=0.2), "test"):
+def test_a_server_that_takes_too_long_is_ended(tmp_path):
+    with pytest.raises(UserError, match=r"did not come up within 0.1 s; its last words: nothing; its log is"):
+        with server_start.started(("v",), setting_of(Verifiers.model_validate(PLAIN), tmp_path, start=0.1), "test"):
             pytest.fail("nobody is served")
     assert not [pid for pid in processes.pids() if str(tmp_path) in processes_command(pid)]

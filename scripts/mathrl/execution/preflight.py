@@ -308,8 +308,8 @@ def checkpoint_bytes(model: str | os.PathLike, saves: int, width: int = 4, froze
 
 
 def serve_megabytes(count: int) -> int:
-    """Memory in MB of the server of a verifier with so many parameters on a CPU: its packages, and weights in float32."""
-    return 1500 + 4 * count // 1_000_000
+    """Memory in MB of the server of a verifier with so many parameters on a CPU: packages, a cache of vLLM's, weights in float32."""
+    return 2500 + 4 * count // 1_000_000
 
 
 def merge_megabytes(count: int) -> int:

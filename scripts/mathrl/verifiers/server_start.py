@@ -84,8 +84,9 @@ class _Server:
     def __init__(self, name: str, place: Place, setting: Setting) -> None:
         self.name, self.place, self._ends = name, place, False
         command = [sys.executable, str(SCRIPT), "--verifier", name, "--verifiers", _section(setting.section, name)]
-        command += ["--model", str(setting.section.named[name].model), "--accelerator", setting.accelerator]
-        command += ["--gpu-memory-utilization", str(setting.share), "--socket", place.socket, "--parent", str(os.getpid())]
+        model = setting.section.named[name].model
+        command += ["--model", model] if model else []
+        command += ["--accelerator", setting.accelerator, "--gpu-memory-utilization", str(setting.share), "--socket", place.socket, "--parent", str(os.getpid())]
         own = {"CUDA_VISIBLE_DEVICES": setting.devices[name]} if setting.devices else {}
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, UNMOVED)
         try:
