@@ -1,6 +1,5 @@
 """The trained verifier: where its marks stand, and that one pass over a batch scores as a pass per mark does."""
 
-import asyncio
 import json
 import subprocess
 import sys
@@ -64,24 +63,13 @@ def test_one_pass_over_a_batch_scores_as_a_pass_per_mark(tiny, tokenizer, tmp_pa
     assert verifier.identity["model"] and make(tiny, tmp_path).directory == verifier.directory
 
 
-def test_beside_a_training_nobody_changes_the_digits_of_another(tiny, tmp_path):
-    section = Verifiers.model_validate({"named": {"v": {"kind": "prm", "model": str(tiny)}}})
-
-    def scored(order, store):
-        gathering = beside.gathered(section, "v", store, workers=1)
-
-        async def all_of_them():
-            return await asyncio.gather(*(gathering.score(PROBLEMS[place], STEPS[place]) for place in order))
-
-        return dict(zip(order, asyncio.run(all_of_them()), strict=True))
-
-    found = scored(range(len(ROWS)), tmp_path / "one")
-    assert found == scored([5, 2], tmp_path / "two") | {place: found[place] for place in found if place not in (5, 2)}
-    for place, scores in enumerate(make(tiny, tmp_path / "three").score(PROBLEMS, STEPS)):
-        assert found[place] == scores, "nor does a batch of the evaluation, whose scores a training finds"
-    beside.check(section, tmp_path)
-    with pytest.raises(UserError, match=r"config: verifiers.named.v: .*nowhere"):
-        beside.check(Verifiers.model_validate({"named": {"v": {"kind": "prm", "model": "nowhere"}}}), tmp_path)
+def test_a_model_that_is_none_is_refused_before_a_training(tiny, tmp_path):
+    beside.check(Verifiers.model_validate({"named": {"v": {"kind": "prm", "model": str(tiny)}}}), tmp_path)
+    for kind in ("prm", "hf-prm"):
+        with pytest.raises(UserError, match=r"config: verifiers.named.v: .*nowhere"):
+            beside.check(Verifiers.model_validate({"named": {"v": {"kind": kind, "model": "nowhere"}}}), tmp_path)
+    with pytest.raises(UserError, match=r"config: verifiers.named.v: .*its architecture is LlamaForCausalLM"):
+        beside.check(Verifiers.model_validate({"named": {"v": {"kind": "hf-prm", "model": str(tiny)}}}), tmp_path)
 
 
 def test_a_model_without_a_tokenizer_is_refused_before_a_training(tiny, tmp_path):

@@ -208,7 +208,9 @@ def test_a_server_that_died_before_is_told_with_its_log(odd, tmp_path):
     gathering = gathered(odd, tmp_path / "store")
     ask(gathering, "die")
     (found,) = ask(gathering, "anything")
-    assert isinstance(found, GaveUp) and "its server is gone ([Errno 111] Connection refused); its last words: verifier odd: is" in found.why
+    assert (
+        isinstance(found, GaveUp) and "its server is gone ([Errno 111] Connection refused); its last words: verifier odd: is" in found.why
+    )
     with pytest.raises(UserError, match="verifier v: its server is gone"):
         gathered(odd, tmp_path / "store")
 
@@ -268,7 +270,9 @@ def test_a_polite_end_of_the_job_ends_no_server_before_it_is_over(tmp_path):
         while "its server ended" not in Path(places["v"].log).read_text():
             assert time.monotonic() < until
             time.sleep(0.02)
-        with pytest.raises(UserError, match="its last words: verifier v: is served / verifier v: its server ended: killed by SIGKILL; its log"):
+        with pytest.raises(
+            UserError, match="its last words: verifier v: is served / verifier v: its server ended: killed by SIGKILL; its log"
+        ):
             Served(places["v"], 10)
     assert not Path(path).parent.exists(), "nothing of it is left"
 
@@ -285,7 +289,9 @@ def test_a_server_that_does_not_come_up_is_told_with_its_last_words(tiny, tmp_pa
         if file.suffix != ".safetensors":
             (tmp_path / file.name).write_bytes(file.read_bytes())
     (tmp_path / "model.safetensors").write_bytes(b"\0" * 100)
-    with pytest.raises(UserError, match=r"^verifier v: its server did not come up \(exit code \d\); its last words: .*; its log is ") as error:
+    with pytest.raises(
+        UserError, match=r"^verifier v: its server did not come up \(exit code \d\); its last words: .*; its log is "
+    ) as error:
         with server_start.started(("v",), setting_of(section_of(tmp_path), tmp_path), "test"):
             pytest.fail("nobody is served")
     assert "\n" not in str(error.value)

@@ -166,4 +166,4 @@ def _check_gpus(process: Process, count: int, where: str, accelerator: str) -> N
         if not count:
             raise UserError(f"config: {where}.{name} {value} changes nothing without a verifier of kind prm or hf-prm; remove it")
     if process.gpus > count:
-        raise UserError(f"config: {where}.gpus {process.gpus}: each verifier works on one GPU, and {count} of them are models; lower it")
+        raise UserError(f"config: {where}.gpus {process.gpus}: {count} verifier(s) are models, and each works on one GPU; lower it")

@@ -106,13 +106,13 @@ def estimate(model: Model, stage: Stage, gpu: float, held: Held = NOTHING) -> di
         sequences, length = 1, max(stage.max_tokens_per_gpu, stage.longest)
     rows = sequences * length
     blocks = 1 if stage.gradient_checkpointing else model.layers
-    trained, held = model.parameters, 0
+    trained, frozen = model.parameters, 0
     layers = (3 * width + 4) * model.largest_layer + 2 * width * model.outside
     if stage.lora:
-        trained, held = adapter.numbers(stage.lora, model.linear), model.parameters
+        trained, frozen = adapter.numbers(stage.lora, model.linear), model.parameters
         layers = 2 * width * model.largest_layer + width * model.outside
     parts = {
-        "state": (12 * trained + 4 * held) / ranks,
+        "state": (12 * trained + 4 * frozen) / ranks,
         "gradients": 4 * trained / ranks,
         "layers": layers,
         "saved": rows * model.hidden * width * model.layers,
