@@ -208,9 +208,8 @@ def test_a_server_that_died_before_is_told_with_its_log(odd, tmp_path):
     gathering = gathered(odd, tmp_path / "store")
     ask(gathering, "die")
     (found,) = ask(gathering, "anything")
-    assert (
-        isinstance(found, GaveUp) and "its server is gone ([Errno 111] Connection refused); its last words: verifier odd: is" in found.why
-    )
+    assert isinstance(found, GaveUp)
+    assert "its server is gone ([Errno 111] Connection refused); its last words: verifier odd: is" in found.why
     with pytest.raises(UserError, match="verifier v: its server is gone"):
         gathered(odd, tmp_path / "store")
 
@@ -270,9 +269,8 @@ def test_a_polite_end_of_the_job_ends_no_server_before_it_is_over(tmp_path):
         while "its server ended" not in Path(places["v"].log).read_text():
             assert time.monotonic() < until
             time.sleep(0.02)
-        with pytest.raises(
-            UserError, match="its last words: verifier v: is served / verifier v: its server ended: killed by SIGKILL; its log"
-        ):
+        why = "its last words: verifier v: is served / verifier v: its server ended: killed by SIGKILL; its log"
+        with pytest.raises(UserError, match=why):
             Served(places["v"], 10)
     assert not Path(path).parent.exists(), "nothing of it is left"
 
@@ -289,16 +287,15 @@ def test_a_server_that_does_not_come_up_is_told_with_its_last_words(tiny, tmp_pa
         if file.suffix != ".safetensors":
             (tmp_path / file.name).write_bytes(file.read_bytes())
     (tmp_path / "model.safetensors").write_bytes(b"\0" * 100)
-    with pytest.raises(
-        UserError, match=r"^verifier v: its server did not come up \(exit code \d\); its last words: .*; its log is "
-    ) as error:
-        with server_start.started(("v",), setting_of(section_of(tmp_path), tmp_path), "test"):
-            pytest.fail("nobody is served")
+    why = r"^verifier v: its server did not come up \(exit code \d\); its last words: .*; its log is "
+    served = server_start.started(("v",), setting_of(section_of(tmp_path), tmp_path), "test")
+    with pytest.raises(UserError, match=why) as error, served:
+        pytest.fail("nobody is served")
     assert "\n" not in str(error.value)
 
 
 def test_a_server_that_takes_too_long_is_ended(tmp_path):
-    with pytest.raises(UserError, match=r"did not come up within 0.1 s; its last words: nothing; its log is"):
-        with server_start.started(("v",), setting_of(Verifiers.model_validate(PLAIN), tmp_path, start=0.1), "test"):
-            pytest.fail("nobody is served")
+    served = server_start.started(("v",), setting_of(Verifiers.model_validate(PLAIN), tmp_path, start=0.1), "test")
+    with pytest.raises(UserError, match=r"did not come up within 0.1 s; its last words: nothing; its log is"), served:
+        pytest.fail("nobody is served")
     assert not [pid for pid in processes.pids() if str(tmp_path) in processes_command(pid)]

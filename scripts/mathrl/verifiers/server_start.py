@@ -86,16 +86,8 @@ class _Server:
         command = [sys.executable, str(SCRIPT), "--verifier", name, "--verifiers", _section(setting.section, name)]
         model = setting.section.named[name].model
         command += ["--model", model] if model else []
-        command += [
-            "--accelerator",
-            setting.accelerator,
-            "--gpu-memory-utilization",
-            str(setting.share),
-            "--socket",
-            place.socket,
-            "--parent",
-            str(os.getpid()),
-        ]
+        command += ["--accelerator", setting.accelerator, "--gpu-memory-utilization", str(setting.share)]
+        command += ["--socket", place.socket, "--parent", str(os.getpid())]
         own = {"CUDA_VISIBLE_DEVICES": setting.devices[name]} if setting.devices else {}
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, UNMOVED)
         try:
