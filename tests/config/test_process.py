@@ -129,6 +129,7 @@ SERVED = [
     ),
     ("cuda", {"nodes": 2}, {}, "'prm' is a model and served on one host, and the rewards of nodes 2 are computed on all of them; write n"),
     ("cpu", {"nodes": 2}, {}, "'prm' is a model and served on one host"),
+    ("cuda", {"deterministic": True}, {}, "deterministic: true and 'prm' in reward.process: on a GPU its scores depend, in their last d"),
     ("cpu", {}, {"gpus": 1}, "reward.process.gpus 1 changes nothing with accelerator: cpu; remove it"),
     ("cpu", {}, {"gpu_memory": 0.1}, "reward.process.gpu_memory 0.1 changes nothing with accelerator: cpu; remove it"),
 ]

@@ -66,6 +66,11 @@ def check(stage: Stage, section: Verifiers, accelerator: str, where: str) -> Non
         )
     if accelerator == "cpu":
         return
+    if stage.deterministic:
+        raise UserError(
+            f"{where}: deterministic: true and '{found.names[0]}' in reward.process: on a GPU its scores depend, in their last digits, on "
+            "what is scored beside; set deterministic: false"
+        )
     taken = found.most * found.share
     each = f"reward.process.gpu_memory {found.share:g}" + (f", {found.most} verifiers on a GPU," if found.most > 1 else "")
     if found.gpus and taken > 1:

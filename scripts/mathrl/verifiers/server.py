@@ -76,10 +76,11 @@ async def _scores(gathering: Gathering, asked: dict[str, Any]) -> dict[str, obje
     Raises:
         Garbled: it is none.
     """
-    problems, responses = asked.get("problems"), asked.get("responses")
-    if not (_texts(problems) and isinstance(responses, list) and all(map(_texts, responses)) and len(problems) == len(responses)):
-        raise frames.Garbled("a request without problems and their responses")
-    found = await asyncio.gather(*map(gathering.score, problems, responses), return_exceptions=True)
+    problems, responses = _texts(asked.get("problems")), asked.get("responses")
+    if not isinstance(responses, list) or len(problems) != len(responses):
+        raise frames.Garbled("a request without a response to each problem")
+    steps = [_texts(response) for response in responses]
+    found = await asyncio.gather(*map(gathering.score, problems, steps), return_exceptions=True)
     for error in found:
         if isinstance(error, BaseException):
             said = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
@@ -87,8 +88,10 @@ async def _scores(gathering: Gathering, asked: dict[str, Any]) -> dict[str, obje
     return {"scores": found}
 
 
-def _texts(value: object) -> bool:
-    return isinstance(value, list) and all(isinstance(text, str) for text in value)
+def _texts(value: object) -> list[str]:
+    if not (isinstance(value, list) and all(isinstance(text, str) for text in value)):
+        raise frames.Garbled("a request with what is no list of texts")
+    return value
 
 
 def _say(line: str) -> None:
