@@ -152,7 +152,7 @@ def test_a_model_is_asked_where_it_is_served_and_its_death_is_a_line_and_no_rewa
         served = json.dumps({name: dataclasses.asdict(place) for name, place in places.items()})
         found = run.ask(said, "1 + 1 = 2\nSo \\boxed{2}.", "1 + 1 = 3\nSo \\boxed{2}.", served=served)
     assert [one["score"] for one in found] == [1.0, 0.5] and not run.failure.exists()
-    with pytest.raises(UserError, match="verifier v: failed 1 times on 1 response.s., at last by its server is gone") as error:
+    with pytest.raises(UserError, match=r"verifier v: failed 1 times on 1 response\(s\), at last by its server is gone") as error:
         run.ask(said, "2 + 2 = 5\nSo \\boxed{2}.", served=served)
     noted = failure.noted(run.failure)
     assert noted and str(error.value).startswith(noted) and "\n" not in noted
