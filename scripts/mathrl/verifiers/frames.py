@@ -11,7 +11,6 @@ import asyncio
 import json
 import socket
 import struct
-from typing import Any
 
 LENGTH = struct.Struct(">I")  # of what follows, bytes
 LONGEST = 64 << 20  # bytes
@@ -34,7 +33,7 @@ def _size(head: bytes) -> int:
     return int(size)
 
 
-def _unpacked(body: bytes) -> dict[str, Any]:
+def _unpacked(body: bytes) -> dict[str, object]:
     try:
         value = json.loads(body)
     except (ValueError, RecursionError):
@@ -44,7 +43,7 @@ def _unpacked(body: bytes) -> dict[str, Any]:
     return value
 
 
-async def read(reader: asyncio.StreamReader) -> dict[str, Any] | None:
+async def read(reader: asyncio.StreamReader) -> dict[str, object] | None:
     """The next frame; None where the other side has ended.
 
     Raises:
@@ -58,7 +57,7 @@ async def read(reader: asyncio.StreamReader) -> dict[str, Any] | None:
         return None
 
 
-def receive(connection: socket.socket) -> dict[str, Any]:
+def receive(connection: socket.socket) -> dict[str, object]:
     """The next frame.
 
     Raises:

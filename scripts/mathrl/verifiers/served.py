@@ -76,10 +76,13 @@ class Served:
             with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
                 connection.settimeout(self._timeout)
                 connection.connect(self._place.socket)
-                yield connection, frames.receive(connection)["identity"]
+                identity = frames.receive(connection).get("identity")
+                if not isinstance(identity, dict):
+                    raise frames.Garbled("who answers does not say what it is")
+                yield connection, identity
         except (TimeoutError, BlockingIOError):
             raise RetryLater(f"its server gives no answer; its last words: {self._place.last_words()}", 0.0) from None
-        except (OSError, frames.Garbled, KeyError) as error:
+        except (OSError, frames.Garbled) as error:
             why = f"its server is gone ({error or type(error).__name__}); its last words: {self._place.last_words()}"
             raise RetryLater(f"{why}; its log is {self._place.log}", 0.0) from None
 

@@ -11,7 +11,6 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from mathrl.core.files import UserError
 from mathrl.verifiers import frames
@@ -70,7 +69,7 @@ async def _listen(verifier: Verifier, path: Path, batch_size: int, name: str) ->
     await server.serve_forever()
 
 
-async def _scores(gathering: Gathering, asked: dict[str, Any]) -> dict[str, object]:
+async def _scores(gathering: Gathering, asked: dict[str, object]) -> dict[str, object]:
     """The answer to one request.
 
     Raises:
