@@ -47,6 +47,10 @@ def test_gpus_of_verifiers_alone_are_asked_for_besides(fresh):
     assert '"gpus": 1' in done.stdout and "resources/models/openseek" in done.stdout
     done = fresh.run("snakemake", "results/grpo/main/manifest.json", *options, "--resources", "gpu=6")
     assert done.returncode and "run grpo asks for 7 GPU(s) and Snakemake was given 6" in done.stdout
+    on_a_cpu = ("accelerator=cpu", "reward={process: {verifiers: [v]}}", own[1])
+    done = fresh.run("snakemake", "results/grpo/main/manifest.json", *options[:-2], *on_a_cpu)
+    (resources,) = re.findall(r"^rule train_policy:\n(?:    .*\n)*?    resources: (.*)$", done.stdout, re.M)
+    assert "mem_mb=56500," in resources, "2500 MB for a server besides, and its weights where they are there"
 
 
 def test_every_file_of_a_study_is_asked_for(fresh):
