@@ -255,6 +255,19 @@ with server_start.started(("v",), setting, "test") as places:
         time.sleep(0.05)
 
 
+def test_a_server_sees_its_gpu_alone_and_is_told_its_share(tmp_path, capsys):
+    """Arithmetic asks for none; an engine would take what is told here."""
+    section = Verifiers.model_validate(PLAIN)
+    setting = server_start.Setting(section, "cuda", 0.25, {"v": "GPU-7"}, tmp_path, {"TRITON_CACHE_DIR": "/t"})
+    with server_start.started(("v",), setting, "train x") as places:
+        (pid,) = [pid for pid in processes.pids() if places["v"].socket in processes_command(pid)]
+        words = processes_command(pid).split("\0")
+        own = processes.environment(pid)
+    assert (own["CUDA_VISIBLE_DEVICES"], own["TRITON_CACHE_DIR"]) == ("GPU-7", "/t")
+    assert [words[words.index(flag) + 1] for flag in ("--gpu-memory-utilization", "--accelerator")] == ["0.25", "cuda"]
+    assert capsys.readouterr().err.startswith("train x: verifier v is served after ")
+
+
 def test_a_polite_end_of_the_job_ends_no_server_before_it_is_over(tmp_path):
     """SLURM tells every process; the step at work is still scored before it is saved."""
     with server_start.started(("v",), setting_of(Verifiers.model_validate(PLAIN), tmp_path), "test") as places:
