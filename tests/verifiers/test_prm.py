@@ -10,7 +10,7 @@ from mathrl.config.verifier import Verifiers
 from mathrl.config.verifiers import Settings
 from mathrl.core.files import UserError
 from mathrl.demo.steps import step_set
-from mathrl.verifiers import beside, dialogue, load
+from mathrl.verifiers import beside, dialogue, load, prm
 
 HERE = Path(__file__).parent
 ROWS = step_set(seed=2, count=8)
@@ -95,6 +95,23 @@ def test_another_architecture_is_no_published_reward_model(tiny, tmp_path):
         make(tiny, tmp_path, "hf-prm")
     with pytest.raises(UserError, match="needs the directory of its model"):
         make(None, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("logprobs", "tells"),
+    [
+        ({1: -0.1, 2: -2.4, 3: -9.0}, True),
+        ({1: -0.001, 3: -10.0, 4: -12.0}, True),
+        ({1: -0.1, 3: -2.6, 4: -4.0}, False),
+        ({1: -8.0, 3: -0.5, 4: -1.1}, False),
+    ],
+    ids=["both are told", "wrong is next to impossible", "wrong may be as likely as the least", "neither is likely"],
+)
+def test_what_vllm_does_not_tell_is_asked_for(logprobs, tells):
+    """A model that says something else than + and - is no good verifier, but none of its steps is right for that."""
+    from types import SimpleNamespace
+
+    assert prm._tells({token: SimpleNamespace(logprob=value) for token, value in logprobs.items()}, 1, 2) is tells
 
 
 @pytest.mark.full
