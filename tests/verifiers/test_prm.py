@@ -150,6 +150,7 @@ def test_a_published_layout_is_served_by_pooling(tiny, tmp_path):
     from mathrl.verifiers.hf_prm import PublishedRewardModel
 
     reward_model = PublishedRewardModel(folder, "cpu", "float32")
+    tokenizer = AutoTokenizer.from_pretrained(str(folder))  # as who serves it reads it: of a Qwen2 folder transformers makes Qwen2's
     separator = tokenizer.convert_tokens_to_ids("<extra_0>")
     for problem, steps, scores in zip(PROBLEMS, STEPS, got, strict=True):
         ids = torch.tensor([reward_model._ids(tokenizer, problem, steps)])
