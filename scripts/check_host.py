@@ -32,6 +32,7 @@ def main() -> int:
     given = parser.parse_args()
     config = parse(Configuration, read_yaml(*given.config), "config")
     name = config.accelerator
+    stage = config.training.model_copy(update={"reward": config.training.reward or config.reward})
     notices = preflight.check(
         accelerator=name,
         images={name: getattr(config.containers, name), "cpu": config.containers.cpu},
@@ -40,7 +41,7 @@ def main() -> int:
         containers=not given.without_containers,
         dry_run=False,
         cluster=False,
-        requests={"training.gpus": config.training.all_gpus},
+        requests={"training.gpus": stage.job_gpus * stage.nodes},
         given=given.gpus,
     )
     for line in notices:

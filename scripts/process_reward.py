@@ -22,11 +22,12 @@ from mathrl.rewards import failure as failures  # noqa: E402
 from mathrl.rewards.outcome import problem_of  # noqa: E402
 from mathrl.rewards.scorer import Scorer  # noqa: E402
 from mathrl.verifiers.kept import GaveUp  # noqa: E402
+from mathrl.verifiers.served import places  # noqa: E402
 
 
 @lru_cache(maxsize=1)
-def _scorer(process: str, store: str) -> Scorer:
-    return Scorer.of(json.loads(process), Path(store))
+def _scorer(process: str, store: str, served: str) -> Scorer:
+    return Scorer.of(json.loads(process), Path(store), places(json.loads(served)))
 
 
 async def compute_score(
@@ -38,6 +39,7 @@ async def compute_score(
     process: str,
     store: str,
     failure: str,
+    served: str = "{}",
     terms: str | None = None,
     **kwargs: Any,
 ) -> dict[str, float | str]:
@@ -48,6 +50,7 @@ async def compute_score(
         process: the process reward and its verifiers, JSON.
         store: folder of kept scores.
         failure: file that ends the training where the reward cannot be computed.
+        served: where verifiers that are models are served, JSON.
         terms: of the outcome, JSON.
     """
     earlier = failures.noted(Path(failure))
@@ -55,7 +58,7 @@ async def compute_score(
         raise UserError(earlier)  # the training is about to end: nothing more is asked of anybody
     try:
         outcome = await reward.rewards(terms).reward_soon(data_source, solution_str, str(ground_truth), extra_info)
-        return await _scorer(process, store).score(outcome, problem_of(extra_info) or "", solution_str)
+        return await _scorer(process, store, served).score(outcome, problem_of(extra_info) or "", solution_str)
     except GaveUp as error:
         failures.note(Path(failure), error.why)
         raise

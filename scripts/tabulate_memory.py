@@ -18,7 +18,7 @@ def main() -> None:
     parser.add_argument("--gpus", default="24,40,80", help="sizes of a GPU, GiB (default 24,40,80)")
     args = parser.parse_args()
 
-    from mathrl.config import experiment, reading, runs
+    from mathrl.config import experiment, reading, runs, served
     from mathrl.models.shape import OPENSEEK
     from mathrl.training import memory
 
@@ -39,7 +39,11 @@ def main() -> None:
     print((memory.__doc__ or "").strip(), end="\n\n")
     print(f"{model.parameters / 1e9:.3f} billion parameters, {2 * model.cache} bytes of KV cache a token in bfloat16")
     print(f"run {args.run}, GiB on each of {stage.all_gpus} GPUs:\n")
-    print(memory.table(model, stage, gpus))
+    found = served.of_stage(stage, config.verifiers)
+    print(memory.table(model, stage, gpus, memory.Held(found.on_training_gpu, found.share)))
+    for name in found.names:
+        where = "of a GPU of its own" if found.gpus else "of a GPU that trains too"
+        print(f"\nverifier {name}: {found.share:.2g} {where} (reward.process.gpu_memory)")
 
 
 if __name__ == "__main__":

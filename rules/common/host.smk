@@ -26,7 +26,7 @@ def check_host():
             dry_run=ASKED.dry_run,
             cluster=ASKED.executor not in ("local", "dryrun", "touch"),
             requests={
-                f"run {run}": gpus(stage_config(run, stage).gpus)
+                f"run {run}": gpus(stage_config(run, stage).job_gpus)
                 for run in CONFIG.select
                 for stage in run_stages(run)
                 if stage_config(run, stage).nodes == 1

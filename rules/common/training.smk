@@ -165,7 +165,8 @@ def process_files(wildcards):
     if process is None:
         return []
     names = process.verifiers
-    own = verifier_code("process_reward.py", *names, beside=("mathrl/verl/process_reward.py",))
+    served = switch("serve_verifier.py", process_settings.models(process, CONFIG.verifiers))
+    own = verifier_code("process_reward.py", *names, beside=("mathrl/verl/process_reward.py", *served))
     return [*own, *(file for name in names for file in verifier_markers(name))]
 
 
@@ -223,18 +224,21 @@ def if_nodes(value):
 
 def train_gpus(wildcards):
     """GPUs of a training job on one node; over several, `gres` asks for them node by node."""
-    return gpus(stage_config(wildcards.run, wildcards.stage).gpus) if nodes(wildcards) == 1 else 0
+    return gpus(stage_config(wildcards.run, wildcards.stage).job_gpus) if nodes(wildcards) == 1 else 0
 
 
 def train_memory(wildcards):
-    """MB of a training job on each node; on a CPU some 8 GB per rank."""
-    ranks = stage_config(wildcards.run, wildcards.stage).gpus
-    return 240000 if CONFIG.accelerator == "cuda" else 6000 + 8000 * ranks
+    """MB of a training job on each node; on a CPU some 8 GB per rank, and what verifiers that are models take."""
+    if CONFIG.accelerator == "cuda":
+        return 240000
+    served = process_settings.models(process_reward(wildcards), CONFIG.verifiers)
+    weights = [preflight.serve_megabytes(preflight.parameters(verifier_model(name))) for name in served]
+    return 6000 + 8000 * stage_config(wildcards.run, wildcards.stage).gpus + sum(weights)
 
 
 def train_gres(wildcards):
     """GPUs of each node where there are several."""
-    count = gpus(stage_config(wildcards.run, wildcards.stage).gpus)
+    count = gpus(stage_config(wildcards.run, wildcards.stage).job_gpus)
     return f"gpu:{count}" if nodes(wildcards) > 1 and count else None
 
 

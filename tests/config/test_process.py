@@ -1,7 +1,7 @@
 """The section reward.process: short where it is null by default, and each mistake one line."""
 
 import pytest
-from mathrl.config import process, reading, validation, verifiers
+from mathrl.config import process, reading, served, validation, verifiers
 from mathrl.config.runs import verifying_runs
 from mathrl.core.files import UserError
 from mathrl.data.downloads import pin_rows
@@ -53,7 +53,7 @@ def test_a_run_or_a_stage_has_its_own(given):
         ({"verifiers": ["eq"], "combine": "max"}, "reward.process.combine is 'max'; it may be vote, min, mean, lower_bound"),
         ({"verifiers": ["eq"], "weight": 0}, "reward.process.weight is 0; it must be more than 0"),
         ({"verifiers": ["eq"], "weight": 1.5}, "reward.process.weight is 1.5; it must be at most 1"),
-        ({"verifiers": ["eq"], "wieght": 0.5}, "unknown key 'reward.process.wieght'; known here: combine, drop, mode, steps, "),
+        ({"verifiers": ["eq"], "wieght": 0.5}, "unknown key 'reward.process.wieght'; known here: combine, drop, gpu_memory, "),
         ({"verifiers": ["eq"], "weight": 0.95}, "weight 0.95 is more than the term correct gives, 0.9: a right answer would be worth less"),
         ({"verifiers": ["eq"], "drop": 2}, "reward.process.drop 2 changes nothing under mode gate, only under filter; remove it"),
         (
@@ -70,7 +70,11 @@ def test_a_run_or_a_stage_has_its_own(given):
         ),
         ({"verifiers": ["eq"], "mode": "filter", "steps": [2]}, r"reward.process.steps is \[2\]; it must hold at least 2"),
         ({"verifiers": ["eq"], "mode": "min", "temperature": 0}, "reward.process.temperature is 0; it must be more than 0"),
-        ({"verifiers": ["prm"]}, "'prm' is of kind prm: beside a training its model works on a CPU alone, with accelerator: cpu"),
+        ({"verifiers": ["eq"], "gpus": 1}, "reward.process.gpus 1 changes nothing without a verifier of kind prm or hf-prm; remove it"),
+        ({"verifiers": ["eq"], "gpu_memory": 0.3}, "process.gpu_memory 0.3 changes nothing without a verifier of kind prm or hf-prm"),
+        ({"verifiers": ["prm", "eq"], "gpus": 2}, "process.gpus 2: 1 verifier.s. are models, and each works on one GPU; lower it"),
+        ({"verifiers": ["prm"], "gpus": -1}, "reward.process.gpus is -1; it must be at least 0"),
+        ({"verifiers": ["prm"], "gpu_memory": 0}, "reward.process.gpu_memory is 0; it must be more than 0"),
         ({"verifiers": ["eq"], "combine": "mean"}, "reward.process.combine mean changes nothing with one verifier; remove it"),
         ({"verifiers": ["both"]}, "'both' is of kind ensemble: name its members, and set combine"),
     ],
@@ -81,9 +85,10 @@ def test_mistakes(given, own, why):
     assert "\n" not in str(error.value)
 
 
-def test_a_trained_verifier_scores_on_a_cpu_and_never_its_own_run(given):
+@pytest.mark.parametrize("accelerator", ["cpu", "cuda"])
+def test_a_trained_verifier_scores_beside_any_training_but_its_own_run(given, accelerator):
     config, table = given
-    config["accelerator"] = "cpu"
+    config["accelerator"] = accelerator
     reward = {"terms": {"correct": 1.0}, "process": {"verifiers": ["checked"]}}
     config["runs"]["checker"] = {"algorithm": "supervised", "solutions": "results/verifiers/labels.parquet"}
     config["runs"]["pleasing"] = {"mini_batch_size": 88, "reward": reward}
@@ -96,6 +101,87 @@ def test_a_trained_verifier_scores_on_a_cpu_and_never_its_own_run(given):
         match=r"a verifier's model or labels, goes round in a circle: (pleasing → checker → pleasing|checker → pleasing → checker)",
     ):
         validation.validate(config, table, asked={"pleasing"})
+
+
+MODELS = {"prm": {"kind": "prm", "model": "grpo"}, "other": {"kind": "hf-prm", "model": "openseek"}, "eq": {"kind": "arithmetic"}}
+# accelerator, settings of the stage, of the process reward → why they are refused; None: they are not
+SERVED = [
+    ("cuda", {}, {}, None),
+    ("cuda", {"gpus": 1}, {}, None),
+    ("cuda", {"gpus": 1}, {"gpu_memory": 0.49}, None),
+    ("cpu", {"gpus": 1}, {}, None),
+    ("cuda", {"gpus": 1}, {"verifiers": ["prm", "other"], "gpu_memory": 0.24}, None),
+    ("cuda", {"gpus": 2}, {"verifiers": ["prm", "other"], "gpu_memory": 0.4}, None),
+    ("cuda", {"gpus": 1, "gpu_memory_utilization": 0.9}, {"gpus": 1, "gpu_memory": 0.9}, None),
+    ("cuda", {"gpus": 1}, {"gpu_memory": 0.5}, "reward.process.gpu_memory 0.5 and gpu_memory_utilization 0.5 leave nothing of a GPU for"),
+    ("cuda", {"gpu_memory_utilization": 0.8}, {}, "reward.process.gpu_memory 0.2 and gpu_memory_utilization 0.8 leave nothing of a GPU"),
+    (
+        "cuda",
+        {"gpus": 1},
+        {"verifiers": ["prm", "eq", "other"], "gpu_memory": 0.25},
+        "reward.process.gpu_memory 0.25, 2 verifiers on a GPU, and gpu_memory_utilization 0.5 leave nothing of a GPU for the weights",
+    ),
+    (
+        "cuda",
+        {},
+        {"verifiers": ["prm", "other"], "gpus": 1, "gpu_memory": 0.6},
+        "reward.process.gpu_memory 0.6, 2 verifiers on a GPU, takes 1.2 of it; lower it, or raise reward.process.gpus",
+    ),
+    ("cuda", {"nodes": 2}, {}, "'prm' is a model and served on one host, and the rewards of nodes 2 are computed on all of them; write n"),
+    ("cpu", {"nodes": 2}, {}, "'prm' is a model and served on one host"),
+    ("cuda", {"deterministic": True}, {}, "deterministic: true and 'prm' in reward.process: on a GPU its scores depend, in their last d"),
+    ("cpu", {}, {"gpus": 1}, "reward.process.gpus 1 changes nothing with accelerator: cpu; remove it"),
+    ("cpu", {}, {"gpu_memory": 0.1}, "reward.process.gpu_memory 0.1 changes nothing with accelerator: cpu; remove it"),
+]
+
+
+def served_stage(given, accelerator, settings, own):
+    config, table = given
+    config["accelerator"] = accelerator
+    config["verifiers"]["named"] = MODELS
+    reward = {"terms": {"correct": 1.0}, "process": {"verifiers": ["prm"], **own}}
+    config["runs"]["tried"] = {"mini_batch_size": 88, "reward": reward, **settings}
+    found, _ = validation.validate(config, table, asked={"tried"})
+    return found.stage("tried", "main"), found.verifiers
+
+
+@pytest.mark.parametrize(("accelerator", "settings", "own", "why"), SERVED)
+def test_verifiers_that_are_models_fit_their_gpus(given, accelerator, settings, own, why):
+    if why is None:
+        served_stage(given, accelerator, settings, own)
+        return
+    with pytest.raises(UserError, match=why) as error:
+        served_stage(given, accelerator, settings, own)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("settings", "own", "gpus", "share", "most", "on_training"),
+    [
+        ({}, {}, 6, 0.2, 1, 1),
+        ({}, {"gpu_memory": 0.3}, 6, 0.3, 1, 1),
+        ({"gpus": 1}, {"verifiers": ["prm", "other"]}, 1, 0.2, 2, 2),
+        ({"gpus": 1}, {"gpus": 1}, 2, 0.9, 1, 0),
+        ({}, {"verifiers": ["prm", "other"], "gpus": 1}, 7, 0.45, 2, 0),
+        ({}, {"verifiers": ["prm", "other"], "gpus": 2}, 8, 0.9, 1, 0),
+        ({}, {"verifiers": ["eq"]}, 6, 0.0, 0, 0),
+    ],
+)
+def test_what_a_job_takes_with_its_verifiers(given, settings, own, gpus, share, most, on_training):
+    stage, section = served_stage(given, "cuda", settings, own)
+    found = served.of_stage(stage, section)
+    assert (stage.job_gpus, found.share, found.most, found.on_training_gpu) == (gpus, pytest.approx(share), most, on_training)
+    assert stage.model_copy(update={"algorithm": "supervised"}).job_gpus == stage.gpus, "supervision has no reward"
+
+
+def test_the_last_gpus_are_those_of_verifiers():
+    assert served.divided(["4", "5", "6"], 2, 1) == (["4", "5"], ["6"])
+    assert served.divided(["4", "5"], 2, 0) == (["4", "5"], [])
+    assert served.divided(["0", "GPU-1", "2", "3"], 2, 1) == (["0", "GPU-1", "2"], ["3"])
+    with pytest.raises(UserError, match=r"this job sees 2 GPU\(s\) and needs 3: training.gpus 2 and reward.process.gpus 1"):
+        served.divided(["0", "1"], 2, 1)
+    assert served.placed(["a", "b", "c"], ["6", "7"]) == {"a": "6", "b": "7", "c": "6"}
+    assert served.placed(["a"], ["6", "7"]) == {"a": "6"}
 
 
 def test_labels_are_not_made_with_what_learns_from_them(given):

@@ -1,6 +1,7 @@
 """The process reward: what each mode does to a reward, and what a verifier that misbehaves does to a training."""
 
 import asyncio
+import dataclasses
 import importlib.util
 import json
 import math
@@ -11,10 +12,12 @@ from pathlib import Path
 
 import pytest
 from mathrl.config.process import Process
+from mathrl.config.verifier import Verifiers
 from mathrl.config.verifiers import Settings
 from mathrl.core.files import UserError
 from mathrl.rewards import failure
 from mathrl.rewards.process import verdict, with_process
+from mathrl.verifiers import server_start
 from support.judge_server import JudgeServer, drip, reply, right, send
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
@@ -99,11 +102,11 @@ class Run:
         process = {"verifiers": list(named), "mode": mode, "weight": weight}
         return json.dumps({"process": process, "verifiers": section, "workers": workers})
 
-    def ask(self, said, *responses, answer="2", beside=None):
-        """What each response gets, asked for at once; `beside` runs in the same loop."""
+    def ask(self, said, *responses, answer="2", beside=None, **places):
+        """What each response gets, asked for at once; `beside` runs in the same loop; `places` say where more is."""
 
         async def all_of_them():
-            places = {"store": str(self.place / "store"), "failure": str(self.failure)}
+            own = {"store": str(self.place / "store"), "failure": str(self.failure), **places}
             asked = [
                 self.module.compute_score(
                     data_source="d",
@@ -111,7 +114,7 @@ class Run:
                     ground_truth=answer,
                     extra_info={"original_problem": "What?"},
                     process=said,
-                    **places,
+                    **own,
                 )
                 for text in responses
             ]
@@ -135,6 +138,28 @@ def test_the_coroutine_grades_and_scores(run):
     assert (flawed["process_flagged"], flawed["process_score"], flawed["process_acc"]) == (0.5, 0.0, 0.5)
     assert flawed["status"] == "equal" and flawed["term_correct"] == 1.0 and not run.failure.exists()
     assert not (run.place / "store").exists(), "arithmetic is cheaper than its notes"
+
+
+MODEL = {"kind": "prm", "model": "nowhere"}  # where it is served it is not looked for
+
+
+def test_a_model_is_asked_where_it_is_served_and_its_death_is_a_line_and_no_reward(run):
+    """Arithmetic stands for the model: it starts at once."""
+    plain = Verifiers.model_validate({"named": {"v": {"kind": "arithmetic"}}})
+    setting = server_start.Setting(plain, "cpu", 0.0, {}, run.place, {})
+    said = run.said({"v": MODEL})
+    with server_start.started(("v",), setting, "test") as places:
+        served = json.dumps({name: dataclasses.asdict(place) for name, place in places.items()})
+        found = run.ask(said, "1 + 1 = 2\nSo \\boxed{2}.", "1 + 1 = 3\nSo \\boxed{2}.", served=served)
+    assert [one["score"] for one in found] == [1.0, 0.5] and not run.failure.exists()
+    with pytest.raises(UserError, match=r"verifier v: failed 1 times on 1 response\(s\), at last by its server is gone") as error:
+        run.ask(said, "2 + 2 = 5\nSo \\boxed{2}.", served=served)
+    noted = failure.noted(run.failure)
+    assert noted and str(error.value).startswith(noted) and "\n" not in noted
+    run.failure.unlink()
+    run.module._scorer.cache_clear()
+    with pytest.raises(UserError, match="verifier v: is a model, and nobody serves it"):
+        run.ask(said, "1 + 1 = 2\nSo \\boxed{2}.")
 
 
 JUDGE = {"kind": "judge", "model": "m", "parallel": 4}

@@ -426,7 +426,11 @@ def test_a_process_reward_and_what_its_verifiers_are_make_another_training(place
         seen.append(directory({}, trained))
     (tmp_path / "verifier").rename(tmp_path / "elsewhere")
     assert len(set(seen)) == len(seen), "a model by its weights"
-    assert directory({}, trained | {"model": str(tmp_path / "elsewhere")}) == seen[-1], "and not by its place"
+    trained["model"] = str(tmp_path / "elsewhere")
+    assert directory({}, trained) == seen[-1], "and not by its place"
+    for of_memory in ({"gpus": 1}, {"gpu_memory": 0.4}, {"gpus": 1, "gpu_memory": 0.7}):
+        assert directory(of_memory, trained) == seen[-1], "nor by the GPUs and the memory that it takes"
+    assert len({seen[-1], directory({}, trained | {"dtype": "float32"}), directory({}, trained | {"kind": "hf-prm"})}) == 3
     own_code.edit("process_reward.py", "X = 2\n")
     assert directory() not in seen and place.directory(with_reward(stage, correct=1.0)) == plain, "nobody else's training"
 

@@ -209,6 +209,35 @@ def test_what_cannot_fit_is_said(stage):
     assert "does not fit" in memory.advice(memory.read_model(OPENSEEK), stage.changed(gpus=1), 16 * GIB)
 
 
+def test_verifiers_that_share_a_gpu_are_in_both_sums(stage):
+    """Each with its share and a context; what is advised makes room for them."""
+    model, held = memory.read_model(OPENSEEK), memory.Held(2, 0.2)
+    alone, beside = memory.estimate(model, stage, 40 * GIB), memory.estimate(model, stage, 40 * GIB, held)
+    assert alone["verifiers"] == 0 and beside["verifiers"] == 2 * (0.2 * 40 * GIB + memory.CONTEXT)
+    assert beside["update"] - alone["update"] == beside["rollout"] - alone["rollout"] == pytest.approx(beside["verifiers"])
+    assert memory.fits(alone, stage, 40 * GIB) and not memory.fits(beside, stage, 40 * GIB)
+    changes = memory.changes(model, stage, 40 * GIB, held)
+    changed = stage.changed(**changes)
+    assert changes and memory.fits(memory.estimate(model, changed, 40 * GIB, held), changed, 40 * GIB)
+    assert "GPUs of their own for verifiers (reward.process.gpus)" in memory.advice(model, stage, 16 * GIB, memory.Held(2, 0.4))
+    assert "verifiers" not in memory.table(model, stage, [40])
+    assert "| verifiers | **update** |" in memory.table(model, stage, [40], held) and "| 19.0 |" in memory.table(model, stage, [40], held)
+
+
+def test_script_names_verifiers_and_their_share(script, config, tmp_path):
+    import yaml
+
+    config["verifiers"]["named"] = {"v": {"kind": "prm", "model": "grpo"}}
+    config["reward"]["process"] = {"verifiers": ["v"]}
+    said = {}
+    for gpus in (0, 1):
+        config["reward"]["process"]["gpus"] = gpus
+        (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
+        said[gpus] = script("tabulate_memory.py", "--config", tmp_path / "config.yaml", "--gpus", "80").stdout
+    assert "verifier v: 0.2 of a GPU that trains too (reward.process.gpu_memory)" in said[0] and "| verifiers |" in said[0]
+    assert "verifier v: 0.9 of a GPU of its own (reward.process.gpu_memory)" in said[1] and "| verifiers |" not in said[1]
+
+
 def test_script(script, root, tmp_path):
     done = script("tabulate_memory.py", "--config", root / "config.yaml", "--gpus", "24,80")
     assert done.returncode == 0, done.stderr

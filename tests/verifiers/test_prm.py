@@ -1,6 +1,5 @@
 """The trained verifier: where its marks stand, and that one pass over a batch scores as a pass per mark does."""
 
-import asyncio
 import json
 import subprocess
 import sys
@@ -11,7 +10,7 @@ from mathrl.config.verifier import Verifiers
 from mathrl.config.verifiers import Settings
 from mathrl.core.files import UserError
 from mathrl.demo.steps import step_set
-from mathrl.verifiers import beside, dialogue, load
+from mathrl.verifiers import beside, dialogue, load, prm
 
 HERE = Path(__file__).parent
 ROWS = step_set(seed=2, count=8)
@@ -64,24 +63,13 @@ def test_one_pass_over_a_batch_scores_as_a_pass_per_mark(tiny, tokenizer, tmp_pa
     assert verifier.identity["model"] and make(tiny, tmp_path).directory == verifier.directory
 
 
-def test_beside_a_training_nobody_changes_the_digits_of_another(tiny, tmp_path):
-    section = Verifiers.model_validate({"named": {"v": {"kind": "prm", "model": str(tiny)}}})
-
-    def scored(order, store):
-        gathering = beside.gathered(section, "v", store, workers=1)
-
-        async def all_of_them():
-            return await asyncio.gather(*(gathering.score(PROBLEMS[place], STEPS[place]) for place in order))
-
-        return dict(zip(order, asyncio.run(all_of_them()), strict=True))
-
-    found = scored(range(len(ROWS)), tmp_path / "one")
-    assert found == scored([5, 2], tmp_path / "two") | {place: found[place] for place in found if place not in (5, 2)}
-    for place, scores in enumerate(make(tiny, tmp_path / "three").score(PROBLEMS, STEPS)):
-        assert found[place] == scores, "nor does a batch of the evaluation, whose scores a training finds"
-    beside.check(section, tmp_path)
-    with pytest.raises(UserError, match=r"config: verifiers.named.v: .*nowhere"):
-        beside.check(Verifiers.model_validate({"named": {"v": {"kind": "prm", "model": "nowhere"}}}), tmp_path)
+def test_a_model_that_is_none_is_refused_before_a_training(tiny, tmp_path):
+    beside.check(Verifiers.model_validate({"named": {"v": {"kind": "prm", "model": str(tiny)}}}), tmp_path)
+    for kind in ("prm", "hf-prm"):
+        with pytest.raises(UserError, match=r"config: verifiers.named.v: .*nowhere"):
+            beside.check(Verifiers.model_validate({"named": {"v": {"kind": kind, "model": "nowhere"}}}), tmp_path)
+    with pytest.raises(UserError, match=r"config: verifiers.named.v: .*its architecture is LlamaForCausalLM"):
+        beside.check(Verifiers.model_validate({"named": {"v": {"kind": "hf-prm", "model": str(tiny)}}}), tmp_path)
 
 
 def test_a_model_without_a_tokenizer_is_refused_before_a_training(tiny, tmp_path):
@@ -107,6 +95,23 @@ def test_another_architecture_is_no_published_reward_model(tiny, tmp_path):
         make(tiny, tmp_path, "hf-prm")
     with pytest.raises(UserError, match="needs the directory of its model"):
         make(None, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("logprobs", "tells"),
+    [
+        ({1: -0.1, 2: -2.4, 3: -9.0}, True),
+        ({1: -0.001, 3: -10.0, 4: -12.0}, True),
+        ({1: -0.1, 3: -2.6, 4: -4.0}, False),
+        ({1: -8.0, 3: -0.5, 4: -1.1}, False),
+    ],
+    ids=["both are told", "wrong is next to impossible", "wrong may be as likely as the least", "neither is likely"],
+)
+def test_what_vllm_does_not_tell_is_asked_for(logprobs, tells):
+    """A model that says something else than + and - is no good verifier, but none of its steps is right for that."""
+    from types import SimpleNamespace
+
+    assert prm._tells({token: SimpleNamespace(logprob=value) for token, value in logprobs.items()}, 1, 2) is tells
 
 
 @pytest.mark.full
@@ -145,6 +150,7 @@ def test_a_published_layout_is_served_by_pooling(tiny, tmp_path):
     from mathrl.verifiers.hf_prm import PublishedRewardModel
 
     reward_model = PublishedRewardModel(folder, "cpu", "float32")
+    tokenizer = AutoTokenizer.from_pretrained(str(folder))  # as who serves it reads it: of a Qwen2 folder transformers makes Qwen2's
     separator = tokenizer.convert_tokens_to_ids("<extra_0>")
     for problem, steps, scores in zip(PROBLEMS, STEPS, got, strict=True):
         ids = torch.tensor([reward_model._ids(tokenizer, problem, steps)])

@@ -331,6 +331,9 @@ def test_the_list_of_verls_keys_is_that_of_the_installed_verl():
         ([1, "x"], '[1,"x"]'),
         ('{"format": 0.1, "pkg.mod:term": 0.5}', None),  # the reward's terms travel as JSON text
         ({"param_dtype": "fp32"}, '{param_dtype:"fp32"}'),
+        (json.dumps({"log": "/münchen/v.log", "options": {"pattern": r"\d+\\", "text": 'two\nlines, "quoted"'}}), None),
+        ("ends with \\", None),
+        ('\\"a\\\\"', None),
     ],
 )
 def test_values_survive_hydras_grammar(value, text):

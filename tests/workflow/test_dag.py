@@ -35,6 +35,24 @@ def test_gpus_are_asked_for(fresh):
     assert wanted == {"train_policy": "6", "generate_samples": "1", "decontaminate_problems": "1"}, done.stdout[-3000:]
 
 
+def test_gpus_of_verifiers_alone_are_asked_for_besides(fresh):
+    own = "reward={process: {verifiers: [v], gpus: 1}}", "verifiers={named: {v: {kind: prm, model: openseek}}}"
+    options = ("-n", "-p", "--workflow-profile", "none", "--cores", "all", "--config", *own)
+    done = fresh.run("snakemake", "results/grpo/main/manifest.json", *options, "--resources", "gpu=7")
+    assert done.returncode == 0, done.stdout
+    assert "run_job.py --grace 900 --gpus 7 --" in done.stdout
+    (needed,) = re.findall(r"^rule train_policy:\n    input: (.*)$", done.stdout, re.M)
+    assert "serve_verifier.py" in needed and "resources/models/openseek" in needed
+    assert re.search(r"^rule train_policy:\n(?:    .*\n)*?    resources: .*?gpu=7", done.stdout, re.M)
+    assert '"gpus": 1' in done.stdout and "resources/models/openseek" in done.stdout
+    done = fresh.run("snakemake", "results/grpo/main/manifest.json", *options, "--resources", "gpu=6")
+    assert done.returncode and "run grpo asks for 7 GPU(s) and Snakemake was given 6" in done.stdout
+    on_a_cpu = ("accelerator=cpu", "reward={process: {verifiers: [v]}}", own[1])
+    done = fresh.run("snakemake", "results/grpo/main/manifest.json", *options[:-2], *on_a_cpu)
+    (resources,) = re.findall(r"^rule train_policy:\n(?:    .*\n)*?    resources: (.*)$", done.stdout, re.M)
+    assert "mem_mb=56500," in resources, "2500 MB for a server besides, and its weights where they are there"
+
+
 def test_every_file_of_a_study_is_asked_for(fresh):
     """What is damaged is taken away, and Snakemake makes a file again only where it is asked for."""
     done = fresh.run("snakemake", "-n", "--workflow-profile", "none", "--cores", "all", "--resources", "gpu=6")

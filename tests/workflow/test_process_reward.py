@@ -100,6 +100,8 @@ def test_a_model_scores_beside_a_training_on_a_cpu(short, tmp_path):
     verifiers = {"named": {"checker": {"kind": "prm", "model": str(model), "aggregate": "mean"}}}
     manifest, rows, curves = trained(short, verifiers, reward={"terms": TERMS, "process": {"verifiers": ["checker"], "mode": "blend"}})
     assert manifest["steps"] == 2
+    assert "train grpo: verifier checker is served after" in short.said()
+    assert "verifier checker: is served" in (short.directory() / "verifier-checker.log").read_text()
     one = Settings("checker", "prm", aggregate="mean")
     again = load.make(one, root=tmp_path, timeout=600, retries=0, batch_size=8, model=model)
     for step in (1, 2):

@@ -8,19 +8,16 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from mathrl.config.reward_terms import Term, weights
-from mathrl.config.section import Count, Distinct, Positive, PositiveShare, Section, Several, key, required
+from mathrl.config.section import Count, Distinct, Positive, PositiveShare, Section, Several, WholeNumber, key, required
 from mathrl.config.verifier import VerifierName, Verifiers
 from mathrl.config.verifiers import Settings, settings
 from mathrl.core.files import UserError
 
 LONGEST_TIMEOUT = 480  # seconds; a training that prints nothing for ten minutes counts as hung, and each try that fails prints a line
-NOT_BESIDE = {
-    "hf-prm": "its model is not served beside a training yet; name an arithmetic, a judge or a function of yours",
-    "ensemble": "name its members, and set combine",
-}
+NOT_BESIDE = {"ensemble": "name its members, and set combine"}
 """Kinds that score no training, and why."""
-NOT_ON_GPUS = {"prm": "beside a training its model works on a CPU alone, with accelerator: cpu; serve it yourself and name a judge"}
-"""Kinds that score no training on GPUs."""
+OF_MODELS = ("gpus", "gpu_memory")
+"""Settings of verifiers that are models alone: where they work and how much memory they take, which no score depends on."""
 
 UNDECIDING = ("key_env", "parallel", "max_total_tokens", "max_usd", "usd_per_million")
 """What a verifier is told and no score depends on."""
@@ -39,7 +36,7 @@ class Process(Section):
     """A process reward: it looks at the steps of a response, where the other terms look at its answer."""
 
     verifiers: Annotated[Distinct[VerifierName], Field(min_length=1)] = required(
-        "names in `verifiers.named` of those that score the steps: arithmetic, judge, a function of yours, on a CPU prm"
+        "names in `verifiers.named` of those that score the steps, of any kind but ensemble"
     )
     combine: Literal["vote", "min", "mean", "lower_bound"] = key("min", "how the scores of several verifiers become one")
     mode: Literal["gate", "blend", "filter", "min"] = key(
@@ -57,6 +54,12 @@ class Process(Section):
         (2, 30), "filter: fewest and most steps of a sound response; others are dropped first", "steps"
     )
     temperature: Positive = key(0.1, "min: of the softmin over the steps; the lower, the more the worst step counts alone")
+    gpus: WholeNumber = key(
+        0, "prm, hf-prm: GPUs of the verifiers alone, besides `training.gpus`; 0: they share the GPUs that train", "GPUs per job"
+    )
+    gpu_memory: PositiveShare | None = key(
+        None, "prm, hf-prm: what each may take of its GPU; null: 0.2 of one that trains too, else 0.9 over those on it", "share of a GPU"
+    )
 
     def dropped(self, responses: int) -> int:
         """Responses that are not trained on, of a group of so many."""
@@ -81,8 +84,15 @@ def part(process: Process, section: Verifiers, models: Mapping[str, str | None] 
 
 
 def read(process: Process) -> dict[str, object]:
-    """The settings that the mode reads."""
-    return {name: value for name, value in process.model_dump().items() if process.mode in READ_BY.get(name, (process.mode,))}
+    """The settings that the mode reads and that decide a reward."""
+    told = process.model_dump(exclude=set(OF_MODELS))
+    return {name: value for name, value in told.items() if process.mode in READ_BY.get(name, (process.mode,))}
+
+
+def models(process: Process | None, section: Verifiers) -> list[str]:
+    """Names of the verifiers of a process reward that are models of ours: a server holds each of them."""
+    known = settings(section)
+    return [name for name in process.verifiers if known[name].needs_gpu] if process else []
 
 
 def deciding(one: Settings) -> dict[str, object]:
@@ -115,12 +125,12 @@ def check(process: Process | None, terms: Mapping[str, float | Term], section: V
     if process is None:
         return
     known = settings(section)
-    refused = NOT_BESIDE | (NOT_ON_GPUS if accelerator == "cuda" else {})
     for name in process.verifiers:
         if name not in known:
             raise UserError(f"config: {where}.verifiers: unknown verifier '{name}'; known: {', '.join(known) or 'none'}")
-        if known[name].kind in refused:
-            raise UserError(f"config: {where}.verifiers: '{name}' is of kind {known[name].kind}: {refused[known[name].kind]}")
+        if known[name].kind in NOT_BESIDE:
+            raise UserError(f"config: {where}.verifiers: '{name}' is of kind {known[name].kind}: {NOT_BESIDE[known[name].kind]}")
+    _check_gpus(process, len(models(process, section)), where, accelerator)
     for name, modes in READ_BY.items():
         value = getattr(process, name)
         if process.mode not in modes and value != Process.model_fields[name].default:
@@ -143,3 +153,17 @@ def check(process: Process | None, terms: Mapping[str, float | Term], section: V
             f"config: {where}: verifiers.timeout {section.timeout} s: a training that waits so long counts as hung; lower it to "
             f"{LONGEST_TIMEOUT} or less"
         )
+
+
+def _check_gpus(process: Process, count: int, where: str, accelerator: str) -> None:
+    """Refuse GPUs for `count` verifiers that are models where nothing uses them."""
+    for name in OF_MODELS:
+        value = getattr(process, name)
+        if value == Process.model_fields[name].default:
+            continue
+        if accelerator == "cpu":
+            raise UserError(f"config: {where}.{name} {value} changes nothing with accelerator: cpu; remove it")
+        if not count:
+            raise UserError(f"config: {where}.{name} {value} changes nothing without a verifier of kind prm or hf-prm; remove it")
+    if process.gpus > count:
+        raise UserError(f"config: {where}.gpus {process.gpus}: {count} verifier(s) are models, and each works on one GPU; lower it")

@@ -381,6 +381,12 @@ class Stage(Section):
         return self.gpus * self.nodes
 
     @property
+    def job_gpus(self) -> int:
+        """GPUs of the job on each node: those that train, and those of verifiers alone."""
+        process = self.reward.process if self.reward and not self.supervised else None
+        return self.gpus + (process.gpus if process else 0)
+
+    @property
     def trained_n(self) -> int:
         """Responses per prompt that are trained on; a filter drops the others."""
         process = self.reward.process if self.reward else None

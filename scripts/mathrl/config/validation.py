@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
-from mathrl.config import augmentation, bands, endpoint, launcher, process, report, verifiers
+from mathrl.config import augmentation, bands, endpoint, launcher, process, report, served, verifiers
 from mathrl.config.batches import check_batches
 from mathrl.config.determinism import is_deterministic
 from mathrl.config.experiment import Configuration, check_whole, spelled_out
@@ -255,6 +255,7 @@ def check_stage(config: Configuration, run: str, stage: str) -> list[str]:
     where = f"config: {name}"
     if not merged.supervised:
         check_process(merged, where)
+        served.check(merged, config.verifiers, config.accelerator, where)
     notices = check_batches(merged, name)
     check_raw_keys(merged, where)
     if not merged.supervised:  # verl's SFT trainer has no engine

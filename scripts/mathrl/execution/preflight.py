@@ -307,6 +307,11 @@ def checkpoint_bytes(model: str | os.PathLike, saves: int, width: int = 4, froze
     return saves * parameters(model) * ((1 if frozen else 3) * width + 2)
 
 
+def serve_megabytes(count: int) -> int:
+    """Memory in MB of the server of a verifier with so many parameters on a CPU: packages, a cache of vLLM's, weights in float32."""
+    return 2500 + 4 * count // 1_000_000
+
+
 def merge_megabytes(count: int) -> int:
     """Memory in MB that verl's merger takes at most for a checkpoint of so many parameters; 8000 for a small one.
 

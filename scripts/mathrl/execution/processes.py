@@ -7,6 +7,7 @@ unique until the machine restarts, a pid alone is not.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import functools
 import os
 import secrets
@@ -22,6 +23,7 @@ from mathrl.core.files import UserError
 JOB = "MATHRL_JOB"  # in the environment of every process of a supervised job: see job_id
 WORKDIR = "MATHRL_WORKDIR"  # the working directory of the job, absolute
 OWNER = "MATHRL_OWNER"  # the Snakemake process that the job belongs to: see owner_token
+PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 
 
 def start_time(pid: int) -> int | None:
@@ -104,6 +106,19 @@ def own_directory(path: Path, otherwise: str = "ask its owner to") -> Path:
     if stat.S_IMODE(info.st_mode) & 0o077:
         path.chmod(0o700)
     return path
+
+
+def prctl(option: int, value: int) -> None:
+    """Linux's prctl; `OSError` where it refuses."""
+    if ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0):
+        raise OSError(ctypes.get_errno(), f"prctl({option}, {value})")
+
+
+def end_with(parent: int) -> None:
+    """Let the kernel kill this process as soon as `parent`, which started it, has ended; at once where it has already."""
+    prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(128 + signal.SIGKILL)
 
 
 def pids() -> Iterator[int]:

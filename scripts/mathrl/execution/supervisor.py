@@ -8,7 +8,6 @@ to end, or the Snakemake that started it is gone, every process below it and eve
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import functools
 import os
 import shutil
@@ -25,18 +24,12 @@ from mathrl.execution.slurm import DEADLINE
 MARGIN = 30.0  # seconds between the end of a job and its walltime
 JOB_FILE = "job"  # in the job's directory: its id, for whoever clears up after it
 PROGRESS_FILE = "progress"  # in the job's directory: made by the command, see mathrl.execution.pauses
-PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 FORWARDED = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2}
 ENDING = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
 
 
 def _say(line: str) -> None:
     print(f"supervisor: {line}", file=sys.stderr, flush=True)
-
-
-def _prctl(option: int, value: int) -> None:
-    if ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0):
-        raise OSError(ctypes.get_errno(), f"prctl({option}, {value})")
 
 
 def _of_job(job: str) -> set[int]:
@@ -80,7 +73,7 @@ class Supervisor:
 
     def run(self) -> int:
         """Take GPUs, run the command, end what is left, give the GPUs back."""
-        _prctl(PR_SET_CHILD_SUBREAPER, 1)
+        processes.prctl(processes.PR_SET_CHILD_SUBREAPER, 1)
         self.mask = signal.pthread_sigmask(signal.SIG_BLOCK, FORWARDED | {signal.SIGCHLD})
         sweep(self.ray_directory.parent)
         held = self._take_gpus()
@@ -194,9 +187,7 @@ class Supervisor:
         self.child = os.fork()
         if self.child == 0:
             try:
-                _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-                if os.getppid() != me:
-                    os._exit(128 + signal.SIGKILL)
+                processes.end_with(me)
                 os.setsid()
                 signal.signal(signal.SIGTERM, signal.SIG_DFL)  # the shell around us may ignore it, so that it outlives it
                 signal.pthread_sigmask(signal.SIG_SETMASK, self.mask | ({signal.SIGTERM} if self.service else set()))

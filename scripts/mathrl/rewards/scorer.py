@@ -17,6 +17,7 @@ from mathrl.core.files import JsonObject
 from mathrl.rewards import process
 from mathrl.text.reasoning_steps import reasoning_steps
 from mathrl.verifiers import beside
+from mathrl.verifiers.served import Place
 
 
 @dataclass(frozen=True)
@@ -29,8 +30,10 @@ class Scorer:
     gatherings: tuple[beside.Gathering, ...]
 
     @classmethod
-    def of(cls, given: JsonObject, store: Path) -> Scorer:
+    def of(cls, given: JsonObject, store: Path, served: Mapping[str, Place] | None = None) -> Scorer:
         """From what `mathrl.verl.grpo_config` hands to the reward workers: process, verifiers, workers.
+
+        `store` is the folder of kept scores; `served` says where verifiers that are models are.
 
         Raises:
             UserError: a value that may not be, or a verifier that cannot be had.
@@ -42,7 +45,7 @@ class Scorer:
             settings,
             process_config.reading(settings, section),
             tuple(known[name] for name in settings.verifiers),
-            tuple(beside.gathered(section, name, store, given["workers"]) for name in settings.verifiers),
+            tuple(beside.gathered(section, name, store, given["workers"], served) for name in settings.verifiers),
         )
 
     async def score(self, outcome: Mapping[str, float | str], problem: str, response: str) -> dict[str, float | str]:

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from mathrl.config import process, verifiers
+from mathrl.config import process, served, verifiers
 from mathrl.config.messages import parse
 from mathrl.config.stage import Budget, Reward, Stage
 from mathrl.core.files import mapping, read_json
@@ -47,6 +47,7 @@ def plan(args: argparse.Namespace, root: Path, store: Path = STORE) -> StagePlan
     scorers = verifiers.read(mapping(args.verifiers, "--verifiers"), "--verifiers")
     if trained.reward and not trained.supervised:
         process.check(trained.reward.process, trained.reward.terms, scorers, "reward.process", args.accelerator)
+        served.check(trained, scorers, args.accelerator, "--config")
     return StagePlan(
         run=args.run,
         stage_name=args.stage,

@@ -17,7 +17,7 @@ from mathrl.execution import caches, nvidia, pauses, trackers
 from mathrl.execution.preflight import checkpoint_bytes
 from mathrl.execution.secrets import isolation
 from mathrl.rewards import failure
-from mathrl.training import budget, checkpoints, fingerprints, long_prompts, resharding, verl_log
+from mathrl.training import budget, checkpoints, fingerprints, long_prompts, resharding, served, verl_log
 from mathrl.training.plan import StagePlan
 from mathrl.training.process import run_verl
 from mathrl.training.session import Session
@@ -65,12 +65,13 @@ def train_on(plan: StagePlan, session: Session, begins: Callable[[int], None]) -
         environment |= caches.variables(plan.fingerprint["versions"], names, os.getuid())
     before = max([0, *checkpoints.steps(session.directory)])
     failure.clear(session.directory / failure.NAME)
-    begins(before)
-    (session.directory / FINISHED).unlink(missing_ok=True)  # what it says of an earlier end holds no longer
     log = session.directory / verl_log.NAME
-    begin = verl_log.rotate(log)
-    verl_log.point_to(log, plan.log)
-    code = run_verl(module, grpo_config.arguments(keys), environment, log, session)
+    with served.beside(plan, session.directory, environment) as (places, environment):
+        begins(before)
+        (session.directory / FINISHED).unlink(missing_ok=True)  # what it says of an earlier end holds no longer
+        begin = verl_log.rotate(log)
+        verl_log.point_to(log, plan.log)
+        code = run_verl(module, grpo_config.arguments(keys | places), environment, log, session)
     why = verl_log.report(log, begin, plan.log) if code and not session.paused else ""
     if plan.supervised and code == 0:
         session.mark_last_complete()

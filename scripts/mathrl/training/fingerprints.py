@@ -48,6 +48,7 @@ UNHASHED = (
     "reward.custom_reward_function.reward_kwargs.process",  # stands by itself too
     "reward.custom_reward_function.reward_kwargs.store",
     "reward.custom_reward_function.reward_kwargs.failure",
+    "reward.custom_reward_function.reward_kwargs.served",
     "trainer.default_local_dir",
     "trainer.rollout_data_dir",
     "trainer.project_name",
@@ -163,7 +164,7 @@ def process_content(process: process_reward.Process, verifiers: Verifiers, code:
             own["kind"] = code.function(one.kind, f"verifiers.named.{name}.kind")
         if prompt := one.own.get("prompt"):
             own["prompt"] = sha256_file(prompt)
-        if one.kind == "prm":
+        if one.needs_gpu:
             own["model"] = model_sha256(Path(one.own["model"]))
         found.append(own)
     return process_reward.read(process) | {"verifiers": found}

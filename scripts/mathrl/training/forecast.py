@@ -16,7 +16,7 @@ from mathrl.config.stage import Budget, Stage
 from mathrl.core.files import UserError, read_json
 from mathrl.core.parquet import row_count
 from mathrl.core.tensorboard import read_scalars
-from mathrl.training import budget, checkpoints, memory, traffic
+from mathrl.training import budget, checkpoints, memory, served, traffic
 from mathrl.training.checkpoints import most_at_once
 from mathrl.training.plan import StagePlan
 from mathrl.training.records import Exchanged, Forecast
@@ -101,7 +101,7 @@ def _cost(counted: Callable[[int], dict[str, float]], name: str, steps: int) -> 
 
 
 def describe(name: str, found: Forecast) -> str:
-    """The forecast in one line."""
+    """The forecast in one line, and one for each verifier that is served beside the training."""
     if not found["steps"]:
         return f"{name}: no step, {found['ended_by']}"
     budget = (
@@ -111,8 +111,18 @@ def describe(name: str, found: Forecast) -> str:
     return (
         f"{name}: {found['steps']} steps of {found['step_seconds']:.1f} s{budget}, {found['hours']:.2f} hours, "
         f"{found['gpu_hours']:.2f} GPU-hours, {found['checkpoints']} checkpoints at once, {found['disk_gb']:.1f} GB of disk; "
-        f"{exchanged}responses that grow longer make it slower"
+        f"{exchanged}responses that grow longer make it slower" + _verifiers(name, found)
     )
+
+
+def _verifiers(name: str, found: Forecast) -> str:
+    """A further line for each verifier that is served beside the training; its start and its scoring are in the measured times."""
+    lines = []
+    for verifier, own in found.get("verifiers", {}).items():
+        where = "a GPU of its own" if own["own_gpu"] else "a GPU that trains too" if own["share"] else "the CPU"
+        share = f"{own['share']:.2g} of " if own["share"] else ""
+        lines.append(f"\n{name}: verifier {verifier} beside it, {own['weights_gb']:.1f} GB of weights, on {share}{where}")
+    return "".join(lines)
 
 
 def measure(plan: StagePlan) -> Forecast:
@@ -139,7 +149,9 @@ def measure(plan: StagePlan) -> Forecast:
     newest = directory / f"global_step_{checkpoints.steps(directory)[-1]}"
     size = sum(path.stat().st_size for path in newest.rglob("*") if path.is_file())
     scalars = read_scalars(directory / "tensorboard")
-    return {**forecast(plan.stage, rows, scalars, wall, size, plan.gpus), **exchanged(plan, scalars)}
+    verifiers = served.described(plan)
+    found: Forecast = {**forecast(plan.stage, rows, scalars, wall, size, plan.gpus), **exchanged(plan, scalars)}
+    return {**found, "verifiers": verifiers} if verifiers else found
 
 
 def exchanged(plan: StagePlan, scalars: Mapping[str, list[tuple[int, float]]]) -> Exchanged:

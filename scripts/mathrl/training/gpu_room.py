@@ -6,7 +6,7 @@ import sys
 
 from mathrl.core.files import UserError, read_json
 from mathrl.execution import nvidia
-from mathrl.training import memory, traffic
+from mathrl.training import memory, served, traffic
 from mathrl.training.plan import StagePlan
 
 
@@ -27,12 +27,15 @@ def check(plan: StagePlan) -> None:
         return  # a shape that the table does not know
     smallest = min((gpu.total for gpu in found), default=0)
     if smallest:
-        parts = memory.estimate(model, plan.stage, smallest)
-        least = parts["state"] + parts["gradients"]
-        said = memory.advice(model, plan.stage, smallest)
+        held = served.held(plan)
+        served.check_room(plan, smallest)
+        parts = memory.estimate(model, plan.stage, smallest, held)
+        least = parts["state"] + parts["gradients"] + parts["verifiers"]
+        said = memory.advice(model, plan.stage, smallest, held)
         if least > smallest:
+            what = "weights, optimizer, gradients and verifiers" if held.count else "weights, optimizer and gradients"
             raise UserError(
-                f"{plan.name}: weights, optimizer and gradients take {least / memory.GIB:.0f} GiB on each of {plan.gpus} GPU(s), which "
+                f"{plan.name}: {what} take {least / memory.GIB:.0f} GiB on each of {plan.stage.all_gpus} GPU(s), which "
                 f"have {smallest / memory.GIB:.0f}; use more GPUs, or training.lora, or let scripts/write_preset.py choose"
             )
         if said != "fits":

@@ -17,6 +17,7 @@ Bytes on one GPU of N; P parameters, w bytes a number in computation (2 for bflo
 Update: all but sync. Rollout: state + context + sync + the engine's share (gpu_memory_utilization × GPU), of which w·P weights and
 1.5 GiB for activations leave the rest to the KV cache. T is the longest prompt and response: an upper bound, most sequences are shorter.
 With `lora` the model's weights are frozen: state 4·P/N + 12·A/N, gradients 4·A/N and layers 2·w·L + w·R, with A numbers of adapters.
+Verifiers that are models and share the GPU (reward.process.gpus: 0) hold their share of it (gpu_memory) and a context each, in both sums.
 With `dynamic_batch` sequences are packed into one row: B = 1, T = max_tokens_per_gpu. Attention keeps no T × T matrix of scores.
 """
 
@@ -56,6 +57,21 @@ class Model:
     linear: Mapping[str, int]  # inputs and outputs of linear layers that may have an adapter, by name
 
 
+@dataclass(frozen=True)
+class Held:
+    """What verifiers that are models hold of a GPU that trains: how many are there at most, and the share that each takes, 0 to 1."""
+
+    count: int
+    share: float
+
+    def bytes(self, gpu: float) -> float:
+        """Of a GPU of `gpu` bytes."""
+        return self.count * (self.share * gpu + CONTEXT)
+
+
+NOTHING = Held(0, 0.0)
+
+
 def read_model(config: ModelConfig) -> Model:
     """Sizes from a config.json: DeepSeek-V3 and everything shaped like Llama."""
     hidden, layers, heads = (config[key] for key in ("hidden_size", "num_hidden_layers", "num_attention_heads"))
@@ -82,21 +98,21 @@ def read_model(config: ModelConfig) -> Model:
     return Model(total, max(sizes), outside, layers, hidden, config["vocab_size"], kept, cache, adapter.linear_layers(config))
 
 
-def estimate(model: Model, stage: Stage, gpu: float) -> dict[str, float]:
-    """Bytes per GPU by part, for a stage of training on GPUs of `GPU` bytes; `update` and `rollout` are the two sums."""
+def estimate(model: Model, stage: Stage, gpu: float, held: Held = NOTHING) -> dict[str, float]:
+    """Bytes per GPU by part, for a stage of training on GPUs of `gpu` bytes; `update` and `rollout` are the two sums."""
     ranks, width = stage.all_gpus, WIDTH[stage.dtype]
     sequences, length = stage.micro_batch_size, stage.longest
     if stage.dynamic_batch:
         sequences, length = 1, max(stage.max_tokens_per_gpu, stage.longest)
     rows = sequences * length
     blocks = 1 if stage.gradient_checkpointing else model.layers
-    trained, held = model.parameters, 0
+    trained, frozen = model.parameters, 0
     layers = (3 * width + 4) * model.largest_layer + 2 * width * model.outside
     if stage.lora:
-        trained, held = adapter.numbers(stage.lora, model.linear), model.parameters
+        trained, frozen = adapter.numbers(stage.lora, model.linear), model.parameters
         layers = 2 * width * model.largest_layer + width * model.outside
     parts = {
-        "state": (12 * trained + 4 * held) / ranks,
+        "state": (12 * trained + 4 * frozen) / ranks,
         "gradients": 4 * trained / ranks,
         "layers": layers,
         "saved": rows * model.hidden * width * model.layers,
@@ -104,10 +120,11 @@ def estimate(model: Model, stage: Stage, gpu: float) -> dict[str, float]:
         "mask": (1 + width) * sequences * length**2,
         "logits": LOGIT_COPIES * min(rows, CHUNK) * width * model.vocabulary,
     }
+    parts["verifiers"] = held.bytes(gpu)
     parts["update"] = sum(parts.values()) + CONTEXT + ASLEEP
     parts["engine"] = stage.gpu_memory_utilization * gpu
     parts["cache"] = parts["engine"] - width * model.parameters / stage.tensor_parallel - ENGINE
-    parts["rollout"] = parts["state"] + CONTEXT + SYNC + parts["engine"]
+    parts["rollout"] = parts["state"] + CONTEXT + SYNC + parts["engine"] + parts["verifiers"]
     # MLA's latent is not split over the GPUs of an engine, so neither is it counted as if it were
     parts["cached_tokens"] = max(0.0, parts["cache"]) / (width * model.cache)
     return parts
@@ -118,40 +135,41 @@ def fits(parts: Mapping[str, float], stage: Stage, gpu: float) -> bool:
     return parts["update"] <= gpu and parts["rollout"] <= gpu and parts["cached_tokens"] >= 8 * stage.longest
 
 
-def changes(model: Model, stage: Stage, gpu: float) -> dict[str, float] | None:
+def changes(model: Model, stage: Stage, gpu: float, held: Held = NOTHING) -> dict[str, float] | None:
     """Keys of `training` to change until it fits, none of which changes a result; None where it cannot fit."""
-    if fits(estimate(model, stage, gpu), stage, gpu):
+    if fits(estimate(model, stage, gpu, held), stage, gpu):
         return {}
     keys: dict[str, float] = {} if stage.gradient_checkpointing else {"gradient_checkpointing": True}
     changed = stage.changed(**keys)
     rows = "max_tokens_per_gpu" if stage.dynamic_batch else "micro_batch_size"
     least = stage.longest if stage.dynamic_batch else 1
-    while estimate(model, changed, gpu)["update"] > gpu and getattr(changed, rows) > least:
+    while estimate(model, changed, gpu, held)["update"] > gpu and getattr(changed, rows) > least:
         keys[rows] = max(least, getattr(changed, rows) // 2)
         if rows == "micro_batch_size":
             keys["micro_batch_size_log_prob"] = keys[rows]
         changed = stage.changed(**keys)
     for share in (stage.gpu_memory_utilization, *(step / 20 for step in range(17, 1, -1))):
         smaller = changed.changed(gpu_memory_utilization=share)
-        if fits(estimate(model, smaller, gpu), smaller, gpu):
+        if fits(estimate(model, smaller, gpu, held), smaller, gpu):
             if share != stage.gpu_memory_utilization:
                 keys["gpu_memory_utilization"] = share
             return keys
     return None
 
 
-def advice(model: Model, stage: Stage, gpu: float) -> str:
+def advice(model: Model, stage: Stage, gpu: float, held: Held = NOTHING) -> str:
     """`fits`, or the keys of `training` to change until it does, or that it cannot."""
-    keys = changes(model, stage, gpu)
+    keys = changes(model, stage, gpu, held)
     if keys is not None:
         return ", ".join(f"{key}: {str(value).lower()}" for key, value in keys.items()) or "fits"
     rows = {"max_tokens_per_gpu": stage.longest} if stage.dynamic_batch else {"micro_batch_size": 1}
-    needed = estimate(model, stage.changed(gradient_checkpointing=True, **rows), gpu)["update"] / GIB
-    return f"does not fit: an update takes {needed:.0f} GiB at least; more GPUs (gpus), or a shorter max_response_length"
+    needed = estimate(model, stage.changed(gradient_checkpointing=True, **rows), gpu, held)["update"] / GIB
+    verifiers = ", GPUs of their own for verifiers (reward.process.gpus)" if held.count else ""
+    return f"does not fit: an update takes {needed:.0f} GiB at least; more GPUs (gpus){verifiers}, or a shorter max_response_length"
 
 
-def table(model: Model, stage: Stage, gpus: list[float]) -> str:
-    """A Markdown table, GiB, a row a GPU size (given in GiB)."""
+def table(model: Model, stage: Stage, gpus: list[float], held: Held = NOTHING) -> str:
+    """A Markdown table, GiB, a row a GPU size (given in GiB); with a column for verifiers where some are held."""
     head = [
         "gpu",
         "state",
@@ -159,6 +177,7 @@ def table(model: Model, stage: Stage, gpus: list[float]) -> str:
         "layers",
         "activations",
         "logits",
+        *(["verifiers"] if held.count else []),
         "**update**",
         "engine",
         "**rollout**",
@@ -167,10 +186,11 @@ def table(model: Model, stage: Stage, gpus: list[float]) -> str:
     ]
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     for size in gpus:
-        parts = estimate(model, stage, size * GIB)
+        parts = estimate(model, stage, size * GIB, held)
         gib = {key: f"{value / GIB:.1f}" for key, value in parts.items()}
         activations = f"{(parts['saved'] + parts['recomputed'] + parts['mask']) / GIB:.1f}"
-        row = [f"{size:g}", gib["state"], gib["gradients"], gib["layers"], activations, gib["logits"], gib["update"], gib["engine"]]
-        row += [gib["rollout"], f"{parts['cached_tokens']:,.0f}", advice(model, stage, size * GIB)]
+        row = [f"{size:g}", gib["state"], gib["gradients"], gib["layers"], activations, gib["logits"]]
+        row += [gib["verifiers"]] if held.count else []
+        row += [gib["update"], gib["engine"], gib["rollout"], f"{parts['cached_tokens']:,.0f}", advice(model, stage, size * GIB, held)]
         lines.append("| " + " | ".join(row) + " |")
     return "\n".join(lines)

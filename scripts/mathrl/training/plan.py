@@ -48,8 +48,8 @@ class StagePlan:
 
     @property
     def gpus(self) -> int:
-        """GPUs of the job over all nodes (on a CPU: ranks)."""
-        return self.stage.all_gpus
+        """GPUs of the job over all nodes, with those of verifiers alone (on a CPU: ranks)."""
+        return self.stage.job_gpus * self.stage.nodes
 
     @cached_property
     def keys(self) -> Overrides:

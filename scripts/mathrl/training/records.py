@@ -164,10 +164,21 @@ class Exchanged(TypedDict, total=False):
     exchanged_gb: float
 
 
+class ServedVerifier(TypedDict):
+    """A verifier that is a model, beside a training.
+
+    weights_gb: of its model; share: of a GPU, 0–1 (0 on a CPU); own_gpu: none trains on it.
+    """
+
+    weights_gb: float
+    share: float
+    own_gpu: bool
+
+
 class Forecast(Exchanged):
     """Expected cost of a stage (`forecast.forecast`). seconds: of steps and validations; hours: with the start.
 
-    checkpoints: at most at once; disk_gb: of them.
+    checkpoints: at most at once; disk_gb: of them. verifiers: by name, those that are served beside it; gpu_hours holds their own GPUs'.
     """
 
     steps: int
@@ -183,3 +194,4 @@ class Forecast(Exchanged):
     gpu_hours: float
     checkpoints: int
     disk_gb: float
+    verifiers: NotRequired[dict[str, ServedVerifier]]

@@ -30,7 +30,8 @@ SYMPTOMS = (
     ),
     (
         r"Free memory on device|less than desired GPU memory utilization",
-        "another process has a part of the GPU's memory; see nvidia-smi, end what holds it, or lower gpu_memory_utilization",
+        "another process has a part of the GPU's memory; see nvidia-smi, end what holds it, or lower gpu_memory_utilization, of a "
+        "process reward with models also reward.process.gpu_memory",
     ),
     (
         r"No available memory for the cache blocks|KV cache is needed, which is larger|can be stored in KV cache",

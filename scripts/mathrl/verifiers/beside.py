@@ -1,99 +1,60 @@
 """Verifiers beside a training: its rewards ask for one response at a time, from an event loop that must not wait.
 
-What is asked for while a batch is scored becomes the next batch. A thread scores, so that the loop goes on; what two samples say alike
-is scored once. Scores are kept as everywhere (`mathrl.verifiers.kept`), but for those that cost less than to look them up.
+What is asked for while a batch is scored becomes the next batch (`mathrl.verifiers.gathering`). Scores are kept as everywhere
+(`mathrl.verifiers.kept`), but for those that cost less than to look them up. A model scores in a process of its own
+(`mathrl.verifiers.server`), which all reward workers ask.
 """
 
 from __future__ import annotations
 
-import asyncio
-import queue
-import threading
-from collections.abc import Sequence
-from concurrent.futures import Future
+from collections.abc import Mapping
 from pathlib import Path
 
 from mathrl.config.verifier import Verifiers
 from mathrl.config.verifiers import Settings, settings
 from mathrl.core.files import UserError
 from mathrl.verifiers import load
-from mathrl.verifiers.interface import Solution, Verifier
+from mathrl.verifiers.gathering import Gathering
+from mathrl.verifiers.interface import Verifier
+from mathrl.verifiers.kept import Kept
 from mathrl.verifiers.prm import ProcessRewardModel
+from mathrl.verifiers.served import Place, Served
 
 REMEMBERED = 200_000  # responses; a longer training must not fill the memory of its reward workers
 UNKEPT = ("arithmetic",)  # scored again faster than read
 
-Asked = tuple[Solution, "Future[list[float]]"]
 
-
-class Gathering:
-    """Collects what is asked of a verifier into batches, and scores them in threads of its own.
+def gathered(section: Verifiers, name: str, store: Path, workers: int, served: Mapping[str, Place] | None = None) -> Gathering:
+    """The verifier `name`, made for one of so many reward workers: they share what a judge may have in flight.
 
     Args:
-        verifier: what scores.
-        batch_size: responses per batch.
-        parallel: batches at the same time.
-    """
-
-    def __init__(self, verifier: Verifier, batch_size: int, parallel: int) -> None:
-        self._verifier, self._batch = verifier, batch_size
-        self._queue: queue.SimpleQueue[Asked] = queue.SimpleQueue()
-        self._asked: dict[Solution, Future[list[float]]] = {}
-        for _ in range(parallel):
-            threading.Thread(target=self._work, daemon=True).start()
-
-    async def score(self, problem: str, steps: Sequence[str]) -> list[float]:
-        """One score per step; whatever the verifier raises. To be awaited in one event loop."""
-        solution = (problem, tuple(steps))
-        future = self._asked.get(solution)
-        if future is None:
-            future = self._asked[solution] = Future()
-            self._queue.put((solution, future))
-        return await asyncio.wrap_future(future)
-
-    def _work(self) -> None:
-        while True:
-            batch = [self._queue.get()]
-            while len(batch) < self._batch:
-                try:
-                    batch.append(self._queue.get_nowait())
-                except queue.Empty:
-                    break
-            self._answer(batch)
-
-    def _answer(self, batch: list[Asked]) -> None:
-        try:
-            found = self._verifier.score([problem for (problem, _), _ in batch], [steps for (_, steps), _ in batch])
-            answers: Sequence[Sequence[float] | BaseException] = found
-        except BaseException as error:
-            answers = [error] * len(batch)
-        for (solution, future), answer in zip(batch, answers, strict=True):
-            self._asked.pop(solution, None)
-            # A sample that nobody waits for any more takes no answer.
-            if not future.set_running_or_notify_cancel():
-                continue
-            if isinstance(answer, BaseException):
-                future.set_exception(answer)
-            else:
-                future.set_result(list(answer))
-
-
-def gathered(section: Verifiers, name: str, store: Path, workers: int) -> Gathering:
-    """The verifier `name`, made for one of so many reward workers: they share what a judge may have in flight.
+        section: of the configuration.
+        name: of the verifier.
+        store: folder of kept scores.
+        workers: that ask.
+        served: where verifiers that are models are served.
 
     Raises:
         UserError: it cannot be had.
     """
     one = settings(section)[name]
     limits = {key: getattr(section, key) for key in ("timeout", "retries", "batch_size")}
-    kept = load.make(one, root=store, remembered=REMEMBERED, model=_model(one), **limits)
+    if one.needs_gpu:
+        place = (served or {}).get(name)
+        if place is None:
+            raise UserError(f"verifier {name}: is a model, and nobody serves it")
+        kept = Kept(name, _asked(name, place, section.timeout), store, threshold=one.threshold, remembered=REMEMBERED, **limits)
+    else:
+        kept = load.make(one, root=store, remembered=REMEMBERED, **limits)
     verifier: Verifier = kept.inner if one.kind in UNKEPT else kept
     return Gathering(verifier, kept.batch_size, max(1, kept.parallel // workers))
 
 
-def _model(one: Settings) -> Path | None:
-    """Directory of a model that scores beside a training, on a CPU."""
-    return Path(one.own["model"]) if one.kind == "prm" else None
+def _asked(name: str, place: Place, timeout: float) -> Served:
+    try:
+        return Served(place, timeout)
+    except UserError as error:
+        raise UserError(f"verifier {name}: {error}") from None
 
 
 def check(section: Verifiers, store: Path) -> None:
@@ -109,3 +70,8 @@ def check(section: Verifiers, store: Path) -> None:
                 made.inner.check()
         except UserError as error:
             raise UserError(f"config: verifiers.named.{name}: {error}") from None
+
+
+def _model(one: Settings) -> Path | None:
+    """Directory of a verifier that is a model."""
+    return Path(one.own["model"]) if one.needs_gpu else None

@@ -22,6 +22,7 @@ from mathrl.verifiers.interface import code_sha256
 from mathrl.verifiers.records import Identity
 
 CANDIDATES = 20  # most likely tokens at a mark, of which vLLM tells the probability
+NEGLIGIBLE = 1e-4  # of a score: a `-` that changes it by less is not asked for
 
 
 class ProcessRewardModel:
@@ -119,14 +120,28 @@ class ProcessRewardModel:
             params = SamplingParams(max_tokens=1, temperature=0.0, prompt_logprobs=CANDIDATES)
             made = llm.generate([{"prompt_token_ids": row} for row in ids], params, use_tqdm=False)
             told = [output.prompt_logprobs for output in made]
-            return [[_share(own[place], right, wrong) for place in marks] for own, marks in zip(told, places, strict=True)]
+            marks = [(row, place) for row, own in enumerate(places) for place in own]
+            untold = [(row, place) for row, place in marks if not _tells(told[row][place], right, wrong)]
+            # A token that alone may be sampled is told with its probability before the others were forbidden.
+            only = SamplingParams(max_tokens=1, temperature=0.0, logprobs=1, allowed_token_ids=[wrong])
+            prompts = [{"prompt_token_ids": ids[row][:place]} for row, place in untold]
+            asked = llm.generate(prompts, only, use_tqdm=False) if untold else []
+            found = {mark: output.outputs[0].logprobs[0] for mark, output in zip(untold, asked, strict=True)}
+            return [
+                [_share(found.get((row, place), {}) | told[row][place], right, wrong) for place in own] for row, own in enumerate(places)
+            ]
 
         return llm.get_tokenizer(), passes
 
 
+def _tells(candidates: Mapping[int, Any], right: int, wrong: int) -> bool:
+    """Whether the candidates tell the score: `wrong` is among them, or less likely than all of them and so next to impossible."""
+    least = min((candidate.logprob for token, candidate in candidates.items() if token != right), default=0.0)
+    return wrong in candidates or math.exp(min(0.0, least - candidates[right].logprob)) < NEGLIGIBLE
+
+
 def _share(candidates: Mapping[int, Any], right: int, wrong: int) -> float:
-    """Probability of `right` against `wrong`. `right` stands in the text, so that its own is always told; `wrong` is as good as
-    impossible where it is not among the candidates."""
+    """Probability of `right` against `wrong`. `right` stands in the text, so that its own is always told."""
     if wrong not in candidates:
         return 1.0
     return 1.0 / (1.0 + math.exp(min(500.0, candidates[wrong].logprob - candidates[right].logprob)))

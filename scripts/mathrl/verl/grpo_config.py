@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -43,6 +44,7 @@ OF_A_METHOD = {
     "kl_cov_share": f"{ACTOR}.policy_loss.kl_cov_ratio",
     "kl_cov_coefficient": f"{ACTOR}.policy_loss.ppo_kl_coef",
 }
+BEFORE_A_QUOTE = re.compile(r'(\\*)("|\Z)')
 VERLS_REWARD_WORKERS = 8  # verl's default of reward.num_workers
 # What a mode of the process reward changes in the trainer, and what dynamic sampling compares: under a gate right answers of one prompt
 # are no longer all alike, under min neither are wrong ones.
@@ -197,7 +199,7 @@ def _process_reward(process: Process, verifiers: Verifiers, workers: int) -> Ove
     named = {}
     for name, one in section.named.items():  # the reward workers may work elsewhere
         there = {"kind": users_code.absolute(one.kind), "prompt": one.prompt and str(Path(one.prompt).absolute())}
-        there |= {"model": str(Path(str(one.model)).absolute())} if one.kind == "prm" else {}
+        there |= {"model": str(Path(str(one.model)).absolute())} if one.kind in ("prm", "hf-prm") else {}
         named[name] = one.model_copy(update=there)
     section = section.model_copy(update={"named": named})
     said = {"process": process.plain(), "verifiers": section.plain(), "workers": workers}
@@ -317,7 +319,8 @@ def _literal(value: Any) -> str:
     if isinstance(value, (list, tuple)):
         return "[" + ",".join(_literal(item) for item in value) + "]"
     if isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False)
+        # Of backslashes Hydra takes those for escapes that stand before a quote, and no others: a text of JSON or a pattern has some.
+        return '"' + BEFORE_A_QUOTE.sub(lambda found: 2 * found[1] + found[2].replace('"', '\\"'), value) + '"'
     return repr(value)
 
 

@@ -1,0 +1,320 @@
+"""A verifier that is a model, in a process of its own: same scores, batches over all who ask, and no score where it dies or hangs."""
+
+import asyncio
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from mathrl.config.verifier import Verifiers
+from mathrl.config.verifiers import Settings
+from mathrl.core.files import UserError
+from mathrl.demo.steps import step_set
+from mathrl.execution import processes
+from mathrl.verifiers import beside, frames, load, server, server_start
+from mathrl.verifiers.interface import RetryLater
+from mathrl.verifiers.kept import GaveUp
+from mathrl.verifiers.served import Place, Served
+
+ROWS = step_set(seed=2, count=8)
+PROBLEMS, STEPS = [row["problem"] for row in ROWS], [row["steps"] for row in ROWS]
+
+
+def section_of(model, **more):
+    return Verifiers.model_validate({"named": {"v": {"kind": "prm", "model": str(model)}}, **more})
+
+
+def setting_of(section, folder, **more):
+    return server_start.Setting(section, "cpu", 0.0, {}, folder, {}, **more)
+
+
+@pytest.fixture(scope="module")
+def running(tiny, tmp_path_factory):
+    """A served model: its section and its place."""
+    section = section_of(tiny)
+    with server_start.started(("v",), setting_of(section, tmp_path_factory.mktemp("logs")), "test") as places:
+        yield section, places
+
+
+def test_it_scores_as_in_this_process_whatever_is_asked_beside_it(running, tiny, tmp_path):
+    section, places = running
+    here = load.make(Settings("v", "prm"), root=tmp_path / "here", timeout=60, retries=0, batch_size=5, model=tiny)
+    wanted = here.score(PROBLEMS, STEPS)
+
+    def asked(order, store):
+        gathering = beside.gathered(section, "v", store, workers=1, served=places)
+
+        async def all_of_them():
+            return await asyncio.gather(*(gathering.score(PROBLEMS[place], STEPS[place]) for place in order))
+
+        return dict(zip(order, asyncio.run(all_of_them()), strict=True))
+
+    assert asked(range(len(ROWS)), tmp_path / "one") == dict(enumerate(wanted)), "to the last digit"
+    assert asked([5, 2], tmp_path / "two") == {5: wanted[5], 2: wanted[2]}
+    assert Served(places["v"], 60).identity == here.identity, "so that a training finds what an evaluation has kept, and the reverse"
+
+
+def test_two_clients_at_once_get_their_own(running, tiny, tmp_path):
+    places = running[1]
+    wanted = load.make(Settings("v", "prm"), root=tmp_path, timeout=60, retries=0, batch_size=5, model=tiny).score(PROBLEMS, STEPS)
+    found = {}
+
+    def ask(first):
+        found[first] = Served(places["v"], 60).score(PROBLEMS[first : first + 5], STEPS[first : first + 5])
+
+    threads = [threading.Thread(target=ask, args=(first,)) for first in (0, 3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == {first: wanted[first : first + 5] for first in (0, 3)}
+
+
+def test_only_this_user_can_reach_it_and_it_opens_no_port(running):
+    _, places = running
+    path = Path(places["v"].socket)
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700 and stat.S_IMODE(path.stat().st_mode) & 0o077 == 0
+    (pid,) = [pid for pid in processes.pids() if str(path) in Path(f"/proc/{pid}/cmdline").read_text()]
+    sockets = {os.readlink(link.path) for link in os.scandir(f"/proc/{pid}/fd") if os.readlink(link.path).startswith("socket:")}
+    inodes = {row.split()[9] for kind in ("tcp", "tcp6", "udp") for row in Path(f"/proc/net/{kind}").read_text().splitlines()[1:]}
+    assert sockets and not {f"socket:[{inode}]" for inode in inodes} & sockets
+
+
+GARBAGE = [
+    (b"\xff\xff\xff\xff", "too long"),
+    (b"GET / HTTP/1.1\r\n\r\n", "another protocol"),
+    (frames.LENGTH.pack(3) + b"\x80\x04.", "a pickle"),
+    (frames.LENGTH.pack(9) + b"[1, 2, 3]", "no mapping"),
+    (frames.packed({"problems": ["p"], "responses": ["p"]}), "steps that are one text"),
+    (frames.packed({"problems": ["p"], "responses": []}), "fewer responses"),
+    (frames.packed({"problems": [1], "responses": [["1"]]}), "no text"),
+    (frames.packed({}), "nothing asked"),
+    (frames.LENGTH.pack(100) + b"{", "half of it"),
+]
+
+
+@pytest.mark.parametrize("sent", [row[0] for row in GARBAGE], ids=[row[1] for row in GARBAGE])
+def test_what_is_no_request_ends_its_own_connection_alone(running, sent):
+    _, places = running
+    with socket.socket(socket.AF_UNIX) as other, socket.socket(socket.AF_UNIX) as one:
+        for connection in (other, one):
+            connection.settimeout(10)
+            connection.connect(places["v"].socket)
+            assert frames.receive(connection)["identity"]["kind"] == "prm"
+        one.sendall(sent)
+        one.shutdown(socket.SHUT_WR)
+        assert one.recv(1) == b"", "closed without an answer"
+        other.sendall(frames.packed({"problems": [server.FIRST[0]], "responses": [server.FIRST[1]]}))
+        assert len(frames.receive(other)["scores"][0]) == len(server.FIRST[1])
+
+
+# A verifier of this test: what it does with a problem is written in the problem.
+ODD = """
+import os, signal, sys, time
+from pathlib import Path
+sys.path.insert(0, {scripts!r})
+from mathrl.execution import processes
+from mathrl.verifiers import server
+processes.end_with({parent})
+class Odd:
+    identity = {{"kind": "odd"}}
+    sizes = []
+    def score(self, problems, responses):
+        self.sizes.append(len(problems))
+        if "die" in problems:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if "hang" in problems:
+            time.sleep(3600)
+        if "slow" in problems:
+            print("scores slowly", file=sys.stderr, flush=True)
+            while not Path({path!r} + "-go").exists():
+                time.sleep(0.01)
+        if "refuse" in problems:
+            from mathrl.core.files import UserError
+            raise UserError("its template is none")
+        if "fail" in problems:
+            raise RuntimeError("out of memory")
+        if "short" in problems:
+            return [[0.5]]
+        if "nan" in problems:
+            return [[float("nan")] * len(steps) for steps in responses]
+        return [[len(self.sizes) / 100] * len(steps) for steps in responses]
+server.serve(Odd(), Path({path!r}), 4, "odd")
+"""
+
+
+@pytest.fixture
+def odd(tmp_path):
+    """Its server: a process, and how to ask."""
+    path, log = tmp_path / "s", tmp_path / "log"
+    code = ODD.format(scripts=str(server_start.SCRIPT.parent), path=str(path), parent=os.getpid())
+    with open(log, "w") as out:
+        process = subprocess.Popen([sys.executable, "-c", code], stdout=out, stderr=out)
+    while not (log.exists() and "is served" in log.read_text()):
+        assert process.poll() is None, log.read_text()
+        time.sleep(0.02)
+    yield Place(str(path), str(log))
+    process.kill()
+    process.wait()
+
+
+def gathered(place, folder, timeout=60.0, retries=0):
+    section = section_of("nowhere", timeout=timeout, retries=retries)
+    return beside.gathered(section, "v", folder, workers=1, served={"v": place})
+
+
+def ask(gathering, *problems):
+    async def all_of_them():
+        return await asyncio.gather(*(gathering.score(problem, ["a", "b"]) for problem in problems), return_exceptions=True)
+
+    return asyncio.run(all_of_them())
+
+
+@pytest.mark.parametrize(
+    ("problem", "why"),
+    [
+        ("die", "verifier v: failed 1 times on 1 response(s), at last by its server is gone (the connection ended); its last words: "),
+        ("fail", "at last by RuntimeError: out of memory"),
+        ("short", "at last by ValueError: gave 1 scores for a response of 2 steps"),
+        ("nan", "at last by ValueError: gave the score nan; a score lies in 0"),
+    ],
+)
+def test_a_server_that_fails_gives_an_error_and_no_score(odd, tmp_path, problem, why):
+    (found,) = ask(gathered(odd, tmp_path / "store"), problem)
+    assert isinstance(found, GaveUp) and why in found.why and "\n" not in str(found)
+    assert not list((tmp_path / "store").rglob("*.zst")), "nothing is kept"
+
+
+def test_what_a_verifier_refuses_is_not_asked_again(odd, tmp_path):
+    (found,) = ask(gathered(odd, tmp_path / "store", retries=4), "refuse")
+    assert isinstance(found, UserError) and str(found) == "its template is none"
+
+
+def test_a_server_that_hangs_is_told_with_the_key_of_its_limit(odd, tmp_path):
+    begun = time.monotonic()
+    (found,) = ask(gathered(odd, tmp_path / "store", timeout=0.8), "hang")
+    assert isinstance(found, GaveUp) and "TimeoutError: no answer within 1 s (verifiers.timeout)" in found.why
+    assert time.monotonic() - begun < 60
+    later = Served(odd, -9.2)  # who asks meanwhile waits as long as it may, and no longer
+    with pytest.raises(RetryLater, match="its server gives no answer; its last words: verifier odd: is served"):
+        later.score(["other"], [["a"]])
+
+
+def test_a_server_that_died_before_is_told_with_its_log(odd, tmp_path):
+    gathering = gathered(odd, tmp_path / "store")
+    ask(gathering, "die")
+    (found,) = ask(gathering, "anything")
+    assert isinstance(found, GaveUp)
+    assert "its server is gone ([Errno 111] Connection refused); its last words: verifier odd: is" in found.why
+    with pytest.raises(UserError, match="verifier v: its server is gone"):
+        gathered(odd, tmp_path / "store")
+
+
+def test_what_waits_becomes_one_batch_over_all_who_ask(odd):
+    clients, scores = [Served(odd, 60) for _ in range(6)], {}
+
+    def asked(number, problem):
+        ((scores[number], *_),) = clients[number].score([problem], [["a"]])
+
+    threads = [threading.Thread(target=asked, args=(0, "slow"))]
+    threads += [threading.Thread(target=asked, args=(number, f"p{number}")) for number in range(1, 6)]
+    threads[0].start()
+    while "scores slowly" not in Path(odd.log).read_text():
+        time.sleep(0.01)
+    for thread in threads[1:]:
+        thread.start()
+    time.sleep(1)
+    Path(odd.socket + "-go").touch()
+    for thread in threads:
+        thread.join()
+    batches = [sum(score == one for score in scores.values()) for one in sorted(set(scores.values()))]
+    assert batches == [1, 4, 1], "five wait while the first is scored, and four is the most"
+
+
+PLAIN = {"named": {"v": {"kind": "arithmetic"}}}  # starts at once
+
+
+def test_a_server_ends_with_who_started_it(tmp_path):
+    """However that one dies: a job that is killed leaves none behind."""
+    code = f"""
+import os, sys
+sys.path[:0] = [{str(server_start.SCRIPT.parent)!r}]
+from pathlib import Path
+from mathrl.config.verifier import Verifiers
+from mathrl.verifiers import server_start
+section = Verifiers.model_validate({PLAIN!r})
+setting = server_start.Setting(section, "cpu", 0.0, {{}}, Path({str(tmp_path)!r}), {{}})
+with server_start.started(("v",), setting, "test") as places:
+    os.kill(os.getpid(), 9)
+"""
+    done = subprocess.run([sys.executable, "-c", code], env={**os.environ, "RAY_TMPDIR": str(tmp_path)}, capture_output=True, text=True)
+    assert done.returncode == -signal.SIGKILL and "verifier v is served" in done.stderr, done.stderr
+    until = time.monotonic() + 60
+    while left := [pid for pid in processes.pids() if str(tmp_path) in processes_command(pid)]:
+        assert time.monotonic() < until, left
+        time.sleep(0.05)
+
+
+def test_a_server_sees_its_gpu_alone_and_is_told_its_share(tmp_path, capsys):
+    """Arithmetic asks for none; an engine would take what is told here."""
+    section = Verifiers.model_validate(PLAIN)
+    setting = server_start.Setting(section, "cuda", 0.25, {"v": "GPU-7"}, tmp_path, {"TRITON_CACHE_DIR": "/t"})
+    with server_start.started(("v",), setting, "train x") as places:
+        (pid,) = [pid for pid in processes.pids() if places["v"].socket in processes_command(pid)]
+        words = processes_command(pid).split("\0")
+        own = processes.environment(pid)
+    assert (own["CUDA_VISIBLE_DEVICES"], own["TRITON_CACHE_DIR"]) == ("GPU-7", "/t")
+    assert [words[words.index(flag) + 1] for flag in ("--gpu-memory-utilization", "--accelerator")] == ["0.25", "cuda"]
+    assert capsys.readouterr().err.startswith("train x: verifier v is served after ")
+
+
+def test_a_polite_end_of_the_job_ends_no_server_before_it_is_over(tmp_path):
+    """SLURM tells every process; the step at work is still scored before it is saved."""
+    with server_start.started(("v",), setting_of(Verifiers.model_validate(PLAIN), tmp_path), "test") as places:
+        path = places["v"].socket
+        (pid,) = [pid for pid in processes.pids() if path in processes_command(pid)]
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            os.kill(pid, number)
+        time.sleep(0.2)
+        assert Served(places["v"], 10).score(["p"], [["1 + 1 = 2"]]) == [[1.0]]
+        os.kill(pid, signal.SIGKILL)
+        until = time.monotonic() + 60
+        while "its server ended" not in Path(places["v"].log).read_text():
+            assert time.monotonic() < until
+            time.sleep(0.02)
+        why = "its last words: verifier v: is served / verifier v: its server ended: killed by SIGKILL; its log"
+        with pytest.raises(UserError, match=why):
+            Served(places["v"], 10)
+    assert not Path(path).parent.exists(), "nothing of it is left"
+
+
+def processes_command(pid):
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text()
+    except OSError:
+        return ""
+
+
+def test_a_server_that_does_not_come_up_is_told_with_its_last_words(tiny, tmp_path):
+    for file in tiny.iterdir():
+        if file.suffix != ".safetensors":
+            (tmp_path / file.name).write_bytes(file.read_bytes())
+    (tmp_path / "model.safetensors").write_bytes(b"\0" * 100)
+    why = r"^verifier v: its server did not come up \(exit code \d\); its last words: .*; its log is "
+    served = server_start.started(("v",), setting_of(section_of(tmp_path), tmp_path), "test")
+    with pytest.raises(UserError, match=why) as error, served:
+        pytest.fail("nobody is served")
+    assert "\n" not in str(error.value)
+
+
+def test_a_server_that_takes_too_long_is_ended(tmp_path):
+    served = server_start.started(("v",), setting_of(Verifiers.model_validate(PLAIN), tmp_path, start=0.1), "test")
+    with pytest.raises(UserError, match=r"did not come up within 0.1 s; its last words: nothing; its log is"), served:
+        pytest.fail("nobody is served")
+    assert not [pid for pid in processes.pids() if str(tmp_path) in processes_command(pid)]
