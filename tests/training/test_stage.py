@@ -389,8 +389,8 @@ def test_script_refuses_in_one_line(script):
     )
     assert done.returncode == 2
     assert (
-        done.stderr
-        == "error: nowhere: is no Hugging Face model, config.json is missing (no such directory); check the name in the config (base_model, or model of a verifier)\n"
+        done.stderr == "error: nowhere: is no Hugging Face model, config.json is missing (no such directory); "
+        "check the name in the config (base_model, or model of a verifier)\n"
     )
 
 

@@ -41,7 +41,8 @@ def check_model(model: Path) -> None:
     if not (model / "config.json").is_file():
         have = ", ".join(sorted(p.name for p in model.iterdir())[:8]) if model.is_dir() else "no such directory"
         raise UserError(
-            f"{model}: is no Hugging Face model, config.json is missing ({have}); check the name in the config (base_model, or model of a verifier)"
+            f"{model}: is no Hugging Face model, config.json is missing ({have}); "
+            "check the name in the config (base_model, or model of a verifier)"
         )
     if not any(model.glob("*.safetensors")) and not any(model.glob("*.bin")):
         raise UserError(f"{model}: holds no weights (*.safetensors); fetch the model again")
