@@ -216,6 +216,8 @@ def test_the_same_arms_for_a_model_on_gpus_have_config_yamls_sizes(tmp_path):
     assert found.accelerator == "cuda" and found.base_model == "openseek" and len(found.select) == atlas.trainings
     stage = found.stage("cispo-seed-2", "main")
     assert (stage.train_batch_size, stage.gpus, stage.budget.tokens, stage.seed) == (264, 6, 5000, 2)
+    sizes = {found.stage(run, "main").mini_batch_size for run in found.select if "rejection" not in run}
+    assert sizes == {88}, "grpo's padded 72 would be a second difference to every other arm"
     assert found.stage("rejection-sampling-seed-1", "main").budget.tokens is None and found.evaluation.endpoint.expected
     assert "gpu=6" in work.arguments(atlas, "all") and str(work.DEMO) not in work.arguments(atlas, "all")
 

@@ -41,9 +41,10 @@ class Process(Section):
     combine: Literal["vote", "min", "mean", "lower_bound"] = key("min", "how the scores of several verifiers become one")
     mode: Literal["gate", "blend", "filter", "min"] = key(
         "gate",
-        "gate: a right answer with a flagged step loses `weight`, all others keep their reward; filter: responses whose steps contradict "
-        "their correctness are not trained on; min: a step is rewarded by how near it is to the worst one; blend: `weight` parts of the "
-        "process score in the reward, which teaches to please the verifier: for comparison",
+        "gate: a right answer with a flagged step loses `weight`, all others keep their reward; filter: of each group "
+        "`drop` responses are not trained on, right ones with the lowest and wrong ones with the highest step scores; "
+        "min: a step is rewarded by how near it is to the worst one; blend: `weight` parts of the process score "
+        "in the reward, which teaches to please the verifier: for comparison",
     )
     weight: PositiveShare = key(0.5, "gate: what is lost; blend, min: share of the process score in the reward", "reward")
     drop: Count | None = key(None, "filter: responses of each group that are not trained on; null: half of them", "responses")

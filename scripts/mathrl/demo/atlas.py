@@ -21,6 +21,7 @@ from mathrl.training.records import Forecast, Manifest
 DEMO, ATLAS = ROOT / "profiles/demo/demo.yaml", ROOT / "profiles/demo/atlas.yaml"
 REFERENCE = "grpo"
 ROOM = 20 * 2**30  # bytes that must be free for two trainings at once; one of the demo's takes 7.6 GB
+UNPADDED = 88  # prompts of an update at config.yaml's sizes, for every arm: `grpo` alone has the finalist's padded 72
 CAP = 3  # an arm whose responses get shorter may take so many times the steps before the budget is used up; inverted rewards need 2.5
 TARGETS = ("all", "results/atlas/index.html", "results/atlas/atlas.json")
 
@@ -100,7 +101,7 @@ def settings(atlas: Atlas, tokens: int | None = None) -> Raw:
     if atlas.model:
         shared = {key: value for key, value in read_yaml(ATLAS)["training"].items() if key in ("validate_before", "choose")}
         endpoint = {"evaluation": {"endpoint": read_yaml(ATLAS)["evaluation"]["endpoint"]}}
-        own = merge(endpoint | {"base_model": atlas.model, "training": shared | {"gpus": atlas.gpus}}, own)
+        own = merge(endpoint | {"base_model": atlas.model, "training": shared | {"gpus": atlas.gpus, "mini_batch_size": UNPADDED}}, own)
     return own
 
 
