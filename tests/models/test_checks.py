@@ -22,7 +22,14 @@ LATENT = {"kv_lora_rank": 16, "qk_nope_head_dim": 16, "qk_rope_head_dim": 16, "h
         ({"hidden_size": 576, "num_attention_heads": 9, "head_dim": None}, None),
         (LATENT, None),
         (LATENT | {"qk_nope_head_dim": 8}, 24),
+        ({"kv_lora_rank": None, "hidden_size": 96, "num_attention_heads": 2}, 48),
+        ({"kv_lora_rank": 512}, None),
+        ({"text_config": {"hidden_size": 96, "num_attention_heads": 2}}, 48),
+        ({"n_embd": 96, "n_head": 2}, 48),
+        ({"hidden_size": "64", "num_attention_heads": [4]}, None),
         ({"architectures": ["Unknown"]}, None),
+        ([], None),
+        (None, None),
     ],
 )
 def test_heads_that_vllm_lacks_on_a_cpu_are_refused_with_their_size(tmp_path, shape, head):

@@ -33,7 +33,19 @@ def test_steps(response, steps, why):
     assert reasoning_steps(response) == steps, why
 
 
-@pytest.mark.parametrize("text", ["1. " * 100_000, "\\[" * 100_000, "a" * 300_000, ". A" * 100_000, "$$\n" * 50_001, "\n#" * 100_000])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1. " * 100_000,
+        "\\[" * 100_000,
+        "a" * 300_000,
+        ". A" * 100_000,
+        "." * 300_000 + "x",
+        "No. " * 75_000,
+        "$$\n" * 50_001,
+        "\n#" * 100_000,
+    ],
+)
 def test_hostile_text_is_cheap(text):
     start = time.process_time()
     reasoning_steps(text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from mathrl.core.files import UserError, check_unchanged, read_json
 from mathrl.models import chat_template
@@ -65,16 +66,22 @@ def check_heads(model: str | Path, accelerator: str) -> None:
     file = Path(model) / "config.json"
     if accelerator != "cpu" or not file.is_file():
         return
-    shape = read_json(file)
-    if "kv_lora_rank" in shape:  # latent attention, which is computed as usual attention there
-        head = shape["qk_nope_head_dim"] + shape["qk_rope_head_dim"]
-    elif shape.get("hidden_size") and shape.get("num_attention_heads"):
-        head = shape.get("head_dim") or shape["hidden_size"] // shape["num_attention_heads"]
-    else:
-        return  # a layout that we do not know; vLLM will say
-    if head not in CPU_HEADS:
+    head = _head(read_json(file))
+    if head is not None and head not in CPU_HEADS:
         sizes = ", ".join(map(str, CPU_HEADS))
-        raise UserError(f"{model}: its attention heads have size {head}; on a CPU vLLM has kernels for {sizes}; choose another base_model")
+        raise UserError(f"{model}: its attention heads have size {head}; on a CPU vLLM has kernels for {sizes}; take another model")
+
+
+def _head(shape: Any) -> int | None:
+    """Size of a head by a config.json; None where its layout is not one that we know, and vLLM will say."""
+    shape = shape.get("text_config", shape) if isinstance(shape, dict) else {}
+    sizes = {key: value for key, value in shape.items() if type(value) is int and value > 0} if isinstance(shape, dict) else {}
+    if "kv_lora_rank" in sizes:  # latent attention, which is computed as usual attention there
+        return sizes["qk_nope_head_dim"] + sizes["qk_rope_head_dim"] if {"qk_nope_head_dim", "qk_rope_head_dim"} <= set(sizes) else None
+    if "head_dim" in sizes:
+        return sizes["head_dim"]
+    hidden, heads = (sizes.get(ours, sizes.get(older)) for ours, older in (("hidden_size", "n_embd"), ("num_attention_heads", "n_head")))
+    return hidden // heads if hidden and heads else None
 
 
 def check_length(path: Path) -> None:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 
 _DISPLAY = re.compile(r"(?P<open>\\\[|\\begin\{)|(?P<close>\\\]|\\end\{)|(?P<both>\$\$)")
-_STOP = re.compile(r"(?:[.!?]+(?:[)\]\"'”*$]|\\\))*[ \t]+(?=[^a-z\s])|[。！？])")
+# A run of stops is looked at from its first one alone: from each of them, a response of dots alone takes time by its square.
+_STOP = re.compile(r"(?:(?<![.!?])[.!?]+(?:[)\]\"'”*$]|\\\))*[ \t]+(?=[^a-z\s])|[。！？])")
 _ABBREVIATION = re.compile(r"(?:^|[\s(])(?:e\.g|i\.e|vs|cf|resp|approx|Mr|Mrs|Ms|Dr|St|No|Eq|Fig)$")
 _LABEL = re.compile(
     r"[\s#>*_(\[-]*(?:(?:step|case|part|solution|answer|explanation)\b)?[\s#]*(?:\d{1,3}|[a-hA-H]|[ivxIVX]{1,4})?[\s.:)\]*_#-]*",
@@ -64,7 +65,7 @@ def _sentences(block: str) -> list[str]:
     sentences: list[str] = []
     start = 0
     for stop in _STOP.finditer(block):
-        before = block[start : stop.start()]
+        before = block[max(start, stop.start() - MAX_LABEL - 1) : stop.start()]  # what decides; all of it would be copied at each stop
         if _ABBREVIATION.search(before[-8:]) or _is_label(before):
             continue
         sentences.append(block[start : stop.end()])
