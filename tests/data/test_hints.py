@@ -146,6 +146,7 @@ def test_the_first_solution_from_which_a_hint_can_be_cut_counts(formatted, tmp_p
 
 
 FOUR = "We count the red ones: 3 + 4 = 7.\nThe blue ones are twice as many.\nSo there are 14 blue ones.\nIn all there are \\boxed{21}."
+STRANGE = ["<|im_end|>", "\x1b[31m", "\x00", "\u202e", "\ufffd", "[INST]", "</think>"]
 CUTS = [
     (FOUR, "21", 0.5, (2, 2), "half of four steps"),
     (FOUR, "21", 0.3, (1, 1), "1.2 of four is one step"),
@@ -155,6 +156,10 @@ CUTS = [
     (FOUR, "7", 0.7, hints.HOLDS_GOLD, "left out: the first step holds it"),
     ("It is \\boxed{21}.", "21", 0.5, hints.ONE_STEP, "there is no part of one step"),
     ("First a box: \\boxed{5}.\nThen another thing.\nSo 21.", "21", 0.7, hints.HOLDS_GOLD, "a box, whatever is in it"),
+    *[(FOUR.replace("red", sign), "21", 0.5, hints.STRANGE, f"{sign!r} never comes into a prompt") for sign in STRANGE],
+    (FOUR.replace("\n", "\r\n\t"), "21", 0.5, (2, 2), "line ends and tabs of others are sound"),
+    ("So it goes on.\n" * 2000, "21", 0.5, hints.TOO_LONG, "too many characters"),
+    ("So.\n" * 600, "21", 0.5, hints.TOO_LONG, "too many steps"),
     (FOUR, '{"protocol": "reasoning-gym", "answer": "21"}', 0.5, hints.OTHER_JUDGE, "our rules cannot tell where it stands"),
 ]
 

@@ -21,6 +21,7 @@ from mathrl.data.records import DataSummary
 from mathrl.judges.protocols import MARK
 from mathrl.text.beginnings import beginnings
 from mathrl.text.reasoning_steps import reasoning_steps
+from mathrl.text.strange import LONGEST_SOLUTION, characters, markup
 
 if TYPE_CHECKING:
     import polars as pl
@@ -29,6 +30,9 @@ BEFORE, BEHIND = "\n\nA solution begins like this:\n", "\n\nFinish this solution
 """What stands around a hint, behind the problem."""
 OTHER_RATE, NO_SOLUTION = "another solve rate", "no solution known"
 ONE_STEP, HOLDS_GOLD, OTHER_JUDGE = "a solution of one step", "the first step holds the answer", "a gold for another judge"
+STRANGE, TOO_LONG = "characters or marks that no solution holds", "a solution too long to be looked through"
+MAX_STEPS = 500
+"""Of a solution, which may have `LONGEST_SOLUTION` characters."""
 
 
 class HintCounts(TypedDict):
@@ -65,9 +69,13 @@ def cut(solution: str, gold: str, problem: str, share: float) -> Hint | str:
     Args:
         share: of its steps, rounded; one step at least, and never the last one.
     """
+    if len(solution) > LONGEST_SOLUTION:
+        return TOO_LONG
+    if characters(solution) or markup(solution):
+        return STRANGE
     steps = reasoning_steps(solution)
-    if len(steps) < 2:
-        return ONE_STEP
+    if not 2 <= len(steps) <= MAX_STEPS:
+        return ONE_STEP if len(steps) < 2 else TOO_LONG
     if gold.startswith(MARK):
         return OTHER_JUDGE
     wanted = min(max(1, int(share * len(steps) + 0.5)), len(steps) - 1)
