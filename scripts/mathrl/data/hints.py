@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple, NotRequired, TypedDict
 
 from mathrl.core import parquet
 from mathrl.core.files import UserError
-from mathrl.core.parquet import schema_of
+from mathrl.core.parquet import check_text, schema_of
 from mathrl.data.given_away import GoldWatch
 from mathrl.data.records import DataSummary
 from mathrl.judges.protocols import MARK
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 
 BEFORE, BEHIND = "\n\nA solution begins like this:\n", "\n\nFinish this solution."
 """What stands around a hint, behind the problem."""
-OTHER_RATE, NO_SOLUTION = "another solve rate", "no solution known"
+OTHER_RATE, NO_SOLUTION, NO_GOLD = "another solve rate", "no solution known", "no gold"
 ONE_STEP, HOLDS_GOLD, OTHER_JUDGE = "a solution of one step", "the first step holds the answer", "a gold for another judge"
 STRANGE, TOO_LONG = "characters or marks that no solution holds", "a solution too long to be looked through"
-MAX_STEPS = 500
+MAX_STEPS = 200
 """Of a solution, which may have `LONGEST_SOLUTION` characters."""
 
 
@@ -100,7 +100,7 @@ def of(args: argparse.Namespace, training: pl.DataFrame) -> tuple[pl.DataFrame, 
         training: their `id` and `solve_rate`.
 
     Raises:
-        UserError: no problem gets a hint, or a column is missing.
+        UserError: no problem gets a hint, or a column is missing or holds no text.
     """
     import polars as pl
 
@@ -113,8 +113,8 @@ def of(args: argparse.Namespace, training: pl.DataFrame) -> tuple[pl.DataFrame, 
     found: list[tuple[str, str, int, str | None]] = []
     shorter = 0
     for name, problem, answer in problems.iter_rows():
-        share, why = share_of(name, low, high), NO_SOLUTION
-        for solution, request in known.get(problem, ()):
+        share, why = share_of(name, low, high), NO_SOLUTION if answer is not None else NO_GOLD
+        for solution, request in known.get(problem, ()) if answer is not None else ():
             hint = cut(solution, answer, problem, share)
             if isinstance(hint, Hint):
                 found.append((name, hint.text, hint.steps, request))
@@ -136,10 +136,14 @@ def of(args: argparse.Namespace, training: pl.DataFrame) -> tuple[pl.DataFrame, 
 
 def _solutions(path: Path) -> dict[str, list[tuple[str, str | None]]]:
     """Solutions with their requests by the text of the problem, in the order of the file."""
+    import polars as pl
+
     columns = schema_of(path, ("problem", "solution"))
     request = ["request_sha256"] if "request_sha256" in columns else []
     found: dict[str, list[tuple[str, str | None]]] = {}
-    for problem, solution, *by in parquet.read(path, columns=["problem", "solution", *request]).iter_rows():
+    check_text(path, columns, ("problem", "solution", *request))
+    table = parquet.read(path, columns=["problem", "solution", *request])
+    for problem, solution, *by in table.with_columns(pl.all().cast(pl.String)).iter_rows():
         if problem and solution:
             found.setdefault(problem, []).append((solution, by[0] if by else None))
     return found
