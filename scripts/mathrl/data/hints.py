@@ -1,7 +1,8 @@
-"""Hints: training prompts that carry the beginning of a worked solution, and never the answer.
+"""Hints: training prompts that carry the beginning of a worked solution, and not the answer.
 
 A hint is whole reasoning steps, as the reward and the verifiers cut them. It ends before the first step with which the gold stands in
-it. So copying from a hint earns nothing, and the grader judges by the problem alone, with a hint as without one.
+it, as far as `given_away` sees. So the grader pays for no run of eight tokens of it, and judges by the problem alone, with a hint as
+without one.
 """
 
 from __future__ import annotations
