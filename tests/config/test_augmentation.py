@@ -148,6 +148,11 @@ def test_hints_name_an_entry_of_solutions_or_a_file(check, tmp_path):
     assert augmentation.hint_solutions(stage, made) == "results/augmentation/retold/rows.parquet"
     assert augmentation.hints(stage).shares == (0.5, 0.5) and augmentation.data_kind(stage) == "clean"
     assert augmentation.data_words(stage) == "clean data and hints from retold"
+    for path in ("results/augmentation/retold/rows.parquet", "./results/augmentation//retold/rows.parquet"):
+        made = of_solutions(check, {"solutions": path})
+        stage = made.stage("mine", "main")
+        assert augmentation.used(made, [stage]) == ["retold"], "the rows of an entry are the entry"
+        assert augmentation.hint_solutions(stage, made) == "results/augmentation/retold/rows.parquet"
     file = tmp_path / "mine.parquet"
     file.touch()
     made = of_solutions(check, {"solutions": str(file), "share": [0.3, 0.7], "solve_rate": [0, 0.2]})
@@ -161,6 +166,8 @@ def test_hints_name_an_entry_of_solutions_or_a_file(check, tmp_path):
 BAD_HINTS = [
     ({}, {}, r"data\.hints lacks the key 'solutions'"),
     ({"solutions": "other"}, {}, r"data\.hints\.solutions: 'other' is no file and no entry .* of kind solutions \(known: retold\)"),
+    ({"solutions": "own"}, {}, r"data\.hints\.solutions: own is for supervised stages; name an entry .*\(known: retold\)"),
+    ({"solutions": "{x}.parquet"}, {}, r"data\.hints\.solutions: '{x}\.parquet' has braces, .*; rename the file"),
     ({"solutions": "retold", "share": 0}, {}, r"data\.hints\.share is 0"),
     ({"solutions": "retold", "share": 1.5}, {}, r"data\.hints\.share is 1\.5"),
     ({"solutions": "retold", "share": [0.7, 0.3]}, {}, r"data\.hints\.share \[0\.7, 0\.3\] holds none; .* \[0\.3, 0\.7\]"),
@@ -178,6 +185,8 @@ def test_bad_hints_are_named(check, hints, run, message):
 def test_hints_of_an_entry_that_holds_no_solutions_are_refused(check):
     with pytest.raises(UserError, match=r"data\.hints\.solutions: entry 'retold' of augmentation is of kind variants"):
         check(data={"hints": {"solutions": "retold"}})
+    with pytest.raises(UserError, match=r"data\.hints\.solutions: entry 'retold' of augmentation is of kind variants"):
+        check(data={"hints": {"solutions": "results/augmentation/retold/rows.parquet"}})
 
 
 def test_a_later_stage_trains_without_hints(check):

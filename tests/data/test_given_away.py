@@ -24,6 +24,29 @@ HOLDS = [
     ("x" * (MAX_CHARS + 1), "24", "too long to be looked through"),
     (r"The answer is $x = 2$ or $x = 3$.", "2, 3", "all items of a list"),
     ("So every even integer above two is the sum of two primes.", "every even integer above two is the sum of two primes", "a long gold"),
+    ("Together 5 million people live there.", "5000000", "digits and a word of size"),
+    (r"The income is \$1.2 million a year.", "1200000", "the same with a point, in money"),
+    ("We need 2 dozen of them.", "24", "a dozen behind a number"),
+    ("That is two dozen and no more.", "24", "the same in words"),
+    ("It takes 150 minutes then.", r"2.5\text{ hours}", "another unit"),
+    ("Hence there are no solutions.", "no solution", "other words for a gold in words"),
+    ("The chance is .75 here.", "0.75", "no digit before the point"),
+    ("The chance is 75 percent here.", "0.75", "percent as a word"),
+    ("We get $x=1$ and $y=2$ at once.", "(1,2)", "both places of a point"),
+    ("We get x = 1 and y = 2.", "(1,2)", "the same without signs of mathematics"),
+    ("We get 2 and -2 then.", r"\pm 2", "both signs, with a word between"),
+    ("It is a ratio of 1 to 2 here.", "1:2", "a ratio in words"),
+    ("Then x is -three here.", "-3", "a sign and a word"),
+    ("Then x is negative three.", "-3", "a sign in words"),
+    ("Then x is minus 5.", "-5", "a sign as a word before digits"),
+    ("It is minus one half.", r"-\frac{1}{2}", "the same before a fraction in words"),
+    (r"We write $\pi (7)^2$ for it.", r"7\pi", "a part of a formula that is no part of its tree"),
+    ("Then $x+1y$ comes.", "x+1", "the beginning of a formula"),
+    ("所以答案是24个。", "24", "in Chinese text"),
+    ("所以是$x+1$，对吗", "x+1", "a formula in Chinese text"),
+    ("所以是x+1，对吗", "x+1", "the same without signs"),
+    ("一共十五个", "15", "a Chinese numeral"),
+    ("今天是星期一。", "星期一", "Chinese words"),
     ("There are 24 hours in a day.", "24", "what stands in the problem, too, holds the gold all the same"),
 ]
 DOES_NOT = [
@@ -36,6 +59,10 @@ DOES_NOT = [
     (r"We have $y = 2x$ so far.", "y=2x+1", "a part of the gold"),
     ("The triangle ABC is right.", "B", "a letter within a name"),
     ("Let us expand the square.", "x^2+2x", "no mathematics"),
+    ("We get $x=1$ at once.", "(1,2)", "one place of a point"),
+    ("Then x is minus 5.", "-6", "another negative number"),
+    ("Together 5 million people live there.", "500000", "another size"),
+    ("一共十五个", "16", "another Chinese numeral"),
 ]
 PROBLEM = "How many hours has a day, if there are 24 hours in a day?"
 
@@ -53,3 +80,28 @@ def test_a_text_that_does_not(text, gold, why):
 def test_items_of_a_list_are_gathered_over_the_steps():
     watch = GoldWatch(r"\{2, 3\}", "Find the roots.")
     assert [watch.holds(step) for step in ("One is $x = 2$.", "Twice: 2.", "The other is 3.")] == [False, False, True]
+
+
+GATHERED = [
+    ("(1,2)", ["We get $x=1$.", "Then $y=2$."], "a point"),
+    (r"\begin{pmatrix} 5 \\ 7 \end{pmatrix}", ["The first is 5.", "It is no 6.", "The second is 7."], "a matrix"),
+    (r"\pm 2", ["One root is 2.", "The other is $x = -2$."], "both signs"),
+    ("3:7", ["There are 3 red ones.", "There are 7 blue ones."], "a ratio"),
+]
+
+
+@pytest.mark.parametrize(("gold", "steps", "why"), GATHERED, ids=[case[-1] for case in GATHERED])
+def test_so_are_parts_of_other_golds(gold, steps, why):
+    watch = GoldWatch(gold, "Solve.")
+    assert [watch.holds(step) for step in steps] == [False] * (len(steps) - 1) + [True], why
+
+
+def test_a_run_of_tokens_over_the_end_of_a_step_counts():
+    watch = GoldWatch("5000000", "How many?")
+    assert [watch.holds(step) for step in ("There are 5", "million of them.")] == [False, True]
+
+
+def test_a_step_of_too_many_runs_is_not_looked_through():
+    watch = GoldWatch("7", "How many?")
+    steps = [" ".join(f"{j}.{i}" for i in range(101, 300)) for j in range(11, 20)]
+    assert [watch.holds(step) for step in steps][-1]

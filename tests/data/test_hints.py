@@ -3,6 +3,7 @@
 import gzip
 import json
 import re
+from argparse import Namespace
 from itertools import islice
 
 import polars as pl
@@ -129,6 +130,43 @@ def test_a_file_without_requests_or_without_these_problems(formatted, tmp_path):
     assert done.returncode == 2 and "lacks the column 'solution'" in done.stderr
 
 
+KINDS = [
+    ("solution", pl.Series([["a"]]), r"List(String)"),
+    ("solution", pl.Series([{"a": "b"}]), r"Struct({'a': String})"),
+    ("solution", pl.Series([0.5]), "Float64"),
+    ("solution", pl.Series([b"a"]), "Binary"),
+    ("problem", pl.Series([7]), "Int64"),
+    ("request_sha256", pl.Series([7]), "Int64"),
+]
+
+
+@pytest.mark.parametrize(("column", "values", "kind"), KINDS, ids=[f"{case[0]}-{case[2]}" for case in KINDS])
+def test_a_column_that_holds_no_text_is_named(formatted, tmp_path, column, values, kind):
+    table = pl.read_parquet(tmp_path / "s.parquet").head(1).with_columns(values.alias(column))
+    table.write_parquet(tmp_path / "s.parquet")
+    done = formatted("--hints", "s.parquet")
+    assert done.returncode == 2 and f"s.parquet: the column '{column}' is {kind}; it must be text" in done.stderr
+
+
+def test_text_with_few_values_is_text_and_nulls_are_no_solutions(formatted, tmp_path):
+    table = pl.read_parquet(tmp_path / "s.parquet")
+    plain, _, _ = formatted("--hints", "s.parquet")
+    table.cast(pl.Categorical).write_parquet(tmp_path / "s.parquet")
+    found, _, _ = formatted("--hints", "s.parquet")
+    assert found.equals(plain)
+    table.with_columns(solution=None).write_parquet(tmp_path / "s.parquet")
+    done = formatted("--hints", "s.parquet")
+    assert done.returncode == 2 and "no training problem gets a hint (no solution known: 48)" in done.stderr
+
+
+def test_a_problem_without_a_gold_gets_no_hint(tmp_path):
+    pl.DataFrame({"id": ["a", "b"], "problem": ["A?", "B?"], "answer": [None, "21"]}).write_parquet(tmp_path / "p.parquet")
+    pl.DataFrame({"problem": ["A?", "B?"], "solution": [FOUR, FOUR]}).write_parquet(tmp_path / "s.parquet")
+    args = Namespace(hints=tmp_path / "s.parquet", problems=tmp_path / "p.parquet", hint_share=(0.5, 0.5), hint_solve_rate=None)
+    found, told = hints.of(args, pl.DataFrame({"id": ["a", "b"], "solve_rate": [0.5, 0.5]}))
+    assert found["id"].to_list() == ["b"] and told["left_out"] == {hints.NO_GOLD: 1}
+
+
 def test_a_published_file_as_it_is_takes_no_hints(formatted):
     done = formatted("--hints", "s.parquet", "--data", "as_given", "--given", "p.parquet")
     assert done.returncode == 2 and "--data as_given: the prompts stay as they are" in done.stderr
@@ -146,6 +184,7 @@ def test_the_first_solution_from_which_a_hint_can_be_cut_counts(formatted, tmp_p
 
 
 FOUR = "We count the red ones: 3 + 4 = 7.\nThe blue ones are twice as many.\nSo there are 14 blue ones.\nIn all there are \\boxed{21}."
+STRANGE = ["<|im_end|>", "\x1b[31m", "\x00", "\u202e", "\ufffd", "[INST]", "</think>"]
 CUTS = [
     (FOUR, "21", 0.5, (2, 2), "half of four steps"),
     (FOUR, "21", 0.3, (1, 1), "1.2 of four is one step"),
@@ -155,6 +194,10 @@ CUTS = [
     (FOUR, "7", 0.7, hints.HOLDS_GOLD, "left out: the first step holds it"),
     ("It is \\boxed{21}.", "21", 0.5, hints.ONE_STEP, "there is no part of one step"),
     ("First a box: \\boxed{5}.\nThen another thing.\nSo 21.", "21", 0.7, hints.HOLDS_GOLD, "a box, whatever is in it"),
+    *[(FOUR.replace("red", sign), "21", 0.5, hints.STRANGE, f"{sign!r} never comes into a prompt") for sign in STRANGE],
+    (FOUR.replace("\n", "\r\n\t"), "21", 0.5, (2, 2), "line ends and tabs of others are sound"),
+    ("So it goes on.\n" * 2000, "21", 0.5, hints.TOO_LONG, "too many characters"),
+    ("So.\n" * 600, "21", 0.5, hints.TOO_LONG, "too many steps"),
     (FOUR, '{"protocol": "reasoning-gym", "answer": "21"}', 0.5, hints.OTHER_JUDGE, "our rules cannot tell where it stands"),
 ]
 

@@ -10,9 +10,9 @@ from functools import cache
 from mathrl.data.answers import no_answer
 from mathrl.grading import can_be_read, extract_boxed, grade
 from mathrl.models.chat import Answer
+from mathrl.text import strange
 
-SHORTEST, LONGEST = 10, 6000  # characters of a problem; solutions may have LONGEST_SOLUTION
-LONGEST_SOLUTION = 20_000
+SHORTEST, LONGEST = 10, 6000  # characters of a problem; solutions may have `strange.LONGEST_SOLUTION`
 _THOUGHT = re.compile(r"\A\s*<think>.*?</think>", re.DOTALL)
 _FORM = re.compile(r"\s*<problem>(.*?)</problem>\s*<answer>(.*?)</answer>\s*\Z", re.DOTALL)
 _TAGS = ("<problem>", "</problem>", "<answer>", "</answer>")
@@ -43,9 +43,6 @@ _ORDERS = re.compile(
         )
     ),
     re.IGNORECASE,
-)
-_MARKUP = re.compile(
-    r"<\|.*?\|>|\[/?INST\]|</?(?:script|img|iframe|a|div|span|s|sys|system|problem|answer|think)\b[^<>$]{0,80}>|https?://|www\.|```|!\["
 )
 
 
@@ -86,9 +83,9 @@ def read(answer: Answer | None, kind: str, source: str) -> Candidate:
 
 
 def _solution(text: str, source: str) -> Candidate:
-    _check_text(text, source, LONGEST_SOLUTION)
-    if found := _MARKUP.search(text):
-        raise NoForm(f"markup of chats or pages: {found[0][:20]!r}")
+    _check_text(text, source, strange.LONGEST_SOLUTION)
+    if why := strange.markup(text):
+        raise NoForm(why)
     if text.count("\\boxed") != 1:
         raise NoForm("not exactly one box")
     boxed = extract_boxed(text)
@@ -101,31 +98,10 @@ def _solution(text: str, source: str) -> Candidate:
 def _check_text(text: str, source: str, longest: int) -> None:
     if not SHORTEST <= len(text) <= longest:
         raise NoForm("empty or too short" if len(text) < SHORTEST else f"longer than {longest} characters")
-    for char in text:
-        if char in "\n\t\r":
-            continue
-        if char == "\ufffd" or unicodedata.category(char) in ("Cc", "Cf", "Cs", "Co", "Cn"):
-            raise NoForm(f"a character that no problem holds: U+{ord(char):04X}")
-    if _is_misread(text):
-        raise NoForm("UTF-8 that was read as another charset")
-    strange = _scripts(text) - _scripts(source)
-    if strange:
-        raise NoForm(f"a script that its source does not use: {', '.join(sorted(strange))}")
-
-
-def _is_misread(text: str) -> bool:
-    """Was UTF-8 decoded as Latin-1 or Windows-1252 on the way (`Ã—` for `×`)?"""
-    if text.isascii():
-        return False
-    for charset in ("cp1252", "latin-1"):
-        pieces = re.findall(r"[^\x00-\x7f]{2,}", text)
-        for piece in pieces:
-            try:
-                piece.encode(charset).decode("utf-8")
-            except UnicodeError:
-                continue
-            return True
-    return False
+    if why := strange.characters(text):
+        raise NoForm(why)
+    if others := _scripts(text) - _scripts(source):
+        raise NoForm(f"a script that its source does not use: {', '.join(sorted(others))}")
 
 
 @cache
@@ -144,8 +120,8 @@ def _scripts(text: str) -> set[str]:
 
 
 def _check_orders(problem: str) -> None:
-    if found := _MARKUP.search(problem):
-        raise NoForm(f"markup of chats or pages: {found[0][:20]!r}")
+    if why := strange.markup(problem):
+        raise NoForm(why)
     if found := _ORDERS.search(problem):
         raise NoForm(f"words to the solver: {' '.join(found[0].split())[:40]!r}")
     if not re.search(r"[A-Za-z\d\u0370-\uffff]{1}", problem):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from posixpath import normpath
 from typing import Literal
 from urllib.parse import urlsplit
 
@@ -44,12 +45,17 @@ def hint_solutions(stage: Stage, config: Configuration) -> str | None:
     """The parquet of the solutions that a stage's hints are cut from; None without hints."""
     if (own := hints(stage)) is None:
         return None
-    return f"{RESULTS}/{own.solutions}/rows.parquet" if own.solutions in config.augmentation else own.solutions
+    return f"{RESULTS}/{name}/rows.parquet" if (name := _hint_entry(own, config)) else own.solutions
+
+
+def _hint_entry(own: Hints, config: Configuration) -> str | None:
+    """The entry that hints are cut from, named by itself or by its rows; None for a file of the user's."""
+    return own.solutions if own.solutions in config.augmentation else product(own.solutions, config)
 
 
 def product(path: str | None, config: Configuration) -> str | None:
     """The entry whose solutions this path is, or None for a file of the user's."""
-    found = re.fullmatch(rf"{RESULTS}/([^/]+)/rows\.parquet", path or "")
+    found = re.fullmatch(rf"{RESULTS}/([^/]+)/rows\.parquet", normpath(path or ""))
     return found[1] if found and found[1] in config.augmentation else None
 
 
@@ -113,7 +119,7 @@ def check_stage_data(config: Configuration, stage: Stage, where: str) -> None:
 
 
 def _check_hints(config: Configuration, stage: Stage, where: str) -> None:
-    own, entries = hints(stage), config.augmentation
+    own = hints(stage)
     if own is None:
         return
     if stage.supervised:
@@ -121,19 +127,29 @@ def _check_hints(config: Configuration, stage: Stage, where: str) -> None:
     for key, pair in (("share", own.shares), ("solve_rate", own.solve_rate)):
         if pair and pair[0] > pair[1]:
             raise UserError(f"{where}: data.hints.{key} [{pair[0]}, {pair[1]}] holds none; write the lowest first: [{pair[1]}, {pair[0]}]")
-    named = entries.get(own.solutions)
-    if named and named.kind != "solutions":
-        raise UserError(f"{where}: data.hints.solutions: entry '{own.solutions}' of augmentation is of kind {named.kind}")
-    if not named and not Path(own.solutions).is_file():
-        known = ", ".join(name for name, one in entries.items() if one.kind == "solutions") or "none"
+    _check_hint_solutions(config, own, f"{where}: data.hints.solutions")
+
+
+def _check_hint_solutions(config: Configuration, own: Hints, where: str) -> None:
+    entries = config.augmentation
+    if name := _hint_entry(own, config):
+        if entries[name].kind != "solutions":
+            raise UserError(f"{where}: entry '{name}' of augmentation is of kind {entries[name].kind}")
+        return
+    known = ", ".join(name for name, one in entries.items() if one.kind == "solutions") or "none"
+    if own.solutions == "own":
         raise UserError(
-            f"{where}: data.hints.solutions: '{own.solutions}' is no file and no entry of augmentation of kind solutions (known: {known})"
+            f"{where}: own is for supervised stages; name an entry of augmentation of kind solutions (known: {known}) or a parquet file"
         )
+    if set("{}") & set(own.solutions):
+        raise UserError(f"{where}: '{own.solutions}' has braces, which Snakemake takes for a wildcard; rename the file")
+    if not Path(own.solutions).is_file():
+        raise UserError(f"{where}: '{own.solutions}' is no file and no entry of augmentation of kind solutions (known: {known})")
 
 
 def used(config: Configuration, stages: Sequence[Stage]) -> list[str]:
     """Entries that these stages need, each once, in the order of the configuration."""
     named = {name for stage in stages for what in WAYS for name in added(stage, what)}
     named |= {name for stage in stages if stage.supervised and (name := product(stage.solutions, config))}
-    named |= {own.solutions for stage in stages if (own := hints(stage))}
+    named |= {name for stage in stages if (own := hints(stage)) and (name := _hint_entry(own, config))}
     return [name for name in config.augmentation if name in named]

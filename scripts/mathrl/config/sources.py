@@ -64,7 +64,7 @@ class Data(Section):
 
 
 class Hints(Section):
-    """Training prompts that carry the beginning of a worked solution, never the answer; docs/reference/augmentation.md has the wording."""
+    """Training prompts that carry the beginning of a worked solution, not the answer; docs/reference/augmentation.md has the wording."""
 
     solutions: str = required("an entry of `augmentation` of kind solutions, or a parquet file with the columns problem and solution")
     share: PositiveShare | Annotated[Several[PositiveShare], Field(min_length=2, max_length=2)] = key(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -31,6 +31,16 @@ def schema_of(path: str | os.PathLike, needed: tuple[str, ...] = ()) -> dict[str
         if name not in schema:
             raise UserError(f"{path}: lacks the column '{name}' (it has: {', '.join(schema) or 'no column'})")
     return schema
+
+
+def check_text(path: str | os.PathLike, schema: Mapping[str, pl.DataType], names: Iterable[str]) -> None:
+    """`UserError` where one of these columns holds something else than text; columns that are missing or all null are none."""
+    import polars as pl
+
+    for name in names:
+        kind = schema.get(name, pl.String())
+        if not isinstance(kind, pl.String | pl.Categorical | pl.Enum | pl.Null):
+            raise UserError(f"{path}: the column '{name}' is {kind}; it must be text")
 
 
 def read(path: str | os.PathLike, columns: list[str] | None = None) -> pl.DataFrame:

@@ -1,7 +1,8 @@
-"""Hints: training prompts that carry the beginning of a worked solution, and never the answer.
+"""Hints: training prompts that carry the beginning of a worked solution, and not the answer.
 
 A hint is whole reasoning steps, as the reward and the verifiers cut them. It ends before the first step with which the gold stands in
-it. So copying from a hint earns nothing, and the grader judges by the problem alone, with a hint as without one.
+it, as far as `given_away` sees. So the grader pays for no run of eight tokens of it, and judges by the problem alone, with a hint as
+without one.
 """
 
 from __future__ import annotations
@@ -15,20 +16,24 @@ from typing import TYPE_CHECKING, NamedTuple, NotRequired, TypedDict
 
 from mathrl.core import parquet
 from mathrl.core.files import UserError
-from mathrl.core.parquet import schema_of
+from mathrl.core.parquet import check_text, schema_of
 from mathrl.data.given_away import GoldWatch
 from mathrl.data.records import DataSummary
 from mathrl.judges.protocols import MARK
 from mathrl.text.beginnings import beginnings
 from mathrl.text.reasoning_steps import reasoning_steps
+from mathrl.text.strange import LONGEST_SOLUTION, characters, markup
 
 if TYPE_CHECKING:
     import polars as pl
 
 BEFORE, BEHIND = "\n\nA solution begins like this:\n", "\n\nFinish this solution."
 """What stands around a hint, behind the problem."""
-OTHER_RATE, NO_SOLUTION = "another solve rate", "no solution known"
+OTHER_RATE, NO_SOLUTION, NO_GOLD = "another solve rate", "no solution known", "no gold"
 ONE_STEP, HOLDS_GOLD, OTHER_JUDGE = "a solution of one step", "the first step holds the answer", "a gold for another judge"
+STRANGE, TOO_LONG = "characters or marks that no solution holds", "a solution too long to be looked through"
+MAX_STEPS = 200
+"""Of a solution, which may have `LONGEST_SOLUTION` characters."""
 
 
 class HintCounts(TypedDict):
@@ -65,9 +70,13 @@ def cut(solution: str, gold: str, problem: str, share: float) -> Hint | str:
     Args:
         share: of its steps, rounded; one step at least, and never the last one.
     """
+    if len(solution) > LONGEST_SOLUTION:
+        return TOO_LONG
+    if characters(solution) or markup(solution):
+        return STRANGE
     steps = reasoning_steps(solution)
-    if len(steps) < 2:
-        return ONE_STEP
+    if not 2 <= len(steps) <= MAX_STEPS:
+        return ONE_STEP if len(steps) < 2 else TOO_LONG
     if gold.startswith(MARK):
         return OTHER_JUDGE
     wanted = min(max(1, int(share * len(steps) + 0.5)), len(steps) - 1)
@@ -92,7 +101,7 @@ def of(args: argparse.Namespace, training: pl.DataFrame) -> tuple[pl.DataFrame, 
         training: their `id` and `solve_rate`.
 
     Raises:
-        UserError: no problem gets a hint, or a column is missing.
+        UserError: no problem gets a hint, or a column is missing or holds no text.
     """
     import polars as pl
 
@@ -105,8 +114,8 @@ def of(args: argparse.Namespace, training: pl.DataFrame) -> tuple[pl.DataFrame, 
     found: list[tuple[str, str, int, str | None]] = []
     shorter = 0
     for name, problem, answer in problems.iter_rows():
-        share, why = share_of(name, low, high), NO_SOLUTION
-        for solution, request in known.get(problem, ()):
+        share, why = share_of(name, low, high), NO_SOLUTION if answer is not None else NO_GOLD
+        for solution, request in known.get(problem, ()) if answer is not None else ():
             hint = cut(solution, answer, problem, share)
             if isinstance(hint, Hint):
                 found.append((name, hint.text, hint.steps, request))
@@ -128,10 +137,14 @@ def of(args: argparse.Namespace, training: pl.DataFrame) -> tuple[pl.DataFrame, 
 
 def _solutions(path: Path) -> dict[str, list[tuple[str, str | None]]]:
     """Solutions with their requests by the text of the problem, in the order of the file."""
+    import polars as pl
+
     columns = schema_of(path, ("problem", "solution"))
     request = ["request_sha256"] if "request_sha256" in columns else []
     found: dict[str, list[tuple[str, str | None]]] = {}
-    for problem, solution, *by in parquet.read(path, columns=["problem", "solution", *request]).iter_rows():
+    check_text(path, columns, ("problem", "solution", *request))
+    table = parquet.read(path, columns=["problem", "solution", *request])
+    for problem, solution, *by in table.with_columns(pl.all().cast(pl.String)).iter_rows():
         if problem and solution:
             found.setdefault(problem, []).append((solution, by[0] if by else None))
     return found

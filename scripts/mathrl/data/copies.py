@@ -1,0 +1,81 @@
+r"""Copies: runs of neighbouring tokens of a text that a reader may take for an answer, for the grader to judge.
+
+A word that is no part of an answer ends a run; so does any other letter of a script that is not Latin or Greek. Signs of mathematics
+(`$`, `\(`) are left out and not counted.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from mathrl.grading.parser import MULTIPLIERS
+from mathrl.grading.units import UNITS
+from mathrl.text import number_words
+
+MAX_TOKENS = 8
+"""Of a copy."""
+
+TOKEN = re.compile(r"\\[A-Za-z]+|\d+(?:\.\d+)?|[A-Za-z]+|\S")
+_DELIMITER = re.compile(r"(?<!\\)\$+|\\[()\[\]]|[*_`]{2,}|`")
+_VALUES = frozenset(number_words.WORDS) | frozenset(MULTIPLIERS) | frozenset(number_words.PARTS) | frozenset(UNITS)
+_VALUES |= {"halves", "percent", "cent", "degrees", "pi", "infinity", "none"}
+_VALUES |= {f"{word}s" for word in number_words.PARTS}
+_JOINERS = frozenset({"a", "and", "or", "to", "over", "per", "plus", "minus", "negative", "times", "squared", "cubed", "of"})
+_CHINESE = frozenset("零〇一二三四五六七八九十百千万亿两半小时分钟秒天周个月年元角欧美厘米公里平方立毫克斤吨升顷")
+_SAID = frozenset(
+    re.findall(
+        r"\w+",
+        "no none not any solution solutions root roots real exist exists does dne undefined defined infinitely infinite many number such "
+        "there are is empty set all reals numbers true false yes",
+    )
+)
+"""Words of answers that the grader takes for one another, where a gold is a word."""
+_RELATION = re.compile(r"[=<>]")
+_LIST = re.compile(r"[,;]|\b(?:and|or)\b")
+_NO_START = frozenset(")]},;:!?=<>^_*/&'\"")
+_NO_END = frozenset("([{,;:!?=<>^_*/&+-.'\"")
+
+
+def copies(text: str, gold: str, before: str = "") -> Iterator[str]:
+    """Every such run of up to `MAX_TOKENS` tokens that ends in `text`, once.
+
+    Args:
+        gold: its words and letters may be a part of an answer, whatever they are.
+        before: what stands before the text; runs may begin there.
+    """
+    own = {token.casefold() for token in TOKEN.findall(gold)}
+    if any(len(token) > 1 and token[0].isalpha() for token in own):
+        own |= _SAID
+    plain = _DELIMITER.sub(lambda found: " " * len(found[0]), before + text)
+    start = len(before)
+    places = [(*found.span(), _kind(found[0], own)) for found in TOKEN.finditer(plain)]
+    seen: set[str] = set()
+    for first, (begin, _, kind) in enumerate(places):
+        if kind != "value" or plain[begin] in _NO_START:
+            continue
+        for _, end, last in places[first : first + MAX_TOKENS]:
+            if not last:
+                break
+            ends = last == "value" or plain.endswith("and", begin, end)  # the grader reads "two dozen and" as 24
+            if end <= start or not ends or plain[end - 1] in _NO_END:
+                continue
+            run = " ".join(plain[begin:end].split())
+            if run not in seen and _may_be_read(run, gold):
+                seen.add(run)
+                yield run
+
+
+def _may_be_read(run: str, gold: str) -> bool:
+    """Are its brackets closed, and is it no lone relation? The sides of that are runs of their own."""
+    closed = run.count("{") == run.count("}") and sum(map(run.count, "([")) == sum(map(run.count, ")]"))
+    return closed and not (_RELATION.search(run) and not _RELATION.search(gold) and not _LIST.search(run))
+
+
+def _kind(token: str, own: set[str]) -> str:
+    """`value`: an answer may begin or end with it; `joiner`: it may stand inside of one; nothing for other words."""
+    word = token.casefold()
+    letter = len(word) == 1 and (word.isascii() or "\u0370" <= word <= "\u03ff")
+    if letter or not token[-1].isalpha() or token[0] == "\\" or word in own or word in _VALUES or word in _CHINESE:
+        return "value"
+    return "joiner" if word in _JOINERS else ""
