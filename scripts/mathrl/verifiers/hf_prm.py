@@ -17,6 +17,7 @@ from mathrl.core.files import UserError
 from mathrl.core.hashes import model_sha256
 from mathrl.core.provenance import versions
 from mathrl.models.checks import check_model
+from mathrl.verifiers.dialogue import without_special
 from mathrl.verifiers.interface import code_sha256
 from mathrl.verifiers.records import Identity
 
@@ -82,10 +83,11 @@ class PublishedRewardModel:
 
     def _ids(self, tokenizer: Any, problem: str, steps: Sequence[str]) -> list[int]:
         # A separator inside of a step would get a score of its own.
-        text = "".join(step.replace(self._separator, " ") + self._separator for step in steps)
+        problem, steps = without_special(tokenizer, problem, steps, self._separator)
+        text = "".join(step + self._separator for step in steps)
         turns = [
             {"role": "system", "content": self._system},
-            {"role": "user", "content": problem.replace(self._separator, " ")},
+            {"role": "user", "content": problem},
             {"role": "assistant", "content": text},
         ]
         return tokenizer(tokenizer.apply_chat_template(turns, tokenize=False), add_special_tokens=False)["input_ids"]
