@@ -65,6 +65,13 @@ def test_a_response_writes_no_turn_of_the_dialogue(tiny, tokenizer, problem, ste
     assert [len(row) for row in scores] == [2]
 
 
+def test_a_dialogue_longer_than_the_context_is_refused_and_not_scored(tiny):
+    """On a CPU by itself; on a GPU vLLM's own error would come first."""
+    verifier = prm.ProcessRewardModel(tiny, "cpu", "float32")
+    with pytest.raises(UserError, match=r"takes \d{4} tokens, and this verifier reads fewer than 2048 .*training.max_response_length"):
+        verifier.score(["1 + 1?"], [["7 " * 2100]])
+
+
 def test_nor_one_of_a_published_reward_model(tiny, tmp_path):
     from transformers import AutoTokenizer
 

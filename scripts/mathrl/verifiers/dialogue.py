@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from mathrl.core.files import UserError
+from mathrl.core.model_context import context
 
 RIGHT, WRONG = "+", "-"
 
@@ -71,6 +73,24 @@ def without_special(tokenizer: Any, problem: str, steps: Sequence[str], *more: s
         return text
 
     return blanked(problem), [blanked(step) for step in steps]
+
+
+def check_lengths(model: Path, dialogues: Sequence[Sequence[int]]) -> None:
+    """Refuse what a verifier's model cannot read: transformers would score it in silence, and vLLM end the engine's job.
+
+    Args:
+        model: Hugging Face directory.
+        dialogues: token ids of each.
+
+    Raises:
+        UserError: one is longer than the model's context.
+    """
+    longest, most = max(map(len, dialogues), default=0), context(model)
+    if most is not None and longest >= most:  # vLLM makes one token more
+        raise UserError(
+            f"{model}: a response with its problem and the marks takes {longest} tokens, and this verifier reads fewer than {most} "
+            "(max_position_embeddings); lower training.max_response_length, or choose a verifier with a longer context"
+        )
 
 
 def mark_ids(tokenizer: Any) -> tuple[int, int]:
