@@ -237,6 +237,39 @@ def test_what_waits_becomes_one_batch_over_all_who_ask(odd):
     assert batches == [1, 4, 1], "five wait while the first is scored, and four is the most"
 
 
+@pytest.mark.parametrize(
+    ("bad", "why"),
+    [
+        ("refuse", "its template is none"),
+        ("fail", "RuntimeError: out of memory"),
+        ("short", "ValueError: gave 1 scores for a response of 2 steps"),
+        ("nan", "ValueError: gave the score nan; a score lies in 0–1"),
+    ],
+)
+def test_in_a_joined_batch_a_bad_response_fails_alone(odd, bad, why):
+    """Who asked for another one gets its scores, and the bad one an error and no score."""
+    clients, found = {name: Served(odd, 60) for name in ("slow", "one", bad, "two")}, {}
+
+    def asked(name):
+        try:
+            found[name] = clients[name].score([name], [["a", "b"]])
+        except (UserError, RetryLater) as error:
+            found[name] = str(error)
+
+    threads = {name: threading.Thread(target=asked, args=(name,)) for name in clients}
+    threads["slow"].start()
+    while "scores slowly" not in Path(odd.log).read_text():
+        time.sleep(0.01)
+    for name in ("one", bad, "two"):
+        threads[name].start()
+    time.sleep(1)
+    Path(odd.socket + "-go").touch()
+    for thread in threads.values():
+        thread.join()
+    assert found[bad] == why
+    assert all(len(found[name][0]) == 2 and found[name][0][0] > 0 for name in ("one", "two")), found
+
+
 PLAIN = {"named": {"v": {"kind": "arithmetic"}}}  # starts at once
 
 

@@ -1,7 +1,7 @@
 """The server of a verifier that is a model: one process, one model, one Unix socket in a directory that this user alone can enter.
 
 It loads the model, scores one response to prove that it can, and then makes the socket: who can connect is answered. What several
-clients ask is scored in common batches. A frame that is none ends its connection, and nobody else's.
+clients ask is scored in common batches; where one fails, each of its responses is scored alone. A frame that is none ends its connection, and nobody else's.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def serve(verifier: Verifier, path: Path, batch_size: int, name: str) -> None:
 
 
 async def _listen(verifier: Verifier, path: Path, batch_size: int, name: str) -> None:
-    gathering = Gathering(verifier, batch_size, 1)
+    gathering = Gathering(verifier, batch_size, 1, apart=True)
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
