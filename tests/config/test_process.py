@@ -204,6 +204,15 @@ def test_a_verifier_that_reads_less_than_a_response_is_refused_before_any_job(gi
         served.check(stage, section, accelerator, "x")
 
 
+@pytest.mark.parametrize("place", ["resources/models/grpo", "results/grpo/model"])
+def test_nor_where_it_is_named_by_its_run_or_pin(given, tmp_path, monkeypatch, place):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / place).mkdir(parents=True)
+    (tmp_path / place / "config.json").write_text('{"max_position_embeddings": 64}')
+    with pytest.raises(UserError, match=r"config: run tried, stage main: training.max_prompt_length .* verifier 'prm' .* reads 64 "):
+        served_stage(given, "cpu", {"gpus": 1}, {})
+
+
 def test_the_last_gpus_are_those_of_verifiers():
     assert served.divided(["4", "5", "6"], 2, 1) == (["4", "5"], ["6"])
     assert served.divided(["4", "5"], 2, 0) == (["4", "5"], [])

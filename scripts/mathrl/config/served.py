@@ -14,6 +14,7 @@ from mathrl.core.files import UserError
 from mathrl.core.model_context import context
 
 SHARED, OWN = 0.2, 0.9  # of a GPU, where the configuration says nothing: on one that trains too, on one of their own
+PLACES = ("{}", "resources/models/{}", "results/{}/model")  # of a verifier's model: as it is named, fetched, or trained here
 MARKS = 32  # tokens of a verifier's dialogue besides problem and response, at least: turns or separators of the first steps
 
 
@@ -90,7 +91,8 @@ def _check_context(stage: Stage, names: Sequence[str], section: Verifiers, where
     """Refuse verifiers that cannot read the longest response; a model that is not there yet is not looked at."""
     needed = stage.max_prompt_length + stage.max_response_length + MARKS
     for name in names:
-        most = context(Path(str(section.named[name].model)))
+        places = [Path(place.format(section.named[name].model)) for place in PLACES]
+        most = next((longest for place in places if (longest := context(place)) is not None), None)
         if most is not None and needed > most:
             raise UserError(
                 f"{where}: training.max_prompt_length {stage.max_prompt_length}, max_response_length {stage.max_response_length} and some "
