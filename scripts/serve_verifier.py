@@ -24,6 +24,7 @@ def main() -> None:
     from mathrl.verifiers import server
 
     processes.end_with(args.parent)
+    server.check_place(args.socket)
     if args.model:
         leave_out_sklearn()
     verifier = arguments.verifier(args)

@@ -1,5 +1,7 @@
 """The section reward.process: short where it is null by default, and each mistake one line."""
 
+import json
+
 import pytest
 from mathrl.config import process, reading, served, validation, verifiers
 from mathrl.config.runs import verifying_runs
@@ -172,6 +174,43 @@ def test_what_a_job_takes_with_its_verifiers(given, settings, own, gpus, share, 
     found = served.of_stage(stage, section)
     assert (stage.job_gpus, found.share, found.most, found.on_training_gpu) == (gpus, pytest.approx(share), most, on_training)
     assert stage.model_copy(update={"algorithm": "supervised"}).job_gpus == stage.gpus, "supervision has no reward"
+
+
+@pytest.mark.parametrize("accelerator", ["cpu", "cuda"])
+@pytest.mark.parametrize(
+    ("more", "refused"),
+    [
+        ({"max_position_embeddings": 8225}, True),
+        ({"text_config": {"max_position_embeddings": 8225}}, True),
+        ({"max_position_embeddings": 8225, "rope_scaling": {"rope_type": "yarn", "factor": 4}}, False),
+        ({"max_position_embeddings": 8226}, False),
+        ({}, False),
+        (None, False),
+    ],
+    ids=["too short", "inside", "stretched", "just fits", "unsaid", "not there yet"],
+)
+def test_a_verifier_that_reads_less_than_a_response_is_refused_before_any_job(given, tmp_path, accelerator, more, refused):
+    if more is not None:
+        (tmp_path / "config.json").write_text(json.dumps(more))
+    stage, section = served_stage(given, accelerator, {"gpus": 1}, {})
+    stage = stage.model_copy(update={"max_prompt_length": 2000, "max_response_length": 6194, "deterministic": False})
+    one = section.named["prm"].model_copy(update={"model": str(tmp_path)})
+    section = section.model_copy(update={"named": {**section.named, "prm": one}})
+    if not refused:
+        served.check(stage, section, accelerator, "x")
+        return
+    why = r"^x: training.max_prompt_length 2000, max_response_length 6194 .* are 8226, and verifier 'prm' .* reads 8225 .*; lower tr"
+    with pytest.raises(UserError, match=why):
+        served.check(stage, section, accelerator, "x")
+
+
+@pytest.mark.parametrize("place", ["resources/models/grpo", "results/grpo/model"])
+def test_nor_where_it_is_named_by_its_run_or_pin(given, tmp_path, monkeypatch, place):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / place).mkdir(parents=True)
+    (tmp_path / place / "config.json").write_text('{"max_position_embeddings": 64}')
+    with pytest.raises(UserError, match=r"config: run tried, stage main: training.max_prompt_length .* verifier 'prm' .* reads 64 "):
+        served_stage(given, "cpu", {"gpus": 1}, {})
 
 
 def test_the_last_gpus_are_those_of_verifiers():

@@ -400,7 +400,9 @@ def test_a_process_reward_and_what_its_verifiers_are_make_another_training(place
     monkeypatch.chdir(tmp_path)
     (tmp_path / "prompt.txt").write_text("{problem} {steps}")
     own_code.edit("my_verifier.py", "def f(problems, responses):\n    return []\n")
-    own_code.edit("process_reward.py", "X = 1\n")
+    (tmp_path / "scripts/mathrl/verifiers").mkdir(parents=True)
+    for name in ("process_reward.py", "serve_verifier.py", "mathrl/verifiers/server_start.py"):
+        own_code.edit(name, "X = 1\n")
 
     def directory(of_process=None, of_verifier=None, name="judge"):
         process = {"verifiers": (name,), **(of_process or {})}
@@ -431,6 +433,11 @@ def test_a_process_reward_and_what_its_verifiers_are_make_another_training(place
     for of_memory in ({"gpus": 1}, {"gpu_memory": 0.4}, {"gpus": 1, "gpu_memory": 0.7}):
         assert directory(of_memory, trained) == seen[-1], "nor by the GPUs and the memory that it takes"
     assert len({seen[-1], directory({}, trained | {"dtype": "float32"}), directory({}, trained | {"kind": "hf-prm"})}) == 3
+    own_code.edit("mathrl/verifiers/server_start.py", "X = 2\n")
+    seen.append(directory({}, trained))
+    own_code.edit("serve_verifier.py", "X = 3\n")
+    seen.append(directory({}, trained))
+    assert len(set(seen)) == len(seen) and directory() == first, "a model by how it is served too, and nobody else"
     own_code.edit("process_reward.py", "X = 2\n")
     assert directory() not in seen and place.directory(with_reward(stage, correct=1.0)) == plain, "nobody else's training"
 

@@ -68,7 +68,7 @@ def gpus_of(plan, asked, visible, monkeypatch):
     assert setting.environment == {"TRITON_CACHE_DIR": "/t"}, "its caches, and no secret of the job's"
     assert environment.items() >= {"A": "1", "RAY_AUTH_TOKEN": "secret"}.items()
     told = json.loads(keys[served.KEY])
-    assert told == {name: {"socket": f"/s/{name}", "log": f"/l/{name}"} for name in names}
+    assert told == {name: {"socket": f"/s/{name}", "log": f"/l/{name}", "begin": 0, "model": ""} for name in names}
     return environment.get("CUDA_VISIBLE_DEVICES"), setting.devices, setting.share
 
 
@@ -92,6 +92,15 @@ def test_on_a_cpu_they_have_none_and_without_models_nobody_serves(plan, asked, m
     asked.clear()
     with served.beside(plan("cuda", ["eq"]), Path("/c"), {"A": "1"}) as found:
         assert found == ({}, {"A": "1"}) and not asked
+
+
+def test_servers_are_told_which_models_the_plan_was_made_with(plan, asked, monkeypatch):
+    of_process = {"verifiers": [{"kind": "arithmetic"}, {"kind": "hf-prm", "model": "abc"}, {"kind": "prm", "model": "def"}]}
+    monkeypatch.setattr(StagePlan, "fingerprint", {"reward": {"terms": {}, "process": of_process}})
+    one = plan("cpu", ["eq", "n", "m"], gpus=1)
+    with served.beside(one, Path("/c"), {}, served.hashes(one)):
+        pass
+    assert asked[-1][1].models == {"n": "abc", "m": "def"} and served.hashes(plan("cpu", ["eq"], gpus=1)) == {}
 
 
 def test_a_budget_counts_the_gpus_of_verifiers(plan):

@@ -1,6 +1,7 @@
 """verl's log lives with the checkpoints, and a failure says why in a few lines."""
 
 import pytest
+from mathrl.core import long_logs
 from mathrl.core.files import UserError
 from mathrl.training import verl_log
 
@@ -23,7 +24,7 @@ def test_the_cause_is_the_last_exception_and_not_rays_wrapper():
 def test_a_failure_shows_its_cause_and_the_last_hundred_lines_of_this_attempt(tmp_path):
     log, of_rule = tmp_path / "verl.log", tmp_path / "rule.log"
     log.write_text("ValueError: of an earlier attempt\n")
-    begin = verl_log.rotate(log)
+    begin = long_logs.rotate(log)
     with open(log, "a") as handle:
         handle.write("noise\n" * 7000 + TRACEBACK)
     why = verl_log.report(log, begin, of_rule)
@@ -36,15 +37,15 @@ def test_a_failure_shows_its_cause_and_the_last_hundred_lines_of_this_attempt(tm
 
 
 def test_a_long_log_is_set_aside_and_the_oldest_goes(tmp_path, monkeypatch):
-    monkeypatch.setattr(verl_log, "LONGEST", 10)
+    monkeypatch.setattr(long_logs, "LONGEST", 10)
     log = tmp_path / "verl.log"
     for number in range(6):
         log.write_text(f"attempt number {number}\n")
-        assert verl_log.rotate(log) == 0
+        assert long_logs.rotate(log) == 0
     kept = {path.name: path.read_text() for path in tmp_path.iterdir()}
     assert kept == {f"verl.log.{place}": f"attempt number {6 - place}\n" for place in (1, 2, 3)}
     log.write_text("short\n")
-    assert verl_log.rotate(log) == 6 and log.exists()
+    assert long_logs.rotate(log) == 6 and log.exists()
 
 
 def test_attempts_share_a_log_beside_the_checkpoints(verl, train, tmp_path, monkeypatch):  # noqa: F811

@@ -1,6 +1,7 @@
 """A verifier that is a model, in a process of its own: same scores, batches over all who ask, and no score where it dies or hangs."""
 
 import asyncio
+import json
 import os
 import signal
 import socket
@@ -9,12 +10,14 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from mathrl.config.verifier import Verifiers
 from mathrl.config.verifiers import Settings
 from mathrl.core.files import UserError
+from mathrl.core.hashes import model_sha256
 from mathrl.demo.steps import step_set
 from mathrl.execution import processes
 from mathrl.verifiers import beside, frames, load, server, server_start
@@ -237,6 +240,39 @@ def test_what_waits_becomes_one_batch_over_all_who_ask(odd):
     assert batches == [1, 4, 1], "five wait while the first is scored, and four is the most"
 
 
+@pytest.mark.parametrize(
+    ("bad", "why"),
+    [
+        ("refuse", "its template is none"),
+        ("fail", "RuntimeError: out of memory"),
+        ("short", "ValueError: gave 1 scores for a response of 2 steps"),
+        ("nan", "ValueError: gave the score nan; a score lies in 0–1"),
+    ],
+)
+def test_in_a_joined_batch_a_bad_response_fails_alone(odd, bad, why):
+    """Who asked for another one gets its scores, and the bad one an error and no score."""
+    clients, found = {name: Served(odd, 60) for name in ("slow", "one", bad, "two")}, {}
+
+    def asked(name):
+        try:
+            found[name] = clients[name].score([name], [["a", "b"]])
+        except (UserError, RetryLater) as error:
+            found[name] = str(error)
+
+    threads = {name: threading.Thread(target=asked, args=(name,)) for name in clients}
+    threads["slow"].start()
+    while "scores slowly" not in Path(odd.log).read_text():
+        time.sleep(0.01)
+    for name in ("one", bad, "two"):
+        threads[name].start()
+    time.sleep(1)
+    Path(odd.socket + "-go").touch()
+    for thread in threads.values():
+        thread.join()
+    assert found[bad] == why
+    assert all(len(found[name][0]) == 2 and found[name][0][0] > 0 for name in ("one", "two")), found
+
+
 PLAIN = {"named": {"v": {"kind": "arithmetic"}}}  # starts at once
 
 
@@ -311,6 +347,89 @@ def test_a_server_that_does_not_come_up_is_told_with_its_last_words(tiny, tmp_pa
     with pytest.raises(UserError, match=why) as error, served:
         pytest.fail("nobody is served")
     assert "\n" not in str(error.value)
+
+
+def test_a_server_of_another_model_is_refused(running, tiny, tmp_path):
+    _, places = running
+    own = model_sha256(tiny)
+    assert Served(replace(places["v"], model=own), 60).score([server.FIRST[0]], [server.FIRST[1]])
+    with pytest.raises(
+        UserError, match=f"^verifier v: its server holds model {own[:12]}, and this training was planned with abc; .* again"
+    ):
+        beside.gathered(section_of(tiny), "v", tmp_path, workers=1, served={"v": replace(places["v"], model="abc")})
+    setting = setting_of(Verifiers.model_validate(PLAIN), tmp_path, models={"v": "abc"})
+    with pytest.raises(UserError, match=r"^verifier v: its server holds model none"), server_start.started(("v",), setting, "test"):
+        pytest.fail("another one is served")
+
+
+@pytest.mark.parametrize(
+    ("temporary", "logs", "why"),
+    [
+        ("x" * 90, "", r"^RAY_TMPDIR .*: is too long, a socket's path may have 107 bytes; name a shorter folder"),
+        ("nowhere", "", r"^RAY_TMPDIR .*nowhere: No such file or directory, .*; make it, or name another"),
+        ("", "nowhere", r"verifier-v.log: No such file or directory; make its folder"),
+    ],
+    ids=["too long", "no folder for sockets", "no folder for logs"],
+)
+def test_a_place_for_sockets_or_logs_that_is_none_is_one_line(tmp_path, monkeypatch, temporary, logs, why):
+    (tmp_path / ("x" * 90)).mkdir()
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path / temporary))
+    setting = setting_of(Verifiers.model_validate(PLAIN), tmp_path / logs)
+    if not temporary:
+        monkeypatch.delenv("RAY_TMPDIR")
+    with pytest.raises(UserError, match=why), server_start.started(("v",), setting, "test"):
+        pytest.fail("nobody is served")
+    assert not list(tmp_path.rglob("verifiers-*")), "nothing is left"
+
+
+def test_a_socket_that_cannot_be_is_refused_before_a_model_is_loaded(odd, tmp_path):
+    """By the script itself: exit code 2 and one line."""
+    (tmp_path / "file").touch()
+    (tmp_path / "open").mkdir(mode=0o755)
+    cases = {
+        tmp_path / "file": "is there already and no socket",
+        tmp_path / "nowhere/s": "its folder is not there; make it (mkdir -m 700",
+        tmp_path / "open/s": "others can enter its folder",
+        tmp_path / ("x" * 108): "a socket's path may have 107; name a shorter one",
+        Path(odd.socket): "a server answers there already; end it, or name another one",
+    }
+    for path, why in cases.items():
+        with pytest.raises(UserError) as error:
+            server.check_place(path)
+        assert why in str(error.value)
+    gone = tmp_path / "gone"
+    with socket.socket(socket.AF_UNIX) as left:
+        left.bind(str(gone))
+    server.check_place(gone)
+    command = [sys.executable, server_start.SCRIPT, "--verifiers", "{}", "--verifier", "v", "--model", "nowhere"]
+    done = subprocess.run([*command, "--socket", odd.socket], capture_output=True, text=True)
+    assert (
+        done.returncode == 2
+        and done.stderr == f"error: --socket {odd.socket}: a server answers there already; end it, or name another one\n"
+    )
+
+
+def test_a_further_attempt_keeps_the_log_and_quotes_its_own_words(tmp_path):
+    log = tmp_path / "verifier-v.log"
+    log.write_text("of the attempt before\n")
+    with server_start.started(("v",), setting_of(Verifiers.model_validate(PLAIN), tmp_path), "test") as places:
+        assert places["v"].last_words() == "verifier v: is served"
+    assert log.read_text() == "of the attempt before\nverifier v: is served\n"
+
+
+def test_an_idle_connection_leaves_no_last_words(tmp_path):
+    """A server that is ended by hand, while somebody is connected."""
+    command = [sys.executable, server_start.SCRIPT, "--verifiers", json.dumps(PLAIN), "--verifier", "v", "--socket", tmp_path / "s"]
+    with open(tmp_path / "log", "w") as log, socket.socket(socket.AF_UNIX) as idle:
+        process = subprocess.Popen(command, stdout=log, stderr=log)
+        while "is served" not in (tmp_path / "log").read_text():
+            assert process.poll() is None
+            time.sleep(0.02)
+        idle.connect(str(tmp_path / "s"))
+        frames.receive(idle)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 0
+    assert (tmp_path / "log").read_text() == "verifier v: is served\n"
 
 
 def test_a_server_that_takes_too_long_is_ended(tmp_path):

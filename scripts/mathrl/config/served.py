@@ -5,13 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from mathrl.config.process import models
 from mathrl.config.stage import Stage
 from mathrl.config.verifier import Verifiers
 from mathrl.core.files import UserError
+from mathrl.core.model_context import context
 
 SHARED, OWN = 0.2, 0.9  # of a GPU, where the configuration says nothing: on one that trains too, on one of their own
+PLACES = ("{}", "resources/models/{}", "results/{}/model")  # of a verifier's model: as it is named, fetched, or trained here
+MARKS = 32  # tokens of a verifier's dialogue besides problem and response, at least: turns or separators of the first steps
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,7 @@ def of_stage(stage: Stage, section: Verifiers) -> Served:
 
 
 def check(stage: Stage, section: Verifiers, accelerator: str, where: str) -> None:
-    """Refuse verifiers that are out of reach of some of the stage's rewards, or that no GPU has room for.
+    """Refuse verifiers that are out of reach of some of the stage's rewards, read too little, or that no GPU has room for.
 
     Raises:
         UserError: the line begins with `where`.
@@ -64,6 +68,7 @@ def check(stage: Stage, section: Verifiers, accelerator: str, where: str) -> Non
             f"{where}: reward.process: '{found.names[0]}' is a model and served on one host, and the rewards of nodes {stage.nodes} are "
             "computed on all of them; write nodes: 1, or serve it yourself and name a judge or a function of yours"
         )
+    _check_context(stage, found.names, section, where)
     if accelerator == "cpu":
         return
     if stage.deterministic:
@@ -80,6 +85,20 @@ def check(stage: Stage, section: Verifiers, accelerator: str, where: str) -> Non
             f"{where}: {each} and gpu_memory_utilization {stage.gpu_memory_utilization:g} leave nothing of a GPU for the weights that "
             "are trained; lower one of them, or give the verifiers GPUs of their own (reward.process.gpus)"
         )
+
+
+def _check_context(stage: Stage, names: Sequence[str], section: Verifiers, where: str) -> None:
+    """Refuse verifiers that cannot read the longest response; a model that is not there yet is not looked at."""
+    needed = stage.max_prompt_length + stage.max_response_length + MARKS
+    for name in names:
+        places = [Path(place.format(section.named[name].model)) for place in PLACES]
+        most = next((longest for place in places if (longest := context(place)) is not None), None)
+        if most is not None and needed > most:
+            raise UserError(
+                f"{where}: training.max_prompt_length {stage.max_prompt_length}, max_response_length {stage.max_response_length} and some "
+                f"{MARKS} tokens of marks are {needed}, and verifier '{name}' in reward.process reads {most} (max_position_embeddings); "
+                "lower training.max_response_length, or choose a verifier with a longer context"
+            )
 
 
 def divided(devices: Sequence[str], training: int, own: int) -> tuple[list[str], list[str]]:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mathrl.config.batches import total_steps
+from mathrl.core import long_logs
 from mathrl.core.files import UserError
 from mathrl.core.parquet import row_count
 from mathrl.data import sft_messages, step_messages
@@ -66,10 +67,10 @@ def train_on(plan: StagePlan, session: Session, begins: Callable[[int], None]) -
     before = max([0, *checkpoints.steps(session.directory)])
     failure.clear(session.directory / failure.NAME)
     log = session.directory / verl_log.NAME
-    with served.beside(plan, session.directory, environment) as (places, environment):
+    with served.beside(plan, session.directory, environment, served.hashes(plan)) as (places, environment):
         begins(before)
         (session.directory / FINISHED).unlink(missing_ok=True)  # what it says of an earlier end holds no longer
-        begin = verl_log.rotate(log)
+        begin = long_logs.rotate(log)
         verl_log.point_to(log, plan.log)
         code = run_verl(module, grpo_config.arguments(keys | places), environment, log, session)
     why = verl_log.report(log, begin, plan.log) if code and not session.paused else ""

@@ -35,6 +35,8 @@ CODE = ("mathrl/verl/plugin.py", "mathrl/verl/environment.py")
 CODE_ON_A_CPU = ("mathrl/verl/cpu/platform.py", "mathrl/verl/cpu/worker.py")
 CODE_OF_SUPERVISION = ("mathrl/verl/sft_trainer.py", "mathrl/data/sft_messages.py")
 CODE_OF_LABELLED_STEPS = ("mathrl/data/step_messages.py",)
+CODE_OF_SERVED = ("serve_verifier.py", "mathrl/verifiers/server_start.py")
+"""Decides with which options, in which number format and on what a verifier that is a model scores."""
 
 # verl's keys that do not determine what is learnt. One that ends in a dot stands for all that begin so.
 UNHASHED = (
@@ -144,6 +146,8 @@ def fingerprint(
         worth: FingerprintReward = {"terms": {code.term(name): deciding(term) for name, term in reward.terms.items()}}
         if reward.process:  # what runs without it are fingerprinted by stays as it was
             worth["process"] = process_content(reward.process, verifiers or Verifiers(), code)
+            if process_reward.models(reward.process, verifiers or Verifiers()):
+                code.add(CODE_OF_SERVED)
         content["reward"] = worth
     files = code.files()
     return {**content, "code": sha256_json(sorted(set(files.values()))), "code_files": files}

@@ -44,6 +44,17 @@ def weight_bytes(model: str) -> int:
     return sum(path.stat().st_size for path in Path(model).glob("*.safetensors"))
 
 
+def hashes(plan: StagePlan) -> dict[str, str]:
+    """Of the model of each of them by name, as the plan's fingerprint holds it."""
+    process, names = plan.stage.reward.process if plan.stage.reward else None, own(plan).names
+    if process is None or not names:
+        return {}
+    content = plan.fingerprint.get("reward", {}).get("process", {})
+    found = content.get("verifiers")
+    rows = found if isinstance(found, list) else []
+    return {name: str(row["model"]) for name, row in zip(process.verifiers, rows, strict=False) if name in names}
+
+
 def check_room(plan: StagePlan, smallest: float) -> None:
     """Refuse a share in which a verifier's weights have no room.
 
@@ -65,13 +76,16 @@ def check_room(plan: StagePlan, smallest: float) -> None:
 
 
 @contextlib.contextmanager
-def beside(plan: StagePlan, directory: Path, environment: Mapping[str, str]) -> Iterator[tuple[Overrides, dict[str, str]]]:
+def beside(
+    plan: StagePlan, directory: Path, environment: Mapping[str, str], models: Mapping[str, str] | None = None
+) -> Iterator[tuple[Overrides, dict[str, str]]]:
     """Serve them while the block runs; verl's keys that say where, and verl's environment with the GPUs that are left to it.
 
     Args:
         plan: of the stage.
         directory: of its checkpoints, for the servers' logs.
         environment: variables of verl.
+        models: hash of each one's model by name, which its server must hold.
 
     Raises:
         UserError: fewer GPUs than are needed, or a server that does not come up.
@@ -87,7 +101,7 @@ def beside(plan: StagePlan, directory: Path, environment: Mapping[str, str]) -> 
         if alone:
             ours["CUDA_VISIBLE_DEVICES"] = ",".join(training)
     compiled = {name: environment[name] for name in caches.FOLDERS if name in environment}
-    setting = server_start.Setting(plan.verifiers, plan.accelerator, found.share, devices, directory, compiled)
+    setting = server_start.Setting(plan.verifiers, plan.accelerator, found.share, devices, directory, compiled, models=models or {})
     with server_start.started(found.names, setting, plan.name) as places:
         told = {name: dataclasses.asdict(place) for name, place in places.items()}
         yield {KEY: json.dumps(told, sort_keys=True)}, ours

@@ -20,6 +20,10 @@ class Code:
     def __init__(self, own: Iterable[str]) -> None:
         self._found = meanings([SCRIPTS / name for name in own], SCRIPTS)
 
+    def add(self, own: Iterable[str]) -> None:
+        """Gather more files of ours, by their places below scripts/."""
+        self._found |= meanings([SCRIPTS / name for name in own], SCRIPTS)
+
     def files(self) -> dict[str, str]:
         """Hash of what each file does, by its place below scripts/, or by its name for the user's elsewhere."""
         return {_shown(path): meaning for path, meaning in sorted(self._found.items())}

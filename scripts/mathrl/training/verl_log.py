@@ -5,7 +5,6 @@ It is appended to, and set aside when it is long. The rule's log says where it i
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 
@@ -13,24 +12,10 @@ from mathrl.core.files import write_text
 from mathrl.training.symptoms import explain
 
 NAME = "verl.log"
-LONGEST, KEPT = 64 << 20, 3  # bytes of a log before it is set aside, and how many are
 SHOWN = 100  # last lines in the rule's log
 _RAY = re.compile(r"^\([\w:.]+ pid=\d+[^)]*\)\s*")  # the process that a line comes from
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _EXCEPTION = re.compile(r"(?:\w+\.)*\w*(?:Error|Exception|Exit|Died)(?:\(\w+\))?: .+")
-
-
-def rotate(log: Path) -> int:
-    """Set a long log aside as `verl.log.1`, older ones behind it; where the present one ends, in bytes."""
-    size = log.stat().st_size if log.exists() else 0
-    if size <= LONGEST:
-        return size
-    for number in range(KEPT - 1, 0, -1):
-        older = log.with_name(f"{log.name}.{number}")
-        if older.exists():
-            os.replace(older, log.with_name(f"{log.name}.{number + 1}"))
-    os.replace(log, log.with_name(f"{log.name}.1"))
-    return 0
 
 
 def said_since(log: Path, begin: int) -> list[str]:

@@ -13,6 +13,7 @@ import socket
 import struct
 
 LENGTH = struct.Struct(">I")  # of what follows, bytes
+LONGEST_PATH = 107  # bytes of a socket's path, which Linux sets
 LONGEST = 64 << 20  # bytes
 
 

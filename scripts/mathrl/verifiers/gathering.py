@@ -23,10 +23,11 @@ class Gathering:
         verifier: what scores.
         batch_size: responses per batch.
         parallel: batches at the same time.
+        apart: score the members of a batch that failed once more, each alone, so that one of them fails nobody else's.
     """
 
-    def __init__(self, verifier: Verifier, batch_size: int, parallel: int) -> None:
-        self._verifier, self._batch = verifier, batch_size
+    def __init__(self, verifier: Verifier, batch_size: int, parallel: int, *, apart: bool = False) -> None:
+        self._verifier, self._batch, self._apart = verifier, batch_size, apart
         self._queue: queue.SimpleQueue[Asked] = queue.SimpleQueue()
         self._asked: dict[Solution, Future[list[float]]] = {}
         for _ in range(parallel):
@@ -52,11 +53,7 @@ class Gathering:
             self._answer(batch)
 
     def _answer(self, batch: list[Asked]) -> None:
-        try:
-            found = self._verifier.score([problem for (problem, _), _ in batch], [steps for (_, steps), _ in batch])
-            answers: Sequence[Sequence[float] | BaseException] = found
-        except BaseException as error:
-            answers = [error] * len(batch)
+        answers = self._scored([solution for solution, _ in batch])
         for (solution, future), answer in zip(batch, answers, strict=True):
             self._asked.pop(solution, None)
             # A sample that nobody waits for any more takes no answer.
@@ -66,3 +63,12 @@ class Gathering:
                 future.set_exception(answer)
             else:
                 future.set_result(list(answer))
+
+    def _scored(self, solutions: list[Solution]) -> list[Sequence[float] | BaseException]:
+        """The scores of each, or why there are none."""
+        try:
+            return list(self._verifier.score([problem for problem, _ in solutions], [steps for _, steps in solutions]))
+        except BaseException as error:
+            if self._apart and len(solutions) > 1:
+                return [answer for solution in solutions for answer in self._scored([solution])]
+            return [error] * len(solutions)

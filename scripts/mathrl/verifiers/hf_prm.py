@@ -17,6 +17,7 @@ from mathrl.core.files import UserError
 from mathrl.core.hashes import model_sha256
 from mathrl.core.provenance import versions
 from mathrl.models.checks import check_model
+from mathrl.verifiers.dialogue import check_lengths, without_special
 from mathrl.verifiers.interface import code_sha256
 from mathrl.verifiers.records import Identity
 
@@ -67,7 +68,11 @@ class PublishedRewardModel:
         }
 
     def score(self, problems: Sequence[str], responses: Sequence[Sequence[str]]) -> list[list[float]]:
-        """See `mathrl.verifiers.interface.Verifier`."""
+        """See `mathrl.verifiers.interface.Verifier`.
+
+        Raises:
+            UserError: no token as separator, or a dialogue longer than the model's context.
+        """
         from vllm import PoolingParams
 
         llm = self._engine()
@@ -75,17 +80,20 @@ class PublishedRewardModel:
         separator = tokenizer.convert_tokens_to_ids(self._separator)
         if separator is None or separator == tokenizer.unk_token_id:
             raise UserError(f"{self._model}: its tokenizer has no token '{self._separator}'; set separator to the one that ends its steps")
-        prompts = [{"prompt_token_ids": self._ids(tokenizer, problem, steps)} for problem, steps in zip(problems, responses, strict=True)]
+        asked = [self._ids(tokenizer, problem, steps) for problem, steps in zip(problems, responses, strict=True)]
+        check_lengths(self._model, asked)
+        prompts = [{"prompt_token_ids": ids} for ids in asked]
         params = PoolingParams(task="token_classify", step_tag_id=separator)
         outputs = llm.encode(prompts, pooling_params=params, pooling_task="token_classify", use_tqdm=False)
         return [output.outputs.data.float()[:, 1].clamp(0, 1).tolist() for output in outputs]
 
     def _ids(self, tokenizer: Any, problem: str, steps: Sequence[str]) -> list[int]:
         # A separator inside of a step would get a score of its own.
-        text = "".join(step.replace(self._separator, " ") + self._separator for step in steps)
+        problem, steps = without_special(tokenizer, problem, steps, self._separator)
+        text = "".join(step + self._separator for step in steps)
         turns = [
             {"role": "system", "content": self._system},
-            {"role": "user", "content": problem.replace(self._separator, " ")},
+            {"role": "user", "content": problem},
             {"role": "assistant", "content": text},
         ]
         return tokenizer(tokenizer.apply_chat_template(turns, tokenize=False), add_special_tokens=False)["input_ids"]

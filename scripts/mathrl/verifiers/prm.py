@@ -49,14 +49,15 @@ class ProcessRewardModel:
         }
 
     def score(self, problems: Sequence[str], responses: Sequence[Sequence[str]]) -> list[list[float]]:
-        """See `mathrl.verifiers.interface.Verifier`. A dialogue longer than the model's context is an error of the configuration.
+        """See `mathrl.verifiers.interface.Verifier`.
 
         Raises:
-            UserError: a tokenizer or a chat template that no such verifier can have.
+            UserError: a tokenizer or a chat template that no such verifier can have, or a dialogue longer than the model's context.
         """
         tokenizer, passes = self._load()
         right, wrong = dialogue.mark_ids(tokenizer)
         asked = [dialogue.tokens(tokenizer, problem, steps) for problem, steps in zip(problems, responses, strict=True)]
+        dialogue.check_lengths(self._model, [ids for ids, _ in asked])
         return passes([ids for ids, _ in asked], [places for _, places in asked], right, wrong)
 
     def check(self) -> None:

@@ -15,23 +15,39 @@ from mathrl.verifiers.interface import RetryLater
 from mathrl.verifiers.records import Identity
 
 LAST_WORDS = 120  # characters of a server's log that a message quotes
+LAST_READ = 64 << 10  # bytes of it that are read for them
 PATIENCE = 10.0  # seconds that a connection waits longer than who asks (`Kept`), so that nothing hangs for ever
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a verifier is served: its socket, and the log of its server."""
+    """Where a verifier is served.
+
+    Args:
+        socket: of its server.
+        log: of its server.
+        begin: where the log of this attempt begins, bytes.
+        model: hash of the model that is expected there; without one nothing is compared.
+    """
 
     socket: str
     log: str
+    begin: int = 0
+    model: str = ""
 
     def last_words(self) -> str:
         """The last two lines of the log, cut."""
         try:
-            lines = [line.strip() for line in Path(self.log).read_text(errors="replace").splitlines() if line.strip()]
+            with open(self.log, "rb") as log:
+                log.seek(max(self.begin, Path(self.log).stat().st_size - LAST_READ))
+                lines = [line.strip() for line in log.read().decode(errors="replace").splitlines() if line.strip()]
         except OSError:
             lines = []
         return printable(" / ".join(lines[-2:]))[-LAST_WORDS:] or "nothing"
+
+
+class AnotherModel(UserError):
+    """Who answers does not hold the model that is expected."""
 
 
 class Served:
@@ -42,7 +58,7 @@ class Served:
         timeout: seconds that a batch may take.
 
     Raises:
-        UserError: there is no server.
+        UserError: there is no server, or it holds another model (`AnotherModel`).
     """
 
     def __init__(self, place: Place, timeout: float) -> None:
@@ -57,7 +73,7 @@ class Served:
         """See `mathrl.verifiers.interface.Verifier`.
 
         Raises:
-            UserError: it cannot work at all.
+            UserError: it cannot work at all, or another model answers (`AnotherModel`).
             RetryLater: it failed, or its server is gone.
         """
         with self._connected() as (connection, _):
@@ -79,6 +95,7 @@ class Served:
                 identity = frames.receive(connection).get("identity")
                 if not isinstance(identity, dict):
                     raise frames.Garbled("who answers does not say what it is")
+                self._check_model(identity)
                 yield connection, identity
         except (TimeoutError, BlockingIOError):
             raise RetryLater(f"its server gives no answer; its last words: {self._place.last_words()}", 0.0) from None
@@ -86,7 +103,15 @@ class Served:
             why = f"its server is gone ({error or type(error).__name__}); its last words: {self._place.last_words()}"
             raise RetryLater(f"{why}; its log is {self._place.log}", 0.0) from None
 
+    def _check_model(self, identity: Identity) -> None:
+        found, expected = str(identity.get("model", "none")), self._place.model
+        if expected and found != expected:
+            raise AnotherModel(
+                f"its server holds model {found[:12]}, and this training was planned with {expected[:12]}; its files have changed: start "
+                "the training again"
+            )
 
-def places(given: Mapping[str, Mapping[str, str]]) -> dict[str, Place]:
+
+def places(given: Mapping[str, Mapping[str, Any]]) -> dict[str, Place]:
     """By name, as a command line hands them on."""
     return {name: Place(**one) for name, one in given.items()}

@@ -1,16 +1,21 @@
 """The server of a verifier that is a model: one process, one model, one Unix socket in a directory that this user alone can enter.
 
 It loads the model, scores one response to prove that it can, and then makes the socket: who can connect is answered. What several
-clients ask is scored in common batches. A frame that is none ends its connection, and nobody else's.
+clients ask is scored in common batches; where one fails, each of its responses is scored alone. A frame that is none ends its
+connection, and nobody else's.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import socket
+import stat
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from mathrl.core.files import UserError
 from mathrl.verifiers import frames
@@ -30,6 +35,38 @@ class _Checked:
         return checked(self._inner.score(problems, responses), responses)
 
 
+def check_place(path: Path) -> None:
+    """Refuse a place where no socket can be made, before a model is loaded.
+
+    Raises:
+        UserError: a path that is too long or taken, or a folder that is not there or that others can enter.
+    """
+    size, folder = len(os.fsencode(path)), path.parent
+    if size > frames.LONGEST_PATH:
+        raise UserError(f"--socket {path}: has {size} bytes, a socket's path may have {frames.LONGEST_PATH}; name a shorter one")
+    if not folder.is_dir():
+        raise UserError(f"--socket {path}: its folder is not there; make it (mkdir -m 700 {folder})")
+    info = folder.stat()
+    if info.st_uid != os.getuid() or stat.S_IMODE(info.st_mode) & 0o077:
+        raise UserError(f"--socket {path}: others can enter its folder; name one of your own (mkdir -m 700 FOLDER)")
+    if path.exists() and not path.is_socket():
+        raise UserError(f"--socket {path}: is there already and no socket; name another one")
+    if path.exists() and _answers(path):
+        raise UserError(f"--socket {path}: a server answers there already; end it, or name another one")
+
+
+def _answers(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.settimeout(1.0)
+        try:
+            connection.connect(str(path))
+        except (ConnectionRefusedError, FileNotFoundError):
+            return False  # left behind by a server that was killed
+        except OSError:
+            return True  # it is busy
+        return True
+
+
 def serve(verifier: Verifier, path: Path, batch_size: int, name: str) -> None:
     """Answer at the socket `path` until this process is ended.
 
@@ -44,11 +81,13 @@ def serve(verifier: Verifier, path: Path, batch_size: int, name: str) -> None:
     """
     whole = _Checked(verifier)
     whole.score([FIRST[0]], [FIRST[1]])
-    asyncio.run(_listen(whole, path, batch_size, name))
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(_listen(whole, path, batch_size, name))
 
 
 async def _listen(verifier: Verifier, path: Path, batch_size: int, name: str) -> None:
-    gathering = Gathering(verifier, batch_size, 1)
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: _note(name, context))
+    gathering = Gathering(verifier, batch_size, 1, apart=True)
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -91,6 +130,13 @@ def _texts(value: object) -> list[str]:
     if not (isinstance(value, list) and all(isinstance(text, str) for text in value)):
         raise frames.Garbled("a request with what is no list of texts")
     return value
+
+
+def _note(name: str, context: Mapping[str, Any]) -> None:
+    """In one line what went wrong beside the answers: the last lines of the log are quoted. A connection that ended is nothing."""
+    error = context.get("exception")
+    if not isinstance(error, (ConnectionError, asyncio.CancelledError)):
+        _say(f"verifier {name}: {context.get('message')}" + (f" ({type(error).__name__}: {error})" if error else ""))
 
 
 def _say(line: str) -> None:

@@ -17,13 +17,16 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TextIO
 
 from mathrl.config.verifier import Verifiers
 from mathrl.core.code_files import SCRIPTS
 from mathrl.core.files import UserError
-from mathrl.verifiers.served import Place, Served
+from mathrl.core.long_logs import rotate
+from mathrl.verifiers import frames
+from mathrl.verifiers.served import AnotherModel, Place, Served
 
 SCRIPT = SCRIPTS / "serve_verifier.py"
 START = 1800.0  # seconds that a model may take to load
@@ -42,6 +45,7 @@ class Setting:
         logs: folder of `verifier-NAME.log`.
         environment: variables besides those of this process.
         start: seconds that each may take to load.
+        models: hash of each one's model by name, where it is known.
     """
 
     section: Verifiers
@@ -51,6 +55,7 @@ class Setting:
     logs: Path
     environment: Mapping[str, str]
     start: float = START
+    models: Mapping[str, str] = field(default_factory=dict)
 
 
 @contextlib.contextmanager
@@ -58,14 +63,15 @@ def started(names: tuple[str, ...], setting: Setting, who: str) -> Iterator[dict
     """Serve these verifiers while the block runs; where each is. `who` begins each line for the user.
 
     Raises:
-        UserError: a server that does not come up; the message ends with its last words.
+        UserError: no place for sockets or logs, a server that does not come up (the message ends with its last words), or one that
+            holds another model than the expected.
     """
-    # of this job alone, removed with it; a path of a socket must stay below 107 bytes
-    directory = Path(tempfile.mkdtemp(prefix="verifiers-", dir=os.environ.get("RAY_TMPDIR") or "/tmp"))
+    directory = _folder()
     running: list[_Server] = []
     try:
         for number, name in enumerate(names):
-            place = Place(str(directory / str(number)), str((setting.logs / f"verifier-{name}.log").absolute()))
+            log = (setting.logs / f"verifier-{name}.log").absolute()
+            place = Place(str(directory / str(number)), str(log), rotate(log), setting.models.get(name, ""))
             server = _Server(name, place, setting)
             running.append(server)
             took = server.wait(setting.start)
@@ -76,6 +82,19 @@ def started(names: tuple[str, ...], setting: Setting, who: str) -> Iterator[dict
         for server in running:
             server.end()
         shutil.rmtree(directory, ignore_errors=True)
+
+
+def _folder() -> Path:
+    """A new folder for sockets, of this job alone and removed with it."""
+    parent = os.environ.get("RAY_TMPDIR") or "/tmp"
+    try:
+        directory = Path(tempfile.mkdtemp(prefix="verifiers-", dir=parent))
+    except OSError as error:
+        raise UserError(f"RAY_TMPDIR {parent}: {error.strerror}, and sockets of verifiers lie there; make it, or name another") from None
+    if len(os.fsencode(directory / "000")) > frames.LONGEST_PATH:
+        shutil.rmtree(directory, ignore_errors=True)
+        raise UserError(f"RAY_TMPDIR {parent}: is too long, a socket's path may have {frames.LONGEST_PATH} bytes; name a shorter folder")
+    return directory
 
 
 class _Server:
@@ -91,7 +110,7 @@ class _Server:
         own = {"CUDA_VISIBLE_DEVICES": setting.devices[name]} if setting.devices else {}
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, UNMOVED)
         try:
-            with open(place.log, "w") as log:
+            with _appended(place.log) as log:
                 self._process = subprocess.Popen(
                     command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={**os.environ, **setting.environment, **own}
                 )
@@ -111,7 +130,7 @@ class _Server:
         """Wait until it answers; seconds that it took.
 
         Raises:
-            UserError: it ended, or took longer than `most` seconds.
+            UserError: it ended, took longer than `most` seconds, or holds another model.
         """
         begun = time.monotonic()
         while not self._answers():
@@ -127,15 +146,26 @@ class _Server:
     def _answers(self) -> bool:
         if not Path(self.place.socket).exists():
             return False
-        with contextlib.suppress(UserError):
+        try:
             return bool(Served(self.place, 0.0).identity)
-        return False
+        except AnotherModel as error:
+            raise UserError(f"verifier {self.name}: {error}") from None
+        except UserError:
+            return False
 
     def end(self) -> None:
         """It has nothing to save."""
         self._ends = True
         self._process.kill()
         self._process.wait()
+
+
+def _appended(log: str) -> TextIO:
+    """A log, open at its end."""
+    try:
+        return open(log, "a")
+    except OSError as error:
+        raise UserError(f"{log}: {error.strerror}; make its folder, one that you can write to") from None
 
 
 def _section(section: Verifiers, name: str) -> str:
