@@ -148,7 +148,7 @@ def test_verl_trains_while_they_are_served_and_they_end_with_it(plan, tmp_path, 
     monkeypatch.setattr(server_start, "SCRIPT", tmp_path / "serve.py")
     (tmp_path / "serve.py").write_text(f"""
 import sys
-sys.path[:0] = [{str(attempt.__file__.partition("/mathrl/")[0])!r}]
+sys.path[:0] = [{str(attempt.__file__.rpartition("/mathrl/training/")[0])!r}]
 from pathlib import Path
 from mathrl.execution import processes
 from mathrl.verifiers import server
