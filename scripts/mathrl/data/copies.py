@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from mathrl.grading.parser import MULTIPLIERS
 from mathrl.grading.units import UNITS
 from mathrl.text import number_words
 
@@ -18,9 +17,8 @@ MAX_TOKENS = 8
 
 TOKEN = re.compile(r"\\[A-Za-z]+|\d+(?:\.\d+)?|[A-Za-z]+|\S")
 _DELIMITER = re.compile(r"(?<!\\)\$+|\\[()\[\]]|[*_`]{2,}|`")
-_VALUES = frozenset(number_words.WORDS) | frozenset(MULTIPLIERS) | frozenset(number_words.PARTS) | frozenset(UNITS)
-_VALUES |= {"halves", "percent", "cent", "degrees", "pi", "infinity", "none"}
-_VALUES |= {f"{word}s" for word in number_words.PARTS}
+_VALUES = frozenset(number_words.WORDS) | frozenset(number_words.SCALES) | frozenset(UNITS)
+_VALUES |= {"dozen", "hundred", "trillion", "halves", "percent", "cent", "degrees", "pi", "infinity", "none"}
 _JOINERS = frozenset({"a", "and", "or", "to", "over", "per", "plus", "minus", "negative", "times", "squared", "cubed", "of"})
 _CHINESE = frozenset("零〇一二三四五六七八九十百千万亿两半小时分钟秒天周个月年元角欧美厘米公里平方立毫克斤吨升顷")
 _SAID = frozenset(
@@ -77,5 +75,7 @@ def _kind(token: str, own: set[str]) -> str:
     word = token.casefold()
     letter = len(word) == 1 and (word.isascii() or "\u0370" <= word <= "\u03ff")
     if letter or not token[-1].isalpha() or token[0] == "\\" or word in own or word in _VALUES or word in _CHINESE:
+        return "value"
+    if number_words.fraction(f"a {word}"):  # a part: third, quarters
         return "value"
     return "joiner" if word in _JOINERS else ""

@@ -16,7 +16,7 @@ _RELATIONS = {
 }  # fmt: skip
 _SET_OPERATORS = {r"\cup": "union", r"\cap": "inter", r"\setminus": "minus", "U": "union"}
 _CONNECTIVES = {r"\wedge": "and", r"\vee": "or"}
-MULTIPLIERS = {"dozen": 12, "hundred": 10**2, "trillion": 10**12} | SCALES
+_MULTIPLIERS = {"dozen": 12, "hundred": 10**2, "trillion": 10**12} | SCALES
 _PERCENT = frozenset({"percent", "pct", "percentage", "percents"})
 _DEGREE = frozenset({"degree", "degrees", "deg"})
 _NUMERIC = n.Num | n.Neg | n.Factorial | n.Percent | n.Degrees | n.Paren | n.Div | n.Pow | n.Add | n.Mul | n.Fn
@@ -143,7 +143,7 @@ class Parser(Atoms):
         word = text.lower()
         if word in ("and", "or") or not _is_numeric(node):
             return False
-        if word in _PERCENT or word in _DEGREE or word in MULTIPLIERS or (len(word) > 1 and is_known(word)):
+        if word in _PERCENT or word in _DEGREE or word in _MULTIPLIERS or (len(word) > 1 and is_known(word)):
             return True
         next_kind, next_text = self.peek(1)
         return (
@@ -159,8 +159,8 @@ class Parser(Atoms):
         words = [text.lower()] if kind == "word" else word_key(text).split()
         while kind == "word" and self.peek()[0] == "word" and self.connective() is None and len(words) < 5:
             words.append(self.take()[1].lower())
-        while words and words[0] in MULTIPLIERS:
-            factor = Fraction(MULTIPLIERS[words.pop(0)])
+        while words and words[0] in _MULTIPLIERS:
+            factor = Fraction(_MULTIPLIERS[words.pop(0)])
             node = n.Num(node.value * factor) if isinstance(node, n.Num) else n.Mul((node, n.Num(factor)))
         if not words:
             return node
