@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -235,6 +236,31 @@ def test_a_limit_on_address_space_is_one_line_before_anything_starts(kilobytes, 
     assert (done.returncode != 0) == refused, done.stderr
     if refused:
         assert done.stderr.splitlines()[-1].endswith("too little for training; start it after: ulimit -v unlimited")
+
+
+@pytest.mark.parametrize(("size", "fits"), [(75, True), (76, False)])
+def test_a_folder_that_no_socket_fits_in_is_said(tmp_path, size, fits):
+    """As multiprocessing finds out, which starts its workers through one."""
+    folder = tempfile.mkdtemp(dir="/tmp")
+    long = Path(folder, "x" * (size - len(folder) - 1))
+    long.mkdir()
+    code = """
+import multiprocessing
+from mathrl.execution import preflight
+try:
+    preflight.check_limits("cpu", 0)
+finally:
+    worker = multiprocessing.get_context("forkserver").Process(target=print)
+    worker.start()
+    worker.join()
+"""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "scripts"), "TMPDIR": str(long)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    shutil.rmtree(folder)
+    assert done.returncode == (0 if fits else 1), done.stderr
+    if not fits:
+        assert "AF_UNIX path too long" in done.stderr
+        assert f"TMPDIR {long}: is too long for the sockets in it; set TMPDIR to a folder of at most 75 bytes" in done.stderr
 
 
 def test_full_shared_memory_is_said(tmp_path):

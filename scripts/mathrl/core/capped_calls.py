@@ -14,14 +14,11 @@ import multiprocessing
 import os
 import resource
 import signal
-import tempfile
 import threading
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.connection import Connection
 from typing import Any, TypedDict
-
-from mathrl.core.files import UserError
 
 CLOCK_FACTOR = 40
 """A worker that got so little of a busy machine that it takes this many times its limit on the clock is given up."""
@@ -65,12 +62,7 @@ class _Worker:
         context = multiprocessing.get_context("forkserver")
         self.calls, far = context.Pipe()
         self.process = context.Process(target=_serve, args=(far, task, cpu_seconds, memory), daemon=True)
-        try:
-            self.process.start()
-        except OSError as error:
-            if "AF_UNIX" not in str(error):
-                raise
-            raise UserError(f"TMPDIR {tempfile.gettempdir()}: is too long for a socket in it; set TMPDIR to a shorter folder") from None
+        self.process.start()
         far.close()
 
     def ask(self, arguments: Sequence[Any], clock_seconds: float) -> Reply:

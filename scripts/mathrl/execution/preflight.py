@@ -23,6 +23,7 @@ from mathrl.execution import gpus, nvidia
 LABEL = "org.mathrl.lock-sha256"  # hash of the envs/*.txt that an image was built from
 REBUILD = "make containers"
 NAMED = "MATHRL_ENVIRONMENT"  # an environment of the user's choice: a folder, seen from the installation
+LONGEST_TMPDIR = 75  # bytes: a socket's path may have 107, and multiprocessing puts /pymp-xxxxxxxx/listener-xxxxxxxx behind it
 ENVIRONMENTS = {"cpu": ".venv", "cuda": ".venv-cuda"}  # by accelerator, in the installation
 
 
@@ -248,10 +249,13 @@ def check_writable(directories: Iterable[str | os.PathLike]) -> None:
 
 
 def check_limits(accelerator: str, shared: int = 64 << 20, place: str = "/dev/shm") -> None:
-    """Processes of this host may map what a training maps: address space, and `shared` bytes of shared memory.
+    """Processes of this host may have what a training needs: sockets in TMPDIR, address space, and `shared` bytes of shared memory.
 
     CUDA reserves address space for all GPUs and the host's memory together; Ray and vLLM on a CPU reserve some 30 GB.
     """
+    temporary = tempfile.gettempdir()
+    if len(os.fsencode(temporary)) > LONGEST_TMPDIR:
+        raise UserError(f"TMPDIR {temporary}: is too long for the sockets in it; set TMPDIR to a folder of at most {LONGEST_TMPDIR} bytes")
     limit, _ = resource.getrlimit(resource.RLIMIT_AS)
     if limit != resource.RLIM_INFINITY and (accelerator == "cuda" or limit < 64 << 30):
         raise UserError(
