@@ -4,6 +4,7 @@ import gzip
 import json
 import re
 from argparse import Namespace
+from functools import partial
 from itertools import islice
 
 import polars as pl
@@ -12,7 +13,8 @@ from mathrl.data import hints
 from mathrl.grading import grade
 from mathrl.rewards.outcome import reward
 from mathrl.text.reasoning_steps import reasoning_steps
-from support.worked import SOLUTIONS, STORY, solution, story
+from support.training_files import format_files
+from support.worked import SOLUTIONS, gold_of, solution, story
 
 OWN = ["index", "original_problem", "domain", "llama8b_solve_rate", "id", "source", "difficulty"]
 
@@ -23,7 +25,7 @@ def formatted(tmp_path, script):
     count = 60
     pl.DataFrame({
         "id": [f"{i:016x}" for i in range(count)], "problem": [story(i) for i in range(count)],
-        "answer": [str(STORY(i)) for i in range(count)], "source": ["a"] * count, "domain": [["Algebra"]] * count,
+        "answer": [str(gold_of(i)) for i in range(count)], "source": ["a"] * count, "domain": [["Algebra"]] * count,
         "solve_rate": [i / count for i in range(count)], "difficulty": pl.Series([1] * count, dtype=pl.Int8),
         "duplicate_group": [f"{i:016x}" for i in range(count)],
     }).write_parquet(tmp_path / "p.parquet")  # fmt: skip
@@ -31,23 +33,10 @@ def formatted(tmp_path, script):
         "problem": [story(i) for i in range(50)], "solution": [solution(i) for i in range(50)],
         "request_sha256": [f"request {i}" for i in range(50)],
     }).write_parquet(tmp_path / "s.parquet")  # fmt: skip
-    (tmp_path / "gsm8k.jsonl").write_text(json.dumps({"id": "0", "problem": story(0), "answer": str(STORY(0))}) + "\n")
+    (tmp_path / "gsm8k.jsonl").write_text(json.dumps({"id": "0", "problem": story(0), "answer": str(gold_of(0))}) + "\n")
 
-    def call(*options):
-        done = script(
-            "format_training_data.py", "--problems", "p.parquet", "--data", "raw", "--validation", "gsm8k=gsm8k.jsonl", "--dev-size", "12",
-            "--instruction", "Reason.", "--train", "t.parquet", "--val", "v.parquet", "--summary", "d.json", *options,
-        )  # fmt: skip
-        assert "Traceback" not in done.stderr
-        if done.returncode:
-            return done
-        return (
-            pl.read_parquet(tmp_path / "t.parquet"),
-            pl.read_parquet(tmp_path / "v.parquet"),
-            json.loads((tmp_path / "d.json").read_text()),
-        )
-
-    return call
+    settings = ("--data", "raw", "--validation", "gsm8k=gsm8k.jsonl", "--dev-size", "12", "--instruction", "Reason.")
+    return partial(format_files, script, tmp_path, *settings)
 
 
 def by_id(train):

@@ -2,10 +2,11 @@
 """verl's files: the report's columns, and a dev split that near-duplicates never straddle."""
 
 import argparse
-import json
+from functools import partial
 
 import polars as pl
 import pytest
+from support.training_files import format_files
 
 
 @pytest.fixture
@@ -23,22 +24,10 @@ def formatted(tmp_path, script):
     matches.write_parquet(tmp_path / "m.parquet")
     (tmp_path / "gsm8k.jsonl").write_text('{"id": "0", "problem": "How many?", "answer": "18"}\n')
 
-    def call(*options):
-        done = script(
-            "format_training_data.py", "--problems", "p.parquet", "--matches", "m.parquet", "--validation", "gsm8k=gsm8k.jsonl", "--dev-size", "60",
-            "--instruction", r"Reason step by step,and use \boxed{}.Question:", "--separator= ", "--train", "t.parquet", "--val", "v.parquet", "--summary",
-            "d.json", *options,
-        )  # fmt: skip
-        assert "Traceback" not in done.stderr
-        if done.returncode:
-            return done
-        return (
-            pl.read_parquet(tmp_path / "t.parquet"),
-            pl.read_parquet(tmp_path / "v.parquet"),
-            json.loads((tmp_path / "d.json").read_text()),
-        )
-
-    return call
+    settings = ("--matches", "m.parquet", "--validation", "gsm8k=gsm8k.jsonl", "--dev-size", "60")
+    return partial(
+        format_files, script, tmp_path, *settings, "--instruction", r"Reason step by step,and use \boxed{}.Question:", "--separator= "
+    )
 
 
 def test_columns_are_the_reports(formatted):

@@ -1,7 +1,7 @@
 r"""Worked solutions for tests of hints: a family of stories, and a few with golds of many kinds."""
 
 
-def STORY(number: int) -> int:
+def gold_of(number: int) -> int:
     """The gold of the story of this number: three numbers of more than four digits come before it in its solution."""
     return 3 * (number + 20_000) + 100_000
 
@@ -18,7 +18,7 @@ def solution(number: int) -> str:
     bags = number + 20_000
     return (
         f"First there are {bags} bags.\nThrice as many are ${bags} \\cdot 3 = {3 * bags}$.\n"
-        f"The store holds 100000 more.\nTogether they are \\boxed{{{STORY(number)}}}."
+        f"The store holds 100000 more.\nTogether they are \\boxed{{{gold_of(number)}}}."
     )
 
 
