@@ -59,7 +59,9 @@ class Process(Section):
         0, "prm, hf-prm: GPUs of the verifiers alone, besides `training.gpus`; 0: they share the GPUs that train", "GPUs per job"
     )
     gpu_memory: PositiveShare | None = key(
-        None, "prm, hf-prm: what each may take of its GPU; null: 0.2 of one that trains too, else 0.9 over those on it", "share of a GPU"
+        None,
+        "prm, hf-prm: what each may take; null: 0.2 of a GPU that also trains, else 0.9 divided by the verifiers on that GPU",
+        "share of a GPU",
     )
 
     def dropped(self, responses: int) -> int:
