@@ -17,7 +17,8 @@ NAMED = {
 
 
 @pytest.fixture
-def given(root, config):
+def given(root, config, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # a clone whose demo has run holds the model of `grpo`, and its context would be looked at
     config["verifiers"]["named"] = NAMED
     return config, lambda _: pin_rows(root / "pins.tsv")
 
