@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 import yaml
-from support import ledger
+from support import ledger, real_data
 
 ROOT = Path(__file__).resolve().parents[1]
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # as rules/common.smk says; before anything imports torch
@@ -119,10 +119,7 @@ def script(tmp_path):
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder of real data: MATHRL_SHARED, or ../shared/data beside the checkout."""
-    for folder in (os.environ.get("MATHRL_SHARED"), ROOT.parent / "shared" / "data"):
-        if folder and (Path(folder) / "benchmarks").is_dir():
-            return Path(folder)
-    pytest.skip("no real data: set MATHRL_SHARED to a folder with benchmarks/ and train/")
+    return real_data.path("benchmarks").parent
 
 
 @pytest.fixture(scope="session")

@@ -2,21 +2,14 @@
 
 import csv
 import gzip
-import os
 from pathlib import Path
 
 import pytest
 from mathrl.core.files import read_jsonl
 from mathrl.evaluation.contest_judge import NeedsAlgebra, contest_grade, contest_grades, extract_answer, gold_form, math_equal, strip_string
+from support import real_data
 
 HERE = Path(__file__).resolve().parent
-
-
-def shared() -> Path:
-    found = Path(os.environ.get("MATHRL_SHARED") or HERE.parents[1].parent / "shared") / "data"
-    if not found.is_dir():
-        pytest.skip("the shared data are not here")
-    return found
 
 
 def recorded() -> list[dict[str, str]]:
@@ -61,7 +54,7 @@ def test_the_original_agrees_on_999_in_a_thousand():
 
 @pytest.mark.parametrize(("file", "name"), [("contest_model_qwen_eval", ""), ("qwen_math_cot_100", "math")])
 def test_the_original_agrees_on_all_shared_outputs(file, name):
-    rows = list(read_jsonl(shared() / "generations" / f"{file}.jsonl.gz"))
+    rows = list(read_jsonl(real_data.path(f"generations/{file}.jsonl.gz")))
     found = contest_grades([(row["response"], row["gold"]) for row in rows], name, workers=2)
     assert [result.extracted or "" for result in found] == [row["pred"] for row in rows]
     assert [result.correct for result in found] == [row["correct"] for row in rows]

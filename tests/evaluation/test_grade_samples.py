@@ -10,6 +10,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 from mathrl.core.files import write_jsonl
+from support import real_data
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = json.loads((ROOT / "rules/schemas/eval.schema.json").read_text())
@@ -167,12 +168,9 @@ def test_cut_off_file(files):
 @pytest.mark.full
 def test_45_000_samples_within_a_minute(tmp_path):
     """Six benchmarks, 2,836 problems × 16 samples from shared generations: 60 s on two cores, 2 GiB."""
-    import os
     import resource
 
-    shared = Path(os.environ.get("MATHRL_SHARED", ROOT.parent / "shared")) / "data"
-    if not (shared / "generations").is_dir():
-        pytest.skip("the shared generations are not here")
+    shared = real_data.path("generations").parent
     responses = []
     for name in ("contest_model_qwen_eval", "qwen_math_cot_100", "abel_gsm8k"):
         with gzip.open(shared / f"generations/{name}.jsonl.gz", "rt") as handle:

@@ -2,7 +2,6 @@
 
 import csv
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +10,7 @@ import pytest
 from mathrl.checks import grader_accuracy, grader_audit
 from mathrl.core.files import read_jsonl
 from mathrl.grading import grade_many
+from support import real_data
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -26,13 +26,6 @@ GOALS = {
 }
 
 
-def shared() -> Path:
-    found = Path(os.environ.get("MATHRL_SHARED") or ROOT.parent / "shared") / "data"
-    if not found.is_dir():
-        pytest.skip("the shared data are not here")
-    return found
-
-
 def wrong_labels(name: str) -> set[int]:
     with open(HERE / "wrong_labels.tsv", encoding="utf-8") as table:
         return {int(row["line"]) for row in csv.DictReader(table, delimiter="\t") if row["set"] == name}
@@ -40,7 +33,7 @@ def wrong_labels(name: str) -> set[int]:
 
 @pytest.mark.parametrize("name", GOALS)
 def test_goals(name):
-    data = shared()
+    data = real_data.path("verifier").parent
     item = next(item for item in grader_accuracy.find_sets(data / "verifier", data / "generations") if item.name == name)
     verdicts = grader_audit.ours(item.questions, item.extraction)
     kept = [index for index, keep in enumerate(item.kept) if keep]
@@ -58,10 +51,7 @@ def test_goals(name):
 
 def test_public_bug_reports():
     """The shared cases: what is refused on purpose has a rule ("finished numbers", "worked out")."""
-    path = shared().parent / "cases" / "grader.jsonl"
-    if not path.is_file():
-        pytest.skip("the shared cases are not here")
-    found = grader_accuracy.cases(path)
+    found = grader_accuracy.cases(real_data.path("../cases/grader.jsonl"))
     assert found["false_accepts"] == 0
     assert {(row["kind"], row["right"]) for row in found["wrong"]} == {("degree", True), ("unevaluated", True)}
     assert found["accuracy"] >= 0.985
@@ -69,7 +59,7 @@ def test_public_bug_reports():
 
 def test_every_difference_from_the_contests_labels_has_its_reason():
     """Ten, all of one problem; with their labels corrected the agreement is whole."""
-    rows = list(read_jsonl(shared() / "generations" / "contest_model_qwen_eval.jsonl.gz"))
+    rows = list(read_jsonl(real_data.path("generations/contest_model_qwen_eval.jsonl.gz")))
     ours = grade_many([(row["response"], row["gold"], row["problem"]) for row in rows], extraction="lenient")
     differing = {line for line, (row, result) in enumerate(zip(rows, ours, strict=True), 1) if result.correct != row["correct"]}
     assert differing == wrong_labels("contest_model_qwen_eval")

@@ -16,6 +16,7 @@ from mathrl.grading import equivalent, grade_many, group_answers
 from mathrl.grading.judge import verdict as status
 from mathrl.grading.numbers import is_finished
 from mathrl.grading.readings import readings
+from support import real_data
 
 from .cases import CASES
 
@@ -24,16 +25,9 @@ EXCEPTIONS = {"": "an empty gold is no answer", "A * A": "the text of a hidden g
 """Golds that do not equal themselves, with the reason."""
 
 
-def shared() -> Path:
-    found = Path(os.environ.get("MATHRL_SHARED") or ROOT.parent / "shared") / "data"
-    if not found.is_dir():
-        pytest.skip("the shared data are not here")
-    return found
-
-
 def golds(limit: int | None) -> list[str]:
     """Distinct golds of all files; a fixed selection of `limit` of them."""
-    data = shared()
+    data = real_data.path("benchmarks").parent
     files = [file for name in ("benchmarks", "benchmarks_2025", "train") for file in sorted((data / name).glob("*.jsonl*"))]
     found = dict.fromkeys(str(row["answer"]) for file in files for row in read_jsonl(file))
     return list(found) if limit is None else random.Random(0).sample(list(found), limit)
@@ -161,7 +155,7 @@ def test_members_of_a_group_of_numbers_are_equal_answers():
 
 
 def responses() -> list[tuple[str, str]]:
-    folder = shared() / "generations"
+    folder = real_data.path("generations")
     rows = [row for file in sorted(folder.glob("*.jsonl.gz")) for row in list(read_jsonl(file))[:150]]
     return [(row["response"], str(row["gold"])) for row in rows]
 

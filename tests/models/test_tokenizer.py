@@ -13,9 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mathrl.core.files import UserError
 from mathrl.models import tokenizer as fast
-
-ROOT = Path(__file__).resolve().parents[2]
-SHARED = Path(os.environ.get("MATHRL_SHARED", ROOT.parent / "shared")) / "data"
+from support import real_data
 
 HARD = {
     "a special token in the text is one token": "<|im_start|>user\nHi<|im_end|>\n<|endoftext|><|extra_204|>",
@@ -81,10 +79,8 @@ def test_decoding_gives_the_text_back(both, generated):
 
 
 def real_texts(count):
-    if not (SHARED / "train").is_dir():
-        pytest.skip(f"{SHARED}/train is not here; MATHRL_SHARED names the folder")
     texts = []
-    for path in sorted((SHARED / "train").iterdir()):
+    for path in sorted(real_data.path("train").iterdir()):
         opener = gzip.open if path.suffix == ".gz" else open
         with opener(path, "rt", encoding="utf-8") as lines:
             for line in lines:

@@ -1,12 +1,11 @@
 """Equalities between numbers that a response writes down."""
 
-import os
 import time
-from pathlib import Path
 
 import pytest
 from mathrl.core.files import read_jsonl
 from mathrl.verifiers.equalities import MAX_EQUALITIES, check_equalities, check_steps
+from support import real_data
 
 
 @pytest.mark.parametrize(
@@ -87,10 +86,7 @@ def first_errors(name, shared):
     ],
 )
 def test_first_errors_and_false_flags(name, least, most, why):
-    shared = Path(os.environ.get("MATHRL_SHARED") or Path(__file__).resolve().parents[2].parent / "shared") / "data"
-    if not (shared / "steps").is_dir():
-        pytest.skip("the shared steps are not here")
-    f1, false_flags = first_errors(name, shared)
+    f1, false_flags = first_errors(name, real_data.path("steps").parent)
     assert f1 >= least and false_flags <= most, (why, f1, false_flags)
 
 

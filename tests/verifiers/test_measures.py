@@ -1,8 +1,5 @@
 """Ensembles and how good verifiers are, by hand and on labelled sets."""
 
-import os
-from pathlib import Path
-
 import pytest
 from mathrl.config.verifiers import Settings
 from mathrl.core.files import UserError, read_jsonl
@@ -11,6 +8,7 @@ from mathrl.verifiers import ensemble, measures
 from mathrl.verifiers.arithmetic import Arithmetic
 from mathrl.verifiers.interface import aggregate, first_wrong
 from mathrl.verifiers.measure_all import markdown, measure_all
+from support import real_data
 
 
 @pytest.mark.parametrize(
@@ -108,11 +106,9 @@ def test_a_table_of_verifiers_and_their_ensemble():
 
 @pytest.mark.parametrize(("name", "least", "most"), [("bigbench_mistake_arithmetic.jsonl", 0.85, 1.0), ("prmbench_p1.jsonl.gz", 0.0, 0.2)])
 def test_arithmetic_on_published_sets(name, least, most):
-    shared = Path(os.environ.get("MATHRL_SHARED") or Path(__file__).resolve().parents[2].parent / "shared") / "data/steps"
-    if not shared.is_dir():
-        pytest.skip("the shared steps are not here")
     # Two of PRMBench's traces are cut off before their first error.
-    rows = [row for row in read_jsonl(shared / name) if row["first_error"] is None or row["first_error"] < len(row["steps"])]
+    every = read_jsonl(real_data.path(f"steps/{name}"))
+    rows = [row for row in every if row["first_error"] is None or row["first_error"] < len(row["steps"])]
     scores = Arithmetic().score([row["problem"] for row in rows], [row["steps"] for row in rows])
     found = measures.measure(rows, scores, 0.5)["f1"]
     assert least <= found["value"] <= most and found["low"] < found["value"] < found["high"], found
