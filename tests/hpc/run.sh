@@ -67,7 +67,8 @@ step_install() { echo "apptainer $(apptainer version), $(slurmctld -V)"; } # it 
 
 step_image() {
     [ -e "$base/base.sif" ] || "$here/make_base.sh" "$base/base.sif" libnuma1 g++ python3-dev
-    "$root/containers/build.sh" cpu --base "localimage:$base/base.sif" --out "$image" >"$base/build.log" 2>&1 ||
+    mkdir -p "$base/tmp" # a TMPDIR that the image does not have
+    TMPDIR=$base/tmp "$root/containers/build.sh" cpu --base "localimage:$base/base.sif" --out "$image" >"$base/build.log" 2>&1 ||
         { tail -n 30 "$base/build.log"; fail "the image was not built"; }
     tail -n 1 "$base/build.log"
     # neither labels, nor definition, nor the build's log name this machine; no text file in the image does, nor where its packages came from
