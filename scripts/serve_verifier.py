@@ -20,14 +20,19 @@ def main() -> None:
     args = parser.parse_args()
 
     from mathrl.execution import processes
+    from mathrl.models.checks import check_model
     from mathrl.models.engine import leave_out_sklearn
     from mathrl.verifiers import server
+    from mathrl.verifiers.prm import ProcessRewardModel
 
     processes.end_with(args.parent)
     server.check_place(args.socket)
     if args.model:
+        check_model(args.model)
         leave_out_sklearn()
     verifier = arguments.verifier(args)
+    if isinstance(verifier.inner, ProcessRewardModel):
+        verifier.inner.check()
     server.serve(verifier.inner, args.socket, verifier.batch_size, args.verifier)
 
 

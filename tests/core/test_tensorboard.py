@@ -4,7 +4,7 @@ import math
 import random
 
 import pytest
-from mathrl.core.tensorboard import by_step, read_scalars
+from mathrl.core.tensorboard import by_step, read_scalars, write_scalars
 from support.events import write_events
 
 
@@ -29,6 +29,17 @@ def test_torch_writer_is_read_too(tmp_path):
     writer.add_scalar("a", 0.5, 3)
     writer.close()
     assert read_scalars(tmp_path) == {"a": [(3, 0.5)]}
+
+
+def test_what_is_written_is_one_record_of_its_numbers(tmp_path):
+    numpy = pytest.importorskip("numpy")
+    write_scalars(tmp_path / "new", 7, {"a": 0.5, "b": numpy.float32(2), "n": 3, "none": math.nan, "text": "x", "list": [1]})
+    assert read_scalars(tmp_path / "new", finite=False) == {
+        "a": [(7, 0.5)],
+        "b": [(7, 2.0)],
+        "n": [(7, 3.0)],
+        "none": [(7, pytest.approx(math.nan, nan_ok=True))],
+    }
 
 
 def test_a_resumed_run_is_one_curve(tmp_path):

@@ -49,6 +49,27 @@ HOLDS = [
     ("今天是星期一。", "星期一", "Chinese words"),
     ("There are 24 hours in a day.", "24", "what stands in the problem, too, holds the gold all the same"),
 ]
+HOLDS += [
+    ("The height is sqrt(3)/2 by Pythagoras.", r"\frac{\sqrt{3}}{2}", "a function by its bare name"),
+    ("So it is sin(x)cos(x) now.", r"\frac12\sin(2x)", "two of them"),
+    ("That is $sin(x)cos(x)$ then.", r"\frac12\sin(2x)", "two of them in a formula"),
+    ("The exponent is log(3)/log(2) here.", r"\log_2 3", "logarithms"),
+    ("It is cbrt(x) of it.", r"\sqrt[3]{x}", "a root that LaTeX does not know"),
+    ("So the square is theta^2 here.", r"\theta^2", "a Greek name"),
+    ("We get 0.333... for it.", r"\frac13", "a decimal that goes on"),
+    ("87 = 7*12+3, so we have 12 remainder 3 now.", r"12 \text{ R } 3", "a remainder"),
+    ("It is (2, inf) then.", r"(2,\infty)", "an interval without end"),
+    (r"The volume is $V=\frac{ab}{c}$ here.", r"\frac{ba}{c}", "a product in another order"),
+    ("It is -xy there.", "-yx", "the same without LaTeX"),
+    (r"So we get \dfrac ab for it.", r"\frac{a}{b}", "a fraction without braces"),
+    ("There are n! ways.", "n(n-1)!", "a factorial"),
+    ("概率为四分之三。", "0.75", "a Chinese fraction"),
+    ("占百分之二十五。", "25\\%", "Chinese percent"),
+    ("答案：否。", "No", "a Chinese no"),
+    ("是的。", "Yes", "a Chinese yes"),
+    ("方程没有实数根。", "no real roots", "no roots, in Chinese"),
+]
+
 DOES_NOT = [
     ("She sold 48 and has half of them.", "24", "what must still be worked out"),
     ("She has 48 - 24 more.", "25", "another number"),

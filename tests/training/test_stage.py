@@ -14,7 +14,7 @@ from mathrl.config.stage import Stage
 from mathrl.core import provenance
 from mathrl.core.files import UserError, write_checked_json, write_json
 from mathrl.models.checks import check_model
-from mathrl.training import attempt, checkpoints, manifest
+from mathrl.training import attempt, checkpoints, history, manifest
 from mathrl.training import stage as training
 from mathrl.training.budget import Spent
 from mathrl.training.checkpoint_choice import choose, validation_curves
@@ -458,7 +458,7 @@ def verl(tmp_path, config, monkeypatch, own_code):
     monkeypatch.setattr(attempt, "run_verl", found.run)
     monkeypatch.setattr(attempt.sft_messages, "too_long", lambda *_: 0)  # no tokenizer here
     monkeypatch.setattr(attempt.long_prompts, "keys", lambda *_: {})
-    for module in (training, manifest):
+    for module in (history, manifest):
         monkeypatch.setattr(module, "read_scalars", lambda *_, **__: {tag: sorted(steps.items()) for tag, steps in found.curves.items()})
     return found
 

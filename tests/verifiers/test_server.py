@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import shutil
 import signal
 import socket
 import stat
@@ -12,6 +13,7 @@ import threading
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from mathrl.config.verifier import Verifiers
@@ -121,6 +123,7 @@ def test_what_is_no_request_ends_its_own_connection_alone(running, sent):
 ODD = """
 import os, signal, sys, time
 from pathlib import Path
+from typing import ClassVar
 sys.path.insert(0, {scripts!r})
 from mathrl.execution import processes
 from mathrl.verifiers import server
@@ -282,6 +285,7 @@ def test_a_server_ends_with_who_started_it(tmp_path):
 import os, sys
 sys.path[:0] = [{str(server_start.SCRIPT.parent)!r}]
 from pathlib import Path
+from typing import ClassVar
 from mathrl.config.verifier import Verifiers
 from mathrl.verifiers import server_start
 section = Verifiers.model_validate({PLAIN!r})
@@ -437,3 +441,55 @@ def test_a_server_that_takes_too_long_is_ended(tmp_path):
     with pytest.raises(UserError, match=r"did not come up within 0.1 s; its last words: nothing; its log is"), served:
         pytest.fail("nobody is served")
     assert not [pid for pid in processes.pids() if str(tmp_path) in processes_command(pid)]
+
+
+def test_who_is_cancelled_takes_the_answer_from_nobody_who_asked_the_same(odd, tmp_path):
+    gathering = gathered(odd, tmp_path / "store")
+
+    async def one_gives_up():
+        first, second = (asyncio.create_task(gathering.score("same", ["a", "b"])) for _ in range(2))
+        await asyncio.sleep(0)
+        first.cancel()
+        return await asyncio.gather(first, second, return_exceptions=True)
+
+    given_up, found = asyncio.run(one_gives_up())
+    assert isinstance(given_up, asyncio.CancelledError) and len(found) == 2
+
+
+def test_a_second_server_does_not_take_the_socket_of_one_that_came_first(odd):
+    """Both looked at the place while it was free; the second one has loaded its model now."""
+
+    class Ready:
+        identity: ClassVar[dict] = {"kind": "odd"}
+
+        def score(self, problems, responses):
+            return [[0.5] * len(steps) for steps in responses]
+
+    with pytest.raises(UserError, match="a server answers there already; end it, or name another one"):
+        server.serve(Ready(), Path(odd.socket), 1, "second")
+    assert ask_directly(odd), "the first one goes on"
+
+
+def ask_directly(place):
+    return Served(place, 10).score(["p"], [["a"]])
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "why"),
+    [
+        ("config.json", "[]", "config.json: is no object; fetch or copy the model again"),
+        ("config.json", "{", "config.json: is no JSON"),
+        ("chat_template.jinja", "{{ nonsense(", "cannot be a verifier of kind prm ("),
+        ("tokenizer.json", "", "cannot be a verifier of kind prm ("),
+    ],
+)
+def test_a_damaged_model_is_one_line(tiny, tmp_path, name, content, why):
+    model = tmp_path / "model"
+    shutil.copytree(tiny, model)
+    (model / "export.json").unlink(missing_ok=True)
+    (model / name).write_text(content)
+    (tmp_path / "mine").mkdir(mode=0o700)
+    section = {"named": {"v": {"kind": "prm", "model": "m"}}}
+    command = [sys.executable, server_start.SCRIPT, "--verifiers", json.dumps(section), "--verifier", "v", "--model", model]
+    done = subprocess.run([*command, "--accelerator", "cpu", "--socket", tmp_path / "mine/s"], capture_output=True, text=True)
+    assert done.returncode == 2 and why in done.stderr and "Traceback" not in done.stderr, done.stderr[-2000:]

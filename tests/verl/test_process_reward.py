@@ -153,7 +153,7 @@ def run(place, failing, where, raises):
     trainer._save_every, trainer._validate_every, trainer.parameter_sync_step = 4, 3, 1
     trainer.global_steps, trainer.total_training_steps, trainer.steps_per_epoch = 0, 9, 100
     trainer.train_dataloader, trainer.train_dataloader_it = Loader(), None
-    trainer.curr_step_profile = False
+    trainer.curr_step_profile, trainer._discarded_tokens = False, 0
     engine = {"awake": True}
     trainer.checkpoint_manager = types.SimpleNamespace(sleep_replicas=lambda: engine.update(awake=False))
     trainer.reward_loop_manager = types.SimpleNamespace(reward_loop_worker_handles=[])
@@ -170,7 +170,7 @@ def run(place, failing, where, raises):
     trainer.replay_buffer = types.SimpleNamespace(sample=sample)
     def save(self):
         assert not engine["awake"], "no room for both on a GPU"
-        (place / f"global_step_{self.global_steps}").mkdir()
+        (place / f"global_step_{self.global_steps}").mkdir(exist_ok=True)  # with the metrics of its step
         done["saved"].append([self.global_steps, self.train_dataloader.state_dict()["place"]])
     def validate():
         fail("validate")

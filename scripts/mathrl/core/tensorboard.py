@@ -1,4 +1,4 @@
-"""Scalars from TensorBoard event files, restarts of a run as one curve.
+"""Scalars from and into TensorBoard event files, restarts of a run as one curve.
 
 Records are read by hand: TensorBoard's own reader checks their sums one by one in Python and takes seven times as long (40,000 values
 7.1 s instead of 1.1 s), and a training of 12,000 steps writes a million. Here the sums of all records of one length are checked at once.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import struct
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -52,6 +53,19 @@ def read_scalars(directory: str | Path, wanted: Callable[[str], bool] = lambda t
         for tag, points in sorted(values.items())
     }
     return {tag: curve for tag, curve in curves.items() if curve}
+
+
+def write_scalars(directory: Path, step: int, values: Mapping[str, object]) -> None:
+    """Write the numbers among `values` as one record of an event file of its own, which is there whole when this returns."""
+    from tensorboard.compat.proto.event_pb2 import Event
+    from tensorboard.compat.proto.summary_pb2 import Summary
+    from tensorboard.summary.writer.event_file_writer import EventFileWriter
+
+    numbers = {tag: float(value) for tag, value in values.items() if isinstance(value, int | float | np.number)}
+    summary = Summary(value=[Summary.Value(tag=tag, simple_value=value) for tag, value in numbers.items()])
+    writer = EventFileWriter(str(directory))
+    writer.add_event(Event(step=step, wall_time=time.time(), summary=summary))
+    writer.close()
 
 
 def logged_at(directory: str | Path, tag: str) -> dict[int, float]:

@@ -45,6 +45,8 @@ def check_model(model: Path) -> None:
             f"{model}: is no Hugging Face model, config.json is missing ({have}); "
             "check the name in the config (base_model, or model of a verifier)"
         )
+    if not isinstance(read_json(model / "config.json"), dict):
+        raise UserError(f"{model / 'config.json'}: is no object; fetch or copy the model again")
     if not any(model.glob("*.safetensors")) and not any(model.glob("*.bin")):
         raise UserError(f"{model}: holds no weights (*.safetensors); fetch the model again")
     if template := chat_template.published(model):

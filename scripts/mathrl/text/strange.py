@@ -8,7 +8,7 @@ import unicodedata
 LONGEST_SOLUTION = 20_000
 """Characters of a solution that is used."""
 _MARKUP = re.compile(
-    r"<\|.*?\|>|\[/?INST\]|</?(?:script|img|iframe|a|div|span|s|sys|system|problem|answer|think)\b[^<>$]{0,80}>|https?://|www\.|```|!\["
+    r"<\|[^<>]*\|>|\[/?INST\]|</?(?:script|img|iframe|a|div|span|s|sys|system|problem|answer|think)\b[^<>$]{0,80}>|https?://|www\.|```|!\["
 )
 
 

@@ -100,7 +100,7 @@ class Session:
         for step, metrics in by_step(scalars):
             if step <= until:
                 self._take(step, metrics)
-        self.last_step = until  # its metrics may be lost with a kill that came between its save and its log
+        self.last_step = until  # also without a line of its own, in checkpoints of earlier commits
 
     def _take(self, step: int, metrics: Mapping[str, float]) -> str | None:
         """Count a step in; the line about its collapse, its used-up budget, or None. What asks for an end first has ended the stage."""

@@ -15,7 +15,6 @@ from typing import cast
 from mathrl.config.stage import Stage
 from mathrl.core.files import UserError, check_unchanged, read_checked_json, read_json, write_checked_json
 from mathrl.core.provenance import provenance
-from mathrl.core.tensorboard import read_scalars
 from mathrl.execution import locks
 from mathrl.execution.preflight import check_limits
 from mathrl.models.checks import check_chat_template, check_model
@@ -23,6 +22,7 @@ from mathrl.training import checkpoints, directories, fingerprints, gpu_room, re
 from mathrl.training.attempt import FINISHED, check_space, train_on
 from mathrl.training.budget import Spent
 from mathrl.training.collapse import Monitor
+from mathrl.training.history import saved_curves
 from mathrl.training.manifest import write_manifest
 from mathrl.training.plan import StagePlan
 from mathrl.training.records import Finished
@@ -100,7 +100,7 @@ def _resumed(plan: StagePlan, directory: Path, state: Finished | None) -> tuple[
     checkpoint, which may be older than that end.
     """
     whole = checkpoints.steps(directory)
-    history = read_scalars(directory / "tensorboard", finite=False)
+    history = saved_curves(directory, whole[-1] if whole else 0)
 
     def after(step: int) -> Session:
         monitor, spent = Monitor(plan.stage.monitor), Spent(plan.stage.budget, plan.gpus)

@@ -40,7 +40,7 @@ class Gathering:
         if future is None:
             future = self._asked[solution] = Future()
             self._queue.put((solution, future))
-        return await asyncio.wrap_future(future)
+        return await asyncio.shield(asyncio.wrap_future(future))  # who is cancelled takes the answer from nobody who asked the same
 
     def _work(self) -> None:
         while True:

@@ -66,13 +66,14 @@ class ProcessRewardModel:
         Raises:
             UserError: no tokenizer, or a tokenizer or a chat template that no such verifier can have.
         """
+        from jinja2 import TemplateError
         from transformers import AutoTokenizer
 
         try:
             tokenizer = AutoTokenizer.from_pretrained(str(self._model))
             dialogue.mark_ids(tokenizer)
             dialogue.tokens(tokenizer, "1 + 1?", ["1 + 1 = 2.", "It is 2."])
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, TemplateError) as error:
             first = str(error).strip().partition("\n")[0]
             raise UserError(
                 f"{self._model}: cannot be a verifier of kind prm ({first}); it needs a tokenizer with a chat template"

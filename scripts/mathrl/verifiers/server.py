@@ -49,7 +49,7 @@ def check_place(path: Path) -> None:
     info = folder.stat()
     if info.st_uid != os.getuid() or stat.S_IMODE(info.st_mode) & 0o077:
         raise UserError(f"--socket {path}: others can enter its folder; name one of your own (mkdir -m 700 FOLDER)")
-    if path.exists() and not path.is_socket():
+    if os.path.lexists(path) and not path.is_socket():
         raise UserError(f"--socket {path}: is there already and no socket; name another one")
     if path.exists() and _answers(path):
         raise UserError(f"--socket {path}: a server answers there already; end it, or name another one")
@@ -103,6 +103,7 @@ async def _listen(verifier: Verifier, path: Path, batch_size: int, name: str) ->
             writer.close()
 
     os.umask(0o077)
+    check_place(path)  # another one may have begun while this one loaded its model
     server = await asyncio.start_unix_server(answer, path)
     _say(f"verifier {name}: is served")
     await server.serve_forever()

@@ -10,11 +10,13 @@ The name must stay, because verl takes a trainer of any other name for an asynch
   of responses cut off at the limit (`training/truncated`); so are the tokens of prompts and responses trained on (`training/tokens`).
 - The entropy is per token, however the loss is aggregated, so that runs can be compared and the monitor's limits hold.
 - A few rollouts of each step are kept, whole groups, with their verdicts.
+- A checkpoint holds the metrics of its step, which verl logs only after the validation: a kill between them loses no point of a curve.
 - Where training is to be deterministic, samples are dealt, finished and ordered as `mathrl.verl.deterministic` says.
 """
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +27,7 @@ from verl.trainer.ppo.v1.trainer_sync import PPOTrainerSync
 from verl.utils.import_utils import import_external_libs
 
 from mathrl.core.files import write_json
+from mathrl.core.tensorboard import write_scalars
 from mathrl.verl import deterministic, reward_metrics, stop_file
 
 if TYPE_CHECKING:
@@ -35,6 +38,8 @@ class Trainer(PPOTrainerSync):
     """PPOTrainerSync with the additions above."""
 
     _names: deterministic.Names | None = None  # of a deterministic training
+    _batch: KVBatchMeta | None = None  # of the step that was trained and is not logged yet
+    _rollouts_of = 0  # the last step whose rollouts were kept
     total_training_steps: int  # verl's
 
     def __init__(self, config: DictConfig) -> None:
@@ -82,6 +87,7 @@ class Trainer(PPOTrainerSync):
 
     def step(self, metrics: dict, timing_raw: dict) -> KVBatchMeta:
         """One step; a stop that was asked for meanwhile makes it the last. verl saves and validates after it, by its frequencies."""
+        self._batch, self._began = None, time.perf_counter()
         batch = super().step(metrics, timing_raw)
         save, validate = self._save_every, self._validate_every
         if min(save, validate) > 0 and self.global_steps % save == 0:
@@ -95,7 +101,26 @@ class Trainer(PPOTrainerSync):
             self.total_training_steps = self.global_steps
         with open_dict(self.config):
             self.config.trainer.save_freq, self.config.trainer.test_freq = save, validate
+        self._batch, self._metrics = batch, metrics
         return batch
+
+    def _save_checkpoint(self) -> None:
+        if self._batch is not None:
+            self._save_metrics(self._batch)
+        super()._save_checkpoint()
+
+    def _save_metrics(self, batch: KVBatchMeta) -> None:
+        """Write what verl will log of this step into its checkpoint, and its rollouts where they belong: all is there before the mark."""
+        metrics, discarded = dict(self._metrics), self._discarded_tokens
+        timing, epoch = {**self.timing_raw, "step": time.perf_counter() - self._began}, (self.global_steps - 1) // self.steps_per_epoch
+        self._compute_metrics(batch, metrics, timing, self.global_steps, epoch)
+        self._discarded_tokens = discarded  # verl counts them once more
+        write_scalars(Path(self.config.trainer.default_local_dir) / f"global_step_{self.global_steps}", self.global_steps, metrics)
+        kept = self.config.trainer.get("rollout_data_dir", None)
+        if kept:
+            self._log_rollout_data(batch, timing, kept)
+            for future in self._dump_futures:
+                future.result()
 
     def _compute_old_log_prob(self, batch: KVBatchMeta, metrics: dict) -> KVBatchMeta:
         """verl aggregates `actor/entropy` as the loss: a sum over the tokens of a response for some. Only this driver's copy is changed."""
@@ -120,6 +145,9 @@ class Trainer(PPOTrainerSync):
 
     def _log_rollout_data(self, batch: KVBatchMeta, timing_raw: dict, rollout_data_dir: str) -> None:
         """Keep the first few rows instead of all, with our reward's details, which verl's dump lacks."""
+        if self._rollouts_of == self.global_steps:
+            return  # with the checkpoint
+        self._rollouts_of = self.global_steps
         rows = [(key, tag) for key, tag in zip(batch.keys, batch.tags, strict=True) if not tag.get("is_padding")]
         rows = sorted(rows, key=lambda row: row[0].rsplit("_", 2))[: self.config.trainer.rollouts_per_step]
         few = KVBatchMeta(partition_id=batch.partition_id, keys=[key for key, _ in rows], tags=[tag for _, tag in rows])

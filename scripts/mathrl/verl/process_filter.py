@@ -96,7 +96,8 @@ def watch(module: ModuleType) -> None:
 
     @functools.wraps(step)
     def whole_step(self: Trainer, metrics: dict, timing_raw: dict) -> KVBatchMeta:
-        return give_back(step(self, metrics, timing_raw), self._gone)
+        self._batch = give_back(step(self, metrics, timing_raw), self._gone)
+        return self._batch
 
     @functools.wraps(compute_metrics)
     def _compute_metrics(self: Trainer, batch: KVBatchMeta, metrics: dict[str, float], *arguments: Any, **more: Any) -> None:
