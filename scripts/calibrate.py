@@ -20,7 +20,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--results", nargs="+", default=["results"], help="folders with {run}/{stage}/manifest.json and eval JSONs")
     parser.add_argument("--protocol", help="named evaluation (default: the first one by name)")
     parser.add_argument("--metric", default="pass@1", help="metric of the endpoint (default: pass@1)")
-    parser.add_argument("--group", type=int, help="seeds per side (default: half of them, 2 to 5)")
+    parser.add_argument("--group", type=int, help="seeds per side (default: as many as leave one out, 2 to 5)")
     parser.add_argument("--out", default="results/calibration.json", help="JSON to write (default: results/calibration.json)")
     return parser.parse_args()
 

@@ -14,7 +14,7 @@ from mathrl.core.files import UserError, write_json
 from mathrl.evaluation.means import mean_over
 from mathrl.evaluation.scores import PUBLISHED, PUBLISHED_BENCHMARKS, load_evals, published_notes, table, to_csv, to_markdown
 from mathrl.report.terminal import read_scores, tables
-from mathrl.statistics.comparisons import claim, compare, compare_all, run_groups
+from mathrl.statistics.comparisons import claim, compare, compare_all, run_groups, split_effect
 from scipy.stats import t
 
 ROOT = Path(__file__).parents[2]
@@ -281,6 +281,30 @@ def test_an_effect_comes_apart_into_answers_and_format():
     assert parts["unsolved_before"] == pytest.approx(2 / 16), "the third problem: never solved by base, box or not"
 
 
+@pytest.mark.parametrize("metric", ["greedy", "maj@n"])
+def test_the_parts_are_of_sampled_responses_alone(metric):
+    """A greedy gain less a sampled one is no part of anything."""
+    evals = {("base", "p", "toy"): scored(0, 1, 0, 0), ("grpo", "p", "toy"): scored(4, 3, 2, 0)}
+    for result in evals.values():
+        columns = result["per_problem"]
+        columns |= {"greedy": [True, False, True, False], "majority": [1, 0, 1, 0], "lenient": columns["correct"]}
+    (row,) = compare_all(evals, {"grpo": ["grpo"]}, Endpoint("p", ("toy",), metric=metric))
+    assert row["mean"] and row["parts"] is None
+
+
+def test_the_parts_of_an_effect_over_seeds_are_over_seeds_too(seeds):
+    for number, (_, result) in enumerate(sorted(seeds.items())):
+        result["per_problem"]["lenient"] = [min(4, count + number % 2) for count in result["per_problem"]["correct"]]
+    row, *_ = compare_all(seeds, GROUPS, Endpoint("p", ("toy",)))
+    assert row["level"] == "seeds" and {cell["n"] for cell in (row["mean"], row["parts"]["answers"], row["parts"]["format"])} == {3}
+    over_problems = split_effect(
+        [{"toy": seeds[run, "p", "toy"]} for run in GROUPS["grpo"]], [{"toy": seeds["base", "p", "toy"]}], ["toy"], "correct"
+    )
+    for part in ("answers", "format"):
+        wide, narrow = row["parts"][part], over_problems[part]
+        assert wide["value"] == pytest.approx(narrow["value"]) and wide["high"] - wide["low"] > narrow["high"] - narrow["low"]
+
+
 def test_replicates_are_compared_once_and_checkpoints_never(seeds):
     rows = compare_all(seeds, GROUPS, Endpoint("p", ("toy",)))
     assert [(row["model"], row["against"], row["level"]) for row in rows] == [
@@ -333,6 +357,28 @@ def test_groups_of_the_configuration_are_its_replicates(config):
     for run, entry in groups.items():
         wanted.setdefault(entry["group"], []).append(run)
     assert found == wanted and len(found) == 3
+
+
+def test_runs_of_stages_and_runs_that_start_from_others_are_replicates_too(config):
+    from mathrl.config.experiment import spelled_out
+
+    curriculum = [{"name": "easy", "steps": 5}, {"name": "hard", "learning_rate": 2e-6}]
+    config["runs"] = {
+        "warm": {"seeds": [1, 2], "steps": 5},
+        "after": {"seeds": [1, 2], "start_from": "warm"},
+        "other": {"start_from": "base", "seed": 1},
+        "curriculum": {"seeds": [1, 2], "stages": curriculum},
+        "longer": {"seed": 1, "stages": [{**curriculum[0], "steps": 6}, curriculum[1]]},
+    }
+    config["runs"] = {name: {"mini_batch_size": 88, **own} for name, own in config["runs"].items()}
+    config["select"] = list(config["runs"])
+    study = spelled_out(config)
+    assert run_groups(study, study.select) == {
+        **{name: [f"{name}-seed-1", f"{name}-seed-2"] for name in ("warm", "after")},
+        "other": ["other"],
+        "curriculum": ["curriculum-seed-1", "curriculum-seed-2"],
+        "longer": ["longer"],
+    }
 
 
 def test_groups_on_the_command_line(seeds, tmp_path):

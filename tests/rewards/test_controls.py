@@ -84,6 +84,24 @@ def test_controls_true_adds_the_arms_with_the_seeds_of_the_study(file):
     assert reading.expanded({**file, "select": ["grpo", "control-format"], "controls": True})[0]["select"].count("control-format") == 1
 
 
+def test_the_arms_begin_and_last_as_the_first_selected_run(file):
+    """Net of a control that starts elsewhere or trains longer, an effect says nothing."""
+    file["runs"]["warm"] = {"seeds": [1, 2], "mini_batch_size": 88, "steps": 5}
+    file["runs"]["after"] = {"seeds": [1, 2], "mini_batch_size": 88, "start_from": "warm", "steps": 40, "advantage": "rloo"}
+    runs = reading.expanded({**file, "select": ["after", "grpo"], "controls": True})[0]["runs"]
+    for arm in ARMS:
+        for seed in (1, 2):
+            own = runs[f"{arm}-seed-{seed}"]
+            assert (own["start_from"], own["steps"], "advantage" in own) == (f"warm-seed-{seed}", 40, False), arm
+    file["runs"]["control-random"]["steps"] = 7
+    assert reading.expanded({**file, "select": ["after"], "controls": True})[0]["runs"]["control-random-seed-1"]["steps"] == 7, (
+        "said is said"
+    )
+    file["runs"]["two"] = {"mini_batch_size": 88, "stages": [{"name": "a"}, {"name": "b"}]}
+    with pytest.raises(UserError, match="config: controls: run two has stages, and the control arms have one"):
+        reading.expanded({**file, "select": ["two"], "controls": True})
+
+
 def test_a_study_without_the_arms_says_which_is_missing(file):
     del file["runs"]["control-format"]
     with pytest.raises(UserError, match="config: controls: there is no run control-format in runs"):

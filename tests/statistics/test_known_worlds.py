@@ -108,6 +108,15 @@ def test_calibration_counts_claims_between_seeds_and_is_never_certain():
         calibrate([sampled(run, generator) for run in runs[:3]], list(SIZES))
 
 
+@pytest.mark.parametrize(("seeds", "group"), [(5, 2), (6, 2), (8, 3), (10, 4)])
+def test_calibration_leaves_a_seed_for_its_interval(seeds, group):
+    """Groups of all seeds leave no comparison without one of them: the interval was 0 to 100 % whatever came."""
+    generator = np.random.default_rng(9)
+    _, runs = world(generator, seeds, 0.02, 0.004)
+    found = calibrate([sampled(run, generator) for run in runs], list(SIZES))
+    assert found["group"] == group and found["high"] < 1
+
+
 def test_jackknife_of_a_mean_is_students_interval():
     values = [0.1, 0.4, 0.2, 0.6, 0.3]
     low, high = jackknife(5, lambda left: float(np.mean(np.delete(values, left))), float(np.mean(values)))

@@ -50,6 +50,7 @@ from mathrl.report.records import (
 )
 from mathrl.report.score_charts import checkpoint_charts, length_charts, pass_charts, workflow_graph
 from mathrl.report.users_figures import training_figures
+from mathrl.statistics.arms import SHOWN, claim_of, sign
 from mathrl.statistics.records import ComparisonRow
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -122,6 +123,7 @@ def scores_page(found: ScoreTable) -> str:
         "missing": found.missing,
         "comparisons": found.comparisons,
         "marks": _marks(found.comparisons),
+        "claims": _claims(found.comparisons),
         "claim": found.claim,
         "notes": found.notes,
         "headline": headline(found.comparisons),
@@ -151,6 +153,7 @@ def report_page(study: Study, live: bool = False) -> str:
         "missing": study["missing"],
         "marks": _marks(study["comparisons"]),
         "any_mark": bool(_marks(study["comparisons"])),
+        "claims": _claims(study["comparisons"]),
         "comparisons": comparisons,
         "references": " and ".join(dict.fromkeys(row["against"] for row in comparisons)),
         "claim": study["claim"],
@@ -240,9 +243,22 @@ def protocol_text(config: Configuration, primary: str) -> str:
 
 
 def _marks(comparisons: Sequence[ComparisonRow]) -> dict[str, str]:
-    """Runs over whose seeds an effect on the endpoint is claimed; one seed claims nothing."""
-    found = [row for row in comparisons if row["against"] == "base" and row["p_adjusted"] is not None and row["p_adjusted"] < 0.05]
-    return {row["model"]: "▲" if row["mean"]["value"] > 0 else "▼" for row in found}
+    """Runs over whose seeds an effect on the endpoint is claimed: net of control where a control arm ran. One seed claims nothing."""
+    marks = {}
+    arms = any(row["control"] for row in comparisons)
+    for row in comparisons:
+        if row["against"] != "base" or row["control"] or row["p_adjusted"] is None or row["p_adjusted"] >= SHOWN:
+            continue
+        counted = row["net"] if arms else row["mean"]
+        if counted and sign(counted) and (not arms or claim_of(row)["claimed"]):
+            marks[row["model"]] = "▲" if sign(counted) > 0 else "▼"
+    return marks
+
+
+def _claims(comparisons: Sequence[ComparisonRow]) -> list[str]:
+    """What may be said of each arm, where a control arm ran."""
+    against_base = [row for row in comparisons if row["against"] == "base"]
+    return [claim_of(row)["told"] for row in against_base if not row["control"]] if any(row["control"] for row in against_base) else []
 
 
 def _comparison_rows(study: Study) -> list[ShownComparison]:

@@ -19,16 +19,16 @@ MOST = 400  # comparisons; more are drawn by lot, with a fixed seed
 def calibrate(runs: Sequence[Results], benchmarks: Sequence[str], key: Column = "correct", group: int | None = None) -> Calibration:
     """Compare groups of `runs`, replicates of one another, with as many others, and count p < 0.05.
 
-    `group` is how many seeds a side has (default: half of them, at most five). The interval is a jackknife over seeds, because
-    comparisons share runs; it is no narrower than that of as many independent comparisons as there are disjoint ones. `one_seed` is the
-    share of pairs of single runs whose interval over problems excludes 0: why one seed has no p value.
+    `group` is how many seeds a side has (default: as many as leave one seed for the jackknife, two to five). The interval is a jackknife
+    over seeds, because comparisons share runs; it is no narrower than that of as many independent comparisons as there are disjoint ones.
+    `one_seed` is the share of pairs of single runs whose interval over problems excludes 0: why one seed has no p value.
 
     Raises:
         UserError: fewer than four seeds.
     """
     if len(runs) < LEAST:
         raise UserError(f"calibration: {len(runs)} seeds of one run are evaluated, {LEAST} are needed; give the run seeds: [1, 2, 3, 4, …]")
-    size = group or max(2, min(5, len(runs) // 2))
+    size = group or max(2, min(5, (len(runs) - 1) // 2))
     splits = _splits(len(runs), size)
     claims = {split: _claims(runs, split, benchmarks, key) for split in splits}
     share = sum(claims.values()) / len(claims)

@@ -26,6 +26,8 @@ COLUMNS: dict[str, Column] = {
     "maj@n": "majority",
 }
 """Column of `per_problem` behind each metric of an endpoint."""
+SPLIT: tuple[Column, ...] = ("correct", "strict")
+"""Columns that count the same samples as `lenient` does."""
 
 
 def problem_scores(results: Sequence[Scored], key: Column = "correct") -> dict[str, tuple[float, int]]:
@@ -97,8 +99,10 @@ def compare(
     return {"benchmarks": cells, "mean": mean, "anatomy": parts, "level": level, "p": estimate.p if seeds else None}
 
 
-def _with_seeds(over_problems: Estimate, sides: Sequence[tuple[Any, Any]], weights: Sequence[float], key: Column) -> Estimate:
-    """The estimate with the variance over seeds of each side that has several runs."""
+def _with_seeds(
+    over_problems: Estimate, sides: Sequence[tuple[Any, Any]], weights: Sequence[float], key: Column, less: Column | None = None
+) -> Estimate:
+    """The estimate with the variance over seeds of each side that has several runs, of a column or of that `less` another one."""
     parts = list(over_problems.parts)
     for side in (0, 1):
         runs = len(sides[0][side])
@@ -109,6 +113,9 @@ def _with_seeds(over_problems: Estimate, sides: Sequence[tuple[Any, Any]], weigh
             tables = [problem_scores([result], key) for result in pair[side]]
             shared = [i for i in tables[0] if all(i in table for table in tables)]
             scores = np.array([[table[i][0] for i in shared] for table in tables])
+            if less:
+                others = [problem_scores([result], less) for result in pair[side]]
+                scores = scores - np.array([[table[i][0] for i in shared] for table in others])
             means += weight * scores.mean(axis=1)
             rest = scores - scores.mean(axis=1, keepdims=True) - scores.mean(axis=0) + scores.mean()
             both += weight**2 * float((rest**2).sum()) / ((runs - 1) * max(len(shared) - 1, 1)) / scores.size
@@ -116,15 +123,18 @@ def _with_seeds(over_problems: Estimate, sides: Sequence[tuple[Any, Any]], weigh
     return Estimate(over_problems.value, tuple(parts))
 
 
-def split_effect(ours: Sequence[Results], theirs: Sequence[Results], benchmarks: Sequence[str], key: Column) -> EffectParts | None:
+def split_effect(
+    ours: Sequence[Results], theirs: Sequence[Results], benchmarks: Sequence[str], key: Column, seeds: bool = False
+) -> EffectParts | None:
     """The effect in two parts that add up to it: `answers`, where a last number without a box counts too, and `format`, the rest.
 
-    Each part is a cell as of `compare`, over problems. `unsolved_before`: of our mean `score`, the part on problems that the other model
+    Each part is a cell as of `compare`, with `seeds` over problems and seeds. None for a metric without a lenient counterpart of the same
+    samples (a greedy response, a majority). `unsolved_before`: of our mean `score`, the part on problems that the other model
     solved in none of its at least `k` samples, with or without a box.
     """
     parts: dict[str, list[np.ndarray]] = {"answers": [], "format": []}
     sizes, new, k = [], [], []
-    if any("lenient" not in results[name]["per_problem"] for results in (*ours, *theirs) for name in benchmarks):
+    if key not in SPLIT or any("lenient" not in results[name]["per_problem"] for results in (*ours, *theirs) for name in benchmarks):
         return None
     for name in benchmarks:
         first, second = [r[name] for r in ours], [r[name] for r in theirs]
@@ -137,8 +147,15 @@ def split_effect(ours: Sequence[Results], theirs: Sequence[Results], benchmarks:
         sizes.append(size)
         new.append(float(np.mean(values * (before == 0))))
         k.append(min(n for result in second for n in result["per_problem"]["n"]))
-    count = sum(map(len, parts["answers"]))
-    found: dict[str, Effect] = {name: mean_difference(some, sizes).cell(count) for name, some in parts.items()}
+    count = len(ours) if seeds else sum(map(len, parts["answers"]))
+    sides = [([r[name] for r in ours], [r[name] for r in theirs]) for name in benchmarks]
+    shares = [1 / len(benchmarks)] * len(benchmarks)
+    columns: dict[str, tuple[Column, Column | None]] = {"answers": ("lenient", None), "format": (key, "lenient")}
+    found: dict[str, Effect] = {}
+    for part, some in parts.items():
+        over_problems = mean_difference(some, sizes)
+        estimate = _with_seeds(over_problems, sides, shares, *columns[part]) if seeds else over_problems
+        found[part] = estimate.cell(count)
     score = float(np.mean([np.mean(paired_values([r[n] for r in ours], [r[n] for r in theirs], key)[0]) for n in benchmarks]))
     new_share = float(np.mean(new))
     return {"answers": found["answers"], "format": found["format"], "unsolved_before": new_share, "score": score, "k": min(k)}
@@ -204,9 +221,21 @@ def merged_runs(config: Configuration) -> dict[str, Raw]:
 
 
 def run_groups(config: Configuration, models: Sequence[str]) -> dict[str, list[str]]:
-    """The runs among `models` by group; runs that differ in their seed alone are one, every other run is a group of its own."""
-    merged = merged_runs(config)
-    return replicates({name: merged[name] for name in models if name in merged})
+    """The runs among `models` by group; runs that differ in their seed alone are one, every other run is a group of its own.
+
+    So are runs that start from others, where these differ in their seed alone.
+    """
+    return replicates({name: _but_for_seeds(config, name) for name in models if name in config.runs})
+
+
+def _but_for_seeds(config: Configuration, run: str) -> Raw:
+    """The settings of a run's stages by name, without their seeds; those of a run that it starts from in the place of its name."""
+    found: Raw = {}
+    for name in stages(config, run):
+        own = config.stage(run, name).model_dump()
+        start = own["start_from"]
+        found[name] = own | {"seed": None, "start_from": _but_for_seeds(config, start) if start in config.runs else start}
+    return found
 
 
 def regroup(groups: Mapping[str, list[str]], given: Mapping[str, list[str]]) -> dict[str, list[str]]:
@@ -279,7 +308,7 @@ def compare_all(
                 "p_adjusted": None,
             }
             if reference == "base":
-                row["parts"] = split_effect(ours, theirs, benchmarks, key)
+                row["parts"] = split_effect(ours, theirs, benchmarks, key, seeds)
             if weights:
                 weighted = compare(ours, theirs, benchmarks, key, weights, seeds)
                 row["weighted"] = weighted and weighted["mean"]
