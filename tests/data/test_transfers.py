@@ -148,6 +148,14 @@ def test_server_that_goes_on_with_another_version_is_asked_from_the_start(get):
         assert server.asked[2] == (None, None)
 
 
+def test_server_that_goes_on_without_saying_with_which_version_is_asked_from_the_start(get):
+    """It may have ignored If-Range, and the rest may be of another version."""
+    silent = sends(NEW[3000:], 206, Content_Range=f"bytes 3000-{len(NEW) - 1}/{len(NEW)}")
+    with Server(sends(OLD, cut=3000, ETag=TAGS[OLD]), silent, sends(NEW, ETag=TAGS[NEW])) as server:
+        assert get(id=f"{server.address}/a.jsonl") == {"a.jsonl": NEW}
+        assert server.asked[2] == (None, None)
+
+
 def test_server_without_versions_is_asked_from_the_start(get):
     with Server(sends(OLD, cut=3000), sends(NEW)) as server:
         assert get(id=f"{server.address}/a.jsonl") == {"a.jsonl": NEW}

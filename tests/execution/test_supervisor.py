@@ -8,6 +8,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -301,13 +302,33 @@ def test_no_time_limit_is_no_deadline(monkeypatch):
     assert slurm.DEADLINE not in os.environ
 
 
-def test_temporary_files_of_a_job_go_with_it_unless_the_user_names_a_place(tmp_path):
+def test_temporary_files_of_a_job_go_with_it(tmp_path_factory):
+    """Also where TMPDIR names a place, as Snakemake does for each job; a place with no room for a folder stays as it is."""
     code = "import tempfile; print(tempfile.mkstemp(suffix='ckpt.lock')[1])"
     process = start("--", sys.executable, "-c", code)
     made = Path(process.communicate(timeout=20)[0].strip())
     assert made.parts[2].startswith("mathrl-ray-") and not made.exists()
-    process = start("--", sys.executable, "-c", code, TMPDIR=str(tmp_path))
-    assert Path(process.communicate(timeout=20)[0].strip()).parent == tmp_path
+    with tempfile.TemporaryDirectory(prefix="t") as short:
+        process = start("--", sys.executable, "-c", code, TMPDIR=short)
+        made = Path(process.communicate(timeout=20)[0].strip())
+        assert made.parent.parent == Path(short) and made.parent.name.startswith("mathrl-tmp-") and not list(Path(short).iterdir())
+    long = tmp_path_factory.mktemp("x" * 60)
+    process = start("--", sys.executable, "-c", code, TMPDIR=str(long))
+    assert Path(process.communicate(timeout=20)[0].strip()).parent == long, "sockets must fit into it"
+
+
+def test_temporary_files_of_a_job_of_snakemake_go_with_it(tmp_path):
+    """Snakemake sets TMPDIR in each job, whatever the user set."""
+    (tmp_path / "Snakefile").write_text(
+        f"rule all:\n    output: 'place'\n    shell: '{sys.executable} {RUN} -- sh -c \"mktemp > place\"'\n"
+    )
+    snakemake = SCRIPTS.parent / ".venv-driver/bin/snakemake"
+    if not snakemake.exists():
+        pytest.skip("needs .venv-driver (make env)")
+    done = subprocess.run([snakemake, "--cores", "1", "--quiet"], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    made = Path((tmp_path / "place").read_text().strip())
+    assert made.parent.name.startswith("mathrl-tmp-") and not made.exists() and not made.parent.exists()
 
 
 def test_what_a_killed_supervisor_left_in_tmp_goes_with_the_next_job(tmp_path):

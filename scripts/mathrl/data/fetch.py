@@ -236,7 +236,7 @@ def _from_http(pin: Pin, origin: Origin, folder: Path) -> None:
         request = urllib.request.Request(origin.id, headers={"Range": f"bytes={have}-", "If-Range": begun} if have else {})
         with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:
             start, total = _extent(answer)
-            if start not in (0, have) or (start and _version(answer) not in ("", begun)):
+            if start not in (0, have) or (start and _version(answer) != begun):
                 part.unlink()
                 raise TransferError("went on with another version of the file; starting again")
             version.write_text(_version(answer), encoding="utf-8")

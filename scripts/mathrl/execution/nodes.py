@@ -24,7 +24,7 @@ from pathlib import Path
 
 from mathrl.core.code_files import SCRIPTS
 from mathrl.core.files import UserError
-from mathrl.execution import launcher
+from mathrl.execution import launcher, nvidia
 from mathrl.execution.launcher import Launcher, Started
 from mathrl.execution.secrets import authentication
 from mathrl.execution.supervisor import Supervisor
@@ -172,6 +172,8 @@ def meet(address: str, rank: int, nodes: int, cuda: bool) -> None:
     import torch
     import torch.distributed as dist
 
+    if cuda:  # on each node: the job's own check sees the first alone
+        nvidia.check(nvidia.gpus(nvidia.own()))
     host, port = address.rsplit(":", 1)
     mine = host if rank == 0 else source_address(host)
     if name := interface(mine):

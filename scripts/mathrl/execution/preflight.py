@@ -19,11 +19,11 @@ from pathlib import Path
 
 from mathrl.core.files import UserError, sha256_file
 from mathrl.execution import gpus, nvidia
+from mathrl.execution.processes import LONGEST_TMPDIR
 
 LABEL = "org.mathrl.lock-sha256"  # hash of the envs/*.txt that an image was built from
 REBUILD = "make containers"
 NAMED = "MATHRL_ENVIRONMENT"  # an environment of the user's choice: a folder, seen from the installation
-LONGEST_TMPDIR = 75  # bytes: a socket's path may have 107, and multiprocessing puts /pymp-xxxxxxxx/listener-xxxxxxxx behind it
 ENVIRONMENTS = {"cpu": ".venv", "cuda": ".venv-cuda"}  # by accelerator, in the installation
 
 

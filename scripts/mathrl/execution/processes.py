@@ -20,6 +20,7 @@ from pathlib import Path
 
 from mathrl.core.files import UserError
 
+LONGEST_TMPDIR = 75  # bytes: a socket's path may have 107, and multiprocessing puts /pymp-xxxxxxxx/listener-xxxxxxxx behind it
 JOB = "MATHRL_JOB"  # in the environment of every process of a supervised job: see job_id
 WORKDIR = "MATHRL_WORKDIR"  # the working directory of the job, absolute
 OWNER = "MATHRL_OWNER"  # the Snakemake process that the job belongs to: see owner_token

@@ -19,10 +19,12 @@ from pathlib import Path
 
 from mathrl.core.files import UserError
 from mathrl.execution import gpus, pauses, processes
+from mathrl.execution.processes import LONGEST_TMPDIR
 from mathrl.execution.slurm import DEADLINE
 
 MARGIN = 30.0  # seconds between the end of a job and its walltime
 JOB_FILE = "job"  # in the job's directory: its id, for whoever clears up after it
+TEMPORARY = "tmp"  # in the job's directory: its temporary files, or a link to them
 PROGRESS_FILE = "progress"  # in the job's directory: made by the command, see mathrl.execution.pauses
 FORWARDED = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2}
 ENDING = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
@@ -45,7 +47,14 @@ def sweep(place: Path) -> None:
                 continue
             for line in processes.end_all(functools.partial(_of_job, job)):
                 _say(f"ended process {line}, left behind by a job whose supervisor was killed")
-            shutil.rmtree(path, ignore_errors=True)
+            _remove(path)
+
+
+def _remove(directory: Path) -> None:
+    """Remove the directory of a job, and its temporary files where the user keeps those."""
+    with contextlib.suppress(OSError):
+        shutil.rmtree(os.readlink(directory / TEMPORARY), ignore_errors=True)
+    shutil.rmtree(directory, ignore_errors=True)
 
 
 class Supervisor:
@@ -90,7 +99,7 @@ class Supervisor:
             if left:
                 _say(f"ended {len(left)} process(es) that the command left behind: {'; '.join(left[:8])}")
             progress = (self.ray_directory / PROGRESS_FILE).exists()
-            shutil.rmtree(self.ray_directory, ignore_errors=True)
+            _remove(self.ray_directory)
             held.release()
         code = os.waitstatus_to_exitcode(self.status)
         self._note_pause(code, progress)
@@ -181,8 +190,7 @@ class Supervisor:
             _say(f"GPUs {','.join(held.names)}")
         processes.own_directory(self.ray_directory)  # over several nodes its name can be guessed
         (self.ray_directory / JOB_FILE).write_text(self.job)
-        if "TMPDIR" not in environment:  # verl leaves a lock per checkpoint in the folder of temporary files
-            environment["TMPDIR"] = str(processes.own_directory(self.ray_directory / "tmp"))
+        environment["TMPDIR"] = self._temporary(environment.get("TMPDIR"))
         me = os.getpid()
         self.child = os.fork()
         if self.child == 0:
@@ -196,6 +204,20 @@ class Supervisor:
                 _say(f"{self.command[0]}: {error.strerror}")
             finally:
                 os._exit(127)
+
+    def _temporary(self, given: str | None) -> str:
+        """A folder for temporary files that goes with the job, in TMPDIR, which Snakemake always sets: verl leaves a lock per checkpoint.
+
+        A TMPDIR that cannot have a folder, or whose folder's name would leave no room for sockets, stays as it is.
+        """
+        place = self.ray_directory / TEMPORARY
+        if given is None:
+            return str(processes.own_directory(place))
+        own = Path(given) / f"mathrl-tmp-{self.ray_directory.name.rpartition('-')[2]}"
+        if len(os.fsencode(own)) > LONGEST_TMPDIR or not os.access(given, os.W_OK | os.X_OK):
+            return given
+        place.symlink_to(processes.own_directory(own))
+        return str(own)
 
     def _end_rest(self) -> list[str]:
         me = os.getpid()
