@@ -22,8 +22,9 @@ def main() -> None:
 
     from mathrl.config.verifiers import read, settings
     from mathrl.verifiers.measure_all import markdown, measure_all
+    from mathrl.verifiers.measures import usable
 
-    sets = {name: list(read_jsonl(path, ("problem", "steps", "first_error"))) for name, path in args.step_set.items()}
+    sets = {name: usable(list(read_jsonl(path, ("problem", "steps", "first_error"))), str(path)) for name, path in args.step_set.items()}
     scores = {name: read_json(path)["scores"] for name, path in args.scores.items()}
     found = measure_all(settings(read(mapping(args.verifiers, "--verifiers"), "--verifiers")), sets, scores)
     write_json(f"{args.out}.json", {"schema_version": 1, "step_sets": found, "provenance": provenance(args.scores | args.step_set)})

@@ -24,13 +24,12 @@ def main() -> None:
     if args.log:
         log_to(args.log)
 
-    from mathrl.verifiers.measures import check_step_set
+    from mathrl.verifiers.measures import usable
 
     verifier = arguments.verifier(args)
     scores = {}
     for name, path in args.step_set.items():
-        rows = list(read_jsonl(path, ("problem", "steps", "first_error")))
-        check_step_set(rows, str(path))
+        rows = usable(list(read_jsonl(path, ("problem", "steps", "first_error"))), str(path))
         scores[name] = verifier.score([row["problem"] for row in rows], [row["steps"] for row in rows])
     identity = dict(verifier.identity)
     made = {"schema_version": 1, "verifier": args.verifier, "identity": identity, "provenance": provenance(args.step_set)}

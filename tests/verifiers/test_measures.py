@@ -74,13 +74,21 @@ def test_the_interval_holds_the_truth_about_as_often_as_it_says():
         ({"problem": "p", "steps": [], "first_error": None}, "one at least"),
         ({"problem": "p", "steps": ["a", 1], "first_error": None}, "list of texts"),
         ({"problem": 1, "steps": ["a"], "first_error": None}, "must be a text"),
-        ({"problem": "p", "steps": ["a"], "first_error": 1}, "first_error is 1; it must be null or a step's number, 0 to 0"),
+        ({"problem": "p", "steps": ["a"], "first_error": -1}, "first_error is -1; it must be null or a step's number, 0 to 0"),
         ({"problem": "p", "steps": ["a"], "first_error": True}, "first_error is True"),
     ],
 )
 def test_bad_step_sets_are_refused(row, why):
     with pytest.raises(UserError, match=f"sets.jsonl: line 1: .*{why}"):
-        measures.check_step_set([row], "sets.jsonl")
+        measures.usable([row], "sets.jsonl")
+
+
+def test_a_solution_that_ends_before_its_first_error_is_left_out_and_counted(capsys):
+    whole, cut = ({"problem": "p", "steps": ["a", "b"], "first_error": wrong} for wrong in (1, 2))
+    assert measures.usable([whole, cut, whole], "sets.jsonl") == [whole, whole]
+    assert capsys.readouterr().err == "notice: sets.jsonl: 1 of 3 solutions end before their first error; left out\n"
+    with pytest.raises(UserError, match="each solution ends before its first_error; steps are counted from 0"):
+        measures.usable([cut], "sets.jsonl")
 
 
 def test_a_table_of_verifiers_and_their_ensemble():
@@ -106,9 +114,7 @@ def test_a_table_of_verifiers_and_their_ensemble():
 
 @pytest.mark.parametrize(("name", "least", "most"), [("bigbench_mistake_arithmetic.jsonl", 0.85, 1.0), ("prmbench_p1.jsonl.gz", 0.0, 0.2)])
 def test_arithmetic_on_published_sets(name, least, most):
-    # Two of PRMBench's traces are cut off before their first error.
-    every = read_jsonl(real_data.path(f"steps/{name}"))
-    rows = [row for row in every if row["first_error"] is None or row["first_error"] < len(row["steps"])]
+    rows = measures.usable(list(read_jsonl(real_data.path(f"steps/{name}"))), name)
     scores = Arithmetic().score([row["problem"] for row in rows], [row["steps"] for row in rows])
     found = measures.measure(rows, scores, 0.5)["f1"]
     assert least <= found["value"] <= most and found["low"] < found["value"] < found["high"], found

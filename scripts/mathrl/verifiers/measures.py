@@ -6,6 +6,7 @@ flagged step the first wrong one?) and over solutions without one (is none flagg
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 
 import numpy as np
@@ -27,16 +28,26 @@ PUBLISHED = (
 )
 
 
-def check_step_set(rows: Sequence[StepSetRow], path: str) -> None:
-    """`UserError` for a row that has no solution with at least one step, or a first error that is none of its steps."""
+def usable(rows: Sequence[StepSetRow], path: str) -> list[StepSetRow]:
+    """The solutions that verifiers are measured on: without those that were cut off before their first error, which stderr counts.
+
+    Raises:
+        UserError: a row without a solution of at least one step, or with a first error that is no number of a step; no row is left.
+    """
     if not rows:
         raise UserError(f"{path}: holds no solutions")
     for number, row in enumerate(rows, 1):
         steps, wrong = row["steps"], row["first_error"]
         if not isinstance(row["problem"], str) or not isinstance(steps, list) or not steps or not all(isinstance(s, str) for s in steps):
             raise UserError(f"{path}: line {number}: 'problem' must be a text and 'steps' a list of texts, one at least")
-        if wrong is not None and not (type(wrong) is int and 0 <= wrong < len(steps)):
+        if wrong is not None and not (type(wrong) is int and wrong >= 0):
             raise UserError(f"{path}: line {number}: first_error is {wrong!r}; it must be null or a step's number, 0 to {len(steps) - 1}")
+    whole = [row for row in rows if row["first_error"] is None or row["first_error"] < len(row["steps"])]
+    if not whole:
+        raise UserError(f"{path}: each solution ends before its first_error; steps are counted from 0")
+    if len(whole) < len(rows):
+        print(f"notice: {path}: {len(rows) - len(whole)} of {len(rows)} solutions end before their first error; left out", file=sys.stderr)
+    return whole
 
 
 def harmonic(first: float, second: float) -> float:
