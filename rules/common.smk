@@ -57,9 +57,10 @@ from mathrl.execution import (
     snakemake_log,
     trackers,
 )
-from mathrl.models.checks import check_chat_template
+from mathrl.models.checks import check_chat_template, check_heads
 from mathrl.statistics import power
 from mathrl.training import checkpoints, resharding
+from mathrl.verl import precision
 
 MAIN = workflow.exec_mode.name == "DEFAULT"
 ASKED = command_line.ours() if MAIN else command_line.Asked()
@@ -100,6 +101,10 @@ def validated(raw):
         if found.select:  # training needs one, and whatever the model is called, it may lie here already
             for model in (found.base_model, f"resources/models/{model_names.place(found.base_model)}"):
                 check_chat_template(Path(model))
+                check_heads(model, found.accelerator)
+                for stage in [found.stage(run, name) for run in found.select for name in configuration.stages(found, run)]:
+                    precision.check_precision(stage.dtype, found.accelerator, str(model))
+                    precision.check_head(str(model), stage.verl)
     except UserError as error:
         if not MAIN:  # a job's own Snakemake: its caller reports the failure
             raise WorkflowError(str(error)) from None

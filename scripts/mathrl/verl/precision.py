@@ -31,19 +31,24 @@ def check_precision(dtype: str, accelerator: str, model: str) -> None:
     """
     if dtype == "float16" and accelerator == "cpu":
         raise UserError("training.dtype: float16 needs a GPU (its loss scaler, and vLLM's kernels); write bfloat16 or float32")
-    if dtype == "float32" and accelerator == "cuda" and shape(model).get("model_type") == "deepseek_v3":
+    if dtype == "float32" and accelerator == "cuda" and _published(model).get("model_type") == "deepseek_v3":
         raise UserError(
             f"training.dtype: vLLM has no float32 kernels on a GPU for the latent attention of {model} (deepseek_v3); "
             "write bfloat16 or float16"
         )
 
 
-def shape(model: str) -> ModelConfig:
-    """The model's config.json; nothing where it is not there yet. tie_word_embeddings is as transformers reads it."""
+def _published(model: str) -> ModelConfig:
+    """The model's config.json; nothing where it is not there yet."""
     try:
-        found = json.loads((Path(model) / "config.json").read_text())
+        return json.loads((Path(model) / "config.json").read_text())
     except OSError:
         return {}
+
+
+def shape(model: str) -> ModelConfig:
+    """The model's config.json; nothing where it is not there yet. tie_word_embeddings is as transformers reads it."""
+    found = _published(model)
     if "tie_word_embeddings" not in found and "model_type" in found:
         from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
@@ -63,7 +68,7 @@ def check_head(model: str, own: Mapping[str, Value]) -> None:
     """
     if own.get(FUSED) is False:
         return
-    found = shape(model)
+    found = _published(model)
     scaled = [key for key, plain in PLAIN_HEAD.items() if found.get(key, plain) not in (plain, None)]
     if scaled:
         raise UserError(
