@@ -170,6 +170,8 @@ def test_moved_address_is_followed(get):
 REFUSED = [
     (chunks_cut, "IncompleteRead"),
     (sends(b"<!DOCTYPE html><html>Sign in</html>"), "is a web page (HTML)"),
+    (sends(b"<div>Sign in</div>"), "is a web page (HTML)"),
+    (sends(b""), "is empty"),
     (sends(b"version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 3\n"), "is a git-LFS pointer"),
     (sends(b"no", 401), "the file is gated"),
     (sends(b"no", 403), "the file is gated"),

@@ -83,6 +83,11 @@ def test_what_came_is_reported_as_it_came(bench):
     sure, loud = (one["came"] for one in verdicts)
     assert sure == dict.fromkeys(hack_bench.EXPECTED, True)
     assert loud == {"blend_learns": False, "blend_is_caught": False, "gate_does_not_learn": True, "gate_does_not_harm": True}
+    spread = [{**run, "curves": dict(run["curves"])} for run in runs]
+    for run, share in zip([one for one in spread if (one["mode"], one["habit"]) == ("gate", "sure")], (0.2, 0.5, 0.9), strict=True):
+        run["curves"]["sure"] = [share] * 10
+    came = hack_bench.judge(spread, ["sure", "loud"])[0]["came"]
+    assert not came["gate_does_not_learn"], "seeds that differ so much rule nothing out, though the interval holds 0"
     learned = verdicts[0]["differences"]["blend_habit"]
     assert learned["value"] == pytest.approx(0.8 - 0.05) and 0.5 < learned["low"] < learned["value"] < learned["high"]
     record = read_json(bench / "hacks.json") | {"runs": runs, "verdicts": verdicts}

@@ -27,7 +27,7 @@ DIFFICULTY = "difficulty|level|extra_info.difficulty|extra_info.level"
 RATE = "solve_rate|llama8b_solve_rate|pass_rate|extra_info.llama8b_solve_rate"
 ID = "id|unique_id|idx|index|ID|problem_idx|extra_info.id|extra_info.index"
 BODY = "body|Body|context|passage"
-CHOICES = "choices|options|Options"
+CHOICES = "choices|options|Options|candidates"
 FIGURE = "Picture|image|images|figure"
 FIELDS = ("problem", "answer", "source", "domain", "difficulty", "solve_rate", "id", "body", "choices")
 LONG = 200  # characters; an answer column whose median is longer holds whole solutions
@@ -170,6 +170,24 @@ def first_of(row: Row, paths: str) -> Any:
         value = look(row, path)
         if value is not None and value != "" and value != []:
             return value
+    return None
+
+
+_OPTIONS = ("{}", "option_{}", "option{}", "op{}")  # names of columns that hold a choice each, by its letter
+
+
+def option_columns(row: Row) -> dict[str, Any] | None:
+    """Choices that stand in columns of their own (`A`, `B`, … or `option_a`, `optionA`, `opa`, …) by their letter; None without a first two."""
+    for form in _OPTIONS:
+        found: dict[str, Any] = {}
+        for letter in gold.LETTERS:
+            names = (form.format(letter), form.format(letter.lower()) if form != "{}" else "")
+            value = next((row[name] for name in names if row.get(name) not in (None, "")), None)
+            if value is None:
+                break
+            found[letter] = value
+        if len(found) > 1:
+            return found
     return None
 
 

@@ -14,6 +14,7 @@ import io
 import itertools
 import json
 import lzma
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -30,6 +31,7 @@ MAX_JSON = 1 << 29  # characters of a file that is one JSON value, which must be
 MAX_NESTING = 100  # lists in lists, as for JSON
 _BATCH = 4096  # rows of a table in memory at a time
 _PACKED = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bzip2", b"\xfd7zXZ": "xz"}
+_TAG = re.compile(rb"<(?:!--|!doctype|[a-z][a-z0-9]*[\s/>])")
 _LFS = b"version https://git-lfs.github.com"
 _FOREIGN = {b"PK\x03\x04": "a zip archive; unpack it", b"%PDF": "a PDF", b"SQLite": "an SQLite database; export a table as CSV"}
 
@@ -38,13 +40,15 @@ def what_it_is_not(path: Path) -> str | None:
     """Why a file that came cannot be the data or the model that was asked for, or None: a web page or a pointer to another place."""
     with open(path, "rb") as handle:
         head = handle.read(1024).lstrip(b"\xef\xbb\xbf \t\r\n")
+    if not head:
+        return "is empty; fetch it again"
     if head.startswith(_LFS):
         return "is a git-LFS pointer of some bytes, not the file itself; fetch it from the hub, or with `git lfs pull`"
     low = head[:200].lower()
-    if low.startswith((b"<!doctype html", b"<html", b"<head", b"<script")):
-        return "is a web page (HTML), not a data file: a login, a licence to accept or a wrong address; open the address in a browser"
     if low.startswith((b"<?xml", b"<error>")):
         return "is an XML message of a server, not a data file; open the address in a browser"
+    if _TAG.match(low):  # no form of data begins with one
+        return "is a web page (HTML), not a data file: a login, a licence to accept or a wrong address; open the address in a browser"
     return None
 
 
