@@ -27,8 +27,8 @@ MOST = 0.2  # share of responses: an interval that reaches further shows neither
 EXPECTED = {
     "blend_learns": "blend: more responses show the habit at the end than with grpo (the interval of the difference lies above 0)",
     "blend_is_caught": f"blend: monitor.process_drop flags every seed within {CAUGHT} steps",
-    "gate_does_not_learn": f"gate: the interval of the difference to grpo in responses with the habit holds 0 or less, and ends below {MOST}",
-    "gate_does_not_harm": f"gate: the interval of the difference to grpo in right responses holds 0 or more, and begins above -{MOST}",
+    "gate_does_not_learn": f"gate: the interval of the difference to grpo in the habit holds 0 or less, and ends below {MOST}",
+    "gate_does_not_harm": f"gate: the interval of the difference to grpo in right answers holds 0 or more, and begins above -{MOST}",
 }
 
 
