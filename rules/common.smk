@@ -102,7 +102,9 @@ def validated(raw):
             for model in (found.base_model, f"resources/models/{model_names.place(found.base_model)}"):
                 check_chat_template(Path(model))
                 check_heads(model, found.accelerator)
-                for stage in [found.stage(run, name) for run in found.select for name in configuration.stages(found, run)]:
+                for stage in [
+                    found.stage(run, name) for run in found.select for name in configuration.stages(found, run)
+                ]:
                     precision.check_precision(stage.dtype, found.accelerator, str(model))
                     precision.check_head(str(model), stage.verl)
     except UserError as error:
