@@ -52,11 +52,12 @@ def drip(handler: BaseHTTPRequestHandler, prompt: str, number: int) -> None:
 
 
 class JudgeServer:
-    """Context manager; `seen` are the prompts that arrived."""
+    """Context manager; `seen` are the prompts that arrived, `asked` temperature and limit of each."""
 
     def __init__(self, behaviour: Behaviour) -> None:
         self.seen: list[str] = []
         self.keys: list[str | None] = []
+        self.asked: list[tuple[float, int]] = []
         outer, lock = self, threading.Lock()
 
         class Handler(BaseHTTPRequestHandler):
@@ -65,6 +66,7 @@ class JudgeServer:
                 with lock:
                     number = len(outer.seen)
                     outer.seen.append(body["messages"][0]["content"])
+                    outer.asked.append((body["temperature"], body.get("max_completion_tokens", body.get("max_tokens"))))
                     outer.keys.append(self.headers.get("Authorization"))
                 with contextlib.suppress(BrokenPipeError, ConnectionResetError):
                     behaviour(self, outer.seen[number], number)

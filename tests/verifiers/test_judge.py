@@ -53,6 +53,18 @@ def test_faults_are_tried_again(tmp_path):
         assert ask(server.url, tmp_path, STEPS[:1], retries=6) == [[1.0, 0.0, 0.0]] and len(server.seen) == 7
 
 
+def unread_first(handler, prompt, number):
+    """At temperature 0 the same words get the same reply, which names no step."""
+    reply(handler, "Let me think about") if number == 0 else right(handler, prompt, number)
+
+
+def test_a_reply_that_names_no_step_is_asked_for_in_another_way(tmp_path):
+    with JudgeServer(unread_first) as server:
+        assert ask(server.url, tmp_path, STEPS[:1], retries=2) == [[1.0, 0.0, 0.0]]
+    (first, limit), second = server.asked
+    assert first == 0 and second == (judge.AGAIN, 2 * limit)
+
+
 @pytest.mark.parametrize(
     ("behaviour", "why"),
     [

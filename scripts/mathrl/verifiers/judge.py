@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import re
 import threading
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from mathrl.verifiers.records import Identity
 
 PROMPT = Path(__file__).parent / "prompts/first_error.txt"
 REPLY_TOKENS = 1024
+AGAIN = 0.7  # temperature where a reply named no step, with room for twice as many tokens
 _BOX = re.compile(r"\\boxed\s*\{\s*(-?\d{1,6})\s*\}")
 _SLOT = re.compile(r"\{(problem|steps)\}")
 
@@ -57,6 +59,7 @@ class Judge:
         max_tokens: int = REPLY_TOKENS,
     ) -> None:
         self.name, self._model, self._max_tokens = name, model, max_tokens
+        self._unread: Counter[tuple[str, tuple[str, ...]]] = Counter()  # replies to a solution that named no step
         self._account, self._limits, self._prices = account, limits, prices
         self._client = Client(Server(model=model, address=url, key=key_env), timeout, max_tokens, key_needed=False)
         self._prompt = read_prompt(prompt)
@@ -73,7 +76,10 @@ class Judge:
         return [self._one(problem, steps) for problem, steps in zip(problems, responses, strict=True)]
 
     def _one(self, problem: str, steps: Sequence[str]) -> list[float]:
-        request = Request(self._model, fill(self._prompt, problem, steps), 0.0, self._max_tokens, 0, seed=None)
+        solution = (problem, tuple(steps))
+        tries = self._unread[solution]  # the same words at temperature 0 would get the same reply
+        limit = self._max_tokens * (2 if tries else 1)
+        request = Request(self._model, fill(self._prompt, problem, steps), AGAIN if tries else 0.0, limit, 0, seed=None)
         bound = spending.bound(request, self._prices)
         reservation = self._account.reserve_within(self._limits, bound)
         if reservation is None:
@@ -91,7 +97,11 @@ class Judge:
             raise UserError(f"verifier {self.name}: its server refuses the request: {found.text}")
         if found.finish in ("malformed", "too long"):
             raise ValueError(f"the reply is no chat completion ({found.finish})")
-        return scores_of(found.text, len(steps))
+        try:
+            return scores_of(found.text, len(steps))
+        except ValueError:
+            self._unread[solution] += 1
+            raise
 
     def _over(self) -> str:
         """Which limit has no room for another request."""
