@@ -393,9 +393,12 @@ def test_benchmark_items_that_come_again_are_counted(capsys):
     assert "the item comes again (2: row 2, 3)" in said and "1 items have the problem of an earlier item" in said
 
 
-def test_benchmark_with_few_items_without_an_answer_is_read_and_with_many_refused(capsys):
+def test_items_of_a_benchmark_without_an_answer_are_dropped_and_counted_and_most_of_them_refused(capsys):
     rows = [{"question": f"{n}?", "answer": str(n)} for n in range(30)]
     assert len(canonical_rows([*rows, {"question": "x?", "answer": ""}], "f")) == 30
     assert "1 of 31 rows are left out: no answer" in capsys.readouterr().err
-    with pytest.raises(UserError, match="5 of 35 items cannot be used"):
-        canonical_rows([*rows, *[{"question": "x?", "answer": ""}] * 5], "f")
+    many = [{"question": f"x{n}?", "answer": ""} for n in range(31)]
+    assert len(canonical_rows([*rows, *many[:30]], "f")) == 30
+    assert "30 of 60 rows are left out: no answer" in capsys.readouterr().err
+    with pytest.raises(UserError, match="31 of 61 items cannot be used"):
+        canonical_rows([*rows, *many], "f")
