@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any, cast
 
-from mathrl.core.files import UserError, parse_json
+from mathrl.core.files import JsonObject, UserError, parse_json
 from mathrl.data import gold
 from mathrl.data.records import Paths
 
@@ -176,10 +176,10 @@ def first_of(row: Row, paths: str) -> Any:
 _OPTIONS = ("{}", "option_{}", "option{}", "op{}")  # names of columns that hold a choice each, by its letter
 
 
-def option_columns(row: Row) -> dict[str, Any] | None:
+def option_columns(row: Row) -> JsonObject | None:
     """Choices that stand in columns of their own (`A`, `B`, … or `option_a`, `optionA`, `opa`, …) by their letter; None without a first two."""
     for form in _OPTIONS:
-        found: dict[str, Any] = {}
+        found: JsonObject = {}
         for letter in gold.LETTERS:
             names = (form.format(letter), form.format(letter.lower()) if form != "{}" else "")
             value = next((row[name] for name in names if row.get(name) not in (None, "")), None)
