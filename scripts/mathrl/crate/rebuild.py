@@ -81,6 +81,7 @@ MAX_UNPACKED = 4 * 2**30  # bytes of a file of samples
 MAX_MATCHES, MAX_MATCHES_UNPACKED = 1_000_000, 2**29  # rows of the table of matches, and its bytes unpacked
 MAX_BESIDES = 10_000  # models that were evaluated and are not in the crate
 MAX_NAME = 300  # bytes of a name in it: one long name that a million rows share would fill the memory
+MAX_CELL = 1 << 17  # characters of a cell of a score table
 BAD = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError, csv.Error)
 """What a file of the wrong shape leads to, wherever it is looked at."""
 
@@ -354,6 +355,7 @@ def _table(crate: Path, out: Path, study: StudyNote, config: Configuration, foun
 
 def _other_cells(made: str, told: str) -> Iterator[str]:
     """A line for each cell of two score tables that differs."""
+    csv.field_size_limit(MAX_CELL)  # of the process: a reader of data sets raises it
     now, then = (list(csv.reader(io.StringIO(text))) for text in (made, told))
     if now[:1] != then[:1] or len(now) != len(then):
         yield f"has {len(now) - 1} rows with {len(now[0])} columns, the crate's {len(then) - 1} with {len(then[0]) if then else 0}"
