@@ -48,8 +48,6 @@ HOLDS = [
     ("一共十五个", "15", "a Chinese numeral"),
     ("今天是星期一。", "星期一", "Chinese words"),
     ("There are 24 hours in a day.", "24", "what stands in the problem, too, holds the gold all the same"),
-]
-HOLDS += [
     ("The height is sqrt(3)/2 by Pythagoras.", r"\frac{\sqrt{3}}{2}", "a function by its bare name"),
     ("So it is sin(x)cos(x) now.", r"\frac12\sin(2x)", "two of them"),
     ("That is $sin(x)cos(x)$ then.", r"\frac12\sin(2x)", "two of them in a formula"),

@@ -115,17 +115,19 @@ BAD = [
 
 
 # what a model's config.json holds, arguments after --config, what the one line must hold
+PLAIN = {"model_type": "qwen3", "hidden_size": 64, "num_attention_heads": 1}
 CANNOT = [
     ({"head_dim": 48}, ["accelerator=cpu"], "its attention heads have size 48; on a CPU vLLM has kernels for"),
     ({"final_logit_softcapping": 30.0}, [], "its head changes logits (final_logit_softcapping)"),
     ({"model_type": "deepseek_v3"}, ["training={dtype: float32}"], "vLLM has no float32 kernels on a GPU for the latent attention of"),
     ({}, ["accelerator=cpu", "training={dtype: float16}"], "training.dtype: float16 needs a GPU"),
+    ([1], [], "config.json: is no object; fetch or copy the model again"),
 ]
 
 
 @pytest.mark.parametrize(("own", "settings", "message"), CANNOT, ids=[message[:30] for *_, message in CANNOT])
 def test_what_trainer_or_engine_cannot_compute_is_refused_before_any_job(fresh, tmp_path, own, settings, message):
-    (tmp_path / "config.json").write_text(json.dumps({"model_type": "qwen3", "hidden_size": 64, "num_attention_heads": 1, **own}))
+    (tmp_path / "config.json").write_text(json.dumps(PLAIN | own if isinstance(own, dict) else own))
     (tmp_path / "chat_template.jinja").write_text("{{ messages[0].content }}")
     (tmp_path / "model.safetensors").touch()
     done = fresh.run("snakemake", "-n", "--cores", "1", "--resources", "gpu=6", "--config", f"base_model={tmp_path}", *settings)

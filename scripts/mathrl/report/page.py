@@ -50,7 +50,7 @@ from mathrl.report.records import (
 )
 from mathrl.report.score_charts import checkpoint_charts, length_charts, pass_charts, workflow_graph
 from mathrl.report.users_figures import training_figures
-from mathrl.statistics.arms import SHOWN, claim_of, sign
+from mathrl.statistics.arms import SHOWN, claim_of
 from mathrl.statistics.records import ComparisonRow
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -247,11 +247,12 @@ def _marks(comparisons: Sequence[ComparisonRow]) -> dict[str, str]:
     marks = {}
     arms = any(row["control"] for row in comparisons)
     for row in comparisons:
-        if row["against"] != "base" or row["control"] or row["p_adjusted"] is None or row["p_adjusted"] >= SHOWN:
+        if row["against"] != "base" or row["control"]:
             continue
+        claimed = claim_of(row)["claimed"] if arms else row["p_adjusted"] is not None and row["p_adjusted"] < SHOWN
         counted = row["net"] if arms else row["mean"]
-        if counted and sign(counted) and (not arms or claim_of(row)["claimed"]):
-            marks[row["model"]] = "▲" if sign(counted) > 0 else "▼"
+        if claimed and counted:
+            marks[row["model"]] = "▲" if counted["value"] > 0 else "▼"
     return marks
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import cast
 
-from mathrl.core.files import UserError
+from mathrl.core.files import UserError, read_json
 from mathrl.models.records import ModelConfig
 from mathrl.verl.keys import Value
 
@@ -39,11 +39,16 @@ def check_precision(dtype: str, accelerator: str, model: str) -> None:
 
 
 def _published(model: str) -> ModelConfig:
-    """The model's config.json; nothing where it is not there yet."""
-    try:
-        return json.loads((Path(model) / "config.json").read_text())
-    except OSError:
-        return {}
+    """The model's config.json; nothing where it is not there yet.
+
+    Raises:
+        UserError: it is damaged.
+    """
+    path = Path(model) / "config.json"
+    found = read_json(path) if path.is_file() else {}
+    if not isinstance(found, dict):
+        raise UserError(f"{path}: is no object; fetch or copy the model again")
+    return cast(ModelConfig, found)
 
 
 def shape(model: str) -> ModelConfig:
