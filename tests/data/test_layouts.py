@@ -76,7 +76,7 @@ LAYOUTS = [
     ("MMLU", lambda t: {"question": t, "choices": ["21", "7"], "answer": 1}, "B", "(A) 21\n(B) 7"),
     ("problem and answer", lambda t: {"question": t, "A": 21, "B": 7, "C": "", "D": None, "answer": "B"}, "B", "(A) 21\n(B) 7"),
     ("problem and answer", lambda t: {"question": t, "option_a": "21", "option_b": "7", "answer": "b"}, "B", "(A) 21\n(B) 7"),
-    ("problem and answer", lambda t: {"question": t, "optionA": "21", "optionB": "7", "answer": "7"}, "B", "(A) 21\n(B) 7"),
+    ("problem and answer", lambda t: {"question": t, "optionA": "21", "optionB": "7", "answer": "B"}, "B", "(A) 21\n(B) 7"),
     ("problem and answer", lambda t: {"question": t, "candidates": ["21", "7"], "answer": "B"}, "B", "(A) 21\n(B) 7"),
     ("AGIEval", lambda t: {"question": t, "options": {"A": "21", "B": "7"}, "label": "B", "answer": None}, "B", "(A) 21\n(B) 7"),
     ("ARC", lambda t: {"id": "a", "question": t, "choices": {"text": ["21", "7"], "label": ["A", "B"]}, "answerKey": "B"}, "B", "(A) 21\n(B) 7"),
@@ -402,3 +402,22 @@ def test_items_of_a_benchmark_without_an_answer_are_dropped_and_counted_and_most
     assert "30 of 60 rows are left out: no answer" in capsys.readouterr().err
     with pytest.raises(UserError, match="31 of 61 items cannot be used"):
         canonical_rows([*rows, *many], "f")
+
+
+@pytest.mark.parametrize("answer", ["8", 8, 1, "AB", "a letter"])
+def test_columns_that_hold_no_choices_change_nothing(answer):
+    row = {"problem": "Which root of x^2 - 9x + 8 is larger?", "A": 1, "B": 8, "answer": answer}
+    (found,) = canonical_rows([row], "f")
+    assert found["problem"] == row["problem"] and found["answer"] == str(answer)
+
+
+def test_choices_with_a_gap_are_left_out(capsys):
+    rows = [{"question": f"{n}?", "A": "1", "B": "2", "C": "3", "D": "4", "answer": "D"} for n in range(20)]
+    assert len(canonical_rows([*rows, {**rows[0], "question": "odd?", "C": ""}], "f")) == 20
+    assert "1 of 21 rows are left out: a choice in the middle is missing" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("first", ["<question>,<answer>", "<think>,answer", "<s>,x"])
+def test_a_table_may_begin_with_what_looks_like_a_tag(tmp_path, first):
+    (tmp_path / "t.csv").write_text(f"{first}\n1?,2\n")
+    assert len(list(read_rows(tmp_path / "t.csv"))) == 1

@@ -317,6 +317,22 @@ def test_temporary_files_of_a_job_go_with_it(tmp_path_factory):
     assert Path(process.communicate(timeout=20)[0].strip()).parent == long, "sockets must fit into it"
 
 
+def test_a_job_within_a_job_may_share_its_directory(tmp_path):
+    """Ray's on each node has the directory of the training's job."""
+    inner = "from mathrl.execution.supervisor import Supervisor; import os, sys; from pathlib import Path\n"
+    inner += "one = Supervisor([sys.executable, '-c', 'import os; print(os.environ[\"TMPDIR\"])'], 0)\n"
+    inner += "one.ray_directory = Path(os.environ['RAY_TMPDIR']); sys.exit(one.run())"
+    process = start("--", sys.executable, "-c", inner, PYTHONPATH=str(SCRIPTS), TMPDIR=str(tmp_path.parents[2]))
+    said = process.communicate(timeout=30)[0]
+    assert process.returncode == 0 and "mathrl-tmp-" in said, said
+
+
+def test_what_a_job_links_to_is_not_removed(tmp_path):
+    (tmp_path / "mine").mkdir()
+    process = start("--", "sh", "-c", f"rm -rf $RAY_TMPDIR/tmp; ln -s {tmp_path}/mine $RAY_TMPDIR/tmp")
+    assert process.wait(20) == 0 and (tmp_path / "mine").is_dir()
+
+
 def test_temporary_files_of_a_job_of_snakemake_go_with_it(tmp_path):
     """Snakemake sets TMPDIR in each job, whatever the user set."""
     (tmp_path / "Snakefile").write_text(

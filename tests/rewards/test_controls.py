@@ -93,6 +93,12 @@ def test_the_arms_begin_and_last_as_the_first_selected_run(file):
         for seed in (1, 2):
             own = runs[f"{arm}-seed-{seed}"]
             assert (own["start_from"], own["steps"], "advantage" in own) == (f"warm-seed-{seed}", 40, False), arm
+    file["runs"]["warm"] |= {"algorithm": "supervised", "learning_rate": 1e-5}
+    runs = reading.expanded({**file, "select": ["warm", "after"], "controls": True})[0]["runs"]
+    assert (runs["control-format-seed-2"]["steps"], "learning_rate" in runs["control-format-seed-2"]) == (40, False), "no supervised run"
+    file["runs"]["small"] = {"train_batch_size": 64, "mini_batch_size": 32}
+    own = reading.expanded({**file, "select": ["small"], "controls": True})[0]["runs"]["control-random"]
+    assert (own["train_batch_size"], own["mini_batch_size"]) == (64, 32), "sizes that divide"
     file["runs"]["control-random"]["steps"] = 7
     assert reading.expanded({**file, "select": ["after"], "controls": True})[0]["runs"]["control-random-seed-1"]["steps"] == 7, (
         "said is said"

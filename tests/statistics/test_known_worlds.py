@@ -115,6 +115,8 @@ def test_calibration_leaves_a_seed_for_its_interval(seeds, group):
     _, runs = world(generator, seeds, 0.02, 0.004)
     found = calibrate([sampled(run, generator) for run in runs], list(SIZES))
     assert found["group"] == group and found["high"] < 1
+    with pytest.raises(UserError, match=f"two groups of {seeds} seeds need {2 * seeds}, and {seeds} are evaluated; lower GROUP"):
+        calibrate([sampled(run, generator) for run in runs], list(SIZES), group=seeds)
 
 
 def test_jackknife_of_a_mean_is_students_interval():

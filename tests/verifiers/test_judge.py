@@ -62,7 +62,7 @@ def test_a_reply_that_names_no_step_is_asked_for_in_another_way(tmp_path):
     with JudgeServer(unread_first) as server:
         assert ask(server.url, tmp_path, STEPS[:1], retries=2) == [[1.0, 0.0, 0.0]]
     (first, limit), second = server.asked
-    assert first == 0 and second == (judge.AGAIN, 2 * limit)
+    assert first == 0 and second == (judge.AGAIN, limit)
 
 
 @pytest.mark.parametrize(

@@ -85,10 +85,14 @@ def test_bad_step_sets_are_refused(row, why):
 
 def test_a_solution_that_ends_before_its_first_error_is_left_out_and_counted(capsys):
     whole, cut = ({"problem": "p", "steps": ["a", "b"], "first_error": wrong} for wrong in (1, 2))
-    assert measures.usable([whole, cut, whole], "sets.jsonl") == [whole, whole]
-    assert capsys.readouterr().err == "notice: sets.jsonl: 1 of 3 solutions end before their first error; left out\n"
-    with pytest.raises(UserError, match="each solution ends before its first_error; steps are counted from 0"):
-        measures.usable([cut], "sets.jsonl")
+    assert measures.usable([cut, *[whole] * 199], "sets.jsonl") == [whole] * 199
+    assert capsys.readouterr().err == "notice: sets.jsonl: 1 of 200 solutions end before their first error; left out\n"
+
+
+def test_steps_that_are_counted_from_one_are_refused():
+    rows = [{"problem": "p", "steps": ["a", "b", "c"], "first_error": wrong} for wrong in (1, 1, 2, 2, 3, None)]
+    with pytest.raises(UserError, match=r"sets.jsonl: 1 of 5 solutions end before their first_error; steps are counted from 0"):
+        measures.usable(rows, "sets.jsonl")
 
 
 def test_a_table_of_verifiers_and_their_ensemble():

@@ -154,6 +154,7 @@ def run(place, failing, where, raises):
     trainer.global_steps, trainer.total_training_steps, trainer.steps_per_epoch = 0, 9, 100
     trainer.train_dataloader, trainer.train_dataloader_it = Loader(), None
     trainer.curr_step_profile, trainer._discarded_tokens = False, 0
+    trainer._rollout_moe_lb_metrics_accumulator = None
     engine = {"awake": True}
     trainer.checkpoint_manager = types.SimpleNamespace(sleep_replicas=lambda: engine.update(awake=False))
     trainer.reward_loop_manager = types.SimpleNamespace(reward_loop_worker_handles=[])

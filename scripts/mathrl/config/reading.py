@@ -18,10 +18,11 @@ from mathrl.core.files import UserError
 CONTROLS = ("control-random", "control-inverted", "control-format", "control-constant")
 """Runs that `controls: true` adds to a study."""
 SHARED = (
-    "start_from", "data", "remove", "difficulty", "sources", "solve_rate", "solve_rates", "steps", "epochs", "budget", "train_batch_size",
-    "rollout_n", "max_prompt_length", "max_response_length", "learning_rate", "lora",
+    "start_from", "data", "remove", "difficulty", "sources", "solve_rate", "solve_rates", "steps", "epochs", "budget", "rollout_n",
+    "max_prompt_length", "max_response_length", "learning_rate", "lora",
 )  # fmt: skip
 """Keys of a run that its control arms have from it: where it begins, what it sees, and what it costs."""
+BATCHES = ("train_batch_size", "mini_batch_size")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 Raw = dict[str, Any]
 """A mapping as YAML or JSON gives it."""
@@ -127,7 +128,7 @@ def expanded(config: Raw) -> tuple[Raw, dict[str, Raw]]:
 def _with_controls(config: Raw) -> Raw:
     """The configuration with the control arms among the selected runs, if it asks for them.
 
-    They have the seeds of the first selected run that has some, and begin, last and cost as the first selected run does.
+    They have the seeds of the first selected run that has some, and begin, last and cost as the first selected run that is not supervised.
 
     Raises:
         UserError: an arm is no run, or the first selected run has stages, which an arm would have to have, too.
@@ -135,18 +136,20 @@ def _with_controls(config: Raw) -> Raw:
     if not config.get("controls"):
         return config
     runs = dict(config["runs"])
-    first = next((name for name in config["select"] if name not in CONTROLS), "")
+    trained = [name for name in config["select"] if name not in CONTROLS and (runs.get(name) or {}).get("algorithm") != "supervised"]
+    first = next(iter(trained), "")
     own = runs.get(first) or {}
     if own.get("stages"):
         raise UserError(
             f"config: controls: run {first} has stages, and the control arms have one; write controls: false, and the arms with its stages"
         )
     shared = {key: own[key] for key in SHARED if key in own}
+    batches = {key: own[key] for key in BATCHES if key in own} if "train_batch_size" in own else {}  # they must divide each other
     seeds = next((own["seeds"] for name in config["select"] if (own := runs.get(name, {})).get("seeds")), None)
     for name in CONTROLS:
         if name not in runs:
             raise UserError(f"config: controls: there is no run {name} in runs; take it from config.yaml, or write controls: false")
-        runs[name] = shared | ({"seeds": seeds} if seeds else {}) | runs[name]
+        runs[name] = shared | ({"seeds": seeds} if seeds else {}) | (runs[name] or {}) | batches
     return {**config, "runs": runs, "select": list(dict.fromkeys([*config["select"], *CONTROLS]))}
 
 

@@ -9,6 +9,7 @@ half of the first rows; the first layout of the table that fits is taken, and th
 from __future__ import annotations
 
 import re
+import string
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -176,18 +177,28 @@ def first_of(row: Row, paths: str) -> Any:
 _OPTIONS = ("{}", "option_{}", "option{}", "op{}")  # names of columns that hold a choice each, by its letter
 
 
-def option_columns(row: Row) -> JsonObject | None:
-    """Choices that stand in columns of their own (`A`, `B`, … or `option_a`, `optionA`, `opa`, …) by their letter; None without a first two."""
-    for form in _OPTIONS:
-        found: JsonObject = {}
-        for letter in gold.LETTERS:
-            names = (form.format(letter), form.format(letter.lower()) if form != "{}" else "")
-            value = next((row[name] for name in names if row.get(name) not in (None, "")), None)
-            if value is None:
-                break
-            found[letter] = value
-        if len(found) > 1:
-            return found
+def option_columns(row: Row, answer: Any) -> JsonObject | None:
+    """Choices that stand in columns of their own (`A`, `B`, … or `option_a`, `optionA`, `opa`, …), by letter, where the answer is one's letter.
+
+    None otherwise: then such columns are something else.
+
+    Raises:
+        NoGold: a choice in the middle is missing, or there are more than ten.
+    """
+    label = answer.strip().upper() if isinstance(answer, str) else ""
+    for form in _OPTIONS if len(label) == 1 and label.isalpha() else ():
+        lower = form != "{}"
+        found = {
+            letter: value
+            for letter in string.ascii_uppercase
+            for name in ((form.format(letter), form.format(letter.lower())) if lower else (letter,))
+            if (value := row.get(name)) not in (None, "")
+        }
+        if not {"A", "B", label} <= set(found):
+            continue
+        if sorted(found) != list(string.ascii_uppercase[: len(found)]):
+            raise gold.NoGold("a choice in the middle is missing")
+        return found
     return None
 
 

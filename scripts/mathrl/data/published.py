@@ -87,7 +87,7 @@ class Reader:
 
     def _with_gold(self, row: layouts.Row, problem: str) -> tuple[str, str]:
         value = layouts.first_of(row, self.layout.answer)
-        choices = layouts.first_of(row, self.layout.choices) or layouts.option_columns(row)
+        choices = layouts.first_of(row, self.layout.choices) or layouts.option_columns(row, value)
         options = gold.options_of(choices)
         if options:
             return gold.with_choices(problem, options), gold.letter_of(value, options, gold.labels_of(choices))

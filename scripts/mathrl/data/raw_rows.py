@@ -31,7 +31,7 @@ MAX_JSON = 1 << 29  # characters of a file that is one JSON value, which must be
 MAX_NESTING = 100  # lists in lists, as for JSON
 _BATCH = 4096  # rows of a table in memory at a time
 _PACKED = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bzip2", b"\xfd7zXZ": "xz"}
-_TAG = re.compile(rb"<(?:!--|!doctype|[a-z][a-z0-9]*[\s/>])")
+_PAGE = re.compile(rb"<(?:!--|!doctype|(?:html|head|body|meta|title|link|script|style|div|span|table|center|form|iframe|h[1-6])[\s/>])")
 _LFS = b"version https://git-lfs.github.com"
 _FOREIGN = {b"PK\x03\x04": "a zip archive; unpack it", b"%PDF": "a PDF", b"SQLite": "an SQLite database; export a table as CSV"}
 
@@ -47,7 +47,7 @@ def what_it_is_not(path: Path) -> str | None:
     low = head[:200].lower()
     if low.startswith((b"<?xml", b"<error>")):
         return "is an XML message of a server, not a data file; open the address in a browser"
-    if _TAG.match(low):  # no form of data begins with one
+    if _PAGE.match(low):
         return "is a web page (HTML), not a data file: a login, a licence to accept or a wrong address; open the address in a browser"
     return None
 

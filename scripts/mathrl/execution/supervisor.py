@@ -51,10 +51,16 @@ def sweep(place: Path) -> None:
 
 
 def _remove(directory: Path) -> None:
-    """Remove the directory of a job, and its temporary files where the user keeps those."""
+    """Remove the directory of a job, and its temporary files where the user keeps those; a link to anything else is a link."""
     with contextlib.suppress(OSError):
-        shutil.rmtree(os.readlink(directory / TEMPORARY), ignore_errors=True)
+        linked = Path(os.readlink(directory / TEMPORARY))
+        if linked.name == _temporary_name(directory):
+            shutil.rmtree(linked, ignore_errors=True)
     shutil.rmtree(directory, ignore_errors=True)
+
+
+def _temporary_name(directory: Path) -> str:
+    return f"mathrl-tmp-{directory.name.rpartition('-')[2]}"
 
 
 class Supervisor:
@@ -208,13 +214,15 @@ class Supervisor:
     def _temporary(self, given: str | None) -> str:
         """A folder for temporary files that goes with the job, in TMPDIR, which Snakemake always sets: verl leaves a lock per checkpoint.
 
-        A TMPDIR that cannot have a folder, or whose folder's name would leave no room for sockets, stays as it is.
+        A TMPDIR that cannot have a folder, or whose folder's name would leave no room for sockets, stays as it is. So does that of a job
+        within which this one works, on the same directory.
         """
         place = self.ray_directory / TEMPORARY
         if given is None:
             return str(processes.own_directory(place))
-        own = Path(given) / f"mathrl-tmp-{self.ray_directory.name.rpartition('-')[2]}"
-        if len(os.fsencode(own)) > LONGEST_TMPDIR or not os.access(given, os.W_OK | os.X_OK):
+        own = Path(given).absolute() / _temporary_name(self.ray_directory)
+        room = len(os.fsencode(own)) <= LONGEST_TMPDIR and os.path.isdir(given) and os.access(given, os.W_OK | os.X_OK)
+        if not room or os.path.lexists(place):
             return given
         place.symlink_to(processes.own_directory(own))
         return str(own)

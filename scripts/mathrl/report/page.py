@@ -251,7 +251,7 @@ def _marks(comparisons: Sequence[ComparisonRow]) -> dict[str, str]:
             continue
         claimed = claim_of(row)["claimed"] if arms else row["p_adjusted"] is not None and row["p_adjusted"] < SHOWN
         counted = row["net"] if arms else row["mean"]
-        if claimed and counted:
+        if claimed and counted and (counted["value"] > 0) == (row["mean"]["value"] > 0):
             marks[row["model"]] = "▲" if counted["value"] > 0 else "▼"
     return marks
 

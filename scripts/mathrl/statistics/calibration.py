@@ -28,6 +28,8 @@ def calibrate(runs: Sequence[Results], benchmarks: Sequence[str], key: Column = 
     """
     if len(runs) < LEAST:
         raise UserError(f"calibration: {len(runs)} seeds of one run are evaluated, {LEAST} are needed; give the run seeds: [1, 2, 3, 4, …]")
+    if group and 2 * group > len(runs):
+        raise UserError(f"calibration: two groups of {group} seeds need {2 * group}, and {len(runs)} are evaluated; lower GROUP (--group)")
     size = group or max(2, min(5, (len(runs) - 1) // 2))
     splits = _splits(len(runs), size)
     claims = {split: _claims(runs, split, benchmarks, key) for split in splits}

@@ -25,7 +25,7 @@ from mathrl.verifiers.records import Identity
 
 PROMPT = Path(__file__).parent / "prompts/first_error.txt"
 REPLY_TOKENS = 1024
-AGAIN = 0.7  # temperature where a reply named no step, with room for twice as many tokens
+AGAIN = 0.7  # temperature where a reply named no step
 _BOX = re.compile(r"\\boxed\s*\{\s*(-?\d{1,6})\s*\}")
 _SLOT = re.compile(r"\{(problem|steps)\}")
 
@@ -78,8 +78,7 @@ class Judge:
     def _one(self, problem: str, steps: Sequence[str]) -> list[float]:
         solution = (problem, tuple(steps))
         tries = self._unread[solution]  # the same words at temperature 0 would get the same reply
-        limit = self._max_tokens * (2 if tries else 1)
-        request = Request(self._model, fill(self._prompt, problem, steps), AGAIN if tries else 0.0, limit, 0, seed=None)
+        request = Request(self._model, fill(self._prompt, problem, steps), AGAIN if tries else 0.0, self._max_tokens, 0, seed=None)
         bound = spending.bound(request, self._prices)
         reservation = self._account.reserve_within(self._limits, bound)
         if reservation is None:

@@ -16,6 +16,7 @@ The name must stay, because verl takes a trainer of any other name for an asynch
 
 from __future__ import annotations
 
+import copy
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,6 +40,7 @@ class Trainer(PPOTrainerSync):
 
     _names: deterministic.Names | None = None  # of a deterministic training
     _batch: KVBatchMeta | None = None  # of the step that was trained and is not logged yet
+    _rollout_moe_lb_metrics_accumulator: object  # verl's
     _rollouts_of = 0  # the last step whose rollouts were kept
     total_training_steps: int  # verl's
 
@@ -113,8 +115,10 @@ class Trainer(PPOTrainerSync):
         """Write what verl will log of this step into its checkpoint, and its rollouts where they belong: all is there before the mark."""
         metrics, discarded = dict(self._metrics), self._discarded_tokens
         timing, epoch = {**self.timing_raw, "step": time.perf_counter() - self._began}, (self.global_steps - 1) // self.steps_per_epoch
+        loads = self._rollout_moe_lb_metrics_accumulator
+        self._rollout_moe_lb_metrics_accumulator = copy.deepcopy(loads)
         self._compute_metrics(batch, metrics, timing, self.global_steps, epoch)
-        self._discarded_tokens = discarded  # verl counts them once more
+        self._discarded_tokens, self._rollout_moe_lb_metrics_accumulator = discarded, loads  # verl counts them once more
         write_scalars(Path(self.config.trainer.default_local_dir) / f"global_step_{self.global_steps}", self.global_steps, metrics)
         kept = self.config.trainer.get("rollout_data_dir", None)
         if kept:
