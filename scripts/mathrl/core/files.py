@@ -26,6 +26,8 @@ from mathrl.core import checksums
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
+os.umask(_UMASK := os.umask(0o077))  # read once: to read it is to set it for a moment, and for all threads
+
 JsonObject = dict[str, Any]
 """Any JSON object, with whatever keys a file or a stranger gave it.
 
@@ -84,7 +86,7 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
         yield temporary
         with open(temporary, "rb") as written:
             os.fsync(written.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())
+        os.chmod(temporary, 0o666 & ~_UMASK)
         checksums.note(path, temporary)
         os.replace(temporary, path)
     finally:
@@ -127,12 +129,6 @@ def check_unchanged(path: str | os.PathLike) -> None:
         checksums.check(path)
     except checksums.DamagedError as error:
         raise UserError(str(error)) from None
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def write_bytes(path: str | os.PathLike, data: bytes) -> None:

@@ -146,7 +146,7 @@ def verify(pin: Pin, table: Path, folder: Path, origin: Origin) -> Fetched:
         has = ", ".join(sorted(p.name for p in _files(folder))[:5]) or "nothing"
         raise TransferError(f"brought no file like {' '.join(pin.files)} (it brought: {has}; only metadata?)")
     for path in paths:
-        _refuse_pages(pin, path, origin)
+        _refuse_pages(pin, path, path.relative_to(folder), origin)
     if "*" in known and len(paths) > 1:
         raise UserError(f"{table}: '{pin.name}' has one sha256 for {len(paths)} files; write path=hash pairs")
     found = {path.relative_to(folder).as_posix(): sha256_file(path) for path in paths}
@@ -174,13 +174,16 @@ def verify(pin: Pin, table: Path, folder: Path, origin: Origin) -> Fetched:
     return Fetched(folder, paths, origin)
 
 
-def _refuse_pages(pin: Pin, path: Path, origin: Origin) -> None:
-    """A web page or a git-LFS pointer in the place of a file is no file: it is deleted, so that the next run asks again."""
+def _refuse_pages(pin: Pin, path: Path, name: Path, origin: Origin) -> None:
+    """A web page or a git-LFS pointer in the place of a file is no file: it is deleted, so that the next run asks again.
+
+    Of a user's own file the line names that, not the copy.
+    """
     wrong = what_it_is_not(path)
     if wrong is None or (pin.kind == "model" and "git-LFS" not in wrong):
         return
     if origin.source == "file":
-        raise UserError(f"{path}: {wrong}")
+        raise UserError(f"{origin.id if Path(origin.id).is_file() else Path(origin.id) / name}: {wrong}")
     path.unlink()
     raise TransferError(f"{path.name} {wrong}")
 

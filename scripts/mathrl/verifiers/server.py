@@ -102,9 +102,12 @@ async def _listen(verifier: Verifier, path: Path, batch_size: int, name: str) ->
         finally:
             writer.close()
 
-    os.umask(0o077)
     check_place(path)  # another one may have begun while this one loaded its model
-    server = await asyncio.start_unix_server(answer, path)
+    path.unlink(missing_ok=True)  # left behind by a server that was killed
+    bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    os.fchmod(bound.fileno(), 0o600)  # before it has a name: the umask is the whole process's
+    bound.bind(str(path))
+    server = await asyncio.start_unix_server(answer, sock=bound)
     _say(f"verifier {name}: is served")
     await server.serve_forever()
 
