@@ -250,7 +250,7 @@ def check_stage(config: Configuration, run: str, stage: str) -> list[str]:
     Raises:
         UserError: see the messages below, and `check_batches`.
     """
-    merged, data = config.stage(run, stage), config.data
+    merged = config.stage(run, stage)
     name = f"run {run}, stage {stage}"
     where = f"config: {name}"
     if not merged.supervised:
@@ -280,22 +280,37 @@ def check_stage(config: Configuration, run: str, stage: str) -> list[str]:
             f"{where}: reshard: names no checkpoints; write adopt: '<name of the directory below checkpoints/{run}/{stage}>' too"
         )
     if merged.supervised:
-        if merged.reshard:
-            raise UserError(f"{where}: reshard: a supervised stage is trained again with another number of GPUs; remove reshard")
-        if merged.budget.bounds:
-            raise UserError(
-                f"{where}: budget: steps alone end a supervised stage, verl logs no times of it; write budget: "
-                "{tokens: null, gpu_hours: null} there, and its cost is not counted"
-            )
-        made_here = merged.solutions in (OWN_SOLUTIONS, *verifiers.MADE_HERE) or augmentation.product(merged.solutions, config)
-        if not made_here and not Path(merged.solutions or "").is_file():
-            raise UserError(f"{where}: solutions: no such file: {merged.solutions}; a parquet with the columns problem and solution")
+        _check_supervised(config, merged, where)
     penalty = merged.overlong_penalty
     if penalty and penalty.buffer > merged.max_response_length:
         raise UserError(
             f"{where}: overlong_penalty.buffer {penalty.buffer} is more than max_response_length {merged.max_response_length}; "
             "it is the last part of it"
         )
+    notices += _check_choice_of_rows(config, merged, name, where)
+    save, keep = merged.save_every, merged.keep_every
+    if keep and keep % save:
+        notices.append(f"{name}: keep_every {keep} keeps every {math.lcm(keep, save)}th step only, as save_every is {save}")
+    return notices
+
+
+def _check_supervised(config: Configuration, merged: Stage, where: str) -> None:
+    """Refuse what a supervised stage cannot do."""
+    if merged.reshard:
+        raise UserError(f"{where}: reshard: a supervised stage is trained again with another number of GPUs; remove reshard")
+    if merged.budget.bounds:
+        raise UserError(
+            f"{where}: budget: steps alone end a supervised stage, verl logs no times of it; write budget: "
+            "{tokens: null, gpu_hours: null} there, and its cost is not counted"
+        )
+    made_here = merged.solutions in (OWN_SOLUTIONS, *verifiers.MADE_HERE) or augmentation.product(merged.solutions, config)
+    if not made_here and not Path(merged.solutions or "").is_file():
+        raise UserError(f"{where}: solutions: no such file: {merged.solutions}; a parquet with the columns problem and solution")
+
+
+def _check_choice_of_rows(config: Configuration, merged: Stage, name: str, where: str) -> list[str]:
+    """Refuse a choice of training rows that no row can meet, or that contradicts the data; returns notices."""
+    data, notices = config.data, []
     low, high = merged.solve_rate or (0, 1)
     if low > high:
         raise UserError(f"{where}: solve_rate [{low}, {high}] holds no rate; write the lowest first: [{high}, {low}]")
@@ -323,9 +338,6 @@ def check_stage(config: Configuration, run: str, stage: str) -> list[str]:
         raise UserError(f"{where}: {(chosen or ['solve_rates'])[0]}: data as_given trains on all rows; remove it, or write data: raw")
     if rows == "clean":
         _check_removal(config, merged.remove or [], f"{name}: remove")
-    save, keep = merged.save_every, merged.keep_every
-    if keep and keep % save:
-        notices.append(f"{name}: keep_every {keep} keeps every {math.lcm(keep, save)}th step only, as save_every is {save}")
     return notices
 
 
