@@ -111,7 +111,7 @@ def clean(path: Path, out: Path, quarantine: Path, settings: CleaningSettings, c
         _refuse(path, broken, rows, settings["max_quarantine"])
         funnel.refuse(path, settings["max_dropped"])
         identifiers = contract.numbered(pl.concat(ids))
-        group = signatures.groups(identifiers, "near")
+        group = signatures.groups(identifiers, "near", settings["near_similarity"])
         keep = pl.repeat(True, len(group), dtype=pl.Boolean, eager=True)
         if settings["duplicates"] != "none":
             same = group if settings["duplicates"] == "near" else signatures.groups(identifiers, "exact")

@@ -1,7 +1,7 @@
 """Groups of equal and nearly equal problems inside the training set.
 
 Two problems are nearly equal if they have the same numbers, variables, signs and contrasting words in the same order, and at
-least `SIMILAR` of their other words in common (Jaccard, estimated by MinHash over words and word pairs). Two problems of one
+least a share of their other words in common (Jaccard, estimated by MinHash over words and word pairs; 0.8 by default). Two problems of one
 template with other numbers are two problems. Groups depend on the texts alone, not on their order.
 """
 
@@ -22,9 +22,8 @@ from mathrl.text.normalize import CONTRASTS
 if TYPE_CHECKING:
     import polars as pl
 
-HASHES = 16
-SIMILAR = 13  # of HASHES that must agree: a Jaccard similarity of about 0.8
-BANDS = 8  # rows that agree in both hashes of one band are compared
+HASHES = 16  # what is kept of each row; the share of them that two rows have in common estimates their similarity
+BANDS = 8  # rows that agree in both hashes of one band are compared: at a similarity of 0.8 that misses one pair in 3,500
 
 
 class Signatures:
@@ -42,7 +41,7 @@ class Signatures:
             self.fixed.append(fixed)
             self.sketches.append(hashes)
 
-    def groups(self, ids: pl.Series, kind: str) -> pl.Series:
+    def groups(self, ids: pl.Series, kind: str, similarity: float = 0.8) -> pl.Series:
         """The group of each row, named by its smallest id. `kind`: `exact` (the same words, numbers and signs) or `near`."""
         import polars as pl
 
@@ -57,7 +56,7 @@ class Signatures:
                 first = _first_equal(token_hashes.mix(token_hashes.mix(pair) ^ fixed))
                 rows = np.flatnonzero(first != np.arange(len(first)))
                 rows = rows[fixed[rows] == fixed[first[rows]]]
-                rows = rows[(hashes[rows] == hashes[first[rows]]).sum(axis=1) >= SIMILAR]
+                rows = rows[(hashes[rows] == hashes[first[rows]]).sum(axis=1) >= similarity * HASHES]
                 left.append(rows)
                 right.append(first[rows])
         names = _components(np.concatenate(left), np.concatenate(right), len(exact))

@@ -109,6 +109,7 @@ class CleaningSettings(TypedDict):
     max_dropped: float
     verifiable: bool
     duplicates: str
+    near_similarity: float
     english_only: bool
     sources: list[str] | None
     difficulty_bands: list[float] | str
