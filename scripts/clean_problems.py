@@ -39,6 +39,8 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2, help="processes (default 2); the output does not depend on it")
     args = parser.parse_args()
 
+    from mathrl.decontamination.compare import surely_same
+
     cuts = cleaning.parse_bands(args.difficulty_bands)
     settings: CleaningSettings = {
         "max_quarantine": args.max_quarantine,
@@ -50,7 +52,7 @@ def main() -> None:
         "sources": args.sources,
         "difficulty_bands": cuts or "quintiles",
     }
-    result = cleaning.clean(args.dataset, args.out, args.quarantine, settings, cuts, args.workers)
+    result = cleaning.clean(args.dataset, args.out, args.quarantine, settings, cuts, args.workers, surely_same)
     write_json(args.funnel, result.summary(args.dataset))
 
 

@@ -9,6 +9,7 @@ from mathrl.core.files import UserError
 from mathrl.data import cleaning, published
 from mathrl.data.benchmarks import read_benchmark_file
 from mathrl.decontamination import command
+from mathrl.decontamination.compare import surely_same
 from support.cleaning import SETTINGS
 
 READ = {
@@ -60,7 +61,7 @@ def cleaned(case, tmp_path):
 
     def call(number):
         out = tmp_path / "problems.parquet"
-        made = cleaning.clean(case(number), out, tmp_path / "quarantine.parquet", SETTINGS, None, 1)
+        made = cleaning.clean(case(number), out, tmp_path / "quarantine.parquet", SETTINGS, None, 1, surely_same)
         return pl.read_parquet(out)["answer"].to_list(), made.summary(case(number))
 
     return call

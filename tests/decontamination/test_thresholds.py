@@ -55,6 +55,7 @@ NO_THRESHOLD = {
     "embedding Embedder._compute": "a GPU's batch",
     "embedding Store.put": "letters of a file's name",
     "duplicates HASHES": "hashes that are kept of a row",
+    "duplicates MOST_PAIRS": "pairs that a group may cost",
     "duplicates BANDS": "rows that are compared: near pairs must agree in one of so many",
     "duplicates Signatures.groups": "the default of data.filters.near_similarity, and bits of a hash",
     "duplicates _fixed_words": "size of a table of bits",

@@ -8,14 +8,16 @@ is not `7 + 7 + 8`. Another order is allowed only where whole sentences, or numb
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from functools import cached_property
+from itertools import pairwise
 
 from mathrl.decontamination import normalize_pair
-from mathrl.decontamination.meanings import FILLERS, SMALL_WORDS, opposite_forms, same_words
-from mathrl.decontamination.settings import Rules
+from mathrl.decontamination.meanings import DENIALS, FILLERS, SMALL_WORDS, opposite_forms, same_words
+from mathrl.decontamination.settings import Rules, Settings
 from mathrl.decontamination.texts import CONTRAST_OF, Text, weight_of
-from mathrl.text.normalize import LIGHT, OPERATORS, is_number
+from mathrl.text.normalize import LIGHT, OPERATORS, drawings, is_number
 
 DEFAULT = Rules()
 MOST = 1000, 2000  # tokens that are aligned, of an item and of a row in which it is looked for: what a comparison may cost, no threshold
@@ -283,6 +285,24 @@ class Pair:
         missing = weight_of(self.item.content - self.row.content)
         more = weight_of(self.row.content - self.item.content)
         return min(missing, more) / self.item.weight if self.item.weight else 0.0
+
+
+_BRACKETS = re.compile(r"\\[()\[\]]")
+
+
+def surely_same(one: str, other: str, settings: Settings = Settings()) -> bool:  # noqa: B008 - frozen
+    """Are two rows of a training set one problem, so that golds which differ contradict each other?
+
+    Asked of what is nearly equal, and stricter than a match: brackets and drawings are the same, too, and so is what is denied; no word
+    of the problem is on one side alone.
+    """
+    brackets, drawn = ([_BRACKETS.sub("", text).count(sign) for sign in "(["] for text in (one, other)), (drawings(one), drawings(other))
+    if len({tuple(counts) for counts in brackets}) > 1 or len({"".join(text.split()) for text in drawn}) > 1:
+        return False
+    pair = Pair(Text.of(one), Text.of(other), settings.rules)
+    denied = [Counter(b for a, b in pairwise(text.sequence) if a in DENIALS) for text in (pair.item, pair.row)]
+    more = any(bool(mine) != bool(theirs) for mine, theirs in pair.changes)  # a king, and a king or a queen
+    return denied[0] == denied[1] and not more and pair.agrees and pair.similarity >= settings.fuzzy_similarity
 
 
 def _is_word(token: str) -> bool:
