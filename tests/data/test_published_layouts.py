@@ -1,4 +1,3 @@
-# ruff: noqa: E501 - tables are read by lines
 """What is read of each published set: a first row with the values that its columns really hold, and its right problem and gold.
 
 `layouts.tsv` beside this clone has the columns of 71 sets. Columns that a row here does not give hold `words of NAME`, so that a problem
