@@ -18,6 +18,7 @@ rule clean_problems:
         max_dropped=CONFIG.data.max_dropped,
         verifiable=switch("--verifiable", CONFIG.data.filters.verifiable),
         duplicates=CONFIG.data.filters.duplicates,
+        near_similarity=CONFIG.data.filters.near_similarity,
         english_only=switch("--english-only", CONFIG.data.filters.english_only),
         sources=option("--sources", CONFIG.data.filters.sources),
         bands=CONFIG.data.difficulty_bands,
@@ -38,6 +39,7 @@ rule clean_problems:
         " --max-dropped {params.max_dropped:q}"
         " {params.verifiable:q}"
         " --duplicates {params.duplicates:q}"
+        " --near-similarity {params.near_similarity:q}"
         " {params.english_only:q}"
         " {params.sources:q}"
         " --difficulty-bands {params.bands:q}"
@@ -298,6 +300,7 @@ rule format_training_data:
         validation=validation_file,
         solve_rates=solve_rates_file,
         given=given_file,
+        benchmarks=given_benchmarks,
         augmented=added_files("augmented"),
         repeated=added_files("repeated"),
         hints=hint_files,
@@ -316,6 +319,7 @@ rule format_training_data:
         dev_size=CONFIG.data.dev_size,
         instruction=literal(CONFIG.prompt.instruction),
         separator=literal(CONFIG.prompt.separator),
+        thresholds=decontamination_thresholds(),
     log:
         "logs/format_training_data/{run}/{stage}.log",
     benchmark:
@@ -340,6 +344,7 @@ rule format_training_data:
         " --dev-size {params.dev_size:q}"
         " --instruction {params.instruction:q}"
         " --separator={params.separator:q}"
+        " {params.thresholds:q}"
         " --train {output.train:q}"
         " --val {output.val:q}"
         " --summary {output.summary:q}"

@@ -26,6 +26,7 @@ def main() -> None:
     parser.add_argument(
         "--duplicates", choices=("none", "exact", "near"), default="near", help="keep the first of each group (default near)"
     )
+    parser.add_argument("--near-similarity", type=float, default=0.8, help="words in common of near duplicates, 0–1 (default 0.8)")
     parser.add_argument("--english-only", action="store_true", help="drop problems in other languages")
     parser.add_argument("--sources", nargs="+", default=None, metavar="NAME", help="keep these sources only (default: all)")
     parser.add_argument(
@@ -38,17 +39,20 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2, help="processes (default 2); the output does not depend on it")
     args = parser.parse_args()
 
+    from mathrl.decontamination.compare import surely_same
+
     cuts = cleaning.parse_bands(args.difficulty_bands)
     settings: CleaningSettings = {
         "max_quarantine": args.max_quarantine,
         "max_dropped": args.max_dropped,
         "verifiable": args.verifiable,
         "duplicates": args.duplicates,
+        "near_similarity": args.near_similarity,
         "english_only": args.english_only,
         "sources": args.sources,
         "difficulty_bands": cuts or "quintiles",
     }
-    result = cleaning.clean(args.dataset, args.out, args.quarantine, settings, cuts, args.workers)
+    result = cleaning.clean(args.dataset, args.out, args.quarantine, settings, cuts, args.workers, surely_same)
     write_json(args.funnel, result.summary(args.dataset))
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mathrl.core.arguments import NamedFiles
 from mathrl.core.files import run_main
-from mathrl.decontamination.settings import Settings
+from mathrl.decontamination.settings import add_thresholds
 
 
 def main() -> None:
@@ -32,24 +32,10 @@ def main() -> None:
         default=None,
         help="methods that remove; `similar` adds semantic matches whose numbers differ (default: all of --methods but reworded)",
     )
-    rules.add_argument("--ngram-size", type=int, default=8, help="words (default 8)")
-    rules.add_argument("--ngram-coverage", type=float, default=0.5, help="share of an item's informative n-grams in one row (default 0.5)")
-    rules.add_argument("--fuzzy-similarity", type=float, default=0.85, help="token similarity, 0–1 (default 0.85)")
-    rules.add_argument("--semantic-similarity", type=float, default=0.85, help="cosine, 0–1 (default 0.85)")
-    rules.add_argument("--reworded-similarity", type=float, default=0.6, help="cosine of a rewording, 0–1 (default 0.6)")
-    for name, kind, text in (
-        ("semantic-words", float, "token similarity that confirms a semantic match"),
-        ("reworded-numbers", int, "numbers of an item; with fewer, a rewording needs the semantic similarity"),
-        ("boilerplate-rows", int, "an n-gram in more rows that are no copies is boilerplate"),
-        ("boilerplate-items", int, "and so is one that more items have"),
-        ("whole", float, "share of all n-grams that is a match even where most are boilerplate"),
-        ("replaced", float, "share of an item's content that a row may have replaced"),
-    ):
-        default = getattr(Settings, name.replace("-", "_"))
-        rules.add_argument(f"--{name}", type=kind, default=default, help=f"{text} (default {default})")
     rules.add_argument("--embedding-model", type=Path, help="directory of a sentence-transformers model, for semantic and reworded")
     rules.add_argument("--embedding-cache", type=Path, help="folder that keeps embeddings by the hash of their text (default: none)")
     rules.add_argument("--workers", type=int, default=2, help="threads (default 2); the output does not depend on it")
+    add_thresholds(parser)
     args = parser.parse_args()
 
     from mathrl.decontamination import command

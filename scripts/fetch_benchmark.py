@@ -41,7 +41,8 @@ def main() -> None:
         )
     if not late:  # another study has other exports, and so other problems
         fetch.record(pin, args.pins, fetched, len(rows))
-    write_jsonl(args.out, rows)
+    with fetch.disk_has_room(args.out):
+        write_jsonl(args.out, rows)
 
 
 if __name__ == "__main__":

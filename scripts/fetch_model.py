@@ -21,7 +21,8 @@ def main() -> None:
         has = ", ".join(fetched.names[:8])
         raise UserError(f"{pin.name}: no config.json among the model's files (it has: {has}); is {pin.origin.id} a Hugging Face model?")
     fetch.record(pin, args.pins, fetched, None)
-    fetch.place_directory(fetched, args.out)
+    with fetch.disk_has_room(args.out):
+        fetch.place_directory(fetched, args.out)
 
 
 if __name__ == "__main__":

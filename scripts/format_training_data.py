@@ -6,10 +6,13 @@ python scripts/format_training_data.py --problems results/data/problems.parquet 
 """
 
 import argparse
+from functools import partial
 from pathlib import Path
 
+from mathrl.core.arguments import NamedFiles
 from mathrl.core.files import UserError, run_main, write_json
 from mathrl.data import given_rows, training_files
+from mathrl.decontamination.settings import add_thresholds, settings_of_thresholds
 
 
 def main() -> None:
@@ -20,6 +23,9 @@ def main() -> None:
         "--data", choices=("clean", "raw", "as_given"), default="clean",
         help="without or with the contaminated rows, or the published file as it is (default clean)")  # fmt: skip
     parser.add_argument("--given", type=Path, help="parquet in verl's columns, for --data as_given")
+    parser.add_argument(
+        "--benchmark", action=NamedFiles, nargs="+", default={}, metavar="NAME=FILE",
+        help="benchmarks, for --data as_given: rows that a filter dropped are searched for their items (default: none)")  # fmt: skip
     parser.add_argument(
         "--remove", default="exact,ngram,fuzzy", help="methods whose matches are left out of clean data (default exact,ngram,fuzzy)"
     )
@@ -65,9 +71,13 @@ def main() -> None:
     parser.add_argument("--train", type=Path, required=True, help="training rows, parquet")
     parser.add_argument("--val", type=Path, required=True, help="validation rows and dev rows, parquet")
     parser.add_argument("--summary", type=Path, required=True, help="counts and hashes, JSON")
+    add_thresholds(parser)
     args = parser.parse_args()
 
-    from mathrl.decontamination.command import same_problems
+    from mathrl.decontamination.command import leaked, same_problems
+
+    settings = settings_of_thresholds(args)
+    near = partial(same_problems, settings=settings)
 
     if args.data == "as_given":
         if not args.given:
@@ -75,9 +85,10 @@ def main() -> None:
         if args.hints:
             raise UserError("--data as_given: the prompts stay as they are; write data: {rows: raw, hints: {…}}")
         dirty = training_files.contaminated(args.matches, args.remove) if args.matches else []
-        write_json(args.summary, given_rows.make(args, dirty))
+        looked_for = partial(leaked, benchmarks=args.benchmark, remove=args.remove, settings=settings)
+        write_json(args.summary, given_rows.make(args, dirty, near, looked_for))
     else:
-        write_json(args.summary, training_files.make(args, same_problems))
+        write_json(args.summary, training_files.make(args, near))
 
 
 if __name__ == "__main__":

@@ -97,10 +97,15 @@ def given_file(wildcards):
     return [f"resources/given/{CONFIG.dataset}.parquet"] if as_given else []
 
 
+def given_benchmarks(wildcards):
+    """The benchmarks that are looked for in such a file, in rows that a filter dropped before the search of all problems."""
+    return benchmarks_before_training() if given_file(wildcards) else []
+
+
 def data_of_stage(wildcards, input):
-    """Clean or raw, or the published file with its name."""
+    """Clean or raw, or the published file with its name and what is looked for in it."""
     data = augmentation.data_kind(stage_config(wildcards.run, wildcards.stage))
-    return [data, f"--given={input.given[0]}"] if input.given else data
+    return [data, f"--given={input.given[0]}", *benchmark_options(wildcards, input)] if input.given else data
 
 
 def added_files(what):

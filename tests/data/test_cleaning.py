@@ -48,11 +48,12 @@ def many(count: int = 300) -> list[dict]:
 def quick(tmp_path, capsys):
     """The same without a process of its own: rows and options in, the problems' answers and the summary out."""
     from mathrl.data import cleaning
+    from mathrl.decontamination.compare import surely_same
 
     def call(rows, **options):
         pl.DataFrame(rows, strict=False).write_parquet(tmp_path / "raw.parquet")
         out, quarantine = tmp_path / "problems.parquet", tmp_path / "quarantine.parquet"
-        made = cleaning.clean(tmp_path / "raw.parquet", out, quarantine, SETTINGS | options, None, 1)
+        made = cleaning.clean(tmp_path / "raw.parquet", out, quarantine, SETTINGS | options, None, 1, surely_same)
         return pl.read_parquet(out)["answer"].to_list(), made.summary(tmp_path / "raw.parquet"), capsys.readouterr().err
 
     return call
@@ -281,6 +282,14 @@ def test_number_that_is_none_goes_to_quarantine(quick):
 
 TWICE = [
     ([("Find $n$ if $n^2=49$.", "7"), ("Find n if n^2 = 49.", "-7")], [], "one problem, two golds: nobody knows which"),
+    ([("How many of the 12 boys in a class of 25 pupils are on the team of the school?", "7"),
+      ("Find how many of the 12 boys in a class of 25 pupils are on the team of the school.", "8")], [], "nearly one text, two golds"),
+    ([(f"Two cards are drawn from a pack one after the other with replacement. What is the probability that the first is black and the second a {which}?", gold)
+      for which, gold in (("king", "1/26"), ("king or queen", "1/13"))], ["1/26", "1/13"], "a word more"),
+    ([("How many ways are there to put 5 balls in 3 boxes if the balls are not distinguishable but the boxes are?", "21"),
+      ("How many ways are there to put 5 balls in 3 boxes if the balls are distinguishable but the boxes are not?", "41")], ["21", "41"],
+     "another thing is denied"),
+    ([("What is $88 \\div (4 \\div 2)$, all in all?", "44"), ("What is $88 \\div 4 \\div 2$, all in all?", "11")], ["44", "11"], "brackets"),
     ([("Find $n$ if $n^2=49$.", "0.5"), ("Find n if n^2 = 49.", "1/2")], ["0.5"], "one gold in two writings"),
     ([("Find $x$ for which $(x+1)^2=9$.", "2"), ("Find $x$ for which $x+1^2=9$.", "8")], ["2", "8"], "brackets make another problem"),
     ([("Arrange the letters of the word RADII in many ways.", "60"), ("Arrange the letters of the word MADAM in many ways.", "30")],
@@ -295,7 +304,8 @@ def test_golds_tell_different_problems_from_contradictions(rows, kept, reason, q
     answers, funnel, _ = quick([*many(3), *({"prompt": text, "solution": gold} for text, gold in rows)])
     assert answers[3:] == kept
     steps = {step["step"]: step["rows_in"] - step["rows_out"] for step in funnel["steps"]}
-    assert steps.get("conflicting_golds", 0) == (0 if kept else 2)
+    assert steps.get("conflicting_golds", 0) == (0 if kept else 2) == sum(funnel.get("dropped", {}).get("conflicting_golds", {}).values())
+    assert funnel["near_with_other_golds"] == (2 if kept[1:] and reason != "another word, another gold" else 0)
 
 
 @pytest.mark.parametrize(

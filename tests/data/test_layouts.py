@@ -275,6 +275,28 @@ def test_what_is_no_answer_is_left_out_with_its_reason(answer, reason, tmp_path)
 
 
 @pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        ({"options_text": "(A) 4 (B) 7"}, "options_text"), ({"story": ["Two", "lines"], "image_path": {"bytes": None, "path": "0.png"}}, "story, image_path"),
+        ({"context": ["a list is no body"]}, "context"), ({"question": "Another text?"}, "question"), ({f"c{n}": "x" for n in range(15)}, ", ".join(f"c{n}" for n in range(12)) + " and 3 more"),
+        ({"source": "a", "year": 1983, "level": "5", "hint": "  ", "body": "A story.", "options": []}, ""), ({"answer": "B", "option_a": "6", "option_b": "7"}, ""),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("form", ["jsonl", "parquet", "benchmark"])
+def test_columns_with_texts_that_are_not_read_are_named_once(more, told, form, tmp_path, capsys):
+    rows = [{"problem": text, "answer": "7", **more} for text in TEXTS]
+    if form == "benchmark":
+        canonical_rows(rows, "f")
+        notice = capsys.readouterr().err
+    else:
+        path = tmp_path / f"f.{form}"
+        pl.DataFrame(rows).write_parquet(path) if form == "parquet" else path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        notice = published.write_dataset([path], {}, tmp_path / "o.parquet", "f")[1]
+    said = f"columns with texts that are not read: {told}" if told else ""
+    assert notice.count("not read") == bool(told) and said in notice.split("; ")[-1]
+
+
+@pytest.mark.parametrize(
     ("row", "reason"),
     [
         ({"query": "Which?", "response": "I cannot say."}, "states no final answer"),

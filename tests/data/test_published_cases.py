@@ -1,14 +1,12 @@
 """The small published inputs beside this clone, each with its right value; tests of kinds are in the other files."""
 
-import csv
-import re
-
 import polars as pl
 import pytest
 from mathrl.core.files import UserError
 from mathrl.data import cleaning, published
 from mathrl.data.benchmarks import read_benchmark_file
 from mathrl.decontamination import command
+from mathrl.decontamination.compare import surely_same
 from support.cleaning import SETTINGS
 
 READ = {
@@ -60,7 +58,7 @@ def cleaned(case, tmp_path):
 
     def call(number):
         out = tmp_path / "problems.parquet"
-        made = cleaning.clean(case(number), out, tmp_path / "quarantine.parquet", SETTINGS, None, 1)
+        made = cleaning.clean(case(number), out, tmp_path / "quarantine.parquet", SETTINGS, None, 1, surely_same)
         return pl.read_parquet(out)["answer"].to_list(), made.summary(case(number))
 
     return call
@@ -90,49 +88,3 @@ def test_ids_that_are_missing_are_refused(case):
 def test_pointer_is_named(case, tmp_path):
     with pytest.raises(UserError, match="git-LFS"):
         published.write_dataset([case("037")], {}, tmp_path / "o.parquet", "set")
-
-
-def _made(kind: str, name: str):
-    """A value of the kind that the table of layouts names: `text`, `[text]`, `{a: int, b: [text]}`."""
-    kind = kind.strip()
-    if kind.startswith("["):
-        return [_made(part, name) for part in _apart(kind[1:-1], ",")]
-    if kind.startswith("{"):
-        return {key.strip(): _made(value, key.strip()) for key, value in (part.split(":", 1) for part in _apart(kind[1:-1], ","))}
-    word = kind.split()[0]
-    if word != "text":
-        return {"int": 7, "float": 7.0, "bool": True}.get(word)
-    if name in ("role", "from"):
-        return "user"
-    solved = any(part in name for part in ("solution", "response", "output"))
-    if name == "verification_info":
-        return '{"ground_truth": "7"}'
-    return "\\boxed{7} #### 7" if solved else "7" if re.search("answer|truth|gold|label|target|ans$", name, re.I) else "How many?"
-
-
-def _apart(text: str, separator: str) -> list[str]:
-    parts, depth = [""], 0
-    for char in text:
-        depth += (char in "[{") - (char in "]}")
-        if char == separator and not depth:
-            parts.append("")
-        else:
-            parts[-1] += char
-    return [part for part in parts if part.strip()]
-
-
-def test_every_published_layout_is_recognised(case):
-    """A made first row for each line of layouts.tsv; what is not known is refused with the remedy."""
-    folder = case("001").parent
-    with open(folder / "layouts.tsv", encoding="utf-8", newline="") as table:
-        lines = list(csv.DictReader(table, delimiter="\t", quoting=csv.QUOTE_NONE))
-    unknown = {}
-    for line in lines:
-        row = {name.strip(): _made(kind, name.strip()) for name, kind in (part.split(":", 1) for part in _apart(line["first row"], ";"))}
-        try:
-            published.Reader.of([row], {}, line["name"])
-        except UserError as error:
-            unknown[line["name"]] = str(error)
-    print(f"{len(lines) - len(unknown)} of {len(lines)} layouts are recognised; not: {', '.join(unknown)}")
-    assert not {line["name"] for line in lines if line["role"] == "training"} & set(unknown)
-    assert len(unknown) <= 1 and all("no layout is known with these columns" in message for message in unknown.values())

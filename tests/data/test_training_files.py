@@ -2,6 +2,7 @@
 """verl's files: the report's columns, and a dev split that near-duplicates never straddle."""
 
 import argparse
+import json
 from functools import partial
 
 import polars as pl
@@ -133,14 +134,33 @@ def test_dev_shares_no_match_with_train_by_the_products_own_search(formatted, tm
 
 def given(tmp_path, **options):
     from mathrl.data import given_rows
+    from mathrl.decontamination import Settings, command
 
+    benchmarks = options.pop("benchmarks", {})
+    near = partial(command.same_problems, settings=Settings())
+    leaked = partial(command.leaked, benchmarks=benchmarks, remove="exact,ngram", settings=Settings())
     values = {
         "data": "as_given", "remove": "exact", "difficulty": None, "sources": None, "solve_rate": None, "solve_rates": None, "dev_size": 20,
         "instruction": "Reason.", "separator": " ", "validation": f"gsm8k={tmp_path / 'gsm8k.jsonl'}", "matches": None,
     } | {name: tmp_path / f"{name}.parquet" for name in ("given", "problems", "train", "val")}  # fmt: skip
     dirty = options.pop("dirty", [])
-    counts = given_rows.make(argparse.Namespace(**values | options), dirty)["counts"]
+    counts = given_rows.make(argparse.Namespace(**values | options), dirty, near, leaked)["counts"]
     return pl.read_parquet(tmp_path / "train.parquet"), pl.read_parquet(tmp_path / "val.parquet"), counts
+
+
+def test_given_rows_that_are_a_dev_row_in_other_words_are_in_neither_part(tmp_path):
+    """And a leak that a filter dropped before the search of all problems is found all the same: it is trained on."""
+    story = "A farmer has {} cows, {} sheep and a dog, and he sells half of the cows at the market in the next town. How many are left?"
+    texts = [story.format(i, 2 * i + 1) for i in range(60)] + [f"Please answer: {story.format(i, 2 * i + 1)}" for i in range(60)]
+    rows = [{"data_source": "mine", "prompt": [{"role": "user", "content": text}], "reward_model": {"ground_truth": "1"}} for text in texts]
+    pl.DataFrame(rows).write_parquet(tmp_path / "given.parquet")
+    pl.DataFrame({"id": ["0"]}).write_parquet(tmp_path / "problems.parquet")
+    (tmp_path / "gsm8k.jsonl").write_text(json.dumps({"id": "0", "problem": texts[3], "answer": "18"}) + "\n")
+    train, val, counts = given(tmp_path, benchmarks={"gsm8k": tmp_path / "gsm8k.jsonl"})
+    cows = lambda frame: set(frame["prompt"].list.last().struct.field("content").str.extract(r"has (\d+) cows"))  # noqa: E731
+    dev = val.filter(data_source="dev")
+    assert not cows(train) & cows(dev) and counts["near_dev"] == 120 - len(train) - len(dev) > 0
+    assert counts["contaminated"] == 2 and counts["searched_here"] == 120 and "3" not in cows(dev)
 
 
 TURNS = [{"role": "user", "content": "What?"}]
@@ -200,7 +220,9 @@ def test_data_as_given_is_trained_on_as_it_is_and_its_contamination_counted(tmp_
     given(tmp_path, dev_size=0)
     assert (tmp_path / "train.parquet").read_bytes() == (tmp_path / "given.parquet").read_bytes()
     train, val, counts = given(tmp_path, dirty=problems["id"][:7].to_list())
-    assert counts == {"problems": 300, "removed": 0, "contaminated": 7, "not_searched": 0, "train": 280, "dev": 20, "validation": 1}
+    assert counts == {
+        "problems": 300, "removed": 0, "contaminated": 7, "searched_here": 0, "near_dev": 0, "train": 280, "dev": 20, "validation": 1,
+    }  # fmt: skip
     assert [row for row in rows if row in train.to_dicts()] == train.to_dicts(), "all other rows are unchanged"
     dev = val.filter(data_source="dev")
     asked = [{row["prompt"][0]["content"] for row in table} for table in (rows, train.to_dicts(), dev.to_dicts())]

@@ -1,6 +1,8 @@
 """Downloads that cannot lie: what a pin asks for decides, and a server that cuts, swaps versions or shows a page gets one line."""
 
+import contextlib
 import hashlib
+import importlib
 import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -180,6 +182,7 @@ REFUSED = [
     (sends(b"no", 416), "answered 416"),
     (sends(OLD[:50], 206), "did not say which"),
     (sends(OLD, cut=300), "broke off after 300"),
+    (sends(OLD[:50], 206, Content_Range=f"bytes 0-49/{len(OLD)}"), f"sent 50 of {len(OLD)} bytes and not of which version"),
 ]
 
 
@@ -190,7 +193,7 @@ def test_what_is_no_file_gets_one_line_and_is_asked_again(answer, message, get):
             get(id=f"{server.address}/a.jsonl")
         assert message in str(error.value) and "bring" in str(error.value) and not locked()
         tries = len(server.asked)
-        assert tries == fetching.TRIES
+        assert tries == fetching.TRIES and "\n" not in str(error.value)
         server.answers = [sends(OLD)]
         assert get(id=f"{server.address}/a.jsonl") == {"a.jsonl": OLD} and len(server.asked) == tries + 1
 
@@ -218,3 +221,55 @@ def test_full_disk_gets_one_line_and_leaves_nothing(get, monkeypatch):
         with pytest.raises(UserError, match="no space left on the disk"):
             get(id=f"{server.address}/a.jsonl")
     assert not (fetching.PARTIAL / "thing/http").exists() and not locked()
+
+
+def endless(handler) -> None:
+    """Says how long the file is, and sends more and more."""
+    handler.send_response(206)
+    handler.send_header("Content-Range", f"bytes 0-{len(OLD) - 1}/{len(OLD)}")
+    handler.send_header("Connection", "close")
+    handler.end_headers()
+    with contextlib.suppress(OSError):
+        for _ in range(1000):
+            handler.wfile.write(b"x" * (1 << 20))
+
+
+def test_server_that_sends_more_than_the_file_is_left(get):
+    with Server(endless) as server, pytest.raises(UserError, match="bytes"):
+        get(id=f"{server.address}/a.jsonl")
+    assert not list((fetching.PARTIAL / "thing").rglob("a.jsonl*"))
+
+
+def wrapped(*_args, **_kwargs):
+    try:
+        raise OSError(28, "No space left on device")
+    except OSError as error:
+        raise RuntimeError("the download has failed") from error
+
+
+def told(*_args, **_kwargs):
+    raise RuntimeError("File all/a.jsonl: download failed after 5 retries: [Errno 28] No space left on device: '/x'")
+
+
+@pytest.mark.parametrize("raises", [wrapped, told], ids=["a chain of errors", "its words alone"])
+@pytest.mark.parametrize(
+    ("source", "client"),
+    [("huggingface", "huggingface_hub.snapshot_download"), ("modelscope", "modelscope.hub.snapshot_download.dataset_snapshot_download")],
+)
+def test_full_disk_under_a_hubs_client_gets_one_line_and_leaves_nothing(source, client, raises, get, monkeypatch):
+    module, _, name = client.rpartition(".")
+    monkeypatch.setattr(importlib.import_module(module), name, raises)
+    with pytest.raises(UserError) as error:
+        get(source=source, id="owner/name", file="all/*.jsonl")
+    assert "no space left on the disk" in str(error.value) and "\n" not in str(error.value)
+    assert not (fetching.PARTIAL / "thing" / source).exists() and not locked()
+
+
+def test_full_disk_before_the_first_byte_gets_one_line(get, monkeypatch):
+    def full(*_args, **_kwargs):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(fetching, "write_text", full)
+    with pytest.raises(UserError, match="no space left on the disk"):
+        get(id="http://127.0.0.1:9/a.jsonl")
+    assert not (fetching.PARTIAL / "thing/http").exists()

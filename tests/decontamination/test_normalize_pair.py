@@ -15,6 +15,8 @@ SAME = [
     (STORY, "<p>" + STORY.replace(". ", ".</p>\n<p>") + "</p>", "paragraphs of HTML"),
     ("Evaluate $\\log_2 64$ exactly.", "Problem 7. Evaluate $\\log_2 64$ exactly.", "the number of the problem"),
     ("Evaluate $\\log_2 64$ exactly.", "(5 points) Evaluate $\\log_2 64$ exactly.", "points"),
+    ("Evaluate $\\log_2 64$ exactly.", "17. (3 points) Evaluate $\\log_2 64$ exactly.", "a number and points"),
+    ("Evaluate $\\log_2 64$ exactly.", "\\begin{problem}[12 points]\nEvaluate $\\log_2 64$ exactly.\n\\end{problem}", "an environment"),
     (STORY, "[b]" + STORY.replace("blue pens bring", "[i]blue[/i] pens bring") + "[/b]", "mark-up of a forum"),
     (STORY, STORY.replace("24", "**24**").replace("105 blue", "**105**-blue"), "numbers in bold"),
     (r"Find $x$ if $\frac{1}{4} < \frac{x}{7} < \frac{1}{3}$ and $\frac{x+1}{\frac{1}{2}} = 6$.", "Find x if (1)/(4) < (x)/(7) < (1)/(3) and (x+1)/((1)/(2)) = 6.",

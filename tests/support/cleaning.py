@@ -5,6 +5,7 @@ SETTINGS = {
     "max_dropped": 0.5,
     "verifiable": False,
     "duplicates": "near",
+    "near_similarity": 0.8,
     "english_only": False,
     "sources": None,
 }

@@ -25,6 +25,9 @@ class Filters(Section):
 
     verifiable: bool = key(True, "drop golds that no response can be right about, or any response")
     duplicates: Literal["none", "exact", "near"] = key("near", "keep the first of each group of equal problems")
+    near_similarity: PositiveShare = key(
+        0.8, "words in common (Jaccard) from which on two problems with the same numbers are near duplicates", "share"
+    )
     english_only: bool = key(False, "drop problems in other languages")
     sources: Several[str] | None = key(None, "allow-list of source names; null for all")
 
@@ -93,6 +96,43 @@ class AddedRows(Section):
     hints: Hints | None = key(None, "{solutions, share, solve_rate}: prompts of problems carry the beginning of a solution; null: none do")
 
 
+class Rules(Section):
+    """When a training row and a benchmark item are the same problem; each pair that a method finds must pass."""
+
+    same_length: Share = key(0.75, "words of the shorter text over the longer's, from which on neither is a part of the other", "share")
+    short: Count = key(
+        12, "words of a text in which names (ABC) are all the same; of half as many, neither is a part of the other", "words"
+    )
+    few_words: WholeNumber = key(3, "words of a text that is a formula: all its numbers and signs are the same", "words")
+    few_numbers: WholeNumber = key(6, "numbers of a text in which all must be there, where neither is a part of the other")
+    exchanged_words: WholeNumber = key(2, "most words of one place that, exchanged for unknown others, make another problem", "words")
+    named_numbers: WholeNumber = key(2, "least numbers of a text whose names of people may all be others")
+    part: Count = key(8, "least words, numbers and signs of a text that stands inside the other")
+    sentence: Count = key(3, "the same for an item that is one sentence of a row")
+    formula: Count = key(8, "least variables, numbers and signs of formulas that are compared")
+    same_formula: Share = key(0.5, "part of the shorter text's formulas that the other has, in runs of three", "share")
+    formula_order: Share = key(0.9, "the same in one order, where the runs are others", "share")
+    same_places: Share = key(0.6, "part of the common numbers that stand beside the same word", "share")
+    same_drawing: Share = key(0.8, "part of the numbers of a drawing that the other drawing has", "share")
+    same_wording: Share = key(0.6, "token similarity from which on a rewording may deny nothing that the item does not deny", "0 to 1")
+    misspelt: Share = key(0.5, "words in common from which on misspellings are looked for", "share")
+    common_words: Share = key(0.4, "words in common below which the token similarity is 0", "share")
+    letters: Share = key(0.5, "token similarity from which on letters are compared besides", "0 to 1")
+
+
+class Candidates(Section):
+    """Which pairs of a row and an item are looked at: lower thresholds cost time."""
+
+    rare_items: Count = key(5, "most items that have a pair of words which makes candidates for the method fuzzy", "items")
+    rare_share: Share = key(0.2, "part of an item's rare pairs of words that a candidate has", "share")
+    few_pairs: WholeNumber = key(4, "an item with fewer rare pairs is a formula, looked for by runs of three words")
+    word_overlap: Share = key(0.55, "words in common (Dice) of a candidate for fuzzy", "share")
+    word_count: Share = key(0.5, "words of the shorter text over the longer's of a candidate for fuzzy", "share")
+    question_bytes: Count = key(120, "longest problem that is looked for by its words and numbers in order alone", "bytes")
+    shortest: Count = key(2, "least words of an item that is looked for whole because it has no n-gram", "words")
+    least_ngrams: WholeNumber = key(3, "n-grams that are no boilerplate, which a match by n-grams has at least", "n-grams")
+
+
 class Decontamination(Section):
     """Methods and thresholds of the search for contamination."""
 
@@ -113,10 +153,14 @@ class Decontamination(Section):
     boilerplate_items: Count = key(2, "and so is one that more items have", "items")
     whole: Share = key(0.8, "share of all n-grams that is a match even where most of them are boilerplate", "share")
     replaced: Share = key(0.15, "share of an item's content that a row may have replaced", "share")
+    rules: Rules = key(Rules(), "when a pair is the same problem")
+    candidates: Candidates = key(Candidates(), "which pairs are looked at")
 
     def thresholds(self) -> dict[str, Number]:
-        """All but the methods, in the order of the file."""
-        return self.model_dump(exclude={"methods", "remove"})
+        """All but the methods, in the order of the file; those of a part with its name before theirs."""
+        parts = {"rules": self.rules, "candidates": self.candidates}
+        plain = self.model_dump(exclude={"methods", "remove", *parts})
+        return plain | {f"{part}_{name}": value for part, section in parts.items() for name, value in section.model_dump().items()}
 
 
 class Prompt(Section):

@@ -14,7 +14,7 @@ from mathrl.core.parquet import PartWriter, parts, row_count
 from mathrl.core.provenance import provenance
 from mathrl.data import problems as contract
 from mathrl.data.answers import AnswerCheck
-from mathrl.data.duplicates import Signatures, sort_out
+from mathrl.data.duplicates import CONFLICTS, SameProblem, Signatures, sort_out
 from mathrl.data.records import CleaningSettings, CleaningSummary
 from mathrl.data.sources import check_sources
 
@@ -36,6 +36,7 @@ class Cleaned:
     sources: pl.Series
     groups: int
     settings: CleaningSettings
+    near_kept: int
 
     def summary(self, path: Path) -> CleaningSummary:
         """As JSON: steps, reasons of the quarantine, difficulty bands, sources."""
@@ -52,6 +53,7 @@ class Cleaned:
             },
             "sources": dict(sorted(self.sources.fill_null("unknown").value_counts().iter_rows())),
             "duplicate_groups": self.groups,
+            "near_with_other_golds": self.near_kept,
             "settings": self.settings,
             "provenance": provenance({"dataset": path}, self.settings),
         }
@@ -73,12 +75,15 @@ def parse_bands(words: list[str]) -> list[float] | None:
     return sorted(cuts, reverse=True)
 
 
-def clean(path: Path, out: Path, quarantine: Path, settings: CleaningSettings, cuts: list[float] | None, workers: int) -> Cleaned:
+def clean(
+    path: Path, out: Path, quarantine: Path, settings: CleaningSettings, cuts: list[float] | None, workers: int, same_problem: SameProblem
+) -> Cleaned:
     """Read, check and filter a dataset in parts, and write problems and quarantine (each whole or not at all).
 
     `settings` has the keys of the command line: max_quarantine, max_dropped, verifiable, duplicates, english_only, sources. The order
-    of rows is kept; of duplicates the first stays. Raises `UserError` if too many rows break the contract, a filter drops too many, or
-    none is left; the quarantine is written all the same, so that the user can see why.
+    of rows is kept; of duplicates the first stays; `same_problem` says whether nearly equal ones with different golds are one. Raises
+    `UserError` if too many rows break the contract, a filter drops too many, or none is left; the quarantine is written all the same, so
+    that the user can see why.
     """
     import polars as pl
 
@@ -111,11 +116,11 @@ def clean(path: Path, out: Path, quarantine: Path, settings: CleaningSettings, c
         _refuse(path, broken, rows, settings["max_quarantine"])
         funnel.refuse(path, settings["max_dropped"])
         identifiers = contract.numbered(pl.concat(ids))
-        group = signatures.groups(identifiers, "near")
-        keep = pl.repeat(True, len(group), dtype=pl.Boolean, eager=True)
+        group = signatures.groups(identifiers, "near", settings["near_similarity"])
+        keep, near_kept = pl.repeat(True, len(group), dtype=pl.Boolean, eager=True), 0
         if settings["duplicates"] != "none":
             same = group if settings["duplicates"] == "near" else signatures.groups(identifiers, "exact")
-            keep = _first_of_each(accepted, same, f"duplicates_{settings['duplicates']}", funnel)
+            keep, near_kept = _first_of_each(accepted, same, f"duplicates_{settings['duplicates']}", funnel, same_problem)
         if not keep.any():
             step = next(step["step"] for step in funnel.steps if step["rows_out"] == 0)
             raise UserError(f"{path}: no row is left after the step '{step}'; correct data.filters or the dataset")
@@ -124,7 +129,15 @@ def clean(path: Path, out: Path, quarantine: Path, settings: CleaningSettings, c
         table = pl.DataFrame({"id": identifiers, "duplicate_group": group, "difficulty": difficulty, "keep": keep})
         _write(out, accepted, table)
     return Cleaned(
-        rows, funnel, broken, used, difficulty.filter(keep), pl.concat(sources).filter(keep), group.filter(keep).n_unique(), settings
+        rows,
+        funnel,
+        broken,
+        used,
+        difficulty.filter(keep),
+        pl.concat(sources).filter(keep),
+        group.filter(keep).n_unique(),
+        settings,
+        near_kept,
     )
 
 
@@ -159,24 +172,31 @@ def _filtered(frame: pl.DataFrame, settings: CleaningSettings, check: AnswerChec
     return frame
 
 
-def _first_of_each(accepted: list[Path], same: pl.Series, step: str, funnel: contract.Funnel) -> pl.Series:
-    """Which rows stay: of equal problems the first, of a problem with contradicting golds none; both are counted."""
+def _first_of_each(
+    accepted: list[Path], same: pl.Series, step: str, funnel: contract.Funnel, same_problem: SameProblem
+) -> tuple[pl.Series, int]:
+    """Which rows stay: of equal problems the first, of a problem with contradicting golds none; both are counted.
+
+    And how many stay though a nearly equal row has another gold: they are different problems.
+    """
     import polars as pl
 
     several = same.is_duplicated()
     rows = pl.concat([pl.read_parquet(piece, columns=["problem", "answer"]).filter(several[first : first + count])
                       for piece, first, count in _places(accepted)])  # fmt: skip
-    fate = sort_out(rows["problem"].to_list(), rows["answer"].to_list(), same.filter(several).to_list())
+    fate = sort_out(rows["problem"].to_list(), rows["answer"].to_list(), same.filter(several).to_list(), same_problem)
     fates = (
         pl.repeat(None, len(same), dtype=pl.String, eager=True).scatter(several.arg_true(), fate)
         if fate
         else pl.repeat(None, len(same), dtype=pl.String, eager=True)
     )
-    conflicts = int((fates == "conflict").sum())
+    contradicted = fates.is_in(CONFLICTS).fill_null(False)
+    conflicts = int(contradicted.sum())
     if conflicts:
         funnel.add("conflicting_golds", len(same), len(same) - conflicts)
+        funnel.reasons["conflicting_golds"] = dict(fates.filter(contradicted).value_counts().iter_rows())
     funnel.add(step, len(same) - conflicts, int(fates.is_null().sum()))
-    return fates.is_null()
+    return fates.is_null(), int(same.filter(fates.is_null()).is_duplicated().sum())
 
 
 def _places(accepted: list[Path]) -> Iterator[tuple[Path, int, int]]:

@@ -1,15 +1,16 @@
 """Groups of equal and nearly equal problems inside the training set.
 
 Two problems are nearly equal if they have the same numbers, variables, signs and contrasting words in the same order, and at
-least `SIMILAR` of their other words in common (Jaccard, estimated by MinHash over words and word pairs). Two problems of one
+least a share of their other words in common (Jaccard, estimated by MinHash over words and word pairs; 0.8 by default). Two problems of one
 template with other numbers are two problems. Groups depend on the texts alone, not on their order.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
+from itertools import combinations, islice
 from string import ascii_lowercase
 from typing import TYPE_CHECKING
 
@@ -22,9 +23,12 @@ from mathrl.text.normalize import CONTRASTS
 if TYPE_CHECKING:
     import polars as pl
 
-HASHES = 16
-SIMILAR = 13  # of HASHES that must agree: a Jaccard similarity of about 0.8
-BANDS = 8  # rows that agree in both hashes of one band are compared
+SameProblem = Callable[[str, str], bool]
+CONFLICTS = ("another gold for the same text", "another gold for the same problem, nearly the same text")
+MOST_PAIRS = 2000  # of a group that are compared: a larger one is a template, not one problem
+
+HASHES = 16  # what is kept of each row; the share of them that two rows have in common estimates their similarity
+BANDS = 8  # rows that agree in both hashes of one band are compared: at a similarity of 0.8 that misses one pair in 3,500
 
 
 class Signatures:
@@ -42,7 +46,7 @@ class Signatures:
             self.fixed.append(fixed)
             self.sketches.append(hashes)
 
-    def groups(self, ids: pl.Series, kind: str) -> pl.Series:
+    def groups(self, ids: pl.Series, kind: str, similarity: float = 0.8) -> pl.Series:
         """The group of each row, named by its smallest id. `kind`: `exact` (the same words, numbers and signs) or `near`."""
         import polars as pl
 
@@ -57,7 +61,7 @@ class Signatures:
                 first = _first_equal(token_hashes.mix(token_hashes.mix(pair) ^ fixed))
                 rows = np.flatnonzero(first != np.arange(len(first)))
                 rows = rows[fixed[rows] == fixed[first[rows]]]
-                rows = rows[(hashes[rows] == hashes[first[rows]]).sum(axis=1) >= SIMILAR]
+                rows = rows[(hashes[rows] == hashes[first[rows]]).sum(axis=1) >= similarity * HASHES]
                 left.append(rows)
                 right.append(first[rows])
         names = _components(np.concatenate(left), np.concatenate(right), len(exact))
@@ -129,11 +133,12 @@ def strict_text(problem: str) -> str:
     return re.sub(r"[\s$]+", "", problem).lower()
 
 
-def sort_out(problems: Sequence[str], answers: Sequence[str], groups: Sequence[str]) -> list[str | None]:
-    """What happens to each row of groups of equal problems: None (kept), `duplicate` or `conflict`.
+def sort_out(problems: Sequence[str], answers: Sequence[str], groups: Sequence[str], same: SameProblem) -> list[str | None]:
+    """What becomes of each row of groups of equal problems: None (kept), `duplicate`, or why it leaves, `CONFLICTS`.
 
-    Rows with the same text and golds that say different things are a conflict: nobody knows which gold is right, and all leave. Rows
-    that are only nearly equal and have different golds are different problems: the first of each gold stays.
+    Rows with the same text and golds that say different things are a conflict: nobody knows which gold is right, and all leave. So do
+    nearly equal rows with different golds that are the `same` problem. Others with different golds are different problems: the first
+    of each gold stays.
     """
     found: list[str | None] = [None] * len(groups)
     members: dict[str, list[int]] = {}
@@ -143,16 +148,29 @@ def sort_out(problems: Sequence[str], answers: Sequence[str], groups: Sequence[s
         if len(rows) == 1:
             continue
         said = classes([answers[row] for row in rows])
-        of_text: dict[str, set[int]] = {}
-        texts = [strict_text(problems[row]) for row in rows]
-        for text, gold in zip(texts, said, strict=True):
-            of_text.setdefault(text, set()).add(gold)
+        conflicts = _conflicts([problems[row] for row in rows], said, same) if len(set(said)) > 1 else {}
         seen: set[int] = set()
-        for row, text, gold in zip(rows, texts, said, strict=True):
-            if len(of_text[text]) > 1:
-                found[row] = "conflict"
+        for place, (row, gold) in enumerate(zip(rows, said, strict=True)):
+            if place in conflicts:
+                found[row] = conflicts[place]
             elif gold in seen:
                 found[row] = "duplicate"
             else:
                 seen.add(gold)
     return found
+
+
+def _conflicts(problems: Sequence[str], golds: Sequence[int], same: SameProblem) -> dict[int, str]:
+    """Rows of one group whose gold another row of the same problem contradicts, and how near the other row is."""
+    texts = [strict_text(problem) for problem in problems]
+    of_text: dict[str, set[int]] = {}
+    rows_of: dict[str, list[int]] = {}
+    for row, (text, gold) in enumerate(zip(texts, golds, strict=True)):
+        of_text.setdefault(text, set()).add(gold)
+        rows_of.setdefault(text, []).append(row)
+    near = set[str]()
+    pairs = ((one, other) for one, other in combinations(of_text, 2) if len(of_text[one] | of_text[other]) > 1)
+    for one, other in islice(pairs, MOST_PAIRS):
+        if not {one, other} <= near and same(problems[rows_of[one][0]], problems[rows_of[other][0]]):
+            near |= {one, other}
+    return {row: CONFLICTS[len(of_text[text]) == 1] for row, text in enumerate(texts) if len(of_text[text]) > 1 or text in near}

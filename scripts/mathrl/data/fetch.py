@@ -81,30 +81,38 @@ def fetch(pin: Pin, table: Path, wait: float = 2.0) -> Fetched:
         except TransferError as error:
             wanted = " ".join(pin.files) or "all files"
             raise UserError(f"{hand}: {error}; put the files where {table} wants them below {hand}/ ({wanted})") from None
-    failures = []
+    failures: list[str] = []
     for origin in pin.origins:
         folder = PARTIAL / pin.name / origin.source
-        if origin.source != "file":
-            _of_this_pin(folder, f"{origin} {' '.join(pin.files)}")
-        folder.mkdir(parents=True, exist_ok=True)
-        if origin.source != "file" and _complete(pin, table, folder):
-            return verify(pin, table, folder, origin)
-        for attempt in range(TRIES):
-            if attempt:
-                time.sleep(wait * 2 ** (attempt - 1))
-            try:
-                CLIENTS[origin.source](pin, origin, folder)
-                return verify(pin, table, folder, origin)
-            except TransferError as error:
-                failures.append(f"{origin}: {error}")
-                print(f"{pin.name}: try {attempt + 1} of {TRIES} failed: {failures[-1]}", file=sys.stderr, flush=True)
-            if origin.source == "file":
-                break
+        with _leaves_no_part(folder, origin):
+            if (fetched := _from(origin, pin, table, folder, wait, failures)) is not None:
+                return fetched
     wanted = " ".join(pin.files) or "its files"
     raise UserError(
         f"{pin.name}: could not be fetched ({failures[-1]}). Without a network bring {wanted} of revision "
         f"{pin.origin.revision or '(any)'} from {pin.url or pin.origin.id} by hand and put them into {hand}/, then run this again"
     )
+
+
+def _from(origin: Origin, pin: Pin, table: Path, folder: Path, wait: float, failures: list[str]) -> Fetched | None:
+    """The verified files of a pin from one place, which is asked several times; None, and why in `failures`, where it has them not."""
+    if origin.source != "file":
+        _of_this_pin(folder, f"{origin} {' '.join(pin.files)}")
+    folder.mkdir(parents=True, exist_ok=True)
+    if origin.source != "file" and _complete(pin, table, folder):
+        return verify(pin, table, folder, origin)
+    for attempt in range(TRIES):
+        if attempt:
+            time.sleep(wait * 2 ** (attempt - 1))
+        try:
+            CLIENTS[origin.source](pin, origin, folder)
+            return verify(pin, table, folder, origin)
+        except TransferError as error:
+            failures.append(f"{origin}: {error}")
+            print(f"{pin.name}: try {attempt + 1} of {TRIES} failed: {failures[-1]}", file=sys.stderr, flush=True)
+        if origin.source == "file":
+            break
+    return None
 
 
 @contextlib.contextmanager
@@ -116,6 +124,27 @@ def disk_has_room(out: Path) -> Iterator[None]:
         if error.errno not in _FULL:
             raise
         raise UserError(f"{out}: no space left on the disk; free some and run this again") from None
+
+
+@contextlib.contextmanager
+def _leaves_no_part(folder: Path, origin: Origin) -> Iterator[None]:
+    """One line for a disk that fills during a transfer, and nothing left of it."""
+    try:
+        yield
+    except OSError as error:
+        if not _is_full(error):
+            raise
+        shutil.rmtree(folder, ignore_errors=True)
+        raise UserError(f"{folder}: no space left on the disk for {origin}; free some and run this again") from None
+
+
+def _is_full(error: BaseException | None) -> bool:
+    """Did a full disk cause this? The hubs' clients raise errors of their own from it, some with its words alone."""
+    while error is not None:
+        if (isinstance(error, OSError) and error.errno in _FULL) or any(os.strerror(code) in str(error) for code in _FULL):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _of_this_pin(folder: Path, asked: str) -> None:
@@ -244,23 +273,25 @@ def _from_http(pin: Pin, origin: Origin, folder: Path) -> None:
                 raise TransferError("went on with another version of the file; starting again")
             version.write_text(_version(answer), encoding="utf-8")
             with open(part, "ab" if start else "wb") as out:
-                while block := answer.read(_BLOCK):
+                while (total is None or out.tell() <= total) and (block := answer.read(_BLOCK)):
                     out.write(block)
     except urllib.error.HTTPError as error:
         if error.code == 416:  # the part is longer than the file: it belongs to something else
             part.unlink(missing_ok=True)
         raise TransferError(f"answered {error.code} {error.reason}{_MEANS.get(error.code, '')}") from None
     except OSError as error:
-        if error.errno in _FULL:
-            shutil.rmtree(folder)
-            raise UserError(f"{folder}: no space left on the disk for {origin}; free some and run this again") from None
+        if _is_full(error):
+            raise
         raise TransferError(str(error) or type(error).__name__) from None
     except (ValueError, http.client.HTTPException) as error:  # no address at all, or an answer that breaks off
         raise TransferError(f"{type(error).__name__}: {error}") from None
     size = part.stat().st_size
     if total is not None and size != total:
-        if size > total:
+        parts = answer.status == 206 and not _version(answer)
+        if size > total or parts:
             part.unlink()
+        if parts:
+            raise TransferError(f"sent {size} of {total} bytes and not of which version (ETag or date), so that the parts cannot be joined")
         raise TransferError(f"broke off after {size} of {total} bytes")
     os.replace(part, target)
     version.unlink(missing_ok=True)
@@ -321,6 +352,8 @@ def _quietly(download: Callable, *args: object, **kwargs: object) -> None:
     try:
         download(*args, **kwargs)
     except Exception as error:
+        if _is_full(error):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
         text = " ".join(str(error).split()) or type(error).__name__
         raise TransferError(text[:300]) from None
 

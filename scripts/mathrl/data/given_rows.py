@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import shutil
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,7 @@ from mathrl.data.training_files import summarised
 from mathrl.data.verl_rows import benchmark_frame, dev_groups, verl_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import polars as pl
 
@@ -70,11 +71,14 @@ def _check_rows(rows: pl.DataFrame, path: Path) -> None:
         )
 
 
-def make(args: argparse.Namespace, dirty: list[str]) -> DataSummary:
+def make(
+    args: argparse.Namespace, dirty: list[str], near: Callable[[Path, list[str]], list[str]], leaked: Callable[[pl.DataFrame], list[str]]
+) -> DataSummary:
     """Write training and validation rows and return the summary; `dirty` are the ids of problems that are contaminated.
 
-    With `--dev-size 0` the training file is the given one, byte for byte; else the rows of the dev split leave it, all others stay as
-    they are. Dev rows keep their prompt.
+    With `--dev-size 0` the training file is the given one, byte for byte; else the dev split leaves it, and what the search for
+    contamination calls the same problem as a dev row (`near`). All other rows stay as they are. Dev rows keep their prompt. Rows that a
+    filter dropped before the search are searched here (`leaked`): they are trained on.
     """
     import polars as pl
 
@@ -89,13 +93,17 @@ def make(args: argparse.Namespace, dirty: list[str]) -> DataSummary:
     texts, answers = _read(rows, args.given)
     ids = problems.problem_ids(pl.Series("problem", texts, dtype=pl.String))
     searched = parquet.read(args.problems, ["id"])["id"]
-    found = ids.is_in(dirty)
+    unseen = ~ids.is_in(searched.implode())
+    table = pl.DataFrame({"id": ids, "problem": pl.Series(texts, dtype=pl.String)}).unique("id", keep="first", maintain_order=True)
+    found = ids.is_in([*dirty, *leaked(table.filter(pl.col("id").is_in(ids.filter(unseen).implode())))])
     groups = pl.Series("group", ids)
     dev = groups.is_in(dev_groups(groups, args.dev_size)) & ~found & pl.Series([answer is not None for answer in answers])
     held_out = groups.is_in(groups.filter(dev).implode())
+    beside = ids.is_in(_near_dev(table, ids.filter(dev).unique().sort().to_list(), args.train, near)) & ~held_out
+    held_out |= beside
     counts = {
-        "problems": len(rows), "removed": 0, "contaminated": int(found.sum()), "not_searched": int((~ids.is_in(searched.implode())).sum()),
-        "train": int((~held_out).sum()), "dev": int(dev.sum()),
+        "problems": len(rows), "removed": 0, "contaminated": int(found.sum()), "searched_here": int(unseen.sum()),
+        "near_dev": int(beside.sum()), "train": int((~held_out).sum()), "dev": int(dev.sum()),
     }  # fmt: skip
     if not counts["train"]:
         raise UserError(f"{args.given}: no training row is left ({counts}); lower data.dev_size")
@@ -110,6 +118,13 @@ def make(args: argparse.Namespace, dirty: list[str]) -> DataSummary:
         pl.concat([items, _dev_rows(rows, texts, answers, ids, dev)]).write_parquet(temporary)
     counts["validation"] = len(items)
     return summarised(args, counts, ("data", "remove", "dev_size", "instruction", "separator"), {"given": args.given})
+
+
+def _near_dev(table: pl.DataFrame, dev: list[str], beside: Path, near: Callable[[Path, list[str]], list[str]]) -> list[str]:
+    """Ids of the problems that are those of the dev split by the search, which reads a file."""
+    with tempfile.TemporaryDirectory(dir=beside.parent, prefix=".given_rows.") as folder:
+        table.write_parquet(Path(folder) / "problems.parquet")
+        return near(Path(folder) / "problems.parquet", dev)
 
 
 def _read(rows: pl.DataFrame, where: Path) -> tuple[list[str], list[str | None]]:

@@ -8,9 +8,10 @@ half of the first rows; the first layout of the table that fits is taken, and th
 
 from __future__ import annotations
 
+import contextlib
 import re
 import string
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any, cast
@@ -31,6 +32,7 @@ BODY = "body|Body|context|passage"
 CHOICES = "choices|options|Options|candidates"
 FIGURE = "Picture|image|images|figure"
 FIELDS = ("problem", "answer", "source", "domain", "difficulty", "solve_rate", "id", "body", "choices")
+MOST_NAMED = 12  # columns in a notice
 LONG = 200  # characters; an answer column whose median is longer holds whole solutions
 
 
@@ -62,6 +64,18 @@ class Layout:
             for paths in (self.problem, self.answer)
         )
         return f"layout '{self.name}': problem = {problem}, answer = {answer} ({'as it is' if self.rule == 'as_is' else self.rule})"
+
+    def columns(self, rows: Sequence[Row]) -> set[str]:
+        """The columns of these rows that are read: of alternatives the one that counts in a row."""
+        found = {column(path) for path in (*self.only, *self.without, *FIGURE.split("|"))}
+        fields = (self.problem, self.answer, self.source, self.domain, self.difficulty, self.solve_rate, self.id, self.choices)
+        for row in rows:
+            found |= {column(path) for paths in fields if (path := path_of(row, paths))}
+            if isinstance(first_of(row, self.body), str):
+                found.add(column(path_of(row, self.body)))
+            with contextlib.suppress(gold.NoGold):
+                found |= _columns_of_options(row) if option_columns(row, first_of(row, self.answer)) else set()
+        return found
 
 
 TURNS = ("messages", "conversations", "turns")
@@ -165,13 +179,43 @@ def look(row: Any, path: str) -> Any:
     return row
 
 
-def first_of(row: Row, paths: str) -> Any:
-    """The first value among alternatives that is there and not blank."""
+def path_of(row: Row, paths: str) -> str:
+    """Of alternatives the first path at which a value is there and not blank; empty where there is none."""
     for path in paths.split("|") if paths else ():
         value = look(row, path)
         if value is not None and value != "" and value != []:
-            return value
-    return None
+            return path
+    return ""
+
+
+def first_of(row: Row, paths: str) -> Any:
+    """The first value among alternatives that is there and not blank."""
+    path = path_of(row, paths)
+    return look(row, path) if path else None
+
+
+def column(path: str) -> str:
+    """The column that a path begins with."""
+    return str(_steps(path)[0])
+
+
+def unread(rows: Sequence[Row], read: Set[str]) -> str:
+    """What a notice says of columns that hold texts, or lists and objects with texts, and are not among those that are `read`."""
+    names = [
+        name
+        for name in dict.fromkeys(name for row in rows for name in row)
+        if name not in read and any(_says(row.get(name)) for row in rows)
+    ]
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return f"; columns with texts that are not read: {', '.join(names[:MOST_NAMED])}{more}" if names else ""
+
+
+def _says(value: Any) -> bool:
+    """Is there a text in this value?"""
+    if isinstance(value, str | bytes):
+        return bool(value.strip())
+    parts = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
+    return any(map(_says, parts))
 
 
 _OPTIONS = ("{}", "option_{}", "option{}", "op{}")  # names of columns that hold a choice each, by its letter
@@ -200,6 +244,11 @@ def option_columns(row: Row, answer: Any) -> JsonObject | None:
             raise gold.NoGold("a choice in the middle is missing")
         return found
     return None
+
+
+def _columns_of_options(row: Row) -> set[str]:
+    names = {form.format(letter) for form in _OPTIONS for letter in string.ascii_letters if form != "{}" or letter.isupper()}
+    return names & set(row)
 
 
 def _passes(rows: Sequence[Row], need: str) -> bool:

@@ -47,7 +47,7 @@ class Reader:
         notice = layout.notice(first)
         if wrapper and (wrapper.prefix or wrapper.suffix):
             notice += f"; taken off each prompt: {' … '.join(filter(None, (wrapper.prefix.strip(), wrapper.suffix.strip())))!r}"
-        return cls(layout, wrapper, notice)
+        return cls(layout, wrapper, notice + layouts.unread(first, layout.columns(first)))
 
     def problem(self, row: layouts.Row) -> str:
         """The text of the problem, without instruction, with what tells its story; `NoGold` where there is none."""
@@ -144,10 +144,11 @@ def write_dataset(paths: Sequence[Path], mapping: Mapping[str, str], out: Path, 
     and `left_out`, the reason why a row has no gold; `clean_problems` counts those rows and drops them.
     """
     if len(paths) == 1 and not mapping and is_parquet(paths[0]):
-        count = _as_it_is(paths[0])
-        if count is not None:
+        as_it_is = _as_it_is(paths[0])
+        if as_it_is is not None:
             shutil.copyfile(paths[0], out)
-            return count, "parquet with the workflow's columns: taken as it is"
+            count, unread = as_it_is
+            return count, f"parquet with the workflow's columns: taken as it is{unread}"
     first, rows = open_rows(paths)
     reader = Reader.of(first, mapping, where)
     total = 0
@@ -164,8 +165,8 @@ def write_dataset(paths: Sequence[Path], mapping: Mapping[str, str], out: Path, 
     return total, notice
 
 
-def _as_it_is(path: Path) -> int | None:
-    """Rows of a parquet file whose columns are ours and hold plain values; None where it must be read by a layout."""
+def _as_it_is(path: Path) -> tuple[int, str] | None:
+    """Rows of a parquet file whose columns are ours and hold plain values, and which are not read; None where a layout must say."""
     import polars as pl
 
     from mathrl.core.parquet import schema_of
@@ -188,7 +189,9 @@ def _as_it_is(path: Path) -> int | None:
     lengths = first[answer].str.len_chars().median()
     if (isinstance(lengths, float) and lengths > layouts.LONG) or first[answer].str.contains(r"####|\\boxed").any():
         return None
-    return pl.scan_parquet(path).select(pl.len()).collect().item()
+    read = {next((name for name in names if name in schema), "") for names in ALIASES.values()} | {"id"}
+    rows = pl.scan_parquet(path).head(FIRST).collect().to_dicts()
+    return pl.scan_parquet(path).select(pl.len()).collect().item(), layouts.unread(rows, read)
 
 
 def _table(part: Sequence[layouts.Row], reader: Reader, first: int) -> pl.DataFrame:

@@ -109,6 +109,7 @@ class CleaningSettings(TypedDict):
     max_dropped: float
     verifiable: bool
     duplicates: str
+    near_similarity: float
     english_only: bool
     sources: list[str] | None
     difficulty_bands: list[float] | str
@@ -123,7 +124,10 @@ class Bands(TypedDict):
 
 
 class CleaningSummary(TypedDict):
-    """`results/data/funnel.json`. dropped: rows by step and reason. quarantine, sources: rows by reason and by source."""
+    """`results/data/funnel.json`. dropped: rows by step and reason. quarantine, sources: rows by reason and by source.
+
+    near_with_other_golds: rows that stay though a nearly equal one has another gold, because they are different problems.
+    """
 
     schema_version: int
     steps: list[FunnelStep]
@@ -132,6 +136,7 @@ class CleaningSummary(TypedDict):
     difficulty: Bands
     sources: dict[str, int]
     duplicate_groups: int
+    near_with_other_golds: int
     settings: CleaningSettings
     provenance: Provenance
 

@@ -6,16 +6,20 @@ import argparse
 import csv
 import io
 import re
-from dataclasses import fields
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mathrl.core.files import UserError, atomic_path, write_json, write_text
 from mathrl.core.parquet import PartWriter, parts, row_count, schema_of
 from mathrl.core.provenance import provenance
 from mathrl.data.benchmarks import read_benchmark
-from mathrl.decontamination.search import find_matches_in
-from mathrl.decontamination.settings import FLAGGING, METHODS, Settings
+from mathrl.decontamination.search import find_matches, find_matches_in
+from mathrl.decontamination.settings import FLAGGING, METHODS, Settings, settings_of_thresholds
 from mathrl.decontamination.summary import CSV_COLUMNS, summarise
+
+if TYPE_CHECKING:
+    import polars as pl
 
 
 def run(args: argparse.Namespace) -> None:
@@ -67,15 +71,26 @@ def _check_ids(problems: Path) -> None:
         raise UserError(f"{problems}: the id '{twice[0]}' occurs {int((ids == twice[0]).sum())} times; give each row an id of its own")
 
 
-def same_problems(problems: Path, ids: list[str]) -> list[str]:
+def same_problems(problems: Path, ids: list[str], settings: Settings) -> list[str]:
     """Ids of the rows of `problems` that are, by the methods that need no model, the same problems as the rows `ids`."""
     import polars as pl
 
     if not ids:
         return []
     items = pl.scan_parquet(problems).filter(pl.col("id").is_in(ids)).select("id", "problem").collect().to_dicts()
-    found = find_matches_in(parts(problems, [pl.col("id"), pl.col("problem")]), {"dev": items}, Settings())
+    found = find_matches_in(parts(problems, [pl.col("id"), pl.col("problem")]), {"dev": items}, settings)
     return found["problem_id"].unique().sort().to_list()
+
+
+def leaked(rows: pl.DataFrame, benchmarks: Mapping[str, Path], remove: str, settings: Settings) -> list[str]:
+    """Ids of the rows that those of the methods `remove` (separated by commas) which need no model call an item of the benchmarks."""
+    import polars as pl
+
+    if not len(rows) or not benchmarks:
+        return []
+    items = {name: list(read_benchmark(path, may_be_empty=True).values()) for name, path in benchmarks.items()}
+    found = find_matches(rows, items, settings)
+    return found.filter(pl.col("confirmed") & pl.col("method").is_in(remove.split(",")))["problem_id"].unique().sort().to_list()
 
 
 def settings_of(args: argparse.Namespace) -> Settings:
@@ -91,8 +106,8 @@ def settings_of(args: argparse.Namespace) -> Settings:
     for method in methods:
         if method in ("semantic", "reworded") and args.embedding_model is None:
             raise UserError(f"--methods {method}: needs --embedding-model, the directory of a sentence-transformers model")
-    names = {field.name for field in fields(Settings)} & set(vars(args)) - {"methods", "remove", "workers"}
-    return Settings(methods=methods, remove=remove, workers=max(args.workers, 1), **{name: getattr(args, name) for name in names})
+    places = {name: getattr(args, name) for name in ("embedding_model", "embedding_cache")}
+    return settings_of_thresholds(args, methods=methods, remove=remove, workers=max(args.workers, 1), **places)
 
 
 def _names(text: str, option: str, allowed: tuple[str, ...]) -> tuple[str, ...]:

@@ -8,38 +8,35 @@ is not `7 + 7 + 8`. Another order is allowed only where whole sentences, or numb
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from functools import cached_property
+from itertools import pairwise
 
 from mathrl.decontamination import normalize_pair
-from mathrl.decontamination.meanings import FILLERS, SMALL_WORDS, opposite_forms, same_words
+from mathrl.decontamination.meanings import DENIALS, FILLERS, SMALL_WORDS, opposite_forms, same_words
+from mathrl.decontamination.settings import Rules, Settings
 from mathrl.decontamination.texts import CONTRAST_OF, Text, weight_of
-from mathrl.text.normalize import LIGHT, OPERATORS, is_number
+from mathrl.text.normalize import LIGHT, OPERATORS, drawings, is_number
 
-SAME_LENGTH = 0.75  # word counts, the shorter over the longer, of two texts of which none is a part of the other
-FEW_NUMBERS = 6
-FEW_WORDS = 3
-SHORT = 12  # words that are not light
-ALIKE = 0.5  # of the words of the longer text: below that nobody looks for misspellings
-SAME_FORMULA = 0.5
-SAME_PLACES = 0.6
-SAME_WORDING = 0.6  # token similarity from which on one word more or less can be what makes another problem
+DEFAULT = Rules()
+MOST = 1000, 2000  # tokens that are aligned, of an item and of a row in which it is looked for: what a comparison may cost, no threshold
 
 
 class Pair:
     """An item and a row side by side; what is expensive is computed when asked for."""
 
-    def __init__(self, item: Text, row: Text) -> None:
+    def __init__(self, item: Text, row: Text, rules: Rules = DEFAULT) -> None:
         item, row = item.with_cases(row.cases), row.with_cases(item.cases)
-        row = _respelt(item, row)
+        row = _respelt(item, row, rules.misspelt)
         if item.variables != row.variables and len(item.variables) == len(row.variables) and set(item.variables) != set(row.variables):
             row = row.renamed(dict(zip(row.variables, item.variables, strict=True)))
-        self.item, self.row = item, row
+        self.item, self.row, self.rules = item, row, rules
 
     @cached_property
     def agrees(self) -> bool:
         """Can the two be the same problem? False where something that makes a problem was exchanged for something else."""
-        item, row = self.item, self.row
+        item, row, rules = self.item, self.row, self.rules
         if self.other_numbers or not self.in_order:
             return False
         if item.formula == row.formula and not row.renaming and item.groups != row.groups:
@@ -56,21 +53,21 @@ class Pair:
         if {group for group, _ in lost} & {group for group, _ in gained}:
             return False
         ours, theirs = sum(item.words.values()), sum(row.words.values())
-        if item.drawn and row.drawn and (item.drawn & row.drawn).total() < 0.8 * max(item.drawn.total(), row.drawn.total()):
+        if item.drawn and row.drawn and (item.drawn & row.drawn).total() < rules.same_drawing * max(item.drawn.total(), row.drawn.total()):
             return False
-        if min(ours, theirs) >= SAME_LENGTH * max(ours, theirs) or max(ours, theirs) <= SHORT / 2:
+        if min(ours, theirs) >= rules.same_length * max(ours, theirs) or max(ours, theirs) <= rules.short / 2:
             # Neither text is a part of the other: few numbers must all be there, and signs with them.
-            if item.numbers != row.numbers and max(item.numbers.total(), row.numbers.total()) <= FEW_NUMBERS:
+            if item.numbers != row.numbers and max(item.numbers.total(), row.numbers.total()) <= rules.few_numbers:
                 return False
             if item.numbers == row.numbers and any(item.signs[sign] != row.signs[sign] for sign in "+-"):
                 return False
-            if max(ours, theirs) <= SHORT and _exchanged(item.names, row.names):
+            if max(ours, theirs) <= rules.short and _exchanged(item.names, row.names):
                 return False
-            if max(ours, theirs) <= FEW_WORDS and (item.numbers != row.numbers or item.operators != row.operators):
+            if max(ours, theirs) <= rules.few_words and (item.numbers != row.numbers or item.operators != row.operators):
                 return False  # a formula, and another one that holds it
             if item.numbers == row.numbers and item.measured != row.measured:
                 return False
-        if self.places < SAME_PLACES:
+        if self.places < rules.same_places:
             return False
         if set(item.names) == set(row.names) and _exchanged(item.asked, row.asked):
             return False
@@ -78,7 +75,7 @@ class Pair:
             word in row.words for word in item.question - row.question
         ):
             return False  # one story, but another of its things is asked for
-        return self.formulas >= SAME_FORMULA
+        return self.formulas >= rules.same_formula
 
     @cached_property
     def other_numbers(self) -> bool:
@@ -95,7 +92,7 @@ class Pair:
         item, row = self.item, self.row
         if self.other_numbers or abs(item.numbers.total() - row.numbers.total()) > 1:
             return False
-        if self.similarity < SAME_WORDING:
+        if self.similarity < self.rules.same_wording:
             return True
         if (item.denials > 0) != (row.denials > 0):
             return False
@@ -111,7 +108,7 @@ class Pair:
         Where more is different the text was reworded, and only known opposites decide. Ideographs have no forms: none is exchanged.
         """
         item, row = self.item, self.row
-        if self.length >= SAME_LENGTH and item.denials != row.denials:
+        if self.length >= self.rules.same_length and item.denials != row.denials:
             return True
         if item.ideographs and row.ideographs:
             return _exchanged(item.ideographs, row.ideographs) > 0
@@ -121,7 +118,10 @@ class Pair:
         if any(mine and theirs and _opposite(mine, theirs) for mine, theirs in changes):
             return True
         unknown = {(mine, theirs) for mine, theirs in changes if mine and theirs and not self._same_meaning(mine, theirs)}
-        return len(unknown) == 1 and all(len(mine) <= 2 and len(theirs) <= 2 and self._replaced(mine, theirs) for mine, theirs in unknown)
+        most = self.rules.exchanged_words
+        return len(unknown) == 1 and all(
+            len(mine) <= most and len(theirs) <= most and self._replaced(mine, theirs) for mine, theirs in unknown
+        )
 
     def _replaced(self, mine: tuple[str, ...], theirs: tuple[str, ...]) -> bool:
         """Did words go and others come, not only move?"""
@@ -139,7 +139,7 @@ class Pair:
         """The places in which two aligned texts differ: the words and numbers there."""
         from difflib import SequenceMatcher
 
-        left, right = self.item.words_in_order[:1000], self.row.words_in_order[:1000]
+        left, right = self.item.words_in_order[: MOST[0]], self.row.words_in_order[: MOST[0]]
         places = SequenceMatcher(None, left, right, autojunk=False).get_opcodes()
         return [(left[a:b], right[c:d]) for kind, a, b, c, d in places if kind != "equal"]
 
@@ -196,7 +196,7 @@ class Pair:
         """The longest run of tokens that both have."""
         from difflib import SequenceMatcher
 
-        left, right = self.item.sequence[:1000], self.row.sequence[:2000]
+        left, right = self.item.sequence[: MOST[0]], self.row.sequence[: MOST[1]]
         block = SequenceMatcher(None, left, right, autojunk=False).find_longest_match()
         return left[block.a : block.a + block.size]
 
@@ -204,7 +204,7 @@ class Pair:
     def part(self) -> bool:
         """Is one text inside the other, in one run?"""
         size = min(len(self.item.sequence), len(self.row.sequence))
-        if size < 8 or len(self.run) != size:
+        if size < self.rules.part or len(self.run) != size:
             return False
         longer = max(self.item.sequence, self.row.sequence, key=len)
         starts = [place for place in range(len(longer) - size + 1) if longer[place : place + size] == self.run]
@@ -219,7 +219,7 @@ class Pair:
     def embedded(self) -> bool:
         """Is the item, too short for a run, a sentence of the row?"""
         sequence = self.item.sequence
-        return len(sequence) >= 3 and any(map(is_number, sequence)) and sequence in self.row.sentences
+        return len(sequence) >= self.rules.sentence and any(map(is_number, sequence)) and sequence in self.row.sentences
 
     @cached_property
     def framed(self) -> bool:
@@ -238,14 +238,14 @@ class Pair:
     def formulas(self) -> float:
         """How much of the shorter text's formulas the other has, 0–1: in order, or in runs of three where the order is another."""
         left, right = self.item, self.row
-        if min(len(left.formula), len(right.formula)) < 8:
+        if min(len(left.formula), len(right.formula)) < self.rules.formula:
             return 1.0
         from rapidfuzz.distance import LCSseq
 
         shorter = min(len(left.formula), len(right.formula))
         in_order = LCSseq.similarity(left.formula, right.formula) / shorter
         in_runs = (left.phrases & right.phrases).total() / min(left.phrases.total(), right.phrases.total())
-        return max(in_runs, in_order if in_order >= 0.9 else 0.0)
+        return max(in_runs, in_order if in_order >= self.rules.formula_order else 0.0)
 
     @cached_property
     def similarity(self) -> float:
@@ -257,13 +257,13 @@ class Pair:
         if (
             words
             and others
-            and max(words, others) > FEW_WORDS + 1
-            and (self.item.words & self.row.words).total() < 0.4 * max(words, others)
+            and max(words, others) > self.rules.few_words + 1
+            and (self.item.words & self.row.words).total() < self.rules.common_words * max(words, others)
         ):
             return 0.0
         total = self.item.weight + self.row.weight
         shared = 2 * (weight_of(self.item.content & self.row.content) + self._other_names) / total if total else 0.0
-        if shared < 0.5:
+        if shared < self.rules.letters:
             return shared
         from rapidfuzz.fuzz import ratio
 
@@ -272,7 +272,7 @@ class Pair:
     @cached_property
     def _other_names(self) -> float:
         """Weight of names of people and places that were exchanged one for one, in a problem with the same numbers."""
-        if self.item.numbers != self.row.numbers or self.item.numbers.total() < 2:
+        if self.item.numbers != self.row.numbers or self.item.numbers.total() < self.rules.named_numbers:
             return 0.0
         missing, more = self.item.words - self.row.words, self.row.words - self.item.words
         ours = sorted(count for word, count in missing.items() if word in self.item.proper)
@@ -285,6 +285,24 @@ class Pair:
         missing = weight_of(self.item.content - self.row.content)
         more = weight_of(self.row.content - self.item.content)
         return min(missing, more) / self.item.weight if self.item.weight else 0.0
+
+
+_BRACKETS = re.compile(r"\\[()\[\]]")
+
+
+def surely_same(one: str, other: str, settings: Settings = Settings()) -> bool:  # noqa: B008 - frozen
+    """Are two rows of a training set one problem, so that golds which differ contradict each other?
+
+    Asked of what is nearly equal, and stricter than a match: brackets and drawings are the same, too, and so is what is denied; no word
+    of the problem is on one side alone.
+    """
+    brackets, drawn = ([_BRACKETS.sub("", text).count(sign) for sign in "(["] for text in (one, other)), (drawings(one), drawings(other))
+    if len({tuple(counts) for counts in brackets}) > 1 or len({"".join(text.split()) for text in drawn}) > 1:
+        return False
+    pair = Pair(Text.of(one), Text.of(other), settings.rules)
+    denied = [Counter(b for a, b in pairwise(text.sequence) if a in DENIALS) for text in (pair.item, pair.row)]
+    more = any(bool(mine) != bool(theirs) for mine, theirs in pair.changes)  # a king, and a king or a queen
+    return denied[0] == denied[1] and not more and pair.agrees and pair.similarity >= settings.fuzzy_similarity
 
 
 def _is_word(token: str) -> bool:
@@ -310,12 +328,12 @@ def other_problem(item: Text, row: Text) -> bool:
     return _exchanged(item.numbers, row.numbers) > 1
 
 
-def _respelt(item: Text, row: Text) -> Text:
-    """The row without slips of the pen, where it is much like the item."""
+def _respelt(item: Text, row: Text, least: float) -> Text:
+    """The row without slips of the pen, where it is much like the item: so large a part of the longer text's words is common."""
     ours, theirs = item.words, row.words
     if other_problem(item, row) or ours == theirs:
         return row
-    if _shared(ours, theirs) < ALIKE * max(ours.total(), theirs.total()):
+    if _shared(ours, theirs) < least * max(ours.total(), theirs.total()):
         return row
     missing = frozenset(item.numbers - row.numbers)
     source = normalize_pair.respelt(row.source, frozenset(row.sequence), frozenset(item.sequence), missing)

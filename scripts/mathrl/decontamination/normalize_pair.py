@@ -30,10 +30,11 @@ _BULLET = re.compile(r"^[ \t]*[-*•−–][ \t]+(?=\S)", re.MULTILINE)
 _QUOTED = re.compile(r"^[ \t]*>[ \t]+", re.MULTILINE)
 _FRACTION = re.compile(r"\\[dtc]?frac\s*\{([^{}]*)\}\s*(?:\{([^{}]*)\}|(\d))")
 _LABEL = re.compile(
-    r"\A\W*(?:(?:problem|exercise|question|example|task)\s+#?\d+(?:\.\d+)*\s*[.:)]|[\[(]\d+\s*(?:points?|pts|marks?)[\])]"
+    r"\A\W*(?:(?:problem|exercise|question|example|task)\s+#?\d+(?:\.\d+)*\s*[.:)]|(?:\d+[.)]\s*)?[\[(]\d+\s*(?:points?|pts|marks?)[\])]"
     r"|[\[(][^\[\]()$]{0,40}\b(?:19|20)\d\d\b[^\[\]()$]{0,20}[\])])\s+",
     re.IGNORECASE,
 )
+_ENVIRONMENT = re.compile(r"\\(?:begin|end)\{(?:problem|exercise|question|example|task)\}", re.IGNORECASE)
 _LINE_NUMBER = re.compile(r"^[ \t]*\(?(\d{1,2})[.)][ \t]+(?=\S)", re.MULTILINE)
 _STARS = re.compile(r"(?<=[\w)}\]])\*\*(?=[\w({]|-\d)")
 _POWER = re.compile(r"(?<![A-Za-z])([A-Za-z]|(?<!\d)\d+|[)}\]$])\s+(squared|cubed)\b")
@@ -177,6 +178,8 @@ def plain(text: str) -> str:
                 break
     if ">" in text:
         text = _QUOTED.sub("", text)
+    if "\\end{" in text:
+        text = _ENVIRONMENT.sub(" ", text)
     text = _LABEL.sub("", text, count=1)
     if "\n" in text:
         text = _without_lists(_BROKEN_WORD.sub("", text))

@@ -26,13 +26,6 @@ from mathrl.decontamination.methods import Pairs, make
 from mathrl.decontamination.settings import TOKENS, Settings
 
 STEP = 20_000  # n-grams of rows that are expanded at a time
-RARE = 5  # word pairs of at most so many items make candidates for the fuzzy method
-FEW_PAIRS = 4  # an item with fewer (a formula) is looked for by runs of three words, variables and light words included
-SHARE = 0.2  # of an item's rare word pairs that a candidate has
-OVERLAP = 0.55  # of the distinct words of a fuzzy candidate and the item (Dice); lower than any similarity that is asked for
-ONE_QUESTION = 120  # bytes of a problem that asks for one thing and tells no story
-SHORTEST = 2  # words of an item that is looked for as a whole because it has no n-gram
-LENGTHS = 0.5  # of a fuzzy candidate's words and the item's, the shorter over the longer
 
 
 @dataclass(frozen=True)
@@ -168,17 +161,18 @@ class Index:
         self.keys = token_hashes.sequence_keys(tokens)
         self.lengths = np.diff(tokens.starts())
         self.ngrams = Postings.of(tokens, settings.ngram_size)
-        self.short = _short_items(tokens, self.lengths, settings.ngram_size)
+        asked, shortest = settings.candidates, settings.candidates.shortest
+        self.short = _short_items(tokens, self.lengths, range(shortest, settings.ngram_size))
         place = np.arange(len(tokens.hashes)) - tokens.starts()[tokens.rows]
-        few = (self.lengths < settings.ngram_size) & (self.lengths >= SHORTEST)
-        self.short_starts = Postings.of(tokens.chosen(few[tokens.rows] & (place < SHORTEST)), SHORTEST)
+        few = (self.lengths < settings.ngram_size) & (self.lengths >= shortest)
+        self.short_starts = Postings.of(tokens.chosen(few[tokens.rows] & (place < shortest)), shortest)
         content = tokens.content()
         self.content_lengths = np.diff(content.starts())
-        self.asked, self.asked_keys = _asked(pl.Series([text for _, _, text in self.items], dtype=pl.String))
+        self.asked, self.asked_keys = _asked(pl.Series([text for _, _, text in self.items], dtype=pl.String), asked.question_bytes)
         self.vocabulary = Vocabulary(content)
-        self.pairs = Postings.of(content, 2, RARE)
-        formulas = self.pairs.sizes < FEW_PAIRS
-        self.runs = Postings.of(tokens.chosen(formulas[tokens.rows]), 3, RARE)
+        self.pairs = Postings.of(content, 2, asked.rare_items)
+        formulas = self.pairs.sizes < asked.few_pairs
+        self.runs = Postings.of(tokens.chosen(formulas[tokens.rows]), 3, asked.rare_items)
         self.texts: dict[int, Text] = {}
         self.more = {name: make(name, [text for _, _, text in self.items], settings) for name in settings.methods if name not in TOKENS}
 
@@ -269,10 +263,10 @@ def search(problems: pl.Series, index: Index, boilerplate: Boilerplate) -> Candi
     return found.joined()
 
 
-def _short_items(tokens: token_hashes.Tokens, lengths: np.ndarray, size: int) -> dict[int, Postings]:
-    """Items that have fewer than `size` words, by their number of words: each is one n-gram of its own length."""
+def _short_items(tokens: token_hashes.Tokens, lengths: np.ndarray, sizes: range) -> dict[int, Postings]:
+    """Items too short for an n-gram, by their number of words: each is one n-gram of its own length."""
     result = {}
-    for words in range(SHORTEST, size):
+    for words in sizes:
         keep = lengths[tokens.rows] == words
         if keep.any():
             result[words] = Postings.of(tokens.chosen(keep), words)
@@ -283,7 +277,7 @@ def _short_hits(tokens: token_hashes.Tokens, index: Index) -> tuple[np.ndarray, 
     """`(row, item)` of rows that hold all words of a short item in one run."""
     if index.short:  # most rows do not even hold the first words of one
         near = np.zeros(tokens.count, bool)
-        near[index.short_starts.found(tokens, SHORTEST)[0]] = True
+        near[index.short_starts.found(tokens, index.settings.candidates.shortest)[0]] = True
         tokens = tokens.chosen(near[tokens.rows])
     rows, items = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
     for words, postings in index.short.items():
@@ -295,23 +289,23 @@ def _short_hits(tokens: token_hashes.Tokens, index: Index) -> tuple[np.ndarray, 
 
 def _by_words(tokens: token_hashes.Tokens, index: Index) -> tuple[np.ndarray, np.ndarray]:
     """Candidates of the method fuzzy (row, item): they share rare word pairs, are about as long, and have enough words in common."""
-    content, width = tokens.content(), len(index.items)
+    content, width, asked = tokens.content(), len(index.items), index.settings.candidates
     found = []
     for part, size, postings in ((content, 2, index.pairs), (tokens, 3, index.runs)):
         rows, items, _ = postings.hits(part, size)
         pair, shared = np.unique(rows * width + items, return_counts=True)
-        found.append(pair[shared >= SHARE * postings.sizes[pair % width]])
+        found.append(pair[shared >= asked.rare_share * postings.sizes[pair % width]])
     rows, items = np.divmod(token_hashes.distinct(np.concatenate(found)), width)
     ours, theirs = np.diff(content.starts())[rows], index.content_lengths[items]
-    near = np.minimum(ours, theirs) >= LENGTHS * np.maximum(ours, theirs)
+    near = np.minimum(ours, theirs) >= asked.word_count * np.maximum(ours, theirs)
     rows, items = rows[near], items[near]
-    enough = index.vocabulary.overlap(content, rows, items) >= OVERLAP
+    enough = index.vocabulary.overlap(content, rows, items) >= asked.word_overlap
     return rows[enough], items[enough]
 
 
-def _asked(problems: pl.Series) -> tuple[np.ndarray, np.ndarray]:
-    """Short problems, and a hash of the words, numbers and functions of each in order: `Compute` and `What is the value of` say nothing."""
-    short = np.flatnonzero((problems.str.len_bytes().fill_null(0) <= ONE_QUESTION).to_numpy())
+def _asked(problems: pl.Series, most: int) -> tuple[np.ndarray, np.ndarray]:
+    """Problems of at most so many bytes, and a hash of the words, numbers and functions of each in order; `Compute` says nothing."""
+    short = np.flatnonzero((problems.str.len_bytes().fill_null(0) <= most).to_numpy())
     texts = problems[short]
     said = texts.str.contains_any(list(normalize_pair.SAID_PARTS), ascii_case_insensitive=True).arg_true()
     texts = texts.scatter(said, [normalize_pair.in_symbols(text) for text in texts[said]])
@@ -322,7 +316,7 @@ def _asked(problems: pl.Series) -> tuple[np.ndarray, np.ndarray]:
 
 def _asked_alike(problems: pl.Series, index: Index) -> tuple[np.ndarray, np.ndarray]:
     """`(row, item)` of short problems with the same words, numbers and functions in the same order."""
-    rows, keys = _asked(problems)
+    rows, keys = _asked(problems, index.settings.candidates.question_bytes)
     order = np.argsort(index.asked_keys, kind="stable")
     left = np.searchsorted(index.asked_keys, keys, side="left", sorter=order)
     counts = np.searchsorted(index.asked_keys, keys, side="right", sorter=order) - left
@@ -383,7 +377,9 @@ class Boilerplate:
         informative = (sizes - boilerplate)[pair_items]
         kept = np.bincount(inverse[~common], minlength=len(pair))
         discounted = np.divide(kept, informative, out=np.zeros(len(pair)), where=informative > 0)
-        match = ((discounted >= limit) & (kept >= np.minimum(3, sizes[pair_items]))) | (coverage >= max(self.settings.whole, limit))
+        match = ((discounted >= limit) & (kept >= np.minimum(self.settings.candidates.least_ngrams, sizes[pair_items]))) | (
+            coverage >= max(self.settings.whole, limit)
+        )
         score = np.where(discounted >= limit, discounted, coverage)
         return pair_rows[match], pair_items[match], score[match]
 
@@ -473,7 +469,7 @@ def _verdicts(found: Candidates, rows: pl.DataFrame, index: Index, boilerplate: 
                     prepared[text] = Text.of(text)
                 if other is None and other_problem(index.text(item), prepared[text]):
                     continue
-                pair = pairs[row, item] = Pair(index.text(item), prepared[text])
+                pair = pairs[row, item] = Pair(index.text(item), prepared[text], settings.rules)
             if other is None and pair.other_numbers:
                 continue
             score = pair.similarity if scores is None else float(scores[place])
