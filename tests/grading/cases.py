@@ -380,6 +380,10 @@ ASKED = [
     ("3, 5", "(3,5)", "Find the domain of $f$ in interval notation.", "different", "an interval needs its brackets"),
     ("3, 5", "(3,5)", "Find the point of intersection.", "equal", "a point does not"),
     (r"5\text{ gizmo}", "5", "How many gizmos are there?", "equal", "a word of the problem"),
+    ("5 shiny gizmos", "5", "Each shiny gizmo counts. How many are there?", "equal", "the plural of a word of the problem"),
+    ("5 pairs", "5", "How many pairs are there?", "equal", "pairs are counted"),
+    ("5 dull", "5", "How many dull gizmos are there?", "different", "nobody counts dull"),
+    ("5 sixteenths", "5", "How many sixteenths are there?", "different", "a part, whoever speaks of it"),
 ]
 
 MORE = [

@@ -96,12 +96,16 @@ KINDS = [
         [
             ("5 dollars", r"\$5"), ("5 apples", "5"), (r"5 \text{ students}", "5"), ("5 units", "5"), (r"5\text{ square units}", "5"),
             (r"5 \text{ ways}", "5"), ("5 people", "5"), ("5 percent", "5"), (r"5 \text{ times}", "5"),
-            ("5", r"5\text{ marbles in total}"), (r"20 \text{ years old}", "20"), (r"5 \text{ pairs}", "5"), ("5 dozen", "60"),
+            ("5", r"5\text{ marbles in total}"), (r"20 \text{ years old}", "20"), ("5 dozen", "60"),
+            ("5 dozens", "60"), ("5 sixteenths", r"\frac{5}{16}"), ("5 thirds", r"\frac53"), (r"5\text{ gizmos}", r"5\text{ gizmos in total}"),
             (r"5\text{ (approximately)}", "5"), ("50 cents", r"\$0.50"), (r"\$1.50", "150 cents"), ("5 miles", "5"),
             (r"5\text{ digits}", "5"),
         ],
         [
-            (r"5\text{ halves}", "5"), ("5 tenths", "5"), ("5 thirds", r"\frac53"), ("5 below zero", "5"), ("5 less than zero", "5"),
+            (r"5\text{ halves}", "5"), ("5 tenths", "5"), ("5 sixteenths", "5"), (r"5\text{ twelfths}", "5"), ("5 hundredths", "5"),
+            ("5 pairs", "5"), ("5 couples", "5"), ("5 dozens", "5"), ("5 scores", "5"), ("5 squares", "5"), ("5 inverses", "5"), ("5 lakhs", "5"),
+            ("5 gizmos", "5"), (r"5\text{ sixteenths}", r"5\text{ gizmos}"), ("John has 5 couples.", "5"),
+            ("The answer is 5 couples of people who dance", "5"), ("5 below zero", "5"), ("5 less than zero", "5"),
             ("5 or so", "5"), ("minus 5", "5"), ("5 minus 1", "5"), ("5 squared", "25"), (r"\$5", "5 cents"), ("£5", r"\$5"),
             (r"5 \text{ hundred}", "5"), ("5k", "5000"), (r"5 \text{ reciprocal}", "5"), (r"5\text{ inverse}", "5"),
             (r"5 \text{ cm}", r"5\text{ cm}^2"), (r"5 \text{ cm}", r"5\text{ m}"), ("5 kg", "5 g"), (r"5 \text{ modulo } 7", "5"),
