@@ -4,6 +4,7 @@ import os
 import threading
 
 import pytest
+from mathrl.core import capped_calls
 from mathrl.core.capped_calls import CappedCalls
 
 
@@ -42,6 +43,17 @@ def test_a_call_that_never_ends_is_stopped_and_the_next_one_is_served(calls):
     power = calls("builtins:pow", cpu_seconds=0.5)
     assert power.ask(9, 9**9) == {"lost": "timeout"}
     assert power.ask(2, 10) == {"value": 1024}
+
+
+def test_a_worker_that_waits_for_a_busy_machine_is_waited_for(calls, monkeypatch):
+    monkeypatch.setattr(capped_calls, "CLOCK_FACTOR", 0.01)  # 0.2 s on the clock
+    assert calls("builtins:exec").ask("for _ in range(10_000_000): pass") == {"value": None}
+
+
+def test_a_worker_that_sleeps_is_given_up_and_the_next_call_is_served(calls):
+    sleep = calls("time:sleep", cpu_seconds=0.02)
+    assert sleep.ask(600) == {"lost": "timeout"}
+    assert sleep.ask(0) == {"value": None}
 
 
 def test_a_worker_that_dies_is_replaced(calls):

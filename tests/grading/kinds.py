@@ -44,6 +44,7 @@ KINDS = [
         [
             ("3,5", "[3,5]"), ("3, 5", "(3,5]"), (r"3 \text{ and } 5", "[3,5)"), ("3;5", "[3;5)"), (r"\{3,5\}", "[3,5]"),
             ("(3,5)", "[3,5]"), ("[3,5)", "(3,5)"), ("x=3,x=5", "(3,5)"), ("3 or 5", "[3,5]"), (r"-\infty, 2", r"(-\infty,2]"),
+            (r"-\infty, 5", r"(-\infty,5)"), (r"2, \infty", r"(2,\infty)"),
         ],
     ),
     (
@@ -53,7 +54,7 @@ KINDS = [
             ("|x-4|", "|4-x|"), (r"\sqrt{(x-3)^2}", "|x-3|"), ("x^2", "|x|^2"),
         ],
         [
-            ("x+4", "|x+4|"), ("4-x", "|x-4|"), ("x-100", "|x-100|"), (r"\sqrt{(x+50)^2}", "x+50"), ("|x|+1", "x+1"), ("a-b", "|a-b|"),
+            ("x+4", "|x+4|"), ("4-x", "|x-4|"), ("x-100", "|x-100|"), ("|x+999|", "x+999"), ("x-999999", "|x-999999|"), ("a-b-99999", "|a-b-99999|"), (r"\sqrt{(x+50)^2}", "x+50"), ("|x|+1", "x+1"), ("a-b", "|a-b|"),
         ],
     ),
     (
@@ -75,7 +76,8 @@ KINDS = [
             ("0", r"\sin\pi"), ("0", r"\sqrt{2}-\sqrt{2}"),
         ],
         [
-            ("0", "e^{-50}"), ("1", "1-e^{-50}"), ("1", "1+10^{-15}"), ("0", "10^{-13}"), ("0.5", r"\frac12+10^{-20}"),
+            ("0", "e^{-50}"), ("0", r"\sin(10^{-20})"), ("1", r"\cos(10^{-10})"), ("0", r"\ln(1+10^{-20})"), ("1", r"\sqrt{1+10^{-30}}"),
+            ("2", r"\sqrt{4+10^{-12}}"), ("1", "e^{10^{-12}}"), ("0", r"\arctan(10^{-15})"), ("0", r"\sin(e^{-50})"), ("1", "1-e^{-50}"), ("1", "1+10^{-15}"), ("0", "10^{-13}"), ("0.5", r"\frac12+10^{-20}"),
             ("2", "2+e^{-40}"), ("10^{20}", "10^{20}+1"), ("e", "e+10^{-12}"), ("1", r"\tanh 30"), ("1", r"\frac{e^{40}}{e^{40}+1}"),
         ],
     ),
@@ -94,14 +96,20 @@ KINDS = [
         "words behind a number",
         "units and what is counted, never a part or a multiple",
         [
+            ("2 h", "2 hours"), ("2h", r"2\text{ h}"), ("5m", "5 meters"), ("5m^2", "5 square meters"), ("20千米/小时", "20 km/h"), ("5米每秒", "5 m/s"),
             ("5 dollars", r"\$5"), ("5 apples", "5"), (r"5 \text{ students}", "5"), ("5 units", "5"), (r"5\text{ square units}", "5"),
             (r"5 \text{ ways}", "5"), ("5 people", "5"), ("5 percent", "5"), (r"5 \text{ times}", "5"),
-            ("5", r"5\text{ marbles in total}"), (r"20 \text{ years old}", "20"), (r"5 \text{ pairs}", "5"), ("5 dozen", "60"),
+            ("5", r"5\text{ marbles in total}"), (r"20 \text{ years old}", "20"), ("5 dozen", "60"),
+            ("5 dozens", "60"), ("5 sixteenths", r"\frac{5}{16}"), ("5 thirds", r"\frac53"), (r"5\text{ gizmos}", r"5\text{ gizmos in total}"),
             (r"5\text{ (approximately)}", "5"), ("50 cents", r"\$0.50"), (r"\$1.50", "150 cents"), ("5 miles", "5"),
             (r"5\text{ digits}", "5"),
         ],
         [
-            (r"5\text{ halves}", "5"), ("5 tenths", "5"), ("5 thirds", r"\frac53"), ("5 below zero", "5"), ("5 less than zero", "5"),
+            (r"5\text{ halves}", "5"), ("5 tenths", "5"), ("5 sixteenths", "5"), (r"5\text{ twelfths}", "5"), ("5 hundredths", "5"),
+            ("2 h", "3 hours"), ("2h", "2 minutes"), ("2h", "2"), ("2", "2h"), ("2", "2m^3"), ("20千米/小时", "20 m/s"), ("200 m cm", "200 m"),
+            ("5 pairs", "5"), ("5 couples", "5"), ("5 dozens", "5"), ("5 scores", "5"), ("5 squares", "5"), ("5 inverses", "5"), ("5 lakhs", "5"),
+            ("5 gizmos", "5"), (r"5\text{ sixteenths}", r"5\text{ gizmos}"), ("John has 5 couples.", "5"),
+            ("The answer is 5 couples of people who dance", "5"), ("5 below zero", "5"), ("5 less than zero", "5"),
             ("5 or so", "5"), ("minus 5", "5"), ("5 minus 1", "5"), ("5 squared", "25"), (r"\$5", "5 cents"), ("£5", r"\$5"),
             (r"5 \text{ hundred}", "5"), ("5k", "5000"), (r"5 \text{ reciprocal}", "5"), (r"5\text{ inverse}", "5"),
             (r"5 \text{ cm}", r"5\text{ cm}^2"), (r"5 \text{ cm}", r"5\text{ m}"), ("5 kg", "5 g"), (r"5 \text{ modulo } 7", "5"),

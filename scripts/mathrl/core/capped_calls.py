@@ -1,7 +1,7 @@
 """A function called in worker processes, each call with a limit on processor time and memory.
 
 For code that may hang or take all memory on some inputs (computer algebra on a model's text). A call beyond the limit ends its
-worker; the next call gets a new one. The limit is processor time, so that a busy machine changes no result. Arguments and
+worker; the next call gets a new one. The limit is processor time, so that a busy machine changes no result: one that waits for its turn is waited for. Arguments and
 results are JSON. An idle worker ends when its caller does, a busy one at its limit at the latest.
 """
 
@@ -18,10 +18,13 @@ import threading
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any, TypedDict
 
 CLOCK_FACTOR = 40
-"""A worker that got so little of a busy machine that it takes this many times its limit on the clock is given up."""
+"""A worker that sleeps for this many times its limit, so that no processor time runs, is given up."""
+LOOK_EVERY = 0.1
+"""Seconds between two looks at whether a worker sleeps."""
 
 
 def _serve(calls: Connection, task: str, cpu_seconds: float, memory: int) -> None:
@@ -65,18 +68,25 @@ class _Worker:
         self.process.start()
         far.close()
 
-    def ask(self, arguments: Sequence[Any], clock_seconds: float) -> Reply:
+    def ask(self, arguments: Sequence[Any], asleep_seconds: float) -> Reply:
         """{"value": result}, or {"lost": "timeout" or "error"}."""
         try:
             self.calls.send_bytes(json.dumps(arguments).encode())
-            if self.calls.poll(clock_seconds):
-                return json.loads(self.calls.recv_bytes())
+            while asleep_seconds > 0:
+                if self.calls.poll(LOOK_EVERY):
+                    return json.loads(self.calls.recv_bytes())
+                asleep_seconds -= LOOK_EVERY * self._sleeps()
         except (EOFError, OSError):
-            self.process.join(clock_seconds)
+            self.process.join(asleep_seconds)
             return {"lost": "timeout" if self.process.exitcode == -signal.SIGPROF else "error"}
         self.process.kill()
         self.process.join()  # else the caller finds it alive, and lends a dead worker to the next call
         return {"lost": "timeout"}
+
+    def _sleeps(self) -> bool:
+        """Does the worker wait for something other than the processor or the disk?"""
+        state = Path(f"/proc/{self.process.pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(") ")[2][:1]
+        return state == "S"
 
     def close(self) -> None:
         self.calls.close()

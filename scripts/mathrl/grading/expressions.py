@@ -10,6 +10,7 @@ from mathrl.grading import nodes as n
 from mathrl.grading import units
 from mathrl.grading.numbers import How, is_finished, same_numbers
 from mathrl.grading.value import (
+    FIRST_FAR,
     FIRST_LARGE,
     FIRST_SIGNED,
     LARGE_TOLERANCE,
@@ -82,6 +83,7 @@ def same_expressions(answer: n.Node, gold: n.Node, how: How) -> bool:
     """Two scalars: constants by value, others at fixed test points, up to the names of parameters."""
     if answer == gold:
         return True
+    answer, gold = _with_unit_sign(answer, gold), _with_unit_sign(gold, answer)
     left, right = n.symbols(answer), n.symbols(gold)
     if not left and not right:
         return same_numbers(answer, gold, how)
@@ -102,14 +104,26 @@ def same_expressions(answer: n.Node, gold: n.Node, how: How) -> bool:
     return _agree(answer, gold)
 
 
+def _with_unit_sign(node: n.Node, other: n.Node) -> n.Node:
+    """2h as two hours beside "2 hours": a letter behind a number is the sign of a unit only where the other writes that unit."""
+    match node, other:
+        case n.Mul(items=(number, n.Sym() | n.Pow(base=n.Sym(), exponent=n.Num()) as sign)), n.Quantity(unit=unit) if is_finished(number):
+            name = sign.name if isinstance(sign, n.Sym) else f"{sign.base.name}^{sign.exponent.value}"
+            own, wanted = units.size_of(name), units.size_of(unit)
+            return n.Quantity(number, name) if own and wanted and own[1] == wanted[1] else node
+    return node
+
+
 def _values(answer: n.Node, gold: n.Node) -> Iterator[tuple[int, Value, Value]]:
     """(test point, value of the one, value of the other) where both have one."""
     for point in range(POINTS):
         evaluate = Evaluator(point)
         try:
-            yield point, evaluate(answer), evaluate(gold)
+            values = evaluate(answer), evaluate(gold)
         except Undecided:
             continue
+        if point < FIRST_FAR or all(isinstance(value, Fraction) for value in values):
+            yield point, *values
 
 
 def _agree(answer: n.Node, gold: n.Node) -> bool:

@@ -72,7 +72,7 @@ def _decide_now(extracted: str, gold: str, how: How) -> tuple[str, str]:
     """(status, the answer that was compared) of an extracted answer against a gold."""
     status = compare(extracted, gold, how)
     if status not in (EQUAL, NO_GOLD) or (status == NO_GOLD and " " in gold):
-        answers = [extracted, stated(extracted)] if " " in extracted else [extracted]
+        answers = [extracted, stated(extracted, how.words)] if " " in extracted else [extracted]
         sentence = " " in gold and (len(gold) <= MAX_GOLD_SENTENCE or _ANNOUNCED.search(gold)) and not readings(gold)
         golds = [gold, said] if sentence and (said := stated(gold)) and not said.strip().isalpha() else [gold]
         for theirs in filter(None, golds):

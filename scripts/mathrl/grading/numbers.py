@@ -133,7 +133,7 @@ def _with_units(answer: n.Node, gold: n.Node, how: How) -> tuple[n.Node, n.Node]
         return (mine, theirs) if units.may_follow(unit, how.words) else None
     own, wanted = units.size_of(unit), units.size_of(other)
     if own is None or wanted is None or own == wanted:
-        return (mine, theirs) if own == wanted is not None or units.agree(unit, other) else None
+        return (mine, theirs) if own == wanted is not None or units.agree(unit, other, how.words) else None
     if own[1] != wanted[1]:
         return None
     factor = n.Num(own[0] / wanted[0], None)

@@ -7,8 +7,8 @@ from fractions import Fraction
 from mathrl.grading import nodes as n
 from mathrl.grading.atoms import FUNCTIONS, GREEK, OPENS_FACTOR, Atoms, nested
 from mathrl.grading.latex import Unparsed, tokenize, word_key
-from mathrl.grading.units import changes_value, is_known, size_of
-from mathrl.text.number_words import ONES, SCALES
+from mathrl.grading.units import MULTIPLIERS, changes_value, is_known, size_of
+from mathrl.text.number_words import ONES, PARTS
 
 _RELATIONS = {
     "=": "=", "==": "=", "<": "<", ">": ">", "<=": "<=", ">=": ">=", "!=": "!=", r"\le": "<=", r"\ge": ">=", r"\ne": "!=",
@@ -16,7 +16,6 @@ _RELATIONS = {
 }  # fmt: skip
 _SET_OPERATORS = {r"\cup": "union", r"\cap": "inter", r"\setminus": "minus", "U": "union"}
 _CONNECTIVES = {r"\wedge": "and", r"\vee": "or"}
-_MULTIPLIERS = {"dozen": 12, "hundred": 10**2, "trillion": 10**12} | SCALES
 _PERCENT = frozenset({"percent", "pct", "percentage", "percents"})
 _DEGREE = frozenset({"degree", "degrees", "deg"})
 _NUMERIC = n.Num | n.Neg | n.Factorial | n.Percent | n.Degrees | n.Paren | n.Div | n.Pow | n.Add | n.Mul | n.Fn
@@ -143,7 +142,7 @@ class Parser(Atoms):
         word = text.lower()
         if word in ("and", "or") or not _is_numeric(node):
             return False
-        if word in _PERCENT or word in _DEGREE or word in _MULTIPLIERS or (len(word) > 1 and is_known(word)):
+        if word in _PERCENT or word in _DEGREE or word.removesuffix("s") in MULTIPLIERS or (len(word) > 1 and is_known(word)):
             return True
         next_kind, next_text = self.peek(1)
         return (
@@ -159,11 +158,13 @@ class Parser(Atoms):
         words = [text.lower()] if kind == "word" else word_key(text).split()
         while kind == "word" and self.peek()[0] == "word" and self.connective() is None and len(words) < 5:
             words.append(self.take()[1].lower())
-        while words and words[0] in _MULTIPLIERS:
-            factor = Fraction(_MULTIPLIERS[words.pop(0)])
+        while words and words[0].removesuffix("s") in MULTIPLIERS:
+            factor = Fraction(MULTIPLIERS[words.pop(0).removesuffix("s")])
             node = n.Num(node.value * factor) if isinstance(node, n.Num) else n.Mul((node, n.Num(factor)))
         if not words:
             return node
+        if len(words) == 1 and words[0].removesuffix("s") in PARTS:
+            return n.Div(node, n.Num(Fraction(PARTS[words[0].removesuffix("s")])))
         if words[0] in _PERCENT and len(words) == 1:
             return n.Percent(node)
         if words[0] in _DEGREE:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from fractions import Fraction
 from functools import lru_cache
 from itertools import chain, islice
 
@@ -130,6 +131,8 @@ def is_copied(answer: str, gold: str, problem: str, how: How) -> bool:
         return False
     if not answers or not golds:
         return len(_flat(answer)) > 3 and _flat(answer) in _flat(problem[-MAX_PROBLEM_CHARS:])
+    if any(_is_rewritten(a, g, problem, how) for a in answers[:1] for g in golds[:1]):
+        return True
     kept = {part for node in written for part in n.walk(node)}
     formulas = _formulas(problem)
     same = Comparison(how).same
@@ -140,4 +143,47 @@ def is_copied(answer: str, gold: str, problem: str, how: How) -> bool:
                 continue
             if any(same(part, other) and not _is_alike(part, other) for theirs in golds for other in _parts(theirs)):
                 return True
+    return False
+
+
+def _is_rewritten(answer: n.Node, gold: n.Node, problem: str, how: How) -> bool:
+    """Where the task is to work out a formula of the problem: is the answer that formula in another dress, with work still to be done?"""
+    answer, gold = _bare(answer), _bare(gold)
+    if not (isinstance(answer, n.Scalar) and isinstance(gold, n.Scalar) and _does_less(answer, gold)):
+        return False
+    tasks = [found for found in _formulas(problem) if n.symbols(found) == n.symbols(gold) and _does_less(found, gold)]
+    return canonical(gold) not in _formulas(problem) and any(Comparison(how).same(task, gold) for task in tasks)
+
+
+def _does_less(node: n.Node, gold: n.Node) -> bool:
+    """Is a writing less worked out than the gold: fewer factors than a product, or more parts that are still to be worked out?"""
+    wanted = _factors(gold) if isinstance(n.signed(gold)[1], n.Mul | n.Pow) else 0
+    return _factors(node) < wanted if wanted > 1 else sum(map(_is_task, n.walk(node))) > sum(map(_is_task, n.walk(gold)))
+
+
+def _factors(node: n.Node) -> int:
+    """Factors that hold letters, each as often as it stands there."""
+    match node:
+        case n.Neg(inner=inner) | n.Paren(inner=inner) | n.Quantity(inner=inner):
+            return _factors(inner)
+        case n.Mul(items=items):
+            return sum(map(_factors, items))
+        case n.Pow(base=base, exponent=n.Num(value=Fraction(numerator=times, denominator=1))) if times > 0:
+            return times * _factors(base)
+    return 1 if n.symbols(node) else 0
+
+
+def _is_task(part: n.Node) -> bool:
+    """Brackets to be multiplied out, a division by letters, a fraction to be reduced, a square to be taken out of a root."""
+    match part:
+        case n.Mul(items=items):
+            return any(isinstance(factor, n.Add) for factor in items)
+        case n.Pow(base=n.Add(), exponent=n.Num(value=times)):
+            return times > 1
+        case n.Div(top=n.Num(value=top), bottom=n.Num(value=bottom)):
+            return bottom != 0 and (top / bottom).denominator != bottom
+        case n.Div(bottom=bottom):
+            return bool(n.symbols(bottom))
+        case n.Fn(name="sqrt", args=(inner,)) if not n.symbols(inner):
+            return not (isinstance(inner, n.Num) and all(inner.value % (k * k) for k in range(2, 40)))
     return False

@@ -7,12 +7,13 @@ The rule: the last sentence that states something states the formula or number a
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 
 from mathrl.grading.latex import Unparsed, clean
 from mathrl.grading.nodes import Text
 from mathrl.grading.notation import data
 from mathrl.grading.readings import is_false_equation, readings
-from mathrl.grading.units import changes_value
+from mathrl.grading.units import changes_value, may_follow
 
 MAX_CHARS = 4_000
 SENTENCES = 4
@@ -30,11 +31,15 @@ _STATES = re.compile(
 _NUMBER = re.compile(r"(?<![\w.])-?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:/\d+)?\\?%?")
 _SEVERAL = re.compile(_STATES.pattern.split("(?:\\s+")[0] + r"\s*(?:\0|-?\d)[^\n]*?(?:[,;]\s|\band\b)")
 """A sentence that states a value before its last one."""
+_GOES_ON = re.compile(r"[^\w\s'-]|\b(?:and|are|as|at|because|by|for|from|if|in|is|of|on|since|so|than|that|to|when|where|which|who|with)\b")
 _WORD = re.compile(r"(?<!\\)\b[A-Za-z]{2,}")
 
 
-def stated(text: str) -> str | None:
-    """The one answer that prose holds, None where there is none or a choice."""
+def stated(text: str, spoken: Collection[str] | None = None) -> str | None:
+    """The one answer that prose holds, None where there is none or a choice.
+
+    spoken: the words of the problem, which may stand behind its number beside units (`units.may_follow`); None: any words may.
+    """
     if len(text) > MAX_CHARS or " " not in text or (text.lstrip()[:1] == "{" and data(text) != text):
         return None  # the fields of data are no sentences: {"answer": "yes", "x": "5"} is not 5
     text = _ROWS.sub(lambda match: match["formula"] or "\n", text)
@@ -42,13 +47,13 @@ def stated(text: str) -> str | None:
         return None
     sentences = [part.strip() for part in _SENTENCE.split(text) if part and len(part.strip()) > 2]
     for sentence in sentences[: -SENTENCES - 1 : -1]:
-        found = _of_sentence(sentence)
+        found = _of_sentence(sentence, spoken)
         if found is not None:
             return found
     return None
 
 
-def _of_sentence(sentence: str) -> str | None:
+def _of_sentence(sentence: str, spoken: Collection[str] | None) -> str | None:
     formulas = [next(filter(None, match.groups())) for match in _FORMULA.finditer(sentence)]
     plain = _FORMULA.sub(" \0 ", sentence).rstrip(" .!")
     marks = list(_STATES.finditer(plain))
@@ -56,11 +61,11 @@ def _of_sentence(sentence: str) -> str | None:
         head, tail = plain[: marks[-1].end()], plain[marks[-1].end() :].strip()
         if _SEVERAL.search(head) or (head[-1] == "=" and is_false_equation(_cleaned(head[:-1]), _cleaned(tail))):
             return None
-        found = _of_tail(tail, formulas[head.count("\0") :], "answer" in head.lower())
+        found = _of_tail(tail, formulas[head.count("\0") :], "answer" in head.lower(), spoken)
         if found is not None:
             return found
     numbers = _NUMBER.findall(plain)
-    if len(_WORD.findall(plain)) < 3 or _HEDGE.search(plain) or len(formulas) + len(numbers) != 1 or changes_value(" ".join(_after(plain))):
+    if len(_WORD.findall(plain)) < 3 or _HEDGE.search(plain) or len(formulas) + len(numbers) != 1 or not _may_end(plain, spoken):
         return None
     return (formulas or numbers)[0]
 
@@ -73,22 +78,24 @@ def _cleaned(text: str) -> str:
         return text
 
 
-def _after(plain: str) -> list[str]:
-    """The two words behind the only number or formula of a sentence."""
+def _may_end(plain: str, spoken: Collection[str] | None) -> bool:
+    """May the words behind the only number or formula of a text stand there: does the last one, up to a word that goes on, count?"""
     match = _NUMBER.search(plain)
-    words = plain[match.end() if match else plain.find("\0") + 1 :].split()[:2]
-    return [] if words and words[0] in ("is", "are") else words
+    behind = plain[match.end() if match else plain.find("\0") + 1 :]
+    next_two = [] if re.match(r"\s*(?:is|are)\b", behind) else behind.split()[:2]
+    counted = _GOES_ON.split(behind, maxsplit=1)[0].split()[-1:]
+    return not changes_value(" ".join(next_two)) and (spoken is None or may_follow(" ".join(counted), spoken))
 
 
-def _of_tail(tail: str, formulas: list[str], is_answer: bool) -> str | None:
+def _of_tail(tail: str, formulas: list[str], is_answer: bool, spoken: Collection[str] | None) -> str | None:
     """What stands behind the verb: one formula, an answer as it is, or a number with words for what is counted."""
     if formulas:
-        alone = len(formulas) == 1 and not _NUMBER.search(tail) and not changes_value(" ".join(_after(tail)))
+        alone = len(formulas) == 1 and not _NUMBER.search(tail) and _may_end(tail, spoken)
         return formulas[0] if alone else _filled(tail, formulas)
     if any(not isinstance(node, Text) for node in readings(tail)) or re.fullmatch(r"[A-J]", tail) or (is_answer and len(tail.split()) <= 2):
         return tail
     match = _NUMBER.match(tail)
-    if match and len(_NUMBER.findall(tail)) == 1 and not changes_value(" ".join(_after(tail))):
+    if match and len(_NUMBER.findall(tail)) == 1 and _may_end(tail, spoken):
         return match[0]
     return None
 

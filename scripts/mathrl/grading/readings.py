@@ -213,13 +213,15 @@ def _repeating(match: re.Match) -> str:
 def _unit_tail(text: str) -> str | None:
     r"""A number with a unit in bare letters ("9.8 m/s^2", "4\,\Omega") with the unit as text; None for other texts.
 
-    One letter alone is a unit only after a space and only where it is a usual one, because 5x is a product.
+    One letter is a unit only where it is a usual one and after a space, or with a power behind a decimal, because 5x is a product.
     """
     match = _UNIT_TAIL.fullmatch(text) if len(text) <= 120 and "=" not in text else None
     if match is None or not _PURE_NUMBER.fullmatch(match["head"].strip()):
         return None
     unit = match["unit"].strip()
-    if len(unit) == 1 and (not match["gap"] or unit not in _LONE_LETTERS):
+    letter, power, _ = unit.partition("^")
+    measured = match["gap"] or (power and "." in match["head"])
+    if len(letter.strip()) == 1 and (not measured or letter[0] not in _LONE_LETTERS):
         return None
     bare = re.sub(r"[\^{}()\\]", "", re.sub(r"\\cdot|\*", " ", re.sub(r"\\mu\s*", "micro ", unit)))
     return f"{match['head']} ⟦{' '.join(bare.split())}⟧"

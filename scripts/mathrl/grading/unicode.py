@@ -31,7 +31,8 @@ _CHINESE = re.compile(r"[\u4e00-\u9fff]")
 _PER_CENT = re.compile(r"百分之\s*(\d+(?:\.\d+)?)")
 _PARTS = re.compile(r"(\d+)分之(\d+)")
 _WORDS = re.compile("|".join(sorted(_CHINESE_WORDS, key=len, reverse=True)))
-_UNITS = re.compile(rf"(?<=[\d}})½ ])\s*{'(?:' + '|'.join(sorted(_CHINESE_UNITS, key=len, reverse=True)) + ')'}")
+_UNIT = "|".join(sorted(_CHINESE_UNITS, key=len, reverse=True))
+_UNITS = re.compile(rf"(?<=[\d}})½ ])\s*({_UNIT})(?:\s*[/每]\s*({_UNIT}))?")
 _HEAD = re.compile(r"^(?:\s|[:,]|答|解|所以|因此|则|故|应?选择?(?=[\s:(]*[A-J](?![a-z])))+")
 """What announces an answer: "so", "answer:", "choose C"."""
 _SCALED = re.compile(r"(\d+(?:\.\d+)?)\s*([万亿千百])")
@@ -61,7 +62,7 @@ def _chinese(text: str) -> str:
     text = _PARTS.sub(r"\\frac{\2}{\1}", _PER_CENT.sub(r"\1\\%", text))
     text = re.sub(r"(?<=[\d}])\s*度", r"^{\\circ}", text)
     text = _SCALED.sub(_scaled, text)
-    text = _UNITS.sub(lambda match: f"⟦{_CHINESE_UNITS[match[0].strip()]}⟧", text)
+    text = _UNITS.sub(lambda match: f"⟦{' per '.join(_CHINESE_UNITS[unit] for unit in match.groups() if unit)}⟧", text)
     text = re.sub(rf"(?<=[\d}}])\s*[{_CHINESE_COUNTS}](?![\u4e00-\u9fff])", "", text)
     return re.sub("[和与且及]", " and ", text).replace("或", " or ")
 

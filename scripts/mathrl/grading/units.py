@@ -7,11 +7,12 @@ A unit has powers of base units and a size: 1 km/h is 1000/3600 m s^-1. Two answ
 from __future__ import annotations
 
 import re
-from collections.abc import Container
+from collections.abc import Collection
 from fractions import Fraction
 from functools import lru_cache
 
 from mathrl.grading.words import TABLES
+from mathrl.text import number_words
 
 Size = tuple[Fraction, tuple[tuple[str, int], ...]]
 """(size in base units, powers of the base units)."""
@@ -29,9 +30,11 @@ def _read_table() -> dict[str, Size]:
 UNITS = _read_table()
 _UNSIZED = TABLES["unsized unit"]
 """Units that mean several things, or that have no size here: they agree with any."""
+MULTIPLIERS = {"dozen": 12, "hundred": 10**2, "trillion": 10**12} | number_words.SCALES
 _POWERS = {"square": 2, "squared": 2, "sq": 2, "cubic": 3, "cubed": 3, "cube": 3, "cu": 3}
-CHANGING = TABLES["part"] | TABLES["changes a number"]
-"""Words that make another value of the number before them: text that holds one is no unit."""
+CHANGING = TABLES["changes a number"]
+"""Words that make another value of the number before them, whoever uses them: text that holds one is no unit."""
+_NUMBERS = number_words.WORDS | number_words.PARTS | MULTIPLIERS
 
 
 @lru_cache(maxsize=4096)
@@ -69,20 +72,30 @@ def is_known(word: str) -> bool:
     return word.lower() in UNITS or word.lower() in _UNSIZED
 
 
-def may_follow(words: str, problem_words: Container[str] = frozenset()) -> bool:
+def may_follow(words: str, spoken: Collection[str] = frozenset()) -> bool:
     """May an answer have these words behind its number, where the gold has none?
 
-    Units, words of the problem and plain plurals (what is counted) may; words that change the value never.
+    Units may, and the words of the white list, and things that the problem or the gold speaks of (`spoken`: their words), in the
+    plural, since they are counted. Nothing else may: whatever is on no list could be a part or a multiple.
     """
     if size_of(words) is not None:
         return True
-    parts = re.findall(r"[^\W\d_]+'?", words.lower())
-    return all(part not in CHANGING and (_is_harmless(part) or part in problem_words or part + "s" in problem_words) for part in parts)
+    parts = _parts(words)
+    counted = not parts or _is_listed(parts[-1]) or parts[-1].endswith("s") or not {parts[-1] + "s", parts[-1] + "es"}.isdisjoint(spoken)
+    return counted and not changes_value(words) and all(_is_listed(part) or not _forms(part).isdisjoint(spoken) for part in parts)
 
 
-def _is_harmless(word: str) -> bool:
-    known = is_known(word) or word in TABLES["joins units"] or word in _POWERS or word in TABLES["counted"]
-    return known or (len(word) > 3 and word.endswith("s") and not word.endswith("ss"))
+def _parts(words: str) -> list[str]:
+    return re.findall(r"[^\W\d_]+'?", words.lower())
+
+
+def _forms(word: str) -> set[str]:
+    """A word, and what may be its plural and its singular."""
+    return {word, word + "s", word + "es", word.removesuffix("s"), word.removesuffix("es"), re.sub("ies$", "y", word), re.sub("y$", "ies", word)}
+
+
+def _is_listed(word: str) -> bool:
+    return is_known(word) or word in TABLES["joins units"] or word in _POWERS or word in TABLES["counted"]
 
 
 def states_condition(words: str, behind_letter: bool) -> bool:
@@ -93,7 +106,7 @@ def states_condition(words: str, behind_letter: bool) -> bool:
     """
     if size_of(words) is not None:
         return False
-    parts = re.findall(r"[^\W\d_]+'?", words.lower())
+    parts = _parts(words)
     if not behind_letter:
         return bool(parts) and parts[-1] in TABLES["condition"]
     named = [part for part in parts if is_known(part) or part in TABLES["counted"]]
@@ -102,11 +115,11 @@ def states_condition(words: str, behind_letter: bool) -> bool:
 
 def changes_value(words: str) -> bool:
     """Does one of the words make another value of the number before it?"""
-    return any(part in CHANGING for part in re.findall(r"[^\W\d_]+", words.lower()))
+    return any(part in CHANGING or part.removesuffix("s") in _NUMBERS for part in re.findall(r"[^\W\d_]+", words.lower()))
 
 
-def agree(answer: str, gold: str) -> bool:
+def agree(answer: str, gold: str, spoken: Collection[str] = frozenset()) -> bool:
     """May these two units stand for one, their sizes aside? A gold's words that are no unit agree with any unit."""
     if answer == gold or answer.lower() in _UNSIZED or gold.lower() in _UNSIZED:
         return True
-    return size_of(gold) is None and may_follow(answer)
+    return size_of(gold) is None and may_follow(answer, {*spoken, *_parts(gold)})

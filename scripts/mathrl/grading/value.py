@@ -29,9 +29,13 @@ CANCELLED = 1e-13
 """A sum that is smaller than this part of its largest term is zero."""
 
 Value = Fraction | complex
-POINTS = 9
-"""Test points of a variable: 0-3 positive, 4-6 of either sign, 7 and 8 large (see `sample`)."""
-FIRST_SIGNED, FIRST_LARGE = 4, 7
+POINTS = 11
+"""Test points of a variable: 0-3 positive, 4-6 of either sign, 7 and 8 large, 9 and 10 far, opposite to each other (see `sample`)."""
+FIRST_SIGNED, FIRST_LARGE, FIRST_FAR = 4, 7, 9
+FAR = 10**12
+"""Corners (|x+999|) lie nearer than the far points. There only exact values count: a float sees nothing small beside them."""
+TINY = 1e-4
+"""What lies so near to zero, or to another simple fraction, is not told from it by a float that went through a function."""
 LARGE_TOLERANCE = 1e-6
 """Relative tolerance at the large points, where differences of close numbers lose digits."""
 
@@ -65,6 +69,15 @@ def as_complex(value: Value | float) -> complex:
         return complex(value)
     except OverflowError:
         raise Undecided("too large for a float") from None
+
+
+def _argument(value: Value) -> complex:
+    """The value as a float that goes through a function; raises `Undecided` where it is almost, but not, a simple number."""
+    number = as_complex(value)
+    gap = abs(value - value.limit_denominator(8)) if isinstance(value, Fraction) else abs(number)
+    if (0 if isinstance(value, Fraction) else CANCELLED) < gap < TINY:
+        raise Undecided("almost a simple number")
+    return number
 
 
 def is_imaginary(value: Value) -> bool:
@@ -107,7 +120,7 @@ def _root(value: Value, degree: int) -> Value:
         top, bottom = _integer_root(abs(value.numerator), degree), _integer_root(value.denominator, degree)
         if top is not None and bottom is not None:
             return Fraction(-top if value < 0 else top, bottom)
-    number = as_complex(value)
+    number = _argument(value)
     if degree % 2 and number.real < 0 and not is_imaginary(number):
         return complex(-((-number.real) ** (1 / degree)))
     return number ** (1 / degree)
@@ -122,7 +135,7 @@ def power(base: Value, exponent: Value) -> Value:
                 return exact
         elif exponent.denominator > 1 and abs(exponent.numerator) <= 64:
             return power(_root(base, exponent.denominator), Fraction(exponent.numerator))
-    left, right = as_complex(base), as_complex(exponent)
+    left, right = _argument(base), _argument(exponent)
     if left == 0:
         if right.real > 0:
             return Fraction(0)
@@ -170,10 +183,12 @@ def _float_sum(a: complex, b: complex) -> Value:
 
 @lru_cache(maxsize=4096)
 def sample(name: str, point: int) -> Fraction:
-    """The value that a variable takes at a test point, fixed by its name: 0.3 to 2.7 in size, hundreds at the large points.
+    """The value that a variable takes at a test point, fixed by its name: 0.3 to 2.7 in size, hundreds at the large points, more at the far.
 
     It is rational, so that rational functions are compared exactly.
     """
+    if point >= FIRST_FAR:
+        return sample(name, 0) * (FAR if point > FIRST_FAR else -FAR)
     digest = hashlib.sha256(f"{name}/{point}".encode()).digest()
     size = Fraction(19 + int.from_bytes(digest[:4], "big") % 154, 64)
     if point >= FIRST_LARGE:
@@ -223,7 +238,7 @@ class Evaluator:
                 return -self._value(inner)
             case n.Pow(base=base, exponent=exponent):
                 if base == n.Sym("e"):
-                    return _not_vanished(cmath.exp(as_complex(self._value(exponent))))
+                    return _not_vanished(cmath.exp(_argument(self._value(exponent))))
                 return power(self._value(base), self._value(exponent))
             case n.Fn(name=name, args=args):
                 return self._function(name, args)
@@ -274,7 +289,7 @@ class Evaluator:
     def _function(self, name: str, args: tuple[n.Node, ...]) -> Value:
         values = [self._value(part) for part in args]
         if name in _FUNCTIONS and len(values) == 1:
-            return self._known(name, as_complex(values[0]))
+            return self._known(name, _argument(values[0]))
         if name in _STEPS:
             return self._step(name, args, values)
         match name, values:
@@ -287,10 +302,10 @@ class Evaluator:
             case (("abs" | "norm"), [first]):
                 return abs(first) if isinstance(first, Fraction) else complex(abs(first))
             case "log", [first]:
-                return cmath.log(as_complex(first))
+                return cmath.log(_argument(first))
             case "log", [first, base]:
                 exact = _exact_log(first, base)
-                return exact if exact is not None else cmath.log(as_complex(first)) / cmath.log(as_complex(base))
+                return exact if exact is not None else cmath.log(_argument(first)) / cmath.log(_argument(base))
             case "binom", [top, bottom]:
                 return _binomial(top, bottom)
         raise Undecided(f"the function {name}")
@@ -300,7 +315,7 @@ class Evaluator:
             raise Undecided("a float does not show the difference from one")
         value = _FUNCTIONS[name](number)
         if name in _CIRCULAR:
-            if abs(value) < 1e-14 * max(1.0, abs(number)):
+            if abs(value) < 1e-14 * abs(number):
                 return Fraction(0)
             if abs(value) > 1e13:
                 raise Undecided("a pole")

@@ -30,8 +30,10 @@ def value(words: Iterable[str]) -> int:
     return total + part
 
 
-_PARTS = {word: bottom for bottom, word in enumerate("half third fourth fifth sixth seventh eighth ninth tenth".split(), 2)}  # noqa: SIM905
-_PARTS |= {"halve": 2, "quarter": 4}
+_IRREGULAR = {"half": 2, "halve": 2, "third": 3, "quarter": 4, "fifth": 5, "eighth": 8, "ninth": 9, "twelfth": 12}
+_REGULAR = {re.sub("y$", "ie", word) + "th": size for word, size in (WORDS | {"hundred": 100} | SCALES).items() if size > 3}
+PARTS = {word: size for word, size in _REGULAR.items() if size not in _IRREGULAR.values()} | _IRREGULAR | {"fourth": 4}
+"""A part in the singular ("sixteenth") and how many of it make one."""
 _ONE = "|".join(word for word, size in ONES.items() if 0 < size < 10)
 _BELOW = f"(?:(?:{'|'.join(TENS)})(?: (?:{_ONE}))?|{'|'.join(ONES)})"
 _GROUP = f"(?:(?:(?:{_ONE}) hundred(?: (?:and )?{_BELOW})?|{_BELOW}) )"
@@ -43,7 +45,7 @@ def fraction(words: str) -> tuple[int, int] | None:
     parts = words.lower().replace("-", " ").split()
     if not 1 <= len(parts) <= 12:
         return None
-    head, bottom = parts[:-1], _PARTS.get(parts[-1].removesuffix("s"))
+    head, bottom = parts[:-1], PARTS.get(parts[-1].removesuffix("s"))
     if bottom and (head in ([], ["a"]) or (len(head) == 1 and head[0] in ONES)):
         return (ONES.get(head[0], 1) if head else 1, bottom) if head or parts == ["half"] else None
     return (value(parts), 1) if _WHOLE.fullmatch(" ".join(parts) + " ") else None
