@@ -322,6 +322,36 @@ def test_a_supervised_stage_killed_after_its_last_save_trains_no_step_more(verl,
     assert len(verl.stepped) == 8 and manifest["steps"] == 8
 
 
+@pytest.mark.parametrize("harm", [lambda whole: b"", lambda whole: whole[: len(whole) // 2]], ids=["emptied", "cut"])
+def test_damaged_curves_choose_no_other_checkpoint(verl, train, tmp_path, harm):
+    """The best was step 4: without its accuracy another would be exported, and a later start would keep others."""
+    verl.accuracy = lambda step: 0.9 if step == 4 else 0.1
+    assert train(choose="best", keep_last=9)[0]["chosen_step"] == 4
+    (events,) = (tmp_path / "checkpoints").glob("*/tensorboard/*")
+    whole = events.read_bytes()
+    events.write_bytes(harm(whole))
+    (tmp_path / "manifest.json").unlink()
+    for steps in (8, 10):  # it is finished; it goes on
+        verl.total = steps
+        with pytest.raises(UserError, match=rf"^{events}: is damaged: it is not as it was written; checkpoints are chosen"):
+            train(choose="best", keep_last=9, steps=steps)
+    assert not (tmp_path / "manifest.json").exists()
+    events.write_bytes(whole)
+    assert train(choose="best", keep_last=9)[0]["chosen_step"] == 4
+
+
+def test_curves_of_a_killed_training_are_checked_as_far_as_it_saved(verl, train, tmp_path):
+    verl.killed = (5, "logged")
+    with pytest.raises(UserError, match="exit code -9"):
+        train()
+    (events,) = (tmp_path / "checkpoints").glob("*/tensorboard/*")
+    events.write_bytes(events.read_bytes()[:100])
+    with pytest.raises(UserError, match=rf"^{events}: is damaged"):
+        train()
+    (events.parents[1] / "logged.json").unlink()  # the user goes on with what is left
+    assert train()[0]["steps"] == 8
+
+
 def test_steps_that_a_kill_took_back_are_no_part_of_the_manifest(verl, train):
     verl.metrics = lambda step: falls(3)(step) | {"training/tokens": 10}
     verl.killed = (7, "logged")

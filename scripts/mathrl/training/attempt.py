@@ -64,7 +64,7 @@ def train_on(plan: StagePlan, session: Session, begins: Callable[[int], None]) -
     if plan.accelerator == "cuda":
         names = [gpu.name for gpu in nvidia.gpus(nvidia.own())]
         environment |= caches.variables(plan.fingerprint["versions"], names, os.getuid())
-    before = max([0, *checkpoints.steps(session.directory)])
+    before = checkpoints.last(session.directory)
     failure.clear(session.directory / failure.NAME)
     log = session.directory / verl_log.NAME
     with served.beside(plan, session.directory, environment, served.hashes(plan)) as (places, environment):
@@ -76,7 +76,7 @@ def train_on(plan: StagePlan, session: Session, begins: Callable[[int], None]) -
     why = verl_log.report(log, begin, plan.log) if code and not session.paused else ""
     if plan.supervised and code == 0:
         session.mark_last_complete()
-    if max([0, *checkpoints.steps(session.directory)]) > before:
+    if checkpoints.last(session.directory) > before:
         pauses.progressed()
     _check_end(plan, session, code, why)
 

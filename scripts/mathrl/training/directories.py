@@ -80,7 +80,7 @@ def _others(root: Path, content: Fingerprint, model: Path | None) -> Iterator[tu
     """Other directories, the newest first: a line about each, and with a question where nothing that teaches tells it from this one."""
     for file in sorted(root.glob(f"*/{FILE}"), key=lambda path: path.stat().st_mtime, reverse=True):
         other = file.parent
-        steps = max([0, *checkpoints.steps(other)])
+        steps = checkpoints.last(other)
         try:
             old = read(other)
         except UserError as error:
