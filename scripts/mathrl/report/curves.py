@@ -9,8 +9,8 @@ from typing import Any
 
 from mathrl.core.files import UserError
 from mathrl.core.tensorboard import Curve, read_scalars
-from mathrl.training import logged
 from mathrl.report.records import Curves
+from mathrl.training import logged
 
 
 def smooth(curve: Sequence[tuple[float, float]], span: float) -> list[tuple[float, float]]:
