@@ -32,6 +32,7 @@ class Verl:
     def __call__(self, module, arguments, environment, log, session):
         from torch.utils.tensorboard import SummaryWriter
 
+        self.environment = environment
         keys = dict(argument.split("=", 1) for argument in arguments)
         place, supervised = session.directory, "mathrl.verl.sft_trainer" in module
         saved = checkpoints.steps(place)
@@ -359,6 +360,13 @@ def test_steps_that_a_kill_took_back_are_no_part_of_the_manifest(verl, train):
         train(validate_every=1)
     manifest, _ = train(monitor=MONITOR | {"stop": True})
     assert manifest["steps"] == 6 and manifest["tokens"] == 60 and "7" not in manifest["validation"]["dev"]
+
+
+@pytest.mark.parametrize("algorithm", ["grpo", "supervised"])
+@pytest.mark.parametrize(("change", "threads"), [({}, "1"), ({"deterministic": False}, None), ({"dtype": "bfloat16"}, None)], ids=str)
+def test_a_deterministic_training_has_one_thread_whatever_cores_snakemake_has(verl, train, algorithm, change, threads):
+    train(algorithm=algorithm, **{"dtype": "float32"} | change)
+    assert {verl.environment.get(f"{name}_NUM_THREADS") for name in ("OMP", "MKL", "OPENBLAS")} == {threads}
 
 
 def test_two_trainers_never_write_in_one_directory(verl, train, tmp_path):

@@ -18,7 +18,8 @@ from typing import cast
 
 from mathrl.config import model_names
 from mathrl.config.records import PinRow
-from mathrl.core.files import UserError, read_json, sha256_json, write_checked_json
+from mathrl.core import own_checksum
+from mathrl.core.files import UserError, read_json, write_checked_json
 from mathrl.data import dates
 from mathrl.data.layouts import parse_mapping
 from mathrl.data.records import Lock
@@ -262,13 +263,12 @@ def read_lock(table: str | Path, pin: Pin) -> dict[str, str]:
     for path in (lock_path(table, pin.name), Path(table).with_suffix(".lock") / f"{pin.name}.json"):
         if path.exists():
             lock = read_json(path)
-            checksum = lock.pop("checksum", None) if isinstance(lock, dict) else None
-            if checksum not in (None, sha256_json(lock)):
+            if not own_checksum.holds(lock):
                 raise UserError(
                     f"{path}: is damaged: it is not as it was written; restore it from git, delete it to record it again, or remove its "
                     "'checksum' if you changed it yourself"
                 )
-            known = lock.get("sha256") if isinstance(lock, dict) else None
+            known = lock.get("sha256")
             if not isinstance(known, dict) or not known or not all(_HASH.fullmatch(str(sha256)) for sha256 in known.values()):
                 raise UserError(f"{path}: is no lock (it lacks 'sha256' of each file); restore it from git or delete it to record it again")
             if _is_of(lock, pin):

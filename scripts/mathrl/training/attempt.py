@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mathrl.config.batches import total_steps
+from mathrl.config.determinism import ONE_THREAD, is_deterministic
 from mathrl.core import long_logs
 from mathrl.core.files import UserError
 from mathrl.core.parquet import row_count
@@ -61,6 +62,8 @@ def train_on(plan: StagePlan, session: Session, begins: Callable[[int], None]) -
         stores = session.directory / "trackers"
         stores.mkdir(exist_ok=True)
         environment |= trackers.environment(plan.stage.further_trackers, stores, os.environ)
+    if plan.accelerator == "cpu" and is_deterministic(plan.stage, plan.accelerator):
+        environment |= ONE_THREAD
     if plan.accelerator == "cuda":
         names = [gpu.name for gpu in nvidia.gpus(nvidia.own())]
         environment |= caches.variables(plan.fingerprint["versions"], names, os.getuid())

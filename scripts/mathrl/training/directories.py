@@ -12,7 +12,8 @@ from typing import Any, cast
 
 from pydantic import JsonValue
 
-from mathrl.core.files import JsonObject, UserError, read_json, sha256_json, sha256_tree, write_checked_json
+from mathrl.core import own_checksum
+from mathrl.core.files import JsonObject, UserError, read_json, sha256_tree, write_checked_json
 from mathrl.core.hashes import NOTE
 from mathrl.training import checkpoints, fingerprints, resharding
 from mathrl.training.records import Fingerprint
@@ -30,11 +31,8 @@ def read(directory: Path) -> Fingerprint:
         UserError: it is missing, or not as it was written: its hash is the directory's name.
     """
     found = read_json(directory / FILE)
-    if isinstance(found, dict):
-        checksum = found.pop("checksum", None)
-        content = cast(Fingerprint, found)
-        if checksum in (None, sha256_json(content)) and fingerprints.name(content) == directory.name:
-            return content
+    if own_checksum.holds(found) and fingerprints.name(found) == directory.name:
+        return cast(Fingerprint, found)
     raise UserError(f"{directory / FILE}: is damaged: it is not what {directory.name} was named by")
 
 
