@@ -91,6 +91,13 @@ def _others(root: Path, content: Fingerprint, model: Path | None) -> Iterator[tu
                 f"nothing else differs, and nothing is trained again unasked: set training.adopt: '{other.name}' to go on with it, or move "
                 "it away to train anew"
             )
+        elif steps and differs and not differences(*_of_one_list(old, content)):
+            new = ", ".join(sorted(content["versions"].keys() - old.get("versions", {}).keys()))
+            asked = (
+                f"{other}: was trained up to step {steps} by a commit whose fingerprints did not count the version of {new}; nothing else "
+                f"differs, and nothing is trained again unasked: set training.adopt: '{other.name}' to go on with it, or move it away to "
+                "train anew"
+            )
         elif steps and resharding.only_gpus(differs):
             asked = (
                 f"{other}: was trained up to step {steps} by another number of GPUs; nothing else differs, and nothing is trained again "
@@ -110,6 +117,12 @@ def _comparable(old: Fingerprint, new: Fingerprint, model: Path | None) -> tuple
     if model and model.is_dir() and old.get("model_sha256") == sha256_tree(model, ignore=("*.md", NOTE)):
         second["model_sha256"] = old["model_sha256"]  # hidden files counted
     return first, second
+
+
+def _of_one_list(old: Fingerprint, new: Fingerprint) -> tuple[Fingerprint, Fingerprint]:
+    """The same without the versions that only the later one's commit counts."""
+    known = old.get("versions", {})
+    return old, {**new, "versions": {package: version for package, version in new["versions"].items() if package in known}}
 
 
 def _plain_terms(content: Fingerprint) -> dict[str, JsonValue]:
