@@ -41,6 +41,7 @@ from mathrl.config import augmentation, endpoint, model_names, reading, runs as 
 from mathrl.config import process as process_settings, report as report_settings, verifiers as verifier_settings
 from mathrl.core import code_files, imported_names, named_judges, provenance, users_code
 from mathrl.core.files import UserError, sha256_file
+from mathrl.core.named_files import named_files
 from mathrl.data import dates, downloads
 from mathrl.execution import (
     caches,
@@ -251,13 +252,17 @@ def code(script, *modules):
 
 
 def users_files(*names):
-    """Files of those names that are FILE.py:function, with what they import beside them, as inputs of a rule."""
+    """Files of those names that are FILE.py:function, with what they import and name beside them, as inputs of a rule."""
     try:
         files = {path for name in names if users_code.is_file(name) for path in users_code.files(name)}
     except UserError as error:
         raise WorkflowError(str(error)) from None
-    # remembered by name and content, as our own code
-    return [sourcecache_entry(ancient(str(path)), f"{path.name} {sha256_file(path)[:16]}") for path in sorted(files)]
+    return [users_file(path) for path in sorted(files | named_files(files))]
+
+
+def users_file(path):
+    """A file of the user's as an input of a rule: remembered by name and content, as our own code."""
+    return sourcecache_entry(ancient(str(path)), f"{path.name} {sha256_file(path)[:16]}")
 
 
 def image(kind):

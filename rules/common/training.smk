@@ -143,8 +143,10 @@ def training_code(script):
         "reward_failure.py",
     )
     verl = [f"mathrl/verl/{name}" for name in files]
-    ours = code(script, "run_job.py", "run_on_nodes.py", "reward.py", "users_reward.py", *verl, *term_files())
-    return ours + users_files(*names_of_terms(), *names_of_methods())
+    terms = term_files()
+    ours = code(script, "run_job.py", "run_on_nodes.py", "reward.py", "users_reward.py", *verl, *terms)
+    data = [users_file(path) for path in sorted(named_files(SCRIPTS / file for file in terms))]
+    return ours + data + users_files(*names_of_terms(), *names_of_methods())
 
 
 def term_files():

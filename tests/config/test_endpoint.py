@@ -1,5 +1,7 @@
 """The register of endpoints: appended to, never replaced, and every change told."""
 
+import json
+
 import pytest
 from mathrl.config.controls import sweeps
 from mathrl.config.endpoint import Endpoint, changes, check, damaged, register, registered
@@ -20,6 +22,14 @@ def test_an_endpoint_is_registered_once_and_its_changes_are_kept(config, tmp_pat
     assert [len(entry["sha256"]) for entry in entries] == [64] * 3 and entries[0]["time"].endswith("Z")
     first, second = changes(entries)
     assert first == "metric: pass@1 → maj@n" and "settings" in second and "512" in second
+
+
+def test_a_line_of_an_earlier_commit_has_no_checksum(config, tmp_path):
+    register(spelled_out(config), tmp_path / "r")
+    line = json.loads((tmp_path / "r").read_text())
+    del line["checksum"]
+    (tmp_path / "r").write_text(json.dumps(line) + "\n")
+    assert not register(spelled_out(config), tmp_path / "r") and damaged(tmp_path / "r") == 0
 
 
 def test_what_is_no_part_of_the_endpoint_changes_nothing(config, tmp_path):
@@ -43,6 +53,7 @@ def test_a_line_that_was_cut_off_is_left_out_and_swallows_no_other(config, tmp_p
     [
         lambda line: line.replace("pass@1", "greedy"),
         lambda line: line.replace('"time": "2', '"time": "zz'),
+        lambda line: line.replace('"time": "2', '"time": "1'),
         lambda line: '{"time": 5, "sha256": 7, "endpoint": {}}',
         lambda line: "[" * 5000 + "]" * 5000,
         lambda line: '{"time": "2026-01-01T00:00:00Z", "sha256": "", "endpoint": {"a": ' + "[" * 900 + "]" * 900 + "}}",
@@ -50,7 +61,7 @@ def test_a_line_that_was_cut_off_is_left_out_and_swallows_no_other(config, tmp_p
         lambda line: line.replace("{", "{\u2028", 1),
         lambda line: "5",
     ],
-    ids=["another endpoint", "no time", "other types", "deep", "deep endpoint", "no text", "no JSON", "a number"],
+    ids=["another endpoint", "no time", "an earlier time", "other types", "deep", "deep endpoint", "no text", "no JSON", "a number"],
 )
 def test_an_edited_line_is_told_and_left_out(edit, config, tmp_path):
     register(spelled_out(config), tmp_path / "r")

@@ -114,6 +114,27 @@ def test_content_that_changed_under_a_locked_pin_stops(get):
         assert lock_path("pins.tsv", "thing").read_text() == lock
 
 
+def test_a_lock_with_a_damaged_letter_is_refused_and_the_right_download_stays(get):
+    with Server(sends(OLD)) as server:
+        cells = {"id": f"{server.address}/a.jsonl"}
+        get(**cells)
+        lock = lock_path("pins.tsv", "thing")
+        whole, found = lock.read_text(), json.loads(lock.read_text())
+        (sha256,) = found["sha256"].values()
+        other = f"{int(sha256[0], 16) ^ 1:x}{sha256[1:]}"
+        lock.write_text(whole.replace(sha256, other))
+        with pytest.raises(UserError, match=r"^pins.lock/thing.json: is damaged: .* or remove its 'checksum' if you changed it yourself$"):
+            get(**cells)
+        assert (fetching.PARTIAL / "thing/http/a.jsonl").read_bytes() == OLD
+        del found["checksum"]  # as an earlier commit wrote it, or a hand
+        lock.write_text(json.dumps(found))
+        assert get(**cells) == {"a.jsonl": OLD} and len(server.asked) == 1
+        found["sha256"] = {"a.jsonl": other}
+        lock.write_text(json.dumps(found))
+        with pytest.raises(UserError, match=r"the lock pins.lock/thing.json says"):
+            get(**cells)
+
+
 def test_shard_that_appears_under_a_locked_branch_stops(get, monkeypatch):
     files = {"all/a.jsonl": OLD}
     monkeypatch.setitem(fetching.CLIENTS, "huggingface", _snapshot(files))

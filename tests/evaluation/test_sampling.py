@@ -9,7 +9,7 @@ from mathrl.config.evaluation import Engine, Sampling
 from mathrl.config.sources import Prompt
 from mathrl.core.files import UserError, write_jsonl
 from mathrl.core.hashes import model_sha256
-from mathrl.evaluation import sampling
+from mathrl.evaluation import evaluated, sampling
 from support.models import NO_WEIGHTS
 
 PROTOCOL = Sampling(prompt="training", temperature=1.0, top_p=1.0, max_tokens=8, seed=0, n=2, greedy=True)
@@ -191,3 +191,18 @@ def test_contest_prompt_byte_for_byte():
         "Question:\nWhat?<|im_end|>\n<|im_start|>assistant\n"
     )
     assert sampling.CONTEST_PROMPT.format(problem="What?") == expected
+
+
+def test_a_damaged_note_of_a_store_is_named_and_its_model_is_unknown(tmp_path, capsys):
+    """The table counts every model that was sampled: one of which nothing is known is one more."""
+    for name in ("base", "grpo"):
+        sampling._note_store(tmp_path / name, name, {"model": f"hash-{name}"})
+    note = tmp_path / "grpo/content.json"
+    assert [entry["model"] for entry in evaluated.evaluated(tmp_path, [], tmp_path)] == ["base", "grpo"]
+    whole = note.read_text()
+    for harm in (whole.replace("hash-g", "hash-h"), whole[:40], ""):
+        note.write_text(harm)
+        assert [entry["model"] for entry in evaluated.evaluated(tmp_path, [], tmp_path)] == ["unnamed None", "base"]
+        assert capsys.readouterr().err.startswith(f"{note}: is damaged: it is not as it was written")
+    sampling._note_store(tmp_path / "grpo", "grpo", {"model": "hash-grpo"})
+    assert evaluated.content(note)["model"] == "hash-grpo" and evaluated.content(note)["begun"] is None

@@ -31,7 +31,12 @@ PARTS = {
         "workflow/test_anywhere.py",
         "workflow/test_report_so_far.py",
     ),
-    "variants": ("workflow/test_variants.py", "workflow/test_hostile_rewards.py", "workflow/test_process_reward.py"),
+    "variants": (
+        "workflow/test_variants.py",
+        "workflow/test_same_trainings.py",
+        "workflow/test_hostile_rewards.py",
+        "workflow/test_process_reward.py",
+    ),
     "methods": ("workflow/test_variants.py::test_a_method_trains",),
     "augmented": ("workflow/test_augmentation.py",),
     "studies": ("workflow/test_studies.py", "workflow/test_dag.py"),

@@ -32,6 +32,7 @@ class Verl:
     def __call__(self, module, arguments, environment, log, session):
         from torch.utils.tensorboard import SummaryWriter
 
+        self.environment = environment
         keys = dict(argument.split("=", 1) for argument in arguments)
         place, supervised = session.directory, "mathrl.verl.sft_trainer" in module
         saved = checkpoints.steps(place)
@@ -322,6 +323,36 @@ def test_a_supervised_stage_killed_after_its_last_save_trains_no_step_more(verl,
     assert len(verl.stepped) == 8 and manifest["steps"] == 8
 
 
+@pytest.mark.parametrize("harm", [lambda whole: b"", lambda whole: whole[: len(whole) // 2]], ids=["emptied", "cut"])
+def test_damaged_curves_choose_no_other_checkpoint(verl, train, tmp_path, harm):
+    """The best was step 4: without its accuracy another would be exported, and a later start would keep others."""
+    verl.accuracy = lambda step: 0.9 if step == 4 else 0.1
+    assert train(choose="best", keep_last=9)[0]["chosen_step"] == 4
+    (events,) = (tmp_path / "checkpoints").glob("*/tensorboard/*")
+    whole = events.read_bytes()
+    events.write_bytes(harm(whole))
+    (tmp_path / "manifest.json").unlink()
+    for steps in (8, 10):  # it is finished; it goes on
+        verl.total = steps
+        with pytest.raises(UserError, match=rf"^{events}: is damaged: it is not as it was written; checkpoints are chosen"):
+            train(choose="best", keep_last=9, steps=steps)
+    assert not (tmp_path / "manifest.json").exists()
+    events.write_bytes(whole)
+    assert train(choose="best", keep_last=9)[0]["chosen_step"] == 4
+
+
+def test_curves_of_a_killed_training_are_checked_as_far_as_it_saved(verl, train, tmp_path):
+    verl.killed = (5, "logged")
+    with pytest.raises(UserError, match="exit code -9"):
+        train()
+    (events,) = (tmp_path / "checkpoints").glob("*/tensorboard/*")
+    events.write_bytes(events.read_bytes()[:100])
+    with pytest.raises(UserError, match=rf"^{events}: is damaged"):
+        train()
+    (events.parents[1] / "logged.json").unlink()  # the user goes on with what is left
+    assert train()[0]["steps"] == 8
+
+
 def test_steps_that_a_kill_took_back_are_no_part_of_the_manifest(verl, train):
     verl.metrics = lambda step: falls(3)(step) | {"training/tokens": 10}
     verl.killed = (7, "logged")
@@ -329,6 +360,13 @@ def test_steps_that_a_kill_took_back_are_no_part_of_the_manifest(verl, train):
         train(validate_every=1)
     manifest, _ = train(monitor=MONITOR | {"stop": True})
     assert manifest["steps"] == 6 and manifest["tokens"] == 60 and "7" not in manifest["validation"]["dev"]
+
+
+@pytest.mark.parametrize("algorithm", ["grpo", "supervised"])
+@pytest.mark.parametrize(("change", "threads"), [({}, "1"), ({"deterministic": False}, None), ({"dtype": "bfloat16"}, None)], ids=str)
+def test_a_deterministic_training_has_one_thread_whatever_cores_snakemake_has(verl, train, algorithm, change, threads):
+    train(algorithm=algorithm, **{"dtype": "float32"} | change)
+    assert {verl.environment.get(f"{name}_NUM_THREADS") for name in ("OMP", "MKL", "OPENBLAS")} == {threads}
 
 
 def test_two_trainers_never_write_in_one_directory(verl, train, tmp_path):

@@ -340,6 +340,24 @@ def test_an_upgrade_of_the_workflow_trains_nothing_again_unasked(place, stage, c
     assert place.directory(stage).name != old.name, "moved away, it is trained anew"
 
 
+def test_the_version_of_peft_counts_where_there_are_adapters(place, stage):
+    with_adapters = stage.changed(lora={"rank": 8})
+    assert "peft" in place.content(with_adapters)["versions"] and "peft" not in place.content(stage)["versions"]
+
+
+def test_adapters_of_a_commit_that_did_not_count_peft_are_not_trained_again_unasked(place, stage, monkeypatch):
+    stage = stage.changed(lora={"rank": 8})
+    with monkeypatch.context() as before:
+        before.setattr(fingerprints, "PACKAGES_OF_LORA", ())
+        old = place.directory(stage)
+    (old / "global_step_10").mkdir()
+    checkpoints.mark_complete(old / "global_step_10")
+    with pytest.raises(UserError, match=f"up to step 10 by a commit .* did not count the version of peft; .*adopt: '{old.name}' to go on"):
+        place.directory(stage)
+    assert place.directory(stage, adopt=old.name) == old
+    assert place.directory(stage.changed(learning_rate=2e-5)) != old
+
+
 def test_another_configuration_than_the_earlier_schemes_is_trained_as_ever(place, stage, capsys):
     old = earlier_scheme(place, stage)
     new = place.directory(stage.changed(learning_rate=2e-5))

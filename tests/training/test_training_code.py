@@ -239,6 +239,50 @@ def test_a_term_outside_the_workflow_counts_with_what_lies_beside_it(terms, tmp_
     sys.modules.pop("installed_terms", None)
 
 
+@pytest.mark.parametrize(
+    ("reads", "counts"),
+    [
+        ("open(HERE / 'words.txt')", True),
+        ("open(HERE / 'lists' / 'words.txt')", True),
+        ("open(os.path.join(HERE, 'lists', 'words'))", True),
+        ("HERE.joinpath('lists', 'words')", True),
+        ("open('mine/lists/words.txt')", True),  # from the working directory
+        ("open('words.txt')", True),  # the same; of two files of that name the one beside the code is meant
+        ("open(HERE / f'{which}.txt')", False),
+        ("sorted(HERE.glob('lists/*'))", False),
+        ("open('../other/words.txt')", False),  # another folder
+        ("open('other/words.txt')", False),
+    ],
+)
+def test_a_data_file_below_the_folder_of_a_plug_in_counts_where_the_code_spells_out_its_name(tmp_path, monkeypatch, reads, counts):
+    monkeypatch.chdir(tmp_path)
+    places = ["mine/words.txt", "mine/lists/words.txt", "mine/lists/words", "other/words.txt", "words.txt"]
+    for place in places:
+        (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / place).write_text("a\n")
+    (tmp_path / "mine/terms.py").write_text(f"def brief(*_):\n    return {reads}\n")
+
+    def code():
+        found = training_code.Code([])
+        return found.term("mine/terms.py:brief"), set(found.files().values())
+
+    first = code()
+    for place in places:
+        (tmp_path / place).write_text("b\n")
+    assert (code() != first) is counts
+
+
+def test_two_files_of_one_name_both_count(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "terms.py").write_text(f"def brief(*_):\n    return '{folder}'\n")
+    code = training_code.Code([])
+    for folder in ("one", "two"):
+        code.term(f"{folder}/terms.py:brief")
+    assert set(code.files()) == {"terms.py", "terms.py (2)"}
+
+
 def test_a_term_of_an_installed_package_counts_with_the_package_alone(terms, tmp_path, monkeypatch):
     site = tmp_path / "site-packages"
     (site / "pack").mkdir(parents=True)

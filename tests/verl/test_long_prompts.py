@@ -81,13 +81,22 @@ def test_counted_once_and_again_where_anything_differs(tmp_path, model, monkeypa
     assert capsys.readouterr().err == "train grpo: 1 prompts of more than 10 tokens are left out (max_prompt_length)\n"
     assert keys["data.filter_overlong_prompts"] is False and keys["data.train_files"] == str(tmp_path / "train.short.parquet")
     assert long_prompts.keys(plan(tmp_path, model, train), tmp_path) == keys and len(counted) == 2
-    (tmp_path / "val.short.parquet").unlink()  # lost
-    assert long_prompts.keys(plan(tmp_path, model, train), tmp_path) == keys and len(counted) == 4
     assert long_prompts.keys(plan(tmp_path, model, train, limit=40), tmp_path)["data.train_files"] == str(train)
     rows(train, [1, 2, 3])
-    assert long_prompts.keys(plan(tmp_path, model, train), tmp_path)["data.train_files"] == str(train)
-    (tmp_path / long_prompts.NOTE).write_text("{")
-    assert long_prompts.keys(plan(tmp_path, model, train), tmp_path)["data.train_files"] == str(train) and len(counted) == 10
+    assert long_prompts.keys(plan(tmp_path, model, train), tmp_path)["data.train_files"] == str(train) and len(counted) == 6
+
+
+@pytest.mark.parametrize("damaged", ["train.short.parquet", "val.short.parquet", long_prompts.NOTE])
+def test_a_damaged_file_is_named_and_made_again(tmp_path, model, capsys, damaged):
+    train = rows(tmp_path / "train.parquet", [1, 2, 30])
+    keys = long_prompts.keys(plan(tmp_path, model, train), tmp_path)
+    whole = (tmp_path / damaged).read_bytes()
+    capsys.readouterr()
+    for harm in (whole[:-9], whole.replace(whole[20:21], b"~", 1), b""):
+        (tmp_path / damaged).write_bytes(harm)
+        assert long_prompts.keys(plan(tmp_path, model, train), tmp_path) == keys
+        assert f"{tmp_path / damaged}: is " in capsys.readouterr().err
+        assert (tmp_path / damaged).read_bytes() == whole
 
 
 def test_a_users_own_way_to_tokens_is_left_to_verl(tmp_path, model):

@@ -56,6 +56,15 @@ class Moments:
 
         return self.until(writing, pause=0.001)
 
+    def weight_sync(self) -> bool:
+        """verl moves new weights to its engine through a segment of shared memory, which is there meanwhile."""
+
+        def moving():
+            return {path.name for path in Path("/dev/shm").glob("verl_weights_*")}
+
+        before = moving()
+        return self.until(lambda: moving() - before, pause=0.001)
+
     def sampling(self) -> bool:
         def responses():
             return sum(path.stat().st_size for path in (self.workflow.directory / "checkpoints/samples").glob("*/*.jsonl"))
@@ -225,8 +234,9 @@ def taught_before(workflow: Workflow, finished: Workflow) -> Workflow:
 @pytest.mark.parametrize("chosen", ["first", "second"])
 def test_kills_at_anytime_of_a_study_with_a_supervised_stage(finished, make_workflow, chosen, untouched):
     workflow, before = taught_before(make_workflow("killed"), finished), set(os.listdir("/dev/shm"))
-    first = ["start", "step", "saving", "step", "saving", "sampling", "start", "step", "saving", "step", "sampling", "grading"]
-    moments = {"first": first, "second": ["saving", "step", "step", "start", "saving", "saving", "step", "start", "step", "saving"]}[chosen]
+    first = ["start", "step", "saving", "step", "saving", "sampling", "start", "step", "saving", "weight_sync", "sampling", "grading"]
+    second = ["saving", "step", "step", "start", "saving", "saving", "weight_sync", "start", "weight_sync", "saving"]
+    moments = {"first": first, "second": second}[chosen]
     kills = killed_at(workflow, moments, random.Random(chosen))
     assert len(kills) == len(moments), kills
     finish(workflow)

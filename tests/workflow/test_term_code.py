@@ -17,7 +17,8 @@ OVERLAY = {
     "select": ["grpo", "second", "gated"],
 }
 SCORES = "def scores(problems, responses):\n    return [[1.0] * len(steps) for steps in responses]\n"
-OUTSIDE = {"loss.py": "from beside import CLIP\n\ndef loss(**_):\n    return CLIP\n", "beside.py": "CLIP = 2.0\n", "steps.py": SCORES}
+LOSS = "from beside import CLIP\nTABLE = HERE / 'data' / 'clips.txt'\n\ndef loss(**_):\n    return CLIP\n"
+OUTSIDE = {"loss.py": LOSS, "beside.py": "CLIP = 2.0\n", "steps.py": SCORES, "data/clips.txt": "1\n"}
 RUNS = ("grpo", "second", "gated")
 TARGETS = (*(f"results/{run}/main/manifest.json" for run in RUNS), "results/grpo/main/forecast.json")
 
@@ -80,7 +81,7 @@ def test_an_edit_of_a_verifiers_code_trains_again_what_asks_it(trained, name):
     assert planned(trained) == {"train_policy": 1}
 
 
-@pytest.mark.parametrize("name", ["loss.py", "beside.py"])
+@pytest.mark.parametrize("name", ["loss.py", "beside.py", "data/clips.txt"])
 def test_an_edit_of_a_policy_loss_outside_the_repository_trains_again(trained, name):
     with open(trained.directory / "../outside" / name, "a") as file:
         file.write("MORE = 2\n")

@@ -14,6 +14,7 @@ from typing import Any
 from mathrl.config.experiment import Configuration
 from mathrl.config.records import Registered
 from mathrl.config.runs import is_arm
+from mathrl.core import own_checksum
 from mathrl.core.files import UserError, parse_json, sha256_json
 
 REGISTER = Path("checkpoints/endpoints.jsonl")
@@ -118,7 +119,8 @@ def register(config: Configuration, path: Path = REGISTER) -> bool:
     if known and known[-1]["sha256"] == endpoint.sha256:
         return False
     now = time.strftime(TIME, time.gmtime())
-    line = json.dumps({"time": now, "sha256": endpoint.sha256, "endpoint": endpoint.plain()}, sort_keys=True)
+    row = {"time": now, "sha256": endpoint.sha256, "endpoint": endpoint.plain()}
+    line = json.dumps({**row, "checksum": sha256_json(row)}, sort_keys=True)
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "ab+") as file:
         whole = not file.seek(0, os.SEEK_END) or (file.seek(-1, os.SEEK_END) >= 0 and file.read(1) == b"\n")
@@ -148,7 +150,8 @@ def _row(line: str) -> Registered | None:
     try:
         row = parse_json(line)
         time.strptime(row["time"], TIME)
-        return row if isinstance(row["endpoint"], dict) and row["sha256"] == sha256_json(row["endpoint"]) else None
+        whole = own_checksum.holds(row) and isinstance(row["endpoint"], dict) and row["sha256"] == sha256_json(row["endpoint"])
+        return row if whole else None
     except (KeyError, TypeError, ValueError):
         return None
 

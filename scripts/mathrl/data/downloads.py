@@ -18,7 +18,8 @@ from typing import cast
 
 from mathrl.config import model_names
 from mathrl.config.records import PinRow
-from mathrl.core.files import UserError, read_json, write_json
+from mathrl.core import own_checksum
+from mathrl.core.files import UserError, read_json, write_checked_json
 from mathrl.data import dates
 from mathrl.data.layouts import parse_mapping
 from mathrl.data.records import Lock
@@ -255,13 +256,19 @@ def lock_path(table: str | Path, name: str) -> Path:
 def read_lock(table: str | Path, pin: Pin) -> dict[str, str]:
     """Hashes recorded at the first download, by path; empty if there is no lock yet, or only one of an earlier pin of this name.
 
-    A lock that lies beside a shared table is enforced too, and comes first.
+    A lock that lies beside a shared table is enforced too, and comes first. One without a checksum, of an earlier commit or written by
+    hand, is taken as it stands.
     """
     hashes: dict[str, str] = {}
     for path in (lock_path(table, pin.name), Path(table).with_suffix(".lock") / f"{pin.name}.json"):
         if path.exists():
             lock = read_json(path)
-            known = lock.get("sha256") if isinstance(lock, dict) else None
+            if not own_checksum.holds(lock):
+                raise UserError(
+                    f"{path}: is damaged: it is not as it was written; restore it from git, delete it to record it again, or remove its "
+                    "'checksum' if you changed it yourself"
+                )
+            known = lock.get("sha256")
             if not isinstance(known, dict) or not known or not all(_HASH.fullmatch(str(sha256)) for sha256 in known.values()):
                 raise UserError(f"{path}: is no lock (it lacks 'sha256' of each file); restore it from git or delete it to record it again")
             if _is_of(lock, pin):
@@ -280,7 +287,8 @@ def _is_of(lock: Lock, pin: Pin) -> bool:
 def write_lock(table: str | Path, pin: Pin, origin: Origin, hashes: dict[str, str], rows: int | None) -> Path:
     """Record what the first download brought."""
     path = lock_path(table, pin.name)
-    write_json(path, {"schema_version": 1, "name": pin.name, "pin": pin.asks, "origin": str(origin), "rows": rows, "sha256": hashes})
+    lock: Lock = {"schema_version": 1, "name": pin.name, "pin": pin.asks, "origin": str(origin), "rows": rows, "sha256": hashes}
+    write_checked_json(path, lock)
     return path
 
 

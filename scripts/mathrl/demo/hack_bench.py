@@ -16,6 +16,7 @@ from mathrl.core.files import UserError, read_json, read_jsonl, write_json
 from mathrl.demo.habits import HABITS
 from mathrl.demo.records import HackRun, HackVerdict
 from mathrl.text.reasoning_steps import reasoning_steps
+from mathrl.training import logged
 from mathrl.training.collapse import describe
 from mathrl.training.records import Manifest
 
@@ -90,6 +91,7 @@ def registered(record: Path) -> Raw:
 
 def shares(rollouts: Path, habits: Sequence[str], steps: int) -> dict[str, list[float]]:
     """By habit, the share of responses that show it in each step; under `right`, the share of right answers."""
+    logged.check(rollouts.parent, logged.ROLLOUTS)
     found: dict[str, list[float]] = {name: [] for name in (*habits, "right")}
     for step in range(1, steps + 1):
         rows = [(reasoning_steps(row["output"]), row["acc"]) for row in read_jsonl(rollouts / f"{step}.jsonl", ("output", "acc"))]

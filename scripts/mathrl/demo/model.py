@@ -20,6 +20,7 @@ CHATML = (
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
 VOCABULARY = 512
+THREADS = 2  # however many cores there are: a sum is divided among threads and rounds by their number
 BATCH = 16  # sequences per optimizer step; at this size many small steps learn more than few large ones
 
 
@@ -146,6 +147,7 @@ def make(
 ) -> None:
     """Train the base model and write it to the directory `out` (replaced as a whole). Bit-identical on one machine for one seed."""
     torch.manual_seed(seed)
+    torch.set_num_threads(THREADS)
     rng = random.Random(seed)
     taken = world.make_world(seed, problems=0, items=items, leaks=0)["keys"]
     corpus = [instruction + world.draw(rng, kind).text for kind in ("symbols", "words") for _ in range(1000)]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from mathrl.config.reading import Raw
+from mathrl.core import own_checksum
 from mathrl.core.files import read_object
 from mathrl.evaluation.records import Sampled
 
@@ -25,14 +27,23 @@ def evaluated(results: Path, models: Sequence[str], stores: Path = STORES) -> li
             shown.add(str(read_object(path).get("model_sha256")))
     found: dict[str, Sampled] = {}
     for path in sorted(stores.glob("*/content.json")):
-        content = read_object(path)
-        weights = str(content.get("model"))
-        name = str(content.get("name") or f"unnamed {weights[:8]}")
+        store = content(path)
+        weights = str(store.get("model"))
+        name = str(store.get("name") or f"unnamed {weights[:8]}")
         entry = found.setdefault(weights, {"model": name, "model_sha256": weights, "first": "", "shown": weights in shown})
-        begun = str(content.get("begun") or "")
+        begun = str(store.get("begun") or "")
         if begun and (not entry["first"] or begun < entry["first"]):
             entry["first"] = begun
     return sorted(found.values(), key=lambda entry: (entry["first"], entry["model"]))
+
+
+def content(path: Path) -> dict[str, object]:
+    """What a store of samples says that it holds; of a damaged note, which is named, nothing is known."""
+    found = read_object(path)
+    if found and own_checksum.holds(found):
+        return found
+    print(f"{path}: is damaged: it is not as it was written; what is not sampled again counts as another model's", file=sys.stderr)
+    return {"model": None}
 
 
 def left_out(entries: Sequence[Sampled]) -> int:

@@ -22,11 +22,12 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, TextIO, cast
 from mathrl.config.evaluation import Engine, Sampling
 from mathrl.config.sources import Prompt
 from mathrl.core import checked_lines
-from mathrl.core.files import UserError, read_json, sha256_json, write_json
+from mathrl.core.files import UserError, read_json, sha256_json, write_checked_json
 from mathrl.core.hashes import model_sha256
 from mathrl.core.provenance import versions
 from mathrl.data.benchmarks import read_benchmark
 from mathrl.data.records import Sample
+from mathrl.evaluation import evaluated
 from mathrl.evaluation.records import EngineSettings, Generation, StoreContent, StoredSample
 from mathrl.execution import pauses
 from mathrl.models.checks import check_heads, check_model
@@ -223,11 +224,11 @@ def generate(
 def _note_store(path: Path, model_name: str, content: StoreContent) -> None:
     """Write what a store holds, under which name its model was sampled first, and when that began (UTC)."""
     note = path / "content.json"
-    before = read_json(note) if note.is_file() else {}
+    before = evaluated.content(note) if note.is_file() else {}
     first = {"name": before.get("name") or model_name, "begun": before.get("begun")}
     if not before:  # a store of an earlier commit began before it was noted
         first["begun"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    write_json(note, {"schema_version": 1} | first | content)
+    write_checked_json(note, {"schema_version": 1} | first | content)
 
 
 def batches_of(wanted: Sequence[Request], missing: set[Request], together: int | None) -> Iterator[list[Request]]:

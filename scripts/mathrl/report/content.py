@@ -45,6 +45,7 @@ from mathrl.report.samples import gather_samples, pack
 from mathrl.report.shared_text import shared_runs
 from mathrl.statistics.comparisons import about_controls, claim, compare_all, control_kinds, run_groups
 from mathrl.statistics.contamination import contamination_contrast, told
+from mathrl.training import logged
 from mathrl.training.records import Manifest, TrainedBy
 
 PAIRS = 150  # removed pairs shown side by side
@@ -318,6 +319,7 @@ def _read_rollouts(manifests: Sequence[Manifest], most: int = 240) -> list[list[
     for manifest in manifests:
         directory = Path(manifest.get("rollouts") or "")
         if manifest.get("rollouts") and directory.is_dir():
+            logged.check(directory.parent, logged.ROLLOUTS)
             found = [path for path in directory.iterdir() if re.fullmatch(r"\d+\.jsonl(\.zst|\.gz)?", path.name)]
             files += [(done + _step(path), path) for path in sorted(found, key=_step)]
         done += int(manifest.get("steps") or 0)

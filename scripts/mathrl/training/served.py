@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from mathrl.config import served as settings
+from mathrl.config.determinism import ONE_THREAD
 from mathrl.core.files import UserError
 from mathrl.execution import caches, gpus
 from mathrl.training import memory
@@ -100,8 +101,8 @@ def beside(
         devices = settings.placed(found.names, alone or training[: plan.stage.gpus])
         if alone:
             ours["CUDA_VISIBLE_DEVICES"] = ",".join(training)
-    compiled = {name: environment[name] for name in caches.FOLDERS if name in environment}
-    setting = server_start.Setting(plan.verifiers, plan.accelerator, found.share, devices, directory, compiled, models=models or {})
+    shared = {name: environment[name] for name in (*caches.FOLDERS, *ONE_THREAD) if name in environment}
+    setting = server_start.Setting(plan.verifiers, plan.accelerator, found.share, devices, directory, shared, models=models or {})
     with server_start.started(found.names, setting, plan.name) as places:
         told = {name: dataclasses.asdict(place) for name, place in places.items()}
         yield {KEY: json.dumps(told, sort_keys=True)}, ours

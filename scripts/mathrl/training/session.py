@@ -17,7 +17,7 @@ from pathlib import Path
 from mathrl.config.stage import Stage
 from mathrl.core.tensorboard import by_step
 from mathrl.execution import notices, processes
-from mathrl.training import checkpoints, flags
+from mathrl.training import checkpoints, flags, logged
 from mathrl.training.budget import Spent
 from mathrl.training.checkpoint_choice import DEV, choose
 from mathrl.training.collapse import Monitor, describe
@@ -151,6 +151,7 @@ class Session:
         self.ask_for_end()
         if set(TRAINED) & set(metrics) and step % self.stage.save_every == 0:
             self.retain()
+            logged.note(self.directory, checkpoints.last(self.directory))
 
     def note_flags(self) -> None:
         """Write the monitor's flags beside the checkpoints, for whoever asks while it trains."""

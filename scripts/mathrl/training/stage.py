@@ -18,7 +18,7 @@ from mathrl.core.provenance import provenance
 from mathrl.execution import locks
 from mathrl.execution.preflight import check_limits
 from mathrl.models.checks import check_chat_template, check_model
-from mathrl.training import checkpoints, directories, fingerprints, gpu_room, resharding, trained_by
+from mathrl.training import checkpoints, directories, fingerprints, gpu_room, logged, resharding, trained_by
 from mathrl.training.attempt import FINISHED, check_space, train_on
 from mathrl.training.budget import Spent
 from mathrl.training.collapse import Monitor
@@ -51,6 +51,8 @@ def _train_in(directory: Path, plan: StagePlan, manifest: Path, harmless: list[s
     for line in checkpoints.repair(directory):
         print(line, file=sys.stderr)
     stop_file.clear(directory)
+    logged.check(directory)
+    logged.note(directory, checkpoints.last(directory))
     state = _finished(directory)
     session, over = _resumed(plan, directory, state)
     session.retain()  # a smaller keep_last makes room before it is asked for
@@ -60,7 +62,10 @@ def _train_in(directory: Path, plan: StagePlan, manifest: Path, harmless: list[s
         why = f" ({session.stopped_by})" if session.stopped_by else ""
         print(f"{plan.name}: training was complete at step {state['steps']}{why}; nothing to train", file=sys.stderr)
     else:
-        _train_to_end(plan, session, lambda after: _note(plan, directory, after, harmless))
+        try:
+            _train_to_end(plan, session, lambda after: _note(plan, directory, after, harmless))
+        finally:
+            logged.note(directory, checkpoints.last(directory))
         ended_by = session.ended_by
         condition = {ended_by: getattr(plan.stage, ended_by).model_dump()} if ended_by else {"length": fingerprints.length(plan.stage)}
         end = {"schema_version": 2, "steps": session.last_step, "stopped_by": session.stopped_by, **condition}
@@ -99,8 +104,8 @@ def _resumed(plan: StagePlan, directory: Path, state: Finished | None) -> tuple[
     `state` is what the stage's end left behind. Where it is not over (a raised budget, other limits) it goes on from its last
     checkpoint, which may be older than that end.
     """
-    whole = checkpoints.steps(directory)
-    history = saved_curves(directory, whole[-1] if whole else 0)
+    last = checkpoints.last(directory)
+    history = saved_curves(directory, last)
 
     def after(step: int) -> Session:
         monitor, spent = Monitor(plan.stage.monitor), Spent(plan.stage.budget, plan.gpus)
@@ -108,7 +113,6 @@ def _resumed(plan: StagePlan, directory: Path, state: Finished | None) -> tuple[
         session.take_history(history, step)
         return session
 
-    last = whole[-1] if whole else 0
     session = after(state["steps"] if state else last)
     over = state is not None and (is_over(state, plan.stage) or session.ended_by is not None)
     return (session if over or not state else after(last)), over

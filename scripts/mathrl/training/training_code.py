@@ -10,6 +10,7 @@ from typing import Any
 from mathrl.core import code_files, users_code
 from mathrl.core.code_meaning import meanings
 from mathrl.core.files import UserError, sha256_file
+from mathrl.core.named_files import named_files
 
 SCRIPTS = code_files.SCRIPTS
 
@@ -26,7 +27,14 @@ class Code:
 
     def files(self) -> dict[str, str]:
         """Hash of what each file does, by its place below scripts/, or by its name for the user's elsewhere."""
-        return {_shown(path): meaning for path, meaning in sorted(self._found.items())}
+        found: dict[str, str] = {}
+        for path, meaning in sorted(self._found.items()):
+            name, number = _shown(path), 1
+            while name in found:  # in two folders of the user's
+                number += 1
+                name = f"{_shown(path)} ({number})"
+            found[name] = meaning
+        return found
 
     def named_by(self, value: Any) -> Any:
         """A value for verl; where it names Python code of ours or of the user's, that is gathered, and stands in its place."""
@@ -75,6 +83,8 @@ class Code:
         else:
             found = _outside(path, path.parents[module.count(".") + (path.name == "__init__.py")])
         self._found |= found
+        own = [file for file in found if file.suffix == ".py" and not file.is_relative_to(SCRIPTS / "mathrl")]
+        self._found |= {file: sha256_file(file) for file in named_files(own)}
         return f"code {found.get(path, 'of nothing')[:12]}"
 
 
