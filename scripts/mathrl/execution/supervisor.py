@@ -74,7 +74,7 @@ class Supervisor:
             left = self._end_rest()
             if self.asked is None:
                 self.last_words()
-            if left:
+            if left and not (self.once and self.asked):  # a shell that is told to end leaves its command to us
                 _say(f"ended {len(left)} process(es) that the command left behind: {'; '.join(left[:8])}")
             progress = (self.ray_directory / PROGRESS_FILE).exists()
             leftovers.remove(self.ray_directory)
