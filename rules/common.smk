@@ -80,6 +80,18 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 os.environ.setdefault("MATHRL_GIT_COMMIT", provenance.git_commit())  # there is no git in the images
 
 
+def supervise_rules():
+    """Let every rule's command run below a supervisor: scripts/supervise.sh is read before it, after the prefix of an outer workflow.
+
+    It is no part of what Snakemake compares: no job is done again for it.
+    """
+    path = SCRIPTS / "supervise.sh"
+    own = f". {shlex.quote(os.path.relpath(path) if Path.cwd() == ROOT else str(path))}; "
+    given = shell._process_prefix or "set -euo pipefail; "  # Snakemake's own, where nobody sets another
+    if own not in given:
+        shell.prefix((given + own).replace("{", "{{").replace("}", "}}"))
+
+
 def place(path):
     """A file that the configuration names: the user's own in the working directory, else the installation's."""
     return path if "://" in path or Path(path).exists() or Path.cwd() == ROOT else str(ROOT / path)
@@ -316,6 +328,7 @@ config = reading.merge(read_yaml("config.yaml"), config)
 CONFIG = validated(reading.from_command_line(config, workflow.config_settings.config or {}, yaml.safe_load))
 notices.configure(**CONFIG.notices.model_dump())
 named_judges.configure(CONFIG.grader_protocols)
+supervise_rules()
 if uses_containers():
     preflight.bind(ROOT)
 else:

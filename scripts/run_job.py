@@ -8,16 +8,24 @@ Exit code: the command's; 128 + n if signal n ended it; 2 if the GPUs cannot be 
 
 from __future__ import annotations
 
-import argparse
 import sys
 
-from mathrl.core.files import UserError, run_main
-from mathrl.execution import nvidia
+from mathrl.core.errors import UserError, run_main
+from mathrl.execution.guard import watched
 from mathrl.execution.supervisor import Supervisor
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # the module typing is not loaded for it
+    from argparse import Namespace
 
-def parse(arguments: list[str]) -> argparse.Namespace:
+ONCE = ("--once", "--")  # how scripts/supervise.sh begins; every rule starts by it, so that no parser is loaded for it
+ONCE_GRACE = 5.0
+
+
+def parse(arguments: list[str]) -> Namespace:
     """Command line; what follows `--` is the command."""
+    import argparse
+
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         "--gpus",
@@ -38,6 +46,11 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         metavar="SECONDS",
         help="time between SIGTERM and SIGKILL for the command to save (default 30)",
     )
+    parser.add_argument(
+        "--once",
+        action="store_true",
+        help=f"the command saves nothing on its way: it has {ONCE_GRACE:g} s to end, and is not told of the walltime",
+    )
     parser.add_argument("command", nargs=argparse.REMAINDER, help="-- command and its arguments")
     given = parser.parse_args(arguments)
     if given.command[:1] == ["--"]:
@@ -50,10 +63,15 @@ def parse(arguments: list[str]) -> argparse.Namespace:
 
 
 def main() -> int:
+    if tuple(sys.argv[1:3]) == ONCE and sys.argv[3:]:
+        return watched(lambda: Supervisor(sys.argv[3:], 0, grace=ONCE_GRACE, once=True).run())
     given = parse(sys.argv[1:])
     if given.gpus:  # on the node, before anything waits for GPUs or is loaded
+        from mathrl.execution import nvidia
+
         nvidia.check(nvidia.gpus(nvidia.own()))
-    return Supervisor(given.command, given.gpus, given.state, given.grace).run()
+    grace = ONCE_GRACE if given.once else given.grace
+    return watched(lambda: Supervisor(given.command, given.gpus, given.state, grace, once=given.once).run())
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import zstandard
-from mathrl.core import files
+from mathrl.core import files, owner
 from mathrl.core.files import UserError, replaced_directory
 from mathrl.core.spreadsheets import csv_text
 
@@ -57,6 +57,34 @@ for number in itertools.count(int(sys.argv[2])):
             (fresh / str(part)).write_text(str(number))
     print(number, flush=True)
 """
+
+
+def test_an_orphan_puts_nothing_in_place(tmp_path, monkeypatch):
+    """The next Snakemake may have made the file meanwhile. A checkpoint is saved all the same: its job has the directory's lock."""
+
+    def replace(path):
+        with replaced_directory(path) as fresh:
+            (fresh / "weights").write_text("new")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MATHRL_OWNER", owner.owner_token())
+    write = {
+        "results/scores.csv": lambda path: files.write_text(path, str(os.getpid())),
+        "results/rows.jsonl": lambda path: files.write_jsonl(path, [{}]),
+        "resources/model": replace,
+    }
+    for name, call in write.items():
+        call(Path(name))
+    dead = subprocess.Popen(["true"])
+    token = owner.owner_token(dead.pid).replace("None", "1")
+    dead.wait()
+    monkeypatch.setenv("MATHRL_OWNER", token)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    for name, call in write.items():
+        with pytest.raises(UserError, match="the Snakemake that started this job is gone"):
+            call(Path(name))
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+    files.write_json("checkpoints/grpo/main/whole.json", {})
 
 
 def test_kills_at_any_time_leave_a_whole_directory(tmp_path):

@@ -1,9 +1,13 @@
 """Scalars from event files: restarts, files that were cut off or overwritten, values that are not finite."""
 
 import math
+import os
 import random
+import subprocess
+import sys
 
 import pytest
+from mathrl.core.code_files import SCRIPTS
 from mathrl.core.tensorboard import by_step, read_scalars, write_scalars
 from support.events import write_events
 
@@ -40,6 +44,19 @@ def test_what_is_written_is_one_record_of_its_numbers(tmp_path):
         "n": [(7, 3.0)],
         "none": [(7, pytest.approx(math.nan, nan_ok=True))],
     }
+
+
+def test_scalars_that_find_no_room_are_an_error(tmp_path):
+    """A checkpoint is marked whole after them: a write that fails silently loses its point of every curve."""
+    code = (
+        "import resource, sys; from pathlib import Path; from mathrl.core.tensorboard import write_scalars\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (200, 200))  # as a full disk\n"
+        "write_scalars(Path(sys.argv[1]), 4, {f'metric/{number}': 0.5 for number in range(20)})"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)], env={**os.environ, "PYTHONPATH": str(SCRIPTS)}, capture_output=True, text=True
+    )
+    assert done.returncode == 1 and "OSError" in done.stderr and read_scalars(tmp_path) == {}
 
 
 def test_a_resumed_run_is_one_curve(tmp_path):

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from mathrl.core.files import UserError
 from mathrl.execution import gpus, processes
+from support.killing import kill_with_its_guard
 
 RUN = str(Path(__file__).resolve().parents[2] / "scripts" / "run_job.py")
 
@@ -143,8 +144,7 @@ def test_a_killed_supervisor_does_not_free_gpus_in_use(state):
     while not (pid_file.exists() and pid_file.read_text()) and time.monotonic() < until:
         time.sleep(0.02)
     daemon = int(pid_file.read_text())
-    first.kill()
-    first.wait()
+    kill_with_its_guard(first)
     assert processes.start_time(daemon) is not None, "this case needs a daemon that survived"
     second = supervised("--gpus", "2", "--", "true")
     _, text = second.communicate(timeout=20)
@@ -263,8 +263,7 @@ def test_an_orphan_that_holds_the_lock_is_ended_by_the_next_job(state):
     while not ((state / "pid").exists() and (state / "pid").read_text().strip()) and time.monotonic() < until:
         time.sleep(0.02)
     orphan = int((state / "pid").read_text())
-    first.kill()
-    first.wait()
+    kill_with_its_guard(first)
     assert processes.start_time(orphan) is not None and locked(state / "locks/gpu-0"), "this case needs an orphan with the lock"
     second = supervised("--gpus", "1", "--", "true")
     _, text = second.communicate(timeout=20)

@@ -378,3 +378,29 @@ def test_a_merge_asks_for_what_the_weights_take(tmp_path):
     assert preflight.parameters(tmp_path) == 1_400_000_000
     assert 11.2 * 2**30 / 1e6 < preflight.merge_megabytes(1_400_000_000) < 1.2 * 11.2 * 2**30 / 1e6
     assert preflight.merge_megabytes(1_000_000) == 8000
+
+
+@pytest.mark.parametrize(
+    ("comment", "where", "refused"),
+    [
+        ("rule_train_policy_wildcards_grpo_main", ".", True),
+        ("rule_grade_grade_samples", ".", True),  # a group: its name is its id and its rules
+        ("rule_4b8f2c66-9d4e-5d0c-8f4e-0c6f7b1d2a33_grade_samples", ".", True),
+        ("group_grade_samples", ".", True),
+        ("rule_train_policy", "elsewhere", False),
+        ("(null)", ".", False),  # a job of the user's own
+        ("a|b|rule_x", ".", False),
+    ],
+)
+def test_jobs_of_an_earlier_call_that_slurm_still_has_are_named(place, monkeypatch, comment, where, refused):
+    """Beside them the same work would be done twice; a grouped job counts as any other."""
+    for name in ("bin", "elsewhere"):
+        (place / name).mkdir()
+    (place / "bin/squeue").write_text(f'#!/bin/sh\n[ "$*" = "--me --noheader --format %i|%Z|%k" ] && echo "17|{place / where}|{comment}"\n')
+    (place / "bin/squeue").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{place / 'bin'}:{os.environ['PATH']}")
+    if not refused:
+        return preflight.check_queue()
+    with pytest.raises(UserError, match=r"^1 SLURM job\(s\) of an earlier call still work here \(17\); wait for them, or: scancel 17$"):
+        preflight.check_queue()
+    return None

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from mathrl.core.files import UserError
 from mathrl.execution import processes, recovery
+from support.killing import kill_with_its_guard
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = ROOT / "scripts"
@@ -116,8 +117,7 @@ def test_orphans_without_a_supervisor_are_ended(tmp_path):
     for pid, supervisor in zip(found.values(), supervisors, strict=True):
         job = processes.environment(pid)[processes.JOB].rsplit(".", 1)[-1]
         Path(f"/tmp/mathrl-ray-{job}/job").unlink()  # by it any supervisor that starts here would end what is left of a killed one
-        supervisor.kill()
-        supervisor.wait()
+        kill_with_its_guard(supervisor)
     try:
         done = call(tmp_path)
         assert f"ended orphan {found['here']} sleep 60" in done.stdout

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import resource
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,8 +14,10 @@ import tempfile
 import time
 from pathlib import Path
 
+import psutil
 import pytest
-from mathrl.execution import processes, slurm
+from mathrl.execution import leftovers, processes, slurm
+from support.killing import kill_with_its_guard
 from support.speed import slowness
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
@@ -156,7 +160,7 @@ def test_an_owner_on_another_host_is_not_judged(tmp_path):
 def test_a_namespace_of_its_own_does_not_end_the_job(namespace):
     """As `apptainer --containall` and `--uts` make it: process ids of outside mean nothing inside."""
     environment = {**os.environ, "MATHRL_OWNER": processes.owner_token()}
-    command = ["unshare", *namespace, "sh", "-c", 'hostname "$0" 2>/dev/null; exec "$@"', processes.socket.gethostname()]
+    command = ["unshare", *namespace, "sh", "-c", 'hostname "$0" 2>/dev/null; exec "$@"', os.uname().nodename]
     done = subprocess.run(
         [*command, sys.executable, RUN, "--", "sh", "-c", "sleep 1.2; echo done"], env=environment, capture_output=True, text=True
     )
@@ -347,18 +351,104 @@ def test_temporary_files_of_a_job_of_snakemake_go_with_it(tmp_path):
     assert made.parent.name.startswith("mathrl-tmp-") and not made.exists() and not made.parent.exists()
 
 
-def test_what_a_killed_supervisor_left_in_tmp_goes_with_the_next_job(tmp_path):
-    process = start("--", "sh", "-c", f"echo $RAY_TMPDIR > {tmp_path}/place; sleep 60")
+@pytest.mark.parametrize("temporary", ["", "here"], ids=["none", "relative"])
+def test_what_a_killed_supervisor_left_goes_with_the_next_job(tmp_path, monkeypatch, temporary):
+    """Its directory, its temporary files, also in a TMPDIR that is relative, its processes and a semaphore of a dead one."""
+    with tempfile.TemporaryDirectory(prefix="t") as short:
+        monkeypatch.chdir(short)
+        Path(short, "here").mkdir()
+        script = f"sleep 60 & ls -d $TMPDIR > {tmp_path}/own; echo $RAY_TMPDIR > {tmp_path}/place; (: & echo $! > {tmp_path}/dead); wait"
+        process = start("--", "sh", "-c", script, **({"TMPDIR": temporary} if temporary else {}))
+        assert wait_for(lambda: (tmp_path / "dead").exists() and (tmp_path / "dead").read_text().strip())
+        left, own = (Path((tmp_path / name).read_text().strip()) for name in ("place", "own"))
+        semaphore = Path(f"/dev/shm/sem.loky-{read_pid(tmp_path / 'dead')}-test")
+        semaphore.touch()
+        kill_with_its_guard(process)
+        assert left.is_dir() and own.is_dir() and semaphore.exists()
+        job = (left / "job").read_text()
+        assert wait_for(lambda: len(processes.tagged(processes.JOB, job)) == 1), "its shell died with it, the shell's child lives on"
+        following = start("--", "true")
+        assert "left behind by a job whose supervisor was killed" in following.communicate(timeout=20)[1] and following.returncode == 0
+        assert not left.exists() and not own.exists() and not semaphore.exists() and not processes.tagged(processes.JOB, job)
+
+
+@pytest.mark.parametrize("victim", ["guard", "supervisor"])
+@pytest.mark.parametrize("once", [False, True])
+def test_whichever_of_guard_and_supervisor_is_killed_nothing_is_left(tmp_path, victim, once):
+    """What they ran detaches itself, as Ray's daemons do, and would work on."""
+    script = f"setsid sleep 60 & echo $! > {tmp_path}/pid; sleep 60 & echo $! > {tmp_path}/other; echo $RAY_TMPDIR > {tmp_path}/place; wait"
+    process = start(*(["--once"] if once else []), "--", "bash", "-c", script)
     assert wait_for(lambda: (tmp_path / "place").exists() and (tmp_path / "place").read_text().strip())
-    left = Path((tmp_path / "place").read_text().strip())
-    process.kill()
-    process.wait()
-    assert left.is_dir()
-    job = (left / "job").read_text()
-    assert wait_for(lambda: len(processes.tagged(processes.JOB, job)) == 1), "its shell died with it, the shell's child lives on"
-    following = start("--", "true")
-    assert "left behind by a job whose supervisor was killed" in following.communicate(timeout=20)[1] and following.returncode == 0
-    assert not left.exists() and not processes.tagged(processes.JOB, job)
+    pids = [read_pid(tmp_path / "pid"), read_pid(tmp_path / "other")]
+    (supervisor,) = psutil.Process(process.pid).children()
+    os.kill(process.pid if victim == "guard" else supervisor.pid, signal.SIGKILL)
+    assert wait_for(lambda: all(map(is_gone, [*pids, supervisor.pid])), 10)
+    assert process.wait(timeout=10) in (-9, 137)
+    assert wait_for(lambda: not Path((tmp_path / "place").read_text().strip()).exists(), 5)
+
+
+def test_one_signal_that_comes_twice_ends_the_command_once(tmp_path):
+    """A terminal's Ctrl-C, and SLURM's SIGTERM, reach the guard and the supervisor alike; the command may be saving."""
+    script = f"trap 'echo told >> {tmp_path}/told; sleep 2; exit 9' INT; touch {tmp_path}/ready; while :; do sleep 0.05; done"
+    process = start("--", "bash", "-c", script)
+    assert wait_for((tmp_path / "ready").exists)
+    for one in (*psutil.Process(process.pid).children(), psutil.Process(process.pid)):
+        one.send_signal(signal.SIGINT)
+    assert process.wait(timeout=20) == 9 and (tmp_path / "told").read_text() == "told\n"
+
+
+def test_the_walltime_is_no_pause_of_a_command_that_saves_nothing(tmp_path):
+    """Told to end by SLURM: before its walltime it goes back into the queue; at its walltime it has failed, and gets more."""
+    for left, noted in ((3600, 1), (10, 0)):
+        (place := tmp_path / str(left)).mkdir()
+        environment = os.environ | {"MATHRL_DEADLINE": str(int(time.time()) + left), "MATHRL_QUEUES_AGAIN": "1", "SLURM_JOB_ID": "7"}
+        command = [sys.executable, RUN, "--once", "--", "sh", "-c", "touch ready; sleep 60"]
+        process = subprocess.Popen(command, cwd=place, env=environment, stderr=subprocess.DEVNULL)
+        assert wait_for((place / "ready").exists)
+        time.sleep(1)
+        assert process.poll() is None, "nobody told it of the walltime"
+        process.terminate()
+        assert process.wait(timeout=20) == 143
+        assert len(list(place.glob(".snakemake/paused/7/*.json"))) == noted, left
+
+
+def test_a_directory_without_a_name_goes_when_it_is_old_and_nobodys():
+    made = {name: Path(f"/tmp/mathrl-ray-{name}") for name in ("0000feed", "0000cafe", "0000beef", "0000")}
+    user = subprocess.Popen(["sleep", "60"], env=os.environ | {"RAY_TMPDIR": str(made["0000beef"])})
+    try:
+        for name, place in made.items():
+            place.mkdir(mode=0o700)
+            (place / "session").mkdir()
+            if name != "0000cafe":
+                os.utime(place, (0, 0))
+        leftovers.sweep()
+        assert [name for name, place in made.items() if place.exists()] == ["0000cafe", "0000beef", "0000"]
+    finally:
+        user.kill()
+        user.wait()
+        for place in made.values():
+            shutil.rmtree(place, ignore_errors=True)
+
+
+def test_semaphores_of_others_stay(tmp_path):
+    """A living process's, an older one's, one of another range of process ids, one that somebody has mapped under whatever name."""
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    places = [
+        Path(f"/dev/shm/sem.loky-{pid}-{name}") for pid, name in ((os.getpid(), "a"), (dead.pid, "b"), (dead.pid, "c"), (dead.pid, "d"))
+    ]
+    try:
+        for place in places:
+            place.write_bytes(b"\0" * 4096)
+        os.utime(places[1], (0, 0))
+        with open(places[2], "r+b") as file, mmap.mmap(file.fileno(), 4096):
+            leftovers.remove_semaphores(dead.pid + 1, 0)
+            assert all(place.exists() for place in places)
+            leftovers.remove_semaphores(dead.pid - 1, time.time() - 60)
+            assert [place.exists() for place in places] == [True, True, True, False]
+    finally:
+        for place in places:
+            place.unlink(missing_ok=True)
 
 
 def test_semaphores_of_processes_that_are_ended_go_with_them():
@@ -367,3 +457,31 @@ def test_semaphores_of_processes_that_are_ended_go_with_them():
     semaphore.write_bytes(b"")
     processes.end_all(lambda: {child.pid} - ({child.pid} if child.poll() is not None else set()))
     assert not semaphore.exists()
+
+
+SHOWS = "echo $PPID > {out}; tr '\\0' ' ' < /proc/$PPID/cmdline >> {out}"
+
+
+@pytest.mark.parametrize(
+    ("command", "supervised"),
+    [
+        ("true scripts/x.py 'a b' \"c'd\" {{1..3}} $((1+1)); " + SHOWS, True),
+        ("true scripts/x.py | " + "cat; " + SHOWS, True),
+        (f"true scripts/x.py {'y' * 70_000}; " + SHOWS, True),
+        ("true scripts/run_job.py --gpus 1 -- scripts/x.py; " + SHOWS, False),
+        ("true somebody/else; " + SHOWS, False),
+    ],
+    ids=["quotes", "pipe", "file", "its own", "another's"],
+)
+def test_a_rules_command_runs_once_below_a_supervisor(tmp_path, command, supervised):
+    """As Snakemake calls bash: the command as an argument, a very long one as a file."""
+    line = "set -euo pipefail; . scripts/supervise.sh; " + command.format(out=shlex.quote(str(tmp_path / "shown")))
+    line += f"; echo once >> {tmp_path}/times; exit 7"
+    if len(line) > 65_000:
+        (tmp_path / "script.sh").write_text(line + "\n")
+        line = f'"/bin/bash" "{tmp_path}/script.sh"'
+    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    done = subprocess.run(["bash", "-c", line], cwd=SCRIPTS.parent, env=environment, capture_output=True, text=True, timeout=30)
+    assert (done.returncode, done.stdout, done.stderr) == (7, "", "")
+    assert (tmp_path / "times").read_text() == "once\n"
+    assert ("scripts/run_job.py --once" in (tmp_path / "shown").read_text()) is supervised

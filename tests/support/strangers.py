@@ -1,4 +1,4 @@
-"""What listens below a process, and what a stranger gets there: another user of the host, and another network."""
+"""What listens below a process, TCP and Unix sockets, and what a stranger gets there: another user of the host, and another network."""
 
 from __future__ import annotations
 
@@ -54,6 +54,49 @@ def listeners(root: int) -> dict[str, str]:
         if pids & tree:
             found[line.split()[3].replace("[::ffff:127.0.0.1]", "127.0.0.1")] = re.search(r'\(\("([^"]*)"', line).group(1)
     return found
+
+
+def unix_listeners(root: int) -> dict[str, str]:
+    """Unix sockets that processes below `root` have bound and not connected, with the name of the process; abstract ones begin with @."""
+    tree = {root} | processes.descendants(root)
+    lines = subprocess.run(["ss", "-Hlxnp"], capture_output=True, text=True, check=True).stdout.splitlines()
+    found = {}
+    for line in lines:
+        match = re.match(r"\S+\s+\S+\s+\d+\s+\d+\s+(.+?)\s+\d+\s+\*\s+\d+\s+users:(.+)", line)
+        if match and match[1] != "*" and {int(pid) for pid in re.findall(r"pid=(\d+)", match[2])} & tree:
+            found[match[1]] = re.search(r'\(\("([^"]*)"', match[2])[1]
+    return found
+
+
+# Any kind of socket, pathname or abstract: whether the kernel lets this user connect.
+KNOCK = r"""
+import json, socket, sys
+def open_to_me(path):
+    for kind in (socket.SOCK_STREAM, socket.SOCK_SEQPACKET, socket.SOCK_DGRAM):
+        try:
+            with socket.socket(socket.AF_UNIX, kind) as one:
+                one.settimeout(5)
+                one.connect("\0" + path[1:] if path.startswith("@") else path)
+            return True
+        except OSError:
+            pass
+    return False
+print(json.dumps({path: open_to_me(path) for path in sys.argv[1:]}))
+"""
+
+
+def knock(paths: list[str], *before: str) -> dict[str, bool]:
+    """Which of these Unix sockets a stranger can connect to."""
+    command = [*before, sys.executable, "-c", KNOCK, *paths]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, cwd="/", env={"PATH": os.environ["PATH"]})
+    assert done.returncode == 0, done.stderr[-2000:]
+    return json.loads(done.stdout)
+
+
+def closed_by_mode(path: str) -> bool:
+    """Whether the modes of a socket, or of a folder above it, keep everybody but its owner out."""
+    place = Path(path)
+    return not place.stat().st_mode & 0o022 or any(not folder.stat().st_mode & 0o011 for folder in place.parents)
 
 
 def visit(addresses: list[str], bomb: Path, *before: str) -> dict:

@@ -1,6 +1,7 @@
 """A verifier that is a model, in a process of its own: same scores, batches over all who ask, and no score where it dies or hangs."""
 
 import asyncio
+import gc
 import json
 import os
 import shutil
@@ -23,6 +24,7 @@ from mathrl.core.hashes import model_sha256
 from mathrl.demo.steps import step_set
 from mathrl.execution import processes
 from mathrl.verifiers import beside, frames, load, server, server_start
+from mathrl.verifiers.gathering import Gathering
 from mathrl.verifiers.interface import RetryLater
 from mathrl.verifiers.kept import GaveUp
 from mathrl.verifiers.served import Place, Served
@@ -493,3 +495,34 @@ def test_a_damaged_model_is_one_line(tiny, tmp_path, name, content, why):
     command = [sys.executable, server_start.SCRIPT, "--verifiers", json.dumps(section), "--verifier", "v", "--model", model]
     done = subprocess.run([*command, "--accelerator", "cpu", "--socket", tmp_path / "mine/s"], capture_output=True, text=True)
     assert done.returncode == 2 and why in done.stderr and "Traceback" not in done.stderr, done.stderr[-2000:]
+
+
+def test_a_cancelled_asker_of_what_fails_leaves_no_warning():
+    """asyncio warns of an error that nobody has heard, when its future goes."""
+    begun, warned = threading.Event(), []
+
+    class Failing:
+        identity: ClassVar = {}
+
+        def score(self, problems, responses):
+            begun.set()
+            if problems == ["one"]:
+                time.sleep(0.2)
+                raise RuntimeError("no score")
+            return [[1.0]]
+
+    async def cancelled():
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: warned.append(context["message"]))
+        gathering = Gathering(Failing(), 1, 1)
+        task = asyncio.create_task(gathering.score("one", ["a"]))
+        await asyncio.to_thread(begun.wait, 10)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert await gathering.score("two", ["a"]) == [1.0]
+        assert await gathering.score("three", ["a"]) == [1.0]
+        gc.collect()
+        await asyncio.sleep(0.1)
+
+    asyncio.run(cancelled())
+    assert warned == []

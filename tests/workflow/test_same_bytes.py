@@ -163,6 +163,12 @@ def unowned(workflow: Workflow) -> dict[int, str]:
     return found
 
 
+def snakemake_of(process: subprocess.Popen) -> int:
+    """The pid of Snakemake itself, which `make` starts: a killed `make` leaves it at its work."""
+    family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
+    return next(one.pid for one in family if any(os.path.basename(part) == "snakemake" for part in one.cmdline()[:2]))
+
+
 def kill_at_a_rule(workflow: Workflow, process: subprocess.Popen, left: dict[str, int], chance: random.Random) -> tuple[str, str] | None:
     """Wait for a job of a rule that still is to be killed, and kill one process of it, its supervisor, or Snakemake."""
     while process.poll() is None:
@@ -171,7 +177,10 @@ def kill_at_a_rule(workflow: Workflow, process: subprocess.Popen, left: dict[str
             if name is None:
                 continue
             time.sleep(chance.choice([0, 0.2, 1]) if name != "train_policy" else chance.uniform(0, 120))
-            victims = {pid: command, process.pid: "snakemake"}
+            try:
+                victims = {pid: command, snakemake_of(process): "snakemake"}
+            except (psutil.Error, StopIteration):  # it has just ended
+                continue
             with contextlib.suppress(psutil.Error):
                 victims |= {child.pid: " ".join(child.cmdline()) for child in psutil.Process(pid).children(recursive=True)}
             victim = chance.choice(sorted(victims))

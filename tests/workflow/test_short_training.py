@@ -67,12 +67,20 @@ def look_for_doors(pid: int, place: Path) -> dict:
     """What listens in a training, what strangers get there, and its secrets."""
     tree = processes.descendants(pid)
     secrets_of = [processes.environment(one).get(name) for one in tree for name in (secrets.TOKEN, secrets.ENGINE_KEY)]
-    found = {"listeners": strangers.listeners(pid), "secrets": set(filter(None, secrets_of)), "visits": {}}
+    found = {
+        "listeners": strangers.listeners(pid),
+        "sockets": strangers.unix_listeners(pid),
+        "secrets": set(filter(None, secrets_of)),
+        "visits": {},
+    }
+    found["by mode"] = {path: not path.startswith("@") and strangers.closed_by_mode(path) for path in found["sockets"]}
     found["commands"] = "".join(Path(f"/proc/{one}/cmdline").read_text() for one in tree if processes.start_time(one))
     if os.geteuid() == 0:  # only root can be somebody else
         ways = {"user": strangers.AS_ANOTHER_USER, "network": strangers.FROM_ANOTHER_NETWORK}
         with ThreadPoolExecutor(2) as both:
             visits = {who: both.submit(strangers.visit, sorted(found["listeners"]), place / who, *way) for who, way in ways.items()}
+        found["open"] = strangers.knock(sorted(found["sockets"]), *strangers.AS_ANOTHER_USER)
+        found["mine"] = strangers.knock(sorted(found["sockets"]))
         found["visits"] = {who: visit.result() for who, visit in visits.items()}
     return found
 
@@ -80,6 +88,17 @@ def look_for_doors(pid: int, place: Path) -> dict:
 def test_nothing_listens_beyond_loopback(paused):
     assert len(paused.doors["listeners"]) > 10  # Ray's, verl's queue, vLLM's
     assert [address for address in paused.doors["listeners"] if not address.startswith("127.0.0.1:")] == []
+
+
+def test_no_unix_socket_lets_another_user_connect(paused):
+    """Ray's store and raylet, verl's weight sync, Python's own: each is closed by its mode or by that of a folder above it."""
+    doors = paused.doors
+    assert {Path(path).name for path in doors["sockets"]} >= {"plasma_store", "raylet"}
+    assert [path for path, closed in doors["by mode"].items() if not closed] == []
+    if not doors["visits"]:
+        pytest.skip("only root can try it as another user")
+    assert any(doors["mine"].values()), "nobody gets in: the test proves nothing"
+    assert [path for path, opened in doors["open"].items() if opened] == []
 
 
 def test_strangers_get_nothing_but_rays_metrics(paused):

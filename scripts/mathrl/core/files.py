@@ -1,7 +1,8 @@
 """Files in and out: whole or not at all, one clear line when something is wrong.
 
 A reader of any output sees the old file or the new one, never a half: everything is written to a temporary name in the same
-directory, synced, and renamed.
+directory, synced, and renamed. What belongs to a study is renamed for a living Snakemake only: an orphan's file never takes the place
+of what the next Snakemake made.
 """
 
 from __future__ import annotations
@@ -17,11 +18,14 @@ import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
 
-from mathrl.core import checksums
+from mathrl.core import checksums, owner
+from mathrl.core.errors import UserError as UserError
+from mathrl.core.errors import printable as printable
+from mathrl.core.errors import run_main as run_main
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -34,28 +38,6 @@ JsonObject = dict[str, Any]
 It is for what parses or writes such a text: readers and writers of this module, and the first function that looks what was read. What
 travels on is a record of a type of its own, in `records.py` of the room that writes it. `tests/core/test_types.py` counts its uses.
 """
-
-
-class UserError(Exception):
-    """Bad input. The message is one line that names the file, the key and the remedy; scripts exit with code 2."""
-
-
-def printable(text: str) -> str:
-    """The text for a terminal: what could command it, or turn its lines round, becomes �."""
-    return "".join(letter if letter.isprintable() else "�" for letter in text)
-
-
-def run_main(main: Callable[[], int | None]) -> None:
-    """Run an entry script's `main` and turn `UserError` into one line on stderr and exit code 2."""
-    try:
-        code = main()
-    except UserError as error:
-        print(f"error: {printable(' '.join(str(error).split()))}", file=sys.stderr)
-        sys.exit(2)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
-    sys.exit(code or 0)
 
 
 def log_to(path: str | os.PathLike) -> TextIO:
@@ -74,6 +56,15 @@ def log_to(path: str | os.PathLike) -> TextIO:
     return terminal
 
 
+def _check_owner(path: Path) -> None:
+    """Refuse to put a file of a study in place where the Snakemake that this job belongs to has ended.
+
+    Checkpoints are no such files: their job saves before it ends, and one job alone writes there (`mathrl.execution.locks.sole_writer`).
+    """
+    if checksums.record_of(path) is not None and owner.owner_is_gone(os.environ.get(owner.OWNER)):
+        raise UserError(f"{path}: is not written: the Snakemake that started this job is gone; start the same command again")
+
+
 @contextlib.contextmanager
 def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it onto `path` if the block succeeds, delete it if not."""
@@ -87,6 +78,7 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
         with open(temporary, "rb") as written:
             os.fsync(written.fileno())
         os.chmod(temporary, 0o666 & ~_UMASK)
+        _check_owner(path)
         checksums.note(path, temporary)
         os.replace(temporary, path)
     finally:
@@ -114,6 +106,7 @@ def replaced_directory(path: str | os.PathLike) -> Iterator[Path]:
             if file.is_file():
                 with open(file, "rb") as written:
                     os.fsync(written.fileno())
+        _check_owner(path)
         checksums.note(path, fresh)
         if path.exists():
             path.rename(old)

@@ -6,7 +6,10 @@ Records are read by hand: TensorBoard's own reader checks their sums one by one 
 
 from __future__ import annotations
 
+import io
 import math
+import os
+import socket
 import struct
 import sys
 import time
@@ -15,6 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from mathrl.core.files import write_bytes
 
 if TYPE_CHECKING:
     from tensorboard.compat.proto.event_pb2 import Event
@@ -56,16 +61,21 @@ def read_scalars(directory: str | Path, wanted: Callable[[str], bool] = lambda t
 
 
 def write_scalars(directory: Path, step: int, values: Mapping[str, object]) -> None:
-    """Write the numbers among `values` as one record of an event file of its own, which is there whole when this returns."""
+    """Write the numbers among `values` as one record of an event file of its own, which is there whole when this returns.
+
+    Raises:
+        OSError: it cannot be written. TensorBoard's own writer is a thread, whose errors nobody hears of.
+    """
     from tensorboard.compat.proto.event_pb2 import Event
     from tensorboard.compat.proto.summary_pb2 import Summary
-    from tensorboard.summary.writer.event_file_writer import EventFileWriter
+    from tensorboard.summary.writer.record_writer import RecordWriter
 
     numbers = {tag: float(value) for tag, value in values.items() if isinstance(value, int | float | np.number)}
     summary = Summary(value=[Summary.Value(tag=tag, simple_value=value) for tag, value in numbers.items()])
-    writer = EventFileWriter(str(directory))
-    writer.add_event(Event(step=step, wall_time=time.time(), summary=summary))
-    writer.close()
+    now, written = time.time(), io.BytesIO()
+    for event in (Event(wall_time=now, file_version="brain.Event:2"), Event(step=step, wall_time=now, summary=summary)):
+        RecordWriter(written).write(event.SerializeToString())
+    write_bytes(directory / f"events.out.tfevents.{int(now):010d}.{socket.gethostname()}.{os.getpid()}.{step}", written.getvalue())
 
 
 def logged_at(directory: str | Path, tag: str) -> dict[int, float]:

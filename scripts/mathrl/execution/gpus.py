@@ -21,7 +21,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from mathrl.core.files import UserError
+from mathrl.core.errors import UserError
 from mathrl.execution import locks, processes
 
 STATE = "MATHRL_GPUS_DIR"

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from mathrl.core.files import UserError
+from mathrl.core.errors import UserError
 from mathrl.execution import processes
 
 

@@ -20,10 +20,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mathrl.core.files import UserError, read_json, write_json
+from mathrl.execution.processes import PROGRESS as PROGRESS
+from mathrl.execution.processes import QUEUES as QUEUES
 
 FOLDER = Path(".snakemake/paused")  # a folder a SLURM job, with a note for each of its commands that was told to end
-QUEUES = "MATHRL_QUEUES_AGAIN"  # set by the Snakemake of a SLURM job, which reads the notes: elsewhere none is written
-PROGRESS = "MATHRL_PROGRESS"  # the file that a command makes once it has saved something that it will not do again
 LIMIT = 3  # pauses in a row without progress; then the job fails
 KEPT = 30 * 86400.0  # seconds after which the notes of a job that failed or was cancelled go
 

@@ -1,73 +1,38 @@
 """Processes as /proc shows them: who is alive, who descends from whom, who carries a tag.
 
-Linux only. A process is named by `pid:start`, where start is its start time in clock ticks since boot: the pair is
-unique until the machine restarts, a pid alone is not.
+Linux only. For how a process is named see `mathrl.core.owner`.
 """
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
-import functools
 import os
-import secrets
 import signal
-import socket
 import stat
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from mathrl.core.files import UserError
+from mathrl.core.errors import UserError
+from mathrl.core.owner import OWNER as OWNER
+from mathrl.core.owner import owner_is_gone as owner_is_gone
+from mathrl.core.owner import owner_token as owner_token
+from mathrl.core.owner import start_time as start_time
+from mathrl.core.owner import world as world
 
 LONGEST_TMPDIR = 75  # bytes: a socket's path may have 107, and multiprocessing puts /pymp-xxxxxxxx/listener-xxxxxxxx behind it
 JOB = "MATHRL_JOB"  # in the environment of every process of a supervised job: see job_id
 WORKDIR = "MATHRL_WORKDIR"  # the working directory of the job, absolute
-OWNER = "MATHRL_OWNER"  # the Snakemake process that the job belongs to: see owner_token
+DEADLINE = "MATHRL_DEADLINE"  # end of the SLURM job's walltime, seconds since 1970
+QUEUES = "MATHRL_QUEUES_AGAIN"  # set by the Snakemake of a SLURM job, which reads the notes of pauses: elsewhere none is written
+PROGRESS = "MATHRL_PROGRESS"  # the file that a command makes once it has saved something that it will not do again
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
-
-
-def start_time(pid: int) -> int | None:
-    """Start of a process in clock ticks since boot; None if there is no such process or it is a zombie."""
-    try:
-        line = Path(f"/proc/{pid}/stat").read_text(errors="replace")
-    except OSError:
-        return None
-    fields = line[line.rindex(")") + 2 :].split()
-    return None if fields[0] in "ZX" else int(fields[19])
-
-
-@functools.cache
-def world() -> str:
-    """Where a process id of ours means a process: this boot of this machine, and the PID namespace that /proc shows.
-
-    A container may have a namespace of its own (`apptainer --containall`) and a host name of its own.
-    """
-    try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text()[:8]
-        return f"{boot}-{os.stat('/proc/self/ns/pid').st_ino}"
-    except OSError:
-        return "unknown"
-
-
-def owner_token(pid: int | None = None) -> str:
-    """`pid:start:world:host` of a process (default: this one), the value of MATHRL_OWNER."""
-    pid = pid or os.getpid()
-    return f"{pid}:{start_time(pid)}:{world()}:{socket.gethostname()}"
-
-
-def owner_is_gone(token: str | None) -> bool:
-    """Whether the process of an owner token has ended; no if it cannot be known (another host or namespace, no or an odd token)."""
-    try:
-        pid, start, where, _ = (token or "").split(":", 3)
-        return where == world() and start_time(int(pid)) != int(start)
-    except ValueError:
-        return False
 
 
 def job_id() -> str:
     """A new id of a job whose supervisor is this process: `pid.start.world.random`."""
-    return f"{os.getpid()}.{start_time(os.getpid())}.{world()}.{secrets.token_hex(4)}"
+    return f"{os.getpid()}.{start_time(os.getpid())}.{world()}.{os.urandom(4).hex()}"
 
 
 def supervisor(job: str) -> int | None:
@@ -115,9 +80,9 @@ def prctl(option: int, value: int) -> None:
         raise OSError(ctypes.get_errno(), f"prctl({option}, {value})")
 
 
-def end_with(parent: int) -> None:
-    """Let the kernel kill this process as soon as `parent`, which started it, has ended; at once where it has already."""
-    prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+def end_with(parent: int, number: int = signal.SIGKILL) -> None:
+    """Let the kernel kill this process, or send it another signal, as soon as `parent`, which started it, has ended."""
+    prctl(PR_SET_PDEATHSIG, number)
     if os.getppid() != parent:
         os._exit(128 + signal.SIGKILL)
 
@@ -147,7 +112,8 @@ def tagged(name: str = JOB, value: str | None = None) -> dict[int, str]:
         if pid == os.getpid():
             continue
         try:
-            raw = b"\0" + Path(f"/proc/{pid}/environ").read_bytes()
+            with open(f"/proc/{pid}/environ", "rb") as file:
+                raw = b"\0" + file.read()
         except OSError:
             continue
         at = raw.find(b"\0" + needle)
@@ -163,8 +129,8 @@ def descendants(root: int) -> set[int]:
     """Pids of all live processes below `root`."""
     children: dict[int, list[int]] = {}
     for pid in pids():
-        with contextlib.suppress(OSError, ValueError):
-            line = Path(f"/proc/{pid}/stat").read_text(errors="replace")
+        with contextlib.suppress(OSError, ValueError), open(f"/proc/{pid}/stat", errors="replace") as stat_file:
+            line = stat_file.read()
             fields = line[line.rindex(")") + 2 :].split()
             if fields[0] not in "ZX":
                 children.setdefault(int(fields[1]), []).append(pid)
@@ -205,7 +171,7 @@ def shared_memory(targets: Iterable[int]) -> set[str]:
     return found
 
 
-def end_all(find: Callable[[], set[int]], polite: float = 3.0, wait: Callable[[], None] = lambda: None) -> list[str]:
+def end_all(find: Callable[[], set[int]], polite: float = 3.0, wait: Callable[[], object] = lambda: None) -> list[str]:
     """End every process that `find` names, until it names none: SIGTERM, after `polite` seconds SIGKILL.
 
     `find` is asked again in each round, so that children born meanwhile are met too; `wait` reaps zombies.

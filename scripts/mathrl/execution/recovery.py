@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import signal
 import socket
 import time
 from pathlib import Path
 
 from mathrl.core.files import UserError, write_text
-from mathrl.execution import processes
+from mathrl.execution import leftovers, processes
 
 OWNER_FILE = "owner"  # in .snakemake/
 
@@ -91,7 +90,8 @@ def end_orphans(directory: Path, grace: float = 30.0) -> list[str]:
     ended = [f"{pid} {processes.command_line(pid)}".strip() for pid in found if processes.start_time(pid) is None]
     ended += processes.end_all(lambda: set(orphans(directory)), polite=3.0)
     for job in set(found.values()):
-        shutil.rmtree(f"/tmp/mathrl-ray-{job.rsplit('.', 1)[-1]}", ignore_errors=True)
+        if job:
+            leftovers.remove(leftovers.directory_of(job))
     return ended
 
 

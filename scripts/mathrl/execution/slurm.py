@@ -8,7 +8,7 @@ import subprocess
 import time
 from pathlib import Path
 
-DEADLINE = "MATHRL_DEADLINE"  # end of the job's walltime, seconds since 1970
+from mathrl.execution.processes import DEADLINE as DEADLINE
 
 
 def note_deadline() -> None:

@@ -8,67 +8,37 @@ to end, or the Snakemake that started it is gone, every process below it and eve
 from __future__ import annotations
 
 import contextlib
-import functools
 import os
-import shutil
 import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from mathrl.core.files import UserError
-from mathrl.execution import gpus, pauses, processes
-from mathrl.execution.processes import LONGEST_TMPDIR
-from mathrl.execution.slurm import DEADLINE
+from mathrl.core.errors import UserError
+from mathrl.execution import gpus, leftovers, processes
+from mathrl.execution.guard import ENDING, FORWARDED
 
 MARGIN = 30.0  # seconds between the end of a job and its walltime
-JOB_FILE = "job"  # in the job's directory: its id, for whoever clears up after it
-TEMPORARY = "tmp"  # in the job's directory: its temporary files, or a link to them
 PROGRESS_FILE = "progress"  # in the job's directory: made by the command, see mathrl.execution.pauses
-FORWARDED = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2}
-ENDING = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
 
 
 def _say(line: str) -> None:
     print(f"supervisor: {line}", file=sys.stderr, flush=True)
 
 
-def _of_job(job: str) -> set[int]:
-    return set(processes.tagged(processes.JOB, job))
-
-
-def sweep(place: Path) -> None:
-    """End what is left of this user's jobs on this host whose supervisor was killed, and remove their directories."""
-    for path in place.glob("mathrl-ray-*"):
-        with contextlib.suppress(OSError):
-            job = (path / JOB_FILE).read_text()
-            if path.lstat().st_uid != os.getuid() or not processes.supervisor_is_gone(job):
-                continue
-            for line in processes.end_all(functools.partial(_of_job, job)):
-                _say(f"ended process {line}, left behind by a job whose supervisor was killed")
-            _remove(path)
-
-
-def _remove(directory: Path) -> None:
-    """Remove the directory of a job, and its temporary files where the user keeps those; a link to anything else is a link."""
-    with contextlib.suppress(OSError):
-        linked = Path(os.readlink(directory / TEMPORARY))
-        if linked.name == _temporary_name(directory):
-            shutil.rmtree(linked, ignore_errors=True)
-    shutil.rmtree(directory, ignore_errors=True)
-
-
-def _temporary_name(directory: Path) -> str:
-    return f"mathrl-tmp-{directory.name.rpartition('-')[2]}"
-
-
 class Supervisor:
     """One command, its GPUs and its end. `run` returns the exit code: the command's, or 128 + signal."""
 
-    def __init__(self, command: Sequence[str], count: int, state: str | None = None, grace: float = 30.0, service: bool = False):
-        """`service`: others need this command while they save. SIGTERM, which SLURM sends to all, ends it not; SIGUSR1 does."""
+    def __init__(
+        self, command: Sequence[str], count: int, state: str | None = None, grace: float = 30.0, service: bool = False, once: bool = False
+    ):
+        """`service`: others need this command while they save. SIGTERM, which SLURM sends to all, ends it not; SIGUSR1 does.
+
+        `once`: the command saves nothing on its way. It is not told of the walltime, whose end is a failure: it needs more.
+        """
         self.service = service
+        self.once = once
         self.command = list(command)
         self.count = count
         self.state = state
@@ -80,17 +50,19 @@ class Supervisor:
         self.begin = time.time()
         self.status: int | None = None  # wait status of the command
         self.asked: int | None = None  # the signal that asked us to end
+        self.heard = 0.0  # when it did
         self.deadline = float("inf")
-        self.walltime = float(os.environ.get(DEADLINE, "inf"))  # end of the SLURM job
+        self.walltime = float(os.environ.get(processes.DEADLINE, "inf"))  # end of the SLURM job
         # Ray of this job alone, apart from any other on the host; short: its sockets' paths must stay below 107 bytes
-        self.ray_directory = Path(f"/tmp/mathrl-ray-{self.job.rsplit('.', 1)[1]}")
+        self.ray_directory = leftovers.directory_of(self.job)
         self.last_words: Callable[[], None] = lambda: None  # called when the command ended unasked, before its Ray's files go
 
     def run(self) -> int:
         """Take GPUs, run the command, end what is left, give the GPUs back."""
         processes.prctl(processes.PR_SET_CHILD_SUBREAPER, 1)
         self.mask = signal.pthread_sigmask(signal.SIG_BLOCK, FORWARDED | {signal.SIGCHLD})
-        sweep(self.ray_directory.parent)
+        for line in leftovers.sweep():
+            _say(f"ended process {line}, left behind by a job whose supervisor was killed")
         held = self._take_gpus()
         if held is None:
             return 128 + (self.asked or signal.SIGTERM)
@@ -102,10 +74,11 @@ class Supervisor:
             left = self._end_rest()
             if self.asked is None:
                 self.last_words()
-            if left:
+            if left and not (self.once and self.asked):  # a shell that is told to end leaves its command to us
                 _say(f"ended {len(left)} process(es) that the command left behind: {'; '.join(left[:8])}")
             progress = (self.ray_directory / PROGRESS_FILE).exists()
-            _remove(self.ray_directory)
+            leftovers.remove(self.ray_directory)
+            leftovers.remove_semaphores(os.getpid(), self.begin)
             held.release()
         code = os.waitstatus_to_exitcode(self.status)
         self._note_pause(code, progress)
@@ -113,8 +86,13 @@ class Supervisor:
 
     def _note_pause(self, code: int, progress: bool) -> None:
         """Leave word for the job's Snakemake whether this job is to be queued again: a failure while it saved is none."""
+        if processes.QUEUES not in os.environ:
+            return
+        from mathrl.execution import pauses  # what no supervisor on one host needs
+
         paused = code < 0 or code in (128 + number for number in ENDING)
-        if self.asked is None or not paused:
+        too_short = self.once and time.time() > self.walltime - MARGIN
+        if self.asked is None or not paused or too_short:
             pauses.forget(self.command)
         elif not self.service:
             said = pauses.note(self.command, progress)
@@ -145,9 +123,10 @@ class Supervisor:
             if processes.owner_is_gone(self.owner):
                 self._end("the Snakemake that started this job is gone")
             elif os.getppid() != self.parent:
-                self._end("the shell that started this job is gone")
+                self._end("the process that started this job is gone")
         # a job of a few minutes still gets half of its time
-        if self.asked is None and time.time() > max(self.walltime - self.grace - MARGIN, (self.begin + self.walltime) / 2):
+        told = float("inf") if self.once else max(self.walltime - self.grace - MARGIN, (self.begin + self.walltime) / 2)
+        if self.asked is None and time.time() > told:
             self._end("the walltime ends soon")
         return self.asked is None
 
@@ -160,7 +139,8 @@ class Supervisor:
         if info is not None and info.si_signo != signal.SIGCHLD:
             if info.si_signo in ({signal.SIGUSR1} if self.service else ENDING) and self.asked is None:
                 self._end(f"got {signal.Signals(info.si_signo).name}", signal.SIGINT if self.service else info.si_signo)
-            elif self.child and not self.service:
+            elif self.child and not self.service and not (info.si_signo in ENDING and time.monotonic() < self.heard + 1):
+                # one Ctrl-C, or one signal of SLURM's, reaches us and our guard, which hands it on
                 processes.send([self.child], info.si_signo)
         self._reap()
         self._check_owner()
@@ -170,32 +150,34 @@ class Supervisor:
             self.deadline = float("inf")
 
     def _end(self, why: str, number: int = signal.SIGTERM) -> None:
-        self.asked = number
+        self.asked, self.heard = number, time.monotonic()
         self.deadline = time.monotonic() + self.grace
-        _say(f"{why}: ending the command, it has {self.grace:g} s to save")
+        _say(f"{why}: ending the command" + ("" if self.once else f", it has {self.grace:g} s to save"))
         if self.child:  # only the command itself: its workers must live while it saves
             processes.send([self.child], number)
 
-    def _reap(self) -> None:
+    def _reap(self) -> bool:
+        """Whether there are children still; those that have ended are reaped."""
         with contextlib.suppress(ChildProcessError):
             while True:
                 pid, status = os.waitpid(-1, os.WNOHANG)
                 if pid == 0:
-                    return
+                    return True
                 if pid == self.child:
                     self.status = status
+        return False
 
     def _start(self, held: gpus.GpuSlots) -> None:
         environment = dict(os.environ)
         environment |= {processes.JOB: self.job, processes.WORKDIR: os.getcwd(), "RAY_TMPDIR": str(self.ray_directory)}
-        environment[pauses.PROGRESS] = str(self.ray_directory / PROGRESS_FILE)
+        environment[processes.PROGRESS] = str(self.ray_directory / PROGRESS_FILE)
         if "CUDA_VISIBLE_DEVICES" in environment:
             environment.pop("ROCR_VISIBLE_DEVICES", None)  # SLURM sets both on any GPU node, and verl refuses both together
         if held.names:
             environment |= {"CUDA_VISIBLE_DEVICES": ",".join(held.names), "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
             _say(f"GPUs {','.join(held.names)}")
         processes.own_directory(self.ray_directory)  # over several nodes its name can be guessed
-        (self.ray_directory / JOB_FILE).write_text(self.job)
+        (self.ray_directory / leftovers.JOB_FILE).write_text(self.job)
         environment["TMPDIR"] = self._temporary(environment.get("TMPDIR"))
         me = os.getpid()
         self.child = os.fork()
@@ -217,16 +199,24 @@ class Supervisor:
         A TMPDIR that cannot have a folder, or whose folder's name would leave no room for sockets, stays as it is. So does that of a job
         within which this one works, on the same directory.
         """
-        place = self.ray_directory / TEMPORARY
+        place = self.ray_directory / leftovers.TEMPORARY
         if given is None:
             return str(processes.own_directory(place))
-        own = Path(given).absolute() / _temporary_name(self.ray_directory)
-        room = len(os.fsencode(own)) <= LONGEST_TMPDIR and os.path.isdir(given) and os.access(given, os.W_OK | os.X_OK)
+        own = Path(given).absolute() / leftovers.temporary_name(self.ray_directory)
+        room = len(os.fsencode(own)) <= processes.LONGEST_TMPDIR and os.path.isdir(given) and os.access(given, os.W_OK | os.X_OK)
         if not room or os.path.lexists(place):
             return given
         place.symlink_to(processes.own_directory(own))
         return str(own)
 
     def _end_rest(self) -> list[str]:
+        """End what the command left; helpers of its libraries, which end once they see that it is gone, have a moment to do so."""
         me = os.getpid()
-        return processes.end_all(lambda: processes.descendants(me) | set(processes.tagged(processes.JOB, self.job)), 3.0, self._reap)
+        until = time.monotonic() + 0.3
+        while self._reap() and self.asked is None and time.monotonic() < until:
+            time.sleep(0.01)
+
+        def rest() -> set[int]:  # whatever is below us is our child by now
+            return (processes.descendants(me) if self._reap() else set()) | leftovers.of_job(self.job)
+
+        return processes.end_all(rest, 3.0, self._reap)

@@ -40,7 +40,9 @@ class Gathering:
         if future is None:
             future = self._asked[solution] = Future()
             self._queue.put((solution, future))
-        return await asyncio.shield(asyncio.wrap_future(future))  # who is cancelled takes the answer from nobody who asked the same
+        waited = asyncio.wrap_future(future)
+        waited.add_done_callback(lambda done: done.cancelled() or done.exception())  # an error is heard, also where who asked is cancelled
+        return await asyncio.shield(waited)  # who is cancelled takes the answer from nobody who asked the same
 
     def _work(self) -> None:
         while True:
