@@ -58,7 +58,7 @@ from mathrl.execution import (
     snakemake_log,
     trackers,
 )
-from mathrl.models.checks import check_chat_template, check_heads
+from mathrl.models.checks import check_chat_template, check_heads, check_parallel
 from mathrl.statistics import power
 from mathrl.training import checkpoints, resharding
 from mathrl.verl import precision
@@ -112,14 +112,18 @@ def validated(raw):
         targets = [Path(target).parts for target in ASKED.targets if target.startswith("results/")]
         found, notices = validation.validate(raw, pin_table, asked={parts[1] for parts in targets if len(parts) > 1})
         if found.select:  # training needs one, and whatever the model is called, it may lie here already
+            hub = model_names.on_a_hub(found.base_model, pin_table(found.pins))
             for model in (found.base_model, f"resources/models/{model_names.place(found.base_model)}"):
                 check_chat_template(Path(model))
                 check_heads(model, found.accelerator)
-                for stage in [
-                    found.stage(run, name) for run in found.select for name in configuration.stages(found, run)
-                ]:
-                    precision.check_precision(stage.dtype, found.accelerator, str(model))
-                    precision.check_head(str(model), stage.verl)
+                evaluated = found.evaluation.dtype
+                precision.check_precision(evaluated, found.accelerator, model, hub=hub, key="evaluation.dtype")
+                for run, name in [(run, name) for run in found.select for name in configuration.stages(found, run)]:
+                    stage = found.stage(run, name)
+                    precision.check_precision(stage.dtype, found.accelerator, model, hub=hub)
+                    precision.check_head(model, stage.verl)
+                    sizes, where = precision.sizes(model, hub), f"run {run}, stage {name}"
+                    check_parallel(sizes, stage.tensor_parallel, stage.all_gpus, found.base_model, where)
     except UserError as error:
         if not MAIN:  # a job's own Snakemake: its caller reports the failure
             raise WorkflowError(str(error)) from None

@@ -252,13 +252,13 @@ def test_a_number_that_is_none_flags_at_once(tmp_path):
 
 def test_a_trainer_that_falls_silent_is_ended_with_its_children(tmp_path, capfd):
     code = "import subprocess, time; print('loading', flush=True); subprocess.run(['sleep', '300'])"
-    run = session(tmp_path, monitor=LIMITS | {"stall_minutes": 0.05})
+    run = session(tmp_path, monitor=LIMITS | {"stall_minutes": 0.15})  # a third of it until the first step
     began = time.monotonic()
     assert attempt.run_verl(["-c", code], [], {}, tmp_path / "verl.log", run) == -9
     assert run.hung and 3 <= time.monotonic() - began < 60
     assert "train grpo: verl printed nothing for 0.05 minutes: ended" in capfd.readouterr().err
     assert (tmp_path / "verl.log").read_text() == "loading\n"
-    lively = session(tmp_path, monitor=LIMITS | {"stall_minutes": 0.05})
+    lively = session(tmp_path, monitor=LIMITS | {"stall_minutes": 0.15})
     talks = "import time; [(print(n, flush=True), time.sleep(0.5)) for n in range(10)]"
     assert attempt.run_verl(["-c", talks], [], {}, tmp_path / "verl.log", lively) == 0 and not lively.hung
 
@@ -273,8 +273,10 @@ def test_the_limit_of_silence_follows_the_steps(tmp_path, monkeypatch):
         now[0] += seconds
         list(run.follow(text))
 
+    assert run.silence_limit() == 1200
     after(900, "loading\n")  # the start is no measure
     after(900, f"{stop_file.TOTAL}50\n")
+    assert run.silence_limit() == 3600
     for step, seconds in ((1, 100), (2, 20)):
         after(seconds, line(step))
         assert run.silence_limit() == 3600
@@ -284,6 +286,18 @@ def test_the_limit_of_silence_follows_the_steps(tmp_path, monkeypatch):
     assert run.silence_limit() == 600
     run.longest_silence = 500.0
     assert run.silence_limit() == 3600
+
+
+@pytest.mark.parametrize(("seconds", "limit"), [(2000.0, 3600), (200.0, 2000), (5.0, 600), (None, 3600)])
+def test_the_limit_of_silence_after_a_resume_follows_the_steps_before(tmp_path, seconds, limit):
+    """Before: ten minutes, whatever a step took, so that a step of eleven silent minutes was ended at every resume."""
+    run = session(tmp_path, monitor=LIMITS | {"stall_minutes": 60})
+    scalars = {"actor/grad_norm": [(step, 1.0) for step in range(1, 6)]}
+    scalars |= {"timing_s/step": [(step, seconds) for step in range(1, 6)]} if seconds else {}
+    run.take_history(scalars, 4)
+    assert run.last_step == 4 and run.silence_limit() == 1200
+    list(run.follow(f"{stop_file.TOTAL}50\n"))
+    assert run.silence_limit() == limit
 
 
 def test_the_network_between_nodes_is_said_once(tmp_path):

@@ -125,6 +125,25 @@ def test_an_untied_head_is_left_to_the_model(tmp_path, config, shape, untied):
     assert (keys.get("actor_rollout_ref.model.external_lib") == "mathrl.verl.untied_heads") is untied
 
 
+@pytest.mark.parametrize("accelerator", ["cuda", "cpu"])
+@pytest.mark.parametrize("cluster", [False, True])
+def test_the_router_of_deepseek_v3_is_that_of_every_process(tmp_path, config, resolve, monkeypatch, accelerator, cluster):
+    """The trainer imports it as an external library, the engine's processes as one of verl's modules."""
+    if cluster:
+        monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
+    config["training"] |= {"lora": {"rank": 4, "alpha": 8, "targets": "all-linear"}} if cluster else {}
+    sizes = {"num_attention_heads": 4, "qk_nope_head_dim": 64, "qk_rope_head_dim": 64, "kv_lora_rank": 32}
+    model = write_config(tmp_path, model_type="deepseek_v3", tie_word_embeddings=True, **sizes)
+    keys = overrides(config, accelerator=accelerator, model=model)
+    library = keys["actor_rollout_ref.model.external_lib"]
+    assert library == (["mathrl.verl.lora", "mathrl.verl.router"] if cluster else "mathrl.verl.router")
+    answer = resolve(keys, accelerator)
+    assert answer.startswith("RESOLVED"), answer
+    init = json.loads(answer.removeprefix("RESOLVED"))["ray_kwargs"]["ray_init"]
+    modules = init["runtime_env"]["env_vars"]["VERL_USE_EXTERNAL_MODULES"]
+    assert modules == verl_environment(accelerator)["VERL_USE_EXTERNAL_MODULES"] + ",mathrl.verl.router"
+
+
 def test_a_deterministic_training_on_gpus_asks_for_other_kernels(config, resolve):
     config["training"] |= {"deterministic": True}
     answer = resolve(overrides(config))

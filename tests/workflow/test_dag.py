@@ -120,6 +120,8 @@ CANNOT = [
     ({"head_dim": 48}, ["accelerator=cpu"], "its attention heads have size 48; on a CPU vLLM has kernels for"),
     ({"final_logit_softcapping": 30.0}, [], "its head changes logits (final_logit_softcapping)"),
     ({"model_type": "deepseek_v3"}, ["training={dtype: float32}"], "vLLM has no float32 kernels on a GPU for the latent attention of"),
+    ({"model_type": "deepseek_v3"}, ["evaluation={dtype: float32}"], "evaluation.dtype: vLLM has no float32 kernels on a GPU"),
+    ({"num_attention_heads": 8}, ["training={tensor_parallel: 3}"], "main: the 8 attention heads of"),
     ({}, ["accelerator=cpu", "training={dtype: float16}"], "training.dtype: float16 needs a GPU"),
     ([1], [], "config.json: is no object; fetch or copy the model again"),
 ]

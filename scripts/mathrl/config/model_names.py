@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from mathrl.config.reading import NAME
+from mathrl.config.records import PinRow
 from mathrl.core.files import UserError
 
 HUB = re.compile(r"(?P<id>[A-Za-z0-9][\w.-]*/[\w.-]+)@(?P<commit>[0-9a-f]{40})")
@@ -22,6 +24,12 @@ def place(value: str) -> str:
         return f"{hub['id'].replace('/', '--').lstrip('._-')}-{hub['commit'][:8]}"
     path = value.rstrip("/")
     return f"{re.sub(r'[^A-Za-z0-9_.-]', '-', Path(path).name).lstrip('._-') or 'model'}-{hashlib.sha256(path.encode()).hexdigest()[:8]}"
+
+
+def on_a_hub(value: str, table: Mapping[str, PinRow]) -> str:
+    """organisation/name of a model, by itself or by its row in the table of downloads; nothing where it has none."""
+    hub = HUB.fullmatch(value)
+    return hub["id"] if hub else table[value]["id"] if value in table else ""
 
 
 def is_named_by_itself(value: str, key: str) -> bool:

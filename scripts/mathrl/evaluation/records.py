@@ -19,7 +19,8 @@ class StoredSample(Sample):
 class StoreContent(TypedDict):
     """What decides the responses of a store, but for each one's own place. model: SHA-256 of its weights.
 
-    protocol: values of `sampling.SAMPLING`. together: how many requests make a batch, where that counts.
+    protocol: values of `sampling.SAMPLING`. together: how many requests make a batch, where that counts. router: its precision,
+    where that is another one than dtype.
     """
 
     model: str
@@ -28,6 +29,7 @@ class StoreContent(TypedDict):
     dtype: str
     batch_invariant: NotRequired[bool]
     together: NotRequired[int]
+    router: NotRequired[str]
     versions: dict[str, str]
 
 

@@ -30,6 +30,7 @@ from mathrl.data.records import Sample
 from mathrl.evaluation import evaluated
 from mathrl.evaluation.records import EngineSettings, Generation, StoreContent, StoredSample
 from mathrl.execution import pauses
+from mathrl.models import router
 from mathrl.models.checks import check_heads, check_model
 from mathrl.models.engine_start import start_llm
 from mathrl.models.records import ModelConfig
@@ -104,10 +105,13 @@ def seed_of(protocol_seed: int, request: Request) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
 
-def store_content(model_sha256: str, protocol: Sampling, prompt: Prompt, engine: Engine, together: int | None = None) -> StoreContent:
+def store_content(
+    model_sha256: str, protocol: Sampling, prompt: Prompt, engine: Engine, together: int | None = None, routed: str = ""
+) -> StoreContent:
     """Everything that decides a response but its own place; the model by its weights, so that two names of one share the samples.
 
-    `together` as in `batches_of`: what was computed in other batches may differ in its last digits.
+    `together` as in `batches_of`: what was computed in other batches may differ in its last digits. `routed` is the precision of a
+    router (mathrl.models.router) where it is not the engine's.
     """
     content: StoreContent = {
         "model": model_sha256,
@@ -120,6 +124,8 @@ def store_content(model_sha256: str, protocol: Sampling, prompt: Prompt, engine:
         content["batch_invariant"] = True
     if together:
         content["together"] = together
+    if routed:
+        content["router"] = routed
     return content
 
 
@@ -187,9 +193,10 @@ def generate(
     wanted = shard_of(all_requests(protocols, benchmarks), shard, shards)
     # On a CPU in float32 the same requests give the same bytes, if only they are computed together.
     together = engine.batch_size if accelerator == "cpu" and engine.dtype == "float32" else None
+    routed = "float32" if engine.dtype != "float32" and router.has_one(model) else ""
 
     def look(digest: str) -> tuple[dict[str, StoreContent], dict[str, Path], list[Request]]:
-        contents = {name: store_content(digest, p, prompt, engine, together) for name, p in protocols.items()}
+        contents = {name: store_content(digest, p, prompt, engine, together, routed) for name, p in protocols.items()}
         stores = {name: store_directory(root, content) for name, content in contents.items()}
         have = {path: read_store(path) for path in set(stores.values())}
         return contents, stores, [request for request in wanted if request.key not in have[stores[request.protocol]]]

@@ -8,6 +8,7 @@ from typing import Any
 
 from mathrl.core.files import UserError, check_unchanged, read_json
 from mathrl.models import chat_template
+from mathrl.models.records import ModelConfig
 
 INDEX = "model.safetensors.index.json"
 CPU_HEADS = (32, 64, 80, 96, 112, 128, 160, 192, 224, 256, 512)
@@ -84,6 +85,44 @@ def _head(shape: Any) -> int | None:
         return sizes["head_dim"]
     hidden, heads = (sizes.get(ours, sizes.get(older)) for ours, older in (("hidden_size", "n_embd"), ("num_attention_heads", "n_head")))
     return hidden // heads if hidden and heads else None
+
+
+def check_parallel(sizes: ModelConfig, parallel: int, gpus: int, model: str, name: str) -> None:
+    """Refuse an engine over so many GPUs that vLLM cannot divide the model's attention among. Of unknown sizes nothing is said.
+
+    Args:
+        sizes: the model's config.json.
+        parallel: GPUs of an engine.
+        gpus: of the training, in which engines must go too.
+        model, name: of the model, and of the stage, for the message.
+
+    Raises:
+        UserError: heads are left over; the message has the numbers that work.
+    """
+    if divides(sizes, parallel):
+        return
+    heads, groups = sizes["num_attention_heads"], _groups(sizes)
+    what = f"{heads} attention heads" + (f" ({groups} of keys and values)" if groups != heads else "")
+    fitting = [number for number in range(1, gpus + 1) if gpus % number == 0 and divides(sizes, number)]
+    raise UserError(
+        f"config: {name}: the {what} of {model} do not divide among engines of tensor_parallel {parallel}; "
+        f"with {gpus} GPU(s) these do: {', '.join(map(str, fitting))}"
+    )
+
+
+def divides(sizes: ModelConfig, parallel: int) -> bool:
+    """Whether vLLM can divide a model's attention among so many GPUs: all heads evenly; those of keys and values evenly, or copied."""
+    heads = sizes.get("num_attention_heads")
+    if not isinstance(heads, int):
+        return True
+    groups = _groups(sizes)
+    return heads % parallel == 0 and (groups % parallel == 0 or parallel % groups == 0)
+
+
+def _groups(sizes: ModelConfig) -> int:
+    """Heads of keys and values; latent attention has one cache for all, of which each GPU has a copy."""
+    groups = sizes.get("num_key_value_heads") or sizes["num_attention_heads"]
+    return sizes["num_attention_heads"] if sizes.get("kv_lora_rank") else groups
 
 
 def check_length(path: Path) -> None:

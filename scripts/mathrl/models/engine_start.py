@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import importlib
 import os
+from pathlib import Path
 from typing import Any
 
 from mathrl.execution.secrets import LOOPBACK
-from mathrl.models import local_stores
+from mathrl.models import local_stores, router
 from mathrl.models.engine import engine_environment, inspect_models_here, leave_out_sklearn
 
 
@@ -26,4 +27,6 @@ def start_llm(accelerator: str, **settings: Any) -> Any:
 
         cpu_kernels.apply()
         inspect_models_here()
+    if router.has_one(Path(settings["model"])):
+        router.in_the_engine(importlib.import_module(router.ENGINES))
     return LLM(**settings)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from mathrl.config.stage import Stage
 from mathrl.core.files import UserError
+from mathrl.models.checks import divides
 from mathrl.models.records import ModelConfig
 from mathrl.training import memory
 
@@ -33,7 +34,7 @@ def preset(config: ModelConfig, gpus: int, gib: float) -> dict[str, object]:
         raise UserError(f"--gpus {gpus}: do not divide mini-batches of 88 prompts with 6 responses each; {', '.join(map(str, GPUS))} do")
     for more in ({}, ADAPTERS):
         for parallel in (1, 2, 4, 8):
-            if gpus % parallel:
+            if gpus % parallel or not divides(config, parallel):
                 continue
             keys = basis | more | ({"tensor_parallel": parallel} if parallel > 1 else {})
             changes = memory.changes(model, Stage().changed(**keys), gib * memory.GIB)

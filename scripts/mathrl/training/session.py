@@ -26,6 +26,8 @@ from mathrl.verl import stop_file
 METRIC = re.compile(r"([\w/@.\-]+):(?:np\.\w+\()?(-?[\d.]+(?:e[+-]?\d+)?|-?inf|nan)\)?(?= - |\s*$)")
 NETWORK = re.compile(r"NCCL INFO Using network (\w+)")  # IB, Socket or a plug-in's: how GPUs of different nodes talk
 RAY_LATE = "The current node timed out during startup"  # of Ray's exception
+STEP_SECONDS = "timing_s/step"  # verl's
+AT_THE_START = 1 / 3  # of monitor.stall_minutes
 MEASURED, PATIENCE, LEAST_SILENCE = 3, 10, 600  # steps before verl's silence is judged by its own; times its longest; seconds
 TRAINED = ("critic/score/mean", "train/loss")  # a line with one of these is a step: of reinforcement, of supervision
 
@@ -91,9 +93,9 @@ class Session:
     silent_minutes: float = 0.0  # before it was ended for it
     ray_late: bool = False  # Ray gave up on its own start
     network: str = ""  # that NCCL takes between nodes
-    measured: int = 0  # steps since verl was started
+    measured: int = 0  # steps whose silence, or whole time, is known
     last_line: float = 0.0  # of verl's output, monotonic seconds
-    longest_silence: float = 0.0  # seconds between two lines since the first step began
+    longest_silence: float = 0.0  # seconds between two lines since the first step began, or of a step before a resume
 
     def take_history(self, scalars: Mapping[str, list[tuple[int, float]]], until: int) -> None:
         """Replay the metrics of the steps before a resume, so that monitor and budget count the whole stage."""
@@ -101,6 +103,8 @@ class Session:
             if step <= until:
                 self._take(step, metrics)
         self.last_step = until  # also without a line of its own, in checkpoints of earlier commits
+        times = [seconds for step, seconds in scalars.get(STEP_SECONDS, []) if step <= until]
+        self.measured, self.longest_silence = len(times), max(times, default=0.0)  # a silence is part of a step
 
     def _take(self, step: int, metrics: Mapping[str, float]) -> str | None:
         """Count a step in; the line about its collapse, its used-up budget, or None. What asks for an end first has ended the stage."""
@@ -198,11 +202,14 @@ class Session:
             process.kill()
 
     def silence_limit(self) -> float:
-        """Seconds of silence after which verl counts as hung: `monitor.stall_minutes`, or less where its steps are short.
+        """Seconds of silence after which verl counts as hung: `monitor.stall_minutes`, or less where it starts or its steps are short.
 
-        After a few steps ten times its longest silence is enough, which held a step, and mostly a validation and a save.
+        Until the first step begins, verl, Ray and the engine say what they load: a third is enough. After a few steps ten times its
+        longest silence is enough, which held a step, and mostly a validation and a save. Steps before a resume count too.
         """
         limit = 60.0 * (self.stage.monitor.stall_minutes or math.inf)
+        if not self.stepping:
+            return limit * AT_THE_START
         return min(limit, max(LEAST_SILENCE, PATIENCE * self.longest_silence)) if self.measured >= MEASURED else limit
 
     def end_if_silent(self, process: subprocess.Popen, last_sign: Callable[[], float], ended: threading.Event) -> None:

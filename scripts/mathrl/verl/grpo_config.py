@@ -24,10 +24,11 @@ from mathrl.core import users_code
 from mathrl.core.code_files import SCRIPTS
 from mathrl.core.files import JsonObject, UserError
 from mathrl.execution import trackers
-from mathrl.models import adapter
-from mathrl.models.checks import check_heads
+from mathrl.models import adapter, router
+from mathrl.models.checks import check_heads, check_parallel
 from mathrl.rewards import controls, failure
 from mathrl.verl import doors, users_functions
+from mathrl.verl.environment import verl_environment
 from mathrl.verl.keys import Overrides
 from mathrl.verl.precision import check_head, check_precision, precision, shape
 
@@ -45,6 +46,8 @@ OF_A_METHOD = {
     "kl_cov_coefficient": f"{ACTOR}.policy_loss.ppo_kl_coef",
 }
 BEFORE_A_QUOTE = re.compile(r'(\\*)("|\Z)')
+ROUTER = "mathrl.verl.router"
+MODULES = "VERL_USE_EXTERNAL_MODULES"
 VERLS_REWARD_WORKERS = 8  # verl's default of reward.num_workers
 # What a mode of the process reward changes in the trainer, and what dynamic sampling compares: under a gate right answers of one prompt
 # are no longer all alike, under min neither are wrong ones.
@@ -160,6 +163,7 @@ def overrides(stage: Stage, *, accelerator: str, model: str, verifiers: Verifier
         keys["actor_rollout_ref.model.lora.merge"] = True
         libraries = ["mathrl.verl.lora"]  # which imports untied_heads
     libraries += ["mathrl.verl.maxrl"] if stage.advantage == "maxrl" else []
+    libraries += [ROUTER] if shape(model).get("model_type") == router.KIND else []
     if stage.skipping:
         keys["+data.skipping"] = stage.skipping.model_dump()
         libraries += ["mathrl.verl.skipping"]
@@ -176,6 +180,7 @@ def overrides(stage: Stage, *, accelerator: str, model: str, verifiers: Verifier
         keys[f"+{ACTOR}.fsdp_config.mixed_precision"] = precision(stage.dtype)
     check_precision(stage.dtype, accelerator, model)
     check_heads(model, accelerator)
+    check_parallel(shape(model), stage.tensor_parallel, stage.all_gpus, model, "training")
     if accelerator == "cpu":
         keys |= cpu_keys(stage, model)
     else:
@@ -183,6 +188,9 @@ def overrides(stage: Stage, *, accelerator: str, model: str, verifiers: Verifier
     if _in_a_cluster():
         keys = {key: value for key, value in keys.items() if "ray_kwargs.ray_init." not in key}
     keys |= {"+ray_kwargs.ray_init.runtime_env.worker_process_setup_hook": doors.HOOK, **users}
+    if ROUTER in libraries:  # the engine's processes read no external_lib, and import these
+        modules = verl_environment(accelerator)[MODULES]
+        keys[f"+ray_kwargs.ray_init.runtime_env.env_vars.{MODULES}"] = f"{modules},{ROUTER}"
     if controls.RANDOM in reward.terms:
         keys[f"+ray_kwargs.ray_init.runtime_env.env_vars.{controls.SEED}"] = str(stage.seed)
     if is_deterministic(stage, accelerator):

@@ -8,6 +8,7 @@ from typing import cast
 
 from mathrl.core.files import UserError, read_json
 from mathrl.models.records import ModelConfig
+from mathrl.models.usual import USUAL
 from mathrl.verl.keys import Value
 
 FUSED = "actor_rollout_ref.model.use_fused_kernels"
@@ -23,19 +24,34 @@ def precision(dtype: str) -> dict[str, str]:
     return {"param_dtype": {"float32": "fp32", "float16": "fp16"}[dtype], "reduce_dtype": "fp32", "buffer_dtype": "fp32"}
 
 
-def check_precision(dtype: str, accelerator: str, model: str) -> None:
+def check_precision(dtype: str, accelerator: str, model: str, *, hub: str = "", key: str = "training.dtype") -> None:
     """Refuse a precision that trainer or engine does not have.
+
+    Args:
+        dtype: of the computation.
+        accelerator: `cuda` or `cpu`.
+        model: Hugging Face directory.
+        hub: its name on a hub, by which a usual model's sizes are known before it is there.
+        key: of the configuration, for the message.
 
     Raises:
         UserError: float16 on a CPU, or float32 for DeepSeek-V3's shape on a GPU.
     """
     if dtype == "float16" and accelerator == "cpu":
-        raise UserError("training.dtype: float16 needs a GPU (its loss scaler, and vLLM's kernels); write bfloat16 or float32")
-    if dtype == "float32" and accelerator == "cuda" and _published(model).get("model_type") == "deepseek_v3":
+        raise UserError(f"{key}: float16 needs a GPU (its loss scaler, and vLLM's kernels); write bfloat16 or float32")
+    if dtype == "float32" and accelerator == "cuda" and sizes(model, hub).get("model_type") == "deepseek_v3":
         raise UserError(
-            f"training.dtype: vLLM has no float32 kernels on a GPU for the latent attention of {model} (deepseek_v3); "
-            "write bfloat16 or float16"
+            f"{key}: vLLM has no float32 kernels on a GPU for the latent attention of {model} (deepseek_v3); write bfloat16 or float16"
         )
+
+
+def sizes(model: str, hub: str = "") -> ModelConfig:
+    """The model's config.json, or what is known of a usual model by its name on a hub; nothing where neither is there.
+
+    Raises:
+        UserError: config.json is damaged.
+    """
+    return _published(model) or USUAL.get(hub, {})
 
 
 def _published(model: str) -> ModelConfig:

@@ -9,10 +9,11 @@ import os
 import uuid
 
 from mathrl.config.stage import Stage
+from mathrl.models import router
 from mathrl.models.local_stores import DIRECTORY
 from mathrl.verl.grpo_config import adapter_keys
 from mathrl.verl.keys import Overrides
-from mathrl.verl.precision import check_precision, precision
+from mathrl.verl.precision import check_precision, precision, shape
 
 
 def overrides(stage: Stage, *, accelerator: str, model: str) -> Overrides:
@@ -47,6 +48,8 @@ def overrides(stage: Stage, *, accelerator: str, model: str) -> Overrides:
     }
     if stage.lora:
         keys |= adapter_keys(stage.lora, model, "model")
+    if shape(model).get("model_type") == router.KIND:
+        keys["model.external_lib"] = "mathrl.verl.router"
     check_precision(stage.dtype, accelerator, "")
     if stage.dtype != "bfloat16":
         keys["+engine.mixed_precision"] = precision(stage.dtype)
