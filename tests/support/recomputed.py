@@ -1,6 +1,7 @@
 """A study's numbers made again from raw samples and golds by other code: NumPy and SciPy alone, nothing of the library.
 
-The demo's golds are whole numbers, so a response is right if its last box holds the number, or leniently if its last number is it.
+The demo's golds are whole numbers, so a response is right if its last box (the outer one of two) holds the number, or leniently, without a
+box, if the number alone follows on its last "answer is", or is its last number where it says no "answer is" or opens a box after it.
 """
 
 import json
@@ -11,7 +12,7 @@ import numpy as np
 from scipy.special import betaincinv
 from scipy.stats import t
 
-BOX = re.compile(r"\\boxed\{([^{}]*)\}")
+ANNOUNCED = re.compile(r".*answer is(?!.*\\boxed)(?: *(-?\d+(?:\.\d+)?)[}.]*(?:$|(?<=\.) [A-Z]))?", re.DOTALL)
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 LEVEL = 0.975
 
@@ -20,13 +21,31 @@ def verdicts(samples, golds):
     """{item: {"greedy": (strict, lenient) or None, "sampled": [(strict, lenient, boxed, answer, tokens)]}} in the golds' order."""
     found = {item: {"greedy": None, "sampled": []} for item in golds}
     for row in samples:
-        boxes, numbers = BOX.findall(row["response"]), NUMBER.findall(row["response"])
+        boxes, numbers = outer_boxes(row["response"]), NUMBER.findall(row["response"])
+        if announced := ANNOUNCED.match(row["response"]):
+            numbers = [announced[1] or ""]
         strict = bool(boxes) and same(boxes[-1], golds[row["id"]])
         lenient = strict if boxes else bool(numbers) and same(numbers[-1], golds[row["id"]])
         if row["sample"] < 0:
             found[row["id"]]["greedy"] = (strict, lenient)
         else:
             found[row["id"]]["sampled"].append((strict, lenient, bool(boxes), boxes[-1].strip() if boxes else None, row["tokens"]))
+    return found
+
+
+def outer_boxes(text):
+    """What stands in each box that is closed and in no other box."""
+    found, start = [], 0
+    while (start := text.find("\\boxed{", start)) >= 0:
+        depth, end = 1, start + 7
+        while depth and end < len(text):
+            depth += {"{": 1, "}": -1}.get(text[end], 0)
+            end += 1
+        if depth:
+            start += 7
+        else:
+            found.append(text[start + 7 : end - 1])
+            start = end
     return found
 
 
