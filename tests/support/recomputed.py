@@ -91,17 +91,23 @@ def pseudo(values, samples):
     return 0.4 * (alike + (1 - alike) / samples)
 
 
-def student(gains, weights, samples):
-    """(value, low, high, smallest) of a weighted sum of independent mean differences over problems, with one pair of pseudo-problems."""
+def variances(gains, weights, samples, shared=True):
+    """Variance of each weighted mean difference, with one pair of pseudo-problems for all of them together or one for each."""
     n, weights = np.array([len(part) for part in gains]), np.asarray(weights)
     unit = weights**2 / (n + 1) / (n + 2)
-    pairs = unit / unit.sum()
-    variances = []
+    pairs = unit / unit.sum() if shared else np.ones(len(unit))
+    found = []
     for part, one, pair in zip(gains, unit, pairs, strict=True):
         off = part - np.rint(part.mean())
         typical = ((off**2).sum() + 4 * (0.4 + 0.6 / samples)) / ((off != 0).sum() + 4)
-        variances.append(one * (((part - part.mean()) ** 2).sum() + 2 * pair * typical))
-    return welch(sum(w * p.mean() for p, w in zip(gains, weights, strict=True)), np.array(variances), n + 1)
+        found.append(one * (((part - part.mean()) ** 2).sum() + 2 * pair * typical))
+    return np.array(found)
+
+
+def student(gains, weights, samples, shared=True):
+    """(value, low, high, smallest) of a weighted sum of independent mean differences over problems."""
+    value = sum(weight * part.mean() for part, weight in zip(gains, weights, strict=True))
+    return welch(value, variances(gains, weights, samples, shared), np.array([len(part) for part in gains]) + 1)
 
 
 def welch(value, variances, freedoms):
