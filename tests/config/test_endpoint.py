@@ -1,5 +1,7 @@
 """The register of endpoints: appended to, never replaced, and every change told."""
 
+import json
+
 import pytest
 from mathrl.config.controls import sweeps
 from mathrl.config.endpoint import Endpoint, changes, check, damaged, register, registered
@@ -43,6 +45,7 @@ def test_a_line_that_was_cut_off_is_left_out_and_swallows_no_other(config, tmp_p
     [
         lambda line: line.replace("pass@1", "greedy"),
         lambda line: line.replace('"time": "2', '"time": "zz'),
+        lambda line: line.replace('"time": "2', '"time": "1'),
         lambda line: '{"time": 5, "sha256": 7, "endpoint": {}}',
         lambda line: "[" * 5000 + "]" * 5000,
         lambda line: '{"time": "2026-01-01T00:00:00Z", "sha256": "", "endpoint": {"a": ' + "[" * 900 + "]" * 900 + "}}",
@@ -50,7 +53,7 @@ def test_a_line_that_was_cut_off_is_left_out_and_swallows_no_other(config, tmp_p
         lambda line: line.replace("{", "{\u2028", 1),
         lambda line: "5",
     ],
-    ids=["another endpoint", "no time", "other types", "deep", "deep endpoint", "no text", "no JSON", "a number"],
+    ids=["another endpoint", "no time", "an earlier time", "other types", "deep", "deep endpoint", "no text", "no JSON", "a number"],
 )
 def test_an_edited_line_is_told_and_left_out(edit, config, tmp_path):
     register(spelled_out(config), tmp_path / "r")
@@ -60,6 +63,17 @@ def test_an_edited_line_is_told_and_left_out(edit, config, tmp_path):
     assert not register(spelled_out(config), tmp_path / "r")
     story = endpoint_story(Endpoint.of(spelled_out(config)), registered(tmp_path / "r"), [], damaged(tmp_path / "r"))
     assert "1 line of the register is not as written" in story["lines"][-1] and not story["late"]
+
+
+def test_a_time_that_no_hash_covers_is_told(config, tmp_path):
+    """A line of an earlier version, or one whose hash somebody took away to give it another time."""
+    register(spelled_out(config), tmp_path / "r")
+    row = json.loads((tmp_path / "r").read_text())
+    assert len(row.pop("line_sha256")) == 64
+    (tmp_path / "r").write_text(json.dumps(row | {"time": "2020-01-01T00:00:00Z"}) + "\n")
+    assert damaged(tmp_path / "r") == 0 and not register(spelled_out(config), tmp_path / "r")
+    story = endpoint_story(Endpoint.of(spelled_out(config)), registered(tmp_path / "r"), [])
+    assert story["lines"][-1].startswith("No hash covers the time of 1 of 1 lines")
 
 
 @pytest.mark.parametrize(

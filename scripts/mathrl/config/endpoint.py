@@ -118,7 +118,8 @@ def register(config: Configuration, path: Path = REGISTER) -> bool:
     if known and known[-1]["sha256"] == endpoint.sha256:
         return False
     now = time.strftime(TIME, time.gmtime())
-    line = json.dumps({"time": now, "sha256": endpoint.sha256, "endpoint": endpoint.plain()}, sort_keys=True)
+    row = {"time": now, "sha256": endpoint.sha256, "endpoint": endpoint.plain(), "line_sha256": _line_sha256(now, endpoint.sha256)}
+    line = json.dumps(row, sort_keys=True)
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "ab+") as file:
         whole = not file.seek(0, os.SEEK_END) or (file.seek(-1, os.SEEK_END) >= 0 and file.read(1) == b"\n")
@@ -134,8 +135,12 @@ def registered(path: Path = REGISTER) -> list[Registered]:
 
 
 def damaged(path: Path = REGISTER) -> int:
-    """How many lines of a register are not as they were written: cut off by a kill, or edited (a line's hash is that of its endpoint)."""
+    """How many lines of a register are not as they were written: cut off by a kill, or edited (their hashes cover endpoint and time)."""
     return sum(row is None for row in _lines(path))
+
+
+def _line_sha256(when: str, sha256: str) -> str:
+    return sha256_json({"time": when, "sha256": sha256})
 
 
 def _lines(path: Path) -> list[Registered | None]:
@@ -148,7 +153,9 @@ def _row(line: str) -> Registered | None:
     try:
         row = parse_json(line)
         time.strptime(row["time"], TIME)
-        return row if isinstance(row["endpoint"], dict) and row["sha256"] == sha256_json(row["endpoint"]) else None
+        whole = isinstance(row["endpoint"], dict) and row["sha256"] == sha256_json(row["endpoint"])
+        written = _line_sha256(row["time"], row["sha256"])
+        return row if whole and row.get("line_sha256", written) == written else None  # earlier versions wrote none
     except (KeyError, TypeError, ValueError):
         return None
 
