@@ -73,6 +73,17 @@ def test_an_edited_line_is_told_and_left_out(edit, config, tmp_path):
     assert "1 line of the register is not as written" in story["lines"][-1] and not story["late"]
 
 
+def test_a_time_that_no_hash_covers_is_told(config, tmp_path):
+    """A line of an earlier version, or one whose hash somebody took away to give it another time."""
+    register(spelled_out(config), tmp_path / "r")
+    row = json.loads((tmp_path / "r").read_text())
+    assert len(row.pop("checksum")) == 64
+    (tmp_path / "r").write_text(json.dumps(row | {"time": "2020-01-01T00:00:00Z"}) + "\n")
+    assert damaged(tmp_path / "r") == 0 and not register(spelled_out(config), tmp_path / "r")
+    story = endpoint_story(Endpoint.of(spelled_out(config)), registered(tmp_path / "r"), [])
+    assert story["lines"][-1].startswith("No hash covers the time of 1 of 1 lines")
+
+
 @pytest.mark.parametrize(
     ("own", "said"),
     [

@@ -153,3 +153,35 @@ def test_breakdowns_count_each_problem_in_each_of_its_domains():
 def test_a_problem_without_any_response_is_named():
     with pytest.raises(ValueError, match="q: has no response"):
         subset_metric([GradedProblem("q", "How many?", "7")])
+
+
+def test_accuracy_at_a_token_cap_takes_a_longer_response_for_wrong():
+    """Right within 256, 512 and 1,024 tokens, one exactly at a cap, one longer than every cap; and a wrong short one."""
+
+    def answered(identity, *samples):
+        problem = GradedProblem(identity, "How many?", "7")
+        for number, (tokens, right) in enumerate(samples):
+            problem.samples.append(GradedSample(number, tokens, False, True, right, right, right, "equal" if right else "different", "7"))
+        return problem
+
+    first = answered("a", (100, True), (256, True), (257, True), (5000, True))
+    second = answered("b", (200, False), (1024, True), (1025, True), (3000, False))
+    caps = summarize([first, second], same_text)["token_caps"]
+    assert {cap: found["value"] for cap, found in caps.items()} == {
+        "256": (2 / 4 + 0 / 4) / 2,
+        "512": (3 / 4 + 0 / 4) / 2,
+        "1024": (3 / 4 + 1 / 4) / 2,
+        "2048": (3 / 4 + 2 / 4) / 2,
+        "4096": (3 / 4 + 2 / 4) / 2,
+    }
+    assert all(found["low"] < found["value"] < found["high"] and found["n"] == 2 for found in caps.values())
+    assert list(summarize([answered("a", (100, True), (300, True))], same_text)["token_caps"]) == ["256"], (
+        "a cap that cuts nothing is left out"
+    )
+
+
+def test_accuracy_at_a_token_cap_of_greedy_responses():
+    problem = GradedProblem("a", "How many?", "7")
+    problem.greedy = GradedSample(-1, 600, False, True, True, True, True, "equal", "7")
+    caps = summarize([problem], same_text)["token_caps"]
+    assert {cap: found["value"] for cap, found in caps.items()} == {"256": 0.0, "512": 0.0}

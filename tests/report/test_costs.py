@@ -6,7 +6,7 @@ import pytest
 from mathrl.config.endpoint import Endpoint
 from mathrl.config.experiment import spelled_out
 from mathrl.core.files import write_json
-from mathrl.report.costs import cost_at, cost_warnings, generated_tokens, training_cost, training_manifests
+from mathrl.report.costs import cost_at, cost_rows, cost_warnings, generated_tokens, training_cost, training_manifests
 from mathrl.report.effect_charts import cost_charts
 from mathrl.report.evidence import sweep_rows
 
@@ -51,6 +51,18 @@ def evaluation(right):
     metrics = {"pass@1": {"value": right / 4, "low": 0.0, "high": 1.0, "n": 2}, "greedy": {"value": 0.5, "low": 0.0, "high": 1.0, "n": 2}}
     columns = {"id": ["a", "b"], "n": [4, 4], "correct": [right, right], "greedy": [1, 0]}
     return {"metrics": metrics, "per_problem": columns}
+
+
+def test_caps_of_the_page_are_means_over_benchmarks(tmp_path):
+    """Responses of the second benchmark are all shorter than 512 tokens: there it has its whole accuracy."""
+    long, short = evaluation(2), evaluation(3)
+    for one, caps in ((long, {"256": 0.125, "512": 0.25}), (short, {"256": 0.5})):
+        one["token_caps"] = {cap: {"value": value, "low": 0.0, "high": 1.0, "n": 2} for cap, value in caps.items()}
+        one["metrics"]["mean_tokens"], one["n_samples"] = {"value": 300.0, "low": 0.0, "high": 1.0, "n": 2}, 4
+    evals = {("base", "p", "long"): long, ("base", "p", "short"): short}
+    study = {"models": ["base"], "primary": "p", "benchmarks": ["long", "short"], "evals": evals, "training": {}}
+    (row,) = cost_rows(study, tmp_path)
+    assert row["caps"] == {"256": (0.125 + 0.5) / 2, "512": (0.25 + 0.75) / 2} and row["tokens"] == 300
 
 
 @pytest.fixture

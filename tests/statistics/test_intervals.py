@@ -41,9 +41,9 @@ def test_two_solved_problems_do_not_say_how_alike_samples_are(problems, accuracy
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("problems", [30, 40, 272, 500, 675])
-@pytest.mark.parametrize("accuracy", [0.002, 0.005, 0.03, 0.2, 0.6, 0.9])
-@pytest.mark.parametrize("kind", ["0.1", "0.6", "mixed"])
+@pytest.mark.parametrize("problems", [30, 40, 272, 500, 675, 1319])
+@pytest.mark.parametrize("accuracy", [0.002, 0.003, 0.005, 0.03, 0.2, 0.6, 0.9])
+@pytest.mark.parametrize("kind", ["0.1", "0.3", "0.6", "mixed"])
 def test_coverage_on_other_problem_sets(problems, accuracy, kind):
     share, _ = coverage(problems, 16, accuracy, kind, 3000, 1, methods=("this workflow",))["this workflow"]
     assert 0.93 - SLACK <= share <= most(problems, accuracy)

@@ -1,6 +1,7 @@
 """A study's numbers made again from raw samples and golds by other code: NumPy and SciPy alone, nothing of the library.
 
-The demo's golds are whole numbers, so a response is right if its last box holds the number, or leniently if its last number is it.
+The demo's golds are whole numbers, so a response is right if its last box (the outer one of two) holds the number, or leniently, without a
+box, if the number alone follows on its last "answer is", or is its last number where it says no "answer is" or opens a box after it.
 """
 
 import json
@@ -11,7 +12,7 @@ import numpy as np
 from scipy.special import betaincinv
 from scipy.stats import t
 
-BOX = re.compile(r"\\boxed\{([^{}]*)\}")
+ANNOUNCED = re.compile(r".*answer is(?!.*\\boxed)(?: *(-?\d+(?:\.\d+)?)[}.]*(?:$|(?<=\.) [A-Z]))?", re.DOTALL)
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 LEVEL = 0.975
 
@@ -20,13 +21,31 @@ def verdicts(samples, golds):
     """{item: {"greedy": (strict, lenient) or None, "sampled": [(strict, lenient, boxed, answer, tokens)]}} in the golds' order."""
     found = {item: {"greedy": None, "sampled": []} for item in golds}
     for row in samples:
-        boxes, numbers = BOX.findall(row["response"]), NUMBER.findall(row["response"])
+        boxes, numbers = outer_boxes(row["response"]), NUMBER.findall(row["response"])
+        if announced := ANNOUNCED.match(row["response"]):
+            numbers = [announced[1] or ""]
         strict = bool(boxes) and same(boxes[-1], golds[row["id"]])
         lenient = strict if boxes else bool(numbers) and same(numbers[-1], golds[row["id"]])
         if row["sample"] < 0:
             found[row["id"]]["greedy"] = (strict, lenient)
         else:
             found[row["id"]]["sampled"].append((strict, lenient, bool(boxes), boxes[-1].strip() if boxes else None, row["tokens"]))
+    return found
+
+
+def outer_boxes(text):
+    """What stands in each box that is closed and in no other box."""
+    found, start = [], 0
+    while (start := text.find("\\boxed{", start)) >= 0:
+        depth, end = 1, start + 7
+        while depth and end < len(text):
+            depth += {"{": 1, "}": -1}.get(text[end], 0)
+            end += 1
+        if depth:
+            start += 7
+        else:
+            found.append(text[start + 7 : end - 1])
+            start = end
     return found
 
 
@@ -72,17 +91,23 @@ def pseudo(values, samples):
     return 0.4 * (alike + (1 - alike) / samples)
 
 
-def student(gains, weights, samples):
-    """(value, low, high, smallest) of a weighted sum of independent mean differences over problems, with one pair of pseudo-problems."""
+def variances(gains, weights, samples, shared=True):
+    """Variance of each weighted mean difference, with one pair of pseudo-problems for all of them together or one for each."""
     n, weights = np.array([len(part) for part in gains]), np.asarray(weights)
     unit = weights**2 / (n + 1) / (n + 2)
-    pairs = unit / unit.sum()
-    variances = []
+    pairs = unit / unit.sum() if shared else np.ones(len(unit))
+    found = []
     for part, one, pair in zip(gains, unit, pairs, strict=True):
         off = part - np.rint(part.mean())
         typical = ((off**2).sum() + 4 * (0.4 + 0.6 / samples)) / ((off != 0).sum() + 4)
-        variances.append(one * (((part - part.mean()) ** 2).sum() + 2 * pair * typical))
-    return welch(sum(w * p.mean() for p, w in zip(gains, weights, strict=True)), np.array(variances), n + 1)
+        found.append(one * (((part - part.mean()) ** 2).sum() + 2 * pair * typical))
+    return np.array(found)
+
+
+def student(gains, weights, samples, shared=True):
+    """(value, low, high, smallest) of a weighted sum of independent mean differences over problems."""
+    value = sum(weight * part.mean() for part, weight in zip(gains, weights, strict=True))
+    return welch(value, variances(gains, weights, samples, shared), np.array([len(part) for part in gains]) + 1)
 
 
 def welch(value, variances, freedoms):

@@ -2,18 +2,17 @@
 
 import shutil
 import subprocess
-import time
 
 import pytest
 from support import pages
 
-from .conftest import copy_demo
+from .conftest import copy_demo, processor_seconds
 
 pytestmark = [pytest.mark.workflow, pytest.mark.timeout(3600)]  # the demo may be made for it
 PAGE = "docs/how-to/send-a-study.md"
 PACK, REBUILD = (block.text for block in pages.blocks(PAGE) if block.word == "minutes")
 LIMIT = 60
-"""Seconds that rebuilding may take (issue: a study that travels)."""
+"""Seconds of processor time that rebuilding may take (issue: a study that travels): on a busy machine a clock says more."""
 
 
 def without_network(command):
@@ -33,9 +32,9 @@ def test_a_study_travels(finished, make_workflow, tmp_path):
     there = make_workflow("receiver", tmp_path / "receiver")
     (there.directory / "results").mkdir()
     shutil.copy(here.directory / "results/crate.zip", there.directory / "results")
-    begun = time.monotonic()
+    before = processor_seconds()
     done = there.run(*without_network(REBUILD))
-    seconds = time.monotonic() - begun
+    seconds = processor_seconds() - before
     assert done.returncode == 0, done.stdout[-3000:]
     lines = done.stdout.splitlines()
     assert lines[0].startswith("graded 3000 samples again")

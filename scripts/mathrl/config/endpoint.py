@@ -150,8 +150,9 @@ def _row(line: str) -> Registered | None:
     try:
         row = parse_json(line)
         time.strptime(row["time"], TIME)
+        kept = {key: row[key] for key in ("checksum",) if key in row}  # earlier versions wrote none
         whole = own_checksum.holds(row) and isinstance(row["endpoint"], dict) and row["sha256"] == sha256_json(row["endpoint"])
-        return row if whole else None
+        return row | kept if whole else None
     except (KeyError, TypeError, ValueError):
         return None
 

@@ -16,11 +16,12 @@ class PinRow(TypedDict):
 
 
 class Registered(TypedDict):
-    """A line of a register of endpoints. time: UTC. sha256: of the endpoint."""
+    """A line of a register of endpoints. time: UTC. sha256: of the endpoint. checksum: of all of these; earlier versions had none."""
 
     time: str
     sha256: str
     endpoint: dict[str, object]
+    checksum: NotRequired[str]
 
 
 class VerifierOptions(TypedDict, total=False):

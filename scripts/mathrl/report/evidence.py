@@ -42,6 +42,10 @@ def endpoint_story(endpoint: Endpoint, register: Sequence[Registered], evaluated
         if register[-1]["sha256"] != endpoint.sha256:
             late = True
             lines.append(f"This page uses another endpoint (sha256 {endpoint.sha256[:16]}) than the one that was registered last.")
+    if open_times := sum("checksum" not in entry for entry in register):
+        lines.append(
+            f"No hash covers the time of {open_times} of {len(register)} lines: an earlier version wrote them, or somebody edited them."
+        )
     if damaged:
         lines.append(f"{damaged} line{'' if damaged == 1 else 's'} of the register {'is' if damaged == 1 else 'are'} not as written: ")
         lines[-1] += "cut off or edited, and left out here."
