@@ -263,12 +263,12 @@ def read_lock(table: str | Path, pin: Pin) -> dict[str, str]:
     for path in (lock_path(table, pin.name), Path(table).with_suffix(".lock") / f"{pin.name}.json"):
         if path.exists():
             lock = read_json(path)
-            if not own_checksum.holds(lock):
+            if isinstance(lock, dict) and not own_checksum.holds(lock):
                 raise UserError(
                     f"{path}: is damaged: it is not as it was written; restore it from git, delete it to record it again, or remove its "
                     "'checksum' if you changed it yourself"
                 )
-            known = lock.get("sha256")
+            known = lock.get("sha256") if isinstance(lock, dict) else None
             if not isinstance(known, dict) or not known or not all(_HASH.fullmatch(str(sha256)) for sha256 in known.values()):
                 raise UserError(f"{path}: is no lock (it lacks 'sha256' of each file); restore it from git or delete it to record it again")
             if _is_of(lock, pin):

@@ -119,13 +119,14 @@ class StageOfRun(TypedDict):
 class Manifest(StageOfRun):
     """`results/{run}/{stage}/manifest.json`. steps: trained. seconds, gpu_hours: of steps and validations.
 
-    chosen_step, chosen_why: the checkpoint that is exported. tokens, generated_tokens: trained on, and sampled.
+    chosen_step, chosen_why: the checkpoint that is exported. start_model: its directory. tokens, generated_tokens: trained on, and sampled.
     validation: accuracy (0–1) by data source and step. checkpoints, tensorboard, rollouts: folders. config: the stage's settings.
     """
 
     schema_version: int
     run: str
     config: Raw
+    start_model: NotRequired[str]
     checkpoints: str
     tensorboard: str
     rollouts: NotRequired[str | None]
