@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -125,6 +126,22 @@ def test_orphans_without_a_supervisor_are_ended(tmp_path):
         assert processes.start_time(found["other"]) is not None
     finally:
         os.kill(found["other"], signal.SIGKILL)
+
+
+def test_temporary_files_of_orphans_go_too():
+    """Also in a TMPDIR that is relative: a supervisor and its guard were killed, and no other job starts on this host."""
+    with tempfile.TemporaryDirectory(prefix="t") as short:
+        directory = Path(short)
+        (directory / "here").mkdir()
+        command = [sys.executable, str(SCRIPTS / "run_job.py"), "--", "sh", "-c", "sleep 60 & echo $TMPDIR > own; wait"]
+        job = subprocess.Popen(command, cwd=directory, env=os.environ | {"TMPDIR": "here"}, stderr=subprocess.DEVNULL)
+        assert wait_for(lambda: (directory / "own").exists() and (directory / "own").read_text().strip())
+        own = Path((directory / "own").read_text().strip())
+        assert own.parent == directory / "here"
+        kill_with_its_guard(job)
+        assert own.is_dir()
+        assert "sleep 60" in call(directory).stdout
+        assert not own.exists()
 
 
 def test_a_lock_of_another_host_is_left_alone(tmp_path):

@@ -23,7 +23,7 @@ PARTS = {
     "kills": ("workflow/test_runs_that_end.py::test_twenty_kills",),
     "bytes": ("workflow/test_same_bytes.py",),
     "anytime": ("workflow/test_same_bytes.py::test_kills_at_anytime",),
-    "places": ("workflow/test_odd_places.py", "workflow/test_cost_of_authentication.py", "workflow/test_walltime.py"),
+    "places": ("workflow/test_odd_places.py", "workflow/test_cost_of_authentication.py"),
     "ends": (
         "workflow/test_runs_that_end.py",
         "workflow/test_longer_runs.py",
