@@ -4,9 +4,10 @@ import json
 
 import pytest
 import yaml
-from mathrl.config import batches, reading, verl_keys
+from mathrl.config import batches, model_names, reading, verl_keys
 from mathrl.config.stage import Stage
 from mathrl.core.files import UserError
+from mathrl.data.downloads import pin_rows
 from mathrl.verl import grpo_config, precision
 from mathrl.verl.environment import verl_environment
 from support.settings import keys_of, stage_of
@@ -89,6 +90,16 @@ def test_a_precision_that_an_engine_lacks_is_refused(tmp_path, dtype, accelerato
         precision.check_precision(dtype, accelerator, model)
 
 
+@pytest.mark.parametrize("base_model", ["openseek", f"BAAI/OpenSeek-Small-v1-SFT@{'a' * 40}"])
+def test_a_usual_model_is_known_before_it_is_there(root, base_model):
+    """By its commit, or by its row in the table of downloads."""
+    hub = model_names.on_a_hub(base_model, pin_rows(root / "pins.tsv"))
+    assert precision.sizes("nowhere", hub)["num_attention_heads"] == 10
+    with pytest.raises(UserError, match=r"evaluation\.dtype: vLLM has no float32 kernels on a GPU"):
+        precision.check_precision("float32", "cuda", "nowhere", hub=hub, key="evaluation.dtype")
+    assert precision.sizes("nowhere", model_names.on_a_hub(f"nobody/knows-it@{'a' * 40}", {})) == {}
+
+
 @pytest.mark.parametrize(
     ("shape", "refused"),
     [
@@ -142,6 +153,20 @@ def test_the_router_of_deepseek_v3_is_that_of_every_process(tmp_path, config, re
     init = json.loads(answer.removeprefix("RESOLVED"))["ray_kwargs"]["ray_init"]
     modules = init["runtime_env"]["env_vars"]["VERL_USE_EXTERNAL_MODULES"]
     assert modules == verl_environment(accelerator)["VERL_USE_EXTERNAL_MODULES"] + ",mathrl.verl.router"
+
+
+HOOKED = """
+import importlib
+from mathrl.models import router
+importlib.import_module("mathrl.verl.router")
+print(importlib.import_module(router.TRAINERS).DeepseekV3TopkRouter.forward.__module__)
+print(importlib.import_module(router.ENGINES).GateLinear.__name__)
+"""
+
+
+@pytest.mark.full
+def test_the_router_is_replaced_when_transformers_and_vllm_are_imported(verl):
+    assert verl("cpu").ask(HOOKED).split()[-2:] == ["mathrl.models.router", "Float32Gate"]
 
 
 def test_a_deterministic_training_on_gpus_asks_for_other_kernels(config, resolve):
