@@ -62,7 +62,7 @@ def _formulas(problem: str) -> frozenset[n.Node]:
     for text in _texts(problem[-MAX_PROBLEM_CHARS:]):
         for reading in readings(text)[:2]:
             if not isinstance(reading, n.Text):
-                found.update(n.walk(canonical(reading)))
+                found.update(chain(n.walk(canonical(reading)), n.walk(canonical(reading, fold=True))))
     return frozenset(found)
 
 
@@ -131,18 +131,26 @@ def is_copied(answer: str, gold: str, problem: str, how: How) -> bool:
         return False
     if not answers or not golds:
         return len(_flat(answer)) > 3 and _flat(answer) in _flat(problem[-MAX_PROBLEM_CHARS:])
-    if any(_is_rewritten(a, g, problem, how) for a in answers[:1] for g in golds[:1]):
+    if any(_is_division_left(node, problem) for node in answers[:1]) or any(_is_rewritten(a, g, problem, how) for a in answers[:1] for g in golds[:1]):
         return True
     kept = {part for node in written for part in n.walk(node)}
     formulas = _formulas(problem)
     same = Comparison(how).same
     for node in answers:
-        for part in chain(n.walk(node), n.walk(canonical(node))):
+        for part in chain(n.walk(node), n.walk(canonical(node)), n.walk(canonical(node, fold=True))):
             key = canonical(part)
             if key in kept or _is_trivial(key) or key not in formulas:
                 continue
             if any(same(part, other) and not _is_alike(part, other) for theirs in golds for other in _parts(theirs)):
                 return True
+    return False
+
+
+def _is_division_left(answer: n.Node, problem: str) -> bool:
+    """Two numbers of the problem as a fraction that comes out whole: 12/4, where it is to be found that 12 apples for 4 are 3 each."""
+    match n.signed(_bare(answer))[1]:
+        case n.Div(top=n.Num(value=top), bottom=n.Num(value=bottom)) if bottom > 1 and (top / bottom).denominator == 1:
+            return {str(top), str(bottom)} <= set(re.findall(r"\d+", problem[-MAX_PROBLEM_CHARS:]))
     return False
 
 
