@@ -73,7 +73,9 @@ _QUADRATIC = re.compile(r"([a-z])\^\{?2\}?\s*([-+]\s*\d*)\s*\1(.*)")
 
 
 def _apart(formula: str) -> list[str]:
-    """The same with the last number of a formula as a sum and as a product, and x^2+5x+6 as x(x+5)+6."""
+    """The same with the last number of a formula as a sum and as a quotient, and x^2+5x+6 as x(x+5)+6; nothing of a plain number."""
+    if not re.search(r"[a-z]", formula):
+        return []
     found = [_QUADRATIC.sub(lambda m: f"{m[1]}({m[1]}{m[2] if m[2][-1:].isdigit() else m[2] + '1'}){m[3]}", formula)]
     if last := re.fullmatch(r"(.*?)(\d{1,9})(\D*)", formula, re.DOTALL):
         found += [f"{last[1]}{{({int(last[2]) - 1}+1)}}{last[3]}", f"{last[1]}{{{2 * int(last[2])}/2}}{last[3]}"]
@@ -115,7 +117,7 @@ STRATEGIES: tuple[Strategy, ...] = (
     ),
     Strategy(
         "take a copy apart",
-        "a copy with a bracket around a part of it, or a number as a sum or a product, is a copy",
+        "a copy with a bracket around a part of it, or a number as a sum or a quotient, is a copy",
         _each(lambda p: [s for f in formulas(p) + sides(p) for s in _apart(f)], "@"),
     ),
     Strategy("name a copy", "a copy behind an equality sign", _each(lambda p: formulas(p) + sides(p), "x = @", "f(x) = @", "y = @")),

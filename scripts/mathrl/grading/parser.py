@@ -2,14 +2,13 @@ r"""Answers to trees: a recursive-descent parser for the mathematics that stands
 
 from __future__ import annotations
 
-import math
 from fractions import Fraction
 
 from mathrl.grading import nodes as n
 from mathrl.grading.atoms import FUNCTIONS, GREEK, OPENS_FACTOR, Atoms, nested
 from mathrl.grading.latex import Unparsed, tokenize, word_key
 from mathrl.grading.units import MULTIPLIERS, changes_value, is_known, size_of
-from mathrl.text.number_words import ONES, PARTS
+from mathrl.text.number_words import ONES
 
 _RELATIONS = {
     "=": "=", "==": "=", "<": "<", ">": ">", "<=": "<=", ">=": ">=", "!=": "!=", r"\le": "<=", r"\ge": ">=", r"\ne": "!=",
@@ -164,8 +163,6 @@ class Parser(Atoms):
             node = n.Num(node.value * factor) if isinstance(node, n.Num) else n.Mul((node, n.Num(factor)))
         if not words:
             return node
-        if len(words) == 1 and words[0].removesuffix("s") in PARTS:
-            return _parts(node, PARTS[words[0].removesuffix("s")])
         if words[0] in _PERCENT and len(words) == 1:
             return n.Percent(node)
         if words[0] in _DEGREE:
@@ -278,13 +275,6 @@ def _mixed(left: n.Node, right: n.Node) -> n.Node | None:
             mixed = _mixed(left, part)  # the sign belongs to the whole mixed number
             return None if mixed is None else type(right)(mixed)
     return None
-
-
-def _parts(node: n.Node, bottom: int) -> n.Node:
-    """5 sixteenths as a fraction; what can be reduced ("10 halves") is the division that was to be done."""
-    if isinstance(node, n.Num) and node.value.denominator == 1 and math.gcd(node.value.numerator, bottom) == 1:
-        return n.Div(node, n.Num(Fraction(bottom)))
-    raise Unparsed("parts that make another fraction")
 
 
 def _is_quantity(node: n.Node) -> bool:
