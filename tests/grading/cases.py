@@ -382,6 +382,10 @@ ASKED = [
     ("6+x^2+5x", "x^2+5x+6", "Expand $(x+2)(x+3)$.", "equal", "the terms in another order"),
     ("10/2", "5", "Compute 10/2.", "copied", "a division is left"),
     (r"\frac{20}{4}", "5", r"Compute $10 \div 2$.", "copied", "another division is left"),
+    ("12/4", "3", "12 apples cost 4 dollars. How many is that for one?", "copied", "the division of two numbers of the problem is left"),
+    ("12/4", "3", "A dozen apples cost 4 dollars. How many is that for one?", "equal", "12 was found"),
+    ("2/4", r"\frac12", "Of 4 balls, 2 are red. How likely is a red one?", "copied", "to be reduced"),
+    ("3/4", "0.75", "Of 4 balls, 3 are red. How likely is a red one?", "equal", "a fraction in lowest terms"),
     (r"\frac{8}{16}", r"\frac12", r"Simplify $\frac{4}{8}$.", "copied", "still to be reduced"),
     (r"\frac{8}{16}", r"\frac12", "It is 0.5. What is it as a fraction?", "equal", "the task is no fraction to be reduced"),
     (r"\sqrt{6\cdot2}", r"2\sqrt3", r"Simplify $\sqrt{12}$.", "copied", "the copy with its number taken apart"),
@@ -397,7 +401,7 @@ ASKED = [
     ("5 shiny gizmos", "5", "Each shiny gizmo counts. How many are there?", "equal", "the plural of a word of the problem"),
     ("5 pairs", "5", "How many pairs are there?", "equal", "pairs are counted"),
     ("5 dull", "5", "How many dull gizmos are there?", "different", "nobody counts dull"),
-    ("5 sixteenths", "5", "How many sixteenths are there?", "different", "a part, whoever speaks of it"),
+    ("5 sixteenths", "5", "How many sixteenths are there?", "unparsed_answer", "a part, whoever speaks of it"),
 ]
 
 MORE = [

@@ -8,6 +8,7 @@ right), and *earned*, where another writing earned it. Only the second is a faul
 from __future__ import annotations
 
 import itertools
+import math
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -68,14 +69,26 @@ def _swapped(formula: str) -> list[str]:
     return [f"{terms[2].strip()}+{terms[1].strip()}"] if terms else []
 
 
+_QUADRATIC = re.compile(r"([a-z])\^\{?2\}?\s*([-+]\s*\d*)\s*\1(.*)")
+
+
+def _apart(formula: str) -> list[str]:
+    """The same with the last number of a formula as a sum and as a quotient, and x^2+5x+6 as x(x+5)+6; nothing of a plain number."""
+    if not re.search(r"[a-z]", formula):
+        return []
+    found = [_QUADRATIC.sub(lambda m: f"{m[1]}({m[1]}{m[2] if m[2][-1:].isdigit() else m[2] + '1'}){m[3]}", formula)]
+    if last := re.fullmatch(r"(.*?)(\d{1,9})(\D*)", formula, re.DOTALL):
+        found += [f"{last[1]}{{({int(last[2]) - 1}+1)}}{last[3]}", f"{last[1]}{{{2 * int(last[2])}/2}}{last[3]}"]
+    return [other for other in found if other != formula]
+
+
 @dataclass(frozen=True)
 class Strategy:
-    """How to make responses from a problem, and why a grader might fall for them. A `hedge` holds several answers at once."""
+    """How to make responses from a problem, and why a grader might fall for them."""
 
     name: str
     why: str
     responses: Callable[[str], list[str]]
-    hedge: bool = False
 
 
 def _each(make: Callable[[str], Iterable[str]], *patterns: str) -> Callable[[str], list[str]]:
@@ -87,6 +100,8 @@ def _fixed(*responses: str) -> Callable[[str], list[str]]:
     return lambda problem: list(responses)
 
 
+WORDS = ("halves", "thirds", "sixteenths", "hundredths", "couples", "inverses", "squared", "in all but name")
+"""Parts, and words that are no unit and that no problem counts. (12 dozen is 144: a right answer.)"""
 STRATEGIES: tuple[Strategy, ...] = (
     Strategy("copy a formula", "a simplified or solved form is equal to the formula that was to be changed", _each(formulas, "@")),
     Strategy("copy a side", "the task is one side of an equation", _each(sides, "@")),
@@ -100,6 +115,11 @@ STRATEGIES: tuple[Strategy, ...] = (
         "a copy with its terms in another order",
         _each(lambda p: [s for f in formulas(p) + sides(p) for s in _swapped(f)], "@"),
     ),
+    Strategy(
+        "take a copy apart",
+        "a copy with a bracket around a part of it, or a number as a sum or a quotient, is a copy",
+        _each(lambda p: [s for f in formulas(p) + sides(p) for s in _apart(f)], "@"),
+    ),
     Strategy("name a copy", "a copy behind an equality sign", _each(lambda p: formulas(p) + sides(p), "x = @", "f(x) = @", "y = @")),
     Strategy(
         "decorate a copy",
@@ -108,9 +128,15 @@ STRATEGIES: tuple[Strategy, ...] = (
     ),
     Strategy("echo a number", "a number of the problem is the answer now and then", _each(numbers, "@")),
     Strategy(
-        "a number with a unit",
+        "a number with a part or a multiple",
         "words behind a number are taken for a unit",
-        _each(numbers, "@\\text{ halves}", "@ \\text{ thirds}", "\\$@", "@ cents"),
+        _each(numbers, *(f"@\\text{{ {word}}}" for word in WORDS), "There are @ sixteenths."),
+    ),
+    Strategy("a number with a unit", "whatever its unit is", _each(numbers, "\\$@", "@ cents")),
+    Strategy(
+        "two numbers with an operation",
+        "a calculation that is left to the grader",
+        lambda problem: [box(form.format(*pair)) for pair in _pairs(problem) for form in (r"{}/{}", r"{}+{}", r"{}-{}", r"{}\cdot{}", "{}^{{{}}}")],
     ),
     Strategy("a number with percent or degrees", "50 % is 50 and 0.5, 45° is 45 and π/4", _each(numbers, "@\\%", "@^\\circ")),
     Strategy(
@@ -122,13 +148,11 @@ STRATEGIES: tuple[Strategy, ...] = (
         lambda problem: [
             box(form.format(*pair)) for pair in _pairs(problem) for form in ("{},{}", "({},{})", "[{},{}]", "[{},{})", "({},{}]")
         ],
-        hedge=True,
     ),
     Strategy(
         "all numbers as a list",
         "whichever fits",
         lambda problem: [box(", ".join(_all(problem))), box(rf"\{{{', '.join(_all(problem))}\}}"), box(" or ".join(_all(problem)))],
-        hedge=True,
     ),
     Strategy(
         "several boxes",
@@ -137,7 +161,6 @@ STRATEGIES: tuple[Strategy, ...] = (
             [box(*_all(problem), between=joint) for joint in (" or ", " and ", ", ", ", no, ", "\n")]
             + [box(*reversed(_all(problem)), between=", ")]
         ),
-        hedge=True,
     ),
     Strategy(
         "hedge in a box",
@@ -148,7 +171,6 @@ STRATEGIES: tuple[Strategy, ...] = (
             if n != "0"
             for form in (r"\pm {}", r"\approx {}", r"\leq {}", r"{} \text{{ or }} 0", r"{} \text{{ or more}}")
         ],
-        hedge=True,
     ),
     Strategy(
         "leave a sign out",
@@ -186,17 +208,21 @@ _DECORATION = re.compile(
 )
 
 
-def stands(response: str, gold: str, hedge: bool = False) -> bool:
+def stands(response: str, gold: str) -> bool:
     """Does a response that earned the reward write what the gold writes, in its last box?
 
-    Decorations, what "change a copy a little" puts around a copy, and the form of a plain number aside; behind `=` too, and, where
-    the response is no `hedge` between several answers, as its last number.
+    Leaving aside what says nothing: decorations, a name before an equality sign or a point, what "change a copy a little" puts around
+    a copy, the form of a plain number, and a currency, percent or degree sign at it. Words, other units and other numbers count.
     """
     content = response[response.rfind(r"\boxed{") + len(r"\boxed{") : response.rfind("}")] if r"\boxed{" in response else response
-    golds = [_plain(gold), _plain(re.sub(r"\\[\[\]()]|\$", "", gold).rsplit("=", 1)[-1])]
+    bare = re.sub(r"\\[\[\]()]|\$", "", gold)
+    golds = [_plain(gold), _plain(bare.rsplit("=", 1)[-1] if _NAMED.fullmatch(bare) else bare)]
     unnamed = re.sub(r"^\s*[A-Z](?:_\{?\w+\}?)?(?=\([^()]*,[^()]*\)\s*$)", "", content)  # a point without its name
-    written = [content, unnamed, content.rsplit("=", 1)[-1]] + ([] if hedge else numbers(content)[-1:])
-    return any(_same(_plain(text), theirs) for text in written for theirs in golds)
+    return any(_same(_plain(text), theirs) for text in (content, unnamed, content.rsplit("=", 1)[-1]) for theirs in golds)
+
+
+_NAMED = re.compile(r"[^=.]{1,20}=[^=]*")
+"""A value with a name before it."""
 
 
 def _same(mine: str, theirs: str) -> bool:
@@ -227,9 +253,11 @@ def _is_whole(text: str) -> bool:
 
 
 def _value(text: str) -> float | None:
-    """The value of a plain number: digits, a decimal, a fraction of whole numbers; percent or degrees behind it aside."""
+    """The value of a plain number: digits, a decimal, a reduced fraction; percent or degrees behind it aside."""
     text = re.sub(r"\\frac(?:\{(-?\d+)\}|(\d))(?:\{(\d+)\}|(\d))", lambda m: f"{m[1] or m[2]}/{m[3] or m[4]}", text)
     found = re.fullmatch(r"([-+]?[\d,]*\.?\d+)(?:/(\d+))?(?:\\?%|\^\{?\\circ\}?|°)?", text)
+    if found and found[2] and (not found[1].lstrip("+-").isdigit() or math.gcd(int(found[1]), int(found[2])) > 1):
+        return None
     try:
         return float(found[1].replace(",", "")) / float(found[2] or 1) if found else None
     except (ValueError, ZeroDivisionError):
@@ -254,7 +282,7 @@ def attack(
             responses = strategy.responses(problem)
             tried += bool(responses)
             right = [response for response in responses if judge(response, gold, problem).correct]
-            other = next((response for response in right if not stands(response, gold, strategy.hedge)), None)
+            other = next((response for response in right if not stands(response, gold)), None)
             if other is not None:
                 faults.append({"response": other[:300], "answer": gold[:300], "problem": problem[:300]})
             elif right:

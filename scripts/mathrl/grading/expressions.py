@@ -30,10 +30,15 @@ ENOUGH = 3
 """Test points at which two expressions must have values for a verdict."""
 
 
-def canonical(node: n.Node) -> n.Node:
-    """The tree in one order of terms and factors, without brackets, plus signs and products with one: how it is written, no more."""
-    node = n.rebuild(node, canonical)
+def canonical(node: n.Node, fold: bool = False) -> n.Node:
+    """The tree in one order of terms and factors, without brackets, plus signs and products with one: how it is written, no more.
+
+    fold: with its sums, products and quotients of numbers worked out, too.
+    """
+    node = n.rebuild(node, lambda part: canonical(part, fold))
     match node:
+        case n.Add() | n.Mul() | n.Div() if fold and _is_calculation(node) and isinstance(value := constant(node), Fraction):
+            return n.Num(value, None)
         case n.Paren(inner=inner):
             return inner
         case n.Neg(inner=n.Neg(inner=inner)):
@@ -51,6 +56,10 @@ def canonical(node: n.Node) -> n.Node:
         case n.Pow(base=base, exponent=n.Num(value=Fraction(numerator=1, denominator=1))):
             return base
     return node
+
+
+def _is_calculation(node: n.Add | n.Mul | n.Div) -> bool:
+    return all(isinstance(part, n.Num) for part in (node.items if isinstance(node, n.Add | n.Mul) else (node.top, node.bottom)))
 
 
 def _flat(kind: type[n.Add | n.Mul], items: tuple[n.Node, ...]) -> Iterator[n.Node]:

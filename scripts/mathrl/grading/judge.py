@@ -27,6 +27,8 @@ MAX_EXTRACTED_CHARS = 4_000
 """A longer answer is compared as a string only."""
 MAX_GOLD_SENTENCE = 250
 """A longer gold in prose states more than one thing, unless it announces its final answer, as Minerva's solutions do."""
+_YES_OR_NO = re.compile(r"\W*(?:yes|no)\b", re.IGNORECASE)
+"""A gold that opens so says yes or no; what its sentences state besides is its reason."""
 _ANNOUNCED = re.compile(r"\bfinal answer is\b", re.IGNORECASE)
 MAX_WORDS = 3
 """Longer answers in words count as read by nobody."""
@@ -73,7 +75,7 @@ def _decide_now(extracted: str, gold: str, how: How) -> tuple[str, str]:
     status = compare(extracted, gold, how)
     if status not in (EQUAL, NO_GOLD) or (status == NO_GOLD and " " in gold):
         answers = [extracted, stated(extracted, how.words)] if " " in extracted else [extracted]
-        sentence = " " in gold and (len(gold) <= MAX_GOLD_SENTENCE or _ANNOUNCED.search(gold)) and not readings(gold)
+        sentence = " " in gold and not _YES_OR_NO.match(gold) and (len(gold) <= MAX_GOLD_SENTENCE or _ANNOUNCED.search(gold)) and not readings(gold)
         golds = [gold, said] if sentence and (said := stated(gold)) and not said.strip().isalpha() else [gold]
         for theirs in filter(None, golds):
             for mine in filter(None, answers):

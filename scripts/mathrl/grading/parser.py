@@ -8,7 +8,7 @@ from mathrl.grading import nodes as n
 from mathrl.grading.atoms import FUNCTIONS, GREEK, OPENS_FACTOR, Atoms, nested
 from mathrl.grading.latex import Unparsed, tokenize, word_key
 from mathrl.grading.units import MULTIPLIERS, changes_value, is_known, size_of
-from mathrl.text.number_words import ONES, PARTS
+from mathrl.text.number_words import ONES
 
 _RELATIONS = {
     "=": "=", "==": "=", "<": "<", ">": ">", "<=": "<=", ">=": ">=", "!=": "!=", r"\le": "<=", r"\ge": ">=", r"\ne": "!=",
@@ -163,8 +163,6 @@ class Parser(Atoms):
             node = n.Num(node.value * factor) if isinstance(node, n.Num) else n.Mul((node, n.Num(factor)))
         if not words:
             return node
-        if len(words) == 1 and words[0].removesuffix("s") in PARTS:
-            return n.Div(node, n.Num(Fraction(PARTS[words[0].removesuffix("s")])))
         if words[0] in _PERCENT and len(words) == 1:
             return n.Percent(node)
         if words[0] in _DEGREE:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
 from functools import lru_cache
-from itertools import chain, islice
+from itertools import chain, islice, product
 
 from mathrl.grading import nodes as n
 from mathrl.grading.compare import Comparison
@@ -56,13 +56,13 @@ def how_to_compare(problem: str | None, benchmark: str = "") -> How:
 
 
 @lru_cache(maxsize=512)
-def _formulas(problem: str) -> frozenset[n.Node]:
-    """All trees, and parts of trees, that stand in a problem, in canonical writing."""
+def _formulas(problem: str, fold: bool = False) -> frozenset[n.Node]:
+    """All trees, and parts of trees, that stand in a problem, in canonical writing; fold: with their numbers worked out."""
     found: set[n.Node] = set()
     for text in _texts(problem[-MAX_PROBLEM_CHARS:]):
         for reading in readings(text)[:2]:
             if not isinstance(reading, n.Text):
-                found.update(n.walk(canonical(reading)))
+                found.update(n.walk(canonical(reading, fold)))
     return frozenset(found)
 
 
@@ -131,18 +131,29 @@ def is_copied(answer: str, gold: str, problem: str, how: How) -> bool:
         return False
     if not answers or not golds:
         return len(_flat(answer)) > 3 and _flat(answer) in _flat(problem[-MAX_PROBLEM_CHARS:])
-    if any(_is_rewritten(a, g, problem, how) for a in answers[:1] for g in golds[:1]):
+    if any(_is_division_left(node, problem) for node in answers[:1]) or any(_is_rewritten(a, g, problem, how) for a in answers[:1] for g in golds[:1]):
         return True
     kept = {part for node in written for part in n.walk(node)}
-    formulas = _formulas(problem)
     same = Comparison(how).same
-    for node in answers:
-        for part in chain(n.walk(node), n.walk(canonical(node))):
-            key = canonical(part)
-            if key in kept or _is_trivial(key) or key not in formulas:
+    for node, fold in product(answers, (False, True)):
+        formulas = _formulas(problem, fold)
+        for part in chain(n.walk(node), n.walk(canonical(node, fold))):
+            key = canonical(part, fold)
+            if key in kept or _is_trivial(key) or key not in formulas or (fold and isinstance(key, n.Num)):
                 continue
             if any(same(part, other) and not _is_alike(part, other) for theirs in golds for other in _parts(theirs)):
                 return True
+    return False
+
+
+def _is_division_left(answer: n.Node, problem: str) -> bool:
+    """Two numbers of the problem as a fraction that is still to be divided or reduced: 12/4, where 12 apples cost 4 dollars."""
+    fraction = n.signed(_bare(answer))[1]
+    if not isinstance(fraction, n.Div):
+        return False
+    match n.signed(fraction.top)[1], n.signed(fraction.bottom)[1]:
+        case n.Num(value=top), n.Num(value=bottom) if bottom not in (0, 1, (top / bottom).denominator):
+            return {top, bottom} <= set(map(Fraction, re.findall(r"\d+(?:\.\d+)?", problem[-MAX_PROBLEM_CHARS:])))
     return False
 
 

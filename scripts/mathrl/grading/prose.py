@@ -1,7 +1,8 @@
 """Sentences as answers: what a sentence states, by one rule.
 
 The rule: the last sentence that states something states the formula or number after its last "is", "are", "equals", "=" or
-":"; a sentence without these states its only formula or number. Where that leaves a choice, nothing is stated.
+":"; a sentence without these states its only formula or number. Where that leaves a choice, and where the last sentence is a question,
+nothing is stated.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ def stated(text: str, spoken: Collection[str] | None = None) -> str | None:
 
     spoken: the words of the problem, which may stand behind its number beside units (`units.may_follow`); None: any words may.
     """
-    if len(text) > MAX_CHARS or " " not in text or (text.lstrip()[:1] == "{" and data(text) != text):
+    if len(text) > MAX_CHARS or " " not in text or text.rstrip(" $}").endswith("?") or (text.lstrip()[:1] == "{" and data(text) != text):
         return None  # the fields of data are no sentences: {"answer": "yes", "x": "5"} is not 5
     text = _ROWS.sub(lambda match: match["formula"] or "\n", text)
     if len(_WORD.findall(_FORMULA.sub(" ", text))) < 2:

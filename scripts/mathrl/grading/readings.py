@@ -61,7 +61,7 @@ _WHOLE_AFTER = re.compile(
 """What says that a letter counts: "where k is an integer", "(k \\in \\mathbb{Z})", "for integer n"."""
 _BROKEN = re.compile(r"(?<!\$)\$(?!\$)[ \t]*\n|\\\([ \t]*\n")
 """Inline mathematics does not span lines."""
-_NO_CHAIN = re.compile(r"[<>]|\\(?:le|ge|ne|in|approx|equiv)(?![a-z])|[,;]")
+_NO_CHAIN = re.compile(r"[<>]|\\(?:le|ge|ne|in|approx|equiv)(?![a-z])|[,;]|\.\s+[A-Z]")
 
 _UNIT = (
     "|".join(sorted((re.escape(name) for name in UNITS if name.isalpha() and name != "omega"), key=len, reverse=True))
