@@ -19,9 +19,10 @@ def main() -> None:
     parser.add_argument("--embedding-model", type=Path, required=True, help="directory of a sentence-transformers model")
     parser.add_argument("--rows", type=int, default=3000, help="rows to embed (default 3000)")
     parser.add_argument("--threads", type=int, default=2, help="of both (default 2)")
+    parser.add_argument("--near", action="store_true", help="rows that all lie near an item: the items with other numbers")
     args = parser.parse_args()
 
-    seconds, rows, pairs = speed.time_embeddings(args.problems, args.benchmark, args.embedding_model, args.rows, args.threads)
+    seconds, rows, pairs = speed.time_embeddings(args.problems, args.benchmark, args.embedding_model, args.rows, args.threads, args.near)
     for name, taken in seconds.items():
         print(f"{name:22} {taken:7.1f} s   {rows / taken:7.1f} rows/s")
     print(f"ratio: {seconds['sentence-transformers'] / seconds['ours']:.2f} ({rows} rows, {pairs} pairs)")

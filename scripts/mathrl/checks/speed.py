@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import tempfile
@@ -13,6 +14,7 @@ from mathrl.core.code_files import SCRIPTS
 from mathrl.core.files import read_json
 from mathrl.data.benchmarks import read_benchmark
 
+_NUMBER = re.compile(r"\b\d{1,6}\b")
 USUAL = "any 8-gram, datasets.map"
 OURS = ("exact,ngram", "exact,ngram,fuzzy")
 
@@ -56,13 +58,18 @@ def time_decontamination(problems: Path, benchmarks: Mapping[str, Path], workers
     return found | {USUAL: (time.perf_counter() - begun, removed)}
 
 
+def _raised(text: str, more: int) -> str:
+    """The same problem with every number raised."""
+    return _NUMBER.sub(lambda found: str(int(found[0]) + more), text)
+
+
 def time_embeddings(
-    problems: Path, benchmarks: Mapping[str, Path], model: Path, rows: int, threads: int
+    problems: Path, benchmarks: Mapping[str, Path], model: Path, rows: int, threads: int, near: bool = False
 ) -> tuple[dict[str, float], int, int]:
     """Seconds of the semantic search and of sentence-transformers with its defaults; rows that were embedded; pairs that were found.
 
     Both sides get the items' vectors for nothing. Ours is counted whole: loading the model, embedding, comparison, and the second
-    look in float64. Rows are taken from all over the table.
+    look in float64. Rows are taken from all over the table; with `near` they are the benchmarks' items with other numbers instead.
     """
     import polars as pl
     import torch
@@ -75,6 +82,10 @@ def time_embeddings(
     table = pl.read_parquet(problems, columns=["id", "problem"])
     chosen = table.gather_every(max(len(table) // rows, 1)).head(rows)
     items = {name: list(read_benchmark(path).values()) for name, path in benchmarks.items()}
+    if near:
+        texts = [item["problem"] for rows_of in items.values() for item in rows_of]
+        other = [_raised(texts[place % len(texts)], 1 + place // len(texts)) for place in range(rows)]
+        chosen = pl.DataFrame({"id": [str(place) for place in range(rows)], "problem": other})
     usual = SentenceTransformer(str(model), device="cpu")
     usual.encode(["warm up"])
     begun = time.perf_counter()
