@@ -207,6 +207,11 @@ def entry_notices():
             entry = CONFIG.augmentation[name]
             prompt = prompts.template(entry.kind, entry.prompt and place(entry.prompt))
             yield forecast.bounds_of_configuration(name, entry, prompt)
+            if not CONFIG.embedding_model:
+                yield (
+                    f"augmentation {name}: embedding_model is null, so the method reworded is not searched: a benchmark item in other "
+                    "words is found by its numbers and its answer alone"
+                )
     except UserError as error:
         raise WorkflowError(str(error)) from None
 

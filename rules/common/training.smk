@@ -77,7 +77,8 @@ def study():
     figures = [*(f"results/figures/{name}.svg" for name in report_settings.FIGURES), *further_figures()]
     figures.append("results/figures/curves.json")
     sent = ["results/trackers.json"] if further_trackers() else []
-    return [*files, *augmentation_files(), *evaluations(), *figures, *ends, *sent]
+    steps = ["results/steps.html"] if CONFIG.verifiers.use else []  # the study report links to it
+    return [*files, *augmentation_files(), *evaluations(), *figures, *ends, *steps, *sent]
 
 
 def report_code(script):

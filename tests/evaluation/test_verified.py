@@ -12,6 +12,8 @@ from mathrl.core.files import UserError, read_jsonl, write_jsonl
 from mathrl.evaluation.metrics import GradedProblem, GradedSample
 from mathrl.evaluation.scores import load_evals, score_table
 from mathrl.evaluation.verified import Verdicts, best_of, verdicts, verified, weighted_majority
+from mathrl.report.page import verifiers_part
+from mathrl.report.verifiers import verifier_rows
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = json.loads((ROOT / "rules/schemas/eval.schema.json").read_text())
@@ -118,6 +120,11 @@ def test_from_samples_to_score_table_and_page(study):
     assert "finalist,best_of_n by steps,base,measured,100.00" in table.csv()
     line = next(line for line in table.markdown().splitlines() if line.startswith("| base | finalist | toy | steps | 50.00"))
     assert "+50.00 [" in line
+    (row,) = verifier_rows({"models": ["base"], "primary": "finalist", "benchmarks": ["toy"], "evals": evals})
+    assert (row["verifier"], row["best_of_n"]["mean"]["value"], row["best_of_n_minus_majority"]["value"]) == ("steps", 1.0, 0.5)
+    assert row["flawed_but_right"]["mean"]["value"] == pytest.approx(1 / 3)
+    part = verifiers_part({"models": ["base"], "primary": "finalist", "benchmarks": ["toy"], "evals": evals})
+    assert 'href="steps.html"' in part.markup and "+50.00" in part.markup
     page = ("--results", results, "--models", "base", "--protocols", "finalist", "--benchmark", "toy=toy.jsonl")
     run("render_steps.py", *page, "--verifiers", json.dumps(section), "--out", folder / "steps.html")
     html = (folder / "steps.html").read_text()

@@ -120,6 +120,8 @@ def test_curves_of_a_step():
     worst = [{**one, "process_worst": number / 4} for number, one in enumerate(rows)]
     assert process_reward.summarize(worst) == pytest.approx({**told, "process/worst": 0.375}), "of a mode, where it is told"
     assert "process/flagged_right" not in process_reward.summarize(rows[2:]) and process_reward.summarize([{"acc": 1.0}]) == {}
+    assert process_reward.tokens_per_step(told, {"response_length/mean": 24.0}) == {"process/tokens_per_step": 8.0}
+    assert process_reward.tokens_per_step(told, {}) == process_reward.tokens_per_step({}, {"response_length/mean": 24.0}) == {}
 
 
 # verl's own training loop over 9 steps. Sampling, learning, saving and validating only say that they happen, with the place in the data; in

@@ -157,7 +157,11 @@ def test_a_gate_takes_from_right_answers_alone_and_a_broken_verifier_ends_at_a_c
         assert curves["critic/score/mean"][step] == pytest.approx(sum(row["score"] for row in rows) / SAMPLES, abs=1e-6)
         right += len(of_right)
         prompts |= {row["input"] for row in rows}
-    assert right > 0 and {"process/score", "process/steps", "process/seconds"} <= curves.keys()
+    assert right > 0 and {"process/score", "process/steps", "process/tokens_per_step", "process/seconds"} <= curves.keys()
+    lengths = curves["response_length/mean"]
+    assert all(
+        curves["process/tokens_per_step"][step] == pytest.approx(lengths[step] / steps) for step, steps in curves["process/steps"].items()
+    )
     asked = [json.loads(line)[0] for line in (told / "scored.jsonl").read_text().splitlines()]
     of_training = [problem for problem in asked if any(problem in prompt for prompt in prompts)]  # validations ask too
     assert 0 < len(of_training) <= 4 * SAMPLES, "one step was asked for twice, as none of it was kept"

@@ -140,6 +140,7 @@ def funnel(
         "samples": [{**_shown(row, texts), "solve_rate": (rates or {}).get(row["id"])} for row in _spread(passed, SAMPLES)],
         "diversity": diversity.measured(passed[text].to_list(), said, embedding if text == "problem" else None),
         "difficulty": diversity.difficulty(rates, passed) if rates else None,
+        "not_searched": [] if embedding else ["reworded"],
     }
 
 

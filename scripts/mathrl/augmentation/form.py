@@ -7,6 +7,7 @@ import unicodedata
 from dataclasses import dataclass
 from functools import cache
 
+from mathrl.augmentation.asides import aside
 from mathrl.data.answers import no_answer
 from mathrl.grading import can_be_read, extract_boxed, grade
 from mathrl.models.chat import Answer
@@ -79,6 +80,8 @@ def read(answer: Answer | None, kind: str, source: str) -> Candidate:
     _check_text(problem, source, LONGEST)
     _check_orders(problem)
     _check_answer(said)
+    if why := aside(problem, said, source):
+        raise NoForm(why)
     return Candidate(problem, said)
 
 

@@ -94,7 +94,10 @@ class Difficulty(TypedDict):
 
 
 class AugmentationFunnel(TypedDict):
-    """An entry's funnel.json without its provenance. rows: that passed every door. sources: that they come from."""
+    """An entry's funnel.json without its provenance. rows: that passed every door. sources: that they come from.
+
+    not_searched: methods of decontamination that need a model which is not there.
+    """
 
     schema_version: int
     entry: str
@@ -106,6 +109,7 @@ class AugmentationFunnel(TypedDict):
     samples: list[Example]
     diversity: Diversity
     difficulty: Difficulty | None
+    not_searched: list[str]
 
 
 class BudgetLimits(TypedDict):

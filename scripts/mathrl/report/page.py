@@ -50,6 +50,7 @@ from mathrl.report.records import (
 )
 from mathrl.report.score_charts import checkpoint_charts, length_charts, pass_charts, workflow_graph
 from mathrl.report.users_figures import training_figures
+from mathrl.report.verifiers import verifier_rows
 from mathrl.statistics.arms import SHOWN, claim_of
 from mathrl.statistics.records import ComparisonRow
 
@@ -79,7 +80,16 @@ def samples_part(study: Study) -> Part:
     return Part("samples", "Samples", safe(environment().get_template("samples.html").render(**context)))
 
 
-PARTS: tuple[Callable[[Study], Part | None], ...] = (augmentation_part, samples_part)
+def verifiers_part(study: Study) -> Part | None:
+    """What verifiers choose beside the majority, and the way to the page of steps; nothing where none is in use."""
+    rows = verifier_rows(study)
+    if not rows:
+        return None
+    context = {"primary": study["primary"], "rows": rows}
+    return Part("verifiers", "Verifiers", safe(environment().get_template("verifiers.html").render(**context)))
+
+
+PARTS: tuple[Callable[[Study], Part | None], ...] = (augmentation_part, verifiers_part, samples_part)
 """What stands between the grader and the provenance, in order: a part is added here; one with nothing to show returns None."""
 
 

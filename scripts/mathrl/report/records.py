@@ -28,6 +28,19 @@ class MeanOfSome(TypedDict):
     without: list[str]
 
 
+class VerifierRow(TypedDict):
+    """What a verifier chooses among a model's samples, over benchmarks. correlations: of score and correctness, one a benchmark."""
+
+    model: str
+    verifier: str
+    best_of_n: MeanOfSome
+    weighted_majority: MeanOfSome
+    best_of_n_minus_majority: Mean | None
+    weighted_majority_minus_majority: Mean | None
+    flawed_but_right: MeanOfSome
+    correlations: list[float | None]
+
+
 Unit = Literal["tokens", "gpu_hours"]
 
 

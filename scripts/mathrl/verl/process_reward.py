@@ -57,6 +57,15 @@ def summarize(rows: Iterable[Mapping[str, float | str]]) -> dict[str, float]:
     return found
 
 
+def tokens_per_step(found: Mapping[str, float], metrics: Mapping[str, float]) -> dict[str, float]:
+    """`process/tokens_per_step`, tokens of all responses by all their steps, from what was found of the steps and verl's own metrics.
+
+    A policy that cuts its text into more steps to please a verifier, or pads each of them, shows here.
+    """
+    steps, length = found.get("process/steps"), metrics.get("response_length/mean")
+    return {"process/tokens_per_step": float(length) / steps} if steps and length is not None else {}
+
+
 def watch(module: ModuleType) -> None:
     """Let our trainer end where samples are lost to a failure, and tell what the verifiers said."""
     trainer = module.Trainer
@@ -91,7 +100,8 @@ def watch(module: ModuleType) -> None:
     @functools.wraps(compute_metrics)
     def _compute_metrics(self: Trainer, batch: KVBatchMeta, metrics: dict[str, float], *arguments: object, **more: object) -> None:
         compute_metrics(self, batch, metrics, *arguments, **more)
-        metrics.update(summarize(reward_metrics.infos(batch)))
+        found = summarize(reward_metrics.infos(batch))
+        metrics.update(found | tokens_per_step(found, metrics))
 
     trainer._step_once, trainer._validate, trainer._compute_metrics = _step_once, _validate, _compute_metrics
 
