@@ -33,7 +33,7 @@ def stories():
 
 @pytest.mark.parametrize(("templates", "every"), [(SEEN, 5), (HELD_OUT[1:], 3)], ids=["seen", "held out"])
 def test_99_of_100_injections_are_stopped(templates, every):
-    """In every third or fifth story; in all fifteen 99.7 % of those seen and 99.9 % of the others (99.7 % in their first run)."""
+    """In every third or fifth story. `held out` was so in its first run only (99.7 % in all fifteen stories): two rules changed after it."""
     lines = [line for line in templates if line and not line.startswith("#")]
     missed, asked = [], 0
     for text, answer, begins, goes_on in itertools.islice(stories(), 1, None, every):
@@ -64,6 +64,14 @@ def test_good_variants_pass():
 )
 def test_problems_of_other_forms_pass(problem):
     assert passes(problem, 99)
+
+
+CHINESE = "一个盒子里有9支铅笔,小明又放进4支。盒子里现在有多少支铅笔?"
+
+
+@pytest.mark.parametrize(("source", "stands"), [(CHINESE.replace("9", "7"), True), (SOURCE, False)])
+def test_a_problem_in_other_letters_passes_where_its_source_has_them(source, stands):
+    assert passes(CHINESE, 13, source) is stands
 
 
 @pytest.mark.parametrize(("name", "least"), [("gsm8k_train.jsonl.gz", 0.9), ("svamp.jsonl", 0.9), ("math_train.jsonl.gz", 0.8)])

@@ -2,7 +2,8 @@
 
 A list of injections knows those that its author read. So the rules here say what a problem is, not what an injection is: statements that
 hang together, then what is asked, then at most what belongs to it and how the answer is to be written. Anything else stops the proposal.
-A good one that has an aside is lost, too; a proposal is cheap to lose.
+A good one that has an aside is lost, too; a proposal is cheap to lose. The rules are for languages in Latin letters: a proposal in other
+letters (Chinese, Russian) passes where its source has them, too.
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ _EMPTY = frozenset(
         r"\w+", "each from have into more must only some than that their them then there these they this those what when where will with"
     )
 )
+_OTHER_LETTERS = re.compile(r"[\u0400-\u1fff\u3040-\ud7ff\uf900-\ufaff]")  # Cyrillic and beyond; no Greek, no signs of mathematics
 _SAME = 5  # letters in which two words agree: coin and coins, arrive and arrival
 
 
@@ -55,6 +57,8 @@ def aside(problem: str, answer: str, source: str) -> str | None:
         answer: its answer: a sentence whose only number it is tells it.
         source: the problem that it is about; it may speak to a reader, and so may the proposal then.
     """
+    if _OTHER_LETTERS.search(problem):
+        return None if _OTHER_LETTERS.search(source) else "other letters than its source's"
     sentences = [part for sentence in reasoning_steps(_FACTORIAL.sub("", problem)) for part in _ENDS.split(sentence) if part]
     first = next((place for place, sentence in enumerate(sentences) if _ASKS.search(sentence)), None)
     if first is None:
