@@ -50,6 +50,11 @@ def remove(directory: Path) -> None:
     shutil.rmtree(directory, ignore_errors=True)
 
 
+def _named(folder: Path, begin: str) -> list[Path]:
+    """Entries whose names begin so; a pattern would have to be compiled at each start of a rule."""
+    return [folder / name for name in os.listdir(folder) if name.startswith(begin)]
+
+
 def of_job(job: str) -> set[int]:
     """Live processes of a job, but this one."""
     return set(processes.tagged(processes.JOB, job))
@@ -58,7 +63,7 @@ def of_job(job: str) -> set[int]:
 def sweep() -> list[str]:
     """End what is left of this user's jobs on this host whose supervisor was killed, and remove their directories; a line a process."""
     ended = []
-    for path in PLACE.glob("mathrl-ray-*"):
+    for path in _named(PLACE, "mathrl-ray-"):
         with contextlib.suppress(OSError):
             info = path.lstat()
             if info.st_uid != os.getuid():
@@ -89,7 +94,7 @@ def remove_semaphores(supervisor: int, since: float) -> None:
     A process below it has a larger id, and made them since it began. One that somebody has open stays.
     """
     found = []
-    for path in SHARED.glob("sem.loky-*"):
+    for path in _named(SHARED, "sem.loky-"):
         with contextlib.suppress(OSError):
             named, info = re.match(r"sem\.loky-(\d+)-", path.name), path.lstat()
             ours = info.st_uid == os.getuid() and info.st_mtime > since - 1

@@ -216,7 +216,9 @@ class Supervisor:
         while self._reap() and self.asked is None and time.monotonic() < until:
             time.sleep(0.01)
 
-        def rest() -> set[int]:  # whatever is below us is our child by now
-            return (processes.descendants(me) if self._reap() else set()) | leftovers.of_job(self.job)
+        def rest() -> set[int]:
+            if self._reap():
+                return processes.descendants(me) | leftovers.of_job(self.job)
+            return set() if self.once else leftovers.of_job(self.job)  # without a child nothing is below us: all orphans are ours
 
         return processes.end_all(rest, 3.0, self._reap)
