@@ -140,6 +140,32 @@ def test_another_torch_of_the_target_is_refused(bundle, tmp_path):
     refused(install(folder, target, "--python", own / "bin/python"), target, "torch: this Python has 2.12.0, the lock has 2.11.0")
 
 
+@pytest.mark.full
+@pytest.mark.timeout(2400)
+def test_a_real_environment_works_where_no_network_is(root, tmp_path):
+    """The driver's half of make bundle, from the lock: made, carried, installed and used in a network namespace without devices."""
+    made, alone = root / ".venv-driver", ["unshare", "--map-root-user", "--net"]
+    if not (made / "lock").exists() or subprocess.run([*alone, "true"], capture_output=True).returncode:
+        pytest.skip("needs .venv-driver (make env) and a network namespace")
+    folder, target = tmp_path / "carried", tmp_path / "the target"
+    command = [sys.executable, root / "envs/bundle.py", made, "--out", folder, "--part", "20M"]
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=True)
+    print(done.stdout)
+    said = json.loads((folder / "bundle.json").read_text())
+    assert len(said["packages"]) > 50 and said["lock"].endswith("envs/driver.txt\n")
+    assert all(path.stat().st_size <= 20 << 20 for path in folder.glob("packages.tar.xz.*"))
+    python = (made / "bin/python").resolve()
+    done = subprocess.run([*alone, python, folder / "install.py", target, "--python", python], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    (tmp_path / "Snakefile").write_text("rule all:\n    output: 'made'\n    shell: 'echo made > {output}'\n")
+    (tmp_path / "home").mkdir()
+    clean = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path / "home")}
+    done = subprocess.run(
+        [*alone, target / "bin/snakemake", "--cores", "1"], cwd=tmp_path, env=clean, capture_output=True, text=True, timeout=600
+    )
+    assert done.returncode == 0 and (tmp_path / "made").read_text() == "made\n", done.stderr
+
+
 @pytest.mark.parametrize("options", [["--leave-out", "tork"], ["--part", "60"], ["--part", "0M"]])
 def test_bad_options_are_refused(root, made, tmp_path, options):
     command = [sys.executable, root / "envs/bundle.py", made, "--out", tmp_path / "bundle", *options]

@@ -103,6 +103,8 @@ def test_the_store_knows_what_decides_a_response(tmp_path):
     others.append(place(prompt=PROMPT.changed(instruction="Think.")))
     others.append(place(batch_invariant=True))
     assert len({place(), *others}) == 7
+    routed = sampling.store_content("m", PROTOCOL, PROMPT, Engine(dtype="bfloat16"), routed="float32")
+    assert sampling.store_directory(tmp_path, routed) not in others, "what a rounded router sampled is made again"
     assert place() == place(batch_invariant=False) == place(batch_size=4), "how the work is batched is no part of it"
 
 
@@ -174,14 +176,17 @@ def test_an_edited_problem_is_sampled_anew():
         ("cpu", {}, None),
     ],
 )
-def test_experts_have_the_kernels_of_training(benchmarks, tmp_path, accelerator, config, kernels):
+@pytest.mark.parametrize("dtype", ["bfloat16", "float32"])
+def test_the_engine_has_the_precision_of_the_configuration_and_the_kernels_of_training(
+    benchmarks, tmp_path, accelerator, config, kernels, dtype
+):
     from vllm.engine.arg_utils import EngineArgs
 
     (tmp_path / "config.json").write_text(json.dumps({"max_position_embeddings": 64} | config))
     requests = sampling.all_requests({"p": PROTOCOL}, benchmarks)
-    engine = Engine(batch_size=4, gpu_memory_utilization=0.5)
+    engine = Engine(batch_size=4, gpu_memory_utilization=0.5, dtype=dtype)
     settings = sampling.engine_settings(tmp_path, {"p": PROTOCOL}, engine, accelerator, requests, PROMPT)
-    assert settings.get("moe_backend") == kernels and settings["max_model_len"] == 64
+    assert settings.get("moe_backend") == kernels and settings["max_model_len"] == 64 and settings["dtype"] == dtype
     assert set(settings) <= set(EngineArgs.__dataclass_fields__)
 
 

@@ -82,6 +82,7 @@ def test_trainer_and_engine_route_alike_in_bfloat16(root, published, modeling, t
         done = subprocess.run(command, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr[-2000:]
         made = torch.load(tmp_path / f"{kind}.pt")
+        assert {tokens.dtype for tokens, _ in made["routed"]} == {torch.bfloat16}, "the precision that was asked for"
         shares = [misrouted(*one, gates[place % LAYERS]) for place, one in enumerate(made["routed"])]
         rows = [len(tokens) for tokens, _ in made["routed"]]
         assert sum(rows) >= LAYERS * TOKENS

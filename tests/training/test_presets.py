@@ -66,6 +66,19 @@ def test_four_base_models_by_name_resolve(config, root, script, tmp_path, name, 
     assert (found.base_model, stage.gpus, stage.train_batch_size) == (f"{name}@{'a' * 40}", gpus, 264)
 
 
+@pytest.mark.parametrize("gpus", [1, 2, 4, 8])
+@pytest.mark.parametrize("name", ["openseek", f"Qwen/Qwen2.5-Math-7B@{'a' * 40}", f"nobody/knows-it@{'a' * 40}"])
+def test_without_a_preset_they_resolve_or_the_numbers_that_work_are_named(config, root, name, gpus):
+    """A model that no list of ours knows is taken by name like the others; its sizes are looked at when it is there."""
+    own = {"base_model": name, "training": {"gpus": gpus}}
+    if gpus < 8:
+        return validation.validate(reading.merge(config, own), lambda path: pin_rows(root / path))
+    with pytest.raises(UserError, match=r"micro_batch_size 4 must divide the 54 samples .*; nearest that do: 2, 3, 6$"):
+        validation.validate(reading.merge(config, own), lambda path: pin_rows(root / path))
+    own["training"]["micro_batch_size"] = 3
+    validation.validate(reading.merge(config, own), lambda path: pin_rows(root / path))
+
+
 @pytest.mark.parametrize(
     ("more", "message"),
     [
@@ -80,20 +93,30 @@ def test_bad_input_is_one_line(script, tmp_path, more, message):
     assert not (tmp_path / "mine.yaml").exists()
 
 
-@pytest.mark.parametrize("gpus", [4, 5])
-def test_snakemake_resolves_or_names_the_numbers_that_work(root, tmp_path, gpus):
-    import subprocess
-
-    name = f"Qwen/Qwen2.5-Math-1.5B@{'b' * 40}"
-    keys = presets.preset(USUAL[name.partition("@")[0]], 4, 80) | {"gpus": gpus}
+def dry_run(root, tmp_path, name, keys):
+    """Exit code and words of a dry run of the whole study with this base model and these keys of `training`."""
     (tmp_path / "mine.yaml").write_text(yaml.safe_dump({"base_model": name, "training": keys}))
     snakemake = root / ".venv-driver/bin/snakemake"
     if not snakemake.exists():
         pytest.skip("make env has not been run here: no .venv-driver")
     command = [snakemake, "-n", "-q", "-s", root / "Snakefile", "--configfile", root / "config.yaml", tmp_path / "mine.yaml"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
-    said = done.stdout + done.stderr
-    assert (done.returncode == 0) == (gpus == 4), said[-3000:]
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("name", NAMED)
+@pytest.mark.parametrize("gpus", [1, 2, 4, 8])
+def test_snakemake_resolves_every_preset(root, tmp_path, name, gpus):
+    code, said = dry_run(root, tmp_path, f"{name}@{'b' * 40}", presets.preset(USUAL[name], gpus, 80))
+    assert code == 0, said[-3000:]
+
+
+@pytest.mark.parametrize("gpus", [4, 5])
+def test_snakemake_resolves_or_names_the_numbers_that_work(root, tmp_path, gpus):
+    name = "Qwen/Qwen2.5-Math-1.5B"
+    code, said = dry_run(root, tmp_path, f"{name}@{'b' * 40}", presets.preset(USUAL[name], 4, 80) | {"gpus": gpus})
+    assert (code == 0) == (gpus == 4), said[-3000:]
     if gpus == 5:
         assert "train_batch_size 264 and mini_batch_size 88 times rollout_n 6 must divide by 5 GPUs; nearest that do:" in said
 

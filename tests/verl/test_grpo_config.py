@@ -4,9 +4,10 @@ import json
 
 import pytest
 import yaml
-from mathrl.config import batches, reading, verl_keys
+from mathrl.config import batches, model_names, reading, verl_keys
 from mathrl.config.stage import Stage
 from mathrl.core.files import UserError
+from mathrl.data.downloads import pin_rows
 from mathrl.verl import grpo_config, precision
 from mathrl.verl.environment import verl_environment
 from support.settings import keys_of, stage_of
@@ -87,6 +88,16 @@ def test_a_precision_that_an_engine_lacks_is_refused(tmp_path, dtype, accelerato
         return precision.check_precision(dtype, accelerator, model)
     with pytest.raises(UserError, match=message):
         precision.check_precision(dtype, accelerator, model)
+
+
+@pytest.mark.parametrize("base_model", ["openseek", f"BAAI/OpenSeek-Small-v1-SFT@{'a' * 40}"])
+def test_a_usual_model_is_known_before_it_is_there(root, base_model):
+    """By its commit, or by its row in the table of downloads."""
+    hub = model_names.on_a_hub(base_model, pin_rows(root / "pins.tsv"))
+    assert precision.sizes("nowhere", hub)["num_attention_heads"] == 10
+    with pytest.raises(UserError, match=r"evaluation\.dtype: vLLM has no float32 kernels on a GPU"):
+        precision.check_precision("float32", "cuda", "nowhere", hub=hub, key="evaluation.dtype")
+    assert precision.sizes("nowhere", model_names.on_a_hub(f"nobody/knows-it@{'a' * 40}", {})) == {}
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,10 @@
 """train_shapes.py FOLDER RANK WORLD CASE…: two real updates of verl's FSDP2 engine on tiny models, beside the same updates without verl.
 
-A CASE is kind:tied:dtype; with :lora an adapter alone is trained, with :speed weights and gradients are exchanged less often. Rank 0
-prints, per case, a line of JSON: verl's losses before and after the first update, transformers' own (with PEFT's adapter), the largest
-difference of a weight after both, and how far what a weight sync would send is from that of the reference, base and adapter summed.
-Every rank holds other samples; the reference takes them all.
+A CASE is kind:tied:dtype; with :lora an adapter alone is trained, with :speed weights and gradients are exchanged less often, with
+:packed two samples make a row. Rank 0 prints, per case, a line of JSON: verl's losses before and after the first update, transformers' own
+(with PEFT's adapter), the mean difference of its samples' token probabilities before, the largest difference of a weight after both,
+that of all weights together in parts of what they moved, and how far what a weight sync would send is from that of the reference, base
+and adapter summed. Every rank holds other samples; the reference takes them all.
 """
 
 import json
@@ -18,12 +19,13 @@ import torch  # noqa: E402
 import torch.distributed as dist  # noqa: E402
 import verl  # noqa: E402, F401
 from mathrl.config.stage import Lora  # noqa: E402
-from mathrl.models import adapter  # noqa: E402
+from mathrl.models import adapter, router  # noqa: E402
 from mathrl.verl import precision  # noqa: E402
 from peft import LoraConfig, get_peft_model  # noqa: E402
 from safetensors.torch import load_file  # noqa: E402
 from tensordict import TensorDict  # noqa: E402
 from transformers import AutoConfig, AutoModelForCausalLM  # noqa: E402
+from transformers.models.deepseek_v3 import modeling_deepseek_v3  # noqa: E402
 from verl.trainer.config import CheckpointConfig  # noqa: E402
 from verl.utils import tensordict_utils as tu  # noqa: E402
 from verl.workers.config import FSDPEngineConfig, FSDPOptimizerConfig, HFModelConfig  # noqa: E402
@@ -60,7 +62,7 @@ def rows():
     return [torch.randint(3, 300, (length,), generator=generator) for length in LENGTHS * world]
 
 
-def batch(ids):
+def batch(ids, packed):
     """What verl's trainer hands to its engine."""
 
     def nested(values):
@@ -69,14 +71,19 @@ def batch(ids):
     positions = [torch.arange(len(row)) for row in ids]
     masks = [torch.ones(len(row), dtype=torch.bool) for row in ids]
     data = TensorDict({"input_ids": nested(ids), "position_ids": nested(positions), "loss_mask": nested(masks)}, batch_size=len(ids))
-    tu.assign_non_tensor(data, use_remove_padding=False, use_fused_kernels=True, use_dynamic_bsz=False, micro_batch_size_per_gpu=2)
+    tu.assign_non_tensor(data, use_remove_padding=packed, use_fused_kernels=True, use_dynamic_bsz=False, micro_batch_size_per_gpu=2)
     tu.assign_non_tensor(data, temperature=1.0, calculate_entropy=False, pad_token_id=0)
     return data
 
 
+seen = []  # log-probabilities of the samples of this rank, of both updates
+
+
 def loss(model_output, data, dp_group=None):
     """Minus the mean log-probability of the next token, over all ranks; verl averages gradients over ranks."""
-    total = sum(row[:-1].sum() for row in model_output["log_probs"].unbind())
+    rows = [row[:-1] for row in model_output["log_probs"].unbind()]
+    seen.extend(row.detach().clone() for row in rows)
+    total = sum(row.sum() for row in rows)
     return -total * world / data["batch_num_tokens"], {}
 
 
@@ -92,11 +99,12 @@ def same_start(model):
             value.data.copy_(torch.randn(value.shape, generator=generator) * 0.05)
 
 
-def with_verl(place, dtype, lora, speed):
-    """Losses of both updates, the weights after them, and those that a weight sync sends."""
+def with_verl(place, dtype, lora, speed, packed):
+    """Losses of both updates, the weights after them, those that a weight sync sends, and log-probabilities before the first."""
     library = None if precision.shape(str(place))["tie_word_embeddings"] else "mathrl.verl.untied_heads"
+    seen.clear()
     override = {"attn_implementation": "sdpa"}
-    options = {"load_tokenizer": False, "use_fused_kernels": True, "use_remove_padding": False, "override_config": override}
+    options = {"load_tokenizer": False, "use_fused_kernels": True, "use_remove_padding": packed, "override_config": override}
     options["fused_kernel_options"] = {"impl_backend": "torch"}
     if lora:
         library = "mathrl.verl.lora"
@@ -114,7 +122,7 @@ def with_verl(place, dtype, lora, speed):
     losses = []
     for _ in range(2):
         with engine.train_mode():
-            made = engine.train_batch(batch(own), loss)
+            made = engine.train_batch(batch(own, packed), loss)
         value = torch.tensor(sum(made["loss"]))
         dist.all_reduce(value)
         losses.append(float(value) / world)
@@ -122,7 +130,7 @@ def with_verl(place, dtype, lora, speed):
     sent = dict(engine.get_per_tensor_param()[0]) if lora else {}
     after = {name: whole(value) for name, value in engine.module.state_dict().items()}
     assert all(torch.equal(before[name], after[name]) for name in before), "a weight sync changed the trainer"
-    return losses, after, sent
+    return losses, after, sent, seen[: len(own)]
 
 
 def without(place, dtype, lora):
@@ -133,13 +141,15 @@ def without(place, dtype, lora):
         model = get_peft_model(model, LoraConfig(task_type="CAUSAL_LM", r=LORA.rank, lora_alpha=LORA.alpha, target_modules=chosen))
         same_start(model)
     optimizer = torch.optim.AdamW([one for one in model.parameters() if one.requires_grad], lr=RATE, weight_decay=0.0, betas=(0.9, 0.999))
-    losses, samples = [], rows()
-    for _ in range(2):
+    losses, samples, first = [], rows(), []
+    for update in range(2):
         total = 0
         for row in samples:
             with torch.autocast("cpu", torch.bfloat16, enabled=dtype == "bfloat16"):
                 logits = model(input_ids=row[None]).logits[0, :-1].float()
-            total = total - logits.log_softmax(-1).gather(-1, row[1:, None]).sum()
+            logprobs = logits.log_softmax(-1).gather(-1, row[1:, None])[:, 0]
+            first += [logprobs.detach()] if not update else []
+            total = total - logprobs.sum()
         total = total / sum(map(len, samples))
         optimizer.zero_grad()
         total.backward()
@@ -148,25 +158,32 @@ def without(place, dtype, lora):
     trained = {name: value.detach().clone() for name, value in model.state_dict().items()}
     if lora:
         model.merge_and_unload().save_pretrained(f"{place}-merged")
-    return losses, trained
+    return losses, trained, first
 
 
 os.environ |= {"RANK": str(rank), "WORLD_SIZE": str(world), "LOCAL_RANK": str(rank)}
 dist.init_process_group("cpu:gloo", init_method=f"file://{folder}/store", rank=rank, world_size=world)
-references = {}
+router.in_the_trainer(modeling_deepseek_v3)  # grpo_config has verl import it for this shape
+references, before = {}, {}
 if rank == 0:
     for case in cases:  # first: verl gives a model's class another forward
         kind, tied, dtype, *more = case.split(":")
         write(folder / case, kind, tied == "tied")
+        before[case] = load_file(folder / case / "model.safetensors")
         references[case] = without(folder / case, dtype, "lora" in more)
 dist.barrier()
 for case in cases:
     dtype, *more = case.split(":")[2:]
     lora = "lora" in more
-    losses, weights, sent = with_verl(folder / case, dtype, lora, SPEED if "speed" in more else {})
+    losses, weights, sent, own = with_verl(folder / case, dtype, lora, SPEED if "speed" in more else {}, "packed" in more)
     if rank == 0:
-        expected, right = references[case]
+        expected, right, first = references[case]
         found = {"case": case, "losses": losses, "expected": expected, "compared": len(weights)}
+        apart = [(one.exp() - other.exp()).abs() for one, other in zip(own, first[::world], strict=True)]
+        found["probabilities"] = float(torch.cat(apart).mean())
+        start = {name: value for name, value in before[case].items() if name in weights and name in right}
+        moved, differ = (sum(float((right[n] - o[n]).square().sum()) for n in start) ** 0.5 for o in (start, weights))
+        found["moved"] = differ / moved if moved else 0.0  # the adapter's own weights have other names
         found["weights"] = max(float((weights[name] - right[name]).abs().max()) for name in right if name in weights)
         if lora:
             published = load_file(f"{folder / case}-merged/model.safetensors")
