@@ -14,7 +14,7 @@ if [ -z "$base" ]; then
     base=localhost/mathrl-base
     work=$(mktemp -d)
     trap 'rm -rf "$work"' EXIT
-    debootstrap --variant=minbase --include=python3,python3-venv,ca-certificates bookworm "$work/rootfs" >/dev/null
+    debootstrap --variant=minbase --include=python3,python3-venv,python3-dev,libnuma1,ca-certificates bookworm "$work/rootfs" >/dev/null
     container=$(buildah from scratch)
     buildah add --quiet "$container" "$work/rootfs" /
     buildah commit --quiet --rm "$container" "$base"

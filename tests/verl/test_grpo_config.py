@@ -155,6 +155,20 @@ def test_the_router_of_deepseek_v3_is_that_of_every_process(tmp_path, config, re
     assert modules == verl_environment(accelerator)["VERL_USE_EXTERNAL_MODULES"] + ",mathrl.verl.router"
 
 
+HOOKED = """
+import importlib
+from mathrl.models import router
+importlib.import_module("mathrl.verl.router")
+print(importlib.import_module(router.TRAINERS).DeepseekV3TopkRouter.forward.__module__)
+print(importlib.import_module(router.ENGINES).GateLinear.__name__)
+"""
+
+
+@pytest.mark.full
+def test_the_router_is_replaced_when_transformers_and_vllm_are_imported(verl):
+    assert verl("cpu").ask(HOOKED).split()[-2:] == ["mathrl.models.router", "Float32Gate"]
+
+
 def test_a_deterministic_training_on_gpus_asks_for_other_kernels(config, resolve):
     config["training"] |= {"deterministic": True}
     answer = resolve(overrides(config))
