@@ -1,4 +1,4 @@
-"""containers/cuda.Containerfile installs what containers/cuda.def installs; it is built where a registry is reached, not here."""
+"""containers/cuda.Containerfile installs what containers/cuda.def installs. tests/hpc/build_oci.sh builds it, which is not done here."""
 
 import re
 
