@@ -117,7 +117,7 @@ STRATEGIES: tuple[Strategy, ...] = (
     ),
     Strategy(
         "take a copy apart",
-        "a copy with a bracket around a part of it, or a number as a sum or a quotient, is a copy",
+        "a copy with brackets around some terms, or a number as a sum or a quotient, is a copy",
         _each(lambda p: [s for f in formulas(p) + sides(p) for s in _apart(f)], "@"),
     ),
     Strategy("name a copy", "a copy behind an equality sign", _each(lambda p: formulas(p) + sides(p), "x = @", "f(x) = @", "y = @")),
@@ -136,7 +136,9 @@ STRATEGIES: tuple[Strategy, ...] = (
     Strategy(
         "two numbers with an operation",
         "a calculation that is left to the grader",
-        lambda problem: [box(form.format(*pair)) for pair in _pairs(problem) for form in (r"{}/{}", r"{}+{}", r"{}-{}", r"{}\cdot{}", "{}^{{{}}}")],
+        lambda problem: [
+            box(form.format(*pair)) for pair in _pairs(problem) for form in (r"{}/{}", r"{}+{}", r"{}-{}", r"{}\cdot{}", "{}^{{{}}}")
+        ],
     ),
     Strategy("a number with percent or degrees", "50 % is 50 and 0.5, 45° is 45 and π/4", _each(numbers, "@\\%", "@^\\circ")),
     Strategy(

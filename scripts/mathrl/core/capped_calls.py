@@ -1,8 +1,8 @@
 """A function called in worker processes, each call with a limit on processor time and memory.
 
 For code that may hang or take all memory on some inputs (computer algebra on a model's text). A call beyond the limit ends its
-worker; the next call gets a new one. The limit is processor time, so that a busy machine changes no result: one that waits for its turn is waited for. Arguments and
-results are JSON. An idle worker ends when its caller does, a busy one at its limit at the latest.
+worker; the next call gets a new one. The limit is processor time, so that a busy machine changes no result: a worker that waits
+for its turn is waited for. Arguments and results are JSON. An idle worker ends when its caller does, a busy one at its limit.
 """
 
 from __future__ import annotations

@@ -115,11 +115,16 @@ def same_expressions(answer: n.Node, gold: n.Node, how: How) -> bool:
 
 def _with_unit_sign(node: n.Node, other: n.Node) -> n.Node:
     """2h as two hours beside "2 hours": a letter behind a number is the sign of a unit only where the other writes that unit."""
-    match node, other:
-        case n.Mul(items=(number, n.Sym() | n.Pow(base=n.Sym(), exponent=n.Num()) as sign)), n.Quantity(unit=unit) if is_finished(number):
-            name = sign.name if isinstance(sign, n.Sym) else f"{sign.base.name}^{sign.exponent.value}"
-            own, wanted = units.size_of(name), units.size_of(unit)
-            return n.Quantity(number, name) if own and wanted and own[1] == wanted[1] else node
+    match node:
+        case n.Mul(items=(number, n.Sym(name=name))):
+            pass
+        case n.Mul(items=(number, n.Pow(base=n.Sym(name=letter), exponent=n.Num(value=power)))):
+            name = f"{letter}^{power}"
+        case _:
+            return node
+    if isinstance(other, n.Quantity) and is_finished(number):
+        own, wanted = units.size_of(name), units.size_of(other.unit)
+        return n.Quantity(number, name) if own and wanted and own[1] == wanted[1] else node
     return node
 
 

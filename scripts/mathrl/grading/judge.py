@@ -75,7 +75,12 @@ def _decide_now(extracted: str, gold: str, how: How) -> tuple[str, str]:
     status = compare(extracted, gold, how)
     if status not in (EQUAL, NO_GOLD) or (status == NO_GOLD and " " in gold):
         answers = [extracted, stated(extracted, how.words)] if " " in extracted else [extracted]
-        sentence = " " in gold and not _YES_OR_NO.match(gold) and (len(gold) <= MAX_GOLD_SENTENCE or _ANNOUNCED.search(gold)) and not readings(gold)
+        sentence = (
+            " " in gold
+            and not _YES_OR_NO.match(gold)
+            and (len(gold) <= MAX_GOLD_SENTENCE or _ANNOUNCED.search(gold))
+            and not readings(gold)
+        )
         golds = [gold, said] if sentence and (said := stated(gold)) and not said.strip().isalpha() else [gold]
         for theirs in filter(None, golds):
             for mine in filter(None, answers):

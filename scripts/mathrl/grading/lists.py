@@ -132,7 +132,9 @@ def same_point_and_list(answer: n.Items | n.Bracket, gold: n.Items | n.Bracket, 
     bracket = next(node for node in (answer, gold) if isinstance(node, n.Bracket))
     if isinstance(answer, n.Bracket) and (answer.opening, answer.closing) == ("[", "]"):
         return matching(values_of(answer.items), values_of(gold.items), same)  # a data list for a bare list
-    is_interval = how.interval or (bracket.opening, bracket.closing) != ("(", ")") or any(n.signed(part)[1] == n.INFINITY for part in bracket.items)
+    is_interval = (
+        how.interval or (bracket.opening, bracket.closing) != ("(", ")") or any(n.signed(part)[1] == n.INFINITY for part in bracket.items)
+    )
     if is_interval and ends_of(bracket) is not None:
         return False
     left, right = _as_point(answer), _as_point(gold)

@@ -131,7 +131,9 @@ def is_copied(answer: str, gold: str, problem: str, how: How) -> bool:
         return False
     if not answers or not golds:
         return len(_flat(answer)) > 3 and _flat(answer) in _flat(problem[-MAX_PROBLEM_CHARS:])
-    if any(_is_division_left(node, problem) for node in answers[:1]) or any(_is_rewritten(a, g, problem, how) for a in answers[:1] for g in golds[:1]):
+    if any(_is_division_left(node, problem) for node in answers[:1]) or any(
+        _is_rewritten(a, g, problem, how) for a in answers[:1] for g in golds[:1]
+    ):
         return True
     kept = {part for node in written for part in n.walk(node)}
     same = Comparison(how).same

@@ -91,7 +91,15 @@ def _parts(words: str) -> list[str]:
 
 def _forms(word: str) -> set[str]:
     """A word, and what may be its plural and its singular."""
-    return {word, word + "s", word + "es", word.removesuffix("s"), word.removesuffix("es"), re.sub("ies$", "y", word), re.sub("y$", "ies", word)}
+    return {
+        word,
+        word + "s",
+        word + "es",
+        word.removesuffix("s"),
+        word.removesuffix("es"),
+        re.sub("ies$", "y", word),
+        re.sub("y$", "ies", word),
+    }
 
 
 def _is_listed(word: str) -> bool:

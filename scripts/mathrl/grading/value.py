@@ -183,7 +183,7 @@ def _float_sum(a: complex, b: complex) -> Value:
 
 @lru_cache(maxsize=4096)
 def sample(name: str, point: int) -> Fraction:
-    """The value that a variable takes at a test point, fixed by its name: 0.3 to 2.7 in size, hundreds at the large points, more at the far.
+    """The value that a variable takes at a test point, fixed by its name: 0.3 to 2.7 in size, hundreds and more at the large and far.
 
     It is rational, so that rational functions are compared exactly.
     """
