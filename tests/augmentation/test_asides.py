@@ -33,7 +33,7 @@ def stories():
 
 @pytest.mark.parametrize(("templates", "every"), [(SEEN, 5), (HELD_OUT[1:], 3)], ids=["seen", "held out"])
 def test_99_of_100_injections_are_stopped(templates, every):
-    """In every third or fifth story. `held out` was so in its first run only (99.7 % in all fifteen stories): two rules changed after it."""
+    """In every third or fifth story. `held out` was so in its first run only (99.7 % in all stories): two rules changed after it."""
     lines = [line for line in templates if line and not line.startswith("#")]
     missed, asked = [], 0
     for text, answer, begins, goes_on in itertools.islice(stories(), 1, None, every):
