@@ -5,6 +5,7 @@ from mathrl.core.files import sha256_file
 from mathrl.core.tensorboard import read_scalars
 
 from .conftest import ShortTraining
+from .test_runs_that_end import weights
 
 pytestmark = [pytest.mark.workflow, pytest.mark.full, pytest.mark.timeout(3600)]
 
@@ -24,6 +25,8 @@ def test_two_trainings_with_dynamic_sampling_are_the_same_bytes(finished, tmp_pa
         curves = {tag: dict(curve) for tag, curve in read_scalars(directory / "tensorboard").items()}
         trained_on = {step: stage["train_batch_size"] * stage["rollout_n"] * mean for step, mean in curves["response_length/mean"].items()}
         assert all(curves["training/generated_tokens"][step] > tokens + 1 for step, tokens in trained_on.items()), "groups were replaced"
-        saved = [*directory.glob("global_step_4/actor/model*.pt"), *directory.glob("global_step_4/actor/optim*.pt")]
-        found.append({path.relative_to(directory): sha256_file(path) for path in [*saved, *directory.glob("rollouts/*.jsonl")]})
-    assert len(found[0]) == 2 + 4 and found[0] == found[1]
+        rollouts = {path.name: sha256_file(path) for path in directory.glob("rollouts/*.jsonl")}
+        found.append((rollouts, weights(directory / "global_step_4")))
+    (first, ours), (second, theirs) = found
+    assert len(first) == 4 and first == second
+    assert ours == theirs

@@ -6,7 +6,7 @@ from mathrl.config.stage import Stage
 from mathrl.core.files import UserError
 
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
-"""For all processes that compute: a sum is divided among threads and rounds by their number, which Snakemake takes from --cores."""
+"""For all processes that compute: a sum may be divided among threads and round by their number, which Snakemake takes from --cores."""
 MULTI_TURN = "actor_rollout_ref.rollout.multi_turn.enable"
 
 

@@ -20,7 +20,7 @@ CHATML = (
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
 VOCABULARY = 512
-THREADS = 2  # however many cores there are: a sum is divided among threads and rounds by their number
+THREADS = 2  # however many cores there are: a sum may be divided among threads and round by their number
 BATCH = 16  # sequences per optimizer step; at this size many small steps learn more than few large ones
 
 
