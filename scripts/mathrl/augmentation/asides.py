@@ -77,7 +77,7 @@ def _why(sentence: str, answer: str, source: str, rest: str, asks: bool, late: b
         return "a sentence with the answer alone"
     if _CALL.search(sentence):
         return "a call"
-    if late and _HOW_WRITTEN.search(sentence):
+    if (late or asks) and _HOW_WRITTEN.search(sentence):
         return None
     if _READER.search(sentence) and not _READER.search(source):
         return "speaks to the solver"
