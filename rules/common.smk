@@ -86,8 +86,10 @@ def supervise_rules():
     It is no part of what Snakemake compares: no job is done again for it.
     """
     path = SCRIPTS / "supervise.sh"
-    own = f". {shlex.quote(os.path.relpath(path) if Path.cwd() == ROOT else str(path))}; "
-    given = shell._process_prefix or "set -euo pipefail; "  # Snakemake's own, where nobody sets another
+    own = f". {shlex.quote(os.path.relpath(path) if Path.cwd() == ROOT else str(path))}"
+    # Snakemake's own prefix, where nobody sets another, is for bash alone; a rule of an outer workflow may name another shell
+    given = shell._process_prefix or ""
+    own = f'[ -z "${{BASH_VERSION-}}" ] || {{ set -euo pipefail; {own}; }}; ' if not given else f"{own}; "
     if own not in given:
         shell.prefix((given + own).replace("{", "{{").replace("}", "}}"))
 

@@ -6,18 +6,17 @@ if [ -n "${MATHRL_IN_SUPERVISOR-}" ]; then
 else
     # a very long command is a file that bash runs
     command=${BASH_EXECUTION_STRING-$(<"$0")}
-    case ${command#*supervise.sh} in
-        *scripts/run_job.py*) ;;
-        *scripts/*.py*)
-            export MATHRL_IN_SUPERVISOR=1
-            set -- "${BASH_SOURCE[0]%/*}/run_job.py" --once -- "$BASH"
-            # no site-packages: it starts in half the time
-            set -- -ES ${PYTHONDONTWRITEBYTECODE:+-B} -X utf8 "$@"
-            if [ -n "${BASH_EXECUTION_STRING-}" ]; then
-                exec python3 "$@" -c "$command"
-            else
-                exec python3 "$@" "$0"
-            fi
-            ;;
-    esac
+    command_of_rule=${command#*supervise.sh}
+    if [[ $command_of_rule != *scripts/run_job.py* && $command_of_rule =~ scripts/([a-z_]+\.py) &&
+        -e ${BASH_SOURCE[0]%/*}/${BASH_REMATCH[1]} ]]; then
+        export MATHRL_IN_SUPERVISOR=1
+        set -- "${BASH_SOURCE[0]%/*}/run_job.py" --once -- "$BASH"
+        # no site-packages: it starts in half the time
+        set -- -ES ${PYTHONDONTWRITEBYTECODE:+-B} -X utf8 "$@"
+        if [ -n "${BASH_EXECUTION_STRING-}" ]; then
+            exec python3 "$@" -c "$command"
+        else
+            exec python3 "$@" "$0"
+        fi
+    fi
 fi

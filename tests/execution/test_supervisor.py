@@ -465,11 +465,11 @@ SHOWS = "echo $PPID > {out}; tr '\\0' ' ' < /proc/$PPID/cmdline >> {out}"
 @pytest.mark.parametrize(
     ("command", "supervised"),
     [
-        ("true scripts/x.py 'a b' \"c'd\" {{1..3}} $((1+1)); " + SHOWS, True),
-        ("true scripts/x.py | " + "cat; " + SHOWS, True),
-        (f"true scripts/x.py {'y' * 70_000}; " + SHOWS, True),
+        ("true scripts/fetch_model.py 'a b' \"c'd\" {{1..3}} $((1+1)); " + SHOWS, True),
+        ("true scripts/fetch_model.py | " + "cat; " + SHOWS, True),
+        (f"true scripts/fetch_model.py {'y' * 70_000}; " + SHOWS, True),
         ("true scripts/run_job.py --gpus 1 -- scripts/x.py; " + SHOWS, False),
-        ("true somebody/else; " + SHOWS, False),
+        ("true scripts/not_ours.py .snakemake/scripts/tmp1.x.py; " + SHOWS, False),
     ],
     ids=["quotes", "pipe", "file", "its own", "another's"],
 )
@@ -485,3 +485,38 @@ def test_a_rules_command_runs_once_below_a_supervisor(tmp_path, command, supervi
     assert (done.returncode, done.stdout, done.stderr) == (7, "", "")
     assert (tmp_path / "times").read_text() == "once\n"
     assert ("scripts/run_job.py --once" in (tmp_path / "shown").read_text()) is supervised
+
+
+def stopped_and_continued(pid):
+    for number in (signal.SIGSTOP, signal.SIGCONT):
+        os.kill(pid, number)
+        time.sleep(0.8 if number == signal.SIGSTOP else 0)
+
+
+@pytest.mark.parametrize("which", ["guard", "supervisor"])
+def test_a_pause_of_the_terminal_ends_nothing(which):
+    """Ctrl-Z and fg, or a scheduler that suspends: Python's sigtimedwait tells of a signal that nobody sent."""
+    process = start("--once", "--", "sh", "-c", "sleep 3")
+    assert wait_for(lambda: psutil.Process(process.pid).children())
+    (supervisor,) = psutil.Process(process.pid).children()
+    for _ in range(2):
+        stopped_and_continued(process.pid if which == "guard" else supervisor.pid)
+    assert process.communicate(timeout=20)[1] == "" and process.returncode == 0
+
+
+def test_what_was_ignored_at_the_start_stays_ignored():
+    """`nohup snakemake` outlives its terminal."""
+    command = ["nohup", sys.executable, str(RUN), "--once", "--", "sh", "-c", "sleep 1; echo done"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True)
+    assert wait_for(lambda: [one for one in psutil.Process(process.pid).children(recursive=True) if one.name() == "sleep"])
+    os.kill(process.pid, signal.SIGHUP)
+    out, errors = process.communicate(timeout=20)
+    assert out == "done\n" and process.returncode == 0 and "SIGHUP" not in errors
+
+
+def test_an_interrupt_reaches_what_the_shell_runs():
+    process = start("--once", "--", "bash", "-c", "sleep 30; true")
+    assert wait_for(lambda: [one for one in psutil.Process(process.pid).children(recursive=True) if one.name() == "sleep"])
+    begin = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=20) == 130 and time.monotonic() - begin < 4

@@ -125,7 +125,7 @@ def test_a_start_of_snakemake_parses_no_file_again_and_seldom_looks_for_garbage(
         assert done.returncode == 0, done.stdout
         counts += [json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"parsed"')]
     assert counts[0]["parsed"] > 100 and counts[1]["parsed"] == 0, counts
-    assert {count["prefix"] for count in counts} == {"set -euo pipefail; . scripts/supervise.sh; "}, "every rule's command runs supervised"
+    assert all(". scripts/supervise.sh; " in count["prefix"] for count in counts), "every rule's command runs supervised"
     assert counts[1]["collected"] < 200, "importing Snakemake takes some 70, planning as many hundreds more"
 
 

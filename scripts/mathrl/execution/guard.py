@@ -14,7 +14,8 @@ from collections.abc import Callable
 
 from mathrl.execution import leftovers, processes
 
-ENDING = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
+# A signal that was ignored from the beginning, as below nohup, stays ignored: blocked, it would be kept for us.
+ENDING = {signal.SIGTERM, *(number for number in (signal.SIGINT, signal.SIGHUP) if signal.getsignal(number) is not signal.SIG_IGN)}
 FORWARDED = ENDING | {signal.SIGUSR1, signal.SIGUSR2}
 
 
@@ -30,9 +31,9 @@ def watched(run: Callable[[], int]) -> int:
         return run()
     told = False
     while (status := _status(child)) is None:
-        info = signal.sigtimedwait(FORWARDED | {signal.SIGCHLD}, 0.5)
-        if info is not None and info.si_signo != signal.SIGCHLD:
-            processes.send([child], info.si_signo)
+        number = processes.wait_for_signal(FORWARDED | {signal.SIGCHLD}, 0.5)
+        if number not in (None, signal.SIGCHLD):
+            processes.send([child], number)
         if owner and not told and os.getppid() != parent:
             print("supervisor: the shell that started this job is gone", file=sys.stderr, flush=True)
             processes.send([child], signal.SIGTERM)

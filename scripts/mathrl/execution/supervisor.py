@@ -135,13 +135,13 @@ class Supervisor:
 
     def _step(self, seconds: float) -> None:
         """Wait for a signal, at most this long; pass it on, reap, check the owner and the deadline."""
-        info = signal.sigtimedwait(FORWARDED | {signal.SIGCHLD}, seconds)
-        if info is not None and info.si_signo != signal.SIGCHLD:
-            if info.si_signo in ({signal.SIGUSR1} if self.service else ENDING) and self.asked is None:
-                self._end(f"got {signal.Signals(info.si_signo).name}", signal.SIGINT if self.service else info.si_signo)
-            elif self.child and not self.service and not (info.si_signo in ENDING and time.monotonic() < self.heard + 1):
+        number = processes.wait_for_signal(FORWARDED | {signal.SIGCHLD}, seconds)
+        if number is not None and number != signal.SIGCHLD:
+            if number in ({signal.SIGUSR1} if self.service else ENDING) and self.asked is None:
+                self._end(f"got {signal.Signals(number).name}", signal.SIGINT if self.service else number)
+            elif self.child and not self.service and not (number in ENDING and time.monotonic() < self.heard + 1):
                 # one Ctrl-C, or one signal of SLURM's, reaches us and our guard, which hands it on
-                processes.send([self.child], info.si_signo)
+                processes.send([self.child], number)
         self._reap()
         self._check_owner()
         if self.status is None and self.child and time.monotonic() > self.deadline:
@@ -153,7 +153,10 @@ class Supervisor:
         self.asked, self.heard = number, time.monotonic()
         self.deadline = time.monotonic() + self.grace
         _say(f"{why}: ending the command" + ("" if self.once else f", it has {self.grace:g} s to save"))
-        if self.child:  # only the command itself: its workers must live while it saves
+        if self.child and self.once:  # a shell hands on nothing
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.child, number)
+        elif self.child:  # only the command itself: its workers must live while it saves
             processes.send([self.child], number)
 
     def _reap(self) -> bool:
@@ -185,7 +188,9 @@ class Supervisor:
             try:
                 processes.end_with(me)
                 os.setsid()
-                signal.signal(signal.SIGTERM, signal.SIG_DFL)  # the shell around us may ignore it, so that it outlives it
+                # the shell around us may ignore the first, so that it outlives it; Python ignores the others
+                for ignored in (signal.SIGTERM, signal.SIGPIPE, signal.SIGXFSZ):
+                    signal.signal(ignored, signal.SIG_DFL)
                 signal.pthread_sigmask(signal.SIG_SETMASK, self.mask | ({signal.SIGTERM} if self.service else set()))
                 os.execvpe(self.command[0], self.command, environment)
             except OSError as error:

@@ -25,8 +25,16 @@ BLOCK = 1 << 20
 def note(directory: Path, step: int) -> None:
     """Note all that is logged below `directory`, the rollouts up to `step`: those of later steps are written again.
 
-    A file that is less than was noted, or another, keeps its entry: it is damaged, and the next check says so.
+    A file that is less than was noted, or another, keeps its entry: it is damaged, and the next check says so. Where there is no room for
+    the note, the last one stands: a line says so, and training goes on.
     """
+    try:
+        _note(directory, step)
+    except OSError as error:
+        print(f"{directory / NOTE}: cannot be written ({error.strerror}); the next save notes what is logged", file=sys.stderr)
+
+
+def _note(directory: Path, step: int) -> None:
     known = _noted(directory)
     found = {name: mark for name, mark in known.items() if _is_saved(name, step)}
     for name, path in _files(directory, step):

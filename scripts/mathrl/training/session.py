@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import math
 import re
 import signal
@@ -18,7 +19,7 @@ from mathrl.config.stage import Stage
 from mathrl.core.tensorboard import by_step
 from mathrl.execution import notices, processes
 from mathrl.training import checkpoints, flags, logged
-from mathrl.training.budget import Spent
+from mathrl.training.budget import SECONDS, Spent
 from mathrl.training.checkpoint_choice import DEV, choose
 from mathrl.training.collapse import Monitor, describe
 from mathrl.verl import stop_file
@@ -26,7 +27,6 @@ from mathrl.verl import stop_file
 METRIC = re.compile(r"([\w/@.\-]+):(?:np\.\w+\()?(-?[\d.]+(?:e[+-]?\d+)?|-?inf|nan)\)?(?= - |\s*$)")
 NETWORK = re.compile(r"NCCL INFO Using network (\w+)")  # IB, Socket or a plug-in's: how GPUs of different nodes talk
 RAY_LATE = "The current node timed out during startup"  # of Ray's exception
-STEP_SECONDS = "timing_s/step"  # verl's
 AT_THE_START = 1 / 3  # of monitor.stall_minutes
 MEASURED, PATIENCE, LEAST_SILENCE = 3, 10, 600  # steps before verl's silence is judged by its own; times its longest; seconds
 TRAINED = ("critic/score/mean", "train/loss")  # a line with one of these is a step: of reinforcement, of supervision
@@ -84,6 +84,7 @@ class Session:
     monitor: Monitor
     spent: Spent
     dev: dict[str, float] = field(default_factory=dict)  # accuracy on the dev split by step
+    loaded: bool = False  # its first validation, or its first step, begins
     stepping: bool = False  # verl has loaded everything and is at its first step, or beyond
     last_step: int = 0  # of the stage
     stopped_by: str | None = None  # why training was ended before its steps were done
@@ -103,8 +104,9 @@ class Session:
             if step <= until:
                 self._take(step, metrics)
         self.last_step = until  # also without a line of its own, in checkpoints of earlier commits
-        times = [seconds for step, seconds in scalars.get(STEP_SECONDS, []) if step <= until]
-        self.measured, self.longest_silence = len(times), max(times, default=0.0)  # a silence is part of a step
+        times = [[seconds for step, seconds in scalars.get(name, []) if step <= until] for name in SECONDS]
+        # a silence is part of a step, or of the validation after it
+        self.measured, self.longest_silence = len(times[0]), max(itertools.chain(*times), default=0.0)
 
     def _take(self, step: int, metrics: Mapping[str, float]) -> str | None:
         """Count a step in; the line about its collapse, its used-up budget, or None. What asks for an end first has ended the stage."""
@@ -134,8 +136,9 @@ class Session:
         if not self.network and (network := NETWORK.search(text)):
             self.network = network[1]
             yield f"{self.progress.name}: between nodes NCCL uses {self.network}" + (" (TCP)" if self.network == "Socket" else "")
+        self.loaded |= stop_file.LOADED in text
         if stop_file.TOTAL in text:
-            self.stepping = True
+            self.loaded = self.stepping = True
             with contextlib.suppress(ValueError):
                 self.progress.total = int(text.split(stop_file.TOTAL)[1].split()[0])
         found = parse(text)
@@ -204,11 +207,11 @@ class Session:
     def silence_limit(self) -> float:
         """Seconds of silence after which verl counts as hung: `monitor.stall_minutes`, or less where it starts or its steps are short.
 
-        Until the first step begins, verl, Ray and the engine say what they load: a third is enough. After a few steps ten times its
-        longest silence is enough, which held a step, and mostly a validation and a save. Steps before a resume count too.
+        Until the first validation or step begins, verl, Ray and the engine say what they load: a third is enough. After a few steps
+        ten times its longest silence is enough, which held a step, and mostly a validation and a save. Steps before a resume count too.
         """
         limit = 60.0 * (self.stage.monitor.stall_minutes or math.inf)
-        if not self.stepping:
+        if not self.loaded:
             return limit * AT_THE_START
         return min(limit, max(LEAST_SILENCE, PATIENCE * self.longest_silence)) if self.measured >= MEASURED else limit
 

@@ -80,6 +80,7 @@ class Trainer(PPOTrainerSync):
 
     def on_validate_begin(self) -> None:
         super().on_validate_begin()
+        print(stop_file.LOADED, flush=True)
         if self._names:
             self._names.begin("validate", self.global_steps)
 

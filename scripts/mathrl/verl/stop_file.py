@@ -12,6 +12,7 @@ FINISH = "finish"  # save and validate: training is over
 ABANDON = "abandon"  # neither: what was learnt last is not wanted
 
 TOTAL = "mathrl: total steps "  # how the driver's log announces the number of steps
+LOADED = "mathrl: validates"  # in the same way: nothing is loaded any more, and a validation prints nothing until it ends
 
 _FILE = "stop"
 
