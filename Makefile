@@ -156,7 +156,7 @@ holds-harness := lm-eval and inspect-ai
 
 # One worker runs the demo and what reads it, the others the rest.
 test: env
-	$(PYTEST) -m "not full" -n $(or $(JOBS),2) --dist loadgroup --no-loadscope-reorder
+	$(PYTEST) -m "not full" -n $(or $(JOBS),2) --dist loadgroup --no-loadscope-reorder --durations=25
 
 # make test-full PART=kills: a part of at most 40 minutes; without PART all of them. What has passed on this code is not run again.
 test-full: env
