@@ -12,10 +12,11 @@ else
             export MATHRL_IN_SUPERVISOR=1
             set -- "${BASH_SOURCE[0]%/*}/run_job.py" --once -- "$BASH"
             # no site-packages: it starts in half the time
+            set -- -ES ${PYTHONDONTWRITEBYTECODE:+-B} -X utf8 "$@"
             if [ -n "${BASH_EXECUTION_STRING-}" ]; then
-                exec python3 -ES -X utf8 "$@" -c "$command"
+                exec python3 "$@" -c "$command"
             else
-                exec python3 -ES -X utf8 "$@" "$0"
+                exec python3 "$@" "$0"
             fi
             ;;
     esac

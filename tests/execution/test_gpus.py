@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from mathrl.core.files import UserError
 from mathrl.execution import gpus, processes
-from support.killing import kill_with_its_guard
+from support.killing import kill_with_its_guard, unless_another_job_was_next
 
 RUN = str(Path(__file__).resolve().parents[2] / "scripts" / "run_job.py")
 
@@ -132,6 +132,7 @@ def test_a_gpu_stays_taken_until_the_last_process_is_gone(state):
     assert first.wait(timeout=15) == 0
 
 
+@unless_another_job_was_next
 def test_a_killed_supervisor_does_not_free_gpus_in_use(state):
     """SIGKILL of the supervisor: the command dies too, a daemon that closed the lock is ended before the next job."""
     pid_file = state / "pid"
@@ -256,6 +257,7 @@ def test_a_lock_directory_of_somebody_else_is_refused(tmp_path):
         gpus.state_directory(tmp_path / "link")
 
 
+@unless_another_job_was_next
 def test_an_orphan_that_holds_the_lock_is_ended_by_the_next_job(state):
     """What inherited the lock lives on after its supervisor was killed; the next job waited for it for ever."""
     first = supervised("--gpus", "6", "--", "sh", "-c", f"setsid sleep 60 & echo $! > {state}/pid; wait")

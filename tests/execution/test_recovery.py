@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from mathrl.core.files import UserError
 from mathrl.execution import processes, recovery
-from support.killing import kill_with_its_guard
+from support.killing import kill_with_its_guard, unless_another_job_was_next
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = ROOT / "scripts"
@@ -128,6 +128,7 @@ def test_orphans_without_a_supervisor_are_ended(tmp_path):
         os.kill(found["other"], signal.SIGKILL)
 
 
+@unless_another_job_was_next
 def test_temporary_files_of_orphans_go_too():
     """Also in a TMPDIR that is relative: a supervisor and its guard were killed, and no other job starts on this host."""
     with tempfile.TemporaryDirectory(prefix="t") as short:

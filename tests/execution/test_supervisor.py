@@ -17,7 +17,7 @@ from pathlib import Path
 import psutil
 import pytest
 from mathrl.execution import leftovers, processes, slurm
-from support.killing import kill_with_its_guard
+from support.killing import kill_with_its_guard, unless_another_job_was_next
 from support.speed import slowness
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
@@ -339,9 +339,8 @@ def test_what_a_job_links_to_is_not_removed(tmp_path):
 
 def test_temporary_files_of_a_job_of_snakemake_go_with_it(tmp_path):
     """Snakemake sets TMPDIR in each job, whatever the user set."""
-    (tmp_path / "Snakefile").write_text(
-        f"rule all:\n    output: 'place'\n    shell: '{sys.executable} {RUN} -- sh -c \"mktemp > place\"'\n"
-    )
+    command = shlex.join([sys.executable, str(RUN), "--", "sh", "-c", "mktemp > place"])
+    (tmp_path / "Snakefile").write_text(f"rule all:\n    output: 'place'\n    shell: {command!r}\n")
     snakemake = SCRIPTS.parent / ".venv-driver/bin/snakemake"
     if not snakemake.exists():
         pytest.skip("needs .venv-driver (make env)")
@@ -352,6 +351,7 @@ def test_temporary_files_of_a_job_of_snakemake_go_with_it(tmp_path):
 
 
 @pytest.mark.parametrize("temporary", ["", "here"], ids=["none", "relative"])
+@unless_another_job_was_next
 def test_what_a_killed_supervisor_left_goes_with_the_next_job(tmp_path, monkeypatch, temporary):
     """Its directory, its temporary files, also in a TMPDIR that is relative, its processes and a semaphore of a dead one."""
     with tempfile.TemporaryDirectory(prefix="t") as short:

@@ -13,7 +13,7 @@ import functools
 import hashlib
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from mathrl.core.files import UserError, read_checked_json, write_checked_json
@@ -45,9 +45,18 @@ def imported(content: bytes) -> list[str]:
     Raises:
         SyntaxError, ValueError: it is no Python.
     """
-    key = hashlib.sha256(_MADE_BY + content).hexdigest()
+    return remembered(b"imports", content, _names)
+
+
+def remembered(kind: bytes, content: bytes, find: Callable[[str], Iterable[str]]) -> list[str]:
+    """What `find` reads in the text of a file of these bytes, sorted; another `find` has another `kind`.
+
+    Raises:
+        SyntaxError, ValueError: it is no Python.
+    """
+    key = hashlib.sha256(b"\0".join((_MADE_BY, kind, content))).hexdigest()
     if key not in _used:
-        _used[key] = _known[key] if key in _known else sorted(set(_names(content.decode("utf-8-sig"))))
+        _used[key] = _known[key] if key in _known else sorted(set(find(content.decode("utf-8-sig"))))
     return _used[key]
 
 

@@ -8,13 +8,17 @@ code runs are not known.
 from __future__ import annotations
 
 import ast
+import hashlib
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from mathrl.core.imported_names import remembered
+
 JOINS = ("join", "joinpath", "Path", "PurePath")
 MADE = ("results", "checkpoints", "logs", ".snakemake")  # in the working directory
 LONGEST = 200  # letters of a name
+_MADE_BY = hashlib.sha256(Path(__file__).read_bytes()).digest()
 
 
 def named_files(paths: Iterable[Path]) -> set[Path]:
@@ -25,14 +29,17 @@ def named_files(paths: Iterable[Path]) -> set[Path]:
 def _named(path: Path) -> Iterator[Path]:
     folder, here = Path(os.path.normpath(path.absolute().parent)), Path.cwd()
     made = tuple(here / name for name in MADE)
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8-sig"))):
-        name = _name(node)
-        if not ("." in name or "/" in name) or len(name) > LONGEST or not name.isprintable() or name.endswith(".py"):
-            continue
+    for name in remembered(_MADE_BY, path.read_bytes(), _names):
         for place in (folder, here):
             file = Path(os.path.normpath(place / name))
             if file.is_file() and file.is_relative_to(folder) and not any(file.is_relative_to(other) for other in made):
                 yield file
+
+
+def _names(text: str) -> Iterator[str]:
+    for name in map(_name, ast.walk(ast.parse(text))):
+        if ("." in name or "/" in name) and len(name) <= LONGEST and name.isprintable() and not name.endswith(".py"):
+            yield name
 
 
 def _name(node: ast.AST) -> str:
