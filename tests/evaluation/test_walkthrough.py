@@ -37,15 +37,20 @@ def run(folder, words):
 
 def test_the_page_has_its_files_and_commands():
     files = {block.file for block in pages.blocks(PAGE)} - {None}
-    assert files == {"mine/make_dataset.py", "mine/sums.jsonl", "mine/pins.tsv", "scripts/my_terms.py", "mine/config.yaml"}
-    assert [words[0] for words in COMMANDS] == ["python", "python", "python", "snakemake", "snakemake", "snakemake"]
+    assert files == {
+        "mine/make_dataset.py", "mine/sums.jsonl", "mine/evaluate.yaml", "mine/pins.tsv", "scripts/my_terms.py", "mine/config.yaml",
+    }  # fmt: skip
+    assert [words[0] for words in COMMANDS] == ["python", "snakemake", "python", "python", "snakemake", "snakemake", "snakemake"]
 
 
 def test_the_commands(copy):
     if not (ROOT / ".venv-driver/bin/snakemake").exists():
         pytest.skip("Snakemake's environment is not made (make env)")
-    make, reward, _, _, dry, real = COMMANDS  # the two of a preset run with every page's in tests/docs
+    make, evaluate, reward, _, _, dry, real = COMMANDS  # the two of a preset run with every page's in tests/docs
     assert run(copy, make).returncode == 0
+    only = run(copy, evaluate)
+    assert only.returncode == 0, only.stderr + only.stdout
+    assert "results/theirs/contest/eval/gsm8k.json" in only.stdout + only.stderr and "train_policy" not in only.stdout + only.stderr
     graded = run(copy, reward)
     found = json.loads(graded.stdout)
     assert found["score"] == pytest.approx(1.0) and found["term_brief"] == 1.0

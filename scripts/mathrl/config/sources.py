@@ -99,16 +99,17 @@ class AddedRows(Section):
 class Rules(Section):
     """When a training row and a benchmark item are the same problem; each pair that a method finds must pass."""
 
-    same_length: Share = key(0.75, "words of the shorter text over the longer's, from which on neither is a part of the other", "share")
+    same_length: Share = key(0.75, "texts whose lengths in words have at least this ratio count as equally long", "share")
     short: Count = key(
-        12, "words of a text in which names (ABC) are all the same; of half as many, neither is a part of the other", "words"
-    )
-    few_words: WholeNumber = key(3, "words of a text that is a formula: all its numbers and signs are the same", "words")
-    few_numbers: WholeNumber = key(6, "numbers of a text in which all must be there, where neither is a part of the other")
-    exchanged_words: WholeNumber = key(2, "most words of one place that, exchanged for unknown others, make another problem", "words")
-    named_numbers: WholeNumber = key(2, "least numbers of a text whose names of people may all be others")
-    part: Count = key(8, "least words, numbers and signs of a text that stands inside the other")
-    sentence: Count = key(3, "the same for an item that is one sentence of a row")
+        12, "in texts of at most this many words, exchanged names make another problem; of half as many, they always count as equally long",
+        "words",
+    )  # fmt: skip
+    few_words: WholeNumber = key(3, "a text of at most this many words is a formula: its numbers and signs must be the same", "words")
+    few_numbers: WholeNumber = key(6, "texts that are equally long, with at most this many numbers, must have the same numbers")
+    exchanged_words: WholeNumber = key(2, "at most so many words in one place, exchanged for unknown others, make another problem", "words")
+    named_numbers: WholeNumber = key(2, "names of people may differ if the text has at least this many numbers, all equal")
+    part: Count = key(8, "a text of at least this many words, numbers and signs may stand inside the other")
+    sentence: Count = key(3, "the same for an item that is one whole sentence of a row")
     formula: Count = key(8, "least variables, numbers and signs of formulas that are compared")
     same_formula: Share = key(0.5, "part of the shorter text's formulas that the other has, in runs of three", "share")
     formula_order: Share = key(0.9, "the same in one order, where the runs are others", "share")
@@ -153,7 +154,7 @@ class Decontamination(Section):
     boilerplate_items: Count = key(2, "and so is one that more items have", "items")
     whole: Share = key(0.8, "share of all n-grams that is a match even where most of them are boilerplate", "share")
     replaced: Share = key(0.15, "share of an item's content that a row may have replaced", "share")
-    rules: Rules = key(Rules(), "when a pair is the same problem")
+    rules: Rules = key(Rules(), "when a pair is the same problem; leave these unless you read scripts/mathrl/decontamination/compare.py")
     candidates: Candidates = key(Candidates(), "which pairs are looked at")
 
     def thresholds(self) -> dict[str, Number]:
