@@ -1,6 +1,7 @@
 # Jobs that note when, where and on which GPUs they ran; for tests/hpc/run.sh. Config: root (the checkout), seconds.
 
 import os
+import shlex
 import sys
 from pathlib import Path
 
@@ -12,8 +13,9 @@ if workflow.exec_mode.name != "SUBPROCESS":
 slurm.note_deadline()
 if workflow.exec_mode.name == "REMOTE":
     pauses.read_at_exit()
-RUN = f"python3 {config['root']}/scripts/run_job.py --grace 10 --gpus"
-NOTE = f"python3 {config['root']}/tests/hpc/note.py"
+ROOT = shlex.quote(config["root"])
+RUN = f"python3 {ROOT}/scripts/run_job.py --grace 10 --gpus"
+NOTE = f"python3 {ROOT}/tests/hpc/note.py"
 
 
 container: config["image"]

@@ -123,7 +123,7 @@ small_jobs() { # small_jobs DIRECTORY ARGUMENTS...
     cd "$base/$1"
     shift
     snakemake --snakefile "$here/jobs.smk" --workflow-profile none --config root="$root" image="$image" seconds="${seconds:-8}" \
-        --apptainer-args="--bind $root" "$@"
+        --apptainer-args="--bind '$root'" "$@"
 }
 
 # jobs of six GPUs queue, jobs of one GPU run side by side on distinct devices: on this host and under SLURM
