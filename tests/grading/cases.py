@@ -420,6 +420,7 @@ ASKED = [
     (r"40\text{ dollars per ticket}", "40", "What does one ticket cost?", "equal", "one of them behind per"),
     (r"16\text{ inches longer}", "16", "How many inches longer is it?", "equal", "words behind how many"),
     (r"5\text{ more apples}", "5", "How many more apples has she?", "equal", "words behind how many"),
+    (r"18\text{ jellyfish}", "18", "How many jellyfish are there?", "equal", "the word behind how many"),
     (r"5\text{ more apples}", "5", "How many apples has she?", "different", "nobody asked how many more"),
     (r"18\text{ games won}", "18", "How many games has he won?", "equal", "both are words of the problem"),
     (r"\frac{5}{16}\text{ of the pizza}", r"\frac{5}{16}", "How much of the pizza is left?", "equal", "a part of what is spoken of"),

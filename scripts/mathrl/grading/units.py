@@ -34,6 +34,8 @@ MULTIPLIERS = {"dozen": 12, "hundred": 10**2, "trillion": 10**12} | number_words
 _POWERS = {"square": 2, "squared": 2, "sq": 2, "cubic": 3, "cubed": 3, "cube": 3, "cu": 3}
 CHANGING = TABLES["changes a number"]
 """Words that make another value of the number before them, whoever uses them: text that holds one is no unit."""
+ASKED = "how many "
+_VERBS = frozenset({"are", "is", "was", "were", "did", "do", "does", "can", "could", "will", "would", "should", "has", "have", "had"})
 _OF = frozenset({"of", "per", "each"})
 """What is counted stands before them: liters of water, dollars per ticket."""
 _NUMBERS = number_words.WORDS | number_words.PARTS | MULTIPLIERS
@@ -84,7 +86,7 @@ def may_follow(words: str, spoken: Collection[str] = frozenset()) -> bool:
     if size_of(words) is not None:
         return True
     parts = _parts(words)
-    if " ".join(parts) in spoken and any(map(_is_plural, parts)):
+    if ASKED + " ".join(parts) in spoken:
         return not changes_value(without_comparison(words))
     ends = [place for place, part in enumerate(parts) if part in _OF and (place or part == "of")]
     head = parts[: ends[0]] if ends else parts
@@ -98,11 +100,13 @@ def without_comparison(words: str) -> str:
 
 
 def asked(problem: str) -> set[str]:
-    """What a problem in lower case asks for behind "how many": "bags", "bags of", "bags of rice"."""
+    """What a problem in lower case asks for, each behind `ASKED`: "bags", "bags of", "bags of rice", and "jellyfish" before a verb."""
     found: set[str] = set()
-    for phrase in re.findall(r"how many ((?:[^\W\d_]+'?[ -]+){0,7}[^\W\d_]+)", problem):
+    for phrase in re.findall(rf"{ASKED}((?:[^\W\d_]+'?[ -]+){{0,7}}[^\W\d_]+)", problem):
         parts = _parts(phrase)
-        found.update(" ".join(parts[:size]) for size in range(1, len(parts) + 1))
+        for size in range(1, len(parts) + 1):
+            if any(map(_is_plural, parts[:size])) or (parts[size : size + 1] and parts[size] in _VERBS):
+                found.add(ASKED + " ".join(parts[:size]))
     return found
 
 
