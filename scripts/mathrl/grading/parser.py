@@ -7,7 +7,7 @@ from fractions import Fraction
 from mathrl.grading import nodes as n
 from mathrl.grading.atoms import FUNCTIONS, GREEK, OPENS_FACTOR, Atoms, nested
 from mathrl.grading.latex import Unparsed, tokenize, word_key
-from mathrl.grading.units import MULTIPLIERS, changes_value, is_known, size_of
+from mathrl.grading.units import MULTIPLIERS, changes_value, is_known, size_of, without_comparison
 from mathrl.text.number_words import ONES
 
 _RELATIONS = {
@@ -168,7 +168,8 @@ class Parser(Atoms):
         if words[0] in _DEGREE:
             return n.Quantity(node, _SCALES[words[1][0].upper()]) if words[1:] and words[1][0] in "cf" else n.Degrees(node)
         name = self.unit_name(" ".join(words))
-        if (changes_value(name) and size_of(name) is None) or name[0].isdigit():
+        said = without_comparison(name) if isinstance(node, n.Num) else name
+        if (changes_value(said) and size_of(name) is None) or name[0].isdigit():
             raise Unparsed("words that are no unit")
         if isinstance(node, n.Degrees) and word_key(name).upper() in _SCALES:
             return n.Quantity(node.inner, _SCALES[word_key(name).upper()])

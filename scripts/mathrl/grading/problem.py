@@ -21,6 +21,7 @@ from mathrl.grading.expressions import canonical
 from mathrl.grading.latex import string_key
 from mathrl.grading.numbers import How, is_finished
 from mathrl.grading.readings import readings
+from mathrl.grading.units import asked
 from mathrl.grading.value import close, constant
 
 MAX_PROBLEM_CHARS = 6_000
@@ -50,7 +51,7 @@ def how_to_compare(problem: str | None, benchmark: str = "") -> How:
     if not problem:
         return how
     text = problem[-MAX_PROBLEM_CHARS:].lower()
-    words = frozenset(re.findall(r"[^\W\d_]{3,}", text))
+    words = frozenset(re.findall(r"[^\W\d_]{3,}", text)) | asked(text)
     found = {name: bool(pattern.search(text)) for name, pattern in _SPEAKS_OF.items()}
     return replace(how, **found, words=words)
 
@@ -131,9 +132,8 @@ def is_copied(answer: str, gold: str, problem: str, how: How) -> bool:
         return False
     if not answers or not golds:
         return len(_flat(answer)) > 3 and _flat(answer) in _flat(problem[-MAX_PROBLEM_CHARS:])
-    if any(_is_division_left(node, problem) for node in answers[:1]) or any(
-        _is_rewritten(a, g, problem, how) for a in answers[:1] for g in golds[:1]
-    ):
+    mine, theirs = answers[0], golds[0]
+    if _is_division_left(mine, theirs, problem) or _is_rewritten(mine, theirs, problem, how):
         return True
     kept = {part for node in written for part in n.walk(node)}
     same = Comparison(how).same
@@ -148,10 +148,15 @@ def is_copied(answer: str, gold: str, problem: str, how: How) -> bool:
     return False
 
 
-def _is_division_left(answer: n.Node, problem: str) -> bool:
-    """Two numbers of the problem as a fraction that is still to be divided or reduced: 12/4, where 12 apples cost 4 dollars."""
-    fraction = n.signed(_bare(answer))[1]
+def _is_division_left(answer: n.Node, gold: n.Node, problem: str) -> bool:
+    """Two numbers of the problem as a fraction that is still to be divided: 12/4, where 12 apples cost 4 dollars.
+
+    2 of 8 slices as 2/8 are an answer, where the gold is a part of one itself.
+    """
+    fraction, wanted = n.signed(_bare(answer))[1], n.signed(_bare(gold))[1]
     if not isinstance(fraction, n.Div):
+        return False
+    if isinstance(wanted, n.Div) and isinstance(value := constant(wanted), Fraction) and abs(value) < 1:
         return False
     match n.signed(fraction.top)[1], n.signed(fraction.bottom)[1]:
         case n.Num(value=top), n.Num(value=bottom) if bottom not in (0, 1, (top / bottom).denominator):
@@ -164,39 +169,81 @@ def _is_rewritten(answer: n.Node, gold: n.Node, problem: str, how: How) -> bool:
     answer, gold = _bare(answer), _bare(gold)
     if not (isinstance(answer, n.Scalar) and isinstance(gold, n.Scalar) and _does_less(answer, gold)):
         return False
+    if canonical(gold) in _formulas(problem):
+        return False
     tasks = [found for found in _formulas(problem) if n.symbols(found) == n.symbols(gold) and _does_less(found, gold)]
-    return canonical(gold) not in _formulas(problem) and any(Comparison(how).same(task, gold) for task in tasks)
+    return any(_adds_nothing(canonical(answer), task, gold, problem) and Comparison(how).same(task, gold) for task in tasks)
+
+
+def _adds_nothing(answer: n.Node, task: n.Node, gold: n.Node, problem: str) -> bool:
+    """Is an answer that does less than the gold no further than the problem's formula?
+
+    A formula that is to be factored is as it was until the factors stand there; in others each bracket, division or root that is
+    worked out counts, and what is shorter.
+    """
+    if _wanted_factors(gold) > 1 and (not _tasks(task) or "factor" in problem.lower()):
+        return True
+    return _tasks(answer) >= _tasks(task) and _leaves(answer) >= _leaves(task)
+
+
+def _tasks(node: n.Node) -> int:
+    return sum(map(_is_task, n.walk(node)))
+
+
+def _leaves(node: n.Node) -> int:
+    """Letters and numbers, without exponents."""
+    exponents = sum(isinstance(part, n.Pow) and isinstance(n.signed(part.exponent)[1], n.Num) for part in n.walk(node))
+    return sum(isinstance(part, n.Num | n.Sym) for part in n.walk(node)) - exponents
+
+
+def _wanted_factors(gold: n.Node) -> int:
+    """The factors of a gold that is a product of brackets."""
+    factored = isinstance(n.signed(gold)[1], n.Mul | n.Pow) and any(isinstance(part, n.Add) for part in n.walk(gold))
+    return abs(_factors(gold)) if factored else 0
 
 
 def _does_less(node: n.Node, gold: n.Node) -> bool:
     """Is a writing less worked out than the gold: fewer factors than a product, or more parts that are still to be worked out?"""
-    wanted = _factors(gold) if isinstance(n.signed(gold)[1], n.Mul | n.Pow) else 0
-    return _factors(node) < wanted if wanted > 1 else sum(map(_is_task, n.walk(node))) > sum(map(_is_task, n.walk(gold)))
+    wanted = _wanted_factors(gold)
+    return abs(_factors(node)) < wanted if wanted > 1 else _tasks(node) > _tasks(gold)
 
 
 def _factors(node: n.Node) -> int:
-    """Factors that hold letters, each as often as it stands there."""
+    """Factors that hold letters, each as often as it stands there, those of a divisor subtracted."""
     match node:
         case n.Neg(inner=inner) | n.Paren(inner=inner) | n.Quantity(inner=inner):
             return _factors(inner)
         case n.Mul(items=items):
             return sum(map(_factors, items))
-        case n.Pow(base=base, exponent=n.Num(value=Fraction(numerator=times, denominator=1))) if times > 0:
+        case n.Pow(base=base, exponent=n.Num(value=Fraction(numerator=times, denominator=1))):
             return times * _factors(base)
+        case n.Pow(base=base, exponent=n.Neg(inner=n.Num(value=Fraction(numerator=times, denominator=1)))):
+            return -times * _factors(base)
+        case n.Div(top=top, bottom=bottom):
+            return _factors(top) - _factors(bottom)
     return 1 if n.symbols(node) else 0
 
 
-def _is_task(part: n.Node) -> bool:
-    """Brackets to be multiplied out, a division by letters, a fraction to be reduced, a square to be taken out of a root."""
+def _letters(node: n.Node) -> list[n.Node]:
+    """The letters that are factors, and those of which powers are."""
+    factors = node.items if isinstance(node, n.Mul) else (node,)
+    bases = [factor.base if isinstance(factor, n.Pow) else factor for factor in factors]
+    return [base for base in bases if isinstance(base, n.Sym)]
+
+
+def _is_task(part: n.Node) -> int:
+    """Brackets to be multiplied out, letters to be divided by and to be collected, a fraction to be reduced, a square in a root."""
     match part:
         case n.Mul(items=items):
-            return any(isinstance(factor, n.Add) for factor in items)
-        case n.Pow(base=n.Add(), exponent=n.Num(value=times)):
-            return times > 1
+            return any(isinstance(factor, n.Add) for factor in items) + (len(set(_letters(part))) < len(_letters(part)))
+        case n.Pow(base=n.Add(), exponent=n.Num(value=times)) if times > 1:
+            return True
+        case n.Pow(base=base, exponent=n.Neg() | n.Num() as power) if isinstance(power, n.Neg) or power.value < 0:
+            return bool(n.symbols(base))
         case n.Div(top=n.Num(value=top), bottom=n.Num(value=bottom)):
             return bottom != 0 and (top / bottom).denominator != bottom
-        case n.Div(bottom=bottom):
-            return bool(n.symbols(bottom))
+        case n.Div(top=top, bottom=bottom):
+            return bool(n.symbols(bottom)) + (not set(_letters(top)).isdisjoint(_letters(bottom)))
         case n.Fn(name="sqrt", args=(inner,)) if not n.symbols(inner):
             return not (isinstance(inner, n.Num) and all(inner.value % (k * k) for k in range(2, 40)))
     return False

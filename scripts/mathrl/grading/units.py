@@ -34,6 +34,10 @@ MULTIPLIERS = {"dozen": 12, "hundred": 10**2, "trillion": 10**12} | number_words
 _POWERS = {"square": 2, "squared": 2, "sq": 2, "cubic": 3, "cubed": 3, "cube": 3, "cu": 3}
 CHANGING = TABLES["changes a number"]
 """Words that make another value of the number before them, whoever uses them: text that holds one is no unit."""
+ASKED = "how many "
+_VERBS = frozenset({"are", "is", "was", "were", "did", "do", "does", "can", "could", "will", "would", "should", "has", "have", "had"})
+_OF = frozenset({"of", "per", "each"})
+"""What is counted stands before them: liters of water, dollars per ticket."""
 _NUMBERS = number_words.WORDS | number_words.PARTS | MULTIPLIERS
 
 
@@ -75,14 +79,43 @@ def is_known(word: str) -> bool:
 def may_follow(words: str, spoken: Collection[str] = frozenset()) -> bool:
     """May an answer have these words behind its number, where the gold has none?
 
-    Units may, and the words of the white list, and things that the problem or the gold speaks of (`spoken`: their words), in the
-    plural, since they are counted. Nothing else may: whatever is on no list could be a part or a multiple.
+    Units may, and the words of the white list, and things that the problem or the gold speaks of (`spoken`: their words, and what
+    is asked behind "how many"), in the plural, since they are counted. Nothing else may: whatever is on no list could be a part or
+    a multiple.
     """
     if size_of(words) is not None:
         return True
     parts = _parts(words)
-    counted = not parts or _is_listed(parts[-1]) or parts[-1].endswith("s") or not {parts[-1] + "s", parts[-1] + "es"}.isdisjoint(spoken)
+    if ASKED + " ".join(parts) in spoken:
+        return not changes_value(without_comparison(words))
+    ends = [place for place, part in enumerate(parts) if part in _OF and (place or part == "of")]
+    head = parts[: ends[0]] if ends else parts
+    counted = not head or any(_is_plural(part) or not _plurals(part).isdisjoint(spoken) for part in head)
     return counted and not changes_value(words) and all(_is_listed(part) or not _forms(part).isdisjoint(spoken) for part in parts)
+
+
+def without_comparison(words: str) -> str:
+    """Words for what is counted without the "more" before them, which says nothing new where the problem asks "how many more"."""
+    return re.sub("^(?:more|fewer) (?=.)", "", words.lower())
+
+
+def asked(problem: str) -> set[str]:
+    """What a problem in lower case asks for, each behind `ASKED`: "bags", "bags of", "bags of rice", and "jellyfish" before a verb."""
+    found: set[str] = set()
+    for phrase in re.findall(rf"{ASKED}((?:[^\W\d_]+'?[ -]+){{0,7}}[^\W\d_]+)", problem):
+        parts = _parts(phrase)
+        for size in range(1, len(parts) + 1):
+            if any(map(_is_plural, parts[:size])) or (parts[size : size + 1] and parts[size] in _VERBS):
+                found.add(ASKED + " ".join(parts[:size]))
+    return found
+
+
+def _is_plural(part: str) -> bool:
+    return is_known(part) or part in TABLES["counted"] or (part.endswith("s") and part not in CHANGING)
+
+
+def _plurals(word: str) -> set[str]:
+    return {word + "s", word + "es"} | {re.sub(one, many, word) for one, many in (("y$", "ies"), ("fe?$", "ves"))} - {word}
 
 
 def _parts(words: str) -> list[str]:
@@ -91,15 +124,8 @@ def _parts(words: str) -> list[str]:
 
 def _forms(word: str) -> set[str]:
     """A word, and what may be its plural and its singular."""
-    return {
-        word,
-        word + "s",
-        word + "es",
-        word.removesuffix("s"),
-        word.removesuffix("es"),
-        re.sub("ies$", "y", word),
-        re.sub("y$", "ies", word),
-    }
+    singular = {re.sub(ending, one, word) for ending, one in (("s$", ""), ("es$", ""), ("ies$", "y"), ("ves$", "f"), ("ves$", "fe"))}
+    return {word} | _plurals(word) | singular
 
 
 def _is_listed(word: str) -> bool:
