@@ -11,7 +11,7 @@ from pathlib import Path
 from mathrl.config.stage import Lora
 from mathrl.core.files import UserError, read_json
 from mathrl.models.records import ModelConfig
-from mathrl.models.shape import shapes
+from mathrl.models.shape import DEEPSEEK_V3, shapes
 
 MERGERS, FOLDER = "lora_adapter", "adapter"  # what verl's merger calls it below a model, and what we do
 ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj")
@@ -24,7 +24,7 @@ def linear_layers(config: ModelConfig) -> dict[str, int]:
 
     Of a model with experts these are its attention's: experts are one tensor in transformers 5, and the router is no linear layer.
     """
-    if config.get("model_type") == "deepseek_v3":
+    if config.get("model_type") == DEEPSEEK_V3:
         found: dict[str, int] = {}
         for name, shape in shapes(config).items():
             layer = name.removesuffix(".weight").rpartition(".")[2]
@@ -47,7 +47,7 @@ def targets(lora: Lora, config: ModelConfig, model: str) -> str | list[str]:
     if "hidden_size" not in config:  # not fetched yet: looked at again when it is
         return list(lora.targets) if isinstance(lora.targets, tuple) else lora.targets
     known = linear_layers(config)
-    experts = config.get("model_type") == "deepseek_v3"
+    experts = config.get("model_type") == DEEPSEEK_V3
     if isinstance(lora.targets, str):
         return sorted(known) if experts else lora.targets
     for name in lora.targets:

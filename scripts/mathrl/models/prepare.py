@@ -16,10 +16,9 @@ from mathrl.data.fetch import link
 from mathrl.models import tensors as weights
 from mathrl.models import tokenizer
 from mathrl.models.records import ModelConfig, Prepared, SpecialTokens
-from mathrl.models.shape import BIAS, shapes
+from mathrl.models.shape import BIAS, DEEPSEEK_V3, shapes
 from mathrl.models.tensors import Tensor
 
-DEEPSEEK = "deepseek_v3"
 HEAD, EMBEDDING = "lm_head.weight", "model.embed_tokens.weight"
 END_OF_TURN = "<|im_end|>"
 CHATML = (
@@ -38,7 +37,7 @@ def needs_work(source: Path, config: ModelConfig) -> bool:
     """Is this a published layout that transformers or vLLM cannot use as it is?"""
     own_code = "auto_map" in config or "auto_map" in _optional(source / "tokenizer_config.json")
     no_tokenizer = bool(list(source.glob("*.tiktoken"))) and not (source / "tokenizer.json").is_file()
-    return no_tokenizer or (config.get("model_type") == DEEPSEEK and (own_code or bool(config.get("num_nextn_predict_layers"))))
+    return no_tokenizer or (config.get("model_type") == DEEPSEEK_V3 and (own_code or bool(config.get("num_nextn_predict_layers"))))
 
 
 def check_code(source: Path, config: ModelConfig) -> None:
@@ -83,7 +82,7 @@ def add_head(folder: Path) -> bool:
     token 0 for ever. transformers leaves the tied tensor out as it saves, and so does verl's merger.
     """
     config = read_json(folder / "config.json")
-    if config.get("model_type") != DEEPSEEK or not config.get("tie_word_embeddings"):
+    if config.get("model_type") != DEEPSEEK_V3 or not config.get("tie_word_embeddings"):
         return False
     have = weights.read_checkpoint(folder)
     if HEAD in have or EMBEDDING not in have:
@@ -102,9 +101,9 @@ def _pass(source: Path, staged: Path) -> None:
 
 def _convert(source: Path, config: ModelConfig, staged: Path) -> Prepared:
     file = source / "config.json"
-    if config.get("model_type") != DEEPSEEK:
+    if config.get("model_type") != DEEPSEEK_V3:
         raise UserError(
-            f"{file}: model_type '{config.get('model_type')}' with a tokenizer in remote code; only {DEEPSEEK} checkpoints can be "
+            f"{file}: model_type '{config.get('model_type')}' with a tokenizer in remote code; only {DEEPSEEK_V3} checkpoints can be "
             f"prepared, choose a model with a tokenizer.json"
         )
     if config.get("quantization_config"):

@@ -9,7 +9,7 @@ from typing import cast
 
 from mathrl.core.files import read_json, write_json
 from mathrl.models.records import ModelConfig
-from mathrl.models.shape import BIAS, OPENSEEK, shapes
+from mathrl.models.shape import BIAS, DEEPSEEK_V3, OPENSEEK, shapes
 
 # Beside the sizes: what the published configuration says.
 SETTINGS = {
@@ -41,7 +41,7 @@ def write(folder: Path, *, tokenizer_of: Path, sizes: ModelConfig = OPENSEEK, se
         sizes: a config.json as in `mathrl.models.usual`: DeepSeek-V3's shape, as published (one tensor an expert), or a dense one.
         seed: of the weights.
     """
-    make = _deepseek if sizes["model_type"] == "deepseek_v3" else _dense
+    make = _deepseek if sizes["model_type"] == DEEPSEEK_V3 else _dense
     shutil.copytree(tokenizer_of, folder, ignore=shutil.ignore_patterns("*.safetensors*", "config.json"))
     config = make(folder, sizes, seed)
     ends = {key: value for key, value in read_json(tokenizer_of / "config.json").items() if key.endswith("_token_id")}

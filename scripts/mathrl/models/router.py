@@ -12,11 +12,11 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from mathrl.core.files import read_json
+from mathrl.models.shape import DEEPSEEK_V3
 
 if TYPE_CHECKING:
     import torch
 
-KIND = "deepseek_v3"
 TRAINERS, ENGINES = "transformers.models.deepseek_v3.modeling_deepseek_v3", "vllm.model_executor.models.deepseek_v2"
 
 
@@ -24,7 +24,7 @@ def has_one(model: Path) -> bool:
     """Whether a Hugging Face directory holds a model with this router."""
     file = model / "config.json"
     found = read_json(file) if file.is_file() else None
-    return isinstance(found, dict) and found.get("model_type") == KIND
+    return isinstance(found, dict) and found.get("model_type") == DEEPSEEK_V3
 
 
 def in_the_trainer(modeling: ModuleType) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from mathrl.models.records import ModelConfig
 
+DEEPSEEK_V3 = "deepseek_v3"  # its model_type
 BIAS = "mlp.gate.e_score_correction_bias"
 
 # BAAI/OpenSeek-Small-v1-SFT: FlagAI-Open/OpenSeek, configs/OpenSeek-Small-v1-Baseline/train/train_deepseek_v3_1_4b.yaml. With a copy
 # of the embedding as head and all of it in bfloat16, these sizes give the published file's length to the byte.
 OPENSEEK: ModelConfig = {
-    "model_type": "deepseek_v3",
+    "model_type": DEEPSEEK_V3,
     "vocab_size": 151851,
     "hidden_size": 1280,
     "intermediate_size": 7168,

@@ -30,7 +30,7 @@ from dataclasses import dataclass
 from mathrl.config.stage import Stage
 from mathrl.models import adapter
 from mathrl.models.records import ModelConfig
-from mathrl.models.shape import BIAS, shapes
+from mathrl.models.shape import BIAS, DEEPSEEK_V3, shapes
 
 GIB = 1 << 30
 CONTEXT = 1.5 * GIB
@@ -75,7 +75,7 @@ NOTHING = Held(0, 0.0)
 def read_model(config: ModelConfig) -> Model:
     """Sizes from a config.json: DeepSeek-V3 and everything shaped like Llama."""
     hidden, layers, heads = (config[key] for key in ("hidden_size", "num_hidden_layers", "num_attention_heads"))
-    if config.get("model_type") == "deepseek_v3":
+    if config.get("model_type") == DEEPSEEK_V3:
         named = {name: math.prod(shape) for name, shape in shapes(config).items() if not name.endswith(BIAS)}
         sizes = [sum(size for name, size in named.items() if name.startswith(f"model.layers.{layer}.")) for layer in range(layers)]
         total = sum(named.values())

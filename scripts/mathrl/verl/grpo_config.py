@@ -163,7 +163,7 @@ def overrides(stage: Stage, *, accelerator: str, model: str, verifiers: Verifier
         keys["actor_rollout_ref.model.lora.merge"] = True
         libraries = ["mathrl.verl.lora"]  # which imports untied_heads
     libraries += ["mathrl.verl.maxrl"] if stage.advantage == "maxrl" else []
-    libraries += [ROUTER] if shape(model).get("model_type") == router.KIND else []
+    libraries += [ROUTER] if router.has_one(Path(model)) else []
     if stage.skipping:
         keys["+data.skipping"] = stage.skipping.model_dump()
         libraries += ["mathrl.verl.skipping"]

@@ -8,6 +8,7 @@ from typing import cast
 
 from mathrl.core.files import UserError, read_json
 from mathrl.models.records import ModelConfig
+from mathrl.models.shape import DEEPSEEK_V3
 from mathrl.models.usual import USUAL
 from mathrl.verl.keys import Value
 
@@ -39,7 +40,7 @@ def check_precision(dtype: str, accelerator: str, model: str, *, hub: str = "", 
     """
     if dtype == "float16" and accelerator == "cpu":
         raise UserError(f"{key}: float16 needs a GPU (its loss scaler, and vLLM's kernels); write bfloat16 or float32")
-    if dtype == "float32" and accelerator == "cuda" and sizes(model, hub).get("model_type") == "deepseek_v3":
+    if dtype == "float32" and accelerator == "cuda" and sizes(model, hub).get("model_type") == DEEPSEEK_V3:
         raise UserError(
             f"{key}: vLLM has no float32 kernels on a GPU for the latent attention of {model} (deepseek_v3); write bfloat16 or float16"
         )

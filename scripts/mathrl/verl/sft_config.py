@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import os
 import uuid
+from pathlib import Path
 
 from mathrl.config.stage import Stage
 from mathrl.models import router
 from mathrl.models.local_stores import DIRECTORY
 from mathrl.verl.grpo_config import adapter_keys
 from mathrl.verl.keys import Overrides
-from mathrl.verl.precision import check_precision, precision, shape
+from mathrl.verl.precision import check_precision, precision
 
 
 def overrides(stage: Stage, *, accelerator: str, model: str) -> Overrides:
@@ -48,7 +49,7 @@ def overrides(stage: Stage, *, accelerator: str, model: str) -> Overrides:
     }
     if stage.lora:
         keys |= adapter_keys(stage.lora, model, "model")
-    if shape(model).get("model_type") == router.KIND:
+    if router.has_one(Path(model)):
         keys["model.external_lib"] = "mathrl.verl.router"
     check_precision(stage.dtype, accelerator, "")
     if stage.dtype != "bfloat16":
