@@ -89,7 +89,8 @@ def supervise_rules():
     own = f". {shlex.quote(os.path.relpath(path) if Path.cwd() == ROOT else str(path))}"
     # Snakemake's own prefix, where nobody sets another, is for bash alone; a rule of an outer workflow may name another shell
     given = shell._process_prefix or ""
-    own = f'[ -z "${{BASH_VERSION-}}" ] || {{ set -euo pipefail; {own}; }}; ' if not given else f"{own}; "
+    strict = "" if given else "set -euo pipefail; "
+    own = f'[ -z "${{BASH_VERSION-}}" ] || {{ {strict}{own}; }}; '
     if own not in given:
         shell.prefix((given + own).replace("{", "{{").replace("}", "}}"))
 

@@ -78,6 +78,12 @@ def test_exit_codes(command, code, reason):
     assert start("--", *command).wait(timeout=10) == code, reason
 
 
+@pytest.mark.parametrize("once", [[], ["--once"]])
+def test_a_launcher_that_ignores_the_end_of_its_children_gets_the_exit_code_all_the_same(once):
+    launcher = f"trap '' CHLD; exec {shlex.join([sys.executable, RUN, *once, '--', 'sh', '-c', 'exit 7'])}"
+    assert subprocess.run(["bash", "-c", launcher], timeout=20).returncode == 7
+
+
 def test_starts_fast():
     """A workflow of many small jobs must not feel it: under 0.15 s of CPU, Python's own start included (best of five)."""
     times = []

@@ -432,6 +432,10 @@ ASKED = [
     (r"5\text{ dull of gizmos}", "5", "How many dull gizmos are there? Of what?", "different", "dull counts nothing"),
     ("5 dull", "5", "How many dull gizmos are there?", "different", "nobody counts dull"),
     ("5 sixteenths", "5", "How many sixteenths are there?", "unparsed_answer", "a part, whoever speaks of it"),
+    ("(x+1)(x+1)(x+2)", "x^3+4x^2+5x+2", "Expand $(x+1)^2(x+2)$.", "copied", "brackets are left"),
+    ("(x^2+2x+1)(x-2)", "x^3-3x-2", "Expand $(x+1)^2(x-2)$.", "copied", "a bracket is left"),
+    ("x^3-3x-2", "x^3-3x-2", "Expand $(x+1)^2(x-2)$.", "equal", "none is left"),
+    (r"\frac{6}{8}", r"\frac{3}{4}", "Reduce the ratio of 6 boys to 8 girls to lowest terms.", "copied", "still to be reduced"),
 ]
 
 MORE = [

@@ -15,7 +15,7 @@ def unless_another_job_was_next(test):
 
     @functools.wraps(test)
     def tried(**fixtures):
-        for left in reversed(range(5)):
+        for left in reversed(range(10)):
             try:
                 return test(**fixtures)
             except AssertionError:

@@ -252,6 +252,7 @@ def test_a_term_outside_the_workflow_counts_with_what_lies_beside_it(terms, tmp_
         ("sorted(HERE.glob('lists/*'))", False),
         ("open('../other/words.txt')", False),  # another folder
         ("open('other/words.txt')", False),
+        pytest.param(repr("é" * 150 + ".txt"), False, id="long"),  # a name that no file can have
     ],
 )
 def test_a_data_file_below_the_folder_of_a_plug_in_counts_where_the_code_spells_out_its_name(tmp_path, monkeypatch, reads, counts):

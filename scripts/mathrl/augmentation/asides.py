@@ -9,6 +9,7 @@ letters (Chinese, Russian) passes where its source has them, too.
 from __future__ import annotations
 
 import re
+import unicodedata
 
 from mathrl.text.reasoning_steps import reasoning_steps
 
@@ -26,6 +27,7 @@ _HOW_WRITTEN = re.compile(
     r"(?:as|in|to|using|with|correct|rounded)|an?\s+(?:number|integer|fraction|decimal))\b|round\b|assume\b|suppose\b|use\s+\$?\\?pi\b)",
     re.IGNORECASE,
 )
+_OF_ANSWER = re.compile(r"\b(?:(?:your|the|all|final)\s+)*(?:answers?|results?|solutions?)\b", re.IGNORECASE)
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 _READER = re.compile(r"\b(?:you|your|yours|yourself|thy)\b", re.IGNORECASE)
 # Words for the exercise itself and for who works on it: a problem speaks about neither, unless its source does.
@@ -45,7 +47,10 @@ _EMPTY = frozenset(
         r"\w+", "each from have into more must only some than that their them then there these they this those what when where will with"
     )
 )
-_OTHER_LETTERS = re.compile(r"[\u0400-\u1fff\u3040-\ud7ff\uf900-\ufaff]")  # Cyrillic and beyond; no Greek, no signs of mathematics
+# Cyrillic and beyond, words in Greek, and words in Latin with Greek letters that look so; no Greek letter by itself.
+_OTHER_LETTERS = re.compile(
+    r"[\u0400-\u1dff\u3040-\ud7ff\uf900-\ufaff]|[\u0370-\u03ff\u1f00-\u1fff]{4}|[A-Za-z]{2}[ικνορτυ]|[ικνορτυ][A-Za-z]{2}"
+)
 _SAME = 5  # letters in which two words agree: coin and coins, arrive and arrival
 
 
@@ -57,6 +62,7 @@ def aside(problem: str, answer: str, source: str) -> str | None:
         answer: its answer: a sentence whose only number it is tells it.
         source: the problem that it is about; it may speak to a reader, and so may the proposal then.
     """
+    problem, source = _plain(problem), _plain(source)
     if _OTHER_LETTERS.search(problem):
         return None if _OTHER_LETTERS.search(source) else "other letters than its source's"
     sentences = [part for sentence in reasoning_steps(_FACTORIAL.sub("", problem)) for part in _ENDS.split(sentence) if part]
@@ -70,6 +76,12 @@ def aside(problem: str, answer: str, source: str) -> str | None:
     return None
 
 
+def _plain(text: str) -> str:
+    """Without signs that nobody sees, and without letters that look like others: full width, mathematical bold."""
+    seen = (letter for letter in text if unicodedata.category(letter) != "Cf")
+    return "".join(unicodedata.normalize("NFKC", letter) if letter.isalpha() else letter for letter in seen)
+
+
 def _why(sentence: str, answer: str, source: str, rest: str, asks: bool, late: bool) -> str | None:
     """What one sentence is beside a part of the problem whose other sentences are `rest`."""
     shared = len(_stems(sentence) & _stems(rest))
@@ -77,7 +89,8 @@ def _why(sentence: str, answer: str, source: str, rest: str, asks: bool, late: b
         return "a sentence with the answer alone"
     if _CALL.search(sentence):
         return "a call"
-    if (late or asks) and _HOW_WRITTEN.search(sentence):
+    rest_of_it = _OF_ANSWER.sub("", sentence)
+    if (late or asks) and _HOW_WRITTEN.search(sentence) and not (_EXERCISE.search(rest_of_it) or _READER.search(rest_of_it)):
         return None
     if _READER.search(sentence) and not _READER.search(source):
         return "speaks to the solver"

@@ -7,6 +7,7 @@ raises a version by hand. Behaviour on examples was the other way: it misses wha
 
 from __future__ import annotations
 
+import os
 import ast
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -56,7 +57,7 @@ def _data_files(path: Path) -> set[Path]:
     """Files beside a module that its code names."""
     texts = {node.value for node in ast.walk(_parsed(path)) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
     likely = {text for text in texts if "." in text and len(text) < 200 and text.isprintable() and not text.startswith(("/", "."))}
-    return {path.parent / text for text in likely if not text.endswith(".py") and (path.parent / text).is_file()}
+    return {path.parent / text for text in likely if not text.endswith(".py") and os.path.isfile(path.parent / text)}
 
 
 class _Plain(ast.NodeTransformer):

@@ -32,7 +32,8 @@ def _named(path: Path) -> Iterator[Path]:
     for name in remembered(_MADE_BY, path.read_bytes(), _names):
         for place in (folder, here):
             file = Path(os.path.normpath(place / name))
-            if file.is_file() and file.is_relative_to(folder) and not any(file.is_relative_to(other) for other in made):
+            inside = file.is_relative_to(folder) and not any(file.is_relative_to(other) for other in made)
+            if inside and os.path.isfile(file):  # which tells of a name that is too long, or closed to us, by False
                 yield file
 
 

@@ -23,6 +23,7 @@ def watched(run: Callable[[], int]) -> int:
     """Run a supervisor in a process of its own; its exit code, or 128 + the signal that killed it."""
     parent, owner = os.getppid(), os.environ.get(processes.OWNER)
     processes.prctl(processes.PR_SET_CHILD_SUBREAPER, 1)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # ignored, as a launcher may have it, the end of a child would leave no status
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, FORWARDED | {signal.SIGCHLD})
     me, child = os.getpid(), os.fork()
     if child == 0:

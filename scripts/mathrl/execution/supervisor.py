@@ -60,6 +60,7 @@ class Supervisor:
     def run(self) -> int:
         """Take GPUs, run the command, end what is left, give the GPUs back."""
         processes.prctl(processes.PR_SET_CHILD_SUBREAPER, 1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # as in the guard
         self.mask = signal.pthread_sigmask(signal.SIG_BLOCK, FORWARDED | {signal.SIGCHLD})
         for line in leftovers.sweep():
             _say(f"ended process {line}, left behind by a job whose supervisor was killed")
@@ -154,8 +155,10 @@ class Supervisor:
         self.deadline = time.monotonic() + self.grace
         _say(f"{why}: ending the command" + ("" if self.once else f", it has {self.grace:g} s to save"))
         if self.child and self.once:  # a shell hands on nothing
-            with contextlib.suppress(ProcessLookupError, PermissionError):
+            try:
                 os.killpg(self.child, number)
+            except OSError:  # it has no group of its own yet
+                processes.send([self.child], number)
         elif self.child:  # only the command itself: its workers must live while it saves
             processes.send([self.child], number)
 
@@ -189,7 +192,7 @@ class Supervisor:
                 processes.end_with(me)
                 os.setsid()
                 # the shell around us may ignore the first, so that it outlives it; Python ignores the others
-                for ignored in (signal.SIGTERM, signal.SIGPIPE, signal.SIGXFSZ):
+                for ignored in (signal.SIGTERM, signal.SIGPIPE, signal.SIGXFSZ, *([signal.SIGINT] if self.service else [])):
                     signal.signal(ignored, signal.SIG_DFL)
                 signal.pthread_sigmask(signal.SIG_SETMASK, self.mask | ({signal.SIGTERM} if self.service else set()))
                 os.execvpe(self.command[0], self.command, environment)

@@ -148,15 +148,19 @@ def is_copied(answer: str, gold: str, problem: str, how: How) -> bool:
     return False
 
 
+_REDUCE = re.compile(r"\b(?:lowest terms|simplest|reduce|simplif|divid)", re.IGNORECASE)
+_EXPAND = re.compile(r"\b(?:expand|multipl\w+ out)", re.IGNORECASE)
+
+
 def _is_division_left(answer: n.Node, gold: n.Node, problem: str) -> bool:
     """Two numbers of the problem as a fraction that is still to be divided: 12/4, where 12 apples cost 4 dollars.
 
-    2 of 8 slices as 2/8 are an answer, where the gold is a part of one itself.
+    2 of 8 slices as 2/8 are an answer, where the gold is a part of one itself and nobody asks for lowest terms.
     """
     fraction, wanted = n.signed(_bare(answer))[1], n.signed(_bare(gold))[1]
     if not isinstance(fraction, n.Div):
         return False
-    if isinstance(wanted, n.Div) and isinstance(value := constant(wanted), Fraction) and abs(value) < 1:
+    if isinstance(wanted, n.Div) and isinstance(value := constant(wanted), Fraction) and abs(value) < 1 and not _REDUCE.search(problem):
         return False
     match n.signed(fraction.top)[1], n.signed(fraction.bottom)[1]:
         case n.Num(value=top), n.Num(value=bottom) if bottom not in (0, 1, (top / bottom).denominator):
@@ -179,11 +183,19 @@ def _adds_nothing(answer: n.Node, task: n.Node, gold: n.Node, problem: str) -> b
     """Is an answer that does less than the gold no further than the problem's formula?
 
     A formula that is to be factored is as it was until the factors stand there; in others each bracket, division or root that is
-    worked out counts, and what is shorter.
+    worked out counts, and what is shorter. One that is to be expanded is not, as long as a bracket is left.
     """
+    if _EXPAND.search(problem) and any(map(_is_bracket_left, n.walk(answer))):
+        return True
     if _wanted_factors(gold) > 1 and (not _tasks(task) or "factor" in problem.lower()):
         return True
     return _tasks(answer) >= _tasks(task) and _leaves(answer) >= _leaves(task)
+
+
+def _is_bracket_left(part: n.Node) -> bool:
+    return (isinstance(part, n.Mul) and any(isinstance(factor, n.Add) for factor in part.items)) or (
+        isinstance(part, n.Pow) and isinstance(part.base, n.Add)
+    )
 
 
 def _tasks(node: n.Node) -> int:
@@ -235,7 +247,8 @@ def _is_task(part: n.Node) -> int:
     """Brackets to be multiplied out, letters to be divided by and to be collected, a fraction to be reduced, a square in a root."""
     match part:
         case n.Mul(items=items):
-            return any(isinstance(factor, n.Add) for factor in items) + (len(set(_letters(part))) < len(_letters(part)))
+            brackets = [factor for factor in items if isinstance(factor, n.Add)]
+            return bool(brackets) + (len(set(brackets)) < len(brackets)) + (len(set(_letters(part))) < len(_letters(part)))
         case n.Pow(base=n.Add(), exponent=n.Num(value=times)) if times > 1:
             return True
         case n.Pow(base=base, exponent=n.Neg() | n.Num() as power) if isinstance(power, n.Neg) or power.value < 0:

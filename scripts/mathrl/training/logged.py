@@ -31,7 +31,7 @@ def note(directory: Path, step: int) -> None:
     try:
         _note(directory, step)
     except OSError as error:
-        print(f"{directory / NOTE}: cannot be written ({error.strerror}); the next save notes what is logged", file=sys.stderr)
+        print(f"{error.filename or directory / NOTE}: {error.strerror or error}; the next save notes what is logged", file=sys.stderr)
 
 
 def _note(directory: Path, step: int) -> None:
