@@ -7,8 +7,8 @@ raises a version by hand. Behaviour on examples was the other way: it misses wha
 
 from __future__ import annotations
 
-import os
 import ast
+import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
