@@ -55,7 +55,7 @@ def test_reworded_leak_is_confirmed_and_template_only_reported(model):
 
 
 def test_verdicts_do_not_depend_on_batches_parts_cache_or_workers(model, tmp_path, monkeypatch):
-    """The fast vectors differ with their batch; scores and verdicts, to the last digit written, do not."""
+    """The fast vectors differ with their batch, and with them a score's second digit; pairs and verdicts do not."""
     from mathrl.decontamination import embedding
 
     frame = add_ids(pl.DataFrame({"problem": TEXTS[:30] + [f"{text} Explain every step. {i}" for i, text in enumerate(TEXTS[:30])]}))
@@ -66,7 +66,21 @@ def test_verdicts_do_not_depend_on_batches_parts_cache_or_workers(model, tmp_pat
         monkeypatch.setattr(embedding, "BATCH_TOKENS", tokens)
         monkeypatch.setattr(embedding, "WINDOW", window)
         settings = Settings(methods=("semantic",), embedding_model=model, embedding_cache=cache, workers=workers)
-        assert find_matches_in([frame[:11], frame[11:]], items, settings).equals(base)
+        found = find_matches_in([frame[:11], frame[11:]], items, settings)
+        assert found.drop("score").equals(base.drop("score")) and (found["score"] - base["score"]).abs().max() < 0.011
+
+
+@pytest.mark.parametrize("method", ["semantic", "reworded"])
+def test_what_lies_at_a_threshold_is_decided_in_float64(model, method):
+    """A millionth of the cosine is less than bfloat16, and float32, can tell."""
+    item, row = TEXTS[0], TEXTS[0].replace("gives 1 of them to Ann", "hands Ann 1 of these")
+    left, right = vectors(Embedder(model, dtype="float64"), [item, row])
+    cosine, found = float(left @ right), {}
+    for more in (-1e-6, 1e-6):
+        settings = Settings(methods=(method,), embedding_model=model, **{f"{method}_similarity": cosine + more})
+        table = find_matches(pl.DataFrame({"id": ["0"], "problem": [row]}), {"b": [{"id": "0", "problem": item, "answer": "0"}]}, settings)
+        found[more] = len(table)
+    assert found == {-1e-6: 1, 1e-6: 0}
 
 
 @pytest.mark.full
@@ -86,7 +100,7 @@ def test_matches_are_those_of_a_full_float32_pass(model, problems, benchmarks):
     full = {(names[row], *every[item][:2]): float(cosine[row, item]) for row, item in np.argwhere(cosine >= settings.semantic_similarity)}
     found = dict(zip(ours.select("problem_id", "benchmark", "item_id").iter_rows(), ours["score"], strict=True))
     assert len(full) >= 100 and len(full.keys() & found.keys()) >= 0.99 * len(full)
-    assert all(found[pair] == pytest.approx(full[pair], abs=1e-4) for pair in full.keys() & found.keys())
+    assert all(found[pair] == pytest.approx(full[pair], abs=0.01) for pair in full.keys() & found.keys())
     assert all(score < settings.semantic_similarity + 1e-4 for pair, score in found.items() if pair not in full)
 
 

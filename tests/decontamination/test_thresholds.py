@@ -15,8 +15,7 @@ from mathrl.decontamination.settings import PARTS, Settings, add_thresholds
 NO_THRESHOLD = {
     "compare MOST": "tokens that an alignment may cost",
     "compare Pair.similarity": "rapidfuzz's ratio is a percentage",
-    "semantic MARGIN": "rounding of the fast vectors: what is nearer is decided in float64",
-    "semantic Similarity.scored": "pairs multiplied at a time",
+    "semantic MARGIN": "rounding of the fast vectors: what lies within it of a threshold is decided in float64",
     "search STEP": "n-grams expanded at a time",
     "search Postings.of": "size of a table of bits",
     "search Postings.worthwhile": "rounding of a share",

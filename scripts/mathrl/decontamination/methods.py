@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from mathrl.decontamination.settings import Settings
 
-Pairs = tuple[np.ndarray, np.ndarray]  # numbers of rows and of items
+Pairs = tuple[np.ndarray, ...]  # numbers of rows, of items, and what else the method wants to know of each pair later
 
 
 class Method(Protocol):
@@ -47,11 +47,12 @@ class Method(Protocol):
 class Semantic:
     """Sentence embeddings near each other, confirmed by the rules and by words in common."""
 
-    def __init__(self, items: Sequence[str], settings: Settings, least: float | None = None) -> None:
+    def __init__(self, items: Sequence[str], settings: Settings, *least: float) -> None:
+        """`least`: the cosine from which on a pair is near, if it is another than `semantic_similarity`, which counts then, too."""
         from mathrl.decontamination.semantic import Similarity
 
         self.settings = settings
-        self.similarity = Similarity(list(items), settings, settings.semantic_similarity if least is None else least)
+        self.similarity = Similarity(list(items), settings, *least, settings.semantic_similarity)
 
     def near(self, problems: pl.Series, label: str) -> Pairs:
         return self.similarity.near(problems, label)
@@ -81,10 +82,10 @@ class Reworded(Semantic):
         self.numbers = [Text.of(text).numbers for text in items]
 
     def near(self, problems: pl.Series, label: str) -> Pairs:
-        """Of the near pairs those that have the same numbers: the rest would cost an exact embedding each."""
+        """Of the near pairs those that have the same numbers: the rest would cost a comparison each."""
         from mathrl.decontamination.texts import Text
 
-        rows, items = self.similarity.near(problems, label)
+        rows, items, cosine = self.similarity.near(problems, label)
         known: dict[int, Counter[str]] = {}
         keep = np.zeros(len(rows), bool)
         for place, (row, item) in enumerate(zip(rows.tolist(), items.tolist(), strict=True)):
@@ -92,7 +93,7 @@ class Reworded(Semantic):
                 known[row] = Text.of(problems[row]).numbers
             ours, theirs = known[row], self.numbers[item]
             keep[place] = abs(ours.total() - theirs.total()) <= 1 and (ours <= theirs or theirs <= ours)
-        return rows[keep], items[keep]
+        return rows[keep], items[keep], cosine[keep]
 
     def confirms(self, pair: Pair, score: float) -> bool:
         """Texts with few numbers are near one another by chance: they need more."""

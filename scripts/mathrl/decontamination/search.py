@@ -194,7 +194,7 @@ class Candidates:
     fuzzy: tuple[np.ndarray, ...]  # row, item
     short: tuple[np.ndarray, ...]  # row, item: rows that hold an item too short for an n-gram, whole
     row_keys: np.ndarray  # token sequence of the rows in `ngram`, one entry a hit
-    more: dict[str, Pairs] = field(default_factory=dict)  # row, item, by the methods that are objects
+    more: dict[str, Pairs] = field(default_factory=dict)  # row, item and what the method keeps, by the methods that are objects
     parts: list[Candidates] = field(default_factory=list)
 
     @classmethod
@@ -212,7 +212,7 @@ class Candidates:
         for name in PAIRS:
             rows, *rest = getattr(other, name)
             setattr(other, name, (rows + offset, *rest))
-        other.more = {name: (rows + offset, items) for name, (rows, items) in other.more.items()}
+        other.more = {name: (rows + offset, *rest) for name, (rows, *rest) in other.more.items()}
         self.parts.append(other)
 
     def joined(self) -> Candidates:
@@ -224,8 +224,8 @@ class Candidates:
         names = list(dict.fromkeys(name for part in self.parts for name in part.more))
         more: dict[str, Pairs] = {}
         for name in names:
-            rows, items = zip(*(part.more[name] for part in self.parts if name in part.more), strict=True)
-            more[name] = np.concatenate(rows), np.concatenate(items)
+            arrays = zip(*(part.more[name] for part in self.parts if name in part.more), strict=True)
+            more[name] = tuple(map(np.concatenate, arrays))
         return Candidates(exact, ngram, fuzzy, short, keys, more)
 
 

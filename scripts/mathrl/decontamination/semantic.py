@@ -1,8 +1,8 @@
 """Problems that mean the same: sentence embeddings, compared with every item.
 
-Every row is embedded and searched in the fastest arithmetic of the machine; what comes near the asked similarity is embedded
-again in float64, so that no verdict hangs on rounding, on batches, on the cache or on the device. No filter comes before: one by
-common words lost one pair in forty.
+Every row is embedded and searched in the fastest arithmetic of the machine. Where a cosine is so near a threshold that rounding could
+decide, both texts are embedded again in float64: no verdict hangs on rounding, on batches, on the cache or on the device. Other cosines
+are given to two digits, the last of which may depend on those. No filter comes before: one by common words lost one pair in forty.
 """
 
 from __future__ import annotations
@@ -24,47 +24,51 @@ MARGIN = 0.01  # of the cosine: bfloat16 is off by at most 0.002 where texts are
 
 
 class Similarity:
-    """Cosines of rows and items: first near enough, then exact."""
+    """Cosines of rows and items: exact where a verdict hangs on it."""
 
-    def __init__(self, items: list[str], settings: Settings, least: float) -> None:
-        """`least`: the cosine from which on a pair is near."""
+    def __init__(self, items: list[str], settings: Settings, least: float, *bounds: float) -> None:
+        """`least`: the cosine from which on a pair is near; `bounds`: others that verdicts hang on."""
         assert settings.embedding_model is not None
-        self.items, self.least = items, least
+        self.items, self.least, self.bounds = items, least, np.array([least, *bounds])
         self.fast = Embedder(settings.embedding_model, settings.embedding_cache)
         self.exact = Embedder(settings.embedding_model, settings.embedding_cache, "float64")
         self._vectors: np.ndarray | None = None
 
-    def near(self, problems: pl.Series, label: str) -> tuple[np.ndarray, np.ndarray]:
-        """`(rows, items)` that may be similar enough; each different text is embedded once."""
+    def near(self, problems: pl.Series, label: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """`(rows, items, cosine)` of what may be similar enough; each different text is embedded once."""
         if self._vectors is None:
             self._vectors = np.concatenate([vectors for _, vectors in self.fast.embed(self.items, "items")])
         rows_of: dict[str, list[int]] = {}
         for row, text in enumerate(problems):
             rows_of.setdefault(text, []).append(row)
         distinct = _by_length(rows_of)
-        found, items = [], []
+        found, items, cosines = [], [], []
         for first, vectors in self.fast.embed(distinct, label):
-            for place, item in np.argwhere(vectors @ self._vectors.T >= self.least - MARGIN):
+            cosine = vectors @ self._vectors.T
+            for place, item in np.argwhere(cosine >= self.least - MARGIN):
                 same = rows_of[distinct[first + place]]
                 found += same
                 items += [item] * len(same)
-        return np.array(found, np.int64), np.array(items, np.int64)
+                cosines += [cosine[place, item]] * len(same)
+        return np.array(found, np.int64), np.array(items, np.int64), np.array(cosines, np.float64)
 
     def scored(self, pairs: tuple[np.ndarray, ...], texts: Mapping[int, str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """`(rows, items, cosine)` of those near pairs that are similar enough."""
-        rows, items = pairs
-        distinct = _by_length({texts[row] for row in rows.tolist()} | {self.items[item] for item in items.tolist()})
-        place = {text: number for number, text in enumerate(distinct)}
-        left = np.array([place[texts[row]] for row in rows.tolist()], np.int64)
-        right = np.array([place[self.items[item]] for item in items.tolist()], np.int64)
-        if not len(rows):
-            return rows, items, np.zeros(0)
-        vectors = np.concatenate([part for _, part in self.exact.embed(distinct, "near pairs")])
-        cosine = np.concatenate([
-            (vectors[left[first : first + 4096]] * vectors[right[first : first + 4096]]).sum(axis=1) for first in range(0, len(left), 4096)
-        ])  # fmt: skip
+        rows, items, cosine = pairs
+        unsure = (np.abs(cosine[:, None] - self.bounds) < MARGIN).any(axis=1)
+        cosine = cosine.round(2)
+        if unsure.any():
+            some, others = [texts[row] for row in rows[unsure].tolist()], [self.items[item] for item in items[unsure].tolist()]
+            cosine[unsure] = self._exact(some, others)
         keep = cosine >= self.least
         return rows[keep], items[keep], cosine[keep]
+
+    def _exact(self, some: list[str], others: list[str]) -> np.ndarray:
+        """Cosine of each text and the one in its place of `others`, in float64."""
+        distinct = _by_length({*some, *others})
+        place = {text: number for number, text in enumerate(distinct)}
+        vectors = np.concatenate([part for _, part in self.exact.embed(distinct, "pairs at a threshold")])
+        return np.array([vectors[place[one]] @ vectors[place[other]] for one, other in zip(some, others, strict=True)])
 
 
 def _by_length(texts: Iterable[str]) -> list[str]:
