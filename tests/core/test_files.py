@@ -1,5 +1,6 @@
 """A directory is replaced as a whole, wherever a kill comes; a packed file has limits."""
 
+import contextlib
 import itertools
 import os
 import signal
@@ -42,10 +43,22 @@ def test_a_failure_leaves_the_old_one(tmp_path):
 def test_a_kill_between_the_renames_is_mended_by_the_next_call(tmp_path):
     (tmp_path / ".model.old").mkdir()
     (tmp_path / ".model.old" / "old").write_text("")
-    (tmp_path / ".model.new").mkdir()
+    (tmp_path / ".model.abc.new").mkdir()
     with pytest.raises(ZeroDivisionError), replaced_directory(tmp_path / "model"):
         _ = 1 / 0
     assert names(tmp_path) == ["model"] and names(tmp_path / "model") == ["old"]
+
+
+def test_one_that_is_not_dead_yet_mixes_nothing_in(tmp_path):
+    """An orphan and the job that does its work again."""
+    place = tmp_path / "model"
+    with pytest.raises(FileNotFoundError), replaced_directory(place) as orphan:
+        (orphan / "weights").write_text("orphan")
+        with replaced_directory(place) as fresh:
+            (fresh / "weights").write_text("new")
+            with contextlib.suppress(FileNotFoundError):
+                (orphan / "late").write_text("orphan")
+    assert names(tmp_path) == ["model"] and names(place) == ["weights"] and (place / "weights").read_text() == "new"
 
 
 WRITER = """

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import glob
 import gzip
 import hashlib
 import io
@@ -90,16 +91,18 @@ def replaced_directory(path: str | os.PathLike) -> Iterator[Path]:
     """Yield an empty directory beside `path`; it takes the place of `path` if the block succeeds and is deleted if not.
 
     A reader finds the old directory or the new one, whole. A directory cannot be renamed onto one that holds files, so the old
-    one is renamed away first: a kill between the two renames leaves `path` missing, and the next call puts the old one back.
+    one is renamed away first: a kill between the two renames leaves `path` missing, and the next call puts the old one back. What a
+    killed call left is deleted. Each call fills a directory of its own name, so that one that is not dead yet fails and mixes nothing in.
     """
     path = Path(path)
-    fresh, old = (path.with_name(f".{path.name}.{word}") for word in ("new", "old"))
+    old = path.with_name(f".{path.name}.old")
     path.parent.mkdir(parents=True, exist_ok=True)
     if old.exists() and not path.exists():
         old.rename(path)
-    for left in (fresh, old):
+    for left in (old, *path.parent.glob(f".{glob.escape(path.name)}.*.new")):
         shutil.rmtree(left, ignore_errors=True)
-    fresh.mkdir()
+    fresh = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=".new"))
+    fresh.chmod(0o777 & ~_UMASK)
     try:
         yield fresh
         for file in fresh.rglob("*"):
@@ -107,6 +110,7 @@ def replaced_directory(path: str | os.PathLike) -> Iterator[Path]:
                 with open(file, "rb") as written:
                     os.fsync(written.fileno())
         _check_owner(path)
+        fresh.stat()  # another call has taken its place, if it is gone
         checksums.note(path, fresh)
         if path.exists():
             path.rename(old)
