@@ -38,7 +38,7 @@ PARTS = {
         "workflow/test_process_reward.py",
     ),
     "methods": ("workflow/test_variants.py::test_a_method_trains",),
-    "augmented": ("workflow/test_augmentation.py",),
+    "augmented": ("workflow/test_augmentation.py", "workflow/test_judge_and_server.py"),
     "studies": ("workflow/test_studies.py", "workflow/test_dag.py"),
     "sweep": (
         "workflow/test_studies.py::test_a_sweep",

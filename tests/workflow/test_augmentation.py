@@ -2,20 +2,13 @@
 
 import csv
 import json
-import os
 import shutil
-import socket
-import subprocess
-import sys
-import urllib.error
-import urllib.request
 
 import polars as pl
 import pytest
 from mathrl.demo import provider
-from mathrl.models.engine import engine_environment
 from support import providers
-from support.waiting import wait_for
+from support.vllm_server import serving
 
 from .conftest import copy_data
 
@@ -58,40 +51,13 @@ def test_variants_beside_plain_and_repeated_data_in_one_table(demo):
     assert 'id="augmentation"' in (results / "report.html").read_text()
 
 
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]
-
-
-def is_up(address: str) -> bool:
-    try:
-        with urllib.request.urlopen(f"{address}/models", timeout=2) as reply:
-            return reply.status == 200
-    except (urllib.error.URLError, OSError):
-        return False
-
-
 def test_vllms_own_server_is_asked_counted_and_replayed(demo):
     """The demo's base model serves: it knows no form, so every proposal ends at the first door; what it cost is the server's count."""
-    port = free_port()
-    address = f"http://127.0.0.1:{port}/v1"
-    model = demo.directory / "resources/models/demo-base"
-    command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", model, "--served-model-name", "scripted"]
-    command += ["--host", "127.0.0.1", "--port", port, "--dtype", "float32", "--enforce-eager", "--max-model-len", "512"]
-    with open(demo.directory / "server.log", "w") as log:
-        environment = {**os.environ, **engine_environment("cpu")}
-        server = subprocess.Popen([*map(str, command)], env=environment, stdout=log, stderr=log, start_new_session=True)
-    try:
-        wait_for(lambda: is_up(address) or server.poll() is not None, 900, "vLLM's server")
-        assert server.poll() is None, (demo.directory / "server.log").read_text()[-3000:]
+    with serving(demo.directory / "resources/models/demo-base", "scripted", demo.directory / "server.log") as address:
         small = at(address, problems={"count": 12}, max_tokens=40, holds={"k": 2, "m": 1, "max_tokens": 40}, useful=False)
         target = "results/augmentation/retold/funnel.json"
         done = demo.snakemake(*OVERLAY, "--config", small, "--", target, timeout=1500)
         assert done.returncode == 0, done.stdout[-5000:]
-    finally:
-        server.terminate()
-        server.wait(60)
     folder = demo.directory / "results/augmentation/retold"
     costs = json.loads((folder / "requests.json").read_text())
     assert costs["answered"] == costs["requests"] >= 12 and costs["spent"]["tokens"] > 0
