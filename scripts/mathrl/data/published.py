@@ -47,6 +47,9 @@ class Reader:
         notice = layout.notice(first)
         if wrapper and (wrapper.prefix or wrapper.suffix):
             notice += f"; taken off each prompt: {' … '.join(filter(None, (wrapper.prefix.strip(), wrapper.suffix.strip())))!r}"
+        earlier = sum(prompts.earlier_messages(layouts.first_of(row, layout.problem)) for row in first)
+        if earlier:
+            notice += f"; in {earlier} of the first {len(first)} rows the user says something before the last message, which alone is read"
         return cls(layout, wrapper, notice + layouts.unread(first, layout.columns(first)))
 
     def problem(self, row: layouts.Row) -> str:
@@ -188,6 +191,9 @@ def _as_it_is(path: Path) -> tuple[int, str] | None:
         raise UserError(f"{path}: holds no rows; fetch it again or correct its pin")
     lengths = first[answer].str.len_chars().median()
     if (isinstance(lengths, float) and lengths > layouts.LONG) or first[answer].str.contains(r"####|\\boxed").any():
+        return None
+    listed = pl.col(answer).cast(pl.String).str.contains(gold.LIST_OR_OBJECT).any()
+    if pl.scan_parquet(path).select(listed).collect().item():  # a layout makes one gold of it, or none
         return None
     read = {next((name for name in names if name in schema), "") for names in ALIASES.values()} | {"id"}
     rows = pl.scan_parquet(path).head(FIRST).collect().to_dicts()
