@@ -54,6 +54,8 @@ SAME = [
     ("code around formulas", "Aya walks $9$-kilometer rounds at $s$ kilometers per hour for 4 hours. Find $s$.", "Aya walks `$9$`-kilometer rounds at `$s$` kilometers per hour for 4 hours. Find `$s$`."),
     ("formulas on lines of their own", "Aya walks $9$-kilometer rounds at $s$ kilometers per hour for 4 hours. Find $s$.", r"Aya walks \[9\]-kilometer rounds at \[s\] kilometers per hour for 4 hours. Find \[s\]."),
     ("percent behind the dollar", "Of 20 dancers, 20% take jazz and 25% of the others hip-hop. How many take hip-hop?", "Of 20 dancers, $20$% take jazz and $25$\\% of the others hip-hop. How many take hip-hop?"),
+    ("a Chinese share", "小华看一本书，已经看了全书的(3/4)，正好是75页．这本书有多少页？", "小华看一本书，已经看了全书的四分之三，正好是75页．这本书有多少页？"),
+    ("a Chinese share in digits", "小华看一本书，已经看了全书的20%，正好是75页．这本书有多少页？", "小华看一本书，已经看了全书的百分之20，正好是75页．这本书有多少页？"),
     ("a source before it", "Find the area of triangle $ABC$ with $AB=13$, $BC=14$, $CA=15$.", "[AIME 1990] Find the area of triangle $ABC$ with $AB=13$, $BC=14$, $CA=15$."),
     ("a verb in Russian", "Найдите наибольшее значение функции $y=x^3-3x+4$ на отрезке $[-2;0]$.", "Найти наибольшее значение функции $y=x^3-3x+4$ на отрезке $[-2; 0]$."),
     ("Chinese words without weight", "修一条长1200米的路，每天修80米，多少天可以修完？", "有一条1200米长的路要修，每天修80米，几天能修完？"),

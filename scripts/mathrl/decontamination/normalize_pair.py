@@ -65,6 +65,8 @@ _HINT = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _BLANKS = re.compile(r"[ \t]{2,}")
+_NUMERALS = "一二三四五六七八九十"
+_PARTS_OF = re.compile(rf"(\d+|[{_NUMERALS}百])分之(\d+|[{_NUMERALS}])")  # 3分之1, 三分之一, 百分之20
 _DOLLARS = re.compile(r"\${2,}")
 # Accents are left out: `máximo` is one word of Latin letters, and a copy without them the same one.
 _ACCENTS = {
@@ -172,6 +174,7 @@ def plain(text: str) -> str:
     """
     if not text.isascii():
         text = text.translate(_CHARACTERS).replace("多少", "几").replace("ない", "無")
+        text = _PARTS_OF.sub(_part_of, text) if "分之" in text else text
     if "$$" in text:
         text = _DOLLARS.sub("$", text)
     text = text.replace("\\(", "$").replace("\\)", "$")
@@ -274,6 +277,12 @@ def questions(text: str) -> list[str]:
         if all(_QUESTION.search(part) for part in asked):  # else conditions or choices, not questions
             return [text, *(text[: marks[0].start()] + part for part in asked)]
     return [text]
+
+
+def _part_of(match: re.Match[str]) -> str:
+    """`4分之3` and `四分之三` as 3/4, `百分之20` as 20%."""
+    under, over = (part if part.isdigit() else str(_NUMERALS.find(part) + 1) for part in match.groups())
+    return f"{over}%" if match[1] == "百" else f"({over}/{under})"
 
 
 def _letter(match: re.Match[str]) -> str:
