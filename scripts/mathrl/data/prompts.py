@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from mathrl.core.files import parse_json
+from mathrl.core.files import JsonObject, parse_json
 
 _USER = ("user", "human")
 _CHAT = re.compile(r"<\|im_start\|>user\n?(.*?)(?:<\|im_end\|>|\Z)", re.DOTALL)
@@ -57,7 +57,7 @@ def earlier_messages(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(turn, dict) for turn in value) and len(_said_by_user(value)) > 1
 
 
-def _said_by_user(turns: list[dict[str, Any]]) -> list[str | None]:
+def _said_by_user(turns: list[JsonObject]) -> list[str | None]:
     """The messages of the user; None for one that is no text, nor made of texts alone (`[{"type": "text", "text": …}]`)."""
     found: list[str | None] = []
     for turn in turns:
