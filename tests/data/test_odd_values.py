@@ -29,6 +29,22 @@ def test_probabilities_are_no_choices():
     assert item({"question": shown, "choices": ["always", "never"], "answer": 1})["problem"] == shown
 
 
+@pytest.mark.parametrize("choices", ["['a ) red', 'b ) blue']", '["red", "blue"]'])
+def test_choices_that_are_a_list_in_a_text_are_read(choices):
+    """Of MathQA's rows one in 35 was left out."""
+    found = item({"Problem": "Which?", "options": choices, "correct": "b"})
+    assert (found["problem"], found["answer"]) == ("Which?\n(A) red\n(B) blue", "B")
+
+
+def test_answer_that_is_the_letter_of_one_choice_and_the_text_of_another_is_none(capsys):
+    rows = [{"question": "Which point?", "choices": ["C", "A", "B"], "answer": letter} for letter in "AB"]
+    rows += [{"question": f"Which {n}?", "choices": ["a", "b", "c"], "answer": "b"} for n in range(3)]
+    assert [row["answer"] for row in canonical_rows(rows, "thing")] == ["B"] * 3
+    assert (
+        "2 of 5 rows are left out: the answer is the letter of one choice and the text of another (2: row 1, 2)" in capsys.readouterr().err
+    )
+
+
 @pytest.mark.parametrize(
     ("value", "gold"), [(1e23, "100000000000000000000000"), (2.5e15, "2500000000000000"), (1e-7, "0.0000001"), (-0.0, "0")]
 )

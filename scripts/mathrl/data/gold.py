@@ -221,6 +221,8 @@ def found_by(rule: Callable[[str], str], value: Any) -> str:
 def options_of(value: Any) -> list[str] | None:
     """The texts of the choices in order, from a list, a mapping of letters, `{text: […], label: […]}`, or one text with all of them; None
     where there are none."""
+    if isinstance(value, str) and _QUOTED_LIST.fullmatch(value.strip()):  # MathQA: "['a ) 4', 'b ) 16']"
+        value = ast.literal_eval(value.strip())
     if isinstance(value, dict) and isinstance(value.get("text"), list):
         value = value["text"]
     if isinstance(value, dict):
@@ -279,6 +281,8 @@ def letter_of(value: Any, options: list[str], labels: list[str] | None = None) -
     text = " ".join(text_of(value).split())
     label = text.strip("()[]. :").upper()
     if len(label) == 1 and label in LETTERS[: len(options)]:
+        if text in texts and texts.index(text) != LETTERS.index(label):
+            raise NoGold("the answer is the letter of one choice and the text of another")
         return label
     if texts.count(text) == 1:
         return LETTERS[texts.index(text)]
