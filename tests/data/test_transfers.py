@@ -321,3 +321,13 @@ def test_full_disk_before_the_first_byte_gets_one_line(get, monkeypatch):
     with pytest.raises(UserError, match="no space left on the disk"):
         get(id="http://127.0.0.1:9/a.jsonl")
     assert not (fetching.PARTIAL / "thing/http").exists()
+
+
+@pytest.mark.parametrize("place", ["resources", "made"])
+def test_place_that_cannot_be_written_gets_one_line(place, get, script):
+    """A file where a folder is wanted; a folder without the right to write is the same to the code."""
+    Path(place).write_text("no folder")
+    Path("mine.jsonl").write_bytes(b'{"question": "a", "answer": "1"}\n')
+    write_pin(source="file", id="mine.jsonl")
+    done = script("fetch_dataset.py", "--name", "thing", "--out", "made/out.parquet")
+    assert done.returncode == 2 and f"{place}" in done.stderr and "cannot be used" in done.stderr and "Traceback" not in done.stderr

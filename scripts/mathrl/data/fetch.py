@@ -118,12 +118,12 @@ def _from(origin: Origin, pin: Pin, table: Path, folder: Path, wait: float, fail
 
 @contextlib.contextmanager
 def disk_has_room(out: Path) -> Iterator[None]:
-    """One line for a disk that fills while the block writes `out`."""
+    """One line for a disk that fills while the block writes `out`, and for a place that nobody can write."""
     try:
         yield
     except OSError as error:
         if error.errno not in _FULL:
-            raise
+            raise _no_place(error) from None
         raise UserError(f"{out}: no space left on the disk; free some and run this again") from None
 
 
@@ -152,9 +152,16 @@ def _leaves_no_part(folder: Path, origin: Origin) -> Iterator[None]:
         yield
     except OSError as error:
         if not _is_full(error):
-            raise
+            raise _no_place(error) from None
         shutil.rmtree(folder, ignore_errors=True)
         raise UserError(f"{folder}: no space left on the disk for {origin}; free some and run this again") from None
+
+
+def _no_place(error: OSError) -> Exception:
+    """What to raise for an error that names a file or folder: one line. Any other error as it is."""
+    if error.filename is None:
+        return error
+    return UserError(f"{error.filename}: cannot be used ({error.strerror}); name a place that you can read and write")
 
 
 def _is_full(error: BaseException | None) -> bool:
