@@ -29,6 +29,17 @@ def test_probabilities_are_no_choices():
     assert item({"question": shown, "choices": ["always", "never"], "answer": 1})["problem"] == shown
 
 
+def test_numbers_that_are_texts_of_the_choices_are_no_places():
+    """2 was the third choice where another row's 15 shows that values are meant; a set of places (MMLU) stays one."""
+    rows = [{"question": "Which?", "choices": [12, 15, 18], "answer": 15}, {"question": "And which?", "choices": [1, 2, 3], "answer": 2}]
+    assert [row["answer"] for row in canonical_rows(rows, "thing")] == ["B", "B"]
+    places = [
+        {"question": "Which?", "choices": ["12", "15", "18"], "answer": 1},
+        {"question": "And?", "choices": ["1", "2", "3"], "answer": 2},
+    ]
+    assert [row["answer"] for row in canonical_rows(places, "thing")] == ["B", "C"]
+
+
 @pytest.mark.parametrize("choices", ["['a ) red', 'b ) blue']", '["red", "blue"]'])
 def test_choices_that_are_a_list_in_a_text_are_read(choices):
     """Of MathQA's rows one in 35 was left out."""

@@ -35,6 +35,7 @@ class Reader:
     notice: str  # how the rows are read
     reasons: Counter[str] = field(default_factory=Counter)
     examples: dict[str, list[int]] = field(default_factory=dict)
+    by_value: bool = False  # a number that answers is the text of a choice, not its place
     outside: Counter[str] = field(default_factory=Counter)  # rows that the layout leaves out by a column, with what it says
 
     @classmethod
@@ -50,7 +51,7 @@ class Reader:
         earlier = sum(prompts.earlier_messages(layouts.first_of(row, layout.problem)) for row in first)
         if earlier:
             notice += f"; in {earlier} of the first {len(first)} rows the user says something before the last message, which alone is read"
-        return cls(layout, wrapper, notice + layouts.unread(first, layout.columns(first)))
+        return cls(layout, wrapper, notice + layouts.unread(first, layout.columns(first)), by_value=_are_texts(layout, first))
 
     def problem(self, row: layouts.Row) -> str:
         """The text of the problem, without instruction, with what tells its story; `NoGold` where there is none."""
@@ -93,7 +94,8 @@ class Reader:
         choices = layouts.first_of(row, self.layout.choices) or layouts.option_columns(row, value)
         options = gold.options_of(choices)
         if options:
-            return gold.with_choices(problem, options), gold.letter_of(value, options, gold.labels_of(choices))
+            told = gold.text_of(value) if self.by_value else value
+            return gold.with_choices(problem, options), gold.letter_of(told, options, gold.labels_of(choices))
         if self.layout.has_choices:
             raise gold.NoGold("no choices")
         if isinstance(value, list):
@@ -111,6 +113,23 @@ class Reader:
             f"{reason} ({count}: row {', '.join(map(str, self.examples[reason]))}{', …' if count > EXAMPLES else ''})"
             for reason, count in self.reasons.most_common(3)
         )
+
+
+def _are_texts(layout: layouts.Layout, rows: Sequence[layouts.Row]) -> bool:
+    """Are the numbers that answer texts of the choices? Each is one, and some are too large for a place among them."""
+    some = False
+    for row in rows:
+        value = layouts.first_of(row, layout.answer)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            continue
+        try:
+            options = gold.options_of(layouts.first_of(row, layout.choices)) or []
+            if gold.text_of(value) not in options:
+                return False
+        except gold.NoGold:
+            return False
+        some |= not 0 <= value < len(options)
+    return some
 
 
 def share(value: Any) -> float | None:
