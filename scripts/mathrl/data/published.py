@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 import shutil
 import sys
 from collections import Counter
@@ -133,8 +134,9 @@ def _are_texts(layout: layouts.Layout, rows: Sequence[layouts.Row]) -> bool:
 
 
 def share(value: Any) -> float | None:
-    """A solve rate: a finite number, `5/8`, or None for anything else."""
-    over, _, under = value.partition("/") if isinstance(value, str) else (value, "", "")
+    """A solve rate: a finite number, `5/8`, `60%`, or None for anything else."""
+    text = re.sub(r"%\s*$", "/100", value) if isinstance(value, str) else ""
+    over, _, under = text.partition("/") if text else (value, "", "")
     if isinstance(over, bool) or not isinstance(over, str | int | float):
         return None
     try:
