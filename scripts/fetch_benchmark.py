@@ -31,7 +31,8 @@ def main() -> None:
     if len(fetched.paths) != 1:
         raise UserError(f"{pin.name}: {len(fetched.paths)} files came for a benchmark of one; narrow the column 'file' of {args.pins}")
     try:
-        rows = read_benchmark_file(fetched.paths[0], pin.columns)
+        with fetch.asked_again(pin, args.pins, fetched):
+            rows = read_benchmark_file(fetched.paths[0], pin.columns)
     except UserError as error:  # of a file of the user's the line names that, not the copy that was read
         own = pin.origin.id if pin.origin.source == "file" else str(fetched.paths[0])
         raise UserError(str(error).replace(str(fetched.paths[0]), own)) from None

@@ -22,12 +22,13 @@ def main() -> None:
     pin = find_pin(args.pins, args.name, "dataset")
     fetched = fetch.fetch(pin, args.pins, args.wait)
     if args.given:
-        with fetch.disk_has_room(args.given), atomic_path(args.given) as temporary:
+        with fetch.disk_has_room(args.given), fetch.asked_again(pin, args.pins, fetched), atomic_path(args.given) as temporary:
             given_rows.keep(fetched.paths, temporary)
     if not args.out:
         return
     with fetch.disk_has_room(args.out), atomic_path(args.out) as temporary:
-        rows, notice = published.write_dataset(fetched.paths, pin.columns, temporary, fetched.where)
+        with fetch.asked_again(pin, args.pins, fetched):
+            rows, notice = published.write_dataset(fetched.paths, pin.columns, temporary, fetched.where)
         published.say(pin.name, notice)
         if pin.rows is not None and rows != pin.rows:
             raise UserError(

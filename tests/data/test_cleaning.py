@@ -310,7 +310,12 @@ def test_golds_tell_different_problems_from_contradictions(rows, kept, reason, q
 
 @pytest.mark.parametrize(
     "counts",
-    [{0.0: 28, 0.125: 30, 0.25: 12, 0.5: 20, 1.0: 10}, {0.0: 70, 0.5: 10, 1.0: 20}, {0.0: 500, **{i / 16: 3 for i in range(1, 17)}}],
+    [
+        {0.0: 28, 0.125: 30, 0.25: 12, 0.5: 20, 1.0: 10},
+        {0.0: 70, 0.5: 10, 1.0: 20},
+        {0.0: 500, **{i / 16: 3 for i in range(1, 17)}},
+        {0.5: 20},
+    ],
 )
 def test_bands_of_few_values_are_not_empty_and_lose_no_row(counts, quick):
     rates = [rate for rate, count in counts.items() for _ in range(count)]

@@ -121,7 +121,7 @@ def test_layout_is_recognised_and_read(name, row, gold, shown, tmp_path):
 
 @pytest.mark.parametrize(
     ("value", "rate"),
-    [("5/8", 0.625), ("0.5", 0.5), (1, 1.0), ("nan/5", None), ("1e999", None), (10**400, None), (float("inf"), None), ("1/0", None),
+    [("5/8", 0.625), ("60%", 0.6), ("0.5", 0.5), (1, 1.0), ("nan/5", None), ("1e999", None), (10**400, None), (float("inf"), None), ("1/0", None),
      (True, None), ({"a": 1}, None), (None, None), ("", None)],
 )  # fmt: skip
 def test_solve_rate_is_a_finite_number_or_none(value, rate):

@@ -6,6 +6,7 @@ import importlib
 import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 from mathrl.core.files import UserError
@@ -76,14 +77,18 @@ def get(tmp_path, monkeypatch):
     monkeypatch.setenv("no_proxy", "*")
 
     def call(**cells) -> dict[str, bytes]:
-        row = {"name": "thing", "kind": "dataset", "source": "http", "url": "https://example.org/thing", "revision": "main"} | cells
-        (tmp_path / "pins.tsv").write_text("\t".join(COLUMNS) + "\n" + "\t".join(str(row.get(key, "")) for key in COLUMNS) + "\n")
+        write_pin(**cells)
         pin = find_pin("pins.tsv", "thing", "dataset")
         fetched = fetching.fetch(pin, "pins.tsv", wait=0.01)
         fetching.record(pin, "pins.tsv", fetched, None)
         return {name: path.read_bytes() for name, path in zip(fetched.names, fetched.paths, strict=True)}
 
     return call
+
+
+def write_pin(**cells) -> None:
+    row = {"name": "thing", "kind": "dataset", "source": "http", "url": "https://example.org/thing", "revision": "main"} | cells
+    Path("pins.tsv").write_text("\t".join(COLUMNS) + "\n" + "\t".join(str(row.get(key, "")) for key in COLUMNS) + "\n")
 
 
 def locked() -> bool:
@@ -183,6 +188,28 @@ def test_server_without_versions_is_asked_from_the_start(get):
     with Server(sends(OLD, cut=3000), sends(NEW)) as server:
         assert get(id=f"{server.address}/a.jsonl") == {"a.jsonl": NEW}
         assert server.asked == [(None, None), (None, None)]
+
+
+def test_server_that_sends_parts_without_saying_which_is_asked_from_the_start(get):
+    """The part that had come stayed, and each later run asked for the rest of it in vain."""
+    parts = sends(b"--x\r\n", 206, Content_Type="multipart/byteranges; boundary=x", ETag=TAGS[OLD])
+    with Server(sends(OLD, cut=3000, ETag=TAGS[OLD]), parts, sends(OLD)) as server:
+        assert get(id=f"{server.address}/a.jsonl") == {"a.jsonl": OLD}
+        assert server.asked[1:] == [("bytes=3000-", TAGS[OLD]), (None, None)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "wall"), [("dataset", b'{"error": "accept the licence, log in"}'), ("benchmark", b"Please log in, then try again.\n")]
+)
+def test_login_that_is_no_page_is_shown_and_asked_again(kind, wall, get, script):
+    """A server may say so with the status of success; the next run read the same words again, and no server."""
+    with Server(sends(wall), sends(b'{"question": "a", "answer": "1"}\n')) as server:
+        write_pin(id=f"{server.address}/a.jsonl", kind=kind)
+        command = (f"fetch_{kind}.py", "--name", "thing", "--out", "out", "--wait", "0.01")
+        done = script(*command)
+        assert done.returncode == 2 and done.stderr.count("\n") == 1 and not locked()
+        assert "log in" in done.stderr and "the next run asks http:" in done.stderr
+        assert script(*command).returncode == 0 and locked() and len(server.asked) == 2
 
 
 def test_moved_address_is_followed(get):
@@ -294,3 +321,13 @@ def test_full_disk_before_the_first_byte_gets_one_line(get, monkeypatch):
     with pytest.raises(UserError, match="no space left on the disk"):
         get(id="http://127.0.0.1:9/a.jsonl")
     assert not (fetching.PARTIAL / "thing/http").exists()
+
+
+@pytest.mark.parametrize("place", ["resources", "made"])
+def test_place_that_cannot_be_written_gets_one_line(place, get, script):
+    """A file where a folder is wanted; a folder without the right to write is the same to the code."""
+    Path(place).write_text("no folder")
+    Path("mine.jsonl").write_bytes(b'{"question": "a", "answer": "1"}\n')
+    write_pin(source="file", id="mine.jsonl")
+    done = script("fetch_dataset.py", "--name", "thing", "--out", "made/out.parquet")
+    assert done.returncode == 2 and f"{place}" in done.stderr and "cannot be used" in done.stderr and "Traceback" not in done.stderr

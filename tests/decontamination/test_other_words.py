@@ -184,6 +184,18 @@ def test_ids_that_are_missing_or_repeated_are_refused(ids, message, tmp_path):
         command._check_ids(tmp_path / "p.parquet")
 
 
+@pytest.mark.parametrize(("remove", "message"), [("fuzzy", "fuzzy needs fuzzy"), ("similar", "similar needs semantic")])
+def test_removing_by_a_method_that_does_not_search_is_refused(remove, message, script, tmp_path):
+    """Nothing was removed, without a word."""
+    pl.DataFrame({"id": ["a"], "problem": ["x"]}).write_parquet(tmp_path / "p.parquet")
+    (tmp_path / "b.jsonl").write_text('{"id": "1", "problem": "What is 1 + 1?", "answer": "2"}\n')
+    outputs = ("--matches", "m.parquet", "--summary", "s.json", "--clean", "c.parquet")
+    done = script(
+        "decontaminate.py", "--problems", "p.parquet", "--benchmark", "b=b.jsonl", *outputs, "--methods", "exact", "--remove", remove
+    )
+    assert done.returncode == 2 and message in done.stderr and not [*tmp_path.glob("*.json"), *tmp_path.glob("[mc].parquet")]
+
+
 def test_a_remark_in_brackets_is_no_factor():
     """A remark that another remark follows was taken for a sum as a factor, and a leak with it for another formula."""
     remark = "(The symbol $R^+$ denotes the set of reals.) (Proposed by a reader.)"

@@ -36,6 +36,7 @@ NO_THRESHOLD = {
     "texts _bracketed": "characters that a pattern looks at",
     "normalize_pair NESTED": "fractions within fractions",
     "normalize_pair _ACCENTS": "code points",
+    "normalize_pair _WIDE": "code points",
     "normalize_pair _BELOW_100": "number words",
     "normalize_pair _BELOW_1000": "number words",
     "normalize_pair plain": "a group of a pattern",

@@ -118,6 +118,7 @@ PUBLISHED = [
     ("MetaMathQA", "json", lambda t, g: {"type": "GSM", "query": t, "response": f"So.\n#### {g}\nThe answer is: {g}"}),
     ("prompt and completion", "jsonl", lambda t, g: {"prompt": t, "completion": f"We count. The answer is ${g}$."}),
     ("messages", "parquet", lambda t, g: {"messages": [*asks(t), {"role": "assistant", "content": solved(g)}]}),
+    ("Alpaca", "json", lambda t, g: {"instruction": STORY, "input": t, "output": f"We count. The answer is {g}."}),
     ("AQuA", "jsonl", lambda t, g: {"question": t, "options": options(g, "{}){}"), "correct": "B"}),
     (
         "ARC", "parquet",
@@ -170,6 +171,6 @@ def test_the_layouts_of_the_table(tmp_path, monkeypatch, capsys):
             if name in ("AQuA", "ARC", "MathQA", "MMLU", "SAT", "AGIEval"):
                 assert answer == "B" and problem == "\n".join([text, *options(gold, "({}) {}")]), name
             else:
-                told = f"{STORY}\n{text}" if name in ("ASDiv", "SVAMP") else text
+                told = f"{STORY}\n{text}" if name in ("ASDiv", "SVAMP", "Alpaca") else text
                 assert (problem, answer) == (told, gold), name
     capsys.readouterr()

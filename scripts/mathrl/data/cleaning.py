@@ -218,7 +218,7 @@ def _cuts(path: Path, rates: pl.Series, cuts: list[float] | None) -> tuple[list[
     found = contract.discrete_cuts(rates)
     print(
         f"notice: {path}: solve rates take few values, so that upstream's quintiles {used} coincide; bands are cut between the values, at "
-        f"{found}: {len(found) + 1 if found else 0} bands, none empty, no row outside",
+        f"{found}: {contract.bands(rates, found).drop_nulls().n_unique()} bands that hold rows, no row with a rate outside",
         file=sys.stderr,
     )
     return found, True

@@ -34,6 +34,7 @@ STAMP = ".asked"  # in the partial folder: which origin and files it holds
 TRIES = 3
 TIMEOUT = 30  # seconds without a byte
 _BLOCK = 1 << 20
+_MESSAGE = 1 << 16  # bytes; a file no larger that cannot be read may be what a server says in the place of the file
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -117,13 +118,31 @@ def _from(origin: Origin, pin: Pin, table: Path, folder: Path, wait: float, fail
 
 @contextlib.contextmanager
 def disk_has_room(out: Path) -> Iterator[None]:
-    """One line for a disk that fills while the block writes `out`."""
+    """One line for a disk that fills while the block writes `out`, and for a place that nobody can write."""
     try:
         yield
     except OSError as error:
         if error.errno not in _FULL:
-            raise
+            raise _no_place(error) from None
         raise UserError(f"{out}: no space left on the disk; free some and run this again") from None
+
+
+@contextlib.contextmanager
+def asked_again(pin: Pin, table: Path, fetched: Fetched) -> Iterator[None]:
+    """While the block reads what came: a small file that no lock knows and nobody can read is asked for again by the next run.
+
+    A server may say in JSON or in words that a login is needed, with the status of success.
+    """
+    try:
+        yield
+    except UserError as error:
+        known = expected_hashes(table, pin)
+        theirs = fetched.origin.source not in ("file", GENERATED) and not ("*" in known or set(fetched.names) <= set(known))
+        if not theirs or sum(path.stat().st_size for path in fetched.paths) > _MESSAGE:
+            raise
+        (fetched.root / STAMP).unlink(missing_ok=True)
+        begins = fetched.paths[0].read_bytes()[:100].decode(errors="replace")
+        raise UserError(f"{error}. The file begins with {begins!r}; the next run asks {fetched.origin} for it again") from None
 
 
 @contextlib.contextmanager
@@ -133,9 +152,16 @@ def _leaves_no_part(folder: Path, origin: Origin) -> Iterator[None]:
         yield
     except OSError as error:
         if not _is_full(error):
-            raise
+            raise _no_place(error) from None
         shutil.rmtree(folder, ignore_errors=True)
         raise UserError(f"{folder}: no space left on the disk for {origin}; free some and run this again") from None
+
+
+def _no_place(error: OSError) -> Exception:
+    """What to raise for an error that names a file or folder: one line. Any other error as it is."""
+    if error.filename is None:
+        return error
+    return UserError(f"{error.filename}: cannot be used ({error.strerror}); name a place that you can read and write")
 
 
 def _is_full(error: BaseException | None) -> bool:
@@ -267,7 +293,11 @@ def _from_http(pin: Pin, origin: Origin, folder: Path) -> None:
     try:
         request = urllib.request.Request(origin.id, headers={"Range": f"bytes={have}-", "If-Range": begun} if have else {})
         with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:
-            start, total = _extent(answer)
+            try:
+                start, total = _extent(answer)
+            except TransferError:
+                part.unlink(missing_ok=True)  # asked for the rest, the server would answer so for ever
+                raise
             if start not in (0, have) or (start and _version(answer) != begun):
                 part.unlink()
                 raise TransferError("went on with another version of the file; starting again")

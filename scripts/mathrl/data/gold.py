@@ -45,9 +45,12 @@ PLACEHOLDERS = frozenset(
 )
 _LEADING_ZEROS = re.compile(r"^0+(?=\d+$)")
 _THOUSANDS = re.compile(r"^([-+$€£\s]*)(\d{1,3}(?:,\d{3})+(?:\.\d+)?)([\s%.$]*|\s+[a-z ]+)$")
+_IN_A_LIST = re.compile(r"(?<![\d,.])\d{1,3}(?:,\d{3})+(?!,?\d)")  # a comma without a blank, where those of the list have one
 _UNIT = re.compile(r"(?<=[\d.])\s*\([^()]*[A-Za-z][^()]*\)")
 # `['2', '-2']` and `["2", "-2"]`: a list of texts, written as a text; what has no quotes may be an interval.
 _QUOTED_LIST = re.compile(r"\[\s*(?:'[^'\\]*'|\"[^\"\\]*\")(?:\s*,\s*(?:'[^'\\]*'|\"[^\"\\]*\"))*\s*\]")
+LIST_OR_OBJECT = r"^\s*[\[{]\s*['\"]"
+"""Golds that begin so are more than one text."""
 _OBJECT = re.compile(r'\{\s*"')
 _NAMES_A_JUDGE = re.compile(r'[\[\s]*\{\s*"protocol"')
 _DOLLARS = re.compile(r"^\$([^$]+)\$$")
@@ -71,7 +74,8 @@ def text_of(value: Any, depth: int = 0) -> str:
     if isinstance(value, float | Decimal):
         if not math.isfinite(value):
             raise NoGold("the answer is no number (NaN or infinite)")
-        return str(int(value)) if value == int(value) else f"{Decimal(repr(value)) if isinstance(value, float) else value:f}"
+        exact = Decimal(repr(value)) if isinstance(value, float) else value  # 1e23 as a whole number is 99999999999999991611392
+        return str(int(exact)) if exact == int(exact) else f"{exact:f}"
     if isinstance(value, str):
         text = value.strip()
         if text.lower().strip(" .\\{}$") in PLACEHOLDERS:
@@ -126,7 +130,7 @@ def _one_of(values: list[Any], depth: int = 0) -> str:
         raise NoGold("the answer is a list in which an entry names a judge")
     if all(equivalent(other, texts[0]) for other in texts[1:]):
         return texts[0]
-    return ", ".join(texts)
+    return ", ".join(_THOUSANDS.sub(_joined, text) for text in texts)
 
 
 def plain(text: str) -> str:
@@ -148,7 +152,8 @@ def _after(mark: str) -> Callable[[str], str]:
         found = text.rsplit(mark, 1)[1].strip()
         if not found:
             raise NoGold(f"nothing stands behind the mark '{mark}'")
-        return _THOUSANDS.sub(_joined, found)
+        found = _THOUSANDS.sub(_joined, found)
+        return _IN_A_LIST.sub(lambda match: match[0].replace(",", ""), found) if ", " in found else found
 
     return rule
 
@@ -216,6 +221,8 @@ def found_by(rule: Callable[[str], str], value: Any) -> str:
 def options_of(value: Any) -> list[str] | None:
     """The texts of the choices in order, from a list, a mapping of letters, `{text: […], label: […]}`, or one text with all of them; None
     where there are none."""
+    if isinstance(value, str) and _QUOTED_LIST.fullmatch(value.strip()):  # MathQA: "['a ) 4', 'b ) 16']"
+        value = ast.literal_eval(value.strip())
     if isinstance(value, dict) and isinstance(value.get("text"), list):
         value = value["text"]
     if isinstance(value, dict):
@@ -235,8 +242,11 @@ def options_of(value: Any) -> list[str] | None:
 
 
 def labels_of(value: Any) -> list[str] | None:
-    """The labels of the choices where the data set gives them beside the texts (ARC: `1`, `2` … or `A`, `B` …); None for other choices."""
+    """The labels of the choices where the data set gives them beside the texts (ARC: `1`, `2` … or `A`, `B` …) or as names of the texts
+    (`{"1": …, "2": …}`); None for other choices."""
     labels = value.get("label") if isinstance(value, dict) else None
+    if isinstance(value, dict) and not isinstance(value.get("text"), list):
+        return [str(label).strip() for label, entry in sorted(value.items()) if entry is not None]
     if isinstance(value, list) and value and all(isinstance(entry, dict) for entry in value):
         labels = [entry.get("label") for entry in value]
     return [str(label).strip() for label in labels] if isinstance(labels, list) and None not in labels else None
@@ -271,6 +281,8 @@ def letter_of(value: Any, options: list[str], labels: list[str] | None = None) -
     text = " ".join(text_of(value).split())
     label = text.strip("()[]. :").upper()
     if len(label) == 1 and label in LETTERS[: len(options)]:
+        if text in texts and texts.index(text) != LETTERS.index(label):
+            raise NoGold("the answer is the letter of one choice and the text of another")
         return label
     if texts.count(text) == 1:
         return LETTERS[texts.index(text)]
@@ -283,7 +295,11 @@ def letter_of(value: Any, options: list[str], labels: list[str] | None = None) -
 
 
 def with_choices(problem: str, options: list[str]) -> str:
-    """The problem with its options below it, labelled (A), (B), …; as it is where it shows them already."""
-    if all(re.search(rf"(?<![A-Za-z]){letter}\s*[.):\]]", problem) for letter in LETTERS[: len(options)]):
+    """The problem with its options below it, labelled (A), (B), …; as it is where it shows them already (`P(A)` is none)."""
+    shown = "".join(problem.split())
+    if all(
+        re.search(rf"(?<![A-Za-z]){letter}\s*[.):\]]", problem) and "".join(option.split()) in shown
+        for letter, option in zip(LETTERS, options, strict=False)
+    ):
         return problem
     return problem + "".join(f"\n({letter}) {option}" for letter, option in zip(LETTERS, options, strict=False))

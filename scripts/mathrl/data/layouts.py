@@ -70,7 +70,7 @@ class Layout:
         found = {column(path) for path in (*self.only, *self.without, *FIGURE.split("|"))}
         fields = (self.problem, self.answer, self.source, self.domain, self.difficulty, self.solve_rate, self.id, self.choices)
         for row in rows:
-            found |= {column(path) for paths in fields if (path := path_of(row, paths))}
+            found |= {name for paths in fields if (path := path_of(row, paths)) for name in (column(path), path)}
             if isinstance(first_of(row, self.body), str):
                 found.add(column(path_of(row, self.body)))
             with contextlib.suppress(gold.NoGold):
@@ -131,6 +131,7 @@ LAYOUTS = (
     Layout("Big-Math", ("prompt:text", "solution:short", "llama8b_solve_rate|domain|source"), "solution", "prompt"),
     Layout("MathArena", ("problem_idx", "problem", "answer"), "answer", "problem"),
     Layout("reasoning-gym", ("generator", "problem", "answer"), "answer", "problem", "as_is", domain="generator"),
+    Layout("instruction, input and answer", ("instruction:text", "input:text", "answer|Answer:short"), "answer|Answer", "input|instruction", body="instruction"),
     Layout("problem and answer", (PROBLEM, "answer|Answer:short"), "answer|Answer", prompt=True),
     Layout("problem and boxed answer", (PROBLEM, "answer:boxed"), "answer", prompt=True, rule="last_box"),
     Layout(
@@ -150,7 +151,7 @@ LAYOUTS = (
     ),
     Layout(
         "instruction and output", ("instruction|input|query|question|problem", "output|response:final"), "output|response",
-        rule="final_answer",
+        "input|instruction|query|question|problem", "final_answer", body="instruction",
     ),
 )  # fmt: skip
 
@@ -161,7 +162,9 @@ def _steps(path: str) -> tuple[str | int, ...]:
 
 
 def look(row: Any, path: str) -> Any:
-    """The value at one path, or None."""
+    """The value at one path, or None. A column may have a whole path as its name."""
+    if isinstance(row, Mapping) and path in row:
+        return row[path]
     for step in _steps(path):
         if isinstance(row, str) and row[:1] in "[{":
             try:
@@ -290,6 +293,9 @@ def recognise(rows: Sequence[Row], where: str) -> Layout:
     )
 
 
+_MARK_BEHIND = re.compile(r"\bgold:\s*after:\s+(\"[^\"]*\"|'[^']*')")  # `gold: after: "####"`, as one says it
+
+
 def parse_mapping(text: str, where: str) -> dict[str, str]:
     """The cell `columns` of a pin: `problem: question, answer: reward_model.ground_truth, gold: last_box`; empty where it says nothing."""
     text = text.strip()
@@ -297,6 +303,7 @@ def parse_mapping(text: str, where: str) -> dict[str, str]:
         return {}
     import yaml
 
+    text = _MARK_BEHIND.sub(r"gold: {after: \1}", text)
     try:
         value = yaml.safe_load(text if text.startswith("{") else "{" + text + "}")
     except yaml.YAMLError as error:
@@ -334,7 +341,7 @@ def chosen(rows: Sequence[Row], mapping: Mapping[str, str], where: str) -> Layou
         if key not in own:
             continue
         if all(first_of(row, paths) is None for row in rows) and not any(
-            _steps(path)[0] in row for path in paths.split("|") for row in rows
+            {path, _steps(path)[0]} & row.keys() for path in paths.split("|") for row in rows
         ):
             names = list(dict.fromkeys(name for row in rows for name in row))
             raise UserError(f"{where}: columns: {key}: no row has '{paths}' (columns: {', '.join(names[:20])}); correct the pin")

@@ -218,6 +218,8 @@ def discrete_cuts(solve_rate: pl.Series, levels: int = 5) -> list[float]:
     """
     known = solve_rate.drop_nulls().filter(solve_rate.drop_nulls().is_between(0, 1))
     values = sorted(known.value_counts().iter_rows(), reverse=True)
+    if len(values) == 1:  # one band: the easiest, or the hardest where nothing was ever solved
+        return [0.0]
     levels = min(levels, len(values))
     cuts: list[float] = []
     held = 0

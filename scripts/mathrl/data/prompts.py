@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from mathrl.core.files import parse_json
+from mathrl.core.files import JsonObject, parse_json
 
 _USER = ("user", "human")
 _CHAT = re.compile(r"<\|im_start\|>user\n?(.*?)(?:<\|im_end\|>|\Z)", re.DOTALL)
@@ -48,12 +48,25 @@ def message_text(value: Any) -> str | None:
         return chat[-1] if chat else value
     if not isinstance(value, list) or not all(isinstance(turn, dict) for turn in value):
         return None
-    texts = [
-        turn.get("content", turn.get("value"))
-        for turn in value
-        if str(turn.get("role", turn.get("from"))).lower() in _USER
-    ]  # fmt: skip
-    return texts[-1] if texts and isinstance(texts[-1], str) else None
+    texts = _said_by_user(value)
+    return texts[-1] if texts else None
+
+
+def earlier_messages(value: Any) -> bool:
+    """Does the user say something before the last message, which alone is read?"""
+    return isinstance(value, list) and all(isinstance(turn, dict) for turn in value) and len(_said_by_user(value)) > 1
+
+
+def _said_by_user(turns: list[JsonObject]) -> list[str | None]:
+    """The messages of the user; None for one that is no text, nor made of texts alone (`[{"type": "text", "text": …}]`)."""
+    found: list[str | None] = []
+    for turn in turns:
+        if str(turn.get("role", turn.get("from"))).lower() in _USER:
+            content = turn.get("content", turn.get("value"))
+            if isinstance(content, list) and all(isinstance(part, dict) and part.get("type") == "text" for part in content):
+                content = "\n".join(str(part.get("text", "")) for part in content)
+            found.append(content if isinstance(content, str) else None)
+    return found
 
 
 def without_examples(text: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 import shutil
 import sys
 from collections import Counter
@@ -35,6 +36,7 @@ class Reader:
     notice: str  # how the rows are read
     reasons: Counter[str] = field(default_factory=Counter)
     examples: dict[str, list[int]] = field(default_factory=dict)
+    by_value: bool = False  # a number that answers is the text of a choice, not its place
     outside: Counter[str] = field(default_factory=Counter)  # rows that the layout leaves out by a column, with what it says
 
     @classmethod
@@ -47,7 +49,10 @@ class Reader:
         notice = layout.notice(first)
         if wrapper and (wrapper.prefix or wrapper.suffix):
             notice += f"; taken off each prompt: {' … '.join(filter(None, (wrapper.prefix.strip(), wrapper.suffix.strip())))!r}"
-        return cls(layout, wrapper, notice + layouts.unread(first, layout.columns(first)))
+        earlier = sum(prompts.earlier_messages(layouts.first_of(row, layout.problem)) for row in first)
+        if earlier:
+            notice += f"; in {earlier} of the first {len(first)} rows the user says something before the last message, which alone is read"
+        return cls(layout, wrapper, notice + layouts.unread(first, layout.columns(first)), by_value=_are_texts(layout, first))
 
     def problem(self, row: layouts.Row) -> str:
         """The text of the problem, without instruction, with what tells its story; `NoGold` where there is none."""
@@ -90,7 +95,8 @@ class Reader:
         choices = layouts.first_of(row, self.layout.choices) or layouts.option_columns(row, value)
         options = gold.options_of(choices)
         if options:
-            return gold.with_choices(problem, options), gold.letter_of(value, options, gold.labels_of(choices))
+            told = gold.text_of(value) if self.by_value else value
+            return gold.with_choices(problem, options), gold.letter_of(told, options, gold.labels_of(choices))
         if self.layout.has_choices:
             raise gold.NoGold("no choices")
         if isinstance(value, list):
@@ -110,9 +116,27 @@ class Reader:
         )
 
 
+def _are_texts(layout: layouts.Layout, rows: Sequence[layouts.Row]) -> bool:
+    """Are the numbers that answer texts of the choices? Each is one, and some are too large for a place among them."""
+    some = False
+    for row in rows:
+        value = layouts.first_of(row, layout.answer)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            continue
+        try:
+            options = gold.options_of(layouts.first_of(row, layout.choices)) or []
+            if gold.text_of(value) not in options:
+                return False
+        except gold.NoGold:
+            return False
+        some |= not 0 <= value < len(options)
+    return some
+
+
 def share(value: Any) -> float | None:
-    """A solve rate: a finite number, `5/8`, or None for anything else."""
-    over, _, under = value.partition("/") if isinstance(value, str) else (value, "", "")
+    """A solve rate: a finite number, `5/8`, `60%`, or None for anything else."""
+    text = re.sub(r"%\s*$", "/100", value) if isinstance(value, str) else ""
+    over, _, under = text.partition("/") if text else (value, "", "")
     if isinstance(over, bool) or not isinstance(over, str | int | float):
         return None
     try:
@@ -188,6 +212,9 @@ def _as_it_is(path: Path) -> tuple[int, str] | None:
         raise UserError(f"{path}: holds no rows; fetch it again or correct its pin")
     lengths = first[answer].str.len_chars().median()
     if (isinstance(lengths, float) and lengths > layouts.LONG) or first[answer].str.contains(r"####|\\boxed").any():
+        return None
+    listed = pl.col(answer).cast(pl.String).str.contains(gold.LIST_OR_OBJECT).any()
+    if pl.scan_parquet(path).select(listed).collect().item():  # a layout makes one gold of it, or none
         return None
     read = {next((name for name in names if name in schema), "") for names in ALIASES.values()} | {"id"}
     rows = pl.scan_parquet(path).head(FIRST).collect().to_dicts()

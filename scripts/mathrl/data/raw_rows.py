@@ -18,10 +18,13 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from mathrl.core.files import UserError, ZstdReader, bounded_lines, parse_json
 from mathrl.core.parquet import short
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 Row = dict[str, Any]
 PROBLEM_WORDS = frozenset(
@@ -103,9 +106,19 @@ def _parquet(path: Path) -> Iterator[Row]:
     try:
         with pq.ParquetFile(path) as table:
             for batch in table.iter_batches(_BATCH):
-                yield from batch.to_pylist()
+                yield from _as_written(batch).to_pylist()
     except (OSError, ValueError, RuntimeError) as error:
         raise UserError(f"{path}: is no whole parquet file ({short(error)}); delete it and fetch it again") from None
+
+
+def _as_written(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """The rows with 0.1 where a column of half the width holds it: Python would show 0.10000000149011612."""
+    import pyarrow as pa
+
+    for place, column in enumerate(batch.schema):
+        if pa.types.is_float32(column.type):
+            batch = batch.set_column(place, column.name, batch.column(place).cast(pa.string()).cast(pa.float64()))
+    return batch
 
 
 def _arrow(path: Path, file_format: bool) -> Iterator[Row]:
@@ -117,7 +130,7 @@ def _arrow(path: Path, file_format: bool) -> Iterator[Row]:
             batches = (reader.get_batch(number) for number in range(reader.num_record_batches)) if file_format else reader
             for batch in batches:
                 for first in range(0, len(batch), _BATCH):
-                    yield from batch.slice(first, _BATCH).to_pylist()
+                    yield from _as_written(batch.slice(first, _BATCH)).to_pylist()
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: is no whole Arrow file ({short(error)}); delete it and fetch it again") from None
 
@@ -227,7 +240,7 @@ def _rows_of_map(value: Row) -> list[Any]:
     """Rows of `{id: row}`, of `{column: {row: value}}` (pandas), of `{column: [value]}`, or of `{"data": [row]}`."""
     if _is_map(value):
         if PROBLEM_WORDS & {name.lower() for name in value}:
-            labels = list(next(iter(value.values())))
+            labels = dict.fromkeys(label for column in value.values() for label in column)
             return [{name: column.get(label) for name, column in value.items()} for label in labels]
         return [row if "id" in row else {"id": label, **row} for label, row in value.items()]
     lists = {name: entry for name, entry in value.items() if isinstance(entry, list)}

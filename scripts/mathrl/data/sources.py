@@ -18,5 +18,5 @@ def check_sources(wanted: Sequence[str], found: Iterable[str], key: str) -> None
     for name in wanted:
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
-            guess = f"; did you mean '{near[0]}'?" if near else ""
+            guess = f"; did you mean '{near[0]}'?" if near else "."
             raise UserError(f"config: {key}: no problem is of the source '{name}'{guess} There are: {', '.join(known[:20]) or 'none'}")

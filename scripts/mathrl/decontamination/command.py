@@ -98,6 +98,10 @@ def settings_of(args: argparse.Namespace) -> Settings:
     methods = _names(args.methods, "--methods", METHODS)
     default = tuple(method for method in methods if method not in FLAGGING)
     remove = default if args.remove is None else _names(args.remove, "--remove", (*METHODS, "similar"))
+    for name in remove:
+        needed = "semantic" if name == "similar" else name
+        if needed not in methods:
+            raise UserError(f"--remove {args.remove}: {name} needs {needed} among --methods ({args.methods}), else it removes nothing")
     for name in ("ngram_coverage", "fuzzy_similarity", "semantic_similarity", "reworded_similarity"):
         if not 0 < getattr(args, name) <= 1:
             raise UserError(f"--{name.replace('_', '-')} {getattr(args, name):g}: must be above 0 and at most 1")

@@ -39,7 +39,7 @@ class Pair:
         item, row, rules = self.item, self.row, self.rules
         if self.other_numbers or not self.in_order:
             return False
-        if item.formula == row.formula and not row.renaming and item.groups != row.groups:
+        if item.formula == row.formula and not row.renaming and item.groups != row.groups and item.tight_groups != row.tight_groups:
             return False
         if _exchanged(item.bounds, row.bounds):
             return False
@@ -152,7 +152,11 @@ class Pair:
         """Words of one meaning, forms of one word, or names of two people."""
         if same_words(mine, theirs):
             return True
-        names = all(word in self.item.proper for word in mine) and all(word in self.row.proper for word in theirs)
+        names = all(
+            word in text.proper and (word in text.repeated or not text.german)
+            for text, words in ((self.item, mine), (self.row, theirs))
+            for word in words
+        )
         return names and not any(word in CONTRAST_OF for word in (*mine, *theirs))
 
     @cached_property

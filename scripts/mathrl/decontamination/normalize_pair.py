@@ -20,7 +20,11 @@ NESTED = 4  # fractions within fractions
 # A tag without attributes or with `name=value` ones: `a <b and c> d` holds none.
 _ATTRIBUTES = r"(?:\s+[a-z-]+=[^<>]*|\s*/?)>"
 _INLINE = re.compile(r"</?(?:i|b|u|em|strong|span)" + _ATTRIBUTES, re.IGNORECASE)
-_BLOCK = re.compile(r"</?(?:p|div|li|ul|ol|br|h[1-6]|table|tbody|tr|td)" + _ATTRIBUTES, re.IGNORECASE)
+_BLOCK = re.compile(
+    r"</?(?:p|div|li|ul|ol|br|h[1-6]|table|tbody|tr|td|pre|code|problem|question|exercise|task|statement|answer|solution|think)"
+    + _ATTRIBUTES,
+    re.IGNORECASE,
+)
 _FORUM = re.compile(r"\[/?(?:b|i|u|list|quote|hide|center)\]|\[\*\]")
 _SMALL = re.compile(r"<(sup|sub)>([^<>]*)</\1>", re.IGNORECASE)
 _ESCAPED = re.compile(r"(?<!\\)\\\\(?=[A-Za-z]{3})")
@@ -48,7 +52,7 @@ _PERCENT = re.compile(r"\bper ?cent\b", re.IGNORECASE)
 _TWICE = re.compile(r"\b(?:two|2) times(?= as\b| that\b| the\b)", re.IGNORECASE)
 _SPACED_COMMA = re.compile(r"(?<=\d) ?\{ ?, ?\} ?(?=\d{3}(?!\d))")
 _DIGIT_IN_WORD = re.compile(r"(?<![\\A-Za-z0-9_^])([A-Za-z]+)([01])([a-z]*)(?![A-Z0-9])")
-_HYPHEN_AFTER_FORMULA = re.compile(r"(?:(?<=[\w})]\$)|(?<=\\\))|(?<=\d) )[-−‐](?=[A-Za-z]{3})")
+_HYPHEN_AFTER_FORMULA = re.compile(r"(?:(?<=[\w})]\$)|(?<=\\\])|(?<=\d) )[-−‐](?=[A-Za-z]{3})")
 _UNITS = re.compile(
     r"\b(?:(?P<km>kilomet(?:er|re)s?|kms?)|(?P<cm>centimet(?:er|re)s?|cms?)|(?P<mm>millimet(?:er|re)s?)|(?P<kg>kilograms?|kgs?)"
     r"|(?P<mph>miles (?:per|an) hour|mph)|(?P<lb>pounds?|lbs?)|(?P<oz>ounces?)|(?P<hour>hours?|hrs?)|(?P<minute>minutes?|mins?)"
@@ -61,6 +65,8 @@ _HINT = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _BLANKS = re.compile(r"[ \t]{2,}")
+_NUMERALS = "一二三四五六七八九十"
+_PARTS_OF = re.compile(rf"(\d+|[{_NUMERALS}百])分之(\d+|[{_NUMERALS}])")  # 3分之1, 三分之一, 百分之20
 _DOLLARS = re.compile(r"\${2,}")
 # Accents are left out: `máximo` is one word of Latin letters, and a copy without them the same one.
 _ACCENTS = {
@@ -68,7 +74,18 @@ _ACCENTS = {
     for code in (*range(0xC0, 0x250), *range(0x1E00, 0x1F00))
     if (base := unicodedata.normalize("NFD", chr(code))[0]).isascii()
 }
-_CHARACTERS = str.maketrans(_ACCENTS | {"−": "-", "‐": "-", "‑": "-"} | {small: sign for small, sign in SMALL.items() if sign[0] in "^_"})
+# Digits, letters and signs in the width of ideographs and in the alphabets of mathematics, blanks of every width, and none at all.
+_WIDE = {
+    chr(code): same
+    for code in (*range(0xFF01, 0xFF5F), *range(0x1D400, 0x1D800), 0x210E)
+    if (same := unicodedata.normalize("NFKC", chr(code))).isalnum() or same in "%+-=."
+}
+_BLANK = dict.fromkeys("\u00a0\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u3000", " ") | dict.fromkeys(
+    "\u200b\u200c\u200d\u2060\ufeff\u00ad", ""
+)
+_CHARACTERS = str.maketrans(
+    _ACCENTS | _WIDE | _BLANK | {"−": "-", "‐": "-", "‑": "-"} | {small: sign for small, sign in SMALL.items() if sign[0] in "^_"}
+)
 _BOLD_NUMBER = re.compile(r"(?<![\w*)}\]])\*\*(-?\d[\d.,/]*)\*\*(?![\w*])")
 _FUNCTION_NAMES = ("sqrt", "sin", "cos", "tan", "cot", "log", "ln", "pi")
 _FUNCTIONS = re.compile(rf"(?<![\\A-Za-z])({'|'.join(_FUNCTION_NAMES)})(?=[\s({{\d]|[A-Zxαβθ](?![A-Za-z])|$)")
@@ -84,6 +101,7 @@ _SHARE = re.compile(
     rf"(?<![\w-])(?:{'|'.join(sorted((name.replace(' ', '[- ]') for name in _SHARES), key=len, reverse=True))})(?![\w-])", re.IGNORECASE
 )
 _PERCENTS = {"10": "1/10", "20": "1/5", "25": "1/4", "50": "1/2", "75": "3/4"}
+_PERCENT_BEHIND = re.compile(r"(?<=\d)\$ ?\\?%")
 _AS_SHARE = re.compile(rf"(?<![\d.,])({'|'.join(_PERCENTS)})\s*\\?%")
 _SHARE_PARTS = ("half", "halves", "third", "quarter", "fourth", "fifth", "tenth")
 _UNIT_PARTS = ("kilo", "km", "centi", "cm", "milli", "kg", "mile", "mph", "pound", "lb", "ounce", "oz", "hour", "hr", "min", "feet", "foot", "ft",
@@ -155,10 +173,13 @@ def plain(text: str) -> str:
     A pattern costs ten times a look for the letters that it needs, and most texts need few of them.
     """
     if not text.isascii():
-        text = text.translate(_CHARACTERS).replace("多少", "几")
+        text = text.translate(_CHARACTERS).replace("多少", "几").replace("ない", "無")
+        text = _PARTS_OF.sub(_part_of, text) if "分之" in text else text
     if "$$" in text:
         text = _DOLLARS.sub("$", text)
     text = text.replace("\\(", "$").replace("\\)", "$")
+    if "`" in text:
+        text = text.replace("`$", "$").replace("$`", "$")
     if "**" in text:
         text = _BOLD_NUMBER.sub(r"\1", text)
     if "  " in text or "\t" in text:
@@ -196,6 +217,7 @@ def plain(text: str) -> str:
         if any(part in text for part in needed):
             text = pattern.sub(spelling, text)
     if "%" in text:
+        text = _PERCENT_BEHIND.sub("%$", text)
         text = _AS_SHARE.sub(lambda match: _PERCENTS[match[1]], text)
     if any(part in (lower := text.lower()) for part in _SHARE_PARTS):
         text = _SHARE.sub(lambda match: _SHARES[match[0].lower().replace("-", " ")], text)
@@ -255,6 +277,12 @@ def questions(text: str) -> list[str]:
         if all(_QUESTION.search(part) for part in asked):  # else conditions or choices, not questions
             return [text, *(text[: marks[0].start()] + part for part in asked)]
     return [text]
+
+
+def _part_of(match: re.Match[str]) -> str:
+    """`4分之3` and `四分之三` as 3/4, `百分之20` as 20%."""
+    under, over = (part if part.isdigit() else str(_NUMERALS.find(part) + 1) for part in match.groups())
+    return f"{over}%" if match[1] == "百" else f"({over}/{under})"
 
 
 def _letter(match: re.Match[str]) -> str:

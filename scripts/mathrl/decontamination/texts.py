@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from mathrl.decontamination import normalize_pair
-from mathrl.decontamination.meanings import DENIALS, LIGHT_IDEOGRAPHS
+from mathrl.decontamination.meanings import DENIALS, GERMAN, LIGHT_IDEOGRAPHS
 from mathrl.text.normalize import CONTRASTS, LIGHT, OPERATORS, drawings, is_number, number_value, tokens, without_drawings
 
 MAX_TEXT = 20_000  # characters that are compared
@@ -24,6 +24,8 @@ _PROPER = re.compile(r"(?<![A-Za-z\\])[A-Z][a-z]+(?![A-Za-z])")
 _INSIDE = re.compile(r"(?<=[a-z,;] )[A-Z][a-z]+(?![A-Za-z])")  # a capital letter that no sentence begins with
 _LOWER = re.compile(r"(?<![A-Za-z])[a-z]+(?![A-Za-z])")
 _SIZES = re.compile(r"\\(?:left|right|[bB]igg?[lrm]?)(?![A-Za-z])\s*|\\[,;:!]")
+_FORMULA = re.compile(r"\$[^$]*\$|\\\[.*?\\\]", re.DOTALL)
+_BLANKS_AT_BRACKETS = re.compile(r"\s*([()\[\]{}])\s*")
 _ONE_TOKEN = re.compile(r"(?<![a-z])\(\s*([\w.]+|\\[a-z]+)\s*\)|(?<=sqrt)\(\s*(?:[\w.]+)\s*\)")
 _CLOSES = {"(": ")", "[": "]", "{": "}"}
 # What makes a bracket say something: a factor, a function, a root, a minus or a fraction bar before it, a power or a factor behind it.
@@ -125,8 +127,16 @@ class Text:
 
         A remark in brackets (`where $R^+$ denotes the set of …`), a point and a condition are none.
         """
+        return self._groups(_SIZES.sub("", self.source))
+
+    @cached_property
+    def tight_groups(self) -> Counter[tuple[str, ...]]:
+        """The same, where a blank between a bracket and what it belongs to says nothing: `f (x+y)` is `f(x+y)` in a formula."""
+        return self._groups(_FORMULA.sub(lambda match: _BLANKS_AT_BRACKETS.sub(r"\1", match[0]), _SIZES.sub("", self.source)))
+
+    def _groups(self, source: str) -> Counter[tuple[str, ...]]:
         names = dict(self.renaming)
-        source = _ONE_TOKEN.sub(lambda match: f" {match[1] or 0} ", _SIZES.sub("", self.source))
+        source = _ONE_TOKEN.sub(lambda match: f" {match[1] or 0} ", source)
         found: Counter[tuple[str, ...]] = Counter()
         for inside, behind in _bracketed(source):
             powered = inside.lstrip().startswith("-") and behind.lstrip().startswith("^")
@@ -166,6 +176,16 @@ class Text:
     def proper(self) -> frozenset[str]:
         """Words that are written with a capital letter wherever they stand."""
         return frozenset(word.lower() for word in _PROPER.findall(self.source)) - frozenset(_LOWER.findall(self.source))
+
+    @cached_property
+    def repeated(self) -> frozenset[str]:
+        """Words that come more than once."""
+        return frozenset(word for word, count in self.words.items() if count > 1)
+
+    @cached_property
+    def german(self) -> bool:
+        """Are all nouns written with a capital letter?"""
+        return len(GERMAN & set(self.sequence)) > 2
 
     @cached_property
     def inner(self) -> frozenset[str]:
@@ -216,11 +236,11 @@ class Text:
 
     @cached_property
     def ordered(self) -> Counter[str]:
-        """What must stand in order: numbers, variables, names, plus and minus."""
+        """What must stand in order: numbers, variables, names, plus and minus, less and more."""
         return Counter(token for token in self.sequence if self._is_ordered(token))
 
     def _is_ordered(self, token: str) -> bool:
-        return is_number(token) or token in "+-^" or token in self.inner or _is_variable(token)
+        return is_number(token) or token in "+-^<>甲乙丙丁" or token in self.inner or _is_variable(token)
 
     @cached_property
     def beside(self) -> tuple[dict[str, set[str]], ...]:
