@@ -14,7 +14,7 @@ from pathlib import Path
 import yaml
 from snakemake.exceptions import WorkflowError
 from snakemake.io import ancient, sourcecache_entry
-from snakemake.utils import min_version
+from snakemake.utils import format as filled, min_version
 
 min_version("9.27")
 # Snakemake plans with a million small objects that it keeps: every look for garbage among them is in vain, and all took 0.4 s of a start.
@@ -92,7 +92,13 @@ def supervise_rules():
     strict = "" if given else "set -euo pipefail; "
     own = f'[ -z "${{BASH_VERSION-}}" ] || {{ {strict}{own}; }}; '
     if own not in given:
-        shell.prefix((given + own).replace("{", "{{").replace("}", "}}"))
+        shell._process_prefix = given + own
+
+
+def prefix_of_an_outer_workflow(text):
+    """In place of Snakemake's `shell.prefix`, which would drop the supervisor where it is called after the module statement."""
+    shell._process_prefix = filled(text, stepout=2)  # with names of whoever calls this
+    supervise_rules()
 
 
 def place(path):
@@ -336,6 +342,7 @@ CONFIG = validated(reading.from_command_line(config, workflow.config_settings.co
 notices.configure(**CONFIG.notices.model_dump())
 named_judges.configure(CONFIG.grader_protocols)
 supervise_rules()
+shell.prefix = prefix_of_an_outer_workflow
 if uses_containers():
     preflight.bind(ROOT)
 else:

@@ -33,6 +33,9 @@ use rule plot_funnel from mathrl with:
 
 onstart:
     mathrl.onstart()
+
+SAID = "mine"
+shell.prefix("echo {{SAID}} ${{{{MATHRL_IN_SUPERVISOR-outside}}}} >> prefix.log; ")
 """
 
 
@@ -111,6 +114,7 @@ def test_as_a_module_of_another_workflow(made, installation, tmp_path):
     assert done.returncode == 0, done.stdout
     assert job_counts(done.stdout) == {"plot_funnel": 1}, "what `-s` and `-d` made is up to date"
     assert (folder / "logs/mine/funnel.log").exists()
+    assert (folder / "prefix.log").read_text().splitlines() == ["mine outside", "mine 1"], "the user's prefix, and our supervisor behind it"
     assert done.stdout.count("rules run without containers") == 1, "notices come once, however many statements use the module"
 
 
