@@ -48,6 +48,7 @@ from mathrl.execution import (
     command_line,
     damage,
     launcher,
+    links,
     node_image,
     notices,
     pauses,
@@ -118,6 +119,7 @@ def validated(raw):
     Notices go to stderr, once.
     """
     try:
+        preflight.check_names(ROOT, Path.cwd())
         targets = [Path(target).parts for target in ASKED.targets if target.startswith("results/")]
         found, notices = validation.validate(raw, pin_table, asked={parts[1] for parts in targets if len(parts) > 1})
         if found.select:  # training needs one, and whatever the model is called, it may lie here already
@@ -210,7 +212,9 @@ def published_dates():
 def local_source(wildcard):
     """The file that such a row names as its source, where it is one of this host."""
     row = pin_of(wildcard)
-    return lambda wildcards: [row(wildcards)["id"]] if row(wildcards)["source"] == "file" else []
+    return lambda wildcards: (
+        [links.without_braces(row(wildcards)["id"])] if row(wildcards)["source"] == "file" else []
+    )
 
 
 def run_stages(run):
@@ -248,7 +252,7 @@ def code_file(path):
 
     So neither a new file time nor another place of the installation reruns anything, and an edit does.
     """
-    at = os.path.relpath(path) if Path.cwd() == ROOT else str(path)
+    at = os.path.relpath(path) if Path.cwd() == ROOT else links.without_braces(path)
     return sourcecache_entry(ancient(at), f"{path.relative_to(ROOT).as_posix()} {sha256_file(path)[:16]}")
 
 
@@ -287,21 +291,15 @@ def users_files(*names):
 
 def users_file(path):
     """A file of the user's as an input of a rule: remembered by name and content, as our own code."""
-    return sourcecache_entry(ancient(str(path)), f"{path.name} {sha256_file(path)[:16]}")
+    return sourcecache_entry(ancient(links.without_braces(path)), f"{path.name} {sha256_file(path)[:16]}")
 
 
 def image(kind):
     """The container image of a rule. Snakemake refuses a path with a space: there it is a link in the working directory."""
     path = place(getattr(CONFIG.containers, kind))
-    if len(path.split()) == 1 or "://" in path:
+    if "://" in path or (len(path.split()) == 1 and "{" not in path):
         return path
-    link = Path(f".snakemake/images/{kind}.sif")
-    if not link.is_symlink() or os.readlink(link) != path:
-        link.parent.mkdir(parents=True, exist_ok=True)
-        new = link.with_name(f"{kind}.{os.getpid()}")
-        new.symlink_to(path)
-        new.replace(link)
-    return str(link)
+    return links.made(Path(f".snakemake/images/{kind}.sif"), path)
 
 
 def embedding_gpus():
