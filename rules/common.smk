@@ -346,6 +346,9 @@ if uses_containers():
 else:
     preflight.use_environment(ROOT, CONFIG.accelerator)
 REPORT_ALONE = ASKED.no_lock and ASKED.targets == ("results/report-so-far.html",)  # make report
+if MAIN and not ASKED.dry_run and not ASKED.no_lock:
+    if dead := recovery.clear_locks_of_the_dead(Path.cwd().resolve()):
+        preflight.say(f"removed {dead} lock file(s) of a Snakemake that is gone")
 if MAIN:
     # A Snakemake that works here puts files in place at this moment; with --nolock (`make report`) it may be on another host.
     for line in damage.clear(

@@ -281,7 +281,6 @@ def test_a_job_that_a_killed_snakemake_left_is_ended_by_plain_snakemake(installa
     first.kill()
     first.wait()
     assert all(processes.start_time(pid) for pid in left)
-    assert snakemake(tmp_path, *call("--unlock")).returncode == 0
     done = snakemake(tmp_path, *call("--rerun-incomplete"))
-    assert done.returncode == 0, done.stdout
+    assert done.returncode == 0 and "lock file(s) of a Snakemake that is gone" in done.stdout, done.stdout
     assert all(f"ended orphan {pid} " in done.stdout and not processes.start_time(pid) for pid in left), done.stdout
