@@ -13,6 +13,8 @@ FITS := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))
 PYTHON ?= $(shell for p in python3 python3.12 python3.11; do $$p -c '$(FITS)' 2>/dev/null && echo $$p && break; done)
 SNAKEMAKE := .venv-driver/bin/snakemake
 PYTEST := .venv/bin/python -m pytest
+# What a call of Snakemake needs. A host whose rules run in images or in CUDA's environment does without the CPU's packages.
+READY = $(if $(and $(filter-out profiles/demo,$(or $(PROFILE),none)),$(wildcard .venv-cuda/lock containers/cuda.sif)),.venv-driver/lock,env)
 
 .PHONY: .venv .venv-cuda .venv-driver .venv-harness .venv-tools demo report status verifiers crate rebuild calibrate atlas hack-bench gpu-check forecast demo-clean demo-containers driver env env-cuda bundle harness laptop test test-full tests-ledger test-hpc lint format lock containers tensorboard dag docs .venv-cuda-on-cpu env-cuda-on-cpu
 
@@ -27,7 +29,7 @@ demo-containers: env
 	@.venv/bin/python scripts/show_scores.py
 
 # make forecast RUN=grpo [PROFILE=profiles/demo]: what a run will cost, from a few of its steps
-forecast: env
+forecast: $(READY)
 	@$(SNAKEMAKE) $(if $(PROFILE),--profile $(PROFILE),--cores all --resources gpu=$(or $(GPUS),6)) forecast --config 'select=[$(or $(RUN),grpo)]'
 
 # make status [STUDY=/path/to/study]: a line per run: step, reward, accuracy, time left, flags, last error; it only reads
@@ -36,20 +38,20 @@ status: .venv-driver/lock
 
 # make verifiers [PROFILE=profiles/demo]: every verifier of the configuration measured, and samples with their step scores to read.
 # The demo lays profiles/demo/verifiers.yaml over its configuration.
-verifiers: env
+verifiers: $(READY)
 	@$(SNAKEMAKE) $(if $(PROFILE),--profile $(PROFILE),--cores all --resources gpu=$(or $(GPUS),6)) \
 	  $(if $(filter profiles/demo,$(PROFILE)),--configfile profiles/demo/demo.yaml profiles/demo/verifiers.yaml --) verifiers
 
 # make report [PROFILE=profiles/demo] [EVERY=60]: the study report from what exists now, results/report-so-far.html, also beside a
 # running Snakemake, whose lock it does not take. EVERY: again and again, with so many seconds between, until you stop it.
 report: PROFILE ?= $(if $(wildcard resources/demo),profiles/demo)
-report: env
+report: $(READY)
 	@while $(SNAKEMAKE) $(if $(PROFILE),--profile $(PROFILE),--cores 1) --nolock --quiet all --forcerun render_partial_report -- results/report-so-far.html; \
 	  do echo results/report-so-far.html; [ -n "$(EVERY)" ] || exit 0; sleep $(or $(EVERY),0); done; exit 1
 
 # make crate [PROFILE=profiles/demo]: the finished study as one file to send, results/crate.zip. Where the demo has run, it is the demo's.
 crate: PROFILE ?= $(if $(wildcard resources/demo),profiles/demo)
-crate: env
+crate: $(READY)
 	@$(SNAKEMAKE) $(if $(PROFILE),--profile $(PROFILE),--cores all --resources gpu=$(or $(GPUS),6)) results/crate.zip
 	@.venv-driver/bin/python scripts/check_crate.py results/crate.zip
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import yaml
 from snakemake.exceptions import WorkflowError
 from snakemake.io import ancient, sourcecache_entry
-from snakemake.utils import min_version
+from snakemake.utils import format as filled, min_version
 
 min_version("9.27")
 # Snakemake plans with a million small objects that it keeps: every look for garbage among them is in vain, and all took 0.4 s of a start.
@@ -48,6 +48,7 @@ from mathrl.execution import (
     command_line,
     damage,
     launcher,
+    links,
     node_image,
     notices,
     pauses,
@@ -92,7 +93,13 @@ def supervise_rules():
     strict = "" if given else "set -euo pipefail; "
     own = f'[ -z "${{BASH_VERSION-}}" ] || {{ {strict}{own}; }}; '
     if own not in given:
-        shell.prefix((given + own).replace("{", "{{").replace("}", "}}"))
+        shell._process_prefix = given + own
+
+
+def prefix_of_an_outer_workflow(text):
+    """In place of Snakemake's `shell.prefix`, which would drop the supervisor where it is called after the module statement."""
+    shell._process_prefix = filled(text, stepout=2)  # with names of whoever calls this
+    supervise_rules()
 
 
 def place(path):
@@ -112,6 +119,7 @@ def validated(raw):
     Notices go to stderr, once.
     """
     try:
+        preflight.check_names(ROOT, Path.cwd())
         targets = [Path(target).parts for target in ASKED.targets if target.startswith("results/")]
         found, notices = validation.validate(raw, pin_table, asked={parts[1] for parts in targets if len(parts) > 1})
         if found.select:  # training needs one, and whatever the model is called, it may lie here already
@@ -204,7 +212,9 @@ def published_dates():
 def local_source(wildcard):
     """The file that such a row names as its source, where it is one of this host."""
     row = pin_of(wildcard)
-    return lambda wildcards: [row(wildcards)["id"]] if row(wildcards)["source"] == "file" else []
+    return lambda wildcards: (
+        [links.without_braces(row(wildcards)["id"])] if row(wildcards)["source"] == "file" else []
+    )
 
 
 def run_stages(run):
@@ -242,7 +252,7 @@ def code_file(path):
 
     So neither a new file time nor another place of the installation reruns anything, and an edit does.
     """
-    at = os.path.relpath(path) if Path.cwd() == ROOT else str(path)
+    at = os.path.relpath(path) if Path.cwd() == ROOT else links.without_braces(path)
     return sourcecache_entry(ancient(at), f"{path.relative_to(ROOT).as_posix()} {sha256_file(path)[:16]}")
 
 
@@ -281,21 +291,15 @@ def users_files(*names):
 
 def users_file(path):
     """A file of the user's as an input of a rule: remembered by name and content, as our own code."""
-    return sourcecache_entry(ancient(str(path)), f"{path.name} {sha256_file(path)[:16]}")
+    return sourcecache_entry(ancient(links.without_braces(path)), f"{path.name} {sha256_file(path)[:16]}")
 
 
 def image(kind):
     """The container image of a rule. Snakemake refuses a path with a space: there it is a link in the working directory."""
     path = place(getattr(CONFIG.containers, kind))
-    if len(path.split()) == 1 or "://" in path:
+    if "://" in path or (len(path.split()) == 1 and "{" not in path):
         return path
-    link = Path(f".snakemake/images/{kind}.sif")
-    if not link.is_symlink() or os.readlink(link) != path:
-        link.parent.mkdir(parents=True, exist_ok=True)
-        new = link.with_name(f"{kind}.{os.getpid()}")
-        new.symlink_to(path)
-        new.replace(link)
-    return str(link)
+    return links.made(Path(f".snakemake/images/{kind}.sif"), path)
 
 
 def embedding_gpus():
@@ -336,11 +340,15 @@ CONFIG = validated(reading.from_command_line(config, workflow.config_settings.co
 notices.configure(**CONFIG.notices.model_dump())
 named_judges.configure(CONFIG.grader_protocols)
 supervise_rules()
+shell.prefix = prefix_of_an_outer_workflow
 if uses_containers():
     preflight.bind(ROOT)
 else:
     preflight.use_environment(ROOT, CONFIG.accelerator)
 REPORT_ALONE = ASKED.no_lock and ASKED.targets == ("results/report-so-far.html",)  # make report
+if MAIN and not ASKED.dry_run and not ASKED.no_lock:
+    if dead := recovery.clear_locks_of_the_dead(Path.cwd().resolve()):
+        preflight.say(f"removed {dead} lock file(s) of a Snakemake that is gone")
 if MAIN:
     # A Snakemake that works here puts files in place at this moment; with --nolock (`make report`) it may be on another host.
     for line in damage.clear(

@@ -379,7 +379,7 @@ rule write_crate:
         crate="results/crate.zip",
     params:
         models=evaluated_models(),
-        pins=place(CONFIG.pins),
+        pins=literal(place(CONFIG.pins)),
         config=literal(written(CONFIG)),
     log:
         "logs/write_crate/all.log",

@@ -150,7 +150,7 @@ def entry_json(wildcards):
 def entry_files(wildcards):
     """Files that an entry names: its prompt and a cache to replay."""
     entry = entry_of(wildcards)
-    return [place(path) for path in (entry.prompt, entry.cache) if path]
+    return [links.without_braces(place(path)) for path in (entry.prompt, entry.cache) if path]
 
 
 def entry_model(wildcards):
@@ -158,7 +158,8 @@ def entry_model(wildcards):
     entry = entry_of(wildcards)
     if not entry.proposer.is_engine:
         return []
-    return [f"resources/models/{entry.model}" if pins().get(entry.model, {}).get("kind") == "model" else entry.model]
+    pinned = pins().get(entry.model, {}).get("kind") == "model"
+    return [f"resources/models/{entry.model}" if pinned else links.without_braces(entry.model)]
 
 
 def entry_model_option(wildcards, input):

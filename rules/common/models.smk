@@ -96,7 +96,7 @@ def verifier_model(name):
 def verifier_markers(name):
     """Inputs that change when a verifier does: its model, its prompt."""
     model, prompt = verifier_model(name), verifiers()[name].own.get("prompt")
-    found = [place(prompt)] if prompt else []
+    found = [links.without_braces(place(prompt))] if prompt else []
     if model is None:
         return found
     if verifiers()[name].own["model"] in CONFIG.runs:
@@ -162,7 +162,7 @@ def all_step_scores():
 
 def step_set_files():
     """Solutions whose first wrong step is known."""
-    return [place(path) for path in CONFIG.verifiers.step_sets.values()]
+    return [links.without_braces(place(path)) for path in CONFIG.verifiers.step_sets.values()]
 
 
 def named_step_sets(wildcards, input):
@@ -217,7 +217,8 @@ def sampled_model(wildcards):
 
 def directory_files(directory):
     """The files of a model of the user's."""
-    return sorted(str(path) for path in Path(directory).iterdir() if path.is_file() and path.suffix != ".md")
+    files = Path(links.without_braces(directory)).iterdir()
+    return sorted(links.without_braces(path) for path in files if path.is_file() and path.suffix != ".md")
 
 
 def model_marker(wildcards):
@@ -250,7 +251,7 @@ def parent(wildcards, output):
 
 def checkpoint_files(wildcards):
     """The files of its weights."""
-    actor = Path(verl_checkpoint(wildcards)) / "actor"
+    actor = Path(links.without_braces(verl_checkpoint(wildcards))) / "actor"
     return sorted(str(path) for path in actor.rglob("*") if path.is_file() and not path.name.startswith("optim"))
 
 

@@ -6,6 +6,8 @@ import json
 
 import polars as pl
 import pytest
+from mathrl.core.files import UserError
+from mathrl.data.downloads import read_pins
 from support import hub
 
 COLUMNS = ("name", "kind", "source", "id", "revision", "file", "sha256", "rows", "licence", "url", "mirror", "published")
@@ -227,9 +229,14 @@ def test_bad_table_gets_one_line(cells, message, reason, tmp_path, script):
     assert done.returncode == 2 and message in done.stderr and "line 2" in done.stderr, reason
 
 
-def test_table_of_the_repository_is_whole(root):
-    from mathrl.data.downloads import read_pins
+@pytest.mark.parametrize(("rows", "line"), [([" ".join(COLUMNS)], 1), (["\t".join(COLUMNS), "sums benchmark file sums.jsonl"], 2)])
+def test_a_table_without_tabs_is_refused_by_line(tmp_path, rows, line):
+    (tmp_path / "pins.tsv").write_text("\n".join(rows))
+    with pytest.raises(UserError, match=f"line {line} has no tab; cells are separated by tabs"):
+        read_pins(tmp_path / "pins.tsv")
 
+
+def test_table_of_the_repository_is_whole(root):
     pins = read_pins(root / "pins.tsv")
     assert {pin.kind for pin in pins.values()} == {"dataset", "benchmark", "model"}
     assert all(pin.licence and pin.url for pin in pins.values())

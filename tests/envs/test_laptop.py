@@ -87,3 +87,18 @@ def test_make_stops_before_it_installs(root, tmp_path):
     done = subprocess.run(["make", "demo"], cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert done.returncode == 2 and "error: too small" in done.stderr
     assert [path.name for path in tmp_path.glob(".venv*")] == []
+
+
+def test_a_host_with_images_or_cuda_needs_no_packages_of_the_cpu(root, tmp_path):
+    for name in ("Makefile", "envs"):
+        (shutil.copytree if (root / name).is_dir() else shutil.copy)(root / name, tmp_path / name)
+
+    def asks(*words):
+        done = subprocess.run(["make", "-n", *words], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+        return "envs/check_laptop.sh" in done.stdout
+
+    calls = [(name,) for name in ("forecast", "report", "crate", "verifiers")]
+    assert all(asks(*call) for call in calls)
+    (tmp_path / "containers").mkdir()
+    (tmp_path / "containers/cuda.sif").touch()
+    assert not any(asks(*call) for call in calls) and asks("verifiers", "PROFILE=profiles/demo") and asks("demo")

@@ -38,7 +38,7 @@ def run(folder, words):
 def test_the_page_has_its_files_and_commands():
     files = {block.file for block in pages.blocks(PAGE)} - {None}
     assert files == {
-        "mine/make_dataset.py", "mine/sums.jsonl", "mine/evaluate.yaml", "mine/pins.tsv", "scripts/my_terms.py", "mine/config.yaml",
+        "mine/make_dataset.py", "mine/sums.jsonl", "mine/evaluate.yaml", "mine/pins.tsv", "mine/my_terms.py", "mine/config.yaml",
     }  # fmt: skip
     assert [words[0] for words in COMMANDS] == ["python", "snakemake", "python", "python", "snakemake", "snakemake", "snakemake"]
 

@@ -60,6 +60,19 @@ def check(place: Path, **changes):
     return preflight.check(**(arguments | changes))
 
 
+@pytest.mark.parametrize(
+    ("installation", "directory", "message"),
+    [
+        ("/its:name/mathrl", "/mine", r"the installation /its:name/mathrl: PATH .* rename it$"),
+        ("/mathrl", "/my{x}dir/mine", r"the working directory /my\{x\}dir/mine: .* rename .*-d FOLDER$"),
+    ],
+)
+def test_a_folder_whose_name_would_be_misread_is_refused(installation, directory, message):
+    with pytest.raises(UserError, match=message):
+        preflight.check_names(Path(installation), Path(directory))
+    preflight.check_names(Path("/its {x} 'name'; a,b"), Path("/its:name, }"))
+
+
 def test_a_good_run_passes_with_one_notice(place):
     notices = check(place)
     assert len(notices) == 1

@@ -155,6 +155,19 @@ def test_a_lock_of_another_host_is_left_alone(tmp_path):
     assert (locks / "0.input.lock").exists()
 
 
+def test_a_snakemake_that_starts_removes_a_lock_of_one_that_is_gone_for_certain(tmp_path):
+    lock, owner = tmp_path / ".snakemake/locks/0.input.lock", tmp_path / ".snakemake/owner"
+    lock.parent.mkdir(parents=True)
+    lock.write_text("a\n")
+    dead = f"1:1:{processes.world()}:{socket.gethostname()}"
+    for unknown in (None, processes.owner_token(), f"1:1:not-{processes.world()}:{socket.gethostname()}"):
+        if unknown:
+            owner.write_text(unknown)
+        assert recovery.clear_locks_of_the_dead(tmp_path) == 0 and lock.exists()
+    owner.write_text(dead)
+    assert recovery.clear_locks_of_the_dead(tmp_path) == 1 and not lock.exists()
+
+
 def test_an_editor_on_the_snakefile_is_no_snakemake(tmp_path):
     process = subprocess.Popen(["tail", "-f", "/dev/null", "--pid", str(os.getpid()), "snakemake"], cwd=tmp_path, stderr=-3)
     try:

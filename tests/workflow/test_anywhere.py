@@ -33,6 +33,9 @@ use rule plot_funnel from mathrl with:
 
 onstart:
     mathrl.onstart()
+
+SAID = "mine"
+shell.prefix("echo {{SAID}} ${{{{MATHRL_IN_SUPERVISOR-outside}}}} >> prefix.log; ")
 """
 
 
@@ -93,12 +96,13 @@ def test_a_study_lies_in_its_own_folder(made):
 
 
 def test_another_mount_path_and_new_file_times_rerun_nothing(made, installation, tmp_path):
-    moved = tmp_path / "elsewhere/mathrl"
+    moved = tmp_path / "its {x} place/mathrl"  # braces, which Snakemake takes for a wildcard
     shutil.copytree(installation, moved, symlinks=True, copy_function=shutil.copyfile)  # files of now
-    assert planned(tmp_path, *study(moved, made, "--", *CHAIN)) == {}
+    shutil.copytree(made, tmp_path / "mine")
+    assert planned(tmp_path, *study(moved, tmp_path / "mine", "--", *CHAIN)) == {}
     with open(moved / "scripts/clean_problems.py", "a") as script:
         script.write("# an edit\n")
-    assert planned(tmp_path, *study(moved, made, "--", *CHAIN)) == {"clean_problems": 1}
+    assert planned(tmp_path, *study(moved, tmp_path / "mine", "--", *CHAIN)) == {"clean_problems": 1}
 
 
 def test_as_a_module_of_another_workflow(made, installation, tmp_path):
@@ -111,6 +115,7 @@ def test_as_a_module_of_another_workflow(made, installation, tmp_path):
     assert done.returncode == 0, done.stdout
     assert job_counts(done.stdout) == {"plot_funnel": 1}, "what `-s` and `-d` made is up to date"
     assert (folder / "logs/mine/funnel.log").exists()
+    assert (folder / "prefix.log").read_text().splitlines() == ["mine outside", "mine 1"], "the user's prefix, and our supervisor behind it"
     assert done.stdout.count("rules run without containers") == 1, "notices come once, however many statements use the module"
 
 
@@ -214,9 +219,11 @@ def test_containers_see_the_installation(made, installation, tmp_path):
     lock = preflight.sha256_file(installation / "envs/cpu.txt")
     program.write_text(FAKE.replace("LOCK", lock))
     program.chmod(0o755)
-    (tmp_path / "cpu.sif").write_text("")
+    image = tmp_path / "my {x} images/cpu.sif"  # a path that Snakemake refuses
+    image.parent.mkdir()
+    image.write_text("")
     environment = {"PATH": f"{program.parent}:{DRIVER.parent.parent / '.venv/bin'}:{os.environ['PATH']}", "BOUND": str(tmp_path / "bound")}
-    options = ("--sdm", "apptainer", "--config", f"containers={{cpu: {tmp_path}/cpu.sif}}", "--", "results/data/funnel.svg")
+    options = ("--sdm", "apptainer", "--config", f"containers={{cpu: '{image}'}}", "--", "results/data/funnel.svg")
     done = snakemake(tmp_path, *study(installation, folder, *options), APPTAINER_BIND="/data", **environment)
     assert done.returncode == 0, done.stdout
     assert (tmp_path / "bound").read_text().splitlines()[-1] == f"/data,{installation}"
@@ -231,8 +238,8 @@ def test_the_target_data_trains_nothing_whatever_a_run_is_called(installation, t
 
 
 def test_a_folder_a_home_and_a_locale_as_they_are(make_workflow, tmp_path):
-    """A space, a quote, a semicolon and braces in the path, ASCII only, no home, the user's own PYTHONPATH, braces in the instruction."""
-    place = tmp_path / "it's a; test {x}"
+    """A space, a quote and a semicolon in the path, ASCII only, no home, the user's own PYTHONPATH, braces in the instruction."""
+    place = tmp_path / "it's a; test"
     place.mkdir()
     workflow = make_workflow("odd", place)
     mine = {"prompt": {"instruction": "Put it into \\boxed{answer} …", "separator": " "}}
@@ -244,6 +251,15 @@ def test_a_folder_a_home_and_a_locale_as_they_are(make_workflow, tmp_path):
     assert done.returncode == 0, done.stdout
     prompts = pl.read_parquet(workflow.directory / made)["prompt"].list.first().struct.field("content")
     assert prompts.str.starts_with("Put it into \\boxed{answer} … ").all()
+
+
+@pytest.mark.parametrize("name", ["my{x}dir", "{1}"])  # of the second Snakemake's own words are a traceback
+def test_a_working_directory_with_braces_is_refused_in_one_line(installation, tmp_path, name):
+    done = snakemake(tmp_path, *study(installation, tmp_path / name))
+    said = [line for line in done.stdout.splitlines() if "directory" in line and not line.startswith("Creating")]
+    assert done.returncode == 2 and len(said) == 1, done.stdout
+    assert said[0].startswith(f"error: the working directory {tmp_path}/{name}: ") and said[0].endswith("-d FOLDER")
+    assert "Traceback" not in done.stdout and not (tmp_path / name / "checkpoints").exists()
 
 
 @pytest.mark.full
@@ -265,7 +281,6 @@ def test_a_job_that_a_killed_snakemake_left_is_ended_by_plain_snakemake(installa
     first.kill()
     first.wait()
     assert all(processes.start_time(pid) for pid in left)
-    assert snakemake(tmp_path, *call("--unlock")).returncode == 0
     done = snakemake(tmp_path, *call("--rerun-incomplete"))
-    assert done.returncode == 0, done.stdout
+    assert done.returncode == 0 and "lock file(s) of a Snakemake that is gone" in done.stdout, done.stdout
     assert all(f"ended orphan {pid} " in done.stdout and not processes.start_time(pid) for pid in left), done.stdout

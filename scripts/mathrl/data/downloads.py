@@ -94,6 +94,9 @@ def read_pins(path: str | Path) -> dict[str, Pin]:
         raise UserError(f"{path}: no such file; `pins` in the configuration must name the table of downloads")
     with open(path, encoding="utf-8", newline="") as handle:
         lines = [(number, line) for number, line in enumerate(handle, 1) if line.strip() and not line.startswith("#")]
+    for number, line in lines:
+        if "\t" not in line:
+            raise UserError(f"{path}: line {number} has no tab; cells are separated by tabs, not by spaces")
     reader = csv.DictReader((line for _, line in lines), delimiter="\t", quoting=csv.QUOTE_NONE)
     missing = set(COLUMNS) - OPTIONAL - set(reader.fieldnames or ())
     if missing:

@@ -110,6 +110,20 @@ def same_everywhere() -> None:
             os.environ.setdefault(name, str(Path.cwd() / ".snakemake/cache"))
 
 
+def check_names(installation: Path, directory: Path) -> None:
+    """No colon in the path of the installation, whose environment goes into PATH, and no braces in that of the working directory.
+
+    Snakemake would read the locks of every folder that fits the wildcard.
+    """
+    if ":" in str(installation):
+        raise UserError(f"the installation {installation}: PATH cannot hold a folder with a colon in its name; rename it")
+    if "{" in str(directory):
+        raise UserError(
+            f"the working directory {directory}: Snakemake takes braces in a path for a wildcard; rename the folder, or work in another: "
+            "snakemake -s INSTALLATION/Snakefile -d FOLDER"
+        )
+
+
 def image_path(value: str, root: str | os.PathLike) -> str:
     """An image as a rule's `container:` wants it: a URL as it is, a file absolute (below `root` if it is relative).
 

@@ -123,6 +123,15 @@ def clear_locks(directory: Path) -> int:
     return len(paths)
 
 
+def clear_locks_of_the_dead(directory: Path) -> int:
+    """The same for a Snakemake that starts: only where the one that noted itself ran on this host since it booted, and is gone."""
+    try:
+        owner = (directory / ".snakemake" / OWNER_FILE).read_text().strip()
+    except OSError:
+        return 0
+    return clear_locks(directory) if processes.owner_is_gone(owner) and live_snakemake(directory) is None else 0
+
+
 def recover(directory: str | os.PathLike, grace: float = 30.0) -> list[str]:
     """Do all of it; returns one line for each thing done, none if there was nothing to do.
 
