@@ -129,16 +129,17 @@ def _with_units(answer: n.Node, gold: n.Node, how: How) -> tuple[n.Node, n.Node]
         return None
     if unit is None:
         return mine, theirs
+    own, wanted = units.size_of(unit), units.size_of(other) if other else None
     if other is None:
-        return (mine, theirs) if units.may_follow(unit, how.words) else None
-    own, wanted = units.size_of(unit), units.size_of(other)
-    if own is None or wanted is None or own == wanted:
-        return (mine, theirs) if own == wanted is not None or units.agree(unit, other, how.words) else None
-    if own[1] != wanted[1]:
-        return None
-    factor = n.Num(own[0] / wanted[0], None)
-    value = constant(mine)
-    return (n.Num(value * factor.value, None) if isinstance(value, Fraction) and is_finished(mine) else n.Mul((mine, factor))), theirs
+        factor = units.factor(unit, how.words)
+    elif own is None or wanted is None or own == wanted:
+        factor = Fraction(1) if own == wanted is not None or units.agree(unit, other, how.words) else None
+    else:
+        factor = own[0] / wanted[0] if own[1] == wanted[1] else None
+    if factor is None or factor == 1:
+        return None if factor is None else (mine, theirs)
+    value, by = constant(mine), n.Num(factor, None)
+    return (n.Num(value * factor, None) if isinstance(value, Fraction) and is_finished(mine) else n.Mul((mine, by))), theirs
 
 
 def without_mark(node: n.Node, mark: type[n.Wrapped]) -> n.Node:

@@ -7,7 +7,7 @@ from fractions import Fraction
 from mathrl.grading import nodes as n
 from mathrl.grading.atoms import FUNCTIONS, GREEK, OPENS_FACTOR, Atoms, nested
 from mathrl.grading.latex import Unparsed, tokenize, word_key
-from mathrl.grading.units import MULTIPLIERS, changes_value, is_known, size_of, without_comparison
+from mathrl.grading.units import MULTIPLIERS, POWERS, changes_value, is_known, size_of, without_comparison
 from mathrl.text.number_words import ONES
 
 _RELATIONS = {
@@ -142,7 +142,12 @@ class Parser(Atoms):
         word = text.lower()
         if word in ("and", "or") or not _is_numeric(node):
             return False
-        if word in _PERCENT or word in _DEGREE or word.removesuffix("s") in MULTIPLIERS or (len(word) > 1 and is_known(word)):
+        if (
+            word in _PERCENT
+            or word in _DEGREE
+            or word.removesuffix("s") in MULTIPLIERS
+            or (len(word) > 1 and (is_known(word) or word in POWERS))
+        ):
             return True
         next_kind, next_text = self.peek(1)
         return (

@@ -15,13 +15,13 @@ from functools import lru_cache
 from itertools import chain, islice, product
 
 from mathrl.grading import nodes as n
+from mathrl.grading.asked import asked
 from mathrl.grading.compare import Comparison
 from mathrl.grading.conditions import assignment
 from mathrl.grading.expressions import canonical
 from mathrl.grading.latex import string_key
 from mathrl.grading.numbers import How, is_finished
 from mathrl.grading.readings import readings
-from mathrl.grading.units import asked
 from mathrl.grading.value import close, constant
 
 MAX_PROBLEM_CHARS = 6_000

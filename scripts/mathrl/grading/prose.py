@@ -14,7 +14,7 @@ from mathrl.grading.latex import Unparsed, clean
 from mathrl.grading.nodes import Text
 from mathrl.grading.notation import data
 from mathrl.grading.readings import is_false_equation, readings
-from mathrl.grading.units import changes_value, may_follow
+from mathrl.grading.units import changes_value, last_unit, may_follow
 
 MAX_CHARS = 4_000
 SENTENCES = 4
@@ -80,12 +80,12 @@ def _cleaned(text: str) -> str:
 
 
 def _may_end(plain: str, spoken: Collection[str] | None) -> bool:
-    """May the words behind the only number or formula of a text stand there: does the last one, up to a word that goes on, count?"""
+    """May the words behind the only number or formula of a text stand there: the last ones, up to a word that goes on?"""
     match = _NUMBER.search(plain)
     behind = plain[match.end() if match else plain.find("\0") + 1 :]
     next_two = [] if re.match(r"\s*(?:is|are)\b", behind) else behind.split()[:2]
-    counted = _GOES_ON.split(behind, maxsplit=1)[0].split()[-1:]
-    return not changes_value(" ".join(next_two)) and (spoken is None or may_follow(" ".join(counted), spoken))
+    counted = _GOES_ON.split(behind, maxsplit=1)[0].split()
+    return not changes_value(" ".join(next_two)) and (spoken is None or may_follow(last_unit(counted), spoken))
 
 
 def _of_tail(tail: str, formulas: list[str], is_answer: bool, spoken: Collection[str] | None) -> str | None:
