@@ -39,7 +39,7 @@ _MARK = re.compile(
 )
 _TEXT_DIGITS = re.compile(r"⟦([\d.,]+|\s*\\?[$€£¥₹]\s*)⟧")
 _WRAPPERS = re.compile(r"\$|\\[()\[\]]")
-_SPACES = re.compile(r"(\\\\)|\\[,;:> ]|~|\s+")
+_SPACES = re.compile(r"(\\\\)|(?:\\[,;:> ]|~|\s)+")
 _TAIL = re.compile(r"""["'`,.;:}\s]+$""")
 _GLUED = re.compile(r"(?<=[\d)])(\s*)(or|and)(?=[A-Z(\d\\-])")
 _THOUSANDS_TIGHT = re.compile(r"(?<=\d)(?:\{,\}|,\\!\s*|\\,|\\!|\\;|'(?=\d{3}(?!\d)))(?=\d{3}(?!\d))")
