@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 
-from mathrl.grading.latex import Unparsed, clean
+from mathrl.grading.latex import cleaned
 from mathrl.grading.nodes import Text
 from mathrl.grading.notation import data
 from mathrl.grading.readings import is_false_equation, readings
@@ -60,7 +60,7 @@ def _of_sentence(sentence: str, spoken: Collection[str] | None) -> str | None:
     marks = list(_STATES.finditer(plain))
     if marks:
         head, tail = plain[: marks[-1].end()], plain[marks[-1].end() :].strip()
-        if _SEVERAL.search(head) or (head[-1] == "=" and is_false_equation(_cleaned(head[:-1]), _cleaned(tail))):
+        if _SEVERAL.search(head) or (head[-1] == "=" and is_false_equation(cleaned(head[:-1]), cleaned(tail))):
             return None
         found = _of_tail(tail, formulas[head.count("\0") :], "answer" in head.lower(), spoken)
         if found is not None:
@@ -69,14 +69,6 @@ def _of_sentence(sentence: str, spoken: Collection[str] | None) -> str | None:
     if len(_WORD.findall(plain)) < 3 or _HEDGE.search(plain) or len(formulas) + len(numbers) != 1 or not _may_end(plain, spoken):
         return None
     return (formulas or numbers)[0]
-
-
-def _cleaned(text: str) -> str:
-    """As the parser reads it, or as it stands."""
-    try:
-        return clean(text)
-    except Unparsed:
-        return text
 
 
 def _may_end(plain: str, spoken: Collection[str] | None) -> bool:

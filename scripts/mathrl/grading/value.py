@@ -97,12 +97,6 @@ def _real(value: Value) -> Fraction | float:
     return found
 
 
-def _integer(value: Value) -> int:
-    if isinstance(value, Fraction) and value.denominator == 1:
-        return value.numerator
-    raise Undecided("an integer was expected")
-
-
 def _integer_root(value: int, degree: int) -> int | None:
     """The exact root of a non-negative integer, None where it is no integer."""
     if degree == 2:
@@ -327,9 +321,7 @@ class Evaluator:
             return _unknown(name, sum(cmath.sin(1.1 * as_complex(value) + 0.4) for value in values))
         if name in ("floor", "ceil") and len(values) == 1:
             return Fraction(math.floor(_real(values[0])) if name == "floor" else math.ceil(_real(values[0])))
-        if name in ("max", "min"):
-            return (max if name == "max" else min)(values, key=_real)
-        return Fraction((math.gcd if name == "gcd" else math.lcm)(*map(_integer, values)))
+        raise Undecided(f"the function {name}")
 
 
 def _binomial(top: Value, bottom: Value) -> Value:
