@@ -86,9 +86,6 @@ class Parser(Atoms):
         while text := self.one_of(_SIGNS):
             if text == "+" and not terms and self.accept("-"):
                 text = r"\pm"  # "+-5" is how plain text writes it
-            elif text == "+" and (self.peek(), self.peek(1)) == (("op", "/"), ("op", "-")):  # +/-
-                self.at += 2
-                text = r"\pm"
             if sign := _SIGNS[text]:
                 terms = (n.PlusMinus(n.total(terms) if terms else None, self.term(), sign),)
             else:
