@@ -6,6 +6,7 @@ Each stands behind a mark among the words of the problem (`units.factor` reads t
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from mathrl.grading.units import ASKED, MEASURED, MONEY, ONE, SIGN, UNITS, is_plural, parts_of, size_of
 from mathrl.grading.words import TABLES
@@ -31,6 +32,12 @@ _MEASURED_IN_CHINESE = re.compile(rf"(?:多少|几)个?({_CHINESE_UNIT})(?:[/每
 _SIGN = re.compile(rf"(?<=\d) ({_WORD})(?=[.,;?)]| +{_WORD}{{2}}|$)|\\(?:text|mathrm|mbox)\s*\{{\s*({_WORD})\b")
 """3 m wide: a letter as the sign of a unit, not 3m = 36."""
 _VARIABLE = re.compile(rf"(?<!\d)(?<!\d[ -])(?<!{_WORD}|['/\\])(?<!\bin )({_WORD})(?!{_WORD}|/)")
+
+
+@lru_cache(maxsize=1024)
+def spoken(problem: str) -> frozenset[str]:
+    """The words of a problem in lower case, and what it asks for."""
+    return frozenset(re.findall(rf"{_WORD}{{3,}}", problem)) | asked(problem) if problem else frozenset()
 
 
 def asked(problem: str) -> set[str]:

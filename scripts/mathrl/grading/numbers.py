@@ -9,6 +9,7 @@ from itertools import pairwise
 
 from mathrl.grading import nodes as n
 from mathrl.grading import units
+from mathrl.grading.asked import spoken
 from mathrl.grading.value import Value, as_real, close, constant, is_imaginary
 
 SIGNIFICANT = 5
@@ -23,15 +24,19 @@ class How:
     """What the judge knows beside the two answers.
 
     rounded: the golds are rounded decimals (a property of the benchmark). percent, degrees: may the sign be left out?
-    interval: does the problem ask for an interval, so that (3,5) is no point? words: the words of the problem, each of which may
-    name what is counted.
+    interval: does the problem ask for an interval, so that (3,5) is no point? problem: its text in lower case.
     """
 
     rounded: bool = False
     percent: bool = True
     degrees: bool = True
     interval: bool = False
-    words: frozenset[str] = frozenset()
+    problem: str = ""
+
+    @property
+    def words(self) -> frozenset[str]:
+        """The words of the problem, each of which may name what is counted, and what it asks for."""
+        return spoken(self.problem)
 
 
 def is_finished(node: n.Node) -> bool:

@@ -15,7 +15,6 @@ from functools import lru_cache
 from itertools import chain, islice, product
 
 from mathrl.grading import nodes as n
-from mathrl.grading.asked import asked
 from mathrl.grading.compare import Comparison
 from mathrl.grading.conditions import assignment
 from mathrl.grading.expressions import canonical
@@ -51,9 +50,8 @@ def how_to_compare(problem: str | None, benchmark: str = "") -> How:
     if not problem:
         return how
     text = problem[-MAX_PROBLEM_CHARS:].lower()
-    words = frozenset(re.findall(r"[^\W\d_]{3,}", text)) | asked(text)
     found = {name: bool(pattern.search(text)) for name, pattern in _SPEAKS_OF.items()}
-    return replace(how, **found, words=words)
+    return replace(how, **found, problem=text)
 
 
 @lru_cache(maxsize=512)
