@@ -63,8 +63,6 @@ def _bounded(value: Fraction) -> Fraction:
 
 def as_complex(value: Value | float) -> complex:
     """The value as a float; raises `Undecided` where it is too large for one."""
-    if isinstance(value, complex):
-        return value
     try:
         return complex(value)
     except OverflowError:
