@@ -81,7 +81,7 @@ ANOTHER_TRAINING = [
     ("mathrl/rewards/outcome.py", "float(result.correct),", "1.0 - float(result.correct),", "the reward is inverted"),
     ("mathrl/rewards/outcome.py", "math.fsum(weight *", "math.fsum(-weight *", "its sum is"),
     ("scripts/reward.py", "str(ground_truth)", "str(ground_truth).strip()", "what verl calls"),
-    ("mathrl/grading/numbers.py", "def ", "ROUNDING = 3\n\n\ndef ", "the grader's rounding"),
+    ("mathrl/grading/numbers.py", "\ndef ", "\nROUNDING = 3\n\n\ndef ", "the grader's rounding"),
     ("mathrl/grading/judge.py", "def grade(", "def grade_as_before(", "another judge"),
     ("mathrl/config/reward_terms.py", "def ", "LOWER = True\n\n\ndef ", "what the reward imports from another room"),
     ("mathrl/verl/grpo_trainer.py", 'actor.loss_agg_mode = actor.loss_agg_mode, "token-mean"', 'actor.loss_agg_mode = "", ""', "the loss"),

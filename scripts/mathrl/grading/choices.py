@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from mathrl.grading.latex import Unparsed, clean, word_key
+from mathrl.grading.latex import cleaned, word_key
 from mathrl.grading.unicode import to_latex
 from mathrl.grading.words import TABLES
 
@@ -63,10 +63,7 @@ def _same_letters(answer: str, gold: str) -> bool | None:
 
 def plain_words(text: str, articles: bool = False) -> str:
     """The words of an answer, with one phrase for those that say the same."""
-    try:
-        words = word_key(clean(text), articles)
-    except Unparsed:
-        words = word_key(text, articles)
+    words = word_key(cleaned(text), articles)
     return TABLES["same words"].get(words, re.sub(r"(?<=\d)(?:st|nd|rd|th)\b", "", words))
 
 
@@ -108,10 +105,7 @@ def same_words(answer: str, gold: str) -> bool:
         return False
     if left in _YES:
         return _YES[left] == _YES[right]
-    try:
-        text = clean(answer)
-    except Unparsed:
-        text = answer.strip()
+    text = cleaned(answer)
     head = re.match(r"\W*(?:(yes|no|true|false)\b\s*(?:[,.;:!-]|$)|(yes)\s+(?!and\b|or\b|no\b|if\b|but\b)[a-z])", text[:80], re.IGNORECASE)
     if head is None:
         return False

@@ -92,7 +92,7 @@ def same_expressions(answer: n.Node, gold: n.Node, how: How) -> bool:
     """Two scalars: constants by value, others at fixed test points, up to the names of parameters."""
     if answer == gold:
         return True
-    answer, gold = _with_unit_sign(answer, gold), _with_unit_sign(gold, answer)
+    answer, gold = _with_unit_sign(answer, gold, how), _with_unit_sign(gold, answer, how)
     left, right = n.symbols(answer), n.symbols(gold)
     if not left and not right:
         return same_numbers(answer, gold, how)
@@ -113,19 +113,19 @@ def same_expressions(answer: n.Node, gold: n.Node, how: How) -> bool:
     return _agree(answer, gold)
 
 
-def _with_unit_sign(node: n.Node, other: n.Node) -> n.Node:
-    """2h as two hours beside "2 hours": a letter behind a number is the sign of a unit only where the other writes that unit."""
+def _with_unit_sign(node: n.Node, other: n.Node, how: How) -> n.Node:
+    """2h as two hours beside "2 hours": a letter behind a number is the sign of a unit where the other or the problem writes that unit."""
     match node:
         case n.Mul(items=(number, n.Sym(name=name))):
-            pass
-        case n.Mul(items=(number, n.Pow(base=n.Sym(name=letter), exponent=n.Num(value=power)))):
-            name = f"{letter}^{power}"
+            sign = name
+        case n.Mul(items=(number, n.Pow(base=n.Sym(name=sign), exponent=n.Num(value=power)))):
+            name = f"{sign}^{power}"
         case _:
             return node
-    if isinstance(other, n.Quantity) and is_finished(number):
-        own, wanted = units.size_of(name), units.size_of(other.unit)
-        return n.Quantity(number, name) if own and wanted and own[1] == wanted[1] else node
-    return node
+    own = units.size_of(name) if is_finished(number) else None
+    wanted = units.size_of(other.unit) if isinstance(other, n.Quantity) else None
+    written = wanted[1] == own[1] if own and wanted else units.SIGN + sign.lower() in how.words and is_finished(other)
+    return n.Quantity(number, name) if own and written else node
 
 
 def _values(answer: n.Node, gold: n.Node) -> Iterator[tuple[int, Value, Value]]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
+from mathrl.grading.asked import spoken
 from mathrl.grading.compare import DIFFERENT, EQUAL, NO_ANSWER, NO_GOLD, compare
 from mathrl.grading.extract import extract_answer, extract_lenient, gold_answer
 from mathrl.grading.nodes import Text
@@ -157,3 +158,4 @@ def clear_caches() -> None:
     _decide_cached.cache_clear()
     clear_readings()
     how_to_compare.cache_clear()
+    spoken.cache_clear()

@@ -39,7 +39,7 @@ _MARK = re.compile(
 )
 _TEXT_DIGITS = re.compile(r"⟦([\d.,]+|\s*\\?[$€£¥₹]\s*)⟧")
 _WRAPPERS = re.compile(r"\$|\\[()\[\]]")
-_SPACES = re.compile(r"(\\\\)|\\[,;:> ]|~|\s+")
+_SPACES = re.compile(r"(\\\\)|(?:\\[,;:> ]|~|\s)+")
 _TAIL = re.compile(r"""["'`,.;:}\s]+$""")
 _GLUED = re.compile(r"(?<=[\d)])(\s*)(or|and)(?=[A-Z(\d\\-])")
 _THOUSANDS_TIGHT = re.compile(r"(?<=\d)(?:\{,\}|,\\!\s*|\\,|\\!|\\;|'(?=\d{3}(?!\d)))(?=\d{3}(?!\d))")
@@ -163,13 +163,17 @@ def clean(text: str) -> str:
     return text.rstrip("\\ ").lstrip()
 
 
+def cleaned(text: str) -> str:
+    """The text as `clean` makes it, or as it stands where it is too long."""
+    try:
+        return clean(text)
+    except Unparsed:
+        return " ".join(text.split())
+
+
 def string_key(text: str) -> str:
     """The cleaned text without spaces, but for those between digits: equal keys mean the same writing."""
-    try:
-        text = clean(text)
-    except Unparsed:
-        text = " ".join(text.split())
-    return re.sub(r"\s+", "", re.sub(r"(?<=\d)\s+(?=\d)", "␣", text))
+    return re.sub(r"\s+", "", re.sub(r"(?<=\d)\s+(?=\d)", "␣", cleaned(text)))
 
 
 def word_key(text: str, articles: bool = False) -> str:

@@ -16,11 +16,7 @@ _ANSWER_KEYS = ("answer", "final_answer", "finalAnswer", "final answer", "result
 _REMAINS = re.compile(r"""^\s*[{"'`]*(?:json)?\s*\{?\s*["'](?:answer|final_answer)["']\s*:\s*(.*)$""", re.DOTALL)
 
 
-def _refuse(text: str) -> str:
-    raise ValueError(text)
-
-
-_DECODER = json.JSONDecoder(parse_float=str, parse_int=str, parse_constant=_refuse)
+_DECODER = json.JSONDecoder(parse_float=str, parse_int=str, parse_constant=str)
 
 
 def data(text: str) -> str:
@@ -116,6 +112,7 @@ _PLAIN: list[tuple[str, re.Pattern[str], str | Callable[[re.Match[str]], str]]] 
      lambda m: rf"\pmod{{{m[1] or m[2]}}}"),
     ("\\", re.compile(rf"\{{({_GROUPED})\\(over|choose)(?![A-Za-z])({_GROUPED})\}}|^({_GROUPED})\\(over|choose)(?![A-Za-z])(.*)$"),
      lambda m: rf"\{'frac' if (m[2] or m[5]) == 'over' else 'binom'}{{{m[1] or m[4]}}}{{{m[3] or m[6]}}}"),
+    ("/", re.compile(r"\+\s*/\s*-"), r"\\pm "),
     ("_", re.compile(r"(?<![\w.\\])[1-9]\d{0,2}(?:\\?_\d{3})+(?![\d_])"), lambda m: re.sub(r"\D", "", m[0])),
     ("g", re.compile(r"(?<![A-Za-z\\{])(c?tg|arctg|lg)(?=\s*\(|\s+[a-z\d](?![A-Za-z]))"), r"\\\1 "),
     ("num", re.compile(r"\\num\s*\{([^{}]*)\}"), r" \1 "),

@@ -9,6 +9,7 @@ from itertools import pairwise
 
 from mathrl.grading import nodes as n
 from mathrl.grading import units
+from mathrl.grading.asked import spoken
 from mathrl.grading.value import Value, as_real, close, constant, is_imaginary
 
 SIGNIFICANT = 5
@@ -23,15 +24,19 @@ class How:
     """What the judge knows beside the two answers.
 
     rounded: the golds are rounded decimals (a property of the benchmark). percent, degrees: may the sign be left out?
-    interval: does the problem ask for an interval, so that (3,5) is no point? words: the words of the problem, each of which may
-    name what is counted.
+    interval: does the problem ask for an interval, so that (3,5) is no point? problem: its text in lower case.
     """
 
     rounded: bool = False
     percent: bool = True
     degrees: bool = True
     interval: bool = False
-    words: frozenset[str] = frozenset()
+    problem: str = ""
+
+    @property
+    def words(self) -> frozenset[str]:
+        """The words of the problem, each of which may name what is counted, and what it asks for."""
+        return spoken(self.problem)
 
 
 def is_finished(node: n.Node) -> bool:
@@ -129,16 +134,17 @@ def _with_units(answer: n.Node, gold: n.Node, how: How) -> tuple[n.Node, n.Node]
         return None
     if unit is None:
         return mine, theirs
+    own, wanted = units.size_of(unit), units.size_of(other) if other else None
     if other is None:
-        return (mine, theirs) if units.may_follow(unit, how.words) else None
-    own, wanted = units.size_of(unit), units.size_of(other)
-    if own is None or wanted is None or own == wanted:
-        return (mine, theirs) if own == wanted is not None or units.agree(unit, other, how.words) else None
-    if own[1] != wanted[1]:
-        return None
-    factor = n.Num(own[0] / wanted[0], None)
-    value = constant(mine)
-    return (n.Num(value * factor.value, None) if isinstance(value, Fraction) and is_finished(mine) else n.Mul((mine, factor))), theirs
+        factor = units.factor(unit, how.words)
+    elif own is None or wanted is None or own == wanted:
+        factor = Fraction(1) if own == wanted is not None or units.agree(unit, other, how.words) else None
+    else:
+        factor = own[0] / wanted[0] if own[1] == wanted[1] else None
+    if factor is None or factor == 1:
+        return None if factor is None else (mine, theirs)
+    value, by = constant(mine), n.Num(factor, None)
+    return (n.Num(value * factor, None) if isinstance(value, Fraction) and is_finished(mine) else n.Mul((mine, by))), theirs
 
 
 def without_mark(node: n.Node, mark: type[n.Wrapped]) -> n.Node:

@@ -7,7 +7,7 @@ from fractions import Fraction
 from mathrl.grading import nodes as n
 from mathrl.grading.atoms import FUNCTIONS, GREEK, OPENS_FACTOR, Atoms, nested
 from mathrl.grading.latex import Unparsed, tokenize, word_key
-from mathrl.grading.units import MULTIPLIERS, changes_value, is_known, size_of, without_comparison
+from mathrl.grading.units import MULTIPLIERS, POWERS, changes_value, is_known, size_of, without_comparison
 from mathrl.text.number_words import ONES
 
 _RELATIONS = {
@@ -63,12 +63,7 @@ class Parser(Atoms):
         terms = [self.set_expression()]
         ops: list[str] = []
         while self.peek()[0] in ("op", "cmd") and self.peek()[1] in _RELATIONS:
-            op = _RELATIONS[self.take()[1]]
-            if op in "<>" and self.accept("="):
-                op += "="
-            if self.peek()[0] == "end" and op == "=":
-                raise Unparsed("nothing after =")
-            ops.append(op)
+            ops.append(_RELATIONS[self.take()[1]])
             terms.append(self.set_expression())
         node = n.Rel(tuple(terms), tuple(ops)) if ops else terms[0]
         return n.Mod(node, self.argument(whole=True)) if self.accept(r"\pmod") else node
@@ -91,9 +86,6 @@ class Parser(Atoms):
         while text := self.one_of(_SIGNS):
             if text == "+" and not terms and self.accept("-"):
                 text = r"\pm"  # "+-5" is how plain text writes it
-            elif text == "+" and (self.peek(), self.peek(1)) == (("op", "/"), ("op", "-")):  # +/-
-                self.at += 2
-                text = r"\pm"
             if sign := _SIGNS[text]:
                 terms = (n.PlusMinus(n.total(terms) if terms else None, self.term(), sign),)
             else:
@@ -106,9 +98,10 @@ class Parser(Atoms):
         while True:
             kind, _ = self.peek()
             if self.one_of(_TIMES):
-                node = _product(node, self.signed_factor())
+                self.accept("+")
+                node = _product(node, self.factor())
             elif self.one_of(_OVER):
-                node = n.Div(node, self.signed_factor())
+                node = n.Div(node, self.factor())
             elif kind in ("text", "word") and self.unit_follows(node):
                 node = self.unit(node)
             elif kind == "num" and _is_quantity(node):
@@ -118,14 +111,6 @@ class Parser(Atoms):
             else:
                 break
         return node
-
-    def signed_factor(self) -> n.Node:
-        if self.accept("-"):
-            if self.peek() == ("op", "-"):
-                raise Unparsed("--")
-            return n.Neg(self.signed_factor())
-        self.accept("+")
-        return self.factor()
 
     def starts_factor(self) -> bool:
         kind, text = self.peek()
@@ -142,7 +127,12 @@ class Parser(Atoms):
         word = text.lower()
         if word in ("and", "or") or not _is_numeric(node):
             return False
-        if word in _PERCENT or word in _DEGREE or word.removesuffix("s") in MULTIPLIERS or (len(word) > 1 and is_known(word)):
+        if (
+            word in _PERCENT
+            or word in _DEGREE
+            or word.removesuffix("s") in MULTIPLIERS
+            or (len(word) > 1 and (is_known(word) or word in POWERS))
+        ):
             return True
         next_kind, next_text = self.peek(1)
         return (
@@ -171,8 +161,6 @@ class Parser(Atoms):
         said = without_comparison(name) if isinstance(node, n.Num) else name
         if (changes_value(said) and size_of(name) is None) or name[0].isdigit():
             raise Unparsed("words that are no unit")
-        if isinstance(node, n.Degrees) and word_key(name).upper() in _SCALES:
-            return n.Quantity(node.inner, _SCALES[word_key(name).upper()])
         return n.Quantity(node.inner, f"{node.unit} {name}") if isinstance(node, n.Quantity) else n.Quantity(node, name)
 
     def unit_name(self, name: str) -> str:

@@ -21,7 +21,6 @@ from mathrl.grading.expressions import canonical
 from mathrl.grading.latex import string_key
 from mathrl.grading.numbers import How, is_finished
 from mathrl.grading.readings import readings
-from mathrl.grading.units import asked
 from mathrl.grading.value import close, constant
 
 MAX_PROBLEM_CHARS = 6_000
@@ -51,9 +50,8 @@ def how_to_compare(problem: str | None, benchmark: str = "") -> How:
     if not problem:
         return how
     text = problem[-MAX_PROBLEM_CHARS:].lower()
-    words = frozenset(re.findall(r"[^\W\d_]{3,}", text)) | asked(text)
     found = {name: bool(pattern.search(text)) for name, pattern in _SPEAKS_OF.items()}
-    return replace(how, **found, words=words)
+    return replace(how, **found, problem=text)
 
 
 @lru_cache(maxsize=512)
@@ -170,13 +168,13 @@ def _is_division_left(answer: n.Node, gold: n.Node, problem: str) -> bool:
 
 def _is_rewritten(answer: n.Node, gold: n.Node, problem: str, how: How) -> bool:
     """Where the task is to work out a formula of the problem: is the answer that formula in another dress, with work still to be done?"""
-    answer, gold = _bare(answer), _bare(gold)
+    answer, gold = canonical(_bare(answer)), canonical(_bare(gold))
     if not (isinstance(answer, n.Scalar) and isinstance(gold, n.Scalar) and _does_less(answer, gold)):
         return False
-    if canonical(gold) in _formulas(problem):
+    if gold in _formulas(problem):
         return False
     tasks = [found for found in _formulas(problem) if n.symbols(found) == n.symbols(gold) and _does_less(found, gold)]
-    return any(_adds_nothing(canonical(answer), task, gold, problem) and Comparison(how).same(task, gold) for task in tasks)
+    return any(_adds_nothing(answer, task, gold, problem) and Comparison(how).same(task, gold) for task in tasks)
 
 
 def _adds_nothing(answer: n.Node, task: n.Node, gold: n.Node, problem: str) -> bool:
@@ -223,14 +221,12 @@ def _does_less(node: n.Node, gold: n.Node) -> bool:
 def _factors(node: n.Node) -> int:
     """Factors that hold letters, each as often as it stands there, those of a divisor subtracted."""
     match node:
-        case n.Neg(inner=inner) | n.Paren(inner=inner) | n.Quantity(inner=inner):
+        case n.Neg(inner=inner) | n.Quantity(inner=inner):
             return _factors(inner)
         case n.Mul(items=items):
             return sum(map(_factors, items))
         case n.Pow(base=base, exponent=n.Num(value=Fraction(numerator=times, denominator=1))):
             return times * _factors(base)
-        case n.Pow(base=base, exponent=n.Neg(inner=n.Num(value=Fraction(numerator=times, denominator=1)))):
-            return -times * _factors(base)
         case n.Div(top=top, bottom=bottom):
             return _factors(top) - _factors(bottom)
     return 1 if n.symbols(node) else 0

@@ -10,11 +10,11 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 
-from mathrl.grading.latex import Unparsed, clean
+from mathrl.grading.latex import cleaned
 from mathrl.grading.nodes import Text
 from mathrl.grading.notation import data
 from mathrl.grading.readings import is_false_equation, readings
-from mathrl.grading.units import changes_value, may_follow
+from mathrl.grading.units import changes_value, last_unit, may_follow
 
 MAX_CHARS = 4_000
 SENTENCES = 4
@@ -60,7 +60,7 @@ def _of_sentence(sentence: str, spoken: Collection[str] | None) -> str | None:
     marks = list(_STATES.finditer(plain))
     if marks:
         head, tail = plain[: marks[-1].end()], plain[marks[-1].end() :].strip()
-        if _SEVERAL.search(head) or (head[-1] == "=" and is_false_equation(_cleaned(head[:-1]), _cleaned(tail))):
+        if _SEVERAL.search(head) or (head[-1] == "=" and is_false_equation(cleaned(head[:-1]), cleaned(tail))):
             return None
         found = _of_tail(tail, formulas[head.count("\0") :], "answer" in head.lower(), spoken)
         if found is not None:
@@ -71,21 +71,13 @@ def _of_sentence(sentence: str, spoken: Collection[str] | None) -> str | None:
     return (formulas or numbers)[0]
 
 
-def _cleaned(text: str) -> str:
-    """As the parser reads it, or as it stands."""
-    try:
-        return clean(text)
-    except Unparsed:
-        return text
-
-
 def _may_end(plain: str, spoken: Collection[str] | None) -> bool:
-    """May the words behind the only number or formula of a text stand there: does the last one, up to a word that goes on, count?"""
+    """May the words behind the only number or formula of a text stand there: the last ones, up to a word that goes on?"""
     match = _NUMBER.search(plain)
     behind = plain[match.end() if match else plain.find("\0") + 1 :]
     next_two = [] if re.match(r"\s*(?:is|are)\b", behind) else behind.split()[:2]
-    counted = _GOES_ON.split(behind, maxsplit=1)[0].split()[-1:]
-    return not changes_value(" ".join(next_two)) and (spoken is None or may_follow(" ".join(counted), spoken))
+    counted = _GOES_ON.split(behind, maxsplit=1)[0].split()
+    return not changes_value(" ".join(next_two)) and (spoken is None or may_follow(last_unit(counted), spoken))
 
 
 def _of_tail(tail: str, formulas: list[str], is_answer: bool, spoken: Collection[str] | None) -> str | None:

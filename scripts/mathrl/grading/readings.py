@@ -59,6 +59,8 @@ _WHOLE_AFTER = re.compile(
     + r"⟧?\s*(?<![A-Za-z\\])([A-Za-z])\s*(?:\\in\s*(?:\\bb)?Z|⟦?\s*(?:is|are|be|∈|in)\s+(?:(?:an|any|some)\s+)?integers?\s*⟧?)\s*⟦?\)?⟧?$"
 )
 """What says that a letter counts: "where k is an integer", "(k \\in \\mathbb{Z})", "for integer n"."""
+MAX_SAID = 100
+"""That is said in the last so many characters: on longer texts the patterns would be slow."""
 _BROKEN = re.compile(r"(?<!\$)\$(?!\$)[ \t]*\n|\\\([ \t]*\n")
 """Inline mathematics does not span lines."""
 _NO_CHAIN = re.compile(r"[<>]|\\(?:le|ge|ne|in|approx|equiv)(?![a-z])|[,;]|\.\s+[A-Z]")
@@ -99,7 +101,8 @@ def _readings(text: str) -> tuple[n.Node, ...]:
     lead = _LEAD.match(cleaned)
     if lead and not _BROKEN.search(text):
         cleaned = cleaned[lead.end() :].strip()
-    cleaned = _WHOLE_AFTER.sub(r", \1 \\in \\bbZ ", _WHOLE_BEFORE.sub(r", \1 \\in \\bbZ ", cleaned))
+    said = _WHOLE_BEFORE.sub(r", \1 \\in \\bbZ ", cleaned[-MAX_SAID:])
+    cleaned = cleaned[:-MAX_SAID] + _WHOLE_AFTER.sub(r", \1 \\in \\bbZ ", said)
     trees = [node for candidate in _writings(cleaned.removeprefix(r"\approx").strip()) if (node := _parsed(candidate))]
     found = list(dict.fromkeys(node for node in trees if not is_hedge(node))) if trees else _last_part(cleaned)
     inside = re.fullmatch(r"⟦([^⟦⟧]*)⟧", cleaned)

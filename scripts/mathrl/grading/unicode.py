@@ -29,13 +29,13 @@ _NUMERALS = re.compile(
 )
 _CHINESE = re.compile(r"[\u4e00-\u9fff]")
 _PER_CENT = re.compile(r"百分之\s*(\d+(?:\.\d+)?)")
-_PARTS = re.compile(r"(\d+)分之(\d+)")
+_PARTS = re.compile(r"(?<!\d)(\d+)分之(\d+)")
 _WORDS = re.compile("|".join(sorted(_CHINESE_WORDS, key=len, reverse=True)))
 _UNIT = "|".join(sorted(_CHINESE_UNITS, key=len, reverse=True))
 _UNITS = re.compile(rf"(?<=[\d}})½ ])\s*({_UNIT})(?:\s*[/每]\s*({_UNIT}))?")
 _HEAD = re.compile(r"^(?:\s|[:,]|答|解|所以|因此|则|故|应?选择?(?=[\s:(]*[A-J](?![a-z])))+")
 """What announces an answer: "so", "answer:", "choose C"."""
-_SCALED = re.compile(r"(\d+(?:\.\d+)?)\s*([万亿千百])")
+_SCALED = re.compile(r"(?<!\d)(\d+(?:\.\d+)?)\s*([万亿千百])")
 
 
 def _scaled(match: re.Match) -> str:

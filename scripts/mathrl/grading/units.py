@@ -31,13 +31,14 @@ UNITS = _read_table()
 _UNSIZED = TABLES["unsized unit"]
 """Units that mean several things, or that have no size here: they agree with any."""
 MULTIPLIERS = {"dozen": 12, "hundred": 10**2, "trillion": 10**12} | number_words.SCALES
-_POWERS = {"square": 2, "squared": 2, "sq": 2, "cubic": 3, "cubed": 3, "cube": 3, "cu": 3}
+POWERS = {"square": 2, "squared": 2, "sq": 2, "cubic": 3, "cubed": 3, "cube": 3, "cu": 3}
 CHANGING = TABLES["changes a number"]
 """Words that make another value of the number before them, whoever uses them: text that holds one is no unit."""
-ASKED = "how many "
-_VERBS = frozenset({"are", "is", "was", "were", "did", "do", "does", "can", "could", "will", "would", "should", "has", "have", "had"})
-_OF = frozenset({"of", "per", "each"})
-"""What is counted stands before them: liters of water, dollars per ticket."""
+ASKED, MEASURED, MONEY, ONE, SIGN = "how many ", "in ", "money in ", "one ", "sign "
+"""What stands before the words of a problem that say more than that they stand there: see `asked`."""
+_PER = frozenset({"per", "each", "every", "a", "an"})
+_RATE = re.compile(r"(.*?)\s*(?:\b(?:per|each|every|an?)\s+|/\s*)([^\W\d_]{2,})")
+"""What is counted stands before it, for what behind it: dollars per ticket, 5 a day."""
 _NUMBERS = number_words.WORDS | number_words.PARTS | MULTIPLIERS
 
 
@@ -49,10 +50,10 @@ def size_of(unit: str) -> Size | None:
     for part in re.findall(r"[^\W\d_]+|-?\d+|/", unit.lower()):
         if part in ("/", "per"):
             sign, last = -1, None
-        elif part in _POWERS and last is None:
-            exponent = _POWERS[part]
-        elif part in _POWERS or part.lstrip("-").isdigit():
-            further = sign * (_POWERS.get(part) or int(part)) - sign
+        elif part in POWERS and last is None:
+            exponent = POWERS[part]
+        elif part in POWERS or part.lstrip("-").isdigit():
+            further = sign * (POWERS.get(part) or int(part)) - sign
             if last is None or abs(further) > 9:
                 return None
             factor = _add(powers, factor, last, further)
@@ -76,22 +77,57 @@ def is_known(word: str) -> bool:
     return word.lower() in UNITS or word.lower() in _UNSIZED
 
 
-def may_follow(words: str, spoken: Collection[str] = frozenset()) -> bool:
-    """May an answer have these words behind its number, where the gold has none?
+def factor(words: str, spoken: Collection[str] = frozenset()) -> Fraction | None:
+    """By what is a number with these words behind it to be multiplied, where the gold has none? None: they may not stand there.
 
     Units may, and the words of the white list, and things that the problem or the gold speaks of (`spoken`: their words, and what
-    is asked behind "how many"), in the plural, since they are counted. Nothing else may: whatever is on no list could be a part or
-    a multiple.
+    `asked` finds), in the plural, since they are counted. Nothing else may: whatever is on no list could be a part or a multiple.
+    Where the problem asks for a unit, the gold is in that unit; a rate is counted for one of what the question counts it for.
     """
-    if size_of(words) is not None:
-        return True
-    parts = _parts(words)
-    if ASKED + " ".join(parts) in spoken:
+    own, wanted = size_of(words), _sizes_behind(MEASURED, spoken)
+    alike = [size for size in wanted or _sizes_behind(MONEY, spoken) if own and size[1] == own[1]]
+    if own and alike:
+        return Fraction(1) if own in alike else own[0] / min(alike)[0]
+    rate = _RATE.match(words.lower()) if spoken else None
+    if rate and (wanted or not own or not _is_time(rate[2])):
+        single = any(ONE + form in spoken for form in _forms(rate[2])) or size_of(rate[2]) in _sizes_behind(ONE, spoken)
+        return None if not single else factor(rate[1], spoken) if rate[1] else Fraction(1)
+    if own:
+        return None if wanted else Fraction(1)
+    return Fraction(1) if _names_counted(parts_of(words), spoken) else None
+
+
+def _sizes_behind(mark: str, spoken: Collection[str]) -> list[Size]:
+    """The sizes of the units that stand behind a mark."""
+    return [size for phrase in spoken if phrase.startswith(mark) and (size := size_of(phrase.removeprefix(mark)))]
+
+
+def _is_time(unit: str) -> bool:
+    size = size_of(unit)
+    return size is not None and size[1] in ((("s", 1),), (("month", 1),))
+
+
+def _names_counted(parts: list[str], spoken: Collection[str]) -> bool:
+    """Do these words name what is counted?"""
+    words = " ".join(parts)
+    if ASKED + words in spoken:
         return not changes_value(without_comparison(words))
-    ends = [place for place, part in enumerate(parts) if part in _OF and (place or part == "of")]
-    head = parts[: ends[0]] if ends else parts
-    counted = not head or any(_is_plural(part) or not _plurals(part).isdisjoint(spoken) for part in head)
+    head = parts[: parts.index("of")] if "of" in parts else parts
+    counted = not head or any(is_plural(part) or not _plurals(part).isdisjoint(spoken) for part in head)
     return counted and not changes_value(words) and all(_is_listed(part) or not _forms(part).isdisjoint(spoken) for part in parts)
+
+
+def may_follow(words: str, spoken: Collection[str] = frozenset()) -> bool:
+    """May an answer have these words behind its number, which they leave as it is, where the gold has none?"""
+    return factor(words, spoken) == 1
+
+
+def last_unit(words: list[str]) -> str:
+    """The last of several words with those before it that belong to it: "square feet", "tickets per dollar"."""
+    start = next((place for place in range(len(words)) if size_of(" ".join(words[place:]))), len(words) - 1)
+    while start > 0 and words[start - 1].lower() in _PER:
+        start = max(start - 2, 0)
+    return " ".join(words[max(start, 0) :])
 
 
 def without_comparison(words: str) -> str:
@@ -99,18 +135,7 @@ def without_comparison(words: str) -> str:
     return re.sub("^(?:more|fewer) (?=.)", "", words.lower())
 
 
-def asked(problem: str) -> set[str]:
-    """What a problem in lower case asks for, each behind `ASKED`: "bags", "bags of", "bags of rice", and "jellyfish" before a verb."""
-    found: set[str] = set()
-    for phrase in re.findall(rf"{ASKED}((?:[^\W\d_]+'?[ -]+){{0,7}}[^\W\d_]+)", problem):
-        parts = _parts(phrase)
-        for size in range(1, len(parts) + 1):
-            if any(map(_is_plural, parts[:size])) or (parts[size : size + 1] and parts[size] in _VERBS):
-                found.add(ASKED + " ".join(parts[:size]))
-    return found
-
-
-def _is_plural(part: str) -> bool:
+def is_plural(part: str) -> bool:
     return is_known(part) or part in TABLES["counted"] or (part.endswith("s") and part not in CHANGING)
 
 
@@ -118,7 +143,7 @@ def _plurals(word: str) -> set[str]:
     return {word + "s", word + "es"} | {re.sub(one, many, word) for one, many in (("y$", "ies"), ("fe?$", "ves"))} - {word}
 
 
-def _parts(words: str) -> list[str]:
+def parts_of(words: str) -> list[str]:
     return re.findall(r"[^\W\d_]+'?", words.lower())
 
 
@@ -129,7 +154,7 @@ def _forms(word: str) -> set[str]:
 
 
 def _is_listed(word: str) -> bool:
-    return is_known(word) or word in TABLES["joins units"] or word in _POWERS or word in TABLES["counted"]
+    return is_known(word) or word in TABLES["joins units"] or word in POWERS or word in TABLES["counted"]
 
 
 def states_condition(words: str, behind_letter: bool) -> bool:
@@ -140,11 +165,11 @@ def states_condition(words: str, behind_letter: bool) -> bool:
     """
     if size_of(words) is not None:
         return False
-    parts = _parts(words)
+    parts = parts_of(words)
     if not behind_letter:
         return bool(parts) and parts[-1] in TABLES["condition"]
     named = [part for part in parts if is_known(part) or part in TABLES["counted"]]
-    return not named or any(part not in named and part not in TABLES["joins units"] and part not in _POWERS for part in parts)
+    return not named or any(part not in named and part not in TABLES["joins units"] and part not in POWERS for part in parts)
 
 
 def changes_value(words: str) -> bool:
@@ -156,4 +181,4 @@ def agree(answer: str, gold: str, spoken: Collection[str] = frozenset()) -> bool
     """May these two units stand for one, their sizes aside? A gold's words that are no unit agree with any unit."""
     if answer == gold or answer.lower() in _UNSIZED or gold.lower() in _UNSIZED:
         return True
-    return size_of(gold) is None and may_follow(answer, {*spoken, *_parts(gold)})
+    return size_of(gold) is None and may_follow(answer, {*spoken, *parts_of(gold)})
