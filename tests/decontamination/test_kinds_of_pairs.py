@@ -30,6 +30,7 @@ OTHER = [
     ("Portuguese", "Qual é a soma dos números pares de 1 a 100?", "Qual é a soma dos números ímpares de 1 a 100?"),
     ("Vietnamese", "Tìm giá trị lớn nhất của hàm số $y=x^3-3x+4$ trên đoạn $[-2;0]$.", "Tìm giá trị nhỏ nhất của hàm số $y=x^3-3x+4$ trên đoạn $[-2;0]$."),
     ("a union and an intersection", r"Let $A=\{1,2,3,4\}$ and $B=\{3,4,5\}$. How many elements does $A \cup B$ have?", r"Let $A=\{1,2,3,4\}$ and $B=\{3,4,5\}$. How many elements does $A \cap B$ have?"),
+    ("a subset and a superset", r"Let $A=\{1,2,3,4\}$. How many sets $X$ of numbers below 10 have $X \subset A$?", r"Let $A=\{1,2,3,4\}$. How many sets $X$ of numbers below 10 have $X \supset A$?"),
     ("two bounds that changed places", r"How many integers $x$ have $|x-3| \leq 7$ and $x^2 \geq 16$?", r"How many integers $x$ have $|x-3| \geq 7$ and $x^2 \leq 16$?"),
     ("Japanese denial", "100以下の自然数のうち3で割り切れるものの個数を求めよ。", "100以下の自然数のうち3で割り切れないものの個数を求めよ。"),
     ("Chinese names that changed places", "甲数是24,甲数是乙数的2倍,乙数是多少?", "甲数是24,乙数是甲数的2倍,乙数是多少?"),
