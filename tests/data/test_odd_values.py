@@ -80,7 +80,15 @@ def test_number_of_half_the_width_is_the_one_that_was_written(name, tmp_path):
         assert [row["answer"] for row in read_benchmark_file(tmp_path / name)] == golds
 
 
-@pytest.mark.parametrize(("gold", "right"), [("(1,234, 5)", "(1234,5)"), ("1,200, 1,300", "1300, 1200"), ("(3, 4)", "(3,4)"), ("(1,100), (2,200)", "(2,200), (1,100)")])
+@pytest.mark.parametrize(
+    ("gold", "right"),
+    [
+        ("(1,234, 5)", "(1234,5)"),
+        ("1,200, 1,300", "1300, 1200"),
+        ("(3, 4)", "(3,4)"),
+        ("(1,100), (2,200)", "(2,200), (1,100)"),
+    ],
+)
 def test_thousands_in_a_list_behind_a_mark_can_be_earned(gold, right):
     assert grade(f"\\boxed{{{right}}}", item({"question": "What?", "answer": f"So.\n#### {gold}"})["answer"]).correct
 

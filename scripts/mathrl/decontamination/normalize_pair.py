@@ -67,9 +67,7 @@ _HINT = re.compile(
 _BLANKS = re.compile(r"[ \t]{2,}")
 _NUMERALS = "一二三四五六七八九十"
 # 3分之1, 三分之一, 百分之20; no numbers of several ideographs: 二十分之一, 百分之二十五
-_PARTS_OF = re.compile(
-    rf"(?<![\d.{_NUMERALS}百千万])(\d+|[{_NUMERALS}百])分之(\d+(?:\.\d+)?|[{_NUMERALS}])(?![{_NUMERALS}百千万])"
-)
+_PARTS_OF = re.compile(rf"(?<![\d.{_NUMERALS}百千万])(\d+|[{_NUMERALS}百])分之(\d+(?:\.\d+)?|[{_NUMERALS}])(?![{_NUMERALS}百千万])")
 _DOLLARS = re.compile(r"\${2,}")
 # Accents are left out: `máximo` is one word of Latin letters, and a copy without them the same one.
 _ACCENTS = {
