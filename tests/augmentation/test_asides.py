@@ -60,6 +60,8 @@ def test_good_variants_pass():
         "A train covers 120 km in 2 hours. What is its speed? Give your answer in km per hour.",
         "Compute $5! - 3!$.",
         "Ana has three boxes. The boxes hold 4 pens each. How many pens does Ana have? Assume that no pen is lost.",
+        "The numbers α, β, γ and δ have αβγδ = 12, and the pressure is ρgh at sinτ. How high is the water in this pipe?",
+        "A round box has a radius of 3 cm. How wide is the rim of the box? Use $\\pi = 3.14$ in your calculations.",
     ],
 )
 def test_problems_of_other_forms_pass(problem):

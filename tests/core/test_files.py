@@ -43,7 +43,7 @@ def test_a_failure_leaves_the_old_one(tmp_path):
 def test_a_kill_between_the_renames_is_mended_by_the_next_call(tmp_path):
     (tmp_path / ".model.old").mkdir()
     (tmp_path / ".model.old" / "old").write_text("")
-    (tmp_path / ".model.abc.new").mkdir()
+    (tmp_path / ".model.abcdefgh.new").mkdir()
     with pytest.raises(ZeroDivisionError), replaced_directory(tmp_path / "model"):
         _ = 1 / 0
     assert names(tmp_path) == ["model"] and names(tmp_path / "model") == ["old"]
@@ -59,6 +59,15 @@ def test_one_that_is_not_dead_yet_mixes_nothing_in(tmp_path):
             with contextlib.suppress(FileNotFoundError):
                 (orphan / "late").write_text("orphan")
     assert names(tmp_path) == ["model"] and names(place) == ["weights"] and (place / "weights").read_text() == "new"
+
+
+def test_one_whose_name_begins_alike_is_left_alone(tmp_path):
+    """The job that fetches `qwen2` deleted what that of `qwen2.5` had so far."""
+    with replaced_directory(tmp_path / "qwen2.5") as other:
+        (other / "weights").write_text("")
+        with replaced_directory(tmp_path / "qwen2"):
+            pass
+    assert names(tmp_path) == ["qwen2", "qwen2.5"] and names(tmp_path / "qwen2.5") == ["weights"]
 
 
 WRITER = """

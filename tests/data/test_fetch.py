@@ -236,6 +236,16 @@ def test_a_table_without_tabs_is_refused_by_line(tmp_path, rows, line):
         read_pins(tmp_path / "pins.tsv")
 
 
+def test_a_table_of_a_spreadsheet_is_read_and_one_in_another_encoding_refused(tmp_path):
+    """The mark that a spreadsheet puts before UTF-8 hid the first column; Latin-1 was a traceback."""
+    table, header = tmp_path / "pins.tsv", "\t".join(COLUMNS) + "\n"
+    table.write_text(header, encoding="utf-8-sig")
+    assert read_pins(table) == {}
+    table.write_text(f"# \u00e9\n{header}", encoding="latin-1")
+    with pytest.raises(UserError, match=r"pins.tsv: is no UTF-8 \(byte 2\); save it as UTF-8 text"):
+        read_pins(table)
+
+
 def test_table_of_the_repository_is_whole(root):
     pins = read_pins(root / "pins.tsv")
     assert {pin.kind for pin in pins.values()} == {"dataset", "benchmark", "model"}

@@ -25,14 +25,21 @@ def test_probabilities_are_no_choices():
     problem = "If P(A) = 0.3, P(B) = 0.4 and n(C) = 7, which holds?"
     found = item({"question": problem, "choices": ["always", "never", "sometimes"], "answer": 1})
     assert found == {"id": "0", "problem": f"{problem}\n(A) always\n(B) never\n(C) sometimes", "answer": "B"}
-    shown = "Which holds?\n(A) always\n(B) never"
-    assert item({"question": shown, "choices": ["always", "never"], "answer": 1})["problem"] == shown
+    found = item({"question": problem, "choices": ["3", "4", "7"], "answer": 1})  # which the problem holds, elsewhere
+    assert found["problem"] == f"{problem}\n(A) 3\n(B) 4\n(C) 7"
+
+
+@pytest.mark.parametrize("shown", ["Which holds?\n(A) always\n(B) never  so", "Which holds? A. $always$ B. $neverso$"])
+def test_choices_that_the_problem_shows_are_not_shown_again(shown):
+    assert item({"question": shown, "choices": ["always", "never so"], "answer": 1})["problem"] == shown
 
 
 def test_numbers_that_are_texts_of_the_choices_are_no_places():
     """2 was the third choice where another row's 15 shows that values are meant; a set of places (MMLU) stays one."""
     rows = [{"question": "Which?", "choices": [12, 15, 18], "answer": 15}, {"question": "And which?", "choices": [1, 2, 3], "answer": 2}]
     assert [row["answer"] for row in canonical_rows(rows, "thing")] == ["B", "B"]
+    rows.append({"question": "Which, without any?", "choices": [], "answer": 2})
+    assert [row["answer"] for row in canonical_rows(rows, "thing")][:2] == ["B", "B"], "a row without choices says nothing of the others"
     places = [
         {"question": "Which?", "choices": ["12", "15", "18"], "answer": 1},
         {"question": "And?", "choices": ["1", "2", "3"], "answer": 2},
@@ -43,8 +50,9 @@ def test_numbers_that_are_texts_of_the_choices_are_no_places():
 @pytest.mark.parametrize("choices", ["['a ) red', 'b ) blue']", '["red", "blue"]'])
 def test_choices_that_are_a_list_in_a_text_are_read(choices):
     """Of MathQA's rows one in 35 was left out."""
+    choices = choices.replace("red", "r\ned") if "a )" in choices else choices  # no text of Python's
     found = item({"Problem": "Which?", "options": choices, "correct": "b"})
-    assert (found["problem"], found["answer"]) == ("Which?\n(A) red\n(B) blue", "B")
+    assert (found["problem"].replace("r\ned", "red"), found["answer"]) == ("Which?\n(A) red\n(B) blue", "B")
 
 
 def test_answer_that_is_the_letter_of_one_choice_and_the_text_of_another_is_none(capsys):
@@ -66,12 +74,21 @@ def test_large_number_has_the_digits_that_were_written(value, gold):
 @pytest.mark.parametrize("name", ["rows.parquet", "rows.arrow"])
 def test_number_of_half_the_width_is_the_one_that_was_written(name, tmp_path):
     """0.1 was 0.10000000149011612, and the right answer wrong."""
-    table = pl.DataFrame({"problem": ["a?", "b?"], "answer": [0.1, 3.0]}, schema_overrides={"answer": pl.Float32})
-    table.write_parquet(tmp_path / name) if name.endswith("parquet") else table.write_ipc(tmp_path / name)
-    assert [row["answer"] for row in read_benchmark_file(tmp_path / name)] == ["0.1", "3"]
+    for answers, kind, golds in (([0.1, 3.0], pl.Float32, ["0.1", "3"]), ([[0.1], [3.0, 0.2]], pl.List(pl.Float32), ["0.1", "3, 0.2"])):
+        table = pl.DataFrame({"problem": ["a?", "b?"], "answer": answers}, schema_overrides={"answer": kind})
+        table.write_parquet(tmp_path / name) if name.endswith("parquet") else table.write_ipc(tmp_path / name)
+        assert [row["answer"] for row in read_benchmark_file(tmp_path / name)] == golds
 
 
-@pytest.mark.parametrize(("gold", "right"), [("(1,234, 5)", "(1234,5)"), ("1,200, 1,300", "1300, 1200"), ("(3, 4)", "(3,4)")])
+@pytest.mark.parametrize(
+    ("gold", "right"),
+    [
+        ("(1,234, 5)", "(1234,5)"),
+        ("1,200, 1,300", "1300, 1200"),
+        ("(3, 4)", "(3,4)"),
+        ("(1,100), (2,200)", "(2,200), (1,100)"),
+    ],
+)
 def test_thousands_in_a_list_behind_a_mark_can_be_earned(gold, right):
     assert grade(f"\\boxed{{{right}}}", item({"question": "What?", "answer": f"So.\n#### {gold}"})["answer"]).correct
 
@@ -96,6 +113,11 @@ def test_problem_in_two_columns_is_whole(answer):
     assert item({"instruction": "What is 1 + 1?", "input": "", **answer})["problem"] == "What is 1 + 1?"
 
 
+def test_a_question_beside_an_instruction_is_read():
+    found = item({"instruction": "Solve it.", "question": "2x + 3 = 7", "output": "The answer is 2."})
+    assert found["problem"] == "Solve it.\n2x + 3 = 7"
+
+
 def test_message_of_several_texts_is_one_and_a_picture_none(capsys):
     def row(*parts):
         return {"prompt": [{"role": "user", "content": list(parts)}], "reward_model": {"ground_truth": "2"}}
@@ -105,6 +127,7 @@ def test_message_of_several_texts_is_one_and_a_picture_none(capsys):
         "What is 1 + 1?", "What is 1 + 1?\nWhat is 1 + 1?",
     ]  # fmt: skip
     assert "no problem (1: row 3)" in capsys.readouterr().err
+    assert [row["problem"] for row in canonical_rows([row(words), row({"type": "text", "text": None})], "thing")] == ["What is 1 + 1?"]
 
 
 def test_earlier_messages_of_the_user_are_told(capsys):

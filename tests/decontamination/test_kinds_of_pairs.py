@@ -30,10 +30,12 @@ OTHER = [
     ("Portuguese", "Qual é a soma dos números pares de 1 a 100?", "Qual é a soma dos números ímpares de 1 a 100?"),
     ("Vietnamese", "Tìm giá trị lớn nhất của hàm số $y=x^3-3x+4$ trên đoạn $[-2;0]$.", "Tìm giá trị nhỏ nhất của hàm số $y=x^3-3x+4$ trên đoạn $[-2;0]$."),
     ("a union and an intersection", r"Let $A=\{1,2,3,4\}$ and $B=\{3,4,5\}$. How many elements does $A \cup B$ have?", r"Let $A=\{1,2,3,4\}$ and $B=\{3,4,5\}$. How many elements does $A \cap B$ have?"),
+    ("a subset and a superset", r"Let $A=\{1,2,3,4\}$. How many sets $X$ of numbers below 10 have $X \subset A$?", r"Let $A=\{1,2,3,4\}$. How many sets $X$ of numbers below 10 have $X \supset A$?"),
     ("two bounds that changed places", r"How many integers $x$ have $|x-3| \leq 7$ and $x^2 \geq 16$?", r"How many integers $x$ have $|x-3| \geq 7$ and $x^2 \leq 16$?"),
     ("Japanese denial", "100以下の自然数のうち3で割り切れるものの個数を求めよ。", "100以下の自然数のうち3で割り切れないものの個数を求めよ。"),
     ("Chinese names that changed places", "甲数是24,甲数是乙数的2倍,乙数是多少?", "甲数是24,乙数是甲数的2倍,乙数是多少?"),
     ("a German noun is no name", "Ein Händler kauft 40 Kisten für je 12 Euro und verkauft sie mit 25% Gewinn. Wie viel nimmt er ein?", "Ein Händler kauft 40 Kisten für je 12 Euro und verkauft sie mit 25% Verlust. Wie viel nimmt er ein?"),
+    ("a Chinese share in tenths", "小华看一本书，已经看了全书的二十分之一，正好是75页．这本书有多少页？", "小华看一本书，已经看了全书的二(1/10)，正好是75页．这本书有多少页？"),
     ("a number and its factorial", "Compute $7!$.", "What is the value of $7$?"),
 ]  # fmt: skip
 SAME = [
@@ -56,6 +58,7 @@ SAME = [
     ("percent behind the dollar", "Of 20 dancers, 20% take jazz and 25% of the others hip-hop. How many take hip-hop?", "Of 20 dancers, $20$% take jazz and $25$\\% of the others hip-hop. How many take hip-hop?"),
     ("a Chinese share", "小华看一本书，已经看了全书的(3/4)，正好是75页．这本书有多少页？", "小华看一本书，已经看了全书的四分之三，正好是75页．这本书有多少页？"),
     ("a Chinese share in digits", "小华看一本书，已经看了全书的20%，正好是75页．这本书有多少页？", "小华看一本书，已经看了全书的百分之20，正好是75页．这本书有多少页？"),
+    ("a Chinese share with a point", "小华看一本书，已经看了全书的20.5%，正好是75页．这本书有多少页？", "小华看一本书，已经看了全书的百分之20.5，正好是75页．这本书有多少页？"),
     ("a source before it", "Find the area of triangle $ABC$ with $AB=13$, $BC=14$, $CA=15$.", "[AIME 1990] Find the area of triangle $ABC$ with $AB=13$, $BC=14$, $CA=15$."),
     ("a verb in Russian", "Найдите наибольшее значение функции $y=x^3-3x+4$ на отрезке $[-2;0]$.", "Найти наибольшее значение функции $y=x^3-3x+4$ на отрезке $[-2; 0]$."),
     ("Chinese words without weight", "修一条长1200米的路，每天修80米，多少天可以修完？", "有一条1200米长的路要修，每天修80米，几天能修完？"),

@@ -165,6 +165,9 @@ def test_a_snakemake_that_starts_removes_a_lock_of_one_that_is_gone_for_certain(
             owner.write_text(unknown)
         assert recovery.clear_locks_of_the_dead(tmp_path) == 0 and lock.exists()
     owner.write_text(dead)
+    os.utime(lock, ns=(0, owner.stat().st_mtime_ns + 1))  # of one on another host, that plans still
+    assert recovery.clear_locks_of_the_dead(tmp_path) == 0 and lock.exists()
+    os.utime(lock, ns=(0, owner.stat().st_mtime_ns))
     assert recovery.clear_locks_of_the_dead(tmp_path) == 1 and not lock.exists()
 
 

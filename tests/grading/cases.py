@@ -476,6 +476,9 @@ ASKED = [
     ("(x^2+2x+1)(x-2)", "x^3-3x-2", "Expand $(x+1)^2(x-2)$.", "copied", "a bracket is left"),
     ("x^3-3x-2", "x^3-3x-2", "Expand $(x+1)^2(x-2)$.", "equal", "none is left"),
     (r"\frac{6}{8}", r"\frac{3}{4}", "Reduce the ratio of 6 boys to 8 girls to lowest terms.", "copied", "still to be reduced"),
+    (r"\frac{6}{8}", r"\frac{3}{4}", "What is 6 divided by 8?", "copied", "still to be divided"),
+    (r"\frac{2}{8}", r"\frac{1}{4}", "A pizza is divided into 8 slices. Tom eats 2. What fraction is that?", "equal", "the cook divides"),
+    (r"\frac{10}{40}", r"\frac{1}{4}", "A price of 40 dollars is reduced by 10. What fraction is that?", "equal", "no fraction is reduced"),
 ]
 
 MORE = [

@@ -27,7 +27,7 @@ _HOW_WRITTEN = re.compile(
     r"(?:as|in|to|using|with|correct|rounded)|an?\s+(?:number|integer|fraction|decimal))\b|round\b|assume\b|suppose\b|use\s+\$?\\?pi\b)",
     re.IGNORECASE,
 )
-_OF_ANSWER = re.compile(r"\b(?:(?:your|the|all|final)\s+)*(?:answers?|results?|solutions?)\b", re.IGNORECASE)
+_OF_ANSWER = re.compile(r"\b(?:(?:your|the|all|final)\s+)*(?:answers?|results?|solutions?|calculations?)\b", re.IGNORECASE)
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 _READER = re.compile(r"\b(?:you|your|yours|yourself|thy)\b", re.IGNORECASE)
 # Words for the exercise itself and for who works on it: a problem speaks about neither, unless its source does.
@@ -47,9 +47,10 @@ _EMPTY = frozenset(
         r"\w+", "each from have into more must only some than that their them then there these they this those what when where will with"
     )
 )
-# Cyrillic and beyond, words in Greek, and words in Latin with Greek letters that look so; no Greek letter by itself.
+# Cyrillic and beyond, words in Greek, and words in Latin with Greek letters that look so; no letters of a formula: αβγδ, ρgh, sinτ.
 _OTHER_LETTERS = re.compile(
-    r"[\u0400-\u1dff\u3040-\ud7ff\uf900-\ufaff]|[\u0370-\u03ff\u1f00-\u1fff]{4}|[A-Za-z]{2}[ικνορτυ]|[ικνορτυ][A-Za-z]{2}"
+    r"[\u0400-\u1dff\u3040-\ud7ff\uf900-\ufaff]|[\u0370-\u03ff\u1f00-\u1fff]{5}"
+    r"|[A-Za-z]{2}(?<!sin)(?<!cos)(?<!tan)(?<!ln)(?<!log)[ικνορτυ]|[ικνορτυ][A-Za-z]{3}"
 )
 _SAME = 5  # letters in which two words agree: coin and coins, arrive and arrival
 

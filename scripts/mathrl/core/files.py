@@ -99,9 +99,12 @@ def replaced_directory(path: str | os.PathLike) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     if old.exists() and not path.exists():
         old.rename(path)
-    for left in (old, *path.parent.glob(f".{glob.escape(path.name)}.*.new")):
-        shutil.rmtree(left, ignore_errors=True)
-    fresh = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=".new"))
+    shutil.rmtree(old, ignore_errors=True)
+    # mkdtemp's eight letters: with `*` a call for `qwen2` would delete what another fills for `qwen2.5`
+    for left in list(path.parent.glob(f".{glob.escape(path.name)}.{'?' * 8}.new")):
+        with contextlib.suppress(OSError):  # under another name nobody fills it while it goes
+            shutil.rmtree(left.rename(_beside(path)), ignore_errors=True)
+    fresh = _beside(path)
     fresh.chmod(0o777 & ~_UMASK)
     try:
         yield fresh
@@ -118,6 +121,10 @@ def replaced_directory(path: str | os.PathLike) -> Iterator[Path]:
         shutil.rmtree(old, ignore_errors=True)
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
+
+
+def _beside(path: Path) -> Path:
+    return Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=".new"))
 
 
 def check_unchanged(path: str | os.PathLike) -> None:

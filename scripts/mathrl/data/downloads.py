@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import fnmatch
+import io
 import os
 import re
 from collections.abc import Iterable, Mapping
@@ -92,8 +93,11 @@ def read_pins(path: str | Path) -> dict[str, Pin]:
     path = Path(path)
     if not path.is_file():
         raise UserError(f"{path}: no such file; `pins` in the configuration must name the table of downloads")
-    with open(path, encoding="utf-8", newline="") as handle:
-        lines = [(number, line) for number, line in enumerate(handle, 1) if line.strip() and not line.startswith("#")]
+    try:
+        text = path.read_bytes().decode("utf-8-sig")  # spreadsheets put a mark before it
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: is no UTF-8 (byte {error.start}); save it as UTF-8 text") from None
+    lines = [(number, line) for number, line in enumerate(io.StringIO(text, newline=""), 1) if line.strip() and not line.startswith("#")]
     for number, line in lines:
         if "\t" not in line:
             raise UserError(f"{path}: line {number} has no tab; cells are separated by tabs, not by spaces")

@@ -9,7 +9,6 @@ r"""One gold answer as text from whatever a data set holds, or the reason why a 
 
 from __future__ import annotations
 
-import ast
 import json
 import math
 import re
@@ -46,8 +45,10 @@ PLACEHOLDERS = frozenset(
 _LEADING_ZEROS = re.compile(r"^0+(?=\d+$)")
 _THOUSANDS = re.compile(r"^([-+$€£\s]*)(\d{1,3}(?:,\d{3})+(?:\.\d+)?)([\s%.$]*|\s+[a-z ]+)$")
 _IN_A_LIST = re.compile(r"(?<![\d,.])\d{1,3}(?:,\d{3})+(?!,?\d)")  # a comma without a blank, where those of the list have one
+_BETWEEN_BRACKETS = re.compile(r"[^()\[\]{}]+")
 _UNIT = re.compile(r"(?<=[\d.])\s*\([^()]*[A-Za-z][^()]*\)")
 # `['2', '-2']` and `["2", "-2"]`: a list of texts, written as a text; what has no quotes may be an interval.
+_QUOTED = re.compile(r"'([^'\\]*)'|\"([^\"\\]*)\"")
 _QUOTED_LIST = re.compile(r"\[\s*(?:'[^'\\]*'|\"[^\"\\]*\")(?:\s*,\s*(?:'[^'\\]*'|\"[^\"\\]*\"))*\s*\]")
 LIST_OR_OBJECT = r"^\s*[\[{]\s*['\"]"
 """Golds that begin so are more than one text."""
@@ -86,12 +87,17 @@ def text_of(value: Any, depth: int = 0) -> str:
             raise NoGold("the answer begins as a gold that names a judge, and is no JSON object")
         if text.startswith("{'"):
             raise NoGold("the answer is an object, written as Python writes it")
-        return _one_of(ast.literal_eval(text)) if _QUOTED_LIST.fullmatch(text) else text
+        return text if (listed := _listed(text)) is None else _one_of(listed)
     if isinstance(value, list | tuple):
         return _one_of(list(value), depth + 1)
     if isinstance(value, dict):
         return _for_a_protocol(value)
     raise NoGold(f"the answer is an object of type {type(value).__name__}")
+
+
+def _listed(text: str) -> list[str] | None:
+    """The texts of a list of texts that is written as a text. Python would not read one with a line feed in it."""
+    return [one or other for one, other in _QUOTED.findall(text)] if _QUOTED_LIST.fullmatch(text) else None
 
 
 def _for_a_protocol(told: JsonObject) -> str:
@@ -153,9 +159,14 @@ def _after(mark: str) -> Callable[[str], str]:
         if not found:
             raise NoGold(f"nothing stands behind the mark '{mark}'")
         found = _THOUSANDS.sub(_joined, found)
-        return _IN_A_LIST.sub(lambda match: match[0].replace(",", ""), found) if ", " in found else found
+        return _BETWEEN_BRACKETS.sub(_thousands_of_a_list, found)
 
     return rule
+
+
+def _thousands_of_a_list(part: re.Match[str]) -> str:
+    """`1,234, 5` as `1234, 5`; of the points `(1,100), (2,200)` none is a list with blanks."""
+    return _IN_A_LIST.sub(lambda match: match[0].replace(",", ""), part[0]) if re.search(r"\d, ", part[0]) else part[0]
 
 
 def _final_answer(text: str) -> str:
@@ -221,8 +232,8 @@ def found_by(rule: Callable[[str], str], value: Any) -> str:
 def options_of(value: Any) -> list[str] | None:
     """The texts of the choices in order, from a list, a mapping of letters, `{text: […], label: […]}`, or one text with all of them; None
     where there are none."""
-    if isinstance(value, str) and _QUOTED_LIST.fullmatch(value.strip()):  # MathQA: "['a ) 4', 'b ) 16']"
-        value = ast.literal_eval(value.strip())
+    if isinstance(value, str):  # MathQA: "['a ) 4', 'b ) 16']"
+        value = _listed(value.strip()) or value
     if isinstance(value, dict) and isinstance(value.get("text"), list):
         value = value["text"]
     if isinstance(value, dict):
@@ -295,11 +306,18 @@ def letter_of(value: Any, options: list[str], labels: list[str] | None = None) -
 
 
 def with_choices(problem: str, options: list[str]) -> str:
-    """The problem with its options below it, labelled (A), (B), …; as it is where it shows them already (`P(A)` is none)."""
-    shown = "".join(problem.split())
-    if all(
-        re.search(rf"(?<![A-Za-z]){letter}\s*[.):\]]", problem) and "".join(option.split()) in shown
-        for letter, option in zip(LETTERS, options, strict=False)
-    ):
+    """The problem with its options below it, labelled (A), (B), …; as it is where it shows them already (`P(A) = 0.3` is none)."""
+    if all(_shows(problem, letter, option) for letter, option in zip(LETTERS, options, strict=False)):
         return problem
     return problem + "".join(f"\n({letter}) {option}" for letter, option in zip(LETTERS, options, strict=False))
+
+
+def _shows(problem: str, letter: str, option: str) -> bool:
+    """Does a problem show an option behind its letter, whatever the blanks, with no more than marks such as a dollar between them?"""
+    wanted = "".join(option.split())
+    for label in re.finditer(rf"(?<![A-Za-z]){letter}\s*[.):\]]", problem):
+        behind = "".join(problem[label.end() : label.end() + 2 * len(option) + 20].split())
+        at = behind.find(wanted, 0, len(wanted) + 6)
+        if at >= 0 and not re.search(r"[\w=]", behind[:at]):
+            return True
+    return False

@@ -151,7 +151,7 @@ LAYOUTS = (
     ),
     Layout(
         "instruction and output", ("instruction|input|query|question|problem", "output|response:final"), "output|response",
-        "input|instruction|query|question|problem", "final_answer", body="instruction",
+        "input|query|question|problem|instruction", "final_answer", body="instruction",
     ),
 )  # fmt: skip
 

@@ -63,10 +63,14 @@ def _said_by_user(turns: list[JsonObject]) -> list[str | None]:
     for turn in turns:
         if str(turn.get("role", turn.get("from"))).lower() in _USER:
             content = turn.get("content", turn.get("value"))
-            if isinstance(content, list) and all(isinstance(part, dict) and part.get("type") == "text" for part in content):
-                content = "\n".join(str(part.get("text", "")) for part in content)
+            if isinstance(content, list) and all(map(_is_text, content)):
+                content = "\n".join(part["text"] for part in content)
             found.append(content if isinstance(content, str) else None)
     return found
+
+
+def _is_text(part: object) -> bool:
+    return isinstance(part, dict) and part.get("type") == "text" and isinstance(part.get("text"), str)
 
 
 def without_examples(text: str) -> str:

@@ -124,7 +124,9 @@ def _are_texts(layout: layouts.Layout, rows: Sequence[layouts.Row]) -> bool:
         if isinstance(value, bool) or not isinstance(value, int | float):
             continue
         try:
-            options = gold.options_of(layouts.first_of(row, layout.choices)) or []
+            options = gold.options_of(layouts.first_of(row, layout.choices))
+            if options is None:  # a row that is left out
+                continue
             if gold.text_of(value) not in options:
                 return False
         except gold.NoGold:

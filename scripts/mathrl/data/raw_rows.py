@@ -115,9 +115,17 @@ def _as_written(batch: pa.RecordBatch) -> pa.RecordBatch:
     """The rows with 0.1 where a column of half the width holds it: Python would show 0.10000000149011612."""
     import pyarrow as pa
 
+    def in_place_of_it(kind: pa.DataType, new: pa.DataType) -> pa.DataType:
+        if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+            return pa.large_list(in_place_of_it(kind.value_type, new))
+        if pa.types.is_struct(kind):
+            return pa.struct([(field.name, in_place_of_it(field.type, new)) for field in kind])
+        return new if pa.types.is_float32(kind) else kind
+
     for place, column in enumerate(batch.schema):
-        if pa.types.is_float32(column.type):
-            batch = batch.set_column(place, column.name, batch.column(place).cast(pa.string()).cast(pa.float64()))
+        texts, numbers = (in_place_of_it(column.type, new) for new in (pa.string(), pa.float64()))
+        if texts != numbers:
+            batch = batch.set_column(place, column.name, batch.column(place).cast(texts).cast(numbers))
     return batch
 
 

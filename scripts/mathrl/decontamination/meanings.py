@@ -115,7 +115,7 @@ def slip(one: str, other: str) -> bool:
     """One letter more, less or other inside a word, or two letters exchanged: a slip of the pen that nobody reads as another word."""
     from rapidfuzz.distance import OSA
 
-    if {one, other} == {"cup", "cap"}:  # signs of LaTeX
+    if {one, other} in ({"cup", "cap"}, {"subset", "supset"}, {"subseteq", "supseteq"}):  # signs of LaTeX
         return False
     if min(len(one), len(other)) < 3 or OSA.distance(one, other, score_cutoff=1) > 1:
         return False

@@ -66,7 +66,8 @@ _HINT = re.compile(
 )
 _BLANKS = re.compile(r"[ \t]{2,}")
 _NUMERALS = "一二三四五六七八九十"
-_PARTS_OF = re.compile(rf"(\d+|[{_NUMERALS}百])分之(\d+|[{_NUMERALS}])")  # 3分之1, 三分之一, 百分之20
+# 3分之1, 三分之一, 百分之20; no numbers of several ideographs: 二十分之一, 百分之二十五
+_PARTS_OF = re.compile(rf"(?<![\d.{_NUMERALS}百千万])(\d+|[{_NUMERALS}百])分之(\d+(?:\.\d+)?|[{_NUMERALS}])(?![{_NUMERALS}百千万])")
 _DOLLARS = re.compile(r"\${2,}")
 # Accents are left out: `máximo` is one word of Latin letters, and a copy without them the same one.
 _ACCENTS = {
@@ -281,7 +282,7 @@ def questions(text: str) -> list[str]:
 
 def _part_of(match: re.Match[str]) -> str:
     """`4分之3` and `四分之三` as 3/4, `百分之20` as 20%."""
-    under, over = (part if part.isdigit() else str(_NUMERALS.find(part) + 1) for part in match.groups())
+    under, over = (str(_NUMERALS.find(part) + 1) if part in _NUMERALS else part for part in match.groups())
     return f"{over}%" if match[1] == "百" else f"({over}/{under})"
 
 

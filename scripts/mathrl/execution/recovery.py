@@ -124,12 +124,17 @@ def clear_locks(directory: Path) -> int:
 
 
 def clear_locks_of_the_dead(directory: Path) -> int:
-    """The same for a Snakemake that starts: only where the one that noted itself ran on this host since it booted, and is gone."""
+    """The same for a Snakemake that starts: only where the one that noted itself ran on this host since it booted, and is gone.
+
+    A lock that is younger than the note is another's, perhaps on another host: one that plans still has noted nothing.
+    """
+    own = directory / ".snakemake"
     try:
-        owner = (directory / ".snakemake" / OWNER_FILE).read_text().strip()
+        owner, since = (own / OWNER_FILE).read_text().strip(), (own / OWNER_FILE).stat().st_mtime_ns
+        theirs = all(path.stat().st_mtime_ns <= since for path in (own / "locks").glob("*"))
     except OSError:
         return 0
-    return clear_locks(directory) if processes.owner_is_gone(owner) and live_snakemake(directory) is None else 0
+    return clear_locks(directory) if theirs and processes.owner_is_gone(owner) and live_snakemake(directory) is None else 0
 
 
 def recover(directory: str | os.PathLike, grace: float = 30.0) -> list[str]:

@@ -146,8 +146,13 @@ def is_copied(answer: str, gold: str, problem: str, how: How) -> bool:
     return False
 
 
-_REDUCE = re.compile(r"\b(?:lowest terms|simplest|reduce|simplif|divid)", re.IGNORECASE)
-_EXPAND = re.compile(r"\b(?:expand|multipl\w+ out)", re.IGNORECASE)
+# Not a price that is reduced, a pizza that is divided into slices, nor a company that expands.
+_REDUCE = re.compile(
+    r"\b(?:lowest terms|simplest (?:form|terms|fraction)|(?:simplified|reduced) fraction|reduce|simplify|divide [^.?]{1,40}? by|"
+    r"\d\W{0,3}divided by)\b",
+    re.IGNORECASE,
+)
+_EXPAND = re.compile(r"\b(?:expand|expanded form|expansion|multiply [^.?]{0,40}?out)\b", re.IGNORECASE)
 
 
 def _is_division_left(answer: n.Node, gold: n.Node, problem: str) -> bool:
