@@ -109,6 +109,8 @@ PUBLISHED = [
     ("verl", "parquet", lambda t, g: verl(t + ADVICE, g)),
     ("DAPO", "parquet", lambda t, g: verl(DAPO % t, g)),
     ("Skywork", "parquet", lambda t, g: verl(t, json.dumps([g])) | {"extra_info": {"index": 1, "model_difficulty": {"a": 3}}}),
+    ("DeepMath", "parquet", lambda t, g: {"question": t, "final_answer": g, "difficulty": 3.0, "topic": "a"}),
+    ("OlympiadBench", "jsonl", lambda t, g: {"question": t, "final_answer": [g], "is_multiple_answer": False}),
     ("Open-Reasoner-Zero", "json", lambda t, g: [{"from": "human", "value": t}, {"from": "assistant", "ground_truth": {"value": g}}]),
     ("Open-Reasoner-Zero", "json", lambda t, g: {"prompt": [{"from": "user", "value": t}], "final_answer": g}),
     ("OpenMathReasoning", "parquet", lambda t, g: {"expected_answer": g, "problem": t, "pass_rate_72b_tir": "0.5", "inference_mode": "a"}),
