@@ -2,8 +2,39 @@
 # Makes: results/{run}/{stage}/manifest.json and the exported models; checkpoints lie in checkpoints/{run}/{stage}/{fingerprint}/
 # and are no output of any rule, because Snakemake deletes the outputs of a failed job.
 # results/{run}/manifest.json is the target that trains a whole run and nothing else.
-# Steps: train_policy → summarize_run; export_model (last stage), export_stage (a later stage starts from it), export_checkpoint
+# Steps: deepen_model (`extra_layers`) → train_policy → summarize_run; export_model (last stage), export_stage (a later stage starts from it), export_checkpoint
 # (one along training); merge_checkpoint for checkpoints of verl that the configuration names; forecast_training before all of it.
+
+
+rule deepen_model:
+    """
+    Put {params.layers} more layers on the model that run {wildcards.run}, stage {wildcards.stage}, starts from,
+    because what its last layer computes no layer of its own can compare.
+    """
+    input:
+        code=code("deepen_model.py"),
+        model=start_model,
+    output:
+        model=directory("results/{run}/{stage}/deepened"),
+    params:
+        model=start_directory,
+        layers=of_stage("extra_layers"),
+    log:
+        "logs/deepen_model/{run}/{stage}.log",
+    benchmark:
+        "logs/deepen_model/{run}/{stage}.tsv"
+    threads: 1
+    resources:
+        mem_mb=export_memory,
+        runtime=grows(60),
+    container:
+        image("cpu")
+    shell:
+        "python {input.code[0]:q}"
+        " --model {params.model:q}"
+        " --layers {params.layers:q}"
+        " --out {output.model:q}"
+        " > {log:q} 2>&1"
 
 
 rule train_policy:
@@ -13,7 +44,7 @@ rule train_policy:
     """
     input:
         code=training_code("train_policy.py"),
-        model=start_model,
+        model=trained_model,
         train="results/{run}/{stage}/train.parquet",
         val="results/{run}/{stage}/val.parquet",
         solutions=solutions,

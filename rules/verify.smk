@@ -48,6 +48,7 @@ rule cut_prefixes:
         prefixes="results/verifiers/prefixes.jsonl",
     params:
         settings=literal(json.dumps(label_sampling("n"), sort_keys=True)),
+        planted=CONFIG.verifiers.labels.planted,
     log:
         "logs/cut_prefixes/all.log",
     benchmark:
@@ -63,6 +64,7 @@ rule cut_prefixes:
         " --generation {input.made:q}"
         " --problems {input.asked:q}"
         " --settings {params.settings:q}"
+        " --planted {params.planted:q}"
         " --workers {threads:q}"
         " --out {output.prefixes:q}"
         " > {log:q} 2>&1"

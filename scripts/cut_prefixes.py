@@ -14,6 +14,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--generation", nargs="+", type=Path, required=True, help="JSONs of the shards")
     parser.add_argument("--problems", type=Path, required=True, help="problems that were asked, JSON lines")
+    parser.add_argument("--planted", type=int, default=0, help="copies of each right solution with a changed number (default 0)")
     parser.add_argument("--settings", required=True, help="how they were sampled, JSON")
     parser.add_argument("--workers", type=int, default=1, help="processes (default 1)")
     parser.add_argument("--out", type=Path, required=True, help="JSON lines to write: id, problem, answer, prefix")
@@ -23,12 +24,12 @@ def main() -> None:
     from mathrl.config.messages import parse
     from mathrl.data.benchmarks import read_benchmark
     from mathrl.evaluation.sampling import of_one_file
-    from mathrl.verifiers import label_files
+    from mathrl.verifiers import label_files, planted
 
     settings = parse(Sampling, mapping(args.settings, "--settings"), "--settings")
     samples = of_one_file(args.generation, "solutions", settings, args.problems)
     found, _ = label_files.solutions(samples, read_benchmark(args.problems), args.workers)
-    write_jsonl(args.out, label_files.prefix_rows(found))
+    write_jsonl(args.out, label_files.prefix_rows([*found, *planted.plant(found, args.planted)]))
 
 
 if __name__ == "__main__":

@@ -43,7 +43,7 @@ def main() -> None:
     from mathrl.data.benchmarks import read_benchmark
     from mathrl.demo.steps import first_error
     from mathrl.evaluation.sampling import of_one_file
-    from mathrl.verifiers import label_files, labels, load
+    from mathrl.verifiers import label_files, labels, load, planted
 
     section = read(mapping(args.verifiers, "--verifiers"), "--verifiers")
     limits = labels.Denoising(section.labels.solvable, section.labels.lost)
@@ -55,13 +55,14 @@ def main() -> None:
     found, funnel = label_files.solutions(samples, problems, args.workers)
     if not found:
         raise UserError("verifiers.labels: no sampled solution could be cut into steps; raise max_tokens or n")
-    rows, decided = label_files.label_all(
-        found, label_files.rates(prefixes, completions, args.workers), label_files.solve_rates(samples, problems, found), limits
-    )
+    own_rates = label_files.solve_rates(samples, problems, found)
+    wrong = planted.plant(found, section.labels.planted)
+    rows, decided = label_files.label_all([*found, *wrong], label_files.rates(prefixes, completions, args.workers), own_rates, limits)
     wanted = {"agree": (section.labels.agree, args.agree_model), "accept": (section.labels.accept, args.accept_model)}
     makers = {key: load.of_section(section, name, args.store, args.accelerator, model) for key, (name, model) in wanted.items() if name}
     summary = label_files.finish(rows, makers, args.out)
     noise = label_files.noise(rows, first_error) if args.demo else None
+    funnel["planted"] = len(wrong)
     told = {"schema_version": 1, "funnel": dict(funnel), "decided": dict(decided), "noise": noise}
     inputs = {"problems": args.problems, "prefixes": args.prefixes}
     write_jsonl(args.out / "rates.jsonl.zst", rows)

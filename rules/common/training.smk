@@ -106,6 +106,12 @@ def start_model(wildcards):
     )
 
 
+def trained_model(wildcards):
+    """What is trained: that model, or the same with more layers."""
+    deeper = stage_config(wildcards.run, wildcards.stage).extra_layers
+    return f"results/{wildcards.run}/{wildcards.stage}/deepened" if deeper else start_model(wildcards)
+
+
 def start_directory(wildcards, input):
     """The Hugging Face directory of the same: an exported model's lies around its export.json."""
     return str(Path(input.model).parent) if input.model.endswith(".json") else input.model

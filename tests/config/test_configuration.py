@@ -146,6 +146,8 @@ BESIDE = {
 BAD = [
     ("trainning", {}, "unknown key 'trainning'; did you mean 'training'?"),  # a slip of the pen
     ("training.lerning_rate", 1e-5, "unknown key 'training.lerning_rate'; did you mean 'learning_rate'? every key is in docs"),
+    ("training.extra_layers", 2, "extra_layers: only a supervised stage may put layers on its model"),
+    ("training.extra_layers", -1, "training.extra_layers is -1"),
     ("training.xyzzy", 1, "unknown key 'training.xyzzy'; every key is in docs/reference/configuration.md"),
     ("runs.fast", {"training": {"steps": 3}}, "unknown key 'training'; a run and a stage take the keys of training without that word"),
     ("training.train_batch_size", -264, "training.train_batch_size is -264; it must be at least 1"),

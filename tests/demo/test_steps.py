@@ -39,4 +39,6 @@ def test_planted_errors_are_where_they_are_said_to_be():
     assert rows == step_set(seed=1, count=1000) and len({row["id"] for row in rows}) == 1000
     assert Counter(row["kind"] for row in rows) == {"right": 500} | dict.fromkeys(KINDS, 100)
     place = {"right": None, "first": 0, "second": 1, "copied": 1, "answer": 2, "guess": 0}
+    symbols = Counter(row["kind"] for row in rows if "$" in row["problem"])
+    assert symbols == {"right": 100} | dict.fromkeys(KINDS, 20), "the form of a problem tells nothing about its error"
     assert all(row["first_error"] == place[row["kind"]] == first_error(row["problem"], row["steps"]) for row in rows)

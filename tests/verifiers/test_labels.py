@@ -6,7 +6,9 @@ from mathrl.core.files import UserError, write_jsonl
 from mathrl.data import step_messages
 from mathrl.demo.steps import first_error, step_set
 from mathrl.verifiers import dialogue, label_files, labels
+from mathrl.verifiers.equalities import check_steps
 from mathrl.verifiers.labels import Denoising, SampledSolution
+from mathrl.verifiers.planted import plant
 
 LIMITS = Denoising(solvable=0.5, lost=0.0)
 
@@ -73,6 +75,49 @@ def test_rates_are_of_prefix_and_completion_together():
         label_files.prefix_rows(found[2:])
 
 
+WORKED = "13 + 3 = 16. 16 + 7 = 23. The answer is 23."
+
+
+def test_planted_copies_end_with_a_step_of_which_numbers_alone_are_changed():
+    copies = plant([solution(WORKED), solution("It is 8.", False, "p/1"), solution("No number.", True, "p/2")], 12)
+    assert len(copies) == len({copy.steps for copy in copies}) == 12 and {copy.id.partition("-")[0] for copy in copies} == {"p/0"}
+    for copy in copies:
+        assert copy.planted and not copy.correct and copy.steps == tuple(labels.reasoning_steps(copy.response))
+        *before, changed = copy.steps
+        assert tuple(before) == solution(WORKED).steps[: len(before)] and changed != solution(WORKED).steps[len(before)]
+        assert [part for part in changed.split() if part[0].isalpha()] == [
+            part for part in solution(WORKED).steps[len(before)].split() if part[0].isalpha()
+        ]
+    assert {len(copy.steps) for copy in copies} == {1, 2, 3}, "any step may be the wrong one"
+    equations = [check_steps([copy.steps[-1]]) for copy in copies if len(copy.steps) < 3]
+    assert {found.true == found.checked for found in equations} == {True, False}, "false equations, and true ones of other numbers"
+    assert plant([solution(WORKED)], 12) == copies and plant([solution(WORKED)], 0) == []
+
+
+@pytest.mark.parametrize(
+    ("rates", "marks"),
+    [
+        ((0.75, 1.0, 0.0), "++-"),
+        ((0.75, 1.0, 0.25), None),  # the policy still finds the answer: what was changed did not matter, or was put right
+        ((0.75, 0.0, 0.0), None),  # a right solution's step is lost: noise
+        ((0.75, 0.25, 0.0), None),  # no clear drop
+    ],
+)
+def test_whether_a_planted_step_is_wrong_the_completions_say(rates, marks):
+    copy = next(one for one in plant([solution(WORKED)], 12) if len(one.steps) == 3)
+    assert labels.prefixes(copy)[-1] == copy.response, "the policy goes on from the changed step, too"
+    rows, funnel = labels.label([copy], {copy.id: rates}, {"p": 0.5}, LIMITS)
+    assert (rows[0]["marks"] and "".join(rows[0]["marks"])) == marks and next(iter(funnel)).startswith("planted: wrong")
+
+
+def test_planted_steps_do_not_crowd_out_sampled_ones():
+    right = [{"steps": ["a"], "marks": ["+"], "why": "right"}] * 4
+    sampled = [{"steps": ["a"], "marks": ["-"], "why": "wrong"}] * 2
+    made = [{"steps": ["a"], "marks": ["-"], "why": "planted: wrong"}] * 20
+    kept = labels.balanced([*made, *right, *sampled])
+    assert [row["why"] for row in kept].count("wrong") == 2 and len(kept) == 8
+
+
 def test_noise_is_measured_where_the_truth_is_known():
     rows = [{"problem": row["problem"], "steps": row["steps"], "marks": ["+"] * len(row["steps"])} for row in step_set(seed=3, count=40)]
     rows += [{"problem": "Else?", "steps": ["x"], "marks": ["-"]}, {"problem": rows[0]["problem"], "steps": ["x"], "marks": None}]
@@ -82,8 +127,8 @@ def test_noise_is_measured_where_the_truth_is_known():
 
 
 def test_training_rows_are_balanced_and_of_the_run_s_own_problems(tmp_path):
-    wrong = [{"problem": f"p{n}", "steps": ["a", "b", "c"], "marks": ["+", "-"]} for n in range(3)]
-    right = [{"problem": f"q{n}", "steps": ["a"], "marks": ["+"]} for n in range(9)]
+    wrong = [{"problem": f"p{n}", "steps": ["a", "b", "c"], "marks": ["+", "-"], "why": "wrong"} for n in range(3)]
+    right = [{"problem": f"q{n}", "steps": ["a"], "marks": ["+"], "why": "right"} for n in range(9)]
     assert label_files.write_labels([*right, *wrong, {"problem": "r", "steps": ["a"], "marks": None}], tmp_path / "labels.parquet") == 6
     rows = polars.DataFrame({"extra_info": [{"original_problem": problem} for problem in ("p1", "q0", "z")]})
     rows.write_parquet(tmp_path / "train.parquet")
@@ -105,10 +150,10 @@ def test_a_verifier_may_veto_labels_and_solutions(tmp_path):
 
     arithmetic = load.make(Settings("steps", "arithmetic"), root=tmp_path, timeout=60, retries=0, batch_size=8)
     rows = [
-        {"problem": "a", "response": "1 + 1 = 3. 3", "steps": ["1 + 1 = 3.", "3"], "marks": ["-"], "correct": False},
-        {"problem": "b", "response": "1 + 1 = 2. 2", "steps": ["1 + 1 = 2.", "2"], "marks": ["+", "-"], "correct": False},
-        {"problem": "c", "response": "1 + 1 = 2. 2", "steps": ["1 + 1 = 2.", "2"], "marks": ["+", "+"], "correct": True},
-        {"problem": "d", "response": "1 + 2 = 2. 2", "steps": ["1 + 2 = 2.", "2"], "marks": None, "correct": True},
+        {"problem": "a", "response": "1 + 1 = 3. 3", "steps": ["1 + 1 = 3.", "3"], "marks": ["-"], "correct": False, "why": "wrong"},
+        {"problem": "b", "response": "1 + 1 = 2. 2", "steps": ["1 + 1 = 2.", "2"], "marks": ["+", "-"], "correct": False, "why": "wrong"},
+        {"problem": "c", "response": "1 + 1 = 2. 2", "steps": ["1 + 1 = 2.", "2"], "marks": ["+", "+"], "correct": True, "why": "right"},
+        {"problem": "d", "response": "1 + 2 = 2. 2", "steps": ["1 + 2 = 2.", "2"], "marks": None, "correct": True, "why": "right"},
     ]
     summary = label_files.finish(rows, {"agree": arithmetic, "accept": arithmetic}, tmp_path)
     assert summary == {"disagreed": 1, "labelled": 2, "trained_on": 2, "accepted": 1}

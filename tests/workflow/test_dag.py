@@ -76,6 +76,15 @@ def test_one_run_is_a_target_though_nothing_selects_it(fresh):
     assert not (fresh.directory / "results").exists()
 
 
+def test_a_stage_with_more_layers_is_trained_from_the_deepened_model(fresh):
+    stages = "algorithm: supervised, solutions: results/verifiers/labels.parquet, stages: [{name: a, extra_layers: 2}, {name: b}]"
+    options = ("-n", "-p", "--workflow-profile", "none", "--cores", "all", "--resources", "gpu=6")
+    done = fresh.run("snakemake", "results/deep/manifest.json", *options, "--config", f"runs={{deep: {{mini_batch_size: 88, {stages}}}}}")
+    assert done.returncode == 0, done.stdout
+    assert job_counts(done.stdout)["deepen_model"] == 1 and "--layers 2 --out results/deep/a/deepened" in done.stdout
+    assert "--model results/deep/a/deepened --train" in done.stdout and "--model results/deep/a/model --train" in done.stdout
+
+
 @pytest.mark.full
 def test_benchmark_of_the_exports_is_made_after_training_and_looked_for_in_no_training_data(make_workflow):
     flow = make_workflow("late")

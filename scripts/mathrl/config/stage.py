@@ -141,6 +141,9 @@ class Stage(Section):
         None, "parquet file with the columns problem and solution, or own: the base model's right responses; for algorithm supervised"
     )
     start_from: Name = key("previous", "previous: the stage before, and the base model for the first; base; or the name of a run")
+    extra_layers: WholeNumber = key(
+        0, "layers on top of that model, which change nothing until they are trained; for algorithm supervised and dense models"
+    )
     data: Literal["clean", "raw", "as_given"] | AddedRows = key(
         "clean",
         "clean: without the rows that decontamination removes; raw: with them; as_given: the published file in verl's columns as it is; "

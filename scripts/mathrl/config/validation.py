@@ -281,6 +281,8 @@ def check_stage(config: Configuration, run: str, stage: str) -> list[str]:
         )
     if merged.supervised:
         _check_supervised(config, merged, where)
+    elif merged.extra_layers:
+        raise UserError(f"{where}: extra_layers: only a supervised stage may put layers on its model; write extra_layers: 0 here")
     penalty = merged.overlong_penalty
     if penalty and penalty.buffer > merged.max_response_length:
         raise UserError(

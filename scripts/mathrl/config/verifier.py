@@ -58,6 +58,7 @@ class Labels(Section):
     n: Count = key(8, "per problem", "solutions")
     completions: Count = key(8, "from the end of each step", "completions")
     max_tokens: Count = key(512, "of a solution, and of a completion", "tokens")
+    planted: WholeNumber = key(0, "of each right solution, with one number of one step changed and cut off after it", "copies")
     solvable: Annotated[Number, Field(gt=0, le=1)] = key(0.5, "least share of right completions before a wrong step", "0 to 1")
     lost: Annotated[Number, Field(ge=0, lt=1)] = key(0.0, "greatest share of right completions after it", "0 to 1")
     agree: str | None = key(None, "a verifier that must name the same first wrong step")

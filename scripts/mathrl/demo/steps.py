@@ -69,7 +69,7 @@ def step_set(seed: int, count: int) -> list[DemoStepRow]:
     rows: list[DemoStepRow] = []
     while len(rows) < count:
         number = len(rows)
-        problem = draw(rng, "words" if number % 5 else "symbols")
+        problem = draw(rng, "words" if number // 10 % 5 else "symbols")  # all kinds of both: the form of a problem tells nothing
         kind = "right" if number % 2 else KINDS[(number // 2) % len(KINDS)]
         if kind == "right":
             box = f"\\boxed{{{problem.answer}}}" if rng.random() < 0.5 else str(problem.answer)

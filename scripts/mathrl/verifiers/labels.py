@@ -18,6 +18,7 @@ from mathrl.text.reasoning_steps import reasoning_steps
 from mathrl.verifiers.dialogue import RIGHT, WRONG, messages
 from mathrl.verifiers.records import Dialogue, Labelled
 
+PLANTED = "planted: "
 MAX_STEPS = 40  # longer solutions are left out: each step costs completions
 
 
@@ -39,6 +40,7 @@ class SampledSolution:
     response: str
     steps: tuple[str, ...]
     correct: bool
+    planted: bool = False  # cut off after its last step, which was changed (`mathrl.verifiers.planted`)
 
 
 def cut(rows: Iterable[Sample], problems: Mapping[str, Item], correct: Sequence[bool]) -> tuple[list, Counter]:
@@ -73,9 +75,9 @@ def prefixes(solution: SampledSolution) -> list[str]:
     """What the policy goes on from: the solution up to the end of each step but the last.
 
     The space after a step is left for the policy to write: tokens begin with it. After the last step there is nothing left to
-    write: its rate is the verdict on the solution itself.
+    write: its rate is the verdict on the solution itself. Only a planted step has no verdict: the policy goes on from it too.
     """
-    return beginnings(solution.response, solution.steps)
+    return beginnings(solution.response, solution.steps) + ([solution.response] if solution.planted else [])
 
 
 def decide(rates: Sequence[float], correct: bool, limits: Denoising) -> tuple[list[str] | None, str]:
@@ -90,8 +92,8 @@ def decide(rates: Sequence[float], correct: bool, limits: Denoising) -> tuple[li
     if correct:
         lost = any(rate <= limits.lost for rate in after)
         return (None, "right, but a prefix is lost") if lost else ([RIGHT] * len(after), "right")
-    first = next(place for place, rate in enumerate(after) if rate <= limits.lost)  # the last is 0
-    if any(rate > limits.lost for rate in after[first:]):
+    first = next((place for place, rate in enumerate(after) if rate <= limits.lost), None)
+    if first is None or any(rate > limits.lost for rate in after[first:]):
         return None, "wrong, but solvable again later"
     if before[first] < limits.solvable:
         return None, "wrong, and no clear drop"
@@ -104,15 +106,17 @@ def label(
     """Rows {id, problem, response, steps, rates, marks, correct, why}; `marks` is None for what is dropped; and how many were decided how.
 
     Args:
-        completed: rates after each step but the last, by the solution's id.
+        completed: rates after each step but the last (of planted ones, after each), by the solution's id.
         solve_rates: the problem's own, by the part of that id before the slash.
     """
     rows: list[Labelled] = []
     funnel: Counter[str] = Counter()
     for solution in solutions:
         own = solve_rates[solution.id.rpartition("/")[0]]
-        rates = [own, *completed[solution.id], float(solution.correct)]
+        rates = [own, *completed[solution.id], *([] if solution.planted else [float(solution.correct)])]
         marks, why = decide(rates, solution.correct, limits)
+        if solution.planted:  # all its other steps are a right solution's
+            marks, why = marks if marks and len(marks) == len(solution.steps) else None, f"{PLANTED}{why}"
         funnel[why] += 1
         rows.append(
             {
@@ -131,15 +135,16 @@ def label(
 
 def balanced(rows: Sequence[Labelled]) -> list[Labelled]:
     """As many items with a wrong step as without one, in the order of the rows; each kind in turn from its places of the first error and
-    numbers of steps, so that what is frequent (a bare guess) does not crowd out what is rare (a late slip).
+    numbers of steps, sampled or planted, so that what is frequent (a bare guess) does not crowd out what is rare (a late slip).
 
     A verifier that sees mostly right steps learns to say `+`, and one that sees mostly guesses learns to tell guesses.
     """
-    strata: dict[bool, dict[tuple[int, int], list[int]]] = {True: {}, False: {}}
+    strata: dict[bool, dict[tuple[int, int, bool], list[int]]] = {True: {}, False: {}}
     for place, row in enumerate(rows):
         if row["marks"]:
             wrong = WRONG in row["marks"]
-            strata[wrong].setdefault((len(row["marks"]) if wrong else 0, len(row["steps"])), []).append(place)
+            kind = (len(row["marks"]) if wrong else 0, len(row["steps"]), row["why"].startswith(PLANTED))
+            strata[wrong].setdefault(kind, []).append(place)
     least = min(sum(map(len, own.values())) for own in strata.values())
     turns = [[place for turn in itertools.zip_longest(*own.values()) for place in turn if place is not None] for own in strata.values()]
     return [rows[place] for place in sorted(turns[0][:least] + turns[1][:least])]
