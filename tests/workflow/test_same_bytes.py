@@ -95,7 +95,7 @@ def killed_at(workflow: Workflow, moments: list[str], chance: random.Random) -> 
                 continue
             kills.append((moment, victims[victim]))
             with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(timeout=20)  # some processes are missed by nobody
+                process.wait(timeout=1)  # some processes are missed by nobody, and the next moment may be short
         process.wait(timeout=1800)
         if process.returncode == 0:
             break
