@@ -20,7 +20,7 @@ NO_THRESHOLD = {
     "search Postings.of": "size of a table of bits",
     "search Postings.worthwhile": "rounding of a share",
     "search Vocabulary.__init__": "size of a table of bits",
-    "search Index.__init__": "words in a run",
+    "search Index._for_words": "words in a run",
     "search _by_words": "words in a run",
     "search search.look": "columns of a hit",
     "search Candidates.empty": "columns of a hit",

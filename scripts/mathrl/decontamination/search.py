@@ -161,20 +161,27 @@ class Index:
         self.keys = token_hashes.sequence_keys(tokens)
         self.lengths = np.diff(tokens.starts())
         self.ngrams = Postings.of(tokens, settings.ngram_size)
-        asked, shortest = settings.candidates, settings.candidates.shortest
+        shortest = settings.candidates.shortest
         self.short = _short_items(tokens, self.lengths, range(shortest, settings.ngram_size))
         place = np.arange(len(tokens.hashes)) - tokens.starts()[tokens.rows]
         few = (self.lengths < settings.ngram_size) & (self.lengths >= shortest)
         self.short_starts = Postings.of(tokens.chosen(few[tokens.rows] & (place < shortest)), shortest)
-        content = tokens.content()
+        if "fuzzy" in settings.methods:
+            self._for_words(tokens)
+        self.texts: dict[int, Text] = {}
+        self.more = {name: make(name, [text for _, _, text in self.items], settings) for name in settings.methods if name not in TOKENS}
+
+    def _for_words(self, tokens: token_hashes.Tokens) -> None:
+        """What `fuzzy` alone looks at."""
+        import polars as pl
+
+        asked, content = self.settings.candidates, tokens.content()
         self.content_lengths = np.diff(content.starts())
         self.asked, self.asked_keys = _asked(pl.Series([text for _, _, text in self.items], dtype=pl.String), asked.question_bytes)
         self.vocabulary = Vocabulary(content)
         self.pairs = Postings.of(content, 2, asked.rare_items)
         formulas = self.pairs.sizes < asked.few_pairs
         self.runs = Postings.of(tokens.chosen(formulas[tokens.rows]), 3, asked.rare_items)
-        self.texts: dict[int, Text] = {}
-        self.more = {name: make(name, [text for _, _, text in self.items], settings) for name in settings.methods if name not in TOKENS}
 
     def text(self, item: int) -> Text:
         if item not in self.texts:
