@@ -168,6 +168,7 @@ HARMLESS = {
     "solve_rate": [0.1, 0.9],
     "solve_rates": "own",
     "start_from": "base",
+    "extra_layers": 2,  # the start model is known by its weights
     "verl": {
         "actor_rollout_ref.actor.fsdp_config.param_offload": True,
         "actor_rollout_ref.actor.fsdp_config.reshard_after_forward": False,
