@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from multiprocessing import get_context
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 PLAIN_ANSWER = r"^-?(\d{1,15}(\.\d{1,15})?|\d{1,9}/[1-9]\d{0,8}|\\[dt]?frac\{\d{1,9}\}\{[1-9]\d{0,8}\})$"
 LONGEST = 400  # characters of a gold
 MOST_WORDS = 30  # words in plain letters: more are a sentence, not an answer
-OTHERS = 3  # other golds of the data that are boxed; a gold that takes two of them for itself takes anything
+OTHERS = 3  # other golds of the data that are boxed; a gold that takes two of them for itself takes anything (`_most`)
 PIECE = 500
 _SOLUTION = re.compile(r"####|\\f?box(?:ed)?\b|<<[^<>]*>>|\\begin\{proof\}")
 _WORD = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{2,}")
@@ -51,11 +52,21 @@ def _verdicts(golds: list[str], others: list[str]) -> list[str | None]:
         if reason is None and not grade(f"\\boxed{{{shown(gold)}}}", gold).correct:
             reason = "a response that boxes the gold is not right"
         elif reason is None:
-            strangers = [other for other in others if other != gold]
-            if sum(grade(f"\\boxed{{{shown(other)}}}", gold).correct for other in strangers[:OTHERS]) > 1:
+            strangers = [other for other in others if other != gold][:OTHERS]
+            if _most(bool(grade(f"\\boxed{{{shown(other)}}}", gold).correct) for other in strangers):
                 reason = "responses that box other golds are right too"
         found.append(reason)
     return found
+
+
+def _most(verdicts: Iterable[bool]) -> bool:
+    """Do two of at most three say yes? The third is not asked where the others agree."""
+    seen: list[bool] = []
+    for verdict in verdicts:
+        if verdict in seen:
+            return verdict
+        seen.append(verdict)
+    return False
 
 
 class AnswerCheck:
