@@ -486,6 +486,14 @@ MORE = [
     ("x", r"\frac{4y}{y-6}=x", DIFFERENT, "the name on the right side"),
     (r"x=\frac{4y}{y-6}", r"\frac{4y}{y-6}=x", SAME, "an equation the other way round"),
     ("1,2", r"\frac65", DIFFERENT, "a list is no fraction"),
+    (r"B\cup A", r"A\cup B", SAME, "a union the other way round"),
+    (r"B\cap A^c", r"A^c\cap B", SAME, "an intersection the other way round"),
+    (r"B\setminus A", r"A\setminus B", DIFFERENT, "what is left over has an order"),
+    ("6", r"\gcd(12,18)", SAME, "a gold that is worked out"),
+    ("36", r"\operatorname{lcm}(12,18)", SAME, "a gold that is worked out"),
+    ("3", r"\max(2,3)", SAME, "a gold that is worked out"),
+    ("2", r"\max(2,3)", DIFFERENT, "the smaller one"),
+    ("a/+b", "a/b", SAME, "a plus that says nothing"),
 ]
 CASES += MORE
 

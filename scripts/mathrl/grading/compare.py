@@ -131,6 +131,9 @@ class Comparison:
         if left is not None and right is not None:
             names = n.symbols(answer), n.symbols(gold)
             return not (names[0] and names[1] and names[0] != names[1]) and same_ends(left, right)
+        if isinstance(answer, n.SetOp) and isinstance(gold, n.SetOp) and answer.kind == gold.kind:
+            crossed = answer.kind != "minus" and self(answer.left, gold.right) and self(answer.right, gold.left)
+            return crossed or (self(answer.left, gold.left) and self(answer.right, gold.right))
         return None if isinstance(answer, n.Items) or isinstance(gold, n.Items) else False
 
     def _lists(self, answer: n.Node, gold: n.Node) -> bool:

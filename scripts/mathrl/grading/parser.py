@@ -101,6 +101,7 @@ class Parser(Atoms):
                 self.accept("+")
                 node = _product(node, self.factor())
             elif self.one_of(_OVER):
+                self.accept("+")
                 node = n.Div(node, self.factor())
             elif kind in ("text", "word") and self.unit_follows(node):
                 node = self.unit(node)

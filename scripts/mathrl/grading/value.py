@@ -63,6 +63,8 @@ def _bounded(value: Fraction) -> Fraction:
 
 def as_complex(value: Value | float) -> complex:
     """The value as a float; raises `Undecided` where it is too large for one."""
+    if isinstance(value, complex):
+        return value
     try:
         return complex(value)
     except OverflowError:
@@ -93,6 +95,12 @@ def _real(value: Value) -> Fraction | float:
     if found is None:
         raise Undecided("not real")
     return found
+
+
+def _integer(value: Value) -> int:
+    if isinstance(value, Fraction) and value.denominator == 1:
+        return value.numerator
+    raise Undecided("an integer was expected")
 
 
 def _integer_root(value: int, degree: int) -> int | None:
@@ -319,7 +327,9 @@ class Evaluator:
             return _unknown(name, sum(cmath.sin(1.1 * as_complex(value) + 0.4) for value in values))
         if name in ("floor", "ceil") and len(values) == 1:
             return Fraction(math.floor(_real(values[0])) if name == "floor" else math.ceil(_real(values[0])))
-        raise Undecided(f"the function {name}")
+        if name in ("max", "min"):
+            return (max if name == "max" else min)(values, key=_real)
+        return Fraction((math.gcd if name == "gcd" else math.lcm)(*map(_integer, values)))
 
 
 def _binomial(top: Value, bottom: Value) -> Value:
