@@ -36,6 +36,7 @@ TIMEOUT = 30  # seconds without a byte
 _BLOCK = 1 << 20
 _MESSAGE = 1 << 16  # bytes; a file no larger that cannot be read may be what a server says in the place of the file
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+_CLOSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG)
 
 
 def argument_parser(description: str) -> argparse.ArgumentParser:
@@ -158,8 +159,8 @@ def _leaves_no_part(folder: Path, origin: Origin) -> Iterator[None]:
 
 
 def _no_place(error: OSError) -> Exception:
-    """What to raise for an error that names a file or folder: one line. Any other error as it is."""
-    if error.filename is None:
+    """What to raise for a file or folder that cannot be used: one line. Any other error as it is, a fault of ours among them."""
+    if error.filename is None or error.errno not in _CLOSED:
         return error
     return UserError(f"{error.filename}: cannot be used ({error.strerror}); name a place that you can read and write")
 
