@@ -464,6 +464,8 @@ ASKED = [
     ("60 miles per hour", "60", "He drives 300 miles in 5 hours. How fast is he?", "equal", "a speed"),
     ("60 hours per mile", "60", "He drives 300 miles in 5 hours. How fast is he?", "different", "no speed"),
     (r"\$40", "40", r"He earned \$90 in all. How much did he earn in week two?", "equal", "one of several weeks, no unit"),
+    (r"\$40", "40", r"He pays \$10 a week. How much does he pay in total per month?", "equal", "per month names no unit of money"),
+    ("12 eggs a week", "12", "How many eggs does each hen lay a week?", "equal", "for one hen and for one week"),
     ("30 miles", "30", "How far does the car travel in hours 2 and 3?", "equal", "two of several hours"),
     ("12 meters", "12", "How far ahead was the runner in second place?", "equal", "the second is no unit here"),
     ("60 km/h", "60", "How many kilometers does he drive in an hour?", "equal", "a sign behind the bar"),

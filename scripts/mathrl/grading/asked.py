@@ -17,13 +17,13 @@ _WORD = r"[^\W\d_]"
 _COUNTED = re.compile(rf"how many ((?:{_WORD}+'?[ -]+){{0,7}}{_WORD}+)")
 _MEASURED = re.compile(
     r"\b(?:how many|number of|in)(?: (?:more|fewer|less|total|additional|extra|whole|full|terms|of))* "
-    rf"(?=((?!in\b){_WORD}{{2,}}(?: ?(?:\^ ?)?-?\d| ?/ ?{_WORD}+| {_WORD}+){{0,4}}))"
+    rf"(?=((?!(?:in|per)\b){_WORD}{{2,}}(?: ?(?:\^ ?)?-?\d| ?/ ?{_WORD}+| {_WORD}+){{0,4}}))"
 )
 """A unit that a question asks for: how many square feet, in m/s."""
 _NUMBERED = re.compile(rf"\bin (?:second|minute|hour|day|week|month|year)s? (?=\d|(?:{'|'.join(number_words.WORDS)}|place)\b)")
 """One of several: in week 2, in hours one and two, in second place."""
 _SINGLE = re.compile(
-    rf"(?:\b(?:per|each|every|an?|one|single|1)\s+|/\s*)({_WORD}+(?:[ -]{_WORD}+){{0,2}})|\b(hour|day|week|month|year|dai)(?=ly\b)"
+    rf"(?:\b(?:per|each|every|an?|one|single|1)\s+|/\s*)(?=({_WORD}+(?:[ -]{_WORD}+){{0,2}}))|\b(hour|day|week|month|year|dai)(?=ly\b)"
 )
 _OVERALL = re.compile(r"\b(?:average|mean|rate|ratio|speed|price|fast|each|per)\b")
 """A question with one of these may leave to the rest of the problem what it counts a rate for."""
