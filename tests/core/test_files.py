@@ -4,6 +4,7 @@ import contextlib
 import itertools
 import os
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -20,6 +21,17 @@ ROOT = Path(__file__).parents[2]
 
 def names(folder):
     return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_folder_that_a_group_shares_gives_its_group_on(tmp_path):
+    shared, own = tmp_path / "shared", tmp_path / "own"
+    for folder in (shared, own):
+        folder.mkdir()
+    shared.chmod(0o2775)
+    for folder in (shared, own):
+        with replaced_directory(folder / "model"):
+            pass
+    assert [bool((folder / "model").stat().st_mode & stat.S_ISGID) for folder in (shared, own)] == [True, False]
 
 
 def test_the_new_one_takes_the_place_of_the_old(tmp_path):

@@ -36,7 +36,9 @@ def test_a_deepened_model_answers_as_before_and_all_its_new_layers_can_learn(mod
 def test_what_lies_beside_the_weights_comes_along_but_for_the_note_of_an_export(model, tmp_path):
     for name in ("tokenizer.json", "chat_template.jinja", "export.json"):
         (model / name).write_text("{}")
+    (model / ".snakemake_timestamp").touch()
     deepen(model, 1, tmp_path / "out")
+    assert not (tmp_path / "out" / ".snakemake_timestamp").exists(), "as a link, it would make the start model new whenever this one is"
     assert (tmp_path / "out" / "tokenizer.json").is_file() and (tmp_path / "out" / "chat_template.jinja").is_file()
     assert not (tmp_path / "out" / "export.json").exists()
     assert [read_json(path / "config.json")["num_hidden_layers"] for path in (model, tmp_path / "out")] == [2, 3]

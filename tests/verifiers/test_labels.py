@@ -5,7 +5,7 @@ import pytest
 from mathrl.core.files import UserError, write_jsonl
 from mathrl.data import step_messages
 from mathrl.demo.steps import first_error, step_set
-from mathrl.verifiers import dialogue, label_files, labels
+from mathrl.verifiers import dialogue, label_files, labels, planted
 from mathrl.verifiers.equalities import check_steps
 from mathrl.verifiers.labels import Denoising, SampledSolution
 from mathrl.verifiers.planted import plant
@@ -92,6 +92,12 @@ def test_planted_copies_end_with_a_step_of_which_numbers_alone_are_changed():
     equations = [check_steps([copy.steps[-1]]) for copy in copies if len(copy.steps) < 3]
     assert {found.true == found.checked for found in equations} == {True, False}, "false equations, and true ones of other numbers"
     assert plant([solution(WORKED)], 12) == copies and plant([solution(WORKED)], 0) == []
+
+
+def test_no_more_copies_are_tried_than_are_asked_for(monkeypatch):
+    tried, copy = [], planted._copy
+    monkeypatch.setattr(planted, "_copy", lambda *arguments: tried.append(1) or copy(*arguments))
+    assert len(plant([solution(WORKED)], 1)) == len(tried) == 1
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ import json
 import os
 import re
 import shutil
+import stat
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
@@ -105,7 +106,7 @@ def replaced_directory(path: str | os.PathLike) -> Iterator[Path]:
         with contextlib.suppress(OSError):  # under another name nobody fills it while it goes
             shutil.rmtree(left.rename(_beside(path)), ignore_errors=True)
     fresh = _beside(path)
-    fresh.chmod(0o777 & ~_UMASK)
+    fresh.chmod(fresh.stat().st_mode & stat.S_ISGID | 0o777 & ~_UMASK)  # a shared folder gives its group on
     try:
         yield fresh
         for file in fresh.rglob("*"):

@@ -28,6 +28,6 @@ def without_braces(path: str | os.PathLike[str]) -> str:
         return str(path)
     whole = Path(path).absolute()
     braced = next(place for place in (whole, *whole.parents) if "{" in place.name)
-    suffix = whole.suffix if braced == whole else ""
+    suffix = whole.suffix if braced == whole and "{" not in whole.suffix else ""
     link = BRACED / f"{hashlib.sha256(os.fsencode(braced)).hexdigest()[:12]}{suffix}"
     return str(Path(made(link, str(braced)), whole.relative_to(braced)))

@@ -10,17 +10,20 @@ from functools import lru_cache
 
 from mathrl.grading.units import ASKED, MEASURED, MONEY, ONE, SIGN, UNITS, is_plural, parts_of, size_of
 from mathrl.grading.words import TABLES
+from mathrl.text import number_words
 
 _VERBS = frozenset({"are", "is", "was", "were", "did", "do", "does", "can", "could", "will", "would", "should", "has", "have", "had"})
 _WORD = r"[^\W\d_]"
 _COUNTED = re.compile(rf"how many ((?:{_WORD}+'?[ -]+){{0,7}}{_WORD}+)")
 _MEASURED = re.compile(
     r"\b(?:how many|number of|in)(?: (?:more|fewer|less|total|additional|extra|whole|full|terms|of))* "
-    rf"(?=((?!in\b){_WORD}{{2,}}(?: ?(?:\^ ?)?-?\d| ?/ ?{_WORD}+| {_WORD}+){{0,4}}))"
+    rf"(?=((?!(?:in|per)\b){_WORD}{{2,}}(?: ?(?:\^ ?)?-?\d| ?/ ?{_WORD}+| {_WORD}+){{0,4}}))"
 )
 """A unit that a question asks for: how many square feet, in m/s."""
+_NUMBERED = re.compile(rf"\bin (?:second|minute|hour|day|week|month|year)s? (?=\d|(?:{'|'.join(number_words.WORDS)}|place)\b)")
+"""One of several: in week 2, in hours one and two, in second place."""
 _SINGLE = re.compile(
-    rf"(?:\b(?:per|each|every|an?|one|single|1)\s+|/\s*)({_WORD}+(?:[ -]{_WORD}+){{0,2}})|\b(hour|day|week|month|year|dai)(?=ly\b)"
+    rf"(?:\b(?:per|each|every|an?|one|single|1)\s+|/\s*)(?=({_WORD}+(?:[ -]{_WORD}+){{0,2}}))|\b(hour|day|week|month|year|dai)(?=ly\b)"
 )
 _OVERALL = re.compile(r"\b(?:average|mean|rate|ratio|speed|price|fast|each|per)\b")
 """A question with one of these may leave to the rest of the problem what it counts a rate for."""
@@ -71,7 +74,7 @@ def _counted(problem: str) -> set[str]:
 
 def _measured(question: str, problem: str) -> set[str]:
     found = {" per ".join(_CHINESE[unit] for unit in pair if unit) for pair in _MEASURED_IN_CHINESE.findall(problem)}
-    for phrase in _MEASURED.findall(question):
+    for phrase in _MEASURED.findall(_NUMBERED.sub("", question)):
         words = re.findall(rf"{_WORD}+|-?\d|/", phrase)
         found.update(unit for end in range(1, len(words) + 1) if size_of(unit := " ".join(words[:end])))
     return {MEASURED + unit for unit in found}

@@ -37,7 +37,7 @@ CHANGING = TABLES["changes a number"]
 ASKED, MEASURED, MONEY, ONE, SIGN = "how many ", "in ", "money in ", "one ", "sign "
 """What stands before the words of a problem that say more than that they stand there: see `asked`."""
 _PER = frozenset({"per", "each", "every", "a", "an"})
-_RATE = re.compile(r"(.*?)\s*(?:\b(?:per|each|every|an?)\s+|/\s*)([^\W\d_]{2,})")
+_RATE = re.compile(r"(.*?)\s*(?:\b(?:per|each|every|an?)\s+(?=[^\W\d_]{2})|/\s*)([^\W\d_]+)")
 """What is counted stands before it, for what behind it: dollars per ticket, 5 a day."""
 _NUMBERS = number_words.WORDS | number_words.PARTS | MULTIPLIERS
 
@@ -82,14 +82,15 @@ def factor(words: str, spoken: Collection[str] = frozenset()) -> Fraction | None
 
     Units may, and the words of the white list, and things that the problem or the gold speaks of (`spoken`: their words, and what
     `asked` finds), in the plural, since they are counted. Nothing else may: whatever is on no list could be a part or a multiple.
-    Where the problem asks for a unit, the gold is in that unit; a rate is counted for one of what the question counts it for.
+    Where the problem asks for a unit, the gold is in that unit; a rate is counted for one of what the question counts it for, but for
+    a unit such as g/cm^3 of whose divisor the problem does not speak.
     """
     own, wanted = size_of(words), _sizes_behind(MEASURED, spoken)
     alike = [size for size in wanted or _sizes_behind(MONEY, spoken) if own and size[1] == own[1]]
     if own and alike:
         return Fraction(1) if own in alike else own[0] / min(alike)[0]
     rate = _RATE.match(words.lower()) if spoken else None
-    if rate and (wanted or not own or not _is_time(rate[2])):
+    if rate and (wanted or not own or not (_is_time(rate[2]) or (rate[1] and _forms(rate[2]).isdisjoint(spoken)))):
         single = any(ONE + form in spoken for form in _forms(rate[2])) or size_of(rate[2]) in _sizes_behind(ONE, spoken)
         return None if not single else factor(rate[1], spoken) if rate[1] else Fraction(1)
     if own:

@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 
 from mathrl.core.files import UserError, read_json, replaced_directory, write_json
-from mathrl.core.hashes import NOTE
+from mathrl.core.hashes import model_files
 from mathrl.data.fetch import link
 from mathrl.models import tensors
 
@@ -47,9 +47,9 @@ def deepen(model: Path, layers: int, out: Path) -> None:
     if isinstance(kinds := config.get("layer_types"), list):  # of attention, one a layer
         config["layer_types"] = [*kinds, *kinds[-1:] * layers]
     with replaced_directory(out) as fresh:
-        for path in sorted(model.iterdir()):
-            if path.is_file() and path.suffix != ".safetensors" and path.name not in (tensors.INDEX, "config.json", NOTE):
-                link(path, fresh / path.name)
+        for name, path in model_files(model).items():  # without Snakemake's time of a folder, which would be one for both
+            if path.parent == model and path.suffix != ".safetensors" and name not in (tensors.INDEX, "config.json"):
+                link(path, fresh / name)
         files: dict[str, dict[str, tensors.Tensor]] = {}
         for name, tensor in have.items():
             # transformers takes a file model.safetensors for the whole model

@@ -33,8 +33,9 @@ def plant(solutions: Sequence[SampledSolution], copies: int) -> list[SampledSolu
         rng = random.Random(f"{solution.problem}\n{solution.response}")
         made: dict[tuple[str, ...], SampledSolution] = {}
         for _ in range(TRIES * copies if solution.correct else 0):
-            copy = _copy(rng, solution, len(made))
-            if copy and len(made) < copies:
+            if len(made) == copies:
+                break
+            if copy := _copy(rng, solution, len(made)):
                 made.setdefault(copy.steps, copy)
         found += made.values()
     return found
