@@ -51,13 +51,5 @@ if ! apptainer version >/dev/null 2>&1; then
     ln -sfn "$prefix/bin/apptainer" /usr/local/bin/apptainer
 fi
 
-# Where root lacks a capability (many virtual machines withhold CAP_SYS_RESOURCE): ask only for those that can be had.
-bounding=$(capsh --print | awk -F'= *' '/^Bounding set/{print toupper($2)}')
-configuration=$(find /opt/apptainer/etc /etc -maxdepth 2 -name apptainer.conf 2>/dev/null | head -1)
-case ,$bounding, in
-    *,CAP_SYS_RESOURCE,*) ;;
-    *)
-        sed -i 's/^root default capabilities = .*/root default capabilities = file/' "$configuration"
-        apptainer -s capability add --user root "$bounding" >/dev/null 2>&1
-        ;;
-esac
+# Another Apptainer's settings lie below /etc: run.sh changes them in its copy alone.
+if [ -e "$prefix/etc/apptainer/apptainer.conf" ]; then "$(dirname "$0")/capabilities.sh"; fi

@@ -15,8 +15,8 @@ export OMP_WAIT_POLICY=passive # jobs share few cores here: threads that wait mu
 [ "${HOME:-/}" != / ] || export HOME=/root
 mkdir -p "$base"
 
-# Debian's packages bring files below /etc. What the steps change there (SLURM's configuration, munge's key, root's range of user ids),
-# they change in a copy that nobody else sees.
+# Debian's packages bring files below /etc, and stay. What the steps change there (SLURM's configuration, munge's key, root's range of user
+# ids, what an Apptainer of the host's own allows root), they change in a copy that nobody else sees.
 etc() { find /etc -xdev -printf '%p %s %T@\n' | sort | sha256sum; }
 if [ -z "${MATHRL_HPC_OWN_ETC:-}" ]; then
     case " $steps " in *" install "*) "$here/install.sh" ;; esac
@@ -28,6 +28,7 @@ fi
 rm -rf "$base/etc"
 cp -a /etc "$base/etc"
 mount --bind "$base/etc" /etc
+if command -v apptainer >/dev/null && command -v capsh >/dev/null; then "$here/capabilities.sh"; fi
 for file in /etc/subuid /etc/subgid; do grep -q '^root:' "$file" || echo root:100000:65536 >>"$file"; done # for `apptainer build --fakeroot`
 
 begin=$SECONDS small_jobs=""
