@@ -1,14 +1,19 @@
 """What tests/hpc/run.sh claims, checked.
 
 check.py gpus DIR | walltime DIR | redone LOG LOG | paused DIR STEPS | adopt DIR PYTHON | scores A B | provenance DIR LOCK
+check.py eightfold FORECAST BENCHMARK | walltimes DIR MINUTES STEPS LOG SLURM JOBS
 """
 
 import csv
+import datetime
 import json
 import math
 import re
 import sys
 from pathlib import Path
+
+SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
+TIMES = 8  # a training runs so many times as long as its walltime
 
 
 def gpus(directory: str) -> str:
@@ -78,10 +83,67 @@ def paused(directory: str, steps: str) -> str:
     return f"training of {steps} steps began after the steps {', '.join(map(str, begins))}: no retry was used"
 
 
+def eightfold(forecast: str, benchmark: str) -> str:
+    """Minutes of walltime and a number of steps for some eleven such walltimes, from a forecast and how long its job took.
+
+    A job runs for three quarters of its walltime: it is told 54 s before the end, 24 of them to save. Of that time it starts.
+    """
+    found = json.loads(Path(forecast).read_text())
+    with open(benchmark, newline="") as handle:
+        whole = float(next(csv.DictReader(handle, delimiter="\t"))["s"])
+    start = whole - 5 * found["step_seconds"] - found["save_seconds"] - found["validation_seconds"]
+    minutes = max(3, math.ceil((start + 54 + 30) / 60))  # at least half a minute of steps
+    return f"{minutes} {round(11.2 * (60 * minutes - 54 - start) / found['step_seconds'])}"
+
+
+def walltimes(directory: str, minutes: str, steps: str, said: str, slurm: str, jobs: str) -> str:
+    """The training in DIR ran as one job through eight walltimes or more, of MINUTES each, without a retry, and made each step once.
+
+    LOG is what Snakemake said, SLURM what slurmctld logged meanwhile, JOBS the folder of the jobs' logs.
+    """
+    sys.path.insert(0, str(SCRIPTS))
+    from mathrl.core.tensorboard import read_scalars
+    from mathrl.training.session import TRAINED, parse
+
+    spoken, walltime = Path(said).read_text(), 60 * int(minutes)
+    submitted = re.findall(r"has been submitted with SLURM jobid (\d+)", spoken)
+    assert len(submitted) == 1 and "Error in rule" not in spoken, f"{said}: a pause was a failure: jobs {submitted}"
+    runs, pauses = _runs(Path(slurm).read_text(), submitted[0])
+    told = sum(log.read_text().count("supervisor: the walltime ends soon") for log in Path(jobs).rglob(f"{submitted[0]}.log"))
+    assert TIMES <= pauses <= told, f"SLURM queued the job again {pauses} times, its walltime was told {told} times"
+    assert max(runs) < walltime, f"a job ran for {max(runs):.0f} s of {walltime}: SLURM ended it"
+    assert sum(runs) >= TIMES * walltime, f"the jobs ran for {sum(runs):.0f} s, less than {TIMES} walltimes of {walltime} s"
+    (place,) = (path.parent for path in Path(directory).glob("checkpoints/grpo/main/*/finished.json"))
+    begins = [int(path.stem.rpartition("-")[2]) for path in sorted(place.glob("trained_by/*-after-*.json"))]
+    assert begins[:1] == [0] and begins == sorted(begins) and len(set(begins)) > TIMES, f"training began after the steps {begins}"
+    lines = (parse(line) for line in (place / "verl.log").read_text(errors="replace").splitlines())
+    wanted = list(range(1, int(steps) + 1))
+    trained = [found[0] for found in lines if found and set(TRAINED) & set(found[1])]
+    assert trained == wanted, f"not each step once, in order: {trained}"
+    assert [step for step, _ in read_scalars(place / "tensorboard")["critic/score/mean"]] == wanted, "the curve has gaps"
+    assert json.loads(Path(directory, "results/grpo/main/manifest.json").read_text())["steps"] == int(steps)
+    return (
+        f"{steps} steps, each once, in {pauses} walltimes of {minutes} minutes and a last job: {sum(runs) / 60:.1f} minutes, "
+        f"{sum(runs) / walltime:.1f} times a walltime; one job, no retry; it began after the steps {', '.join(map(str, begins))}"
+    )
+
+
+def _runs(log: str, job: str) -> tuple[list[float], int]:
+    """From slurmctld's log: how many seconds each run of a job took, and how often it was queued again."""
+    what = "sched: Allocate|sched/backfill: _start_job: Started|Requeuing|_job_complete:"
+    event = rf"^\[(\S+)\] ({what}) JobId=(\d+)(?: done| NodeList=.*| in .*)?$"
+    found = [(datetime.datetime.fromisoformat(at), what) for at, what, whose in re.findall(event, log, re.M) if whose == job]
+    begins = [at for at, what in found if what.startswith("sched")]
+    ends = [at for at, what in found if not what.startswith("sched")]
+    assert len(begins) == len(ends), f"job {job} began {len(begins)} times and ended {len(ends)} times"
+    runs = [(end - begin).total_seconds() for begin, end in zip(begins, ends, strict=True)]
+    return runs, sum(what == "Requeuing" for _, what in found)
+
+
 def adopt(directory: str, python: str) -> str:
     """Name the finished training below DIR as this Python's: the image has another patch version, all else must be the same."""
     (path,) = Path(directory).glob("*/fingerprint.json")
-    sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
+    sys.path.insert(0, str(SCRIPTS))
     from mathrl.core.files import write_checked_json
     from mathrl.training import directories, fingerprints
 
@@ -119,10 +181,10 @@ def provenance(directory: str, lock: str) -> str:
 
 
 if __name__ == "__main__":
-    checks = {check.__name__: check for check in (gpus, walltime, redone, paused, adopt, scores, provenance)}
+    checks = {check.__name__: check for check in (gpus, walltime, redone, paused, eightfold, walltimes, adopt, scores, provenance)}
     name, *arguments = sys.argv[1:]
     try:
         said = checks[name](*arguments)
-        print(said if name == "walltime" else f"ok: {said}")
+        print(said if name in ("walltime", "eightfold") else f"ok: {said}")
     except AssertionError as error:
         sys.exit(f"FAILED: {name}: {error}")

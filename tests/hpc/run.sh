@@ -2,7 +2,8 @@
 # tests/hpc/run.sh [STEP...] (make test-hpc): the workflow in real Apptainer images and through a real two-node SLURM.
 #
 # For a bare Debian 12 machine, as root, after `make env`. Steps, in order: install image refusals slurm small contained
-# plain wait demo nodes; small does jobs and limits beside what follows, until wait. Each step first removes what an earlier run left.
+# plain wait demo nodes; small does jobs and limits beside what follows, until wait. One more takes 40 minutes and runs only
+# where it is named: slurm walltimes. Each step first removes what an earlier run left.
 # All of it lies under $MATHRL_HPC (default /var/tmp/mathrl-hpc; not below /tmp, which the nodes do not share).
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -51,7 +52,7 @@ await() { # await SECONDS COMMAND...: until the command succeeds
     done
 }
 # a call that hangs fails, with its logs
-snakemake() { timeout --foreground 1200 "$root/.venv-driver/bin/snakemake" "$@"; }
+snakemake() { timeout --foreground "${patience:-1200}" "$root/.venv-driver/bin/snakemake" "$@"; }
 
 # a clone of what is committed, with this checkout's environments: the checkout's own results stay as they are
 clone() {
@@ -285,6 +286,28 @@ job_of() { # job_of RULE STATE: the first job of this rule in this state
 
 shown() { # shown CALL RULE: Snakemake says that a job of this rule failed
     grep -q "Error in rule $2" "$base/demo.$1.log" || { tail -n 40 "$base/demo.$1.log"; fail "rule $2 is not reported"; }
+}
+
+# A training whose jobs run eight times as long as their walltime, unattended; without containers, as docs/how-to/cluster.md says.
+# A walltime has room for a start and some twenty steps; how many there must be says a forecast on this machine.
+step_walltimes() {
+    clone walltimes
+    rm -rf "$base/log/walltimes"
+    [ ! -d "$base/contained/resources" ] || cp -a "$base/contained/resources" .
+    sed -i '/apptainer/d' profiles/slurm/config.yaml
+    local settings=("${small[@]}" "$base/walltimes.yaml") limits before
+    printf 'training: {steps: 1000, save_every: 50, validate_every: 50, end_minutes: 0.4}\n' >"$base/walltimes.yaml"
+    snakemake --profile profiles/demo "${settings[@]}" -- results/grpo/main/forecast.json >"$base/forecast.log" 2>&1 ||
+        { tail -n 40 "$base/forecast.log"; fail "the forecast"; }
+    read -r -a limits < <("$python" "$here/check.py" eightfold results/grpo/main/forecast.json logs/forecast_training/grpo/main.tsv)
+    echo "${limits[1]} steps, a walltime of ${limits[0]} minutes"
+    sed -i "s/1000/${limits[1]}/" "$base/walltimes.yaml"
+    before=$(stat -c %s "$base/log/slurmctld.log")
+    patience=3600 snakemake --profile profiles/slurm "${settings[@]}" --slurm-logdir "$base/log/walltimes" --slurm-keep-successful-logs \
+        --retries 0 --set-resources train_policy:runtime="${limits[0]}" -- results/grpo/main/manifest.json >"$base/walltimes.log" 2>&1 ||
+        { tail -n 40 "$base/walltimes.log"; fail "a training of many walltimes"; }
+    tail -c "+$((before + 1))" "$base/log/slurmctld.log" >"$base/walltimes.slurm"
+    "$root/.venv/bin/python" "$here/check.py" walltimes . "${limits[@]}" "$base/walltimes.log" "$base/walltimes.slurm" "$base/log/walltimes"
 }
 
 # three steps over two nodes, a rank on each

@@ -24,6 +24,7 @@ PARTS = {
     "bytes": ("workflow/test_same_bytes.py",),
     "anytime": ("workflow/test_same_bytes.py::test_kills_at_anytime",),
     "places": ("workflow/test_odd_places.py", "workflow/test_cost_of_authentication.py"),
+    "walltimes": ("workflow/test_walltimes.py",),
     "ends": (
         "workflow/test_runs_that_end.py",
         "workflow/test_longer_runs.py",
