@@ -37,7 +37,9 @@ def main() -> int:
         print(f"FAILED: only {found} listen: is a training there?", file=sys.stderr)
         return 1
     said = strangers.visit(sorted(found), bomb, *strangers.AS_ANOTHER_USER)
-    wrong = [f"{found[address]} at {address}: {answers}" for address, answers in said.items() if 200 in answers.values()]
+    wrong = [f"{found[address]} at {address}: {answers}" for address, answers in said.items() if strangers.opened(answers)]
+    if not any("UNAUTHENTICATED" in answers["Ray"] for answers in said.values()):
+        wrong.append("no server of Ray's asked for a token: was any called?")
     if bomb.exists():
         wrong.append(f"a frame of the stranger was unpickled: {bomb} is there")
     for line in wrong:

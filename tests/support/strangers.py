@@ -11,10 +11,27 @@ from pathlib import Path
 
 from mathrl.execution import processes
 
-# Sent to every port: HTTP requests that vLLM and Ray's agents answer, and TransferQueue's greeting with a frame that makes a file.
+# Sent to every port: HTTP requests that vLLM and Ray's agents answer, calls of Ray's own servers, and TransferQueue's greeting with a frame
+# that makes a file. With Ray's token only what harms nobody is called: it shows that Ray was asked.
 STRANGER = r"""
 import concurrent.futures, http.client, json, os, pickle, sys
-import zmq
+import grpc, zmq
+RAY = ("NodeInfoGcsService/CheckAlive", "NodeManagerService/GetSystemConfig", "CoreWorkerService/GetCoreWorkerStats",
+    "ObjectManagerService/Pull", "LogService/ListLogs", "ReporterService/HealthCheck", "RayletDriver/ClusterInfo")
+KEY = [("authorization", "Bearer " + os.environ["STRANGERS_TOKEN"])] if os.environ["STRANGERS_TOKEN"] else None
+RAY = RAY[:2] if KEY else RAY
+def called(address):
+    codes = []
+    with grpc.insecure_channel(address) as channel:
+        for method in RAY:
+            try:
+                channel.unary_unary("/ray.rpc." + method)(b"", timeout=3, metadata=KEY)
+                codes.append("OK")
+            except grpc.RpcError as error:
+                codes.append(error.code().name)
+            if codes[-1] in ("UNAVAILABLE", "DEADLINE_EXCEEDED"):
+                break
+    return codes
 class Bomb:
     def __reduce__(self):
         return (os.system, ("touch " + sys.argv[1],))
@@ -27,7 +44,7 @@ def asked(address, path):
     except Exception as error:
         return type(error).__name__
 def visit(address):
-    said = {path: asked(address, path) for path in ("/v1/models", "/metrics")}
+    said = {path: asked(address, path) for path in ("/v1/models", "/metrics")} | {"Ray": called(address)}
     peer = zmq.Context.instance().socket(zmq.DEALER)
     peer.linger, peer.identity = 0, b"TQ_STORAGE_stranger"
     peer.connect("tcp://" + address)
@@ -38,7 +55,7 @@ def visit(address):
 pool = concurrent.futures.ThreadPoolExecutor(64)
 visits = {address: pool.submit(visit, address) for address in sys.argv[2:]}
 concurrent.futures.wait(visits.values(), 120)
-nothing = {"/v1/models": "no end", "/metrics": "no end"}
+nothing = {"/v1/models": "no end", "/metrics": "no end", "Ray": []}
 print(json.dumps({address: visit.result() if visit.done() else nothing for address, visit in visits.items()}), flush=True)
 os._exit(0)
 """
@@ -99,12 +116,24 @@ def closed_by_mode(path: str) -> bool:
     return not place.stat().st_mode & 0o022 or any(not folder.stat().st_mode & 0o011 for folder in place.parents)
 
 
-def visit(addresses: list[str], bomb: Path, *before: str) -> dict:
-    """What a stranger is answered at each address; `bomb` is the file that its frame makes where it is unpickled."""
+def visit(addresses: list[str], bomb: Path, *before: str, token: str = "") -> dict:
+    """What a stranger is answered at each address; `bomb` is the file that its frame makes where it is unpickled.
+
+    `token`: Ray's, of one who is no stranger to it.
+    """
     command = [*before, sys.executable, "-c", STRANGER, str(bomb), *addresses]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, cwd="/", env={"PATH": os.environ["PATH"]})
+    environment = {"PATH": os.environ["PATH"], "STRANGERS_TOKEN": token}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, cwd="/", env=environment)
     assert done.returncode == 0, done.stderr[-2000:]
     return json.loads(done.stdout)
+
+
+CLOSED = {"UNAUTHENTICATED", "UNIMPLEMENTED", "UNAVAILABLE", "DEADLINE_EXCEEDED"}  # it has not that server, or no server at all
+
+
+def opened(answers: dict) -> bool:
+    """Whether an address gave a stranger more than Ray's metrics: a call that Ray answers, be it with a refusal of its own, has passed."""
+    return 200 in (answers["/v1/models"], answers["/metrics"]) or not CLOSED.issuperset(answers["Ray"])
 
 
 AS_ANOTHER_USER = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
