@@ -77,6 +77,16 @@ def test_the_http_server_asks_for_the_key_on_every_path(path):
         assert answers(guard, path, *headers) == 401
 
 
+def test_the_key_is_compared_in_a_time_that_tells_nothing_of_it(monkeypatch):
+    """By digests of one length, and by nothing else; CURVE's keys are libsodium's to compare."""
+    compared = []
+    monkeypatch.setattr(doors.hmac, "compare_digest", lambda one, other: compared.append((len(one), len(other))))
+    guard = doors.KeyGuard(None, "k" * 64)
+    for key in (b"k" * 64, b"k", b"", b"j" * 200):
+        assert answers(guard, "/", (b"authorization", b"Bearer " + key)) == 401
+    assert compared == [(32, 32)] * 4
+
+
 def test_verl_serves_behind_the_guard(monkeypatch):
     served = []
 
