@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
+from mathrl.execution import leftovers, processes
 
 from support.waiting import wait_for
 
@@ -33,6 +34,8 @@ class Kill:
     code: int  # of Snakemake
     recovered: str  # what recover_workflow.py said, if it failed
     manifest: bool  # whether one was written
+    places: list[str]  # what its jobs had in /tmp and /dev/shm
+    left: list[str]  # and what of it was there when nothing of it ran any more
 
 
 @dataclass
@@ -55,6 +58,13 @@ def _ray_has_work(workflow) -> bool:
             if process.cmdline()[:1] and process.cmdline()[0].startswith(WORKER) and Path(process.cwd()) == workflow.directory.resolve():
                 return True
     return False
+
+
+def places(pids: set[int]) -> list[str]:
+    """What these processes have beside the study: their jobs' directories, temporary files and shared memory."""
+    jobs = {processes.environment(pid).get("RAY_TMPDIR") for pid in pids} - {None}
+    temporary = {os.path.realpath(Path(job, leftovers.TEMPORARY)) for job in jobs}
+    return sorted(jobs | temporary | processes.shared_memory(pids))
 
 
 def kill_in_turn(workflow) -> Chain:
@@ -89,6 +99,7 @@ def _kill(workflow, target: str) -> Kill:
     else:
         wait_for(lambda: steps() or _ray_has_work(workflow), 1800, "a process of verl on Ray")
     reached = max(steps(), default=0)
+    used = places(processes.descendants(process.pid))
     if target == "Snakemake":
         os.kill(process.pid, signal.SIGKILL)
     else:
@@ -99,7 +110,8 @@ def _kill(workflow, target: str) -> Kill:
     code = process.wait(timeout=180)
     if target == "Snakemake":  # its job sees that, saves after the step at work, and ends
         wait_for(lambda: not workflow.processes(), 120, "the end of every process")
+    left = [path for path in used if os.path.lexists(path)]
     done = workflow.run(".venv-driver/bin/python", "scripts/recover_workflow.py", "--directory", ".")
     wait_for(lambda: not workflow.processes(), 60, "the end of every process")
     manifest = (workflow.directory / "results/grpo/main/manifest.json").exists()
-    return Kill(target, before, saved(workflow), reached, said(), code, done.stdout if done.returncode else "", manifest)
+    return Kill(target, before, saved(workflow), reached, said(), code, done.stdout if done.returncode else "", manifest, used, left)

@@ -228,6 +228,13 @@ def test_a_kill_leaves_nothing_and_costs_no_checkpoint(kills, target):
         assert re.search(failed, kill.said), kill.said[-4000:]
 
 
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_kill_leaves_no_file_of_the_job_behind(kills, target):
+    """Before anybody clears up: sockets, semaphores, Ray's directory, temporary files."""
+    kill = kills[target]
+    assert any("mathrl-ray-" in place for place in kill.places) and kill.left == [], kill.places
+
+
 def test_a_job_whose_snakemake_is_gone_saves_after_the_step_at_work(kills):
     kill = kills["Snakemake"]
     (saved,) = kill.after
