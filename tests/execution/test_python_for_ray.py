@@ -28,5 +28,5 @@ def test_ray_can_start_its_workers_wherever_the_environment_lies(tmp_path, monke
 
 def test_without_a_directory_for_the_link_it_is_one_line(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "executable", str(tmp_path / "a space/python"))
-    with pytest.raises(UserError, match=r"a space/python: Ray takes no such path .* run_job\.py"):
+    with pytest.raises(UserError, match=r"a space/python: Ray takes no such path .*run_job\.py"):
         python_for_ray(None)
