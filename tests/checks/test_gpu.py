@@ -1,14 +1,20 @@
 """The check of a machine: what it says of a host that cannot, and the very same check run for real on this one."""
 
 import json
+import os
+import sys
 from pathlib import Path
 
 import pytest
-from mathrl.checks import gpu
+from mathrl.checks import gpu, plain_grpo
+from mathrl.config.experiment import Configuration
 from mathrl.core.files import UserError, read_json
 from mathrl.core.tensorboard import read_scalars
+from mathrl.execution import leftovers
 from mathrl.models import random_model
+from mathrl.models.local_stores import DIRECTORY
 from mathrl.models.shape import OPENSEEK
+from support.settings import stage_of
 
 NO_CARD = not Path("/dev/nvidiactl").exists() and not Path("/dev/dxg").exists()
 
@@ -109,3 +115,24 @@ def test_a_model_of_openseeks_shape_trains_and_the_engine_follows(script, tmp_pa
     assert curves["actor/entropy"][1][1] > 1.2 * curves["actor/entropy"][0][1]
     assert all(value <= 1e-6 for _, value in curves["training/rollout_probs_diff_mean"])
     assert all(value >= 0.999 for _, value in curves["training/rollout_actor_probs_pearson_corr"])
+
+
+def test_each_training_has_a_directory_for_its_ray_which_goes_with_it(tmp_path, monkeypatch, config):
+    """In a folder with a space Ray could not start its workers: the check hung for seven minutes."""
+    seen = []
+
+    def execute(command, log, environment=None, seconds=None):
+        place = Path(environment[DIRECTORY])
+        seen.append((command[0], place, leftovers.JOB_FILE in os.listdir(place)))
+        return "nothing was trained"
+
+    monkeypatch.setattr(gpu, "execute", execute)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "a space/.venv/bin/python"))
+    stage = stage_of(config, "grpo", "main")
+    gpu.write_data(tmp_path, Configuration().prompt, seed=1)
+    for train in (gpu.train, plain_grpo.train):
+        with pytest.raises(UserError, match="nothing was trained"):
+            train(tmp_path, stage, "cpu", tmp_path, 60)
+    (_, first, named), (python, second, named_too) = seen
+    assert named and named_too and first != second and not first.exists() and not second.exists()
+    assert python == str(second / "environment/bin/python")

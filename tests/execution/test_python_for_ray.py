@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from mathrl.core.files import UserError
 from mathrl.execution.nodes import python_for_ray
 
 WHERE = "import sys, polars; print(sys.executable, sys.prefix, polars.__file__)"
@@ -23,3 +24,9 @@ def test_ray_can_start_its_workers_wherever_the_environment_lies(tmp_path, monke
         root = tmp_path / ("plain/.venv" if name == "plain" else "job/environment")
         executable, prefix, library = done.stdout.split()
         assert executable == python and prefix == str(root) and library.startswith(str(root))
+
+
+def test_without_a_directory_for_the_link_it_is_one_line(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "a space/python"))
+    with pytest.raises(UserError, match=r"a space/python: Ray takes no such path .*run_job\.py"):
+        python_for_ray(None)

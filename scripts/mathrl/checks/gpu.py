@@ -26,6 +26,8 @@ from mathrl.core.files import UserError, read_json, write_jsonl
 from mathrl.data.records import Item
 from mathrl.evaluation.records import Generation
 from mathrl.execution import processes
+from mathrl.execution.leftovers import job_directory
+from mathrl.models.local_stores import DIRECTORY
 from mathrl.training import verl_log
 from mathrl.training.records import Manifest
 from mathrl.training.symptoms import explain
@@ -151,7 +153,8 @@ def train(folder: Path, stage: Stage, accelerator: str, model: Path, seconds: fl
         UserError: it failed, or took longer than `seconds`; names the logs.
     """
     command = [sys.executable, str(SCRIPTS / "train_policy.py"), *map(str, arguments(folder, stage, accelerator, model))]
-    why = execute(command, folder / "train.log", seconds=seconds)
+    with job_directory() as place:
+        why = execute(command, folder / "train.log", {DIRECTORY: str(place)}, seconds)
     if why:
         logs = [*folder.glob(f"checkpoints/*/*/*/{verl_log.NAME}"), folder / "verl.log"]
         verl = "".join(log.read_text(errors="replace") for log in logs if log.exists())

@@ -281,8 +281,10 @@ def python_for_ray(directory: str | None) -> str:
 
     Where the environment lies in a folder with a space or a quote in its name, that is a link in the job's `directory`.
     """
-    if shlex.quote(sys.executable) == sys.executable or directory is None:
+    if shlex.quote(sys.executable) == sys.executable:
         return sys.executable
+    if directory is None:  # its workers would fail five times, a minute each
+        raise UserError(f"{sys.executable}: Ray takes no such path as it is; run the command by `python scripts/run_job.py -- COMMAND`")
     link = Path(directory) / "environment"
     link.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with contextlib.suppress(FileExistsError):  # an attempt before this one, or another node of this host
