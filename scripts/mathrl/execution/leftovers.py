@@ -86,6 +86,8 @@ def sweep() -> list[str]:
                 continue
             job = (path / JOB_FILE).read_text()
             if not processes.supervisor_is_gone(job):
+                if processes.namespace_is_gone(job) and not of_job(job):
+                    remove(path)
                 continue
             begun = (path / JOB_FILE).stat().st_mtime
             ended += processes.end_all(functools.partial(of_job, job))

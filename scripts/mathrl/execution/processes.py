@@ -28,6 +28,7 @@ DEADLINE = "MATHRL_DEADLINE"  # end of the SLURM job's walltime, seconds since 1
 QUEUES = "MATHRL_QUEUES_AGAIN"  # set by the Snakemake of a SLURM job, which reads the notes of pauses: elsewhere none is written
 PROGRESS = "MATHRL_PROGRESS"  # the file that a command makes once it has saved something that it will not do again
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
+INITIAL = "4026531836"  # the machine's own PID namespace, Linux's PROC_PID_INIT_INO: it shows the processes of all others
 
 
 def job_id() -> str:
@@ -45,6 +46,27 @@ def supervisor_is_gone(job: str) -> bool:
     """Whether the supervisor that made this job id has ended; no if it cannot be known."""
     pid = supervisor(job)
     return pid is not None and str(start_time(pid)) != job.split(".")[1]
+
+
+def namespace_is_gone(job: str) -> bool:
+    """Whether a job ran in a PID namespace that has ended since, with all that was in it; no if it cannot be known.
+
+    A container that dies with `kill -9` takes its supervisor along. Its number means nothing here.
+    """
+    there, here = job.split(".")[2:3], world()
+    boot, _, namespace = there[0].partition("-") if there else ("", "", "")
+    if here != f"{boot}-{INITIAL}" or there == [here] or not namespace:
+        return False
+    for pid in set(pids()) - {1}:  # the first process of this namespace, which may hide
+        with contextlib.suppress(OSError):  # it has just ended
+            mine = os.stat(f"/proc/{pid}").st_uid == os.getuid()
+            try:
+                if str(os.stat(f"/proc/{pid}/ns/pid").st_ino) == namespace:
+                    return False
+            except PermissionError:
+                if mine:
+                    return False
+    return True
 
 
 def holders(path: Path) -> list[int]:
