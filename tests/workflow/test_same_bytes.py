@@ -14,6 +14,7 @@ import polars
 import psutil
 import pytest
 import yaml
+from mathrl.execution import leftovers, processes
 from mathrl.training import checkpoints
 from support.same_bytes import results
 from support.waiting import wait_for
@@ -120,8 +121,15 @@ def finish(workflow: Workflow) -> None:
     assert done.returncode == 0, done.stdout[-6000:]
 
 
+def abandoned() -> list[str]:
+    """Directories in /tmp of jobs whose supervisor is gone: the next job of this user removes them."""
+    found = Path("/tmp").glob(f"mathrl-ray-*/{leftovers.JOB_FILE}")
+    return [str(path.parent) for path in found if path.exists() and processes.supervisor_is_gone(path.read_text())]
+
+
 def nothing_is_left(workflow: Workflow, before: set[str]) -> None:
     wait_for(lambda: not workflow.processes(), 60, "the end of every process")
+    assert abandoned() == []
     left = set(os.listdir("/dev/shm")) - before
     assert left == set()
     sockets = [line for line in Path("/proc/net/unix").read_text().splitlines() if str(workflow.directory) in line]

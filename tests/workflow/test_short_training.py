@@ -15,7 +15,7 @@ from mathrl.core.tensorboard import read_scalars
 from mathrl.execution import processes, secrets
 from mathrl.grading import STATUSES, grade
 from mathrl.training import checkpoints
-from support import strangers, variants
+from support import kills, strangers, variants
 from support.speed import slowness
 from support.waiting import wait_for
 
@@ -72,6 +72,7 @@ def look_for_doors(pid: int, place: Path) -> dict:
         "sockets": strangers.unix_listeners(pid),
         "secrets": set(filter(None, secrets_of)),
         "visits": {},
+        "places": kills.places(tree),
     }
     found["by mode"] = {path: not path.startswith("@") and strangers.closed_by_mode(path) for path in found["sockets"]}
     found["commands"] = "".join(Path(f"/proc/{one}/cmdline").read_text() for one in tree if processes.start_time(one))
@@ -135,6 +136,12 @@ def test_sigterm_saves_after_the_step_at_work(paused):
     assert f"ended as asked, saved at step {saved}; the same command goes on from there" in short.said()
     assert not (short.place / "manifest.json").exists()
     assert checkpoints.is_complete(paused.directory / f"global_step_{saved}")
+
+
+def test_a_pause_leaves_no_file_of_the_job_behind(paused):
+    places = paused.doors["places"]
+    assert any("mathrl-ray-" in place for place in places)
+    assert [place for place in places if os.path.lexists(place)] == []
 
 
 def test_the_variant_is_on(paused):
