@@ -2,19 +2,22 @@
 
 import json
 import os
+import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 from mathrl.checks import gpu, plain_grpo
 from mathrl.config.experiment import Configuration
+from mathrl.core.code_files import SCRIPTS
 from mathrl.core.files import UserError, read_json
 from mathrl.core.tensorboard import read_scalars
-from mathrl.execution import leftovers
 from mathrl.models import random_model
 from mathrl.models.local_stores import DIRECTORY
 from mathrl.models.shape import OPENSEEK
 from support.settings import stage_of
+from support.waiting import wait_for
 
 NO_CARD = not Path("/dev/nvidiactl").exists() and not Path("/dev/dxg").exists()
 
@@ -117,22 +120,56 @@ def test_a_model_of_openseeks_shape_trains_and_the_engine_follows(script, tmp_pa
     assert all(value >= 0.999 for _, value in curves["training/rollout_actor_probs_pearson_corr"])
 
 
-def test_each_training_has_a_directory_for_its_ray_which_goes_with_it(tmp_path, monkeypatch, config):
-    """In a folder with a space Ray could not start its workers: the check hung for seven minutes."""
-    seen = []
+def test_what_the_check_starts_has_a_directory_that_goes_with_it(tmp_path, monkeypatch):
+    """For Ray, sockets and temporary files; verl leaves a lock in it for each checkpoint, vLLM three sockets."""
+    monkeypatch.delenv("TMPDIR", raising=False)
+    tell = f"import os, tempfile; print(os.environ[{DIRECTORY!r}], tempfile.mkstemp(suffix='.lock')[1])"
+    assert gpu.execute([sys.executable, "-c", tell], tmp_path / "log") is None
+    directory, lock = (tmp_path / "log").read_text().split()
+    assert lock.startswith(f"{directory}/tmp/") and not os.path.lexists(directory)
 
-    def execute(command, log, environment=None, seconds=None):
-        place = Path(environment[DIRECTORY])
-        seen.append((command[0], place, leftovers.JOB_FILE in os.listdir(place)))
-        return "nothing was trained"
 
-    monkeypatch.setattr(gpu, "execute", execute)
-    monkeypatch.setattr(sys, "executable", str(tmp_path / "a space/.venv/bin/python"))
+def test_what_the_check_starts_ends_with_it(tmp_path):
+    code = "import pathlib, sys; from mathrl.checks import gpu; gpu.execute(['sh', '-c', 'echo $$; sleep 60'], pathlib.Path(sys.argv[1]))"
+    environment = {**os.environ, "PYTHONPATH": str(SCRIPTS)}
+    check = subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "log")], env=environment)
+    wait_for(lambda: (tmp_path / "log").exists() and (tmp_path / "log").read_text(), 30, "a training")
+    training = int((tmp_path / "log").read_text())
+    check.kill()
+    check.wait()
+    wait_for(lambda: not psutil.pid_exists(training), 10, "its end")
+
+
+def test_verls_own_trainer_runs_in_a_folder_with_a_space(tmp_path):
+    """Ray could not start its workers: the check hung for seven minutes."""
+    (tmp_path / "a space").mkdir()
+    (tmp_path / "a space/.venv").symlink_to(Path(sys.prefix))
+    (tmp_path / "verl/trainer").mkdir(parents=True)
+    for package in ("verl", "verl/trainer"):
+        (tmp_path / package / "__init__.py").touch()
+    (tmp_path / "verl/trainer/main_ppo.py").write_text("import sys; print(sys.executable, *sys.argv[1:])\n")
+    environment = {"PYTHONPATH": f"{tmp_path}:{SCRIPTS}"}
+    command = [str(tmp_path / "a space/.venv/bin/python"), "-m", "mathrl.checks.plain_grpo", "a=b"]
+    assert gpu.execute(command, tmp_path / "log", environment) is None
+    python, argument = (tmp_path / "log").read_text().split()
+    assert python.startswith("/tmp/mathrl-ray-") and python.endswith("/environment/bin/python") and argument == "a=b"
+
+
+def test_a_part_runs_below_a_supervisor(tmp_path, monkeypatch, config):
+    started = []
+
+    class Process:
+        def __init__(self, command, **_):
+            started.append(command)
+
+        def wait(self, seconds):
+            return 7
+
+    monkeypatch.setattr(gpu.subprocess, "Popen", Process)
     stage = stage_of(config, "grpo", "main")
     gpu.write_data(tmp_path, Configuration().prompt, seed=1)
     for train in (gpu.train, plain_grpo.train):
-        with pytest.raises(UserError, match="nothing was trained"):
+        with pytest.raises(UserError, match="exit code 7"):
             train(tmp_path, stage, "cpu", tmp_path, 60)
-    (_, first, named), (python, second, named_too) = seen
-    assert named and named_too and first != second and not first.exists() and not second.exists()
-    assert python == str(second / "environment/bin/python")
+    assert [Path(command[1]).name for command in started] == ["run_job.py"] * 2
+    assert "train_policy.py" in str(started[0]) and "mathrl.checks.plain_grpo" in started[1]

@@ -26,8 +26,6 @@ from mathrl.core.files import UserError, read_json, write_jsonl
 from mathrl.data.records import Item
 from mathrl.evaluation.records import Generation
 from mathrl.execution import processes
-from mathrl.execution.leftovers import job_directory
-from mathrl.models.local_stores import DIRECTORY
 from mathrl.training import verl_log
 from mathrl.training.records import Manifest
 from mathrl.training.symptoms import explain
@@ -105,18 +103,26 @@ def call(script: str, log: Path, *arguments: object, seconds: float | None = Non
         raise UserError(f"{script} failed: {why}; its log is {log}")
 
 
+def start(command: list[str], log: Path, environment: Mapping[str, str] | None = None) -> subprocess.Popen:
+    """Start a command below a supervisor, its output appended to `log`: it ends with this process, and leaves nothing behind."""
+    own = {processes.OWNER: processes.owner_token(), **(environment or {})}
+    supervised = [sys.executable, str(SCRIPTS / "run_job.py"), "--grace", "5", "--", *command]
+    with open(log, "ab") as out:
+        return subprocess.Popen(supervised, stdout=out, stderr=subprocess.STDOUT, env={**os.environ, **own})
+
+
 def execute(command: list[str], log: Path, environment: Mapping[str, str] | None = None, seconds: float | None = None) -> str | None:
-    """Run a command, its output appended to `log`; after `seconds` it is ended, with all its processes.
+    """Run a command as `start` does; after `seconds` it is ended, with all its processes.
 
     Returns:
         Why it failed: what its log means, its last words, or its exit code. None: it did not.
     """
-    with open(log, "ab") as out:
-        process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, env={**os.environ, **(environment or {})})
+    process = start(command, log, environment)
     try:
         code = process.wait(seconds)
     except subprocess.TimeoutExpired:
-        end(process)
+        process.terminate()
+        process.wait()
         return f"it took longer than {seconds:.0f} s and was ended"
     if not code:
         return None
@@ -153,8 +159,7 @@ def train(folder: Path, stage: Stage, accelerator: str, model: Path, seconds: fl
         UserError: it failed, or took longer than `seconds`; names the logs.
     """
     command = [sys.executable, str(SCRIPTS / "train_policy.py"), *map(str, arguments(folder, stage, accelerator, model))]
-    with job_directory() as place:
-        why = execute(command, folder / "train.log", {DIRECTORY: str(place)}, seconds)
+    why = execute(command, folder / "train.log", seconds=seconds)
     if why:
         logs = [*folder.glob(f"checkpoints/*/*/*/{verl_log.NAME}"), folder / "verl.log"]
         verl = "".join(log.read_text(errors="replace") for log in logs if log.exists())

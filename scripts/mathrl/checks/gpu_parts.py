@@ -8,9 +8,7 @@ those that are missing or failed.
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -29,8 +27,6 @@ from mathrl.core.code_files import SCRIPTS
 from mathrl.core.files import UserError, read_checked_json, read_json, write_checked_json, write_json
 from mathrl.core.provenance import provenance
 from mathrl.core.tensorboard import read_scalars
-from mathrl.execution.leftovers import job_directory
-from mathrl.models.local_stores import DIRECTORY
 from mathrl.models.records import ModelConfig
 from mathrl.models.usual import USUAL
 from mathrl.training import memory
@@ -254,20 +250,19 @@ def resume(check: Check) -> Resumed:
         str(SCRIPTS / "train_policy.py"),
         *map(str, gpu.arguments(folder, stage, check.accelerator, check.model(shape))),
     ]
-    with job_directory() as place, open(folder / "train.log", "ab") as out:
-        process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, env={**os.environ, DIRECTORY: str(place)})
-        try:
-            until = time.monotonic() + check.seconds / 2
-            while not list(folder.glob(f"checkpoints/*/*/*/global_step_{KILLED_AT}/whole.json")):
-                if process.poll() is not None:
-                    raise UserError(
-                        f"training ended with exit code {process.returncode} before it was killed; its log is {folder / 'train.log'}"
-                    )
-                if time.monotonic() > until:
-                    raise UserError(f"no checkpoint within {check.seconds / 2:.0f} s; its log is {folder / 'train.log'}")
-                time.sleep(0.5)
-        finally:
-            gpu.end(process)
+    process = gpu.start(command, folder / "train.log")
+    try:
+        until = time.monotonic() + check.seconds / 2
+        while not list(folder.glob(f"checkpoints/*/*/*/global_step_{KILLED_AT}/whole.json")):
+            if process.poll() is not None:
+                raise UserError(
+                    f"training ended with exit code {process.returncode} before it was killed; its log is {folder / 'train.log'}"
+                )
+            if time.monotonic() > until:
+                raise UserError(f"no checkpoint within {check.seconds / 2:.0f} s; its log is {folder / 'train.log'}")
+            time.sleep(0.5)
+    finally:
+        gpu.end(process)
     began = time.time()
     manifest = gpu.train(folder, stage, check.accelerator, check.model(shape), check.seconds / 2)
     curves = read_scalars(manifest["tensorboard"])

@@ -8,12 +8,12 @@ verl packs no sequences), the closed doors of `mathrl.verl.base_plugin`, and on 
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 from mathrl.checks import gpu
 from mathrl.config.stage import Stage
 from mathrl.core.files import UserError
-from mathrl.execution.leftovers import job_directory
 from mathrl.execution.nodes import python_for_ray
 from mathrl.execution.secrets import isolation
 from mathrl.models.local_stores import DIRECTORY
@@ -97,10 +97,14 @@ def train(folder: Path, stage: Stage, accelerator: str, model: Path, seconds: fl
     environment |= {"TENSORBOARD_DIR": str(folder / "tensorboard")}
     environment["VERL_USE_EXTERNAL_MODULES"] = f"mathrl.verl.cpu.platform,{modules}" if accelerator == "cpu" else modules
     quiet = ["hydra.run.dir=.", "hydra.output_subdir=null", "hydra/job_logging=stdout"]  # no files of Hydra's own
-    arguments = ["-m", "verl.trainer.main_ppo", *quiet, *grpo_config.arguments(keys(stage, accelerator, model, folder))]
+    command = [sys.executable, "-m", "mathrl.checks.plain_grpo", *quiet, *grpo_config.arguments(keys(stage, accelerator, model, folder))]
     log = folder / "verl.log"
-    with job_directory() as place:
-        why = gpu.execute([python_for_ray(str(place)), *arguments], log, environment | {DIRECTORY: str(place)}, seconds)
+    why = gpu.execute(command, log, environment, seconds)
     if why:
         raise UserError(f"verl's own trainer failed: {why}; its log is {log}")
     return folder / "tensorboard"
+
+
+if __name__ == "__main__":  # in the supervisor's directory, where a link to Python may be needed
+    python = python_for_ray(os.environ.get(DIRECTORY))
+    os.execv(python, [python, "-m", "verl.trainer.main_ppo", *sys.argv[1:]])

@@ -11,7 +11,6 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 from mathrl.execution import processes
@@ -26,18 +25,6 @@ UNNAMED = 600.0  # seconds after which a directory goes that its job did not com
 def directory_of(job: str) -> Path:
     """The directory of a job, by its id."""
     return PLACE / f"mathrl-ray-{job.rpartition('.')[2]}"
-
-
-@contextlib.contextmanager
-def job_directory() -> Iterator[Path]:
-    """A directory for a Ray that this process starts without a supervisor; if it is killed, the next job on this host removes it."""
-    job = processes.job_id()
-    directory = processes.own_directory(directory_of(job))
-    (directory / JOB_FILE).write_text(job)
-    try:
-        yield directory
-    finally:
-        remove(directory)
 
 
 def temporary_name(directory: Path) -> str:
