@@ -400,7 +400,8 @@ def test_sharded_save_merge_and_load_are_exact(prepared, tmp_path, root):
     (tmp_path / "save.py").write_text(ROUND_TRIP)
     actor = tmp_path / "global_step_1/actor"
     run = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", str(tmp_path / "save.py")]
-    subprocess.run([*run, str(model), str(actor)], check=True, capture_output=True, timeout=300)
+    place = {**os.environ, "TMPDIR": str(tmp_path)}  # torchrun keeps a folder of logs there
+    subprocess.run([*run, str(model), str(actor)], check=True, capture_output=True, timeout=300, env=place)
     manifest = {
         "run": "r",
         "stage": "main",
