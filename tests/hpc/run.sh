@@ -303,7 +303,7 @@ step_walltimes() {
     echo "${limits[1]} steps, a walltime of ${limits[0]} minutes"
     sed -i "s/1000/${limits[1]}/" "$base/walltimes.yaml"
     before=$(stat -c %s "$base/log/slurmctld.log")
-    patience=3600 snakemake --profile profiles/slurm "${settings[@]}" --slurm-logdir "$base/log/walltimes" --slurm-keep-successful-logs \
+    patience=2700 snakemake --profile profiles/slurm "${settings[@]}" --slurm-logdir "$base/log/walltimes" --slurm-keep-successful-logs \
         --retries 0 --set-resources train_policy:runtime="${limits[0]}" -- results/grpo/main/manifest.json >"$base/walltimes.log" 2>&1 ||
         { tail -n 40 "$base/walltimes.log"; fail "a training of many walltimes"; }
     tail -c "+$((before + 1))" "$base/log/slurmctld.log" >"$base/walltimes.slurm"

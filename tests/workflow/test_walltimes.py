@@ -19,7 +19,7 @@ WALLTIMES, STEPS = 9, 3  # of the log below; steps between two pauses
 
 @pytest.mark.full
 @pytest.mark.workflow
-@pytest.mark.timeout(3600)
+@pytest.mark.timeout(4500)
 @pytest.mark.skipif(os.getuid() != 0, reason="wants root")
 @pytest.mark.skipif(bool(MISSING), reason=f"no {', '.join(MISSING)}: tests/hpc/install.sh")
 def test_a_training_of_eight_walltimes_completes_unattended_through_a_real_slurm():
