@@ -61,7 +61,7 @@ rebuild: env
 
 # make calibrate [RESULTS="results …"] [GROUP=2] [PROTOCOL=NAME] [METRIC=pass@1]: how often runs that differ in their seed alone are claimed to differ; the study report shows it
 calibrate: env
-	@.venv/bin/python scripts/calibrate.py --results $(or $(RESULTS),results) $(if $(GROUP),--group '$(GROUP)') \
+	@.venv/bin/python scripts/calibrate_claims.py --results $(or $(RESULTS),results) $(if $(GROUP),--group '$(GROUP)') \
 	  $(if $(PROTOCOL),--protocol '$(PROTOCOL)') $(if $(METRIC),--metric '$(METRIC)')
 
 # make atlas [ARMS="gspo dapo"] [SEEDS=3] [STEPS=30] [DIRECTORY=atlas] [DRY_RUN=1] [DOCS=docs/atlas]: the arms of profiles/demo/atlas.yaml

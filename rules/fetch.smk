@@ -91,7 +91,7 @@ rule prepare_model:
         published="resources/published/{model_name}",
     output:
         model=directory("resources/models/{model_name}"),
-        report="resources/models/{model_name}.json",
+        changes="resources/models/{model_name}.json",
     params:
         trained=lambda wildcards: (
             "--trained" if CONFIG.select and base_model() == f"resources/models/{wildcards.model_name}" else ""
@@ -110,6 +110,6 @@ rule prepare_model:
         "python {input.code[0]:q}"
         " --published {input.published:q}"
         " --out {output.model:q}"
-        " --report {output.report:q}"
+        " --changes {output.changes:q}"
         " {params.trained}"
         " > {log:q} 2>&1"

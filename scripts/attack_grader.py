@@ -10,41 +10,23 @@ from __future__ import annotations
 
 import argparse
 
-from mathrl.core.files import UserError, read_jsonl, run_main, write_json
-from mathrl.data.records import Item
-
-COLUMNS = ("problem", "answer")
-
-
-def read_problems(path: str, limit: int | None) -> list[Item]:
-    """Problems of a JSON-lines or parquet file, at most `limit` of them, evenly spread."""
-    if path.endswith(".parquet"):
-        from mathrl.core.parquet import parts, schema_of
-
-        schema_of(path, COLUMNS)
-        rows = [row for part in parts(path, list(COLUMNS)) for row in part.iter_rows(named=True)]
-    else:
-        rows = list(read_jsonl(path, required=COLUMNS))
-    if not rows:
-        raise UserError(f"{path}: holds no problems")
-    return [rows[place * len(rows) // limit] for place in range(limit)] if limit and limit < len(rows) else rows
+from mathrl.core.files import UserError, run_main, write_json
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--problems", required=True, help="problems with answers: JSON lines (.gz, .zst too) or parquet")
     parser.add_argument("--limit", type=int, help="problems to try, evenly spread over the file (default: all; about 0.1 s each)")
-    parser.add_argument("--examples", type=int, default=5, help="examples to list per strategy (default 5)")
     parser.add_argument("--out", required=True, help="JSON to write")
     arguments = parser.parse_args()
     if arguments.limit is not None and arguments.limit < 1:
         raise UserError(f"--limit {arguments.limit}: at least 1 problem is needed")
-    from mathrl.checks.grader_attacks import attack
+    from mathrl.checks.grader_attacks import attack, read_problems
     from mathrl.core.provenance import provenance
     from mathrl.grading import GRADING_POLICY
 
     problems = read_problems(arguments.problems, arguments.limit)
-    strategies = attack(problems, examples=arguments.examples)
+    strategies = attack(problems)
     result = {"schema_version": 1, "grading_policy": GRADING_POLICY, "problems": len(problems), "strategies": strategies}
     write_json(arguments.out, result | {"provenance": provenance({"problems": arguments.problems})})
     for name, found in sorted(strategies.items(), key=lambda item: -item[1]["rate"]):

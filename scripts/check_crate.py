@@ -8,14 +8,13 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from mathrl.core.arguments import Help
 from mathrl.core.files import UserError, run_main
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=Help)
     parser.add_argument("crate", help="zip file or folder that scripts/write_crate.py wrote")
-    levels = ("required", "recommended", "optional")
-    parser.add_argument("--severity", choices=levels, default="required", help="what is asked of it (default: required)")
     return parser.parse_args()
 
 
@@ -27,11 +26,11 @@ def main() -> int:
         raise UserError("roc-validator is missing here; use the driver's environment: .venv-driver/bin/python") from None
     from mathrl.crate.profile_check import findings
 
-    found = findings(Path(args.crate), args.severity.upper())
+    found = findings(Path(args.crate))
     for line in found:
         print(line)
     if not found:
-        print(f"{args.crate}: conforms to the profile Provenance Run Crate 0.5 ({args.severity})")
+        print(f"{args.crate}: conforms to the profile Provenance Run Crate 0.5")
     return 1 if found else 0
 
 

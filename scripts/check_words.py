@@ -9,16 +9,16 @@ Prints a line for each word that is found, with what to write instead, and exits
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from mathrl.checks import words
+from mathrl.core.arguments import Help
+from mathrl.core.code_files import ROOT
 from mathrl.core.files import run_main
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--root", type=Path, default=Path(__file__).parents[1], help="the repository (default: the one of this script)")
-    found = words.find(parser.parse_args().root)
+    argparse.ArgumentParser(description=__doc__, formatter_class=Help).parse_args()
+    found = words.find(ROOT)
     print("\n".join(found) or "words: none that docs/words.tsv leaves out")
     return 1 if found else 0
 

@@ -15,7 +15,7 @@ from mathrl.data import given_rows, training_files
 from mathrl.decontamination.settings import add_thresholds, settings_of_thresholds
 
 
-def main() -> None:
+def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--problems", type=Path, required=True, help="problems, parquet")
     parser.add_argument("--matches", type=Path, help="matches with benchmarks, parquet; needed for --data clean")
@@ -39,27 +39,16 @@ def main() -> None:
     )
     parser.add_argument(
         "--difficulty-bands", nargs="+", default=["quintiles"], metavar="CUT",
-        help="bands of --solve-rates: `quintiles` of those between 0 and 1, or falling solve rates (default quintiles)",
-    )  # fmt: skip
+        help="bands of --solve-rates: `quintiles` of those between 0 and 1, or falling solve rates (default quintiles)")  # fmt: skip
     parser.add_argument(
-        "--augmented",
-        nargs="+",
-        action="extend",
-        type=Path,
-        default=[],
-        help="rows that an external model proposed, parquet (default: none)",
-    )
+        "--augmented", nargs="+", action="extend", type=Path, default=[],
+        help="rows that an external model proposed, parquet (default: none)")  # fmt: skip
     parser.add_argument(
         "--repeated", nargs="+", action="extend", type=Path, default=[], help="the same: their source problems once more (default: none)"
     )
     parser.add_argument("--hints", type=Path, help="solutions whose beginnings stand in training prompts, parquet (default: none)")
     parser.add_argument(
-        "--hint-share",
-        nargs=2,
-        type=float,
-        metavar=("LOW", "HIGH"),
-        default=(0.5, 0.5),
-        help="share of its steps, 0-1 (default 0.5 0.5)",
+        "--hint-share", nargs=2, type=float, metavar=("LOW", "HIGH"), default=(0.5, 0.5), help="share of its steps, 0-1 (default 0.5 0.5)"
     )
     parser.add_argument(
         "--hint-solve-rate", nargs=2, type=float, metavar=("LOW", "HIGH"), help="solve rates of problems with a hint, 0-1 (default: all)"
@@ -72,8 +61,11 @@ def main() -> None:
     parser.add_argument("--val", type=Path, required=True, help="validation rows and dev rows, parquet")
     parser.add_argument("--summary", type=Path, required=True, help="counts and hashes, JSON")
     add_thresholds(parser)
-    args = parser.parse_args()
+    return parser.parse_args()
 
+
+def main() -> None:
+    args = parse()
     from mathrl.decontamination.command import leaked, same_problems
 
     settings = settings_of_thresholds(args)

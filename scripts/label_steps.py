@@ -55,7 +55,7 @@ def main() -> None:
     found, funnel = label_files.solutions(samples, problems, args.workers)
     if not found:
         raise UserError("verifiers.labels: no sampled solution could be cut into steps; raise max_tokens or n")
-    own_rates = label_files.solve_rates(samples, problems, found)
+    own_rates = label_files.solve_rates(samples, found)
     wrong = planted.plant(found, section.labels.planted)
     rows, decided = label_files.label_all([*found, *wrong], label_files.rates(prefixes, completions, args.workers), own_rates, limits)
     wanted = {"agree": (section.labels.agree, args.agree_model), "accept": (section.labels.accept, args.accept_model)}

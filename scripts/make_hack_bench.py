@@ -12,13 +12,9 @@ import argparse
 import os
 import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from mathrl.core.code_files import ROOT
 from mathrl.core.files import UserError, run_main, write_json, write_text
-
-if TYPE_CHECKING:
-    from mathrl.demo.records import HackRun
 
 
 def main() -> int:
@@ -37,6 +33,7 @@ def main() -> int:
     from mathrl.demo.atlas import DEMO, at_once, side_by_side
     from mathrl.execution.driver import snakemake, working_directory
     from mathrl.execution.recovery import recover
+    from mathrl.report.seed_charts import habit_charts
 
     directory = working_directory(args.directory)
     habits = list(dict.fromkeys(args.habits))
@@ -52,28 +49,10 @@ def main() -> int:
     runs = hack_bench.measure(directory, habits, args.seeds)
     record = hack_bench.registered(directory / "hacks.json") | {"runs": runs, "verdicts": hack_bench.judge(runs, habits)}
     write_json(directory / "hacks.json", record)
-    write_text(directory / "hacks.svg", chart(runs, habits))
+    write_text(directory / "hacks.svg", habit_charts(hack_bench.curves(runs, habits)))
     write_text(directory / "hacks.md", hack_bench.page(record, habits))
     print(directory / "hacks.md")
     return 0
-
-
-def chart(runs: list[HackRun], habits: list[str]) -> str:
-    """Share of responses with the habit by step, a chart a habit, side by side: blend, gate and grpo, mean over seeds with their range."""
-    from mathrl.report import charts
-
-    drawn = []
-    for habit in habits:
-        series = []
-        for place, mode in enumerate(("blend", "gate", "grpo")):
-            curves = [run["curves"][habit] for run in runs if run["mode"] == mode and run["habit"] in (habit, None)]
-            steps = list(zip(*curves, strict=False))  # as far as all seeds came
-            points = [(step, sum(values) / len(values)) for step, values in enumerate(steps, 1)]
-            band = [(step, min(values), max(values)) for step, values in enumerate(steps, 1)]
-            series.append(charts.Series(mode, points, band=band, colour=charts.PALETTE[place], dash=charts.DASHES[place]))
-        told = f"Share of responses that show the habit {habit} at each step; the band is the range over seeds."
-        drawn.append(charts.line_chart(series, f"habit {habit}", told, y_format=charts.percent, y_from=0.0))
-    return charts.standalone(charts.side_by_side(drawn, "Planted hacks", "A chart for each habit.", columns=3))
 
 
 if __name__ == "__main__":

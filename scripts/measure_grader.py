@@ -9,7 +9,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from mathrl.core.files import UserError, run_main, write_json
+from mathrl.core.files import run_main, write_json
 
 
 def main() -> int:
@@ -20,26 +20,22 @@ def main() -> int:
     parser.add_argument("--cases", type=Path, nargs="*", default=[], help="files of cases (.jsonl: kind, pred or response, gold, right)")
     parser.add_argument("--out", type=Path, required=True, help="JSON to write")
     parser.add_argument("--workers", type=int, default=1, help="Math-Verify processes; 1 (default) for fair timing")
-    parser.add_argument("--only", nargs="*", default=[], help="names of sets; default all")
     arguments = parser.parse_args()
     from mathrl.checks import grader_accuracy
     from mathrl.core.provenance import provenance
     from mathrl.grading import GRADING_POLICY
 
     sets = grader_accuracy.find_sets(arguments.verifier, arguments.generations)
-    chosen = [item for item in sets if not arguments.only or item.name in arguments.only]
-    if not chosen:
-        raise UserError(f"--only {' '.join(arguments.only)}: none of them; there are {', '.join(item.name for item in sets)}")
-    results = {item.name: grader_accuracy.measure(item, arguments.workers) for item in chosen}
+    results = {item.name: grader_accuracy.measure(item, arguments.workers) for item in sets}
     for line in grader_accuracy.table(results):
         print(line)
-    speed = grader_accuracy.speed([item for item in chosen if item.generations])
+    speed = grader_accuracy.speed([item for item in sets if item.generations])
     for name, value in speed.items():
         print(f"{name}: {value:.3f}", file=sys.stderr)
-    changed = grader_accuracy.rounding(chosen)
+    changed = grader_accuracy.rounding(sets)
     right = sum(row["label"] for row in changed)
     print(f"if golds were rounded: {len(changed)} more verdicts, {right} of them right by the label", file=sys.stderr)
-    copied = grader_accuracy.copied(chosen)
+    copied = grader_accuracy.copied(sets)
     print(f"right answers refused as copies of the problem: {len(copied)}", file=sys.stderr)
     golds = grader_accuracy.rounded_golds(arguments.benchmarks) if arguments.benchmarks else {}
     for name, (count, total) in golds.items():
@@ -47,7 +43,7 @@ def main() -> int:
     cases = {path.stem: grader_accuracy.cases(path) for path in arguments.cases}
     for name, found in cases.items():
         print(f"cases {name}: {found['accuracy']:.4f} of {found['rows']}, {found['false_accepts']} false accepts", file=sys.stderr)
-    inputs = {item.name: item.path for item in chosen}
+    inputs = {item.name: item.path for item in sets}
     write_json(
         arguments.out,
         {

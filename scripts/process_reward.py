@@ -6,23 +6,18 @@ A coroutine, which verl awaits: answers of other samples are graded, and tokens 
 from __future__ import annotations
 
 import json
-import sys
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-_SCRIPTS = str(Path(__file__).resolve().parent)
-if _SCRIPTS not in sys.path:  # verl loads this file by its path, without its directory
-    sys.path.insert(0, _SCRIPTS)
-
-import reward  # noqa: E402
-from mathrl.core.files import UserError  # noqa: E402
-from mathrl.data.records import ExtraInfo  # noqa: E402
-from mathrl.rewards import failure as failures  # noqa: E402
-from mathrl.rewards.outcome import problem_of  # noqa: E402
-from mathrl.rewards.scorer import Scorer  # noqa: E402
-from mathrl.verifiers.kept import GaveUp  # noqa: E402
-from mathrl.verifiers.served import places  # noqa: E402
+import reward
+from mathrl.core.files import UserError
+from mathrl.data.records import ExtraInfo
+from mathrl.rewards import failure as failures
+from mathrl.rewards.outcome import problem_of
+from mathrl.rewards.scorer import Scorer
+from mathrl.verifiers.kept import GaveUp
+from mathrl.verifiers.served import places
 
 
 @lru_cache(maxsize=1)

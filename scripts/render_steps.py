@@ -18,7 +18,6 @@ def main() -> None:
     parser.add_argument("--protocols", nargs="+", required=True, help="named evaluations")
     parser.add_argument("--benchmark", action=NamedFiles, nargs="+", required=True, help="canonical JSON lines; repeat")
     parser.add_argument("--verifiers", required=True, help="the section `verifiers` of the configuration, JSON")
-    parser.add_argument("--per-kind", type=int, default=12, help="solutions of each kind, model, protocol and benchmark (default 12)")
     parser.add_argument("--out", type=Path, required=True, help="HTML to write")
     args = parser.parse_args()
 
@@ -31,7 +30,7 @@ def main() -> None:
     verdicts = {}
     for rows, own in gather(args.results, args.models, args.protocols, args.benchmark, section):
         verdicts = own
-        for kind, some in chosen(rows, own, args.per_kind).items():
+        for kind, some in chosen(rows, own).items():
             found[kind] += some
     write_text(args.out, steps_page(found, verdicts))
 

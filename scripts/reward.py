@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 _SCRIPTS = str(Path(__file__).resolve().parent)
-if _SCRIPTS not in sys.path:  # verl loads this file by its path, without its directory
+if _SCRIPTS not in sys.path:  # whoever loads this file by its path, as verl does, need not know its directory
     sys.path.insert(0, _SCRIPTS)
 
 from mathrl.data.records import ExtraInfo  # noqa: E402

@@ -11,7 +11,7 @@ from __future__ import annotations
 import sys
 
 from mathrl.core.errors import UserError, run_main
-from mathrl.execution.guard import watched
+from mathrl.execution.guard import guarded
 from mathrl.execution.supervisor import Supervisor
 
 TYPE_CHECKING = False
@@ -33,11 +33,6 @@ def parse(arguments: list[str]) -> Namespace:
         default=0,
         metavar="N",
         help="GPUs for this command, distinct from those of other jobs on this host (default 0: none)",
-    )
-    parser.add_argument(
-        "--state",
-        metavar="DIR",
-        help="directory of the GPU locks, one a host and user (default $MATHRL_GPUS_DIR or /tmp/mathrl-gpus-UID)",
     )
     parser.add_argument(
         "--grace",
@@ -64,14 +59,14 @@ def parse(arguments: list[str]) -> Namespace:
 
 def main() -> int:
     if tuple(sys.argv[1:3]) == ONCE and sys.argv[3:]:
-        return watched(lambda: Supervisor(sys.argv[3:], 0, grace=ONCE_GRACE, once=True).run())
+        return guarded(lambda: Supervisor(sys.argv[3:], 0, grace=ONCE_GRACE, once=True).run())
     given = parse(sys.argv[1:])
     if given.gpus:  # on the node, before anything waits for GPUs or is loaded
         from mathrl.execution import nvidia
 
         nvidia.check(nvidia.gpus(nvidia.own()))
     grace = ONCE_GRACE if given.once else given.grace
-    return watched(lambda: Supervisor(given.command, given.gpus, given.state, grace, once=given.once).run())
+    return guarded(lambda: Supervisor(given.command, given.gpus, grace, once=given.once).run())
 
 
 if __name__ == "__main__":

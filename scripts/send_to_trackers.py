@@ -14,13 +14,14 @@ from pathlib import Path
 from mathrl.core.files import run_main, write_json
 from mathrl.core.provenance import provenance
 
+SCALARS = Path("results/tensorboard")  # of scripts/log_scores.py
+
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--trackers", nargs="+", required=True, choices=["wandb", "swanlab", "mlflow", "trackio"], help="where to")
     parser.add_argument("--runs", nargs="*", default=[], help="runs, beside the base model (default: none)")
     parser.add_argument("--config", required=True, help="the workflow's configuration as JSON, or a JSON file")
-    parser.add_argument("--tensorboard", default="results/tensorboard", help="folder of {run}/events… (default: results/tensorboard)")
     parser.add_argument("--report", help="the study report, an HTML file (default: none)")
     parser.add_argument("--place", required=True, help="folder of the trackers' local stores")
     parser.add_argument("--out", required=True, help="JSON file that says what was sent where")
@@ -42,7 +43,7 @@ def main() -> None:
     report = Path(args.report).resolve() if args.report else None
     sent = {}
     for run in ["base", *args.runs]:
-        scalars = dict(by_step(read_scalars(Path(args.tensorboard) / run)))
+        scalars = dict(by_step(read_scalars(SCALARS / run)))
         for tracker in args.trackers:
             send(tracker, f"{run}-evaluation", settings.get(run, {}), scalars, report)
         sent[run] = sum(map(len, scalars.values()))

@@ -8,18 +8,13 @@ response; so a failure is written to the file `failure`, this response counts 0,
 from __future__ import annotations
 
 import asyncio
-import sys
 from pathlib import Path
 from typing import Any
 
-_SCRIPTS = str(Path(__file__).resolve().parent)
-if _SCRIPTS not in sys.path:  # verl loads this file by its path, without its directory
-    sys.path.insert(0, _SCRIPTS)
-
-import reward  # noqa: E402
-from mathrl.data.records import ExtraInfo  # noqa: E402
-from mathrl.rewards import failure as failures  # noqa: E402
-from mathrl.rewards.outcome import Rewards  # noqa: E402
+import reward
+from mathrl.data.records import ExtraInfo
+from mathrl.rewards import failure as failures
+from mathrl.rewards.outcome import Rewards
 
 
 async def compute_score(

@@ -4,22 +4,19 @@ python scripts/write_configuration_reference.py
 """
 
 import argparse
-from pathlib import Path
 
+from mathrl.core.arguments import Help
 from mathrl.core.code_files import ROOT
 from mathrl.core.files import run_main, write_text
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--schema", type=Path, default=ROOT / "rules/schemas/config.schema.yaml", help="JSON schema (default ours)")
-    parser.add_argument("--page", type=Path, default=ROOT / "docs/reference/configuration.md", help="page, Markdown (default ours)")
-    args = parser.parse_args()
+    argparse.ArgumentParser(description=__doc__, formatter_class=Help).parse_args()
 
     from mathrl.config import documents
 
-    write_text(args.schema, documents.schema_text())
-    write_text(args.page, documents.page())
+    write_text(ROOT / "rules/schemas/config.schema.yaml", documents.schema_text())
+    write_text(ROOT / "docs/reference/configuration.md", documents.page())
 
 
 if __name__ == "__main__":

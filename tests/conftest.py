@@ -142,7 +142,7 @@ def benchmarks(shared) -> dict:
 def problems(shared):
     """Read a real training set by name: a frame of id, problem, answer."""
     import polars as pl
-    from mathrl.data.problems import add_ids
+    from support.cleaning import add_ids
 
     def read(*names: str):
         rows = []

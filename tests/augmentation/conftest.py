@@ -8,9 +8,10 @@ import pytest
 from mathrl.config.entry import Entry
 from mathrl.core.files import write_jsonl
 from mathrl.data.duplicates import Signatures
-from mathrl.data.problems import add_ids, bands, quintiles
+from mathrl.data.problems import bands, quintiles
 from mathrl.decontamination import Settings, find_matches
 from mathrl.demo.world import make_world
+from support.cleaning import add_ids
 from support.embedding_model import model
 
 __all__ = ["DEV", "Data", "data", "entry", "model"]

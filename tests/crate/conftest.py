@@ -140,3 +140,13 @@ def command(monkeypatch, capsys):
         return call(monkeypatch, name, *arguments), capsys.readouterr().out
 
     return run
+
+
+@pytest.fixture
+def rebuild(command, tmp_path):
+    """Rebuild a crate's table in `tmp_path/rebuilt`, with the study's benchmarks as the fetched ones: (exit code, what is said)."""
+
+    def call(crate, *more):
+        return command("rebuild_scores", "--crate", crate, "--out", tmp_path / "rebuilt", *more)
+
+    return call

@@ -1,7 +1,7 @@
 """When a text holds a gold, so that copying from it would earn a reward."""
 
 import pytest
-from mathrl.data.given_away import MAX_CHARS, GoldWatch
+from mathrl.data.given_away import MAX_CHARS, GivenAway
 
 HOLDS = [
     ("So there are 24 left.", "24", "a number in a sentence"),
@@ -88,17 +88,17 @@ PROBLEM = "How many hours has a day, if there are 24 hours in a day?"
 
 @pytest.mark.parametrize(("text", "gold", "why"), HOLDS, ids=[case[-1] for case in HOLDS])
 def test_a_text_that_holds_the_gold(text, gold, why):
-    assert GoldWatch(gold, PROBLEM).holds(text), why
+    assert GivenAway(gold, PROBLEM).holds(text), why
 
 
 @pytest.mark.parametrize(("text", "gold", "why"), DOES_NOT, ids=[case[-1] for case in DOES_NOT])
 def test_a_text_that_does_not(text, gold, why):
-    assert not GoldWatch(gold, PROBLEM).holds(text), why
+    assert not GivenAway(gold, PROBLEM).holds(text), why
 
 
 def test_items_of_a_list_are_gathered_over_the_steps():
-    watch = GoldWatch(r"\{2, 3\}", "Find the roots.")
-    assert [watch.holds(step) for step in ("One is $x = 2$.", "Twice: 2.", "The other is 3.")] == [False, False, True]
+    given = GivenAway(r"\{2, 3\}", "Find the roots.")
+    assert [given.holds(step) for step in ("One is $x = 2$.", "Twice: 2.", "The other is 3.")] == [False, False, True]
 
 
 GATHERED = [
@@ -111,16 +111,16 @@ GATHERED = [
 
 @pytest.mark.parametrize(("gold", "steps", "why"), GATHERED, ids=[case[-1] for case in GATHERED])
 def test_so_are_parts_of_other_golds(gold, steps, why):
-    watch = GoldWatch(gold, "Solve.")
-    assert [watch.holds(step) for step in steps] == [False] * (len(steps) - 1) + [True], why
+    given = GivenAway(gold, "Solve.")
+    assert [given.holds(step) for step in steps] == [False] * (len(steps) - 1) + [True], why
 
 
 def test_a_run_of_tokens_over_the_end_of_a_step_counts():
-    watch = GoldWatch("5000000", "How many?")
-    assert [watch.holds(step) for step in ("There are 5", "million of them.")] == [False, True]
+    given = GivenAway("5000000", "How many?")
+    assert [given.holds(step) for step in ("There are 5", "million of them.")] == [False, True]
 
 
 def test_a_step_of_too_many_runs_is_not_looked_through():
-    watch = GoldWatch("7", "How many?")
+    given = GivenAway("7", "How many?")
     steps = [" ".join(f"{j}.{i}" for i in range(101, 300)) for j in range(11, 20)]
-    assert [watch.holds(step) for step in steps][-1]
+    assert [given.holds(step) for step in steps][-1]

@@ -202,7 +202,7 @@ def test_data_as_given_is_trained_on_as_it_is_and_its_contamination_counted(tmp_
     """Two files in verl's columns, with an instruction and a column of its own: byte for byte without a dev split."""
     from mathrl.core.files import UserError
     from mathrl.data import given_rows, published
-    from mathrl.data.problems import add_ids
+    from support.cleaning import add_ids
 
     rows = [
         {"data_source": "mine", "prompt": [{"content": f"Solve. What is {i} plus {i}?", "role": "user"}], "reward_model": {"ground_truth": str(2 * i)},

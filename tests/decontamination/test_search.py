@@ -7,11 +7,11 @@ import re
 
 import polars as pl
 import pytest
-from mathrl.data.problems import add_ids
 from mathrl.decontamination import Settings, find_matches, find_matches_in
 from mathrl.decontamination.compare import Pair
 from mathrl.decontamination.texts import Text
 from support import planted
+from support.cleaning import add_ids
 
 ITEM = "A box holds 12 red marbles and 7 blue marbles. Mia draws 3 marbles at random without putting them back. What is the probability that all 3 are red?"
 PAIRS = [

@@ -7,10 +7,10 @@ The model comes from MATHRL_EMBEDDING_MODEL (a directory) or from the package gt
 import numpy as np
 import polars as pl
 import pytest
-from mathrl.data.problems import add_ids
 from mathrl.decontamination import Settings, find_matches, find_matches_in
 from mathrl.decontamination.embedding import Embedder
 from support import planted
+from support.cleaning import add_ids
 
 TEXTS = [f"Tom has {a} apples and gives {b} of them to Ann. How many are left?" for a in range(5, 25) for b in (1, 2)] + [
     "",

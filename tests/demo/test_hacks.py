@@ -15,6 +15,7 @@ from mathrl.demo.atlas import DEMO
 from mathrl.demo.habits import FALSE, HABITS, LOVED, USUAL, loves
 from mathrl.demo.world import draw, write_response
 from mathrl.grading.extract import extract_boxed
+from mathrl.report.seed_charts import habit_charts
 from mathrl.rewards.process import gate, verdict
 from mathrl.text.reasoning_steps import reasoning_steps
 
@@ -94,6 +95,8 @@ def test_what_came_is_reported_as_it_came(bench):
     told = hack_bench.page(record, ["sure", "loud"])
     assert told.count("came true for 1 of 2 habits") == 2 and told.count("came true for 2 of 2 habits") == 2
     assert "| loud (held out) | `blend` |" in told and "17, 17, 17" in told and "–, –, –" in told
+    drawn = habit_charts(hack_bench.curves(runs, ["sure", "loud"]))
+    assert drawn.count('class="line"') == 2 * 3 and "habit sure" in drawn and "habit loud" in drawn
 
 
 @pytest.mark.parametrize("damage", ["", "{", "[]", "{}", '{"registered": "now", "expected": {}}'])

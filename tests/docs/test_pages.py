@@ -59,6 +59,7 @@ def test_the_rooms_are_those_of_the_code(root):
     assert "| room | holds |\n|---|---|\n" + "\n".join(rows) + "\n\n" in page, "the table should be:\n" + "\n".join(rows)
     folders = {path.parent.name for path in root.glob("scripts/mathrl/*/__init__.py")}
     assert folders == set(layers)
+    assert [room for room in layers if not list((root / "tests" / room).glob("test_*.py"))] == [], "the tests mirror the rooms"
 
 
 def test_the_walk_of_a_row_is_the_walk_of_the_rules(root):

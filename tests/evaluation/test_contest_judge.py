@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from mathrl.core.files import read_jsonl
-from mathrl.evaluation.contest_judge import NeedsAlgebra, contest_grade, contest_grades, extract_answer, gold_form, math_equal, strip_string
+from mathrl.evaluation.contest_judge import NeedsAlgebra, contest_grades, extract_answer, gold_form, math_equal, strip_string
 from support import real_data
 
 HERE = Path(__file__).resolve().parent
@@ -88,7 +88,7 @@ QUIRKS = [
 
 @pytest.mark.parametrize(("prediction", "reference", "same", "reason"), QUIRKS, ids=[f"{p} ~ {r}" for p, r, _, _ in QUIRKS])
 def test_quirks(prediction, reference, same, reason):
-    assert contest_grade(rf"\boxed{{{prediction}}}", reference, "minerva_math").correct is same, reason
+    assert contest_grades([(rf"\boxed{{{prediction}}}", reference)], "minerva_math")[0].correct is same, reason
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_golds(gold, benchmark, form, reason):
     "answer", ["9^{9^{9^{9}}}", "(" * 4_000, "x" * 20_000, r"\frac" * 900, "open('/tmp/hostile','w')", "\udc80", r"\sqrt{" * 300]
 )
 def test_hostile_answers_get_a_verdict(answer):
-    assert contest_grade(rf"\boxed{{{answer}}}", "x+1").status in ("different", "timeout", "error", "unparsed_answer")
+    assert contest_grades([(rf"\boxed{{{answer}}}", "x+1")])[0].status in ("different", "timeout", "error", "unparsed_answer")
     assert not Path("/tmp/hostile").exists()
 
 

@@ -86,7 +86,7 @@ def test_each_response_is_read_for_equalities_once(files, monkeypatch):
     read = []
     original = grading.check_equalities
     monkeypatch.setattr(grading, "check_equalities", lambda response: read.append(response) or original(response))
-    problems = grading.read_benchmark(PROBLEMS, "toy")
+    problems = {row["id"]: row for row in PROBLEMS}
     samples = grading.read_samples(read_jsonl(files / "samples.jsonl.zst"), problems, "samples")
     found = grading.evaluate(samples, problems, grader="ours", extraction="strict", workers=1)
     assert sorted(read) == sorted({row["response"] for row in SAMPLES})

@@ -250,11 +250,12 @@ def test_under_slurm_nothing_is_assigned(state, given, code, shown, reason):
     assert not (state / "locks").exists()
 
 
-def test_a_lock_directory_of_somebody_else_is_refused(tmp_path):
+def test_a_lock_directory_of_somebody_else_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv(gpus.STATE, str(tmp_path / "link"))
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "real")
     with pytest.raises(UserError, match="is no directory of this user"):
-        gpus.state_directory(tmp_path / "link")
+        gpus.state_directory()
 
 
 @unless_another_job_was_next

@@ -134,7 +134,7 @@ def test_two_ray_nodes_join(slow, stop_ray_agent, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("cards", "chosen"),
+    ("adapters", "chosen"),
     [
         ({"eno1": ("up", "1000"), "ens2": ("up", "100000")}, "ens2"),  # management and data network
         ({"eno1": ("up", "1000"), "ens2": ("down", "100000")}, "eno1"),
@@ -142,13 +142,13 @@ def test_two_ray_nodes_join(slow, stop_ray_agent, tmp_path):
         ({"eno1": ("up", "1000"), "ens2": ("up", "-1")}, "eno1"),  # a driver that does not know
         ({}, "eno1"),
     ],
-    ids=["faster", "down", "as-fast", "unknown", "no-card"],
+    ids=["faster", "down", "as-fast", "unknown", "no-adapter"],
 )
-def test_nccl_gets_the_fastest_card(tmp_path, cards, chosen):
-    for name, (state, speed) in {**cards, "docker0": ("up", "400000")}.items():
+def test_nccl_gets_the_fastest_adapter(tmp_path, adapters, chosen):
+    for name, (state, speed) in {**adapters, "docker0": ("up", "400000")}.items():
         (tmp_path / name).mkdir()
         (tmp_path / name / "operstate").write_text(f"{state}\n")
         (tmp_path / name / "speed").write_text(f"{speed}\n")
-        if name != "docker0":  # a bridge is no card
+        if name != "docker0":  # a bridge is no adapter
             (tmp_path / name / "device").mkdir()
     assert nodes.fastest("eno1", tmp_path) == chosen

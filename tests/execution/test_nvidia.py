@@ -65,7 +65,7 @@ def test_what_the_driver_says_of_its_gpus():
 
 def test_how_gpus_are_linked():
     links = nvidia.parse_links(NVLINK)
-    assert len(links) == 6 and set(links.values()) == {"NV18"}, "network cards are no GPUs"
+    assert len(links) == 6 and set(links.values()) == {"NV18"}, "network adapters are no GPUs"
     assert nvidia.parse_links(PCIE) == {(0, 1): "PHB"}
     assert nvidia.parse_links("") == {}
 

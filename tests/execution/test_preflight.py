@@ -409,7 +409,8 @@ def test_jobs_of_an_earlier_call_that_slurm_still_has_are_named(place, monkeypat
     """Beside them the same work would be done twice; a grouped job counts as any other."""
     for name in ("bin", "elsewhere"):
         (place / name).mkdir()
-    (place / "bin/squeue").write_text(f'#!/bin/sh\n[ "$*" = "--me --noheader --format %i|%Z|%k" ] && echo "17|{place / where}|{comment}"\n')
+    asked = "--me --noheader --format %i|%T|%Z|%k"
+    (place / "bin/squeue").write_text(f'#!/bin/sh\n[ "$*" = "{asked}" ] && echo "17|PENDING|{place / where}|{comment}"\n')
     (place / "bin/squeue").chmod(0o755)
     monkeypatch.setenv("PATH", f"{place / 'bin'}:{os.environ['PATH']}")
     if not refused:

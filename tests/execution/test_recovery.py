@@ -1,4 +1,4 @@
-"""The way is clear for the next call after Snakemake was killed, and nobody alive is touched."""
+"""The way is clear for the next call after Snakemake was killed, and nobody alive is harmed."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_kill_dash_nine_of_snakemake_and_the_same_command_again(workflow):
     refused = call(directory)
     assert refused.returncode == 2
     assert f"(pid {first.pid})" in refused.stderr
-    assert processes.start_time(job) is not None, "a job of a live Snakemake was touched"
+    assert processes.start_time(job) is not None, "a job of a live Snakemake was ended"
 
     first.kill()
     first.wait()

@@ -78,7 +78,7 @@ def write_lines(path, rows):
 
 
 def test_the_audit_lists_where_judges_disagree(tmp_path):
-    golds = [{"id": 1, "answer": "1625"}, {"id": 2, "answer": "5"}, {"id": 3, "answer": "stop"}]
+    golds = [{"id": i, "problem": "Which?", "answer": answer} for i, answer in enumerate(("1625", "5", "stop"), 1)]
     boxes = [(1, "162500"), (1, "1625"), (2, "5"), (2, r"\sum_{k=2}^{3} k"), (3, "pots")]
     samples = write_lines(
         tmp_path / "s.jsonl", [{"id": i, "sample": n, "response": rf"\boxed{{{box}}}"} for n, (i, box) in enumerate(boxes)]
@@ -101,7 +101,7 @@ def test_the_audit_lists_where_judges_disagree(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"--samples": "toy"}, "expected NAME=FILE"),
+        ({"--samples": "toy"}, "must be NAME=FILE"),
         ({"--benchmark": "other={bench}"}, "no --benchmark toy"),
         ({"--samples": "toy={none}"}, "no such file"),
         ({"--workers": "0"}, "at least 1"),
@@ -109,7 +109,7 @@ def test_the_audit_lists_where_judges_disagree(tmp_path):
 )
 def test_the_audit_refuses_bad_input_in_one_line(tmp_path, change, message):
     samples = write_lines(tmp_path / "s.jsonl", [{"id": 1, "response": "x"}])
-    bench = write_lines(tmp_path / "b.jsonl", [{"id": 1, "answer": "1"}])
+    bench = write_lines(tmp_path / "b.jsonl", [{"id": 1, "problem": "Which?", "answer": "1"}])
     arguments = {"--samples": f"toy={samples}", "--benchmark": f"toy={bench}", "--out": str(tmp_path / "a.json")} | change
     flat = [text.format(bench=bench, none=tmp_path / "none.jsonl") for pair in arguments.items() for text in pair]
     done = run("audit_grader.py", *flat)

@@ -106,7 +106,7 @@ def test_a_tied_model_that_transformers_saved_gets_its_head(prepared, tmp_path):
     assert set(after) - set(before) == {"lm_head.weight"} and all(tensors.same_bytes(before[name], after[name]) for name in before)
     assert tensors.same_bytes(after["lm_head.weight"], after["model.embed_tokens.weight"])
     assert (logits(tmp_path / "out", [3, 1, 4]) == logits(model, [3, 1, 4])).all()
-    assert "lm_head.weight" not in tensors.read_checkpoint(tmp_path / "saved")  # the source is not touched
+    assert "lm_head.weight" not in tensors.read_checkpoint(tmp_path / "saved")  # the source is not changed
 
 
 def test_shapes_are_those_of_transformers():
@@ -340,7 +340,7 @@ def test_code_of_a_hub_is_needed(tmp_path):
 
 def test_script(prepared, tmp_path, script):
     source, model, _ = prepared
-    done = script("prepare_model.py", "--published", source, "--out", tmp_path / "out", "--report", tmp_path / "report.json")
+    done = script("prepare_model.py", "--published", source, "--out", tmp_path / "out", "--changes", tmp_path / "report.json")
     assert done.returncode == 0, done.stderr
     assert "auto_map removed" in done.stderr and sha256_tree(tmp_path / "out") == sha256_tree(model)
     report = json.loads((tmp_path / "report.json").read_text())
@@ -348,7 +348,7 @@ def test_script(prepared, tmp_path, script):
     shutil.rmtree(tmp_path / "out")
     broken = shutil.copytree(source, tmp_path / "broken")
     (broken / "qwen.tiktoken").unlink()
-    done = script("prepare_model.py", "--published", broken, "--out", tmp_path / "out", "--report", tmp_path / "other.json")
+    done = script("prepare_model.py", "--published", broken, "--out", tmp_path / "out", "--changes", tmp_path / "other.json")
     assert done.returncode == 2 and done.stderr.startswith("error: ") and len(done.stderr.splitlines()) == 1
     assert not (tmp_path / "out").exists() and not (tmp_path / "other.json").exists()
 
@@ -361,7 +361,7 @@ def test_a_model_that_is_trained_has_a_chat_template(tmp_path, script, template,
     (model / "config.json").write_text('{"model_type": "llama", "architectures": ["LlamaForCausalLM"]}')
     (model / "tokenizer_config.json").write_text(json.dumps({"chat_template": template} if template else {}))
     (model / "weights.bin").write_bytes(b"\0" * 1000)
-    command = ("prepare_model.py", "--published", model, "--out", tmp_path / "out", "--report", tmp_path / "report.json")
+    command = ("prepare_model.py", "--published", model, "--out", tmp_path / "out", "--changes", tmp_path / "report.json")
     assert script(*command).returncode == 0
     done = script(*command, "--trained")
     line = "has no chat template, and the training prompt goes through one; put a chat_template.jinja there"
@@ -461,7 +461,7 @@ def test_full_size(tmp_path, script):
         out.write(struct.pack("<Q", len(text)) + text)
         out.truncate(8 + len(text) + place)
     assert (source / "model.safetensors").stat().st_size == 3_178_063_824
-    done = script("prepare_model.py", "--published", source, "--out", tmp_path / "out", "--report", tmp_path / "report.json", timeout=600)
+    done = script("prepare_model.py", "--published", source, "--out", tmp_path / "out", "--changes", tmp_path / "report.json", timeout=600)
     assert done.returncode == 0, done.stderr
     report = json.loads((tmp_path / "report.json").read_text())
     assert report["parameters"] == 1_394_598_912 and report["tensors"] == 1033

@@ -4,8 +4,8 @@ import json
 
 import polars as pl
 import pytest
-from mathrl.data.problems import add_ids
 from mathrl.report.match_pages import marked
+from support.cleaning import add_ids
 
 ITEM = "A box holds 12 red marbles & 7 blue ones. What is the probability that <b>all 3</b> drawn ones are red?"
 

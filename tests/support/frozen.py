@@ -40,7 +40,7 @@ for model, worked, boxed in (("base", 0.3, 0.3), ("grpo", 0.8, 0.9)):
                                            "finish_reason": done, "tokens": len(text.split())}) + "\\n")
 """
 CONFIG = """
-import json, sys, yaml
+import inspect, json, sys, yaml
 sys.path.insert(0, "scripts")
 try:
     from mathrl.verl import grpo_config as keys
@@ -51,6 +51,7 @@ files = {"train_file": "t.parquet", "validation_file": "v.parquet", "checkpoints
 try:
     from mathrl.config.experiment import spelled_out
     stage = spelled_out(config).stage("grpo", "main")
+    files |= {"store": "s"} if "store" in inspect.signature(keys.places).parameters else {}
     asked = keys.overrides(stage, accelerator="cuda", model="m") | keys.places(stage, run="grpo", **files)
 except ImportError:  # before the configuration had types
     try:
@@ -102,7 +103,7 @@ def make(tree: Path, place: Path, source: Path, samples: Path, protocol: str) ->
     environment = json.loads(call(tree, "-c", ENVIRONMENT))
     path = {"PYTHONPATH": str(scripts)}
     resolved = call(tree, "-c", CONFIG, environment={**environment, **path}).split("RESOLVED")[1]
-    (place / "verl_config.json").write_text(resolved)
+    (place / "verl_config.json").write_text(resolved.replace(str(tree), "CHECKOUT"))
 
 
 def plain(path: Path) -> bytes | str:

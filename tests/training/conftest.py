@@ -2,7 +2,8 @@
 
 import pytest
 from mathrl.core import code_files
-from mathrl.training import fingerprints, plan, training_code
+from mathrl.training import directories, fingerprints, plan, training_code
+from support.settings import plan_of, stage_of
 
 
 class OwnCode:
@@ -25,3 +26,31 @@ def own_code(tmp_path, monkeypatch):
         monkeypatch.setattr(module, "SCRIPTS", tmp_path / "scripts")
     yield OwnCode(tmp_path / "scripts")
     code_files.direct.cache_clear()
+
+
+@pytest.fixture
+def stage(config):
+    return stage_of(config)
+
+
+class Place:
+    """Files of a training, and the directory that a configuration of it gets."""
+
+    def __init__(self, folder):
+        self.folder, self.train, self.model = folder, folder / "train.parquet", folder / "model"
+        self.train.write_bytes(b"rows")
+        (folder / "solutions.parquet").write_bytes(b"solutions")
+        self.model.mkdir()
+        for name in ("config.json", "model.safetensors", "tokenizer.json"):
+            (self.model / name).write_text("{}")
+
+    def content(self, stage, accelerator="cuda"):
+        return plan_of(stage, self.train, self.model, accelerator).fingerprint
+
+    def directory(self, stage, adopt=None, **more):
+        return directories.open_directory(self.folder / "checkpoints", self.content(stage, **more), adopt, self.model)[0]
+
+
+@pytest.fixture
+def place(tmp_path, own_code):
+    return Place(tmp_path)

@@ -29,7 +29,7 @@ def test_cost_by_hand():
     assert (found["checkpoints"], found["disk_gb"]) == (2, 40.0)
 
 
-TRIAL = {
+STEPS_TRIED = {
     "timing_s/step": [(1, 90.0), (2, 60.0), (3, 60.0), (4, 60.0), (5, 70.0)],
     "timing_s/save_checkpoint": [(5, 10.0)],
     "timing_s/testing": [(5, 20.0)],
@@ -52,7 +52,7 @@ TRIAL = {
     ],
 )
 def test_a_budget_ends_a_forecast_where_it_ends_training(budget, steps, ended_by):
-    found = forecast.forecast(STAGE.changed(steps=400, budget=budget), 1000, TRIAL, wall=460.0, checkpoint=20 * 10**9, gpus=6)
+    found = forecast.forecast(STAGE.changed(steps=400, budget=budget), 1000, STEPS_TRIED, wall=460.0, checkpoint=20 * 10**9, gpus=6)
     assert (found["steps"], found["ended_by"], found["configured_steps"]) == (steps, ended_by, 400)
     assert found["generated_tokens"] == steps * 300_000
     said = forecast.describe("forecast grpo", found)
@@ -62,7 +62,7 @@ def test_a_budget_ends_a_forecast_where_it_ends_training(budget, steps, ended_by
 
 
 def test_a_forecast_is_what_a_later_stages_budget_is_cut_by():
-    found = forecast.forecast(STAGE.changed(steps=10), 1000, TRIAL, wall=460.0, checkpoint=1, gpus=6)
+    found = forecast.forecast(STAGE.changed(steps=10), 1000, STEPS_TRIED, wall=460.0, checkpoint=1, gpus=6)
     left = budget.left(Budget(), Budget(gpu_hours=2.05), [found | {"config": {"gpus": 6, "nodes": 1}}])
     assert left.gpu_hours == pytest.approx(1.0)  # ten steps, a validation and a save: 630 s of six GPUs
 

@@ -132,10 +132,10 @@ def test_errors_of_other_jobs(tmp_path):
 
 
 def test_a_job_of_slurm(tmp_path, monkeypatch):
-    """`squeue` as SLURM prints it: state, directory, and the comment that Snakemake's plug-in gives."""
+    """`squeue` as SLURM prints it: number, state, directory, and the comment that Snakemake's plug-in gives."""
     study(tmp_path, lock="4.5.another-world.ff")
     write_json(tmp_path / "results/dapo/main/data.json", {"counts": {"dev": 100}})
-    rows = [f"PENDING|{tmp_path}|rule_train_policy_wildcards_dapo_main", "RUNNING|/else|rule_train_policy_wildcards_grpo_main"]
+    rows = [f"17|PENDING|{tmp_path}|rule_train_policy_wildcards_dapo_main", "18|RUNNING|/else|rule_train_policy_wildcards_grpo_main"]
     tool = tmp_path / "bin/squeue"
     tool.parent.mkdir()
     tool.write_text("#!/bin/sh\ncat <<'END'\n" + "\n".join(rows) + "\nEND\n")

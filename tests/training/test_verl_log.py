@@ -27,13 +27,13 @@ def test_a_failure_shows_its_cause_and_the_last_hundred_lines_of_this_attempt(tm
     begin = long_logs.rotate(log)
     with open(log, "a") as handle:
         handle.write("noise\n" * 7000 + TRACEBACK)
-    why = verl_log.report(log, begin, of_rule)
+    why = verl_log.write_cause(log, begin, of_rule)
     assert why.startswith("the GPU's memory is full: lower micro_batch_size") and "(torch.OutOfMemoryError: CUDA out" in why
     lines = of_rule.read_text().splitlines()
     assert lines[0] == f"cause: {why}" and lines[1] == f"verl's log: {log}"
     assert len(lines) == 3 + verl_log.SHOWN and lines[-1].startswith("Set the environment variable")
     log.write_text("")
-    assert verl_log.report(log, 0, of_rule) == "" and "cause: verl names none" in of_rule.read_text()
+    assert verl_log.write_cause(log, 0, of_rule) == "" and "cause: verl names none" in of_rule.read_text()
 
 
 def test_a_long_log_is_set_aside_and_the_oldest_goes(tmp_path, monkeypatch):

@@ -39,7 +39,7 @@ def proposals(name: str, plan: Plan, sources: Sequence[Source], answers: Mapping
     import polars as pl
 
     rows = [
-        _proposal(name, plan, source, request.key, request.text, answers)
+        _proposal(name, plan, source, request.key, answers)
         for source in sources
         for request in plan.proposals(source)
         if request.key in answers
@@ -77,7 +77,7 @@ def _repeated(ids: Sequence[str]) -> set[int]:
     return found
 
 
-def _proposal(name: str, plan: Plan, source: Source, key: str, prompt: str, answers: Mapping[str, Answer]) -> Proposal:
+def _proposal(name: str, plan: Plan, source: Source, key: str, answers: Mapping[str, Answer]) -> Proposal:
     """One proposal with the verdict of the first two doors."""
     answer, kind = answers[key], plan.entry.kind
     row: Proposal = {

@@ -14,9 +14,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from mathrl.checks.records import Attacked, Fault
+from mathrl.core import parquet
+from mathrl.core.files import UserError, read_jsonl
+from mathrl.core.spread import spread
 from mathrl.data.records import Item
 from mathrl.grading import Grade, grade
 
+COLUMNS = ("problem", "answer")
 MAX_PARTS = 40
 """So many formulas, sides or numbers of one problem are tried."""
 _FORMULA = re.compile(r"\$\$(.+?)\$\$|(?<!\\)\$(.+?)(?<!\\)\$|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.DOTALL)
@@ -266,6 +270,18 @@ def _value(text: str) -> float | None:
         return None
 
 
+def read_problems(path: str, limit: int | None) -> list[Item]:
+    """Problems of a JSON-lines or parquet file, at most `limit` of them, evenly spread."""
+    if path.endswith(".parquet"):
+        parquet.schema_of(path, COLUMNS)
+        rows = [row for part in parquet.parts(path, list(COLUMNS)) for row in part.iter_rows(named=True)]
+    else:
+        rows = list(read_jsonl(path, required=COLUMNS))
+    if not rows:
+        raise UserError(f"{path}: holds no problems")
+    return [rows[place] for place in spread(len(rows), limit or len(rows))]
+
+
 def attack(
     problems: Sequence[Item],
     strategies: Iterable[Strategy] = STRATEGIES,
@@ -275,7 +291,7 @@ def attack(
     """By strategy: problems it was tried on, those where another writing `earned` the reward, those where the answer was
     `standing` there, the `rate` of the former over all problems, and up to `examples` of them.
     """
-    report: dict[str, Attacked] = {}
+    found: dict[str, Attacked] = {}
     for strategy in strategies:
         tried = standing = 0
         faults: list[Fault] = []
@@ -289,7 +305,7 @@ def attack(
                 faults.append({"response": other[:300], "answer": gold[:300], "problem": problem[:300]})
             elif right:
                 standing += 1
-        report[strategy.name] = {
+        found[strategy.name] = {
             "why": strategy.why,
             "tried": tried,
             "earned": len(faults),
@@ -297,4 +313,4 @@ def attack(
             "rate": len(faults) / len(problems) if problems else 0.0,
             "examples": faults[:examples],
         }
-    return report
+    return found

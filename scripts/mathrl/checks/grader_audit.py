@@ -6,17 +6,23 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from mathrl.checks.records import Accuracy
 from mathrl.core.capped_calls import CappedCalls
+from mathrl.core.files import UserError, read_jsonl
+from mathrl.core.spread import spread
+from mathrl.data.benchmarks import read_benchmark
 from mathrl.evaluation.contest_judge import contest_grades
-from mathrl.evaluation.records import Disagreement, JudgedAnswer
+from mathrl.evaluation.records import AuditedBenchmark, Disagreement, JudgedAnswer
 from mathrl.grading import grade
 from mathrl.grading.judge import Question
 
 MATH_VERIFY = "mathrl.checks.grader_math_verify:judge_response"
 MATH_VERIFY_CAP = 10.0
 """Seconds of processor time that Math-Verify may take for one answer; then its worker ends and it counts as refusing."""
+LISTED = 50
+"""Rows that are listed for each pattern of verdicts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +99,37 @@ def summarise(verdicts: Sequence[Verdict], labels: Sequence[bool]) -> Accuracy:
     }
 
 
-def disagreements(
-    rows: Iterable[JudgedAnswer], judges: dict[str, Sequence[Verdict]], limit: int
-) -> tuple[dict[str, int], list[Disagreement]]:
-    """(how often each pattern of verdicts occurs, up to `limit` rows a pattern on which the judges differ).
+def audit(samples: Path, benchmark: Path, name: str, limit: int, workers: int) -> AuditedBenchmark:
+    """Verdicts of all three judges on at most `limit` samples of a benchmark, evenly spread over their file.
+
+    Raises:
+        UserError: there are no samples, or one is of another benchmark.
+    """
+    items = read_benchmark(benchmark)
+    rows = list(read_jsonl(samples, required=("id", "response")))
+    if not rows:
+        raise UserError(f"{samples}: holds no samples")
+    rows = [rows[place] for place in spread(len(rows), limit)]
+    unknown = next((row["id"] for row in rows if str(row["id"]) not in items), None)
+    if unknown is not None:
+        raise UserError(f"{samples}: id '{unknown}' is not in {benchmark}; are they of the same benchmark?")
+    asked = [items[str(row["id"])] for row in rows]
+    questions = [(row["response"], item["answer"], item["problem"]) for row, item in zip(rows, asked, strict=True)]
+    judges: dict[str, Sequence[Verdict]] = {
+        "ours": ours(questions, benchmark=name),
+        "math_verify": math_verify(questions, workers),
+        "contest": contest(questions, name, workers),
+    }
+    described: list[JudgedAnswer] = [
+        {"id": row["id"], "sample": row.get("sample", 0), "answer": item["answer"]} for row, item in zip(rows, asked, strict=True)
+    ]
+    patterns, listed = disagreements(described, judges)
+    accepted = {judge: sum(verdict.correct for verdict in verdicts) for judge, verdicts in judges.items()}
+    return {"samples": len(rows), "accepted": accepted, "patterns": patterns, "disagreements": listed}
+
+
+def disagreements(rows: Iterable[JudgedAnswer], judges: dict[str, Sequence[Verdict]]) -> tuple[dict[str, int], list[Disagreement]]:
+    """(how often each pattern of verdicts occurs, up to `LISTED` rows per pattern on which the judges differ).
 
     rows: dicts that identify the answers (id, sample, answer …), in the order of the verdicts. A pattern reads
     "contest=1 math_verify=0 ours=1".
@@ -108,7 +141,7 @@ def disagreements(
         verdicts = {name: judges[name][index] for name in names}
         pattern = " ".join(f"{name}={int(verdicts[name].correct)}" for name in names)
         counts[pattern] += 1
-        if len({verdict.correct for verdict in verdicts.values()}) > 1 and counts[pattern] <= limit:
+        if len({verdict.correct for verdict in verdicts.values()}) > 1 and counts[pattern] <= LISTED:
             extracted = {name: verdict.extracted for name, verdict in verdicts.items() if verdict.extracted is not None}
             listed.append(
                 {

@@ -90,8 +90,8 @@ def _seconds(call: Callable[[], object]) -> float:
     return time.perf_counter() - begun
 
 
-def _job_seconds(benchmark: Path) -> float:
-    with open(benchmark, newline="") as lines:
+def _job_seconds(timing: Path) -> float:
+    with open(timing, newline="") as lines:
         return sum(float(row["s"]) for row in csv.DictReader(lines, delimiter="\t"))
 
 

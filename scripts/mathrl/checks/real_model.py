@@ -15,7 +15,7 @@ from pathlib import Path
 
 from mathrl.config.reading import Raw
 from mathrl.core.code_files import ROOT
-from mathrl.core.files import UserError, read_json, read_jsonl, sha256_file, write_json, write_jsonl, write_text
+from mathrl.core.files import UserError, read_json, read_jsonl, replaced_directory, sha256_file, write_json, write_jsonl, write_text
 from mathrl.core.spread import spread
 from mathrl.execution.driver import snakemake
 from mathrl.execution.recovery import recover
@@ -88,14 +88,12 @@ def convert_gguf(gguf: Path, target: Path) -> None:
         return
     if not gguf.is_file():
         raise UserError(f"{gguf}: no such file; {HOW_TO_GET}")
-    unfinished = target.with_name(target.name + ".unfinished")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    worker = multiprocessing.get_context("spawn").Process(target=_convert, args=(gguf, unfinished))  # its memory goes with it
-    worker.start()
-    worker.join()
-    if worker.exitcode:
-        raise UserError(f"{gguf}: cannot be unpacked; is it a GGUF file that transformers reads?")
-    unfinished.rename(target)
+    with replaced_directory(target) as unfinished:
+        worker = multiprocessing.get_context("spawn").Process(target=_convert, args=(gguf, unfinished))  # its memory goes with it
+        worker.start()
+        worker.join()
+        if worker.exitcode:
+            raise UserError(f"{gguf}: cannot be unpacked; is it a GGUF file that transformers reads?")
 
 
 def _convert(gguf: Path, target: Path) -> None:

@@ -69,8 +69,8 @@ def sharing_budget(config: Configuration, run: str, stage: str) -> list[str]:
 
 def checkpoint_models(config: Configuration) -> list[str]:
     """Checkpoints along training that are evaluated, as rows `run@step-N`, `run@best`, `run@last`."""
-    points = [point if isinstance(point, str) else f"step-{point}" for point in config.evaluation.steps]
-    return [f"{run}@{point}" for run in config.select for point in points]
+    chosen = [step if isinstance(step, str) else f"step-{step}" for step in config.evaluation.steps]
+    return [f"{run}@{choice}" for run in config.select for choice in chosen]
 
 
 def evaluated_models(config: Configuration) -> list[str]:

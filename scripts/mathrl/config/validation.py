@@ -18,7 +18,7 @@ from mathrl.config.records import PinRow
 from mathrl.config.reward_terms import check_names
 from mathrl.config.runs import labelling_runs, model_source, sharing_budget, stages, start_of, verifying_runs
 from mathrl.config.secret_keys import check_secrets
-from mathrl.config.sources import OWN_SOLUTIONS
+from mathrl.config.sources import OWN_SOLUTIONS, WITH_A_MODEL, searched_by
 from mathrl.config.stage import Reward, Stage
 from mathrl.config.verl_keys import check_raw_keys
 from mathrl.core import named_judges, users_code
@@ -237,10 +237,10 @@ def _check_verifiers(config: Configuration, table: Table) -> None:
 def _check_removal(config: Configuration, methods: Sequence[str], where: str) -> None:
     """Refuse to remove by matches that nobody looks for: nothing would be removed, without a word."""
     for method in methods:
-        needed = "semantic" if method == "similar" else method
+        needed = searched_by(method)
         if needed not in config.decontamination.methods:
             raise UserError(f"config: {where}: {method} needs the method {needed}; add it to decontamination.methods")
-        if needed in ("semantic", "reworded") and config.embedding_model is None:
+        if needed in WITH_A_MODEL and config.embedding_model is None:
             raise UserError(f"config: {where}: {method} needs a model; name one as embedding_model")
 
 
@@ -343,21 +343,21 @@ def _check_choice_of_rows(config: Configuration, merged: Stage, name: str, where
     return notices
 
 
-def _check_steps(points: Sequence[int | str], last: Stage, run: str) -> None:
+def _check_steps(steps: Sequence[int | str], last: Stage, run: str) -> None:
     """Refuse a step that the run's last stage never saves, or saves and removes again."""
     every, total, keep = last.save_every, last.steps, last.keep_every
-    for point in points:
-        if isinstance(point, str) or point == total:
+    for step in steps:
+        if isinstance(step, str) or step == total:
             continue
-        if total is not None and (point > total or point % every):
+        if total is not None and (step > total or step % every):
             saved = [*range(every, total, every), total]
             some = ", ".join(map(str, saved[:8])) + (f", … {total}" if len(saved) > 8 else "")
-            raise UserError(f"config: evaluation.steps: run {run} saves no step {point}; it saves {some} (save_every {every})")
-        newest = total is not None and point > total - every * last.keep_last
-        if not newest and (not keep or point % keep):
+            raise UserError(f"config: evaluation.steps: run {run} saves no step {step}; it saves {some} (save_every {every})")
+        newest = total is not None and step > total - every * last.keep_last
+        if not newest and (not keep or step % keep):
             raise UserError(
-                f"config: evaluation.steps: run {run} does not keep step {point} (keep_last {last.keep_last}, keep_every {keep}); "
-                f"set training.keep_every to {point} or to a number that divides it"
+                f"config: evaluation.steps: run {run} does not keep step {step} (keep_last {last.keep_last}, keep_every {keep}); "
+                f"set training.keep_every to {step} or to a number that divides it"
             )
 
 

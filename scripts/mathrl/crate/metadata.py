@@ -1,7 +1,8 @@
 """The metadata of a crate: ro-crate-metadata.json after the profile Provenance Run Crate 0.5 (https://w3id.org/ro/wfrun/provenance/0.5).
 
-Plain JSON-LD by the standard library. The workflow is the Snakefile, a step is a rule, a tool is a rule's script, and each job whose
-results travel is an action. When a result was made is its file time; who made it, and on which machine, is not said.
+Plain JSON-LD by the standard library, because a study gives the same bytes each time: the package rocrate dates a crate by the clock. The
+workflow is the Snakefile, a step is a rule, a tool is a rule's script, and each job whose results travel is an action. When a result was
+made is its file time; who made it, and on which machine, is not said.
 """
 
 from __future__ import annotations

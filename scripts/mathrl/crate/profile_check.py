@@ -37,8 +37,8 @@ class Offline:
         """Nothing is open."""
 
 
-def findings(crate: Path, severity: str = "REQUIRED") -> list[str]:
-    """What the validator finds against the profile, a line each; empty where nothing.
+def findings(crate: Path) -> list[str]:
+    """What the validator finds against what the profile requires, a line each; empty where nothing.
 
     Raises:
         UserError: the crate cannot be read, or uses terms that its context does not have.
@@ -55,7 +55,7 @@ def findings(crate: Path, severity: str = "REQUIRED") -> list[str]:
         settings = ValidationSettings(
             rocrate_uri=str(Path(folder, "crate")),
             profile_identifier=PROFILE,
-            requirement_severity=severity,
+            requirement_severity="REQUIRED",
             offline=True,
             cache_path=Path(folder, "cache"),
         )

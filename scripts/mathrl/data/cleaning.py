@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -89,56 +89,74 @@ def clean(
 
     columns = contract.dataset_columns(path)
     funnel, signatures = contract.Funnel(), Signatures()
-    bad, ids, rates, sources, all_rates = [], [], [], [], []
-    rows, seen = 0, set[str]()
     out.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=out.parent, prefix=".clean_problems.") as folder, AnswerCheck(workers) as check:
-        accepted = []
-        for number, raw in enumerate(parts(path, columns)):
-            read = _with_gold(raw.with_row_index("row", offset=rows), funnel)
-            frame, broken = contract.split_violations(read)
-            rows += len(raw)
-            seen |= set(frame["source"].drop_nulls().unique().to_list()) if settings["sources"] else set()
-            all_rates.append(raw["solve_rate"])
-            bad.append(broken)
-            funnel.add("contract", len(read), len(frame))
-            frame = _filtered(frame, settings, check, funnel)
-            signatures.add(frame["problem"], workers)
-            ids.append(contract.problem_ids(frame["problem"]))
-            rates.append(frame["solve_rate"])
-            sources.append(frame["source"])
-            accepted.append(Path(folder) / f"{number}.parquet")
-            frame.write_parquet(accepted[-1], compression="lz4")
-        check_sources(settings["sources"] or (), seen, "data.filters.sources")
-        broken = pl.concat(bad)
+    with TemporaryDirectory(dir=out.parent, prefix=".clean_problems.") as folder:
+        read = _read(path, columns, Path(folder), settings, workers, funnel, signatures)
+        check_sources(settings["sources"] or (), read.seen, "data.filters.sources")
+        broken = pl.concat(read.broken)
         with atomic_path(quarantine) as temporary:
             broken.write_parquet(temporary)
-        _refuse(path, broken, rows, settings["max_quarantine"])
+        _refuse(path, broken, read.rows, settings["max_quarantine"])
         funnel.refuse(path, settings["max_dropped"])
-        identifiers = contract.numbered(pl.concat(ids))
+        identifiers = contract.numbered(pl.concat(read.ids))
         group = signatures.groups(identifiers, "near", settings["near_similarity"])
         keep, near_kept = pl.repeat(True, len(group), dtype=pl.Boolean, eager=True), 0
         if settings["duplicates"] != "none":
             same = group if settings["duplicates"] == "near" else signatures.groups(identifiers, "exact")
-            keep, near_kept = _first_of_each(accepted, same, f"duplicates_{settings['duplicates']}", funnel, same_problem)
+            keep, near_kept = _first_of_each(read.accepted, same, f"duplicates_{settings['duplicates']}", funnel, same_problem)
         if not keep.any():
             step = next(step["step"] for step in funnel.steps if step["rows_out"] == 0)
             raise UserError(f"{path}: no row is left after the step '{step}'; correct data.filters or the dataset")
-        used, lowest = _cuts(path, pl.concat(all_rates), cuts)
-        difficulty = contract.bands(pl.concat(rates), used, lowest=lowest)
+        used, lowest = _cuts(path, pl.concat(read.all_rates), cuts)
+        difficulty = contract.bands(pl.concat(read.rates), used, lowest=lowest)
         table = pl.DataFrame({"id": identifiers, "duplicate_group": group, "difficulty": difficulty, "keep": keep})
-        _write(out, accepted, table)
-    return Cleaned(
-        rows,
-        funnel,
-        broken,
-        used,
-        difficulty.filter(keep),
-        pl.concat(sources).filter(keep),
-        group.filter(keep).n_unique(),
-        settings,
-        near_kept,
-    )
+        _write(out, read.accepted, table)
+    sources, groups = pl.concat(read.sources).filter(keep), group.filter(keep).n_unique()
+    return Cleaned(read.rows, funnel, broken, used, difficulty.filter(keep), sources, groups, settings, near_kept)
+
+
+@dataclass
+class _Read:
+    """What reading a dataset leaves: accepted rows in pieces on disk, and of each row what the steps on all rows together need."""
+
+    rows: int = 0
+    seen: set[str] = field(default_factory=set)
+    accepted: list[Path] = field(default_factory=list)
+    broken: list[pl.DataFrame] = field(default_factory=list)
+    all_rates: list[pl.Series] = field(default_factory=list)
+    ids: list[pl.Series] = field(default_factory=list)
+    rates: list[pl.Series] = field(default_factory=list)
+    sources: list[pl.Series] = field(default_factory=list)
+
+
+def _read(
+    path: Path,
+    columns: list[pl.Expr],
+    folder: Path,
+    settings: CleaningSettings,
+    workers: int,
+    funnel: contract.Funnel,
+    signatures: Signatures,
+) -> _Read:
+    """Check and filter a dataset part by part, so that it need not fit into memory."""
+    done = _Read()
+    with AnswerCheck(workers) as check:
+        for number, raw in enumerate(parts(path, columns)):
+            given = _with_gold(raw.with_row_index("row", offset=done.rows), funnel)
+            frame, broken = contract.split_violations(given)
+            done.rows += len(raw)
+            done.seen |= set(frame["source"].drop_nulls().unique().to_list()) if settings["sources"] else set()
+            done.all_rates.append(raw["solve_rate"])
+            done.broken.append(broken)
+            funnel.add("contract", len(given), len(frame))
+            frame = _filtered(frame, settings, check, funnel)
+            signatures.add(frame["problem"], workers)
+            done.ids.append(contract.problem_ids(frame["problem"]))
+            done.rates.append(frame["solve_rate"])
+            done.sources.append(frame["source"])
+            done.accepted.append(folder / f"{number}.parquet")
+            frame.write_parquet(done.accepted[-1], compression="lz4")
+    return done
 
 
 def _with_gold(raw: pl.DataFrame, funnel: contract.Funnel) -> pl.DataFrame:

@@ -2,7 +2,8 @@
 
 Two problems are nearly equal if they have the same numbers, variables, signs and contrasting words in the same order, and at
 least a share of their other words in common (Jaccard, estimated by MinHash over words and word pairs; 0.8 by default). Two problems of one
-template with other numbers are two problems. Groups depend on the texts alone, not on their order.
+template with other numbers are two problems. Groups depend on the texts alone, not on their order. MinHash is by hand, on the arrays of
+hashes that the rows are anyway: a library takes one row at a time, as Python objects.
 """
 
 from __future__ import annotations

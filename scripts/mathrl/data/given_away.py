@@ -44,7 +44,7 @@ _WORD = re.compile(r"[A-Za-z][A-Za-z'-]*|\d+")
 _AROUND = " \t\n.,:;!?*_#"
 
 
-class GoldWatch:
+class GivenAway:
     """Reads the steps of a solution in their order and tells where they hold the gold.
 
     Args:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple, NotRequired, TypedDict
 from mathrl.core import parquet
 from mathrl.core.files import UserError
 from mathrl.core.parquet import check_text, schema_of
-from mathrl.data.given_away import GoldWatch
+from mathrl.data.given_away import GivenAway
 from mathrl.data.records import DataSummary
 from mathrl.judges.protocols import MARK
 from mathrl.text.beginnings import beginnings
@@ -80,8 +80,8 @@ def cut(solution: str, gold: str, problem: str, share: float) -> Hint | str:
     if gold.startswith(MARK):
         return OTHER_JUDGE
     wanted = min(max(1, int(share * len(steps) + 0.5)), len(steps) - 1)
-    watch = GoldWatch(gold, problem)
-    clean = next((place for place, step in enumerate(steps[:wanted]) if watch.holds(step)), wanted)
+    given = GivenAway(gold, problem)
+    clean = next((place for place, step in enumerate(steps[:wanted]) if given.holds(step)), wanted)
     return Hint(beginnings(solution, steps)[clean - 1].strip(), clean, wanted) if clean else HOLDS_GOLD
 
 

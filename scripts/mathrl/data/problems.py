@@ -122,10 +122,10 @@ def _typed(columns: list[pl.Expr], names: dict[str, pl.DataType], chosen: dict[s
     return result
 
 
-def split_violations(frame: pl.DataFrame, first: int = 0) -> tuple[pl.DataFrame, pl.DataFrame]:
+def split_violations(frame: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Split raw rows into those that keep the contract and those that break it, with a `reason` and their `row` number.
 
-    `first` is the number of the first row here. The cell that breaks the contract is cut after 1,000 characters.
+    The cell that breaks the contract is cut after 1,000 characters.
     """
     import polars as pl
 
@@ -139,7 +139,7 @@ def split_violations(frame: pl.DataFrame, first: int = 0) -> tuple[pl.DataFrame,
         .when(broken).then(pl.lit("invalid characters"))
         .when(rate.is_nan() | (rate < 0) | (rate > 1)).then(pl.lit("solve rate outside 0–1"))
     )  # fmt: skip
-    marked = (frame if "row" in frame.columns else frame.with_row_index("row", offset=first)).with_columns(reason=reason)
+    marked = (frame if "row" in frame.columns else frame.with_row_index("row")).with_columns(reason=reason)
     good = marked.filter(pl.col("reason").is_null()).drop("row", "reason")
     bad = marked.filter(pl.col("reason").is_not_null()).with_columns(pl.col("problem", "answer").str.slice(0, 1000))
     return good.with_columns(pl.col("answer").str.strip_chars()), bad.with_columns(pl.col("row").cast(pl.Int64))
@@ -194,11 +194,6 @@ def numbered(ids: pl.Series) -> pl.Series:
     again = pl.int_range(pl.len()).over("id") + 1
     name = pl.when(again > 1).then(pl.col("id") + "-" + again.cast(pl.String)).otherwise(pl.col("id"))
     return pl.DataFrame({"id": ids}).select(name.alias("id")).to_series()
-
-
-def add_ids(frame: pl.DataFrame) -> pl.DataFrame:
-    """Add the column `id`, unique and stable."""
-    return frame.with_columns(id=numbered(problem_ids(frame["problem"])))
 
 
 def quintiles(solve_rate: pl.Series) -> list[float]:

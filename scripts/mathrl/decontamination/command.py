@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mathrl.config.sources import WITH_A_MODEL, searched_by
 from mathrl.core.files import UserError, atomic_path, write_json, write_text
 from mathrl.core.parquet import PartWriter, parts, row_count, schema_of
 from mathrl.core.provenance import provenance
@@ -99,7 +100,7 @@ def settings_of(args: argparse.Namespace) -> Settings:
     default = tuple(method for method in methods if method not in FLAGGING)
     remove = default if args.remove is None else _names(args.remove, "--remove", (*METHODS, "similar"))
     for name in remove:
-        needed = "semantic" if name == "similar" else name
+        needed = searched_by(name)
         if needed not in methods:
             raise UserError(f"--remove {args.remove}: {name} needs {needed} among --methods ({args.methods}), else it removes nothing")
     for name in ("ngram_coverage", "fuzzy_similarity", "semantic_similarity", "reworded_similarity"):
@@ -108,7 +109,7 @@ def settings_of(args: argparse.Namespace) -> Settings:
     if args.ngram_size < 2:
         raise UserError(f"--ngram-size {args.ngram_size}: must be at least 2 words")
     for method in methods:
-        if method in ("semantic", "reworded") and args.embedding_model is None:
+        if method in WITH_A_MODEL and args.embedding_model is None:
             raise UserError(f"--methods {method}: needs --embedding-model, the directory of a sentence-transformers model")
     places = {name: getattr(args, name) for name in ("embedding_model", "embedding_cache")}
     return settings_of_thresholds(args, methods=methods, remove=remove, workers=max(args.workers, 1), **places)

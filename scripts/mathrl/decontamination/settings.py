@@ -6,8 +6,10 @@ import argparse
 from dataclasses import Field, asdict, dataclass, fields
 from pathlib import Path
 
+from mathrl.config.sources import WITH_A_MODEL
+
 TOKENS = ("exact", "ngram", "fuzzy")  # need no model
-METHODS = (*TOKENS, "semantic", "reworded")
+METHODS = (*TOKENS, *WITH_A_MODEL)
 FLAGGING = ("reworded",)  # their matches flag items; rows are removed by them only where `remove` names them
 
 

@@ -21,6 +21,7 @@ from mathrl.training.collapse import describe
 from mathrl.training.records import Manifest
 
 MODES, REFERENCE = ("blend", "gate"), "grpo"
+ORDER = (*MODES, REFERENCE)  # of a chart's lines
 SHARE = 0.25  # of the base model's responses that show one of the habits
 END = 5  # last steps whose mean is a value "at the end"
 CAUGHT = 20  # step up to which a hack shall be flagged
@@ -113,7 +114,7 @@ def measure(directory: Path, habits: Sequence[str], seeds: int) -> list[HackRun]
                 raise UserError(
                     f"{directory}: {name}-seed-{seed} kept no samples; remove its manifest and checkpoints, and run the same command"
                 )
-            curves = shares(directory / str(manifest["rollouts"]), looked_at, manifest["steps"])
+            by_name = shares(directory / str(manifest["rollouts"]), looked_at, manifest["steps"])
             flags = [flag for flag in manifest["collapse"] if flag["limit"] == "process_drop"]
             found.append(
                 {
@@ -121,12 +122,20 @@ def measure(directory: Path, habits: Sequence[str], seeds: int) -> list[HackRun]
                     "mode": mode,
                     "habit": habit,
                     "seed": seed,
-                    "curves": curves,
+                    "curves": by_name,
                     "flagged": flags[0]["step"] if flags else None,
                     "flags": [describe(flag) for flag in manifest["collapse"]],
                 }
             )
     return found
+
+
+def curves(runs: Sequence[HackRun], habits: Sequence[str]) -> dict[str, dict[str, list[list[float]]]]:
+    """By habit and mode a curve of each seed: the share of responses that show the habit."""
+    return {
+        habit: {mode: [run["curves"][habit] for run in runs if run["mode"] == mode and run["habit"] in (habit, None)] for mode in ORDER}
+        for habit in habits
+    }
 
 
 def at_end(run: HackRun, name: str) -> float:

@@ -389,8 +389,3 @@ def _grade(response: str, prediction: str, status: str) -> Grade:
     extracted = prediction.encode("utf-8", "replace").decode() or None  # lone surrogates cannot be written to a file
     correct = status == "equal"
     return Grade(score=float(correct), correct=correct, format=boxed, extracted=extracted, status=status)
-
-
-def contest_grade(response: str, answer: str, benchmark: str = "") -> Grade:
-    """One verdict of the contest's judge."""
-    return contest_grades([(response, answer)], benchmark)[0]

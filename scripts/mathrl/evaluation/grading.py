@@ -22,19 +22,6 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 1
 
 
-def read_benchmark(rows: Iterable[Item], path: str) -> dict[str, Item]:
-    """Benchmark rows by id (as text), in file order; `UserError` for a doubled id or an empty file."""
-    problems: dict[str, Item] = {}
-    for row in rows:
-        key = str(row["id"])
-        if key in problems:
-            raise UserError(f"{path}: the id '{key}' occurs twice; ids must be unique")
-        problems[key] = {**row}
-    if not problems:
-        raise UserError(f"{path}: holds no problems")
-    return problems
-
-
 def read_samples(rows: Iterable[Sample], known: Mapping[str, Item], path: str) -> list[Sample]:
     """Sample rows sorted by the benchmark's order and sample number; `UserError` for an unknown id or a doubled sample."""
     order = {key: place for place, key in enumerate(known)}

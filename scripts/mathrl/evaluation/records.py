@@ -270,3 +270,12 @@ class Disagreement(JudgedAnswer):
     pattern: str
     extracted: dict[str, str]
     statuses: dict[str, str]
+
+
+class AuditedBenchmark(TypedDict):
+    """An audit of the grader on a benchmark: samples, those accepted by each judge, patterns of verdicts, and disagreements."""
+
+    samples: int
+    accepted: dict[str, int]
+    patterns: dict[str, int]
+    disagreements: list[Disagreement]

@@ -197,7 +197,7 @@ def _names(model: str, groups: Mapping[str, Sequence[str]]) -> set[str]:
 
 
 def kind_of(model: str) -> Literal["measured", "checkpoint"]:
-    """`checkpoint` for a point along a run's training (`run@…`), else `measured`."""
+    """`checkpoint` for one along a run's training (`run@…`), else `measured`."""
     return "checkpoint" if "@" in model else "measured"
 
 

@@ -28,13 +28,13 @@ STATE = "MATHRL_GPUS_DIR"
 DEVICES = "MATHRL_GPUS"
 
 
-def state_directory(given: str | os.PathLike | None = None) -> Path:
+def state_directory() -> Path:
     """Where the locks of this host and user lie; made if need be.
 
     Not in the repository, which hosts may share; not in $TMPDIR or $XDG_RUNTIME_DIR, which differ from login to login
     and are not mounted in containers: /tmp is.
     """
-    return processes.own_directory(Path(given or os.environ.get(STATE) or f"/tmp/mathrl-gpus-{os.getuid()}"), f"name another by {STATE}")
+    return processes.own_directory(Path(os.environ.get(STATE) or f"/tmp/mathrl-gpus-{os.getuid()}"), f"name another by {STATE}")
 
 
 def physical_devices() -> list[str]:
@@ -105,7 +105,6 @@ class GpuSlots:
 def acquire(
     count: int,
     job: str,
-    state: str | os.PathLike | None = None,
     alive: Callable[[], bool] = lambda: True,
     pause: Callable[[float], None] = time.sleep,
 ) -> GpuSlots | None:
@@ -128,7 +127,7 @@ def acquire(
             f"this job asks for {count} GPU(s) and it may use {len(names)} ({','.join(names)}); "
             "lower training.gpus in config.yaml, or widen CUDA_VISIBLE_DEVICES"
         )
-    directory = state_directory(state)
+    directory = state_directory()
     physical = physical_devices()
     keys = {name: device_key(name, physical) for name in names}
     wanted = set(keys.values())

@@ -1,4 +1,4 @@
-"""A supervisor that is watched itself: whichever of two processes is killed, the other ends the job within seconds.
+"""A supervisor with a guard of its own: whichever of two processes is killed, the other ends the job within seconds.
 
 What Snakemake started is the guard. It forks, and the fork is the supervisor: the guard hands signals on to it, notices when the shell or
 Snakemake above is gone, and ends what a killed supervisor leaves behind. A supervisor whose guard is gone ends its command by itself.
@@ -19,7 +19,7 @@ ENDING = {signal.SIGTERM, *(number for number in (signal.SIGINT, signal.SIGHUP) 
 FORWARDED = ENDING | {signal.SIGUSR1, signal.SIGUSR2}
 
 
-def watched(run: Callable[[], int]) -> int:
+def guarded(run: Callable[[], int]) -> int:
     """Run a supervisor in a process of its own; its exit code, or 128 + the signal that killed it."""
     parent, owner = os.getppid(), os.environ.get(processes.OWNER)
     processes.prctl(processes.PR_SET_CHILD_SUBREAPER, 1)

@@ -43,26 +43,26 @@ def _say(line: str) -> None:
 
 def source_address(target: str) -> str:
     """The address of this host that packets to `target` come from. No packet is sent."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.connect((target, 9))
-        return probe.getsockname()[0]
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as connection:
+        connection.connect((target, 9))
+        return connection.getsockname()[0]
 
 
 def interface(address: str) -> str | None:
     """Name of the network interface that has this IPv4 address (SIOCGIFADDR)."""
     import fcntl
 
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as connection:
         for _, name in socket.if_nameindex():
             with contextlib.suppress(OSError):
-                answer = fcntl.ioctl(probe.fileno(), 0x8915, struct.pack("256s", name.encode()[:15]))
+                answer = fcntl.ioctl(connection.fileno(), 0x8915, struct.pack("256s", name.encode()[:15]))
                 if socket.inet_ntoa(answer[20:24]) == address:
                     return name
     return None
 
 
 def fastest(usual: str, root: Path = Path("/sys/class/net")) -> str:
-    """The interface for NCCL's sockets: the fastest network card that is up, or the `usual` one where none is faster.
+    """The interface for NCCL's sockets: the fastest network adapter that is up, or the `usual` one where none is faster.
 
     The route between nodes often goes over a slow management network beside a fast one. InfiniBand and RoCE need no such choice.
     """
@@ -74,15 +74,15 @@ def fastest(usual: str, root: Path = Path("/sys/class/net")) -> str:
         except (OSError, ValueError):
             return 0
 
-    cards = sorted(path.parent.name for path in root.glob("*/device"))
-    return max([usual, *cards], key=speed)  # the first of equals
+    adapters = sorted(path.parent.name for path in root.glob("*/device"))
+    return max([usual, *adapters], key=speed)  # the first of equals
 
 
 def free_port(address: str = "") -> int:
     """A TCP port that nobody uses now."""
-    with socket.socket() as probe:
-        probe.bind((address, 0))
-        return probe.getsockname()[1]
+    with socket.socket() as connection:
+        connection.bind((address, 0))
+        return connection.getsockname()[1]
 
 
 def in_image(image: str, arguments: str, command: Sequence[str]) -> list[str]:

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from mathrl.core.files import UserError, sha256_file
-from mathrl.execution import gpus, nvidia
+from mathrl.execution import gpus, nvidia, slurm
 from mathrl.execution.processes import LONGEST_TMPDIR
 
 LABEL = "org.mathrl.lock-sha256"  # hash of the envs/*.txt that an image was built from
@@ -223,21 +223,12 @@ def check_nodes(nodes: Mapping[str, int], dry_run: bool, hosts: int | None = Non
     return []
 
 
-def check_queue(directory: str | os.PathLike = ".") -> None:
-    """No SLURM job of an earlier call is still queued or running for this directory.
+def check_queue() -> None:
+    """No SLURM job of an earlier call is still queued or running for the working directory.
 
     A Snakemake that is killed leaves its SLURM jobs alive; the next call would start the same work beside them.
     """
-    if not shutil.which("squeue"):
-        return
-    form = "%i|%Z|%k"  # job, working directory, comment (the plug-in's: rule_NAME…)
-    try:
-        done = subprocess.run(["squeue", "--me", "--noheader", "--format", form], capture_output=True, text=True, timeout=30)
-    except subprocess.TimeoutExpired:
-        return
-    rows = [line.split("|", 2) for line in done.stdout.splitlines() if line.count("|") >= 2]
-    here = os.path.realpath(directory)
-    jobs = [job for job, where, comment in rows if os.path.realpath(where) == here and comment.startswith(("rule_", "group_"))]
+    jobs = [job.number for job in slurm.jobs_from(Path(), 30.0) if job.comment.startswith(("rule_", "group_"))]
     if jobs:
         raise UserError(
             f"{len(jobs)} SLURM job(s) of an earlier call still work here ({', '.join(jobs[:10])}); "

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 from mathrl.execution.processes import DEADLINE as DEADLINE
 
@@ -39,23 +40,38 @@ def seconds_left(text: str) -> int:
     return int(days or 0) * 86400 + seconds
 
 
-def jobs_of(directory: Path, rule: str = "train_policy") -> dict[str, str]:
-    """This user's jobs of a rule that were started from a directory: Snakemake's wildcards, joined by `_`, → RUNNING, PENDING, ….
+class Job(NamedTuple):
+    """A job of SLURM's. comment: Snakemake's plug-in writes `rule_NAME_wildcards_…` there, or `group_…`."""
 
-    Empty where there is no squeue, or where it does not answer.
-    """
+    number: str
+    state: str
+    comment: str
+
+
+def jobs_from(directory: Path, seconds: float) -> list[Job]:
+    """This user's jobs that were started from a directory; none where there is no squeue, or where it does not answer in time."""
     if not shutil.which("squeue"):
-        return {}
-    ask = ["squeue", "--me", "--noheader", "--format", "%T|%Z|%k"]
+        return []
+    ask = ["squeue", "--me", "--noheader", "--format", "%i|%T|%Z|%k"]
     try:
-        done = subprocess.run(ask, capture_output=True, text=True, errors="replace", timeout=5, check=True)
+        done = subprocess.run(ask, capture_output=True, text=True, errors="replace", timeout=seconds, check=True)
     except (OSError, subprocess.SubprocessError):
-        return {}
-    found: dict[str, str] = {}
+        return []
+    here, found = os.path.realpath(directory), []
     for line in done.stdout.splitlines():
-        state, _, rest = line.strip().partition("|")
+        number, _, rest = line.strip().partition("|")
+        state, _, rest = rest.partition("|")
         where, _, comment = rest.rpartition("|")
-        wildcards = comment.removeprefix(f"rule_{rule}_wildcards_")
-        if wildcards != comment and os.path.realpath(where) == os.path.realpath(directory):
-            found[wildcards] = "RUNNING" if "RUNNING" in (state, found.get(wildcards)) else state
+        if where and os.path.realpath(where) == here:
+            found.append(Job(number, state, comment))
+    return found
+
+
+def jobs_of(directory: Path, rule: str) -> dict[str, str]:
+    """The same of a rule: Snakemake's wildcards, joined by `_`, → RUNNING, PENDING, …."""
+    found: dict[str, str] = {}
+    for job in jobs_from(directory, 5.0):
+        wildcards = job.comment.removeprefix(f"rule_{rule}_wildcards_")
+        if wildcards != job.comment:
+            found[wildcards] = "RUNNING" if "RUNNING" in (job.state, found.get(wildcards)) else job.state
     return found

@@ -30,9 +30,7 @@ def _say(line: str) -> None:
 class Supervisor:
     """One command, its GPUs and its end. `run` returns the exit code: the command's, or 128 + signal."""
 
-    def __init__(
-        self, command: Sequence[str], count: int, state: str | None = None, grace: float = 30.0, service: bool = False, once: bool = False
-    ):
+    def __init__(self, command: Sequence[str], count: int, grace: float = 30.0, service: bool = False, once: bool = False):
         """`service`: others need this command while they save. SIGTERM, which SLURM sends to all, ends it not; SIGUSR1 does.
 
         `once`: the command saves nothing on its way. It is not told of the walltime, whose end is a failure: it needs more.
@@ -41,7 +39,6 @@ class Supervisor:
         self.once = once
         self.command = list(command)
         self.count = count
-        self.state = state
         self.grace = grace
         self.job = processes.job_id()
         self.owner = os.environ.get(processes.OWNER)
@@ -116,7 +113,7 @@ class Supervisor:
             if self.count and given:
                 _say(f"GPUs {given} (given by SLURM)")
             return gpus.GpuSlots([], [])
-        return gpus.acquire(self.count, self.job, self.state, self._check_owner, self._pause)
+        return gpus.acquire(self.count, self.job, self._check_owner, self._pause)
 
     def _check_owner(self) -> bool:
         """False once this job shall end: a signal came, or nobody waits for it any more."""

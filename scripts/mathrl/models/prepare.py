@@ -9,7 +9,7 @@ import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from mathrl.core.files import JsonObject, UserError, read_json, replaced_directory, write_bytes, write_json, write_text
 from mathrl.data.fetch import link
@@ -18,6 +18,9 @@ from mathrl.models import tokenizer
 from mathrl.models.records import ModelConfig, Prepared, SpecialTokens
 from mathrl.models.shape import BIAS, DEEPSEEK_V3, shapes
 from mathrl.models.tensors import Tensor
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
 
 HEAD, EMBEDDING = "lm_head.weight", "model.embed_tokens.weight"
 END_OF_TURN = "<|im_end|>"
@@ -203,41 +206,12 @@ def _reconcile(file: Path, config: ModelConfig, have: Mapping[str, Tensor], chan
 
 
 def _tokenizer(source: Path, config: ModelConfig, staged: Path, changes: list[str]) -> SpecialTokens:
+    """Write the tokenizer and its chat template; a response ends where the template closes a turn."""
     settings = _optional(source / "tokenizer_config.json")
     given = _optional(source / "special_tokens_map.json")
     names = {key: _text(settings.get(key) or given.get(key)) for key in ("bos_token", "eos_token", "pad_token", "unk_token")}
-    rows = config["vocab_size"]
-    files = sorted(source.glob("*.tiktoken"))
-    if (source / "tokenizer.json").is_file():
-        from tokenizers import Tokenizer
-
-        built = Tokenizer.from_file(str(source / "tokenizer.json"))
-        count = built.get_vocab_size()
-        link(source / "tokenizer.json", staged / "tokenizer.json")
-        counts = {"tokens": count, "placeholders": 0}
-    elif len(files) == 1:
-        if settings.get("extra_vocab_file"):
-            raise UserError(f"{source / 'tokenizer_config.json'}: extra_vocab_file is not supported; choose a checkpoint without it")
-        ranks = tokenizer.read_ranks(files[0])
-        count = len(ranks) + len(tokenizer.SPECIAL)
-        built = tokenizer.build(ranks, rows=rows)
-        write_bytes(staged / "tokenizer.json", built.to_str(pretty=False).encode())
-        counts = {"ranks": len(ranks), "special": len(tokenizer.SPECIAL), "tokens": count, "placeholders": max(0, rows - count)}
-        changes.append(f"tokenizer.json made from {files[0].name}: {len(ranks)} ranks and {len(tokenizer.SPECIAL)} special tokens")
-    else:
-        raise UserError(f"{source}: has {len(files) or 'no'} *.tiktoken and no tokenizer.json; fetch the model again")
-    if count > rows:
-        raise UserError(
-            f"{source}: the tokenizer has {count} tokens and the embedding {rows} rows; fetch tokenizer and weights of one revision"
-        )
-    if count < rows:
-        padding = f"{rows - count} of {rows} embedding rows belong to no token"
-        changes.append(f"note: {padding}" + ("; they got placeholder tokens" if counts["placeholders"] else ""))
-    jinja = source / "chat_template.jinja"
-    template = jinja.read_text() if jinja.is_file() else settings.get("chat_template")
-    if not isinstance(template, str):
-        template = CHATML
-        changes.append("chat template: none is published, ChatML is used")
+    built, counts = _built(source, settings, config["vocab_size"], staged, changes)
+    template = _template(source, settings, changes)
     closes = END_OF_TURN in template and built.token_to_id(END_OF_TURN) is not None
     published = names["eos_token"]
     names["eos_token"] = END_OF_TURN if closes else published
@@ -266,6 +240,47 @@ def _tokenizer(source: Path, config: ModelConfig, staged: Path, changes: list[st
         "ids": {key: built.token_to_id(text) for key, text in names.items() if text},
         "stops": ends,
     }
+
+
+def _built(source: Path, settings: JsonObject, rows: int, staged: Path, changes: list[str]) -> tuple[Tokenizer, dict[str, int]]:
+    """tokenizer.json as it was published, or made from the ranks of a `*.tiktoken` file, and how many tokens it has of which kind."""
+    from tokenizers import Tokenizer
+
+    files = sorted(source.glob("*.tiktoken"))
+    if (source / "tokenizer.json").is_file():
+        built = Tokenizer.from_file(str(source / "tokenizer.json"))
+        count = built.get_vocab_size()
+        link(source / "tokenizer.json", staged / "tokenizer.json")
+        counts = {"tokens": count, "placeholders": 0}
+    elif len(files) == 1:
+        if settings.get("extra_vocab_file"):
+            raise UserError(f"{source / 'tokenizer_config.json'}: extra_vocab_file is not supported; choose a checkpoint without it")
+        ranks = tokenizer.read_ranks(files[0])
+        count = len(ranks) + len(tokenizer.SPECIAL)
+        built = tokenizer.build(ranks, rows=rows)
+        write_bytes(staged / "tokenizer.json", built.to_str(pretty=False).encode())
+        counts = {"ranks": len(ranks), "special": len(tokenizer.SPECIAL), "tokens": count, "placeholders": max(0, rows - count)}
+        changes.append(f"tokenizer.json made from {files[0].name}: {len(ranks)} ranks and {len(tokenizer.SPECIAL)} special tokens")
+    else:
+        raise UserError(f"{source}: has {len(files) or 'no'} *.tiktoken and no tokenizer.json; fetch the model again")
+    if count > rows:
+        raise UserError(
+            f"{source}: the tokenizer has {count} tokens and the embedding {rows} rows; fetch tokenizer and weights of one revision"
+        )
+    if count < rows:
+        padding = f"{rows - count} of {rows} embedding rows belong to no token"
+        changes.append(f"note: {padding}" + ("; they got placeholder tokens" if counts["placeholders"] else ""))
+    return built, counts
+
+
+def _template(source: Path, settings: JsonObject, changes: list[str]) -> str:
+    """The published chat template, or ChatML where none is."""
+    jinja = source / "chat_template.jinja"
+    template = jinja.read_text() if jinja.is_file() else settings.get("chat_template")
+    if isinstance(template, str):
+        return template
+    changes.append("chat template: none is published, ChatML is used")
+    return CHATML
 
 
 def _generation(source: Path, config: ModelConfig, special: SpecialTokens, staged: Path, changes: list[str]) -> None:

@@ -12,9 +12,10 @@ from typing import Literal, NamedTuple
 
 from mathrl.core.files import UserError, write_text
 from mathrl.report import charts
+from mathrl.report.atlas_records import Atlas, AtlasArm, AtlasRun, Spending
 from mathrl.report.evidence import endpoint_mean
 from mathrl.report.page import environment, safe, style
-from mathrl.report.records import Atlas, AtlasArm, AtlasRun, Spending, Study
+from mathrl.report.records import Study
 from mathrl.statistics.arms import came, claim_of, sign
 from mathrl.statistics.comparisons import label, seed_interval
 from mathrl.statistics.records import Cell
@@ -34,7 +35,7 @@ def collect(study: Study) -> Atlas:
     """All that the page says, as plain values."""
     endpoint, config = study["endpoint"], study["config"]
     reference = next((name for name in endpoint.against if name != "base"), None)
-    arms = [_arm(study, group, runs, reference) for group, runs in study["groups"].items()]
+    arms = [_arm(study, group, runs) for group, runs in study["groups"].items()]
     compared = [arm for arm in arms if arm["effects"]["base"]]
     return {
         "schema_version": 1,
@@ -55,7 +56,7 @@ def collect(study: Study) -> Atlas:
     }
 
 
-def _arm(study: Study, group: str, runs: Sequence[str], reference: str | None) -> AtlasArm:
+def _arm(study: Study, group: str, runs: Sequence[str]) -> AtlasArm:
     own = [row for row in study["comparisons"] if row["runs"] == list(runs)]
     base = next((row for row in own if row["against"] == "base"), None)
     other = next((row for row in own if row["against"] != "base"), None)

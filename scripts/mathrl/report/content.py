@@ -22,20 +22,22 @@ from mathrl.data.dates import Dates
 from mathrl.data.records import Item
 from mathrl.evaluation.evaluated import STORES, evaluated, left_out
 from mathrl.evaluation.metrics import STATUS_LETTERS
+from mathrl.evaluation.records import Sampled
 from mathrl.evaluation.scores import Evals, load_evals, published_notes, table
 from mathrl.grading import grade
 from mathrl.report import augmentation, costs, evidence, progress
 from mathrl.report.damaged import Files
 from mathrl.report.figures import run_curves
 from mathrl.report.records import (
-    CheckpointPoint,
     CleanPart,
     CleanRow,
+    EvaluatedCheckpoint,
     ManifestRow,
     Pairs,
     RolloutSet,
     RunCurves,
     StatusRow,
+    Story,
     Study,
     StudyData,
     StudyProvenance,
@@ -84,26 +86,22 @@ def gather(
     `dates`: of benchmarks and models, as far as they are known.
     """
     dates = dates or Dates()
-    benchmarks, evaluation = list(config.benchmarks), config.evaluation
-    protocols = list(evaluation.select)
+    benchmarks, protocols = list(config.benchmarks), list(config.evaluation.select)
     endpoint = Endpoint.of(config)
     primary = endpoint.protocol
     evals, missing = load_evals(results, models, protocols, benchmarks, partial)
     files = Files(missing, partial)
     runs = _runs(results, config, models, files)
-    missing += [entry for run in runs.values() for entry in run["missing"]]
     groups = run_groups(config, models)
     plain = [model for model in models if "@" not in model]
-    checkpoints: list[CheckpointPoint] = files.read([], _checkpoints, results, models, runs)
-    rows = table(evals, models, protocols, benchmarks, primary, groups, dates, evaluation.bands)
+    rows = table(evals, models, protocols, benchmarks, primary, groups, dates, config.evaluation.bands)
     tried = evaluated(results, models, results.parent / STORES)
     comparisons = compare_all(evals, groups, endpoint, control_kinds(config, plain), left_out(tried))
-    register = results.parent / REGISTER
     study: Study = {
         "config": config,
         "models": plain,
         "groups": groups,
-        "checkpoints": checkpoints,
+        "checkpoints": files.read([], _checkpoints, results, models, runs),
         "benchmarks": benchmarks,
         "protocols": protocols,
         "primary": primary,
@@ -124,18 +122,27 @@ def gather(
         "comparisons": comparisons,
         "claim": claim(groups) + (f" {about_controls(comparisons)}" if comparisons else ""),
         "notes": [*dates.notes(rows), *published_notes(protocols, benchmarks)],
-        "story": evidence.endpoint_story(endpoint, registered(register), tried, damaged(register)),
+        "story": _story(results.parent / REGISTER, endpoint, tried),
         "training": {model: found for model in plain if (found := files.read([], _training, results, config, model))},
         "costs": [],
         "calibration": evidence.calibration(results),
     }
     study["costs"] = files.read([], costs.cost_rows, study, results)
-    if not texts:
-        return study
-    study["pairs"] = files.read(None, _pairs, results, benchmark_dir, benchmarks, missing)
-    rollouts = _rollouts({name: files.read([], _read_rollouts, run["manifests"]) for name, run in runs.items()})
-    study["samples"] = gather_samples(results, benchmark_dir, study, files) | {"rollouts": rollouts}
+    if texts:
+        _add_texts(study, results, benchmark_dir, files)
     return study
+
+
+def _add_texts(study: Study, results: Path, benchmark_dir: Path, files: Files) -> None:
+    """What of problems, samples and rollouts the page shows as they are written."""
+    study["pairs"] = files.read(None, _pairs, results, benchmark_dir, study["benchmarks"], files.missing)
+    rollouts = _rollouts({name: files.read([], _read_rollouts, run["manifests"]) for name, run in study["runs"].items()})
+    study["samples"] = gather_samples(results, benchmark_dir, study, files) | {"rollouts": rollouts}
+
+
+def _story(register: Path, endpoint: Endpoint, tried: Sequence[Sampled]) -> Story:
+    """When the endpoint was fixed, by its register."""
+    return evidence.endpoint_story(endpoint, registered(register), tried, damaged(register))
 
 
 def _optional(path: Path, what: str, missing: list[dict[str, str]]) -> Any:
@@ -160,6 +167,7 @@ def _runs(results: Path, config: Configuration, models: Sequence[str], files: Fi
         found = {run: entry for run, entry in drawn["runs"].items() if run in config.select}
     else:
         found = {run: files.read(_NO_CURVES, run_curves, results, run, stages(config, run), _limits(config, run)) for run in config.select}
+    files.missing.extend(entry for run in found.values() for entry in run["missing"])
     return {name: found[name] for name in [*(m for m in models if m in found), *(n for n in found if n not in models)]}
 
 
@@ -173,15 +181,15 @@ def _limits(config: Configuration, run: str) -> dict[str, Limits]:
     return {stage: config.stage(run, stage).monitor for stage in stages(config, run)}
 
 
-def _checkpoints(results: Path, models: Sequence[str], runs: Mapping[str, RunCurves]) -> list[CheckpointPoint]:
-    """Evaluated points along training, {model, run, step}, by run and step; steps are added up over the stages of a run."""
-    found: list[CheckpointPoint] = []
+def _checkpoints(results: Path, models: Sequence[str], runs: Mapping[str, RunCurves]) -> list[EvaluatedCheckpoint]:
+    """Evaluated checkpoints along training by run and step; steps are added up over the stages of a run."""
+    found: list[EvaluatedCheckpoint] = []
     for model in models:
-        run, at, point = model.partition("@")
+        run, at, choice = model.partition("@")
         if not at:
             continue
         export = results / model / "model" / "export.json"
-        number = point.removeprefix("step-")
+        number = choice.removeprefix("step-")
         step = read_json(export).get("step") if export.is_file() else (int(number) if number.isdigit() else None)
         if step is not None:
             marks = runs.get(run, _NO_CURVES).get("stages")

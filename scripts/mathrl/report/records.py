@@ -8,13 +8,12 @@ from typing import Literal, NotRequired, TypedDict
 from mathrl.augmentation.records import AugmentationFunnel, Requested
 from mathrl.config.endpoint import Endpoint
 from mathrl.config.experiment import Configuration
-from mathrl.core.provenance import Provenance
 from mathrl.data.dates import Dates
 from mathrl.data.hints import HintCounts, StageSummary
 from mathrl.data.records import CleaningSummary
 from mathrl.decontamination.records import Contamination, ContaminationRow
-from mathrl.evaluation.records import BreakdownCell, Disagreement, Evaluation, FirstWrong, Sampled, ScoreRow
-from mathrl.statistics.records import ArmClaim, Calibration, Came, Cell, CleanSubset, ComparisonRow, Contrast, Effect, Mean, NetEffect
+from mathrl.evaluation.records import AuditedBenchmark, BreakdownCell, Evaluation, FirstWrong, Sampled, ScoreRow
+from mathrl.statistics.records import Calibration, CleanSubset, ComparisonRow, Contrast, Mean
 from mathrl.training.records import Manifest
 
 Curve = Sequence[tuple[float, float]]
@@ -243,8 +242,8 @@ class RunCurves(TypedDict):
     monitored: bool
 
 
-class CheckpointPoint(TypedDict):
-    """An evaluated point along a run's training; step: of the run."""
+class EvaluatedCheckpoint(TypedDict):
+    """A checkpoint along a run's training, evaluated; step: of the run."""
 
     model: str
     run: str
@@ -280,15 +279,6 @@ class StudyData(TypedDict):
     funnel: CleaningSummary | None
     contamination: Contamination | None
     splits: dict[str, StageSummary]
-
-
-class AuditedBenchmark(TypedDict):
-    """An audit of the grader on a benchmark: samples, those accepted by each judge, patterns of verdicts, and disagreements."""
-
-    samples: int
-    accepted: dict[str, int]
-    patterns: dict[str, int]
-    disagreements: list[Disagreement]
 
 
 class Audit(TypedDict):
@@ -453,7 +443,7 @@ class Study(TypedDict):
     dates: Dates
     models: list[str]
     groups: dict[str, list[str]]
-    checkpoints: list[CheckpointPoint]
+    checkpoints: list[EvaluatedCheckpoint]
     benchmarks: list[str]
     protocols: list[str]
     primary: str
@@ -479,73 +469,3 @@ class Study(TypedDict):
     calibration: ShownCalibration | None
     pairs: NotRequired[Pairs | None]
     samples: NotRequired[PackedSamples]
-
-
-class AtlasRun(TypedDict):
-    """A training of an atlas. score: 0–1. tokens: generated. budget: in tokens. entropy, length (tokens): at its end. flags: told."""
-
-    run: str
-    score: float | None
-    steps: int | None
-    tokens: int | None
-    seconds: float | None
-    budget: int | None
-    entropy: float | None
-    length: float | None
-    flags: list[str]
-
-
-class AtlasEffects(TypedDict):
-    """An arm's effects: on the base model, on the reference run, and net of the control that gained most."""
-
-    base: Effect | None
-    reference: Effect | None
-    net: NetEffect | None
-
-
-class AtlasArm(TypedDict):
-    """An arm with its trainings; steps, tokens, seconds, entropy and length: means over them."""
-
-    model: str
-    group: str
-    control: str | None
-    level: str | None
-    p_adjusted: float | None
-    effects: AtlasEffects
-    claim: ArmClaim
-    runs: list[AtlasRun]
-    steps: Cell | None
-    tokens: Cell | None
-    seconds: Cell | None
-    entropy: Cell | None
-    length: Cell | None
-
-
-class Spending(TypedDict):
-    """Whether trainings generated equally many tokens: by how many they are apart, and what a step is worth."""
-
-    equal: bool | None
-    worth: NotRequired[float]
-    apart: NotRequired[int]
-    told: list[str]
-
-
-class Atlas(TypedDict):
-    """All that the page of an atlas says (`atlas.collect`). late: the endpoint was fixed after a first sample of a trained run."""
-
-    schema_version: int
-    endpoint: dict[str, object]
-    endpoint_told: str
-    sha256: str
-    registered: list[str]
-    late: bool
-    reference: str | None
-    base: Mean | None
-    arms: list[AtlasArm]
-    unfinished: list[str]
-    expected: list[Came]
-    spending: Spending
-    visible: str
-    claims: list[ArmClaim]
-    no_claims: list[ArmClaim]
-    provenance: NotRequired[Provenance]

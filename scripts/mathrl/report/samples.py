@@ -135,9 +135,9 @@ def _rows(samples: Iterable[Sample]) -> list[list[Any]]:
 
 def fitting(ordered: Sequence[Sample], budget: float) -> tuple[Sequence[Sample], str]:
     """The first samples whose packed texts fit into `budget` bytes, and those texts packed."""
-    probe = ordered[:: max(1, len(ordered) // 100)][:100]
-    size = sum(len(shown_text(s.text)) + 20 for s in probe)
-    most = budget * size / max(1, len(pack(_rows(probe)))) if size else 0
+    some = ordered[:: max(1, len(ordered) // 100)][:100]
+    size = sum(len(shown_text(s.text)) + 20 for s in some)
+    most = budget * size / max(1, len(pack(_rows(some)))) if size else 0
     sums = itertools.accumulate(min(len(s.text), HEAD + TAIL) + 20 for s in ordered)
     taken = ordered[: sum(1 for total in sums if total <= most)]
     data = pack(_rows(taken))

@@ -88,9 +88,9 @@ def checkpoint_charts(study: Study) -> list[str]:
     drawn = []
     for name in [*study["benchmarks"], "mean"]:
         series = []
-        for run, points in by_run.items():
+        for run, evaluated in by_run.items():
             cells: dict[int, Mean] = {}
-            for step, model in points:
+            for step, model in evaluated:
                 every = {b: study["evals"].get((model, study["primary"], b)) for b in study["benchmarks"]}
                 found = mean_over(list(every.values()), "pass@1") if name == "mean" else cell(every[name], "pass@1")
                 if measured(found):

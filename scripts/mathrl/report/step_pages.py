@@ -17,6 +17,7 @@ table{border-collapse:collapse;width:100%}th,td{padding:.25rem .6rem;text-align:
 td.step{white-space:pre-wrap;overflow-wrap:anywhere;width:70%}td.score{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
 td.bad{background:#fde2dc;font-weight:600}td.good{background:#e8f4e8}.right{color:#18602a}.wrong{color:#a02010}
 .scroll{overflow-x:auto}nav a{margin-right:1rem}"""
+PER_KIND = 12  # solutions of each kind, model, protocol and benchmark
 CHARACTERS = 3000  # of a step that are shown
 ORDER = ("right answer, flagged step", "wrong answer, no flagged step", "wrong answer, flagged step", "right answer, no flagged step")
 
@@ -30,14 +31,14 @@ def kind_of(row: Row, verdicts: Mapping[str, Verdicts]) -> str:
     return f"{'right' if row['correct'] else 'wrong'} answer, {'flagged' if flagged else 'no flagged'} step"
 
 
-def chosen(rows: Iterable[Row], verdicts: Mapping[str, Verdicts], per_kind: int) -> dict[str, list[Row]]:
-    """At most `per_kind` solutions of each kind, the first ones in the order given; different texts of a problem only."""
+def chosen(rows: Iterable[Row], verdicts: Mapping[str, Verdicts]) -> dict[str, list[Row]]:
+    """At most `PER_KIND` solutions of each kind, the first ones in the order given; different texts of a problem only."""
     found: dict[str, list[Row]] = {kind: [] for kind in ORDER}
     seen = set()
     for row in rows:
         kind = kind_of(row, verdicts)
         key = (row["id"], row["response"])
-        if len(found[kind]) < per_kind and key not in seen:
+        if len(found[kind]) < PER_KIND and key not in seen:
             seen.add(key)
             found[kind].append(row)
     return found

@@ -32,8 +32,8 @@ def write_all(config: Configuration, runs: Mapping[str, Sequence[str]], models: 
             raise UserError(f"--runs {run}: is no run of the configuration; known: {', '.join(config.runs)}")
         manifests = [read_json(results / run / stage / "manifest.json") for stage in stages]
         before = sum(m["steps"] for m in manifests[:-1])
-        points = [model for model in models if model.startswith(f"{run}@")]
-        steps = {before + read_json(results / model / "model" / "export.json")["step"]: model for model in points}
+        along = [model for model in models if model.startswith(f"{run}@")]
+        steps = {before + read_json(results / model / "model" / "export.json")["step"]: model for model in along}
         steps[before + manifests[-1]["chosen_step"]] = run
         scores = {step: score_scalars(evals, model, protocols, benchmarks) for step, model in steps.items()}
         write_run(out / run, merged_runs(config)[run], scores)

@@ -175,14 +175,13 @@ def base_weights(base: Results, benchmarks: Sequence[str], key: Column = "correc
 def holm(p_values: Sequence[float], further: int = 0) -> list[float]:
     """p values adjusted for making several comparisons (Holm 1979), in the given order.
 
-    `further` comparisons were made and are not among them (runs that were evaluated and left out): each counts as if it had the smallest p.
+    `further` comparisons were made and are not among them (runs that were evaluated and left out): each counts as if its p were 1.
     """
-    order = sorted(range(len(p_values)), key=lambda place: p_values[place])
-    adjusted, highest = [0.0] * len(p_values), 0.0
-    for rank, place in enumerate(order):
-        highest = max(highest, min(1.0, p_values[place] * (len(p_values) + further - rank)))
-        adjusted[place] = highest
-    return adjusted
+    if not p_values:
+        return []
+    from statsmodels.stats.multitest import multipletests
+
+    return multipletests([*p_values, *[1.0] * further], method="holm")[1][: len(p_values)].tolist()
 
 
 def seed_interval(means: Sequence[float]) -> Mean | None:
@@ -295,18 +294,7 @@ def compare_all(
             found = compare(ours, theirs, benchmarks, key, seeds=seeds)
             if not found:
                 continue
-            against = "base" if reference == "base" else label(reference, names)
-            row: ComparisonRow = {
-                "model": label(group, runs),
-                "runs": list(runs),
-                "against": against,
-                "against_runs": list(names),
-                **found,
-                "control": controls.get(runs[0]),
-                "weighted": None,
-                "net": None,
-                "p_adjusted": None,
-            }
+            row = _row((group, runs), ("base", ["base"]) if reference == "base" else (label(reference, names), names), found, controls)
             if reference == "base":
                 row["parts"] = split_effect(ours, theirs, benchmarks, key, seeds)
             if weights:
@@ -319,6 +307,24 @@ def compare_all(
     for (row, _), adjusted in zip(tested, holm([p for _, p in tested], further + len(rows) - len(tested)), strict=True):
         row["p_adjusted"] = adjusted
     return rows
+
+
+def _row(
+    ours: tuple[str, Sequence[str]], theirs: tuple[str, Sequence[str]], found: Comparison, controls: Mapping[str, str]
+) -> ComparisonRow:
+    """A comparison with the names and runs of both sides; what is known over all rows alone is not set yet."""
+    (group, runs), (against, names) = ours, theirs
+    return {
+        "model": label(group, runs),
+        "runs": list(runs),
+        "against": against,
+        "against_runs": list(names),
+        **found,
+        "control": controls.get(runs[0]),
+        "weighted": None,
+        "net": None,
+        "p_adjusted": None,
+    }
 
 
 def _net_of_control(rows: list[ComparisonRow], tables: Callable[..., list[Any]], benchmarks: Sequence[str], key: Column) -> None:

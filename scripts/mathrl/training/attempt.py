@@ -21,8 +21,8 @@ from mathrl.execution.secrets import isolation
 from mathrl.rewards import failure
 from mathrl.training import budget, checkpoints, fingerprints, long_prompts, resharding, served, verl_log
 from mathrl.training.plan import StagePlan
-from mathrl.training.process import run_verl
 from mathrl.training.session import Session
+from mathrl.training.verl_process import run_verl
 from mathrl.verifiers import beside
 from mathrl.verl import grpo_config, sft_config
 from mathrl.verl.environment import verl_environment
@@ -76,7 +76,7 @@ def train_on(plan: StagePlan, session: Session, begins: Callable[[int], None]) -
         begin = long_logs.rotate(log)
         verl_log.point_to(log, plan.log)
         code = run_verl(module, grpo_config.arguments(keys | places), environment, log, session)
-    why = verl_log.report(log, begin, plan.log) if code and not session.paused else ""
+    why = verl_log.write_cause(log, begin, plan.log) if code and not session.paused else ""
     if plan.supervised and code == 0:
         session.mark_last_complete()
     if checkpoints.last(session.directory) > before:

@@ -77,7 +77,7 @@ def standings(root: Path, now: float | None = None) -> list[Standing]:
             if NAME.fullmatch(run) and NAME.fullmatch(stage):
                 stages.setdefault(run, set()).add(stage)
     called = snakemake_log.newest(root)
-    jobs = slurm.jobs_of(root)
+    jobs = slurm.jobs_of(root, "train_policy")
     found = []
     for run in sorted(stages):
         stage = max(sorted(stages[run]), key=lambda name: _last_sign(root, run, name))

@@ -41,7 +41,7 @@ def point_to(log: Path, of_rule: Path) -> None:
     write_text(of_rule, f"verl's log, of this attempt and those before it: {log}\n")
 
 
-def report(log: Path, begin: int, of_rule: Path) -> str:
+def write_cause(log: Path, begin: int, of_rule: Path) -> str:
     """Write cause and last lines into the rule's log; returns the cause, after what it means where that is known."""
     lines = said_since(log, begin)
     named = cause(lines)

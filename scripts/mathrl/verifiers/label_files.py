@@ -74,7 +74,7 @@ def rates(prefixes: Mapping[str, Prefix], completions: Sequence[Sample], workers
     return {key: sum(own) / len(own) for key, own in verdicts.items()}
 
 
-def solve_rates(samples: Sequence[Sample], problems: Problems, found: Sequence[labels.SampledSolution]) -> dict[str, float]:
+def solve_rates(samples: Sequence[Sample], found: Sequence[labels.SampledSolution]) -> dict[str, float]:
     """Share of right samples of each problem that has a solution in `found`; equal samples count as often as they were drawn.
 
     `found` has each different one once, so that its verdict is looked up by its steps.

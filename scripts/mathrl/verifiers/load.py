@@ -74,32 +74,11 @@ def make(
     Raises:
         UserError: it cannot be had: no model, no prompt, no such function.
     """
-    own = settings.own.copy()
-    if settings.needs_gpu:
-        dtype = own.pop("dtype", "float32" if accelerator == "cpu" else "bfloat16")
-        own.pop("model", None)
-    parallel = 1
-    inner: Verifier
-    if settings.kind == "arithmetic":
-        inner = Arithmetic()
-    elif settings.kind == "prm":
-        from mathrl.verifiers.prm import ProcessRewardModel
-
-        inner = ProcessRewardModel(_directory(settings, model), accelerator, dtype, gpu_memory_utilization)
-    elif settings.kind == "hf-prm":
-        from mathrl.verifiers.hf_prm import PublishedRewardModel
-
-        texts = {key: str(value) for key, value in own.items()}  # separator and system
-        inner = PublishedRewardModel(
-            _directory(settings, model), accelerator, dtype, gpu_memory_utilization=gpu_memory_utilization, **texts
-        )
-    elif settings.kind == "judge":
-        inner = _judge(settings, root, timeout)
-        batch_size, parallel = 1, own.get("parallel", 8)
-    elif ":" in settings.kind:
-        inner = Function(settings.kind, own.get("options", {}))
+    inner = _inner(settings, root, timeout, accelerator, model, gpu_memory_utilization)
+    if settings.kind == "judge":  # a request per response, several of them at a time
+        batch_size, parallel = 1, settings.own.get("parallel", 8)
     else:
-        raise UserError(f"verifier {settings.name}: kind {settings.kind} does not score by itself")
+        parallel = 1
     return Kept(
         settings.name,
         inner,
@@ -111,6 +90,31 @@ def make(
         parallel=parallel,
         remembered=remembered,
     )
+
+
+def _inner(settings: Settings, root: Path, timeout: float, accelerator: str, model: Path | None, gpu_memory_utilization: float) -> Verifier:
+    """What scores, by the kind of a verifier. Kinds that need heavy packages import them here, so that the others start quickly."""
+    own = settings.own.copy()
+    if settings.needs_gpu:
+        dtype = own.pop("dtype", "float32" if accelerator == "cpu" else "bfloat16")
+        own.pop("model", None)
+    if settings.kind == "arithmetic":
+        return Arithmetic()
+    if settings.kind == "prm":
+        from mathrl.verifiers.prm import ProcessRewardModel
+
+        return ProcessRewardModel(_directory(settings, model), accelerator, dtype, gpu_memory_utilization)
+    if settings.kind == "hf-prm":
+        from mathrl.verifiers.hf_prm import PublishedRewardModel
+
+        place = _directory(settings, model)
+        texts = {key: str(value) for key, value in own.items()}  # separator and system
+        return PublishedRewardModel(place, accelerator, dtype, gpu_memory_utilization=gpu_memory_utilization, **texts)
+    if settings.kind == "judge":
+        return _judge(settings, root, timeout)
+    if ":" in settings.kind:
+        return Function(settings.kind, own.get("options", {}))
+    raise UserError(f"verifier {settings.name}: kind {settings.kind} does not score by itself")
 
 
 def _directory(settings: Settings, model: Path | None) -> Path:

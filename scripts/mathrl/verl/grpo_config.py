@@ -65,8 +65,41 @@ def overrides(stage: Stage, *, accelerator: str, model: str, verifiers: Verifier
         verifiers: those of a process reward, at least.
     """
     reward = stage.reward or Reward()
+    _check(stage, accelerator, model)
+    keys = _data(stage) | _algorithm(stage) | _model(stage, model) | _actor(stage) | _rollout(stage) | _reward(reward) | _trainer(stage)
+    keys |= _of_a_method(stage)
+    if stage.lora:
+        keys |= adapter_keys(stage.lora, model, "actor_rollout_ref.model")
+        # verl would hand adapters to the engine, whose CPU build has no kernels for them and whose router does not split
+        # experts: it gets whole weights, summed in float32 (mathrl.verl.lora).
+        keys["actor_rollout_ref.model.lora.merge"] = True
+    if users_functions.terms(stage) and not reward.process:
+        keys["reward.custom_reward_function.path"] = str(SCRIPTS / "users_reward.py")
+    libraries = _libraries(stage, reward, model)
+    if libraries:
+        keys["actor_rollout_ref.model.external_lib"] = libraries if len(libraries) > 1 else libraries[0]
+    keys |= cpu_keys(stage, model) if accelerator == "cpu" else cuda_keys(stage)
+    if _in_a_cluster():
+        keys = {key: value for key, value in keys.items() if "ray_kwargs.ray_init." not in key}
+    keys |= _of_all_processes(stage, reward, libraries, accelerator)
+    if is_deterministic(stage, accelerator):
+        keys |= _deterministic(accelerator)
+    if reward.process:
+        workers = {**keys, **stage.verl}.get("reward.num_workers", VERLS_REWARD_WORKERS)
+        keys |= _process_reward(reward.process, verifiers or Verifiers(), cast(int, workers))
+    return keys | stage.verl
+
+
+def _check(stage: Stage, accelerator: str, model: str) -> None:
+    """Refuse a model that trainer or engine cannot compute with these settings."""
+    check_head(model, stage.verl)
+    check_precision(stage.dtype, accelerator, model)
+    check_heads(model, accelerator)
+    check_parallel(shape(model), stage.tensor_parallel, stage.all_gpus, model, "training")
+
+
+def _data(stage: Stage) -> Overrides:
     keys: Overrides = {
-        # data
         "data.train_batch_size": stage.train_batch_size,
         "data.max_prompt_length": stage.max_prompt_length,
         "data.max_response_length": stage.max_response_length,
@@ -74,8 +107,16 @@ def overrides(stage: Stage, *, accelerator: str, model: str, verifiers: Verifier
         "data.truncation": "error",
         "data.seed": stage.seed,
         "data.shuffle": True,
-        "data.dataloader_num_workers": 0,  # text rows cost nothing to load; one process less a rank, and resume is exact
-        # algorithm: no KL anywhere
+        "data.dataloader_num_workers": 0,  # text rows cost nothing to load; one process less per rank, and resume is exact
+    }
+    if stage.skipping:
+        keys["+data.skipping"] = stage.skipping.model_dump()
+    return keys
+
+
+def _algorithm(stage: Stage) -> Overrides:
+    """Advantages; no KL anywhere."""
+    return {
         "algorithm.adv_estimator": stage.advantage,
         "algorithm.norm_adv_by_std_in_grpo": stage.normalize_advantage,
         "algorithm.filter_groups.enable": stage.dynamic_sampling,
@@ -83,7 +124,11 @@ def overrides(stage: Stage, *, accelerator: str, model: str, verifiers: Verifier
         "algorithm.use_kl_in_reward": False,
         f"{ACTOR}.use_kl_loss": False,
         f"{ACTOR}.entropy_coeff": stage.entropy_coefficient,
-        # actor
+    }
+
+
+def _model(stage: Stage, model: str) -> Overrides:
+    return {
         "actor_rollout_ref.model.path": model,
         # Attention is torch's, as flash-attn has no wheel on the package index. Micro-batches of so many samples are padded to their
         # longest, as the memory they take is known then; those of so many tokens must be packed (transformers masks each sequence
@@ -94,6 +139,12 @@ def overrides(stage: Stage, *, accelerator: str, model: str, verifiers: Verifier
         "actor_rollout_ref.model.use_fused_kernels": True,
         "actor_rollout_ref.model.enable_gradient_checkpointing": stage.gradient_checkpointing,
         "+actor_rollout_ref.model.override_config.attn_implementation": "sdpa",
+    }
+
+
+def _actor(stage: Stage) -> Overrides:
+    """Loss, micro-batches, optimizer, precision."""
+    keys: Overrides = {
         f"{ACTOR}.strategy": "fsdp2",
         f"{ACTOR}.ppo_mini_batch_size": stage.mini_batch_size,
         f"{ACTOR}.ppo_micro_batch_size_per_gpu": stage.micro_batch_size,
@@ -109,7 +160,14 @@ def overrides(stage: Stage, *, accelerator: str, model: str, verifiers: Verifier
         f"{ACTOR}.fsdp_config.seed": stage.seed,
         f"{ACTOR}.fsdp_config.model_dtype": "fp32",  # master weights; computation in `dtype`
         f"{ACTOR}.fsdp_config.dtype": stage.dtype,
-        # rollout
+    }
+    if stage.dtype != "bfloat16":
+        keys[f"+{ACTOR}.fsdp_config.mixed_precision"] = precision(stage.dtype)
+    return keys
+
+
+def _rollout(stage: Stage) -> Overrides:
+    return {
         f"{ROLLOUT}.name": "vllm",
         f"{ROLLOUT}.n": stage.rollout_n,
         f"{ROLLOUT}.temperature": stage.temperature,
@@ -121,12 +179,20 @@ def overrides(stage: Stage, *, accelerator: str, model: str, verifiers: Verifier
         f"{ROLLOUT}.max_model_len": stage.longest,
         f"{ROLLOUT}.load_format": "safetensors",
         f"{ROLLOUT}.calculate_log_probs": True,  # the train/rollout probability gap is monitored
-        # reward
+    }
+
+
+def _reward(reward: Reward) -> Overrides:
+    return {
         "reward.custom_reward_function.path": str(SCRIPTS / "reward.py"),
         "reward.custom_reward_function.name": "compute_score",
         # as text, because a key in Hydra's grammar holds no colon
         "+reward.custom_reward_function.reward_kwargs.terms": json.dumps(reward_terms.plain(reward.terms), sort_keys=True),
-        # trainer
+    }
+
+
+def _trainer(stage: Stage) -> Overrides:
+    keys: Overrides = {
         "trainer.project_name": "mathrl",
         "trainer.logger": ["console", "tensorboard", *stage.further_trackers],
         "trainer.nnodes": stage.nodes,
@@ -139,6 +205,14 @@ def overrides(stage: Stage, *, accelerator: str, model: str, verifiers: Verifier
         "trainer.resume_mode": "auto",
         "trainer.checkpoint_callback_class": "mathrl.training.checkpoints.CompleteCheckpoints",
     }
+    if stage.steps is not None:
+        keys["trainer.total_training_steps"] = stage.steps
+    return keys
+
+
+def _of_a_method(stage: Stage) -> Overrides:
+    """What only some methods have: nothing of it where the stage asks for none."""
+    keys: Overrides = {}
     if stage.loss_aggregation == "seq-mean-token-sum-norm":
         # a fixed divisor instead of each response's own length (Dr. GRPO)
         keys[f"{ACTOR}.loss_scale_factor"] = stage.max_response_length
@@ -151,54 +225,36 @@ def overrides(stage: Stage, *, accelerator: str, model: str, verifiers: Verifier
         low, high = correction.low, correction.high
         keys["algorithm.rollout_correction.rollout_is"] = correction.level
         keys["algorithm.rollout_correction.rollout_is_threshold"] = high if low is None else f"{low}_{high}"
-    keys |= {key: getattr(stage, name) for name, key in OF_A_METHOD.items() if getattr(stage, name) != Stage.model_fields[name].default}
-    if stage.steps is not None:
-        keys["trainer.total_training_steps"] = stage.steps
-    check_head(model, stage.verl)
-    libraries = ["mathrl.verl.untied_heads"] if not shape(model).get("tie_word_embeddings", True) else []
+    others = {name: getattr(stage, name) for name in OF_A_METHOD}
+    return keys | {OF_A_METHOD[name]: value for name, value in others.items() if value != Stage.model_fields[name].default}
+
+
+def _libraries(stage: Stage, reward: Reward, model: str) -> list[str]:
+    """Modules of ours that verl imports where it loads the model, in their order."""
+    of_process = ["mathrl.verl.process_reward", *PROCESS_LIBRARIES.get(reward.process.mode, ())] if reward.process else []
     if stage.lora:
-        keys |= adapter_keys(stage.lora, model, "actor_rollout_ref.model")
-        # verl would hand adapters to the engine, whose CPU build has no kernels for them and whose router does not split
-        # experts: it gets whole weights, summed in float32 (mathrl.verl.lora).
-        keys["actor_rollout_ref.model.lora.merge"] = True
-        libraries = ["mathrl.verl.lora"]  # which imports untied_heads
-    libraries += ["mathrl.verl.maxrl"] if stage.advantage == "maxrl" else []
-    libraries += [ROUTER] if router.has_one(Path(model)) else []
-    if stage.skipping:
-        keys["+data.skipping"] = stage.skipping.model_dump()
-        libraries += ["mathrl.verl.skipping"]
-    users = users_functions.keys(stage)
-    libraries += ["mathrl.verl.users_registry"] if users else []
-    if reward.process:
-        libraries += ["mathrl.verl.process_reward", *PROCESS_LIBRARIES.get(reward.process.mode, ())]
-    elif users_functions.terms(stage):
-        keys["reward.custom_reward_function.path"] = str(SCRIPTS / "users_reward.py")
-        libraries += ["mathrl.verl.reward_failure"]
-    if libraries:
-        keys["actor_rollout_ref.model.external_lib"] = libraries if len(libraries) > 1 else libraries[0]
-    if stage.dtype != "bfloat16":
-        keys[f"+{ACTOR}.fsdp_config.mixed_precision"] = precision(stage.dtype)
-    check_precision(stage.dtype, accelerator, model)
-    check_heads(model, accelerator)
-    check_parallel(shape(model), stage.tensor_parallel, stage.all_gpus, model, "training")
-    if accelerator == "cpu":
-        keys |= cpu_keys(stage, model)
+        of_the_model = ["mathrl.verl.lora"]  # which imports untied_heads
     else:
-        keys |= cuda_keys(stage)
-    if _in_a_cluster():
-        keys = {key: value for key, value in keys.items() if "ray_kwargs.ray_init." not in key}
-    keys |= {"+ray_kwargs.ray_init.runtime_env.worker_process_setup_hook": doors.HOOK, **users}
+        of_the_model = [] if shape(model).get("tie_word_embeddings", True) else ["mathrl.verl.untied_heads"]
+    return [
+        *of_the_model,
+        *(["mathrl.verl.maxrl"] if stage.advantage == "maxrl" else []),
+        *([ROUTER] if router.has_one(Path(model)) else []),
+        *(["mathrl.verl.skipping"] if stage.skipping else []),
+        *(["mathrl.verl.users_registry"] if users_functions.keys(stage) else []),
+        *(of_process or (["mathrl.verl.reward_failure"] if users_functions.terms(stage) else [])),
+    ]
+
+
+def _of_all_processes(stage: Stage, reward: Reward, libraries: list[str], accelerator: str) -> Overrides:
+    """What each process of Ray's gets, and what names functions of the user's."""
+    environment = "+ray_kwargs.ray_init.runtime_env.env_vars"
+    keys: Overrides = {"+ray_kwargs.ray_init.runtime_env.worker_process_setup_hook": doors.HOOK, **users_functions.keys(stage)}
     if ROUTER in libraries:  # the engine's processes read no external_lib, and import these
-        modules = verl_environment(accelerator)[MODULES]
-        keys[f"+ray_kwargs.ray_init.runtime_env.env_vars.{MODULES}"] = f"{modules},{ROUTER}"
+        keys[f"{environment}.{MODULES}"] = f"{verl_environment(accelerator)[MODULES]},{ROUTER}"
     if controls.RANDOM in reward.terms:
-        keys[f"+ray_kwargs.ray_init.runtime_env.env_vars.{controls.SEED}"] = str(stage.seed)
-    if is_deterministic(stage, accelerator):
-        keys |= _deterministic(accelerator)
-    if reward.process:
-        workers = {**keys, **stage.verl}.get("reward.num_workers", VERLS_REWARD_WORKERS)
-        keys |= _process_reward(reward.process, verifiers or Verifiers(), cast(int, workers))
-    return keys | stage.verl
+        keys[f"{environment}.{controls.SEED}"] = str(stage.seed)
+    return keys
 
 
 def _process_reward(process: Process, verifiers: Verifiers, workers: int) -> Overrides:

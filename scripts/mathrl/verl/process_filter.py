@@ -78,7 +78,7 @@ def give_back(batch: KVBatchMeta, gone: KVBatchMeta) -> KVBatchMeta:
     return type(batch)(partition_id=batch.partition_id, keys=[*batch.keys, *gone.keys], tags=tags)
 
 
-def watch(module: ModuleType) -> None:
+def extend(module: ModuleType) -> None:
     """Let our trainer leave responses out, and count them all the same."""
     trainer = module.Trainer
     balance, step = trainer._balance_batch, trainer.step
@@ -117,4 +117,4 @@ def watch(module: ModuleType) -> None:
     trainer._compute_metrics, trainer._dump_generations = _compute_metrics, _dump_generations
 
 
-after_import("mathrl.verl.grpo_trainer", watch)
+after_import("mathrl.verl.grpo_trainer", extend)

@@ -122,7 +122,7 @@ def last(values: Any, lengths: np.ndarray) -> Any:
     return found
 
 
-def watch(module: ModuleType) -> None:
+def extend(module: ModuleType) -> None:
     """Let our trainer compute advantages over the rewards of steps."""
     trainer, base = module.Trainer, module.trainer_base
     compute_advantage = trainer._compute_advantage
@@ -150,4 +150,4 @@ def watch(module: ModuleType) -> None:
     trainer._compute_advantage = _compute_advantage
 
 
-after_import("mathrl.verl.grpo_trainer", watch)
+after_import("mathrl.verl.grpo_trainer", extend)

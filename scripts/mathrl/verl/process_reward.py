@@ -66,7 +66,7 @@ def tokens_per_step(found: Mapping[str, float], metrics: Mapping[str, float]) ->
     return {"process/tokens_per_step": float(length) / steps} if steps and length is not None else {}
 
 
-def watch(module: ModuleType) -> None:
+def extend(module: ModuleType) -> None:
     """Let our trainer end where samples are lost to a failure, and tell what the verifiers said."""
     trainer = module.Trainer
     step_once, validate, compute_metrics = trainer._step_once, trainer._validate, trainer._compute_metrics
@@ -106,4 +106,4 @@ def watch(module: ModuleType) -> None:
     trainer._step_once, trainer._validate, trainer._compute_metrics = _step_once, _validate, _compute_metrics
 
 
-after_import("mathrl.verl.grpo_trainer", watch)
+after_import("mathrl.verl.grpo_trainer", extend)

@@ -46,7 +46,7 @@ def end(trainer: Trainer, why: str, step: int, place_in_data: Mapping[str, objec
     raise UserError(why)
 
 
-def watch(module: ModuleType) -> None:
+def extend(module: ModuleType) -> None:
     """Let our trainer look for failures."""
     trainer = module.Trainer
     step, sample_end, validate = trainer.step, trainer.on_sample_end, trainer._validate
@@ -76,4 +76,4 @@ def watch(module: ModuleType) -> None:
     trainer.step, trainer.on_sample_end, trainer._validate = begin_step, on_sample_end, _validate
 
 
-after_import("mathrl.verl.grpo_trainer", watch)
+after_import("mathrl.verl.grpo_trainer", extend)

@@ -154,7 +154,7 @@ def create_sampler(data_config: DictConfig, dataset: Sized) -> Sampler:
     return Sampler(len(dataset), History(told.explore, told.useless, told.change, seed), seed, data_config.shuffle)
 
 
-def watch(module: ModuleType) -> None:
+def extend(module: ModuleType) -> None:
     """Let our trainer draw with the history, and tell it what came."""
     trainer = module.Trainer
     module.trainer_base.create_rl_sampler = create_sampler
@@ -219,4 +219,4 @@ def _noting_sampled(trainer: Trainer, sample: Callable[..., tuple[KVBatchMeta, d
     return sample_and_note
 
 
-after_import("mathrl.verl.grpo_trainer", watch)
+after_import("mathrl.verl.grpo_trainer", extend)

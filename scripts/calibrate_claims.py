@@ -3,7 +3,7 @@
 Reads evaluated runs with their manifests from one folder of results or several (of finished trainings), groups those whose settings
 differ in `seed` alone, and takes the largest group. The study report shows what it writes.
 
-    python scripts/calibrate.py --results results --out results/calibration.json
+    python scripts/calibrate_claims.py --results results --out results/calibration.json
 """
 
 from __future__ import annotations
