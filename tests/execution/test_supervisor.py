@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from mathrl.execution import processes, slurm
+from mathrl.execution import leftovers, processes, slurm
 from support.speed import slowness
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
