@@ -25,13 +25,15 @@ from mathrl.core.code_files import SCRIPTS
 from mathrl.core.files import UserError, read_json, write_jsonl
 from mathrl.data.records import Item
 from mathrl.evaluation.records import Generation
-from mathrl.execution import processes
+from mathrl.execution import compiler, processes
 from mathrl.training import verl_log
 from mathrl.training.records import Manifest
 from mathrl.training.symptoms import explain
 
 # Mean difference of token probabilities between trainer and engine: rounding in bfloat16, an eighth of it in float16, little in float32.
 LARGEST_GAP = {"bfloat16": 0.02, "float16": 0.0025, "float32": 1e-4}
+# And their correlation: random weights spread the probability over hundreds of tokens, so that other weights differ by less than that.
+LEAST_CORRELATION = 0.9
 SETTINGS = {
     "gpus": 1,
     "nodes": 1,
@@ -52,7 +54,7 @@ def check_host(accelerator: str) -> Host:
     """What the check will run on.
 
     Raises:
-        UserError: no GPU, a driver that torch cannot use, or a package that is missing.
+        UserError: no GPU, a driver that torch cannot use, or a package or a compiler that is missing.
     """
     for package in ("torch", "vllm", "verl"):
         if importlib.util.find_spec(package) is None:
@@ -72,6 +74,7 @@ def check_host(accelerator: str) -> Host:
         raise UserError(explain(str(error)) or f"torch cannot use the GPU: {str(error).splitlines()[0]}") from None
     if properties.major < 8:
         raise UserError(f"{properties.name} has compute capability {properties.major}.{properties.minor}; bfloat16 needs 8.0 or newer")
+    compiler.check()
     return {"device": properties.name, "memory_gib": round(properties.total_memory / (1 << 30), 1)}
 
 
@@ -241,19 +244,23 @@ def measure(manifest: Manifest, generation: Generation) -> Figures:
         "samples": generation["made"],
         "sampling_tokens_per_second": round(generation["tokens"] / max(generation["seconds"], 1e-9)),
     }
-    check_gap(figures["probability_gap_mean"], manifest["config"]["dtype"])
+    correlations = scalars.get("training/rollout_actor_probs_pearson_corr", [])
+    check_gap(figures["probability_gap_mean"], manifest["config"]["dtype"], min(correlations, default=None))
     return figures
 
 
-def check_gap(gap: float | None, dtype: str) -> None:
-    """Trainer and engine must see the same policy; else the gradient is of another one."""
+def check_gap(gap: float | None, dtype: str, correlation: float | None = None) -> None:
+    """Trainer and engine must see the same policy, else the gradient is of another one; a correlation may be unknown, or no number."""
     if gap is None:
         raise UserError("verl logged no probability gap between trainer and engine; is actor_rollout_ref.rollout.calculate_log_probs on?")
+    why = "the weights that vLLM got are not the trainer's, or its kernels are broken on this GPU"
     if not gap <= LARGEST_GAP[dtype]:
         raise UserError(
             f"trainer and engine disagree: token probabilities differ by {gap:.2g} on average, rounding in {dtype} makes "
-            f"{LARGEST_GAP[dtype]:g} at most; the weights that vLLM got are not the trainer's, or its kernels are broken on this GPU"
+            f"{LARGEST_GAP[dtype]:g} at most; {why}"
         )
+    if correlation is not None and correlation < LEAST_CORRELATION:
+        raise UserError(f"trainer and engine disagree: their token probabilities are correlated by {correlation:.2f} alone; {why}")
 
 
 def verdict(figures: Checked) -> str:
