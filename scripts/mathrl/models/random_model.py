@@ -43,9 +43,22 @@ def write(folder: Path, *, tokenizer_of: Path, sizes: ModelConfig = OPENSEEK, se
     """
     make = _deepseek if sizes["model_type"] == DEEPSEEK_V3 else _dense
     shutil.copytree(tokenizer_of, folder, ignore=shutil.ignore_patterns("*.safetensors*", "config.json"))
+    _name_all_rows(folder / "tokenizer.json", sizes["vocab_size"])
     config = make(folder, sizes, seed)
     ends = {key: value for key, value in read_json(tokenizer_of / "config.json").items() if key.endswith("_token_id")}
     write_json(folder / "config.json", config | ends)
+
+
+def _name_all_rows(file: Path, rows: int) -> None:
+    """Give a tokenizer of fewer tokens one for each row of the embedding.
+
+    verl's engine never samples a row beyond the tokenizer, and leaves it out of the probabilities, which the trainer does not.
+    """
+    content = read_json(file)
+    known = content["model"]["vocab"]
+    known |= {token["content"]: token["id"] for token in content["added_tokens"]}  # else they are numbered anew, behind all others
+    known |= {f"<|row_{row}|>": row for row in range(1 + max(known.values()), rows)}
+    write_json(file, content)
 
 
 def _deviation(config: ModelConfig) -> float:
