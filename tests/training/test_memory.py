@@ -43,6 +43,13 @@ def stage(config):
     return stage_of(config)
 
 
+@pytest.mark.parametrize("key", memory.EXPERTS)
+def test_experts_of_another_shape_are_not_taken_for_a_dense_model(key):
+    """Qwen3-30B-A3B would have counted as one of 3 billion parameters, and fitted everywhere."""
+    with pytest.raises(KeyError, match="experts"):
+        memory.read_model(LLAMA | {"model_type": "qwen3_moe", key: 128})
+
+
 def build(sizes):
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM

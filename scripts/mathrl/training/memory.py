@@ -40,6 +40,7 @@ ENGINE = 1.5 * GIB
 LOGIT_COPIES = 16
 CHUNK = 512  # tokens; verl's
 WIDTH = {"bfloat16": 2, "float16": 2, "float32": 4}
+EXPERTS = ("num_experts", "num_local_experts", "n_routed_experts")  # by which a model of another shape says that it has some
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,11 @@ NOTHING = Held(0, 0.0)
 
 
 def read_model(config: ModelConfig) -> Model:
-    """Sizes from a config.json: DeepSeek-V3 and everything shaped like Llama."""
+    """Sizes from a config.json: DeepSeek-V3 and everything shaped like Llama.
+
+    Raises:
+        KeyError: it lacks a size, or has experts of another shape, whose parameters would not be counted.
+    """
     hidden, layers, heads = (config[key] for key in ("hidden_size", "num_hidden_layers", "num_attention_heads"))
     if config.get("model_type") == DEEPSEEK_V3:
         named = {name: math.prod(shape) for name, shape in shapes(config).items() if not name.endswith(BIAS)}
@@ -86,6 +91,8 @@ def read_model(config: ModelConfig) -> Model:
         routed += 4 * config["n_shared_experts"] * config["moe_intermediate_size"]
         kept = 10 * hidden + attention + max(4 * config["intermediate_size"], routed)
         cache = layers * (latent + rope)
+    elif any(config.get(key) for key in EXPERTS):
+        raise KeyError("sizes that are known of its experts")
     else:
         groups = config.get("num_key_value_heads") or heads
         head = config.get("head_dim") or hidden // heads
