@@ -103,6 +103,19 @@ def test_a_part_that_takes_too_long_is_ended_with_all_its_processes(tmp_path, mo
     assert gpu.execute(["bash", "-c", "echo error: no way; exit 2"], log) == "no way" and gpu.execute(["true"], log) is None
 
 
+def test_a_training_has_a_directory_of_its_own_which_goes_with_it(tmp_path, monkeypatch):
+    """On a host that is shared, verl's sockets in /tmp would have the names of another user's."""
+    monkeypatch.delenv("RAY_TMPDIR", raising=False)
+    shown = ["bash", "-c", 'echo "$RAY_TMPDIR"; test -d "$RAY_TMPDIR"; exit 3']
+    why = gpu.execute(gpu.supervised(shown, "cpu", 1), tmp_path / "log")
+    (place,) = [line for line in (tmp_path / "log").read_text().splitlines() if line.startswith("/")]
+    assert why == "it ended with exit code 3" and place.startswith("/tmp/mathrl-ray-") and not Path(place).exists()
+    monkeypatch.setenv("MATHRL_GPUS", "0")
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.delenv("SLURM_JOB_ID", raising=False)
+    assert "asks for 1 GPU(s) and this host shows none" in gpu.execute(gpu.supervised(["true"], "cuda", 1), tmp_path / "log")
+
+
 def check(folder, **changes):
     wanted = {"accelerator": "cpu", "shapes": ("tiny",), "steps": 3, "gpus": 1, "minutes": 8.0, "config": Configuration()} | changes
     return gpu_parts.Check(folder=folder, **wanted)

@@ -13,7 +13,7 @@ import signal
 import statistics
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import cast
 
@@ -126,6 +126,15 @@ def execute(command: list[str], log: Path, environment: Mapping[str, str] | None
     return explain(text) or (said[-1].removeprefix("error: ") if said else f"it ended with exit code {code}")
 
 
+def supervised(command: Sequence[object], accelerator: str, gpus: int) -> list[str]:
+    """A training's command as a rule starts it: with GPUs that no other job of this user has, and Ray's files in a folder of its own.
+
+    In /tmp, where they would lie else, another user's verl has sockets of the same names.
+    """
+    taken = gpus if accelerator == "cuda" else 0
+    return [sys.executable, str(SCRIPTS / "run_job.py"), "--gpus", str(taken), "--", *map(str, command)]
+
+
 def end(process: subprocess.Popen) -> None:
     """Kill a process with all that it started, at once, as a host that loses its power does."""
     processes.send([process.pid, *processes.descendants(process.pid)], signal.SIGKILL)
@@ -140,11 +149,12 @@ def make_model(folder: Path, prompt: Prompt) -> Path:
     return folder / "base"
 
 
-def arguments(folder: Path, stage: Stage, accelerator: str, model: Path) -> list[object]:
-    """Arguments of `train_policy.py` for a stage in `folder`, which holds the rows of `write_data`."""
+def training_command(folder: Path, stage: Stage, accelerator: str, model: Path) -> list[object]:
+    """The command that trains a stage in `folder`, which holds the rows of `write_data`."""
     data = ["--train", folder / "train.parquet", "--validation", folder / "val.parquet", "--checkpoints", folder / "checkpoints"]
     where = ["--log", folder / "verl.log", "--manifest", folder / "manifest.json"]
-    return ["--run", "check", "--config", json.dumps(stage.model_dump()), "--accelerator", accelerator, "--model", model, *data, *where]
+    program = [sys.executable, SCRIPTS / "train_policy.py", "--run", "check", "--config", json.dumps(stage.model_dump())]
+    return [*program, "--accelerator", accelerator, "--model", model, *data, *where]
 
 
 def train(folder: Path, stage: Stage, accelerator: str, model: Path, seconds: float | None = None) -> Manifest:
@@ -153,7 +163,7 @@ def train(folder: Path, stage: Stage, accelerator: str, model: Path, seconds: fl
     Raises:
         UserError: it failed, or took longer than `seconds`; names the logs.
     """
-    command = [sys.executable, str(SCRIPTS / "train_policy.py"), *map(str, arguments(folder, stage, accelerator, model))]
+    command = supervised(training_command(folder, stage, accelerator, model), accelerator, stage.gpus)
     why = execute(command, folder / "train.log", seconds=seconds)
     if why:
         logs = [*folder.glob(f"checkpoints/*/*/*/{verl_log.NAME}"), folder / "verl.log"]

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -24,7 +23,6 @@ from mathrl.config.batches import check_batches
 from mathrl.config.experiment import Configuration
 from mathrl.config.messages import parse
 from mathrl.config.stage import Stage
-from mathrl.core.code_files import SCRIPTS
 from mathrl.core.files import UserError, read_checked_json, read_json, write_checked_json, write_json
 from mathrl.core.provenance import provenance
 from mathrl.core.tensorboard import read_scalars
@@ -250,11 +248,7 @@ def resume(check: Check) -> Resumed:
     """A kill after the first checkpoint, as a host that loses its power, and the same command again: each step once, none lost."""
     shape = check.smallest
     folder, stage = check.place("resume"), check.stage(shape, RESUMED_TO).changed(save_every=KILLED_AT)
-    command = [
-        sys.executable,
-        str(SCRIPTS / "train_policy.py"),
-        *map(str, gpu.arguments(folder, stage, check.accelerator, check.model(shape))),
-    ]
+    command = gpu.supervised(gpu.training_command(folder, stage, check.accelerator, check.model(shape)), check.accelerator, stage.gpus)
     with open(folder / "train.log", "ab") as out:
         process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT)
     try:
