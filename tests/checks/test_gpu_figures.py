@@ -148,6 +148,7 @@ RESULTS = {
     "tiny/ours": {**trained(4.0), "reward_seconds": 0.02, "reward_share": 0.005, "table_gib": {"update": 9.5}, "stage": STAGE},
     "tiny/plain": trained(5.0),
     "tiny/sampling": {"samples": 64, "tokens_per_second": 1234, "engine_seconds": 1.0, "with_export_and_start": 30.0},
+    "kill": {"killed_after": 2},
     "resume": {"killed_after": 2, "steps": 4, "seconds_of_the_second_start": 50.0},
     "lora": trained(3.0, 2e-4),
 }

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import cast
 
 from mathrl.checks import gpu, gpu_figures
-from mathrl.checks.records import HostFound, Ours, Part, Result, Resumed, Sampled, Trained, Weights
+from mathrl.checks.records import HostFound, Killed, Ours, Part, Result, Resumed, Sampled, Trained, Weights
 from mathrl.config.batches import check_batches
 from mathrl.config.experiment import Configuration
 from mathrl.config.messages import parse
@@ -244,27 +244,39 @@ def sampling(check: Check, shape: str) -> Sampled:
     }
 
 
-def resume(check: Check) -> Resumed:
-    """A kill after the first checkpoint, as a host that loses its power, and the same command again: each step once, none lost."""
-    shape = check.smallest
-    folder, stage = check.place("resume"), check.stage(shape, RESUMED_TO).changed(save_every=KILLED_AT)
-    command = gpu.supervised(gpu.training_command(folder, stage, check.accelerator, check.model(shape)), check.accelerator, stage.gpus)
+def _killed(check: Check) -> tuple[Path, Stage]:
+    """Where a training is killed and goes on, and its stage."""
+    return check.work("resume"), check.stage(check.smallest, RESUMED_TO).changed(save_every=KILLED_AT)
+
+
+def kill(check: Check) -> Killed:
+    """A kill after the first checkpoint, as a host that loses its power."""
+    folder, stage = _killed(check)
+    check.place("resume")
+    model = check.model(check.smallest)
+    command = gpu.supervised(gpu.training_command(folder, stage, check.accelerator, model), check.accelerator, stage.gpus)
     with open(folder / "train.log", "ab") as out:
         process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT)
     try:
-        until = time.monotonic() + check.seconds / 2
+        until = time.monotonic() + check.seconds
         while not list(folder.glob(f"checkpoints/*/*/*/global_step_{KILLED_AT}/whole.json")):
             if process.poll() is not None:
                 raise UserError(
                     f"training ended with exit code {process.returncode} before it was killed; its log is {folder / 'train.log'}"
                 )
             if time.monotonic() > until:
-                raise UserError(f"no checkpoint within {check.seconds / 2:.0f} s; its log is {folder / 'train.log'}")
+                raise UserError(f"no checkpoint within {check.seconds:.0f} s; its log is {folder / 'train.log'}")
             time.sleep(0.5)
     finally:
         gpu.end(process)
+    return {"killed_after": KILLED_AT}
+
+
+def resume(check: Check) -> Resumed:
+    """The same command again: each step once, none lost."""
+    folder, stage = _killed(check)
     began = time.time()
-    manifest = gpu.train(folder, stage, check.accelerator, check.model(shape), check.seconds / 2)
+    manifest = gpu.train(folder, stage, check.accelerator, check.model(check.smallest), check.seconds)
     curves = read_scalars(manifest["tensorboard"])
     steps = [step for step, _ in curves["timing_s/step"]]
     if steps != list(range(1, RESUMED_TO + 1)):
@@ -290,7 +302,8 @@ def parts(check: Check) -> Iterator[tuple[str, tuple[str, ...], Callable[[Check]
         yield f"{shape}/plain", (f"{shape}/weights",), partial(plain, shape=shape)
         yield f"{shape}/sampling", (f"{shape}/ours",), partial(sampling, shape=shape)
     small = (f"{check.smallest}/weights",)
-    yield "resume", small, resume
+    yield "kill", small, kill
+    yield "resume", ("kill",), resume
     yield "lora", small, partial(variant, name="lora", keys={"lora": LORA})
     if check.accelerator == "cuda":  # a CPU has no float16
         yield "float16", small, partial(variant, name="float16", keys={"dtype": "float16"})

@@ -92,6 +92,12 @@ class Sampled(TypedDict):
     with_export_and_start: float
 
 
+class Killed(TypedDict):
+    """A training that was killed after a step."""
+
+    killed_after: int
+
+
 class Resumed(TypedDict):
     """A training that was killed after a step and went on to its last."""
 
@@ -100,7 +106,7 @@ class Resumed(TypedDict):
     seconds_of_the_second_start: float
 
 
-Result = HostFound | Weights | Trained | Ours | Sampled | Resumed
+Result = HostFound | Weights | Trained | Ours | Sampled | Killed | Resumed
 
 
 class Part(TypedDict):
