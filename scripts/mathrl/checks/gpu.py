@@ -33,7 +33,8 @@ from mathrl.training.symptoms import explain
 # Mean difference of token probabilities between trainer and engine: rounding in bfloat16, an eighth of it in float16, little in float32.
 LARGEST_GAP = {"bfloat16": 0.02, "float16": 0.0025, "float32": 1e-4}
 # And their correlation: random weights spread the probability over hundreds of tokens, so that other weights differ by less than that.
-LEAST_CORRELATION = 0.9
+# Rounding in OpenSeek's sizes, where it sends tokens to other experts, left 0.976 on a CPU; of other weights it is 0.
+LEAST_CORRELATION = 0.8
 SETTINGS = {
     "gpus": 1,
     "nodes": 1,
