@@ -66,6 +66,14 @@ def _deviation(config: ModelConfig) -> float:
     return LOGITS / math.sqrt(config["hidden_size"])
 
 
+def _deviation_of_layers(config: ModelConfig) -> float:
+    """Of the weights of the layers: 0.02 as usual, more in a small model.
+
+    There they would add so little to a token's embedding that a tied head says the token again, with all of the probability.
+    """
+    return max(0.02, 12.8 / config["hidden_size"])
+
+
 def _deepseek(folder: Path, sizes: ModelConfig, seed: int) -> ModelConfig:
     import torch
     from safetensors.torch import save_file
@@ -79,7 +87,8 @@ def _deepseek(folder: Path, sizes: ModelConfig, seed: int) -> ModelConfig:
         elif name.endswith("norm.weight"):
             state[name] = torch.ones(shape, dtype=torch.bfloat16)
         else:
-            deviation = _deviation(config) if name in ("model.embed_tokens.weight", "lm_head.weight") else 0.02
+            outside = name in ("model.embed_tokens.weight", "lm_head.weight")
+            deviation = _deviation(config) if outside else _deviation_of_layers(config)
             state[name] = torch.empty(shape, dtype=torch.bfloat16).normal_(0, deviation, generator=generator)
     if config["tie_word_embeddings"]:
         state["lm_head.weight"] = state["model.embed_tokens.weight"].clone()  # vLLM reads no tie
@@ -91,7 +100,7 @@ def _dense(folder: Path, sizes: ModelConfig, seed: int) -> ModelConfig:
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
 
-    settings = {key: value for key, value in sizes.items() if key != "model_type"}
+    settings = {key: value for key, value in sizes.items() if key != "model_type"} | {"initializer_range": _deviation_of_layers(sizes)}
     torch.manual_seed(seed)
     model = AutoModelForCausalLM.from_config(AutoConfig.for_model(sizes["model_type"], **settings), dtype=torch.bfloat16)
     torch.nn.init.normal_(model.get_output_embeddings().weight, 0, _deviation(sizes))
