@@ -78,8 +78,8 @@ hack-bench: env
 	  $(if $(HABITS),--habits $(foreach habit,$(HABITS),'$(habit)'))
 
 # make gpu-check [DIRECTORY=gpu-check] [SHAPES="openseek qwen3-0.6b"] [GPUS=1] [STEPS=6] [ACCELERATOR=cpu]: what trainings cost on this
-# machine beside verl's own trainer, in parts of at most eight minutes; the same command goes on. On a GPU after make env-cuda.
-gpu-check:
+# machine beside verl's own trainer, in parts of at most eight minutes; the same command goes on. On a GPU it makes .venv-cuda first.
+gpu-check: $(if $(filter cpu,$(ACCELERATOR)),env,.venv-cuda/lock)
 	@$(if $(filter cpu,$(ACCELERATOR)),.venv/bin/python,.venv-cuda/bin/python) scripts/measure_gpu.py --directory '$(or $(DIRECTORY),gpu-check)' \
 	  $(if $(ACCELERATOR),--accelerator '$(ACCELERATOR)') $(if $(SHAPES),--shapes $(foreach shape,$(SHAPES),'$(shape)')) \
 	  $(if $(GPUS),--gpus '$(GPUS)') $(if $(STEPS),--steps '$(STEPS)')

@@ -14,6 +14,7 @@ import os
 import re
 import subprocess
 import sys
+import sysconfig
 import tempfile
 from pathlib import Path
 
@@ -51,6 +52,9 @@ def make(environment: Path) -> Path:
         if program.is_file():
             program.chmod(program.stat().st_mode | 0o111)
     _stand_in_for_the_driver(toolkit)
+    header = Path(sysconfig.get_path("include")) / "Python.h"
+    if not header.exists():
+        print(f"no {header}: kernels cannot be compiled on this host; install Python's headers (python3-dev)", file=sys.stderr)
     compiler, headers = versions(home)
     if compiler != headers:
         raise ValueError(f"{toolkit}: nvcc is of CUDA {compiler}, its headers of {headers}; lock one version in envs/cuda.in")

@@ -19,6 +19,7 @@ from mathrl.core.arguments import NamedSettings
 from mathrl.core.code_files import ROOT
 from mathrl.core.files import UserError, read_json, run_main, write_json
 from mathrl.core.provenance import provenance
+from mathrl.execution import preflight
 
 
 def main() -> None:
@@ -43,6 +44,7 @@ def main() -> None:
 
     from mathrl.checks import gpu
 
+    preflight.enter(Path(sys.prefix))  # this Python's environment, as in a rule
     gpu.check_host(args.accelerator)
     if args.model and not isinstance(read_json(args.model / "config.json"), dict):
         raise UserError(f"{args.model}: is no Hugging Face model")

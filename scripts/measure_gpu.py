@@ -18,6 +18,7 @@ from mathrl.config.reading import read_yaml
 from mathrl.core.arguments import Help
 from mathrl.core.code_files import ROOT
 from mathrl.core.files import UserError, run_main, write_json, write_text
+from mathrl.execution import preflight
 from mathrl.execution.driver import working_directory
 
 
@@ -48,6 +49,7 @@ def main() -> int:
         minutes=args.minutes,
         config=parse(Configuration, read_yaml(ROOT / "config.yaml"), "config"),
     )
+    preflight.enter(Path(sys.prefix))  # this Python's environment, as in a rule
     records = gpu_parts.run(check, say=lambda line: print(line, file=sys.stderr, flush=True))
     page = gpu_page.page(check, records, datetime.date.today())
     write_text(check.folder / "gpu-check.md", page)

@@ -237,9 +237,12 @@ def train_gpus(wildcards):
 
 
 def train_memory(wildcards):
-    """MB of a training job on each node; on a CPU some 8 GB per rank, and what verifiers that are models take."""
+    """MB of a training job on each node; on a CPU some 8 GB per rank, and what verifiers that are models take.
+
+    On GPUs verl's processes without one take some 40 GB, those of a GPU 16; the model is loaded in float32 before it is divided.
+    """
     if CONFIG.accelerator == "cuda":
-        return 240000
+        return min(240000, 64000 + 32000 * stage_config(wildcards.run, wildcards.stage).job_gpus)
     served = process_settings.models(process_reward(wildcards), CONFIG.verifiers)
     weights = [preflight.serve_megabytes(preflight.parameters(verifier_model(name))) for name in served]
     return 6000 + 8000 * stage_config(wildcards.run, wildcards.stage).gpus + sum(weights)
@@ -257,8 +260,9 @@ def train_image(wildcards):
 
 
 def train_threads(wildcards):
-    """CPUs of a training job; over several nodes SLURM gives them twice a node: tasks_per_node."""
-    return 32 if nodes(wildcards) == 1 else 16
+    """CPUs of a training job, 8 for a GPU; over several nodes SLURM gives them twice a node: tasks_per_node."""
+    most = 8 * stage_config(wildcards.run, wildcards.stage).job_gpus if CONFIG.accelerator == "cuda" else 32
+    return min(32, most) if nodes(wildcards) == 1 else min(16, most // 2)
 
 
 def train_resources():

@@ -60,7 +60,24 @@ LOGS = {
     "A worker died or was killed while executing a task by an unexpected system error. exit code -9": "killed from outside",
     "torch.distributed.DistBackendError: NCCL error in: ProcessGroupNCCL.cpp:3690": "cannot talk to each other",
     "ModuleNotFoundError: No module named 'flash_attn'": "a package is missing: flash_attn",
+    "OSError: CUDA_HOME environment variable is not set. Please set it to your CUDA install root.": "there is no compiler",
+    "FileNotFoundError: [Errno 2] No such file or directory: 'ninja'": "there is no compiler",
+    "/tmp/x/cuda_utils.c:8:10: fatal error: Python.h: No such file or directory": "python3-dev",
+    "RuntimeError: Failed to find C compiler. Please specify via CC environment variable": "install gcc",
+    "ValueError: Bfloat16 is only supported on GPUs with compute capability of at least 8.0.": "has no bfloat16",
+    "torch.AcceleratorError: CUDA error: an illegal memory access was encountered": "crashed on the GPU",
+    "1 Workers (tasks / actors) killed due to memory pressure (OOM)": "the host's memory was full",
+    "*** SIGSEGV received at time=1790000000 on cpu 3 ***": "a library crashed",
 }
+# Ray 2.60's words for any death of a process, and its older ones.
+DIED = "The actor is dead because its worker process has died. Worker exit type: SYSTEM_ERROR Worker exit detail: Worker unexpectedly"
+GUESSES = (
+    " exits with an error code 2. End of file. Some common causes include: (1) the process was killed by the OOM killer due to high "
+    "memory usage, (2) ray stop --force was called, or (3) the worker crashed unexpectedly due to SIGSEGV or another unexpected error. If "
+    "the process was killed by the kernel OOM killer (verifiable by checking for OOM in dmesg of the OOMing host), give it more.",
+    " exits with an error code 2. End of file. There are some potential root causes. (1) The process is killed by SIGKILL by OOM killer "
+    "due to high memory usage. (2) ray stop --force is called. (3) The worker is crashed unexpectedly due to SIGSEGV.",
+)
 
 
 @pytest.mark.parametrize("text", LOGS)
@@ -68,8 +85,18 @@ def test_plain_words(text):
     assert LOGS[text] in gpu.explain(f"INFO starting\n  {text}\nTraceback")
 
 
+@pytest.mark.parametrize("guess", GUESSES)
+def test_what_ray_guesses_of_every_death_is_no_cause(guess):
+    """It names the host's memory, kills and crashes alike; what the process said before it died counts."""
+    assert "died without an exception" in gpu.explain(f"step:3\n{DIED}{guess}\n")
+    said = "torch.AcceleratorError: CUDA error: an illegal memory access was encountered"
+    assert "crashed on the GPU" in gpu.explain(f"{said}\n{DIED}{guess}\n")
+
+
 def test_nothing_known_is_no_explanation():
     assert gpu.explain("INFO all is well") is None
+    found = "No CUDA runtime is found, using CUDA_HOME='/opt/venv/cuda'"  # torch, in each process without a GPU
+    assert gpu.explain(f"{found}\n(raylet) 0 Workers (tasks / actors) killed due to memory pressure (OOM)") is None
 
 
 @pytest.mark.parametrize(("gap", "dtype", "fine"), [(3e-7, "float32", True), (5e-3, "bfloat16", True), (5e-3, "float32", False)])
@@ -79,6 +106,14 @@ def test_gap_between_trainer_and_engine(gap, dtype, fine):
         return
     with pytest.raises(UserError, match="trainer and engine disagree"):
         gpu.check_gap(gap, dtype)
+
+
+def test_other_weights_are_told_where_no_token_is_likely():
+    """Probabilities of one in three hundred differ by less than rounding may, whatever the weights are."""
+    gpu.check_gap(3e-4, "bfloat16", 0.999)
+    gpu.check_gap(3e-4, "bfloat16", float("nan"))  # all are alike: certain
+    with pytest.raises(UserError, match=r"disagree: their token probabilities are correlated by 0\.03 alone"):
+        gpu.check_gap(3e-3, "bfloat16", 0.03)
 
 
 def test_a_gap_that_is_no_number_or_missing():

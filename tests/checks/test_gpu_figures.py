@@ -9,10 +9,16 @@ import pytest
 from mathrl.checks import gpu, gpu_figures, gpu_page, gpu_parts
 from mathrl.config.experiment import Configuration
 from mathrl.core.files import UserError
+from mathrl.execution import nvidia
+from mathrl.models import random_model
+from mathrl.models.shape import OPENSEEK
+from support.events import write_events
 from support.waiting import wait_for
 
 TIMES = {"gen": 4.0, "old_log_prob": 1.0, "adv": 0.5, "update_actor": 3.0, "update_weights": 1.0}
 BEGAN = 1_000_000.0
+KNOWN = {"timing_s/step": 4.0, "timing_s/gen": 2.0, "timing_s/update_actor": 1.0, "perf/total_num_tokens": 5000.0}
+KNOWN |= {"response_length/mean": 60.0, "perf/mfu/actor": 0.0}
 
 
 @pytest.fixture
@@ -30,6 +36,7 @@ def curves(tmp_path):
         logged |= {"timing_s/testing": outside} if outside else {}
         logged |= {"perf/total_num_tokens": 5000, "response_length/mean": 60.0, "perf/mfu/actor": 0.4}
         logged |= {"training/rollout_probs_diff_mean": step / 1000, "training/rollout_probs_diff_max": step / 100}
+        logged |= {"training/rollout_actor_probs_pearson_corr": 1 - step / 1000}
         for tag, value in logged.items():
             writer.add_scalar(tag, value, step, walltime=now)
     writer.close()
@@ -47,6 +54,29 @@ def test_cost_of_a_step(curves):
     assert found["mfu_update"] == pytest.approx(0.4) and found["mfu_step"] == pytest.approx(0.4 * 3 / 10)
     assert found["memory_gib"] == {"rollout": 30.0, "log-probabilities": 11.0, "update": 20.0, "sync": 25.0}
     assert found["gap_mean"] == pytest.approx(0.003) and found["gap_max"] == pytest.approx(0.03)
+    assert found["correlation"] == pytest.approx(0.997)
+
+
+def test_a_gpu_whose_peak_is_not_known_has_no_mfu(tmp_path):
+    """verl divides by infinity there, and logs 0."""
+    write_events(tmp_path, [(step, tag, value) for step in (1, 2) for tag, value in KNOWN.items()])
+    found = gpu_figures.read(tmp_path, [], BEGAN, "tiny, ours")
+    assert found["mfu_update"] is None and found["mfu_step"] is None and found["steps"] == 2
+
+
+def test_fewer_gpus_than_are_asked_for_are_one_line(tmp_path, monkeypatch):
+    one = nvidia.Gpu("0", "GPU-1", "NVIDIA H100", "580.65.06", "Default", 80 << 30, 0)
+    monkeypatch.setattr(nvidia, "gpus", lambda names: [one])
+    monkeypatch.setattr(gpu, "check_host", lambda accelerator: {"device": one.name, "memory_gib": 80.0})
+    with pytest.raises(UserError, match=r"--gpus 2: this host shows 1; ask for fewer, or widen CUDA_VISIBLE_DEVICES"):
+        gpu_parts.host(check(tmp_path, accelerator="cuda", shapes=("openseek",), gpus=2))
+    assert gpu_parts.host(check(tmp_path, accelerator="cuda", shapes=("openseek",)))["driver"] == "580.65.06"
+
+
+def test_adapters_and_float16_are_held_against_the_engine_too(tmp_path, monkeypatch):
+    monkeypatch.setattr(gpu_parts, "_trained", lambda *given: trained(3.0, gap=0.01))
+    with pytest.raises(UserError, match="trainer and engine disagree"):
+        gpu_parts.variant(check(tmp_path), "lora", {"lora": gpu_parts.LORA})
 
 
 def test_a_training_without_a_step(tmp_path):
@@ -74,6 +104,19 @@ def test_a_part_that_takes_too_long_is_ended_with_all_its_processes(tmp_path, mo
     assert gpu.execute(["bash", "-c", "echo error: no way; exit 2"], log) == "no way" and gpu.execute(["true"], log) is None
 
 
+def test_a_training_has_a_directory_of_its_own_which_goes_with_it(tmp_path, monkeypatch):
+    """On a host that is shared, verl's sockets in /tmp would have the names of another user's."""
+    monkeypatch.delenv("RAY_TMPDIR", raising=False)
+    shown = ["bash", "-c", 'echo "$RAY_TMPDIR"; test -d "$RAY_TMPDIR"; exit 3']
+    why = gpu.execute(shown, tmp_path / "log")
+    (place,) = [line for line in (tmp_path / "log").read_text().splitlines() if line.startswith("/")]
+    assert why == "it ended with exit code 3" and place.startswith("/tmp/mathrl-ray-") and not Path(place).exists()
+    monkeypatch.setenv("MATHRL_GPUS", "0")
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.delenv("SLURM_JOB_ID", raising=False)
+    assert "asks for 1 GPU(s) and this host shows none" in gpu.execute(["true"], tmp_path / "log", gpus=1)
+
+
 def check(folder, **changes):
     wanted = {"accelerator": "cpu", "shapes": ("tiny",), "steps": 3, "gpus": 1, "minutes": 8.0, "config": Configuration()} | changes
     return gpu_parts.Check(folder=folder, **wanted)
@@ -93,6 +136,7 @@ def trained(seconds, gap=1e-7):
         "memory_gib": {"rollout": 12.0, "update": 8.0},
         "gap_mean": gap,
         "gap_max": 10 * gap,
+        "correlation": 0.99987,
     }
 
 
@@ -105,6 +149,7 @@ RESULTS = {
     "tiny/ours": {**trained(4.0), "reward_seconds": 0.02, "reward_share": 0.005, "table_gib": {"update": 9.5}, "stage": STAGE},
     "tiny/plain": trained(5.0),
     "tiny/sampling": {"samples": 64, "tokens_per_second": 1234, "engine_seconds": 1.0, "with_export_and_start": 30.0},
+    "kill": {"killed_after": 2},
     "resume": {"killed_after": 2, "steps": 4, "seconds_of_the_second_start": 50.0},
     "lora": trained(3.0, 2e-4),
 }
@@ -161,9 +206,40 @@ def test_the_page(tmp_path, parts):
     assert "| tokens/s, prompts and responses | 1,250 | 1,000 | 1.25 |" in page, "above 1: ours is the faster"
     assert "| reward, one after the other (goal: at most 1 %) | 0.50% | – |" in page
     assert "| update | 8.0 | 9.5 |" in page and "| sync | – | – |" in page
-    assert "differ by 1e-07 on average" in page and "vLLM alone samples 1,234 tokens/s (64 responses)." in page
+    assert (
+        "differ by 1e-07 on average" in page
+        and "their correlation is 0.9999." in page
+        and "vLLM alone samples 1,234 tokens/s (64 responses)." in page
+    )
     assert "A kill after step 2" in page and "Adapters (LoRA): 3.00 s per step" in page and "a CPU has no kernels" in page
     assert page.endswith("## What failed\n\nNothing.\n")
+
+
+SMALL = {"hidden_size": 128, "intermediate_size": 256, "moe_intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
+SMALL |= {"num_key_value_heads": 2, "n_routed_experts": 8, "num_experts_per_tok": 2, "vocab_size": 2000}
+
+
+@pytest.mark.parametrize("sizes", [gpu_parts.SHAPES["tiny"], OPENSEEK | SMALL], ids=["dense", "experts"])
+def test_random_weights_have_a_token_for_each_row_and_none_that_is_certain(tmp_path, sizes):
+    """reference: with the demo's 512 tokens and Qwen's 151,936 rows trainer and engine differed by 0.27 on average. A small model said
+    each token again, with a probability of 1."""
+    import torch
+    from tokenizers import Tokenizer, models
+    from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast
+
+    few = Tokenizer(models.BPE(vocab={"a": 0, "b": 1}, merges=[]))
+    PreTrainedTokenizerFast(tokenizer_object=few, eos_token="<end>").save_pretrained(tmp_path / "small")
+    (tmp_path / "small/config.json").write_text('{"eos_token_id": 2}')
+    random_model.write(tmp_path / "model", tokenizer_of=tmp_path / "small", sizes=sizes)
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "model")
+    model = AutoModelForCausalLM.from_pretrained(tmp_path / "model", dtype=torch.float32)
+    assert len(tokenizer) == model.config.vocab_size == 2000
+    assert tokenizer("ab")["input_ids"] == [0, 1] and tokenizer.eos_token_id == 2
+    assert tokenizer.decode([0, 1999, 1]) == "a <|row_1999|> b"
+    with torch.no_grad():
+        likely = model(torch.arange(3, 100)[None]).logits[0].float().softmax(-1)
+    most, which = likely.max(-1)
+    assert most.mean() < 0.5 and (which == torch.arange(3, 100)).float().mean() < 0.2, "nor is a token said again and again"
 
 
 @pytest.mark.parametrize("gib", [24.0, 48.0, 80.0, 141.0])

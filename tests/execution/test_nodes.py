@@ -140,9 +140,10 @@ def test_two_ray_nodes_join(slow, stop_ray_agent, tmp_path):
         ({"eno1": ("up", "1000"), "ens2": ("down", "100000")}, "eno1"),
         ({"eno1": ("up", "25000"), "ens2": ("up", "25000")}, "eno1"),
         ({"eno1": ("up", "1000"), "ens2": ("up", "-1")}, "eno1"),  # a driver that does not know
+        ({"eno1": ("up", "1000"), "slave": ("up", "100000")}, "eno1"),  # part of a bond, or a virtual machine's own card below eno1
         ({}, "eno1"),
     ],
-    ids=["faster", "down", "as-fast", "unknown", "no-adapter"],
+    ids=["faster", "down", "as-fast", "unknown", "no-address", "no-adapter"],
 )
 def test_nccl_gets_the_fastest_adapter(tmp_path, adapters, chosen):
     for name, (state, speed) in {**adapters, "docker0": ("up", "400000")}.items():
@@ -151,4 +152,16 @@ def test_nccl_gets_the_fastest_adapter(tmp_path, adapters, chosen):
         (tmp_path / name / "speed").write_text(f"{speed}\n")
         if name != "docker0":  # a bridge is no adapter
             (tmp_path / name / "device").mkdir()
-    assert nodes.fastest("eno1", tmp_path) == chosen
+    assert nodes.fastest("eno1", tmp_path, {"eno1": "10.0.0.1", "ens2": "10.1.0.1"}.get) == chosen
+
+
+def test_nccl_takes_that_interface_alone_and_what_the_user_set_stays(monkeypatch):
+    for name in ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(nodes, "fastest", lambda usual: "eth1")
+    nodes.choose_interface("127.0.0.1")
+    assert (os.environ["GLOO_SOCKET_IFNAME"], os.environ["NCCL_SOCKET_IFNAME"]) == ("lo", "=eth1"), "not eth10"
+    monkeypatch.setenv("NCCL_SOCKET_IFNAME", "ib0")
+    nodes.choose_interface("127.0.0.1")
+    assert os.environ["NCCL_SOCKET_IFNAME"] == "ib0"
+    assert nodes.address_of("lo") == "127.0.0.1" and nodes.address_of("no-such-card") is None

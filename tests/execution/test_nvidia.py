@@ -107,6 +107,14 @@ def test_a_job_ends_at_once_where_no_training_starts(smi, gpus, code, message):
     assert done.returncode == 2 and len(done.stderr.splitlines()) == 1, done.stderr
 
 
+def test_a_link_that_the_driver_does_not_tell_stops_nothing(smi, tmp_path):
+    """A virtual machine may know its GPUs and not how they are linked."""
+    smi(H100)
+    program = tmp_path / "bin/nvidia-smi"
+    program.write_text(program.read_text().replace("topo) ", "topo) echo Failed to run topology matrix; exit 255;; never) "))
+    assert nvidia.slowest_link(nvidia.gpus()) is None
+
+
 def test_a_host_without_nvidia_smi_is_not_judged(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     assert nvidia.gpus() == [] and nvidia.slowest_link([]) is None

@@ -1,6 +1,7 @@
 """Curves of the report: verl's tags, joining, thinning, smoothing, and the monitor's flags of a stage still at work."""
 
 import pytest
+from mathrl.config.stage import Stage
 from mathrl.core.files import UserError
 from mathrl.report.curves import join, read_run, shift, smooth, thin
 from mathrl.report.figures import run_curves
@@ -44,7 +45,11 @@ LIMITS = {"window": 5, "reward_drop": 0.5}
 
 @pytest.mark.parametrize(
     ("given", "monitored", "steps"),
-    [({"main": limits(**LIMITS)}, True, [33]), ({"main": limits(**LIMITS | {"reward_drop": None})}, True, []), (None, False, [])],
+    [
+        ({"main": Stage(monitor=limits(**LIMITS))}, True, [33]),
+        ({"main": Stage(monitor=limits(**LIMITS | {"reward_drop": None}))}, True, []),
+        (None, False, []),
+    ],
     ids=["its limits", "limit off", "limits unknown"],
 )
 def test_a_stage_still_at_work_is_held_against_its_own_limits(tmp_path, given, monitored, steps):

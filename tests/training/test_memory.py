@@ -43,6 +43,27 @@ def stage(config):
     return stage_of(config)
 
 
+def test_exchanging_less_often_takes_memory(stage):
+    """FSDP's keys for slow links may be tried without starting anew: the table says what they hold."""
+    model, usual = memory.read_model(OPENSEEK), memory.estimate(memory.read_model(OPENSEEK), stage, 80 * GIB)
+    fsdp = "actor_rollout_ref.actor.fsdp_config"
+    kept = memory.estimate(model, stage.changed(verl={f"{fsdp}.reshard_after_forward": False}), 80 * GIB)
+    assert kept["update"] - usual["update"] == pytest.approx(2 * model.parameters)
+    whole = {f"{fsdp}.use_no_sync_for_gradient_accumulation": True}
+    assert memory.estimate(model, stage.changed(verl=whole), 80 * GIB)["gradients"] == pytest.approx(
+        usual["gradients"] + 4 * model.parameters
+    )
+    one = stage.changed(gpus=1)
+    assert memory.estimate(model, one.changed(verl=whole), 80 * GIB) == memory.estimate(model, one, 80 * GIB), "nothing is exchanged"
+
+
+@pytest.mark.parametrize("key", memory.EXPERTS)
+def test_experts_of_another_shape_are_not_taken_for_a_dense_model(key):
+    """Qwen3-30B-A3B would have counted as one of 3 billion parameters, and fitted everywhere."""
+    with pytest.raises(KeyError, match="experts"):
+        memory.read_model(LLAMA | {"model_type": "qwen3_moe", key: 128})
+
+
 def build(sizes):
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM

@@ -1,6 +1,7 @@
 """The choice of a checkpoint, progress lines, and what is refused before verl starts."""
 
 import json
+import math
 import os
 import shutil
 import tempfile
@@ -16,7 +17,7 @@ from mathrl.training import attempt, checkpoints
 from mathrl.training import stage as training
 from mathrl.training.budget import Spent
 from mathrl.training.checkpoint_choice import choose, validation_curves
-from mathrl.training.collapse import Monitor, describe
+from mathrl.training.collapse import Monitor, describe, monitor_of
 from mathrl.training.session import RAY_LATE, Progress, Session, parse
 from mathrl.verl import stop_file
 from support.models import NO_WEIGHTS
@@ -136,6 +137,26 @@ def test_a_collapse_is_flagged_and_stops_only_where_asked(tmp_path):
         assert "train grpo: collapse flagged at step 5: reward 0.1 is beyond 0.3 (monitor.reward_drop)" in said
         assert run.monitor.onset == 4
         assert stop_file.asked(tmp_path) == (stop_file.ABANDON if stop else None)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "overflows", "flagged"),
+    [
+        ("bfloat16", {1}, [1]),
+        ("float16", {1, 2, 3, 40, 41}, []),
+        ("float16", set(range(1, 40)), [17]),
+        ("float16", set(range(30, 60)), [46]),
+    ],
+    ids=["bfloat16", "the-scale-is-found", "never-finite", "diverges"],
+)
+def test_a_float16_gradient_may_overflow_until_the_scale_of_the_loss_fits(dtype, overflows, flagged):
+    """verl's scaler skips such an update, and halves the scale: it begins at 65,536 and is tried anew after 400 updates."""
+    monitor = monitor_of(Stage(dtype=dtype, monitor=limits(window=2)))
+    for step in range(1, 61):
+        monitor.add(step, {"actor/grad_norm": math.inf if step in overflows else 0.5})
+    assert [flag["step"] for flag in monitor.flags] == flagged
+    monitor.add(61, {"actor/pg_loss": math.nan})
+    assert monitor.flags[-1]["metric"] == "loss", "a loss that is no number is flagged at once, in any precision"
 
 
 # Process score and its correlation with correctness over six steps; the window is two. The bound is 0.3 below the best window.

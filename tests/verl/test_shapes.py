@@ -12,8 +12,8 @@ DTYPES = ("float32", "bfloat16")
 # Of a loss near 5.7, relative; of a weight after two updates of 1e-3; of all weights, in parts of the way that they went; of the
 # probability of a token (about 1/300), on average. AdamW's first updates are the gradient's sign, so that in bfloat16 a gradient near zero
 # turns one weight the other way: twice both updates at most.
-LOSS, WEIGHTS = {"float32": 1e-5, "bfloat16": 1e-3}, {"float32": 2e-4, "bfloat16": 4.1e-3}
-MOVED, PROBABILITIES = {"float32": 1e-3, "bfloat16": 0.15}, {"float32": 1e-8, "bfloat16": 1e-5}
+LOSS, WEIGHTS = {"float32": 1e-5, "bfloat16": 1e-3, "float16": 1e-3}, {"float32": 2e-4, "bfloat16": 4.1e-3, "float16": 4.1e-3}
+MOVED, PROBABILITIES = {"float32": 1e-3, "bfloat16": 0.15, "float16": 0.15}, {"float32": 1e-8, "bfloat16": 1e-5, "float16": 1e-5}
 
 
 def train(root, folder, world, cases, timeout=600):
@@ -58,4 +58,5 @@ def test_the_matrix_of_models(root, tmp_path, world):
     cases = [f"{kind}:{tied}:{dtype}{lora}" for kind in KINDS for tied in ("tied", "untied") for dtype in DTYPES for lora in ("", ":lora")]
     cases += [f"{kind}:untied:float32:speed" for kind in ("qwen2", "deepseek_v3")]
     cases += [f"{kind}:untied:{dtype}:packed" for kind in ("qwen2", "deepseek_v3") for dtype in DTYPES]
+    cases += [f"{kind}:untied:float16{lora}" for kind in ("qwen2", "deepseek_v3") for lora in ("", ":lora")]  # with verl's scaled loss
     check(train(root, tmp_path, world, cases, timeout=3000), cases)

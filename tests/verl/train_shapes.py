@@ -7,6 +7,7 @@ that of all weights together in parts of what they moved, and how far what a wei
 and adapter summed. Every rank holds other samples; the reference takes them all.
 """
 
+import functools
 import json
 import os
 import sys
@@ -24,6 +25,7 @@ from mathrl.verl import precision  # noqa: E402
 from peft import LoraConfig, get_peft_model  # noqa: E402
 from safetensors.torch import load_file  # noqa: E402
 from tensordict import TensorDict  # noqa: E402
+from torch.distributed.fsdp import sharded_grad_scaler  # noqa: E402
 from transformers import AutoConfig, AutoModelForCausalLM  # noqa: E402
 from transformers.models.deepseek_v3 import modeling_deepseek_v3  # noqa: E402
 from verl.trainer.config import CheckpointConfig  # noqa: E402
@@ -46,6 +48,8 @@ MORE = {
 }  # fmt: skip
 RATE, LENGTHS = 1e-3, (5, 9, 7, 9)
 LORA = Lora(rank=4, alpha=8)
+# verl's scaler works on CUDA alone. It begins with a scale at which none of these gradients overflows, so that both updates are made.
+SCALER = functools.partial(sharded_grad_scaler.ShardedGradScaler, device="cpu", init_scale=2.0**8)
 SPEED = {"reshard_after_forward": False, "forward_prefetch": True, "use_no_sync_for_gradient_accumulation": True}
 
 
@@ -112,12 +116,13 @@ def with_verl(place, dtype, lora, speed, packed):
         options["target_modules"] = adapter.targets(LORA, precision.shape(str(place)), "m")
         transformer_impl.get_peft_model = lambda *given: (made := get_peft_model(*given), same_start(made))[0]
     model = HFModelConfig(path=str(place), external_lib=library, **options)
-    names = {"float32": "fp32", "bfloat16": "bf16"}
+    names = {"float32": "fp32", "bfloat16": "bf16", "float16": "fp16"}
     mixed = {"param_dtype": names[dtype], "reduce_dtype": "fp32", "buffer_dtype": "fp32"}
     engine_config = FSDPEngineConfig(strategy="fsdp2", mixed_precision=mixed, use_torch_compile=False, use_dynamic_bsz=False, **speed)
     optimizer = FSDPOptimizerConfig(lr=RATE, weight_decay=0.0, clip_grad=1e9, lr_warmup_steps=0, total_training_steps=10)
     engine = FSDPEngineWithLMHead(model, engine_config, optimizer, CheckpointConfig())
     engine.initialize()
+    assert (engine.scaler is not None) == (dtype == "float16")
     own = rows()[rank::world]
     losses = []
     for _ in range(2):
@@ -134,7 +139,7 @@ def with_verl(place, dtype, lora, speed, packed):
 
 
 def without(place, dtype, lora):
-    """The same by transformers and torch alone, from whole logits; in bfloat16 by autocast, which FSDP's mixed precision amounts to."""
+    """The same by transformers and torch alone, from whole logits; below float32 by autocast, which FSDP's mixed precision amounts to."""
     model = AutoModelForCausalLM.from_pretrained(place, dtype=torch.float32, attn_implementation="sdpa")
     if lora:
         chosen = adapter.targets(LORA, precision.shape(str(place)), "m")
@@ -145,7 +150,7 @@ def without(place, dtype, lora):
     for update in range(2):
         total = 0
         for row in samples:
-            with torch.autocast("cpu", torch.bfloat16, enabled=dtype == "bfloat16"):
+            with torch.autocast("cpu", getattr(torch, dtype), enabled=dtype != "float32"):
                 logits = model(input_ids=row[None]).logits[0, :-1].float()
             logprobs = logits.log_softmax(-1).gather(-1, row[1:, None])[:, 0]
             first += [logprobs.detach()] if not update else []
@@ -163,6 +168,7 @@ def without(place, dtype, lora):
 
 os.environ |= {"RANK": str(rank), "WORLD_SIZE": str(world), "LOCAL_RANK": str(rank)}
 dist.init_process_group("cpu:gloo", init_method=f"file://{folder}/store", rank=rank, world_size=world)
+sharded_grad_scaler.ShardedGradScaler = SCALER
 router.in_the_trainer(modeling_deepseek_v3)  # grpo_config has verl import it for this shape
 references, before = {}, {}
 if rank == 0:

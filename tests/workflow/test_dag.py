@@ -36,6 +36,15 @@ def test_gpus_are_asked_for(fresh):
     assert wanted == {"train_policy": "6", "generate_samples": "1", "decontaminate_problems": "1"}, done.stdout[-3000:]
 
 
+@pytest.mark.parametrize(("gpus", "megabytes"), [(1, 96000), (6, 240000)])
+def test_a_training_asks_for_the_memory_of_its_gpus(fresh, gpus, megabytes):
+    """A node that is shared gives one GPU a part of its memory; 240 GB with one GPU is no job there."""
+    options = ("-n", "--workflow-profile", "none", "--cores", "all", "--config", f"training={{gpus: {gpus}}}")
+    done = fresh.run("snakemake", "results/grpo/main/manifest.json", *options, "--resources", f"gpu={gpus}")
+    (resources,) = re.findall(r"^rule train_policy:\n(?:    .*\n)*?    resources: (.*)$", done.stdout, re.M)
+    assert f"gpu={gpus}" in resources and f"mem_mb={megabytes}," in resources
+
+
 def test_gpus_of_verifiers_alone_are_asked_for_besides(fresh):
     own = "reward={process: {verifiers: [v], gpus: 1}}", "verifiers={named: {v: {kind: prm, model: openseek}}}"
     options = ("-n", "-p", "--workflow-profile", "none", "--cores", "all", "--config", *own)

@@ -13,7 +13,7 @@ import signal
 import statistics
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import cast
 
@@ -25,13 +25,16 @@ from mathrl.core.code_files import SCRIPTS
 from mathrl.core.files import UserError, read_json, write_jsonl
 from mathrl.data.records import Item
 from mathrl.evaluation.records import Generation
-from mathrl.execution import processes
+from mathrl.execution import compiler, processes
 from mathrl.training import verl_log
 from mathrl.training.records import Manifest
 from mathrl.training.symptoms import explain
 
 # Mean difference of token probabilities between trainer and engine: rounding in bfloat16, an eighth of it in float16, little in float32.
 LARGEST_GAP = {"bfloat16": 0.02, "float16": 0.0025, "float32": 1e-4}
+# And their correlation: random weights spread the probability over hundreds of tokens, so that other weights differ by less than that.
+# Rounding in OpenSeek's sizes, where it sends tokens to other experts, left 0.976 on a CPU; of other weights it is 0.
+LEAST_CORRELATION = 0.8
 SETTINGS = {
     "gpus": 1,
     "nodes": 1,
@@ -52,7 +55,7 @@ def check_host(accelerator: str) -> Host:
     """What the check will run on.
 
     Raises:
-        UserError: no GPU, a driver that torch cannot use, or a package that is missing.
+        UserError: no GPU, a driver that torch cannot use, or a package or a compiler that is missing.
     """
     for package in ("torch", "vllm", "verl"):
         if importlib.util.find_spec(package) is None:
@@ -72,6 +75,7 @@ def check_host(accelerator: str) -> Host:
         raise UserError(explain(str(error)) or f"torch cannot use the GPU: {str(error).splitlines()[0]}") from None
     if properties.major < 8:
         raise UserError(f"{properties.name} has compute capability {properties.major}.{properties.minor}; bfloat16 needs 8.0 or newer")
+    compiler.check()
     return {"device": properties.name, "memory_gib": round(properties.total_memory / (1 << 30), 1)}
 
 
@@ -103,21 +107,27 @@ def call(script: str, log: Path, *arguments: object, seconds: float | None = Non
         raise UserError(f"{script} failed: {why}; its log is {log}")
 
 
-def start(command: list[str], log: Path, environment: Mapping[str, str] | None = None) -> subprocess.Popen:
-    """Start a command below a supervisor, its output appended to `log`: it ends with this process, and leaves nothing behind."""
+def start(command: Sequence[object], log: Path, environment: Mapping[str, str] | None = None, gpus: int = 0) -> subprocess.Popen:
+    """Start a command below a supervisor, its output appended to `log`: it ends with this process, and leaves nothing behind.
+
+    It has `gpus` GPUs that no other job of this user has. In /tmp, where Ray's files would lie else, another user's verl has sockets of the
+    same names.
+    """
     own = {processes.OWNER: processes.owner_token(), **(environment or {})}
-    supervised = [sys.executable, str(SCRIPTS / "run_job.py"), "--grace", "5", "--", *command]
+    supervised = [sys.executable, str(SCRIPTS / "run_job.py"), "--gpus", str(gpus), "--grace", "5", "--", *map(str, command)]
     with open(log, "ab") as out:
         return subprocess.Popen(supervised, stdout=out, stderr=subprocess.STDOUT, env={**os.environ, **own})
 
 
-def execute(command: list[str], log: Path, environment: Mapping[str, str] | None = None, seconds: float | None = None) -> str | None:
+def execute(
+    command: Sequence[object], log: Path, environment: Mapping[str, str] | None = None, seconds: float | None = None, gpus: int = 0
+) -> str | None:
     """Run a command as `start` does; after `seconds` it is ended, with all its processes.
 
     Returns:
         Why it failed: what its log means, its last words, or its exit code. None: it did not.
     """
-    process = start(command, log, environment)
+    process = start(command, log, environment, gpus)
     try:
         code = process.wait(seconds)
     except subprocess.TimeoutExpired:
@@ -129,6 +139,11 @@ def execute(command: list[str], log: Path, environment: Mapping[str, str] | None
     text = log.read_text(errors="replace")
     said = [line.strip() for line in text.splitlines() if line.startswith("error: ") or re.match(r"\w*(Error|Exception)\b", line)]
     return explain(text) or (said[-1].removeprefix("error: ") if said else f"it ended with exit code {code}")
+
+
+def taken(stage: Stage, accelerator: str) -> int:
+    """GPUs of a training."""
+    return stage.gpus if accelerator == "cuda" else 0
 
 
 def end(process: subprocess.Popen) -> None:
@@ -145,11 +160,12 @@ def make_model(folder: Path, prompt: Prompt) -> Path:
     return folder / "base"
 
 
-def arguments(folder: Path, stage: Stage, accelerator: str, model: Path) -> list[object]:
-    """Arguments of `train_policy.py` for a stage in `folder`, which holds the rows of `write_data`."""
+def training_command(folder: Path, stage: Stage, accelerator: str, model: Path) -> list[object]:
+    """The command that trains a stage in `folder`, which holds the rows of `write_data`."""
     data = ["--train", folder / "train.parquet", "--validation", folder / "val.parquet", "--checkpoints", folder / "checkpoints"]
     where = ["--log", folder / "verl.log", "--manifest", folder / "manifest.json"]
-    return ["--run", "check", "--config", json.dumps(stage.model_dump()), "--accelerator", accelerator, "--model", model, *data, *where]
+    program = [sys.executable, SCRIPTS / "train_policy.py", "--run", "check", "--config", json.dumps(stage.model_dump())]
+    return [*program, "--accelerator", accelerator, "--model", model, *data, *where]
 
 
 def train(folder: Path, stage: Stage, accelerator: str, model: Path, seconds: float | None = None) -> Manifest:
@@ -158,8 +174,8 @@ def train(folder: Path, stage: Stage, accelerator: str, model: Path, seconds: fl
     Raises:
         UserError: it failed, or took longer than `seconds`; names the logs.
     """
-    command = [sys.executable, str(SCRIPTS / "train_policy.py"), *map(str, arguments(folder, stage, accelerator, model))]
-    why = execute(command, folder / "train.log", seconds=seconds)
+    command = training_command(folder, stage, accelerator, model)
+    why = execute(command, folder / "train.log", seconds=seconds, gpus=taken(stage, accelerator))
     if why:
         logs = [*folder.glob(f"checkpoints/*/*/*/{verl_log.NAME}"), folder / "verl.log"]
         verl = "".join(log.read_text(errors="replace") for log in logs if log.exists())
@@ -249,19 +265,23 @@ def measure(manifest: Manifest, generation: Generation) -> Figures:
         "samples": generation["made"],
         "sampling_tokens_per_second": round(generation["tokens"] / max(generation["seconds"], 1e-9)),
     }
-    check_gap(figures["probability_gap_mean"], manifest["config"]["dtype"])
+    correlations = scalars.get("training/rollout_actor_probs_pearson_corr", [])
+    check_gap(figures["probability_gap_mean"], manifest["config"]["dtype"], min(correlations, default=None))
     return figures
 
 
-def check_gap(gap: float | None, dtype: str) -> None:
-    """Trainer and engine must see the same policy; else the gradient is of another one."""
+def check_gap(gap: float | None, dtype: str, correlation: float | None = None) -> None:
+    """Trainer and engine must see the same policy, else the gradient is of another one; a correlation may be unknown, or no number."""
     if gap is None:
         raise UserError("verl logged no probability gap between trainer and engine; is actor_rollout_ref.rollout.calculate_log_probs on?")
+    why = "the weights that vLLM got are not the trainer's, or its kernels are broken on this GPU"
     if not gap <= LARGEST_GAP[dtype]:
         raise UserError(
             f"trainer and engine disagree: token probabilities differ by {gap:.2g} on average, rounding in {dtype} makes "
-            f"{LARGEST_GAP[dtype]:g} at most; the weights that vLLM got are not the trainer's, or its kernels are broken on this GPU"
+            f"{LARGEST_GAP[dtype]:g} at most; {why}"
         )
+    if correlation is not None and correlation < LEAST_CORRELATION:
+        raise UserError(f"trainer and engine disagree: their token probabilities are correlated by {correlation:.2f} alone; {why}")
 
 
 def verdict(figures: Checked) -> str:

@@ -32,14 +32,14 @@ Memory = list[tuple[float, float]]  # (seconds since 1970, GiB)
 
 
 @contextlib.contextmanager
-def memory_seen(accelerator: str) -> Iterator[Memory]:
-    """Look at the memory in use while the block runs: of the fullest GPU that this process may use; on a CPU of the whole host."""
+def memory_seen(accelerator: str, gpus: int = 1) -> Iterator[Memory]:
+    """Look at the memory in use while the block runs: of the fullest of so many GPUs that Ray takes; on a CPU of the whole host."""
     seen: Memory = []
     over = threading.Event()
 
     def look() -> None:
         while not over.wait(SECONDS_BETWEEN):
-            seen.append((time.time(), _in_use(accelerator)))
+            seen.append((time.time(), _in_use(accelerator, gpus)))
 
     thread = threading.Thread(target=look, daemon=True)
     thread.start()
@@ -50,11 +50,11 @@ def memory_seen(accelerator: str) -> Iterator[Memory]:
         thread.join()
 
 
-def _in_use(accelerator: str) -> float:
+def _in_use(accelerator: str, gpus: int) -> float:
     if accelerator == "cuda":
         from mathrl.execution import nvidia
 
-        return max((gpu.used for gpu in nvidia.gpus(nvidia.own())), default=0) / GIB
+        return max((gpu.used for gpu in nvidia.gpus(nvidia.own())[:gpus]), default=0) / GIB
     import psutil
 
     return float(psutil.virtual_memory().used / GIB)
@@ -85,6 +85,7 @@ def read(tensorboard: Path, memory: Memory, began: float, name: str) -> Trained:
     seconds = {step: sum(times[step].values()) - times[step].get("save", 0.0) for step in steps}
     tokens, generated = dict(scalars["perf/total_num_tokens"]), dict(scalars["response_length/mean"])
     mfu = dict(scalars.get("perf/mfu/actor", []))
+    known = any(mfu.values())  # verl writes 0 for a GPU whose peak it does not know
     step_seconds = statistics.median(seconds[step] for step in warm)
     shares = {
         phase: round(statistics.median(times[step].get(phase, 0.0) / seconds[step] for step in warm), 4)
@@ -99,12 +100,13 @@ def read(tensorboard: Path, memory: Memory, began: float, name: str) -> Trained:
         "steps_per_hour": round(3600 / step_seconds, 1),
         "tokens_per_second": round(statistics.median(tokens[step] / seconds[step] for step in warm), 1),
         "response_tokens": round(statistics.fmean(generated.values()), 1),
-        "mfu_update": round(statistics.median(mfu[step] for step in warm), 5) if mfu else None,
-        "mfu_step": round(statistics.median(mfu[step] * times[step]["update"] / seconds[step] for step in warm), 5) if mfu else None,
+        "mfu_update": round(statistics.median(mfu[step] for step in warm), 5) if known else None,
+        "mfu_step": round(statistics.median(mfu[step] * times[step]["update"] / seconds[step] for step in warm), 5) if known else None,
         "shares": shares,
         "memory_gib": {phase: round(most, 2) for phase, most in _peaks(scalars, ends, memory).items()},
         "gap_mean": _most(scalars, "training/rollout_probs_diff_mean"),
         "gap_max": _most(scalars, "training/rollout_probs_diff_max"),
+        "correlation": min((value for _, value in scalars.get("training/rollout_actor_probs_pearson_corr", [])), default=None),
     }
 
 

@@ -73,7 +73,8 @@ def _shape(shape: str, results: Mapping[str, Result]) -> list[str]:
     phases = {phase: ours["memory_gib"].get(phase) for phase in ("rollout", "log-probabilities", "update", "sync")}
     seen = [(phase, _number(most, 1), _number(table.get(phase), 1)) for phase, most in phases.items()]
     lines += _table(("most memory, GiB", "measured", "memory table"), seen)
-    gap = f"Probabilities of trainer and engine differ by {ours['gap_mean']:.2g} on average, {ours['gap_max']:.2g} at most."
+    gap = f"Probabilities of trainer and engine differ by {ours['gap_mean']:.2g} on average, {ours['gap_max']:.2g} at most; "
+    gap += f"their correlation is {_number(ours.get('correlation'), 4)}."
     sampled = cast("Sampled | None", results.get(f"{shape}/sampling"))
     if sampled:
         gap += f" vLLM alone samples {sampled['tokens_per_second']:,} tokens/s ({sampled['samples']} responses)."

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -18,12 +17,11 @@ from pathlib import Path
 from typing import cast
 
 from mathrl.checks import gpu, gpu_figures
-from mathrl.checks.records import HostFound, Ours, Part, Result, Resumed, Sampled, Trained, Weights
+from mathrl.checks.records import HostFound, Killed, Ours, Part, Result, Resumed, Sampled, Trained, Weights
 from mathrl.config.batches import check_batches
 from mathrl.config.experiment import Configuration
 from mathrl.config.messages import parse
 from mathrl.config.stage import Stage
-from mathrl.core.code_files import SCRIPTS
 from mathrl.core.files import UserError, read_checked_json, read_json, write_checked_json, write_json
 from mathrl.core.provenance import provenance
 from mathrl.core.tensorboard import read_scalars
@@ -155,8 +153,10 @@ def host(check: Check) -> HostFound:
     nvidia.check(found)
     made_by = provenance()
     told: HostFound = {**gpu.check_host(check.accelerator), "commit": made_by["git_commit"], "versions": made_by["versions"]}
+    if found and len(found) < check.gpus:
+        raise UserError(f"--gpus {check.gpus}: this host shows {len(found)}; ask for fewer, or widen CUDA_VISIBLE_DEVICES")
     if found:
-        told |= {"driver": found[0].driver, "link": nvidia.slowest_link(found)}
+        told |= {"driver": found[0].driver, "link": nvidia.slowest_link(found[: check.gpus])}
     return told
 
 
@@ -182,7 +182,7 @@ def ours(check: Check, shape: str) -> Ours:
     """GRPO steps by ours: their cost, memory beside the table's, and what the reward takes of them."""
     folder, stage = check.place(f"{shape}/ours"), check.stage(shape, check.steps)
     trained = _trained(check, folder, stage, shape)
-    gpu.check_gap(trained["gap_mean"], stage.dtype)
+    gpu.check_gap(trained["gap_mean"], stage.dtype, trained["correlation"])
     judged = reward_seconds(folder)
     share = judged / trained["seconds_per_step"]
     expected = memory.estimate(memory.read_model(SHAPES[shape]), stage, check._memory() * memory.GIB)
@@ -195,7 +195,7 @@ def ours(check: Check, shape: str) -> Ours:
 
 def _trained(check: Check, folder: Path, stage: Stage, shape: str) -> Trained:
     began = time.time()
-    with gpu_figures.memory_seen(check.accelerator) as seen:
+    with gpu_figures.memory_seen(check.accelerator, check.gpus) as seen:
         manifest = gpu.train(folder, stage, check.accelerator, check.model(shape), check.seconds)
     return gpu_figures.read(Path(manifest["tensorboard"]), seen, began, f"{shape}, ours")
 
@@ -219,7 +219,7 @@ def plain(check: Check, shape: str) -> Trained:
 
     folder, stage = check.place(f"{shape}/plain"), check.stage(shape, check.steps)
     began = time.time()
-    with gpu_figures.memory_seen(check.accelerator) as seen:
+    with gpu_figures.memory_seen(check.accelerator, check.gpus) as seen:
         curves = plain_grpo.train(folder, stage, check.accelerator, check.model(shape), check.seconds)
     return gpu_figures.read(curves, seen, began, f"{shape}, verl's own")
 
@@ -241,30 +241,37 @@ def sampling(check: Check, shape: str) -> Sampled:
     }
 
 
-def resume(check: Check) -> Resumed:
-    """A kill after the first checkpoint, as a host that loses its power, and the same command again: each step once, none lost."""
-    shape = check.smallest
-    folder, stage = check.place("resume"), check.stage(shape, RESUMED_TO).changed(save_every=KILLED_AT)
-    command = [
-        sys.executable,
-        str(SCRIPTS / "train_policy.py"),
-        *map(str, gpu.arguments(folder, stage, check.accelerator, check.model(shape))),
-    ]
-    process = gpu.start(command, folder / "train.log")
+def _killed(check: Check) -> tuple[Path, Stage]:
+    """Where a training is killed and goes on, and its stage."""
+    return check.work("resume"), check.stage(check.smallest, RESUMED_TO).changed(save_every=KILLED_AT)
+
+
+def kill(check: Check) -> Killed:
+    """A kill after the first checkpoint, as a host that loses its power."""
+    folder, stage = _killed(check)
+    check.place("resume")
+    command = gpu.training_command(folder, stage, check.accelerator, check.model(check.smallest))
+    process = gpu.start(command, folder / "train.log", gpus=gpu.taken(stage, check.accelerator))
     try:
-        until = time.monotonic() + check.seconds / 2
+        until = time.monotonic() + check.seconds
         while not list(folder.glob(f"checkpoints/*/*/*/global_step_{KILLED_AT}/whole.json")):
             if process.poll() is not None:
                 raise UserError(
                     f"training ended with exit code {process.returncode} before it was killed; its log is {folder / 'train.log'}"
                 )
             if time.monotonic() > until:
-                raise UserError(f"no checkpoint within {check.seconds / 2:.0f} s; its log is {folder / 'train.log'}")
+                raise UserError(f"no checkpoint within {check.seconds:.0f} s; its log is {folder / 'train.log'}")
             time.sleep(0.5)
     finally:
         gpu.end(process)
+    return {"killed_after": KILLED_AT}
+
+
+def resume(check: Check) -> Resumed:
+    """The same command again: each step once, none lost."""
+    folder, stage = _killed(check)
     began = time.time()
-    manifest = gpu.train(folder, stage, check.accelerator, check.model(shape), check.seconds / 2)
+    manifest = gpu.train(folder, stage, check.accelerator, check.model(check.smallest), check.seconds)
     curves = read_scalars(manifest["tensorboard"])
     steps = [step for step, _ in curves["timing_s/step"]]
     if steps != list(range(1, RESUMED_TO + 1)):
@@ -273,9 +280,11 @@ def resume(check: Check) -> Resumed:
 
 
 def variant(check: Check, name: str, keys: dict[str, object]) -> Trained:
-    """A few steps of the smallest shape with other settings."""
+    """A few steps of the smallest shape with other settings; trainer and engine agree as they do without."""
     folder, stage = check.place(name), check.stage(check.smallest, FEW).changed(**keys)
-    return _trained(check, folder, stage, check.smallest)
+    trained = _trained(check, folder, stage, check.smallest)
+    gpu.check_gap(trained["gap_mean"], stage.dtype, trained["correlation"])
+    return trained
 
 
 def parts(check: Check) -> Iterator[tuple[str, tuple[str, ...], Callable[[Check], Result]]]:
@@ -288,7 +297,8 @@ def parts(check: Check) -> Iterator[tuple[str, tuple[str, ...], Callable[[Check]
         yield f"{shape}/plain", (f"{shape}/weights",), partial(plain, shape=shape)
         yield f"{shape}/sampling", (f"{shape}/ours",), partial(sampling, shape=shape)
     small = (f"{check.smallest}/weights",)
-    yield "resume", small, resume
+    yield "kill", small, kill
+    yield "resume", ("kill",), resume
     yield "lora", small, partial(variant, name="lora", keys={"lora": LORA})
     if check.accelerator == "cuda":  # a CPU has no float16
         yield "float16", small, partial(variant, name="float16", keys={"dtype": "float16"})

@@ -38,7 +38,7 @@ class Trained(TypedDict):
 
     seconds and tokens (prompts and responses): medians over the steps but the first. response_tokens: their mean. mfu_update: model FLOPs
     utilisation of the update, 0–1, by verl's formula; mfu_step: the same FLOPs over the whole step. shares: of a step, by phase, 0–1.
-    memory_gib: most in use by phase. gap: between the probabilities of trainer and engine.
+    memory_gib: most in use by phase. gap: between the probabilities of trainer and engine; correlation: of the two, the least of a step.
     """
 
     steps: int
@@ -53,6 +53,7 @@ class Trained(TypedDict):
     memory_gib: dict[str, float]
     gap_mean: float | None
     gap_max: float | None
+    correlation: float | None
 
 
 class HostFound(Host):
@@ -91,6 +92,12 @@ class Sampled(TypedDict):
     with_export_and_start: float
 
 
+class Killed(TypedDict):
+    """A training that was killed after a step."""
+
+    killed_after: int
+
+
 class Resumed(TypedDict):
     """A training that was killed after a step and went on to its last."""
 
@@ -99,7 +106,7 @@ class Resumed(TypedDict):
     seconds_of_the_second_start: float
 
 
-Result = HostFound | Weights | Trained | Ours | Sampled | Resumed
+Result = HostFound | Weights | Trained | Ours | Sampled | Killed | Resumed
 
 
 class Part(TypedDict):

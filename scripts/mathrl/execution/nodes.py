@@ -48,23 +48,26 @@ def source_address(target: str) -> str:
         return connection.getsockname()[0]
 
 
-def interface(address: str) -> str | None:
-    """Name of the network interface that has this IPv4 address (SIOCGIFADDR)."""
+def address_of(name: str) -> str | None:
+    """The IPv4 address of a network interface (SIOCGIFADDR); None where it has none."""
     import fcntl
 
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as connection:
-        for _, name in socket.if_nameindex():
-            with contextlib.suppress(OSError):
-                answer = fcntl.ioctl(connection.fileno(), 0x8915, struct.pack("256s", name.encode()[:15]))
-                if socket.inet_ntoa(answer[20:24]) == address:
-                    return name
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as connection, contextlib.suppress(OSError):
+        answer = fcntl.ioctl(connection.fileno(), 0x8915, struct.pack("256s", name.encode()[:15]))
+        return socket.inet_ntoa(answer[20:24])
     return None
 
 
-def fastest(usual: str, root: Path = Path("/sys/class/net")) -> str:
+def interface(address: str) -> str | None:
+    """Name of the network interface that has this IPv4 address."""
+    return next((name for _, name in socket.if_nameindex() if address_of(name) == address), None)
+
+
+def fastest(usual: str, root: Path = Path("/sys/class/net"), address: Callable[[str], str | None] = address_of) -> str:
     """The interface for NCCL's sockets: the fastest network adapter that is up, or the `usual` one where none is faster.
 
-    The route between nodes often goes over a slow management network beside a fast one. InfiniBand and RoCE need no such choice.
+    The route between nodes often goes over a slow management network beside a fast one. InfiniBand and RoCE need no such choice. A card
+    without an address of its own is part of a bond or lent to another interface, and NCCL would find nobody there.
     """
 
     def speed(name: str) -> int:  # Mbit/s; a virtual interface has no device and is no candidate
@@ -74,8 +77,15 @@ def fastest(usual: str, root: Path = Path("/sys/class/net")) -> str:
         except (OSError, ValueError):
             return 0
 
-    adapters = sorted(path.parent.name for path in root.glob("*/device"))
+    adapters = sorted(path.parent.name for path in root.glob("*/device") if address(path.parent.name))
     return max([usual, *adapters], key=speed)  # the first of equals
+
+
+def choose_interface(mine: str) -> None:
+    """Tell gloo and NCCL the interface of this node's address `mine`, which they would guess by host name; what the user set stays."""
+    if name := interface(mine):
+        os.environ.setdefault("GLOO_SOCKET_IFNAME", name)
+        os.environ.setdefault("NCCL_SOCKET_IFNAME", f"={fastest(name)}")  # without the sign eth1 is eth10 too
 
 
 def free_port(address: str = "") -> int:
@@ -176,9 +186,7 @@ def meet(address: str, rank: int, nodes: int, cuda: bool) -> None:
         nvidia.check(nvidia.gpus(nvidia.own()))
     host, port = address.rsplit(":", 1)
     mine = host if rank == 0 else source_address(host)
-    if name := interface(mine):
-        os.environ.setdefault("GLOO_SOCKET_IFNAME", name)
-        os.environ.setdefault("NCCL_SOCKET_IFNAME", fastest(name))
+    choose_interface(mine)
     backend, limit = ("nccl" if cuda else "gloo"), datetime.timedelta(seconds=MEET_SECONDS)
     try:
         dist.init_process_group(backend, init_method=f"tcp://{host}:{port}", rank=rank, world_size=nodes, timeout=limit)
@@ -244,10 +252,7 @@ def ray_node(address: str, head: bool, gpus: int, cpus: int, variables: Mapping[
     target, port = address.rsplit(":", 1)
     mine = target if head else source_address(target)
     directory = os.environ.get("RAY_TMPDIR", f"/tmp/mathrl-ray-{os.environ.get('SLURM_JOB_ID', os.getpid())}")
-    if name := interface(mine):
-        # gloo and NCCL would guess by host name
-        os.environ.setdefault("GLOO_SOCKET_IFNAME", name)
-        os.environ.setdefault("NCCL_SOCKET_IFNAME", fastest(name))
+    choose_interface(mine)
     # NCCL then says which network it takes (training's log shows it), and why not a faster one
     os.environ.setdefault("NCCL_DEBUG", "INFO")
     os.environ.setdefault("NCCL_DEBUG_SUBSYS", "INIT,NET")

@@ -5,6 +5,7 @@ Two calls, two parsers, and checks that end in one line. Where there is no nvidi
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import os
 import re
@@ -18,7 +19,7 @@ from mathrl.core.files import UserError
 FIELDS = ("index", "uuid", "name", "driver_version", "compute_mode", "memory.total", "memory.used")
 DRIVER = 580  # first major version that runs CUDA 13 (docs.nvidia.com/deploy/cuda-compatibility)
 MIB = 1 << 20
-SECONDS = 30  # a driver that hangs
+SECONDS = 60  # a driver that hangs; without persistence mode it takes some seconds for each GPU
 
 
 @dataclass(frozen=True)
@@ -119,10 +120,13 @@ def notices(found: Sequence[Gpu]) -> list[str]:
 
 
 def slowest_link(found: Sequence[Gpu]) -> str | None:
-    """The slowest link between these GPUs (NV18, PIX, PXB, PHB, NODE, SYS); None for one GPU, or where it is not known."""
+    """The slowest link between these GPUs (NV18, PIX, PXB, PHB, NODE, SYS); None for one GPU, or where the driver does not tell."""
     order = ("NV", "PIX", "PXB", "PHB", "NODE", "SYS")
     numbers = sorted(int(gpu.index) for gpu in found)
-    links = parse_links(_ask("topo", "-m") or "") if len(numbers) > 1 else {}
+    told = None
+    with contextlib.suppress(UserError):  # some virtual machines and containers have no topology; nothing depends on it
+        told = _ask("topo", "-m") if len(numbers) > 1 else None
+    links = parse_links(told or "")
     between = [link for (first, second), link in links.items() if first in numbers and second in numbers]
     return max(between, key=lambda link: next((i for i, kind in enumerate(order) if link.startswith(kind)), len(order)), default=None)
 

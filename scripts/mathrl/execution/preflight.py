@@ -18,7 +18,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from mathrl.core.files import UserError, sha256_file
-from mathrl.execution import gpus, nvidia, slurm
+from mathrl.execution import compiler, gpus, nvidia, slurm
 from mathrl.execution.processes import LONGEST_TMPDIR
 
 LABEL = "org.mathrl.lock-sha256"  # hash of the envs/*.txt that an image was built from
@@ -45,16 +45,20 @@ def environment(root: Path, accelerator: str) -> Path:
 
 
 def use_environment(root: Path, accelerator: str) -> None:
-    """Let jobs without containers run in their environment; in the CPU's where that is not made.
-
-    FlashInfer and Triton find the compiler that came with it by CUDA_HOME; a CUDA_HOME of the user's stays.
-    """
+    """Let jobs without containers run in their environment; in the CPU's where that is not made."""
     own = environment(root, accelerator)
-    chosen = own if own.is_dir() else root / ENVIRONMENTS["cpu"]
-    if (chosen / "bin").is_dir():
-        put_first(chosen / "bin")
-    if (own / "cuda").is_dir():
-        os.environ.setdefault("CUDA_HOME", str(own / "cuda"))
+    enter(own if own.is_dir() else root / ENVIRONMENTS["cpu"])
+
+
+def enter(place: Path) -> None:
+    """Let this process and what it starts find the programs of an environment, among them ninja, and the compiler that came with it.
+
+    FlashInfer and Triton look for that by CUDA_HOME; a CUDA_HOME of the user's stays.
+    """
+    if (place / "bin").is_dir():
+        put_first(place / "bin")
+    if (place / "cuda").is_dir():
+        os.environ.setdefault("CUDA_HOME", str(place / "cuda"))
 
 
 def check_environment(root: Path, accelerator: str, dry_run: bool) -> list[str]:
@@ -80,6 +84,13 @@ def check_environment(root: Path, accelerator: str, dry_run: bool) -> list[str]:
     if wrong and not dry_run:
         raise UserError(wrong)
     return [wrong] if wrong else []
+
+
+def check_compiler(root: Path, accelerator: str) -> None:
+    """Without containers kernels are compiled by what a host with GPUs has itself; an environment without Python is not looked at."""
+    python = environment(root, accelerator) / "bin/python"
+    if accelerator == "cuda" and os.access(python, os.X_OK):
+        compiler.check(python)
 
 
 def bind(installation: Path) -> None:
@@ -362,6 +373,8 @@ def check(
             check_host(requests)
     if not containers:
         notices += check_environment(Path(root), accelerator, dry_run)
+        if not dry_run and not cluster:
+            check_compiler(Path(root), accelerator)
     if not dry_run:
         if cluster:
             check_queue()

@@ -43,14 +43,35 @@ def write(folder: Path, *, tokenizer_of: Path, sizes: ModelConfig = OPENSEEK, se
     """
     make = _deepseek if sizes["model_type"] == DEEPSEEK_V3 else _dense
     shutil.copytree(tokenizer_of, folder, ignore=shutil.ignore_patterns("*.safetensors*", "config.json"))
+    _name_all_rows(folder / "tokenizer.json", sizes["vocab_size"])
     config = make(folder, sizes, seed)
     ends = {key: value for key, value in read_json(tokenizer_of / "config.json").items() if key.endswith("_token_id")}
     write_json(folder / "config.json", config | ends)
 
 
+def _name_all_rows(file: Path, rows: int) -> None:
+    """Give a tokenizer of fewer tokens one for each row of the embedding.
+
+    verl's engine never samples a row beyond the tokenizer, and leaves it out of the probabilities, which the trainer does not.
+    """
+    content = read_json(file)
+    known = content["model"]["vocab"]
+    known |= {token["content"]: token["id"] for token in content["added_tokens"]}  # else they are numbered anew, behind all others
+    known |= {f"<|row_{row}|>": row for row in range(1 + max(known.values()), rows)}
+    write_json(file, content)
+
+
 def _deviation(config: ModelConfig) -> float:
     """Of the weights of the head."""
     return LOGITS / math.sqrt(config["hidden_size"])
+
+
+def _deviation_of_layers(config: ModelConfig) -> float:
+    """Of the weights of the layers: 0.02 as usual, more in a small model.
+
+    There they would add so little to a token's embedding that a tied head says the token again, with all of the probability.
+    """
+    return max(0.02, 12.8 / config["hidden_size"])
 
 
 def _deepseek(folder: Path, sizes: ModelConfig, seed: int) -> ModelConfig:
@@ -66,7 +87,8 @@ def _deepseek(folder: Path, sizes: ModelConfig, seed: int) -> ModelConfig:
         elif name.endswith("norm.weight"):
             state[name] = torch.ones(shape, dtype=torch.bfloat16)
         else:
-            deviation = _deviation(config) if name in ("model.embed_tokens.weight", "lm_head.weight") else 0.02
+            outside = name in ("model.embed_tokens.weight", "lm_head.weight")
+            deviation = _deviation(config) if outside else _deviation_of_layers(config)
             state[name] = torch.empty(shape, dtype=torch.bfloat16).normal_(0, deviation, generator=generator)
     if config["tie_word_embeddings"]:
         state["lm_head.weight"] = state["model.embed_tokens.weight"].clone()  # vLLM reads no tie
@@ -78,7 +100,7 @@ def _dense(folder: Path, sizes: ModelConfig, seed: int) -> ModelConfig:
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
 
-    settings = {key: value for key, value in sizes.items() if key != "model_type"}
+    settings = {key: value for key, value in sizes.items() if key != "model_type"} | {"initializer_range": _deviation_of_layers(sizes)}
     torch.manual_seed(seed)
     model = AutoModelForCausalLM.from_config(AutoConfig.for_model(sizes["model_type"], **settings), dtype=torch.bfloat16)
     torch.nn.init.normal_(model.get_output_embeddings().weight, 0, _deviation(sizes))

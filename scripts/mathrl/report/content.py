@@ -12,7 +12,7 @@ from mathrl.config.endpoint import REGISTER, Endpoint, damaged, registered
 from mathrl.config.experiment import Configuration
 from mathrl.config.messages import parse
 from mathrl.config.runs import stages
-from mathrl.config.stage import Limits
+from mathrl.config.stage import Stage
 from mathrl.core import parquet
 from mathrl.core.files import UserError, read_json, read_jsonl
 from mathrl.core.provenance import Provenance
@@ -166,7 +166,9 @@ def _runs(results: Path, config: Configuration, models: Sequence[str], files: Fi
     if drawn:
         found = {run: entry for run, entry in drawn["runs"].items() if run in config.select}
     else:
-        found = {run: files.read(_NO_CURVES, run_curves, results, run, stages(config, run), _limits(config, run)) for run in config.select}
+        found = {
+            run: files.read(_NO_CURVES, run_curves, results, run, stages(config, run), _settings(config, run)) for run in config.select
+        }
     files.missing.extend(entry for run in found.values() for entry in run["missing"])
     return {name: found[name] for name in [*(m for m in models if m in found), *(n for n in found if n not in models)]}
 
@@ -176,9 +178,9 @@ def _training(results: Path, config: Configuration, model: str) -> list[Manifest
     return costs.training_manifests(results, config, model) if model in config.runs else []
 
 
-def _limits(config: Configuration, run: str) -> dict[str, Limits]:
-    """The training monitor's limits by stage."""
-    return {stage: config.stage(run, stage).monitor for stage in stages(config, run)}
+def _settings(config: Configuration, run: str) -> dict[str, Stage]:
+    """The configuration of each stage of a run."""
+    return {stage: config.stage(run, stage) for stage in stages(config, run)}
 
 
 def _checkpoints(results: Path, models: Sequence[str], runs: Mapping[str, RunCurves]) -> list[EvaluatedCheckpoint]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from mathrl.config.stage import Limits
+from mathrl.config.stage import Stage
 from mathrl.core.files import UserError, read_json
 from mathrl.data.records import CleaningSummary
 from mathrl.report import charts
@@ -22,11 +22,11 @@ CAPTIONS = {
 }
 
 
-def run_curves(results: str | Path, run: str, stages: Sequence[str], limits: Mapping[str, Limits] | None = None) -> RunCurves:
+def run_curves(results: str | Path, run: str, stages: Sequence[str], settings: Mapping[str, Stage] | None = None) -> RunCurves:
     """Curves of a run's stages, joined, steps added up; of stages behind one that is not finished nothing is shown.
 
     {"curves", "stages": [{stage, from, to, chosen}], "missing", "manifests", "flags": [{step, text}], "monitored"}; the flags are
-    those of the training monitor, for a stage still at work taken under `limits`, the configuration's `monitor` by stage.
+    those of the training monitor, for a stage still at work taken under `settings`, its configuration by stage.
     """
     parts, missing, manifests, flags = [], [], [], []
     marks: list[StageMark] = []
@@ -39,9 +39,9 @@ def run_curves(results: str | Path, run: str, stages: Sequence[str], limits: Map
             missing.append({"what": what, "path": str(path), "make": f"snakemake --cores all {path}"})
             if going and not missing[:-1]:
                 parts.append(shift(read_run(going[-1]), done))
-                if limits:
+                if settings:
                     monitored = True
-                    flags += _flags(collapse.replay(limits[stage], going[-1]), done)
+                    flags += _flags(collapse.replay(settings[stage], going[-1]), done)
             continue
         manifest = read_json(path)
         manifests.append(manifest)

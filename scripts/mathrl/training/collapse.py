@@ -1,8 +1,9 @@
 """The training monitor: limits that tell collapse from learning, and budgets that end it.
 
 Every limit holds for the mean over a window of steps, so that one bad batch flags nothing; a value that is no finite number
-flags at once. Limits are relative to the best window so far where a good value depends on the task (reward, boxed rate). A policy that
-learns to please a verifier is told by two series: the process score rises, and goes less and less with right answers.
+flags at once, but for the gradient's norm in float16. Limits are relative to the best window so far where a good value depends on the
+task (reward, boxed rate). A policy that learns to please a verifier is told by two series: the process score rises, and goes less and
+less with right answers.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from mathrl.config.stage import Limits
+from mathrl.config.stage import Limits, Stage
 from mathrl.core.tensorboard import by_step, read_scalars
 from mathrl.training.records import Flag
 
@@ -44,12 +45,17 @@ LIMITS = {
     "probability_gap_max": ("probability_gap", "max"),
     "process_drop": ("process_correlation", "apart"),
 }
+# float16: the loss is multiplied by 2^16 at first, and by 2 more from time to time. Where a gradient overflows, the update is skipped and
+# the scale halved: that is how a scale is found. After so many steps in a row it would be below one.
+OVERFLOWS = 17
 
 
 class Monitor:
-    """Flags of one stage. `limits`: the configuration's; null switches one off."""
+    """Flags of one stage. `limits`: the configuration's; null switches one off. `scaled`: its loss is, as in float16."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, scaled: bool = False) -> None:
+        self._overflows = OVERFLOWS if scaled else 1  # steps in a row whose gradient's norm may be no number, and one
+        self._overflown = 0
         self.limits = {name: limit for name in LIMITS if (limit := getattr(limits, name)) is not None}
         self.window = limits.window
         self.recent: dict[str, deque[float]] = {series: deque(maxlen=self.window) for series in SERIES}
@@ -65,8 +71,11 @@ class Monitor:
             if key not in metrics:
                 continue
             value = float(metrics[key])
+            if series == "grad_norm":
+                self._overflown = 0 if math.isfinite(value) else self._overflown + 1
             if not math.isfinite(value):
-                new += self._flag("not_finite", series, step, value, None)
+                if series != "grad_norm" or self._overflown >= self._overflows:
+                    new += self._flag("not_finite", series, step, value, None)
                 continue
             self.recent[series].append(value)
         for name, limit in self.limits.items():
@@ -108,9 +117,14 @@ class Monitor:
         return onset(self.flags, self.window)
 
 
-def replay(limits: Limits, directory: Path) -> list[Flag]:
-    """Flags of a training that is still at work, from its TensorBoard logs below `directory`."""
-    monitor = Monitor(limits)
+def monitor_of(stage: Stage) -> Monitor:
+    """The monitor of a stage."""
+    return Monitor(stage.monitor, scaled=stage.dtype == "float16")
+
+
+def replay(stage: Stage, directory: Path) -> list[Flag]:
+    """Flags of a stage that is still at work, from its TensorBoard logs below `directory`."""
+    monitor = monitor_of(stage)
     for step, metrics in by_step(read_scalars(directory, {key for keys in SERIES.values() for key in keys}.__contains__, finite=False)):
         monitor.add(step, metrics)
     return monitor.flags

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from mathrl.core.files import UserError, read_json
-from mathrl.execution import nvidia
+from mathrl.execution import compiler, nvidia
 from mathrl.training import memory, served, traffic
 from mathrl.training.plan import StagePlan
 
@@ -14,10 +14,11 @@ def check(plan: StagePlan) -> None:
     """Say what the memory table and the link make of this job's GPUs, and refuse what cannot work.
 
     Raises:
-        UserError: weights, optimizer and gradients alone take more than a GPU has.
+        UserError: nothing can be compiled here, or weights, optimizer and gradients alone take more than a GPU has.
     """
     if plan.accelerator != "cuda" or plan.supervised:
         return
+    compiler.check()  # of this node, which need not have what the one has that started the workflow
     found = nvidia.gpus(nvidia.own())[: plan.stage.gpus]
     for line in nvidia.notices(found):
         print(f"{plan.name}: {line}", file=sys.stderr)

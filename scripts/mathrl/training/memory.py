@@ -17,6 +17,8 @@ Bytes on one GPU of N; P parameters, w bytes a number in computation (2 for bflo
 Update: all but sync. Rollout: state + context + sync + the engine's share (gpu_memory_utilization × GPU), of which w·P weights and
 1.5 GiB for activations leave the rest to the KV cache. T is the longest prompt and response: an upper bound, most sequences are shorter.
 With `lora` the model's weights are frozen: state 4·P/N + 12·A/N, gradients 4·A/N and layers 2·w·L + w·R, with A numbers of adapters.
+On several GPUs weights stay gathered with FSDP's `reshard_after_forward: false` (layers: w·P more), and gradients whole with its
+`use_no_sync_for_gradient_accumulation: true` (gradients: 4·P more, or 4·A).
 Verifiers that are models and share the GPU (reward.process.gpus: 0) hold their share of it (gpu_memory) and a context each, in both sums.
 With `dynamic_batch` sequences are packed into one row: B = 1, T = max_tokens_per_gpu. Attention keeps no T × T matrix of scores.
 """
@@ -40,6 +42,8 @@ ENGINE = 1.5 * GIB
 LOGIT_COPIES = 16
 CHUNK = 512  # tokens; verl's
 WIDTH = {"bfloat16": 2, "float16": 2, "float32": 4}
+FSDP = "actor_rollout_ref.actor.fsdp_config"
+EXPERTS = ("num_experts", "num_local_experts", "n_routed_experts")  # by which a model of another shape says that it has some
 
 
 @dataclass(frozen=True)
@@ -73,7 +77,11 @@ NOTHING = Held(0, 0.0)
 
 
 def read_model(config: ModelConfig) -> Model:
-    """Sizes from a config.json: DeepSeek-V3 and everything shaped like Llama."""
+    """Sizes from a config.json: DeepSeek-V3 and everything shaped like Llama.
+
+    Raises:
+        KeyError: it lacks a size, or has experts of another shape, whose parameters would not be counted.
+    """
     hidden, layers, heads = (config[key] for key in ("hidden_size", "num_hidden_layers", "num_attention_heads"))
     if config.get("model_type") == DEEPSEEK_V3:
         named = {name: math.prod(shape) for name, shape in shapes(config).items() if not name.endswith(BIAS)}
@@ -86,6 +94,8 @@ def read_model(config: ModelConfig) -> Model:
         routed += 4 * config["n_shared_experts"] * config["moe_intermediate_size"]
         kept = 10 * hidden + attention + max(4 * config["intermediate_size"], routed)
         cache = layers * (latent + rope)
+    elif any(config.get(key) for key in EXPERTS):
+        raise KeyError("sizes that are known of its experts")
     else:
         groups = config.get("num_key_value_heads") or heads
         head = config.get("head_dim") or hidden // heads
@@ -111,9 +121,14 @@ def estimate(model: Model, stage: Stage, gpu: float, held: Held = NOTHING) -> di
     if stage.lora:
         trained, frozen = adapter.numbers(stage.lora, model.linear), model.parameters
         layers = 2 * width * model.largest_layer + width * model.outside
+    gradients, raw = 4 * trained / ranks, {key.lstrip("+"): value for key, value in stage.verl.items()}
+    if ranks > 1 and raw.get(f"{FSDP}.reshard_after_forward") is False:
+        layers += width * model.parameters
+    if ranks > 1 and raw.get(f"{FSDP}.use_no_sync_for_gradient_accumulation") is True:
+        gradients += 4 * trained
     parts = {
         "state": (12 * trained + 4 * frozen) / ranks,
-        "gradients": 4 * trained / ranks,
+        "gradients": gradients,
         "layers": layers,
         "saved": rows * model.hidden * width * model.layers,
         "recomputed": 2 * rows * width * model.kept * blocks,

@@ -21,7 +21,7 @@ from mathrl.models.checks import check_chat_template, check_model
 from mathrl.training import checkpoints, directories, fingerprints, gpu_room, logged, resharding, trained_by
 from mathrl.training.attempt import FINISHED, check_space, train_on
 from mathrl.training.budget import Spent
-from mathrl.training.collapse import Monitor
+from mathrl.training.collapse import monitor_of
 from mathrl.training.history import saved_curves
 from mathrl.training.manifest import write_manifest
 from mathrl.training.plan import StagePlan
@@ -108,7 +108,7 @@ def _resumed(plan: StagePlan, directory: Path, state: Finished | None) -> tuple[
     history = saved_curves(directory, last)
 
     def after(step: int) -> Session:
-        monitor, spent = Monitor(plan.stage.monitor), Spent(plan.stage.budget, plan.gpus)
+        monitor, spent = monitor_of(plan.stage), Spent(plan.stage.budget, plan.gpus)
         session = Session(directory, plan.stage, Progress(plan.name, plan.stage.steps), monitor, spent)
         session.take_history(history, step)
         return session

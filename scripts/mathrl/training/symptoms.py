@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import re
 
+# What Ray adds to every death of a process, whatever it died of.
+GUESSES = re.compile(
+    r"(?:Some common causes include|There are some potential root causes|If the process was killed by the kernel OOM)[^\n]*"
+)
 # What a log says → what it means. The first that is found, from above, is told: causes stand before what follows from them.
 SYMPTOMS = (
     (
@@ -14,7 +18,11 @@ SYMPTOMS = (
         r"devices? (?:is|are) busy or unavailable",
         "another process holds the GPU, or its compute mode lets one process in (nvidia-smi -q -d COMPUTE): set it to Default",
     ),
-    (r"no kernel image is available", "this torch has no code for a GPU this old; use a GPU of compute capability 7.5 or newer"),
+    (r"no kernel image is available", "this torch has no code for a GPU this old; use a GPU of compute capability 8.0 or newer"),
+    (
+        r"Bfloat16 is only supported on GPUs with compute capability",
+        "this GPU has no bfloat16; use one of compute capability 8.0 or newer",
+    ),
     (
         r"/dev/shm[^\n]*No space left|Bus error|unable to (?:open|allocate) shared memory",
         "shared memory is full: free /dev/shm, or give the container more (--shm-size)",
@@ -25,7 +33,7 @@ SYMPTOMS = (
         "the scheduler ended the job (time limit or pre-emption); the same command goes on",
     ),
     (
-        r"low on memory|oom[-_]kill|Out of memory: Killed|OOM [Kk]iller",
+        r"low on memory|oom[-_]kill|Out of memory: Killed|OOM [Kk]iller|[1-9]\d* Workers [^\n]{0,30}killed due to memory pressure",
         "the host's memory was full and a process was killed: ask for more memory (mem_mb of train_policy), or lower micro_batch_size",
     ),
     (
@@ -43,8 +51,19 @@ SYMPTOMS = (
         "then gpu_memory_utilization",
     ),
     (
-        r"Could not find nvcc|CUDA_HOME|ninja.*not found|nvcc: (?:command )?not found",
+        # not what torch says of a CUDA_HOME that it found, in each process without a GPU
+        r"Could not find nvcc|CUDA_HOME[^\n]*not set|nvcc: (?:command )?not found|[Nn]inja[^\n]*(?:not found|is required)"
+        r"|No such file or directory: '(?:[^'\n]*/)?(?:ninja|nvcc)'",
         "a kernel is to be compiled and there is no compiler; run in the image containers/cuda.sif, or make env-cuda",
+    ),
+    (
+        r"Failed to find C compiler|Python\.h: No such file|No such file or directory: '(?:gcc|g\+\+|cc|c\+\+|clang)'",
+        "a kernel is to be compiled, and the host has no C compiler or not Python's headers; install gcc, g++ and the headers (on Debian "
+        "or Ubuntu: python3-dev), or run in the image containers/cuda.sif",
+    ),
+    (
+        r"CUDA error: (?:an illegal memory access|device-side assert|unspecified launch failure|misaligned address)|\bXid\b",
+        "a kernel crashed on the GPU: run it again; where it comes again on one GPU alone, that GPU is broken (Xid in dmesg)",
     ),
     (
         r"NCCL error|nccl(?:System|Internal|Remote|UnhandledCuda)Error|DistBackendError|collective operation timeout",
@@ -58,11 +77,18 @@ SYMPTOMS = (
         r"SIGKILL|exit code -9\b|exit code 137\b",
         "a process was killed from outside: by the scheduler, by the host for its memory, or by hand; see the job's accounting",
     ),
+    (r"SIGSEGV|Segmentation fault|Fatal Python error", "a library crashed; where, the lines around that word in the log say"),
+    (
+        r"Worker exit type: SYSTEM_ERROR",
+        "a process of verl's died without an exception: killed for the host's memory (dmesg or the job's accounting says so), by hand, "
+        "or by a crash in a library",
+    ),
 )
 
 
 def explain(text: str) -> str | None:
     """What a log means in plain words, or None if it holds nothing that is known."""
+    text = GUESSES.sub("", text)
     for pattern, meaning in SYMPTOMS:
         if match := re.search(pattern, text):
             return meaning.format(*match.groups())

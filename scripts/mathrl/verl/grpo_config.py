@@ -322,6 +322,7 @@ def cuda_keys(stage: Stage) -> Overrides:
         # Logical: verl's actors ask for three a GPU and ten besides, whatever the host has, and most of them sleep. Ray would wait
         # for ever on a host of fewer, and start a process for each core of a host of many.
         "ray_kwargs.ray_init.num_cpus": 4 * stage.gpus + 12,
+        "+ray_kwargs.ray_init.include_dashboard": False,  # as on a CPU and over several nodes: nobody looks at it
         # FlashInfer's experts, vLLM's choice on Blackwell, hold their weights in another layout after the first start, which the next
         # weight sync cannot fill; and nvcc compiles some of them at run time. Triton's are vLLM's choice on all GPUs before.
         f"+{ROLLOUT}.engine_kwargs.vllm.moe_backend": "triton",
