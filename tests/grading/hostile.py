@@ -12,6 +12,7 @@ ANSWERS = [
     ("power tower", "9^{9^{9^{9}}}", "5"),
     ("power tower against an expression", "9^{9^{9^{9}}}", "x+1"),
     ("huge factorial", "100000000!", "5"),
+    ("a circled digit among units", "12 ① < kg", "5"),
     ("nested factorials", "5!!!!!!!!", "x"),
     ("huge power", "2^{10000000000}", "1024"),
     ("huge exponent of ten", "10^{99999999}", "10"),

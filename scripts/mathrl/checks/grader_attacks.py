@@ -223,6 +223,7 @@ def stands(response: str, gold: str) -> bool:
     content = response[response.rfind(r"\boxed{") + len(r"\boxed{") : response.rfind("}")] if r"\boxed{" in response else response
     bare = re.sub(r"\\[\[\]()]|\$", "", gold)
     golds = [_plain(gold), _plain(bare.rsplit("=", 1)[-1] if _NAMED.fullmatch(bare) else bare)]
+    content = content.strip("*")
     unnamed = re.sub(r"^\s*[A-Z](?:_\{?\w+\}?)?(?=\([^()]*,[^()]*\)\s*$)", "", content)  # a point without its name
     return any(_same(_plain(text), theirs) for text in (content, unnamed, content.rsplit("=", 1)[-1]) for theirs in golds)
 

@@ -12,7 +12,7 @@ from mathrl.grading.compare import DIFFERENT, EQUAL, NO_ANSWER, NO_GOLD, compare
 from mathrl.grading.extract import extract_answer, extract_lenient, gold_answer
 from mathrl.grading.nodes import Text
 from mathrl.grading.numbers import How
-from mathrl.grading.problem import how_to_compare, is_copied
+from mathrl.grading.problem import how_to_compare, is_copied, is_sentence
 from mathrl.grading.prose import stated
 from mathrl.grading.readings import clear_cache as clear_readings
 from mathrl.grading.readings import readings
@@ -106,7 +106,9 @@ def verdict(extracted: str, answer: str, problem: str | None = None, benchmark: 
         how = how_to_compare(problem, benchmark)
         decide = _decide_cached if len(extracted) + len(gold) <= _CACHED_CHARS else _decide_now
         status, compared = decide(extracted, gold, how)
-        return "copied" if status == EQUAL and problem and is_copied(compared, gold, problem, how) else status
+        if status == EQUAL and problem and (is_sentence(extracted, gold, problem) or is_copied(compared, gold, problem, how)):
+            return "copied"
+        return status
     except Exception:  # whatever a model wrote must not end a training step; the status shows it
         return "error"
 

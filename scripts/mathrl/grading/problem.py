@@ -26,6 +26,8 @@ from mathrl.grading.value import close, constant
 MAX_PROBLEM_CHARS = 6_000
 """So much of a problem is read, from its end (where the question stands)."""
 MAX_FORMULAS = 60
+MIN_COPIED_WORDS = 5
+"""So many words around a number are a piece of the problem's text, and no unit or name of a thing."""
 ROUNDED_GOLDS = frozenset({"minerva_math"})
 """Benchmarks whose decimal golds are rounded results of a calculation, so that a more precise answer passes."""
 
@@ -119,6 +121,14 @@ def _parts(node: n.Node) -> Iterator[n.Node]:
             yield from items
 
 
+def is_sentence(answer: str, gold: str, problem: str) -> bool:
+    """Is an answer a piece of the problem's own words, in which the right number happens to stand, and the gold no such piece?"""
+    words = len(re.findall(r"[^\W\d_]{2,}", answer))
+    if words < MIN_COPIED_WORDS or "\\" in answer or string_key(answer) == string_key(gold):
+        return False
+    return _flat(answer) in _flat(problem[-MAX_PROBLEM_CHARS:])
+
+
 def is_copied(answer: str, gold: str, problem: str, how: How) -> bool:
     """Is an answer that is equal to the gold only a formula of the problem, written otherwise than the gold?"""
     if string_key(answer) == string_key(gold):
@@ -158,13 +168,17 @@ _EXPAND = re.compile(r"\b(?:expand|expanded form|expansion|multiply [^.?]{0,40}?
 def _is_division_left(answer: n.Node, gold: n.Node, problem: str) -> bool:
     """Two numbers of the problem as a fraction that is still to be divided: 12/4, where 12 apples cost 4 dollars.
 
-    2 of 8 slices as 2/8 are an answer, where the gold is a part of one itself and nobody asks for lowest terms.
+    2 of 8 slices as 2/8 are an answer, where the gold is a part of one itself and nobody asks for lowest terms. A number over
+    minus one is one as well: 2/-1 for -2.
     """
     fraction, wanted = n.signed(_bare(answer))[1], n.signed(_bare(gold))[1]
     if not isinstance(fraction, n.Div):
         return False
     if isinstance(wanted, n.Div) and isinstance(value := constant(wanted), Fraction) and abs(value) < 1 and not _REDUCE.search(problem):
         return False
+    match n.signed(fraction.top)[1], fraction.bottom:
+        case n.Num(), n.Neg(inner=n.Num(value=1)):
+            return True
     match n.signed(fraction.top)[1], n.signed(fraction.bottom)[1]:
         case n.Num(value=top), n.Num(value=bottom) if bottom not in (0, 1, (top / bottom).denominator):
             return {top, bottom} <= set(map(Fraction, re.findall(r"\d+(?:\.\d+)?", problem[-MAX_PROBLEM_CHARS:])))

@@ -52,7 +52,7 @@ def size_of(unit: str) -> Size | None:
             sign, last = -1, None
         elif part in POWERS and last is None:
             exponent = POWERS[part]
-        elif part in POWERS or part.lstrip("-").isdigit():
+        elif part in POWERS or part.lstrip("-").isdecimal():
             further = sign * (POWERS.get(part) or int(part)) - sign
             if last is None or abs(further) > 9:
                 return None
