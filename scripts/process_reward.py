@@ -10,14 +10,18 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import reward
 from mathrl.core.files import UserError
 from mathrl.data.records import ExtraInfo
 from mathrl.rewards import failure as failures
-from mathrl.rewards.outcome import problem_of
+from mathrl.rewards.outcome import Rewards, check_terms, problem_of
 from mathrl.rewards.scorer import Scorer
 from mathrl.verifiers.kept import GaveUp
 from mathrl.verifiers.served import places
+
+
+@lru_cache(maxsize=1)
+def _rewards(terms: str) -> Rewards:  # not of scripts/reward.py: a reward.py in the working directory, of the user's, is found first
+    return Rewards(check_terms(json.loads(terms)))
 
 
 @lru_cache(maxsize=1)
@@ -34,8 +38,8 @@ async def compute_score(
     process: str,
     store: str,
     failure: str,
+    terms: str,
     served: str = "{}",
-    terms: str | None = None,
     **kwargs: Any,
 ) -> dict[str, float | str]:
     """Grade one response and score its steps; the keys of scripts/reward.py, and those of `mathrl.rewards.process.with_process`.
@@ -45,14 +49,14 @@ async def compute_score(
         process: the process reward and its verifiers, JSON.
         store: folder of kept scores.
         failure: file that ends the training where the reward cannot be computed.
-        served: where verifiers that are models are served, JSON.
         terms: of the outcome, JSON.
+        served: where verifiers that are models are served, JSON.
     """
     earlier = failures.noted(Path(failure))
     if earlier:
         raise UserError(earlier)  # the training is about to end: nothing more is asked of anybody
     try:
-        outcome = await reward.rewards(terms).reward_soon(data_source, solution_str, str(ground_truth), extra_info)
+        outcome = await _rewards(terms).reward_soon(data_source, solution_str, str(ground_truth), extra_info)
         return await _scorer(process, store, served).score(outcome, problem_of(extra_info) or "", solution_str)
     except GaveUp as error:
         failures.note(Path(failure), error.why)

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from mathrl.core import code_files
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 LOAD_ALL = """
@@ -34,3 +35,9 @@ def test_one_room_imports_it(package, rooms):
 def test_execution_loads_on_a_bare_host():
     done = subprocess.run([sys.executable, "-I", "-S", "-c", LOAD_ALL, str(SCRIPTS)], capture_output=True, text=True)
     assert done.returncode == 0 and int(done.stdout) > 20, done.stderr
+
+
+@pytest.mark.parametrize("script", ["clean_problems.py", "decontaminate.py", "format_training_data.py"])
+def test_an_edit_of_the_configurations_sections_cleans_and_searches_nothing_again(script):
+    """Their code is an input of their rules, whatever in it has changed."""
+    assert SCRIPTS / "mathrl/config/section.py" not in code_files.closure([SCRIPTS / script], SCRIPTS)

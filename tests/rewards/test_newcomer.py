@@ -3,6 +3,9 @@
 import asyncio
 import importlib.util
 import json
+import os
+import subprocess
+import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -15,6 +18,15 @@ from support import pages
 
 PAGE = "docs/how-to/your-own-code.md"
 RIGHT = r"So \boxed{42}."
+# As a worker of verl's does: Ray puts the working directory before ours on Python's path.
+AS_VERL = r"""
+import asyncio, importlib.util, json, sys
+spec = importlib.util.spec_from_file_location("custom_module_by_verl", sys.argv[1])
+ours = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(ours)
+told = {"terms": json.dumps({"reward.py:half": 1.0}), "failure": "failure.txt", "process": sys.argv[2], "store": "store"}
+print(asyncio.run(ours.compute_score("x", "\\boxed{42}", "42", {"index": 0}, **told))["score"])
+"""
 
 
 @pytest.fixture(scope="module")
@@ -145,3 +157,14 @@ def test_a_file_that_is_gone_meanwhile_ends_the_training_too(compute_score, term
 
 def test_weights_of_a_mapping_are_read_like_plain_ones(terms):
     assert list(weights(json.loads(terms())).values()) == [0.1, 0.8, 0.1]
+
+
+@pytest.mark.parametrize("ours", ["users_reward.py", "process_reward.py"])
+def test_a_file_of_the_users_may_be_called_as_one_of_ours(tmp_path, root_of_session, ours):
+    (tmp_path / "reward.py").write_text("def half(*told):\n    return 0.5\n")
+    scripts = root_of_session / "scripts"
+    process = {"process": {"verifiers": ["sums"]}, "verifiers": {"named": {"sums": {"kind": "arithmetic"}}}, "workers": 1}
+    command = [sys.executable, "-c", AS_VERL, str(scripts / ours), json.dumps(process)]
+    environment = {**os.environ, "PYTHONPATH": str(scripts)}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.stdout == "0.5\n" and not (tmp_path / "failure.txt").exists(), done.stderr[-2000:]

@@ -21,6 +21,7 @@ from mathrl.verifiers import server_start
 from support.judge_server import JudgeServer, drip, reply, right, send
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
+TERMS = json.dumps({"format": 0.1, "correct": 0.9})
 RIGHT, WRONG = {"score": 1.0, "acc": 1.0}, {"score": 0.1, "acc": 0.0}
 
 # mode, weight, outcome, step scores → reward; gate never gives, blend does
@@ -106,7 +107,7 @@ class Run:
         """What each response gets, asked for at once; `beside` runs in the same loop; `places` say where more is."""
 
         async def all_of_them():
-            own = {"store": str(self.place / "store"), "failure": str(self.failure), **places}
+            own = {"store": str(self.place / "store"), "failure": str(self.failure), "terms": TERMS, **places}
             asked = [
                 self.module.compute_score(
                     data_source="d",

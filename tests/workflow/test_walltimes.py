@@ -124,3 +124,15 @@ def test_the_check_of_that_run_refuses(run, fault, told):
     fault(run)
     with pytest.raises(AssertionError, match=told):
         run.walltimes()
+
+
+def test_an_apptainer_of_the_hosts_own_is_told_which_capabilities_there_are(tmp_path):
+    settings = tmp_path / "etc/apptainer/apptainer.conf"
+    for program, said in (("capsh", "Bounding set =cap_chown,cap_kill"), ("apptainer", "")):
+        (tmp_path / program).write_text(f"#!/bin/sh\necho '{said}'\n")
+        (tmp_path / program).chmod(0o755)
+    settings.parent.mkdir(parents=True)
+    settings.write_text("root default capabilities = full\n")
+    path = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    done = subprocess.run([HPC / "capabilities.sh", tmp_path / "opt/apptainer/etc", tmp_path / "etc"], env=path, capture_output=True)
+    assert (done.returncode, settings.read_text()) == (0, "root default capabilities = file\n"), done.stderr

@@ -12,13 +12,6 @@ OF_THE_USER = r"[A-Za-z_][A-Za-z0-9_.]*:[A-Za-z_][A-Za-z0-9_]*"
 Method = Annotated[str, StringConstraints(pattern=rf"^(exact|ngram|fuzzy|semantic|reworded|{OF_THE_USER})$")]
 Removing = Annotated[str, StringConstraints(pattern=rf"^(exact|ngram|fuzzy|semantic|similar|reworded|{OF_THE_USER})$")]
 
-WITH_A_MODEL = ("semantic", "reworded")
-
-
-def searched_by(name: str) -> str:
-    """The method that finds what `name` in `remove` takes: `similar` are semantic matches without confirmation."""
-    return "semantic" if name == "similar" else name
-
 
 class Containers(Section):
     """Images of the rules: a local .sif or docker://…@sha256:…; used when Snakemake runs with --sdm apptainer."""

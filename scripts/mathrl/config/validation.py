@@ -17,8 +17,9 @@ from mathrl.config.reading import Raw
 from mathrl.config.records import PinRow
 from mathrl.config.reward_terms import check_names
 from mathrl.config.runs import labelling_runs, model_source, sharing_budget, stages, start_of, verifying_runs
+from mathrl.config.search_methods import WITH_A_MODEL, searched_by
 from mathrl.config.secret_keys import check_secrets
-from mathrl.config.sources import OWN_SOLUTIONS, WITH_A_MODEL, searched_by
+from mathrl.config.sources import OWN_SOLUTIONS
 from mathrl.config.stage import Reward, Stage
 from mathrl.config.verl_keys import check_raw_keys
 from mathrl.core import named_judges, users_code

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mathrl.config.sources import WITH_A_MODEL, searched_by
+from mathrl.config.search_methods import WITH_A_MODEL, searched_by
 from mathrl.core.files import UserError, atomic_path, write_json, write_text
 from mathrl.core.parquet import PartWriter, parts, row_count, schema_of
 from mathrl.core.provenance import provenance

@@ -6,7 +6,7 @@ import argparse
 from dataclasses import Field, asdict, dataclass, fields
 from pathlib import Path
 
-from mathrl.config.sources import WITH_A_MODEL
+from mathrl.config.search_methods import WITH_A_MODEL
 
 TOKENS = ("exact", "ngram", "fuzzy")  # need no model
 METHODS = (*TOKENS, *WITH_A_MODEL)
