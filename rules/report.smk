@@ -243,6 +243,7 @@ rule render_report:
         events="results/tensorboard/base",
         contamination="results/data/contamination.json",
         funnel="results/data/funnel.json",
+        calibration=calibrated,
     output:
         html=report("results/report.html", category="Report", caption="captions/report.rst"),
     params:

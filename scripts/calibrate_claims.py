@@ -28,7 +28,7 @@ def parse() -> argparse.Namespace:
 def main() -> None:
     args = parse()
     from mathrl.evaluation.evaluated import replicated_runs
-    from mathrl.statistics.calibration import calibrate
+    from mathrl.statistics.calibration import HIGH_SHARE, calibrate, seeds_needed
     from mathrl.statistics.comparisons import COLUMNS
 
     if args.metric not in COLUMNS:
@@ -41,11 +41,14 @@ def main() -> None:
     write_json(args.out, {"schema_version": 1, "runs": names, "benchmarks": benchmarks} | found | {"provenance": provenance()})
     print(
         f"A/A: {100 * found['share']:.1f} % of {found['pairs']} comparisons ({found['group']} against {found['group']} of {found['seeds']} "
-        f"seeds) claim a difference, 95 %: {100 * found['low']:.1f} to {100 * found['high']:.1f}; "
+        f"seeds) claim a difference, 95 %: {100 * found['low']:.1f} to {100 * found['high']:.1f} "
+        f"({100 * found['jackknife'][0]:.1f} to {100 * found['jackknife'][1]:.1f} by leaving out one seed at a time alone; "
+        f"disjoint comparisons: {found['disjoint']}); "
         f"single runs by their problems alone: {100 * found['one_seed']:.0f} % of {found['one_seed_pairs']} pairs"
     )
-    if found["high"] > 0.1:
-        print("not shown: the share of false claims may be above 10 %; more seeds narrow it")
+    if found["high"] > HIGH_SHARE:
+        needed = f"with {found['group']} seeds a side it takes {seeds_needed(found['group'])} seeds at least"
+        print(f"not shown: the share of false claims may be above 10 %; {needed}")
 
 
 if __name__ == "__main__":

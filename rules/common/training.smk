@@ -86,6 +86,11 @@ def report_code(script):
     return code(script) + users_files(*CONFIG.report.figures.values())
 
 
+def calibrated(wildcards):
+    """What `make calibrate` found, where it ran: the study report is then made again."""
+    return [path for path in ("results/calibration.json",) if Path(path).exists()]
+
+
 def users_figures():
     """Options for them."""
     return option("--figures", [f"{name}={function}" for name, function in sorted(CONFIG.report.figures.items())])

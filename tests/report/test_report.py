@@ -153,6 +153,17 @@ def test_a_later_endpoint_and_a_run_that_was_left_out_are_visible(world, tmp_pat
     )
 
 
+@pytest.mark.parametrize(("high", "not_shown"), [(0.099, False), (0.101, True)])
+def test_the_share_of_false_claims_is_not_shown_where_it_may_be_above_10_percent(world, tmp_path, high, not_shown):
+    assert "was not measured here (<code>make calibrate</code>)" in render(world)
+    study = tmp_path / "study"
+    shutil.copytree(world, study)
+    write_json(study / "results/calibration.json", {"pairs": 400, "share": 0.0575, "low": 0.0, "high": high, "seeds": 10})
+    page = render(study)
+    assert "of 400 comparisons between runs that differ in their seed alone, 5.8" in page and "10 seeds" in page
+    assert ("Not shown: the share of false claims may be above 10" in page) == not_shown
+
+
 COUNTS = {"problems": 1000, "removed": 40, "near_dev": 5, "outside_difficulty": 155, "train": 700, "dev": 100, "validation": 20}
 
 

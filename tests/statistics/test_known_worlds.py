@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from mathrl.config.endpoint import Endpoint
 from mathrl.core.files import UserError
-from mathrl.statistics.calibration import calibrate, jackknife
+from mathrl.statistics.calibration import calibrate, jackknife, seeds_needed
 from mathrl.statistics.comparisons import compare, compare_all
 from scipy.stats import beta
 
@@ -134,6 +134,7 @@ def test_calibration_counts_claims_between_seeds_and_is_never_certain():
     _, runs = world(generator, 6, 0.02, 0.01)
     found = calibrate([sampled(run, generator) for run in runs], list(SIZES), group=2)
     assert found["share"] <= 0.1 and found["low"] == 0 and found["high"] > 0.1, "no 10 % can be shown with six seeds"
+    assert found["disjoint"] == 1 and found["jackknife"][1] <= found["high"], "one comparison alone bounds nothing below 83 %"
     assert found["pairs"] == 45 and found["one_seed_pairs"] == 15 and found["one_seed"] >= found["share"]
     with pytest.raises(UserError, match="4 are needed"):
         calibrate([sampled(run, generator) for run in runs[:3]], list(SIZES))
@@ -148,6 +149,13 @@ def test_calibration_leaves_a_seed_for_its_interval(seeds, group):
     assert found["group"] == group and found["high"] < 1
     with pytest.raises(UserError, match=f"two groups of {seeds} seeds need {2 * seeds}, and {seeds} are evaluated; lower GROUP"):
         calibrate([sampled(run, generator) for run in runs], list(SIZES), group=seeds)
+
+
+@pytest.mark.parametrize("size", [2, 4])
+def test_fewer_seeds_than_are_told_can_never_show_10_percent(size):
+    """If nothing at all is claimed; Wilson's limit for 0 of n is q²/(n + q²) or, where that is lower, Clopper and Pearson's at 4 %."""
+    upper = {n: max(1.96**2 / (n + 1.96**2), 1 - 0.04 ** (1 / n)) for n in (seeds_needed(size) // (2 * size) - d for d in (0, 1))}
+    assert sorted(high <= 0.1 for high in upper.values()) == [False, True] and seeds_needed(size) % (2 * size) == 0
 
 
 def test_jackknife_of_a_mean_is_students_interval():

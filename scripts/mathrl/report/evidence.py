@@ -14,10 +14,9 @@ from mathrl.data.hints import StageSummary
 from mathrl.evaluation.means import cell, clustered_error, mean_error, mean_over
 from mathrl.evaluation.records import Sampled
 from mathrl.report.records import ReferenceCell, ReferenceRow, ShownCalibration, SplitRow, Story, Study, SweepRow
+from mathrl.statistics.calibration import HIGH_SHARE
 from mathrl.statistics.records import Cell, Mean, measured
 from mathrl.training.records import Manifest
-
-HIGH_SHARE = 0.10  # upper limit of the share of false claims above which a page says "not shown"
 
 
 def endpoint_story(endpoint: Endpoint, register: Sequence[Registered], evaluated: Sequence[Sampled], damaged: int = 0) -> Story:

@@ -14,13 +14,22 @@ from mathrl.statistics.records import Calibration, Column
 
 LEAST = 4  # seeds: two groups of two
 MOST = 400  # comparisons; more are drawn by lot, with a fixed seed
+HIGH_SHARE = 0.10  # upper limit of the share of false claims above which it is "not shown"
 
 
-def calibrate(runs: Sequence[Results], benchmarks: Sequence[str], key: Column = "correct", group: int | None = None) -> Calibration:
+class Calibrated(Calibration):
+    """With the interval from leaving out one seed at a time alone, and how many comparisons share no run."""
+
+    jackknife: tuple[float, float]
+    disjoint: int
+
+
+def calibrate(runs: Sequence[Results], benchmarks: Sequence[str], key: Column = "correct", group: int | None = None) -> Calibrated:
     """Compare groups of `runs`, replicates of one another, with as many others, and count p < 0.05.
 
     `group` is how many seeds a side has (default: as many as leave one seed for the jackknife, two to five). The interval is a jackknife
-    over seeds, because comparisons share runs; it is no narrower than that of as many independent comparisons as there are disjoint ones.
+    over seeds (`jackknife`), because comparisons share runs; it is no narrower than that of as many independent comparisons as there are
+    `disjoint` ones, so that few seeds show nothing, whatever comes.
     `one_seed` is the share of pairs of single runs whose interval over problems excludes 0: why one seed has no p value.
 
     Raises:
@@ -49,9 +58,19 @@ def calibrate(runs: Sequence[Results], benchmarks: Sequence[str], key: Column = 
         "share": share,
         "low": min(low, bound[0]),
         "high": max(high, bound[1]),
+        "jackknife": (low, high),
+        "disjoint": disjoint,
         "one_seed": apart / len(pairs),
         "one_seed_pairs": len(pairs),
     }
+
+
+def seeds_needed(size: int) -> int:
+    """The fewest seeds with which the upper limit can be `HIGH_SHARE`, `size` a side, if no comparison claims anything."""
+    disjoint = 1
+    while wilson(0.0, disjoint, t_quantile(math.inf))[1] > HIGH_SHARE:
+        disjoint += 1
+    return 2 * size * disjoint
 
 
 Split = tuple[tuple[int, ...], tuple[int, ...]]
