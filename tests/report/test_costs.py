@@ -98,3 +98,9 @@ def test_unequal_cost_is_told_whatever_a_group_is_called():
     row = {"model": "a", "runs": ["a"], "against": "b (2 seeds)", "against_runs": ["b (2 seeds)"]}
     (line,) = cost_warnings([row], costs)
     assert "1\u202f000 and 2\u202f000 generated tokens (-50 %)" in line
+
+
+@pytest.mark.parametrize(("tokens", "told"), [(1049, 0), (1051, 1), (952, 1), (953, 0)])
+def test_cost_is_unequal_from_more_than_5_percent_on(tokens, told):
+    costs = [{"model": run, "training": {"tokens": n, "gpu_hours": 0}} for run, n in (("a", tokens), ("b", 1000))]
+    assert len(cost_warnings([{"model": "a", "runs": ["a"], "against": "b", "against_runs": ["b"]}], costs)) == told

@@ -1,11 +1,12 @@
 """The tables of the study report made again from raw samples, golds, problems and matches by code that shares nothing with it.
 
-Not made again: what only a run's own notes say (seconds, GPU-hours, hashes, dates), curves of training, the audit of three judges,
-intervals of ratios, and the contrast at equal solve rates.
+Not made again: what only a run's own notes say (seconds, GPU-hours, hashes, dates), curves of training and of score over cost, the audit
+of three judges with its disagreements, intervals of ratios, problems by anything but domain, and the contrast at equal solve rates.
 """
 
 import csv
 import html
+import itertools
 import re
 from collections import Counter
 
@@ -98,6 +99,19 @@ def test_costs_are_those_of_the_responses(raw, table, responses):
         parts = [np.array(values(raw, "pass@1", model, name)[0]) for name in BENCHMARKS]
         close(accuracy, again.mean(parts, 4))
         assert abs(float(tokens) - np.mean([[row["tokens"] for row in responses[model, name]] for name in BENCHMARKS])) <= 0.51
+
+
+def test_more_samples_are_the_share_of_all_subsets_that_hold_a_right_one(finished, raw):
+    page = (finished.directory / "results/report.html").read_text()
+    for model in MODELS:
+        points = re.findall(rf"<title>{model}: (\S+) % at (\d+)</title>", page.split("pass@k, finalist", 1)[1].split("</svg>")[0])
+        shown = {int(k): float(value) for value, k in points}
+        for k in (1, 2, 4):
+            solved = [
+                [np.mean([any(some) for some in itertools.combinations([one[0] for one in row["sampled"]], k)]) for row in part.values()]
+                for part in (raw[0][model, name] for name in BENCHMARKS)
+            ]
+            assert shown[k] == pytest.approx(100 * np.mean([np.mean(part) for part in solved]), abs=0.051), (model, k)
 
 
 def test_contamination_by_benchmark_and_method_counts_the_matches(finished, table, items):
