@@ -50,15 +50,20 @@ def test_coverage_on_other_problem_sets(problems, accuracy, kind):
 
 
 @pytest.mark.parametrize("problems", [30, 40, 272, 500, 675, 1319])
-def test_greedy_holds_in_93_percent_exactly(problems):
-    """Every accuracy from 0.02 % to 50 % (and by symmetry above), summed over all outcomes: Wilson's interval alone falls to 84 %."""
+def test_greedy_holds_in_93_percent_but_for_a_twentieth_of_a_point_on_30_problems(problems):
+    """Accuracies from 0.02 % to 50 % (and by symmetry above), summed over all outcomes: Wilson's interval alone falls to 84 %.
+
+    Coverage is lowest just beside a limit of some outcome, where a grid of accuracies seldom falls.
+    """
     from scipy.stats import binom
 
-    right = np.arange(problems + 1)
-    limits = np.array([wilson(x / problems, problems, 1.959964) for x in right])
-    for accuracy in np.concatenate([np.linspace(0.0002, 0.05, 150), np.linspace(0.05, 0.5, 90)]):
-        share = binom.pmf(right, problems, accuracy)[(limits[:, 0] <= accuracy) & (accuracy <= limits[:, 1])].sum()
-        assert share >= 0.93, accuracy
+    limits = np.array([wilson(x / problems, problems, 1.959964) for x in range(problems + 1)])
+    low, high = limits.T  # both grow with the outcome
+    accuracies = np.concatenate([[0.0002], low - 1e-9, low + 1e-9, high - 1e-9, high + 1e-9])
+    accuracies = accuracies[(accuracies >= 0.0002) & (accuracies <= 0.5)]
+    first, last = np.searchsorted(high, accuracies), np.searchsorted(low, accuracies, side="right") - 1
+    shares = binom.cdf(last, problems, accuracies) - binom.cdf(first - 1, problems, accuracies)
+    assert shares.min() >= (0.9294 if problems == 30 else 0.93)
 
 
 def test_the_mean_of_a_weak_model_is_narrower_than_its_combined_limits_and_holds():
