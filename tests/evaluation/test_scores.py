@@ -237,6 +237,26 @@ def test_one_seed_has_no_p(seeds):
     assert again[0]["p_adjusted"] == pytest.approx(min(1, 8 * rows[0]["p"])), "and so were five that are not shown"
 
 
+def test_an_inverse_variance_mean_weighs_by_the_base_models_precision_alone():
+    """Whatever the run solves, the weights stay; they stand beside the contest's mean and change nothing of it."""
+    counts = {"toy": (0, 0, 1, 0), "other": (4, 0, 3, 1)}
+    evals = {("base", "p", name): scored(*some) for name, some in counts.items()}
+    evals |= {("run", "p", "toy"): scored(4, 4, 4, 4), ("run", "p", "other"): scored(4, 0, 4, 2)}
+    found = {}
+    for named in (False, True):
+        (found[named],) = compare_all(evals, {"run": ["run"]}, Endpoint("p", tuple(counts), against=("base",), inverse_variance=named))
+    precision = []
+    for some in counts.values():
+        score = np.array(some) / 4
+        off = score - np.rint(score.mean())
+        pair = ((off**2).sum() + 4 * (0.4 + 0.6 / 4)) / ((off != 0).sum() + 4)
+        precision.append((4 + 1) * (4 + 2) / (((score - score.mean()) ** 2).sum() + 2 * pair))
+    toy = precision[0] / sum(precision)
+    assert found[True]["weights"] == pytest.approx({"toy": toy, "other": 1 - toy}) and toy > 0.5
+    assert found[True]["weighted"]["value"] == pytest.approx(toy * 15 / 16 + (1 - toy) * 2 / 16)
+    assert found[True]["mean"] == found[False]["mean"] and found[False]["weighted"] is None
+
+
 def test_effect_net_of_control(seeds):
     groups = GROUPS | {"random": ["random"], "constant": ["constant"]}
     more = {("random", "p", "toy"): scored(1, 0, 2, 0), ("constant", "p", "toy"): scored(0, 0, 1, 0)}
