@@ -4,6 +4,7 @@ import json
 import math
 import os
 import shutil
+import sys
 import tempfile
 import threading
 import time
@@ -266,6 +267,15 @@ def test_a_number_that_is_none_flags_at_once(tmp_path):
     run = session(tmp_path)
     said = list(run.follow(line(1, **{"actor/grad_norm": "nan"})))
     assert said[1] == "train grpo: collapse flagged at step 1: grad_norm is nan"
+
+
+def test_rays_trainer_by_hand_from_an_odd_folder_is_one_line(tmp_path, monkeypatch):
+    monkeypatch.delenv("RAY_TMPDIR", raising=False)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "a space/python"))
+    with pytest.raises(UserError, match="Ray takes no such path"):
+        attempt.run_verl(["-m", "verl.trainer.main_ppo"], [], {}, tmp_path / "verl.log", session(tmp_path))
+    with pytest.raises(FileNotFoundError):  # the supervised stage's trainer is started as it is
+        attempt.run_verl(["-m", "torch.distributed.run"], [], {}, tmp_path / "verl.log", session(tmp_path))
 
 
 def test_a_trainer_that_falls_silent_is_ended_with_its_children(tmp_path, capfd):

@@ -15,6 +15,8 @@ from mathrl.execution.nodes import python_for_ray
 from mathrl.models.local_stores import DIRECTORY
 from mathrl.training.session import Session
 
+RAYS_TRAINER = "verl.trainer.main_ppo"  # the other trainers start no Ray
+
 
 def run_verl(module: list[str], arguments: list[str], environment: Mapping[str, str], log: Path, session: Session) -> int:
     """Run a trainer of verl (`module`: Python's arguments); its output goes to `log`, one line a step to stderr. Returns its exit code.
@@ -23,7 +25,9 @@ def run_verl(module: list[str], arguments: list[str], environment: Mapping[str, 
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     quiet = ["hydra.run.dir=.", "hydra.output_subdir=null", "hydra/job_logging=stdout"]  # no files of Hydra's own
-    command = [python_for_ray(os.environ.get(DIRECTORY)), *module, *quiet, *arguments]
+    directory = os.environ.get(DIRECTORY)
+    python = python_for_ray(directory) if directory or RAYS_TRAINER in module else sys.executable
+    command = [python, *module, *quiet, *arguments]
     code = _run_once(command, environment, log, session)
     if code and session.ray_late and not session.paused:
         print(f"{session.progress.name}: Ray did not start in the time it gives itself: a second attempt", file=sys.stderr, flush=True)
