@@ -223,8 +223,7 @@ def stands(response: str, gold: str) -> bool:
     content = response[response.rfind(r"\boxed{") + len(r"\boxed{") : response.rfind("}")] if r"\boxed{" in response else response
     bare = re.sub(r"\\[\[\]()]|\$", "", gold)
     golds = [_plain(gold), _plain(bare.rsplit("=", 1)[-1] if _NAMED.fullmatch(bare) else bare)]
-    content = content.strip("*")
-    unnamed = re.sub(r"^\s*[A-Z](?:_\{?\w+\}?)?(?=\([^()]*,[^()]*\)\s*$)", "", content)  # a point without its name
+    unnamed = re.sub(r"^\s*[A-Z](?:_\{?\w+\}?)?(?=\([^()]*,[^()]*\)\s*$)", "", _DECORATION.sub("", content))  # a point without its name
     return any(_same(_plain(text), theirs) for text in (content, unnamed, content.rsplit("=", 1)[-1]) for theirs in golds)
 
 
@@ -244,7 +243,7 @@ _WRAPPINGS = [
 
 def _plain(text: str) -> str:
     text = _DECORATION.sub("", re.sub(r"(?<=\d)\{,\}(?=\d{3})", "", text)).rstrip(".")
-    text = re.sub(r"\\[dt]frac", r"\\frac", text)
+    text = re.sub(r"\\[dt]frac", r"\\frac", text).replace(r"\times", r"\cdot")
     text = re.sub(r"\\(?:text|mathrm|mbox)\{([^{}]*)\}", r"\1", text)
     while inner := next((found[1] for form in _WRAPPINGS if (found := form.fullmatch(text)) and _is_whole(found[1])), ""):
         text = inner
