@@ -88,7 +88,8 @@ def report_code(script):
 
 def calibrated(wildcards):
     """What `make calibrate` found, where it ran: the study report is then made again."""
-    return [path for path in ("results/calibration.json",) if Path(path).exists()]
+    found = Path("results/calibration.json")
+    return [str(found)] if found.exists() else []
 
 
 def users_figures():

@@ -141,7 +141,7 @@ def execute(
     return explain(text) or (said[-1].removeprefix("error: ") if said else f"it ended with exit code {code}")
 
 
-def taken(stage: Stage, accelerator: str) -> int:
+def gpus_of(stage: Stage, accelerator: str) -> int:
     """GPUs of a training."""
     return stage.gpus if accelerator == "cuda" else 0
 
@@ -175,7 +175,7 @@ def train(folder: Path, stage: Stage, accelerator: str, model: Path, seconds: fl
         UserError: it failed, or took longer than `seconds`; names the logs.
     """
     command = training_command(folder, stage, accelerator, model)
-    why = execute(command, folder / "train.log", seconds=seconds, gpus=taken(stage, accelerator))
+    why = execute(command, folder / "train.log", seconds=seconds, gpus=gpus_of(stage, accelerator))
     if why:
         logs = [*folder.glob(f"checkpoints/*/*/*/{verl_log.NAME}"), folder / "verl.log"]
         verl = "".join(log.read_text(errors="replace") for log in logs if log.exists())

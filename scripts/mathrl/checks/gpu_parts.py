@@ -251,7 +251,7 @@ def kill(check: Check) -> Killed:
     folder, stage = _killed(check)
     check.place("resume")
     command = gpu.training_command(folder, stage, check.accelerator, check.model(check.smallest))
-    process = gpu.start(command, folder / "train.log", gpus=gpu.taken(stage, check.accelerator))
+    process = gpu.start(command, folder / "train.log", gpus=gpu.gpus_of(stage, check.accelerator))
     try:
         until = time.monotonic() + check.seconds
         while not list(folder.glob(f"checkpoints/*/*/*/global_step_{KILLED_AT}/whole.json")):

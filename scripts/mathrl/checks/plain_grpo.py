@@ -99,7 +99,7 @@ def train(folder: Path, stage: Stage, accelerator: str, model: Path, seconds: fl
     quiet = ["hydra.run.dir=.", "hydra.output_subdir=null", "hydra/job_logging=stdout"]  # no files of Hydra's own
     command = [sys.executable, "-m", "mathrl.checks.plain_grpo", *quiet, *grpo_config.arguments(keys(stage, accelerator, model, folder))]
     log = folder / "verl.log"
-    why = gpu.execute(command, log, environment, seconds, gpu.taken(stage, accelerator))
+    why = gpu.execute(command, log, environment, seconds, gpu.gpus_of(stage, accelerator))
     if why:
         raise UserError(f"verl's own trainer failed: {why}; its log is {log}")
     return folder / "tensorboard"

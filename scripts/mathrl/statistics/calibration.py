@@ -18,7 +18,10 @@ HIGH_SHARE = 0.10  # upper limit of the share of false claims above which it is 
 
 
 class Calibrated(Calibration):
-    """With the interval from leaving out one seed at a time alone, and how many comparisons share no run."""
+    """With the interval from leaving out one seed at a time alone, and how many comparisons share no run.
+
+    Here, not in `records`, which training imports: a field there would make a training another.
+    """
 
     jackknife: tuple[float, float]
     disjoint: int
