@@ -59,7 +59,8 @@ crate: $(READY)
 rebuild: env
 	@.venv/bin/python scripts/rebuild_scores.py --crate "$${CRATE:-results/crate.zip}"
 
-# make calibrate [RESULTS="results …"] [GROUP=2] [PROTOCOL=NAME] [METRIC=pass@1]: how often runs that differ in their seed alone are claimed to differ; the study report shows it
+# make calibrate [RESULTS="results …"] [GROUP=2] [PROTOCOL=NAME] [METRIC=pass@1]: how often runs that differ in their seed alone are claimed
+# to differ; the study report shows it
 calibrate: env
 	@.venv/bin/python scripts/calibrate_claims.py --results $(or $(RESULTS),results) $(if $(GROUP),--group '$(GROUP)') \
 	  $(if $(PROTOCOL),--protocol '$(PROTOCOL)') $(if $(METRIC),--metric '$(METRIC)')
@@ -160,7 +161,7 @@ holds-harness := lm-eval and inspect-ai
 test: env
 	$(PYTEST) -m "not full" -n $(or $(JOBS),2) --dist loadgroup --no-loadscope-reorder --durations=25
 
-# make test-full PART=kills: a part of at most 40 minutes; without PART all of them. What has passed on this code is not run again.
+# make test-full PART=kills: a part, 40 minutes or so; without PART all of them. What has passed on this code is not run again.
 test-full: env
 	.venv/bin/python tests/full.py $(PART)
 

@@ -42,12 +42,12 @@ def main() -> None:
     print(
         f"A/A: {100 * found['share']:.1f} % of {found['pairs']} comparisons ({found['group']} against {found['group']} of {found['seeds']} "
         f"seeds) claim a difference, 95 %: {100 * found['low']:.1f} to {100 * found['high']:.1f} "
-        f"({100 * found['jackknife'][0]:.1f} to {100 * found['jackknife'][1]:.1f} by leaving out one seed at a time alone; "
-        f"disjoint comparisons: {found['disjoint']}); "
+        f"({100 * found['jackknife'][0]:.1f} to {100 * found['jackknife'][1]:.1f} by leaving out one seed at a time; "
+        f"comparisons without a common run: {found['disjoint']}); "
         f"single runs by their problems alone: {100 * found['one_seed']:.0f} % of {found['one_seed_pairs']} pairs"
     )
     if found["high"] > HIGH_SHARE:
-        needed = f"with {found['group']} seeds a side it takes {seeds_needed(found['group'])} seeds at least"
+        needed = f"to show less with {found['group']} seeds per side takes {seeds_needed(found['group'])} seeds at least"
         print(f"not shown: the share of false claims may be above 10 %; {needed}")
 
 

@@ -18,7 +18,7 @@ def main() -> None:
     names = ", ".join(USUAL)
     parser.add_argument("--model", required=True, help=f"one of {names}, with or without @commit; or a directory with a config.json")
     parser.add_argument("--gpus", type=int, required=True, help="GPUs of the host: 1, 2, 4, 6 or 8")
-    shown = "GiB of each GPU as nvidia-smi shows it, less than its name says: 22 of an L4, 45 of an L40S (default 80)"
+    shown = "GiB of each GPU as nvidia-smi shows it: 22 for an L4 of 24 GB, 45 for an L40S of 48 GB (default 80)"
     parser.add_argument("--memory", type=float, default=80, help=shown)
     parser.add_argument("--out", type=Path, required=True, help="YAML to write")
     args = parser.parse_args()

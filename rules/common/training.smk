@@ -245,7 +245,7 @@ def train_gpus(wildcards):
 def train_memory(wildcards):
     """MB of a training job on each node; on a CPU some 8 GB per rank, and what verifiers that are models take.
 
-    On GPUs verl's processes without one take some 40 GB, those of a GPU 16; the model is loaded in float32 before it is divided.
+    On GPUs: verl's processes that have no GPU take some 40 GB, those of each GPU 16 GB. The model is loaded in float32 before it is divided.
     """
     if CONFIG.accelerator == "cuda":
         return min(240000, 64000 + 32000 * stage_config(wildcards.run, wildcards.stage).job_gpus)
@@ -266,7 +266,7 @@ def train_image(wildcards):
 
 
 def train_threads(wildcards):
-    """CPUs of a training job, 8 for a GPU; over several nodes SLURM gives them twice a node: tasks_per_node."""
+    """CPUs of a training job, 8 for each GPU. Over several nodes SLURM gives them twice per node: tasks_per_node."""
     most = 8 * stage_config(wildcards.run, wildcards.stage).job_gpus if CONFIG.accelerator == "cuda" else 32
     return min(32, most) if nodes(wildcards) == 1 else min(16, most // 2)
 

@@ -281,7 +281,10 @@ def check_gap(gap: float | None, dtype: str, correlation: float | None = None) -
             f"{LARGEST_GAP[dtype]:g} at most; {why}"
         )
     if correlation is not None and correlation < LEAST_CORRELATION:
-        raise UserError(f"trainer and engine disagree: their token probabilities are correlated by {correlation:.2f} alone; {why}")
+        raise UserError(
+            f"trainer and engine disagree: the correlation of their token probabilities is {correlation:.2f}, below {LEAST_CORRELATION}; "
+            f"{why}"
+        )
 
 
 def verdict(figures: Checked) -> str:

@@ -95,7 +95,7 @@ def read_model(config: ModelConfig) -> Model:
         kept = 10 * hidden + attention + max(4 * config["intermediate_size"], routed)
         cache = layers * (latent + rope)
     elif any(config.get(key) for key in EXPERTS):
-        raise KeyError("sizes that are known of its experts")
+        raise KeyError("sizes of its experts in a known form")
     else:
         groups = config.get("num_key_value_heads") or heads
         head = config.get("head_dim") or hidden // heads

@@ -58,12 +58,12 @@ SYMPTOMS = (
     ),
     (
         r"Failed to find C compiler|Python\.h: No such file|No such file or directory: '(?:gcc|g\+\+|cc|c\+\+|clang)'",
-        "a kernel is to be compiled, and the host has no C compiler or not Python's headers; install gcc, g++ and the headers (on Debian "
+        "a kernel must be compiled, and the host lacks a C compiler or Python's headers; install gcc, g++ and the headers (on Debian "
         "or Ubuntu: python3-dev), or run in the image containers/cuda.sif",
     ),
     (
         r"CUDA error: (?:an illegal memory access|device-side assert|unspecified launch failure|misaligned address)|\bXid\b",
-        "a kernel crashed on the GPU: run it again; where it comes again on one GPU alone, that GPU is broken (Xid in dmesg)",
+        "a kernel crashed on the GPU: run the same command again; if only one GPU does this again, it is broken (dmesg shows Xid)",
     ),
     (
         r"NCCL error|nccl(?:System|Internal|Remote|UnhandledCuda)Error|DistBackendError|collective operation timeout",
@@ -77,11 +77,14 @@ SYMPTOMS = (
         r"SIGKILL|exit code -9\b|exit code 137\b",
         "a process was killed from outside: by the scheduler, by the host for its memory, or by hand; see the job's accounting",
     ),
-    (r"SIGSEGV|Segmentation fault|Fatal Python error", "a library crashed; where, the lines around that word in the log say"),
+    (
+        r"SIGSEGV|Segmentation fault|Fatal Python error",
+        "a library crashed; the log says where, beside SIGSEGV, Segmentation fault or Fatal Python error",
+    ),
     (
         r"Worker exit type: SYSTEM_ERROR",
-        "a process of verl's died without an exception: killed for the host's memory (dmesg or the job's accounting says so), by hand, "
-        "or by a crash in a library",
+        "a process of verl's died without an exception: it was killed by hand or for the host's memory (dmesg or the job's accounting says "
+        "so), or a library crashed",
     ),
 )
 
