@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -104,6 +105,22 @@ def test_a_note_that_a_kill_cut_off_counts_as_none():
     assert asked() == []
     pauses.note(["a"], progress=False)
     assert read_json(path) == {"again": True, "without_progress": 1}
+
+
+@pytest.mark.parametrize("later", [0.3, None])
+def test_slurm_tells_all_processes_at_once_and_the_command_may_be_gone_first(later):
+    """It is a pause where the supervisor hears of it too, and a failure where somebody ended the command alone."""
+    command = [sys.executable, str(SCRIPTS / "run_job.py"), "--", sys.executable, "-c", "import os, time; print(os.getpid()); time.sleep(60)"]
+    job = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ | {"PYTHONUNBUFFERED": "1"})
+    os.kill(int(job.stdout.readline()), signal.SIGTERM)
+    if later:
+        time.sleep(later)
+        job.send_signal(signal.SIGTERM)
+    said = job.communicate(timeout=30)[1]
+    assert job.returncode == 128 + signal.SIGTERM
+    assert ("got SIGTERM, as the command did" in said and "goes back into the queue" in said) == bool(later)
+    pauses.queue_again()
+    assert ("requeue 7" in asked()) == bool(later)
 
 
 def test_a_failure_is_no_pause():

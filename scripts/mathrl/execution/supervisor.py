@@ -20,6 +20,7 @@ from mathrl.execution import gpus, leftovers, processes
 from mathrl.execution.guard import ENDING, FORWARDED
 
 MARGIN = 30.0  # seconds between the end of a job and its walltime
+HEARD_LATER = 1.0  # seconds by which a signal to all processes of a job may reach us later than the command
 PROGRESS_FILE = "progress"  # in the job's directory: made by the command, see mathrl.execution.pauses
 
 
@@ -68,6 +69,8 @@ class Supervisor:
             self._start(held)
             while self.status is None:
                 self._step(0.5)
+            if self.asked is None and not self.service and self._is_told(os.waitstatus_to_exitcode(self.status)):
+                self._hear(HEARD_LATER)
         finally:
             left = self._end_rest()
             if self.asked is None:
@@ -88,7 +91,7 @@ class Supervisor:
             return
         from mathrl.execution import pauses  # what no supervisor on one host needs
 
-        paused = code < 0 or code in (128 + number for number in ENDING)
+        paused = code < 0 or self._is_told(code)
         too_short = self.once and time.time() > self.walltime - MARGIN
         if self.asked is None or not paused or too_short:
             pauses.forget(self.command)
@@ -96,6 +99,18 @@ class Supervisor:
             said = pauses.note(self.command, progress)
             if said:
                 _say(said)
+
+    @staticmethod
+    def _is_told(code: int) -> bool:
+        """Is this the exit code of a command that was told to end?"""
+        return -code in ENDING or code - 128 in ENDING
+
+    def _hear(self, seconds: float) -> None:
+        """The command was told to end, not by us. SLURM tells all processes at once, and the command may be gone before we hear of it."""
+        number = processes.wait_for_signal(ENDING, seconds)
+        if number is not None:
+            self.asked, self.heard = number, time.monotonic()
+            _say(f"got {signal.Signals(number).name}, as the command did")
 
     def _take_gpus(self) -> gpus.GpuSlots | None:
         if "SLURM_JOB_ID" in os.environ:  # SLURM gives GPUs itself
