@@ -133,6 +133,27 @@ def test_a_directory_without_a_name_goes_when_it_is_old_and_nobodys():
             shutil.rmtree(place, ignore_errors=True)
 
 
+def test_half_of_a_name_is_none_and_stops_no_later_job():
+    """A full disk leaves an empty file, a machine that goes down any bytes: each later job would fail as it begins."""
+    whole = b"1.2.00000000-1.0000abcd"
+    made = {
+        Path(f"/tmp/mathrl-ray-0000{place:04x}"): text for place, text in enumerate((b"", b"\xff\0", "²".encode() + whole, whole), 0xA0A0)
+    }
+    try:
+        for place, text in made.items():
+            place.mkdir(mode=0o700)
+            (place / "job").write_bytes(text)
+        leftovers.sweep()
+        assert all(place.exists() for place in made), "they are young"
+        for place in made:
+            os.utime(place, (0, 0))
+        leftovers.sweep()
+        assert [text for place, text in made.items() if place.exists()] == [whole], "another host's"
+    finally:
+        for place in made:
+            shutil.rmtree(place, ignore_errors=True)
+
+
 def test_semaphores_of_others_stay(tmp_path):
     """A living process's, an older one's, one of another range of process ids, one that somebody has mapped under whatever name."""
     dead = subprocess.Popen(["true"])

@@ -110,7 +110,14 @@ def test_a_note_that_a_kill_cut_off_counts_as_none():
 @pytest.mark.parametrize("later", [0.3, None])
 def test_slurm_tells_all_processes_at_once_and_the_command_may_be_gone_first(later):
     """It is a pause where the supervisor hears of it too, and a failure where somebody ended the command alone."""
-    command = [sys.executable, str(SCRIPTS / "run_job.py"), "--", sys.executable, "-c", "import os, time; print(os.getpid()); time.sleep(60)"]
+    command = [
+        sys.executable,
+        str(SCRIPTS / "run_job.py"),
+        "--",
+        sys.executable,
+        "-c",
+        "import os, time; print(os.getpid()); time.sleep(60)",
+    ]
     job = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ | {"PYTHONUNBUFFERED": "1"})
     os.kill(int(job.stdout.readline()), signal.SIGTERM)
     if later:

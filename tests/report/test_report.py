@@ -4,6 +4,7 @@ import base64
 import gzip
 import hashlib
 import json
+import math
 import random
 import re
 import shutil
@@ -162,6 +163,21 @@ def test_the_share_of_false_claims_is_not_shown_where_it_may_be_above_10_percent
     page = render(study)
     assert "of 400 comparisons between runs that differ in their seed alone, 5.8" in page and "10 seeds" in page
     assert ("Not shown: the share of false claims may be above 10" in page) == not_shown
+
+
+CALIBRATED = {"pairs": 400, "share": 0.0575, "low": 0.0, "high": 0.1, "seeds": 10}
+
+
+@pytest.mark.parametrize(
+    "found",
+    [[1], CALIBRATED | {"high": "<b>0</b>"}, CALIBRATED | {"seeds": "<b>10</b>"}, {"high": 0.05}, CALIBRATED | {"low": math.nan}],
+    ids=["no object", "text as a share", "text as a number", "half of it", "no number"],
+)
+def test_a_damaged_calibration_counts_as_none_and_stops_no_study_report(tmp_path, found):
+    (tmp_path / "calibration.json").write_text(json.dumps(found))
+    assert evidence.calibration(tmp_path) is None
+    write_json(tmp_path / "calibration.json", CALIBRATED)
+    assert evidence.calibration(tmp_path)["shown"]
 
 
 COUNTS = {"problems": 1000, "removed": 40, "near_dev": 5, "outside_difficulty": 155, "train": 700, "dev": 100, "validation": 20}

@@ -151,6 +151,26 @@ def test_calibration_leaves_a_seed_for_its_interval(seeds, group):
         calibrate([sampled(run, generator) for run in runs], list(SIZES), group=seeds)
 
 
+@pytest.mark.parametrize(
+    ("benchmarks", "key", "first", "message"),
+    [
+        ([], "correct", 0, "no benchmark is evaluated with every seed"),
+        (["small"], "greedy", 0, r"small is not evaluated with every seed for this metric \(greedy\)"),
+        (["small"], "lenient", 0, r"for this metric \(lenient\)"),
+        (["small"], "correct", 1000, "no problem of small in common"),
+    ],
+    ids=["no benchmark", "no response of that kind", "no such column", "other problems"],
+)
+def test_comparisons_that_cannot_be_made_do_not_count_as_made_without_a_claim(benchmarks, key, first, message):
+    """It said 0 % of all claim a difference."""
+    _, runs = world(np.random.default_rng(8), 4, 0.02, 0.01)
+    tables = [sampled(run, np.random.default_rng(1)) for run in runs]
+    columns = tables[0]["small"]["per_problem"]
+    columns["id"] = [str(int(name) + first) for name in columns["id"]]
+    with pytest.raises(UserError, match=message):
+        calibrate(tables, benchmarks, key)
+
+
 @pytest.mark.parametrize("size", [2, 4])
 def test_fewer_seeds_than_are_told_can_never_show_10_percent(size):
     """If nothing at all is claimed; Wilson's limit for 0 of n is q²/(n + q²) or, where that is lower, Clopper and Pearson's at 4 %."""

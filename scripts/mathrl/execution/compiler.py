@@ -23,9 +23,11 @@ def check(python: str | os.PathLike = sys.executable) -> None:
     Raises:
         UserError: no C compiler, or no Python.h.
     """
-    wanted = [os.environ["CC"]] if os.environ.get("CC") else COMPILERS
+    wanted = [os.environ["CC"]] if "CC" in os.environ else COMPILERS
     if not any(map(shutil.which, wanted)):
-        raise UserError(f"{' and '.join(wanted)}: no such compiler here, and kernels are compiled at run time; install gcc and g++")
+        raise UserError(
+            f"{' and '.join(wanted) or 'CC is empty'}: no such compiler here, and kernels are compiled at run time; install gcc and g++"
+        )
     header = Path(_headers(python)) / "Python.h"
     if not header.exists():
         raise UserError(

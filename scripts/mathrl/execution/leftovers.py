@@ -68,10 +68,10 @@ def sweep() -> list[str]:
             info = path.lstat()
             if info.st_uid != os.getuid():
                 continue
-            if not (path / JOB_FILE).exists():
+            job = _job_of(path)
+            if job is None:
                 _remove_unnamed(path, info.st_mtime)
                 continue
-            job = (path / JOB_FILE).read_text()
             if not processes.supervisor_is_gone(job):
                 if processes.namespace_is_gone(job) and not of_job(job):
                     remove(path)
@@ -83,8 +83,16 @@ def sweep() -> list[str]:
     return ended
 
 
+def _job_of(directory: Path) -> str | None:
+    """The id of a directory's job; None where there is none, or where a full disk or the machine's end left half of it."""
+    with contextlib.suppress(FileNotFoundError):
+        job = (directory / JOB_FILE).read_text(errors="replace")
+        return job if re.fullmatch(r"[0-9]+\.[0-9]+\.[^.]+\.[0-9a-f]{8}", job) else None
+    return None
+
+
 def _remove_unnamed(path: Path, changed: float) -> None:
-    """Remove the directory of a job that was killed before it wrote its id; one that anybody uses, or that is young, stays."""
+    """Remove the directory of a job that did not come to write its id; one that anybody uses, or that is young, stays."""
     old = time.time() - changed > UNNAMED
     if old and re.fullmatch(r"mathrl-ray-[0-9a-f]{8}", path.name) and not processes.tagged("RAY_TMPDIR", str(path)):
         remove(path)

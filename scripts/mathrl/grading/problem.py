@@ -15,6 +15,7 @@ from functools import lru_cache
 from itertools import chain, islice, product
 
 from mathrl.grading import nodes as n
+from mathrl.grading.choices import same_choice, same_words
 from mathrl.grading.compare import Comparison
 from mathrl.grading.conditions import assignment
 from mathrl.grading.expressions import canonical
@@ -26,6 +27,7 @@ from mathrl.grading.value import close, constant
 MAX_PROBLEM_CHARS = 6_000
 """So much of a problem is read, from its end (where the question stands)."""
 MAX_FORMULAS = 60
+_TEXT_OR_SPACE = re.compile(r"\\(?:text(?:bf|it|rm)?|math(?:bf|it|rm)|mbox|[,;:! ])")
 MIN_COPIED_WORDS = 5
 """So many words around a number are a piece of the problem's text, and no unit or name of a thing."""
 ROUNDED_GOLDS = frozenset({"minerva_math"})
@@ -122,11 +124,27 @@ def _parts(node: n.Node) -> Iterator[n.Node]:
 
 
 def is_sentence(answer: str, gold: str, problem: str) -> bool:
-    """Is an answer a piece of the problem's own words, in which the right number happens to stand, and the gold no such piece?"""
-    words = len(re.findall(r"[^\W\d_]{2,}", answer))
-    if words < MIN_COPIED_WORDS or "\\" in answer or string_key(answer) == string_key(gold):
+    """Is an answer a piece of the problem's own words, in which the right number happens to stand, and the gold no such piece?
+
+    Capitals, marks and what only sets text off make no other piece of it.
+    """
+    plain = _TEXT_OR_SPACE.sub(" ", answer)
+    if len(re.findall(r"[^\W\d_]{2,}", plain)) < MIN_COPIED_WORDS or "\\" in plain or string_key(answer) == string_key(gold):
         return False
-    return _flat(answer) in _flat(problem[-MAX_PROBLEM_CHARS:])
+    return _letters_of(plain) in _letters_of(problem[-MAX_PROBLEM_CHARS:]) and not _is_chosen(plain, gold)
+
+
+def _letters_of(text: str) -> str:
+    """Its letters and digits alone, in lower case."""
+    return re.sub(r"[\W_]", "", text).lower()
+
+
+def _is_chosen(answer: str, gold: str) -> bool:
+    """Is the gold one of the problem's choices, or words of it, as the answer says? Whoever is asked for those has to repeat them.
+
+    A choice that is a formula is not: it may have been taken for one.
+    """
+    return "\\" not in answer and (same_choice(answer, gold) is True or same_words(answer, gold))
 
 
 def is_copied(answer: str, gold: str, problem: str, how: How) -> bool:
@@ -139,7 +157,7 @@ def is_copied(answer: str, gold: str, problem: str, how: How) -> bool:
     if any(canonical(node) in written for node in answers) or any(_is_alike(a, g) for a in answers for g in golds):
         return False
     if not answers or not golds:
-        return len(_flat(answer)) > 3 and _flat(answer) in _flat(problem[-MAX_PROBLEM_CHARS:])
+        return len(_flat(answer)) > 3 and _flat(answer) in _flat(problem[-MAX_PROBLEM_CHARS:]) and not _is_chosen(answer, gold)
     mine, theirs = answers[0], golds[0]
     if _is_division_left(mine, theirs, problem) or _is_rewritten(mine, theirs, problem, how):
         return True

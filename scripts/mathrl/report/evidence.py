@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import cast
 
 from mathrl.config.controls import sweeps
 from mathrl.config.endpoint import Endpoint, changes
 from mathrl.config.records import Registered
-from mathrl.core.files import UserError, read_json
+from mathrl.core.files import read_object
 from mathrl.data.hints import StageSummary
 from mathrl.evaluation.means import cell, clustered_error, mean_error, mean_over
 from mathrl.evaluation.records import Sampled
 from mathrl.report.records import ReferenceCell, ReferenceRow, ShownCalibration, SplitRow, Story, Study, SweepRow
 from mathrl.statistics.calibration import HIGH_SHARE
-from mathrl.statistics.records import Cell, Mean, measured
+from mathrl.statistics.records import Calibration, Cell, Mean, measured
 from mathrl.training.records import Manifest
 
 
@@ -128,13 +128,15 @@ def split_rows(splits: Mapping[str, StageSummary]) -> list[SplitRow]:
 
 
 def calibration(results: Path) -> ShownCalibration | None:
-    """What `make calibrate` found, with a sentence: how often runs that differ in seed alone are claimed to differ."""
-    path = results / "calibration.json"
-    try:
-        found = read_json(path) if path.is_file() else None
-    except UserError:
-        found = None
-    if not found or not math.isfinite(found.get("high", math.nan)):
+    """What `make calibrate` found, with a sentence: how often runs that differ in seed alone are claimed to differ.
+
+    None where it has not run, and where its file is damaged: a study report stands without it.
+    """
+    found = cast(Calibration, read_object(results / "calibration.json"))
+    if not _all_within(found, ("share", "low", "high"), 1) or not _all_within(found, ("pairs", "seeds"), 1_000_000):
         return None
-    shown = found["high"] <= HIGH_SHARE
-    return found | {"shown": shown}
+    return {**found, "shown": found["high"] <= HIGH_SHARE}
+
+
+def _all_within(found: Mapping[str, object], keys: Iterable[str], most: float) -> bool:
+    return all(isinstance(value := found.get(key), int | float) and 0 <= value <= most for key in keys)

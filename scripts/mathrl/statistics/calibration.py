@@ -36,12 +36,13 @@ def calibrate(runs: Sequence[Results], benchmarks: Sequence[str], key: Column = 
     `one_seed` is the share of pairs of single runs whose interval over problems excludes 0: why one seed has no p value.
 
     Raises:
-        UserError: fewer than four seeds.
+        UserError: fewer than four seeds, or they were not evaluated alike: a comparison that cannot be made is none without a claim.
     """
     if len(runs) < LEAST:
         raise UserError(f"calibration: {len(runs)} seeds of one run are evaluated, {LEAST} are needed; give the run seeds: [1, 2, 3, 4, …]")
     if group and 2 * group > len(runs):
         raise UserError(f"calibration: two groups of {group} seeds need {2 * group}, and {len(runs)} are evaluated; lower GROUP (--group)")
+    _check_evaluated(runs, benchmarks, key)
     size = group or max(2, min(5, (len(runs) - 1) // 2))
     splits = _splits(len(runs), size)
     claims = {split: _claims(runs, split, benchmarks, key) for split in splits}
@@ -66,6 +67,17 @@ def calibrate(runs: Sequence[Results], benchmarks: Sequence[str], key: Column = 
         "one_seed": apart / len(pairs),
         "one_seed_pairs": len(pairs),
     }
+
+
+def _check_evaluated(runs: Sequence[Results], benchmarks: Sequence[str], key: Column) -> None:
+    if not benchmarks:
+        raise UserError("calibration: no benchmark is evaluated with every seed; evaluate them alike")
+    for name in benchmarks:
+        tables = [run[name]["per_problem"] for run in runs]
+        if any(all(value is None for value in table.get(key) or ()) for table in tables):
+            raise UserError(f"calibration: {name} is not evaluated with every seed for this metric ({key}); choose another (--metric)")
+        if not set.intersection(*(set(table["id"]) for table in tables)):
+            raise UserError(f"calibration: the seeds have no problem of {name} in common; evaluate them alike")
 
 
 def seeds_needed(size: int) -> int:
