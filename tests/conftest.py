@@ -22,7 +22,9 @@ BENCHMARKS = ("aime24", "amc23", "gsm8k", "math500", "minerva_math", "olympiadbe
 
 
 # Files that take longest, in the order in which parallel workers take them; the demo, which one worker does alone, comes first.
-LONG = ("test_engine.py", "test_search.py", "test_labelled.py", "test_dag.py", "test_semantic.py", "test_prepare.py", "test_packing.py")
+# The short training begins once the demo has made a base model for it.
+LONG = ("test_engine.py", "test_search.py", "test_short_training.py", "test_dag.py", "test_labelled.py")
+LONG += ("test_semantic.py", "test_prepare.py", "test_packing.py")
 
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the groups

@@ -30,6 +30,7 @@ def place(tmp_path, monkeypatch):
     (tmp_path / "envs/cuda.txt").write_text("torch==2.11.0\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MATHRL_GPUS", "6")
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")  # a Python that has the packages
     for name in ("CUDA_VISIBLE_DEVICES", "MATHRL_ENVIRONMENT"):
         monkeypatch.delenv(name, raising=False)
     return tmp_path
@@ -338,6 +339,15 @@ def test_a_gpu_with_the_cpus_packages_is_refused(place):
     assert not any("env-cuda" in notice for notice in check(place, accelerator="cpu"))
     make_environment(place, ".venv-cuda", "envs/cuda.txt")
     assert not any("env-cuda" in notice for notice in check(place))
+
+
+@pytest.mark.parametrize(("accelerator", "make"), [("cpu", "make env;"), ("cuda", "make env-cuda;")])
+def test_snakemakes_own_python_is_no_environment_of_rules(place, monkeypatch, accelerator, make):
+    """`make driver containers` makes no environment, and the profile of the demo takes no containers by itself."""
+    monkeypatch.setenv("PATH", f"{ROOT}/.venv-driver/bin")
+    with pytest.raises(UserError, match=rf"no polars, which rules need; make the environment: {make} with Apptainer: .* --sdm apptainer"):
+        check(place, accelerator=accelerator)
+    assert any(make in notice for notice in check(place, accelerator=accelerator, dry_run=True))
 
 
 def test_an_environment_of_another_lock_is_refused(place):

@@ -136,8 +136,25 @@ def make_workflow(tmp_path_factory):
     return make
 
 
+def _place_of_the_demo(tmp_path_factory) -> Path:
+    """A link that all parallel workers know: to the demo's folder, once a worker has begun it."""
+    return tmp_path_factory.getbasetemp().parent / "demo"
+
+
 @pytest.fixture(scope="session")
-def finished(make_workflow):
+def begun(request, tmp_path_factory):
+    """The demo once its base model and its training's rows are there. The parallel worker that makes it goes on: only read them."""
+    made_beside = any("finished" in getattr(item, "fixturenames", ()) for item in request.session.items)
+    if "PYTEST_XDIST_WORKER" not in os.environ or "MATHRL_FINISHED_DEMO" in os.environ or bank.folder() or not made_beside:
+        return request.getfixturevalue("finished")
+    place = _place_of_the_demo(tmp_path_factory)
+    parts = ("resources/models/demo-base/model.safetensors", "results/grpo/main/train.parquet", "results/grpo/main/val.parquet")
+    wait_for(lambda: all((place / part).exists() for part in parts), 900, "the base model and rows of the demo")
+    return Workflow(place.resolve())
+
+
+@pytest.fixture(scope="session")
+def finished(make_workflow, tmp_path_factory):
     """The demo, run to its end for all tests that look at its results.
 
     `make test` kills it three times on its way (`finished.chain` has what was seen), and the same command ends it. With MATHRL_BANK,
@@ -158,6 +175,8 @@ def finished(make_workflow):
         workflow.output = (place / "output").read_text()
         return workflow
     workflow = make_workflow("demo")
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        _place_of_the_demo(tmp_path_factory).symlink_to(workflow.directory)
     workflow.chain = kills.kill_in_turn(workflow)
     done = workflow.run("make", "demo")
     workflow.output = done.stdout

@@ -1,7 +1,7 @@
 """One training of a few steps with much in it: the variant dapo, hostile answers among its rewards, and SIGTERM in the middle.
 
-It starts from the demo's trained model, so that right answers are among the responses. tests/grading/hostile_reward.py puts a hostile
-answer in the place of each sixth. That the same command goes on after a pause is shown by the demo itself (test_demo.py).
+It starts from the demo's base model, which answers some problems right. tests/grading/hostile_reward.py puts a hostile answer in the place
+of each sixth. That the same command goes on after a pause is shown by the demo itself (test_demo.py), which trains beside it.
 """
 
 import contextlib
@@ -44,15 +44,14 @@ class Paused:
 
 
 @pytest.fixture(scope="module")
-def paused(finished, tmp_path_factory):
-    short = ShortTraining(finished, tmp_path_factory.mktemp("short"))
+def paused(begun, tmp_path_factory):
+    short = ShortTraining(begun, tmp_path_factory.mktemp("short"))
     mini = PROMPTS // UPDATES
     batch = {"train_batch_size": PROMPTS, "mini_batch_size": mini, "micro_batch_size": mini * 4, "micro_batch_size_log_prob": PROMPTS * 4}
     more = {"steps": STEPS, "save_every": STEPS, "validate_before": False, "choose": "last", "rollouts_per_step": 1000}
     stage = short.stage("dapo", **batch, **more, overlong_penalty={"buffer": 30, "factor": 0.5})
     stage["verl"] = {"trainer.test_freq": -1, "reward.custom_reward_function.path": str(ROOT / "tests/grading/hostile_reward.py")}
-    model = finished.directory / "results/grpo/model"
-    process = short.start(stage, run="dapo", model=model, environment={"MATHRL_HOSTILE_LOG": str(short.place / "calls.jsonl")})
+    process = short.start(stage, run="dapo", environment={"MATHRL_HOSTILE_LOG": str(short.place / "calls.jsonl")})
 
     def stepped():
         assert process.poll() is None, short.said() + short.log()[-4000:]

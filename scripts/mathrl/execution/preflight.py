@@ -23,6 +23,7 @@ from mathrl.execution.processes import LONGEST_TMPDIR
 
 LABEL = "org.mathrl.lock-sha256"  # hash of the envs/*.txt that an image was built from
 REBUILD = "make containers"
+PACKAGE = "polars"  # what a Python that can run our rules has
 NAMED = "MATHRL_ENVIRONMENT"  # an environment of the user's choice: a folder, seen from the installation
 ENVIRONMENTS = {"cpu": ".venv", "cuda": ".venv-cuda"}  # by accelerator, in the installation
 
@@ -62,15 +63,15 @@ def enter(place: Path) -> None:
 
 
 def check_environment(root: Path, accelerator: str, dry_run: bool) -> list[str]:
-    """Without containers the environment of CUDA, or one that is named, is there, of its lock as it is now.
+    """Without containers the environment is there; that of CUDA, or one that is named, is of its lock as it is now.
 
-    One of the user's own, which no lock of ours made, is not looked at.
+    One of the user's own, which no lock of ours made, is only asked whether it has a package that rules need.
 
     Raises:
         UserError: jobs would run with the CPU's packages, or with those of another lock. In a dry run that is a notice.
     """
     own, wrong, named = environment(root, accelerator), None, os.environ.get(NAMED)
-    if not named and accelerator == "cpu":
+    if not named and accelerator == "cpu" and own.is_dir():
         return []
     record = own / "lock"  # as sha256sum writes it
     made, lock = record.read_text().split() if record.exists() else ("", f"envs/{accelerator}.txt")
@@ -79,11 +80,22 @@ def check_environment(root: Path, accelerator: str, dry_run: bool) -> list[str]:
         wrong = f"{NAMED}: {own} is no environment of Python; make it, or unset the variable"
     elif not own.is_dir() and (root / ENVIRONMENTS["cpu"]).is_dir():
         wrong = f"accelerator: cuda without containers, and .venv holds the CPU's packages; make CUDA's: {make}"
+    elif not own.is_dir() and not _has_packages():
+        wrong = (
+            f"{own.name} is not there, and the Python on the path has no {PACKAGE}, which rules need; make the environment: {make}; "
+            "with Apptainer: make containers, then Snakemake with --sdm apptainer"
+        )
     elif own.is_dir() and (made or not named) and made != sha256_file(root / lock):
         wrong = f"{own.name} was not made from the present {Path(lock).name}; make it again: {make}"
     if wrong and not dry_run:
         raise UserError(wrong)
     return [wrong] if wrong else []
+
+
+def _has_packages() -> bool:
+    """Does the Python of rules, which the user chose, hold what each of them needs? Snakemake's own holds little."""
+    python = shutil.which("python") or sys.executable
+    return subprocess.run([python, "-c", f"import importlib.util as u; raise SystemExit(not u.find_spec('{PACKAGE}'))"]).returncode == 0
 
 
 def check_compiler(root: Path, accelerator: str) -> None:
