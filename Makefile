@@ -192,7 +192,7 @@ containers: driver
 	containers/build.sh
 
 tensorboard:
-	.venv/bin/tensorboard --logdir_spec training:checkpoints,scores:results/tensorboard
+	$(or $(firstword $(wildcard .venv/bin/tensorboard .venv-cuda/bin/tensorboard)),tensorboard) --logdir_spec training:checkpoints,scores:results/tensorboard
 
 dag: env
 	$(SNAKEMAKE) --profile profiles/demo --rulegraph dot | dot -Tsvg -Grankdir=LR > docs/images/dag.svg
