@@ -21,26 +21,28 @@ for _name in ("MAKELEVEL", "MAKEFLAGS", "MFLAGS"):  # of the `make test` above: 
 BENCHMARKS = ("aime24", "amc23", "gsm8k", "math500", "minerva_math", "olympiadbench")
 
 
-# Files that take longest, in the order in which parallel workers take them; the demo, which one worker does alone, comes first.
+# Files and rooms that take longest, in the order in which parallel workers take them; the demo, which one worker does alone, comes first.
 # The short training begins once the demo has made a base model for it.
-LONG = ("test_engine.py", "test_search.py", "test_short_training.py", "test_dag.py", "test_labelled.py")
-LONG += ("test_semantic.py", "test_prepare.py", "test_packing.py")
+LONG = ("execution", "test_engine.py", "test_short_training.py", "test_search.py", "test_dag.py", "test_labelled.py", "verl")
+LONG += ("test_stage.py", "test_semantic.py", "test_prepare.py", "test_packing.py")
+# One process imports verl for all of that room; what clears up after jobs looks at the whole host.
+TOGETHER = ("verl", "execution")
 
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """With `-n 2 --dist loadgroup` one worker runs the demo and what reads it, the other the rest, file by file."""
+    """With `-n 3 --dist loadgroup` one worker runs the demo and what reads it, the others the rest, file by file."""
     _choose_part(config, items)
     for item in items:
         of_demo = "finished" in getattr(item, "fixturenames", ())
         place = item.path.relative_to(ROOT / "tests")
-        room = place.parent if place.parent.name == "verl" else place  # one process imports verl for all of that room
+        room = place.parent if place.parent.name in TOGETHER else place
         item.add_marker(pytest.mark.xdist_group("demo" if of_demo else str(room)))
 
     def turn(item: pytest.Item) -> int:
         if item.get_closest_marker("xdist_group").args == ("demo",):
             return 0
-        return 1 + LONG.index(item.path.name) if item.path.name in LONG else len(LONG) + 1
+        return min((1 + LONG.index(name) for name in (item.path.name, item.path.parent.name) if name in LONG), default=len(LONG) + 1)
 
     items.sort(key=turn)  # stable: within a file the order stays
 
