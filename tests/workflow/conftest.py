@@ -157,7 +157,7 @@ def begun(request, tmp_path_factory):
 def finished(make_workflow, tmp_path_factory):
     """The demo, run to its end for all tests that look at its results.
 
-    `make test` kills it three times on its way (`finished.chain` has what was seen), and the same command ends it. With MATHRL_BANK,
+    `make test` kills it twice on its way (`finished.chain` has what was seen), and the same command ends it. With MATHRL_BANK,
     which `make test-full` sets, it is the bank's: nobody killed it, so that its times can be compared.
     MATHRL_FINISHED_DEMO names the directory of one that ran before, to try a single test.
     """

@@ -1,6 +1,6 @@
 """The whole chain on this machine: raw problems → GRPO with verl and vLLM → score table, and what happens to it afterwards.
 
-One run of `make demo` serves all tests here. It was killed three times on its way (support/kills.py), which is a test of its own.
+One run of `make demo` serves all tests here. It was killed twice on its way (support/kills.py), which is a test of its own.
 """
 
 import json
@@ -11,7 +11,7 @@ import sys
 
 import pytest
 from mathrl.core.tensorboard import read_scalars
-from support.kills import TARGETS
+from support.kills import OF_DEMO
 from support.same_bytes import processor, results
 from support.speed import slowness
 
@@ -85,7 +85,7 @@ def test_the_export_scores_what_verls_last_validation_said(finished):
 
 
 def test_the_bytes_are_those_of_the_docs(finished):
-    """The table is keyed by the kind of processor; the demo of this test was killed three times."""
+    """The table is keyed by the kind of processor; the demo of this test was killed twice."""
     listed = dict(re.findall(r"^\| (\w+ \d+ \d+ [\w ]+?) \| (`.+) \|$", (ROOT / "docs/explanation/demo.md").read_text(), re.M))
     assert listed
     if processor() not in listed:
@@ -212,9 +212,9 @@ def kills(finished):
     return finished.chain.kills
 
 
-@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("target", OF_DEMO)
 def test_a_kill_leaves_nothing_and_costs_no_checkpoint(kills, target):
-    """kill -9 of Snakemake and of the trainer in the middle of steps, of Ray while verl starts on it."""
+    """kill -9 of Snakemake in the middle of steps, of Ray while verl starts on it."""
     kill = kills[target]
     assert not kill.recovered, kill.recovered
     due = [step for step in kill.before if step % SAVE_EVERY == 0 or step == kill.before[-1]]  # others were saved by an interruption alone
@@ -228,7 +228,7 @@ def test_a_kill_leaves_nothing_and_costs_no_checkpoint(kills, target):
         assert re.search(failed, kill.said), kill.said[-4000:]
 
 
-@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("target", OF_DEMO)
 def test_a_kill_leaves_no_file_of_the_job_behind(kills, target):
     """Before anybody clears up: sockets, semaphores, Ray's directory, temporary files."""
     kill = kills[target]
