@@ -244,7 +244,8 @@ def taught_before(workflow: Workflow, finished: Workflow) -> Workflow:
     polars.DataFrame({"problem": problems[:256], "solution": given[:256]}).write_parquet(workflow.directory / "solutions.parquet")
     overlay = workflow.directory / "profiles/demo/demo.yaml"
     config = yaml.safe_load(overlay.read_text())
-    taught = {"name": "taught", "algorithm": "supervised", "solutions": "solutions.parquet", "train_batch_size": 16, "steps": 16}
+    batch = {"train_batch_size": 16, "mini_batch_size": 16, "micro_batch_size": 16}
+    taught = {"name": "taught", "algorithm": "supervised", "solutions": "solutions.parquet", "steps": 16, **batch}
     config["runs"]["grpo"] = {"save_every": 2, "keep_last": 2, "stages": [taught, {"name": "main", "steps": 12, "start_from": "previous"}]}
     overlay.write_text(yaml.safe_dump(config, sort_keys=False))
     return ends_a_hang(workflow)
