@@ -236,7 +236,10 @@ def test_a_demo_killed_at_every_rule_is_the_one_that_nobody_disturbed(finished, 
 
 
 def taught_before(workflow: Workflow, finished: Workflow) -> Workflow:
-    """The demo's problems and base model, and a study of two short stages: worked solutions first, then GRPO."""
+    """The demo's problems and base model, and a study of two short stages: worked solutions first, then GRPO.
+
+    The second is long enough that all moments of a training come before its end.
+    """
     shutil.copytree(finished.directory / "resources", workflow.directory / "resources", symlinks=True)
     train = polars.read_parquet(finished.directory / "results/grpo/main/train.parquet")
     problems = [info["original_problem"] for info in train["extra_info"].to_list()]
@@ -247,7 +250,7 @@ def taught_before(workflow: Workflow, finished: Workflow) -> Workflow:
     config = yaml.safe_load(overlay.read_text())
     batch = {"train_batch_size": 16, "mini_batch_size": 16, "micro_batch_size": 16}
     taught = {"name": "taught", "algorithm": "supervised", "solutions": "solutions.parquet", "steps": 16, **batch}
-    config["runs"]["grpo"] = {"save_every": 2, "keep_last": 2, "stages": [taught, {"name": "main", "steps": 12, "start_from": "previous"}]}
+    config["runs"]["grpo"] = {"save_every": 2, "keep_last": 2, "stages": [taught, {"name": "main", "steps": 30, "start_from": "previous"}]}
     overlay.write_text(yaml.safe_dump(config, sort_keys=False))
     return ends_a_hang(workflow)
 
