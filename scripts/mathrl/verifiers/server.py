@@ -10,9 +10,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import signal
 import socket
 import stat
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -81,12 +83,15 @@ def serve(verifier: Verifier, path: Path, batch_size: int, name: str) -> None:
     """
     whole = _Checked(verifier)
     whole.score([FIRST[0]], [FIRST[1]])
-    with contextlib.suppress(KeyboardInterrupt):
+    with contextlib.suppress(KeyboardInterrupt, asyncio.CancelledError):
         asyncio.run(_listen(whole, path, batch_size, name))
 
 
 async def _listen(verifier: Verifier, path: Path, batch_size: int, name: str) -> None:
-    asyncio.get_running_loop().set_exception_handler(lambda _, context: _note(name, context))
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    loop.set_exception_handler(lambda _, context: _note(name, context))
+    if task and callable(signal.getsignal(signal.SIGINT)) and threading.current_thread() is threading.main_thread():
+        loop.add_signal_handler(signal.SIGINT, task.cancel)  # asyncio.run's own misses one that comes just before the loop waits
     gathering = Gathering(verifier, batch_size, 1, apart=True)
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
