@@ -168,7 +168,7 @@ def test_cut_off_file(files):
 
 @pytest.mark.full
 def test_45_000_samples_within_a_minute(tmp_path):
-    """Six benchmarks, 2,836 problems × 16 samples from shared generations: 60 s of processor time, so two models in 60 s on two cores."""
+    """Six benchmarks, 2,836 problems × 16 samples from shared generations: 60 s on two cores, and of processor time; 2 GiB."""
     import resource
 
     shared = real_data.path("generations").parent
@@ -196,7 +196,7 @@ def test_45_000_samples_within_a_minute(tmp_path):
     seconds, spent = time.perf_counter() - start, processor_seconds() - before
     mebibytes = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
     print(f"{total} samples in {seconds:.1f} s ({spent:.1f} s of processor time), {mebibytes:.0f} MiB")
-    assert total == 45_376 and spent <= 60 and mebibytes <= 2048, "processor time, which a busy machine does not change"
+    assert total == 45_376 and seconds <= 60 and spent <= 60 and mebibytes <= 2048
 
 
 @pytest.mark.parametrize(("name", "right"), [("gsm8k", 1.0), ("minerva_math", 0.0)])
