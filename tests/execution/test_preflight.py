@@ -350,6 +350,33 @@ def test_snakemakes_own_python_is_no_environment_of_rules(place, monkeypatch, ac
     assert any(make in notice for notice in check(place, accelerator=accelerator, dry_run=True))
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["", "#!/no/such/python\n", "#!/bin/sh\nexec /bin/sleep 30\n", "#!/bin/sh\necho said; echo 'no such version' >&2; exit 1\n", None],
+    ids=["no program", "without its interpreter", "silent", "loud", "none"],
+)
+def test_a_python_that_does_not_work_has_no_packages_and_says_nothing(place, monkeypatch, capfd, text):
+    """One line, not a traceback; Snakemake's output may be a graph."""
+    folder = place / "my programs"
+    folder.mkdir()
+    if text is not None:
+        (folder / "python").write_text(text)
+        (folder / "python").chmod(0o755)
+    monkeypatch.setenv("PATH", str(folder))
+    monkeypatch.setattr(preflight, "PATIENCE", 0.5)
+    with pytest.raises(UserError, match="has no polars, which rules need"):
+        preflight.check_environment(place, "cpu", dry_run=False)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_lock_that_a_full_disk_left_half_written_is_another_one(place):
+    make_environment(place, ".venv-cuda", "envs/cuda.txt")
+    for half in ("", "0123abcd"):
+        (place / ".venv-cuda/lock").write_text(half)
+        with pytest.raises(UserError, match=r"was not made from the present cuda\.txt; make it again: make env-cuda"):
+            preflight.check_environment(place, "cuda", dry_run=False)
+
+
 def test_an_environment_of_another_lock_is_refused(place):
     make_environment(place, ".venv-cuda", "envs/cuda.txt")
     (place / "envs/cuda.txt").write_text("torch==2.12.0\n")

@@ -24,6 +24,7 @@ from mathrl.execution.processes import LONGEST_TMPDIR
 LABEL = "org.mathrl.lock-sha256"  # hash of the envs/*.txt that an image was built from
 REBUILD = "make containers"
 PACKAGE = "polars"  # what a Python that can run our rules has
+PATIENCE = 60.0  # seconds for it to answer; on a shared file system it takes a while
 NAMED = "MATHRL_ENVIRONMENT"  # an environment of the user's choice: a folder, seen from the installation
 ENVIRONMENTS = {"cpu": ".venv", "cuda": ".venv-cuda"}  # by accelerator, in the installation
 
@@ -65,7 +66,8 @@ def enter(place: Path) -> None:
 def check_environment(root: Path, accelerator: str, dry_run: bool) -> list[str]:
     """Without containers the environment is there; that of CUDA, or one that is named, is of its lock as it is now.
 
-    One of the user's own, which no lock of ours made, is only asked whether it has a package that rules need.
+    A Python of the user's own on the path is only asked whether it has a package that rules need; an environment that is named and
+    that no lock of ours made is not looked at.
 
     Raises:
         UserError: jobs would run with the CPU's packages, or with those of another lock. In a dry run that is a notice.
@@ -74,7 +76,8 @@ def check_environment(root: Path, accelerator: str, dry_run: bool) -> list[str]:
     if not named and accelerator == "cpu" and own.is_dir():
         return []
     record = own / "lock"  # as sha256sum writes it
-    made, lock = record.read_text().split() if record.exists() else ("", f"envs/{accelerator}.txt")
+    said = record.read_text().split() if record.exists() else []
+    made, lock = said if len(said) == 2 else ("", f"envs/{accelerator}.txt")  # a full disk leaves half of it
     make = f"make env-{Path(lock).stem}".removesuffix("-cpu" if lock == "envs/cpu.txt" else "")
     if named and not (own / "bin/python").exists():
         wrong = f"{NAMED}: {own} is no environment of Python; make it, or unset the variable"
@@ -93,9 +96,14 @@ def check_environment(root: Path, accelerator: str, dry_run: bool) -> list[str]:
 
 
 def _has_packages() -> bool:
-    """Does the Python of rules, which the user chose, hold what each of them needs? Snakemake's own holds little."""
-    python = shutil.which("python") or sys.executable
-    return subprocess.run([python, "-c", f"import importlib.util as u; raise SystemExit(not u.find_spec('{PACKAGE}'))"]).returncode == 0
+    """Does the Python of rules, which the user chose, hold what each of them needs? One that does not start or end holds nothing."""
+    code = f"import importlib.util as u; raise SystemExit(not u.find_spec('{PACKAGE}'))"
+    quiet = subprocess.DEVNULL  # our output may be a graph for dot
+    try:
+        done = subprocess.run(["python", "-c", code], stdin=quiet, stdout=quiet, stderr=quiet, timeout=PATIENCE)
+        return done.returncode == 0
+    except (OSError, subprocess.TimeoutExpired):
+        return False
 
 
 def check_compiler(root: Path, accelerator: str) -> None:
