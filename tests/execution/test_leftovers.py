@@ -137,7 +137,8 @@ def test_half_of_a_name_is_none_and_stops_no_later_job():
     """A full disk leaves an empty file, a machine that goes down any bytes: each later job would fail as it begins."""
     whole = b"1.2.00000000-1.0000abcd"
     made = {
-        Path(f"/tmp/mathrl-ray-0000{place:04x}"): text for place, text in enumerate((b"", b"\xff\0", "²".encode() + whole, whole), 0xA0A0)
+        Path(f"/tmp/mathrl-ray-0000{place:04x}"): text
+        for place, text in enumerate((b"", b"\xff\0", "²".encode() + whole, b"1" * 5000 + whole, whole), 0xA0A0)
     }
     try:
         for place, text in made.items():

@@ -107,9 +107,14 @@ def test_a_note_that_a_kill_cut_off_counts_as_none():
     assert read_json(path) == {"again": True, "without_progress": 1}
 
 
-@pytest.mark.parametrize("later", [0.3, None])
-def test_slurm_tells_all_processes_at_once_and_the_command_may_be_gone_first(later):
-    """It is a pause where the supervisor hears of it too, and a failure where somebody ended the command alone."""
+@pytest.mark.parametrize(("later", "queues"), [(0.3, True), (None, True), (0.6, False)])
+def test_slurm_tells_all_processes_at_once_and_the_command_may_be_gone_first(later, queues, monkeypatch):
+    """It is a pause where the supervisor hears of it too, and a failure where somebody ended the command alone.
+
+    Where no Snakemake of a SLURM job reads of pauses, nobody waits for such a signal.
+    """
+    if not queues:
+        monkeypatch.delenv(pauses.QUEUES)
     command = [
         sys.executable,
         str(SCRIPTS / "run_job.py"),
@@ -125,9 +130,10 @@ def test_slurm_tells_all_processes_at_once_and_the_command_may_be_gone_first(lat
         job.send_signal(signal.SIGTERM)
     said = job.communicate(timeout=30)[1]
     assert job.returncode == 128 + signal.SIGTERM
-    assert ("got SIGTERM, as the command did" in said and "goes back into the queue" in said) == bool(later)
+    assert ("got SIGTERM, as the command did" in said and "goes back into the queue" in said) == bool(later and queues)
+    assert queues or not said
     pauses.queue_again()
-    assert ("requeue 7" in asked()) == bool(later)
+    assert ("requeue 7" in asked()) == bool(later and queues)
 
 
 def test_a_failure_is_no_pause():

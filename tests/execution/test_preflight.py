@@ -373,7 +373,7 @@ def test_a_lock_that_a_full_disk_left_half_written_is_another_one(place):
     make_environment(place, ".venv-cuda", "envs/cuda.txt")
     for half in ("", "0123abcd"):
         (place / ".venv-cuda/lock").write_text(half)
-        with pytest.raises(UserError, match="was not made from the present cuda.txt; make it again: make env-cuda"):
+        with pytest.raises(UserError, match=r"was not made from the present cuda\.txt; make it again: make env-cuda"):
             preflight.check_environment(place, "cuda", dry_run=False)
 
 

@@ -170,8 +170,28 @@ CALIBRATED = {"pairs": 400, "share": 0.0575, "low": 0.0, "high": 0.1, "seeds": 1
 
 @pytest.mark.parametrize(
     "found",
-    [[1], CALIBRATED | {"high": "<b>0</b>"}, CALIBRATED | {"seeds": "<b>10</b>"}, {"high": 0.05}, CALIBRATED | {"low": math.nan}],
-    ids=["no object", "text as a share", "text as a number", "half of it", "no number"],
+    [
+        [1],
+        CALIBRATED | {"high": "<b>0</b>"},
+        CALIBRATED | {"seeds": "<b>10</b>"},
+        {"high": 0.05},
+        CALIBRATED | {"low": math.nan},
+        CALIBRATED | {"share": False, "high": False},
+        CALIBRATED | {"high": 0.01},
+        CALIBRATED | {"pairs": 0},
+        CALIBRATED | {"seeds": 0.5},
+    ],
+    ids=[
+        "no object",
+        "text as a share",
+        "text as a number",
+        "half of it",
+        "no number",
+        "no as a share",
+        "a share above its interval",
+        "no comparison",
+        "half a seed",
+    ],
 )
 def test_a_damaged_calibration_counts_as_none_and_stops_no_study_report(tmp_path, found):
     (tmp_path / "calibration.json").write_text(json.dumps(found))

@@ -141,6 +141,13 @@ def _place_of_the_demo(tmp_path_factory) -> Path:
     return tmp_path_factory.getbasetemp().parent / "demo"
 
 
+def show_the_demo(place: Path, directory: Path) -> None:
+    """Make that link, or turn it: a worker that takes over from one that died, or without `--dist loadgroup`, begins another demo."""
+    own = place.with_name(f"{place.name}-{os.getpid()}")
+    own.symlink_to(directory)
+    own.replace(place)
+
+
 @pytest.fixture(scope="session")
 def begun(request, tmp_path_factory):
     """The demo once its base model and its training's rows are there. The parallel worker that makes it goes on: only read them."""
@@ -176,7 +183,7 @@ def finished(make_workflow, tmp_path_factory):
         return workflow
     workflow = make_workflow("demo")
     if "PYTEST_XDIST_WORKER" in os.environ:
-        _place_of_the_demo(tmp_path_factory).symlink_to(workflow.directory)
+        show_the_demo(_place_of_the_demo(tmp_path_factory), workflow.directory)
     workflow.chain = kills.kill_in_turn(workflow)
     done = workflow.run("make", "demo")
     workflow.output = done.stdout

@@ -87,7 +87,7 @@ def _job_of(directory: Path) -> str | None:
     """The id of a directory's job; None where there is none, or where a full disk or the machine's end left half of it."""
     with contextlib.suppress(FileNotFoundError):
         job = (directory / JOB_FILE).read_text(errors="replace")
-        return job if re.fullmatch(r"[0-9]+\.[0-9]+\.[^.]+\.[0-9a-f]{8}", job) else None
+        return job if re.fullmatch(r"[0-9]{1,20}\.[0-9]{1,20}\.[^.]+\.[0-9a-f]{8}", job) else None
     return None
 
 

@@ -98,9 +98,10 @@ def check_environment(root: Path, accelerator: str, dry_run: bool) -> list[str]:
 def _has_packages() -> bool:
     """Does the Python of rules, which the user chose, hold what each of them needs? One that does not start or end holds nothing."""
     code = f"import importlib.util as u; raise SystemExit(not u.find_spec('{PACKAGE}'))"
-    quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}  # our output may be a graph for dot
+    quiet = subprocess.DEVNULL  # our output may be a graph for dot
     try:
-        return subprocess.run(["python", "-c", code], **quiet, timeout=PATIENCE).returncode == 0
+        done = subprocess.run(["python", "-c", code], stdin=quiet, stdout=quiet, stderr=quiet, timeout=PATIENCE)
+        return done.returncode == 0
     except (OSError, subprocess.TimeoutExpired):
         return False
 

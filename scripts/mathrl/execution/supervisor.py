@@ -69,7 +69,8 @@ class Supervisor:
             self._start(held)
             while self.status is None:
                 self._step(0.5)
-            if self.asked is None and not self.service and self._is_told(os.waitstatus_to_exitcode(self.status)):
+            noted = self.asked is None and not self.service and processes.QUEUES in os.environ
+            if noted and self._is_told(os.waitstatus_to_exitcode(self.status)):
                 self._hear(HEARD_LATER)
         finally:
             left = self._end_rest()

@@ -23,11 +23,17 @@ from mathrl.grading.latex import string_key
 from mathrl.grading.numbers import How, is_finished
 from mathrl.grading.readings import readings
 from mathrl.grading.value import close, constant
+from mathrl.grading.words import TABLES
 
 MAX_PROBLEM_CHARS = 6_000
 """So much of a problem is read, from its end (where the question stands)."""
 MAX_FORMULAS = 60
-_TEXT_OR_SPACE = re.compile(r"\\(?:text(?:bf|it|rm)?|math(?:bf|it|rm)|mbox|[,;:! ])")
+_SETS_OFF = re.compile(
+    r"\\(?:text(?:bf|it|rm|sf|sc|sl|tt|normal)?|math(?:bf|it|rm)|[mh]box|operatorname\*?|[^A-Za-z{}]|newline|(?:"
+    + "|".join(command.removeprefix("\\") for command, same in TABLES["command"].items() if not same)
+    + r")(?![A-Za-z]))"
+)
+"""Commands for fonts, sizes and spaces, and the stroke of an escaped mark."""
 MIN_COPIED_WORDS = 5
 """So many words around a number are a piece of the problem's text, and no unit or name of a thing."""
 ROUNDED_GOLDS = frozenset({"minerva_math"})
@@ -126,12 +132,12 @@ def _parts(node: n.Node) -> Iterator[n.Node]:
 def is_sentence(answer: str, gold: str, problem: str) -> bool:
     """Is an answer a piece of the problem's own words, in which the right number happens to stand, and the gold no such piece?
 
-    Capitals, marks and what only sets text off make no other piece of it.
+    Capitals, marks and what only sets text off make no other piece of it, in whichever of the two it stands.
     """
-    plain = _TEXT_OR_SPACE.sub(" ", answer)
+    plain = _SETS_OFF.sub(" ", answer)
     if len(re.findall(r"[^\W\d_]{2,}", plain)) < MIN_COPIED_WORDS or "\\" in plain or string_key(answer) == string_key(gold):
         return False
-    return _letters_of(plain) in _letters_of(problem[-MAX_PROBLEM_CHARS:]) and not _is_chosen(plain, gold)
+    return _letters_of(plain) in _letters_of(_SETS_OFF.sub(" ", problem[-MAX_PROBLEM_CHARS:])) and not _is_chosen(plain, gold)
 
 
 def _letters_of(text: str) -> str:

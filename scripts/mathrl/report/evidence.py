@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import cast
 
@@ -133,10 +133,13 @@ def calibration(results: Path) -> ShownCalibration | None:
     None where it has not run, and where its file is damaged: a study report stands without it.
     """
     found = cast(Calibration, read_object(results / "calibration.json"))
-    if not _all_within(found, ("share", "low", "high"), 1) or not _all_within(found, ("pairs", "seeds"), 1_000_000):
+    shares, counts = ("low", "share", "high"), ("pairs", "seeds")
+    if not all(_is_within(found.get(key), 0, 1) for key in shares) or not found["low"] <= found["share"] <= found["high"]:
+        return None
+    if not all(_is_within(found.get(key), 1, 1_000_000) and isinstance(found.get(key), int) for key in counts):
         return None
     return {**found, "shown": found["high"] <= HIGH_SHARE}
 
 
-def _all_within(found: Mapping[str, object], keys: Iterable[str], most: float) -> bool:
-    return all(isinstance(value := found.get(key), int | float) and 0 <= value <= most for key in keys)
+def _is_within(value: object, least: float, most: float) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and least <= value <= most
