@@ -1,6 +1,7 @@
 """A verifier that is a model, in a process of its own: same scores, batches over all who ask, and no score where it dies or hangs."""
 
 import asyncio
+import errno
 import gc
 import json
 import os
@@ -177,6 +178,11 @@ def gathered(place, folder, timeout=60.0, retries=0):
     return beside.gathered(section, "v", folder, workers=1, served={"v": place})
 
 
+def refuses(path):
+    with socket.socket(socket.AF_UNIX) as stranger:
+        return stranger.connect_ex(path) == errno.ECONNREFUSED
+
+
 def ask(gathering, *problems):
     async def all_of_them():
         return await asyncio.gather(*(gathering.score(problem, ["a", "b"]) for problem in problems), return_exceptions=True)
@@ -217,6 +223,8 @@ def test_a_server_that_hangs_is_told_with_the_key_of_its_limit(odd, tmp_path):
 def test_a_server_that_died_before_is_told_with_its_log(odd, tmp_path):
     gathering = gathered(odd, tmp_path / "store")
     ask(gathering, "die")
+    while not refuses(odd.socket):  # who asks while the process is ending still gets into its queue, and is thrown out of it
+        time.sleep(0.01)
     (found,) = ask(gathering, "anything")
     assert isinstance(found, GaveUp)
     assert "its server is gone ([Errno 111] Connection refused); its last words: verifier odd: is" in found.why
