@@ -71,10 +71,20 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 _set_up: dict[str, float] = {}  # seconds of fixtures by test
+_begun = time.monotonic()
+_ended: dict[str, tuple[float, str]] = {}  # parallel worker → when its last test ended, and which
+
+
+def pytest_terminal_summary(terminalreporter) -> None:
+    """When each parallel worker was through: who looks for minutes begins with the one that ended last."""
+    for worker, (seconds, test) in sorted(_ended.items()):
+        terminalreporter.write_line(f"{worker} was through after {seconds:.0f} s, at last {test}")
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     """The bank remembers long tests that passed, one by one: a killed run costs the test at work only."""
+    if getattr(report, "worker_id", None):
+        _ended[report.worker_id] = time.monotonic() - _begun, report.nodeid
     if "MATHRL_PART" not in os.environ or "full" not in report.keywords:
         return
     if report.when == "setup":

@@ -16,6 +16,7 @@ pytestmark = [pytest.mark.full, pytest.mark.workflow, pytest.mark.timeout(3600)]
 # Long tests and a room of others, run by the other Python: pytest's arguments.
 RUN = {
     "adaptations": ["tests/verl/test_cpu.py"],
+    "weights": ["tests/models/test_random_model.py"],
     "engine": ["tests/models/test_engine.py"],
     "check": ["tests/checks/test_gpu.py", "-k", "whole"],
     "shape": ["tests/checks/test_gpu.py", "-k", "shape"],

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import math
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
 
 from mathrl.core.files import read_json, write_json
 from mathrl.models.records import ModelConfig
 from mathrl.models.shape import BIAS, DEEPSEEK_V3, OPENSEEK, shapes
+
+if TYPE_CHECKING:
+    import torch
 
 # Beside the sizes: what the published configuration says.
 SETTINGS = {
@@ -61,6 +67,13 @@ def _name_all_rows(file: Path, rows: int) -> None:
     write_json(file, content)
 
 
+def _normal(generator: np.random.Generator, shape: Sequence[int], deviation: float) -> torch.Tensor:
+    """float32 numbers, by numpy: torch draws others in other versions, and the GPU's and the laptop's are to be compared."""
+    import torch
+
+    return torch.from_numpy(generator.standard_normal(tuple(shape), dtype=np.float32)) * deviation
+
+
 def _deviation(config: ModelConfig) -> float:
     """Of the weights of the head."""
     return LOGITS / math.sqrt(config["hidden_size"])
@@ -79,7 +92,7 @@ def _deepseek(folder: Path, sizes: ModelConfig, seed: int) -> ModelConfig:
     from safetensors.torch import save_file
 
     config = cast(ModelConfig, {**SETTINGS, **sizes})
-    generator = torch.Generator().manual_seed(seed)
+    generator = np.random.default_rng(seed)
     state = {}
     for name, shape in shapes(config).items():
         if name.endswith(BIAS):
@@ -89,7 +102,7 @@ def _deepseek(folder: Path, sizes: ModelConfig, seed: int) -> ModelConfig:
         else:
             outside = name in ("model.embed_tokens.weight", "lm_head.weight")
             deviation = _deviation(config) if outside else _deviation_of_layers(config)
-            state[name] = torch.empty(shape, dtype=torch.bfloat16).normal_(0, deviation, generator=generator)
+            state[name] = _normal(generator, shape, deviation).bfloat16()
     if config["tie_word_embeddings"]:
         state["lm_head.weight"] = state["model.embed_tokens.weight"].clone()  # vLLM reads no tie
     save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
@@ -101,8 +114,10 @@ def _dense(folder: Path, sizes: ModelConfig, seed: int) -> ModelConfig:
     from transformers import AutoConfig, AutoModelForCausalLM
 
     settings = {key: value for key, value in sizes.items() if key != "model_type"} | {"initializer_range": _deviation_of_layers(sizes)}
-    torch.manual_seed(seed)
     model = AutoModelForCausalLM.from_config(AutoConfig.for_model(sizes["model_type"], **settings), dtype=torch.bfloat16)
-    torch.nn.init.normal_(model.get_output_embeddings().weight, 0, _deviation(sizes))
+    generator, head = np.random.default_rng(seed), model.get_output_embeddings().weight
+    with torch.no_grad():
+        for weight in filter(lambda weight: weight.dim() > 1, model.parameters()):  # the others are zeros and ones
+            weight.copy_(_normal(generator, weight.shape, _deviation(sizes) if weight is head else _deviation_of_layers(sizes)))
     model.save_pretrained(folder)
     return cast(ModelConfig, read_json(folder / "config.json"))
