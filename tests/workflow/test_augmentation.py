@@ -12,7 +12,7 @@ from support.vllm_server import serving
 
 from .conftest import copy_data
 
-pytestmark = [pytest.mark.workflow, pytest.mark.full, pytest.mark.timeout(3600)]
+pytestmark = [pytest.mark.workflow, pytest.mark.full, pytest.mark.timeout(5600)]
 OVERLAY = ("--configfile", "profiles/demo/demo.yaml", "profiles/demo/augmented.yaml")
 GROUPS = ("plain", "augmented", "repeated")
 
@@ -32,7 +32,7 @@ def at(address: str, **more) -> str:
 def test_variants_beside_plain_and_repeated_data_in_one_table(demo):
     """Nine runs at equal tokens. What they show is read from the table; that nothing leaks and nothing is unequal is asserted."""
     with providers.Server(provider.good) as server:
-        done = demo.snakemake(*OVERLAY, "--config", at(server.address), timeout=3400)
+        done = demo.snakemake(*OVERLAY, "--config", at(server.address), timeout=5400)
         assert done.returncode == 0, done.stdout[-5000:]
         assert max(server.times_asked().values()) == 1
     results = demo.directory / "results"
