@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import psutil
@@ -140,7 +141,10 @@ def test_the_whole_check_on_this_cpu(script, tmp_path):
 @pytest.mark.full
 @pytest.mark.timeout(1800)
 def test_a_model_of_openseeks_shape_trains_and_the_engine_follows(script, tmp_path):
-    """Experts, latent attention and a tied head, through verl's trainer and vLLM's engine. A bonus for entropy moves every weight."""
+    """Experts, latent attention and a tied head, through verl's trainer and vLLM's engine. A bonus for entropy moves every weight.
+
+    Three random models of this kind rose by 1.14, 1.16 and 1.31 in the first update, by 1.52 to 1.63 in all three.
+    """
     wanted = ["--instruction", "Reason. ", "--pretraining-steps", 2, "--supervised-steps", 2, "--items", 4, "--out", tmp_path / "other"]
     assert script("make_demo_model.py", *wanted).returncode == 0
     sizes = {"hidden_size": 128, "intermediate_size": 256, "moe_intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
@@ -150,7 +154,8 @@ def test_a_model_of_openseeks_shape_trains_and_the_engine_follows(script, tmp_pa
     done = script("check_gpu.py", "--accelerator", "cpu", *settings, timeout=1500)
     assert done.returncode == 0 and done.stdout.startswith("OK: CPU"), done.stderr
     curves = read_scalars(read_json(tmp_path / "work/manifest.json")["tensorboard"])
-    assert curves["actor/entropy"][1][1] > 1.2 * curves["actor/entropy"][0][1]
+    entropy = [value for _, value in curves["actor/entropy"]]
+    assert all(after > before for before, after in pairwise(entropy)) and entropy[-1] > 1.4 * entropy[0], entropy
     assert all(value <= 1e-6 for _, value in curves["training/rollout_probs_diff_mean"])
     assert all(value >= 0.999 for _, value in curves["training/rollout_actor_probs_pearson_corr"])
 
