@@ -189,7 +189,8 @@ lock: .venv-tools/lock
 	PATH=$(CURDIR)/.venv-tools/bin:$$PATH envs/lock.sh
 
 containers: driver
-	containers/build.sh
+	containers/build.sh cpu
+	containers/build.sh cuda
 
 tensorboard:
 	$(or $(firstword $(wildcard .venv/bin/tensorboard .venv-cuda/bin/tensorboard)),tensorboard) --logdir_spec training:checkpoints,scores:results/tensorboard

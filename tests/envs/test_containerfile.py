@@ -1,6 +1,7 @@
 """containers/cuda.Containerfile installs what containers/cuda.def installs. tests/hpc/build_oci.sh builds it, which is not done here."""
 
 import re
+import subprocess
 
 import pytest
 
@@ -61,3 +62,10 @@ def test_labels_variables_and_checks_are_those_of_the_definition(recipe, definit
     checks = "\n".join(rest for name, rest in recipe if name == "RUN")
     for check in ("/opt/cuda_home.py /opt/venv --check-only", "import torch, transformers, tensordict, ray, vllm, verl, transfer_queue"):
         assert check in checks and check in definition
+
+
+def test_make_containers_builds_each_image_of_the_configuration(root, config):
+    """It called the script without a name for a week, which ended in its usage."""
+    said = subprocess.run(["make", "-n", "containers"], cwd=root, capture_output=True, text=True, check=True).stdout
+    built = [f"containers/{name}.sif" for name in re.findall(r"^containers/build.sh (\S+)$", said, re.M)]
+    assert built == list(config["containers"].values())
