@@ -1,7 +1,7 @@
 """Settings for a base model on the GPUs that you have: batch numbers that divide, memory that fits. Lay them over config.yaml.
 
 python scripts/write_preset.py --model Qwen/Qwen2.5-Math-1.5B --gpus 4 --memory 80 --out mine.yaml
-snakemake -n --configfile config.yaml mine.yaml
+snakemake -n --configfile mine.yaml
 """
 
 import argparse

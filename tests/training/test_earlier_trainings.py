@@ -46,6 +46,19 @@ def test_other_gpus_alone_start_nothing_anew_unasked(place, stage):
     assert place.directory(stage.changed(gpus=4, seed=2)) != first, "another training in any case"
 
 
+def test_a_supervised_stage_of_other_gpus_is_offered_what_it_can_do(place, stage):
+    """It was offered `reshard`, which its configuration may not have."""
+
+    def opened(gpus):
+        content = place.content(stage.changed(gpus=gpus)) | {"algorithm": "supervised"}
+        return directories.open_directory(place.folder / "checkpoints", content, None, place.model)[0]
+
+    (opened(6) / "global_step_200").mkdir()
+    checkpoints.mark_complete(opened(6) / "global_step_200")
+    with pytest.raises(UserError, match="trained again unasked: use as many GPUs as before, or move it away to train anew"):
+        opened(4)
+
+
 def earlier_scheme(place, stage, **more):
     """A directory as an earlier commit made it, trained up to step 10."""
     content = place.content(stage)

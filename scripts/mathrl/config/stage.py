@@ -240,7 +240,10 @@ class Stage(Section):
         finalist=SILENT,
     )
     dual_clip: Annotated[Number, Field(gt=1)] = key(
-        3.0, "vanilla: ratio above which a bad token costs no more; dppo: upper bound of the ratio", verl=(f"{A}.clip_ratio_c",)
+        3.0,
+        "vanilla: ratio above which a bad token costs no more; dppo: upper bound of the ratio",
+        verl=(f"{A}.clip_ratio_c",),
+        finalist=SILENT,
     )
     gate_positive: Positive = key(1.0, "sapo: steepness of the gate where the advantage is positive", verl=(f"{A}.tau_pos",))
     gate_negative: Positive = key(1.05, "sapo: the same where it is not", verl=(f"{A}.tau_neg",))
