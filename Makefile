@@ -30,7 +30,7 @@ demo-containers: env
 
 # make forecast RUN=grpo [PROFILE=profiles/demo]: what a run will cost, from a few of its steps
 forecast: $(READY)
-	@$(SNAKEMAKE) $(if $(PROFILE),--profile $(PROFILE),--cores all --resources gpu=$(or $(GPUS),6)) forecast --config 'select=[$(or $(RUN),grpo)]'
+	@$(SNAKEMAKE) $(if $(PROFILE),--profile $(PROFILE),--cores all --resources gpu=$(or $(GPUS),6)) --config 'select=[$(or $(RUN),grpo)]' -- forecast
 
 # make status [STUDY=/path/to/study]: a line per run: step, reward, accuracy, time left, flags, last error; it only reads
 status: .venv-driver/lock
@@ -40,7 +40,7 @@ status: .venv-driver/lock
 # The demo lays profiles/demo/verifiers.yaml over its configuration.
 verifiers: $(READY)
 	@$(SNAKEMAKE) $(if $(PROFILE),--profile $(PROFILE),--cores all --resources gpu=$(or $(GPUS),6)) \
-	  $(if $(filter profiles/demo,$(PROFILE)),--configfile profiles/demo/demo.yaml profiles/demo/verifiers.yaml --) verifiers
+	  $(if $(filter profiles/demo,$(PROFILE)),--configfile profiles/demo/demo.yaml profiles/demo/verifiers.yaml) -- verifiers
 
 # make report [PROFILE=profiles/demo] [EVERY=60]: the study report from what exists now, results/report-so-far.html, also beside a
 # running Snakemake, whose lock it does not take. EVERY: again and again, with so many seconds between, until you stop it.
@@ -52,7 +52,7 @@ report: $(READY)
 # make crate [PROFILE=profiles/demo]: the finished study as one file to send, results/crate.zip. Where the demo has run, it is the demo's.
 crate: PROFILE ?= $(if $(wildcard resources/demo),profiles/demo)
 crate: $(READY)
-	@$(SNAKEMAKE) $(if $(PROFILE),--profile $(PROFILE),--cores all --resources gpu=$(or $(GPUS),6)) results/crate.zip
+	@$(SNAKEMAKE) $(if $(PROFILE),--profile $(PROFILE),--cores all --resources gpu=$(or $(GPUS),6)) -- results/crate.zip
 	@.venv-driver/bin/python scripts/check_crate.py results/crate.zip
 
 # make rebuild CRATE=crate.zip: its score table from its samples, without network

@@ -59,15 +59,19 @@ def run(part: str, again: bool) -> bool:
     return not failed
 
 
+def part(name: str) -> str:
+    """An argument that is a part."""
+    if name not in ledger.PARTS:
+        raise argparse.ArgumentTypeError(f"no part is called {name}; there are {', '.join(ledger.PARTS)}")
+    return name
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(ledger.PARTS)} (default: all)")
+    parser.add_argument("parts", nargs="*", type=part, metavar="PART", help=f"of {', '.join(ledger.PARTS)} (default: all)")
     parser.add_argument("--again", action="store_true", help="run what has passed, too")
     parser.add_argument("--ledger", action="store_true", help="run nothing; write docs/reference/tests.md anew with what is stale by now")
     given = parser.parse_args()
-    unknown = set(given.parts) - set(ledger.PARTS)
-    if unknown:
-        parser.error(f"no part is called {', '.join(sorted(unknown))}; there are {', '.join(ledger.PARTS)}")
     os.environ.setdefault("MATHRL_BANK", str(ROOT / ".bank"))
     bank.folder().mkdir(parents=True, exist_ok=True)
     if given.ledger:

@@ -3,6 +3,7 @@
 import ast
 import json
 import shlex
+from pathlib import Path
 
 import pytest
 import yaml
@@ -48,10 +49,15 @@ def test_each_block_says_what_becomes_of_it(page):
 
 WRONG = {
     "python scripts/grade_sample.py": "no script scripts/grade_sample.py",
-    "python scripts/grade_samples.py --sampels x": "no option --sampels",
+    "python scripts/show_scores.py --scoers x": "unrecognized arguments: --scoers x",
+    "python scripts/write_preset.py --gpus 4 --memory 80 --out mine.yaml": "the following arguments are required: --model",
+    "apptainer exec --nv containers/cuda.sif python scripts/check_gpu.py --accelerator gpu": "invalid choice: 'gpu'",
+    "containers/build.sh": "containers/build.sh: wants NAME",
+    "python envs/install.py cpu": "envs/install.py: wants DIRECTORY",
+    "python tests/full.py kill": "no part is called kill",
+    "tests/hpc/run.sh slurm walltime": "tests/hpc/run.sh: no step walltime",
     "make tests": "make: no target tests",
     "make forecast RUNS=grpo": "make: no variable RUNS",
-    "snakemake --core 2": "no option --core",
     "python -m pytest tests/openseek": "no tests tests/openseek",
     "pytest tests/grading -k no_such_thing": "-k no_such_thing: no such test in tests/grading",
     "pytest -m slow": "-m slow: no such mark",
@@ -61,14 +67,26 @@ WRONG = {
 
 @pytest.mark.parametrize(("command", "said"), WRONG.items(), ids=WRONG)
 def test_a_wrong_command_is_found(command, said):
-    assert said in pages.wrong_in(pages.commands(command)[-1], "README.md")
+    (found,) = pages.wrong_in(pages.commands(command)[-1], "README.md")
+    assert said in found
 
 
 @pytest.mark.parametrize("page", pages.pages())
 def test_commands_name_what_there_is(page):
-    texts = [block.text for block in pages.blocks(page) if block.language == "sh"] + list(filter(pages.is_command, pages.spans(page)))
-    wrong = {shlex.join(words): pages.wrong_in(words, page) for text in texts for words in pages.commands(text)}
+    wrong = {shlex.join(words): pages.wrong_in(words, page) for words in pages.commands_of(page)}
     assert {command: said for command, said in wrong.items() if said} == {}
+
+
+def test_what_make_and_snakemake_are_told_is_accepted():
+    """Every command of the pages, every target of the Makefile: the words that each program at the end of it gets."""
+    told = [words for page in pages.pages() for words in pages.commands_of(page)]
+    with_variables = [words[1:] for words in told if words[0] == "make" and any("=" in word for word in words)]
+    started = [command for words in [pages.targets(), *with_variables] for command in pages.recipes(words)]
+    wrong = {shlex.join(words): pages.wrong_in(words, "Makefile") for words in started}
+    assert {command: said for command, said in wrong.items() if said} == {}
+    swallowed = ["snakemake", "--resources", "gpu=6", "verifiers"]  # more words of --resources, so no target is left
+    to_snakemake = [words for words in [*told, *started, swallowed] if Path(words[0]).name == "snakemake"]
+    assert list(pages.refused_by_snakemake(to_snakemake)) == [shlex.join(swallowed)]
 
 
 @pytest.mark.parametrize(("command", "page"), DRY_RUNS.items(), ids=DRY_RUNS)

@@ -1,17 +1,24 @@
 """What a reader finds in the pages: fenced blocks, code in the text, links; and what a command in them names."""
 
+import argparse
 import ast
+import contextlib
 import fnmatch
 import functools
+import io
 import itertools
+import json
 import os
 import re
+import runpy
 import shlex
 import shutil
 import subprocess
+import sys
 from collections.abc import Container
 from dataclasses import dataclass
 from pathlib import Path
+from unittest import mock
 
 ROOT = Path(__file__).resolve().parents[2]
 INSTALLATION = "/shared/mathrl/"  # what the pages call an installation that many users share: here, this one
@@ -112,6 +119,10 @@ def commands(text: str) -> list[list[str]]:
                     words = words[3:]
                 if words[:1] == ["time"]:
                     words = words[1:]
+                if words and words[0] in WRAPPERS:
+                    words = words[next((at for at, word in enumerate(words, 1) if word.endswith(".sif")), len(words)) :]
+                while words and words[0] in SHELL:
+                    words.pop(0)
                 if words:
                     found.append(words)
                 words = []
@@ -121,7 +132,10 @@ def commands(text: str) -> list[list[str]]:
 
 
 OURS = ("python", "python3", "pytest", "make", "snakemake")
-OTHERS = {"cat", "cd", "git", "grep", "pip", "pre-commit", "unzip", "$EDITOR"}
+WRAPPERS = ("apptainer", "srun")
+"""What runs the command behind the name of an image."""
+SHELL = ("if", "then", "else", "while", "do", "{")
+OTHERS = {"apt-get", "cat", "cd", "docker", "git", "grep", "pip", "pre-commit", "unzip", "$EDITOR"}
 """Programs that are not ours: paths among their words are looked at like all others."""
 
 
@@ -129,17 +143,22 @@ def is_command(span: str) -> bool:
     """Whether code in the text is a whole command of ours, or what `pytest` is given to choose tests (`-k words`)."""
     if re.match(r"(test_\w+\.py )?-[km] \w", span):
         return True
-    words = [word for word in span.split() if not re.fullmatch(r"[A-Z_]+=\S*|env|-u|[A-Z_]+|time", word)]
-    ours = len(words) > 1 and (Path(words[0]).name in OURS or words[0].startswith(("scripts/", "tests/", "containers/")))
-    return ours and "…" not in span
+    words = re.sub(r"^(?:env -u \w+ |time |[A-Z_]+=\S* )*", "", span).split()
+    ours = words and (Path(words[0]).name in (*OURS, *WRAPPERS) or re.match("(scripts|tests|containers|envs)/", words[0]))
+    return bool(ours) and len(words) > 1 and "…" not in span
+
+
+def commands_of(page: str) -> list[list[str]]:
+    """All commands of a page, in blocks and in the text."""
+    texts = [block.text for block in blocks(page) if block.language == "sh"]
+    return [words for text in [*texts, *filter(is_command, spans(page))] for words in commands(text)]
 
 
 def snakemake_commands(but: Container[str] = ()) -> dict[str, str]:
     """Each snakemake command of the pages as a dry run, with a page that has it; `but` are pages to leave out."""
     found: dict[str, str] = {}
     for page in (page for page in pages() if page not in but):
-        texts = [block.text for block in blocks(page) if block.language == "sh"]
-        for words in [words for text in [*texts, *filter(is_command, spans(page))] for words in commands(text)]:
+        for words in commands_of(page):
             if Path(words[0]).name == "snakemake" and len(words) > 2 and "--report" not in words:
                 rest = [word for word in words[1:] if word not in ("-n", "--dry-run")]
                 found.setdefault(shlex.join(["snakemake", "-n", "--quiet=all", *rest]), page)
@@ -163,31 +182,101 @@ def wrong_in(words: list[str], page: str) -> list[str]:
         script = rest[0]
         if script in {block.file for block in blocks(page)}:
             return []
-        return wrong_options(help_of("python", script), rest[1:]) if (ROOT / script).is_file() else [f"no script {script}"]
+        return wrong_arguments(script, rest[1:]) if (ROOT / script).is_file() else [f"no script {script}"]
     if name == "pytest" or re.match(r"-[km]$|(tests/.*|test_\w+)\.py", program):
         return wrong_tests([word if "/" in word or not word.startswith("test_") else test_file(word) for word in words])
     if name == "make":
         return wrong_targets(rest)
     if name == "snakemake":
-        return wrong_options(help_of("snakemake"), rest)
+        return []  # all of them together: refused_by_snakemake
     here = ROOT / program.replace(".venv-cuda/", ".venv/")  # which a host without a GPU does not make
     if "/" in program and here.is_file():
-        return [] if os.access(here, os.X_OK) else [f"{program} cannot be executed"]
+        if not os.access(here, os.X_OK):
+            return [f"{program} cannot be executed"]
+        return wrong_arguments(program, rest) if program in tracked() else []
     return [] if program in OTHERS else [f"unknown program {program}"]
 
 
-@functools.cache
-def help_of(program: str, *arguments: str) -> str:
-    """What a program says of its options."""
-    done = subprocess.run([program, *arguments, "--help"], cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, f"{program} {' '.join(arguments)} --help: {done.stderr[-500:]}"
-    return done.stdout
+class Parsed(BaseException):
+    """A script has parsed its arguments."""
 
 
-def wrong_options(known: str, words: list[str]) -> list[str]:
-    """Long options among the words that the help does not name."""
-    given = [word.split("=")[0] for word in words if re.match(r"--\w", word)]
-    return [f"no option {option}" for option in given if not re.search(rf"(?<![\w-]){re.escape(option)}(?![\w-])", known)]
+def wrong_arguments(script: str, words: list[str]) -> list[str]:
+    """What a script says of its arguments.
+
+    A Python script starts, and is stopped where it has parsed them. Of others the first line tells which words must be there:
+    `NAME DIRECTORY [OPTIONS]:` behind their name; and words may be steps, each a function of the script.
+    """
+    text = read(script)
+    if script.startswith("scripts/") or "argparse" in text:
+        return _wrong_for_parser(script, words)
+    usage = re.search(rf'^(?:# |""")(?:\S*/)?{re.escape(Path(script).name)}([^:\n]*)', text, re.M)
+    wanted = re.findall(r"(?<!\S)[A-Z]+", re.sub(r"\[[^]]*(\]|$)", "", usage[1])) if usage else []
+    steps = re.findall(r"^step_(\w+)\(\)", text, re.M)
+    wrong = [f"{script}: no step {word}" for word in words if steps and word not in steps]
+    return wrong + [f"{script}: wants {word}" for word in wanted[sum(not word.startswith("-") for word in words) :]]
+
+
+def _wrong_for_parser(script: str, words: list[str]) -> list[str]:
+    """The last line of what the parser of a Python script says, if it refuses the words."""
+    parse, said = argparse.ArgumentParser.parse_args, io.StringIO()
+
+    def stop(*arguments, **options):
+        parse(*arguments, **options)
+        raise Parsed
+
+    with (
+        mock.patch.object(argparse.ArgumentParser, "parse_args", stop),
+        mock.patch.object(sys, "argv", [script, *words]),
+        mock.patch.object(sys, "path", [*sys.path]),
+        contextlib.redirect_stdout(said),
+        contextlib.redirect_stderr(said),
+    ):
+        try:
+            runpy.run_path(str(ROOT / script), run_name="__main__")
+        except Parsed:
+            return []
+        except SystemExit as end:
+            return said.getvalue().splitlines()[-1:] if end.code else []
+    return [f"{script}: parses no arguments"]
+
+
+def targets() -> list[str]:
+    """All that the Makefile names to make."""
+    return re.search(r"^\.PHONY: (.+)$", read("Makefile"), re.M)[1].split()
+
+
+def recipes(words: list[str]) -> list[list[str]]:
+    """Our programs with their arguments as `make WORDS` would start them where nothing has run and no profile is named."""
+    profile = [] if any(word.startswith("PROFILE=") for word in words) else ["PROFILE="]
+    make = ["make", "-n", "MAKE=true", "PYTHON=python3", *profile, *words]  # what a recipe gives to $(MAKE) is made even with -n
+    printed = subprocess.run(make, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    ours = re.compile(r"(\S*/)?(python3?|snakemake)|(containers|envs|scripts|tests)/\S+")
+    return [command for command in commands(printed) if ours.fullmatch(command[0]) and command[1:2] != ["-m"]]
+
+
+ASK = """
+import contextlib, io, json, sys
+from snakemake.cli import parse_args
+said = []
+for words in json.load(sys.stdin):
+    try:
+        with contextlib.redirect_stderr(io.StringIO()):
+            parse_args(words)
+        said.append("")
+    except (SystemExit, Exception) as error:
+        said.append(repr(error))
+print(json.dumps(said))
+"""
+
+
+def refused_by_snakemake(given: list[list[str]]) -> dict[str, str]:
+    """The commands whose words Snakemake itself does not take, with what it raises."""
+    asked = json.dumps([[word.removeprefix(INSTALLATION) for word in words[1:]] for words in given])
+    python = ROOT / ".venv-driver/bin/python"
+    done = subprocess.run([python, "-c", ASK], input=asked, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return {shlex.join(words): error for words, error in zip(given, json.loads(done.stdout), strict=True) if error}
 
 
 def wrong_targets(words: list[str]) -> list[str]:
@@ -208,7 +297,7 @@ def wrong_tests(words: list[str]) -> list[str]:
     """Files of tests that are not there, marks that are not declared, and words of -k that no test there has."""
     places = [word for word in words if word.startswith("tests")] or ["tests"]
     wrong = [f"no tests {place}" for place in places if not (ROOT / place.split("::")[0]).exists()]
-    names = " ".join(test_words(place.split("::")[0]) for place in places)
+    names = " ".join(test_words(place.split("::")[0]) for place in places) if "-k" in words else ""
     for option, value in itertools.pairwise(words):
         if option == "-k":
             wanted = [word for word in re.findall(r"\w+", value) if word not in ("and", "or", "not")]
