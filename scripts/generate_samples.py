@@ -1,6 +1,7 @@
 """Sample responses of one model to all benchmarks under all protocols with one vLLM engine; one shard of the work.
 
 python scripts/generate_samples.py --name base --model resources/models/openseek --protocols '{"finalist": {"n": 4, …}}' \\
+    --prompt '{"instruction": "…", "separator": "…"}' --engine '{"batch_size": 512, …}' \\
     --benchmark gsm8k=resources/benchmarks/gsm8k.jsonl --shard 0 --shards 6 --out results/base/generation/0.json
 """
 

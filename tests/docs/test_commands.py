@@ -2,6 +2,7 @@
 
 import ast
 import json
+import re
 import shlex
 from pathlib import Path
 
@@ -75,6 +76,13 @@ def test_a_wrong_command_is_found(command, said):
 def test_commands_name_what_there_is(page):
     wrong = {shlex.join(words): pages.wrong_in(words, page) for words in pages.commands_of(page)}
     assert {command: said for command, said in wrong.items() if said} == {}
+
+
+@pytest.mark.parametrize("script", sorted(path.name for path in pages.ROOT.glob("scripts/*.py")))
+def test_the_command_in_a_docstring_is_accepted(script):
+    said = ast.get_docstring(ast.parse(pages.read(f"scripts/{script}"))).replace("\\\n", " ")
+    found = [words for line in re.findall(r"python scripts/.*", said) for words in pages.commands(line)]
+    assert [pages.wrong_in(words, "README.md") for words in found] == [[]] * len(found)
 
 
 def test_what_make_and_snakemake_are_told_is_accepted():

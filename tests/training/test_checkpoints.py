@@ -60,7 +60,9 @@ def test_a_flipped_byte_falls_back_to_the_one_before(tmp_path, file):
     save(tmp_path, 10)
     save(tmp_path, 20)
     flip(tmp_path / "global_step_20" / file, 2)
-    with pytest.raises(UserError, match=f"global_step_20/{file}: is damaged.*move global_step_20 away, then snakemake --forcerun"):
+    with pytest.raises(
+        UserError, match=f"global_step_20/{file}: is damaged.*move global_step_20 away, then snakemake --cores all --forcerun"
+    ):
         checkpoints.check(tmp_path / "global_step_20")
     (line,) = checkpoints.repair(tmp_path)
     assert f"global_step_20/{file}: is damaged" in line and checkpoints.steps(tmp_path) == [10]

@@ -10,8 +10,9 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+from mathrl.core import parquet
 from mathrl.core.code_files import SCRIPTS
-from mathrl.core.files import read_json
+from mathrl.core.files import UserError, read_json
 from mathrl.data.benchmarks import read_benchmark
 
 _NUMBER = re.compile(r"\b\d{1,6}\b")
@@ -51,7 +52,8 @@ def time_decontamination(problems: Path, benchmarks: Mapping[str, Path], workers
                 "--methods", methods, "--clean", f"{out}/c.parquet",
                 "--workers", str(workers), "--matches", f"{out}/m.parquet", "--summary", f"{out}/s.json",
             ]  # fmt: skip
-            subprocess.run(command, check=True)
+            if code := subprocess.run(command).returncode:
+                raise UserError(f"scripts/decontaminate.py ended with exit code {code}; its own line says why")
             found[methods] = time.perf_counter() - begun, read_json(f"{out}/s.json")["rows_removed"]
     begun = time.perf_counter()
     removed = usual_way(problems, benchmarks, 8, workers)
@@ -79,7 +81,7 @@ def time_embeddings(
     from mathrl.decontamination.embedding import Embedder
 
     torch.set_num_threads(threads)
-    table = pl.read_parquet(problems, columns=["id", "problem"])
+    table = parquet.read(problems, columns=["id", "problem"])
     chosen = table.gather_every(max(len(table) // rows, 1)).head(rows)
     items = {name: list(read_benchmark(path).values()) for name, path in benchmarks.items()}
     if near:

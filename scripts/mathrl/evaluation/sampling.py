@@ -416,7 +416,7 @@ def merge(store: Path, protocol: str, settings: Sampling, benchmarks: Mapping[st
         if row is None:
             raise UserError(
                 f"{store}: lacks sample {request.sample} of {request.benchmark} item {request.item}; "
-                f"generate again: snakemake --forcerun generate_samples"
+                "generate again: snakemake --cores all --forcerun generate_samples"
             )
         merged[request.benchmark].append(
             {

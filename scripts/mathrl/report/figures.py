@@ -51,7 +51,7 @@ def run_curves(results: str | Path, run: str, stages: Sequence[str], settings: M
                 parts.append(shift(read_run(manifest.get("tensorboard") or ""), done))
         except UserError:
             what = f"training curves of {run}, stage {stage}: its TensorBoard logs are gone"
-            make = f"snakemake --cores all --forcerun train_policy {path}"
+            make = f"snakemake --cores all --force {path}"
             missing.append({"what": what, "path": str(manifest.get("tensorboard")), "make": make})
         marks.append({"stage": stage, "from": done, "to": done + steps, "chosen": manifest.get("chosen_step")})
         monitored |= "collapse" in manifest

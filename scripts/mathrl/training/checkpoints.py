@@ -93,8 +93,8 @@ def check(directory: Path) -> None:
     name = damage(directory) if is_complete(directory) else MARK
     if name:
         raise UserError(
-            f"{directory / name}: is damaged: it is not as it was saved; move {directory.name} away, then snakemake --forcerun "
-            "train_policy chooses another checkpoint or trains it again"
+            f"{directory / name}: is damaged: it is not as it was saved; move {directory.name} away, then snakemake --cores all "
+            "--forcerun train_policy chooses another checkpoint or trains it again"
         )
 
 
