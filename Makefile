@@ -1,5 +1,5 @@
 # make demo   the whole chain on a laptop, without a GPU (makes the environments first)
-# make test   unit and workflow tests, the demo included, on three workers (JOBS=1 for one)
+# make test   unit and workflow tests, the demo included, on four workers (JOBS=1 for one)
 # The rules run in .venv (envs/cpu.txt), Snakemake in .venv-driver (envs/driver.txt); they do not resolve together.
 # envs/install.py makes them from the locks.
 
@@ -159,7 +159,7 @@ holds-harness := lm-eval and inspect-ai
 
 # One worker runs the demo and what reads it, the others the rest.
 test: env
-	$(PYTEST) -m "not full" -n $(or $(JOBS),3) --dist loadgroup --no-loadscope-reorder --durations=25
+	$(PYTEST) -m "not full" -n $(or $(JOBS),4) --dist loadgroup --no-loadscope-reorder --durations=25
 
 # make test-full PART=kills: a part, 40 minutes or so; without PART all of them. What has passed on this code is not run again.
 test-full: env

@@ -31,7 +31,7 @@ TOGETHER = ("verl", "execution")
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """With `-n 3 --dist loadgroup` one worker runs the demo and what reads it, the others the rest, file by file."""
+    """With `-n 4 --dist loadgroup` one worker runs the demo and what reads it, the others the rest, file by file."""
     _choose_part(config, items)
     for item in items:
         of_demo = "finished" in getattr(item, "fixturenames", ())
