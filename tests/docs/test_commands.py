@@ -51,6 +51,7 @@ def test_each_block_says_what_becomes_of_it(page):
 WRONG = {
     "python scripts/grade_sample.py": "no script scripts/grade_sample.py",
     "python scripts/show_scores.py --scoers x": "unrecognized arguments: --scoers x",
+    "python scripts/show_scores.py --sco x": "unrecognized arguments: --sco x",
     "python scripts/write_preset.py --gpus 4 --memory 80 --out mine.yaml": "the following arguments are required: --model",
     "apptainer exec --nv containers/cuda.sif python scripts/check_gpu.py --accelerator gpu": "invalid choice: 'gpu'",
     "containers/build.sh": "containers/build.sh: wants NAME",

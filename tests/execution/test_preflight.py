@@ -371,8 +371,8 @@ def test_a_python_that_does_not_work_has_no_packages_and_says_nothing(place, mon
 
 def test_a_lock_that_a_full_disk_left_half_written_is_another_one(place):
     make_environment(place, ".venv-cuda", "envs/cuda.txt")
-    for half in ("", "0123abcd"):
-        (place / ".venv-cuda/lock").write_text(half)
+    for half in (b"", b"0123abcd", b"0123abcd  envs/cu", b"\xff\0"):
+        (place / ".venv-cuda/lock").write_bytes(half)
         with pytest.raises(UserError, match=r"was not made from the present cuda\.txt; make it again: make env-cuda"):
             preflight.check_environment(place, "cuda", dry_run=False)
 

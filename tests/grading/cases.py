@@ -479,6 +479,8 @@ ASKED = [
     (r"Tom spends \$12 of all his money", "12", r"Tom spends \$12 of all his money. How many?", "copied", "with an escaped mark"),
     (r"Tom has \(12\) apples in his basket", "12", "Tom has 12 apples in his basket. How many?", "copied", "brackets of a formula"),
     (r"\textsf{Tom has 12 apples}\quad in his basket", "12", "Tom has 12 apples in his basket.", "copied", "another font, a wider space"),
+    (r"\textstyle Tom has 12 apples in his basket", "12", "Tom has 12 apples in his basket.", "copied", "a style"),
+    ("red, green, blue, pink, black", "black, blue, green, pink, red", "Of red, green, blue, pink, black, gray?", "equal", "words named"),
     (r"\large\emph{Tom has 12 apples in his basket}", "12", "Tom has 12 apples in his basket.", "copied", "a size and an emphasis"),
     (r"\{red, blue, white, green, black\}", "blue, red, white, green, black", "Of red, blue, white, green, black?", "equal", "a set"),
     ("The answer is 5 hours.", "5", "How many minutes does it take?", "different", "in a sentence"),

@@ -221,8 +221,9 @@ def _wrong_for_parser(script: str, words: list[str]) -> list[str]:
     """The last line of what the parser of a Python script says, if it refuses the words."""
     parse, said = argparse.ArgumentParser.parse_args, io.StringIO()
 
-    def stop(*arguments, **options):
-        parse(*arguments, **options)
+    def stop(parser, *arguments, **options):
+        parser.allow_abbrev = False  # a page writes whole words
+        parse(parser, *arguments, **options)
         raise Parsed
 
     with (

@@ -29,6 +29,7 @@ from mathrl.verifiers.gathering import Gathering
 from mathrl.verifiers.interface import RetryLater
 from mathrl.verifiers.kept import GaveUp
 from mathrl.verifiers.served import Place, Served
+from support.waiting import wait_for
 
 ROWS = step_set(seed=2, count=8)
 PROBLEMS, STEPS = [row["problem"] for row in ROWS], [row["steps"] for row in ROWS]
@@ -223,8 +224,8 @@ def test_a_server_that_hangs_is_told_with_the_key_of_its_limit(odd, tmp_path):
 def test_a_server_that_died_before_is_told_with_its_log(odd, tmp_path):
     gathering = gathered(odd, tmp_path / "store")
     ask(gathering, "die")
-    while not refuses(odd.socket):  # who asks while the process is ending still gets into its queue, and is thrown out of it
-        time.sleep(0.01)
+    # who asks while the process is ending still gets into its queue, and is thrown out of it
+    wait_for(lambda: refuses(odd.socket), 60, "the end of its server")
     (found,) = ask(gathering, "anything")
     assert isinstance(found, GaveUp)
     assert "its server is gone ([Errno 111] Connection refused); its last words: verifier odd: is" in found.why

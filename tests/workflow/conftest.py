@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 from mathrl.config import reading
+from mathrl.execution import links
 from support import bank, kills
 from support.settings import stage_of
 from support.waiting import wait_for as wait_for
@@ -141,13 +142,6 @@ def _place_of_the_demo(tmp_path_factory) -> Path:
     return tmp_path_factory.getbasetemp().parent / "demo"
 
 
-def show_the_demo(place: Path, directory: Path) -> None:
-    """Make that link, or turn it: a worker that takes over from one that died, or without `--dist loadgroup`, begins another demo."""
-    own = place.with_name(f"{place.name}-{os.getpid()}")
-    own.symlink_to(directory)
-    own.replace(place)
-
-
 @pytest.fixture(scope="session")
 def begun(request, tmp_path_factory):
     """The demo once its base model and its training's rows are there. The parallel worker that makes it goes on: only read them."""
@@ -183,7 +177,8 @@ def finished(make_workflow, tmp_path_factory):
         return workflow
     workflow = make_workflow("demo")
     if "PYTEST_XDIST_WORKER" in os.environ:
-        show_the_demo(_place_of_the_demo(tmp_path_factory), workflow.directory)
+        # turned, where a worker takes over from one that died, or begins another demo without `--dist loadgroup`
+        links.made(_place_of_the_demo(tmp_path_factory), str(workflow.directory))
     workflow.chain = kills.kill_in_turn(workflow)
     done = workflow.run("make", "demo")
     workflow.output = done.stdout

@@ -1,19 +1,9 @@
-"""What parallel workers of pytest tell one another of the demo, and what the tests need without them."""
+"""The tests need no parallel workers of pytest."""
 
 import subprocess
 import sys
 
-from .conftest import ROOT, show_the_demo
-
-
-def test_a_worker_that_begins_another_demo_shows_the_new_one(tmp_path):
-    """It takes over from one that died, or runs beside it: the second link failed, and every test of the demo with it."""
-    place = tmp_path / "a demo"
-    for name in ("first", "second"):
-        (tmp_path / name).mkdir()
-        show_the_demo(place, tmp_path / name)
-        assert place.resolve() == tmp_path / name
-    assert {path.name for path in tmp_path.iterdir()} == {"a demo", "first", "second"}
+from .conftest import ROOT
 
 
 def test_the_tests_are_found_without_parallel_workers():

@@ -76,8 +76,8 @@ def check_environment(root: Path, accelerator: str, dry_run: bool) -> list[str]:
     if not named and accelerator == "cpu" and own.is_dir():
         return []
     record = own / "lock"  # as sha256sum writes it
-    said = record.read_text().split() if record.exists() else []
-    made, lock = said if len(said) == 2 else ("", f"envs/{accelerator}.txt")  # a full disk leaves half of it
+    said = record.read_text(errors="replace").split() if record.exists() else []
+    made, lock = said if len(said) == 2 and (root / said[1]).is_file() else ("", f"envs/{accelerator}.txt")  # a full disk leaves half of it
     make = f"make env-{Path(lock).stem}".removesuffix("-cpu" if lock == "envs/cpu.txt" else "")
     if named and not (own / "bin/python").exists():
         wrong = f"{NAMED}: {own} is no environment of Python; make it, or unset the variable"

@@ -29,7 +29,7 @@ MAX_PROBLEM_CHARS = 6_000
 """So much of a problem is read, from its end (where the question stands)."""
 MAX_FORMULAS = 60
 _SETS_OFF = re.compile(
-    r"\\(?:text(?:bf|it|rm|sf|sc|sl|tt|normal)?|math(?:bf|it|rm)|[mh]box|operatorname\*?|[^A-Za-z{}]|newline|(?:"
+    r"\\(?:[^A-Za-z{}]|(?:text(?:bf|it|rm|sf|sc|sl|tt|md|up|normal)?|mathrm|[mh]box|operatorname\*?|newline|"
     + "|".join(command.removeprefix("\\") for command, same in TABLES["command"].items() if not same)
     + r")(?![A-Za-z]))"
 )
@@ -137,7 +137,14 @@ def is_sentence(answer: str, gold: str, problem: str) -> bool:
     plain = _SETS_OFF.sub(" ", answer)
     if len(re.findall(r"[^\W\d_]{2,}", plain)) < MIN_COPIED_WORDS or "\\" in plain or string_key(answer) == string_key(gold):
         return False
+    if _count(plain) == _count(gold) > 1:
+        return False  # a list of words that the problem names
     return _letters_of(plain) in _letters_of(_SETS_OFF.sub(" ", problem[-MAX_PROBLEM_CHARS:])) and not _is_chosen(plain, gold)
+
+
+def _count(text: str) -> int:
+    """Parts of a list."""
+    return len(re.split(r",|;|\band\b", text))
 
 
 def _letters_of(text: str) -> str:

@@ -71,7 +71,7 @@ def _normal(generator: np.random.Generator, shape: Sequence[int], deviation: flo
     """float32 numbers, by numpy: torch draws others in other versions, and the GPU's and the laptop's are to be compared."""
     import torch
 
-    return torch.from_numpy(generator.standard_normal(tuple(shape), dtype=np.float32)) * deviation
+    return torch.from_numpy(generator.standard_normal(tuple(shape), dtype=np.float32)).mul_(deviation)
 
 
 def _deviation(config: ModelConfig) -> float:
@@ -117,7 +117,8 @@ def _dense(folder: Path, sizes: ModelConfig, seed: int) -> ModelConfig:
     model = AutoModelForCausalLM.from_config(AutoConfig.for_model(sizes["model_type"], **settings), dtype=torch.bfloat16)
     generator, head = np.random.default_rng(seed), model.get_output_embeddings().weight
     with torch.no_grad():
-        for weight in filter(lambda weight: weight.dim() > 1, model.parameters()):  # the others are zeros and ones
-            weight.copy_(_normal(generator, weight.shape, _deviation(sizes) if weight is head else _deviation_of_layers(sizes)))
+        for weight in model.parameters():
+            if weight.dim() > 1:  # the others are zeros and ones
+                weight.copy_(_normal(generator, weight.shape, _deviation(sizes) if weight is head else _deviation_of_layers(sizes)))
     model.save_pretrained(folder)
     return cast(ModelConfig, read_json(folder / "config.json"))

@@ -99,10 +99,10 @@ def _others(root: Path, content: Fingerprint, model: Path | None) -> Iterator[tu
                 "train anew"
             )
         elif steps and resharding.only_gpus(differs):
-            on = f"set training.adopt: '{other.name}' and training.reshard: true to go on from its weights with a fresh optimizer, "
+            go_on = f"set training.adopt: '{other.name}' and training.reshard: true to go on from its weights with a fresh optimizer, "
             asked = (
                 f"{other}: was trained up to step {steps} by another number of GPUs; nothing else differs, and nothing is trained again "
-                f"unasked: {'' if content['algorithm'] == 'supervised' else on}use as many GPUs as before, or move it away to train anew"
+                f"unasked: {'' if content['algorithm'] == 'supervised' else go_on}use as many GPUs as before, or move it away to train anew"
             )
         yield f"{other} is kept (up to step {steps}), it differs in: {shown(differs)}", asked
 
