@@ -23,7 +23,7 @@ def main() -> None:
     from mathrl.models.checks import check_model
     from mathrl.models.engine import leave_out_sklearn
     from mathrl.verifiers import server
-    from mathrl.verifiers.prm import ProcessRewardModel
+    from mathrl.verifiers.one_pass import OnePass
 
     processes.end_with(args.parent)
     server.check_place(args.socket)
@@ -31,7 +31,7 @@ def main() -> None:
         check_model(args.model)
         leave_out_sklearn()
     verifier = arguments.verifier(args)
-    if isinstance(verifier.inner, ProcessRewardModel):
+    if isinstance(verifier.inner, OnePass):
         verifier.inner.check()
     server.serve(verifier.inner, args.socket, verifier.batch_size, args.verifier)
 

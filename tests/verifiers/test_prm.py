@@ -159,10 +159,11 @@ def test_what_vllm_does_not_tell_is_asked_for(logprobs, tells):
 
 
 @pytest.mark.full
-def test_vllm_scores_as_transformers_does(tiny, tmp_path):
+@pytest.mark.parametrize("kind", ["prm", "likelihood"])
+def test_vllm_scores_as_transformers_does(tiny, tmp_path, kind):
     (tmp_path / "asked.json").write_text(json.dumps({"model": str(tiny), "problems": PROBLEMS, "steps": STEPS}))
-    subprocess.run([sys.executable, HERE / "score_with_vllm.py", "prm", tmp_path / "asked.json", tmp_path / "got.json"], check=True)
-    expected = make(tiny, tmp_path / "store").score(PROBLEMS, STEPS)
+    subprocess.run([sys.executable, HERE / "score_with_vllm.py", kind, tmp_path / "asked.json", tmp_path / "got.json"], check=True)
+    expected = make(tiny, tmp_path / "store", kind).score(PROBLEMS, STEPS)
     for got, wanted in zip(json.loads((tmp_path / "got.json").read_text()), expected, strict=True):
         assert got == pytest.approx(wanted, abs=2e-3)
 

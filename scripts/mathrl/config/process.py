@@ -56,11 +56,13 @@ class Process(Section):
     )
     temperature: Positive = key(0.1, "min: of the softmin over the steps; the lower, the more the worst step counts alone")
     gpus: WholeNumber = key(
-        0, "prm, hf-prm: GPUs of the verifiers alone, besides `training.gpus`; 0: they share the GPUs that train", "GPUs per job"
+        0,
+        "prm, likelihood, hf-prm: GPUs of the verifiers alone, besides `training.gpus`; 0: they share the GPUs that train",
+        "GPUs per job",
     )
     gpu_memory: PositiveShare | None = key(
         None,
-        "prm, hf-prm: what each may take; null: 0.2 of a GPU that also trains, else 0.9 divided by the verifiers on that GPU",
+        "prm, likelihood, hf-prm: what each may take; null: 0.2 of a GPU that also trains, else 0.9 divided by the verifiers on that GPU",
         "share of a GPU",
     )
 
@@ -167,6 +169,8 @@ def _check_gpus(process: Process, count: int, where: str, accelerator: str) -> N
         if accelerator == "cpu":
             raise UserError(f"config: {where}.{name} {value} changes nothing with accelerator: cpu; remove it")
         if not count:
-            raise UserError(f"config: {where}.{name} {value} changes nothing without a verifier of kind prm or hf-prm; remove it")
+            raise UserError(
+                f"config: {where}.{name} {value} changes nothing without a verifier that is a model (prm, likelihood, hf-prm); remove it"
+            )
     if process.gpus > count:
         raise UserError(f"config: {where}.gpus {process.gpus}: {count} verifier(s) are models, and each works on one GPU; lower it")

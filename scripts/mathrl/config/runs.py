@@ -9,7 +9,7 @@ from mathrl.config.experiment import Configuration
 from mathrl.config.model_names import HUB, place
 from mathrl.config.records import PinRow
 from mathrl.config.stage import Budget
-from mathrl.config.verifiers import MADE_HERE
+from mathrl.config.verifiers import MADE_HERE, TRAINED_HERE
 from mathrl.core.files import UserError
 
 
@@ -40,7 +40,7 @@ def verifying_runs(config: Configuration, run: str, stage: str) -> list[str]:
     if merged.supervised or process is None:
         return []
     named = [config.verifiers.named[name] for name in process.verifiers]
-    return [one.model for one in named if one.kind == "prm" and one.model in config.runs]
+    return [one.model for one in named if one.kind in TRAINED_HERE and one.model in config.runs]
 
 
 def labelling_runs(config: Configuration, run: str, stage: str) -> list[str]:
@@ -49,7 +49,7 @@ def labelling_runs(config: Configuration, run: str, stage: str) -> list[str]:
     if not merged.supervised or merged.solutions not in MADE_HERE:
         return []
     named = [config.verifiers.named[name] for name in (labels.agree, labels.accept) if name in config.verifiers.named]
-    models = [labels.policy, *(one.model for one in named if one.kind == "prm")]
+    models = [labels.policy, *(one.model for one in named if one.kind in TRAINED_HERE)]
     return [model for model in models if model in config.runs]
 
 

@@ -219,11 +219,11 @@ def _check_verifiers(config: Configuration, table: Table) -> None:
     for name, one in verifiers.settings(section).items():
         if one.needs_gpu:
             model = one.own["model"]
-            is_run = one.kind == "prm" and model in config.runs
+            is_run = one.kind in verifiers.TRAINED_HERE and model in config.runs
             if not is_run and not (model in table and table[model]["kind"] == "model") and not Path(model).is_dir():
                 seeds = [run for run in config.runs if run.startswith(f"{model}-")]
-                known = "run, " if one.kind == "prm" else ""
-                remedy = f"; name one of {', '.join(seeds)}" if one.kind == "prm" and seeds else ""
+                known = "run, " if one.kind in verifiers.TRAINED_HERE else ""
+                remedy = f"; name one of {', '.join(seeds)}" if one.kind in verifiers.TRAINED_HERE and seeds else ""
                 raise UserError(f"config: verifiers.named.{name}: model '{model}' is no {known}model of {config.pins} or directory{remedy}")
         prompt = one.own.get("prompt")
         if prompt and not Path(prompt).is_file():

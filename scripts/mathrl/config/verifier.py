@@ -16,15 +16,18 @@ FOR_ALL = ("kind", "threshold", "aggregate")
 class Verifier(Section):
     """One verifier; which keys a kind has is in docs/reference/verifiers.md."""
 
-    kind: str = required("arithmetic, prm, hf-prm, judge, ensemble, FILE.py:function or module:function")
+    kind: str = required("arithmetic, prm, likelihood, hf-prm, judge, ensemble, FILE.py:function or module:function")
     threshold: Share = key(0.5, "a step with a score below it is flagged", "0 to 1")
     aggregate: Literal["min", "last", "mean", "product"] = key("min", "how the scores of a response's steps become one")
     model: str | None = key(
         None,
-        "prm: a run, a name in the table of downloads or a directory; hf-prm: one of the last two; judge: what its server calls it",
+        "prm, likelihood: a run, a name in the table of downloads or a directory; hf-prm: one of the last two; "
+        "judge: what its server calls it",
     )
-    dtype: Dtype | None = key(None, "prm, hf-prm: of the model that scores; null: bfloat16, on a CPU float32")
-    separator: Annotated[str, StringConstraints(min_length=1)] | None = key(None, "hf-prm: the token after each step")
+    dtype: Dtype | None = key(None, "prm, likelihood, hf-prm: of the model that scores; null: bfloat16, on a CPU float32")
+    separator: Annotated[str, StringConstraints(min_length=1)] | None = key(
+        None, "hf-prm: the token after each step; likelihood: the text between two steps, null: a space"
+    )
     system: str | None = key(None, "hf-prm: its system prompt")
     url: Annotated[str, StringConstraints(pattern="^https?://")] | None = key(
         None, "judge: address of an OpenAI-compatible interface, such as http://localhost:8000/v1"

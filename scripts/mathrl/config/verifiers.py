@@ -16,12 +16,15 @@ from mathrl.core.files import UserError
 LABELS = "results/verifiers/labels.parquet"  # what a run trains on that becomes a verifier: solutions of `training`
 ACCEPTED = "results/verifiers/accepted.parquet"  # solutions that grader and verifier accept, for rejection sampling
 MADE_HERE = (LABELS, ACCEPTED)
-OWN_KINDS = ("arithmetic", "prm", "hf-prm", "judge", "ensemble")
+OWN_KINDS = ("arithmetic", "prm", "likelihood", "hf-prm", "judge", "ensemble")
+TRAINED_HERE = ("prm", "likelihood")  # kinds whose model may be a run
+MODELS = (*TRAINED_HERE, "hf-prm")  # kinds that are a model of ours
 FUNCTION = re.compile(r"(?:[^:]+\.py|[A-Za-z_][\w.]*):[A-Za-z_]\w*")
 # What a kind may say, and must say (first).
 KEYS = {
     "arithmetic": ((), ()),
     "prm": (("model",), ("dtype",)),
+    "likelihood": (("model",), ("dtype", "separator")),
     "hf-prm": (("model",), ("dtype", "separator", "system")),
     "judge": (("model", "url"), ("key_env", "prompt", "max_tokens", "parallel", "max_total_tokens", "max_usd", "usd_per_million")),
     "ensemble": (("of",), ("combine",)),
@@ -47,7 +50,7 @@ class Settings:
     @property
     def needs_gpu(self) -> bool:
         """Whether a model of ours scores."""
-        return self.kind in ("prm", "hf-prm")
+        return self.kind in MODELS
 
 
 def read(value: Raw, where: str) -> Verifiers:
@@ -73,7 +76,7 @@ def scorers(section: Verifiers, wanted: list[str] | None = None) -> list[str]:
 
 def trained_runs(section: Verifiers, runs: Collection[str]) -> list[str]:
     """Runs whose model is a verifier."""
-    models = [one.model for one in section.named.values() if one.kind == "prm" and one.model]
+    models = [one.model for one in section.named.values() if one.kind in TRAINED_HERE and one.model]
     return [name for name in dict.fromkeys(models) if name in runs]
 
 

@@ -13,7 +13,7 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     """Add verifiers, verifier, model, accelerator, gpu-memory-utilization, store."""
     parser.add_argument("--verifiers", required=True, help="the section `verifiers` of the configuration, JSON")
     parser.add_argument("--verifier", required=True, help="name of the one that scores")
-    parser.add_argument("--model", type=Path, help="its Hugging Face directory, for kinds prm and hf-prm")
+    parser.add_argument("--model", type=Path, help="its Hugging Face directory, for kinds prm, likelihood and hf-prm")
     parser.add_argument("--accelerator", choices=("cuda", "cpu"), default="cuda", help="default cuda")
     parser.add_argument("--gpu-memory-utilization", type=float, default=0.9, help="share of a GPU for its engine (default 0.9)")
     parser.add_argument(

@@ -17,7 +17,7 @@ from mathrl.verifiers import load
 from mathrl.verifiers.gathering import Gathering
 from mathrl.verifiers.interface import Verifier
 from mathrl.verifiers.kept import Kept
-from mathrl.verifiers.prm import ProcessRewardModel
+from mathrl.verifiers.one_pass import OnePass
 from mathrl.verifiers.served import Place, Served
 
 REMEMBERED = 200_000  # responses; a longer training must not fill the memory of its reward workers
@@ -66,7 +66,7 @@ def check(section: Verifiers, store: Path) -> None:
     for name, one in settings(section).items():
         try:
             made = load.make(one, root=store, timeout=1.0, retries=0, batch_size=1, model=_model(one))
-            if isinstance(made.inner, ProcessRewardModel):
+            if isinstance(made.inner, OnePass):
                 made.inner.check()
         except UserError as error:
             raise UserError(f"config: verifiers.named.{name}: {error}") from None

@@ -104,6 +104,10 @@ def _inner(settings: Settings, root: Path, timeout: float, accelerator: str, mod
         from mathrl.verifiers.prm import ProcessRewardModel
 
         return ProcessRewardModel(_directory(settings, model), accelerator, dtype, gpu_memory_utilization)
+    if settings.kind == "likelihood":
+        from mathrl.verifiers.likelihood import StepLikelihood
+
+        return StepLikelihood(_directory(settings, model), accelerator, dtype, gpu_memory_utilization, own.get("separator", " "))
     if settings.kind == "hf-prm":
         from mathrl.verifiers.hf_prm import PublishedRewardModel
 

@@ -20,6 +20,7 @@ from mathrl.config.determinism import is_deterministic
 from mathrl.config.process import Process
 from mathrl.config.stage import Lora, Reward, Stage
 from mathrl.config.verifier import Verifiers
+from mathrl.config.verifiers import MODELS
 from mathrl.core import users_code
 from mathrl.core.code_files import SCRIPTS
 from mathrl.core.files import JsonObject, UserError
@@ -263,7 +264,7 @@ def _process_reward(process: Process, verifiers: Verifiers, workers: int) -> Ove
     named = {}
     for name, one in section.named.items():  # the reward workers may work elsewhere
         there = {"kind": users_code.absolute(one.kind), "prompt": one.prompt and str(Path(one.prompt).absolute())}
-        there |= {"model": str(Path(str(one.model)).absolute())} if one.kind in ("prm", "hf-prm") else {}
+        there |= {"model": str(Path(str(one.model)).absolute())} if one.kind in MODELS else {}
         named[name] = one.model_copy(update=there)
     section = section.model_copy(update={"named": named})
     said = {"process": process.plain(), "verifiers": section.plain(), "workers": workers}
