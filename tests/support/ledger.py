@@ -51,6 +51,7 @@ PARTS = {
         "workflow/test_runs_that_end.py::test_two_ray_nodes",
     ),
     "adapters": ("workflow/test_lora.py", "workflow/test_recipes.py", "verl/test_shapes.py", "verl/test_reshard.py"),
+    "verifiers": ("workflow/test_verifiers.py",),
     "versions": ("workflow/test_versions.py",),
     "grader": ("grading/", "evaluation/test_contest_judge.py"),
     "rooms": ("",),

@@ -109,7 +109,7 @@ def arguments(atlas: Atlas, *targets: str, dry_run: bool = False, at_once: int =
     """Snakemake's command line."""
     command = [snakemake(), "-s", str(ROOT / "Snakefile"), "-d", str(atlas.directory)]
     if atlas.model:
-        command += ["--cores", "all", "--resources", f"gpu={atlas.gpus}"]
+        command += ["--cores", "all", "--keep-going", "--resources", f"gpu={atlas.gpus}"]
     else:
         command += side_by_side(at_once)
     command += ["--configfile", *map(str, atlas.files), str(atlas.overlay.resolve())]
@@ -119,11 +119,11 @@ def arguments(atlas: Atlas, *targets: str, dry_run: bool = False, at_once: int =
 def side_by_side(at_once: int) -> list[str]:
     """Snakemake's words for `at_once` trainings at once in the demo's profile, where one counts as a core.
 
-    Beside each there is room for a job that samples or grades.
+    Beside each there is room for a job that samples or grades. One that fails does not end the others.
     """
     cores = min(os.cpu_count() or 1, 2 * at_once)
     resources = ["--set-resources", "train_policy:trainings=1", "--resources", f"trainings={at_once}"]
-    return ["--profile", str(DEMO.parent), "--cores", str(cores), *resources]
+    return ["--profile", str(DEMO.parent), "--cores", str(cores), "--keep-going", *resources]
 
 
 def at_once(free: int, cores: int) -> int:
