@@ -146,6 +146,7 @@ def run(name, tokens, steps=30, budget=29_000):
         ([run("a", 28_500), run("b", 29_400)], True, "they end 500 tokens below to 400 tokens above it"),
         ([run("a", 29_100), run("b", 30_400)], False, "not equal within one step's worth"),  # 1,300 apart, a step's worth is 1,013
         ([run("a", 12_000, steps=60), run("b", 29_900)], False, "Their steps ended these before the budget did: a (12\u202f000)"),
+        ([run("a", 28_050, steps=40), run("b", 30_400)], False, "they end 950 tokens below to"),  # its last step cost less than foreseen
         ([run("a", 29_900), run("s", None)], True, "Of 1 trainings no generated tokens are known"),
         ([run("s", None)], None, "No training has generated tokens yet"),
     ],

@@ -137,8 +137,8 @@ def spending(runs: Sequence[AtlasRun]) -> Spending:
         + ("equal within one step's worth." if equal else "not equal within one step's worth.")
     ]
     budgeted = [(run, run.tokens - run.budget) for run in found if run.budget]
-    beside = [more for run, more in budgeted if more > -run.tokens / run.steps]
-    short = [f"{run.run} ({charts.thousands(run.tokens)})" for run, more in budgeted if more <= -run.tokens / run.steps]
+    beside = [more for _, more in budgeted if more > -worth]
+    short = [f"{run.run} ({charts.thousands(run.tokens)})" for run, more in budgeted if more <= -worth]
     if beside:
         low, high = (f"{charts.thousands(abs(more))} tokens {'below' if more < 0 else 'above'}" for more in (min(beside), max(beside)))
         told.append(f"A training ends with the step that is expected to use up its budget: they end {low} to {high} it.")

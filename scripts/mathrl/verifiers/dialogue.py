@@ -88,7 +88,7 @@ def check_lengths(model: Path, dialogues: Sequence[Sequence[int]]) -> None:
     longest, most = max(map(len, dialogues), default=0), context(model)
     if most is not None and longest >= most:  # vLLM makes one token more
         raise UserError(
-            f"{model}: a response with its problem and the marks takes {longest} tokens, and this verifier reads fewer than {most} "
+            f"{model}: a response with its problem takes {longest} tokens, and this verifier reads fewer than {most} "
             "(max_position_embeddings); lower training.max_response_length, or choose a verifier with a longer context"
         )
 
