@@ -86,3 +86,30 @@ def test_a_response_longer_than_the_context_is_refused(verifier):
 def test_the_separator_is_part_of_what_decides(tiny, verifier):
     other = likelihood.StepLikelihood(tiny, "cpu", "float32", separator="\n")
     assert other.identity != verifier.identity and other.score([PROBLEM], [STEPS]) != verifier.score([PROBLEM], [STEPS])
+
+
+def test_a_damaged_model_gives_no_score(tiny, tmp_path):
+    """Python's `min` leaves NaN out where it comes second."""
+    import shutil
+
+    import torch
+    from mathrl.verifiers.interface import checked
+    from safetensors.torch import load_file, save_file
+
+    shutil.copytree(tiny, tmp_path / "model")
+    weights = load_file(tmp_path / "model/model.safetensors")
+    name = next(name for name in weights if name.endswith("o_proj.weight"))
+    weights[name] = torch.full_like(weights[name], float("nan"))
+    save_file(weights, tmp_path / "model/model.safetensors", {"format": "pt"})
+    damaged = likelihood.StepLikelihood(tmp_path / "model", "cpu", "float32")
+    with pytest.raises(ValueError, match="gave the score nan"):
+        checked(damaged.score([PROBLEM], [STEPS]), [STEPS])
+
+
+@pytest.mark.parametrize("order", [(1, 2), (2, 1)])
+def test_nor_does_an_engine_that_tells_no_number(order):
+    import math
+    from types import SimpleNamespace
+
+    logprobs = {1: -0.5, 2: float("nan")}
+    assert math.isnan(likelihood._ratio({token: SimpleNamespace(logprob=logprobs[token]) for token in order}, 1))

@@ -10,7 +10,7 @@ from pydantic import Field
 from mathrl.config.reward_terms import Term, weights
 from mathrl.config.section import Count, Distinct, Positive, PositiveShare, Section, Several, WholeNumber, key, required
 from mathrl.config.verifier import VerifierName, Verifiers
-from mathrl.config.verifiers import Settings, settings
+from mathrl.config.verifiers import MODELS, Settings, settings
 from mathrl.core.files import UserError
 
 LONGEST_TIMEOUT = 480  # seconds; a training that prints nothing for ten minutes counts as hung, and each try that fails prints a line
@@ -169,8 +169,7 @@ def _check_gpus(process: Process, count: int, where: str, accelerator: str) -> N
         if accelerator == "cpu":
             raise UserError(f"config: {where}.{name} {value} changes nothing with accelerator: cpu; remove it")
         if not count:
-            raise UserError(
-                f"config: {where}.{name} {value} changes nothing without a verifier that is a model (prm, likelihood, hf-prm); remove it"
-            )
+            kinds = ", ".join(MODELS)
+            raise UserError(f"config: {where}.{name} {value} changes nothing without a verifier that is a model ({kinds}); remove it")
     if process.gpus > count:
         raise UserError(f"config: {where}.gpus {process.gpus}: {count} verifier(s) are models, and each works on one GPU; lower it")

@@ -13,6 +13,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from mathrl.verifiers import dialogue
 from mathrl.verifiers.one_pass import OnePass
 
@@ -44,7 +46,8 @@ class StepLikelihood(OnePass):
         dialogue.check_lengths(self._model, [ids for ids, _ in asked])
         ratios = {"vllm": _ratios_of_vllm, "transformers": _ratios_of_transformers}
         found = ratios[self.backend](model, [ids for ids, _ in asked])
-        return [[min(row[place] for place in own) for own in places] for row, (_, places) in zip(found, asked, strict=True)]
+        # numpy's minimum, as a damaged model gives NaN, which Python's may leave out
+        return [[float(np.min([row[place] for place in own])) for own in places] for row, (_, places) in zip(found, asked, strict=True)]
 
     def _try(self, tokenizer: Any) -> None:
         tokens(tokenizer, "1 + 1?", ["1 + 1 = 2.", "It is 2."], self._separator)
@@ -101,4 +104,4 @@ def _ratios_of_vllm(llm: Any, rows: Sequence[list[int]]) -> list[list[float]]:
 
 def _ratio(told: Mapping[int, Any], token: int) -> float:
     """Of the token that stands there to the most likely one."""
-    return math.exp(min(0.0, told[token].logprob - max(one.logprob for one in told.values())))
+    return math.exp(told[token].logprob - float(np.max([one.logprob for one in told.values()])))
