@@ -26,10 +26,10 @@ def test_a_trained_verifier_names_the_first_wrong_step(finished, make_workflow):
     assert {name: one["kind"] for name, one in measured.items()} == {
         "equalities": "arithmetic",
         "checker": "prm",
-        "expected": "likelihood",
+        "likely": "likelihood",
         "both": "ensemble",
     }
-    assert measured["expected"]["f1"]["value"] >= GOAL, measured["expected"]
-    assert measured["expected"]["clean"]["value"] >= GOAL, "it flags right solutions"
+    assert measured["likely"]["f1"]["value"] >= GOAL, measured["likely"]
+    assert measured["likely"]["clean"]["value"] >= GOAL, "it flags right solutions"
     page = (demo.directory / "results/steps.html").read_text()
     assert all(name in page for name in measured)
