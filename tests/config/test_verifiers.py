@@ -41,6 +41,7 @@ def test_a_whole_section_is_valid(given):
         ({"named": {"a": {"kind": "judge", "model": "m", "url": "http://x", "max_usd": 1}}}, "max_usd and usd_per_million belong together"),
         ({"named": {"a": {"kind": "judge", "model": "m", "url": "http://x", "prompt": "no.txt"}}}, "prompt: no such file: no.txt"),
         ({"named": {"a": {"kind": "judge", "model": "m", "url": "http://x", "key": "secret"}}}, "unknown key 'verifiers.named.a.key'"),
+        ({"named": {"a": {"kind": "likelihood", "model": "m", "separator": "|"}}}, "separator '|' of kind likelihood: only spaces"),
         ({"named": {"a": {"kind": "arithmetic", "model": "m"}}}, "kind arithmetic has no key 'model'"),
         ({"named": {"a": {"kind": "ensemble", "of": ["b", "c"]}}}, "of: unknown verifier 'b'"),
         ({"named": NAMED | {"b": {"kind": "ensemble", "of": ["steps", "all"]}}}, "'all' is an ensemble itself"),

@@ -100,6 +100,7 @@ def test_what_make_and_snakemake_are_told_is_accepted():
 
 @pytest.mark.parametrize(("command", "page"), DRY_RUNS.items(), ids=DRY_RUNS)
 def test_snakemake_finds_its_targets(sources, command, page):
+    pages.write_files("README.md", sources)  # mine.yaml, which other pages speak of
     pages.write_files(page, sources)
     done = pages.run(command, sources)
     assert done.returncode == 0, done.stdout[-3000:]

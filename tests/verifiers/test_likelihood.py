@@ -113,3 +113,8 @@ def test_nor_does_an_engine_that_tells_no_number(order):
 
     logprobs = {1: -0.5, 2: float("nan")}
     assert math.isnan(likelihood._ratio({token: SimpleNamespace(logprob=logprobs[token]) for token in order}, 1))
+
+
+def test_a_step_without_a_token_is_no_failure(verifier):
+    scores = verifier.score([PROBLEM], [["9 * 5 = 45.", "", "It is 40."]])[0]
+    assert scores[1] == 1.0 and scores[0] < 1

@@ -100,6 +100,8 @@ def check(section: Verifiers) -> None:
             if key not in (*needed, *allowed):
                 may_say = ", ".join((*FOR_ALL, *needed, *allowed))
                 raise UserError(f"{where}: kind {one.kind} has no key '{key}'; it has: {may_say}")
+        if one.kind == "likelihood" and one.own.get("separator", " ").strip():  # it could complete a special token of two steps
+            raise UserError(f"{where}: separator '{one.own['separator']}' of kind likelihood: only spaces and line ends may part two steps")
         for part in one.of:
             if part not in known:
                 raise UserError(f"{where}: of: unknown verifier '{part}'; known: {', '.join(known)}")

@@ -46,8 +46,11 @@ class StepLikelihood(OnePass):
         dialogue.check_lengths(self._model, [ids for ids, _ in asked])
         ratios = {"vllm": _ratios_of_vllm, "transformers": _ratios_of_transformers}
         found = ratios[self.backend](model, [ids for ids, _ in asked])
-        # numpy's minimum, as a damaged model gives NaN, which Python's may leave out
-        return [[float(np.min([row[place] for place in own])) for own in places] for row, (_, places) in zip(found, asked, strict=True)]
+        # numpy's minimum, as a damaged model gives NaN, which Python's may leave out; nothing is unexpected in a step without a token
+        return [
+            [float(np.min([row[place] for place in own])) if own else 1.0 for own in places]
+            for row, (_, places) in zip(found, asked, strict=True)
+        ]
 
     def _try(self, tokenizer: Any) -> None:
         tokens(tokenizer, "1 + 1?", ["1 + 1 = 2.", "It is 2."], self._separator)
