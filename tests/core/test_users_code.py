@@ -1,6 +1,10 @@
 """A user's function is found by its file or its module; what cannot be had is said in one line."""
 
+import gc
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from mathrl.core import code_files, users_code
@@ -86,3 +90,18 @@ def test_a_name_that_python_finds_elsewhere_first_is_refused(folder):
         UserError, match=r"here: .*t\.py: imports 'json', which lies beside it and elsewhere \(.*json/__init__\.py\); rename"
     ):
         users_code.load(f"{folder}/t.py:f", "here")
+
+
+def test_threads_may_read_code_at_the_same_time():
+    """Python 3.11 ends in a SystemError where a thread that parses waits while another one parses; here it waits at each collection."""
+    files = sorted(Path(code_files.__file__).parent.glob("*.py"))[:8]
+    pause, thresholds = (lambda *_: time.sleep(0)), gc.get_threshold()
+    gc.callbacks.append(pause)
+    gc.set_threshold(50, 2, 2)
+    try:
+        with ThreadPoolExecutor(8) as threads:
+            found = list(threads.map(lambda _: meanings(files, code_files.SCRIPTS), range(16)))
+    finally:
+        gc.callbacks.remove(pause)
+        gc.set_threshold(*thresholds)
+    assert all(one == found[0] for one in found)

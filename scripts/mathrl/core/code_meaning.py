@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from mathrl.core import code_files
+from mathrl.core import code_files, imported_names
 from mathrl.core.files import UserError, sha256_file, sha256_text
 
 BLOCKS = ("body", "orelse", "finalbody")
@@ -42,7 +42,7 @@ def meanings(paths: Iterable[Path], *roots: Path) -> dict[Path, str]:
 
 def _parsed(path: Path) -> ast.Module:
     try:
-        return ast.parse(path.read_text(encoding="utf-8-sig"))
+        return imported_names.parse(path.read_text(encoding="utf-8-sig"))
     except (SyntaxError, ValueError) as error:
         raise UserError(f"{path}: is no Python ({error}); mend it") from None
 

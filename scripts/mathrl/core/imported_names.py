@@ -13,6 +13,7 @@ import functools
 import hashlib
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
@@ -25,6 +26,7 @@ _BLOCKS = ("body", "orelse", "handlers", "finalbody", "cases")  # where statemen
 _MADE_BY = hashlib.sha256(Path(__file__).read_bytes() + sys.version.encode()).digest()
 _known: dict[str, list[str]] = {}
 _used: dict[str, list[str]] = {}
+_PARSING = threading.Lock()
 
 
 @functools.cache
@@ -35,6 +37,16 @@ def remember(memory: Path) -> None:
     """
     _known.update(_read(memory))
     atexit.register(_keep, memory)
+
+
+def parse(text: str) -> ast.Module:
+    """`ast.parse`, one thread at a time: Python 3.11 counts the depth of a tree per process, and two threads end in a SystemError.
+
+    Raises:
+        SyntaxError, ValueError: it is no Python.
+    """
+    with _PARSING:
+        return ast.parse(text)
 
 
 def imported(content: bytes) -> list[str]:
@@ -79,7 +91,7 @@ def _keep(memory: Path) -> None:
 
 
 def _names(text: str) -> Iterator[str]:
-    tree = ast.parse(text)
+    tree = parse(text)
     by_text = any(word in text for word in _BY_TEXT) and any(_last(node) in _BY_TEXT for node in ast.walk(tree))
     for node in ast.walk(tree) if by_text else _statements(tree):
         if isinstance(node, ast.Import):

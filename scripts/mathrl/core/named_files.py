@@ -13,7 +13,7 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from mathrl.core.imported_names import remembered
+from mathrl.core.imported_names import parse, remembered
 
 JOINS = ("join", "joinpath", "Path", "PurePath")
 MADE = ("results", "checkpoints", "logs", ".snakemake")  # in the working directory
@@ -38,7 +38,7 @@ def _named(path: Path) -> Iterator[Path]:
 
 
 def _names(text: str) -> Iterator[str]:
-    for name in map(_name, ast.walk(ast.parse(text))):
+    for name in map(_name, ast.walk(parse(text))):
         if ("." in name or "/" in name) and len(name) <= LONGEST and name.isprintable() and not name.endswith(".py"):
             yield name
 

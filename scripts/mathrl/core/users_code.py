@@ -20,7 +20,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from mathrl.core import code_files
+from mathrl.core import code_files, imported_names
 from mathrl.core.files import UserError
 
 SEEN = "in a container only the working directory and /tmp are seen"
@@ -78,7 +78,7 @@ def check(name: str, where: str) -> None:
     try:
         files(name)
         path, function = path_of(name), name.rpartition(":")[2]
-        tree = ast.parse(path.read_text(encoding="utf-8-sig"))
+        tree = imported_names.parse(path.read_text(encoding="utf-8-sig"))
     except UserError as error:
         raise UserError(f"{where}: {error}") from None
     names, open_ended = _names(tree)
