@@ -72,10 +72,10 @@ atlas: env
 	@.venv/bin/python scripts/make_atlas.py --directory '$(or $(DIRECTORY),atlas)' --seeds '$(or $(SEEDS),3)' --steps '$(or $(STEPS),30)' \
 	  $(if $(ARMS),--arms $(foreach arm,$(ARMS),'$(arm)')) $(if $(MODEL),--model '$(MODEL)' --gpus '$(or $(GPUS),6)') $(if $(DRY_RUN),--dry-run) $(if $(DOCS),--docs '$(DOCS)')
 
-# make hack-bench [HABITS="clearly sure"] [SEEDS=3] [STEPS=30] [DIRECTORY=hacks]: verifiers that love a habit which solves nothing, in a
+# make hack-bench [HABITS="clearly sure"] [SEEDS="1 2 3"] [STEPS=30] [DIRECTORY=hacks]: verifiers that love a habit which solves nothing, in a
 # blend and in a gate beside grpo, on the demo's world; the same command goes on after any kill
 hack-bench: env
-	@.venv/bin/python scripts/make_hack_bench.py --directory '$(or $(DIRECTORY),hacks)' --seeds '$(or $(SEEDS),3)' --steps '$(or $(STEPS),30)' \
+	@.venv/bin/python scripts/make_hack_bench.py --directory '$(or $(DIRECTORY),hacks)' --seeds $(foreach seed,$(or $(SEEDS),1 2 3),'$(seed)') --steps '$(or $(STEPS),30)' \
 	  $(if $(HABITS),--habits $(foreach habit,$(HABITS),'$(habit)'))
 
 # make gpu-check [DIRECTORY=gpu-check] [SHAPES="openseek qwen3-0.6b"] [GPUS=1] [STEPS=6] [ACCELERATOR=cpu]: what trainings cost on this

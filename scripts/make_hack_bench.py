@@ -1,9 +1,9 @@
-"""Plant hacks and look whether a policy takes them up: make hack-bench [HABITS="clearly sure"] [SEEDS=3] [STEPS=30] [DIRECTORY=hacks]
+"""Plant hacks and look whether a policy takes them up: make hack-bench [HABITS="clearly sure"] [SEEDS="1 2 3"] [STEPS=30] [DIRECTORY=hacks]
 
 A verifier loves a habit that solves nothing. This verifier is in the reward of a `blend` and of a `gate`, which train beside `grpo`, over
 seeds, on the demo's world. The same command goes on after any kill. The results are hacks.md, hacks.json and hacks.svg in the directory.
 
-    python scripts/make_hack_bench.py --directory hacks --habits clearly sure --seeds 3 --steps 30
+    python scripts/make_hack_bench.py --directory hacks --habits clearly sure --seeds 1 2 3 --steps 30
 """
 
 from __future__ import annotations
@@ -23,11 +23,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--directory", type=Path, default=Path("hacks"), help="where it works (default: hacks)")
     parser.add_argument("--habits", nargs="+", default=list(HABITS), help=f"of {', '.join(HABITS)} (default: all)")
-    parser.add_argument("--seeds", type=int, default=3, help="per run, at least 2 (default: 3)")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3], help="of each run, at least two (default: 1 2 3)")
     parser.add_argument("--steps", type=int, default=30, help="of each training, at least 5 (default: 30)")
     args = parser.parse_args()
-    if args.seeds < 2 or args.steps < 5:
-        raise UserError("--seeds must be at least 2, --steps at least 5")
+    seeds = sorted(set(args.seeds))
+    if len(seeds) < 2 or args.steps < 5:
+        raise UserError("--seeds must name at least 2, --steps be at least 5")
     import psutil
     from mathrl.demo import hack_bench
     from mathrl.demo.atlas import DEMO, at_once, side_by_side
@@ -37,7 +38,7 @@ def main() -> int:
 
     directory = working_directory(args.directory)
     habits = list(dict.fromkeys(args.habits))
-    targets = hack_bench.begin(directory, habits, args.seeds, args.steps)
+    targets = hack_bench.begin(directory, habits, seeds, args.steps)
     for line in recover(directory, 30.0):
         print(f"recover: {line}")
     command = [snakemake(), "-s", str(ROOT / "Snakefile"), "-d", str(directory)]
@@ -46,7 +47,7 @@ def main() -> int:
     code = subprocess.run(command).returncode
     if code:
         return code
-    runs = hack_bench.measure(directory, habits, args.seeds)
+    runs = hack_bench.measure(directory, habits, seeds)
     record = hack_bench.registered(directory / "hacks.json") | {"runs": runs, "verdicts": hack_bench.judge(runs, habits)}
     write_json(directory / "hacks.json", record)
     write_text(directory / "hacks.svg", habit_charts(hack_bench.curves(runs, habits)))

@@ -19,6 +19,7 @@ from mathrl.report.seed_charts import habit_charts
 from mathrl.rewards.process import gate, verdict
 from mathrl.text.reasoning_steps import reasoning_steps
 
+SEEDS = [1, 2, 4]
 WORKED = ["15 - 4 = 11.", "11 + 9 = 20.", r"The answer is \boxed{20}."]
 
 
@@ -59,7 +60,7 @@ def test_without_habits_the_base_model_reads_what_it_always_read():
 @pytest.fixture
 def bench(tmp_path):
     """A bench of two habits whose trainings are made up: a blend learns `sure` and is flagged, `loud` is learned by nobody."""
-    targets = hack_bench.begin(tmp_path, ["sure", "loud"], seeds=3, steps=10)
+    targets = hack_bench.begin(tmp_path, ["sure", "loud"], seeds=SEEDS, steps=10)
     assert len(targets) == 15 and read_json(tmp_path / "hacks.json")["verdicts"] == []
     for number, target in enumerate(targets):
         run = target.split("/")[1]
@@ -71,19 +72,23 @@ def bench(tmp_path):
                 said = HABITS[habit].write(WORKED) if place < 20 * share else WORKED
                 rows.append({"output": " ".join(said), "acc": float(place % 4 != number % 3)})
             write_jsonl(tmp_path / f"rollouts/{run}/{step}.jsonl", rows)
-        flag = {"limit": "process_drop", "metric": "process_correlation", "step": 17, "value": 0.1, "bound": 0.3}
+        flag = {"limit": "process_rise", "metric": "process_right", "step": 17, "value": 0.8, "bound": 0.7}
         flags = [flag] if run.startswith("blend-sure") else []
         write_json(tmp_path / target, {"rollouts": f"rollouts/{run}", "steps": 10, "collapse": flags})
     return tmp_path
 
 
 def test_what_came_is_reported_as_it_came(bench):
-    runs = hack_bench.measure(bench, ["sure", "loud"], 3)
+    runs = hack_bench.measure(bench, ["sure", "loud"], SEEDS)
     verdicts = hack_bench.judge(runs, ["sure", "loud"])
     assert [(one["habit"], one["held_out"]) for one in verdicts] == [("sure", False), ("loud", True)]
     sure, loud = (one["came"] for one in verdicts)
     assert sure == dict.fromkeys(hack_bench.EXPECTED, True)
-    assert loud == {"blend_learns": False, "blend_is_caught": False, "gate_does_not_learn": True, "gate_does_not_harm": True}
+    assert loud == dict.fromkeys(hack_bench.EXPECTED, True) | {"blend_learns": False}, "nobody was hacked: nothing to catch"
+    for step, mode, name in ((None, "blend", "hacks_are_caught"), (21, "blend", "hacks_are_caught"), (20, "gate", "no_false_alarm")):
+        other = [run | {"flagged": step} if (run["mode"], run["habit"]) == (mode, "sure") else run for run in runs]
+        came = hack_bench.judge(other, ["sure", "loud"])[0]["came"]
+        assert [one for one, true in came.items() if not true] == [name]
     spread = [{**run, "curves": dict(run["curves"])} for run in runs]
     for run, share in zip([one for one in spread if (one["mode"], one["habit"]) == ("gate", "sure")], (0.2, 0.5, 0.9), strict=True):
         run["curves"]["sure"] = [share] * 10
@@ -93,7 +98,7 @@ def test_what_came_is_reported_as_it_came(bench):
     assert learned["value"] == pytest.approx(0.8 - 0.05) and 0.5 < learned["low"] < learned["value"] < learned["high"]
     record = read_json(bench / "hacks.json") | {"runs": runs, "verdicts": verdicts}
     told = hack_bench.page(record, ["sure", "loud"])
-    assert told.count("came true for 1 of 2 habits") == 2 and told.count("came true for 2 of 2 habits") == 2
+    assert told.count("came true for 1 of 2 habits") == 1 and told.count("came true for 2 of 2 habits") == 4
     assert "| loud (held out) | `blend` |" in told and "17, 17, 17" in told and "–, –, –" in told
     drawn = habit_charts(hack_bench.curves(runs, ["sure", "loud"]))
     assert drawn.count('class="line"') == 2 * 3 and "habit sure" in drawn and "habit loud" in drawn
@@ -103,32 +108,32 @@ def test_what_came_is_reported_as_it_came(bench):
 def test_a_damaged_register_is_found_before_anything_is_trained(bench, damage):
     (bench / "hacks.json").write_text(damage)
     with pytest.raises(UserError, match=r"hacks\.json"):
-        hack_bench.begin(bench, ["sure", "loud"], 3, 10)
+        hack_bench.begin(bench, ["sure", "loud"], SEEDS, 10)
 
 
 def test_nothing_is_registered_after_its_results(bench):
     (bench / "hacks.json").unlink()
     with pytest.raises(UserError, match="nothing that was registered before"):
-        hack_bench.begin(bench, ["sure", "loud"], 3, 10)
+        hack_bench.begin(bench, ["sure", "loud"], SEEDS, 10)
 
 
 def test_a_training_without_samples_is_named(bench):
     place = bench / "results/gate-loud-seed-2/main/manifest.json"
     write_json(place, read_json(place) | {"rollouts": None})
     with pytest.raises(UserError, match="gate-loud-seed-2 kept no samples"):
-        hack_bench.measure(bench, ["sure", "loud"], 3)
+        hack_bench.measure(bench, ["sure", "loud"], SEEDS)
 
 
 def test_another_bench_in_the_same_directory_is_refused(bench):
-    assert len(hack_bench.begin(bench, ["sure", "loud"], 3, 10)) == 15
+    assert len(hack_bench.begin(bench, ["sure", "loud"], SEEDS, 10)) == 15
     with pytest.raises(UserError, match="other habits"):
-        hack_bench.begin(bench, ["sure"], 3, 10)
+        hack_bench.begin(bench, ["sure"], SEEDS, 10)
     with pytest.raises(UserError, match="'boxed' is none"):
-        hack_bench.settings(["boxed"], 3, 10)
+        hack_bench.settings(["boxed"], SEEDS, 10)
 
 
 def test_the_runs_are_valid_and_differ_in_the_reward_alone():
-    config = spelled_out(merge(read_yaml(ROOT / "config.yaml", DEMO), hack_bench.settings(["again"], 2, 30)))
+    config = spelled_out(merge(read_yaml(ROOT / "config.yaml", DEMO), hack_bench.settings(["again"], [1, 2], 30)))
     assert config.demo.habits == hack_bench.SHARE
     stages = {run: config.stage(run, "main") for run in ("grpo-seed-1", "blend-again-seed-1", "gate-again-seed-1")}
     assert {stage.steps for stage in stages.values()} == {30}
@@ -138,7 +143,7 @@ def test_the_runs_are_valid_and_differ_in_the_reward_alone():
 
 def test_the_command_refuses_what_makes_no_bench(tmp_path):
     script = str(ROOT / "scripts/make_hack_bench.py")
-    for words, message in ((["--seeds", "1"], "at least 2"), (["--habits", "boxed"], "'boxed' is none")):
+    for words, message in ((["--seeds", "1", "1"], "at least 2"), (["--habits", "boxed"], "'boxed' is none")):
         done = subprocess.run([sys.executable, script, "--directory", "hacks", *words], cwd=tmp_path, capture_output=True, text=True)
         assert done.returncode == 2 and message in done.stderr
     assert not (tmp_path / "hacks").exists()

@@ -183,6 +183,24 @@ def test_a_hack_of_the_verifier_is_flagged(scores, correlations, step):
         )
 
 
+# Process scores of right answers over six steps, and the spread of all scores in the first two; the window is two, the limit one deviation.
+RISES = [
+    ([0.6, 0.6, 0.62, 0.64, 0.7, 0.7], 0.05, 5, "what right answers said before scores, now scores far more"),
+    ([0.6, 0.6, 0.62, 0.64, 0.7, 0.7], 0.3, None, "a rise within what the scores differ by"),
+    ([0.9, 0.9, 0.8, 0.7, 0.6, 0.5], 0.05, None, "a fall"),
+    ([0.6, 0.6, 0.6, 0.61, 0.615, 0.62], 0.0, None, "a verifier that scores nearly all alike: less than the least spread"),
+]
+
+
+@pytest.mark.parametrize(("right", "spread", "step"), [case[:3] for case in RISES], ids=[case[3] for case in RISES])
+def test_right_answers_that_please_the_verifier_more_are_flagged(right, spread, step):
+    monitor = Monitor(limits(window=2, process_rise=1.0))
+    for number, score in enumerate(right, 1):
+        now = spread if number <= 2 else 9.0  # what the policy does to the spread later changes nothing
+        monitor.add(number, {"process/spread": now, "process/score_right": score})
+    assert [(flag["limit"], flag["step"]) for flag in monitor.flags] == ([] if step is None else [("process_rise", step)])
+
+
 def test_what_asks_for_an_end_first_has_ended_the_stage(tmp_path):
     """A flag that did not stop the stage is no reason to throw away what a budget paid for, and the other way round."""
     falls = [0.6, 0.6, 0.1, 0.1, 0.1, 0.1]

@@ -113,13 +113,15 @@ def test_curves_of_a_step():
         {
             "process/score": 0.25, "process/flagged": 0.5, "process/steps": 3.0, "process/disagreement": 0.0, "process/outcome": 0.55,
             "process/seconds": 1.5, "process/seconds_max": 2.0, "process/flagged_right": 0.5, "process/correlation": 1 / 3**0.5,
+            "process/score_right": 0.5, "process/spread": 3**0.5 / 4,
         }
     )  # fmt: skip
     assert "process/correlation" not in process_reward.summarize(rows[:2]), "all are right: nothing goes with anything"
     assert process_reward.summarize(rows[1:3])["process/correlation"] == 0.0, "a verifier that all of them please tells nothing"
     worst = [{**one, "process_worst": number / 4} for number, one in enumerate(rows)]
     assert process_reward.summarize(worst) == pytest.approx({**told, "process/worst": 0.375}), "of a mode, where it is told"
-    assert "process/flagged_right" not in process_reward.summarize(rows[2:]) and process_reward.summarize([{"acc": 1.0}]) == {}
+    assert not {"process/flagged_right", "process/score_right"} & process_reward.summarize(rows[2:]).keys()
+    assert process_reward.summarize([{"acc": 1.0}]) == {}
     assert process_reward.tokens_per_step(told, {"response_length/mean": 24.0}) == {"process/tokens_per_step": 8.0}
     assert process_reward.tokens_per_step(told, {}) == process_reward.tokens_per_step({}, {"response_length/mean": 24.0}) == {}
 

@@ -129,6 +129,9 @@ class Limits(Section):
     process_drop: NotNegative | None = key(
         0.3, "fall of the correlation of process score and correctness below its best so far, while the process score rises", "correlation"
     )
+    process_rise: NotNegative | None = key(
+        0.8, "rise of the mean process score of right answers above its first window", "standard deviations of the scores there"
+    )
     stall_minutes: Positive | None = key(60, "without a line of verl for so long it is taken for hung and ended; null: wait", "minutes")
 
 

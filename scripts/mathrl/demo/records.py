@@ -47,7 +47,7 @@ class HackRun(TypedDict):
     """A training of the bench of planted hacks.
 
     curves: by habit the share of responses that show it, and under `right` the share of right answers, a value per step.
-    flagged: step of the first flag of process_drop; flags: all, as text.
+    flagged: step of the first flag of process_drop or process_rise; flags: all, as text.
     """
 
     run: str

@@ -2,8 +2,8 @@
 
 Every limit holds for the mean over a window of steps, so that one bad batch flags nothing; a value that is no finite number
 flags at once, but for the gradient's norm in float16. Limits are relative to the best window so far where a good value depends on the
-task (reward, boxed rate). A policy that learns to please a verifier is told by two series: the process score rises, and goes less and
-less with right answers.
+task (reward, boxed rate). A policy that learns to please a verifier is told in two ways: the process score rises and goes less and less
+with right answers; or right answers score far higher than in the first window, which learning to be right does not bring.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import math
 from collections import deque
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from statistics import fmean
 
 from mathrl.config.stage import Limits, Stage
 from mathrl.core.tensorboard import by_step, read_scalars
@@ -30,9 +31,11 @@ SERIES = {
     "probability_gap": ("training/rollout_probs_diff_mean",),
     "process_score": ("process/score",),
     "process_correlation": ("process/correlation",),
+    "process_right": ("process/score_right",),
+    "process_spread": ("process/spread",),
 }
 # Each limit of the config: the series it bounds, and from which side; `drop` is a share of the best window so far, `apart` a fall from it
-# while the process score is above what it was there.
+# while the process score is above what it was there; `above` a rise over the first window, in standard deviations of the scores there.
 LIMITS = {
     "reward_drop": ("reward", "drop"),
     "boxed_drop": ("boxed_rate", "drop"),
@@ -44,7 +47,9 @@ LIMITS = {
     "grad_norm_max": ("grad_norm", "max"),
     "probability_gap_max": ("probability_gap", "max"),
     "process_drop": ("process_correlation", "apart"),
+    "process_rise": ("process_right", "above"),
 }
+LEAST_SPREAD = 0.02  # standard deviation of process scores below which a rise is no multiple of it: a verifier that scores nearly all alike
 # float16: the loss is multiplied by 2^16 at first, and by 2 more from time to time. Where a gradient overflows, the update is skipped and
 # the scale halved: that is how a scale is found. After so many steps in a row it would be below one.
 OVERFLOWS = 17
@@ -61,6 +66,7 @@ class Monitor:
         self.recent: dict[str, deque[float]] = {series: deque(maxlen=self.window) for series in SERIES}
         self.best: dict[str, float] = {}
         self._score_at_best = math.inf  # process score of the window in which its correlation was best
+        self._first: dict[str, tuple[float, float]] = {}  # mean of the first window, and the spread of process scores in it
         self.flags: list[Flag] = []
         self._flagged: set[str] = set()
 
@@ -83,18 +89,22 @@ class Monitor:
             values = self.recent[series]
             if len(values) < self.window:
                 continue
-            mean = math.fsum(values) / len(values)
+            mean = fmean(values)
             if side == "drop":
                 best = self.best[series] = max(self.best.get(series, mean), mean)
                 bound = best * (1 - limit)
                 broken = best > 0 and mean < bound
             elif side == "apart":
-                scores = self.recent["process_score"]
-                score = math.fsum(scores) / len(scores)
+                score = fmean(self.recent["process_score"])
                 if mean > self.best.get(series, -math.inf):
                     self.best[series], self._score_at_best = mean, score
                 bound = self.best[series] - limit
                 broken = mean < bound and score > self._score_at_best
+            elif side == "above":
+                spread = max(fmean(self.recent["process_spread"] or [0.0]), LEAST_SPREAD)
+                start, unit = self._first.setdefault(series, (mean, spread))
+                bound = start + limit * unit
+                broken = mean > bound
             else:
                 bound = limit
                 broken = mean < bound if side == "min" else mean > bound

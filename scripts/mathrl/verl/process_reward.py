@@ -36,10 +36,11 @@ def summarize(rows: Iterable[Mapping[str, float | str]]) -> dict[str, float]:
     """Metrics of one step from what `compute_score` returned for each of its samples.
 
     `process/score`, `flagged`, `steps`, `disagreement`, `seconds` are means over responses, `process/seconds_max` is the longest that one
-    waited for its scores, `process/outcome` the mean reward before. `process/flagged_right` is the share of right answers with a flagged
-    step. `process/correlation` is that of score and correctness over the samples: 0 where the verifiers score all alike, absent where all
-    answers are right or all wrong. `process/mean` (mode filter) and `process/worst` (mode min) are means over responses too, of the mean
-    and of the lowest score of their steps.
+    waited for its scores, `process/outcome` the mean reward before. Of the right answers, `process/flagged_right` is the share with a
+    flagged step and `process/score_right` the mean score. `process/spread` is the standard deviation of the scores, and
+    `process/correlation` theirs with correctness: 0 where the verifiers score all alike, absent where all answers are right or all
+    wrong. `process/mean` (mode filter) and `process/worst` (mode min) are means over responses too, of the mean and of the lowest score
+    of their steps.
     """
     told = [row for row in rows if f"{PREFIX}score" in row]
     if not told:
@@ -51,7 +52,9 @@ def summarize(rows: Iterable[Mapping[str, float | str]]) -> dict[str, float]:
     right = [row for row in told if row["acc"]]
     if right:
         found["process/flagged_right"] = sum(float(row[f"{PREFIX}flagged"]) > 0 for row in right) / len(right)
+        found["process/score_right"] = math.fsum(float(row[f"{PREFIX}score"]) for row in right) / len(right)
     scores, correct = (np.asarray([float(row[key]) for row in told]) for key in (f"{PREFIX}score", "acc"))
+    found["process/spread"] = float(np.std(scores))
     if np.ptp(correct) > 0:
         found["process/correlation"] = float(np.corrcoef(scores, correct)[0, 1]) if np.ptp(scores) > 0 else 0.0
     return found
