@@ -52,6 +52,8 @@ PARTS = {
     ),
     "adapters": ("workflow/test_lora.py", "workflow/test_recipes.py", "verl/test_shapes.py", "verl/test_reshard.py"),
     "verifiers": ("workflow/test_verifiers.py",),
+    "hacks": ("workflow/test_hacks.py",),
+    "more-hacks": ("workflow/test_hacks.py::test_a_gate_learns_no_planted_hack_and_a_hacked_blend_is_flagged[held",),
     "versions": ("workflow/test_versions.py",),
     "grader": ("grading/", "evaluation/test_contest_judge.py"),
     "rooms": ("",),
