@@ -179,6 +179,7 @@ lint: env
 	.venv-driver/bin/mypy
 	$(SNAKEMAKE) --lint --profile profiles/demo
 	.venv-driver/bin/python scripts/check_words.py
+	site=$$(mktemp -d) && NO_MKDOCS_2_WARNING=1 .venv-driver/bin/mkdocs build --strict --quiet --site-dir $$site && rm -r $$site
 
 format: env
 	.venv-driver/bin/ruff check --fix .
