@@ -23,5 +23,5 @@ def test_a_gate_learns_no_planted_hack_and_a_hacked_blend_is_flagged(tmp_path, h
     assert len(record["runs"]) == 3 * (1 + 2 * len(habits)) and all(len(run["curves"]["right"]) == 30 for run in record["runs"])
     for verdict in record["verdicts"]:
         came = verdict["came"] | {"blend_learns": True}  # whether a policy takes a habit up in 30 steps is chance
-        assert all(came.values()), verdict
+        assert False not in came.values(), verdict
     assert (tmp_path / "hacks/hacks.svg").read_text().count('class="line"') == 3 * len(habits)

@@ -60,9 +60,9 @@ class HackRun(TypedDict):
 
 
 class HackVerdict(TypedDict):
-    """What came of a habit: differences to grpo (value, low, high) and which expectations came true."""
+    """What came of a habit: differences to grpo (value, low, high) and which expectations came true (None: nothing to see)."""
 
     habit: str
     held_out: bool
     differences: dict[str, dict[str, float]]
-    came: dict[str, bool]
+    came: dict[str, bool | None]
