@@ -179,7 +179,7 @@ lint: env
 	.venv-driver/bin/mypy
 	$(SNAKEMAKE) --lint --profile profiles/demo
 	.venv-driver/bin/python scripts/check_words.py
-	site=$$(mktemp -d) && NO_MKDOCS_2_WARNING=1 .venv-driver/bin/mkdocs build --strict --quiet --site-dir $$site && rm -r $$site
+	env NO_MKDOCS_2_WARNING=1 .venv-driver/bin/mkdocs build --strict --quiet
 
 format: env
 	.venv-driver/bin/ruff check --fix .
@@ -201,5 +201,5 @@ dag: env
 
 # docs/ as a site in site/, which opens from a file
 docs: env
-	NO_MKDOCS_2_WARNING=1 .venv-driver/bin/mkdocs build --strict --quiet
+	env NO_MKDOCS_2_WARNING=1 .venv-driver/bin/mkdocs build --strict --quiet
 	@echo "site/index.html"

@@ -394,6 +394,7 @@ dist.destroy_process_group()
 """
 
 
+@pytest.mark.full
 def test_sharded_save_merge_and_load_are_exact(prepared, tmp_path, root):
     """Two FSDP2 ranks save as verl does, its own merger joins them as scripts/export_model.py lets it: the same tensors."""
     _, model, _ = prepared

@@ -355,6 +355,18 @@ def test_the_network_between_nodes_is_said_once(tmp_path):
     assert list(other.follow("n1:9:12 [0] NCCL INFO Using network IB\n")) == ["train grpo: between nodes NCCL uses IB"]
 
 
+def test_ray_that_started_too_slowly_gets_a_second_attempt(tmp_path, capfd):
+    """A program that says what Ray says then; a third attempt is not made."""
+    code = "import sys, pathlib; p = pathlib.Path(sys.argv[1]); n = int(p.read_text()) if p.exists() else 0; p.write_text(str(n + 1))"
+    code += f"; print('started') if n == int(sys.argv[2]) else sys.exit({RAY_LATE!r})"
+    for late, ends in ((1, 0), (2, 1)):
+        place = session(tmp_path, monitor=LIMITS | {"stall_minutes": None})
+        assert attempt.run_verl(["-c", code, str(tmp_path / f"attempts{late}"), str(late)], [], {}, tmp_path / "verl.log", place) == ends
+        assert (tmp_path / f"attempts{late}").read_text() == "2"
+        assert capfd.readouterr().err.count("train grpo: Ray did not start in the time it gives itself: a second attempt") == 1
+
+
+@pytest.mark.full
 def test_ray_that_starts_too_slowly_gets_a_second_attempt(tmp_path, stop_ray_agent, capfd):
     """With a real Ray, whose agent is stopped at the first attempt."""
     stopper = threading.Thread(target=stop_ray_agent, args=(os.getpid(),))

@@ -110,12 +110,6 @@ def test_benchmark_of_the_exports_is_made_after_training_and_looked_for_in_no_tr
     assert done.returncode == 2 and "validation_benchmark 'late' is made after training" in done.stdout
 
 
-@pytest.mark.parametrize("profile", ["profiles/default", "profiles/local", "profiles/slurm", "profiles/demo"])
-def test_every_profile_resolves_here(fresh, profile):
-    done = fresh.run("snakemake", "-n", "--cores", "all", "--profile", profile)
-    assert done.returncode == 0, done.stdout
-
-
 # arguments after --config, what the one line must hold
 BAD = [
     ("training.gpus=2", "--config training.gpus: a key inside another is written as a mapping: --config 'training={gpus: 2}'"),
