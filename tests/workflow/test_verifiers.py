@@ -1,28 +1,67 @@
-"""Verifiers that the workflow trains itself, from sampled solutions to a measured table: minutes of labels, training and scores."""
+"""Verifiers that the workflow trains itself, from sampled solutions to a measured table, killed on the way: labels, training and scores."""
 
-import json
+import os
+import random
+import signal
+import time
 
 import polars as pl
 import pytest
+from mathrl.core.files import read_json
+from support.waiting import wait_for
 
-from .conftest import copy_data
+from .conftest import Workflow, copy_data
 
 pytestmark = [pytest.mark.workflow, pytest.mark.full, pytest.mark.timeout(3600)]
 OVERLAY = ("--configfile", "profiles/demo/demo.yaml", "profiles/demo/verifiers.yaml")
 GOAL = 0.85  # of a trained verifier, on exact labels
+# Words of a job's command, for each kill: solutions and completions are sampled, labelled, learned from, scored.
+KILLED = ("solution_samples", "completion_samples", "label_steps.py", "checkpoints/checker", "score_step_sets.py")
 
 
-def test_a_trained_verifier_names_the_first_wrong_step(finished, make_workflow):
+def killed_on_its_way(workflow: Workflow, chance: random.Random) -> list[str]:
+    """Start the study as often as there are `KILLED`, and kill a process of that job, or Snakemake; who it was."""
+    victims = [kill_at(workflow, word, chance) for word in KILLED]
+    recovered = workflow.run(".venv-driver/bin/python", "scripts/recover_workflow.py", "--directory", ".")
+    assert recovered.returncode == 0, recovered.stdout
+    return victims
+
+
+def kill_at(workflow: Workflow, word: str, chance: random.Random) -> str:
+    """Start the study and kill one process of the job with this word in its command, or Snakemake."""
+    recovered = workflow.run(".venv-driver/bin/python", "scripts/recover_workflow.py", "--directory", ".")
+    assert recovered.returncode == 0, recovered.stdout
+    process = workflow.start(*OVERLAY, "--", "verifiers")
+
+    def at_work() -> list[int]:
+        return [pid for pid, command in workflow.processes().items() if word in command and pid != process.pid]
+
+    wait_for(lambda: at_work() or process.poll() is not None, 1500, word)
+    time.sleep(chance.uniform(0.5, 4))
+    assert process.poll() is None, f"it ended before {word}"
+    victim = chance.choice([*at_work(), process.pid])
+    os.kill(victim, signal.SIGKILL)
+    process.wait(timeout=600)
+    return f"{word}: {'Snakemake' if victim == process.pid else 'the job'}"
+
+
+def test_a_trained_verifier_names_the_first_wrong_step_though_its_study_was_killed(finished, make_workflow):
     """Nobody tells it where a step is wrong: it learns right solutions, by the grader's verdict on their answers."""
+    calm = copy_data(finished, make_workflow("calm"))
+    done = calm.snakemake(*OVERLAY, "--", "results/verifiers/labels.json", timeout=1500)
+    assert done.returncode == 0, done.stdout[-5000:]
     demo = copy_data(finished, make_workflow("verifiers"))
-    done = demo.snakemake(*OVERLAY, "--", "verifiers", timeout=3500)
+    victims = killed_on_its_way(demo, random.Random(7))
+    assert len(victims) == len(KILLED)
+    done = demo.snakemake(*OVERLAY, "--", "verifiers", timeout=2500)
     assert done.returncode == 0, done.stdout[-5000:]
     results = demo.directory / "results/verifiers"
-    labels = json.loads((results / "labels.json").read_text())
+    for name in ("labels.parquet", "accepted.parquet"):
+        assert (results / name).read_bytes() == (calm.directory / "results/verifiers" / name).read_bytes(), victims
+    labels = read_json(results / "labels.json")
     assert labels["noise"]["labels"]["n"] > 1000 and labels["noise"]["labels"]["value"] < 0.1, labels["noise"]
-    accepted = pl.read_parquet(results / "accepted.parquet")
-    assert len(accepted) == labels["accepted"] > 300
-    measured = json.loads((results / "measured.json").read_text())["step_sets"]["demo"]["verifiers"]
+    assert len(pl.read_parquet(results / "accepted.parquet")) == labels["accepted"] > 300
+    measured = read_json(results / "measured.json")["step_sets"]["demo"]["verifiers"]
     assert {name: one["kind"] for name, one in measured.items()} == {
         "equalities": "arithmetic",
         "checker": "prm",
