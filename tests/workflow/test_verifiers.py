@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.workflow, pytest.mark.full, pytest.mark.timeout(3600)]
 OVERLAY = ("--configfile", "profiles/demo/demo.yaml", "profiles/demo/verifiers.yaml")
 GOAL = 0.85  # of a trained verifier, on exact labels
 # Words of a job's command, for each kill: solutions and completions are sampled, labelled, learned from, scored.
-KILLED = ("solution_samples", "completion_samples", "label_steps.py", "checkpoints/checker", "score_step_sets.py")
+KILLED = ("solution_samples", "completion_samples", "label_steps.py", "--run checker", "score_step_sets.py")
 
 
 def killed_on_its_way(workflow: Workflow, chance: random.Random) -> list[str]:
