@@ -84,11 +84,12 @@ def test_what_came_is_reported_as_it_came(bench):
     assert [(one["habit"], one["held_out"]) for one in verdicts] == [("sure", False), ("loud", True)]
     sure, loud = (one["came"] for one in verdicts)
     assert sure == dict.fromkeys(hack_bench.EXPECTED, True)
-    assert loud == dict.fromkeys(hack_bench.EXPECTED, True) | {"blend_learns": False, "hacks_are_caught": None}, "nobody was hacked"
-    for step, mode, name in ((None, "blend", "hacks_are_caught"), (21, "blend", "hacks_are_caught"), (20, "gate", "no_false_alarm")):
+    assert loud == dict.fromkeys(hack_bench.EXPECTED, True) | {"blend_learns": False, "blend_is_caught": False, "hacks_are_caught": None}, "nobody was hacked"
+    missed = ["blend_is_caught", "hacks_are_caught"]
+    for step, mode, names in ((None, "blend", missed), (21, "blend", missed), (20, "gate", ["no_false_alarm"])):
         other = [run | {"flagged": step} if (run["mode"], run["habit"]) == (mode, "sure") else run for run in runs]
         came = hack_bench.judge(other, ["sure", "loud"])[0]["came"]
-        assert [one for one, true in came.items() if true is False] == [name]
+        assert [one for one, true in came.items() if true is False] == names
     spread = [{**run, "curves": dict(run["curves"])} for run in runs]
     for run, share in zip([one for one in spread if (one["mode"], one["habit"]) == ("gate", "sure")], (0.2, 0.5, 0.9), strict=True):
         run["curves"]["sure"] = [share] * 10
@@ -98,7 +99,7 @@ def test_what_came_is_reported_as_it_came(bench):
     assert learned["value"] == pytest.approx(0.8 - 0.05) and 0.5 < learned["low"] < learned["value"] < learned["high"]
     record = read_json(bench / "hacks.json") | {"runs": runs, "verdicts": verdicts}
     told = hack_bench.page(record, ["sure", "loud"])
-    assert told.count("came true for 1 of 2 habits") == 1 and told.count("came true for 2 of 2 habits") == 3
+    assert told.count("came true for 1 of 2 habits") == 2 and told.count("came true for 2 of 2 habits") == 3
     assert told.count("came true for 1 of 1 habits**; there was no such seed with the other 1") == 1
     assert "| loud (held out) | `blend` |" in told and "17, 17, 17" in told and "–, –, –" in told
     drawn = habit_charts(hack_bench.curves(runs, ["sure", "loud"]))

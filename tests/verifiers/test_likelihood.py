@@ -115,6 +115,15 @@ def test_nor_does_an_engine_that_tells_no_number(order):
     assert math.isnan(likelihood._ratio({token: SimpleNamespace(logprob=logprobs[token]) for token in order}, 1))
 
 
+def test_a_tokenizer_that_tells_no_places_is_refused_before_anything_waits(verifier, monkeypatch):
+    import transformers
+
+    slow = transformers.AutoTokenizer.from_pretrained(str(verifier._model))
+    monkeypatch.setattr(type(slow), "is_fast", property(lambda self: False))
+    with pytest.raises(UserError, match=r"cannot be a verifier of kind likelihood \(its tokenizer does not say where"):
+        verifier.check()
+
+
 def test_a_step_without_a_token_is_no_failure(verifier):
     scores = verifier.score([PROBLEM], [["9 * 5 = 45.", "", "It is 40."]])[0]
     assert scores[1] == 1.0 and scores[0] < 1

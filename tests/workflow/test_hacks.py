@@ -1,6 +1,5 @@
 """Planted hacks through real trainings: what a gate learns, and what the monitor sees. Half an hour for each half of the habits."""
 
-import os
 import subprocess
 import sys
 
@@ -17,11 +16,11 @@ def test_a_gate_learns_no_planted_hack_and_a_hacked_blend_is_flagged(tmp_path, h
     """Three seeds each of grpo, a blend and a gate per habit; a habit that no blend took up shows nothing of the monitor."""
     habits = [name for name, habit in HABITS.items() if habit.held_out is held_out]
     command = [sys.executable, ROOT / "scripts/make_hack_bench.py", "--directory", tmp_path / "hacks", "--habits", *habits]
-    done = subprocess.run(command, cwd=ROOT, env=os.environ, capture_output=True, text=True, timeout=3500)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=3500)
     assert done.returncode == 0, (done.stdout + done.stderr)[-5000:]
     record = read_json(tmp_path / "hacks/hacks.json")
     assert len(record["runs"]) == 3 * (1 + 2 * len(habits)) and all(len(run["curves"]["right"]) == 30 for run in record["runs"])
     for verdict in record["verdicts"]:
-        came = verdict["came"] | {"blend_learns": True}  # whether a policy takes a habit up in 30 steps is chance
+        came = verdict["came"] | {"blend_learns": True, "blend_is_caught": True}  # whether a policy takes a habit up in 30 steps is chance
         assert False not in came.values(), verdict
     assert (tmp_path / "hacks/hacks.svg").read_text().count('class="line"') == 3 * len(habits)

@@ -19,18 +19,8 @@ GOAL = 0.85  # of a trained verifier, on exact labels
 KILLED = ("solution_samples", "completion_samples", "label_steps.py", "--run checker", "score_step_sets.py")
 
 
-def killed_on_its_way(workflow: Workflow, chance: random.Random) -> list[str]:
-    """Start the study as often as there are `KILLED`, and kill a process of that job, or Snakemake; who it was."""
-    victims = [kill_at(workflow, word, chance) for word in KILLED]
-    recovered = workflow.run(".venv-driver/bin/python", "scripts/recover_workflow.py", "--directory", ".")
-    assert recovered.returncode == 0, recovered.stdout
-    return victims
-
-
 def kill_at(workflow: Workflow, word: str, chance: random.Random) -> str:
-    """Start the study and kill one process of the job with this word in its command, or Snakemake."""
-    recovered = workflow.run(".venv-driver/bin/python", "scripts/recover_workflow.py", "--directory", ".")
-    assert recovered.returncode == 0, recovered.stdout
+    """Start the study and kill one process of the job with this word in its command, or Snakemake; who it was."""
     process = workflow.start(*OVERLAY, "--", "verifiers")
 
     def at_work() -> list[int]:
@@ -42,6 +32,8 @@ def kill_at(workflow: Workflow, word: str, chance: random.Random) -> str:
     victim = chance.choice([*at_work(), process.pid])
     os.kill(victim, signal.SIGKILL)
     process.wait(timeout=600)
+    recovered = workflow.run(".venv-driver/bin/python", "scripts/recover_workflow.py", "--directory", ".")
+    assert recovered.returncode == 0, recovered.stdout
     return f"{word}: {'Snakemake' if victim == process.pid else 'the job'}"
 
 
@@ -51,8 +43,8 @@ def test_a_trained_verifier_names_the_first_wrong_step_though_its_study_was_kill
     done = calm.snakemake(*OVERLAY, "--", "results/verifiers/labels.json", timeout=1500)
     assert done.returncode == 0, done.stdout[-5000:]
     demo = copy_data(finished, make_workflow("verifiers"))
-    victims = killed_on_its_way(demo, random.Random(7))
-    assert len(victims) == len(KILLED)
+    chance = random.Random(7)
+    victims = [kill_at(demo, word, chance) for word in KILLED]
     done = demo.snakemake(*OVERLAY, "--", "verifiers", timeout=2500)
     assert done.returncode == 0, done.stdout[-5000:]
     results = demo.directory / "results/verifiers"

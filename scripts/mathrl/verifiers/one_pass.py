@@ -67,7 +67,7 @@ class OnePass(ABC):
 
         try:
             self._try(AutoTokenizer.from_pretrained(str(self._model)))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, NotImplementedError, TemplateError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, TemplateError) as error:
             first = str(error).strip().partition("\n")[0]
             raise UserError(
                 f"{self._model}: cannot be a verifier of kind {self.kind} ({first}); it needs a tokenizer with a chat template"
