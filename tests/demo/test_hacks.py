@@ -84,7 +84,9 @@ def test_what_came_is_reported_as_it_came(bench):
     assert [(one["habit"], one["held_out"]) for one in verdicts] == [("sure", False), ("loud", True)]
     sure, loud = (one["came"] for one in verdicts)
     assert sure == dict.fromkeys(hack_bench.EXPECTED, True)
-    assert loud == dict.fromkeys(hack_bench.EXPECTED, True) | {"blend_learns": False, "blend_is_caught": False, "hacks_are_caught": None}, "nobody was hacked"
+    assert loud == dict.fromkeys(hack_bench.EXPECTED, True) | {"blend_learns": False, "blend_is_caught": False, "hacks_are_caught": None}, (
+        "nobody was hacked"
+    )
     missed = ["blend_is_caught", "hacks_are_caught"]
     for step, mode, names in ((None, "blend", missed), (21, "blend", missed), (20, "gate", ["no_false_alarm"])):
         other = [run | {"flagged": step} if (run["mode"], run["habit"]) == (mode, "sure") else run for run in runs]
